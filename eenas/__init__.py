@@ -1,0 +1,3 @@
+"""eenas finds where a neural network may stop early."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Backbones: named networks, their weights, transforms, cut points and chains."""

@@ -1,0 +1,1 @@
+"""Branches: one file per family of structure."""

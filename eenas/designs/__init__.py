@@ -1,0 +1,1 @@
+"""Designs: the search space, proposals and what they resolve to."""

@@ -1,0 +1,1 @@
+"""Fronts: dominance, hypervolume and choice; NumPy only."""

@@ -1,0 +1,1 @@
+"""Measurement: MACs, latency and the profile of a backbone."""

@@ -1,0 +1,1 @@
+"""Networks: a design built, with weights."""

@@ -1,0 +1,1 @@
+"""Policies: exit tables, scores, thresholds and operating points; NumPy only."""

@@ -1,0 +1,1 @@
+"""Search: the study, its trials, baselines and full training."""

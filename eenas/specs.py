@@ -1,0 +1,170 @@
+"""A TOML table read into a frozen dataclass and written back, with errors that name file, key and nearest known key."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from eenas.errors import EenasError, SpecError, nearest
+
+T = TypeVar("T")
+Table = dict[str, Any]
+
+
+def read_table(path: str | Path) -> Table:
+    """Read a TOML file. Raises SpecError when it is missing, unreadable or not TOML."""
+    file = Path(path)
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except FileNotFoundError:
+        raise SpecError(f"{file}: no such file; give the path of a TOML file") from None
+    except OSError as error:
+        raise SpecError(f"{file}: cannot be read ({error.strerror}); give a readable TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{file}: not valid TOML: {error}") from None
+
+
+def from_table(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: str = "") -> T:
+    """Build the frozen dataclass `cls` from a table; a class may read itself with `from_table(table, file=, key=)`.
+
+    `file` and `key` say where the table stands, for error messages only. Unknown keys, wrong types and values that
+    the class refuses (a SpecError or ValueError in `__post_init__`) raise SpecError with file, key and fix.
+    """
+    reader = getattr(cls, "from_table", None)
+    if reader is not None:
+        return typing.cast(T, reader(table, file=file, key=key))
+    if not isinstance(table, Mapping):
+        raise SpecError(f"{_where(file, key)}: must be a table, got {table!r}")
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    values: Table = {}
+    for name, value in table.items():
+        here = f"{key}.{name}" if key else name
+        if name not in fields:
+            raise SpecError(f"{_where(file, here)}: unknown key; {nearest(name, fields)}")
+        values[name] = _read(hints[name], value, file, here)
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise SpecError(f"{_where(file, key)}: the key {missing[0]!r} is missing; add it")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise SpecError(f"{_where(file, key)}: {error}") from None
+    except EenasError as error:
+        if file and not str(error).startswith(file):
+            raise type(error)(f"{_where(file, key)}: {error}") from None
+        raise
+
+
+def to_table(spec: Any) -> Any:
+    """The inverse of `from_table`: dataclasses to tables, tuples to lists, `None` left out."""
+    writer = getattr(spec, "to_table", None)
+    if writer is not None:
+        return writer()
+    if dataclasses.is_dataclass(spec) and not isinstance(spec, type):
+        values = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec) if field.init}
+        return {name: to_table(value) for name, value in values.items() if value is not None}
+    if isinstance(spec, Mapping):
+        return {name: to_table(value) for name, value in spec.items()}
+    if isinstance(spec, tuple | list):
+        return [to_table(value) for value in spec]
+    return spec
+
+
+def digest(value: Any) -> str:
+    """16 hexadecimal digits of the SHA-256 of the canonical JSON of `value`; the same on every machine."""
+    text = json.dumps(to_table(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Table:
+    """`below` with every value of `above` laid over it, table by table."""
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        merged[name] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def assign(table: Mapping[str, Any], assignment: str) -> Table:
+    """A copy of `table` with `table.key=value` applied; the value is TOML, or a bare word taken as text."""
+    path, equals, text = assignment.partition("=")
+    names = [name.strip() for name in path.split(".")]
+    if not equals or not all(names):
+        raise SpecError(f"--set {assignment!r}: must read table.key=value, for example --set training.batch_size=64")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    for name in reversed(names):
+        value = {name: value}
+    return merge(table, value)
+
+
+def _where(file: str, key: str) -> str:
+    return f"{file}: [{key}]" if file and key else file or (f"[{key}]" if key else "the table")
+
+
+def _read(hint: Any, value: Any, file: str, key: str) -> Any:
+    """One value against one type hint."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _read_union(arguments, value, file, key)
+    if origin is Literal:
+        if not any(type(value) is type(argument) and value == argument for argument in arguments):
+            raise SpecError(f"{_where(file, key)}: unknown value {value!r}; {nearest(str(value), map(str, arguments))}")
+        return value
+    if origin in (tuple, list, Sequence) or hint is tuple:
+        if not isinstance(value, list | tuple):
+            raise SpecError(f"{_where(file, key)}: must be a list, got {value!r}")
+        inner = arguments[0] if arguments else Any
+        return tuple(_read(inner, item, file, key) for item in value)
+    if origin in (dict, Mapping):
+        if not isinstance(value, Mapping):
+            raise SpecError(f"{_where(file, key)}: must be a table, got {value!r}")
+        inner = arguments[1] if len(arguments) == 2 else Any
+        return {name: _read(inner, item, file, f"{key}.{name}") for name, item in value.items()}
+    if hint is Any:
+        return value
+    if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or hasattr(hint, "from_table")):
+        return value if isinstance(value, hint) else from_table(hint, value, file=file, key=key)
+    return _read_scalar(hint, value, file, key)
+
+
+def _read_union(arguments: tuple[Any, ...], value: Any, file: str, key: str) -> Any:
+    if value is None and type(None) in arguments:
+        return None
+    inner = [argument for argument in arguments if argument is not type(None)]
+    problem: EenasError | None = None
+    for argument in inner:
+        try:
+            return _read(argument, value, file, key)
+        except EenasError as error:
+            problem = problem or error
+    if len(inner) == 1 and problem is not None:
+        raise problem
+    names = " or ".join(getattr(argument, "__name__", str(argument)) for argument in inner)
+    raise SpecError(f"{_where(file, key)}: must be {names}, got {value!r}")
+
+
+def _read_scalar(hint: Any, value: Any, file: str, key: str) -> Any:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise SpecError(f"{_where(file, key)}: must be {getattr(hint, '__name__', hint)}, got {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SpecError(f"{_where(file, key)}: must be finite, got {value!r}")
+    return value

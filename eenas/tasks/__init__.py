@@ -1,0 +1,1 @@
+"""Tasks: raw samples, labels and four splits."""

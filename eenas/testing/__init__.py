@@ -1,0 +1,1 @@
+"""Testing: contract tests that authors of plug-ins run."""

@@ -1,0 +1,1 @@
+"""Training: losses over exits and one loop."""
