@@ -1,3 +1,52 @@
 """eenas finds where a neural network may stop early."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "search": "eenas.search.run",
+    "train": "eenas.search.full_training",
+    "export": "eenas.search.export",
+    "open_results": "eenas.search.read",
+    "load": "eenas.deployment.model_folder",
+    "load_design": "eenas.deployment.model_folder",
+    "Design": "eenas.designs.design",
+    "Task": "eenas.tasks.task",
+    "EenasError": "eenas.errors",
+}
+
+__all__ = [
+    "Design",
+    "EenasError",
+    "Task",
+    "__version__",
+    "export",
+    "load",
+    "load_design",
+    "open_results",
+    "search",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from eenas.deployment.model_folder import load, load_design
+    from eenas.designs.design import Design
+    from eenas.errors import EenasError
+    from eenas.search.export import export
+    from eenas.search.full_training import train
+    from eenas.search.read import open_results
+    from eenas.search.run import search
+    from eenas.tasks.task import Task
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at first use, so that `import eenas` stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'eenas' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

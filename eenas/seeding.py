@@ -19,7 +19,8 @@ def seeded(seed: int) -> Iterator[None]:
     import torch
 
     python_state, numpy_state = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices=devices):
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)

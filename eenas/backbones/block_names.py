@@ -1,0 +1,41 @@
+"""The name of a cut point: of the modules that give one and the same tensor, the one that is a block."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import nn
+
+
+def weighs(module: nn.Module) -> bool:
+    """Whether a module has weights of its own: a parameter of two dimensions or more, so no bias and no batch norm."""
+    return any(parameter.ndim >= 2 for parameter in module.parameters(recurse=False))
+
+
+def block_name(names: Sequence[str], modules: Mapping[str, nn.Module]) -> str:
+    """The name to show out of `names`, modules with one output, in the order in which they gave it.
+
+    It is the outermost module around the one that made the tensor that is not a stage, which holds blocks: `layer2.1`
+    out of `layer2.1.relu`, `layer2.1` and `layer2`.
+    """
+    around = sorted((name for name in names if f"{names[0]}.".startswith(f"{name}.")), key=len)
+    return next((name for name in around if not _is_stage(modules[name])), names[0])
+
+
+def _is_stage(module: nn.Module) -> bool:
+    """Whether a module holds a list of blocks, or is itself a plain sequence of several layers with weights."""
+    plain_sequence = type(module) is nn.Sequential and _weight_layers(module) > 1
+    return plain_sequence or any(_is_stack(part) for part in module.modules())
+
+
+def _is_stack(module: nn.Module) -> bool:
+    """Whether a module is a plain list of blocks: of one kind, more than a layer with its activation each."""
+    blocks = list(module.children())
+    return (
+        type(module) in (nn.Sequential, nn.ModuleList)
+        and len({type(block) for block in blocks}) == 1
+        and (type(blocks[0]) is nn.Sequential or not isinstance(blocks[0], nn.Sequential))
+        and any(_weight_layers(block) > 1 for block in blocks)
+    )
+
+
+def _weight_layers(module: nn.Module) -> int:
+    return sum(weighs(part) for part in module.modules())

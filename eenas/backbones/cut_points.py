@@ -1,0 +1,272 @@
+"""Cut points: the places of a network through which every path goes in one tensor, found by running it once."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eenas.backbones.block_names import block_name, weighs
+from eenas.backbones.dominators import Place, dominators, place_of
+from eenas.backbones.features import FeatureShape
+from eenas.errors import CutError, EenasError
+from eenas.seeding import seeded
+
+BY_HAND = "an nn.Sequential of its parts can always be cut between them"
+_PREFIX_LIMIT = 5  # a class token, and the four registers that vision transformers have
+
+
+@dataclass(frozen=True)
+class CutPoint:
+    """A module whose output carries everything that the rest of the network needs.
+
+    `name` is the module's name in the backbone, `shape` that of its output, `block_end` whether a block (such as a
+    residual one) ends there, which is where branches stand by default.
+    """
+
+    name: str
+    shape: FeatureShape
+    block_end: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Output:
+    """What a module gave: the tensor with its place in the autograd graph and its version at that time.
+
+    `order` counts the weight layers that had run by then, the module itself included.
+    """
+
+    tensor: Tensor
+    place: Place
+    version: int
+    order: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """One forward pass: outputs by module name in calling order, dominating places in depth order."""
+
+    outputs: Mapping[str, _Output]
+    places: tuple[Place, ...]
+    weight_layers: int
+    final: Place
+
+
+def find_cut_points(module: nn.Module, example: Tensor) -> tuple[CutPoint, ...]:
+    """All cut points of `module` in depth order, for inputs like `example` [N, ...].
+
+    A module is a cut point when it runs once and its output lies on every path of the autograd graph from the network's
+    output (the first one, where training gives auxiliary outputs) to its input, in training and in evaluation. Of
+    modules that give the same tensor the block is named. Left out are places before the first and behind the last
+    layer with weights, pooled vectors with nothing but the classifier behind them, and tensors that a later
+    operation overwrites. A deep copy runs; neither the module nor the random state changes. Raises CutError for a
+    network that cannot be run or has no cut point.
+    """
+    what = type(module).__name__
+    evaluated = _run(module, example, 2, what, training=False)
+    trained = _run(module, example, 3, what, training=True)  # another batch size tells the batch dimension apart
+    modules = dict(module.named_modules())
+    usable = {
+        name for name, output in evaluated.outputs.items() if _follows_batch(output, trained.outputs.get(name), trained)
+    }
+    found: list[tuple[str, _Output]] = []
+    for place in evaluated.places:
+        names = [name for name, output in evaluated.outputs.items() if output.place == place and name in usable]
+        if names and place != evaluated.final:
+            found.append((block_name(names, modules), evaluated.outputs[names[0]]))
+    found = [(name, output) for name, output in found if 0 < output.order < evaluated.weight_layers]
+    shapes = _shapes([output.tensor for _, output in found], module, example)
+    ends = _block_ends([name for name, _ in found], [output.order for _, output in found], shapes, modules)
+    points = [
+        CutPoint(name, shape, end)
+        for position, ((name, output), shape, end) in enumerate(zip(found, shapes, ends, strict=True))
+        if output.order < evaluated.weight_layers - 1 or not _is_pooled(position, found, shapes)
+    ]
+    if not points:
+        raise CutError(
+            f"{what} has no cut point: no module with layers before and behind it gives, in one tensor, all that the "
+            f"rest needs; {BY_HAND}"
+        )
+    return tuple(points)
+
+
+def main_output(output: Any) -> Tensor:
+    """The logits of a network that may return auxiliary outputs beside them. Raises CutError where there are none."""
+    while not isinstance(output, Tensor):
+        parts = list(output.values()) if isinstance(output, Mapping) else output
+        if not isinstance(parts, list | tuple) or not parts:
+            raise CutError(
+                f"a backbone returns a tensor of logits, or a tuple or dict that begins with it, got {type(output)}"
+            )
+        output = parts[0]
+    return output
+
+
+def first_line(error: BaseException) -> str:
+    """The kind of an error and the first line of its message, shortened, for a message of one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
+def enlarged(example: Tensor, batch: int) -> Tensor:
+    """`batch` samples made of those of `example` [N, ...], in order and repeated as needed, as a tensor of its own."""
+    return example.detach()[torch.arange(batch, device=example.device) % len(example)].clone()
+
+
+def place_like(example: Tensor, module: nn.Module) -> Tensor:
+    """`example` on the device of the module's first parameter."""
+    first = next(module.parameters(), None)
+    return example if first is None else example.to(first.device)
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def _run(module: nn.Module, example: Tensor, batch: int, what: str, *, training: bool) -> _Pass:
+    """A forward pass of a deep copy, watched by hooks; only the input takes part in the autograd graph."""
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with seeded(0):
+            copied = copy.deepcopy(module).requires_grad_(False).train(training)
+            watch = _Watch(copied)
+            inputs = enlarged(place_like(example, module), batch)
+            if inputs.is_floating_point():
+                output = main_output(copied(watch.begin(inputs)))
+            else:
+                watch.begin_at_embedding()
+                output = main_output(copied(inputs))
+    except EenasError:
+        raise
+    except Exception as error:  # a model of the user may raise anything
+        mode = "training" if training else "evaluation"
+        shape = [batch, *example.shape[1:]]
+        raise CutError(f"{what} does not run in {mode} on an input of {shape}: {first_line(error)}") from error
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+    if output.grad_fn is None:
+        raise CutError(f"no gradient flows from the output of {what} to its input, so it cannot be cut; {BY_HAND}")
+    final = place_of(output)
+    places = tuple(place for place in dominators(final) if place not in watch.starts)
+    return _Pass(watch.outputs_called_once(), places, watch.weight_layers, final)
+
+
+class _Watch:
+    """Hooks on every module below `root` that keep what each gave."""
+
+    def __init__(self, root: nn.Module) -> None:
+        self.root = root
+        self.weight_layers = 0
+        self.starts: set[Place] = set()
+        self._calls: dict[str, int] = {}
+        self._outputs: dict[str, _Output] = {}
+        for name, part in root.named_modules():
+            if name:
+                part.register_forward_hook(partial(self._keep, name))
+
+    def begin(self, inputs: Tensor) -> Tensor:
+        """The input as the graph's leaf; a copy goes on, so that the network may overwrite it."""
+        started = inputs.requires_grad_().clone()
+        self.starts.add(place_of(started))
+        return started
+
+    def begin_at_embedding(self) -> None:
+        """For integers: the first embedding's output is the leaf."""
+        first = next((part for part in self.root.modules() if isinstance(part, nn.Embedding)), None)
+        if first is not None:
+            first.register_forward_hook(lambda part, inputs, output: self.begin(output.detach()), prepend=True)
+
+    def outputs_called_once(self) -> dict[str, _Output]:
+        """By name, in the order in which they were given; without what was overwritten later."""
+        return {
+            name: output
+            for name, output in self._outputs.items()
+            if self._calls[name] == 1 and output.tensor._version == output.version
+        }
+
+    def _keep(self, name: str, part: nn.Module, inputs: Any, output: Any) -> None:
+        self._calls[name] = self._calls.get(name, 0) + 1
+        self.weight_layers += weighs(part)
+        if isinstance(output, Tensor) and output.grad_fn is not None and output.is_floating_point():
+            self._outputs[name] = _Output(output, place_of(output), output._version, self.weight_layers)
+
+
+def _follows_batch(output: _Output, again: _Output | None, trained: _Pass) -> bool:
+    """Whether a module's output is a feature in both passes, with 2 and with 3 samples in its first dimension."""
+    if again is None or again.place not in trained.places or not 2 <= output.tensor.ndim <= 4:
+        return False
+    return tuple(again.tensor.shape) == (3, *output.tensor.shape[1:]) and output.tensor.shape[0] == 2
+
+
+def _shapes(tensors: list[Tensor], module: nn.Module, example: Tensor) -> list[FeatureShape]:
+    """Read the layout of each tensor, in depth order."""
+    shapes: list[FeatureShape] = []
+    layout = False
+    image = tuple(example.shape[2:]) if example.ndim == 4 else None
+    for tensor in tensors:
+        dims = tuple(tensor.shape[1:])
+        if len(dims) == 3:
+            layout = _channels_last(dims, image, layout)
+            shapes.append(FeatureShape(dims, channels_last=layout))
+        elif len(dims) == 2 and image is not None:
+            shapes.append(FeatureShape(dims, prefix_tokens=_prefix_tokens(dims[0], module)))
+        else:
+            shapes.append(FeatureShape(dims))
+    return shapes
+
+
+def _channels_last(dims: tuple[int, ...], image: tuple[int, ...] | None, before: bool) -> bool:
+    """Which reading of three dimensions has the image's aspect ratio; the layout before where both have it."""
+    height, width = image or (1, 1)
+    first, last = (abs(a * width - b * height) / (a * width) for a, b in (dims[1:], dims[:2]))
+    return before if first == last else last < first
+
+
+def _prefix_tokens(tokens: int, module: nn.Module) -> int:
+    """How many of `tokens` come before a square of patches; what the module (timm's do) says goes first."""
+    told = getattr(module, "num_prefix_tokens", None)
+    side = int(tokens**0.5)
+    prefix = told if isinstance(told, int) else tokens - side * side
+    patches = tokens - prefix
+    fits = 0 < prefix < tokens and int(patches**0.5) ** 2 == patches
+    return prefix if fits and (isinstance(told, int) or prefix <= _PREFIX_LIMIT) else 0
+
+
+def _is_pooled(position: int, found: list[tuple[str, _Output]], shapes: list[FeatureShape]) -> bool:
+    """Whether a point is a vector made of a map or tokens without any weight."""
+    order = found[position][1].order
+    return shapes[position].tokens == 1 and any(
+        shapes[before].tokens > 1 for before in range(position) if found[before][1].order == order
+    )
+
+
+def _block_ends(
+    names: list[str], orders: list[int], shapes: list[FeatureShape], modules: Mapping[str, nn.Module]
+) -> list[bool]:
+    """Which points end a block: modules made of others, with weights and not inside such a one.
+
+    A plain stack of layers has none; there a block ends before the next layer with weights.
+    """
+    known = set(names)
+    ends = []
+    for name in names:
+        parts = name.split(".")
+        inside = any(".".join(parts[:count]) in known for count in range(1, len(parts)))
+        whole = any(modules[name].children()) and any(weighs(part) for part in modules[name].modules())
+        ends.append(whole and not inside)
+    if any(ends):
+        return ends
+    flattened = {
+        position
+        for position in range(1, len(names))
+        if orders[position] == orders[position - 1] and shapes[position].elements == shapes[position - 1].elements
+        if shapes[position].kind == "vector" and shapes[position - 1].kind != "vector"
+    }
+    layers = [position for position in range(len(names)) if position not in flattened]
+    for position, following in pairwise([*layers, None]):
+        if position is not None:
+            ends[position] = following is None or orders[following] > orders[position]
+    return ends

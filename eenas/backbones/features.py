@@ -1,0 +1,80 @@
+"""The shape of what flows through a cut point: a map, a sequence of tokens or a vector."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from eenas.errors import CutError
+
+
+@dataclass(frozen=True)
+class FeatureShape:
+    """Dimensions of a feature tensor without the batch, and how to read them.
+
+    `dims` is (C, H, W) of a map [N, C, H, W], (H, W, C) of a map [N, H, W, C] when `channels_last` (as Swin gives it),
+    (L, D) of tokens [N, L, D] or (D,) of a vector [N, D]. `prefix_tokens` counts the tokens in front that stand for no
+    place of the image (class token, registers). Raises CutError for dimensions that are none of these.
+    """
+
+    dims: tuple[int, ...]
+    channels_last: bool = False
+    prefix_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse dimensions that no feature tensor has."""
+        object.__setattr__(self, "dims", tuple(int(size) for size in self.dims))
+        if not 1 <= len(self.dims) <= 3 or min(self.dims) < 1:
+            raise CutError(f"features have one to three positive dimensions beside the batch, got {self.dims}")
+        if self.channels_last and len(self.dims) != 3:
+            raise CutError(f"only a map of three dimensions can have its channels last, got {self.dims}")
+        if self.prefix_tokens and not (len(self.dims) == 2 and 0 < self.prefix_tokens < self.dims[0]):
+            raise CutError(f"prefix tokens must be fewer than the tokens, got {self.prefix_tokens} of {self.dims}")
+
+    @property
+    def kind(self) -> Literal["map", "tokens", "vector"]:
+        """What the tensor is: "map" (three dimensions), "tokens" (two) or "vector" (one)."""
+        if len(self.dims) == 3:
+            return "map"
+        return "tokens" if len(self.dims) == 2 else "vector"
+
+    @property
+    def channels(self) -> int:
+        """Features of one place or token: C of a map, D of tokens and of a vector."""
+        return self.dims[0] if self.kind == "map" and not self.channels_last else self.dims[-1]
+
+    @property
+    def height(self) -> int:
+        """H of a map in pixels; raises CutError for tokens and vectors."""
+        return self._plane()[0]
+
+    @property
+    def width(self) -> int:
+        """W of a map in pixels; raises CutError for tokens and vectors."""
+        return self._plane()[1]
+
+    @property
+    def tokens(self) -> int:
+        """L of tokens, prefix tokens included; H x W of a map; 1 for a vector."""
+        if self.kind == "map":
+            return self.height * self.width
+        return self.dims[0] if self.kind == "tokens" else 1
+
+    @property
+    def elements(self) -> int:
+        """Numbers in the features of one sample."""
+        return self.channels * self.tokens
+
+    def example(self, batch: int = 2, device: torch.device | str = "cpu") -> Tensor:
+        """A float32 tensor [batch, *dims] of normal noise, for counting and timing."""
+        return torch.randn(batch, *self.dims, device=device)
+
+    def __str__(self) -> str:
+        """Text such as "256 x 56 x 56", in the order of the tensor."""
+        return " x ".join(str(size) for size in self.dims)
+
+    def _plane(self) -> tuple[int, int]:
+        if self.kind != "map":
+            raise CutError(f"only a map has height and width, got {self.kind} of {self.dims}")
+        return (self.dims[0], self.dims[1]) if self.channels_last else (self.dims[1], self.dims[2])

@@ -1,0 +1,62 @@
+"""Backbones from the user's code: a factory called for the task's classes, or a module as it is."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from eenas import specs
+from eenas.backbones.transform import InputTransform, default_transform
+from eenas.errors import BackboneError
+
+ATTRIBUTE = "eenas_transform"
+
+
+def call_factory(factory: Any, num_classes: int, what: str) -> nn.Module:
+    """The module that `factory(num_classes=...)` makes; a factory without that argument is called without it.
+
+    Raises BackboneError when it is no function, fails or returns something else.
+    """
+    if isinstance(factory, nn.Module):
+        return factory
+    if not callable(factory):
+        raise BackboneError(f"{what}: must be a function of num_classes or a module, got a {type(factory).__name__}")
+    try:
+        module = factory(num_classes=num_classes) if _takes(factory, "num_classes") else factory()
+    except Exception as error:  # whatever the user's code raises
+        raise BackboneError(f"{what}: the factory failed: {type(error).__name__}: {error}") from error
+    if not isinstance(module, nn.Module):
+        raise BackboneError(f"{what}: the factory must return an nn.Module, got a {type(module).__name__}")
+    return module
+
+
+def user_transform(module: nn.Module, input_size: int | None, channels: int, what: str) -> InputTransform:
+    """The module's own `eenas_transform` (an InputTransform or a table of its fields), at `input_size` if given.
+
+    Without one: the default transform for as many channels as the module's first Conv2d takes, or for `channels`.
+    Raises BackboneError when nobody says the size.
+    """
+    stated = getattr(module, ATTRIBUTE, None)
+    if isinstance(stated, Mapping):
+        stated = specs.from_table(InputTransform, stated, file=what, key=ATTRIBUTE)
+    if stated is not None:
+        if not isinstance(stated, InputTransform):
+            raise BackboneError(f"{what}: {ATTRIBUTE} must be an InputTransform or a dict, got {stated!r}")
+        return stated if input_size is None else replace(stated, size=input_size)
+    if input_size is None:
+        raise BackboneError(
+            f"{what}: its input size is not known; pass input_size=N (--set task.input_size=N), "
+            f"or give the module an attribute {ATTRIBUTE}"
+        )
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
+    return default_transform(input_size, first.in_channels if first is not None else channels)
+
+
+def _takes(factory: Callable[..., Any], name: str) -> bool:
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(item.name == name or item.kind is item.VAR_KEYWORD for item in parameters)

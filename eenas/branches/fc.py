@@ -1,0 +1,29 @@
+"""The fc branch: flatten and one linear layer."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from eenas.backbones.features import FeatureShape
+from eenas.branches.branch import Branch, check_classes
+from eenas.branches.front import MapFront, VectorFront
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fc(Branch):
+    """Flatten, then Linear(C * H * W, classes); of tokens the class token, or their mean, after a LayerNorm.
+
+    The linear probe of BranchyNet's last exits (Teerapittayanon et al. 2016) and of PABEE (Zhou et al. 2020).
+    """
+
+    kind: ClassVar[str] = "fc"
+
+    def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
+        """See `Branch.build`."""
+        check_classes(self, num_classes)
+        if feature_shape.kind == "map":
+            front = MapFront(feature_shape, self.label())
+            inputs = front.channels * front.height * front.width
+            return nn.Sequential(front, nn.Flatten(), nn.Linear(inputs, num_classes))
+        return nn.Sequential(VectorFront(feature_shape), nn.Linear(feature_shape.channels, num_classes))

@@ -1,0 +1,43 @@
+"""The mlp branch: features averaged to a vector, one hidden layer, one linear layer."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from eenas.backbones.features import FeatureShape
+from eenas.branches.branch import Branch, check_classes, check_positive
+from eenas.branches.front import VectorFront
+from eenas.errors import BranchError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mlp(Branch):
+    """Average over places, Linear(D, width), ReLU (GELU for tokens), Dropout, Linear(width, classes).
+
+    Of tokens the class token is taken, or their mean, after a LayerNorm: the two-layer head of Zero Time Waste
+    (Wolczyk et al. 2021). `dropout` is a probability in [0, 1).
+    """
+
+    kind: ClassVar[str] = "mlp"
+    sizes: ClassVar[tuple[str, ...]] = ("width",)
+    width: int = 64
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that no layer has."""
+        check_positive(self, "width")
+        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
+            raise BranchError(f"mlp: dropout must be a probability in [0, 1), got {self.dropout!r}")
+        object.__setattr__(self, "dropout", float(self.dropout))
+
+    def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
+        """See `Branch.build`."""
+        check_classes(self, num_classes)
+        return nn.Sequential(
+            VectorFront(feature_shape),
+            nn.Linear(feature_shape.channels, self.width),
+            nn.GELU() if feature_shape.kind == "tokens" else nn.ReLU(),
+            nn.Dropout(self.dropout),
+            nn.Linear(self.width, num_classes),
+        )

@@ -1,0 +1,50 @@
+"""The pool_fc branch: features pooled to a few places and one linear layer."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from eenas.backbones.features import FeatureShape
+from eenas.branches.branch import Branch, Pool, check_classes, check_pool, check_positive
+from eenas.branches.front import MapFront, PooledTokens, Pooling
+from eenas.errors import BranchError
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolFc(Branch):
+    """Pool a map to at most `size` x `size` ("avg", "max" or "mixed"), then Linear.
+
+    "mixed" with size 4 is the internal classifier of Shallow-Deep Networks (Kaya et al. 2019), "avg" with size 1
+    the one of EENet (Demir & Akbas 2019). Tokens are normalised (LayerNorm) and all patches are pooled to one place,
+    so that no square is needed.
+    """
+
+    kind: ClassVar[str] = "pool_fc"
+    sizes: ClassVar[tuple[str, ...]] = ("pool",)
+    pool: Pool = "avg"
+    size: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that no pooling has."""
+        check_positive(self, "size")
+        check_pool(self, self.pool)
+
+    def check(self, feature_shape: FeatureShape) -> None:
+        """Raise BranchError for a vector, which has nothing to pool."""
+        if feature_shape.kind == "vector":
+            raise BranchError(f"{self.label()}: a vector has nothing to pool, got {feature_shape}; use fc or mlp there")
+
+    def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
+        """See `Branch.build`."""
+        check_classes(self, num_classes)
+        self.check(feature_shape)
+        front: nn.Module
+        if feature_shape.kind == "tokens":
+            front = PooledTokens(feature_shape)
+            pooling = Pooling(self.pool, 1, feature_shape.dims[0] - feature_shape.prefix_tokens, 1)
+        else:
+            front = MapFront(feature_shape, self.label())
+            pooling = Pooling(self.pool, feature_shape.height, feature_shape.width, self.size)
+        inputs = feature_shape.channels * pooling.height * pooling.width
+        return nn.Sequential(front, pooling, nn.Flatten(), nn.Linear(inputs, num_classes))

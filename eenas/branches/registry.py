@@ -1,0 +1,112 @@
+"""The families of branches by name, and branches read from tables or from the sizes that a search space draws."""
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eenas import plugins, specs
+from eenas.branches.branch import SIZES, Branch
+from eenas.branches.conv_fc import ConvFc
+from eenas.branches.conv_pool_fc import ConvPoolFc
+from eenas.branches.conv_stack import ConvStack
+from eenas.branches.fc import Fc
+from eenas.branches.mlp import Mlp
+from eenas.branches.pool_fc import PoolFc
+from eenas.errors import BranchError, EenasError, nearest
+
+FAMILIES: dict[str, type[Branch]] = {
+    Fc.kind: Fc,
+    Mlp.kind: Mlp,
+    ConvFc.kind: ConvFc,
+    ConvStack.kind: ConvStack,
+    PoolFc.kind: PoolFc,
+    ConvPoolFc.kind: ConvPoolFc,
+}
+
+_trusted: dict[str, type[Branch]] = {}
+
+
+def family(kind: str, *, trust_code: bool = False, relative_to: Path | None = None) -> type[Branch]:
+    """The class of a family: one of eenas's own, or the user's by `package.module:Class` or `./file.py:Class`.
+
+    A family of the user that was loaded once with `trust_code` is found again without it in the same process, also by
+    a worker thread. Raises BranchError for unknown names and for what is no family, PluginError for code that is not
+    trusted or does not load.
+    """
+    known = FAMILIES.get(kind) or (None if trust_code else _trusted.get(kind))
+    if known is not None:
+        return known
+    if not plugins.is_reference(kind):
+        fix = "a family of your own is named ./file.py:Class"
+        raise BranchError(f"unknown structure of a branch {kind!r}; {nearest(kind, FAMILIES)}; {fix}")
+    found = plugins.load(kind, trust_code=trust_code, relative_to=relative_to)
+    problem = _problem(found)
+    if problem:
+        raise BranchError(f"{kind}: {problem}")
+    own: type[Branch] = found
+    own.kind = kind
+    _trusted[kind] = own
+    return own
+
+
+def branch_from_table(
+    table: Mapping[str, Any],
+    *,
+    file: str = "",
+    key: str = "",
+    trust_code: bool = False,
+    relative_to: Path | None = None,
+) -> Branch:
+    """The branch that `Branch.to_table` wrote; `file` and `key` say where the table stands, for messages.
+
+    Raises BranchError without a known kind or with a value that the family refuses, SpecError for unknown keys and
+    wrong types, PluginError for a family of the user that is not trusted.
+    """
+    where = f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""
+    if not isinstance(table, Mapping):
+        raise BranchError(f"{where}a branch must be a table, got {table!r}")
+    values = dict(table)
+    kind = values.pop("kind", None)
+    if not isinstance(kind, str):
+        raise BranchError(f"{where}a branch needs a kind, one of {', '.join(FAMILIES)}; got {kind!r}")
+    try:
+        cls = family(kind, trust_code=trust_code, relative_to=relative_to)
+    except EenasError as error:
+        raise type(error)(f"{where}{error}") from None
+    return specs.from_table(cls, values, file=file, key=key)
+
+
+def branch_from_sizes(
+    kind: str,
+    *,
+    width: int,
+    layers: int,
+    pool: str,
+    trust_code: bool = False,
+    relative_to: Path | None = None,
+) -> Branch:
+    """A branch of the family `kind` with these sizes; the ones that the family does not use are dropped."""
+    cls = family(kind, trust_code=trust_code, relative_to=relative_to)
+    sizes = {"width": width, "layers": layers, "pool": pool}
+    return cls(**{name: sizes[name] for name in cls.sizes})
+
+
+def _problem(found: Any) -> str | None:
+    """What keeps an object from being a family, or None."""
+    if not (isinstance(found, type) and issubclass(found, Branch)):
+        return f"must be a class derived from eenas.branches.branch.Branch, got {found!r}"
+    parameters = vars(found).get("__dataclass_params__")
+    if parameters is None or not parameters.frozen:
+        return f"{found.__name__} must be marked @dataclass(frozen=True, kw_only=True)"
+    if inspect.isabstract(found):
+        return f"{found.__name__} must define build(feature_shape, num_classes)"
+    for field in dataclasses.fields(found):
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            return f"every field of {found.__name__} needs a default, {field.name!r} has none"
+    names = [field.name for field in dataclasses.fields(found)]
+    unknown = [name for name in found.sizes if name not in SIZES or name not in names]
+    if unknown:
+        return f"sizes must be fields among {', '.join(SIZES)}, got {unknown[0]!r}"
+    return None

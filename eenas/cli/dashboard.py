@@ -1,0 +1,31 @@
+"""`eenas dashboard`: open optuna-dashboard on a storage."""
+
+from typing import Annotated
+
+import typer
+
+from eenas.cli import options
+from eenas.cli.console import say
+from eenas.cli.failures import quiet_optuna
+from eenas.cli.progress import Lines
+
+
+def dashboard(
+    storage: options.Storage = options.STORAGE,
+    host: Annotated[str, typer.Option(metavar="HOST", help="The address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 takes a free one.")] = 8080,
+    artifacts: options.Artifacts = None,
+) -> None:
+    """Open optuna-dashboard on the studies.
+
+    The figures stand on the study's Analytics page, the summary on its Note page, exit tables with each trial.
+
+    Example: eenas dashboard --port 8081
+    """
+    from eenas.reporting.dashboard import serve
+
+    quiet_optuna()
+    try:
+        serve(storage, host=host, port=port, artifacts=artifacts, listener=Lines(say))
+    except KeyboardInterrupt:
+        say("the dashboard is closed")

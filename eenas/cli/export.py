@@ -1,0 +1,53 @@
+"""`eenas export`: take a network home, trained from a run's folder or untrained from a trial or a design."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eenas.cli import options
+from eenas.cli.console import say
+from eenas.cli.failures import one_of, quiet_optuna
+from eenas.errors import EenasError
+
+
+def export(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="[RUN] OUT", help="The run's folder (not with --trial or --design), then OUT."),
+    ],
+    trial: Annotated[int | None, typer.Option(metavar="N", help="The untrained network of trial N.")] = None,
+    design: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The untrained network of a design in JSON.")
+    ] = None,
+    storage: options.Storage = options.STORAGE,
+    name: options.Name = None,
+    trust_code: options.TrustCode = False,
+) -> None:
+    """Take a network home as a folder of files.
+
+    OUT holds design, weights, policy, measured table and model card;
+    eenas.load("OUT") gives the network back as a torch.nn.Module.
+
+    Example: eenas export runs/resnet50-digits-trial7 model
+    """
+    source = one_of(trial=trial, design=design)
+    if len(paths) != (1 if source else 2):
+        wanted = (
+            f"with --{source} it takes OUT alone" if source else "it takes RUN and OUT, or OUT with --trial or --design"
+        )
+        raise EenasError(f"export got {len(paths)} paths; {wanted}")
+    from eenas.search.export import export as take_home
+
+    quiet_optuna()
+    folder = take_home(
+        paths[-1],
+        run=paths[0] if source is None else None,
+        storage=storage,
+        name=name,
+        trial=trial,
+        design_file=design,
+        trust_code=trust_code,
+    )
+    say(f"written: {folder}")
+    say(f'next: python -c "import eenas; print(eenas.load({str(folder)!r}))"')

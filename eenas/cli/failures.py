@@ -1,0 +1,85 @@
+"""How a verb ends when it cannot do its work: one line on stderr and an exit status, never a traceback unasked."""
+
+import errno
+import functools
+import inspect
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from eenas.cli.console import say
+from eenas.errors import EenasError
+
+WRONG_INPUT = 2
+OUR_MISTAKE = 1
+INTERRUPTED = 130
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and warnings of libraries.")]
+
+
+def guarded(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb with a `--debug` flag, and with errors turned into lines.
+
+    Exit status 2 and `error: ...` for an EenasError; 130 for Ctrl-C; 1 for anything else, which is a mistake of eenas.
+    """
+
+    @functools.wraps(verb)
+    def run(*arguments: Any, debug: bool = False, **options: Any) -> None:
+        if not debug:
+            warnings.simplefilter("ignore")
+        try:
+            verb(*arguments, **options)
+        except EenasError as error:
+            _end(f"error: {_line(error)}", WRONG_INPUT, debug=debug)
+        except KeyboardInterrupt:
+            _end("interrupted", INTERRUPTED, debug=False)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # the reader of a pipe has gone; typer ends quietly
+            text = f"error: unexpected {type(error).__name__}: {_line(error)} ({_place(error)})"
+            _end(f"{text}; please report it with the output of --debug", OUR_MISTAKE, debug=debug)
+
+    signature = inspect.signature(verb)
+    flag = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), flag])  # type: ignore[attr-defined]
+    run.__annotations__ = {**verb.__annotations__, "debug": Debug}
+    return run
+
+
+def quiet_optuna() -> None:
+    """Keep Optuna's own lines off the progress bar; what they say is in the records and in our tables."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def one_of(**given: object) -> str | None:
+    """The name of the one flag that was given, or None. Raises EenasError when there are two."""
+    names = [name for name, value in given.items() if value is not None and value is not False]
+    if len(names) > 1:
+        flags = " and ".join("--" + name.replace("_", "-") for name in names)
+        raise EenasError(f"{flags} exclude each other; give one of them")
+    return names[0] if names else None
+
+
+def _end(text: str, status: int, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    say(text)
+    raise typer.Exit(status)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "eenas" in frame.filename and "site-packages/rich" not in frame.filename]
+    frame = (own or frames)[-1]
+    return f"{frame.filename}:{frame.lineno}"

@@ -1,0 +1,53 @@
+"""The command `eenas`: its verbs, each in a file of its own."""
+
+from typing import Annotated
+
+import typer
+
+from eenas import __version__
+from eenas.cli.backbone import backbone
+from eenas.cli.dashboard import dashboard
+from eenas.cli.export import export
+from eenas.cli.failures import guarded
+from eenas.cli.front import front
+from eenas.cli.search import search
+from eenas.cli.spaces import spaces
+from eenas.cli.train import train
+
+app = typer.Typer(
+    name="eenas",
+    help="Find where a neural network may stop early.\n\nStart with: eenas search --backbone resnet50",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"eenas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _verb in (search, front, train, export, dashboard, backbone, spaces):
+    app.command()(guarded(_verb))
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

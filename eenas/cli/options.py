@@ -1,0 +1,27 @@
+"""The flags that several verbs share, each worded once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+STORAGE = "sqlite:///eenas.db"
+
+Storage = Annotated[str, typer.Option(metavar="URL", help="The database of the studies (any URL that Optuna takes).")]
+Name = Annotated[str | None, typer.Option(metavar="STUDY", help="The study; the newest one in the storage by default.")]
+Artifacts = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="Folder of weights and exit tables (default: beside an SQLite file)."),
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to train and to measure.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override any value of the study file; may be repeated."),
+]
+TrustCode = Annotated[bool, typer.Option("--trust-code", help="Run Python code that a file or a name points at.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
+
+
+def told(storage: str, name: str | None, artifacts: Path | None = None) -> dict[str, object]:
+    """The flags with which the next verb finds the same study again; those at their default are left out."""
+    return {"storage": None if storage == STORAGE else storage, "name": name, "artifacts": artifacts}

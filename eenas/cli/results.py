@@ -1,0 +1,30 @@
+"""A study's results on stdout: the summary in words, the front, and the front beside its baselines."""
+
+from eenas.cli.console import out
+from eenas.cli.tables import front_table, networks_table, shares_table
+from eenas.reporting.front_table import backbone_row, front_rows, shares_rows
+from eenas.reporting.selection import spread
+from eenas.reporting.summary import summary
+from eenas.search.results import StudyResults
+
+ROWS = 12
+
+
+def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
+    """Print at most `rows` points of the front, spaced over cost (all of them for None), and the baselines."""
+    console = out()
+    for line in summary(results):
+        console.print(line, markup=False)
+    console.print()
+    if not results.front:
+        return
+    shown = spread(results.front, len(results.front) if rows is None else rows)
+    chosen = [
+        row for item, row in zip(results.front, front_rows(results), strict=True) if any(item is one for one in shown)
+    ]
+    title = "Front (* knee)"
+    if len(chosen) < len(results.front):
+        title = f"Front, {len(chosen)} of {len(results.front)} points, --all shows every one (* knee)"
+    console.print(front_table([backbone_row(results.backbone), *chosen], title))
+    console.print(networks_table(chosen))
+    console.print(shares_table(shares_rows(results)))

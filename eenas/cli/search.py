@@ -1,0 +1,87 @@
+"""`eenas search`: look for early-exit designs of a backbone, or go on with a search."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from eenas.cli import options
+from eenas.cli.console import say, suggest, write
+from eenas.cli.failures import quiet_optuna
+from eenas.cli.progress import listening
+
+
+def search(
+    backbone: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="timm name, torchvision:NAME, cifar_resnet20, package.module:factory, ..."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="SPEC", help="digits (default), folder:PATH, npz:PATH or package.module:function."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="none|pretrained|PATH", help="Weights to start from (default: none).")
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A study file, or the name of a shipped one.")
+    ] = None,
+    space: Annotated[str | None, typer.Option(metavar="FILE", help="A search space file, or a shipped name.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", help="Trials in total, also on resume (default: 16).")
+    ] = None,
+    timeout: Annotated[float | None, typer.Option(metavar="S", help="Start no trial after so many seconds.")] = None,
+    storage: options.Storage = options.STORAGE,
+    name: Annotated[
+        str | None, typer.Option(metavar="STUDY", help="The study's name (default: backbone, task and a digest).")
+    ] = None,
+    device: options.Device = "auto",
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of splits, weights and sampler (default: 0).")
+    ] = None,
+    overrides: options.Overrides = None,
+    json: options.Json = False,
+    artifacts: options.Artifacts = None,
+    trust_code: options.TrustCode = False,
+) -> None:
+    """Search for early-exit designs of a backbone.
+
+    The same command goes on with a search that ended or was cut off. Ctrl-C ends it, and prints what was found.
+
+    Example: eenas search --backbone resnet50 --trials 32
+    """
+    from eenas.cli.results import print_results
+    from eenas.reporting.front_table import to_json
+    from eenas.reporting.study_page import publish
+    from eenas.search.run import search as run
+
+    quiet_optuna()
+    with listening() as listener:
+        results = run(
+            backbone,
+            task=task,
+            weights=weights,
+            study=study,
+            space=space,
+            trials=trials,
+            timeout=timeout,
+            storage=storage,
+            name=name,
+            device=device,
+            seed=seed,
+            overrides=tuple(overrides or ()),
+            artifacts=artifacts,
+            trust_code=trust_code,
+            listener=listener,
+            reporters=[partial(publish, written={}, listener=listener)],
+        )
+    if json:
+        write(to_json(results))
+        return
+    print_results(results)
+    told = options.told(storage, results.name, artifacts)
+    if results.front:
+        suggest("train", best=True, **told)
+        suggest("dashboard", **{key: value for key, value in told.items() if key != "name"})
+    else:
+        say("no trial has finished; the same command goes on, and --debug shows why a trial failed")

@@ -1,0 +1,71 @@
+"""The tables of the command line, drawn with rich from rows of facts; each fits 100 columns."""
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.table import Table
+
+from eenas.reporting.front_table import SHARES, FrontRow, SharesRow
+from eenas.reporting.wording import milliseconds, percent, quantity, times
+
+
+def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
+    """An empty table; `right` are the numbers of the columns that are set flush right."""
+    made = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for index, column in enumerate(columns):
+        made.add_column(
+            column, justify="right" if index in right else "left", overflow="fold", no_wrap=index in right or not column
+        )
+    return made
+
+
+def front_table(rows: Iterable[FrontRow], title: str) -> Table:
+    """Points of the front: costs absolute and as a share of the backbone, the worst case, and who leaves where."""
+    columns = ("", "accuracy", "MACs", "share", "latency", "share", "worst", "case", "% leaving at each")
+    made = table(title, *columns, right=range(1, 8))
+    for row in rows:
+        made.add_row(
+            f"{row.name}{' *' if row.knee else ''}",
+            percent(row.accuracy),
+            quantity(row.macs),
+            percent(row.macs_share, 0),
+            milliseconds(row.latency_ms),
+            times(row.latency_share),
+            percent(row.worst_macs_share, 0),
+            milliseconds(row.worst_latency_ms),
+            " ".join(f"{100 * share:.0f}" for share in row.leaving) or "–",
+        )
+    return made
+
+
+def networks_table(rows: Iterable[FrontRow]) -> Table:
+    """The networks behind points of the front, each once: its exits in depth order and the branch at each."""
+    made = table("Their exits, and the branch at each", "", "cut point: branch")
+    for row in {row.trial: row for row in rows}.values():
+        exits = ", ".join(f"{where}: {what}" for where, what in zip(row.exits, row.structures, strict=True))
+        made.add_row(row.name, exits or "no branch")
+    return made
+
+
+def shares_table(rows: Iterable[SharesRow]) -> Table:
+    """The best accuracy within shares of the backbone's MACs: the front above its baselines."""
+    made = table(
+        "Best accuracy within a share of the backbone's MACs",
+        "",
+        *(percent(share, 0) for share in SHARES),
+        right=range(1, 5),
+    )
+    for row in rows:
+        cells = [
+            percent(accuracy) + ("" if trial is None else f" (trial {trial})")
+            for accuracy, trial in zip(row.accuracies, row.trials, strict=True)
+        ]
+        made.add_row(row.name, *cells)
+    return made

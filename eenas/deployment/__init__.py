@@ -1,0 +1,1 @@
+"""Deployment: what leaves the project, written to a folder and loaded from it."""

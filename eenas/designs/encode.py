@@ -1,0 +1,108 @@
+"""A design turned back into the parameters of a search space, as baselines are enqueued."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from eenas.branches.branch import Branch
+from eenas.designs.design import Design
+from eenas.designs.domains import Domain, Scalar
+from eenas.designs.proposal import Proposal
+from eenas.designs.repair import BranchMacs
+from eenas.designs.routes import Routes, State
+from eenas.designs.space import Space
+from eenas.errors import DesignError
+from eenas.measurement.profile import Profile
+
+Word = tuple[tuple[int, Branch], ...]
+
+
+def encode(design: Design, space: Space, profile: Profile, *, branch_macs: BranchMacs | None = None) -> Proposal:
+    """A proposal of `space` that resolves to the architecture of `design` on this backbone.
+
+    Values of training and policy are the design's own where the space allows them, else the nearest it does allow.
+    Without `branch_macs` every branch is taken to keep the cost cap; with it, branches over the cap are refused, and
+    proposals are found that rely on the cap to drop a branch (uniform placement with one branch fewer, for example).
+
+    Raises DesignError when the space cannot say the design, and names the first thing that it cannot say.
+    """
+    routes = Routes(space, profile, branch_macs)
+    word = _word(design, routes)
+    found: dict[str, Scalar] | None = None
+    if word or all(routes.may_be_off(slot) for slot in range(1, space.branches + 1)):
+        for start in routes.starts():
+            values = _path(routes, start, word, set())
+            if values is not None:
+                found = {**values, **routes.modes[start.mode].values}
+                break
+    if found is None:
+        raise DesignError(_reason(design, routes, word))
+    own = {"training": asdict(design.training), "policy": asdict(design.policy)}
+    for name, domain in space.parameters().items():
+        section, _, key = name.partition(".")
+        found.setdefault(name, domain.nearest(own[section][key]) if section in own else domain.first)
+    return {name: _fixed_type(domain, found[name]) for name, domain in space.parameters().items()}
+
+
+def _fixed_type(domain: Domain, value: Scalar) -> Scalar:
+    return domain.nearest(value) if domain.contains(value) else domain.first
+
+
+def _word(design: Design, routes: Routes) -> Word:
+    profile = routes.profile
+    if design.backbone != profile.backbone:
+        raise DesignError(f"the design is for {design.backbone!r}, not for {profile.backbone!r}; use its own backbone")
+    names = [profile.cut_points[index].name for index in routes.points]
+    word: list[tuple[int, Branch]] = []
+    for placed in design.branches:
+        if placed.cut_point not in names:
+            raise DesignError(
+                f"the search space cannot say this design: {placed.cut_point!r} is not among the "
+                f"{len(names)} cut points that it may use; widen cut_points of the backbone"
+            )
+        word.append((names.index(placed.cut_point), placed.branch))
+    return tuple(word)
+
+
+def _path(routes: Routes, state: State, word: Word, failed: set[tuple[State, int]]) -> dict[str, Scalar] | None:
+    """The values along a path from `state` whose word is `word`, or None. `failed` holds what is known to fail."""
+    if (state, len(word)) in failed:
+        return None
+    if not word and routes.accepts(state):
+        return {}
+    for move in routes.moves(state):
+        rest, values = word, dict(move.values)
+        if move.position is not None:
+            if not word or word[0][0] != move.position or word[0][1] not in move.branches:
+                continue
+            rest = word[1:]
+            values |= {f"slot{move.next.slot}.{key}": each for key, each in move.branches[word[0][1]].items()}
+        following = _path(routes, move.next, rest, failed)
+        if following is not None:
+            return values | following
+    failed.add((state, len(word)))
+    return None
+
+
+def _reason(design: Design, routes: Routes, word: Word) -> str:
+    """One line on what the space cannot say."""
+    space, start = routes.space, "the search space cannot say this design"
+    if len(word) > space.branches:
+        return f"{start}: it has {len(word)} branches and the space {space.branches} slots; set branches = {len(word)}"
+    slots = range(1, space.branches + 1)
+    if not word:
+        return f"{start}: it has no branches and not every slot may be off; allow on = false"
+    for placed, (position, branch) in zip(design.branches, word, strict=True):
+        if not any(branch in routes.fits(slot, position).branches for slot in slots):
+            return (
+                f"{start}: no slot allows {branch.label()} at {placed.cut_point} within the cost cap; "
+                "widen [branch] or raise cost_cap"
+            )
+    kinds = ", ".join(_kinds(routes))
+    names = ", ".join(placed.cut_point for placed in design.branches)
+    return (
+        f"{start}: its placement ({names}) is none of those that {kinds} can reach; allow kind = 'free' or more slots"
+    )
+
+
+def _kinds(routes: Routes) -> Iterable[str]:
+    return dict.fromkeys(str(mode.values["placement.kind"]) for mode in routes.modes)

@@ -1,0 +1,94 @@
+"""Designs that need no search: without branches, placed evenly by hand, and as Shallow-Deep Networks places them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eenas.branches.branch import POOLS, Branch
+from eenas.branches.fc import Fc
+from eenas.branches.pool_fc import PoolFc
+from eenas.branches.presets import SDN_SHARES, sdn
+from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
+from eenas.designs.domains import Domain
+from eenas.designs.keys import POLICY, TRAINING
+from eenas.designs.placement import at_shares, candidates, shares, uniform
+from eenas.designs.repair import BranchMacs, obstacle
+from eenas.designs.space import Space, values_of
+from eenas.measurement.profile import Profile
+
+
+def known_designs(
+    space: Space,
+    profile: Profile,
+    *,
+    num_classes: int,
+    input_size: int,
+    branch_macs: BranchMacs,
+    uniform_counts: Sequence[int] | None = None,
+) -> list[tuple[str, Design]]:
+    """Named designs for the first trials and the baselines: "no branch", "uniform 1 fc" to "uniform N fc", "sdn six".
+
+    N is the number of slots of `space`, as far as there are cut points; `uniform_counts` names fewer counts. A uniform
+    branch is the plain `fc` where the cost cap allows it at its cut point, else `pool_fc`, of those that the space
+    names (of both where it names neither); where none stands the place stays empty. SDN's six stand at 15 to 90 % of
+    the MACs with `pool_fc` and mixed pooling (Kaya et al., ICML 2019). Training and policy have the space's fixed
+    values, else the nearest it allows to the defaults. A design equal to an earlier one of the list is left out.
+    Whether the space can say a design is for `encode` to answer.
+    """
+    points = candidates(profile)
+    training, policy = TrainingChoice(**_defaults(space, "training")), PolicyChoice(**_defaults(space, "policy"))
+    plain = _plain(space)
+
+    def design(positions: Sequence[int], families: Sequence[Branch]) -> Design:
+        placed = [
+            Placed(cut_point=profile.cut_points[points[position]].name, branch=branch)
+            for position in positions
+            if (branch := _first_that_stands(families, space, profile, points[position], branch_macs)) is not None
+        ]
+        return Design(
+            backbone=profile.backbone,
+            num_classes=num_classes,
+            input_size=input_size,
+            branches=tuple(placed),
+            training=training,
+            policy=policy,
+        ).canonical()
+
+    found = [("no branch", design((), ()))]
+    most = min(space.branches, len(points))
+    counts = range(1, most + 1) if uniform_counts is None else [n for n in uniform_counts if 1 <= n <= most]
+    found += [(f"uniform {n} fc", design(uniform(n, len(points)), plain)) for n in counts]
+    if len(SDN_SHARES) <= most:
+        positions = at_shares(SDN_SHARES, shares(profile, "macs"))
+        found.append(("sdn six", design(positions, (sdn(),))))
+    different: dict[str, tuple[str, Design]] = {}
+    for name, each in found:
+        different.setdefault(each.architecture_digest, (name, each))
+    return list(different.values())
+
+
+def _plain(space: Space) -> tuple[Branch, ...]:
+    """One linear layer on all features, or on pooled ones, as far as the space names them."""
+    said = {
+        (structure, pool)
+        for slot in range(1, space.branches + 1)
+        for structure in values_of(space, f"slot{slot}.structure")
+        for pool in values_of(space, f"slot{slot}.pool")
+    }
+    pooled = [PoolFc(pool=pool) for pool in POOLS if ("pool_fc", pool) in said]
+    plain = [Fc()] if any(structure == "fc" for structure, _ in said) else []
+    return (*plain, *pooled[:1]) or (Fc(), PoolFc(pool="avg"))
+
+
+def _first_that_stands(
+    families: Sequence[Branch], space: Space, profile: Profile, index: int, branch_macs: BranchMacs
+) -> Branch | None:
+    standing = (branch for branch in families if obstacle(branch, space, profile, index, branch_macs) is None)
+    return next(standing, None)
+
+
+def _defaults(space: Space, section: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, known in (TRAINING if section == "training" else POLICY).items():
+        setting = space.setting(f"{section}.{key}")
+        values[key] = setting.nearest(known.default) if isinstance(setting, Domain) else setting
+    return values

@@ -1,0 +1,260 @@
+"""A search space: slots for branches, and for every key a choice, a range or a fixed value, read from TOML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from eenas import shipped, specs
+from eenas.branches.branch import SIZES
+from eenas.branches.registry import FAMILIES, family
+from eenas.designs.domains import Categorical, Domain, FloatRange, IntRange, Key, Scalar, Setting
+from eenas.designs.keys import BRANCH, PLACEMENT, POLICY, SECTIONS, TRAINING
+from eenas.designs.placement import candidates, has_latency
+from eenas.errors import DesignError, SpecError, nearest
+from eenas.measurement.profile import Profile
+
+_TOP = ("version", "branches", "cost_cap", "placement", "branch", "slot", "training", "policy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of `Space.explain`: a key, the values it may take, how many parameters it makes, what it means."""
+
+    key: str
+    values: str
+    parameters: int
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """N branch slots and the values that a study may draw.
+
+    `branches` is N; `cost_cap` the share of the MACs behind a cut point that a branch there may cost; `version` is
+    raised by the author of a space when a change makes older studies incomparable. Every value is a choice (list), a
+    range (table) or fixed (scalar); a key left out is fixed at its default. `slot` lays values of its own over those
+    of `branch` for single slots, counted from 1. The fields take what TOML takes, and hold what it means.
+
+    A slot is always asked for all its parameters, whether it carries a branch or not: samplers inherit nothing from
+    parameters that come and go. Left out are only parameters that no draw of this space can use.
+    """
+
+    name: str = field(default="", compare=False)
+    version: int = 1
+    branches: int = 6
+    cost_cap: float = 0.1
+    placement: Mapping[str, Setting] = field(default_factory=dict, hash=False)
+    branch: Mapping[str, Setting] = field(default_factory=dict, hash=False)
+    slot: Mapping[int, Mapping[str, Setting]] = field(default_factory=dict, hash=False)
+    training: Mapping[str, Setting] = field(default_factory=dict, hash=False)
+    policy: Mapping[str, Setting] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """Read what was given as TOML would be, and fill in the defaults."""
+        self._read(file="", key="")
+
+    def _read(self, *, file: str, key: str) -> None:
+        scalars = (("version", int, 1, None), ("branches", int, 1, 64), ("cost_cap", float, 0, 1))
+        for name, kind, least, most in scalars:
+            scalar = Key(type=kind, default=1, meaning="", least=least, most=most or float("inf"), above=kind is float)
+            value = scalar.read(getattr(self, name), where=_where(file, key, name))
+            if not isinstance(value, int | float):
+                raise SpecError(f"{_where(file, key, name)}: must be one fixed number, got {getattr(self, name)!r}")
+            object.__setattr__(self, name, value)
+        for name, keys in SECTIONS.items():
+            given = _read_section(getattr(self, name), keys, file=file, key=key, name=name)
+            object.__setattr__(self, name, {each: given.get(each, known.default) for each, known in keys.items()})
+        if not isinstance(self.slot, Mapping):
+            raise SpecError(f"{_where(file, key, 'slot')}: must hold tables such as [slot.2], got {self.slot!r}")
+        slots: dict[int, Mapping[str, Setting]] = {}
+        for label, table in self.slot.items():
+            if not (str(label).isdecimal() and 1 <= int(label) <= self.branches):
+                where = _where(file, key, f"slot.{label}")
+                raise SpecError(f"{where}: no such slot; the space has slots 1 to {self.branches}")
+            slots[int(label)] = _read_section(table, BRANCH, file=file, key=key, name=f"slot.{label}")
+        object.__setattr__(self, "slot", dict(sorted(slots.items())))
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Space":
+        """A space from the table of a TOML file. Raises SpecError with file, key and the nearest known name."""
+        if not isinstance(table, Mapping):
+            raise SpecError(f"{_where(file, key, '')}: must be a table, got {table!r}")
+        for name in table:
+            if name not in _TOP:
+                raise SpecError(f"{_where(file, key, name)}: unknown key; {nearest(name, _TOP)}")
+        space = cls.__new__(cls)
+        defaults: dict[str, Any] = {"version": 1, "branches": 6, "cost_cap": 0.1}
+        for name in _TOP:
+            object.__setattr__(space, name, table.get(name, defaults.get(name, {})))
+        object.__setattr__(space, "name", Path(file).stem if file and not key else "")
+        space._read(file=file, key=key)
+        return space
+
+    def to_table(self) -> dict[str, Any]:
+        """The inverse of `from_table`, with every default written out."""
+        table: dict[str, Any] = {"version": self.version, "branches": self.branches, "cost_cap": self.cost_cap}
+        for name in SECTIONS:
+            table[name] = _section_table(getattr(self, name))
+        if self.slot:
+            table["slot"] = {str(number): _section_table(values) for number, values in self.slot.items()}
+        return table
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits over everything but the name."""
+        return specs.digest(self.to_table())
+
+    def slot_settings(self, slot: int) -> Mapping[str, Setting]:
+        """The settings of one slot (from 1): those of [branch] under those of its own table."""
+        return {**self.branch, **self.slot.get(slot, {})}
+
+    def setting(self, name: str) -> Setting:
+        """The setting behind a parameter's name, such as `placement.kind` or `slot3.width`."""
+        section, _, key = name.partition(".")
+        table = self.slot_settings(int(section[4:])) if section.startswith("slot") else getattr(self, section)
+        return table[key]
+
+    def value(self, proposal: Mapping[str, Scalar], name: str) -> Scalar:
+        """The value of `name` in a proposal; what has no parameter is fixed, or has no effect and is the first one."""
+        setting = self.setting(name)
+        return proposal.get(name, setting.first) if isinstance(setting, Domain) else setting
+
+    def parameters(self) -> dict[str, Domain]:
+        """The parameters of a proposal in the order in which they are drawn; fixed values have none."""
+        return dict(self._parameters)
+
+    @cached_property
+    def _parameters(self) -> dict[str, Domain]:
+        slots = range(1, self.branches + 1)
+        names = [
+            f"placement.{key}" for key in PLACEMENT if key == "kind" or "metric" in values_of(self, "placement.kind")
+        ]
+        names += [f"slot{slot}.{key}" for slot in slots for key in BRANCH if self._has_effect(slot, key)]
+        names += [f"training.{key}" for key in TRAINING] + [f"policy.{key}" for key in POLICY]
+        settings = {name: self.setting(name) for name in names}
+        return {name: setting for name, setting in settings.items() if isinstance(setting, Domain)}
+
+    def _has_effect(self, slot: int, key: str) -> bool:
+        settings = self.slot_settings(slot)
+        if settings["on"] is False:
+            return False
+        if key == "depth":
+            return "free" in values_of(self, "placement.kind")
+        if key not in SIZES:
+            return True
+        return any(key in sizes_of(str(kind)) for kind in values_of(self, f"slot{slot}.structure"))
+
+    def explain(self) -> list[Row]:
+        """One row for each key, for people: what it is, what it may be, how many parameters it makes."""
+        made = self._parameters
+        rows = [
+            Row(key="branches", values=str(self.branches), parameters=0, meaning="slots, each with one branch or none"),
+            Row(
+                key="cost_cap",
+                values=f"{self.cost_cap:g}",
+                parameters=0,
+                meaning="most that a branch may cost, as a share of the MACs behind its cut point",
+            ),
+        ]
+        for section, keys in SECTIONS.items():
+            for key, known in keys.items():
+                names = [f"{section}.{key}"]
+                if section == "branch":
+                    plain = [number for number in range(1, self.branches + 1) if key not in self.slot.get(number, {})]
+                    names = [f"slot{number}.{key}" for number in plain]
+                count = sum(name in made for name in names)
+                text = _text(getattr(self, section)[key])
+                rows.append(Row(key=f"{section}.{key}", values=text, parameters=count, meaning=known.meaning))
+        for number, table in self.slot.items():
+            for key, setting in table.items():
+                count = int(f"slot{number}.{key}" in made)
+                meaning = f"slot {number} only: {BRANCH[key].meaning}"
+                rows.append(Row(key=f"slot.{number}.{key}", values=_text(setting), parameters=count, meaning=meaning))
+        return rows
+
+
+def load_space(name: str | Path, *, trust_code: bool = False) -> Space:
+    """A shipped space by its name (`default`, `small`), or a TOML file by its path. Raises SpecError.
+
+    With `trust_code` the user's own families that it names are loaded at once, relative to the file.
+    """
+    path = shipped.find("search_spaces", str(name))
+    space = Space.from_table(specs.read_table(path), file=str(path))
+    if trust_code:
+        load_families(space, trust_code=True, relative_to=path.parent)
+    return space
+
+
+def load_families(space: Space, *, trust_code: bool, relative_to: Path | None = None) -> None:
+    """Load the user's own families of branches that the space names, so that this process knows and trusts them.
+
+    Raises PluginError when there are any and they are not trusted or cannot be loaded.
+    """
+    for slot in range(1, space.branches + 1):
+        for structure in values_of(space, f"slot{slot}.structure"):
+            family(str(structure), trust_code=trust_code and str(structure) not in FAMILIES, relative_to=relative_to)
+
+
+def check_space(space: Space, profile: Profile, *, latency: bool = True) -> None:
+    """Raise DesignError when the backbone has too few cut points for the slots, or no latencies to place by.
+
+    `latency=False` leaves the second question open.
+    """
+    count = len(candidates(profile))
+    if space.branches > count:
+        fix = f"set branches = {count} in the search space, or cut_points = 'all' for the backbone"
+        if not count:
+            fix = "cut_points = 'all' for the backbone may offer more"
+        raise DesignError(
+            f"more exits than cut points: the space has {space.branches} branch slots, {profile.backbone} has {count} "
+            f"cut points with work behind them; {fix}"
+        )
+    by_latency = "metric" in values_of(space, "placement.kind") and "latency" in values_of(space, "placement.metric")
+    if latency and by_latency and not has_latency(profile):
+        raise DesignError(
+            f"placement.metric allows 'latency' and the profile of {profile.backbone} has no latencies; "
+            "measure them, or set metric to 'macs' or 'parameters'"
+        )
+
+
+def values_of(space: Space, name: str) -> tuple[Scalar, ...]:
+    """Every value that a finite setting may have; a fixed one has one. Not for ranges without steps."""
+    setting = space.setting(name)
+    return (setting.values() or ()) if isinstance(setting, Domain) else (setting,)
+
+
+def sizes_of(structure: str) -> tuple[str, ...]:
+    """Which of width, layers and pool a family uses; all for the user's own, whose code need not be loaded yet."""
+    return FAMILIES[structure].sizes if structure in FAMILIES else SIZES
+
+
+def _read_section(table: Any, keys: Mapping[str, Key], *, file: str, key: str, name: str) -> dict[str, Setting]:
+    if not isinstance(table, Mapping):
+        raise SpecError(f"{_where(file, key, name)}: must be a table, got {table!r}")
+    for each in table:
+        if each not in keys:
+            raise SpecError(f"{_where(file, key, f'{name}.{each}')}: unknown key; {nearest(each, keys)}")
+    return {each: keys[each].read(value, where=_where(file, key, f"{name}.{each}")) for each, value in table.items()}
+
+
+def _section_table(settings: Mapping[str, Setting]) -> dict[str, Any]:
+    return {key: value.to_table() if isinstance(value, Domain) else value for key, value in settings.items()}
+
+
+def _where(file: str, key: str, name: str) -> str:
+    path = ".".join(part for part in (key, name) if part)
+    return f"{file}: [{path}]" if file and path else file or (f"[{path}]" if path else "the search space")
+
+
+def _text(setting: Setting) -> str:
+    if isinstance(setting, Categorical):
+        return ", ".join(_text(choice) for choice in setting.choices)
+    if isinstance(setting, IntRange | FloatRange):
+        step = setting.step if setting.step not in (None, 1) else None
+        tail = ", on a log scale" if setting.log else f", in steps of {step:g}" if step is not None else ""
+        return f"{setting.low:g} to {setting.high:g}{tail}"
+    if isinstance(setting, bool):
+        return "true" if setting else "false"
+    return f"{setting:g}" if isinstance(setting, float) else str(setting)

@@ -1,0 +1,66 @@
+"""Devices: found by the name that a user gives, and named in full."""
+
+import platform
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from eenas.errors import DeviceError, nearest
+
+KINDS = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that "auto", "cpu", "cuda", "cuda:1" or "mps" means; "auto" is the first of cuda, mps and cpu there.
+
+    "cuda" is the current CUDA device, with its index. Raises DeviceError for a device that is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, colon, index = name.partition(":")
+    if kind not in KINDS[1:] or (colon and not index.isdecimal()):
+        raise DeviceError(f"unknown device {name!r}; {nearest(kind, KINDS)}, or cuda:INDEX")
+    number = int(index) if colon else None
+    if kind == "cuda" and torch.cuda.is_available():
+        number = torch.cuda.current_device() if number is None else number
+        if number < torch.cuda.device_count():
+            return torch.device("cuda", number)
+    if kind == "mps" and torch.backends.mps.is_available() and not number:
+        return torch.device("mps")
+    if kind == "cpu" and not number:
+        return torch.device("cpu")
+    raise DeviceError(f"device {name!r} is not there; this machine and this torch have {', '.join(_present())}")
+
+
+def device_name(device: torch.device, threads: int | None = None) -> str:
+    """The device in full, such as "CPU: AMD EPYC 9B14" or "NVIDIA H100"; with `threads` also "..., 1 thread"."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{'CPU' if device.type == 'cpu' else device.type.upper()}: {_processor()}"
+    if threads is None or device.type != "cpu":
+        return name
+    return f"{name}, {threads} {'thread' if threads == 1 else 'threads'}"
+
+
+def _present() -> list[str]:
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return found
+
+
+@cache
+def _processor() -> str:
+    """The processor's name: from Linux's list where it is there, else what Python knows."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return value.strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "unknown processor"

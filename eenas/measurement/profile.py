@@ -1,0 +1,280 @@
+"""The profile of a backbone: what reaching each cut point costs; and what a branch costs."""
+
+import copy
+import hashlib
+import importlib.metadata
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eenas import __version__, specs
+from eenas.backbones.chain import Chain
+from eenas.backbones.cut_points import CutPoint
+from eenas.backbones.features import FeatureShape
+from eenas.backbones.load import Backbone
+from eenas.branches.branch import Branch
+from eenas.branches.registry import FAMILIES
+from eenas.errors import CutError, MeasurementError, nearest
+from eenas.measurement.devices import device_name
+from eenas.measurement.latency import Latency, LatencySpec, measure_latency, torch_runtime
+from eenas.measurement.macs import count_macs, count_parameters
+from eenas.seeding import seeded
+
+Metric = Literal["macs", "latency", "parameters"]
+
+
+class MeasurementCache(Protocol):
+    """Where measurements are kept by what was measured and where; values are tables of JSON data."""
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The value kept under `key`, or None."""
+
+    def put(self, key: str, value: dict[str, Any]) -> None:
+        """Keep `value` under `key`, in the place of an earlier one."""
+
+
+class MemoryCache:
+    """A cache that lives as long as the object."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, Any]] = {}
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """See `MeasurementCache.get`."""
+        return copy.deepcopy(self._values.get(key))
+
+    def put(self, key: str, value: dict[str, Any]) -> None:
+        """See `MeasurementCache.put`."""
+        self._values[key] = copy.deepcopy(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """What a backbone costs. MACs and parameters are those of one sample and cumulative: up to each cut point.
+
+    `latency_ms` holds the prefix up to each cut point, timed as one program; it is empty, and the other latencies are
+    None, where latency was not measured. `total_latency` is the whole chain's, `plain_latency` the user's own module's,
+    `decision` what the host waits for one decision. `total_parameters` are the module's.
+    """
+
+    backbone: str
+    cut_points: tuple[CutPoint, ...]
+    macs: tuple[int, ...]
+    total_macs: int
+    parameters: tuple[int, ...]
+    total_parameters: int
+    latency_ms: tuple[Latency, ...] = ()
+    total_latency: Latency | None = None
+    plain_latency: Latency | None = None
+    decision: Latency | None = None
+
+    def index(self, name: str) -> int:
+        """The position of a cut point. Raises CutError with the nearest names."""
+        names = [point.name for point in self.cut_points]
+        if name not in names:
+            raise CutError(f"the profile of {self.backbone} has no cut point {name!r}; {nearest(name, names)}")
+        return names.index(name)
+
+    def share(self, i: int, metric: Metric) -> float:
+        """The share in [0, 1] of the backbone's cost that is spent when cut point `i` is reached.
+
+        Raises MeasurementError for "latency" where it was not measured.
+        """
+        if metric == "macs":
+            part, whole = float(self.macs[i]), float(self.total_macs)
+        elif metric == "parameters":
+            part, whole = float(self.parameters[i]), float(self.total_parameters)
+        elif metric == "latency":
+            if not self.latency_ms or self.total_latency is None:
+                raise MeasurementError(f"the latency of {self.backbone} was not measured; measure it, or place by macs")
+            part, whole = self.latency_ms[i].median_ms, self.total_latency.median_ms
+        else:
+            raise MeasurementError(f"unknown metric {metric!r}; {nearest(metric, ('macs', 'latency', 'parameters'))}")
+        return min(part / whole, 1.0) if whole > 0 else 0.0
+
+    def to_table(self) -> dict[str, Any]:
+        """Every field as JSON data; `from_table` is the inverse."""
+        return {field.name: specs.to_table(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Profile":
+        """Read what `to_table` wrote. Raises MeasurementError or SpecError for anything else."""
+        try:
+            values = dict(table)
+            points = tuple(specs.from_table(CutPoint, point, file=file, key=key) for point in values["cut_points"])
+            values |= {"cut_points": points, "macs": tuple(values["macs"]), "parameters": tuple(values["parameters"])}
+            values["latency_ms"] = tuple(Latency.from_table(item, file=file, key=key) for item in values["latency_ms"])
+            for name in ("total_latency", "plain_latency", "decision"):
+                if values.get(name) is not None:
+                    values[name] = Latency.from_table(values[name], file=file, key=key)
+            return cls(**values)
+        except (TypeError, KeyError, ValueError) as error:
+            where = " ".join(part for part in (file, key) if part) or "the table"
+            raise MeasurementError(f"{where}: not a profile ({error}); measure the backbone again") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BranchCost:
+    """What a branch costs: MACs of one sample, parameters, and the latency of the branch alone (None: not measured)."""
+
+    macs: int
+    parameters: int
+    latency: Latency | None = None
+
+
+def profile_backbone(
+    backbone: Backbone,
+    chain: Chain,
+    *,
+    device: torch.device,
+    latency: LatencySpec | None,
+    cache: MeasurementCache | None = None,
+) -> Profile:
+    """Measure a backbone, split at `chain.names` (cut points of the backbone), on `device`.
+
+    MACs are counted segment by segment and added up. With `latency` every prefix, the whole chain, the plain module and
+    one decision are timed; latencies are taken from `cache` when the same was timed there before. The backbone's module
+    is not moved. Raises MeasurementError when something cannot be measured.
+    """
+    known = {point.name: point for point in backbone.all_cut_points}
+    missing = [name for name in chain.names if name not in known]
+    if missing:
+        raise CutError(f"{backbone.name} has no cut point {missing[0]!r}; {nearest(missing[0], known)}")
+    points = tuple(known[name] for name in chain.names)
+    image = backbone.example(1).cpu()
+    macs, parameters, reached = [], [], 0
+    seen: dict[int, int] = {}
+    for k, segment in enumerate(chain.segments):
+        reached += count_macs(segment, image if k == 0 else points[k - 1].shape)
+        seen.update((id(parameter), parameter.numel()) for parameter in segment.parameters())
+        macs.append(reached)
+        parameters.append(sum(seen.values()))
+    profile = Profile(
+        backbone=backbone.name,
+        cut_points=points,
+        macs=tuple(macs[:-1]),
+        total_macs=macs[-1],
+        parameters=tuple(parameters[:-1]),
+        total_parameters=count_parameters(backbone.module),
+    )
+    if latency is None:
+        return profile
+    identity = [backbone.digest, list(image.shape), profile.to_table(), _conditions(device, latency)]
+    key = f"latency/backbone/{backbone.name}/{specs.digest(identity)}"
+    table = cache.get(key) if cache is not None else None
+    if table is None:
+        table = _time_backbone(backbone, chain, device, latency)
+        if cache is not None:
+            cache.put(key, table)
+    return Profile.from_table({**profile.to_table(), **table})
+
+
+def measure_branch(
+    branch: Branch,
+    shape: FeatureShape,
+    num_classes: int,
+    *,
+    device: torch.device,
+    latency: LatencySpec | None,
+    cache: MeasurementCache | None = None,
+) -> BranchCost:
+    """Measure one branch alone at features of `shape`, timed on `device` when `latency` is given.
+
+    `cache` keeps counts by structure, shape and classes, and latencies also by device, runtime and conditions. The
+    random state is left alone. Raises BranchError when the branch cannot stand there, MeasurementError otherwise.
+    """
+    identity = [__version__, branch, _source(branch), shape, num_classes, importlib.metadata.version("ptflops")]
+    cost_key = f"macs/branch/{branch.label()}/{specs.digest(identity)}"
+    time_key = ""
+    cost = cache.get(cost_key) if cache is not None else None
+    timed = None
+    if latency is not None:
+        time_key = f"latency/branch/{branch.label()}/{specs.digest([*identity, _conditions(device, latency)])}"
+        timed = cache.get(time_key) if cache is not None else None
+    if cost is None or (latency is not None and timed is None):
+        with seeded(0):
+            module = branch.build(shape, num_classes).eval()
+            example = shape.example(latency.batch if latency is not None else 1)
+        if cost is None:
+            cost = {"macs": count_macs(module, shape), "parameters": count_parameters(module)}
+            if cache is not None:
+                cache.put(cost_key, cost)
+        if latency is not None and timed is None:
+            timed = _time(module.to(device), example.to(device), device, latency, torch_runtime()).to_table()
+            if cache is not None:
+                cache.put(time_key, timed)
+    found = Latency.from_table(timed) if timed is not None else None
+    return BranchCost(macs=int(cost["macs"]), parameters=int(cost["parameters"]), latency=found)
+
+
+def _time_backbone(backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> dict[str, Any]:
+    """The latencies of a profile as the part of its table that they fill."""
+    place = next(iter([*chain.parameters(), *chain.buffers()]), torch.empty(0)).device
+    if place != device:
+        chain = copy.deepcopy(chain).to(device)
+    module = copy.deepcopy(backbone.module).to(device).eval()
+    images = backbone.example(spec.batch).to(device)
+    program = torch_runtime("one program")
+    prefixes = [_time(chain.prefix(k), images, device, spec, program) for k in range(len(chain.names))]
+    whole = _time(chain, images, device, spec, program)
+    plain = _time(module, images, device, spec, torch_runtime("the module"))
+    return {
+        "latency_ms": [prefix.to_table() for prefix in prefixes],
+        "total_latency": whole.to_table(),
+        "plain_latency": plain.to_table(),
+        "decision": _time_decision(backbone.num_classes, device, spec).to_table(),
+    }
+
+
+def _time(
+    program: Callable[[Tensor], object], x: Tensor, device: torch.device, spec: LatencySpec, runtime: str
+) -> Latency:
+    with _inference(device, spec):
+        return measure_latency(lambda: program(x), device=device, spec=spec, runtime=runtime)
+
+
+def _time_decision(num_classes: int, device: torch.device, spec: LatencySpec) -> Latency:
+    """What the host waits for: the logits brought to it, the softmax's maximum, and the comparison."""
+    logits = torch.zeros(spec.batch, num_classes, device=device)
+
+    def decide() -> bool:
+        values = logits.float().cpu().numpy()
+        shares = np.exp(values - values.max(axis=1, keepdims=True))
+        score = shares.max(axis=1) / shares.sum(axis=1)
+        return bool((score >= 0.5).any())
+
+    with _inference(device, spec):
+        return measure_latency(decide, device=device, spec=spec, runtime=torch_runtime("NumPy"), host_clock=True)
+
+
+@contextmanager
+def _inference(device: torch.device, spec: LatencySpec) -> Iterator[None]:
+    """No gradients, and autocast to the type of `spec`; weights are cast anew in each run, as in a single inference."""
+    kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(spec.dtype)
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, dtype=kind or torch.bfloat16, enabled=kind is not None, cache_enabled=False),
+    ):
+        yield
+
+
+def _conditions(device: torch.device, spec: LatencySpec) -> list[Any]:
+    """What a latency depends on beside what was timed."""
+    return [device_name(device), torch.__version__, specs.to_table(spec)]
+
+
+def _source(branch: Branch) -> str:
+    """What stands for the code of a family: nothing for eenas's own, the hash of its file for the user's."""
+    if FAMILIES.get(branch.kind) is type(branch):
+        return ""
+    try:
+        return hashlib.sha256(Path(inspect.getfile(type(branch))).read_bytes()).hexdigest()
+    except (OSError, TypeError):
+        return type(branch).__qualname__

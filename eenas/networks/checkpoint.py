@@ -1,0 +1,51 @@
+"""A network's weights, and the state of a training run, in files that are whole or absent."""
+
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from eenas.errors import StorageError, WeightsError
+from eenas.files import write_whole
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.truncated import TruncatedNetwork
+
+
+def save_weights(network: EarlyExitNetwork | TruncatedNetwork, path: Path) -> None:
+    """Write the network's state as safetensors (tied tensors are written once for each name)."""
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
+    write_whole(path, lambda file: safetensors.torch.save_file(state, file))
+
+
+def load_weights(network: EarlyExitNetwork | TruncatedNetwork, path: Path) -> None:
+    """Load weights that `save_weights` wrote. Raises WeightsError when they do not fit, naming the keys."""
+    try:
+        state = safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise WeightsError(f"{path}: cannot be read as safetensors ({error}); export the network again") from None
+    own = network.state_dict()
+    missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    shapes = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
+    if missing or unknown or shapes:
+        raise WeightsError(
+            f"{path}: does not fit the network: missing {missing[:3]}, unknown {unknown[:3]}, other shape {shapes[:3]}"
+        )
+    network.load_state_dict(state)
+
+
+def save_state(state: dict[str, Any], path: Path) -> None:
+    """Write the state of a training run (tensors and plain values only)."""
+    write_whole(path, lambda file: torch.save(state, file))
+
+
+def load_state(path: Path) -> dict[str, Any] | None:
+    """The state that `save_state` wrote, or None when there is no such file."""
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a broken file
+        raise StorageError(f"{path}: not a checkpoint of eenas ({error}); delete it to start again") from None
+    return state

@@ -1,0 +1,48 @@
+"""A network run over one split: every exit's logits with the labels and costs."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eenas.networks.exit_costs import ExitCosts
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.truncated import TruncatedNetwork
+from eenas.policies.exit_table import ExitTable
+from eenas.tasks.split import Split
+
+
+@torch.inference_mode()
+def exit_table(
+    network: EarlyExitNetwork | TruncatedNetwork, split: Split, costs: ExitCosts, *, batch_size: int = 256
+) -> ExitTable:
+    """All exits' float32 logits `[N, K, C]` on `split`, in its order, computed in eval mode and float32."""
+    was_training = network.training
+    network.eval()
+    parameter = next(network.parameters())
+    try:
+        rows = [
+            torch.stack([logits.float() for logits in network(batch)], dim=1).cpu()
+            for batch in batches(network, split, batch_size, parameter.device)
+        ]
+    finally:
+        network.train(was_training)
+    return ExitTable(
+        logits=torch.cat(rows).numpy(),
+        labels=split.labels,
+        exits=network.exits,
+        macs=costs.macs,
+        latency_ms=costs.latency_ms,
+    )
+
+
+def batches(
+    network: EarlyExitNetwork | TruncatedNetwork, split: Split, batch_size: int, device: torch.device
+) -> Iterator[Tensor]:
+    """The transformed images `[n, C, S, S]` of a split in order, in the memory format that the network has."""
+    transform = network.transform
+    source = split.images(transform.size, transform.channels)
+    for start in range(0, len(split), batch_size):
+        indices = np.arange(start, min(start + batch_size, len(split)))
+        yield transform(source[indices].to(device)).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,41 @@
+"""The paired bootstrap: how sure the difference of two policies is, measured on the same samples."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.errors import PolicyError
+
+COVERAGE = 0.95
+"""The share of resampled differences that lie in the interval."""
+
+
+def paired_bootstrap(
+    correct_a: NDArray[Any], correct_b: NDArray[Any], *, rounds: int = 1000, seed: int
+) -> tuple[float, float, float]:
+    """The mean of a less the mean of b, and the ends of its 95 % percentile interval (Efron and Tibshirani 1993, 13.3).
+
+    `correct_a` and `correct_b` [N] say whether two policies were right on the same N samples (booleans); the same
+    call compares what they spent (`costs_of_leaving`, MACs or milliseconds). Samples are drawn with replacement
+    `rounds` times, both policies' values together. Raises PolicyError for shapes that differ, none or NaN.
+    """
+    a, b = np.asarray(correct_a), np.asarray(correct_b)
+    if a.ndim != 1 or a.shape != b.shape:
+        raise PolicyError(f"a paired bootstrap compares two lists of the same samples, got {a.shape} and {b.shape}")
+    if len(a) == 0 or rounds < 1:
+        raise PolicyError(f"a paired bootstrap needs a sample and a round, got {len(a)} samples and {rounds} rounds")
+    differences = a.astype(np.float64) - b.astype(np.float64)
+    if not np.isfinite(differences).all():
+        raise PolicyError("a paired bootstrap needs finite values, got NaN or infinity")
+    generator = np.random.default_rng(seed)
+    means = np.empty(rounds, dtype=np.float64)
+    for number in range(rounds):
+        means[number] = differences[generator.integers(len(differences), size=len(differences))].mean()
+    low, high = np.quantile(means, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    return float(differences.mean()), float(low), float(high)
+
+
+def costs_of_leaving(exit_index: NDArray[np.int64], costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each sample spent, [N], when it left at `exit_index` [N] and exits cost `costs` [K]."""
+    return np.asarray(costs[exit_index], dtype=np.float64)

@@ -1,0 +1,170 @@
+"""The curve of one common threshold, exactly: every threshold that decides differently from its neighbours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.errors import PolicyError
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.scores import branch_scores
+from eenas.policies.temperatures import fit_temperatures
+from eenas.policies.threshold import ThresholdPolicy, midway
+
+_SLACK = 1e-9
+"""Relative tolerance of a limit: a mean over samples may miss the cost it equals by rounding."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curve:
+    """All M operating points of a common threshold on one table, from the cheapest to the most expensive.
+
+    `thresholds` float64 [M] rise from 0 (everybody leaves at the first exit) to infinity (nobody leaves early); those
+    between lie midway between distinct scores. `accuracy` [M] is in [0, 1]; `macs` [M], strictly increasing, and
+    `latency_ms` [M] (None where it was not measured) are means over samples; `leaving` int64 [M, K] counts samples.
+    """
+
+    thresholds: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    macs: NDArray[np.float64]
+    latency_ms: NDArray[np.float64] | None
+    leaving: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """The number of points M."""
+        return len(self.thresholds)
+
+
+def common_curve(
+    table: ExitTable,
+    temperatures: Sequence[float] | NDArray[np.float64] | None = None,
+    score: str = "max_softmax",
+) -> Curve:
+    """The whole curve in O(N K log(N K)); temperatures are fitted on the table where none are given.
+
+    A sample leaves at exit k for the thresholds above the best score it had before and up to its score there. As the
+    threshold falls it therefore moves, at every score that is higher than all before it, from the next such exit (the
+    final one at first) to this one. All moves sorted by score and summed up are the curve.
+    """
+    scores = branch_scores(table.logits, _temperatures(table, temperatures), score)
+    samples, branches = scores.shape
+    correct = table.correct()
+    arrival = np.full(samples, branches)
+    values, origins, targets, gains = [], [], [], []
+    best_before = np.maximum.accumulate(scores, axis=1)
+    for k in range(branches - 1, -1, -1):
+        higher = np.ones(samples, dtype=np.bool_) if k == 0 else scores[:, k] > best_before[:, k - 1]
+        movers = np.nonzero(higher)[0]
+        values.append(scores[movers, k])
+        origins.append(arrival[movers])
+        targets.append(np.full(len(movers), k))
+        gains.append(correct[movers, k].astype(np.int64) - correct[movers, arrival[movers]])
+        arrival[movers] = k
+    right = np.array([int(correct[:, -1].sum())])
+    leaving = np.zeros((1, branches + 1), dtype=np.int64)
+    leaving[0, -1] = samples
+    thresholds = np.array([np.inf])
+    if branches:
+        value = np.concatenate(values)
+        order = np.argsort(-value, kind="stable")
+        value = value[order]
+        last = np.nonzero(np.append(value[1:] != value[:-1], True))[0]
+        right = np.concatenate([right, right + np.cumsum(np.concatenate(gains)[order])[last]])
+        origin, target = np.concatenate(origins)[order], np.concatenate(targets)[order]
+        moved = np.empty((len(last), branches + 1), dtype=np.int64)
+        for k in range(branches + 1):
+            moved[:, k] = np.cumsum((target == k).astype(np.int64) - (origin == k))[last]
+        leaving = np.concatenate([leaving, leaving + moved])
+        distinct = value[last]
+        thresholds = np.concatenate([thresholds, midway(distinct[1:], distinct[:-1]), [0.0]])
+    leaving = np.ascontiguousarray(leaving[::-1])
+    return Curve(
+        thresholds=thresholds[::-1].copy(),
+        accuracy=right[::-1] / samples,
+        macs=mean_cost(leaving, table.macs),
+        latency_ms=None if table.latency_ms is None else mean_cost(leaving, table.latency_ms),
+        leaving=leaving,
+    )
+
+
+def mean_cost(leaving: NDArray[np.int64], costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean cost [...] of samples of which `leaving` [..., K] leave at exits that cost `costs` [K]."""
+    return np.asarray((leaving * costs).sum(axis=-1) / leaving.sum(axis=-1))
+
+
+def fit_common(
+    table: ExitTable,
+    *,
+    temperatures: Sequence[float] | NDArray[np.float64] | None = None,
+    score: str = "max_softmax",
+    max_macs: float | None = None,
+    max_latency_ms: float | None = None,
+    min_accuracy: float | None = None,
+) -> ThresholdPolicy:
+    """The best common threshold on a table, usually the calibration split's.
+
+    Within the limits (mean MACs and mean milliseconds of a sample, as in the table's costs) the most accurate point,
+    of equals the cheapest; with `min_accuracy` (in [0, 1]) the cheapest point within them that is as accurate. Where
+    a cost limit is below what is reachable the cheapest point, and where only `min_accuracy` is, the most accurate
+    one; the policy then says `within_budget=False`.
+    """
+    fitted = _temperatures(table, temperatures)
+    curve = common_curve(table, fitted, score)
+    index, within = best_index(
+        curve.accuracy,
+        curve.macs,
+        curve.latency_ms,
+        max_macs=max_macs,
+        max_latency_ms=max_latency_ms,
+        min_accuracy=min_accuracy,
+    )
+    return common_policy(float(curve.thresholds[index]), fitted, score, within_budget=within)
+
+
+def common_policy(
+    threshold: float, temperatures: Sequence[float] | NDArray[np.float64], score: str, *, within_budget: bool = True
+) -> ThresholdPolicy:
+    """The policy that has one threshold for all exits; infinity: nobody leaves early."""
+    value = None if np.isinf(threshold) else float(threshold)
+    return ThresholdPolicy(
+        score=score,
+        temperatures=tuple(float(temperature) for temperature in temperatures),
+        thresholds=(value,) * (len(temperatures) - 1),
+        within_budget=within_budget,
+    )
+
+
+def best_index(
+    accuracy: NDArray[np.float64],
+    macs: NDArray[np.float64],
+    latency_ms: NDArray[np.float64] | None,
+    *,
+    max_macs: float | None = None,
+    max_latency_ms: float | None = None,
+    min_accuracy: float | None = None,
+) -> tuple[int, bool]:
+    """The point that `fit_common` takes, of M >= 1 in any order, and whether it holds every limit."""
+    for name, limit in (("max_macs", max_macs), ("max_latency_ms", max_latency_ms), ("min_accuracy", min_accuracy)):
+        if limit is not None and not limit >= 0:
+            raise PolicyError(f"{name} must be a number that is not negative, got {limit}")
+    affordable = np.ones(len(macs), dtype=np.bool_)
+    cheapest = int(np.argmin(macs))
+    if max_latency_ms is not None:
+        if latency_ms is None:
+            raise PolicyError("max_latency_ms needs a table with latencies, got one without; measure latency first")
+        affordable &= latency_ms <= max_latency_ms * (1 + _SLACK)
+        cheapest = int(np.argmin(latency_ms)) if max_macs is None else cheapest
+    if max_macs is not None:
+        affordable &= macs <= max_macs * (1 + _SLACK)
+    if not affordable.any():
+        return cheapest, False
+    candidates = np.nonzero(affordable)[0]
+    most = accuracy[candidates].max()
+    wanted = most if min_accuracy is None else min(most, min_accuracy - _SLACK)
+    good = candidates[accuracy[candidates] >= wanted]
+    return int(good[np.argmin(macs[good])]), min_accuracy is None or bool(most >= min_accuracy - _SLACK)
+
+
+def _temperatures(table: ExitTable, temperatures: Sequence[float] | NDArray[np.float64] | None) -> NDArray[np.float64]:
+    return fit_temperatures(table) if temperatures is None else np.asarray(temperatures, dtype=np.float64)

@@ -1,0 +1,152 @@
+"""The exit table: every exit's logits on one split, with the labels and what leaving at each exit costs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.errors import PolicyError
+
+_KEYS = ("logits", "labels", "exits", "macs")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExitTable:
+    """What every policy is fitted and scored on, without touching the network.
+
+    `logits` float32 [N, K, C], exits in depth order, the final exit last; `labels` int64 [N] in 0..C-1; `exits` the K
+    names (cut points, then "final"); `macs` float64 [K], the MACs of a sample that leaves there, every branch run on
+    the way included, strictly increasing; `latency_ms` float64 [K] likewise in milliseconds, or None where it was not
+    measured (a measurement is noisy and need not increase). Lists and other dtypes are converted.
+
+    Raises PolicyError for an empty table, logits that are not finite, labels out of range and costs that do not fit.
+    """
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    exits: tuple[str, ...]
+    macs: NDArray[np.float64]
+    latency_ms: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        """Convert to the dtypes above and refuse what contradicts itself."""
+        logits = np.asarray(self.logits)
+        if logits.ndim != 3:
+            raise PolicyError(f"logits of an exit table must be [samples, exits, classes], got shape {logits.shape}")
+        samples, exits, classes = logits.shape
+        if samples == 0:
+            raise PolicyError("an exit table needs at least one sample, got none; give the split more samples")
+        if exits == 0 or classes < 2:
+            raise PolicyError(f"an exit table needs an exit and two classes, got {exits} exits and {classes} classes")
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits = np.ascontiguousarray(logits, dtype=np.float32)
+        if not np.isfinite(logits).all():
+            bad = sorted(set(np.nonzero(~np.isfinite(logits))[1].tolist()))
+            raise PolicyError(f"logits must be finite, got NaN or infinity at exit {bad[0]}; lower the learning rate")
+        object.__setattr__(self, "logits", logits)
+        object.__setattr__(self, "labels", _labels(self.labels, samples, classes))
+        names = tuple(self.exits)
+        if len(names) != exits or len(set(names)) != exits:
+            raise PolicyError(f"an exit table of {exits} exits needs as many different names, got {list(names)}")
+        object.__setattr__(self, "exits", names)
+        macs = _costs(self.macs, exits, "macs")
+        if (np.diff(macs) <= 0).any():
+            raise PolicyError(f"macs of the exits must be strictly increasing, got {macs.tolist()}; order the exits")
+        object.__setattr__(self, "macs", macs)
+        if self.latency_ms is not None:
+            object.__setattr__(self, "latency_ms", _costs(self.latency_ms, exits, "latency_ms"))
+
+    def __len__(self) -> int:
+        """The number of samples N."""
+        return int(self.logits.shape[0])
+
+    @property
+    def num_exits(self) -> int:
+        """The number of exits K, the final one included."""
+        return int(self.logits.shape[1])
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes C."""
+        return int(self.logits.shape[2])
+
+    def answers(self) -> NDArray[np.int64]:
+        """The class that every exit would answer, [N, K]; of equal logits the lower class."""
+        return np.asarray(self.logits.argmax(axis=2), dtype=np.int64)
+
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether every exit would be right, [N, K]."""
+        return np.asarray(self.answers() == self.labels[:, None])
+
+    def exit_accuracy(self) -> tuple[float, ...]:
+        """Accuracy in [0, 1] of every exit if all samples left there."""
+        return tuple(float(value) for value in self.correct().mean(axis=0))
+
+    def take(self, indices: NDArray[np.int64] | NDArray[np.bool_]) -> "ExitTable":
+        """The table of some samples, by indices or a mask [N]."""
+        return ExitTable(
+            logits=self.logits[indices],
+            labels=self.labels[indices],
+            exits=self.exits,
+            macs=self.macs,
+            latency_ms=self.latency_ms,
+        )
+
+    def truncate(self, exits: int) -> "ExitTable":
+        """The table of the network that ends at its `exits`-th exit (1..K), which becomes the final one."""
+        if not 1 <= exits <= self.num_exits:
+            raise PolicyError(f"a table of {self.num_exits} exits cannot be cut after exit {exits}; give 1 to all")
+        return ExitTable(
+            logits=self.logits[:, :exits],
+            labels=self.labels,
+            exits=self.exits[:exits],
+            macs=self.macs[:exits],
+            latency_ms=None if self.latency_ms is None else self.latency_ms[:exits],
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the table as a compressed .npz file under exactly this name."""
+        arrays = {"logits": self.logits, "labels": self.labels, "exits": np.array(self.exits), "macs": self.macs}
+        if self.latency_ms is not None:
+            arrays["latency_ms"] = self.latency_ms
+        with Path(path).open("wb") as stream:
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote, never running code from it. Raises PolicyError when it is not an exit table."""
+        try:
+            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                arrays = {key: file[key] for key in (*_KEYS, "latency_ms") if key in file}
+        except Exception as error:  # a damaged file makes NumPy, zipfile and zlib raise a dozen kinds
+            raise PolicyError(f"{path}: not an exit table ({error}); give a file that one was saved to") from None
+        if missing := [key for key in _KEYS if key not in arrays]:
+            raise PolicyError(f"{path}: not an exit table, the array {missing[0]!r} is missing; give another file")
+        try:
+            return cls(
+                logits=arrays["logits"],
+                labels=arrays["labels"],
+                exits=tuple(str(name) for name in arrays["exits"].reshape(-1)),
+                macs=arrays["macs"],
+                latency_ms=arrays.get("latency_ms"),
+            )
+        except (PolicyError, ValueError, TypeError) as error:
+            raise PolicyError(f"{path}: {error}") from None
+
+
+def _labels(labels: object, samples: int, classes: int) -> NDArray[np.int64]:
+    given = np.asarray(labels)
+    if given.shape != (samples,) or given.dtype.kind not in "iu":
+        raise PolicyError(f"labels must be {samples} integers, got shape {given.shape} of {given.dtype}")
+    if given.min() < 0 or given.max() >= classes:
+        raise PolicyError(f"labels must be in 0..{classes - 1}, got {given.min()} to {given.max()}")
+    return np.ascontiguousarray(given, dtype=np.int64)
+
+
+def _costs(costs: object, exits: int, name: str) -> NDArray[np.float64]:
+    given = np.array(costs, dtype=np.float64)
+    if given.shape != (exits,) or not np.isfinite(given).all() or (given < 0).any():
+        raise PolicyError(f"{name} must be {exits} finite numbers, one for each exit, got {given.tolist()}")
+    return given

@@ -1,0 +1,101 @@
+"""Large things that trials make (weights, exit tables) as files in one folder, whole or not there at all."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from eenas.errors import StorageError
+from eenas.files import write_whole
+from eenas.records.urls import label, read_url, sqlite_file
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+_REFERENCE = re.compile(rf"({_NAME.pattern})@sha256:([0-9a-f]{{64}})")
+
+
+class ArtifactStore:
+    """A folder of artifacts. A reference is `NAME@sha256:DIGEST`, so that whoever keeps it can tell whether the file
+    is still the one that was written. Raises StorageError when the folder cannot be made or written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or error
+            raise StorageError(f"{self.root}: no folder for artifacts ({reason}); give another --artifacts") from None
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise StorageError(f"{self.root}: not writable; make it writable or give another --artifacts folder")
+
+    @classmethod
+    def beside(cls, storage: str, artifacts: Path | None = None) -> "ArtifactStore":
+        """The store in `artifacts`, or by default beside an SQLite file: `x.artifacts/` for `sqlite:///x.db`.
+
+        Raises StorageError for a storage without a file when no folder is given: workers must share one.
+        """
+        if artifacts is not None:
+            return cls(artifacts)
+        file = sqlite_file(read_url(storage))
+        if file is None:
+            raise StorageError(
+                f"{label(storage)}: has no folder beside it; give one that all workers share (--artifacts)"
+            )
+        return cls(file.with_suffix(".artifacts"))
+
+    def write(self, name: str, data: bytes | Callable[[Path], object]) -> str:
+        """Keep `data`, or what it writes to the path it is given, under `name`; returns the reference.
+
+        An artifact of the same name is replaced in one step; when the disk is full or writing fails, StorageError is
+        raised and the old one is still there.
+        """
+        if not _NAME.fullmatch(name):
+            raise StorageError(f"{name!r}: not a name for an artifact; use letters, digits, '.', '_' and '-'")
+        digest = ""
+
+        def fill(path: Path) -> None:
+            nonlocal digest
+            if isinstance(data, bytes):
+                path.write_bytes(data)
+            else:
+                data(path)
+            digest = _sha256(path)
+
+        write_whole(self.root / name, fill)
+        return f"{name}@sha256:{digest}"
+
+    def path(self, reference: str) -> Path:
+        """The file of a reference, checked. Raises StorageError when it is missing or not what was written."""
+        path, digest = self._split(reference)
+        try:
+            found = _sha256(path)
+        except OSError as error:
+            reason = error.strerror or error
+            raise StorageError(f"{path}: the artifact cannot be read ({reason}); is --artifacts right?") from None
+        if found != digest:
+            raise StorageError(f"{path}: the artifact was changed or replaced (its SHA-256 differs); make it again")
+        return path
+
+    def read(self, reference: str) -> bytes:
+        """The bytes of a reference. Raises StorageError when it is missing or not what was written."""
+        return self.path(reference).read_bytes()
+
+    def holds(self, reference: str) -> bool:
+        """Whether the artifact is there, as it was written."""
+        try:
+            self.path(reference)
+        except StorageError:
+            return False
+        return True
+
+    def _split(self, reference: str) -> tuple[Path, str]:
+        match = _REFERENCE.fullmatch(reference)
+        if match is None:
+            raise StorageError(f"{reference!r}: not a reference to an artifact; it must read NAME@sha256:DIGEST")
+        return self.root / match[1], match[2]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

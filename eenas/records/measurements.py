@@ -1,0 +1,40 @@
+"""Measurements kept in the database by what was measured and where, so that nothing is measured twice."""
+
+import hashlib
+import json
+from typing import Any
+
+from sqlalchemy import select
+
+from eenas.records.database import Database
+from eenas.records.tables import MEASUREMENTS
+
+
+class DatabaseCache:
+    """A `MeasurementCache` in a study's database; values that were seen once are not read again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seen: dict[str, str] = {}
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The value kept under `key`, or None. Raises StorageError."""
+        digest = _digest(key)
+        if digest not in self._seen:
+            with self._database.transaction() as connection:
+                row = connection.execute(select(MEASUREMENTS.c.value).where(MEASUREMENTS.c.digest == digest)).first()
+            if row is None:
+                return None
+            self._seen[digest] = row.value
+        value: dict[str, Any] = json.loads(self._seen[digest])
+        return value
+
+    def put(self, key: str, value: dict[str, Any]) -> None:
+        """Keep `value` (a table of plain values) under `key`, in the place of an earlier one. Raises StorageError."""
+        text = json.dumps(value)
+        self._database.upsert(MEASUREMENTS, {"digest": _digest(key), "key": key, "value": text})
+        self._seen[_digest(key)] = text
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

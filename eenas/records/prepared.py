@@ -1,0 +1,44 @@
+"""Backbones that were trained on a task once, so that no later study trains them again."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import select
+
+from eenas.records.database import Database
+from eenas.records.tables import PREPARED
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedRecord:
+    """A prepared backbone: what it was made from, where its weights are, and how good it is."""
+
+    key: str
+    """The digest of everything that its weights depend on."""
+    backbone: str
+    task: str
+    """The task's digest."""
+    training: str
+    """The digest of its training's specification."""
+    seed: int
+    artifact: str
+    """The reference that `ArtifactStore.write` gave."""
+    accuracy: float
+    """On the validation split, 0 to 1."""
+
+
+class PreparedRecords:
+    """The prepared backbones of a database; every study of it shares them. Raises StorageError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, record: PreparedRecord) -> None:
+        """Keep `record` in the place of one with the same key."""
+        self._database.upsert(PREPARED, {"key": record.key, "body": json.dumps(asdict(record))})
+
+    def find(self, key: str) -> PreparedRecord | None:
+        """The record with this key, or None."""
+        with self._database.transaction() as connection:
+            row = connection.execute(select(PREPARED.c.body).where(PREPARED.c.key == key)).first()
+        return None if row is None else PreparedRecord(**json.loads(row.body))

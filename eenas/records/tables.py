@@ -1,0 +1,51 @@
+"""The tables that eenas keeps beside Optuna's in a study's database, and the number of their schema."""
+
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
+
+SCHEMA = 1
+"""Counts up when a table changes in a way that an older eenas could not read."""
+
+METADATA = MetaData()
+
+SCHEMA_ROW = Table(
+    "eenas_schema",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+)
+
+STUDIES = Table(
+    "eenas_studies",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("identity_digest", Text, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("baselines", Text, nullable=False),
+)
+
+TRIALS = Table(
+    "eenas_trials",
+    METADATA,
+    Column("study", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("design_digest", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("eenas_trials_by_design", "study", "design_digest"),
+)
+
+PREPARED = Table(
+    "eenas_prepared",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+MEASUREMENTS = Table(
+    "eenas_measurements",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+)

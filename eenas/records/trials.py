@@ -1,0 +1,89 @@
+"""What came of each trial: its design, its operating points, its values, or the reason why there are none."""
+
+import builtins
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Select, case, select
+
+from eenas.records.database import Database
+from eenas.records.tables import TRIALS
+
+TrialState = Literal["complete", "stopped", "copied", "infeasible", "failed"]
+_USEFUL = {"complete": 0, "copied": 1, "stopped": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """One trial that has ended. All tables hold plain values (JSON)."""
+
+    study: str
+    number: int
+    """Optuna's number of the trial within the study."""
+    state: TrialState
+    design_digest: str = ""
+    """The digest of the network that was trained; empty where there is none."""
+    design: dict[str, Any] = field(default_factory=dict)
+    points: Sequence[dict[str, Any]] = ()
+    """Its operating points on the validation split."""
+    chosen: dict[str, Any] | None = None
+    """The operating point at the drawn target, from which the values come."""
+    values: tuple[float, ...] | None = None
+    """In the order of the study's objectives; None for a failed trial."""
+    exit_accuracy: Sequence[float] = ()
+    violations: dict[str, float] = field(default_factory=dict)
+    """By how much each constraint is violated; at most 0 where it holds."""
+    seconds: float = 0.0
+    samples: int = 0
+    """Training samples seen."""
+    reason: str | None = None
+    """Why it failed, was stopped, copied or infeasible, in one line."""
+    origin: str = "sampler"
+    artifacts: dict[str, str] = field(default_factory=dict)
+    """References of its artifacts, by what they are."""
+
+
+class TrialRecords:
+    """The trials of a database, found by study. Raises StorageError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, record: TrialRecord) -> None:
+        """Keep `record` whole, in the place of an earlier one of the same study and number."""
+        row = {
+            "study": record.study,
+            "number": record.number,
+            "state": record.state,
+            "design_digest": record.design_digest,
+            "body": json.dumps(asdict(record)),
+        }
+        self._database.upsert(TRIALS, row)
+
+    def list(self, study: str) -> list[TrialRecord]:
+        """The trials of a study by number."""
+        return self._read(select(TRIALS.c.body).where(TRIALS.c.study == study).order_by(TRIALS.c.number))
+
+    def get(self, study: str, number: int) -> TrialRecord | None:
+        """One trial, or None."""
+        found = self._read(select(TRIALS.c.body).where((TRIALS.c.study == study) & (TRIALS.c.number == number)))
+        return found[0] if found else None
+
+    def find_by_digest(self, study: str, digest: str) -> TrialRecord | None:
+        """The most useful trial of a network: complete before copied, stopped and the rest, then the earliest."""
+        usefulness = case(_USEFUL, value=TRIALS.c.state, else_=len(_USEFUL))
+        of_network = (TRIALS.c.study == study) & (TRIALS.c.design_digest == digest)
+        statement = select(TRIALS.c.body).where(of_network).order_by(usefulness, TRIALS.c.number).limit(1)
+        found = self._read(statement)
+        return found[0] if found else None
+
+    def _read(self, statement: Select[Any]) -> builtins.list[TrialRecord]:
+        with self._database.transaction() as connection:
+            tables = [json.loads(body) for body in connection.execute(statement).scalars()]
+        return [TrialRecord(**{**table, "values": _tuple(table["values"])}) for table in tables]
+
+
+def _tuple(values: builtins.list[float] | None) -> tuple[float, ...] | None:
+    return None if values is None else tuple(values)

@@ -1,0 +1,49 @@
+"""A database URL as a user writes it: read, checked, and shown without its password."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from eenas.errors import StorageError, nearest
+
+KINDS = ("sqlite", "postgresql")
+EXAMPLES = "write sqlite:///eenas.db or postgresql://user:password@host/database"
+_SECRETS = ("password", "passwd", "sslpassword")
+
+
+def read_url(text: str) -> URL:
+    """The URL in `text`, with the driver that is installed. Raises StorageError for what eenas cannot store in."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise StorageError(f"{label(text)!r}: not a database URL; {EXAMPLES}") from None
+    kind = url.get_backend_name()
+    if kind == "postgres":
+        url, kind = url.set(drivername="postgresql"), "postgresql"
+    if kind not in KINDS:
+        raise StorageError(f"{label(text)}: eenas cannot store in {kind!r} ({nearest(kind, KINDS)}); {EXAMPLES}")
+    if url.drivername == "postgresql":
+        url = url.set(drivername=f"postgresql+{_postgresql_driver()}")
+    return url
+
+
+def label(text: str) -> str:
+    """A URL, or a message that may hold one, as it was written but for its passwords."""
+    text = re.sub(r"(?s)(://[^:/@\s]*):.*@", r"\1:***@", text)
+    return re.sub(rf"(?i)\b({'|'.join(_SECRETS)})=[^&\s]*", r"\1=***", text)
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of an SQLite URL; None for a database in memory, and for every other kind."""
+    name = url.database or ""
+    if url.get_backend_name() != "sqlite" or name in ("", ":memory:") or url.query.get("mode") == "memory":
+        return None
+    return Path(name.removeprefix("file:")) if "uri" in url.query else Path(name)
+
+
+def _postgresql_driver() -> str:
+    """The first driver that is installed, else the one that the message about its absence should name."""
+    return next((name for name in ("psycopg", "psycopg2") if importlib.util.find_spec(name)), "psycopg")

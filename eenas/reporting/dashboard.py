@@ -1,0 +1,72 @@
+"""optuna-dashboard served on a study's storage, with its artifacts."""
+
+import socketserver
+import wsgiref.simple_server
+from pathlib import Path
+from typing import Any
+
+from eenas.errors import EenasError, StorageError
+from eenas.progress import Listener, Notice, silent
+from eenas.records.database import Database
+from eenas.records.urls import read_url, sqlite_file
+
+
+def serve(
+    storage: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    artifacts: Path | None = None,
+    listener: Listener = silent,
+) -> None:
+    """Serve until interrupted. `port` 0 takes a free one; the address is told to `listener`.
+
+    `artifacts` is the folder of the exit tables (default: the one beside an SQLite file). Raises StorageError when the
+    storage is missing or not a study's, and EenasError when the address is taken.
+    """
+    with server(storage, host=host, port=port, artifacts=artifacts) as running:
+        address = f"http://{host}:{running.server_port}"
+        listener(Notice(f"the dashboard is at {address} (Ctrl-C ends it)"))
+        running.serve_forever()
+
+
+def server(storage: str, *, host: str, port: int, artifacts: Path | None) -> wsgiref.simple_server.WSGIServer:
+    """The server of `serve`, bound to its address and not yet serving; the caller closes it."""
+    app = _application(storage, artifacts)
+    try:
+        return wsgiref.simple_server.make_server(host, port, app, server_class=_Threads, handler_class=_Quiet)
+    except (OSError, OverflowError) as error:
+        raise EenasError(
+            f"{host}:{port} cannot be served on ({error}); pass another --port (0 takes a free one)"
+        ) from None
+
+
+def _application(storage: str, artifacts: Path | None) -> Any:
+    import optuna
+    from optuna.artifacts import FileSystemArtifactStore
+    from optuna_dashboard import wsgi
+
+    database = Database(storage, create=False)
+    try:
+        opened = optuna.storages.RDBStorage(database.url, engine_kwargs=database.engine_options())
+    except Exception as error:  # SQLAlchemy, alembic and drivers each have their own
+        raise StorageError(f"{database.label}: Optuna cannot use this database ({error})") from error
+    file = sqlite_file(read_url(storage))
+    folder = artifacts or (file.with_suffix(".artifacts") if file is not None else None)
+    if artifacts is not None and not artifacts.is_dir():
+        raise StorageError(f"{artifacts}: no such folder; give the --artifacts of the search")
+    store = FileSystemArtifactStore(str(folder)) if folder is not None and folder.is_dir() else None
+    return wsgi(opened, artifact_store=store)
+
+
+class _Threads(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
+    """One thread a request: a browser asks for many things at once."""
+
+    daemon_threads = True
+
+
+class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
+    """No line for each request."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""

@@ -1,0 +1,207 @@
+"""The front and what it is held against as rows of plain facts, and those rows as CSV and JSON."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from eenas.designs.design import Design
+from eenas.policies.operating_point import OperatingPoint
+from eenas.search.results import BackboneFacts, StudyResults
+
+SHARES = (0.25, 0.5, 0.75, 1.0)
+PLAIN, TRUNCATED, HAND_PLACED = "plain backbone", "truncated backbone", "uniform by hand"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontRow:
+    """One operating point. Accuracies and shares are in [0, 1]; costs in MACs and milliseconds a sample.
+
+    `macs_share` and `latency_share` are of the plain backbone. `exits` are cut points in depth order, `structures` the
+    branch at each; `leaving` and `exit_accuracy` have one entry more, for the final exit.
+    """
+
+    kind: Literal["front", "backbone", "baseline"]
+    name: str
+    trial: int | None = None
+    knee: bool = False
+    accuracy: float
+    macs: float
+    macs_share: float
+    worst_macs: float
+    worst_macs_share: float
+    latency_ms: float | None
+    latency_share: float | None
+    worst_latency_ms: float | None
+    worst_latency_share: float | None
+    exits: tuple[str, ...] = ()
+    structures: tuple[str, ...] = ()
+    leaving: tuple[float, ...] = ()
+    exit_accuracy: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharesRow:
+    """The best accuracy within each share of the backbone's MACs; None where nothing is that cheap."""
+
+    name: str
+    trials: tuple[int | None, ...]
+    accuracies: tuple[float | None, ...]
+
+
+def front_rows(results: StudyResults) -> list[FrontRow]:
+    """Every point of the front, in the order of the results (by falling accuracy)."""
+    return [
+        _row("front", f"trial {item.trial}", item.point, results.backbone, item.design, item.trial, item.knee)
+        for item in results.front
+    ]
+
+
+def baseline_rows(results: StudyResults) -> list[FrontRow]:
+    """The plain backbone and every operating point of the baselines measured in the study."""
+    return [backbone_row(results.backbone)] + [
+        _row("baseline", baseline.name, point, results.backbone)
+        for baseline in results.baselines
+        if baseline.name != "backbone"
+        for point in baseline.points
+    ]
+
+
+def backbone_row(backbone: BackboneFacts) -> FrontRow:
+    """The plain backbone: every share is 1."""
+    share = None if backbone.latency_ms is None else 1.0
+    return FrontRow(
+        kind="backbone",
+        name=PLAIN,
+        accuracy=backbone.accuracy,
+        macs=backbone.macs,
+        macs_share=1.0,
+        worst_macs=backbone.macs,
+        worst_macs_share=1.0,
+        latency_ms=backbone.latency_ms,
+        latency_share=share,
+        worst_latency_ms=backbone.latency_ms,
+        worst_latency_share=share,
+    )
+
+
+def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list[SharesRow]:
+    """The front, then each baseline, at the given shares of the backbone's MACs. Families of baselines make one row."""
+    found = [results.at_shares.get(share) for share in shares]
+    rows = [
+        SharesRow(
+            name="front",
+            trials=tuple(None if item is None else item.trial for item in found),
+            accuracies=tuple(None if item is None else item.point.accuracy for item in found),
+        )
+    ]
+    groups: dict[str, list[OperatingPoint]] = {}
+    for baseline in results.baselines:
+        if baseline.name != "backbone":
+            groups.setdefault(family(baseline.name), []).extend(baseline.points)
+    for name, points in groups.items():
+        best = tuple(_best_within(points, share * results.backbone.macs) for share in shares)
+        rows.append(SharesRow(name=name, trials=(None,) * len(best), accuracies=best))
+    within = tuple(results.backbone.accuracy if share >= 1 else None for share in shares)
+    rows.append(SharesRow(name=PLAIN, trials=(None,) * len(within), accuracies=within))
+    return rows
+
+
+def family(name: str) -> str:
+    """The group a baseline is shown in: truncated backbones are one family, uniform placements another."""
+    for start, group in (("truncated", TRUNCATED), ("uniform", HAND_PLACED)):
+        if name.startswith(start):
+            return group
+    return name
+
+
+def states(results: StudyResults) -> dict[str, int]:
+    """How many trials ended in which state, the most frequent first."""
+    return dict(Counter(trial.state for trial in results.trials).most_common())
+
+
+def to_csv(rows: Iterable[FrontRow]) -> str:
+    """The rows as CSV with a header line; lists within a cell are joined by semicolons, what is absent is empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    names = [field.name for field in fields(FrontRow)]
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([_cell(getattr(row, name)) for name in names])
+    return stream.getvalue()
+
+
+def to_table(results: StudyResults) -> dict[str, Any]:
+    """The whole result as plain data, ready for JSON: what `--json` prints."""
+    return {
+        "study": results.name,
+        "storage": results.storage,
+        "task": results.task,
+        "device": results.device,
+        "backbone": asdict(results.backbone),
+        "chance": results.chance,
+        "trials": states(results),
+        "front": [asdict(row) for row in front_rows(results)],
+        "baselines": [asdict(row) for row in baseline_rows(results)],
+        "at_shares": [
+            {"name": row.name, "accuracy": dict(zip(map("{:g}".format, SHARES), row.accuracies, strict=True))}
+            for row in shares_rows(results)
+        ],
+        "hypervolume": {"accuracy_macs": results.hypervolume_macs, "accuracy_latency": results.hypervolume_latency},
+        "beats_baselines": results.beats_baselines,
+    }
+
+
+def to_json(results: StudyResults) -> str:
+    """`to_table` as indented JSON."""
+    return json.dumps(to_table(results), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _row(
+    kind: Literal["front", "baseline"],
+    name: str,
+    point: OperatingPoint,
+    backbone: BackboneFacts,
+    design: Design | None = None,
+    trial: int | None = None,
+    knee: bool = False,
+) -> FrontRow:
+    placed = design.branches if design is not None else ()
+    return FrontRow(
+        kind=kind,
+        name=name,
+        trial=trial,
+        knee=knee,
+        accuracy=point.accuracy,
+        macs=point.expected_macs,
+        macs_share=point.expected_macs / backbone.macs,
+        worst_macs=point.worst_macs,
+        worst_macs_share=point.worst_macs / backbone.macs,
+        latency_ms=point.expected_latency_ms,
+        latency_share=_ratio(point.expected_latency_ms, backbone.latency_ms),
+        worst_latency_ms=point.worst_latency_ms,
+        worst_latency_share=_ratio(point.worst_latency_ms, backbone.latency_ms),
+        exits=tuple(branch.cut_point for branch in placed),
+        structures=tuple(branch.branch.label() for branch in placed),
+        leaving=tuple(point.shares),
+        exit_accuracy=tuple(point.exit_accuracy),
+    )
+
+
+def _ratio(value: float | None, whole: float | None) -> float | None:
+    return None if value is None or not whole else value / whole
+
+
+def _best_within(points: Iterable[OperatingPoint], macs: float) -> float | None:
+    return max((point.accuracy for point in points if point.expected_macs <= macs * (1 + 1e-9)), default=None)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return ";".join("" if item is None else f"{item:.6g}" if isinstance(item, float) else item for item in value)
+    if isinstance(value, bool):
+        return int(value)
+    return f"{value:.8g}" if isinstance(value, float) else value

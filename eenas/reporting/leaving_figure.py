@@ -1,0 +1,108 @@
+"""Who leaves where: for designs along the front, the share of samples that stops at each exit."""
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from eenas.reporting import figure_style as style
+from eenas.reporting.selection import spread
+from eenas.reporting.wording import percent
+from eenas.search.results import StudyResults
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaving:
+    """One exit of one bar: the share of samples that leave there and how often they are answered rightly."""
+
+    exit: str
+    structure: str
+    share: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeavingBar:
+    """One operating point of the front; `exits` in depth order, the last is the final exit."""
+
+    label: str
+    trial: int
+    knee: bool
+    exits: tuple[Leaving, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeavingFacts:
+    """The bars from the cheapest design to the most accurate."""
+
+    title: str
+    subtitle: str
+    bars: tuple[LeavingBar, ...]
+
+
+def leaving_facts(results: StudyResults, limit: int = 8) -> LeavingFacts:
+    """The facts for at most `limit` points spaced evenly along the front, ends and knee among them."""
+    bars = []
+    for item in reversed(spread(results.front, limit)):
+        names = [(placed.cut_point, placed.branch.label()) for placed in item.design.branches]
+        exits = zip([*names, ("final", "backbone")], item.point.shares, item.point.exit_accuracy, strict=True)
+        bars.append(
+            LeavingBar(
+                label=f"trial {item.trial}{' (knee)' if item.knee else ''}: "
+                f"{percent(item.point.accuracy)} at {percent(item.macs_share, 0)}",
+                trial=item.trial,
+                knee=item.knee,
+                exits=tuple(
+                    Leaving(exit=name, structure=structure, share=share, accuracy=accuracy)
+                    for (name, structure), share, accuracy in exits
+                ),
+            )
+        )
+    return LeavingFacts(
+        title=f"Who leaves where: {results.name}",
+        subtitle="points along the front, cheapest at the bottom; each bar is the whole validation split, "
+        "named by its accuracy and its share of the backbone's MACs",
+        bars=tuple(bars),
+    )
+
+
+def draw_leaving(facts: LeavingFacts) -> go.Figure:
+    """The drawing: one stacked bar a design, one colour an exit by its order in depth, the final exit grey."""
+    drawing = style.figure(facts.title, facts.subtitle, height=250 + 40 * max(len(facts.bars), 3))
+    # Two thresholds of one design may round to the same label, so bars stand at numbers.
+    rows = list(range(len(facts.bars)))
+    most = max((len(bar.exits) - 1 for bar in facts.bars), default=0)
+    for index in range(most):
+        found = [(row, bar.exits[index]) for row, bar in enumerate(facts.bars) if index < len(bar.exits) - 1]
+        _add(drawing, f"exit {index + 1}", style.DEPTHS[min(index, len(style.DEPTHS) - 1)], found, dark=index >= 4)
+    _add(drawing, "final exit", style.FINAL, [(row, bar.exits[-1]) for row, bar in enumerate(facts.bars)], dark=False)
+    drawing.update_layout(barmode="stack", bargap=0.25, margin={"l": 235}, uniformtext={"minsize": 11, "mode": "hide"})
+    drawing.update_layout(legend={"traceorder": "normal"})
+    if not facts.bars:
+        style.say_empty(drawing, "there is no front yet")
+    drawing.update_xaxes(style.axis("share of samples that leave at the exit, %", range=[0, 100]))
+    drawing.update_yaxes(
+        style.axis("", tickmode="array", tickvals=rows, ticktext=[bar.label for bar in facts.bars], showgrid=False)
+    )
+    return drawing
+
+
+def _add(drawing: go.Figure, name: str, colour: str, found: list[tuple[int, Leaving]], *, dark: bool) -> None:
+    drawing.add_bar(
+        orientation="h",
+        name=name,
+        y=[row for row, _ in found],
+        x=[round(100 * leaving.share, 2) for _, leaving in found],
+        text=[f"{leaving.exit} {percent(leaving.share, 0)}" if leaving.share >= 0.06 else "" for _, leaving in found],
+        customdata=[_words(leaving) for _, leaving in found],
+        textposition="inside",
+        insidetextanchor="middle",
+        textangle=0,
+        textfont={"size": 12, "color": "white" if dark else style.INK},
+        marker={"color": colour, "line": {"color": "white", "width": 1}},
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _words(leaving: Leaving) -> str:
+    right = "" if leaving.accuracy is None else f", {percent(leaving.accuracy)} of them answered rightly"
+    return f"{leaving.exit} ({leaving.structure}): {percent(leaving.share)} leave{right}"

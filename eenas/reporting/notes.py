@@ -1,0 +1,93 @@
+"""The notes of a study and of its trials in Markdown: what optuna-dashboard shows beside the figures."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from eenas.designs.design import Design
+from eenas.reporting.front_table import SHARES, front_rows, shares_rows
+from eenas.reporting.selection import spread
+from eenas.reporting.summary import summary
+from eenas.reporting.wording import milliseconds, percent, quantity
+from eenas.search.results import StudyResults
+
+NOTE_ROWS = 10
+
+
+def study_note(results: StudyResults) -> str:
+    """The summary, the accuracy at shares of the backbone's MACs, and points along the front."""
+    parts = [f"## {results.name}", "", *(f"- {line}" for line in summary(results))]
+    if results.front:
+        parts += ["", "### Best accuracy within a share of the backbone's MACs", "", *_shares_table(results)]
+        parts += ["", "### Points along the front", "", *_front_table(results)]
+    reasons = Counter(trial.reason for trial in results.trials if trial.state == "failed" and trial.reason)
+    if reasons:
+        parts += ["", "### Failed trials", ""]
+        parts += [f"- {number} ×: {_plain(reason)}" for reason, number in reasons.most_common(5)]
+    return "\n".join(parts) + "\n"
+
+
+def trial_note(results: StudyResults, number: int) -> str:
+    """One trial of the front: its branches, and its points on the front (at most ten, spaced over cost)."""
+    points = [item for item in results.front if item.trial == number]
+    trial = next((trial for trial in results.trials if trial.number == number), None)
+    origin = f", from {trial.origin}" if trial is not None else ""
+    parts = [f"## Trial {number}, on the front{origin}", ""]
+    if points:
+        parts += [*_design_lines(points[0].design, trial.exit_accuracy if trial is not None else ()), ""]
+    parts += ["| accuracy | MACs | of the backbone | latency | leave at each exit |", "|---:|---:|---:|---:|:---|"]
+    for item in spread(points, NOTE_ROWS):
+        parts.append(
+            f"| {percent(item.point.accuracy)}{' (knee)' if item.knee else ''} | {quantity(item.point.expected_macs)} "
+            f"| {percent(item.macs_share)} | {milliseconds(item.point.expected_latency_ms)} | {_leaving(item.point.shares)} |"
+        )
+    return "\n".join(parts) + "\n"
+
+
+def _design_lines(design: Design, exit_accuracy: tuple[float, ...]) -> list[str]:
+    """The branches in depth order; the accuracy of an exit is over all samples, none having left before it."""
+    names = [(placed.cut_point, placed.branch.label()) for placed in design.branches] + [("final", design.backbone)]
+    alone: list[float | None] = list(exit_accuracy) if len(exit_accuracy) == len(names) else [None] * len(names)
+    lines = ["| exit | where | structure | accuracy alone |", "|---:|:---|:---|---:|"]
+    return lines + [
+        f"| {index} | {where} | {structure} | {percent(accuracy)} |"
+        for index, ((where, structure), accuracy) in enumerate(zip(names, alone, strict=True), start=1)
+    ]
+
+
+def _shares_table(results: StudyResults) -> list[str]:
+    lines = ["| | " + " | ".join(percent(share, 0) for share in SHARES) + " |", "|:---" + "|---:" * len(SHARES) + "|"]
+    return lines + [
+        f"| {row.name} | " + " | ".join(percent(accuracy) for accuracy in row.accuracies) + " |"
+        for row in shares_rows(results)
+    ]
+
+
+def _front_table(results: StudyResults) -> list[str]:
+    """Points along the front, then the exits of their networks, each network once."""
+    lines = [
+        "| trial | accuracy | MACs | of the backbone | latency | worst case | leave at each exit |",
+        "|---:|---:|---:|---:|---:|---:|:---|",
+    ]
+    shown = spread(results.front, NOTE_ROWS)
+    pairs = zip(results.front, front_rows(results), strict=True)
+    rows = [row for item, row in pairs if any(item is one for one in shown)]
+    lines += [
+        f"| {row.trial}{' (knee)' if row.knee else ''} | {percent(row.accuracy)} | {quantity(row.macs)} "
+        f"| {percent(row.macs_share)} | {milliseconds(row.latency_ms)} | {milliseconds(row.worst_latency_ms)} "
+        f"| {_leaving(row.leaving)} |"
+        for row in rows
+    ]
+    lines += ["", "| trial | exits and the branch at each |", "|---:|:---|"]
+    for row in {row.trial: row for row in rows}.values():
+        exits = ", ".join(f"{where}: {what}" for where, what in zip(row.exits, row.structures, strict=True))
+        lines.append(f"| {row.trial} | {exits or 'no branch'} |")
+    return lines
+
+
+def _leaving(shares: Iterable[float]) -> str:
+    return " / ".join(percent(share, 0) for share in shares)
+
+
+def _plain(text: str) -> str:
+    """One line without Markdown's marks."""
+    return " ".join(text.split()).replace("|", "/").replace("`", "'")

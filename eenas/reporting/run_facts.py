@@ -1,0 +1,83 @@
+"""What a full training came to: its summary in words, and the design beside its baselines at each budget."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eenas.policies.operating_point import OperatingPoint
+from eenas.reporting.wording import milliseconds, percent, plural, quantity, times
+from eenas.search.run_report import RunReport
+from eenas.specs import to_table
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """A network at budgets: (budget, accuracy, MACs spent on test), all as shares; None where out of reach."""
+
+    name: str
+    cells: tuple[tuple[float, float | None, float | None], ...]
+
+
+def run_summary(report: RunReport) -> tuple[str, ...]:
+    """Sentences: backbone, the reported point, how the search's estimate compared, latency end to end."""
+    backbone, point = report.backbone, report.reported
+    whole = next((base.points[0] for base in report.baselines if base.name == "backbone" and base.points), None)
+    kept = f" of the backbone's {percent(whole.accuracy)}" if whole is not None else ""
+    latency = None
+    if point.expected_latency_ms is not None and backbone.latency_ms:
+        latency = point.expected_latency_ms / backbone.latency_ms
+    spent = percent(point.expected_macs / backbone.macs)
+    lines = [
+        f"Run {report.folder}: {backbone.name} on {report.task}, trained with {plural(report.samples, 'sample')} "
+        f"in {report.seconds / 60:.1f} min on {report.device}.",
+        f"On the test split it reaches {percent(point.accuracy)}{kept} at {spent} of {quantity(backbone.macs, 'MACs')}"
+        + (f" and {times(latency)} the latency" if latency is not None else "")
+        + " (thresholds from the calibration split).",
+    ]
+    if report.estimate is not None:
+        gap = 100 * (point.accuracy - report.estimate.accuracy)
+        lines.append(
+            f"The search had seen {percent(report.estimate.accuracy)} at "
+            f"{percent(report.estimate.expected_macs / backbone.macs)} after brief training, on validation: "
+            f"{gap:+.1f} points since."
+        )
+    if report.end_to_end_ms is not None:
+        composed = milliseconds(point.expected_latency_ms)
+        lines.append(
+            f"One sample end to end: {milliseconds(report.end_to_end_ms)} (median), composed {composed} (mean)."
+        )
+    if report.near_threshold:
+        lines.append(f"{plural(report.near_threshold, 'score')} lie within 1e-5 of a threshold and may go either way.")
+    return tuple(lines)
+
+
+def budget_rows(report: RunReport) -> list[BudgetRow]:
+    """The design first, then each baseline, at the same shares of the backbone's MACs."""
+    shares = sorted(report.at_shares)
+    rows = [_budget("this design", report.at_shares, shares, report.backbone.macs)]
+    for name, points in report.baselines_at_shares.items():
+        rows.append(_budget(name, points, shares, report.backbone.macs))
+    return rows
+
+
+def report_json(report: RunReport) -> str:
+    """The report as JSON, with the folder and with budgets as keys."""
+    table: dict[str, Any] = to_table(report)
+    table["folder"] = str(report.folder)
+    table["design"] = report.design.to_table()
+    table["at_shares"] = _keyed(report.at_shares)
+    table["baselines_at_shares"] = {name: _keyed(points) for name, points in report.baselines_at_shares.items()}
+    return json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _budget(name: str, points: Mapping[float, OperatingPoint | None], shares: list[float], macs: int) -> BudgetRow:
+    cells = []
+    for share in shares:
+        point = points.get(share)
+        cells.append((share, None, None) if point is None else (share, point.accuracy, point.expected_macs / macs))
+    return BudgetRow(name, tuple(cells))
+
+
+def _keyed(points: Mapping[float, OperatingPoint | None]) -> dict[str, Any]:
+    return {f"{share:g}": None if point is None else point.to_table() for share, point in points.items()}

@@ -1,0 +1,128 @@
+"""Baselines measured in the same study: the plain backbone and matched static networks on its frozen prefix."""
+
+from dataclasses import replace
+
+from eenas.branches.pool_fc import PoolFc
+from eenas.designs.design import Design, Placed, TrainingChoice
+from eenas.errors import BranchError
+from eenas.measurement.profile import Profile
+from eenas.networks.tables import exit_table
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.threshold import ThresholdPolicy
+from eenas.progress import Advanced, Finished, Notice, Started
+from eenas.records.studies import StudyRecords
+from eenas.search.preparation import Ground
+from eenas.seeding import derive
+from eenas.training.trainer import RoundReport, Verdict, train_network
+
+SHARES = (0.25, 0.5, 0.75)
+"""Where the static networks end, as shares of the backbone's MACs."""
+
+
+def static_cut_points(profile: Profile) -> dict[str, float]:
+    """The cut points nearest to SHARES of the backbone's MACs, each once, with their shares."""
+    found: dict[str, float] = {}
+    for wanted in SHARES:
+        shares = [profile.share(index, "macs") for index in range(len(profile.cut_points))]
+        index = min(range(len(shares)), key=lambda i: abs(shares[i] - wanted), default=None)
+        if index is not None:
+            found.setdefault(profile.cut_points[index].name, shares[index])
+    return found
+
+
+def static_designs(ground: Ground) -> dict[str, Design]:
+    """For each static network the design that has its one branch: average pooling and a linear classifier."""
+    shapes = {point.name: point.shape for point in ground.profile.cut_points}
+    designs = {}
+    for name, share in static_cut_points(ground.profile).items():
+        branch = PoolFc(pool="avg", size=1)
+        try:
+            branch.check(shapes[name])
+        except BranchError as error:
+            ground.listener(Notice(f"no static network at {name}: {error}"))
+            continue
+        choice = TrainingChoice(learning_rate=0.05, loss_weights="equal")
+        plain = ground.plain_design()
+        designs[f"truncated {share:.0%}"] = replace(
+            plain, branches=(Placed(cut_point=name, branch=branch),), training=choice
+        )
+    return designs
+
+
+def measure_baselines(ground: Ground, study: str) -> None:
+    """Measure the baselines of a study once and keep them with it."""
+    records = StudyRecords(ground.database)
+    record = records.get(study)
+    assert record is not None
+    if record.baselines:
+        return
+    points = {"backbone": [plain_point(ground, ground.plain_table("validation")).to_table()]}
+    phase = "measuring baselines"
+    ground.listener(Started(phase, 100))
+    for name, point in _static_points(ground, phase).items():
+        points[name] = [point.to_table()]
+    ground.listener(Finished(phase))
+    records.update_baselines(study, points)
+
+
+def plain_point(ground: Ground, table: ExitTable) -> OperatingPoint:
+    """The plain backbone as an operating point: one exit, nothing decided."""
+    point = evaluate(ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=()), table)
+    plain = ground.profile.plain_latency
+    if plain is None:
+        return point
+    return replace(point, expected_latency_ms=plain.median_ms, worst_latency_ms=plain.median_ms)
+
+
+def single_exit(table: ExitTable, exit_: int, *, macs: float, latency_ms: float | None) -> OperatingPoint:
+    """One exit of a table as a static network of its own, at its own cost."""
+    alone = ExitTable(
+        logits=table.logits[:, exit_ : exit_ + 1],
+        labels=table.labels,
+        exits=(table.exits[exit_],),
+        macs=table.macs[:1] * 0 + macs,
+        latency_ms=None if latency_ms is None else table.macs[:1] * 0 + latency_ms,
+    )
+    return evaluate(ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=()), alone)
+
+
+def _static_points(ground: Ground, phase: str) -> dict[str, OperatingPoint]:
+    """All static networks trained in one pass, since on a frozen prefix they do not touch each other."""
+    designs = static_designs(ground)
+    if not designs:
+        return {}
+    together = replace(ground.plain_design(), branches=tuple(d.branches[0] for d in designs.values()))
+    network = ground.build(together)
+    network.freeze_backbone()
+
+    def report(round_: RoundReport) -> Verdict:
+        ground.listener(Advanced(phase, 100 * round_.progress, f"loss {round_.loss:.3f}"))
+        return Verdict.CONTINUE
+
+    train_network(
+        network,
+        ground.task,
+        choice=next(iter(designs.values())).training,
+        spec=ground.settings.training,
+        costs=ground.costs(together).macs.tolist(),
+        seed=derive(ground.settings.seed, "baselines"),
+        execution=ground.execution,
+        after_epoch=report,
+    )
+    table = exit_table(network, ground.task.validation, ground.costs(together))
+    points = {}
+    for name, design in designs.items():
+        costs = static_costs(ground, design)
+        index = table.exits.index(design.branches[0].cut_point)
+        points[name] = single_exit(table, index, macs=costs[0], latency_ms=costs[1])
+    return points
+
+
+def static_costs(ground: Ground, design: Design) -> tuple[float, float | None]:
+    """MACs and milliseconds of a static network: the prefix and its classifier, with no decision."""
+    costs = ground.costs(design)
+    macs = float(costs.macs[0]) - design.num_classes
+    if costs.latency_ms is None or ground.profile.decision is None:
+        return macs, None
+    return macs, float(costs.latency_ms[0]) - ground.profile.decision.median_ms

@@ -1,0 +1,158 @@
+"""The study file: task, backbone, space, training, measurement, objectives and constraints in one value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from eenas import shipped, specs
+from eenas.backbones.load import BackboneSpec
+from eenas.designs.space import Space, load_space
+from eenas.errors import SpecError
+from eenas.measurement.latency import LatencySpec
+from eenas.tasks.spec import TaskSpec
+from eenas.training.spec import TrainingSpec
+
+Objective = Literal["accuracy", "macs", "latency"]
+BUDGETS = ("epochs", "samples", "seconds")
+SamplerName = Literal["tpe", "nsgaii", "nsgaiii", "gp", "random"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraints:
+    """Limits on a design's drawn operating point; what is not set is not a limit.
+
+    `min_accuracy` in [0, 1]; `max_worst_latency_ms` of the slowest exit; `max_parameters` of backbone and branches.
+    """
+
+    min_accuracy: float | None = None
+    max_worst_latency_ms: float | None = None
+    max_parameters: int | None = None
+    max_branches: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSpec:
+    """How the study proposes and for how long: `trials` is a total (also on resume), `timeout` is in seconds."""
+
+    trials: int = 16
+    timeout: float | None = None
+    sampler: SamplerName = "tpe"
+    objectives: tuple[Objective, ...] = ("accuracy", "macs", "latency")
+    known_designs: bool = True
+    stop_hopeless: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse budgets and objectives that no study can have."""
+        if self.trials < 1:
+            raise SpecError(f"trials must be at least 1, got {self.trials}")
+        if self.timeout is not None and self.timeout <= 0:
+            raise SpecError(f"timeout is in seconds and must be positive, got {self.timeout}")
+        if not self.objectives or len(set(self.objectives)) != len(self.objectives):
+            raise SpecError(f"objectives must be one or more different names, got {list(self.objectives)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareSpec:
+    """How the plain backbone is trained on the task before the search.
+
+    `when` is "auto" (where no weights were loaded, or its classifier is new), "always" or "never".
+    """
+
+    when: Literal["auto", "always", "never"] = "auto"
+    training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=12))
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselinesSpec:
+    """Which baselines full training trains beside the design, and for how long (default: as long as the design)."""
+
+    truncated: bool = True
+    uniform: bool = True
+    training: TrainingSpec | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySpec:
+    """Everything a study is; flags of the command line are laid over the study file."""
+
+    backbone: BackboneSpec
+    task: TaskSpec = field(default_factory=TaskSpec)
+    space: Space = field(default_factory=lambda: load_space("default"))
+    training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=1))
+    full_training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=30))
+    baselines: BaselinesSpec = field(default_factory=BaselinesSpec)
+    prepare: PrepareSpec = field(default_factory=PrepareSpec)
+    latency: LatencySpec = field(default_factory=LatencySpec)
+    search: SearchSpec = field(default_factory=SearchSpec)
+    constraints: Constraints = field(default_factory=Constraints)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a negative seed."""
+        if self.seed < 0:
+            raise SpecError(f"seed must not be negative, got {self.seed}")
+
+
+def load_settings(
+    study: str | Path | None = None,
+    *,
+    backbone: str | None = None,
+    task: str | None = None,
+    weights: str | None = None,
+    space: str | Path | None = None,
+    trials: int | None = None,
+    timeout: float | None = None,
+    seed: int | None = None,
+    overrides: Sequence[str] = (),
+) -> tuple[StudySpec, Path | None]:
+    """The settings of a study and the folder that `./file.py` and `./file.toml` in them are relative to.
+
+    The study file (a path or a shipped name) is laid under the named arguments, and `overrides` (`table.key=value`)
+    over everything. Raises SpecError for unknown keys and values, naming file, key and the nearest known one.
+    """
+    path = shipped.find("studies", str(study)) if study is not None else None
+    table: dict[str, Any] = specs.read_table(path) if path is not None else {}
+    flags: dict[str, dict[str, Any]] = {
+        "backbone": {"name": backbone, "weights": weights},
+        "task": {"spec": task},
+        "search": {"trials": trials, "timeout": timeout},
+    }
+    for name, values in flags.items():
+        table = specs.merge(table, {name: given} if (given := _given(values)) else {})
+    if seed is not None:
+        table["seed"] = seed
+    if space is not None:
+        table["space"] = str(space)
+    for assignment in overrides:
+        table = override(table, assignment)
+    folder = path.parent if path is not None else None
+    if "name" not in table.get("backbone", {}):
+        raise SpecError("no backbone was named; pass --backbone NAME or set name in [backbone] of the study file")
+    space_value = table.get("space", "default")
+    if isinstance(space_value, str):
+        local = folder / space_value if folder is not None and space is None else Path(space_value)
+        table["space"] = load_space(local if local.is_file() else space_value)
+    settings = specs.from_table(StudySpec, table, file=str(path) if path is not None else "")
+    return settings, folder
+
+
+def override(table: Mapping[str, Any], assignment: str) -> dict[str, Any]:
+    """`table.key=value` laid over the settings; a budget takes the place of a budget in another unit."""
+    names = [name.strip() for name in assignment.partition("=")[0].split(".")]
+    below = dict(table)
+    if len(names) > 1 and names[-1] in BUDGETS:
+        inner: Any = below
+        for name in names[:-1]:
+            inner[name] = dict(inner.get(name, {}))
+            inner = inner[name]
+        for unit in BUDGETS:
+            inner.pop(unit, None)
+    return specs.assign(below, assignment)
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,76 @@
+"""The model card of an exported network, in Markdown."""
+
+from eenas.designs.design import Design
+from eenas.networks.network import EarlyExitNetwork
+from eenas.search.run_report import RunReport
+
+USE = """## Use
+
+```python
+import eenas
+
+network = eenas.load("THIS_FOLDER")  # an nn.Module in eval mode
+x = network.transform(images)  # uint8 [N, C, S, S] -> float32
+logits = network(x)  # one tensor [N, classes] for each exit
+"""
+
+
+def run_card(report: RunReport) -> str:
+    """The card of a fully trained network: what it is, what it scored on the test split, and under which conditions."""
+    backbone, point = report.backbone, report.reported
+    lines = [
+        f"# {backbone.name} with {len(report.design.branches)} early exits on {report.task}",
+        "",
+        f"Accuracy {point.accuracy:.2%} on {report.test_samples:,} test samples at "
+        f"{point.expected_macs / backbone.macs:.1%} of the backbone's MACs "
+        f"(the plain backbone: {backbone.accuracy:.2%}, {backbone.macs / 1e6:,.1f} M MACs).",
+        "",
+        "| exit | structure | share of MACs | latency, ms | accuracy of all | temperature | leaves here |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for exit_ in report.exits:
+        latency = "" if exit_.latency_ms is None else f"{exit_.latency_ms:.2f}"
+        lines.append(
+            f"| {exit_.name} | {exit_.structure} | {exit_.macs_share:.1%} | {latency} | {exit_.accuracy:.2%} "
+            f"| {exit_.temperature:.2f} | {exit_.share:.1%} |"
+        )
+    lines += ["", "| budget, share of MACs | accuracy | MACs really spent | thresholds |", "|---|---|---|---|"]
+    for share, found in report.at_shares.items():
+        if found is not None:
+            limits = ", ".join("never" if t is None else f"{t:.3f}" for t in found.policy.thresholds)
+            spent = found.expected_macs / backbone.macs
+            lines.append(f"| {share:.0%} | {found.accuracy:.2%} | {spent:.1%} | {limits} |")
+    lines += [
+        "",
+        "MACs are multiply-accumulates (1 MAC = 2 FLOPs) and include every branch on the way. Latency is of a batch of "
+        f"one in eager PyTorch on {report.device}. Temperatures and thresholds were fitted on the calibration split; "
+        "the test split was used once, for this card.",
+        "",
+        USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```",
+        "",
+        f"Made by the study `{report.study}`; `design.json` replays the architecture.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def untrained_card(design: Design, network: EarlyExitNetwork) -> str:
+    """The card of an architecture whose weights are not trained."""
+    rows = [f"| {placed.cut_point} | {placed.branch.label()} |" for placed in design.branches]
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return "\n".join(
+        [
+            f"# {design.backbone} with {len(design.branches)} early exits, untrained",
+            "",
+            f"{design.num_classes} classes, {design.input_size} px, {parameters:,} parameters. The weights are initial "
+            "ones and no thresholds are fitted: train it in your own loop on the sum of the exits' losses.",
+            "",
+            "| exit | structure |",
+            "|---|---|",
+            *rows,
+            "| final | backbone's classifier |",
+            "",
+            USE + "```",
+            "",
+        ]
+    )

@@ -1,0 +1,137 @@
+"""What Optuna calls for each trial: it keeps the record, the artifacts, the constraints and the reasons of failures."""
+
+import gc
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import optuna
+import torch
+from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+
+from eenas.designs.design import Design
+from eenas.errors import EenasError, InfeasibleError
+from eenas.fronts.hypervolume import hypervolume
+from eenas.policies.exit_table import ExitTable
+from eenas.records.trials import TrialRecord, TrialRecords
+from eenas.search.hopeless import HopelessRule
+from eenas.search.preparation import Ground
+from eenas.search.study import origin
+from eenas.search.trial import Outcome, infeasible_record, network_digest, propose, run_trial
+
+FAILURES = 3
+"""So many failures in a row with the same reason end a study."""
+
+
+class Objective:
+    """The objective of one worker. Every trial is recorded before Optuna hears its values."""
+
+    def __init__(self, ground: Ground, study: str) -> None:
+        self._ground, self._study = ground, study
+        self._records = TrialRecords(ground.database)
+        self._store = FileSystemArtifactStore(ground.artifacts.root)
+        self._rule = HopelessRule()
+        self._failures: list[str] = []
+        self._points: list[tuple[float, float]] = [
+            (point["accuracy"], point["expected_macs"])
+            for record in self._records.list(study)
+            for point in record.points
+        ]
+
+    def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
+        """Run one trial and give its values in the order of the study's objectives."""
+        trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
+        try:
+            record = self._run(trial)
+        except KeyboardInterrupt:
+            trial.set_user_attr("cut_off", True)
+            raise
+        except Exception as error:
+            self._fail(trial, error)
+            raise
+        self._failures.clear()
+        for key, value in {"buildable": 0.0, **record.violations}.items():
+            trial.set_constraint(key, value)
+        trial.set_user_attr("state", record.state)
+        if record.reason:
+            trial.set_user_attr("reason", record.reason)
+        self._records.save(record)
+        self._points += [(point["accuracy"], point["expected_macs"]) for point in record.points]
+        assert record.values is not None
+        return record.values
+
+    def failing_alike(self) -> str | None:
+        """The reason of the last failures when they were all the same, else None."""
+        last = self._failures[-FAILURES:]
+        return last[0] if len(last) == FAILURES and len(set(last)) == 1 else None
+
+    def best_so_far(self) -> str:
+        """A short text: the hypervolume, and the best accuracy at half of the backbone's MACs."""
+        if not self._points:
+            return ""
+        total, chance = self._ground.profile.total_macs, 1.0 / self._ground.task.num_classes
+        accuracy, macs = np.array(self._points).T
+        area = hypervolume(accuracy, macs / total, reference_cost=1.1, reference_accuracy=chance)
+        half = accuracy[macs <= 0.5 * total]
+        return f"hypervolume {area:.3f}" + (f", {half.max():.1%} at 50 % MACs" if len(half) else "")
+
+    def _run(self, trial: optuna.Trial) -> TrialRecord:
+        try:
+            design = propose(trial, self._ground)
+        except InfeasibleError as error:
+            record = infeasible_record(error, self._ground, study=self._study, number=trial.number)
+            return replace(record, origin=origin(trial))
+        trial.set_user_attr(
+            "design", ", ".join(f"{p.cut_point} {p.branch.label()}" for p in design.branches) or "no branch"
+        )
+        outcome = run_trial(
+            design,
+            self._ground,
+            self._rule,
+            study=self._study,
+            number=trial.number,
+            earlier=self._earlier(design),
+        )
+        artifacts = self._upload(trial, outcome.tables)
+        return replace(outcome.record, origin=origin(trial), artifacts=artifacts)
+
+    def _earlier(self, design: Design) -> Outcome | None:
+        """An earlier trial of this study that trained the same network to the end, with its tables."""
+        record = self._records.find_by_digest(self._study, network_digest(design))
+        if record is None or record.state not in ("complete", "copied") or not design.branches:
+            return None
+        tables = {}
+        for split, name in record.artifacts.items():
+            path = self._ground.artifacts.root / name
+            if not path.exists():
+                return None
+            tables[split] = ExitTable.load(path)
+        return Outcome(record, tables, None) if {"calibration", "validation"} <= tables.keys() else None
+
+    def _upload(self, trial: optuna.Trial, tables: Mapping[str, ExitTable]) -> dict[str, str]:
+        """Keep the exit tables as artifacts of the trial, so that the dashboard offers them."""
+        names = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for split, table in tables.items():
+                path = Path(folder) / f"exit_table_{split}.npz"
+                table.save(path)
+                names[split] = upload_artifact(
+                    artifact_store=self._store, file_path=str(path), study_or_trial=trial, mimetype="application/zip"
+                )
+        return names
+
+    def _fail(self, trial: optuna.Trial, error: Exception) -> None:
+        """Keep the reason; a worker that fails for lack of memory lets go of what it holds."""
+        reason = str(error) if isinstance(error, EenasError) else f"{type(error).__name__}: {error}"
+        self._failures.append(reason)
+        trial.set_user_attr("reason", reason)
+        self._records.save(
+            TrialRecord(study=self._study, number=trial.number, state="failed", reason=reason, origin=origin(trial))
+        )
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

@@ -1,0 +1,237 @@
+"""What every trial of a study stands on: task, prepared backbone, its profile, the device and where records go."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from eenas.backbones.chain import Chain
+from eenas.backbones.features import FeatureShape
+from eenas.backbones.load import Backbone, load_backbone
+from eenas.branches.branch import Branch
+from eenas.designs.design import Design, PolicyChoice, TrainingChoice
+from eenas.designs.space import check_space
+from eenas.measurement.latency import device_name, resolve_device
+from eenas.measurement.profile import BranchCost, Profile, measure_branch, profile_backbone
+from eenas.networks.assembly import build_network
+from eenas.networks.checkpoint import load_weights, save_weights
+from eenas.networks.exit_costs import ExitCosts, exit_costs
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.tables import exit_table
+from eenas.policies.exit_table import ExitTable
+from eenas.progress import Advanced, Finished, Listener, Notice, Started
+from eenas.records.artifacts import ArtifactStore
+from eenas.records.database import Database
+from eenas.records.measurements import DatabaseCache
+from eenas.records.prepared import PreparedRecord, PreparedRecords
+from eenas.search.config import StudySpec
+from eenas.search.results import BackboneFacts
+from eenas.seeding import derive, seeded
+from eenas.specs import digest, to_table
+from eenas.tasks.load import load_task
+from eenas.tasks.task import Task
+from eenas.training.execution import Execution, choose_execution
+from eenas.training.trainer import RoundReport, Verdict, train_network
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The fixed ground of a study; trials read it and never change it."""
+
+    settings: StudySpec
+    task: Task
+    backbone: Backbone
+    profile: Profile
+    device: torch.device
+    execution: Execution
+    database: Database
+    artifacts: ArtifactStore
+    cache: DatabaseCache
+    identity_backbone: str
+    listener: Listener
+    plain: dict[str, ExitTable] = field(default_factory=dict)
+
+    @property
+    def device_text(self) -> str:
+        """The device by its full name, as it is printed and kept with measurements."""
+        return device_name(self.device)
+
+    def branch_macs(self, branch: Branch, shape: FeatureShape) -> int:
+        """The MACs of one branch at a feature of this shape, counted once and kept."""
+        return self._measure(branch, shape, with_latency=False).macs
+
+    def costs(self, design: Design) -> ExitCosts:
+        """What reaching each exit of `design` costs on this study's device."""
+        shapes = {point.name: point.shape for point in self.profile.cut_points}
+        branches = [self._measure(p.branch, shapes[p.cut_point], with_latency=True) for p in design.branches]
+        return exit_costs(design, self.profile, branches)
+
+    def build(self, design: Design) -> EarlyExitNetwork:
+        """The network of `design` on the prepared backbone, on this study's device."""
+        network = build_network(design, self.backbone, seed=self.settings.seed, classes=self.task.classes)
+        return network.to(self.device)
+
+    def plain_design(self) -> Design:
+        """The backbone with no branch."""
+        return Design(
+            backbone=self.backbone.name,
+            num_classes=self.backbone.num_classes,
+            input_size=self.backbone.transform.size,
+            branches=(),
+            training=TrainingChoice(),
+            policy=PolicyChoice(),
+        )
+
+    def plain_table(self, split: str) -> ExitTable:
+        """The exit table of the plain prepared backbone, computed once for each split."""
+        if split not in self.plain:
+            design = self.plain_design()
+            self.plain[split] = exit_table(self.build(design), self.task.split(split), self.costs(design))
+        return self.plain[split]
+
+    def facts_table(self, folder: Path | None) -> dict[str, Any]:
+        """What a study's record says of its ground: device, classes, and the plain backbone's scores."""
+        table, plain = self.plain_table("validation"), self.profile.plain_latency
+        facts = BackboneFacts(
+            name=self.backbone.name,
+            weights=self.backbone.weights,
+            accuracy=table.exit_accuracy()[-1],
+            macs=self.profile.total_macs,
+            parameters=self.profile.total_parameters,
+            latency_ms=plain.median_ms if plain is not None else None,
+        )
+        return {
+            "backbone": to_table(facts),
+            "task": self.task.name,
+            "classes": list(self.task.classes),
+            "device": self.device_text,
+            "execution": str(self.execution),
+            "profile": to_table(self.profile),
+            "folder": None if folder is None else str(folder.resolve()),
+        }
+
+    def _measure(self, branch: Branch, shape: FeatureShape, *, with_latency: bool) -> BranchCost:
+        return measure_branch(
+            branch,
+            shape,
+            self.backbone.num_classes,
+            device=self.device,
+            latency=self.settings.latency if with_latency else None,
+            cache=self.cache,
+        )
+
+
+def lay_ground(
+    settings: StudySpec,
+    *,
+    storage: str,
+    artifacts: Path | None,
+    device: str,
+    module: nn.Module | None,
+    task: Task | None,
+    folder: Path | None,
+    trust_code: bool,
+    listener: Listener,
+) -> Ground:
+    """Load, check and measure everything that a study's trials share; train the backbone where it is not trained yet.
+
+    What can be wrong with the settings is found here, before anything is trained. `module` and `task` replace those of
+    the settings (use from Python); `folder` is what `./file.py` in the settings is relative to.
+    """
+    database = Database(storage)
+    store = ArtifactStore.beside(storage, artifacts)
+    cache = DatabaseCache(database)
+    where = resolve_device(device)
+    if task is None:
+        task = load_task(settings.task, trust_code=trust_code, relative_to=folder)
+    with seeded(derive(settings.seed, "backbone")):  # the first weights of whatever is not loaded
+        backbone = load_backbone(
+            settings.backbone if module is None else module,
+            num_classes=task.num_classes,
+            input_size=settings.task.input_size or task.input_size,
+            channels=task.channels,
+            trust_code=trust_code,
+            relative_to=folder,
+            listener=listener,
+        )
+    identity = backbone.digest
+    listener(Started("measuring the backbone"))
+    chain = Chain.built_from(
+        copy.deepcopy(backbone.module).eval(), backbone.example(), [point.name for point in backbone.cut_points]
+    )
+    profile = profile_backbone(backbone, chain.to(where), device=where, latency=settings.latency, cache=cache)
+    check_space(settings.space, profile)
+    listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
+    example = backbone.example(min(settings.training.batch_size, 64)).to(where)
+    module_there = copy.deepcopy(backbone.module).to(where)
+    key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
+    execution = choose_execution(module_there, example, settings.training, cache=cache, key=key)
+    ground = Ground(settings, task, backbone, profile, where, execution, database, store, cache, identity, listener)
+    return _prepared(ground)
+
+
+def _prepared(ground: Ground) -> Ground:
+    """The ground with a backbone that is trained on the task: as loaded, from an earlier study, or trained now."""
+    settings, backbone = ground.settings, ground.backbone
+    spec = settings.prepare
+    untrained = backbone.weights == "none" or backbone.fresh_classifier
+    if spec.when == "never" or (spec.when == "auto" and not untrained):
+        return ground
+    key = digest(
+        [ground.identity_backbone, ground.task.digest, spec, settings.seed, backbone.transform, str(ground.execution)]
+    )
+    network = ground.build(ground.plain_design())
+    records = PreparedRecords(ground.database)
+    known = records.find(key)
+    if known is not None and ground.artifacts.holds(known.artifact):
+        load_weights(network, ground.artifacts.path(known.artifact))
+        ground.listener(Notice(f"backbone: trained by an earlier study ({known.accuracy:.1%} on validation)"))
+    else:
+        _train_plain(ground, network)
+        artifact = ground.artifacts.write(f"backbone-{key}.safetensors", lambda path: save_weights(network, path))
+        table = exit_table(network, ground.task.validation, ground.costs(ground.plain_design()))
+        accuracy = float(np.mean(table.logits[:, -1].argmax(axis=1) == table.labels))
+        records.save(
+            PreparedRecord(
+                key=key,
+                backbone=backbone.name,
+                task=ground.task.digest,
+                training=digest(spec),
+                seed=settings.seed,
+                artifact=artifact,
+                accuracy=accuracy,
+            )
+        )
+    module = network.backbone.cpu().to(memory_format=torch.contiguous_format)
+    return replace(ground, backbone=replace(backbone, module=module), plain={})
+
+
+def _train_plain(ground: Ground, network: EarlyExitNetwork) -> None:
+    spec = ground.settings.prepare
+    phase = "training the backbone"
+    ground.listener(Started(phase, 100))
+
+    def report(round_: RoundReport) -> Verdict:
+        ground.listener(Advanced(phase, 100 * round_.progress, f"loss {round_.loss:.3f}"))
+        return Verdict.CONTINUE
+
+    choice = TrainingChoice(
+        optimizer=spec.optimizer, learning_rate=spec.learning_rate, weight_decay=spec.weight_decay, backbone_rate=1.0
+    )
+    costs: Sequence[float] = [float(ground.profile.total_macs)]
+    train_network(
+        network,
+        ground.task,
+        choice=choice,
+        spec=spec.training,
+        costs=costs,
+        seed=derive(ground.settings.seed, "prepare"),
+        execution=ground.execution,
+        after_epoch=report,
+    )
+    ground.listener(Finished(phase))

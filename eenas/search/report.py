@@ -1,0 +1,145 @@
+"""The one look at the test split: every exit, operating points, baselines, and how the estimate compared."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from eenas.measurement.latency import measure_latency
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.tables import batches
+from eenas.policies.bootstrap import paired_bootstrap
+from eenas.policies.curve import fit_common
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.operating_point import OperatingPoint, evaluate, fit_at_shares, operating_points
+from eenas.policies.temperatures import fit_temperatures
+from eenas.policies.threshold import ThresholdPolicy
+from eenas.search.choice import Chosen
+from eenas.search.preparation import Ground
+from eenas.search.read import SHARES
+from eenas.search.results import Baseline, StudyResults
+from eenas.search.run_baselines import TrainedBaseline
+from eenas.search.run_report import Comparison, ExitFacts, RunReport
+from eenas.seeding import derive
+
+
+def build_report(
+    ground: Ground,
+    results: StudyResults,
+    chosen: Chosen,
+    network: EarlyExitNetwork,
+    tables: Mapping[str, ExitTable],
+    baselines: Sequence[TrainedBaseline],
+    *,
+    folder: Path,
+    samples: int,
+    seconds: float,
+) -> RunReport:
+    """Fit policies on the calibration table and evaluate them on the test table; compare with the baselines."""
+    calibration, test = tables["calibration"], tables["test"]
+    design, total = chosen.design, float(ground.profile.total_macs)
+    score = design.policy.score
+    temperatures = fit_temperatures(calibration)
+    policy = fit_common(calibration, temperatures=temperatures, score=score, max_macs=design.policy.target_macs * total)
+    reported = evaluate(policy, test)
+    network.policy = policy
+    at_shares = dict(zip(SHARES, fit_at_shares(calibration, test, total, SHARES, score), strict=True))
+    with_exits = {b.name: b for b in baselines if b.calibration is not None and b.test is not None}
+    baselines_at_shares = {
+        name: dict(zip(SHARES, _fit(baseline, total), strict=True)) for name, baseline in with_exits.items()
+    }
+    comparisons = [
+        Comparison(baseline=name, budget=share, difference=found[0], low=found[1], high=found[2])
+        for name, baseline in with_exits.items()
+        for share in SHARES
+        if (found := _compare(at_shares[share], test, baselines_at_shares[name][share], baseline, ground)) is not None
+    ]
+    plain = next(b.point for b in baselines if b.name == "backbone")
+    assert plain is not None
+    return RunReport(
+        folder=folder,
+        study=results.name,
+        task=results.task,
+        device=ground.device_text,
+        design=design,
+        backbone=replace(results.backbone, accuracy=plain.accuracy, latency_ms=plain.expected_latency_ms),
+        exits=_exits(network, test, policy, total),
+        points=operating_points(calibration, test, score=score),
+        at_shares=at_shares,
+        baselines=tuple(Baseline(name=b.name, points=_points(b)) for b in baselines),
+        baselines_at_shares=baselines_at_shares,
+        comparisons=tuple(comparisons),
+        reported=reported,
+        estimate=chosen.estimate,
+        near_threshold=policy.apply(test).near,
+        end_to_end_ms=_end_to_end(ground, network),
+        classes=ground.task.classes,
+        test_samples=len(test),
+        samples=samples,
+        seconds=seconds,
+    )
+
+
+def _exits(network: EarlyExitNetwork, test: ExitTable, policy: ThresholdPolicy, total: float) -> tuple[ExitFacts, ...]:
+    labels = [*(placed.branch.label() for placed in network.design.branches), "backbone's classifier"]
+    shares = evaluate(policy, test).shares
+    latency = test.latency_ms
+    return tuple(
+        ExitFacts(
+            name=name,
+            structure=labels[k],
+            macs=float(test.macs[k]),
+            macs_share=float(test.macs[k]) / total,
+            latency_ms=None if latency is None else float(latency[k]),
+            accuracy=test.exit_accuracy()[k],
+            temperature=policy.temperatures[k],
+            share=shares[k],
+        )
+        for k, name in enumerate(test.exits)
+    )
+
+
+def _fit(baseline: TrainedBaseline, total: float) -> list[OperatingPoint | None]:
+    assert baseline.calibration is not None
+    assert baseline.test is not None
+    return fit_at_shares(baseline.calibration, baseline.test, total, SHARES, baseline.score)
+
+
+def _points(baseline: TrainedBaseline) -> tuple[OperatingPoint, ...]:
+    if baseline.point is not None:
+        return (baseline.point,)
+    assert baseline.calibration is not None
+    assert baseline.test is not None
+    return operating_points(baseline.calibration, baseline.test, score=baseline.score)
+
+
+def _compare(
+    point: OperatingPoint | None,
+    test: ExitTable,
+    other: OperatingPoint | None,
+    baseline: TrainedBaseline,
+    ground: Ground,
+) -> tuple[float, float, float] | None:
+    if point is None or other is None or baseline.test is None:
+        return None
+    right = point.policy.apply(test).answer == test.labels
+    right_there = other.policy.apply(baseline.test).answer == baseline.test.labels
+    return paired_bootstrap(right, right_there, seed=derive(ground.settings.seed, "bootstrap"))
+
+
+def _end_to_end(ground: Ground, network: EarlyExitNetwork) -> float | None:
+    """The median milliseconds of `predict` for one sample, over samples of the test split in turn."""
+    some = np.random.default_rng(0).permutation(len(ground.task.test))[:200]
+    part = ground.task.test.subset(some)
+    images = torch.cat(list(batches(network, part, 100, ground.device)))
+    turn = itertools.cycle(np.arange(len(images)).tolist())
+    network.eval()
+    found = measure_latency(
+        lambda: network.predict(images[(index := next(turn)) : index + 1]),
+        device=ground.device,
+        spec=replace(ground.settings.latency, batch=1),
+    )
+    return found.median_ms

@@ -1,0 +1,166 @@
+"""A whole search: settings to ground, ground to study, trials until the total is reached, results."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import optuna
+from torch import nn
+
+from eenas.errors import StudyError
+from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
+from eenas.records.studies import StudyRecord, StudyRecords
+from eenas.search.baselines import measure_baselines
+from eenas.search.config import StudySpec, load_settings
+from eenas.search.identity import default_name, differences, study_identity
+from eenas.search.known import enqueue_known
+from eenas.search.objective import Objective
+from eenas.search.preparation import Ground, lay_ground
+from eenas.search.read import read_results
+from eenas.search.results import StudyResults
+from eenas.search.study import experimental, open_storage, open_study, recover, remaining
+from eenas.specs import digest, to_table
+from eenas.tasks.task import Task
+
+Reporter = Callable[[StudyResults, optuna.Study], None]
+REPORTING_SHARE = 0.02
+"""The part of a search's time that reporters may take, their first and last call aside."""
+
+
+def search(
+    backbone: str | nn.Module | None = None,
+    *,
+    task: str | Task | None = None,
+    weights: str | None = None,
+    study: str | Path | None = None,
+    space: str | Path | None = None,
+    trials: int | None = None,
+    timeout: float | None = None,
+    storage: str = "sqlite:///eenas.db",
+    name: str | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    overrides: Sequence[str] = (),
+    artifacts: str | Path | None = None,
+    trust_code: bool = False,
+    listener: Listener = silent,
+    reporters: Sequence[Reporter] = (),
+) -> StudyResults:
+    """Search for early-exit designs of `backbone` on `task`, or go on with a search that was ended or cut off.
+
+    `backbone` is a name (timm, `torchvision:NAME`, `cifar_resnet20`, `package.module:factory`) or an `nn.Module`;
+    `task` a specification such as "digits" or "folder:PATH", or a Task. `study` is a study file or its shipped name,
+    over which the other arguments and `overrides` ("table.key=value") are laid. `trials` is a total, `timeout` in
+    seconds. Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot work, before
+    anything is trained; StudyError when `name` belongs to another study, or three trials in a row fail alike.
+    """
+    module = backbone if isinstance(backbone, nn.Module) else None
+    settings, folder = load_settings(
+        study,
+        backbone=type(module).__name__ if module is not None else backbone,  # type: ignore[arg-type]
+        task=task.name if isinstance(task, Task) else task,
+        weights=weights,
+        space=space,
+        trials=trials,
+        timeout=timeout,
+        seed=seed,
+        overrides=overrides,
+    )
+    ground = lay_ground(
+        settings,
+        storage=storage,
+        artifacts=Path(artifacts) if artifacts is not None else None,
+        device=device,
+        module=module,
+        task=task if isinstance(task, Task) else None,
+        folder=folder,
+        trust_code=trust_code,
+        listener=listener,
+    )
+    return run_study(ground, name=name, folder=folder, reporters=reporters)
+
+
+def run_study(
+    ground: Ground, *, name: str | None = None, folder: Path | None = None, reporters: Sequence[Reporter] = ()
+) -> StudyResults:
+    """Run trials on `ground` until the study has its total or its time is over."""
+    settings, listener = ground.settings, ground.listener
+    name = _claim_name(ground, name, folder)
+    optuna_storage = open_storage(ground.database)
+    study = open_study(optuna_storage, name, settings)
+    recover(study, listener)
+    measure_baselines(ground, name)
+    enqueue_known(study, ground)
+    deadline = time.monotonic() + settings.search.timeout if settings.search.timeout is not None else None
+    objective = Objective(ground, name)
+    reporting = _Reporting(ground, name, reporters)
+    total = settings.search.trials
+    listener(Started("searching", total))
+    listener(Advanced("searching", total - remaining(study, total), objective.best_so_far()))
+
+    def after_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        listener(Advanced("searching", total - remaining(study, total), objective.best_so_far()))
+        reporting.sometimes(study)
+        if objective.failing_alike() is not None:
+            study.stop()
+
+    try:
+        while (left := remaining(study, total)) > 0 and objective.failing_alike() is None:
+            seconds = deadline - time.monotonic() if deadline is not None else None
+            if seconds is not None and seconds <= 0:
+                listener(Notice(f"the time limit is reached with {total - left} of {total} trials"))
+                break
+            with experimental():
+                study.optimize(objective, n_trials=left, timeout=seconds, callbacks=[after_trial], catch=(Exception,))
+    except KeyboardInterrupt:
+        listener(Notice("stopped; the same command goes on from here"))
+    listener(Finished("searching", objective.best_so_far()))
+    results = reporting.last(study)
+    if (reason := objective.failing_alike()) is not None:
+        raise StudyError(f"three trials in a row failed alike: {reason}; nothing finished was lost, mend it and go on")
+    return results
+
+
+class _Reporting:
+    def __init__(self, ground: Ground, name: str, reporters: Sequence[Reporter]) -> None:
+        self.ground, self.name, self.reporters = ground, name, reporters
+        self.start, self.spent, self.calls = time.monotonic(), 0.0, 0
+
+    def sometimes(self, study: optuna.Study) -> None:
+        allowed = REPORTING_SHARE * (time.monotonic() - self.start)
+        if self.reporters and (self.calls == 0 or self.spent <= allowed):
+            self.last(study)
+
+    def last(self, study: optuna.Study) -> StudyResults:
+        start = time.monotonic()
+        results = read_results(self.ground.database, self.name)
+        for reporter in self.reporters:
+            reporter(results, study)
+        self.spent, self.calls = self.spent + time.monotonic() - start, self.calls + 1
+        return results
+
+
+def _claim_name(ground: Ground, name: str | None, folder: Path | None) -> str:
+    """The study's name, kept in the database with its identity; refused when another identity has it."""
+    settings: StudySpec = ground.settings
+    identity = study_identity(settings, ground.task, ground.identity_backbone, ground.device_text)
+    name = name or default_name(identity, ground.task.name)
+    records = StudyRecords(ground.database)
+    known = records.get(name)
+    if known is not None and known.identity_digest != digest(identity):
+        changed = ", ".join(differences(identity, known.identity))
+        raise StudyError(
+            f"the study {name!r} belongs to another search (different: {changed}); give another --name, "
+            "or repeat the flags that it was started with"
+        )
+    records.save(
+        StudyRecord(
+            name=name,
+            identity=identity,
+            identity_digest=digest(identity),
+            settings=to_table(settings),
+            facts=ground.facts_table(folder),
+            baselines=known.baselines if known is not None else {},
+        )
+    )
+    return name

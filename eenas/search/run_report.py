@@ -1,0 +1,126 @@
+"""A run: the folder that full training makes, and the report in it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from eenas.designs.design import Design
+from eenas.errors import ExportError
+from eenas.files import write_whole
+from eenas.policies.operating_point import OperatingPoint
+from eenas.search.results import BackboneFacts, Baseline
+from eenas.specs import from_table, to_table
+
+REPORT, CHECKPOINT, WEIGHTS, DESIGN = "report.json", "checkpoint.pt", "weights.safetensors", "design.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExitFacts:
+    """One exit on the test split: cost of leaving there, accuracy of all samples forced to it, share that leaves."""
+
+    name: str
+    structure: str
+    macs: float
+    macs_share: float
+    latency_ms: float | None
+    accuracy: float
+    temperature: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Accuracy of the design minus a baseline's at the same budget: paired bootstrap, 95 % interval, test split."""
+
+    baseline: str
+    budget: float
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """What full training came to. Policies are fitted on calibration; accuracies and costs are of the test split.
+
+    `at_shares` maps a share of the backbone's MACs to the point fitted for it (None: out of reach); `reported` is the
+    point for the design's own target, `estimate` what the search had said of that point. `end_to_end_ms` is the
+    median time of `predict` for one test sample, measured, beside the composed figure in `reported`.
+    """
+
+    folder: Path
+    study: str
+    task: str
+    device: str
+    design: Design
+    backbone: BackboneFacts
+    exits: tuple[ExitFacts, ...]
+    points: tuple[OperatingPoint, ...]
+    at_shares: Mapping[float, OperatingPoint | None]
+    baselines: tuple[Baseline, ...]
+    baselines_at_shares: Mapping[str, Mapping[float, OperatingPoint | None]]
+    comparisons: tuple[Comparison, ...]
+    reported: OperatingPoint
+    estimate: OperatingPoint | None
+    near_threshold: int
+    end_to_end_ms: float | None
+    classes: tuple[str, ...]
+    test_samples: int
+    samples: int
+    seconds: float
+
+    def save(self) -> None:
+        """Write the report into its folder."""
+        table = to_table(self)
+        del table["folder"]
+        table["design"] = self.design.to_table()
+        table["at_shares"] = _pack(self.at_shares)
+        table["baselines_at_shares"] = {name: _pack(points) for name, points in self.baselines_at_shares.items()}
+        text = json.dumps(table, indent=2) + "\n"
+        write_whole(self.folder / REPORT, lambda file: file.write_text(text, encoding="utf-8"))
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Self:
+        """The report of a run's folder. Raises ExportError when there is none, or when it is not whole."""
+        path = Path(folder)
+        try:
+            table: dict[str, Any] = json.loads((path / REPORT).read_text(encoding="utf-8"))
+            return cls(
+                folder=path,
+                study=table["study"],
+                task=table["task"],
+                device=table["device"],
+                design=Design.from_table(table["design"]),
+                backbone=from_table(BackboneFacts, table["backbone"]),
+                exits=tuple(from_table(ExitFacts, {"latency_ms": None, **exit_}) for exit_ in table["exits"]),
+                points=tuple(OperatingPoint.from_table(point) for point in table["points"]),
+                at_shares=_unpack(table["at_shares"]),
+                baselines=tuple(
+                    Baseline(name=entry["name"], points=tuple(OperatingPoint.from_table(p) for p in entry["points"]))
+                    for entry in table["baselines"]
+                ),
+                baselines_at_shares={name: _unpack(points) for name, points in table["baselines_at_shares"].items()},
+                comparisons=tuple(from_table(Comparison, entry) for entry in table["comparisons"]),
+                reported=OperatingPoint.from_table(table["reported"]),
+                estimate=OperatingPoint.from_table(table["estimate"]) if "estimate" in table else None,
+                near_threshold=table["near_threshold"],
+                end_to_end_ms=table.get("end_to_end_ms"),
+                classes=tuple(table["classes"]),
+                test_samples=table["test_samples"],
+                samples=table["samples"],
+                seconds=table["seconds"],
+            )
+        except OSError:
+            raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ExportError(f"{path / REPORT}: not a report of eenas ({error}); run `eenas train` again") from None
+
+
+def _pack(points: Mapping[float, OperatingPoint | None]) -> dict[str, Any]:
+    return {f"{share:g}": None if point is None else point.to_table() for share, point in points.items()}
+
+
+def _unpack(table: Mapping[str, Any]) -> dict[float, OperatingPoint | None]:
+    return {float(share): None if point is None else OperatingPoint.from_table(point) for share, point in table.items()}

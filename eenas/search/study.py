@@ -1,0 +1,132 @@
+"""The Optuna study: its storage, sampler, constraints, and what happens to trials that were cut off."""
+
+import os
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import optuna
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+
+from eenas.errors import StorageError
+from eenas.progress import Listener, Notice
+from eenas.records.database import Database
+from eenas.search.config import SamplerName, StudySpec
+from eenas.seeding import derive
+
+HEARTBEAT = 10
+GRACE = 40
+"""Seconds between signs of life of a running trial, and after which one without them counts as dead."""
+
+DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
+    "accuracy": "maximize",
+    "macs": "minimize",
+    "latency": "minimize",
+}
+
+
+@contextmanager
+def experimental() -> Iterator[None]:
+    """Use what Optuna calls experimental without a warning each time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+def open_storage(database: Database) -> RDBStorage:
+    """Optuna's tables in the same database as eenas's own, with heartbeats for trials in flight."""
+    try:
+        with experimental():
+            return RDBStorage(
+                database.url,
+                engine_kwargs=database.engine_options(),
+                heartbeat_interval=HEARTBEAT,
+                grace_period=GRACE,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=1),
+            )
+    except Exception as error:  # SQLAlchemy, alembic and drivers each have their own
+        raise StorageError(f"{database.label}: Optuna cannot use this database ({error})") from error
+
+
+def open_study(storage: RDBStorage, name: str, settings: StudySpec) -> optuna.Study:
+    """The study of this name, new or continued."""
+    objectives = settings.search.objectives
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=[DIRECTIONS[objective] for objective in objectives],
+        load_if_exists=True,
+    )
+    with experimental():
+        study.set_metric_names([{"macs": "expected MACs", "latency": "expected ms"}.get(o, o) for o in objectives])
+    study.sampler = build_sampler(settings.search.sampler, derive(settings.seed, "sampler", len(study.trials)))
+    return study
+
+
+def build_sampler(name: SamplerName, seed: int) -> optuna.samplers.BaseSampler:
+    """A sampler by the name that a study file gives it; constraints reach it through the trials themselves."""
+    with experimental():
+        if name == "tpe":
+            return optuna.samplers.TPESampler(seed=seed, n_startup_trials=10, multivariate=True)
+        if name == "nsgaii":
+            return optuna.samplers.NSGAIISampler(seed=seed, population_size=20)
+        if name == "nsgaiii":
+            return optuna.samplers.NSGAIIISampler(seed=seed, population_size=20)
+        if name == "gp":
+            return optuna.samplers.GPSampler(seed=seed)
+        return optuna.samplers.RandomSampler(seed=seed)
+
+
+def remaining(study: optuna.Study, total: int) -> int:
+    """How many trials are still to run until `total` have ended; those that are run again do not count as ended."""
+    states = (TrialState.COMPLETE, TrialState.FAIL)
+    trials = study.get_trials(deepcopy=False, states=states)
+    again = _run_again(study)
+    ended = sum(trial.state == TrialState.COMPLETE or trial.number not in again for trial in trials)
+    return max(0, total - ended)
+
+
+def recover(study: optuna.Study, listener: Listener) -> None:
+    """Put trials back into the queue that were in flight when their process died or Ctrl-C came, once each."""
+    with experimental():
+        optuna.storages.fail_stale_trials(study)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if _worker_is_dead(str(trial.user_attrs.get("worker", ""))):
+            study._storage.set_trial_user_attr(trial._trial_id, "cut_off", True)
+            study.tell(trial.number, state=TrialState.FAIL)
+    again = _run_again(study)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
+        if trial.user_attrs.get("cut_off") and trial.number not in again and "again_for" not in trial.user_attrs:
+            study.enqueue_trial(trial.params, user_attrs={"origin": origin(trial), "again_for": trial.number})
+            listener(Notice(f"trial {trial.number} was cut off and is run again"))
+
+
+def origin(trial: FrozenTrial | optuna.Trial) -> str:
+    """Where a trial's parameters come from, such as "known: uniform 3 fc", or "sampler"."""
+    return str(trial.user_attrs.get("origin", "sampler"))
+
+
+def _run_again(study: optuna.Study) -> set[int]:
+    """The numbers of trials in whose place another one was queued."""
+    trials = study.get_trials(deepcopy=False)
+    with experimental():
+        retried = {RetryHeartbeatStaleTrialCallback.retried_trial_number(trial) for trial in trials}
+    queued = {trial.user_attrs.get("again_for") for trial in trials}
+    return {number for number in retried | queued if number is not None}
+
+
+def _worker_is_dead(worker: str) -> bool:
+    """Whether a worker "host:process" of this machine is gone; of other machines only heartbeats tell."""
+    host, _, process = worker.rpartition(":")
+    if host != socket.gethostname() or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return int(process) == os.getpid()

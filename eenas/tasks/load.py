@@ -1,0 +1,87 @@
+"""A task by its name: the embedded digits, a folder, an array file, or a function of the user."""
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eenas import plugins
+from eenas.errors import EenasError, TaskError, nearest
+from eenas.specs import digest
+from eenas.tasks.digits import digits_task
+from eenas.tasks.folder import folder_task
+from eenas.tasks.npz import npz_task
+from eenas.tasks.spec import SplitsSpec, TaskSpec
+from eenas.tasks.task import Task
+
+KINDS = "digits, folder:PATH, npz:PATH, package.module:function or ./file.py:function"
+
+
+def load_task(spec: TaskSpec | str, *, trust_code: bool = False, relative_to: Path | None = None) -> Task:
+    """The task that `spec` names.
+
+    A path is looked for in `relative_to` first (the folder of the file that names it), then in the working folder. A
+    function of the user runs only with `trust_code`; it is called without arguments, or with `splits` and `input_size`
+    where it has parameters of these names, and returns a Task. Raises TaskError, or PluginError for code.
+    """
+    spec = TaskSpec(spec=spec) if isinstance(spec, str) else spec
+    kind, colon, place = spec.spec.partition(":")
+    if spec.spec == "digits":
+        return digits_task(spec.splits, input_size=spec.input_size, flip=bool(spec.flip))
+    if kind in ("folder", "npz") and colon:
+        if not place:
+            raise TaskError(f"the task {spec.spec!r} names no path; give {kind}:PATH")
+        read: Callable[..., Task] = folder_task if kind == "folder" else npz_task
+        return read(_find(place, relative_to), spec.splits, input_size=spec.input_size, flip=spec.flip)
+    if plugins.is_reference(spec.spec):
+        return _call(plugins.load(spec.spec, trust_code=trust_code, relative_to=relative_to), spec)
+    raise TaskError(f"unknown task {spec.spec!r}; {_hint(spec.spec, relative_to)}")
+
+
+def _find(place: str, relative_to: Path | None) -> Path:
+    path = Path(os.path.expanduser(place))  # os.path says False where Path raises: no permission, a name too long
+    beside = (relative_to or Path()) / path
+    return beside if os.path.exists(beside) else path
+
+
+def _call(function: Any, spec: TaskSpec) -> Task:
+    if not callable(function):
+        raise TaskError(
+            f"{spec.spec!r} is {type(function).__name__}, not a function; name a function that returns a Task"
+        )
+    try:
+        parameters = set(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        parameters = set()
+    passed = {name: getattr(spec, name) for name in ("splits", "input_size") if name in parameters}
+    if "splits" not in parameters and spec.splits != SplitsSpec():
+        raise TaskError(
+            f"{spec.spec!r} makes its own splits, so [task.splits] would be ignored; "
+            "leave the table out, or give the function a parameter `splits` for Task.from_arrays"
+        )
+    try:
+        task = function(**passed)
+    except EenasError:
+        raise
+    except Exception as error:  # whatever the user's function raises
+        raise TaskError(f"{spec.spec!r} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(task, Task):
+        raise TaskError(f"{spec.spec!r} must return an eenas Task (see Task.from_arrays), got {type(task).__name__}")
+    size = spec.input_size or task.input_size
+    flip = task.flip if spec.flip is None else spec.flip
+    if (size, flip) == (task.input_size, task.flip):
+        return task
+    return dataclasses.replace(task, input_size=size, flip=flip, digest=digest([task.digest, size, flip]))
+
+
+def _hint(spec: str, relative_to: Path | None) -> str:
+    """What was meant by an unknown name: a file or folder that is there, or one of the kinds."""
+    path = _find(spec, relative_to)
+    if os.path.isdir(path):
+        return f"folder:{spec} reads class folders"
+    if os.path.isfile(path) and path.suffix == ".npz":
+        return f"npz:{spec} reads arrays"
+    near = nearest(spec.partition(":")[0], ("digits", "folder", "npz"))
+    return f"{near + '; ' if near.startswith('nearest') else ''}give {KINDS}"

@@ -1,0 +1,97 @@
+"""One split of a task: its labels, and its images at the size a backbone asks for."""
+
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eenas.errors import TaskError
+from eenas.tasks.pixels import KeptPixels, Pixels, check_channels
+from eenas.tasks.spec import SourceName
+from eenas.tasks.splitting import hold_out
+
+
+@final
+class ImageSource:
+    """The images of a split at one size, in the order of its labels; safe to index from several threads."""
+
+    def __init__(self, kept: KeptPixels, rows: NDArray[np.int64], channels: int) -> None:
+        self._kept, self._rows, self._channels = kept, rows, channels
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, indices: NDArray[np.int64]) -> Tensor:
+        """Images uint8 [n, channels, size, size] at positions `indices` [n] of the split; the tensor is the caller's.
+
+        Raises TaskError when an image cannot be decoded.
+        """
+        images = self._kept.read(self._rows[indices])
+        return images if images.shape[1] == self._channels else images.repeat(1, self._channels, 1, 1)
+
+
+@final
+class Split:
+    """Samples of one source (`train` or `test` data) under the name of a split.
+
+    `labels` int64 [n] are class numbers; `rows` int64 [n] are the samples' positions in the source. Neither can be
+    written to.
+    """
+
+    def __init__(
+        self, name: str, source: SourceName, pixels: Pixels, labels: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> None:
+        """`labels` [n] belong to the positions `rows` [n] of `pixels`."""
+        if len(labels) != len(rows):
+            raise TaskError(
+                f"a split needs one label for each sample, got {len(labels)} labels for {len(rows)} samples"
+            )
+        self.name = name
+        self.source = source
+        self.labels = _frozen(labels)
+        self.rows = _frozen(rows)
+        self._pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"Split({self.name!r}, {len(self)} samples of the {self.source} source)"
+
+    def images(self, size: int | None, channels: int) -> ImageSource:
+        """The images as uint8 [n, channels, size, size]; `size` None takes the size the task prefers.
+
+        The largest centred square is resized (bilinear). A grey image is repeated for several channels, a colour image
+        reduced to its luma for one. Resized images are kept for the life of the task while those of a source take at
+        most 2 GiB. Raises TaskError when the task prefers no size or has other channels.
+        """
+        size = size if size is not None else self._pixels.size
+        if size is None:
+            raise TaskError(
+                "these images have no size of their own; give an input size, for example task.input_size=224"
+            )
+        if size < 1 or channels < 1:
+            raise TaskError(f"images need a positive size and number of channels, got {size} and {channels}")
+        check_channels(self._pixels.channels, channels)
+        stored = 1 if self._pixels.channels == 1 else channels
+        return ImageSource(self._pixels.kept(size, stored), self.rows, channels)
+
+    def subset(self, positions: NDArray[np.int64], name: str | None = None) -> "Split":
+        """The samples at `positions` of this split, sharing the images."""
+        return Split(name or self.name, self.source, self._pixels, self.labels[positions], self.rows[positions])
+
+    def held_out(self, share: float = 0.1, seed: int = 0) -> tuple["Split", "Split"]:
+        """This split without a stratified share of it, and that share, named `tune`.
+
+        The same seed gives the same parts. Every class stays in the first part.
+        Raises TaskError for a share outside (0, 1) or too few samples.
+        """
+        kept, held = hold_out(self.labels, share, seed)
+        return self.subset(kept), self.subset(held, "tune")
+
+
+def _frozen(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    copy = np.array(values, dtype=np.int64)
+    copy.setflags(write=False)
+    return copy

@@ -1,0 +1,26 @@
+"""Standard light augmentation of whole batches: shifts with zero padding, and flips where they keep the class."""
+
+import torch
+from torch import Tensor
+
+SHIFT = 1 / 8
+"""The largest shift as a share of the side: 4 of 32 pixels, as in He et al. 2016, section 4.2."""
+
+
+def augment(images: Tensor, *, flip: bool, generator: torch.Generator) -> Tensor:
+    """Each image of uint8 `[N, C, S, S]` shifted by up to S/8 both ways and, with `flip`, mirrored half the time.
+
+    The generator lives on the CPU, so that every device draws the same.
+    """
+    count, _, height, width = images.shape
+    reach = max(1, round(width * SHIFT))
+    device = images.device
+    shift = torch.randint(0, 2 * reach + 1, (2, count), generator=generator).to(device)
+    padded = torch.nn.functional.pad(images, (reach, reach, reach, reach))
+    rows = shift[0][:, None] + torch.arange(height, device=device)
+    columns = shift[1][:, None] + torch.arange(width, device=device)
+    if flip:
+        mirrored = (torch.rand(count, generator=generator) < 0.5).to(device)
+        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+    sample = torch.arange(count, device=device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

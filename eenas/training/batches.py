@@ -1,0 +1,65 @@
+"""Training batches: shuffled by seed and epoch, shared out among devices, read one ahead."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eenas.backbones.transform import InputTransform
+from eenas.seeding import derive
+from eenas.tasks.split import Split
+from eenas.training.augmentation import augment
+
+
+class Batches:
+    """The batches of one split, each epoch in another order; the same seed and epoch give the same batches."""
+
+    def __init__(
+        self,
+        split: Split,
+        transform: InputTransform,
+        *,
+        batch_size: int,
+        seed: int,
+        flip: bool | None,
+        device: torch.device,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        """`flip` is None for no augmentation at all; `rank` of `world` devices gets every world-th batch."""
+        self._source = split.images(transform.size, transform.channels)
+        self._labels = torch.tensor(split.labels)
+        self._transform, self._device, self._seed, self._flip = transform, device, seed, flip
+        self._rank, self._world = rank, world
+        self._batch_size = min(batch_size, len(split))
+
+    def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches `([n, C, S, S] floats, [n] labels)` on the device; the first `skip` are left out (a resumed run).
+
+        The last incomplete batch of an epoch is dropped.
+        """
+        order = np.random.default_rng(derive(self._seed, "order", number)).permutation(len(self._labels))
+        full = len(order) // self._batch_size * self._batch_size
+        parts = order[:full].reshape(-1, self._batch_size)
+        parts = (
+            parts[: len(parts) // self._world * self._world][self._rank :: self._world] if self._world > 1 else parts
+        )
+        generator = torch.Generator()
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(self._source.__getitem__, parts[skip]) if skip < len(parts) else None
+            for index in range(skip, len(parts)):
+                assert ahead is not None
+                images = ahead.result().to(self._device, non_blocking=True)
+                if index + 1 < len(parts):
+                    ahead = reader.submit(self._source.__getitem__, parts[index + 1])
+                if self._flip is not None:
+                    generator.manual_seed(derive(self._seed, "augment", number, index, self._rank))
+                    images = augment(images, flip=self._flip, generator=generator)
+                labels = self._labels[torch.from_numpy(parts[index])].to(self._device, non_blocking=True)
+                yield self._transform(images), labels
+
+    def steps(self) -> int:
+        """How many batches an epoch has on this device."""
+        return len(self._labels) // self._batch_size // self._world

@@ -1,0 +1,105 @@
+"""Memory format and precision, chosen by a short measurement on the device that is there."""
+
+import copy
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from eenas.measurement.profile import MeasurementCache
+from eenas.training.spec import TrainingSpec
+
+GAIN = 1.1
+"""How many times faster a format must be than the plain one to be taken."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How training steps run: images in channels-last order or not, and the autocast type (None: float32)."""
+
+    channels_last: bool = False
+    autocast: torch.dtype | None = None
+
+    def place(self, x: Tensor) -> Tensor:
+        """An image batch `[N, C, S, S]` in this memory format."""
+        return x.contiguous(memory_format=torch.channels_last if self.channels_last else torch.contiguous_format)
+
+    @contextmanager
+    def precision(self, device: torch.device) -> Iterator[None]:
+        """Autocast inside the block, where this execution uses it."""
+        with torch.autocast(device.type, dtype=self.autocast or torch.bfloat16, enabled=self.autocast is not None):
+            yield
+
+    def __str__(self) -> str:
+        kind = str(self.autocast).removeprefix("torch.") if self.autocast else "float32"
+        return f"{kind}, {'channels_last' if self.channels_last else 'contiguous'}"
+
+
+_TYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_execution(
+    module: nn.Module, example: Tensor, spec: TrainingSpec, *, cache: MeasurementCache, key: str
+) -> Execution:
+    """The fastest execution that `spec` allows, measured on a copy of `module` in training mode and kept in `cache`.
+
+    `example` `[N, C, S, S]` is a training batch on the device. float16 is tried only where the spec names it: it needs
+    loss scaling, and bfloat16 does not.
+    """
+    name = f"execution/{key}/{spec.precision}/{spec.channels_last}/{len(example)}"
+    known = cache.get(name)
+    if known is not None:
+        return Execution(known["channels_last"], _TYPES[known["precision"]])
+    precisions: tuple[str, ...] = (spec.precision,)
+    if spec.precision == "auto":
+        precisions = ("float32", "bfloat16") if _bfloat16_gains(example.device) else ("float32",)
+    orders = (False, True) if spec.channels_last == "auto" else (spec.channels_last,)
+    options = [(precision, order) for precision in precisions for order in orders]
+    if len(options) == 1:
+        return Execution(options[0][1], _TYPES[options[0][0]])
+    seconds = {option: _step_seconds(module, example, Execution(option[1], _TYPES[option[0]])) for option in options}
+    plain = options[0]
+    best = min(options, key=lambda option: seconds[option])
+    if seconds[plain] < GAIN * seconds[best]:
+        best = plain
+    steps = {f"{precision}/{order}": value for (precision, order), value in seconds.items()}
+    cache.put(name, {"precision": best[0], "channels_last": best[1], "step_seconds": steps})
+    return Execution(best[1], _TYPES[best[0]])
+
+
+def _bfloat16_gains(device: torch.device) -> bool:
+    """Whether a small matrix product is faster in bfloat16: on a CPU without it a step takes many times longer."""
+    if device.type != "cpu":
+        return True
+    seconds = {}
+    for kind in (torch.float32, torch.bfloat16):
+        factor = torch.ones(256, 256, device=device, dtype=kind)
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            float((factor @ factor)[0, 0])
+            times.append(time.perf_counter() - start)
+        seconds[kind] = min(times)
+    return seconds[torch.bfloat16] < seconds[torch.float32]
+
+
+def _step_seconds(module: nn.Module, example: Tensor, execution: Execution) -> float:
+    """The faster of two timed training steps after one that warms up, in seconds."""
+    trial = copy.deepcopy(module).train()
+    if execution.channels_last:
+        trial = trial.to(memory_format=torch.channels_last)
+    batch, times = execution.place(example), []
+    for _ in range(3):
+        start = time.perf_counter()
+        with execution.precision(example.device):
+            output = trial(batch)
+        logits = output if isinstance(output, Tensor) else output[0]
+        logits.float().square().mean().backward()
+        trial.zero_grad(set_to_none=True)
+        if example.device.type == "cuda":
+            torch.cuda.synchronize(example.device)
+        times.append(time.perf_counter() - start)
+    return min(times[1:])

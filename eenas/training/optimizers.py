@@ -1,0 +1,39 @@
+"""The optimiser of a training choice, with its groups of parameters."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from eenas.designs.design import TrainingChoice
+from eenas.errors import DesignError
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.truncated import TruncatedNetwork
+
+
+def build_optimizer(
+    network: EarlyExitNetwork | TruncatedNetwork, loss: nn.Module, choice: TrainingChoice
+) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum 0.9, or AdamW. The backbone learns at `backbone_rate` times the rate of the branches.
+
+    Weight decay is for matrices and kernels only, not for biases, normalisation or the weights of the loss.
+    """
+    groups: list[dict[str, Any]] = []
+    for module, rate in ((network.backbone, choice.backbone_rate), (network.branches, 1.0), (loss, 1.0)):
+        for decayed in (True, False):
+            parameters = [
+                p for p in module.parameters() if p.requires_grad and (p.ndim > 1 and module is not loss) == decayed
+            ]
+            if parameters:
+                groups.append(
+                    {
+                        "params": parameters,
+                        "lr": choice.learning_rate * rate,
+                        "weight_decay": choice.weight_decay if decayed else 0.0,
+                    }
+                )
+    if choice.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=choice.learning_rate, momentum=0.9, nesterov=True)
+    if choice.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=choice.learning_rate)
+    raise DesignError(f"unknown optimizer {choice.optimizer!r}; known: 'sgd', 'adamw'")

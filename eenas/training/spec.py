@@ -1,0 +1,45 @@
+"""How long and with which batches to train; what a study does not draw."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from eenas.errors import SpecError
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec:
+    """A budget and the fixed part of training. Exactly one of `epochs`, `samples` and `seconds` is the budget.
+
+    `epochs` may be a fraction (0.5 is half a pass). `warmup` is the share of the budget in which the learning rate
+    rises linearly; it then falls along a cosine to zero (Loshchilov and Hutter 2017). `precision` and `channels_last`
+    are measured once per device where they say "auto". `patience` ends training when the tune part of train has not
+    improved for so many epochs (0: never). `clip` bounds the norm of the gradient (0: not).
+    """
+
+    epochs: float | None = None
+    samples: int | None = None
+    seconds: float | None = None
+    batch_size: int = 128
+    warmup: float = 0.1
+    augment: bool = True
+    precision: Precision = "auto"
+    channels_last: bool | Literal["auto"] = "auto"
+    patience: int = 0
+    clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse a budget that is missing, doubled or not positive."""
+        given = {name: value for name in ("epochs", "samples", "seconds") if (value := getattr(self, name)) is not None}
+        if len(given) != 1:
+            raise SpecError(f"exactly one of epochs, samples and seconds must be set, got {given or 'none'}")
+        name, value = next(iter(given.items()))
+        if value <= 0:
+            raise SpecError(f"{name} must be positive, got {value}")
+        if self.batch_size < 2:
+            raise SpecError(f"batch_size must be at least 2 (batch normalisation), got {self.batch_size}")
+        if not 0 <= self.warmup < 1:
+            raise SpecError(f"warmup is a share of the budget in [0, 1), got {self.warmup}")
+        if self.patience < 0 or self.clip < 0:
+            raise SpecError(f"patience and clip must not be negative, got {self.patience} and {self.clip}")

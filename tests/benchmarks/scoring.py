@@ -1,0 +1,64 @@
+"""Time from logits to the full curve of operating points: `python tests/benchmarks/scoring.py [samples exits classes]`.
+
+One core (NumPy uses one here); the best and the median of several runs, temperatures included, on random logits.
+eenas must be installed, and nothing else should run.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from eenas.policies.curve import common_curve
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.operating_point import operating_points
+from eenas.policies.temperatures import fit_temperatures
+
+LIMIT_SECONDS = 0.2
+
+
+def random_table(samples: int, exits: int, classes: int) -> ExitTable:
+    """Exits that are right more often the later they are; one sample in ten is hard for all."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(classes, size=samples)
+    logits = generator.normal(size=(samples, exits, classes)).astype(np.float32)
+    easy = np.where(generator.random(samples) < 0.9, 1.5, 0.0)
+    for k in range(exits):
+        logits[np.arange(samples), k, labels] += easy * (k + 1)
+    macs = np.linspace(0.2, 1.0, exits) * 4e7
+    return ExitTable(logits=logits, labels=labels, exits=tuple(f"exit{k}" for k in range(exits)), macs=macs)
+
+
+def seconds(run: Callable[[], object], repeats: int = 9) -> tuple[float, float]:
+    """The least and the median time of a call."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times), statistics.median(times)
+
+
+def main(samples: int = 10_000, exits: int = 6, classes: int = 10) -> None:
+    """Print the time of every step."""
+    table = random_table(samples, exits, classes)
+    temperatures = fit_temperatures(table)
+    points = len(common_curve(table, temperatures))
+    print(f"{samples} samples x {exits} exits x {classes} classes, {points} points, NumPy {np.__version__}")
+    steps: dict[str, Callable[[], object]] = {"temperatures": lambda: fit_temperatures(table)}
+    for score in ("max_softmax", "entropy", "margin"):
+        steps[f"curve, {score}"] = lambda score=score: common_curve(table, temperatures, score)  # type: ignore[misc]
+    for score in ("max_softmax", "entropy", "margin"):
+        steps[f"logits to curve, {score}"] = lambda score=score: common_curve(table, None, score)  # type: ignore[misc]
+    steps["64 operating points"] = lambda: operating_points(table, table)
+    for name, run in steps.items():
+        least, median = seconds(run)
+        limit = f"  (limit {LIMIT_SECONDS} s)" if name.startswith("logits") else ""
+        print(f"{name:30s} {least:7.3f} s, median {median:.3f} s{limit}")
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))

@@ -1,0 +1,145 @@
+"""Families by name, branches from tables and sizes, and what is said when they are wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eenas import specs
+from eenas.backbones.features import FeatureShape
+from eenas.branches.branch import Branch
+from eenas.branches.conv_pool_fc import ConvPoolFc
+from eenas.branches.conv_stack import ConvStack
+from eenas.branches.fc import Fc
+from eenas.branches.mlp import Mlp
+from eenas.branches.pool_fc import PoolFc
+from eenas.branches.registry import FAMILIES, branch_from_sizes, branch_from_table
+from eenas.errors import BranchError, PluginError, SpecError
+from eenas.testing.branch_contract import check_branch
+
+FAMILY = """
+from dataclasses import dataclass
+from typing import ClassVar
+from torch import nn
+from eenas.branches.branch import Branch
+
+@dataclass(frozen=True, kw_only=True)
+class Mean(Branch):
+    sizes: ClassVar[tuple[str, ...]] = ("width",)
+    width: int = 4
+    def build(self, feature_shape, num_classes):
+        self.check(feature_shape)
+        return nn.Sequential(nn.Flatten(), nn.Linear(feature_shape.elements, self.width), nn.ReLU(),
+                             nn.Linear(self.width, num_classes))
+
+class Unmarked(Mean):
+    pass
+
+@dataclass(frozen=True, kw_only=True)
+class Bare(Branch):
+    width: int
+    def build(self, feature_shape, num_classes): ...
+
+@dataclass(frozen=True, kw_only=True)
+class Greedy(Mean):
+    sizes: ClassVar[tuple[str, ...]] = ("width", "layers")
+
+@dataclass(frozen=True, kw_only=True)
+class Unfinished(Branch):
+    pass
+
+number = 3
+"""
+
+
+@given(
+    kind=st.sampled_from(sorted(FAMILIES)),
+    width=st.integers(1, 512),
+    layers=st.integers(1, 5),
+    pool=st.sampled_from(["avg", "max", "mixed"]),
+)
+def test_tables_come_back_and_unused_sizes_are_dropped(kind: str, width: int, layers: int, pool: str) -> None:
+    branch = branch_from_sizes(kind, width=width, layers=layers, pool=pool)
+    table = json.loads(json.dumps(branch.to_table()))
+    assert branch_from_table(table) == branch
+    assert hash(branch_from_table(table)) == hash(branch)
+    other = {"width": 7, "layers": 6, "pool": "avg"} | {name: getattr(branch, name) for name in branch.sizes}
+    again = branch_from_sizes(kind, width=other["width"], layers=other["layers"], pool=other["pool"])
+    assert specs.digest(again) == specs.digest(branch)
+
+
+def test_labels() -> None:
+    assert Fc().label() == "fc"
+    assert Mlp(width=16).label() == "mlp 16"
+    assert ConvStack(width=32, layers=2).label() == "conv_stack 2x32"
+    assert PoolFc(pool="mixed").label() == "pool_fc mixed"
+    assert ConvPoolFc(width=8, layers=1, pool="max").label() == "conv_pool_fc 1x8 max"
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "text"),
+    [
+        ({"kind": "conv_fd"}, BranchError, r"d\.json: \[branches\.0\]: unknown structure .* nearest: 'conv_fc'"),
+        ({"kind": "conv_fc", "widht": 3}, SpecError, r"\[branches\.0\.widht\]: unknown key; nearest: 'width'"),
+        ({"kind": "conv_fc", "width": "wide"}, SpecError, "must be int"),
+        (
+            {"kind": "conv_fc", "width": 0},
+            BranchError,
+            r"\[branches\.0\]: .*width must be a whole number of at least 1",
+        ),
+        ({"kind": "conv_stack", "layers": -1}, BranchError, "layers must be a whole number"),
+        ({"kind": "pool_fc", "pool": "mean"}, SpecError, "unknown value 'mean'"),
+        ({"kind": "mlp", "dropout": 1.0}, BranchError, "dropout must be a probability"),
+        ({"width": 3}, BranchError, "needs a kind, one of fc"),
+        ([], BranchError, "must be a table"),
+        ({"kind": "./mine.py:Head"}, PluginError, "--trust-code"),
+    ],
+)
+def test_bad_tables_say_where_and_what(table: dict[str, object], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        branch_from_table(table, file="d.json", key="branches.0")
+
+
+def test_values_are_checked_at_birth() -> None:
+    with pytest.raises(BranchError, match="width"):
+        Mlp(width=True)
+    with pytest.raises(BranchError, match="pool must be one of avg, max, mixed"):
+        branch_from_sizes("pool_fc", width=1, layers=1, pool="median")
+    with pytest.raises(BranchError, match="at least one class"):
+        Fc().build(FeatureShape((4,)), 0)
+
+
+def test_a_family_of_the_user_passes_the_contract(tmp_path: Path) -> None:
+    (tmp_path / "head.py").write_text(FAMILY)
+    kind = "./head.py:Mean"
+    with pytest.raises(PluginError, match="trust"):
+        branch_from_sizes(kind, width=5, layers=1, pool="avg", relative_to=tmp_path)
+    branch = branch_from_sizes(kind, width=5, layers=1, pool="avg", trust_code=True, relative_to=tmp_path)
+    assert branch.to_table() == {"kind": kind, "width": 5}
+    assert branch.label() == f"{kind} 5"
+    check_branch(branch, FeatureShape((3, 4, 4)), 3)
+    assert branch_from_table(branch.to_table()) == branch, "a trusted family is found again in the same process"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Unmarked", "must be marked @dataclass"),
+        ("Bare", "every field of Bare needs a default, 'width' has none"),
+        ("Greedy", "sizes must be fields among width, layers, pool, got 'layers'"),
+        ("Unfinished", "must define build"),
+        ("number", "must be a class derived from"),
+    ],
+)
+def test_what_is_no_family_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "head.py").write_text(FAMILY)
+    with pytest.raises(BranchError, match=text):
+        branch_from_table({"kind": f"./head.py:{name}"}, trust_code=True, relative_to=tmp_path)
+
+
+def test_a_frozen_spec_cannot_be_changed() -> None:
+    branch: Branch = Mlp(width=4)
+    with pytest.raises(AttributeError):
+        branch.width = 5  # type: ignore[attr-defined]

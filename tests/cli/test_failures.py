@@ -1,0 +1,67 @@
+"""Errors become one line and a status."""
+
+import warnings
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from eenas.cli.failures import guarded, one_of
+from eenas.errors import EenasError, StudyError
+
+
+def run(problem, *arguments):
+    """Call a verb that ends in `problem`."""
+
+    def verb(name: str = "x") -> None:
+        """A verb."""
+        raise problem
+
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app.command()(guarded(verb))
+    with warnings.catch_warnings():
+        return CliRunner().invoke(app, list(arguments))
+
+
+def test_an_error_of_the_user_is_one_line():
+    result = run(StudyError("no study 'x';\n  give another --name"))
+    assert result.exit_code == 2
+    assert result.stderr == "error: no study 'x'; give another --name\n"
+    assert result.stdout == ""
+
+
+def test_markup_in_an_error_is_not_read():
+    assert run(EenasError("file.toml: [bold]: unknown key")).stderr == "error: file.toml: [bold]: unknown key\n"
+
+
+def test_debug_shows_the_traceback():
+    result = run(StudyError("no study"), "--debug")
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr
+    assert result.stderr.endswith("error: no study\n")
+
+
+def test_control_c_is_one_line():
+    result = run(KeyboardInterrupt())
+    assert result.exit_code == 130
+    assert result.stderr == "interrupted\n"
+
+
+def test_our_own_mistakes_say_where_they_are():
+    result = run(ZeroDivisionError("division by zero"))
+    assert result.exit_code == 1
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "ZeroDivisionError" in result.stderr
+    assert "test_failures.py:" in result.stderr
+
+
+def test_an_intended_exit_passes():
+    assert run(typer.Exit(7)).exit_code == 7
+
+
+def test_flags_that_exclude_each_other():
+    assert one_of(best=False, trial=0, design=None) == "trial"
+    assert one_of(best=False, trial=None) is None
+    with pytest.raises(EenasError, match="--max-macs and --trial"):
+        one_of(max_macs=0.5, trial=1)

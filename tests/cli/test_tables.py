@@ -1,0 +1,72 @@
+"""Tables of the command line."""
+
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from eenas.cli.run_tables import print_report
+from eenas.cli.tables import front_table, networks_table, shares_table
+from eenas.reporting.front_table import backbone_row, front_rows, shares_rows
+
+from ..reporting.studies import study, trial
+from ..reporting.test_run_facts import report
+
+
+def drawn(*tables, width=100):
+    stream = io.StringIO()
+    console = Console(file=stream, width=width)
+    for table in tables:
+        console.print(table)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def results():
+    return study(8)
+
+
+def test_tables_fit_a_hundred_columns(results):
+    rows = [replace(row, name="trial 12345", leaving=(0.14,) * 7) for row in front_rows(results)]
+    text = drawn(
+        front_table([backbone_row(results.backbone), *rows], "front"),
+        networks_table(rows),
+        shares_table(shares_rows(results)),
+    )
+    assert max(map(len, text.splitlines())) <= 100
+    assert "…" not in text
+    assert "\x1b" not in text
+
+
+def test_each_point_is_one_line_with_its_figures(results):
+    rows = front_rows(results)
+    lines = drawn(front_table(rows, "front")).splitlines()
+    for row in rows:
+        share = f"{100 * row.macs_share:.0f} %"
+        assert any(f"{100 * row.accuracy:.1f} %" in line and share in line for line in lines)
+    assert sum("*" in line for line in lines) == 1
+
+
+def test_each_network_is_shown_once_with_its_branches(results):
+    text = drawn(networks_table(front_rows(results)))
+    for item in results.front:
+        assert len(re.findall(rf"^ trial {item.trial} ", text, flags=re.MULTILINE)) == 1
+
+
+def test_a_network_without_branches_says_so():
+    rows = front_rows(replace(study(1), front=()))
+    assert rows == []
+    bare = trial(3, 0)
+    results = study(0, extra=[bare])
+    assert "no branch" in drawn(networks_table(front_rows(results)))
+
+
+def test_the_report_of_a_run_fits():
+    stream = io.StringIO()
+    print_report(report(), Console(file=stream, width=100))
+    text = stream.getvalue()
+    assert max(map(len, text.splitlines())) <= 100
+    for word in ("temperature", "86.0 % (49.0 %)", "+2.00", "+1.00 to +3.00", "500 test samples"):
+        assert word in text

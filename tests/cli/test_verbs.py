@@ -1,0 +1,211 @@
+"""Each verb: what it hands to the library, what it prints, and what it suggests next."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from eenas.errors import StudyError
+
+from ..reporting.studies import failed, study
+from ..reporting.test_run_facts import report
+
+
+@pytest.fixture
+def library(monkeypatch):
+    """Put a function in the place of one of the library's, and see what it was called with."""
+
+    def put(name, answer):
+        calls = []
+
+        def stand_in(*arguments, **options):
+            calls.append((arguments, options))
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(name, stand_in)
+        return calls
+
+    return put
+
+
+def test_search_hands_over_every_flag(call, library, tmp_path):
+    calls = library("eenas.search.run.search", study(6))
+    flags = "--backbone resnet50 --task digits --weights none --study s.toml --space small --trials 3 --timeout 60"
+    rest = "--storage sqlite:///b.db --name one --device cpu --seed 7 --set training.epochs=1 --set seed=3 --trust-code"
+    answer = call("search", *flags.split(), *rest.split(), "--artifacts", tmp_path)
+    assert answer.status == 0, answer.err
+    ((arguments, options),) = calls
+    assert arguments == ("resnet50",)
+    listener, reporters = options.pop("listener"), options.pop("reporters")
+    assert callable(listener)
+    assert len(reporters) == 1
+    assert options == {
+        "task": "digits",
+        "weights": "none",
+        "study": "s.toml",
+        "space": "small",
+        "trials": 3,
+        "timeout": 60.0,
+        "storage": "sqlite:///b.db",
+        "name": "one",
+        "device": "cpu",
+        "seed": 7,
+        "overrides": ("training.epochs=1", "seed=3"),
+        "artifacts": tmp_path,
+        "trust_code": True,
+    }
+    assert "Best accuracy within a share" in answer.out
+    assert "next: eenas train --best --storage sqlite:///b.db --name" in answer.err
+    assert max(map(len, answer.out.splitlines())) <= 100
+
+
+def test_search_prints_json_and_no_hint(call, library):
+    library("eenas.search.run.search", study(3))
+    answer = call("search", "--backbone", "resnet50", "--json")
+    assert json.loads(answer.out)["study"] == study(3).name
+    assert "next:" not in answer.err
+
+
+def test_search_without_a_finished_trial(call, library):
+    library("eenas.search.run.search", study(0, extra=[failed(0)]))
+    answer = call("search", "--backbone", "resnet50")
+    assert answer.status == 0
+    assert "no front" in answer.out
+    assert "goes on" in answer.err
+
+
+def test_search_needs_a_backbone(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = call("search")
+    assert answer.status == 2
+    assert answer.err.startswith("error: ")
+    assert "--backbone" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_front_prints_a_spaced_selection_or_all(call, library):
+    results = study(12)
+    calls = library("eenas.search.read.open_results", results)
+    answer = call("front", "--name", results.name)
+    assert calls[0][0] == ("sqlite:///eenas.db", results.name)
+    assert f"12 of {len(results.front)} points" in answer.out
+    assert "next: eenas train --best" in answer.err
+    whole = call("front", "--all").out
+    assert whole.count(" ms ") > answer.out.count(" ms ")
+
+
+def test_front_as_json_and_csv(call, library):
+    results = study(6)
+    library("eenas.search.read.open_results", results)
+    assert len(json.loads(call("front", "--json").out)["front"]) == len(results.front)
+    answer = call("front", "--csv")
+    rows = list(csv.DictReader(io.StringIO(answer.out)))
+    assert [row["kind"] for row in rows].count("front") == len(results.front)
+    assert answer.err == ""
+    assert call("front", "--csv", "--json").status == 2
+
+
+def test_front_without_a_storage(call, tmp_path):
+    answer = call("front", "--storage", f"sqlite:///{tmp_path}/none.db")
+    assert answer.status == 2
+    assert answer.err.startswith("error: ")
+    assert answer.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_train_hands_over_the_choice(call, library):
+    calls = library("eenas.search.full_training.train", report())
+    answer = call("train", "--max-macs", "0.5", "--out", "runs/x", "--set", "full_training.epochs=3", "--device", "cpu")
+    assert answer.status == 0, answer.err
+    ((arguments, options),) = calls
+    assert arguments == ("sqlite:///eenas.db",)
+    assert vars(options["choice"]) == {"trial": None, "design_file": None, "max_accuracy_drop": None, "max_macs": 0.5}
+    assert options["out"] == Path("runs/x")
+    assert options["overrides"] == ("full_training.epochs=3",)
+    assert "500 test samples" in answer.out
+    assert "next: eenas export runs/one model" in answer.err
+
+
+def test_train_as_json(call, library):
+    library("eenas.search.full_training.train", report())
+    assert json.loads(call("train", "--json").out)["test_samples"] == 500
+
+
+def test_train_takes_one_choice(call):
+    answer = call("train", "--best", "--trial", "3")
+    assert answer.status == 2
+    assert "--best and --trial" in answer.err
+
+
+def test_train_shows_the_library_s_error(call, library):
+    library("eenas.search.full_training.train", StudyError("no such study"))
+    answer = call("train")
+    assert (answer.status, answer.err) == (2, "error: no such study\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "run", "trial", "design"),
+    [
+        (["runs/one", "model"], Path("runs/one"), None, None),
+        (["--trial", "0", "model"], None, 0, None),
+        (["--design", "d.json", "model"], None, None, Path("d.json")),
+    ],
+)
+def test_export_from_a_run_a_trial_or_a_design(call, library, arguments, run, trial, design):
+    calls = library("eenas.search.export.export", Path("model"))
+    answer = call("export", *arguments)
+    assert answer.status == 0, answer.err
+    ((positional, options),) = calls
+    assert positional == (Path("model"),)
+    assert (options["run"], options["trial"], options["design_file"]) == (run, trial, design)
+    assert "eenas.load('model')" in answer.err
+
+
+@pytest.mark.parametrize("arguments", [["model"], ["--trial", "1", "a", "b"], ["a", "b", "c"]])
+def test_export_says_which_paths_it_takes(call, arguments):
+    answer = call("export", *arguments)
+    assert answer.status == 2
+    assert "OUT" in answer.err
+
+
+def test_backbone_lists_cut_points(call):
+    answer = call("backbone", "branchynet_lenet")
+    assert answer.status == 0, answer.err
+    assert "whole backbone" in answer.out
+    assert "next: eenas search --backbone branchynet_lenet" in answer.err
+    table = json.loads(call("backbone", "branchynet_lenet", "--json", "--all").out)
+    assert len(table["cut_points"]) >= answer.out.count(" × ") - 1
+
+
+def test_backbone_that_is_unknown(call):
+    answer = call("backbone", "branchynet_lenett")
+    assert answer.status == 2
+    assert "'branchynet_lenet'" in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_spaces_are_listed_explained_and_counted(call):
+    answer = call("spaces")
+    assert answer.status == 0, answer.err
+    assert "default" in answer.out
+    answer = call("spaces", "small", "--backbone", "branchynet_lenet")
+    assert answer.status == 0, answer.err
+    assert "branch.structure" in answer.out
+    assert "architectures on" in answer.out
+    assert "next: eenas search --backbone branchynet_lenet --space small" in answer.err
+
+
+def test_dashboard_without_a_storage(call, tmp_path):
+    answer = call("dashboard", "--storage", f"sqlite:///{tmp_path}/none.db")
+    assert answer.status == 2
+    assert answer.err.count("\n") == 1
+
+
+def test_dashboard_ends_quietly(call, library):
+    library("eenas.reporting.dashboard.serve", KeyboardInterrupt())
+    answer = call("dashboard")
+    assert (answer.status, answer.err) == (0, "the dashboard is closed\n")

@@ -1,0 +1,211 @@
+"""The built network: exits at once and one after another, gradients, freezing, copies and keys."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eenas.backbones.load import load_backbone
+from eenas.branches.fc import Fc
+from eenas.branches.pool_fc import PoolFc
+from eenas.designs.design import Design, Placed
+from eenas.errors import CutError, DesignError, PolicyError
+from eenas.networks.assembly import build_network
+from eenas.networks.checkpoint import load_weights, save_weights
+from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.threshold import ThresholdPolicy
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load_backbone("cifar_resnet20", num_classes=4)
+
+
+def design_at(*names, classes=4):
+    branches = tuple(Placed(cut_point=name, branch=PoolFc(pool="avg", size=2)) for name in names)
+    return Design(backbone="cifar_resnet20", num_classes=classes, input_size=32, branches=branches)
+
+
+@pytest.fixture
+def network(backbone):
+    built = build_network(design_at("layer1.0", "layer2.1"), backbone, seed=3)
+    with torch.no_grad():  # running statistics that are not the initial ones
+        built.train()
+        for _ in range(3):
+            built(torch.randn(16, 3, 32, 32))
+    return built.eval()
+
+
+def test_all_exits_in_depth_order_and_the_last_is_the_backbone(network):
+    x = torch.randn(5, 3, 32, 32)
+    logits = network(x)
+    assert network.exits == ("layer1.0", "layer2.1", "final")
+    assert [tuple(exit_.shape) for exit_ in logits] == [(5, 4)] * 3
+    torch.testing.assert_close(logits[-1], network.backbone(x))
+
+
+def test_keys_name_the_cut_point(network):
+    keys = network.state_dict().keys()
+    assert any(key.startswith("backbone.layer1.0.") for key in keys)
+    assert any(key.startswith("branches.layer2.1.") for key in keys)
+
+
+def test_order_of_branches_follows_depth_not_the_design(backbone):
+    network = build_network(design_at("layer3.0", "layer1.1"), backbone)
+    assert network.exits == ("layer1.1", "layer3.0", "final")
+
+
+def test_a_branch_does_not_depend_on_its_neighbours(backbone):
+    alone = build_network(design_at("layer2.1"), backbone, seed=3)
+    among = build_network(design_at("layer1.0", "layer2.1"), backbone, seed=3)
+    other = build_network(design_at("layer2.1"), backbone, seed=4)
+    for a, b in zip(alone.branches.at("layer2.1").parameters(), among.branches.at("layer2.1").parameters(), strict=True):
+        assert torch.equal(a, b)
+    weight = [p for p in alone.branches.parameters() if p.ndim > 1][0]
+    assert not torch.equal(weight, [p for p in other.branches.parameters() if p.ndim > 1][0])
+
+
+def thresholds_in_the_middle(network, x):
+    from eenas.policies.scores import score
+
+    logits = [exit_.detach().numpy() for exit_ in network(x)]
+    limits = tuple(float(np.median(score(exit_, 1.0, "max_softmax"))) for exit_ in logits[:-1])
+    return ThresholdPolicy(score="max_softmax", temperatures=(1.0,) * 3, thresholds=limits), logits
+
+
+@pytest.mark.parametrize("count", [1, 2, 33])
+def test_predict_answers_like_the_exit_table(network, count):
+    torch.manual_seed(count)
+    policy, _ = thresholds_in_the_middle(network, torch.randn(64, 3, 32, 32))
+    x = torch.randn(count, 3, 32, 32)
+    with torch.no_grad():
+        logits = np.stack([exit_.numpy() for exit_ in network(x)], axis=1)
+    table = ExitTable(
+        logits=logits, labels=np.zeros(count, dtype=np.int64), exits=network.exits, macs=np.array([1.0, 2.0, 3.0])
+    )
+    decisions = policy.apply(table)
+    answer = network.predict(x, policy)
+    differ = (answer.exits.numpy() != decisions.exit_index).sum()
+    assert differ <= decisions.near
+    if differ == 0:
+        np.testing.assert_array_equal(answer.classes.numpy(), decisions.answer)
+        expected = logits[np.arange(count), decisions.exit_index]
+        np.testing.assert_allclose(answer.logits.numpy(), expected, atol=1e-5)
+
+
+def test_predict_computes_only_for_who_stays(network):
+    x = torch.randn(32, 3, 32, 32)
+    policy, _ = thresholds_in_the_middle(network, x)
+    sizes = []
+    chain = network.chain(x[:1])
+    handles = [segment.register_forward_hook(lambda m, i, o: sizes.append(len(o))) for segment in chain.segments]
+    answer = network.predict(x, policy)
+    for handle in handles:
+        handle.remove()
+    left = np.bincount(answer.exits.numpy(), minlength=3)
+    assert left[0] > 0
+    assert sizes[0] == 32
+    assert sizes[1] == 32 - left[0]
+    assert len(sizes) < 3 or sizes[2] == 32 - left[0] - left[1]
+
+
+def test_thresholds_at_the_ends(network):
+    x = torch.randn(6, 3, 32, 32)
+    everybody = ThresholdPolicy(score="margin", temperatures=(1.0,) * 3, thresholds=(0.0, None))
+    nobody = ThresholdPolicy(score="margin", temperatures=(1.0,) * 3, thresholds=(None, None))
+    assert network.predict(x, everybody).exits.tolist() == [0] * 6
+    last = network.predict(x, nobody)
+    assert last.exits.tolist() == [2] * 6
+    torch.testing.assert_close(last.logits, network.backbone(x), atol=1e-5, rtol=1e-5)
+
+
+def test_predict_sees_trained_weights_and_keeps_the_mode(network):
+    x = torch.randn(4, 3, 32, 32)
+    policy = ThresholdPolicy(score="margin", temperatures=(1.0,) * 3, thresholds=(None, None))
+    network.predict(x, policy)
+    network.train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
+    network(x)[-1].square().mean().backward()
+    optimizer.step()
+    answer = network.predict(x, policy)
+    assert network.training
+    network.eval()
+    torch.testing.assert_close(answer.logits, network(x)[-1], atol=1e-5, rtol=1e-5)
+
+
+def test_a_deep_copy_stands_alone(network):
+    x = torch.randn(4, 3, 32, 32)
+    network.chain(x[:1])
+    twin = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.zero_()
+    assert float(network(x)[0].detach().abs().sum()) > 0
+    assert float(twin(x)[0].detach().abs().sum()) == 0
+    assert not any("chain" in key for key in network.state_dict())
+
+
+def test_freezing_survives_train_and_leaves_every_buffer(network):
+    network.freeze_backbone()
+    before = {name: value.clone() for name, value in network.backbone.state_dict().items()}
+    network.train()
+    network(torch.randn(8, 3, 32, 32))[0].sum().backward()
+    assert network.branches.training
+    assert all(torch.equal(before[name], value) for name, value in network.backbone.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.backbone.parameters())
+
+
+def test_gradient_equilibrium_scales_as_the_paper_says():
+    """On a linear chain the gradient at h_i is (own + (m - 1) downstream) / m."""
+    torch.manual_seed(0)
+    chain = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2))
+    heads = {"0": nn.Linear(3, 2), "1": nn.Linear(3, 2)}
+    network = EarlyExitNetwork(chain, heads, design=design_at("0", "1", classes=2), transform=None)
+    x = torch.randn(7, 3)
+    one, two = chain[0](x).detach().requires_grad_(), None
+    losses = []
+    own_one = torch.autograd.grad(heads["0"](one).sum(), one, retain_graph=True)[0]
+    two = chain[1](one)
+    own_two = torch.autograd.grad(heads["1"](two).sum(), two, retain_graph=True)[0]
+    down_two = torch.autograd.grad(chain[2](two).sum(), two, retain_graph=True)[0]
+    at_two = own_two / 2 + down_two / 2
+    at_one = own_one / 3 + 2 / 3 * (at_two @ chain[1].weight)
+    losses = network(x, equilibrium=True)
+    sum(exit_.sum() for exit_ in losses).backward()
+    torch.testing.assert_close(chain[0].bias.grad, at_one.sum(dim=0))
+    plain = copy.deepcopy(network)
+    plain.zero_grad()
+    torch.testing.assert_close([e.detach() for e in plain(x)], [e.detach() for e in losses])
+
+
+def test_weights_travel_in_a_file(network, backbone, tmp_path):
+    save_weights(network, tmp_path / "w.safetensors")
+    other = build_network(design_at("layer1.0", "layer2.1"), backbone, seed=9)
+    load_weights(other, tmp_path / "w.safetensors")
+    x = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(other.eval()(x), network(x))
+
+
+def test_errors_name_the_rule(network, backbone):
+    with pytest.raises(CutError, match="layer9"):
+        build_network(design_at("layer9.0"), backbone)
+    with pytest.raises(DesignError, match="7 classes"):
+        build_network(design_at("layer1.0", classes=7), backbone)
+    with pytest.raises(PolicyError, match="no policy"):
+        network.predict(torch.randn(1, 3, 32, 32))
+    wrong = ThresholdPolicy(score="margin", temperatures=(1.0,), thresholds=())
+    with pytest.raises(PolicyError, match="1 exits, the network has 3"):
+        network.predict(torch.randn(1, 3, 32, 32), wrong)
+
+
+def test_a_token_free_fc_branch_builds(backbone):
+    design = Design(
+        backbone="cifar_resnet20",
+        num_classes=4,
+        input_size=32,
+        branches=(Placed(cut_point="layer3.1", branch=Fc()),),
+    )
+    assert build_network(design, backbone)(torch.randn(2, 3, 32, 32))[0].shape == (2, 4)

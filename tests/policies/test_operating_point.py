@@ -1,0 +1,171 @@
+"""Operating points: what a policy does on a table, against a loop; and the sets of them that a search keeps."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eenas import specs
+from eenas.errors import PolicyError, SpecError
+from eenas.policies.curve import common_curve, fit_common
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.operating_point import OperatingPoint, evaluate, fit_at_shares, operating_points
+from eenas.policies.threshold import ThresholdPolicy
+
+from .tables import random_table, tables
+
+thresholds = st.one_of(st.none(), st.sampled_from([0.0, 0.5]), st.floats(0, 1))
+
+
+@given(tables(), st.data())
+def test_equals_a_loop_over_samples(table, data):
+    policy = ThresholdPolicy(
+        score="max_softmax",
+        temperatures=(1.0,) * table.num_exits,
+        thresholds=data.draw(st.tuples(*[thresholds] * (table.num_exits - 1))),
+    )
+    point = evaluate(policy, table)
+    where = policy.apply(table).exit_index.tolist()
+    right = [int(table.logits[i, k].argmax()) == table.labels[i] for i, k in enumerate(where)]
+    assert point.accuracy == pytest.approx(np.mean(right))
+    assert point.expected_macs == pytest.approx(np.mean([table.macs[k] for k in where]))
+    assert point.expected_latency_ms == pytest.approx(np.mean([table.latency_ms[k] for k in where]))
+    assert sum(point.shares) == pytest.approx(1)
+    for k in range(table.num_exits):
+        here = [r for r, at in zip(right, where, strict=True) if at == k]
+        assert point.shares[k] == pytest.approx(len(here) / len(table))
+        assert point.exit_accuracy[k] == (pytest.approx(np.mean(here)) if here else None)
+    assert point.worst_macs >= max(table.macs[k] for k in where)
+    text = json.dumps(specs.to_table(point))
+    assert specs.from_table(OperatingPoint, json.loads(text)) == point
+
+
+def test_the_worst_case_is_the_final_exit_whenever_somebody_may_reach_it():
+    table = random_table()
+    for limits, worst in (((1e-9, 1e-9, 1e-9), 3), ((0.0, None, None), 0), ((None, 0.0, 0.4), 1), ((None,) * 3, 3)):
+        point = evaluate(ThresholdPolicy(score="margin", temperatures=(1,) * 4, thresholds=limits), table)
+        assert point.worst_macs == table.macs[worst]
+        assert point.worst_latency_ms == table.latency_ms[worst]
+
+
+def test_a_noisy_latency_that_falls_is_still_covered_by_the_worst_case():
+    table = random_table(exits=2)
+    table = ExitTable(
+        logits=table.logits, labels=table.labels, exits=table.exits, macs=table.macs, latency_ms=[5.0, 4.0]
+    )
+    policy = ThresholdPolicy(score="margin", temperatures=(1, 1), thresholds=(0.5,))
+    assert evaluate(policy, table).worst_latency_ms == 5.0
+
+
+@given(tables(), st.lists(st.floats(0, 1), min_size=3, max_size=3), st.data())
+def test_lowering_a_threshold_never_costs_more(table, values, data):
+    if table.num_exits == 1:
+        return
+    before = values[: table.num_exits - 1]
+    k = data.draw(st.integers(0, table.num_exits - 2))
+    after = [*before[:k], before[k] * 0.8, *before[k + 1 :]]
+    costs = [
+        evaluate(
+            ThresholdPolicy(score="entropy", temperatures=(1.0,) * table.num_exits, thresholds=tuple(chosen)), table
+        ).expected_macs
+        for chosen in (before, after)
+    ]
+    assert costs[1] <= costs[0]
+
+
+def test_without_latency():
+    table = random_table(latency=False)
+    point = evaluate(fit_common(table), table)
+    assert point.expected_latency_ms is None
+    assert point.worst_latency_ms is None
+    assert OperatingPoint.from_table(json.loads(json.dumps(point.to_table()))) == point
+
+
+@pytest.mark.parametrize("kind", ["max_softmax", "entropy", "margin"])
+def test_points_are_the_best_of_the_curve_within_even_budgets(kind):
+    calibration, validation = random_table(samples=600, seed=1), random_table(samples=500, seed=2)
+    points = operating_points(calibration, validation, score=kind, limit=20)
+    curve = common_curve(calibration, score=kind)
+    policies = [
+        fit_common(calibration, score=kind, max_macs=float(budget))
+        for budget in np.linspace(curve.macs[0], curve.macs[-1], 20)
+    ]
+    assert [point.policy for point in points] == list(dict.fromkeys(policies))
+    assert list(points) == [evaluate(point.policy, validation) for point in points]
+    assert 2 <= len(points) <= 20
+    assert points[0].shares[0] == 1
+
+
+def test_limits_of_points():
+    table = random_table(samples=300)
+    assert len(operating_points(table, table, limit=1)) == 1
+    with pytest.raises(PolicyError, match="at least 1"):
+        operating_points(table, table, limit=0)
+
+
+def test_one_exit_has_one_point():
+    table = random_table(exits=1)
+    (point,) = operating_points(table, table)
+    assert point.accuracy == table.exit_accuracy()[0]
+    assert point.shares == (1.0,)
+    (at,) = fit_at_shares(table, table, float(table.macs[0]), (1.0,))
+    assert at == point
+    assert operating_points(table, table, per_exit=True) == (point,)
+
+
+def test_thresholds_of_their_own_in_points():
+    table = random_table(samples=1000)
+    points = operating_points(table, table, limit=4, per_exit=True)
+    assert 1 <= len(points) <= 4
+    macs = [point.expected_macs for point in points]
+    assert macs == sorted(macs)
+
+
+def test_shares_of_the_backbone():
+    calibration, evaluation = random_table(samples=600, seed=1), random_table(samples=500, seed=2)
+    backbone = float(calibration.macs[-1]) * 0.9
+    points = fit_at_shares(calibration, evaluation, backbone, (0.01, 0.5, 0.75, 1.0))
+    assert points[0] is None
+    for share, point in zip((0.5, 0.75, 1.0), points[1:], strict=True):
+        policy = fit_common(calibration, max_macs=share * backbone)
+        assert point == evaluate(policy, evaluation)
+        assert evaluate(policy, calibration).expected_macs <= share * backbone * (1 + 1e-9)
+    (own,) = fit_at_shares(calibration, evaluation, backbone, (0.75,), per_exit=True)
+    assert own is not None
+
+
+def test_tables_of_different_networks_are_refused():
+    with pytest.raises(PolicyError, match="same exits"):
+        operating_points(random_table(), random_table(exits=3))
+    with pytest.raises(PolicyError, match="same exits"):
+        fit_at_shares(random_table(), random_table(exits=3), 1.0)
+    with pytest.raises(PolicyError, match="must be positive"):
+        fit_at_shares(random_table(), random_table(), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"shares": [0.5, 0.1]}, PolicyError, "sum to one"),
+        ({"shares": [1.0]}, PolicyError, "for each exit"),
+        ({"shares": 1.0}, SpecError, "must be a list"),
+        ({"accuracy": "high"}, PolicyError, "must be numbers"),
+        ({"exit_accuracy": [None, "high"]}, PolicyError, "numbers or null"),
+        ({"accurracy": 1}, SpecError, "nearest: 'accuracy'"),
+        ({"policy": {"score": "margin"}}, SpecError, "'temperatures' is missing"),
+    ],
+)
+def test_bad_tables_are_named(changed, error, message):
+    table = random_table(exits=2)
+    good = evaluate(fit_common(table), table).to_table()
+    with pytest.raises(error, match=message):
+        OperatingPoint.from_table({**good, **changed})
+
+
+def test_missing_keys_are_named():
+    with pytest.raises(SpecError, match=r"report\.json.*'policy' is missing"):
+        OperatingPoint.from_table({}, file="report.json")
+    with pytest.raises(SpecError, match="must be a table"):
+        OperatingPoint.from_table("point")

@@ -1,0 +1,78 @@
+"""Database URLs: what is accepted, and that no password is ever shown."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eenas.errors import StorageError
+from eenas.records.urls import label, read_url, sqlite_file
+
+SECRET = st.text(alphabet="abcdefghijklmnopqrstuvwxyzXYZ0123456789!$()*+,;=._~-", min_size=5).map("pW".__add__)
+
+
+@given(secret=SECRET)
+def test_no_label_shows_a_password(secret: str) -> None:
+    assert label(f"postgresql://ann:{secret}@db.example/eenas") == "postgresql://ann:***@db.example/eenas"
+
+
+@pytest.mark.parametrize(
+    "text", ["sqlite:////a b/c.db", "sqlite:///file:a.db?mode=ro&uri=true", "postgresql://h:5432/d"]
+)
+def test_a_label_without_a_password_is_the_url_as_written(text: str) -> None:
+    assert label(text) == text
+
+
+@given(secret=SECRET)
+def test_errors_about_unreadable_and_unknown_urls_hide_the_password(secret: str) -> None:
+    for text in (
+        f"mysql://ann:{secret}@host/db",
+        f"postgresql://ann:{secret}@host:port/db",
+        f"x y://ann:{secret}@host",
+    ):
+        with pytest.raises(StorageError) as caught:
+            read_url(text)
+        assert secret not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_password_in_the_query_is_hidden_too() -> None:
+    assert label("postgresql://host/db?user=ann&password=hush&x=1") == "postgresql://host/db?user=ann&password=***&x=1"
+    assert label("no postgresql://ann:hu@sh@host/db?sslpassword=hush now").count("***") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("eenas.db", "sqlite:///eenas.db"),
+        ("", "not a database URL"),
+        ("sqllite:///a.db", "'sqlite'"),
+        ("mysql://h/d", "mysql"),
+    ],
+)
+def test_what_cannot_be_stored_in_says_what_can(text: str, said: str) -> None:
+    with pytest.raises(StorageError, match=said):
+        read_url(text)
+
+
+def test_a_plain_postgresql_url_gets_a_driver() -> None:
+    assert read_url("postgresql://h/d").drivername in ("postgresql+psycopg", "postgresql+psycopg2")
+    assert read_url("postgres://h/d").drivername in ("postgresql+psycopg", "postgresql+psycopg2")
+    assert read_url("postgresql+pg8000://h/d").drivername == "postgresql+pg8000"
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("sqlite:///a.db", Path("a.db")),
+        ("sqlite:////x/a.db", Path("/x/a.db")),
+        ("sqlite:///file:a.db?mode=ro&uri=true", Path("a.db")),
+        ("sqlite://", None),
+        ("sqlite:///:memory:", None),
+        ("sqlite:///file:shared?mode=memory&uri=true", None),
+        ("postgresql+psycopg://host/a.db", None),
+    ],
+)
+def test_the_file_of_a_url(text: str, file: Path | None) -> None:
+    assert sqlite_file(read_url(text)) == file

@@ -1,0 +1,134 @@
+"""Results of studies for tests: made-up networks whose later exits are dearer and more often right."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from eenas.branches.registry import branch_from_sizes
+from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.operating_point import OperatingPoint, operating_points
+from eenas.policies.threshold import ThresholdPolicy
+from eenas.search.config import load_settings
+from eenas.search.read import area_by_macs, best_within, build_front
+from eenas.search.results import BackboneFacts, Baseline, StudyResults, TrialResult
+
+CLASSES = tuple(str(digit) for digit in range(10))
+CUT_POINTS = ("layer1.0", "layer1.1", "layer1.2", "layer2.0", "layer2.1", "layer2.2", "layer3.0", "layer3.1")
+STRUCTURES = (("fc", 1, 1, "avg"), ("pool_fc", 1, 1, "mixed"), ("conv_fc", 32, 1, "avg"), ("conv_stack", 64, 2, "avg"))
+BACKBONE = BackboneFacts(
+    name="cifar_resnet20", weights="none", accuracy=0.917, macs=41_200_000, parameters=272_474, latency_ms=5.2
+)
+
+
+def table(exits, cost, seed, samples=300, latency=True):
+    """An exit table; `cost` are the shares of the backbone's MACs at which each exit stands, the final one last."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(10, size=samples)
+    hardness = generator.normal(size=samples)
+    logits = generator.normal(size=(samples, len(exits), 10))
+    for k, share in enumerate(cost):
+        logits[np.arange(samples), k, labels] += 0.9 + 2.3 * min(share, 1.0) - hardness
+    macs = np.array(cost) * BACKBONE.macs
+    return ExitTable(
+        logits=logits.astype(np.float32),
+        labels=labels,
+        exits=exits,
+        macs=macs,
+        latency_ms=0.2 + np.array(cost) * BACKBONE.latency_ms if latency else None,
+    )
+
+
+def design(seed, branches):
+    """A design with so many branches, at places and of structures that the seed chooses."""
+    generator = np.random.default_rng(seed)
+    places = sorted(generator.choice(len(CUT_POINTS), size=branches, replace=False))
+    placed = []
+    for place in places:
+        kind, width, layers, pool = STRUCTURES[generator.integers(len(STRUCTURES))]
+        branch = branch_from_sizes(kind, width=width, layers=layers, pool=pool)
+        placed.append(Placed(cut_point=CUT_POINTS[place], branch=branch))
+    return Design(
+        backbone="cifar_resnet20",
+        num_classes=10,
+        input_size=32,
+        branches=tuple(placed),
+        training=TrainingChoice(),
+        policy=PolicyChoice(target_macs=0.5),
+    )
+
+
+def trial(number, branches=3, *, latency=True, **more):
+    """A complete trial with its operating points."""
+    made = design(number, branches)
+    exits = (*(placed.cut_point for placed in made.branches), "final")
+    cost = [(CUT_POINTS.index(name) + 1) / 9 + 0.01 * k for k, name in enumerate(exits[:-1])] + [1 + 0.01 * branches]
+    calibration, validation = (table(exits, cost, seed, latency=latency) for seed in (number, 1000 + number))
+    points = operating_points(calibration, validation, limit=24)
+    values = {
+        "state": "complete",
+        "origin": "sampler",
+        "points": points,
+        "chosen": points[len(points) // 2],
+        "values": (points[-1].accuracy, points[-1].expected_macs),
+        "exit_accuracy": tuple(validation.exit_accuracy()),
+        "seconds": 20.0,
+    }
+    return TrialResult(number=number, design=made, **(values | more))
+
+
+def single(accuracy, share, latency=True):
+    """A static network as an operating point."""
+    milliseconds = share * BACKBONE.latency_ms if latency else None
+    return OperatingPoint(
+        policy=ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=()),
+        accuracy=accuracy,
+        expected_macs=share * BACKBONE.macs,
+        worst_macs=share * BACKBONE.macs,
+        shares=(1.0,),
+        exit_accuracy=(accuracy,),
+        expected_latency_ms=milliseconds,
+        worst_latency_ms=milliseconds,
+    )
+
+
+def study(complete=8, *, latency=True, extra=(), name="cifar_resnet20-digits-0123abcd"):
+    """A study with so many complete trials, and trials of every other kind in `extra`."""
+    trials = [trial(0, 3, latency=latency, origin="known: uniform 3 fc")][:complete]
+    trials += [trial(number, 1 + number % 6, latency=latency) for number in range(1, complete)]
+    trials += extra
+    backbone = BACKBONE if latency else replace(BACKBONE, latency_ms=None)
+    front = build_front(trials, backbone)
+    points = [item.point for item in front]
+    baselines = [Baseline(name="backbone", points=(single(BACKBONE.accuracy, 1.0, latency),))]
+    for share, accuracy in ((0.25, 0.55), (0.5, 0.71), (0.75, 0.86)):
+        baselines.append(Baseline(name=f"truncated {share:.0%}", points=(single(accuracy, share, latency),)))
+    if complete:
+        baselines.append(Baseline(name="uniform 3 fc", points=trials[0].points))
+    settings, _ = load_settings(backbone="cifar_resnet20")
+    return StudyResults(
+        name=name,
+        storage="sqlite:///eenas.db",
+        task="digits",
+        device="CPU: a processor, 1 thread",
+        classes=CLASSES,
+        backbone=backbone,
+        settings=settings,
+        trials=tuple(trials),
+        baselines=tuple(baselines),
+        front=front,
+        hypervolume_macs=area_by_macs(points, backbone, 0.1),
+        hypervolume_latency=0.61 if latency else None,
+        at_shares={share: best_within(front, share) for share in (0.25, 0.5, 0.75, 1.0)},
+        beats_baselines=complete > 1,
+    )
+
+
+def failed(number, reason="out of memory"):
+    """A trial that failed."""
+    return TrialResult(number=number, state="failed", origin="sampler", feasible=False, reason=reason)
+
+
+def infeasible(number):
+    """A trial that breaks a constraint of its study."""
+    return trial(number, 2, feasible=False, violations=("max_parameters by 1200",))

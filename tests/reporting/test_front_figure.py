@@ -1,0 +1,92 @@
+"""The figure of the front: its facts against slow, obvious ones, and its drawing."""
+
+import pytest
+
+from eenas.reporting.front_figure import CLOUD_LIMIT, draw_front, front_facts
+
+from .studies import BACKBONE, failed, infeasible, study, trial
+
+
+@pytest.fixture(scope="module")
+def results():
+    return study(12, extra=[failed(90), infeasible(91)])
+
+
+@pytest.mark.parametrize("cost", ["macs", "latency"])
+def test_the_front_is_what_nothing_cheaper_beats(results, cost):
+    facts = front_facts(results, cost)
+    attribute, whole = (
+        ("expected_macs", BACKBONE.macs) if cost == "macs" else ("expected_latency_ms", BACKBONE.latency_ms)
+    )
+    points = [
+        (getattr(point, attribute) / whole, point.accuracy)
+        for trial in results.trials
+        if trial.feasible
+        for point in trial.points
+    ]
+    best = {
+        (share, accuracy)
+        for share, accuracy in points
+        if not any((s <= share and a > accuracy) or (s < share and a >= accuracy) for s, a in points)
+    }
+    assert {(mark.share, mark.accuracy) for mark in facts.front} == best
+    assert [mark.share for mark in facts.front] == sorted(mark.share for mark in facts.front)
+
+
+def test_the_knee_the_baselines_and_the_infeasible_are_marked(results):
+    facts = front_facts(results)
+    knee = next(item for item in results.front if item.knee)
+    assert (facts.knee.share, facts.knee.accuracy) == (knee.macs_share, knee.point.accuracy)
+    assert {baseline.name: baseline.stairs for baseline in facts.baselines} == {
+        "truncated backbone": False,
+        "uniform by hand": True,
+    }
+    assert [mark.accuracy for mark in facts.baselines[0].marks] == [0.55, 0.71, 0.86]
+    assert [mark.trial for mark in facts.infeasible] == [91]
+    assert "max_parameters" in facts.infeasible[0].text
+    assert 91 not in {mark.trial for mark in facts.cloud}
+
+
+def test_the_drawing_has_units_on_its_axes_and_says_what_the_facts_say(results):
+    facts = front_facts(results)
+    drawing = draw_front(facts)
+    traces = {trace.name: trace for trace in drawing.data}
+    assert set(traces) == {"all networks", "truncated backbone", "uniform by hand", "infeasible", "front", "knee"}
+    assert list(traces["front"].y) == [round(100 * mark.accuracy, 2) for mark in facts.front]
+    assert "%" in drawing.layout.xaxis.title.text
+    assert "MACs" in drawing.layout.xaxis.title.text
+    assert "%" in drawing.layout.yaxis.title.text
+    low, high = drawing.layout.yaxis.range
+    assert low <= min(traces["front"].y)
+    assert high >= max(traces["front"].y)
+    assert drawing.layout.xaxis.range[1] >= 100
+    assert {(shape.x0, shape.x1) for shape in drawing.layout.shapes} == {(0, 1), (100, 100)}
+
+
+def test_the_figure_stays_small_with_many_trials():
+    results = study(200)
+    facts = front_facts(results)
+    assert sum(len(trial.points) for trial in results.trials) > 3000
+    assert len(facts.cloud) <= CLOUD_LIMIT
+    assert len(draw_front(facts).to_json()) < 40_000
+
+
+@pytest.mark.parametrize("cost", ["macs", "latency"])
+@pytest.mark.parametrize(
+    "results",
+    [study(0), study(1), study(0, extra=[failed(0)]), study(3, latency=False), study(0, extra=[infeasible(0)])],
+    ids=["no trial", "one trial", "failures only", "no latency", "infeasible only"],
+)
+def test_every_study_has_a_drawing(results, cost):
+    drawing = draw_front(front_facts(results, cost))
+    assert drawing.to_json()
+    if not front_facts(results, cost).front:
+        assert any("no front" in note.text or "not measured" in note.text for note in drawing.layout.annotations)
+
+
+def test_backbone_dearer_designs_widen_the_axis():
+    widest = trial(1, 6)
+    results = study(2)
+    facts = front_facts(results)
+    assert widest.points
+    assert draw_front(facts).layout.xaxis.range[1] <= 150

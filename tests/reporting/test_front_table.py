@@ -1,0 +1,82 @@
+"""The front as rows, CSV and JSON."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from eenas.reporting.front_table import baseline_rows, family, front_rows, shares_rows, states, to_csv, to_json
+
+from .studies import BACKBONE, failed, infeasible, study
+
+
+@pytest.fixture(scope="module")
+def results():
+    return study(8, extra=[failed(90), infeasible(91)])
+
+
+def test_every_point_of_the_front_is_a_row_with_costs_and_shares(results):
+    rows = front_rows(results)
+    assert len(rows) == len(results.front)
+    assert sum(row.knee for row in rows) == 1
+    for row, item in zip(rows, results.front, strict=True):
+        assert row.macs_share == pytest.approx(row.macs / BACKBONE.macs) == pytest.approx(item.macs_share)
+        assert row.latency_share == pytest.approx(row.latency_ms / BACKBONE.latency_ms)
+        assert row.worst_macs_share >= row.macs_share
+        assert len(row.exits) == len(row.structures) == len(row.leaving) - 1 == len(row.exit_accuracy) - 1
+
+
+def test_the_plain_backbone_and_all_baselines_stand_beside_it(results):
+    rows = baseline_rows(results)
+    assert rows[0].kind == "backbone"
+    assert rows[0].macs_share == rows[0].latency_share == 1.0
+    assert {row.name for row in rows[1:]} == {"truncated 25%", "truncated 50%", "truncated 75%", "uniform 3 fc"}
+
+
+def test_accuracy_at_shares_is_the_best_point_within_each(results):
+    rows = {row.name: row for row in shares_rows(results)}
+    assert next(iter(rows)) == "front"
+    for share, accuracy in zip((0.25, 0.5, 0.75, 1.0), rows["front"].accuracies, strict=True):
+        within = [item.point.accuracy for item in results.front if item.macs_share <= share]
+        assert accuracy == max(within, default=None)
+    assert rows["truncated backbone"].accuracies == (0.55, 0.71, 0.86, 0.86)
+    assert rows["plain backbone"].accuracies == (None, None, None, BACKBONE.accuracy)
+
+
+def test_families_of_baselines():
+    assert family("truncated 25%") == family("truncated 75%") != family("uniform 3 fc") == family("uniform 6 fc")
+    assert family("another") == "another"
+
+
+def test_csv_reads_back(results):
+    rows = front_rows(results) + baseline_rows(results)
+    read = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    assert len(read) == len(rows)
+    assert float(read[0]["accuracy"]) == pytest.approx(rows[0].accuracy)
+    assert read[0]["exits"].split(";") == list(rows[0].exits)
+    assert [row["knee"] for row in read].count("1") == 1
+
+
+def test_json_is_whole_and_plain(results):
+    table = json.loads(to_json(results))
+    assert table["study"] == results.name
+    assert len(table["front"]) == len(results.front)
+    assert table["hypervolume"] == {"accuracy_macs": results.hypervolume_macs, "accuracy_latency": 0.61}
+    assert table["trials"] == {"complete": 9, "failed": 1}
+    assert table["at_shares"][0]["name"] == "front"
+    assert set(table["at_shares"][0]["accuracy"]) == {"0.25", "0.5", "0.75", "1"}
+
+
+def test_states_are_counted(results):
+    assert states(results) == {"complete": 9, "failed": 1}
+
+
+@pytest.mark.parametrize("latency", [True, False])
+@pytest.mark.parametrize("complete", [0, 1])
+def test_small_studies_and_studies_without_latency(complete, latency):
+    results = study(complete, latency=latency)
+    table = json.loads(to_json(results))
+    assert len(table["front"]) == len(results.front)
+    assert (table["backbone"]["latency_ms"] is None) == (not latency)
+    assert to_csv(front_rows(results)).count("\n") == len(results.front) + 1

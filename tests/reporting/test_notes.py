@@ -1,0 +1,47 @@
+"""The notes of a study and its trials."""
+
+import re
+
+from eenas.reporting.notes import study_note, trial_note
+
+from .studies import failed, study
+
+
+def tables(text):
+    """The Markdown tables of a text as lists of rows of cells."""
+    found = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
+    return [[line.strip("|").split("|") for line in table.splitlines()] for table in found]
+
+
+def test_the_study_note_has_the_summary_and_whole_tables():
+    results = study(10, extra=[failed(90, "CUDA | out of\nmemory"), failed(91, "CUDA | out of\nmemory")])
+    text = study_note(results)
+    assert results.name in text
+    assert "2 ×: CUDA / out of memory" in text
+    found = tables(text)
+    assert len(found) == 3
+    for rows in found:
+        assert len({len(cells) for cells in rows}) == 1
+    assert len(text) < 8000
+
+
+def test_a_study_without_a_front_has_a_note():
+    assert tables(study_note(study(0))) == []
+    assert "out of memory" in study_note(study(0, extra=[failed(0)]))
+
+
+def test_the_trial_note_has_its_branches_and_points():
+    results = study(10)
+    item = results.front[0]
+    text = trial_note(results, item.trial)
+    design, points = tables(text)
+    assert len(design) - 2 == len(item.design.branches) + 1
+    assert len(points) - 2 == min(10, sum(other.trial == item.trial for other in results.front))
+    for placed in item.design.branches:
+        assert placed.cut_point in text
+        assert placed.branch.label() in text
+
+
+def test_a_known_design_says_where_it_comes_from():
+    results = study(1)
+    assert "known: uniform 3 fc" in trial_note(results, 0)

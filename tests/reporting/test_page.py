@@ -1,0 +1,42 @@
+"""Files of dashboards/: shipped ones are read, wrong ones refused in one line."""
+
+import pytest
+
+from eenas import shipped
+from eenas.errors import SpecError
+from eenas.reporting.page import FIGURES, load_page
+
+from .studies import study
+
+
+def test_the_live_page_holds_the_front_and_who_leaves_where():
+    page = load_page()
+    assert "front_macs" in page.figures
+    assert "leaving" in page.figures
+    assert page.note
+
+
+@pytest.mark.parametrize("name", shipped.names("dashboards"))
+def test_every_figure_of_every_shipped_page_is_drawn(name):
+    results = study(4)
+    for figure in load_page(name).figures:
+        assert FIGURES[figure](results).layout.title.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('figures = ["front_mac"]', "'front_macs'"),
+        ('figures = ["leaving"]\nnotes = true', "'note'"),
+        ('figures = ["leaving", "leaving"]', "once"),
+        ('figures = ["leaving"]\ntrial_notes = -1', "-1"),
+        ("note = true", "figures"),
+    ],
+)
+def test_wrong_pages_name_file_and_fix(tmp_path, text, said):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(SpecError, match=said) as caught:
+        load_page(file)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,84 @@
+"""What a full training came to."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eenas.reporting.run_facts import budget_rows, report_json, run_summary
+from eenas.search.run_report import Comparison, ExitFacts, RunReport
+
+from .studies import BACKBONE, CLASSES, single, study
+
+
+def report(**changed):
+    """The report of a made-up run."""
+    results = study(3)
+    item = results.front[0]
+    names = [placed.cut_point for placed in item.design.branches]
+    exits = tuple(
+        ExitFacts(
+            name=name,
+            structure="fc",
+            macs=1e6 * (k + 1),
+            macs_share=0.1 * (k + 1),
+            latency_ms=0.5,
+            accuracy=0.5 + 0.1 * k,
+            temperature=1.2,
+            share=share,
+        )
+        for k, (name, share) in enumerate(zip([*names, "final"], item.point.shares, strict=True))
+    )
+    values = {
+        "folder": Path("runs/one"),
+        "study": results.name,
+        "task": "digits",
+        "device": results.device,
+        "design": item.design,
+        "backbone": BACKBONE,
+        "exits": exits,
+        "points": (item.point,),
+        "at_shares": {0.25: None, 0.5: single(0.86, 0.49), 1.0: single(0.92, 0.97)},
+        "baselines": results.baselines,
+        "baselines_at_shares": {"uniform 3 fc": {0.25: None, 0.5: single(0.84, 0.5), 1.0: None}},
+        "comparisons": (Comparison(baseline="uniform 3 fc", budget=0.5, difference=0.02, low=0.01, high=0.03),),
+        "reported": single(0.915, 0.6),
+        "estimate": single(0.905, 0.58),
+        "near_threshold": 0,
+        "end_to_end_ms": 3.1,
+        "classes": CLASSES,
+        "test_samples": 500,
+        "samples": 100_000,
+        "seconds": 300.0,
+    }
+    return RunReport(**(values | changed))
+
+
+def test_the_summary_compares_with_backbone_and_search():
+    text = "\n".join(run_summary(report()))
+    assert "91.5 % of the backbone's 91.7 %" in text
+    assert "60.0 % of 41.2 M MACs" in text
+    assert "0.60 × the latency" in text
+    assert "+1.0 points" in text
+    assert "3.10 ms" in text
+
+
+def test_what_is_not_known_is_left_out():
+    lines = run_summary(report(estimate=None, end_to_end_ms=None))
+    assert len(lines) == 2
+    assert len(run_summary(report(near_threshold=3))) == 5
+
+
+def test_budgets_show_the_macs_that_were_spent():
+    ours, theirs = budget_rows(report())
+    assert ours.cells == ((0.25, None, None), (0.5, 0.86, pytest.approx(0.49)), (1.0, 0.92, pytest.approx(0.97)))
+    assert theirs.name == "uniform 3 fc"
+    assert theirs.cells[1] == (0.5, 0.84, pytest.approx(0.5))
+
+
+def test_json_is_whole():
+    table = json.loads(report_json(report()))
+    assert table["folder"] == "runs/one"
+    assert table["at_shares"]["0.25"] is None
+    assert table["at_shares"]["0.5"]["accuracy"] == 0.86
+    assert table["design"]["backbone"] == "cifar_resnet20"

@@ -1,0 +1,43 @@
+"""How numbers read."""
+
+import pytest
+
+from eenas.reporting.wording import milliseconds, percent, plural, quantity, times
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (41_200_000, "41.2 M"),
+        (4_089_184_256, "4.09 G"),
+        (272_474, "272 k"),
+        (999, "999"),
+        (999_600, "1.00 M"),
+        (0, "0"),
+    ],
+)
+def test_quantities_have_three_digits_and_a_prefix(value, text):
+    assert quantity(value) == text
+
+
+def test_a_unit_follows_the_prefix():
+    assert quantity(41_200_000, "MACs") == "41.2 M MACs"
+    assert quantity(12, "MACs") == "12 MACs"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.5234, "0.523 ms"), (5.2, "5.20 ms"), (12.34, "12.3 ms"), (123.4, "123 ms")]
+)
+def test_milliseconds_have_three_digits(value, text):
+    assert milliseconds(value) == text
+
+
+def test_what_was_not_measured_is_a_dash():
+    assert {percent(None), quantity(None), milliseconds(None), times(None)} == {"–"}
+
+
+def test_shares_and_ratios():
+    assert percent(0.5238) == "52.4 %"
+    assert percent(1.06, 0) == "106 %"
+    assert times(0.583) == "0.58 ×"
+    assert [plural(n, "branch", "branches") for n in (1, 2)] == ["1 branch", "2 branches"]

@@ -1,0 +1,279 @@
+"""A whole search on the smallest task: from settings to front, again from where it stopped, and all that may go wrong."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import optuna
+import pytest
+
+import eenas
+from eenas.errors import DivergedError, EenasError, SpecError, StudyError
+from eenas.fronts.dominance import pareto_mask
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.operating_point import evaluate
+from eenas.progress import Notice
+from eenas.search.config import load_settings
+from eenas.search.read import open_results
+from eenas.search.run import search
+from eenas.testing.smallest import smallest_backbone, smallest_task
+
+OVERRIDES = (
+    "prepare.training.epochs=4",
+    "training.epochs=1",
+    "training.batch_size=16",
+    "prepare.training.batch_size=16",
+    "training.precision=float32",
+    "training.channels_last=false",
+    "latency.seconds=0.02",
+    "latency.min_repeats=2",
+    "latency.warmup=1",
+    "prepare.when=always",
+)
+
+
+def go(tmp_path, **options):
+    import torch
+
+    torch.manual_seed(0)
+    options.setdefault("overrides", OVERRIDES)
+    options.setdefault("space", "small")
+    options.setdefault("trials", 6)
+    return search(
+        options.pop("backbone", None) or smallest_backbone(),
+        task=smallest_task(),
+        storage=f"sqlite:///{tmp_path}/eenas.db",
+        device="cpu",
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return go(folder)
+
+
+def test_a_search_ends_with_a_front(results):
+    assert len(results.trials) == 6
+    assert {trial.state for trial in results.trials} <= {"complete", "copied", "stopped", "infeasible"}
+    assert results.front
+    assert sum(entry.knee for entry in results.front) == 1
+    assert 0 < results.hypervolume_macs < 1.1
+    assert results.hypervolume_latency is not None
+    accuracies = [entry.point.accuracy for entry in results.front]
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_the_first_trials_are_known_designs(results):
+    origins = [trial.origin for trial in results.trials]
+    assert origins[0] == "known: no branch"
+    assert any(origin.startswith("known: uniform") for origin in origins)
+    assert results.trials[0].exit_accuracy == (pytest.approx(results.backbone.accuracy),)
+    names = [baseline.name for baseline in results.baselines]
+    assert "backbone" in names
+    assert any(name.startswith("truncated") for name in names)
+    assert any(name.startswith("uniform") for name in names)
+
+
+def test_no_point_of_any_trial_dominates_the_front(results):
+    points = [p for trial in results.trials for p in trial.points]
+    values = np.array([(p.accuracy, p.expected_macs, p.expected_latency_ms) for p in points])
+    best = {tuple(row) for row in values[pareto_mask(values, (True, False, False))]}
+    front = {(e.point.accuracy, e.point.expected_macs, e.point.expected_latency_ms) for e in results.front}
+    assert front == best
+
+
+def test_every_score_comes_from_the_stored_exit_table(results, folder):
+    for trial in results.trials:
+        if not trial.artifacts:
+            continue
+        table = ExitTable.load(folder / "eenas.artifacts" / trial.artifacts["validation"])
+        assert evaluate(trial.chosen.policy, table) == trial.chosen
+        assert trial.values == (
+            trial.chosen.accuracy,
+            trial.chosen.expected_macs,
+            trial.chosen.expected_latency_ms,
+        )
+        for point in trial.points:
+            assert evaluate(point.policy, table) == point
+
+
+def test_costs_count_every_branch_on_the_way(results):
+    trial = max(results.trials, key=lambda t: len(t.design.branches))
+    assert trial.chosen.worst_macs > results.backbone.macs
+
+
+def test_reading_gives_what_the_search_gave(results, folder):
+    again = open_results(f"sqlite:///{folder}/eenas.db")
+    assert again == results
+    with pytest.raises(StudyError, match="nearest"):
+        open_results(f"sqlite:///{folder}/eenas.db", results.name[:-1])
+
+
+def test_the_same_search_goes_on_and_counts_a_total(results, folder):
+    events = []
+    more = go(folder, trials=8, listener=events.append)
+    assert [t for t in more.trials if t.number < 6] == list(results.trials)
+    assert len(more.trials) == 8
+    assert any(isinstance(e, Notice) and "earlier study" in e.text for e in events)
+    assert len(go(folder, trials=8).trials) == 8
+
+
+def test_the_same_seed_gives_the_same_designs_and_accuracies(results, tmp_path):
+    other = go(tmp_path)
+    assert [t.design.digest for t in other.trials if t.design] == [t.design.digest for t in results.trials if t.design]
+    assert [t.exit_accuracy for t in other.trials] == [t.exit_accuracy for t in results.trials]
+    third = go(tmp_path, seed=1)
+    assert third.name != other.name
+    assert [t.design for t in third.trials[3:]] != [t.design for t in other.trials[3:]]
+
+
+def test_a_name_of_another_identity_is_refused(results, folder):
+    with pytest.raises(StudyError, match=r"different: .*seed.*another --name"):
+        go(folder, name=results.name, seed=7)
+
+
+def test_a_failed_trial_keeps_its_reason_and_the_study_goes_on(tmp_path, monkeypatch):
+    import eenas.search.trial as trial_module
+
+    real, calls = trial_module.train_network, []
+
+    def sometimes(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 1:
+            raise DivergedError("the loss is not finite (learning_rate=9); lower the learning rate")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(trial_module, "train_network", sometimes)
+    found = go(tmp_path)
+    failed = [trial for trial in found.trials if trial.state == "failed"]
+    assert len(failed) == 1
+    assert "learning_rate=9" in failed[0].reason
+    assert len(found.trials) == 6
+    assert found.front
+
+
+def test_three_equal_failures_in_a_row_end_the_study_and_lose_nothing(tmp_path, monkeypatch):
+    import eenas.search.trial as trial_module
+
+    def never(*args, **kwargs):
+        raise EenasError("no space left")
+
+    monkeypatch.setattr(trial_module, "train_network", never)
+    with pytest.raises(StudyError, match="failed alike: no space left"):
+        go(tmp_path, trials=12)
+    found = open_results(f"sqlite:///{tmp_path}/eenas.db")
+    assert [trial.state for trial in found.trials][:4] == ["complete", "failed", "failed", "failed"]
+
+
+def test_ctrl_c_ends_cleanly_and_the_trial_is_run_again(tmp_path, monkeypatch):
+    import eenas.search.trial as trial_module
+
+    real, calls = trial_module.train_network, []
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(trial_module, "train_network", interrupted)
+    first = go(tmp_path)
+    assert [t.state for t in first.trials] == ["complete", "complete"]
+    whole = go(tmp_path)
+    assert len([t for t in whole.trials if t.state != "failed"]) == 6
+    study = optuna.load_study(study_name=whole.name, storage=f"sqlite:///{tmp_path}/eenas.db")
+    again = [t for t in study.trials if t.user_attrs.get("again_for") == 2]
+    assert len(again) == 1
+    assert again[0].state.name == "COMPLETE"
+
+
+def test_a_design_drawn_again_copies_its_scores(tmp_path):
+    fixed = {
+        "version": 1,
+        "branches": 1,
+        "placement": {"kind": "uniform"},
+        "branch": {"on": True, "structure": "pool_fc", "pool": "avg"},
+        "policy": {"target_macs": {"low": 0.3, "high": 1.0}},
+    }
+    import eenas.specs as specs
+    from eenas.designs.space import Space
+
+    path = tmp_path / "one.toml"
+    path.write_text(
+        "version = 1\nbranches = 1\n[placement]\nkind = 'uniform'\n[branch]\non = true\nstructure = 'pool_fc'\n"
+        "[policy]\ntarget_macs = { low = 0.3, high = 1.0 }\n"
+    )
+    assert specs.from_table(Space, fixed)
+    found = go(tmp_path, space=path, trials=4)
+    copied = [trial for trial in found.trials if trial.state == "copied"]
+    assert copied
+    assert all("the same network as trial" in trial.reason for trial in copied)
+    same = {trial.exit_accuracy for trial in found.trials if len(trial.exit_accuracy) == 2}
+    assert len(same) == 1
+
+
+def test_constraints_reach_the_sampler_once_and_the_front(tmp_path):
+    found = go(tmp_path, overrides=(*OVERRIDES, "constraints.max_branches=1"))
+    for trial in found.trials:
+        assert trial.feasible == (len(trial.design.branches) <= 1)
+    assert all(len(entry.design.branches) <= 1 for entry in found.front)
+    study = optuna.load_study(study_name=found.name, storage=f"sqlite:///{tmp_path}/eenas.db")
+    for trial in study.trials:
+        assert set(trial.constraints) == {"buildable", "max_branches"}
+    assert all(t.constraints["max_branches"] <= 0 for t in study.best_trials)
+
+
+@pytest.mark.parametrize("sampler", ["nsgaii", "nsgaiii", "gp", "random"])
+def test_every_sampler_searches(tmp_path, sampler):
+    assert len(go(tmp_path, trials=5, overrides=(*OVERRIDES, f"search.sampler={sampler}")).trials) == 5
+
+
+def test_a_time_limit_starts_no_more_trials(tmp_path):
+    events = []
+    found = go(tmp_path, trials=500, timeout=0.5, listener=events.append)
+    assert 0 < len(found.trials) < 500
+
+
+def test_reporters_hear_the_first_trial_and_the_last(tmp_path):
+    heard = []
+    go(tmp_path, reporters=[lambda results, study: heard.append(len(results.trials))])
+    assert heard[0] == 1
+    assert heard[-1] == 6
+
+
+def test_settings_name_the_nearest_key(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text("[backbone]\nname = 'resnet50'\n[search]\ntrails = 3\n")
+    with pytest.raises(SpecError, match=r"study.toml.*search.trails.*nearest: 'trials'"):
+        load_settings(path)
+    path.write_text("[backbone]\nname = 'resnet50'\n[search]\nsampler = 'tpee'\n")
+    with pytest.raises(SpecError, match=r"search.sampler.*'tpe'"):
+        load_settings(path)
+    with pytest.raises(SpecError, match="no backbone"):
+        load_settings()
+
+
+def test_a_budget_takes_the_place_of_another_unit():
+    settings, _ = load_settings(backbone="resnet50", overrides=["training.samples=10", "training.seconds=5"])
+    assert settings.training == replace(settings.training, epochs=None, samples=None, seconds=5.0)
+
+
+def test_results_are_plain_data_in_the_database(results, folder):
+    from eenas.records.database import Database
+    from eenas.records.studies import StudyRecords
+
+    record = StudyRecords(Database(f"sqlite:///{folder}/eenas.db")).get(results.name)
+    assert json.loads(json.dumps(record.settings)) == record.settings
+
+
+def test_the_package_itself_is_the_function():
+    import eenas.search as step
+
+    assert callable(eenas.search)
+    assert callable(step)

@@ -1,0 +1,165 @@
+"""Tasks of arrays: splits, images, digests, and what is refused."""
+
+import numpy as np
+import pytest
+
+from eenas.errors import TaskError
+from eenas.tasks.spec import SplitSpec, SplitsSpec
+from eenas.tasks.task import Task
+
+SPLITS = ("train", "calibration", "validation", "test")
+
+
+def arrays(per_class=20, classes=3, shape=(8, 8, 3), seed=0):
+    labels = np.tile(np.arange(classes), per_class)
+    return np.random.default_rng(seed).integers(0, 256, (len(labels), *shape), dtype=np.uint8), labels
+
+
+def task(**options):
+    images, labels = arrays()
+    return Task.from_arrays("three", images, labels, **options)
+
+
+def test_splits_hold_the_images_and_labels_of_their_rows():
+    images, labels = arrays()
+    made = Task.from_arrays("three", images, labels)
+    for name in SPLITS:
+        split = made.split(name)
+        shown = split.images(None, 3)[np.arange(len(split))]
+        assert np.array_equal(shown.numpy(), np.moveaxis(images[split.rows], 3, 1))
+        assert np.array_equal(split.labels, labels[split.rows])
+    assert (made.classes, made.num_classes, made.input_size, made.channels) == (("0", "1", "2"), 3, 8, 3)
+    assert [len(made.split(name)) for name in SPLITS] == [36, 6, 9, 9]
+
+
+def test_splits_of_two_sources_with_sizes():
+    images, labels = arrays()
+    more, theirs = arrays(seed=1)
+    splits = SplitsSpec(
+        calibration=SplitSpec(source="test", size=9), validation=SplitSpec(source="test", size=0.25), seed=5
+    )
+    made = Task.from_arrays("three", images, labels, more, theirs, splits=splits)
+    assert [(made.split(name).source, len(made.split(name))) for name in SPLITS] == [
+        ("train", 60),
+        ("test", 9),
+        ("test", 15),
+        ("test", 36),
+    ]
+    rows = np.concatenate([made.split(name).rows for name in SPLITS[1:]])
+    assert np.array_equal(np.sort(rows), np.arange(60))
+    shown = made.calibration.images(8, 3)[np.array([0])]
+    assert np.array_equal(shown[0].numpy(), np.moveaxis(more[made.calibration.rows[0]], 2, 0))
+
+
+def test_the_digest_follows_the_data_the_splits_and_nothing_else():
+    images, labels = arrays()
+    digest = task().digest
+    assert task().digest == digest == Task.from_arrays("another name", images, labels).digest
+    changed = images.copy()
+    changed[0, 0, 0, 0] ^= 1
+    others = [
+        Task.from_arrays("three", changed, labels),
+        Task.from_arrays("three", images, np.roll(labels, 1)),
+        task(classes=("a", "b", "c")),
+        task(splits=SplitsSpec(seed=1)),
+        task(splits=SplitsSpec(test=SplitSpec(source="train", size=10))),
+        task(flip=False),
+        task(input_size=16),
+    ]
+    assert len({digest, *(other.digest for other in others)}) == len(others) + 1
+
+
+def test_floats_in_the_unit_interval_become_bytes():
+    images, labels = arrays()
+    made = Task.from_arrays("three", images / np.float32(255), labels)
+    assert made.digest == task().digest
+
+
+def test_held_out_parts_are_stratified_and_share_the_images():
+    made = task()
+    kept, tune = made.train.held_out(0.25, seed=1)
+    assert (len(kept), len(tune), kept.name, tune.name) == (27, 9, "train", "tune")
+    assert np.array_equal(np.bincount(tune.labels), [3, 3, 3])
+    assert set(kept.rows) | set(tune.rows) == set(made.train.rows)
+    same = made.train.held_out(0.25, seed=1)[1]
+    other = made.train.held_out(0.25, seed=2)[1]
+    assert np.array_equal(tune.rows, same.rows)
+    assert not np.array_equal(tune.rows, other.rows)
+    positions = np.searchsorted(made.train.rows, tune.rows)
+    shown = made.train.images(16, 3)[positions]
+    assert np.array_equal(tune.images(16, 3)[np.arange(9)], shown)
+
+
+def test_labels_cannot_be_written_and_arrays_are_copied():
+    images, labels = arrays()
+    made = Task.from_arrays("three", images, labels)
+    before = made.test.images(None, 3)[np.array([0])]
+    images[:] = 0
+    assert np.array_equal(made.test.images(None, 3)[np.array([0])], before)
+    with pytest.raises(ValueError, match="read-only"):
+        made.test.labels[0] = 2
+
+
+def test_flip_by_colour_where_nothing_is_said():
+    images, labels = arrays()
+    assert Task.from_arrays("colour", images, labels, flip=None).flip
+    assert not Task.from_arrays("grey", images[..., 0], labels, flip=None).flip
+
+
+def test_an_unknown_split_is_refused():
+    with pytest.raises(TaskError, match="'valid' is not a split; nearest: 'validation'"):
+        task().split("valid")
+
+
+IMAGES, LABELS = arrays()
+REFUSED = {
+    "different length": ((IMAGES, LABELS[:-1]), "train_x has 60 images but train_y has 59 labels"),
+    "one class": ((IMAGES, LABELS * 0), "at least two classes, got 1"),
+    "label too large": (
+        (IMAGES, LABELS, IMAGES, LABELS + 1),
+        "test_y holds the label 3, but there are 3 classes: 0 to 2",
+    ),
+    "negative label": ((IMAGES, LABELS - 1), "train_y holds the label -1"),
+    "huge label": ((IMAGES, LABELS * 10**9), "label 2000000000 with only 60 samples"),
+    "float labels": ((IMAGES, LABELS * 1.0), "train_y must hold integers .* got float64"),
+    "text labels": ((IMAGES, LABELS.astype(str)), "train_y must hold integers"),
+    "column of labels": ((IMAGES, LABELS[:, None]), r"train_y must be \[n\].*\[60, 1\]; train_y.ravel\(\)"),
+    "one-hot labels": ((IMAGES, np.eye(3, dtype=int)[LABELS]), r"train_y must be \[n\].*\[60, 3\]$"),
+    "scalar label": ((IMAGES, 3), r"train_y must be \[n\]"),
+    "gap in labels": ((IMAGES, LABELS * 2), "train source has no sample of class '1', '3'"),
+    "test lacks a class": ((IMAGES, LABELS, IMAGES[:2], LABELS[:2]), "test source has no sample of class '2'"),
+    "wrong integers": ((IMAGES.astype(np.int64), LABELS), "train_x must be uint8, or floats in .*, got int64"),
+    "floats up to 255": ((IMAGES * 1.0, LABELS), "train_x holds floats from 0 to 255"),
+    "NaN": ((np.where(IMAGES > 250, np.nan, 0.5), LABELS), "train_x holds floats from nan to nan"),
+    "flat images": ((IMAGES.reshape(60, -1), LABELS), r"train_x must be \[n, H, W\].*\[60, 192\]"),
+    "channels first": ((np.zeros((60, 3, 32, 32), np.uint8), LABELS), r"last axis.*transpose\(0, 2, 3, 1\)"),
+    "no images": ((IMAGES[:0], LABELS[:0]), "train_x is empty"),
+    "test of another size": ((IMAGES, LABELS, IMAGES[:, :4], LABELS), "images of 4 x 8 x 3, but train_x of 8 x 8 x 3"),
+    "test without labels": ((IMAGES, LABELS, IMAGES), "test_x is given but not test_y"),
+    "test without images": ((IMAGES, LABELS, None, LABELS), "test_y is given but not test_x"),
+    "too few": ((IMAGES[:12], LABELS[:12]), "class '0' has 4 samples in the train source"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_arrays_that_contradict_each_other_are_refused_in_one_line(name):
+    given, message = REFUSED[name]
+    with pytest.raises(TaskError, match=message) as caught:
+        Task.from_arrays("three", *given)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (("a", "b"), "holds the label 2, but there are 2 classes"),
+        (("a", "b", "c", "d"), "no sample of class 'd'"),
+        (("a", "b", "a"), "classes must differ, got 'a' more than once"),
+        (("a", "b", ""), "class 2 has an empty name"),
+        ([["a", "b", "c"]], "classes must be a list of names"),
+        ((0.5, 1.5, 2.5), "classes must be a list of names"),
+    ],
+)
+def test_class_names_that_do_not_fit_are_refused(classes, message):
+    with pytest.raises(TaskError, match=message):
+        task(classes=classes)

@@ -1,0 +1,48 @@
+"""What `import eenas` offers, and what it does not load before it is asked for."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import eenas
+
+HEAVY = ("torch", "torchvision", "timm", "optuna", "numpy", "sqlalchemy", "plotly", "sklearn", "typer")
+
+
+def loaded_after(code: str) -> list[str]:
+    """The heavy libraries that a fresh Python has loaded after `code`."""
+    report = f"import json, sys; print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
+    found: list[str] = json.loads(done.stdout)
+    return found
+
+
+def test_importing_eenas_loads_no_library() -> None:
+    assert loaded_after("import eenas; dir(eenas); eenas.__version__; eenas.EenasError") == []
+
+
+@pytest.mark.parametrize("name", eenas.__all__)
+def test_a_public_name_can_be_had(name: str) -> None:
+    value = getattr(eenas, name)
+    assert name == "__version__" or callable(value)
+    assert name in dir(eenas)
+
+
+def test_the_names_are_sorted_and_each_has_a_home() -> None:
+    assert list(eenas.__all__) == sorted(eenas.__all__)
+    assert len(set(eenas.__all__)) == len(eenas.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'serach'"):
+        eenas.serach  # noqa: B018
+    assert not hasattr(eenas, "_nothing")
+
+
+def test_the_version_is_the_one_of_the_project_file() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert eenas.__version__ == project["version"]

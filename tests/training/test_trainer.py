@@ -1,0 +1,178 @@
+"""The training loop: it learns, resumes step for step, stops when asked, and says why it cannot go on."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eenas.backbones.load import load_backbone
+from eenas.branches.pool_fc import PoolFc
+from eenas.designs.design import Design, Placed, TrainingChoice
+from eenas.errors import DivergedError, OutOfMemoryError
+from eenas.networks.assembly import build_network
+from eenas.networks.exit_costs import ExitCosts
+from eenas.networks.tables import exit_table
+from eenas.networks.truncated import TruncatedNetwork
+from eenas.tasks.task import Task
+from eenas.testing.smallest import smallest_backbone, smallest_task
+from eenas.training.execution import Execution
+from eenas.training.spec import TrainingSpec
+from eenas.training.trainer import Verdict, train_network
+
+COSTS = [1.0, 2.0]
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return smallest_task()
+
+
+def network_for(task, seed=0):
+    torch.manual_seed(0)
+    backbone = load_backbone(smallest_backbone(task.num_classes), num_classes=task.num_classes, input_size=8)
+    name = backbone.cut_points[0].name
+    design = Design(
+        backbone="smallest",
+        num_classes=task.num_classes,
+        input_size=8,
+        branches=(Placed(cut_point=name, branch=PoolFc(pool="avg", size=2)),),
+    )
+    return build_network(design, backbone, seed=seed)
+
+
+def run(network, task, *, epochs=1.0, rate=0.05, seed=1, **options):
+    options.setdefault("spec", TrainingSpec(epochs=epochs, batch_size=16))
+    choice = TrainingChoice(learning_rate=rate)
+    return train_network(
+        network, task, choice=choice, costs=COSTS, seed=seed, execution=Execution(), **options
+    )
+
+
+def accuracy(network, task):
+    costs = ExitCosts(np.array(COSTS[: len(network.exits)]), None, 0)
+    return exit_table(network, task.validation, costs).exit_accuracy()
+
+
+def test_both_exits_learn(task):
+    network = network_for(task)
+    before = min(accuracy(network, task))
+    report = run(network, task, epochs=8)
+    assert min(accuracy(network, task)) > max(0.7, before)
+    assert report.losses[-1] < report.losses[0]
+    assert report.samples == 8 * (len(task.train) // 16 * 16)
+
+
+def test_the_same_seed_gives_the_same_weights(task):
+    weights = []
+    for seed in (1, 1, 2):
+        network = network_for(task)
+        run(network, task, seed=seed)
+        weights.append(torch.cat([p.detach().flatten() for p in network.parameters()]))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("killed_in", [1, 2])  # in the middle of an epoch, and at its end
+def test_a_run_that_was_cut_off_ends_with_the_same_weights(task, tmp_path, killed_in):
+    whole = network_for(task)
+    run(whole, task, epochs=3)
+    cut = network_for(task)
+    checkpoint = tmp_path / "checkpoint.pt"
+
+    class Killed(Exception):
+        pass
+
+    def kill(report):
+        if report.round == killed_in:
+            raise Killed
+        return Verdict.CONTINUE
+
+    with pytest.raises(Killed):
+        run(cut, task, epochs=3, checkpoint=checkpoint, after_epoch=kill)
+    resumed = network_for(task, seed=5)
+    report = run(resumed, task, epochs=3, checkpoint=checkpoint)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    assert report.samples == 3 * (len(task.train) // 16 * 16)
+
+
+def test_brief_budgets_report_every_quarter_and_stop_when_asked(task):
+    seen = []
+
+    def stop_at_half(report):
+        seen.append(report.progress)
+        return Verdict.STOP if report.progress >= 0.5 else Verdict.CONTINUE
+
+    report = run(network_for(task), task, epochs=1, after_epoch=stop_at_half)
+    assert report.stopped
+    assert len(seen) == 2
+    assert report.samples < len(task.train)
+
+
+def test_a_frozen_backbone_does_not_move(task):
+    network = network_for(task)
+    network.freeze_backbone()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    run(network, task, epochs=2)
+    after = network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("backbone."))
+    assert any(not torch.equal(before[name], after[name]) for name in before if name.startswith("branches."))
+
+
+def test_a_truncated_network_trains_only_what_it_reaches(task):
+    built = network_for(task)
+    name = built.branches.names[0]
+    network = TruncatedNetwork(
+        built.backbone, name, built.branches.at(name), design=built.design, transform=built.transform
+    )
+    network.drop_unreached()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    train_network(
+        network,
+        task,
+        choice=TrainingChoice(learning_rate=0.05),
+        spec=TrainingSpec(epochs=6, batch_size=16),
+        costs=[1.0],
+        seed=0,
+        execution=Execution(),
+    )
+    unreached = [key for key, value in network.named_parameters() if not value.requires_grad]
+    assert unreached
+    assert all(torch.equal(before[key], network.state_dict()[key]) for key in unreached)
+    assert accuracy(network, task)[0] > 0.6
+
+
+def test_a_loss_that_is_not_finite_is_an_error_with_the_fix(task):
+    with pytest.raises(DivergedError, match="lower the learning rate"):
+        run(network_for(task), task, rate=1e9, spec=TrainingSpec(epochs=4, batch_size=16, clip=0.0))
+
+
+def test_lack_of_memory_is_an_error_with_the_fix(task):
+    network = network_for(task)
+
+    class Greedy(nn.Module):
+        def forward(self, x):
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    network.backbone = Greedy()
+    network.branches.names = ()
+    with pytest.raises(OutOfMemoryError, match="batch_size=16"):
+        run(network, task)
+
+
+def test_channels_last_gives_the_same_loss(task):
+    reports = []
+    for order in (False, True):
+        network = network_for(task)
+        reports.append(
+            train_network(
+                network,
+                task,
+                choice=TrainingChoice(learning_rate=0.01),
+                spec=TrainingSpec(samples=64, batch_size=16),
+                costs=COSTS,
+                seed=0,
+                execution=Execution(channels_last=order),
+            )
+        )
+    np.testing.assert_allclose(reports[0].losses, reports[1].losses, rtol=1e-4)
