@@ -24,8 +24,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(stream.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch.save and safetensors raise RuntimeError-like errors on a full disk
-        if isinstance(error, RuntimeError) and not _is_write_failure(error):
+    except Exception as error:  # torch.save and safetensors raise errors of their own for a full disk
+        if not isinstance(error, OSError) and not _is_write_failure(error):
             raise
         raise StorageError(f"{path}: could not be written ({error}); free space or choose another folder") from error
     finally:
@@ -33,6 +33,6 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _is_write_failure(error: RuntimeError) -> bool:
+def _is_write_failure(error: Exception) -> bool:
     text = str(error).lower()
-    return any(word in text for word in ("write", "space", "unexpected pos", "file"))
+    return any(words in text for words in ("no space left", "unexpected pos", "file write failed", "os error"))

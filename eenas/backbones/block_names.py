@@ -13,27 +13,30 @@ def weighs(module: nn.Module) -> bool:
 def block_name(names: Sequence[str], modules: Mapping[str, nn.Module]) -> str:
     """The name to show out of `names`, modules with one output, in the order in which they gave it.
 
-    It is the outermost module around the one that made the tensor that is not a stage, which holds blocks: `layer2.1`
+    It is the outermost module around the one that made the tensor that is no stage (which holds blocks): `layer2.1`
     out of `layer2.1.relu`, `layer2.1` and `layer2`.
     """
     around = sorted((name for name in names if f"{names[0]}.".startswith(f"{name}.")), key=len)
-    return next((name for name in around if not _is_stage(modules[name])), names[0])
+    return next((name for name in around if not is_stage(modules[name])), names[0])
 
 
-def _is_stage(module: nn.Module) -> bool:
-    """Whether a module holds a list of blocks, or is itself a plain sequence of several layers with weights."""
+def is_stage(module: nn.Module) -> bool:
+    """Whether a module holds a row of blocks of one kind, or is a plain sequence of several layers with weights."""
     plain_sequence = type(module) is nn.Sequential and _weight_layers(module) > 1
-    return plain_sequence or any(_is_stack(part) for part in module.modules())
+    return plain_sequence or any(_is_row(part) for part in module.modules())
 
 
-def _is_stack(module: nn.Module) -> bool:
-    """Whether a module is a plain list of blocks: of one kind, more than a layer with its activation each."""
+def _is_row(module: nn.Module) -> bool:
+    """Whether a module's parts are blocks of one kind, each more than a layer with its activation.
+
+    A plain list may have a single one; a module of another type has at least two.
+    """
     blocks = list(module.children())
     return (
-        type(module) in (nn.Sequential, nn.ModuleList)
+        len(blocks) >= (1 if type(module) in (nn.Sequential, nn.ModuleList) else 2)
         and len({type(block) for block in blocks}) == 1
         and (type(blocks[0]) is nn.Sequential or not isinstance(blocks[0], nn.Sequential))
-        and any(_weight_layers(block) > 1 for block in blocks)
+        and all(_weight_layers(block) > 1 for block in blocks)
     )
 
 

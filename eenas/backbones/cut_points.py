@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from eenas.backbones.block_names import block_name, weighs
+from eenas.backbones.block_names import block_name, is_stage, weighs
 from eenas.backbones.dominators import Place, dominators, place_of
 from eenas.backbones.features import FeatureShape
 from eenas.errors import CutError, EenasError
@@ -56,6 +56,14 @@ class _Pass:
     final: Place
 
 
+class _Found(NamedTuple):
+    """A cut point; `order` as in `_Output`."""
+
+    name: str
+    order: int
+    shape: FeatureShape
+
+
 def find_cut_points(module: nn.Module, example: Tensor) -> tuple[CutPoint, ...]:
     """All cut points of `module` in depth order, for inputs like `example` [N, ...].
 
@@ -73,25 +81,22 @@ def find_cut_points(module: nn.Module, example: Tensor) -> tuple[CutPoint, ...]:
     usable = {
         name for name, output in evaluated.outputs.items() if _follows_batch(output, trained.outputs.get(name), trained)
     }
-    found: list[tuple[str, _Output]] = []
+    named: list[tuple[str, _Output]] = []
     for place in evaluated.places:
         names = [name for name, output in evaluated.outputs.items() if output.place == place and name in usable]
-        if names and place != evaluated.final:
-            found.append((block_name(names, modules), evaluated.outputs[names[0]]))
-    found = [(name, output) for name, output in found if 0 < output.order < evaluated.weight_layers]
-    shapes = _shapes([output.tensor for _, output in found], module, example)
-    ends = _block_ends([name for name, _ in found], [output.order for _, output in found], shapes, modules)
-    points = [
-        CutPoint(name, shape, end)
-        for position, ((name, output), shape, end) in enumerate(zip(found, shapes, ends, strict=True))
-        if output.order < evaluated.weight_layers - 1 or not _is_pooled(position, found, shapes)
-    ]
+        if names and place != evaluated.final and 0 < evaluated.outputs[names[0]].order < evaluated.weight_layers:
+            named.append((block_name(names, modules), evaluated.outputs[names[0]]))
+    shapes = _shapes([output.tensor for _, output in named], module, example)
+    found = [_Found(name, output.order, shape) for (name, output), shape in zip(named, shapes, strict=True)]
+    found = [each for each in found if each.order < evaluated.weight_layers - 1 or not _is_pooled(each, found)]
+    ends = _block_ends(found, modules)
+    points = tuple(CutPoint(each.name, each.shape, end) for each, end in zip(found, ends, strict=True))
     if not points:
         raise CutError(
             f"{what} has no cut point: no module with layers before and behind it gives, in one tensor, all that the "
             f"rest needs; {BY_HAND}"
         )
-    return tuple(points)
+    return points
 
 
 def main_output(output: Any) -> Tensor:
@@ -235,38 +240,32 @@ def _prefix_tokens(tokens: int, module: nn.Module) -> int:
     return prefix if fits and (isinstance(told, int) or prefix <= _PREFIX_LIMIT) else 0
 
 
-def _is_pooled(position: int, found: list[tuple[str, _Output]], shapes: list[FeatureShape]) -> bool:
-    """Whether a point is a vector made of a map or tokens without any weight."""
-    order = found[position][1].order
-    return shapes[position].tokens == 1 and any(
-        shapes[before].tokens > 1 for before in range(position) if found[before][1].order == order
-    )
+def _is_pooled(point: _Found, found: list[_Found]) -> bool:
+    """Whether a point is a vector, or a map of one pixel, made of a map or tokens without any weight."""
+    before = [each.shape for each in found[: found.index(point)] if each.order == point.order]
+    return point.shape.tokens == 1 and any(shape.tokens > 1 or shape.kind != point.shape.kind for shape in before)
 
 
-def _block_ends(
-    names: list[str], orders: list[int], shapes: list[FeatureShape], modules: Mapping[str, nn.Module]
-) -> list[bool]:
+def _block_ends(found: list[_Found], modules: Mapping[str, nn.Module]) -> list[bool]:
     """Which points end a block: modules made of others, with weights and not inside such a one.
 
     A plain stack of layers has none; there a block ends before the next layer with weights.
     """
-    known = set(names)
+    blocks = {point.name for point in found if not is_stage(modules[point.name])}
     ends = []
-    for name in names:
-        parts = name.split(".")
-        inside = any(".".join(parts[:count]) in known for count in range(1, len(parts)))
-        whole = any(modules[name].children()) and any(weighs(part) for part in modules[name].modules())
-        ends.append(whole and not inside)
+    for point in found:
+        parts = point.name.split(".")
+        inside = any(".".join(parts[:count]) in blocks for count in range(1, len(parts)))
+        composed = any(modules[point.name].children()) and any(weighs(part) for part in modules[point.name].modules())
+        ends.append(composed and not inside)
     if any(ends):
         return ends
-    flattened = {
-        position
-        for position in range(1, len(names))
-        if orders[position] == orders[position - 1] and shapes[position].elements == shapes[position - 1].elements
-        if shapes[position].kind == "vector" and shapes[position - 1].kind != "vector"
-    }
-    layers = [position for position in range(len(names)) if position not in flattened]
-    for position, following in pairwise([*layers, None]):
-        if position is not None:
-            ends[position] = following is None or orders[following] > orders[position]
-    return ends
+    layers = [point for k, point in enumerate(found) if not (k and _is_flattened(point, found[k - 1]))]
+    last = {before.name for before, after in pairwise(layers) if after.order > before.order}
+    return [point.name in last or point is layers[-1] for point in found]
+
+
+def _is_flattened(point: _Found, before: _Found) -> bool:
+    """Whether a vector holds what the map or tokens before it hold."""
+    same = point.order == before.order and point.shape.elements == before.shape.elements
+    return same and point.shape.kind == "vector" and before.shape.kind != "vector"

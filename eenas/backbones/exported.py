@@ -1,5 +1,7 @@
 """The segments of an exported network: its graph, cut at the tensors that modules gave."""
 
+import contextlib
+import io
 import operator
 import warnings
 from collections import defaultdict
@@ -18,8 +20,8 @@ from eenas.errors import CutError
 def exported_segments(module: nn.Module, example: Tensor, names: Sequence[str], what: str) -> list[nn.Module]:
     """Export `module`, which is in eval mode, on `example` [2, ...] and cut the graph behind the modules `names`.
 
-    Gives `len(names) + 1` modules with the parameters and buffers of `module`. Hooks on the named modules hand their
-    outputs to the exporter as outputs of the program, so that the tensors to cut at need not be looked for. Raises CutError.
+    Gives `len(names) + 1` modules with the parameters and buffers of `module`. Hooks hand the named modules' outputs to
+    the exporter as outputs of the program, so that the tensors to cut at are known. Raises CutError.
     """
     program = _export(_Watched(module, names), example, what)
     signature = program.graph_signature
@@ -61,10 +63,15 @@ class _Watched(nn.Module):
 
 def _export(module: nn.Module, example: Tensor, what: str) -> ExportedProgram:
     """The program for any batch. Raises CutError with what stopped it."""
-    with warnings.catch_warnings():
+    # on a failure the exporter writes the whole graph to stderr; its message is enough
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         # torch warns about itself in some versions; what the user's code warns about stays
         for category in (DeprecationWarning, FutureWarning):
             warnings.filterwarnings("ignore", category=category, module=r"torch(\.|$)")
+        # a cache that a module fills while it runs; the exporter puts it back as it was
+        warnings.filterwarnings(
+            "ignore", message=r"The tensor attributes? .* assigned during export", category=UserWarning
+        )
         try:
             program = torch.export.export(module, (example,), dynamic_shapes=({0: Dim.AUTO},), strict=False)
         except CutError:
@@ -130,8 +137,8 @@ class _Graph:
                 continue
             if node is self._input:
                 raise CutError(
-                    f"{self.what}: {name!r} depends on more than the cut point before it; choose cut points that "
-                    "`eenas backbone` lists, in depth order"
+                    f"{self.what}: what {name!r} gives depends on more than the cut point before it; cut points must "
+                    "be in depth order, and all that lies behind one must come through it"
                 )
             needed.add(node)
             if self._samples(node) is None:

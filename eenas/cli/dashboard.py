@@ -18,7 +18,7 @@ def dashboard(
 ) -> None:
     """Open optuna-dashboard on the studies.
 
-    The figures stand on the study's Analytics page, the summary on its Note page, exit tables with each trial.
+    The figures stand at the foot of the study's first page; its Note page holds the summary.
 
     Example: eenas dashboard --port 8081
     """

@@ -6,6 +6,7 @@ import inspect
 import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -79,7 +80,9 @@ def _line(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
+    """The last line of eenas on the way to the error, or the last line at all."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "eenas" in frame.filename and "site-packages/rich" not in frame.filename]
+    home = Path(__file__).parents[1]
+    own = [frame for frame in frames if home in Path(frame.filename).parents and frame.filename != __file__]
     frame = (own or frames)[-1]
     return f"{frame.filename}:{frame.lineno}"

@@ -20,7 +20,8 @@ def front(
 ) -> None:
     """Print the front of a study and its baselines.
 
-    The front holds what no other design of the study beats. All operating points of all trained networks count, so this is more than Optuna's best trials.
+    The front holds what no other design of the study beats. All operating points of all
+    trained networks count, so this is more than Optuna's best trials.
 
     Example: eenas front --csv > front.csv
     """

@@ -47,7 +47,7 @@ def print_report(report: RunReport, console: Console) -> None:
         console.print(made)
     if report.comparisons:
         made = table(
-            "Points of accuracy above a baseline at the same budget (paired bootstrap, 95 %)",
+            "Points above a baseline (bootstrap, 95 %)",
             *("baseline", "budget", "difference", "interval"),
             right=(1, 2, 3),
         )

@@ -72,7 +72,7 @@ def load(
     """
     path = Path(folder)
     manifest = _manifest(path)
-    design = load_design(path / DESIGN)
+    design = load_design(path / DESIGN, trust_code=trust_code)
     transform = from_table(InputTransform, manifest["transform"])
     name = str(manifest["backbone"]["name"])
     if backbone is None and is_reference(name) and not name.startswith("torchvision:") and not trust_code:
@@ -97,11 +97,14 @@ def load(
     return network.to(device).eval()
 
 
-def load_design(path: str | Path) -> Design:
-    """A design from a JSON file. Raises ExportError when it is missing or is none."""
+def load_design(path: str | Path, *, trust_code: bool = False) -> Design:
+    """A design from a JSON file; one with branches of the user's own code loads only with `trust_code`.
+
+    Raises ExportError when the file is missing, SpecError and DesignError when it is no design.
+    """
     file = Path(path)
     try:
-        return Design.from_json(file.read_text(encoding="utf-8"))
+        return Design.from_json(file.read_text(encoding="utf-8"), file=str(file), trust_code=trust_code)
     except OSError as error:
         raise ExportError(f"{file}: cannot be read ({error.strerror}); give a design.json") from None
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""A design: branches at named cut points of a backbone, how to train them and which policy to fit. Plain data."""
+"""A design, as plain data: branches at named cut points of a backbone, how to train them, which policy to fit."""
 
 import json
 from collections.abc import Mapping

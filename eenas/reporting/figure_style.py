@@ -6,50 +6,53 @@ import plotly.graph_objects as go
 
 # Okabe and Ito 2008, "Color Universal Design"; marks differ in shape as well, so that print without colour is enough.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-VERMILLION, SKY, GREY, INK = "#D55E00", "#56B4E9", "#8C8C8C", "#222222"
+VERMILLION, SKY, INK, PALE = "#D55E00", "#56B4E9", "#222222", "#C4C4C4"
 BASELINE_LOOKS = (
     (ORANGE, "square", "dot"),
     (GREEN, "diamond", "dash"),
     (PURPLE, "triangle-up", "dashdot"),
     (SKY, "triangle-down", "longdash"),
 )
-# Viridis by depth (Garnier et al.), light to dark; the final exit is grey in every figure.
+# Viridis by depth, light to dark; the final exit is grey in every figure.
 DEPTHS = ("#FDE725", "#A0DA39", "#4AC16D", "#1FA187", "#277F8E", "#365C8D", "#46327E")
 FINAL = "#B5B5B5"
-LEGEND_DROP = 70
-"""Pixels between the lower axis and the legend."""
+HEIGHT, TOP, BOTTOM, LEGEND_DROP = 450, 88, 105, 52
+"""Pixels: the figure's height, its margins, and from the lower axis down to the legend."""
 
 
-def figure(title: str, subtitle: str, *, height: int = 560) -> go.Figure:
-    """An empty figure with the shared look; it fits the width it is given and reads well at 1200 px.
+def figure(title: str, *subtitles: str) -> go.Figure:
+    """An empty figure with the shared look and up to two lines below its title.
 
-    The built-in templates are left out: they add several kilobytes to each figure kept in the database.
+    It takes the width it is given: optuna-dashboard puts figures of 450 px height into half of its page (some 570 px),
+    other pages show them at 1200 px. Lines of about 85 characters fit both. The built-in templates are left out: they
+    add several kilobytes to each figure kept in the database.
     """
+    small = "".join(f"<br><span style='font-size:12px;color:#555555'>{line}</span>" for line in subtitles)
     drawing = go.Figure()
     drawing.update_layout(
         template="none",
         showlegend=True,
         title={
-            "text": f"{title}<br><span style='font-size:13px;color:#555555'>{subtitle}</span>",
+            "text": title + small,
             "x": 0.01,
             "xanchor": "left",
             "yref": "container",
-            "y": 1 - 16 / height,
+            "y": 1 - 24 / HEIGHT,
             "yanchor": "top",
-            "font": {"size": 18, "color": INK},
+            "font": {"size": 17, "color": INK},
         },
-        font={"family": "Arial, Helvetica, DejaVu Sans, sans-serif", "size": 14, "color": INK},
+        font={"family": "Arial, Helvetica, DejaVu Sans, sans-serif", "size": 13, "color": INK},
         paper_bgcolor="white",
         plot_bgcolor="white",
-        height=height,
-        margin={"l": 75, "r": 25, "t": 85, "b": 110},
+        height=HEIGHT,
+        margin={"l": 65, "r": 20, "t": TOP, "b": BOTTOM},
         legend={
             "orientation": "h",
             "x": 0,
             "xanchor": "left",
-            "y": -LEGEND_DROP / (height - 85 - 110),
+            "y": -LEGEND_DROP / (HEIGHT - TOP - BOTTOM),
             "yanchor": "top",
-            "font": {"size": 13},
+            "font": {"size": 12},
         },
         hoverlabel={"font": {"size": 13}},
     )
@@ -59,7 +62,7 @@ def figure(title: str, subtitle: str, *, height: int = 560) -> go.Figure:
 def axis(title: str, **more: Any) -> dict[str, Any]:
     """An axis with a title that names the unit, a pale grid and outside ticks."""
     return {
-        "title": {"text": title, "standoff": 10, "font": {"size": 14}},
+        "title": {"text": title, "standoff": 8, "font": {"size": 13}},
         "gridcolor": "#E6E6E6",
         "zeroline": False,
         "showline": True,

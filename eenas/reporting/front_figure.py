@@ -47,7 +47,7 @@ class FrontFacts:
     """
 
     title: str
-    subtitle: str
+    subtitles: tuple[str, ...]
     cost: Cost
     backbone: str
     backbone_cost: str
@@ -82,8 +82,11 @@ def front_facts(results: StudyResults, cost: Cost = "macs") -> FrontFacts:
     )
     total = quantity(whole, "MACs") if cost == "macs" else milliseconds(whole)
     return FrontFacts(
-        title=f"Accuracy against {'compute' if cost == 'macs' else 'latency'}: {results.name}",
-        subtitle=f"{plural(len(results.trials), 'trial')}, validation split; {headline(results)}",
+        title=f"Accuracy against {'compute' if cost == 'macs' else 'latency'}",
+        subtitles=(
+            headline(results),
+            f"{plural(len(results.trials), 'trial')} of {results.backbone.name} on {results.task}",
+        ),
         cost=cost,
         backbone=results.backbone.name,
         backbone_cost=total,
@@ -99,7 +102,7 @@ def front_facts(results: StudyResults, cost: Cost = "macs") -> FrontFacts:
 
 def draw_front(facts: FrontFacts) -> go.Figure:
     """The drawing: pale cloud, baselines dashed, the front strong, its knee a star, the backbone a cross-hair."""
-    drawing = style.figure(facts.title, facts.subtitle)
+    drawing = style.figure(facts.title, *facts.subtitles)
     if facts.cloud:
         drawing.add_scatter(
             x=_shares(facts.cloud),
@@ -107,7 +110,7 @@ def draw_front(facts: FrontFacts) -> go.Figure:
             customdata=[mark.trial for mark in facts.cloud],
             mode="markers",
             name="all networks",
-            marker={"color": "#C4C4C4", "size": 5},
+            marker={"color": style.PALE, "size": 5},
             hovertemplate="trial %{customdata}: %{y:.1f} % at %{x:.1f} %<extra></extra>",
         )
     for index, baseline in enumerate(facts.baselines):

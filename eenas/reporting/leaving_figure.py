@@ -35,11 +35,11 @@ class LeavingFacts:
     """The bars from the cheapest design to the most accurate."""
 
     title: str
-    subtitle: str
+    subtitles: tuple[str, ...]
     bars: tuple[LeavingBar, ...]
 
 
-def leaving_facts(results: StudyResults, limit: int = 8) -> LeavingFacts:
+def leaving_facts(results: StudyResults, limit: int = 6) -> LeavingFacts:
     """The facts for at most `limit` points spaced evenly along the front, ends and knee among them."""
     bars = []
     for item in reversed(spread(results.front, limit)):
@@ -47,7 +47,7 @@ def leaving_facts(results: StudyResults, limit: int = 8) -> LeavingFacts:
         exits = zip([*names, ("final", "backbone")], item.point.shares, item.point.exit_accuracy, strict=True)
         bars.append(
             LeavingBar(
-                label=f"trial {item.trial}{' (knee)' if item.knee else ''}: "
+                label=f"trial {item.trial}{' (knee)' if item.knee else ''}<br>"
                 f"{percent(item.point.accuracy)} at {percent(item.macs_share, 0)}",
                 trial=item.trial,
                 knee=item.knee,
@@ -58,16 +58,18 @@ def leaving_facts(results: StudyResults, limit: int = 8) -> LeavingFacts:
             )
         )
     return LeavingFacts(
-        title=f"Who leaves where: {results.name}",
-        subtitle="points along the front, cheapest at the bottom; each bar is the whole validation split, "
-        "named by its accuracy and its share of the backbone's MACs",
+        title="Who leaves where",
+        subtitles=(
+            "points along the front, the cheapest at the bottom, each with the whole validation split;",
+            "labels: accuracy, at which share of the backbone's MACs",
+        ),
         bars=tuple(bars),
     )
 
 
 def draw_leaving(facts: LeavingFacts) -> go.Figure:
     """The drawing: one stacked bar a design, one colour an exit by its order in depth, the final exit grey."""
-    drawing = style.figure(facts.title, facts.subtitle, height=250 + 40 * max(len(facts.bars), 3))
+    drawing = style.figure(facts.title, *facts.subtitles)
     # Two thresholds of one design may round to the same label, so bars stand at numbers.
     rows = list(range(len(facts.bars)))
     most = max((len(bar.exits) - 1 for bar in facts.bars), default=0)
@@ -75,7 +77,7 @@ def draw_leaving(facts: LeavingFacts) -> go.Figure:
         found = [(row, bar.exits[index]) for row, bar in enumerate(facts.bars) if index < len(bar.exits) - 1]
         _add(drawing, f"exit {index + 1}", style.DEPTHS[min(index, len(style.DEPTHS) - 1)], found, dark=index >= 4)
     _add(drawing, "final exit", style.FINAL, [(row, bar.exits[-1]) for row, bar in enumerate(facts.bars)], dark=False)
-    drawing.update_layout(barmode="stack", bargap=0.25, margin={"l": 235}, uniformtext={"minsize": 11, "mode": "hide"})
+    drawing.update_layout(barmode="stack", bargap=0.25, margin={"l": 125}, uniformtext={"minsize": 11, "mode": "hide"})
     drawing.update_layout(legend={"traceorder": "normal"})
     if not facts.bars:
         style.say_empty(drawing, "there is no front yet")
@@ -92,7 +94,7 @@ def _add(drawing: go.Figure, name: str, colour: str, found: list[tuple[int, Leav
         name=name,
         y=[row for row, _ in found],
         x=[round(100 * leaving.share, 2) for _, leaving in found],
-        text=[f"{leaving.exit} {percent(leaving.share, 0)}" if leaving.share >= 0.06 else "" for _, leaving in found],
+        text=[_inside(leaving) for _, leaving in found],
         customdata=[_words(leaving) for _, leaving in found],
         textposition="inside",
         insidetextanchor="middle",
@@ -101,6 +103,13 @@ def _add(drawing: go.Figure, name: str, colour: str, found: list[tuple[int, Leav
         marker={"color": colour, "line": {"color": "white", "width": 1}},
         hovertemplate="%{customdata}<extra></extra>",
     )
+
+
+def _inside(leaving: Leaving) -> str:
+    """What a segment has room for at the width that optuna-dashboard gives a figure."""
+    if leaving.share < 0.06:
+        return ""
+    return f"{leaving.exit + ' ' if leaving.share >= 0.2 else ''}{percent(leaving.share, 0)}"
 
 
 def _words(leaving: Leaving) -> str:

@@ -1,7 +1,7 @@
 """The notes of a study and of its trials in Markdown: what optuna-dashboard shows beside the figures."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from eenas.designs.design import Design
 from eenas.reporting.front_table import SHARES, front_rows, shares_rows
@@ -11,6 +11,8 @@ from eenas.reporting.wording import milliseconds, percent, quantity
 from eenas.search.results import StudyResults
 
 NOTE_ROWS = 10
+GAP = "&nbsp;&nbsp;"
+"""optuna-dashboard sets the cells of a table without any space between them."""
 
 
 def study_note(results: StudyResults) -> str:
@@ -30,58 +32,74 @@ def trial_note(results: StudyResults, number: int) -> str:
     """One trial of the front: its branches, and its points on the front (at most ten, spaced over cost)."""
     points = [item for item in results.front if item.trial == number]
     trial = next((trial for trial in results.trials if trial.number == number), None)
-    origin = f", from {trial.origin}" if trial is not None else ""
+    origin = f" ({trial.origin})" if trial is not None else ""
     parts = [f"## Trial {number}, on the front{origin}", ""]
     if points:
-        parts += [*_design_lines(points[0].design, trial.exit_accuracy if trial is not None else ()), ""]
-    parts += ["| accuracy | MACs | of the backbone | latency | leave at each exit |", "|---:|---:|---:|---:|:---|"]
-    for item in spread(points, NOTE_ROWS):
-        parts.append(
-            f"| {percent(item.point.accuracy)}{' (knee)' if item.knee else ''} | {quantity(item.point.expected_macs)} "
-            f"| {percent(item.macs_share)} | {milliseconds(item.point.expected_latency_ms)} | {_leaving(item.point.shares)} |"
+        parts += [*_exits(points[0].design, trial.exit_accuracy if trial is not None else ()), ""]
+    rows = [
+        (
+            f"{percent(item.point.accuracy)}{' (knee)' if item.knee else ''}",
+            quantity(item.point.expected_macs),
+            percent(item.macs_share),
+            milliseconds(item.point.expected_latency_ms),
+            _leaving(item.point.shares),
         )
+        for item in spread(points, NOTE_ROWS)
+    ]
+    parts += _table(("accuracy", "MACs", "of the backbone", "latency", "leave at each exit"), rows, left=(4,))
     return "\n".join(parts) + "\n"
 
 
-def _design_lines(design: Design, exit_accuracy: tuple[float, ...]) -> list[str]:
+def _exits(design: Design, exit_accuracy: tuple[float, ...]) -> list[str]:
     """The branches in depth order; the accuracy of an exit is over all samples, none having left before it."""
     names = [(placed.cut_point, placed.branch.label()) for placed in design.branches] + [("final", design.backbone)]
     alone: list[float | None] = list(exit_accuracy) if len(exit_accuracy) == len(names) else [None] * len(names)
-    lines = ["| exit | where | structure | accuracy alone |", "|---:|:---|:---|---:|"]
-    return lines + [
-        f"| {index} | {where} | {structure} | {percent(accuracy)} |"
+    rows = [
+        (str(index), where, structure, percent(accuracy))
         for index, ((where, structure), accuracy) in enumerate(zip(names, alone, strict=True), start=1)
     ]
+    return _table(("exit", "where", "structure", "accuracy alone"), rows, left=(1, 2))
 
 
 def _shares_table(results: StudyResults) -> list[str]:
-    lines = ["| | " + " | ".join(percent(share, 0) for share in SHARES) + " |", "|:---" + "|---:" * len(SHARES) + "|"]
-    return lines + [
-        f"| {row.name} | " + " | ".join(percent(accuracy) for accuracy in row.accuracies) + " |"
-        for row in shares_rows(results)
-    ]
+    rows = [(row.name, *(percent(accuracy) for accuracy in row.accuracies)) for row in shares_rows(results)]
+    return _table(("", *(percent(share, 0) for share in SHARES)), rows, left=(0,))
 
 
 def _front_table(results: StudyResults) -> list[str]:
     """Points along the front, then the exits of their networks, each network once."""
-    lines = [
-        "| trial | accuracy | MACs | of the backbone | latency | worst case | leave at each exit |",
-        "|---:|---:|---:|---:|---:|---:|:---|",
-    ]
     shown = spread(results.front, NOTE_ROWS)
     pairs = zip(results.front, front_rows(results), strict=True)
     rows = [row for item, row in pairs if any(item is one for one in shown)]
-    lines += [
-        f"| {row.trial}{' (knee)' if row.knee else ''} | {percent(row.accuracy)} | {quantity(row.macs)} "
-        f"| {percent(row.macs_share)} | {milliseconds(row.latency_ms)} | {milliseconds(row.worst_latency_ms)} "
-        f"| {_leaving(row.leaving)} |"
+    points = [
+        (
+            f"{row.trial}{' (knee)' if row.knee else ''}",
+            percent(row.accuracy),
+            quantity(row.macs),
+            percent(row.macs_share),
+            milliseconds(row.latency_ms),
+            milliseconds(row.worst_latency_ms),
+            _leaving(row.leaving),
+        )
         for row in rows
     ]
-    lines += ["", "| trial | exits and the branch at each |", "|---:|:---|"]
+    heads = ("trial", "accuracy", "MACs", "of the backbone", "latency", "worst case", "leave at each exit")
+    networks = []
     for row in {row.trial: row for row in rows}.values():
         exits = ", ".join(f"{where}: {what}" for where, what in zip(row.exits, row.structures, strict=True))
-        lines.append(f"| {row.trial} | {exits or 'no branch'} |")
-    return lines
+        networks.append((str(row.trial), exits or "no branch"))
+    return [
+        *_table(heads, points, left=(6,)),
+        "",
+        *_table(("trial", "exits, and the branch at each"), networks, left=(1,)),
+    ]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int]) -> list[str]:
+    """A Markdown table; the columns numbered in `left` are flush left, the others right."""
+    lines = ["|" + "|".join(f" {head}{GAP} " for head in heads) + "|"]
+    lines.append("|" + "|".join(":---" if index in left else "---:" for index in range(len(heads))) + "|")
+    return lines + ["|" + "|".join(f" {_plain(cell)}{GAP} " for cell in row) + "|" for row in rows]
 
 
 def _leaving(shares: Iterable[float]) -> str:

@@ -24,7 +24,7 @@ FIGURES: dict[FigureName, Callable[[StudyResults], go.Figure]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class PageSpec:
-    """A page: its figures from top to bottom, whether it has a note, and how many trials get one of their own."""
+    """A page: its figures, whether it has a note, and how many trials get one of their own."""
 
     figures: tuple[FigureName, ...]
     note: bool = True

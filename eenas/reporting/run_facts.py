@@ -23,7 +23,7 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
     """Sentences: backbone, the reported point, how the search's estimate compared, latency end to end."""
     backbone, point = report.backbone, report.reported
     whole = next((base.points[0] for base in report.baselines if base.name == "backbone" and base.points), None)
-    kept = f" of the backbone's {percent(whole.accuracy)}" if whole is not None else ""
+    kept = f" (the backbone: {percent(whole.accuracy)})" if whole is not None else ""
     latency = None
     if point.expected_latency_ms is not None and backbone.latency_ms:
         latency = point.expected_latency_ms / backbone.latency_ms

@@ -127,17 +127,22 @@ def load_settings(
         table["seed"] = seed
     if space is not None:
         table["space"] = str(space)
+    folder = path.parent if path is not None else None
+    table["space"] = _space_table(table.get("space", "default"), folder if space is None else None)
     for assignment in overrides:
         table = override(table, assignment)
-    folder = path.parent if path is not None else None
     if "name" not in table.get("backbone", {}):
         raise SpecError("no backbone was named; pass --backbone NAME or set name in [backbone] of the study file")
-    space_value = table.get("space", "default")
-    if isinstance(space_value, str):
-        local = folder / space_value if folder is not None and space is None else Path(space_value)
-        table["space"] = load_space(local if local.is_file() else space_value)
     settings = specs.from_table(StudySpec, table, file=str(path) if path is not None else "")
     return settings, folder
+
+
+def _space_table(space: Any, folder: Path | None) -> Any:
+    """The space as a table, so that `--set space.branches=3` changes one key of it and not the whole."""
+    if not isinstance(space, str):
+        return space
+    local = folder / space if folder is not None else Path(space)
+    return load_space(local if local.is_file() else space).to_table()
 
 
 def override(table: Mapping[str, Any], assignment: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def enqueue_known(study: optuna.Study, ground: Ground) -> None:
         uniform_counts=sorted(uniform_counts),
     ):
         try:
-            parameters = encode(design, space, profile)
+            parameters = encode(design, space, profile, branch_macs=ground.branch_macs)
         except DesignError as error:
             ground.listener(Notice(f"known design {name!r} is left out: {error}"))
             continue

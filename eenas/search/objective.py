@@ -77,7 +77,7 @@ class Objective:
         accuracy, macs = np.array(self._points).T
         area = hypervolume(accuracy, macs / total, reference_cost=1.1, reference_accuracy=chance)
         half = accuracy[macs <= 0.5 * total]
-        return f"hypervolume {area:.3f}" + (f", {half.max():.1%} at 50 % MACs" if len(half) else "")
+        return f"hypervolume {area:.3f}" + (f", {100 * half.max():.1f} % at 50 % MACs" if len(half) else "")
 
     def _run(self, trial: optuna.Trial) -> TrialRecord:
         try:
@@ -85,9 +85,7 @@ class Objective:
         except InfeasibleError as error:
             record = infeasible_record(error, self._ground, study=self._study, number=trial.number)
             return replace(record, origin=origin(trial))
-        trial.set_user_attr(
-            "design", ", ".join(f"{p.cut_point} {p.branch.label()}" for p in design.branches) or "no branch"
-        )
+        trial.set_user_attr("design", design.label())
         outcome = run_trial(
             design,
             self._ground,

@@ -167,7 +167,7 @@ def lay_ground(
     profile = profile_backbone(backbone, chain.to(where), device=where, latency=settings.latency, cache=cache)
     check_space(settings.space, profile)
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
-    example = backbone.example(min(settings.training.batch_size, 64)).to(where)
+    example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     module_there = copy.deepcopy(backbone.module).to(where)
     key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
     execution = choose_execution(module_there, example, settings.training, cache=cache, key=key)

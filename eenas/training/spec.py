@@ -14,19 +14,18 @@ class TrainingSpec:
 
     `epochs` may be a fraction (0.5 is half a pass). `warmup` is the share of the budget in which the learning rate
     rises linearly; it then falls along a cosine to zero (Loshchilov and Hutter 2017). `precision` and `channels_last`
-    are measured once per device where they say "auto". `patience` ends training when the tune part of train has not
-    improved for so many epochs (0: never). `clip` bounds the norm of the gradient (0: not).
+    are measured once per device where they say "auto". `clip` bounds the norm of the gradient (0: not). The batch of
+    "auto" is 128, halved until an epoch has 32 steps, down to 16.
     """
 
     epochs: float | None = None
     samples: int | None = None
     seconds: float | None = None
-    batch_size: int = 128
+    batch_size: int | Literal["auto"] = "auto"
     warmup: float = 0.1
     augment: bool = True
     precision: Precision = "auto"
     channels_last: bool | Literal["auto"] = "auto"
-    patience: int = 0
     clip: float = 5.0
 
     def __post_init__(self) -> None:
@@ -37,9 +36,18 @@ class TrainingSpec:
         name, value = next(iter(given.items()))
         if value <= 0:
             raise SpecError(f"{name} must be positive, got {value}")
-        if self.batch_size < 2:
+        if self.batch_size != "auto" and self.batch_size < 2:
             raise SpecError(f"batch_size must be at least 2 (batch normalisation), got {self.batch_size}")
         if not 0 <= self.warmup < 1:
             raise SpecError(f"warmup is a share of the budget in [0, 1), got {self.warmup}")
-        if self.patience < 0 or self.clip < 0:
-            raise SpecError(f"patience and clip must not be negative, got {self.patience} and {self.clip}")
+        if self.clip < 0:
+            raise SpecError(f"clip must not be negative, got {self.clip}")
+
+    def batch_for(self, samples: int) -> int:
+        """The batch size for `samples` training samples."""
+        if self.batch_size != "auto":
+            return min(self.batch_size, samples)
+        size = 128
+        while size > 16 and samples < 32 * size:
+            size //= 2
+        return min(size, samples)

@@ -89,7 +89,8 @@ def train_network(
             )
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or any(text in str(error).lower() for text in MEMORY_MESSAGES):
-            raise OutOfMemoryError(f"out of memory with batch_size={spec.batch_size}; set a smaller one") from error
+            size = spec.batch_for(len(task.train))
+            raise OutOfMemoryError(f"out of memory with batch_size={size}; set a smaller one") from error
         raise
 
 
@@ -118,17 +119,17 @@ class _Run:
         self.batches = Batches(
             task.train,
             network.transform,
-            batch_size=spec.batch_size,
+            batch_size=spec.batch_for(len(task.train)),
             seed=seed,
             flip=task.flip if spec.augment else None,
             device=self.device,
             rank=world.rank,
             world=world.size,
         )
-        self.train_size = self.batches.steps() * min(spec.batch_size, len(task.train)) * world.size
+        self.train_size = self.batches.steps() * spec.batch_for(len(task.train)) * world.size
         if self.train_size == 0:
             raise TrainingError(
-                f"{len(task.train)} training samples do not fill one batch of {spec.batch_size} on each of "
+                f"{len(task.train)} training samples do not fill a batch of {spec.batch_for(len(task.train))} on each of "
                 f"{world.size} processes; set a smaller batch_size"
             )
         if spec.seconds is not None and world.size > 1:

@@ -62,9 +62,9 @@ def test_the_version(call):
     [
         (["serach"], "serach"),
         (["search", "--backbon", "x"], "--backbon"),
-        (["search", "--trials", "many"], "many"),
+        (["search", "--trials", "many"], "--trials"),
         (["backbone"], "NAME"),
-        (["dashboard", "--port", "70000"], "70000"),
+        (["dashboard", "--port", "70000"], "--port"),
     ],
 )
 def test_errors_of_usage_end_with_two(call, arguments, said):

@@ -65,7 +65,7 @@ def test_bars_on_a_terminal():
         listener(Advanced("searching", 4, "hypervolume [0.7]"))
         listener(Finished("searching", "hypervolume [0.7]"))
     text = screen.getvalue()
-    for word in ("trial 2 [failed]", "✓ measuring: 41 M MACs", "✓ searching: hypervolume [0.7]", "4 of 16"):
+    for word in ("trial 2 [failed]", "✓ measuring: 41 M MACs", "✓ searching: hypervolume [0.7]", "3 of 16"):
         assert word in text
 
 

@@ -62,10 +62,10 @@ def test_a_branch_does_not_depend_on_its_neighbours(backbone):
     alone = build_network(design_at("layer2.1"), backbone, seed=3)
     among = build_network(design_at("layer1.0", "layer2.1"), backbone, seed=3)
     other = build_network(design_at("layer2.1"), backbone, seed=4)
-    for a, b in zip(alone.branches.at("layer2.1").parameters(), among.branches.at("layer2.1").parameters(), strict=True):
-        assert torch.equal(a, b)
-    weight = [p for p in alone.branches.parameters() if p.ndim > 1][0]
-    assert not torch.equal(weight, [p for p in other.branches.parameters() if p.ndim > 1][0])
+    pairs = zip(alone.branches.parameters(), among.branches.at("layer2.1").parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    weights = [next(p for p in net.branches.parameters() if p.ndim > 1) for net in (alone, other)]
+    assert not torch.equal(*weights)
 
 
 def thresholds_in_the_middle(network, x):

@@ -2,7 +2,7 @@
 
 import re
 
-from eenas.reporting.notes import study_note, trial_note
+from eenas.reporting.notes import GAP, study_note, trial_note
 
 from .studies import failed, study
 
@@ -10,7 +10,7 @@ from .studies import failed, study
 def tables(text):
     """The Markdown tables of a text as lists of rows of cells."""
     found = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
-    return [[line.strip("|").split("|") for line in table.splitlines()] for table in found]
+    return [[line.strip("|").replace(GAP, "").split("|") for line in table.splitlines()] for table in found]
 
 
 def test_the_study_note_has_the_summary_and_whole_tables():

@@ -56,7 +56,7 @@ def report(**changed):
 
 def test_the_summary_compares_with_backbone_and_search():
     text = "\n".join(run_summary(report()))
-    assert "91.5 % of the backbone's 91.7 %" in text
+    assert "91.5 % (the backbone: 91.7 %)" in text
     assert "60.0 % of 41.2 M MACs" in text
     assert "0.60 × the latency" in text
     assert "+1.0 points" in text

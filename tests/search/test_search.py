@@ -1,4 +1,4 @@
-"""A whole search on the smallest task: from settings to front, again from where it stopped, and all that may go wrong."""
+"""A whole search on the smallest task: from settings to front, again from where it stopped, and what may go wrong."""
 
 import json
 from dataclasses import replace
