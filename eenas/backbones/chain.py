@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.cut_points import BY_HAND, enlarged, first_line, main_output, place_like
-from eenas.backbones.exported import exported_segments
+from eenas.backbones.exported import exported_segments, overwritten
 from eenas.errors import CutError, nearest
 
 
@@ -137,15 +137,13 @@ def _flatten(module: nn.Sequential, prefix: str, parts: list[nn.Module], ends: d
 def _compare(chain: Chain, module: nn.Module, samples: Tensor, what: str) -> None:
     """Refuse a chain that differs from its module, for 3 samples and for 1 (it was exported with 2)."""
     for count in (3, 1):
-        expected = main_output(module(samples[:count].clone()))
         try:
+            expected = main_output(module(samples[:count].clone()))
             got = _run_checked(chain, samples[:count].clone(), what)
         except CutError:
             raise
         except Exception as error:  # the program may hold a size that only fits what it was exported with
-            raise CutError(
-                f"{what} cut up does not run on a batch of {count}: {first_line(error)}; {BY_HAND}"
-            ) from error
+            raise CutError(f"{what} does not run on a batch of {count}: {first_line(error)}; {BY_HAND}") from error
         exact = expected.dtype in (torch.float32, torch.float64) and expected.device.type == "cpu"
         scale = float(expected.double().abs().nan_to_num(0, 0, 0).max())
         same = got.shape == expected.shape and got.dtype == expected.dtype
@@ -159,9 +157,6 @@ def _run_checked(chain: Chain, features: Tensor, what: str) -> Tensor:
         version = features._version
         following: Tensor = segment(features)
         if k and features._version != version:
-            raise CutError(
-                f"{what}: the output of {chain.names[k - 1]!r} is overwritten by the layer after it; cut behind that "
-                "one, or make it not inplace"
-            )
+            raise overwritten(chain.names[k - 1], what)
         features = following
     return features

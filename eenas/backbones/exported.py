@@ -40,13 +40,16 @@ class _Watched(nn.Module):
         super().__init__()
         self.module = module
         self.names = tuple(names)
+        self.what = type(module).__name__
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Run the network once."""
         seen: dict[str, list[Any]] = {name: [] for name in self.names}
         parts = dict(self.module.named_modules())
         handles = [
-            parts[name].register_forward_hook(lambda part, inputs, output, kept=kept: kept.append(output))
+            parts[name].register_forward_hook(
+                lambda part, inputs, output, kept=kept: kept.append((output, getattr(output, "_version", 0)))
+            )
             for name, kept in seen.items()
         ]
         try:
@@ -55,10 +58,20 @@ class _Watched(nn.Module):
             for handle in handles:
                 handle.remove()
         for name, outputs in seen.items():
-            if len(outputs) != 1 or not isinstance(outputs[0], Tensor):
-                kind = f"gives a {type(outputs[0]).__name__}" if len(outputs) == 1 else f"runs {len(outputs)} times"
-                raise CutError(f"{name!r} {kind}; a cut point runs once and gives one tensor")
-        return (*(outputs[0] for outputs in seen.values()), logits)
+            if len(outputs) != 1 or not isinstance(outputs[0][0], Tensor):
+                kind = f"gives a {type(outputs[0][0]).__name__}" if len(outputs) == 1 else f"runs {len(outputs)} times"
+                raise CutError(f"{self.what}: {name!r} {kind}; a cut point runs once and gives one tensor")
+            if outputs[0][0]._version != outputs[0][1]:
+                raise overwritten(name, self.what)
+        return (*(outputs[0][0] for outputs in seen.values()), logits)
+
+
+def overwritten(name: str, what: str) -> CutError:
+    """The error for a cut point whose tensor does not last."""
+    return CutError(
+        f"{what}: the output of {name!r} is overwritten by the layer after it; cut behind that one, or make it not "
+        "inplace"
+    )
 
 
 def _export(module: nn.Module, example: Tensor, what: str) -> ExportedProgram:

@@ -21,7 +21,7 @@ from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.hopeless import HopelessRule
 from eenas.search.preparation import Ground
 from eenas.search.study import origin
-from eenas.search.trial import Outcome, infeasible_record, network_digest, propose, run_trial
+from eenas.search.trial import Outcome, network_digest, propose, run_trial
 
 FAILURES = 3
 """So many failures in a row with the same reason end a study."""
@@ -83,7 +83,7 @@ class Objective:
         try:
             design = propose(trial, self._ground)
         except InfeasibleError as error:
-            record = infeasible_record(error, self._ground, study=self._study, number=trial.number)
+            record = _infeasible_record(error, self._ground, study=self._study, number=trial.number)
             return replace(record, origin=origin(trial))
         trial.set_user_attr("design", design.label())
         outcome = run_trial(
@@ -133,3 +133,20 @@ class Objective:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _infeasible_record(error: InfeasibleError, ground: Ground, *, study: str, number: int) -> TrialRecord:
+    """The record of a proposal that cannot be built: the worst scores, and a constraint that is violated."""
+    worst = {
+        "accuracy": 1.0 / ground.task.num_classes,
+        "macs": 1.1 * ground.profile.total_macs,
+        "latency": 1.1 * ground.profile.total_latency.median_ms if ground.profile.total_latency else 0.0,
+    }
+    return TrialRecord(
+        study=study,
+        number=number,
+        state="infeasible",
+        values=tuple(worst[name] for name in ground.settings.search.objectives),
+        violations={"buildable": 1.0},
+        reason=str(error),
+    )

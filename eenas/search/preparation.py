@@ -161,14 +161,13 @@ def lay_ground(
         )
     identity = backbone.digest
     listener(Started("measuring the backbone"))
-    chain = Chain.built_from(
-        copy.deepcopy(backbone.module).eval(), backbone.example(), [point.name for point in backbone.cut_points]
-    )
-    profile = profile_backbone(backbone, chain.to(where), device=where, latency=settings.latency, cache=cache)
+    module_there = copy.deepcopy(backbone.module).to(where)
+    names = [point.name for point in backbone.cut_points]
+    chain = Chain.built_from(copy.deepcopy(module_there).eval(), backbone.example().to(where), names)
+    profile = profile_backbone(backbone, chain, device=where, latency=settings.latency, cache=cache)
     check_space(settings.space, profile)
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
-    module_there = copy.deepcopy(backbone.module).to(where)
     key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
     execution = choose_execution(module_there, example, settings.training, cache=cache, key=key)
     ground = Ground(settings, task, backbone, profile, where, execution, database, store, cache, identity, listener)

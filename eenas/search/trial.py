@@ -12,7 +12,6 @@ from eenas.designs.design import Design, PolicyChoice
 from eenas.designs.domains import Categorical, Domain, IntRange
 from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
-from eenas.errors import InfeasibleError
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
@@ -97,23 +96,6 @@ def run_trial(
         reason=reason,
     )
     return Outcome(record, tables, scores)
-
-
-def infeasible_record(error: InfeasibleError, ground: Ground, *, study: str, number: int) -> TrialRecord:
-    """The record of a proposal that cannot be built: the worst scores, and a constraint that is violated."""
-    worst = {
-        "accuracy": 1.0 / ground.task.num_classes,
-        "macs": 1.1 * ground.profile.total_macs,
-        "latency": 1.1 * ground.profile.total_latency.median_ms if ground.profile.total_latency else 0.0,
-    }
-    return TrialRecord(
-        study=study,
-        number=number,
-        state="infeasible",
-        values=tuple(worst[name] for name in ground.settings.search.objectives),
-        violations={"buildable": 1.0},
-        reason=str(error),
-    )
 
 
 def _plain_tables(ground: Ground) -> dict[str, ExitTable]:

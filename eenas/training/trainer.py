@@ -129,8 +129,8 @@ class _Run:
         self.train_size = self.batches.steps() * spec.batch_for(len(task.train)) * world.size
         if self.train_size == 0:
             raise TrainingError(
-                f"{len(task.train)} training samples do not fill a batch of {spec.batch_for(len(task.train))} on each of "
-                f"{world.size} processes; set a smaller batch_size"
+                f"{len(task.train)} training samples do not fill a batch of {spec.batch_for(len(task.train))} on each "
+                f"of {world.size} processes; set a smaller batch_size"
             )
         if spec.seconds is not None and world.size > 1:
             raise TrainingError("a budget in seconds differs between processes; give epochs or samples")
