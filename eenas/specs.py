@@ -62,7 +62,7 @@ def from_table(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: s
     except ValueError as error:
         raise SpecError(f"{_where(file, key)}: {error}") from None
     except EenasError as error:
-        if file and not str(error).startswith(file):
+        if (file or key) and not str(error).startswith(_where(file, "")):
             raise type(error)(f"{_where(file, key)}: {error}") from None
         raise
 

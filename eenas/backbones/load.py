@@ -205,6 +205,10 @@ def _finish(
 def _example(module: nn.Module, transform: InputTransform, batch: int) -> Tensor:
     """Drawn on the CPU with its own generator, so that no other random state moves."""
     generator = torch.Generator().manual_seed(0)
-    values = torch.randn(batch, transform.channels, transform.size, transform.size, generator=generator)
+    size = transform.size
+    try:
+        values = torch.randn(batch, transform.channels, size, size, generator=generator)
+    except RuntimeError:  # the allocator's; the numbers that it names say less than the size
+        raise BackboneError(f"images of {size} x {size} pixels do not fit into memory; set task.input_size") from None
     place = next(module.parameters(), None)
     return values if place is None else values.to(place.device)

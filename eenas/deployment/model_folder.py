@@ -1,23 +1,28 @@
 """A network in a folder: design, weights, policy and measured table; written by export and read by `eenas.load`."""
 
+import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.backbones.transform import InputTransform
 from eenas.designs.design import Design
-from eenas.errors import ExportError
+from eenas.errors import EenasError, ExportError
 from eenas.files import write_whole
+from eenas.measurement.devices import resolve_device
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
 from eenas.plugins import is_reference
 from eenas.policies.threshold import ThresholdPolicy
+from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
 
 FORMAT = 1
@@ -40,9 +45,14 @@ class Package:
 
 
 def write_folder(package: Package, out: Path) -> Path:
-    """Write `package` to the folder `out`. Raises ExportError when the folder holds something else already."""
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).exists())):
+    """Write `package` to the folder `out`. Raises ExportError when the folder holds something else already.
+
+    The manifest is written last and taken away first, so that a folder with one is whole.
+    """
+    if not _is_free(out):
         raise ExportError(f"{out}: exists and was not written by eenas; give a new or empty folder")
+    with suppress(OSError):  # whatever hinders this hinders writing, and is said there
+        (out / MANIFEST).unlink(missing_ok=True)
     network = package.network
     manifest = {
         "format": FORMAT,
@@ -54,47 +64,61 @@ def write_folder(package: Package, out: Path) -> Path:
         "policy": None if network.policy is None else network.policy.to_table(),
         "measured": dict(package.measured),
     }
-    write_whole(out / DESIGN, lambda file: file.write_text(network.design.to_json() + "\n"))
+    write_whole(out / DESIGN, lambda file: file.write_text(network.design.to_json(), encoding="utf-8"))
     save_weights(network, out / WEIGHTS)
-    write_whole(out / CARD, lambda file: file.write_text(package.card))
-    write_whole(out / MANIFEST, lambda file: file.write_text(json.dumps(manifest, indent=2) + "\n"))
+    write_whole(out / CARD, lambda file: file.write_text(package.card, encoding="utf-8"))
+    text = json.dumps(manifest, indent=2) + "\n"
+    write_whole(out / MANIFEST, lambda file: file.write_text(text, encoding="utf-8"))
     return out
 
 
 def load(
-    folder: str | Path, *, trust_code: bool = False, device: str | torch.device = "cpu", backbone: Any = None
+    folder: str | Path,
+    *,
+    trust_code: bool = False,
+    device: str | torch.device = "cpu",
+    backbone: nn.Module | None = None,
 ) -> EarlyExitNetwork:
     """The network in a folder that `eenas export` wrote, in eval mode, with its policy.
 
     `forward(x)` gives all exits' logits for `[N, C, S, S]` floats made by `network.transform`; `predict(x)` stops
-    early. A backbone that is code of the user's runs only with `trust_code`; one that was given as an `nn.Module` has
-    to be given again as `backbone`. Raises ExportError for a folder that is not complete.
+    early. A backbone that is code of the user's runs only with `trust_code` (a `./file.py` is looked for in the folder,
+    then in the working folder); one that was given as an `nn.Module` has to be given again as `backbone`, and a copy of
+    it gets the weights. Raises ExportError for a folder that is not complete, DeviceError.
     """
     path = Path(folder)
+    place = resolve_device(str(device))
     manifest = _manifest(path)
-    design = load_design(path / DESIGN, trust_code=trust_code)
-    transform = from_table(InputTransform, manifest["transform"])
-    name = str(manifest["backbone"]["name"])
-    if backbone is None and is_reference(name) and not name.startswith("torchvision:") and not trust_code:
-        raise ExportError(f"{path}: its backbone {name!r} is Python code; pass trust_code=True if you trust it")
-    found = load_backbone(
-        backbone if backbone is not None else BackboneSpec(name=name),
-        num_classes=design.num_classes,
-        input_size=transform.size,
-        channels=transform.channels,
-        trust_code=trust_code,
-        relative_to=Path.cwd(),
-    )
-    policy = manifest["policy"]
-    network = build_network(
-        design,
-        found,
-        policy=ThresholdPolicy.from_table(policy) if policy is not None else None,
-        classes=tuple(manifest["classes"]),
-    )
-    network.transform = transform
-    load_weights(network, path / WEIGHTS)
-    return network.to(device).eval()
+    with _one_error(path), seeded(0):
+        design = load_design(path / DESIGN, trust_code=trust_code)
+        transform = from_table(InputTransform, manifest["transform"])
+        name = str(manifest["backbone"]["name"])
+        check_code(name, given=backbone is not None, trust_code=trust_code)
+        found = load_backbone(
+            copy.deepcopy(backbone) if backbone is not None else BackboneSpec(name=name),
+            num_classes=design.num_classes,
+            input_size=transform.size,
+            channels=transform.channels,
+            trust_code=trust_code,
+            relative_to=path if (path / name.rpartition(":")[0]).is_file() else None,
+        )
+        network = build_network(design, found, policy=_policy(manifest), classes=tuple(manifest["classes"]))
+        if list(network.exits) != manifest["exits"]:
+            raise ExportError(f"the network has the exits {list(network.exits)}, the manifest {manifest['exits']}")
+        network.transform = transform
+        load_weights(network, path / WEIGHTS)
+    return network.to(place).eval()
+
+
+def check_code(name: str, *, given: bool, trust_code: bool) -> None:
+    """Refuse a backbone by this name that has to be given as a module, or is Python code without the user's word."""
+    if given:
+        return
+    if name.startswith("module:"):
+        kind = name.removeprefix("module:")
+        raise ExportError(f"the backbone was given from Python as a {kind}; give the module again: backbone=...")
+    if is_reference(name) and not name.startswith("torchvision:") and not trust_code:
+        raise ExportError(f"the backbone {name!r} is Python code; pass trust_code=True (--trust-code) if you trust it")
 
 
 def load_design(path: str | Path, *, trust_code: bool = False) -> Design:
@@ -111,14 +135,50 @@ def load_design(path: str | Path, *, trust_code: bool = False) -> Design:
         raise ExportError(f"{file}: is not a design in JSON; give a design.json that eenas wrote") from None
 
 
+def _is_free(out: Path) -> bool:
+    """Whether nothing of somebody else's would be lost in `out`: it is new, empty or holds only what eenas wrote."""
+    try:
+        names = {item.name for item in out.iterdir()}
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    left = {name for name in names if not (name.startswith(".") and name.endswith(".part"))}
+    return not left or MANIFEST in left or (DESIGN in left and left <= {DESIGN, WEIGHTS, CARD})
+
+
+@contextmanager
+def _one_error(path: Path) -> Iterator[None]:
+    """Whatever is wrong with a folder, said as an ExportError that names it."""
+    try:
+        yield
+    except EenasError as error:
+        text = str(error)
+        raise ExportError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ExportError(f"{path / MANIFEST}: is not whole ({error!r}); export the network again") from error
+
+
+def _policy(manifest: Mapping[str, Any]) -> ThresholdPolicy | None:
+    table = manifest["policy"]
+    if table is None:
+        return None
+    policy = ThresholdPolicy.from_table(table)
+    if policy.num_exits != len(manifest["exits"]):
+        raise ExportError(f"its policy is for {policy.num_exits} exits of {len(manifest['exits'])}; export again")
+    return policy
+
+
 def _manifest(path: Path) -> dict[str, Any]:
     file = path / MANIFEST
     if not file.is_file():
+        if (path / DESIGN).is_file():
+            raise ExportError(f"{path}: has no {MANIFEST}, so it is a run or not whole; `eenas export` writes one")
         raise ExportError(f"{path}: has no {MANIFEST}; give a folder that `eenas export` wrote")
     try:
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         found = manifest["format"]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise ExportError(f"{file}: is not a manifest of eenas; export the network again") from None
     if found != FORMAT:
         raise ExportError(f"{file}: format {found}, this eenas reads format {FORMAT}; use the eenas that wrote it")

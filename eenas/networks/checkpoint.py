@@ -12,6 +12,9 @@ from eenas.files import write_whole
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.truncated import TruncatedNetwork
 
+STATE = ("network", "loss", "optimizer", "scaler", "position", "seconds", "losses")
+"""What the state of a training run holds."""
+
 
 def save_weights(network: EarlyExitNetwork | TruncatedNetwork, path: Path) -> None:
     """Write the network's state as safetensors (tied tensors are written once for each name)."""
@@ -47,5 +50,8 @@ def load_state(path: Path) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a broken file
-        raise StorageError(f"{path}: not a checkpoint of eenas ({error}); delete it to start again") from None
+        reason = str(error).strip().partition("\n")[0]
+        raise StorageError(f"{path}: not a checkpoint of eenas ({reason}); delete it to start again") from None
+    if not isinstance(state, dict) or not state.keys() >= set(STATE):
+        raise StorageError(f"{path}: not a checkpoint of eenas; delete it to start again")
     return state

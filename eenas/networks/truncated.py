@@ -56,6 +56,7 @@ class TruncatedNetwork(nn.Module):
         size, channels = self.transform.size, self.transform.channels
         was_training = self.training
         self.eval()
+        self.zero_grad(set_to_none=True)  # a copy of the user's module may hold gradients
         with torch.enable_grad():
             self(torch.zeros(1, channels, size, size, device=example.device))[0].sum().backward()
         for parameter in self.backbone.parameters():

@@ -69,10 +69,8 @@ def measure_baselines(ground: Ground, study: str) -> None:
 def plain_point(ground: Ground, table: ExitTable) -> OperatingPoint:
     """The plain backbone as an operating point: one exit, nothing decided."""
     point = evaluate(ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=()), table)
-    plain = ground.profile.plain_latency
-    if plain is None:
-        return point
-    return replace(point, expected_latency_ms=plain.median_ms, worst_latency_ms=plain.median_ms)
+    latency = ground.plain_latency_ms()
+    return replace(point, expected_latency_ms=latency, worst_latency_ms=latency)
 
 
 def single_exit(table: ExitTable, exit_: int, *, macs: float, latency_ms: float | None) -> OperatingPoint:

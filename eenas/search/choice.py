@@ -29,6 +29,11 @@ class Choice:
         given = [name for name, value in vars(self).items() if value is not None]
         if len(given) > 1:
             raise FrontError(f"choose in one way only, got {' and '.join(given)}")
+        drop, share = self.max_accuracy_drop, self.max_macs
+        if drop is not None and not 0 <= drop < 1:
+            raise FrontError(f"max_accuracy_drop is in accuracy (0.01 is one point) and in [0, 1), got {drop}")
+        if share is not None and not 0 < share < float("inf"):
+            raise FrontError(f"max_macs is a share of the backbone's MACs (0.5 is half) and positive, got {share}")
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,13 @@ class Chosen:
     estimate: OperatingPoint | None
 
 
-def choose_design(results: StudyResults, choice: Choice) -> Chosen:
-    """The design that `choice` means. Raises FrontError or StudyError when there is none, with the nearest there is."""
+def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = False) -> Chosen:
+    """The design that `choice` means. Raises FrontError or StudyError when there is none, with the nearest there is.
+
+    A design file with branches of the user's own code needs `trust_code`.
+    """
     if choice.design_file is not None:
-        return Chosen(load_design(choice.design_file), None, None)
+        return Chosen(load_design(choice.design_file, trust_code=trust_code), None, None)
     if choice.trial is not None:
         known = {trial.number: trial for trial in results.trials}
         trial = known.get(choice.trial)

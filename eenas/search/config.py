@@ -30,6 +30,16 @@ class Constraints:
     max_parameters: int | None = None
     max_branches: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse limits that no design can keep."""
+        if self.min_accuracy is not None and not 0 <= self.min_accuracy <= 1:
+            raise SpecError(f"min_accuracy is a share in [0, 1] (0.9 for 90 %), got {self.min_accuracy}")
+        for name in ("max_worst_latency_ms", "max_parameters"):
+            if (value := getattr(self, name)) is not None and value <= 0:
+                raise SpecError(f"{name} must be positive, got {value}; no design keeps it")
+        if self.max_branches is not None and self.max_branches < 0:
+            raise SpecError(f"max_branches must not be negative, got {self.max_branches}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpec:
@@ -64,6 +74,13 @@ class PrepareSpec:
     optimizer: Literal["sgd", "adamw"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuse rates that no optimizer takes."""
+        if self.learning_rate <= 0:
+            raise SpecError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if self.weight_decay < 0:
+            raise SpecError(f"weight_decay must not be negative, got {self.weight_decay}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +148,8 @@ def load_settings(
     table["space"] = _space_table(table.get("space", "default"), folder if space is None else None)
     for assignment in overrides:
         table = override(table, assignment)
-    if "name" not in table.get("backbone", {}):
+    named = table.get("backbone", {})
+    if isinstance(named, Mapping) and "name" not in named:
         raise SpecError("no backbone was named; pass --backbone NAME or set name in [backbone] of the study file")
     settings = specs.from_table(StudySpec, table, file=str(path) if path is not None else "")
     return settings, folder

@@ -1,5 +1,6 @@
 """A network taken home: from a finished run, or an untrained architecture from a trial or a design file."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,11 @@ from typing import Any
 from torch import nn
 
 from eenas.backbones.load import BackboneSpec, load_backbone
-from eenas.deployment.model_folder import Package, load_design, write_folder
+from eenas.deployment.model_folder import Package, check_code, load_design, write_folder
 from eenas.designs.design import Design
-from eenas.errors import ExportError
+from eenas.errors import ExportError, WeightsError
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights
-from eenas.plugins import is_reference
 from eenas.records.database import Database
 from eenas.search.choice import Choice, choose_design
 from eenas.search.model_card import run_card, untrained_card
@@ -37,7 +37,8 @@ def export(
 
     Exactly one of `run` (a folder of full training), `trial` (of the study `name` in `storage`) and `design_file` says
     which; the latter two give an untrained architecture without a policy. `backbone` repeats a module that was given
-    to `search` as an object. Raises ExportError for a run that is not finished, and for an `out` in use.
+    to `search` as an object, and is not changed. Raises ExportError for a run that is not finished, for an `out` in
+    use, and for a backbone that is Python code without `trust_code`.
     """
     given = [source for source in (run, trial, design_file) if source is not None]
     if len(given) != 1:
@@ -46,37 +47,50 @@ def export(
         package = _from_run(Path(run), backbone, trust_code)
     elif trial is not None:
         database = Database(storage, create=False)
-        results = read_results(database, study_record(database, name).name)
+        record = study_record(database, name)
+        results = read_results(database, record.name)
         design = choose_design(results, Choice(trial=trial)).design
-        package = _untrained(design, results.settings.backbone.name, results.classes, backbone, trust_code)
+        package = _untrained(design, results.classes, backbone, trust_code, record.facts.get("folder"))
     else:
-        design = load_design(Path(str(design_file)))
+        design = load_design(Path(str(design_file)), trust_code=trust_code)
         classes = tuple(str(index) for index in range(design.num_classes))
-        package = _untrained(design, design.backbone, classes, backbone, trust_code)
+        package = _untrained(design, classes, backbone, trust_code)
     return write_folder(package, Path(out))
 
 
 def _from_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Package:
-    report = RunReport.read(folder)
-    package = _untrained(report.design, report.design.backbone, report.classes, module, trust_code)
+    report = RunReport.read(folder, trust_code=trust_code)
+    channels = 3 if report.transform is None else report.transform.channels
+    package = _untrained(report.design, report.classes, module, trust_code, report.code_folder, channels)
     network = package.network
-    load_weights(network, folder / WEIGHTS)
+    try:
+        load_weights(network, folder / WEIGHTS)
+    except WeightsError as error:
+        raise ExportError(f"{error}; is this the backbone that was trained?") from None
     network.policy = report.reported.policy
+    if report.transform is not None:
+        network.transform = report.transform
     return replace(package, trained=True, measured=_measured(report), card=run_card(report))
 
 
 def _untrained(
-    design: Design, name: str, classes: tuple[str, ...], module: nn.Module | None, trust_code: bool
+    design: Design,
+    classes: tuple[str, ...],
+    module: nn.Module | None,
+    trust_code: bool,
+    folder: str | None = None,
+    channels: int = 3,
 ) -> Package:
-    if module is None and is_reference(name) and not name.startswith("torchvision:") and not trust_code:
-        raise ExportError(f"the backbone {name!r} is Python code; pass --trust-code (trust_code=True) if you trust it")
-    spec = BackboneSpec(name=name)
+    check_code(design.backbone, given=module is not None, trust_code=trust_code)
+    spec = BackboneSpec(name=design.backbone)
     with seeded(0):
         found = load_backbone(
-            spec if module is None else module,
+            spec if module is None else copy.deepcopy(module),
             num_classes=design.num_classes,
             input_size=design.input_size,
+            channels=channels,
             trust_code=trust_code,
+            relative_to=None if folder is None else Path(folder),
         )
         network = build_network(design, found, classes=classes)
     return Package(network=network, backbone=spec, trained=False, measured={}, card=untrained_card(design, network))

@@ -1,32 +1,41 @@
 """Full training of a chosen design: resumable, on one or several devices, reported once on the test split."""
 
-import time
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from eenas.deployment.model_folder import load_design
 from eenas.designs.design import Design
-from eenas.errors import StudyError
+from eenas.errors import EenasError, StudyError, nearest
 from eenas.files import write_whole
 from eenas.networks.tables import exit_table
 from eenas.progress import Listener, Notice, silent
 from eenas.records.database import Database
+from eenas.records.studies import StudyRecord
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec, override
 from eenas.search.identity import differences, study_identity
-from eenas.search.preparation import Ground, lay_ground
+from eenas.search.preparation import Ground, lay_ground, prepare_backbone
 from eenas.search.read import read_results, study_record
 from eenas.search.report import build_report
 from eenas.search.results import StudyResults
 from eenas.search.run_baselines import run_baselines
-from eenas.search.run_report import DESIGN, REPORT, RunReport
+from eenas.search.run_report import DESIGN, ORIGIN, REPORT, RunReport
 from eenas.search.train_fully import train_fully
-from eenas.specs import from_table
+from eenas.specs import digest, from_table
+from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
-from eenas.training.world import open_world
+from eenas.training.world import World, open_world
+
+_WORDS = {
+    "task": "the task (its data or splits)",
+    "backbone": "the backbone (its code or first weights)",
+}
 
 
 def train(
@@ -48,45 +57,47 @@ def train(
     Writes the run's folder `out` (default: `runs/STUDY-TRIAL`), goes on from its checkpoint when it was cut off, and
     gives the report back when it was finished already. Under torchrun all processes train together and the first one
     reports. `backbone` and `task` repeat what was given to `search` as objects. `overrides` may change
-    `full_training.*` and `baselines.*`. Raises StudyError when data, backbone or device are not the study's any more.
+    `full_training.*` and `baselines.*`. Raises StudyError when data or backbone are not the study's any more, and for a
+    folder that holds something else.
     """
     with open_world("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as world:
-        if world.size > 1 and torch.cuda.is_available() and device in ("auto", "cuda"):
-            device = f"cuda:{world.local_rank}"
+        device = _own_device(world, device)
         quiet: Listener = listener if world.rank == 0 else silent
         database = Database(storage, create=False)
         record = study_record(database, name)
         results = read_results(database, record.name)
-        table = record.settings
-        for assignment in overrides:
-            if not assignment.startswith(("full_training.", "baselines.")):
-                raise StudyError(f"--set {assignment}: here only full_training.* and baselines.* can be changed")
-            table = override(table, assignment)
-        settings = from_table(StudySpec, table, file="--set" if overrides else "")
-        chosen = choose_design(results, choice or Choice())
+        settings = _settings(record, overrides)
+        chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
         label = f"trial{chosen.trial}" if chosen.trial is not None else f"design-{chosen.design.digest[:6]}"
         folder = Path(out) if out is not None else Path("runs") / f"{record.name}-{label}"
         if (folder / REPORT).exists():
-            report = RunReport.read(folder)
-            _same_design(folder, chosen.design)
+            report = RunReport.read(folder, trust_code=trust_code)
+            _same_run(folder, report.design, chosen.design, record)
             quiet(Notice(f"{folder} is finished already; delete it to train again"))
             return report
-        ground = lay_ground(
-            settings,
-            storage=storage,
-            artifacts=Path(artifacts) if artifacts is not None else None,
-            device=device,
-            module=backbone,
-            task=task,
-            folder=Path(record.facts["folder"]) if record.facts.get("folder") else None,
-            trust_code=trust_code,
-            listener=quiet,
-        )
-        _same_study(ground, record.identity, results)
-        _claim_folder(folder, chosen.design)
-        start = time.monotonic()
+        code_folder = Path(record.facts["folder"]) if record.facts.get("folder") else None
+        task = task or load_task(settings.task, trust_code=trust_code, relative_to=code_folder)
+        _same_objects(results, record, task, backbone)
+        with world.first_alone():
+            if world.rank == 0:
+                _claim_folder(folder, chosen.design, record, trust_code=trust_code)
+            ground = lay_ground(
+                settings,
+                storage=storage,
+                artifacts=Path(artifacts) if artifacts is not None else None,
+                device=device,
+                module=backbone,
+                task=task,
+                folder=code_folder,
+                trust_code=trust_code,
+                listener=quiet,
+            )
+            _same_study(ground, record.identity, results)
+            _fits(chosen.design, ground)
+            ground = prepare_backbone(ground)
+        ground = replace(ground, execution=world.share(ground.execution))
         network, costs = ground.build(chosen.design), ground.costs(chosen.design)
-        samples = train_fully(
+        trained = train_fully(
             network,
             ground,
             choice=chosen.design.training,
@@ -97,48 +108,112 @@ def train(
             world=world,
             listener=quiet,
         )
-        seconds = time.monotonic() - start
-        tables = {split: exit_table(network, ground.task.split(split), costs) for split in ("calibration", "test")}
-        baselines = run_baselines(ground, results, folder, world, quiet)
-        report = build_report(
-            ground,
-            results,
-            chosen,
-            network,
-            tables,
-            baselines,
-            folder=folder,
-            samples=samples,
-            seconds=seconds,
-        )
-        if world.rank == 0:
-            report.save()
-        world.wait()
-        return report
+        baselines = run_baselines(ground, results, chosen.design, folder, world, quiet)
+        with world.first_alone():
+            if world.rank == 0:
+                splits = ("calibration", "test")
+                tables = {split: exit_table(network, ground.task.split(split), costs) for split in splits}
+                build_report(
+                    ground,
+                    results,
+                    chosen,
+                    network,
+                    tables,
+                    baselines,
+                    folder=folder,
+                    samples=trained.samples,
+                    seconds=trained.seconds,
+                    code_folder=code_folder,
+                ).save()
+        return RunReport.read(folder, trust_code=trust_code)
 
 
-def _same_study(ground: Ground, identity: dict[str, object], results: StudyResults) -> None:
-    settings = replace(ground.settings, full_training=results.settings.full_training)
-    now = study_identity(settings, ground.task, ground.identity_backbone, ground.device_text)
+def _own_device(world: World, device: str) -> str:
+    """Each of several processes takes the CUDA device of its own number."""
+    if world.size == 1 or not torch.cuda.is_available() or device == "cpu":
+        return device
+    if device not in ("auto", "cuda"):
+        raise StudyError(f"--device {device}: under torchrun each process takes its own device; give auto, cuda or cpu")
+    return f"cuda:{world.local_rank}"
+
+
+def _settings(record: StudyRecord, overrides: Sequence[str]) -> StudySpec:
+    table = record.settings
+    for assignment in overrides:
+        if not assignment.strip().startswith(("full_training.", "baselines.")):
+            raise StudyError(f"--set {assignment}: here only full_training.* and baselines.* can be changed")
+        table = override(table, assignment)
+    return from_table(StudySpec, table, file="--set" if overrides else "")
+
+
+def _same_objects(results: StudyResults, record: StudyRecord, task: Task, backbone: nn.Module | None) -> None:
+    """Find out before anything is trained or measured that data were changed or an object was not given again."""
+    own = results.backbone.weights == "own"
+    if own and backbone is None:
+        name = results.backbone.name.removeprefix("module:")
+        raise StudyError(f"{results.name!r} was searched with a module ({name}); give it again: train(backbone=...)")
+    if not own and backbone is not None:
+        raise StudyError(f"{results.name!r} was searched with {results.backbone.name}; leave backbone out")
+    if task.digest != record.identity["task"]:
+        raise _changed(["task"], results.name)
+
+
+def _same_study(ground: Ground, identity: dict[str, Any], results: StudyResults) -> None:
+    now = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text)
     changed = [key for key in differences(now, identity) if key not in ("device", "latency")]
     if changed:
-        raise StudyError(
-            f"{', '.join(changed)} is not what the study {results.name!r} was searched with; "
-            "restore the data or weights, or search again"
-        )
+        raise _changed(changed, results.name)
     if now["device"] != identity.get("device"):
         ground.listener(Notice(f"searched on {identity.get('device')}, trained and measured on {now['device']}"))
 
 
-def _claim_folder(folder: Path, design: Design) -> None:
+def _changed(keys: Sequence[str], study: str) -> StudyError:
+    what = " and ".join(_WORDS.get(key, key) for key in keys)
+    return StudyError(f"{what} changed since the study {study!r} was searched; restore what it was, or search again")
+
+
+def _fits(design: Design, ground: Ground) -> None:
+    """A design from a file may be for another backbone or size, or use a cut point that was not profiled."""
+    for what, wanted, there in (
+        ("backbone", design.backbone, ground.backbone.name),
+        ("input size", design.input_size, ground.backbone.transform.size),
+        ("number of classes", design.num_classes, ground.backbone.num_classes),
+    ):
+        if wanted != there:
+            raise StudyError(
+                f"the design is for the {what} {wanted}, the study has {there}; take a design of this study"
+            )
+    known = [point.name for point in ground.profile.cut_points]
+    for placed in design.branches:
+        if placed.cut_point not in known:
+            raise StudyError(f"the study has no cut point {placed.cut_point!r}; {nearest(placed.cut_point, known)}")
+
+
+def _claim_folder(folder: Path, design: Design, record: StudyRecord, *, trust_code: bool) -> None:
     """Put the design into the run's folder, or check that the folder is for this one."""
     if (folder / DESIGN).exists():
-        _same_design(folder, design)
+        try:
+            known = load_design(folder / DESIGN, trust_code=trust_code)
+        except EenasError as error:
+            raise StudyError(f"{folder} is not a run of eenas ({error}); give another --out, or delete it") from None
+        _same_run(folder, known, design, record)
         return
-    write_whole(folder / DESIGN, lambda file: file.write_text(design.to_json() + "\n", encoding="utf-8"))
+    if folder.exists() and (not folder.is_dir() or any(not item.name.startswith(".") for item in folder.iterdir())):
+        raise StudyError(f"{folder} exists and is not a run of eenas; give a new or empty folder as --out")
+    origin = json.dumps({"study": record.name, "identity": digest(record.identity)}, indent=2) + "\n"
+    write_whole(folder / ORIGIN, lambda file: file.write_text(origin, encoding="utf-8"))
+    write_whole(folder / DESIGN, lambda file: file.write_text(design.to_json(), encoding="utf-8"))
 
 
-def _same_design(folder: Path, design: Design) -> None:
-    known = Design.from_json((folder / DESIGN).read_text(encoding="utf-8"))
+def _same_run(folder: Path, known: Design, design: Design, record: StudyRecord) -> None:
     if known.digest != design.digest:
-        raise StudyError(f"{folder} is the run of another design; give another --out, or delete the folder")
+        why = ""
+        if replace(known, policy=design.policy).digest == design.digest:
+            why = f" (there for {known.policy.target_macs:.1%} of the MACs, here for {design.policy.target_macs:.1%})"
+        raise StudyError(f"{folder} is the run of another design{why}; give another --out, or delete the folder")
+    try:
+        origin = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if origin != {"study": record.name, "identity": digest(record.identity)}:
+        raise StudyError(f"{folder} is the run of another study; give another --out, or delete the folder")

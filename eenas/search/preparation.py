@@ -94,16 +94,26 @@ class Ground:
             self.plain[split] = exit_table(self.build(design), self.task.split(split), self.costs(design))
         return self.plain[split]
 
+    def plain_latency_ms(self) -> float | None:
+        """The backbone without exits: the module itself or its chain of segments, whichever is faster here.
+
+        Exits are timed on the chain; a slower module as the measure would credit them with what the chain saves.
+        """
+        plain, chain = self.profile.plain_latency, self.profile.total_latency
+        if plain is None or chain is None:
+            return None
+        return min(plain.median_ms, chain.median_ms)
+
     def facts_table(self, folder: Path | None) -> dict[str, Any]:
         """What a study's record says of its ground: device, classes, and the plain backbone's scores."""
-        table, plain = self.plain_table("validation"), self.profile.plain_latency
+        table = self.plain_table("validation")
         facts = BackboneFacts(
             name=self.backbone.name,
             weights=self.backbone.weights,
             accuracy=table.exit_accuracy()[-1],
             macs=self.profile.total_macs,
             parameters=self.profile.total_parameters,
-            latency_ms=plain.median_ms if plain is not None else None,
+            latency_ms=self.plain_latency_ms(),
         )
         return {
             "backbone": to_table(facts),
@@ -138,10 +148,10 @@ def lay_ground(
     trust_code: bool,
     listener: Listener,
 ) -> Ground:
-    """Load, check and measure everything that a study's trials share; train the backbone where it is not trained yet.
+    """Load, check and measure everything that a study's trials share.
 
-    What can be wrong with the settings is found here, before anything is trained. `module` and `task` replace those of
-    the settings (use from Python); `folder` is what `./file.py` in the settings is relative to.
+    What can be wrong with the settings is found here; nothing is trained before `prepare_backbone`. `module` and `task`
+    replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative to.
     """
     database = Database(storage)
     store = ArtifactStore.beside(storage, artifacts)
@@ -170,11 +180,10 @@ def lay_ground(
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
     execution = choose_execution(module_there, example, settings.training, cache=cache, key=key)
-    ground = Ground(settings, task, backbone, profile, where, execution, database, store, cache, identity, listener)
-    return _prepared(ground)
+    return Ground(settings, task, backbone, profile, where, execution, database, store, cache, identity, listener)
 
 
-def _prepared(ground: Ground) -> Ground:
+def prepare_backbone(ground: Ground) -> Ground:
     """The ground with a backbone that is trained on the task: as loaded, from an earlier study, or trained now."""
     settings, backbone = ground.settings, ground.backbone
     spec = settings.prepare

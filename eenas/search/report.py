@@ -15,6 +15,7 @@ from eenas.policies.bootstrap import paired_bootstrap
 from eenas.policies.curve import fit_common
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.operating_point import OperatingPoint, evaluate, fit_at_shares, operating_points
+from eenas.policies.per_exit import fit_per_exit
 from eenas.policies.temperatures import fit_temperatures
 from eenas.policies.threshold import ThresholdPolicy
 from eenas.search.choice import Chosen
@@ -37,16 +38,19 @@ def build_report(
     folder: Path,
     samples: int,
     seconds: float,
+    code_folder: Path | None,
 ) -> RunReport:
     """Fit policies on the calibration table and evaluate them on the test table; compare with the baselines."""
     calibration, test = tables["calibration"], tables["test"]
     design, total = chosen.design, float(ground.profile.total_macs)
     score = design.policy.score
     temperatures = fit_temperatures(calibration)
-    policy = fit_common(calibration, temperatures=temperatures, score=score, max_macs=design.policy.target_macs * total)
+    per_exit, fit = design.policy.per_exit, fit_per_exit if design.policy.per_exit else fit_common
+    policy = fit(calibration, temperatures=temperatures, score=score, max_macs=design.policy.target_macs * total)
     reported = evaluate(policy, test)
     network.policy = policy
-    at_shares = dict(zip(SHARES, fit_at_shares(calibration, test, total, SHARES, score), strict=True))
+    fitted = fit_at_shares(calibration, test, total, SHARES, score, per_exit=per_exit)
+    at_shares = dict(zip(SHARES, fitted, strict=True))
     with_exits = {b.name: b for b in baselines if b.calibration is not None and b.test is not None}
     baselines_at_shares = {
         name: dict(zip(SHARES, _fit(baseline, total), strict=True)) for name, baseline in with_exits.items()
@@ -80,6 +84,8 @@ def build_report(
         test_samples=len(test),
         samples=samples,
         seconds=seconds,
+        transform=network.transform,
+        code_folder=None if code_folder is None else str(code_folder),
     )
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 from torch import nn
@@ -11,11 +12,11 @@ from eenas.errors import StudyError
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.search.baselines import measure_baselines
-from eenas.search.config import StudySpec, load_settings
+from eenas.search.config import load_settings
 from eenas.search.identity import default_name, differences, study_identity
 from eenas.search.known import enqueue_known
 from eenas.search.objective import Objective
-from eenas.search.preparation import Ground, lay_ground
+from eenas.search.preparation import Ground, lay_ground, prepare_backbone
 from eenas.search.read import read_results
 from eenas.search.results import StudyResults
 from eenas.search.study import experimental, open_storage, open_study, recover, remaining
@@ -85,7 +86,9 @@ def run_study(
 ) -> StudyResults:
     """Run trials on `ground` until the study has its total or its time is over."""
     settings, listener = ground.settings, ground.listener
-    name = _claim_name(ground, name, folder)
+    name, identity = _own_name(ground, name)
+    ground = prepare_backbone(ground)
+    _keep_record(ground, name, identity, folder)
     optuna_storage = open_storage(ground.database)
     study = open_study(optuna_storage, name, settings)
     recover(study, listener)
@@ -99,9 +102,10 @@ def run_study(
     listener(Advanced("searching", total - remaining(study, total), objective.best_so_far()))
 
     def after_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        listener(Advanced("searching", total - remaining(study, total), objective.best_so_far()))
+        left = remaining(study, total)
+        listener(Advanced("searching", total - left, objective.best_so_far()))
         reporting.sometimes(study)
-        if objective.failing_alike() is not None:
+        if left == 0 or objective.failing_alike() is not None:  # other workers may have run the rest
             study.stop()
 
     try:
@@ -140,27 +144,27 @@ class _Reporting:
         return results
 
 
-def _claim_name(ground: Ground, name: str | None, folder: Path | None) -> str:
-    """The study's name, kept in the database with its identity; refused when another identity has it."""
-    settings: StudySpec = ground.settings
-    identity = study_identity(settings, ground.task, ground.identity_backbone, ground.device_text)
+def _own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
+    """The study's name and identity. Raises StudyError when another identity has the name, before anything trains."""
+    identity = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text)
     name = name or default_name(identity, ground.task.name)
-    records = StudyRecords(ground.database)
-    known = records.get(name)
+    known = StudyRecords(ground.database).get(name)
     if known is not None and known.identity_digest != digest(identity):
         changed = ", ".join(differences(identity, known.identity))
         raise StudyError(
             f"the study {name!r} belongs to another search (different: {changed}); give another --name, "
             "or repeat the flags that it was started with"
         )
-    records.save(
+    return name, identity
+
+
+def _keep_record(ground: Ground, name: str, identity: dict[str, Any], folder: Path | None) -> None:
+    StudyRecords(ground.database).save(
         StudyRecord(
             name=name,
             identity=identity,
             identity_digest=digest(identity),
-            settings=to_table(settings),
+            settings=to_table(ground.settings),
             facts=ground.facts_table(folder),
-            baselines=known.baselines if known is not None else {},
         )
     )
-    return name

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from eenas.designs.design import Design
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.networks.truncated import TruncatedNetwork
@@ -29,12 +30,17 @@ class TrainedBaseline:
 
 
 def run_baselines(
-    ground: Ground, results: StudyResults, folder: Path, world: World, listener: Listener
+    ground: Ground, results: StudyResults, chosen: Design, folder: Path, world: World, listener: Listener
 ) -> tuple[TrainedBaseline, ...]:
-    """Train what `[baselines]` asks for, each in its own folder below the run's, and run it on the test split."""
+    """Train what `[baselines]` asks for, each in its own folder below the run's, and run it on the test split.
+
+    All processes train; what is run on the test split is run in process 0, and the others get nothing back.
+    """
     wanted = ground.settings.baselines
     spec = wanted.training or ground.settings.full_training
-    found = [TrainedBaseline("backbone", plain_point(ground, ground.plain_table("test")))]
+    found = []
+    if world.rank == 0:
+        found.append(TrainedBaseline("backbone", plain_point(ground, ground.plain_table("test"))))
     if wanted.truncated:
         for name, design in static_designs(ground).items():
             built = ground.build(design)
@@ -55,6 +61,8 @@ def run_baselines(
                 world=world,
                 listener=listener,
             )
+            if world.rank != 0:
+                continue
             costs = ground.costs(design)
             table = exit_table(network, ground.task.test, ExitCosts(costs.macs[:1], None, costs.parameters))
             found.append(TrainedBaseline(name, single_exit(table, 0, macs=macs, latency_ms=latency)))
@@ -63,19 +71,22 @@ def run_baselines(
         design = hand_placed.design
         name = hand_placed.origin.removeprefix("known: ")
         with_exits, costs = ground.build(design), ground.costs(design)
+        theirs = folder / "baselines" / name.replace(" ", "-")
+        is_chosen = (design.architecture_digest, design.training) == (chosen.architecture_digest, chosen.training)
         train_fully(
             with_exits,
             ground,
             choice=design.training,
             spec=spec,
             costs=costs.macs.tolist(),
-            folder=folder / "baselines" / name.replace(" ", "-"),
+            folder=folder if is_chosen and spec == ground.settings.full_training else theirs,
             phase=f"training {name}",
             world=world,
             listener=listener,
         )
-        tables = [exit_table(with_exits, ground.task.split(split), costs) for split in ("calibration", "test")]
-        found.append(TrainedBaseline(name, None, design.policy.score, *tables))
+        if world.rank == 0:
+            tables = [exit_table(with_exits, ground.task.split(split), costs) for split in ("calibration", "test")]
+            found.append(TrainedBaseline(name, None, design.policy.score, *tables))
     return tuple(found)
 
 

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from eenas.backbones.transform import InputTransform
 from eenas.designs.design import Design
-from eenas.errors import ExportError
+from eenas.errors import EenasError, ExportError
 from eenas.files import write_whole
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.results import BackboneFacts, Baseline
 from eenas.specs import from_table, to_table
 
-REPORT, CHECKPOINT, WEIGHTS, DESIGN = "report.json", "checkpoint.pt", "weights.safetensors", "design.json"
+REPORT, DESIGN, ORIGIN = "report.json", "design.json", "study.json"
+TRAINING, CHECKPOINT, WEIGHTS = "training.json", "checkpoint.pt", "weights.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,8 @@ class RunReport:
 
     `at_shares` maps a share of the backbone's MACs to the point fitted for it (None: out of reach); `reported` is the
     point for the design's own target, `estimate` what the search had said of that point. `end_to_end_ms` is the
-    median time of `predict` for one test sample, measured, beside the composed figure in `reported`.
+    median time of `predict` for one test sample, measured, beside the composed figure in `reported`. `transform` is
+    the backbone's; `code_folder` is what a `./file.py` that names the backbone is relative to.
     """
 
     folder: Path
@@ -70,6 +73,8 @@ class RunReport:
     test_samples: int
     samples: int
     seconds: float
+    transform: InputTransform | None = None
+    code_folder: str | None = None
 
     def save(self) -> None:
         """Write the report into its folder."""
@@ -82,8 +87,11 @@ class RunReport:
         write_whole(self.folder / REPORT, lambda file: file.write_text(text, encoding="utf-8"))
 
     @classmethod
-    def read(cls, folder: str | Path) -> Self:
-        """The report of a run's folder. Raises ExportError when there is none, or when it is not whole."""
+    def read(cls, folder: str | Path, *, trust_code: bool = False) -> Self:
+        """The report of a run's folder. Raises ExportError when there is none, or when it is not whole.
+
+        A design with branches of the user's own code is read only with `trust_code`.
+        """
         path = Path(folder)
         try:
             table: dict[str, Any] = json.loads((path / REPORT).read_text(encoding="utf-8"))
@@ -92,8 +100,8 @@ class RunReport:
                 study=table["study"],
                 task=table["task"],
                 device=table["device"],
-                design=Design.from_table(table["design"]),
-                backbone=from_table(BackboneFacts, table["backbone"]),
+                design=Design.from_table(table["design"], trust_code=trust_code),
+                backbone=from_table(BackboneFacts, {"latency_ms": None, **table["backbone"]}),
                 exits=tuple(from_table(ExitFacts, {"latency_ms": None, **exit_}) for exit_ in table["exits"]),
                 points=tuple(OperatingPoint.from_table(point) for point in table["points"]),
                 at_shares=_unpack(table["at_shares"]),
@@ -111,10 +119,12 @@ class RunReport:
                 test_samples=table["test_samples"],
                 samples=table["samples"],
                 seconds=table["seconds"],
+                transform=from_table(InputTransform, table["transform"]) if "transform" in table else None,
+                code_folder=table.get("code_folder"),
             )
         except OSError:
             raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, EenasError) as error:
             raise ExportError(f"{path / REPORT}: not a report of eenas ({error}); run `eenas train` again") from None
 
 

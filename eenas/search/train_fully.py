@@ -1,20 +1,34 @@
 """A network trained with the full budget, from a checkpoint where there is one."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from eenas.designs.design import TrainingChoice
+from eenas.errors import StudyError
+from eenas.files import write_whole
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.truncated import TruncatedNetwork
 from eenas.progress import Advanced, Finished, Listener, Notice, Started
 from eenas.search.preparation import Ground
-from eenas.search.run_report import CHECKPOINT, WEIGHTS
+from eenas.search.run_report import CHECKPOINT, TRAINING, WEIGHTS
 from eenas.seeding import derive
-from eenas.specs import digest
+from eenas.specs import digest, to_table
+from eenas.training.execution import TYPES, Execution
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import RoundReport, Verdict, train_network
 from eenas.training.world import World
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a full training took, resumed parts included: samples seen on all devices, wall seconds."""
+
+    samples: int
+    seconds: float
 
 
 def train_fully(
@@ -28,15 +42,23 @@ def train_fully(
     phase: str,
     world: World,
     listener: Listener,
-) -> int:
-    """Train `network` with `spec`; gives the samples that were seen (0 where `folder` held finished weights).
+) -> Trained:
+    """Train `network` with `spec`, or load it where `folder` holds its finished weights.
 
     A checkpoint in `folder` is gone on from; afterwards the folder holds the weights and the checkpoint is deleted.
+    All processes end with the same weights. Raises StudyError when what the folder holds was trained otherwise.
     """
-    if (folder / WEIGHTS).exists():
-        load_weights(network, folder / WEIGHTS)
-        return 0
-    checkpoint = folder / CHECKPOINT
+    settings = {"training": to_table(choice), "full_training": to_table(spec), "exits": list(network.exits)}
+    checkpoint, weights = folder / CHECKPOINT, folder / WEIGHTS
+    with world.first_alone():
+        known = _recorded(folder, settings)
+        if world.rank == 0 and not known:
+            _record(folder, {"settings": settings})
+    if weights.exists():
+        load_weights(network, weights)
+        if world.rank == 0:
+            checkpoint.unlink(missing_ok=True)
+        return Trained(int(known.get("samples", 0)), float(known.get("seconds", 0.0)))
     listener(Started(phase, 100))
     if checkpoint.exists():
         listener(Notice(f"{phase}: going on from {checkpoint}"))
@@ -52,15 +74,52 @@ def train_fully(
         spec=spec,
         costs=costs,
         seed=derive(ground.settings.seed, "full", digest([choice, sorted(network.exits)])),
-        execution=ground.execution,
+        execution=_execution(ground, spec),
         after_epoch=report,
         checkpoint=checkpoint,
         world=world,
     )
-    world.wait()
-    if world.rank == 0:
-        save_weights(network, folder / WEIGHTS)
-        checkpoint.unlink(missing_ok=True)
-    world.wait()
+    world.match(network)
+    with world.first_alone():
+        if world.rank == 0:
+            _record(folder, {"settings": settings, "samples": training.samples, "seconds": training.seconds})
+            save_weights(network, weights)
+            checkpoint.unlink(missing_ok=True)
     listener(Finished(phase))
-    return training.samples
+    return Trained(training.samples, training.seconds)
+
+
+def _execution(ground: Ground, spec: TrainingSpec) -> Execution:
+    """What `spec` states, and the study's own choice where it says "auto"."""
+    found = ground.execution
+    if spec.precision != "auto":
+        found = replace(found, autocast=TYPES[spec.precision])
+    return found if spec.channels_last == "auto" else replace(found, channels_last=spec.channels_last)
+
+
+def _recorded(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """What the folder says of the training in it, empty where there is none yet; refused when it is another one."""
+    try:
+        table = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+        before = dict(table["settings"])
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise StudyError(f"{folder / TRAINING}: not written by eenas; delete {folder} to train again") from None
+    changed = [key for key, value in settings.items() if value != before.get(key)]
+    if changed and any((folder / name).exists() for name in (CHECKPOINT, WEIGHTS)):
+        key = changed[0]
+        raise StudyError(
+            f"{folder} was begun with {key} = {_text(before.get(key))}, now it is {_text(settings[key])}; "
+            "repeat the command as it was, give another --out, or delete the folder"
+        )
+    return {} if changed else dict(table)
+
+
+def _record(folder: Path, table: dict[str, Any]) -> None:
+    text = json.dumps(table, indent=2) + "\n"
+    write_whole(folder / TRAINING, lambda file: file.write_text(text, encoding="utf-8"))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(", ", "=")).replace('"', "")

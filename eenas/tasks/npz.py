@@ -81,5 +81,7 @@ def _array(file: NpzFile, key: str, path: Path) -> NDArray[Any]:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error's message."""
+    """The first line of an error's message, without NumPy's advice to read pickles."""
+    if "pickle" in str(error) and "Object arrays" not in str(error):
+        return "not NumPy's format"
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -38,7 +38,8 @@ class Execution:
         return f"{kind}, {'channels_last' if self.channels_last else 'contiguous'}"
 
 
-_TYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+TYPES: dict[str, torch.dtype | None] = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The autocast types by the names that a specification uses."""
 
 
 def choose_execution(
@@ -49,25 +50,28 @@ def choose_execution(
     `example` `[N, C, S, S]` is a training batch on the device. float16 is tried only where the spec names it: it needs
     loss scaling, and bfloat16 does not.
     """
+    if spec.precision != "auto" and spec.channels_last != "auto":
+        return Execution(spec.channels_last, TYPES[spec.precision])
     name = f"execution/{key}/{spec.precision}/{spec.channels_last}/{len(example)}"
     known = cache.get(name)
     if known is not None:
-        return Execution(known["channels_last"], _TYPES[known["precision"]])
+        return Execution(known["channels_last"], TYPES[known["precision"]])
     precisions: tuple[str, ...] = (spec.precision,)
     if spec.precision == "auto":
         precisions = ("float32", "bfloat16") if _bfloat16_gains(example.device) else ("float32",)
     orders = (False, True) if spec.channels_last == "auto" else (spec.channels_last,)
     options = [(precision, order) for precision in precisions for order in orders]
-    if len(options) == 1:
-        return Execution(options[0][1], _TYPES[options[0][0]])
-    seconds = {option: _step_seconds(module, example, Execution(option[1], _TYPES[option[0]])) for option in options}
     plain = options[0]
+    if len(options) == 1:
+        cache.put(name, {"precision": plain[0], "channels_last": plain[1], "step_seconds": {}})
+        return Execution(plain[1], TYPES[plain[0]])
+    seconds = {option: _step_seconds(module, example, Execution(option[1], TYPES[option[0]])) for option in options}
     best = min(options, key=lambda option: seconds[option])
     if seconds[plain] < GAIN * seconds[best]:
         best = plain
     steps = {f"{precision}/{order}": value for (precision, order), value in seconds.items()}
     cache.put(name, {"precision": best[0], "channels_last": best[1], "step_seconds": steps})
-    return Execution(best[1], _TYPES[best[0]])
+    return Execution(best[1], TYPES[best[0]])
 
 
 def _bfloat16_gains(device: torch.device) -> bool:

@@ -166,6 +166,7 @@ class _Run:
         loss = self.loss(logits, labels, self.clock.progress)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
+        self.world.average(self.loss.parameters())
         if self.spec.clip:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip)

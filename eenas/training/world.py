@@ -1,13 +1,21 @@
 """The processes that train together: one by itself, or those that torchrun started."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from eenas.errors import DeviceError, EenasError, TrainingError
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=1)
+"""How long the others wait while process 0 measures and reports; torchrun ends them when a process has failed."""
 
 
 @dataclass(frozen=True)
@@ -24,22 +32,80 @@ class World:
             return network
         return DistributedDataParallel(network, device_ids=[device.index] if device.type == "cuda" else None)
 
+    def average(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Average the gradients of parameters outside the wrapped module over all processes."""
+        if self.size == 1:
+            return
+        for parameter in parameters:
+            if parameter.grad is not None:
+                distributed.all_reduce(parameter.grad)
+                parameter.grad /= self.size
+
+    def match(self, network: nn.Module) -> None:
+        """Give every process the weights and buffers of process 0: running statistics differ between processes."""
+        if self.size > 1:
+            for value in network.state_dict().values():
+                distributed.broadcast(value, 0)
+
+    def share(self, value: T) -> T:
+        """The value of process 0, in every process; what the others give is ignored. It must be picklable."""
+        if self.size == 1:
+            return value
+        box = [value]
+        distributed.broadcast_object_list(box, 0)
+        return box[0]
+
     def wait(self) -> None:
         """Return when every process has come here."""
         if self.size > 1:
-            torch.distributed.barrier()
+            distributed.barrier()
+
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """Run the block in process 0, and then in the others, which find what it made; where it fails, all fail."""
+        failure: str | None = None
+        if self.rank != 0:
+            failure = self.share(failure)
+            if failure is not None:
+                raise TrainingError(f"process 0 could not go on: {failure}")
+            yield
+            return
+        try:
+            yield
+        except BaseException as error:
+            failure = str(error) if isinstance(error, EenasError) else repr(error)
+            raise
+        finally:
+            self.share(failure)
 
 
 @contextmanager
 def open_world(device_type: str) -> Iterator[World]:
-    """The world that torchrun describes in the environment (NCCL on CUDA, Gloo elsewhere), or a world of one."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    """The world that torchrun describes in the environment (NCCL on CUDA, Gloo elsewhere), or a world of one.
+
+    Raises TrainingError when the description is not whole, DeviceError for more processes than CUDA devices.
+    """
+    size, rank, local = _number("WORLD_SIZE", 1), _number("RANK", 0), _number("LOCAL_RANK", 0)
     if size == 1:
         yield World()
         return
-    rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
-    torch.distributed.init_process_group("nccl" if device_type == "cuda" else "gloo")
+    missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if missing:
+        raise TrainingError(f"WORLD_SIZE is {size} but {missing[0]} is not set; start eenas with torchrun")
+    if device_type == "cuda":
+        there = torch.cuda.device_count()
+        if local >= there:
+            raise DeviceError(f"process {local} has no CUDA device, there are {there}; use --nproc-per-node {there}")
+        torch.cuda.set_device(local)
+    distributed.init_process_group("nccl" if device_type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield World(rank, size, local)
     finally:
-        torch.distributed.destroy_process_group()
+        distributed.destroy_process_group()
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal():
+        raise TrainingError(f"{name} must be a whole number, got {text!r}; start eenas with torchrun")
+    return int(text)

@@ -1,0 +1,180 @@
+"""A network's folder: written whole or not at all, read back exactly, and every wrong folder named in one line."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+import eenas.deployment.model_folder as model_folder
+from eenas.backbones.load import BackboneSpec, load_backbone
+from eenas.branches.fc import Fc
+from eenas.branches.pool_fc import PoolFc
+from eenas.deployment.model_folder import Package, load, load_design, write_folder
+from eenas.designs.design import Design, Placed
+from eenas.errors import DeviceError, ExportError, StorageError
+from eenas.networks.assembly import build_network
+from eenas.policies.threshold import ThresholdPolicy
+from eenas.testing.smallest import smallest_backbone
+
+POLICY = ThresholdPolicy(score="margin", temperatures=(1.5, 0.7, 1.0), thresholds=(0.31, None))
+CLASSES = ("Käse", "卵", "c", "d")
+
+
+def package(policy=POLICY):
+    torch.manual_seed(3)
+    backbone = load_backbone(smallest_backbone(), num_classes=4, input_size=8)
+    branches = (Placed(cut_point="0", branch=Fc()), Placed(cut_point="2", branch=PoolFc(pool="max", size=2)))
+    design = Design(backbone=backbone.name, num_classes=4, input_size=8, branches=branches)
+    network = build_network(design, backbone, policy=policy, classes=CLASSES)
+    for _ in range(3):
+        network.train()(torch.randn(16, 3, 8, 8))
+    spec = BackboneSpec(name=backbone.name)
+    return Package(network=network.eval(), backbone=spec, trained=True, measured={"a": 1}, card="# Käse\n")
+
+
+@pytest.fixture
+def whole(tmp_path):
+    return write_folder(package(), tmp_path / "model")
+
+
+def test_it_comes_back_bit_for_bit(whole):
+    given = smallest_backbone()
+    before = {name: value.clone() for name, value in given.state_dict().items()}
+    original, state = package().network, torch.get_rng_state()
+    network = load(whole, backbone=given)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[name], value) for name, value in given.state_dict().items())
+    assert (network.policy, network.classes, network.design) == (POLICY, CLASSES, original.design)
+    assert not network.training
+    x = torch.randn(9, 3, 8, 8)
+    for one, other in zip(network(x), original(x), strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(network.predict(x).exits, original.predict(x).exits)
+    assert sorted(path.name for path in whole.iterdir()) == [
+        "README.md",
+        "design.json",
+        "eenas.json",
+        "weights.safetensors",
+    ]
+
+
+def test_a_network_without_a_policy(tmp_path):
+    assert load(write_folder(package(None), tmp_path / "m"), backbone=smallest_backbone()).policy is None
+
+
+def refused(path, match, **options):
+    options.setdefault("backbone", smallest_backbone())
+    with pytest.raises(ExportError, match=match) as error:
+        load(path, **options)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_wrong_folders_are_named(whole, tmp_path):
+    refused(tmp_path / "nowhere", "has no eenas.json; give a folder")
+    refused(tmp_path, "has no eenas.json; give a folder")
+    refused(whole / "design.json", "has no eenas.json")
+    refused(whole, "given from Python as a Sequential; give the module again", backbone=None)
+    (whole / "eenas.json").unlink()
+    refused(whole, "it is a run or not whole")
+
+
+@pytest.mark.parametrize("name", ["design.json", "weights.safetensors"])
+@pytest.mark.parametrize("damage", ["missing", "half", "nonsense"])
+def test_a_half_written_folder_is_named(whole, name, damage):
+    file = whole / name
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[: len(file.read_bytes()) // 2] if damage == "half" else b"\xff\xfe\x00")
+    refused(whole, name)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"format": 99}, "format 99, this eenas reads format 1"),
+        ({"transform": {"size": 8}}, "is missing"),
+        ({"backbone": 3}, "is not whole"),
+        ({"backbone": {"name": "resnet19"}}, "resnet19"),
+        ({"classes": None}, "is not whole"),
+        ({"exits": ["0", "final"]}, "policy is for 3 exits of 2"),
+        ({"exits": ["0", "1", "final"]}, "the network has the exits"),
+        ({"policy": {"score": "margin", "temperatures": [1.0], "thresholds": [0.5, 0.5]}}, "temperatures|thresholds"),
+    ],
+)
+def test_a_manifest_that_contradicts_the_rest_is_named(whole, change, match):
+    manifest = json.loads((whole / "eenas.json").read_text())
+    (whole / "eenas.json").write_text(json.dumps({**manifest, **change}))
+    refused(whole, match, backbone=None if isinstance(change.get("backbone"), dict) else smallest_backbone())
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "3"])
+def test_a_manifest_that_is_none_is_named(whole, text):
+    (whole / "eenas.json").write_text(text)
+    refused(whole, "is not a manifest of eenas")
+
+
+def test_another_module_does_not_fit(whole):
+    refused(whole, "cut point|classifier|does not fit", backbone=torch.nn.Sequential(*list(smallest_backbone())[2:]))
+    wider = smallest_backbone()
+    wider[0][0] = torch.nn.Conv2d(3, 8, 5, padding=2, bias=False)
+    refused(whole, "other shape", backbone=wider)
+
+
+def test_python_code_needs_the_users_word(whole):
+    manifest = json.loads((whole / "eenas.json").read_text())
+    manifest["backbone"]["name"] = "eenas.testing.smallest:smallest_backbone"
+    (whole / "eenas.json").write_text(json.dumps(manifest))
+    refused(whole, "is Python code; pass trust_code=True", backbone=None)
+    assert load(whole, trust_code=True).exits == ("0", "2", "final")
+
+
+def test_a_device_that_is_not_there_is_one_line(whole):
+    with pytest.raises(DeviceError, match="cuda:77"):
+        load(whole, backbone=smallest_backbone(), device="cuda:77")
+
+
+def test_folders_of_others_are_left_alone(whole, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "README.md").write_text("mine")
+    for out in (tmp_path / "file", mine):
+        with pytest.raises(ExportError, match="not written by eenas; give a new or empty folder"):
+            write_folder(package(), out)
+    assert (mine / "README.md").read_text() == "mine"
+    (tmp_path / "empty").mkdir()
+    assert write_folder(package(), tmp_path / "empty")
+
+
+def test_a_kill_while_writing_leaves_no_folder_that_loads(whole, monkeypatch):
+    def killed(network, path):
+        raise KeyboardInterrupt
+
+    real = model_folder.save_weights
+    monkeypatch.setattr(model_folder, "save_weights", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(package(), whole)
+    refused(whole, "not whole")
+    monkeypatch.setattr(model_folder, "save_weights", real)
+    write_folder(package(), whole)
+    assert load(whole, backbone=smallest_backbone()).policy == POLICY
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises((ExportError, StorageError), match="file/model"):
+        write_folder(package(), tmp_path / "file" / "model")
+
+
+def test_a_copied_folder_is_as_good(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "copy")
+    assert load(tmp_path / "copy", backbone=smallest_backbone()).policy == POLICY
+
+
+def test_a_design_is_read_alone(whole, tmp_path):
+    assert load_design(whole / "design.json") == package().network.design
+    with pytest.raises(ExportError, match="cannot be read"):
+        load_design(tmp_path / "none.json")

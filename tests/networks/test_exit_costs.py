@@ -1,0 +1,69 @@
+"""Costs of leaving at each exit against sums made by hand."""
+
+import numpy as np
+import pytest
+
+from eenas.backbones.cut_points import CutPoint
+from eenas.backbones.features import FeatureShape
+from eenas.branches.fc import Fc
+from eenas.designs.design import Design, Placed
+from eenas.measurement.latency import Latency
+from eenas.measurement.profile import BranchCost, Profile
+from eenas.networks.exit_costs import exit_costs
+
+
+def milliseconds(value):
+    return Latency(
+        median_ms=value, p95_ms=value, spread=0.0, repeats=3, device="CPU", runtime="eager", threads=1, batch=1,
+        dtype="float32",
+    )  # fmt: skip
+
+
+def profile(prefixes=(1.0, 3.0, 6.0), *, timed=True):
+    shape = FeatureShape((4, 2, 2))
+    return Profile(
+        backbone="made up",
+        cut_points=tuple(CutPoint(name, shape, True) for name in "abc"),
+        macs=(100, 300, 600),
+        total_macs=1000,
+        parameters=(10, 20, 30),
+        total_parameters=50,
+        latency_ms=tuple(milliseconds(value) for value in prefixes) if timed else (),
+        total_latency=milliseconds(10.0) if timed else None,
+        plain_latency=milliseconds(9.5) if timed else None,
+        decision=milliseconds(0.25) if timed else None,
+    )
+
+
+def design(*names):
+    branches = tuple(Placed(cut_point=name, branch=Fc()) for name in names)
+    return Design(backbone="made up", num_classes=5, input_size=8, branches=branches)
+
+
+def cost(macs, parameters, latency):
+    return BranchCost(macs=macs, parameters=parameters, latency=None if latency is None else milliseconds(latency))
+
+
+def test_every_branch_and_decision_on_the_way_counts():
+    found = exit_costs(design("a", "c"), profile(), [cost(7, 2, 0.5), cost(11, 3, 0.75)])
+    assert found.macs.tolist() == [100 + 7 + 5, 600 + 7 + 11 + 10, 1000 + 7 + 11 + 10]
+    assert found.latency_ms == pytest.approx([1.0 + 0.5 + 0.25, 6.0 + 0.5 + 0.75 + 0.5, 10.0 + 1.25 + 0.5])
+    assert found.parameters == 50 + 2 + 3
+
+
+def test_without_branches_the_backbone_alone_counts():
+    found = exit_costs(design(), profile(), [])
+    assert found.macs.tolist() == [1000.0]
+    assert found.latency_ms.tolist() == [10.0]
+    assert found.parameters == 50
+
+
+def test_noise_never_makes_more_work_quicker():
+    found = exit_costs(design("a", "b"), profile((5.0, 3.0, 6.0)), [cost(1, 1, 0.5), cost(1, 1, 0.25)])
+    assert (np.diff(found.latency_ms) >= 0).all()
+    assert found.latency_ms[1] == pytest.approx(5.75)
+
+
+def test_latency_is_left_out_where_any_part_was_not_timed():
+    assert exit_costs(design("a"), profile(timed=False), [cost(1, 1, 0.5)]).latency_ms is None
+    assert exit_costs(design("a"), profile(), [cost(1, 1, None)]).latency_ms is None

@@ -1,0 +1,126 @@
+"""The static network against the backbone's own prefix, and weights and checkpoints on a full disk."""
+
+import pytest
+import torch
+from torch import nn
+
+from eenas.backbones.load import load_backbone
+from eenas.branches.pool_fc import PoolFc
+from eenas.designs.design import Design, Placed
+from eenas.errors import StorageError, WeightsError
+from eenas.networks.assembly import build_network
+from eenas.networks.checkpoint import STATE, load_state, load_weights, save_state, save_weights
+from eenas.networks.truncated import TruncatedNetwork
+from eenas.testing.smallest import smallest_backbone
+
+
+def truncated(cut_point="1", module=None):
+    torch.manual_seed(0)
+    backbone = load_backbone(module or smallest_backbone(), num_classes=4, input_size=8)
+    branches = (Placed(cut_point=cut_point, branch=PoolFc(pool="avg", size=1)),)
+    built = build_network(Design(backbone="smallest", num_classes=4, input_size=8, branches=branches), backbone)
+    return TruncatedNetwork(
+        built.backbone, cut_point, built.branches.at(cut_point), design=built.design, transform=built.transform
+    )
+
+
+def test_it_is_the_prefix_with_a_classifier():
+    network = truncated().eval()
+    x = torch.randn(3, 3, 8, 8)
+    (logits,) = network(x)
+    assert network.exits == ("1",)
+    assert torch.equal(logits, network.branches(network.backbone[1](network.backbone[0](x))))
+    assert torch.equal(network(x, equilibrium=True)[0], logits)
+
+
+def test_what_lies_behind_is_never_run():
+    network = truncated()
+    ran = []
+    for index, module in enumerate(network.backbone):
+        module.register_forward_pre_hook(lambda module, inputs, index=index: ran.append(index))
+    network(torch.randn(2, 3, 8, 8))
+    assert ran == [0, 1]
+    hooks = [len(module._forward_hooks) for module in network.backbone]
+    assert hooks == [0] * 5  # the cut point's own is taken away again
+
+
+def test_errors_of_the_backbone_are_not_swallowed():
+    network = truncated()
+    with pytest.raises(RuntimeError):
+        network(torch.randn(2, 5, 8, 8))
+    assert not network.backbone[1]._forward_hooks
+
+
+def test_only_what_is_reached_is_trained_though_the_module_holds_old_gradients():
+    module = smallest_backbone()
+    module(torch.randn(2, 3, 8, 8)).sum().backward()
+    module[0][0].weight.requires_grad_(False)  # frozen by the user, and stays so
+    network = truncated(module=module).train()
+    network.drop_unreached()
+    trained = {name.split(".")[1] for name, p in network.backbone.named_parameters(prefix="b") if p.requires_grad}
+    assert trained == {"0", "1"}
+    assert not network.backbone[0][0].weight.requires_grad
+    assert all(parameter.requires_grad for parameter in network.branches.parameters())
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert network.training
+
+
+def test_weights_travel_and_name_what_does_not_fit(tmp_path):
+    one, other = truncated(), truncated()
+    with torch.no_grad():
+        for parameter in one.parameters():
+            parameter.add_(1.0)
+    save_weights(one, tmp_path / "w.safetensors")
+    load_weights(other, tmp_path / "w.safetensors")
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name])
+    with pytest.raises(WeightsError, match=r"does not fit the network: missing .* other shape \['branches"):
+        load_weights(truncated("3"), tmp_path / "w.safetensors")
+    (tmp_path / "w.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:100])
+    with pytest.raises(WeightsError, match="cannot be read as safetensors"):
+        load_weights(other, tmp_path / "w.safetensors")
+
+
+def state(value, size=10):
+    return {**dict.fromkeys(STATE, 0), "network": {"weight": torch.full((size,), value)}}
+
+
+def test_a_checkpoint_comes_back_and_a_foreign_file_is_named(tmp_path):
+    assert load_state(tmp_path / "c.pt") is None
+    save_state(state(1.0), tmp_path / "c.pt")
+    assert torch.equal(load_state(tmp_path / "c.pt")["network"]["weight"], torch.ones(10))
+    torch.save({"network": {}}, tmp_path / "other.pt")
+    torch.save(nn.Linear(2, 2), tmp_path / "code.pt")
+    for name in ("other.pt", "code.pt"):
+        with pytest.raises(StorageError, match=r"not a checkpoint of eenas.*delete it to start again") as error:
+            load_state(tmp_path / name)
+        assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def small_disk():
+    """No file may grow beyond 64 KiB, which fails while it is written as a full disk does."""
+    resource = pytest.importorskip("resource")  # not on Windows
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, small_disk):
+    save_state(state(1.0), tmp_path / "c.pt")
+    with pytest.raises(StorageError, match=r"c.pt: could not be written .*free space"):
+        save_state(state(2.0, size=100_000), tmp_path / "c.pt")
+    assert torch.equal(load_state(tmp_path / "c.pt")["network"]["weight"], torch.ones(10))
+    assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_a_full_disk_keeps_the_old_weights(tmp_path, small_disk):
+    network = truncated()
+    save_weights(network, tmp_path / "w.safetensors")
+    before = (tmp_path / "w.safetensors").read_bytes()
+    network.backbone.append(nn.Linear(300, 300))
+    with pytest.raises(StorageError, match=r"w.safetensors: could not be written"):
+        save_weights(network, tmp_path / "w.safetensors")
+    assert (tmp_path / "w.safetensors").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1

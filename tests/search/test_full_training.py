@@ -1,0 +1,338 @@
+"""Full training: whole, cut off and resumed, refused, and reported once from policies of the calibration split."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import eenas
+import eenas.search.full_training as full_training
+from eenas.errors import ExportError, SpecError, StudyError
+from eenas.networks.checkpoint import load_weights
+from eenas.networks.exit_costs import ExitCosts
+from eenas.networks.tables import exit_table
+from eenas.policies.operating_point import evaluate
+from eenas.policies.temperatures import fit_temperatures
+from eenas.progress import Notice
+from eenas.search.choice import Choice
+from eenas.search.run_report import CHECKPOINT, DESIGN, REPORT, WEIGHTS, RunReport
+from eenas.tasks.split import Split
+from eenas.testing.smallest import smallest_backbone, smallest_task
+
+from .smallest_study import Killed, backbone, kill_in
+
+
+def weights(folder):
+    return load_file(folder / WEIGHTS)
+
+
+def same_weights(one, other):
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def facts(report):
+    """What must not depend on when or how often a run was cut off: times are left out."""
+    points = [replace(p, expected_latency_ms=None, worst_latency_ms=None) for p in (*report.points, report.reported)]
+    return points, [exit_.accuracy for exit_ in report.exits], report.comparisons, report.samples
+
+
+def test_a_run_says_everything_once(smallest_study, finished_run):
+    report = finished_run
+    trial = next(t for t in smallest_study.results.trials if t.number == smallest_study.trial)
+    assert report.design.digest == trial.design.digest
+    assert report.estimate == trial.chosen
+    assert [exit_.name for exit_ in report.exits] == [*(p.cut_point for p in trial.design.branches), "final"]
+    assert sum(exit_.share for exit_ in report.exits) == pytest.approx(1)
+    assert report.test_samples == len(smallest_task().test)
+    assert report.samples == 240
+    assert report.seconds > 0
+    assert report.end_to_end_ms > 0
+    assert not (report.folder / CHECKPOINT).exists()
+    assert set(report.at_shares) == {0.25, 0.5, 0.75, 1.0}
+
+
+def test_the_baselines_are_the_backbone_static_networks_and_hand_placement(finished_run):
+    names = [baseline.name for baseline in finished_run.baselines]
+    assert names[0] == "backbone"
+    assert names[-1].startswith("uniform")
+    static = [baseline for baseline in finished_run.baselines if baseline.name.startswith("truncated")]
+    assert static
+    for baseline in static:
+        (point,) = baseline.points
+        share = point.expected_macs / finished_run.backbone.macs
+        assert share == pytest.approx(float(baseline.name.split()[1].rstrip("%")) / 100, abs=0.02)
+        assert point.expected_macs == point.worst_macs
+    (plain,) = finished_run.baselines[0].points
+    assert plain.expected_macs == finished_run.backbone.macs
+    assert plain.accuracy == finished_run.backbone.accuracy
+
+
+def test_comparisons_have_intervals(finished_run):
+    assert finished_run.comparisons
+    for found in finished_run.comparisons:
+        own = finished_run.at_shares[found.budget].accuracy
+        other = finished_run.baselines_at_shares[found.baseline][found.budget].accuracy
+        assert found.difference == pytest.approx(own - other)
+        assert -1 <= found.low <= found.difference <= found.high <= 1
+
+
+def test_the_report_round_trips(finished_run):
+    assert RunReport.read(finished_run.folder) == finished_run
+    before = (finished_run.folder / REPORT).read_bytes()
+    RunReport.read(finished_run.folder).save()
+    assert (finished_run.folder / REPORT).read_bytes() == before
+
+
+def test_a_finished_run_is_given_back_and_not_trained_again(smallest_study, finished_run, monkeypatch):
+    heard = []
+    monkeypatch.setattr(full_training, "lay_ground", None)
+    assert smallest_study.train(finished_run.folder, listener=heard.append) == finished_run
+    assert any(isinstance(event, Notice) and "finished already" in event.text for event in heard)
+
+
+@pytest.mark.parametrize("phase", ["training", "training truncated 37%"])
+def test_a_run_that_was_killed_goes_on_to_the_same_report(smallest_study, tmp_path, phase):
+    overrides = ("baselines.truncated=true",)
+    listen = kill_in(phase, after=30)
+    with pytest.raises(Killed):
+        smallest_study.train(tmp_path / "cut", overrides=overrides, listener=listen)
+    assert not (tmp_path / "cut" / REPORT).exists()
+    assert list((tmp_path / "cut").rglob(CHECKPOINT))
+    heard = []
+    resumed = smallest_study.train(tmp_path / "cut", overrides=overrides, listener=heard.append)
+    assert any(isinstance(event, Notice) and "going on from" in event.text for event in heard)
+    whole = smallest_study.train(tmp_path / "whole", overrides=overrides)
+    assert facts(resumed) == facts(whole)
+    for path in (tmp_path / "whole").rglob(WEIGHTS):
+        assert same_weights(path.parent, tmp_path / "cut" / path.parent.relative_to(tmp_path / "whole"))
+    assert resumed.samples == 240  # also where the design was trained before the kill
+    assert resumed.seconds > 0
+
+
+def test_a_run_does_not_go_on_with_another_budget(smallest_study, tmp_path):
+    with pytest.raises(Killed):
+        smallest_study.train(tmp_path / "run", listener=kill_in("training", after=20))
+    with pytest.raises(StudyError, match=r"begun with full_training = .*epochs=1.*now it is .*epochs=3"):
+        smallest_study.train(tmp_path / "run", overrides=("full_training.epochs=3",))
+    assert (tmp_path / "run" / CHECKPOINT).exists()
+    smallest_study.train(tmp_path / "run")
+
+
+def test_a_broken_checkpoint_is_named(smallest_study, tmp_path):
+    with pytest.raises(Killed):
+        smallest_study.train(tmp_path / "run", listener=kill_in("training", after=20))
+    (tmp_path / "run" / CHECKPOINT).write_bytes(b"nonsense")
+    with pytest.raises(Exception, match=r"checkpoint.pt: not a checkpoint of eenas .*delete it") as error:
+        smallest_study.train(tmp_path / "run")
+    assert "\n" not in str(error.value)
+
+
+def test_folders_of_something_else_are_refused(smallest_study, finished_run, tmp_path):
+    other = Choice(trial=1)
+    with pytest.raises(StudyError, match="another design; give another --out"):
+        smallest_study.train(finished_run.folder, choice=other)
+    target = replace(finished_run.design, policy=replace(finished_run.design.policy, target_macs=0.9))
+    (tmp_path / "target.json").write_text(target.to_json())
+    with pytest.raises(StudyError, match=r"another design \(there for 50.0% of the MACs, here for 90.0%\)"):
+        smallest_study.train(finished_run.folder, choice=Choice(design_file=tmp_path / "target.json"))
+    with pytest.raises(Killed):
+        smallest_study.train(tmp_path / "begun", listener=kill_in("training", after=20))
+    with pytest.raises(StudyError, match="another design"):
+        smallest_study.train(tmp_path / "begun", choice=other)
+    (tmp_path / "begun" / "study.json").write_text('{"study": "other", "identity": "0"}')
+    with pytest.raises(StudyError, match="another study"):
+        smallest_study.train(tmp_path / "begun")
+    (tmp_path / "begun" / DESIGN).write_text("nonsense")
+    with pytest.raises(StudyError, match="not a run of eenas"):
+        smallest_study.train(tmp_path / "begun")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(StudyError, match="not a run of eenas; give a new or empty folder"):
+        smallest_study.train(tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_changed_data_and_backbones_are_named_before_anything_is_trained(smallest_study, tmp_path):
+    with pytest.raises(StudyError, match=r"the task \(its data or splits\) changed since"):
+        smallest_study.train(tmp_path / "run", task=smallest_task(seed=1))
+    torch.manual_seed(5)
+    other = smallest_backbone()
+    with pytest.raises(StudyError, match=r"the backbone \(its code or first weights\) changed since"):
+        smallest_study.train(tmp_path / "run", backbone=other)
+    with pytest.raises(StudyError, match=r"searched with a module \(Sequential\); give it again"):
+        smallest_study.train(tmp_path / "run", backbone=None)
+    assert not (tmp_path / "run" / WEIGHTS).exists()
+
+
+def test_only_full_training_and_baselines_can_be_changed(smallest_study, tmp_path):
+    for assignment in ("training.epochs=9", "seed=3", "full_training=3"):
+        with pytest.raises(StudyError, match=r"only full_training\.\* and baselines\.\*"):
+            smallest_study.train(tmp_path / "run", overrides=(assignment,))
+    with pytest.raises(SpecError, match=r"full_training.epoch.*nearest: 'epochs'"):
+        smallest_study.train(tmp_path / "run", overrides=("full_training.epoch=9",))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_budget_in_another_unit_takes_the_place_of_the_old_one(smallest_study, tmp_path):
+    report = smallest_study.train(tmp_path / "run", overrides=("full_training.samples=32",))
+    assert report.samples == 32
+
+
+def test_full_training_may_state_its_precision(smallest_study, tmp_path):
+    smallest_study.train(tmp_path / "plain", overrides=("full_training.samples=32",))
+    coarse = ("full_training.samples=32", "full_training.precision=bfloat16")
+    smallest_study.train(tmp_path / "coarse", overrides=coarse)
+    assert not same_weights(tmp_path / "plain", tmp_path / "coarse")
+
+
+def test_policies_are_fitted_on_calibration_alone(smallest_study, finished_run, tmp_path):
+    """With the labels of the test split permuted every threshold stays, and only accuracies move."""
+    task = smallest_task()
+    test = task.test
+    order = np.random.default_rng(0).permutation(len(test))
+    shuffled = Split(test.name, test.source, test._pixels, test.labels[order], test.rows)
+    twin = replace(task, test=shuffled)  # under the same digest, since it is told by the fields
+    assert twin.digest == task.digest
+    report = smallest_study.train(tmp_path / "run", task=twin)
+    assert same_weights(tmp_path / "run", finished_run.folder)
+    assert [p.policy for p in report.points] == [p.policy for p in finished_run.points]
+    assert {s: p and p.policy for s, p in report.at_shares.items()} == {
+        s: p and p.policy for s, p in finished_run.at_shares.items()
+    }
+    assert report.reported.policy == finished_run.reported.policy
+    assert report.reported.shares == finished_run.reported.shares
+    assert report.reported.accuracy < finished_run.reported.accuracy
+
+
+def test_the_report_is_what_the_weights_do_on_the_test_split(finished_run, tmp_path):
+    """Replayed from the folder: temperatures, accuracies and costs of the reported point."""
+    folder = eenas.export(tmp_path / "model", run=finished_run.folder, backbone=backbone())
+    network = eenas.load(folder, backbone=backbone())
+    task = smallest_task()
+    costs = np.array([exit_.macs for exit_ in finished_run.exits])
+    latency = np.array([exit_.latency_ms for exit_ in finished_run.exits])
+    tables = [exit_table(network, split, ExitCosts(costs, latency, 0)) for split in (task.calibration, task.test)]
+    np.testing.assert_allclose(fit_temperatures(tables[0]), [e.temperature for e in finished_run.exits], rtol=1e-3)
+    assert evaluate(finished_run.reported.policy, tables[1]) == finished_run.reported
+
+
+def test_a_drawn_policy_with_a_threshold_for_each_exit_is_fitted_so(smallest_study, tmp_path, monkeypatch):
+    import eenas.search.report as report_module
+
+    calls = []
+    real = report_module.fit_per_exit
+    monkeypatch.setattr(report_module, "fit_per_exit", lambda *a, **k: calls.append(1) or real(*a, **k))
+    trial = next(t for t in smallest_study.results.trials if t.number == smallest_study.trial)
+    design = replace(trial.design, policy=replace(trial.design.policy, per_exit=True))
+    (tmp_path / "design.json").write_text(design.to_json())
+    report = smallest_study.train(tmp_path / "run", choice=Choice(design_file=tmp_path / "design.json"))
+    assert calls == [1]
+    assert report.estimate is None
+    assert RunReport.read(tmp_path / "run") == report
+
+
+def test_hand_placement_that_was_chosen_is_trained_once(smallest_study, tmp_path):
+    placed = [t for t in smallest_study.results.trials if t.origin.startswith("known: uniform")]
+    heard = []
+    for trial in placed:
+        report = smallest_study.train(
+            tmp_path / str(trial.number),
+            choice=Choice(trial=trial.number),
+            overrides=("baselines.uniform=true", "full_training.samples=32"),
+            listener=heard.append,
+        )
+        chosen = trial.origin.removeprefix("known: ") == report.baselines[-1].name
+        assert (tmp_path / str(trial.number) / "baselines").exists() != chosen
+        if chosen:
+            assert {found.difference for found in report.comparisons} == {0.0}
+
+
+def test_a_design_of_somewhere_else_is_refused(smallest_study, tmp_path):
+    trial = next(t for t in smallest_study.results.trials if t.number == smallest_study.trial)
+    placed = replace(trial.design.branches[0], cut_point="9.9")
+    for changed, match in (
+        ({"backbone": "resnet18"}, "for the backbone resnet18, the study has module:Sequential"),
+        ({"input_size": 32}, "for the input size 32, the study has 8"),
+        ({"num_classes": 7}, "for the number of classes 7, the study has 4"),
+        ({"branches": (placed,)}, "no cut point '9.9'"),
+    ):
+        (tmp_path / "design.json").write_text(replace(trial.design, **changed).to_json())
+        with pytest.raises(StudyError, match=match):
+            smallest_study.train(tmp_path / match[:9], choice=Choice(design_file=tmp_path / "design.json"))
+
+
+def test_a_report_that_is_not_whole_is_named(finished_run, tmp_path):
+    with pytest.raises(ExportError, match="holds no report"):
+        RunReport.read(tmp_path)
+    whole = json.loads((finished_run.folder / REPORT).read_text())
+    for text in ("", "[]", "{}", json.dumps({**whole, "design": {}}), json.dumps({**whole, "reported": 3})):
+        (tmp_path / REPORT).write_text(text)
+        with pytest.raises(ExportError, match="not a report of eenas"):
+            RunReport.read(tmp_path)
+
+
+def test_weights_of_a_run_fit_the_design(smallest_study, finished_run):
+    """The weights in the folder are those of the network that the design builds."""
+    from eenas.backbones.load import load_backbone
+    from eenas.networks.assembly import build_network
+
+    network = build_network(finished_run.design, load_backbone(backbone(), num_classes=4, input_size=8))
+    load_weights(network, finished_run.folder / WEIGHTS)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+import eenas.search.full_training as full_training
+import eenas.search.run_report as run_report
+import eenas.search.train_fully as module
+from eenas.search.choice import Choice
+from eenas.testing.smallest import smallest_backbone, smallest_task
+storage, trial, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+kept, saves = {}, []
+real_build, real_save = full_training.build_report, run_report.RunReport.save
+real_train = full_training.train_fully
+def keep(network, *args, **kwargs):
+    found = real_train(network, *args, **kwargs)
+    kept.update({key: value.clone() for key, value in network.state_dict().items()})
+    return found
+full_training.train_fully = keep
+run_report.RunReport.save = lambda self: saves.append(1) or real_save(self)
+torch.manual_seed(0)
+report = full_training.train(storage, choice=Choice(trial=trial), out=folder / "run", device="cpu",
+    backbone=smallest_backbone(), task=smallest_task(), overrides=("baselines.truncated=true",))
+import os
+torch.save({"weights": kept, "saves": len(saves), "samples": report.samples}, folder / f"rank{os.environ['RANK']}.pt")
+"""
+
+
+def test_two_processes_end_with_equal_weights_and_report_once(smallest_study, tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    arguments = [tmp_path / "script.py", smallest_study.storage, smallest_study.trial, tmp_path]
+    found = subprocess.run(
+        [*torchrun, *map(str, arguments)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr[-3000:]
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert (first["saves"], second["saves"]) == (1, 0)
+    assert first["samples"] == second["samples"] > 200
+    assert first["weights"].keys() == second["weights"].keys()
+    for key, value in first["weights"].items():
+        assert torch.equal(value, second["weights"][key]), key
+    written = weights(tmp_path / "run")
+    assert all(torch.equal(written[key], value) for key, value in first["weights"].items())
+    assert RunReport.read(tmp_path / "run").samples == first["samples"]

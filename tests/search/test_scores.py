@@ -1,0 +1,79 @@
+"""A trial's scores: the point at the drawn target, objectives and constraints."""
+
+import numpy as np
+import pytest
+
+from eenas.branches.fc import Fc
+from eenas.designs.design import Design, Placed, PolicyChoice
+from eenas.networks.exit_costs import ExitCosts
+from eenas.policies.exit_table import ExitTable
+from eenas.search.config import Constraints
+from eenas.search.scores import score_tables
+
+MACS, MS = np.array([40.0, 110.0]), np.array([1.0, 3.0])
+
+
+def table(seed):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(3, size=600)
+    logits = generator.normal(size=(600, 2, 3)).astype(np.float32)
+    logits[np.arange(600), 0, labels] += 1.5
+    logits[np.arange(600), 1, labels] += 3.0
+    return ExitTable(logits=logits, labels=labels, exits=("a", "final"), macs=MACS, latency_ms=MS)
+
+
+TABLES = {"calibration": table(0), "validation": table(1)}
+
+
+def scores(target=0.6, constraints=None, **policy):
+    design = Design(
+        backbone="b",
+        num_classes=3,
+        input_size=8,
+        branches=(Placed("a", Fc()),),
+        policy=PolicyChoice(target_macs=target, **policy),
+    )
+    return score_tables(design, TABLES, ExitCosts(MACS, MS, 1000), constraints or Constraints(), backbone_macs=100.0)
+
+
+@pytest.mark.parametrize("target", [0.45, 0.6, 0.9])
+def test_the_chosen_point_spends_about_its_target(target):
+    found = scores(target)
+    assert found.chosen.expected_macs == pytest.approx(100 * target, abs=5)
+    share = (found.chosen.expected_macs - 40) / 70
+    assert found.chosen.expected_latency_ms == pytest.approx(1 + 2 * share)
+
+
+def test_values_follow_the_order_of_the_objectives():
+    found = scores()
+    point = found.chosen
+    assert found.values(("macs", "accuracy")) == (point.expected_macs, point.accuracy)
+    assert found.values(("latency",)) == (point.expected_latency_ms,)
+
+
+def test_thresholds_come_from_calibration_alone():
+    swapped = dict(TABLES, validation=table(2))
+    design = Design(backbone="b", num_classes=3, input_size=8, branches=(Placed("a", Fc()),))
+    costs = ExitCosts(MACS, MS, 1000)
+    first = score_tables(design, TABLES, costs, Constraints(), backbone_macs=100.0)
+    second = score_tables(design, swapped, costs, Constraints(), backbone_macs=100.0)
+    assert first.chosen.policy == second.chosen.policy
+    assert first.chosen.accuracy != second.chosen.accuracy
+
+
+def test_constraints_are_positive_where_they_are_violated():
+    limits = Constraints(min_accuracy=0.99, max_worst_latency_ms=2.5, max_parameters=1500, max_branches=1)
+    found = scores(constraints=limits).violations
+    assert found["min_accuracy"] > 0
+    assert found["max_worst_latency_ms"] == pytest.approx(0.5)
+    assert found["max_parameters"] == -500
+    assert found["max_branches"] == 0
+    assert scores().violations == {}
+
+
+def test_thresholds_of_their_own_are_never_worse_on_calibration():
+    from eenas.policies.operating_point import evaluate
+
+    common, own = scores(0.6), scores(0.6, per_exit=True)
+    calibration = TABLES["calibration"]
+    assert evaluate(own.chosen.policy, calibration).accuracy >= evaluate(common.chosen.policy, calibration).accuracy
