@@ -1,8 +1,9 @@
-"""A file written whole or not at all, so that a full disk or a kill leaves the old one."""
+"""Files written whole or not at all, so that a full disk or a kill leaves the old one; and a file as a lock."""
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from eenas.errors import StorageError
@@ -31,6 +32,30 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of the file `path` inside the block; waits for its turn. It falls with the process that holds it.
+
+    Where the system or the file system has no locks nothing is locked. Raises StorageError when there is no such file
+    and none can be made.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StorageError(f"{path}: no lock can be made there ({error.strerror}); make the folder writable") from None
+    try:
+        with contextlib.suppress(OSError):  # a network file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _is_write_failure(error: Exception) -> bool:

@@ -54,7 +54,7 @@ def read_weights(path: Path) -> State:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # safetensors, zip and pickle each raise their own kinds
         reason = _first_line(error)
-        if "weights_only" in reason.lower():
+        if "weights_only" in reason.lower() or "weights only" in reason.lower():
             reason = "it is neither, or holds Python objects, whose code eenas never runs; save model.state_dict()"
         raise WeightsError(f"weights {path}: cannot be read as safetensors or as a torch file: {reason}") from None
     return _unwrap(content, path)
@@ -74,6 +74,8 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], *, classifier: 
     missing = [key for key in own if key not in given and key not in fresh and not key.endswith(".num_batches_tracked")]
     unexpected = [key for key in given if key not in own]
     mismatched = [key for key in own if key in given and key not in fresh and own[key].shape != given[key].shape]
+    if broken := [key for key, value in given.items() if value.is_floating_point() and not value.isfinite().all()]:
+        raise WeightsError(f"weights {source} hold NaN or infinity ({_some(broken)}); give a file that holds numbers")
     if missing or unexpected or mismatched:
         shapes = [f"{key} {list(given[key].shape)} for {list(own[key].shape)}" for key in mismatched]
         kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))

@@ -26,7 +26,7 @@ def front(
     Example: eenas front --csv > front.csv
     """
     one_of(json=json, csv=csv)
-    from eenas.cli.results import ROWS, print_results
+    from eenas.cli.results import ROWS, print_results, without_front
     from eenas.reporting.front_table import baseline_rows, front_rows, to_csv, to_json
     from eenas.search.read import open_results
 
@@ -41,4 +41,4 @@ def front(
         if results.front:
             suggest("train", best=True, **options.told(storage, results.name))
         else:
-            say("no trial has finished yet; eenas search goes on with the study")
+            say(without_front(results))

@@ -28,3 +28,17 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
     console.print(front_table([backbone_row(results.backbone), *chosen], title))
     console.print(networks_table(chosen))
     console.print(shares_table(shares_rows(results)))
+
+
+def without_front(results: StudyResults) -> str:
+    """One line that says why a study has no front, and what to do."""
+    ended = [trial for trial in results.trials if trial.points]
+    if not ended:
+        return "no trial has finished; the same `eenas search` goes on, and its --debug shows why a trial failed"
+    limits: dict[str, int] = {}
+    for trial in ended:
+        for violation in trial.violations:
+            name = violation.split()[0]
+            limits[name] = limits.get(name, 0) + 1
+    broken = ", ".join(f"{name} ({count} of {len(ended)})" for name, count in limits.items())
+    return f"no design keeps the constraints; broken: {broken}; loosen them in [constraints] or search longer"

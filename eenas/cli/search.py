@@ -50,7 +50,7 @@ def search(
 
     Example: eenas search --backbone resnet50 --trials 32
     """
-    from eenas.cli.results import print_results
+    from eenas.cli.results import print_results, without_front
     from eenas.reporting.front_table import to_json
     from eenas.reporting.study_page import publish
     from eenas.search.run import search as run
@@ -84,4 +84,4 @@ def search(
         suggest("train", best=True, **told)
         suggest("dashboard", **{key: value for key, value in told.items() if key != "name"})
     else:
-        say("no trial has finished; the same command goes on, and --debug shows why a trial failed")
+        say(without_front(results))

@@ -3,11 +3,12 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from eenas.errors import StorageError
-from eenas.files import write_whole
+from eenas.files import locked, write_whole
 from eenas.records.urls import label, read_url, sqlite_file
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
@@ -88,6 +89,12 @@ class ArtifactStore:
         except StorageError:
             return False
         return True
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the lock of `name` among the processes that share the folder, where its file system has locks."""
+        with locked(self.root / f".{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.lock"):
+            yield
 
     def _split(self, reference: str) -> tuple[Path, str]:
         match = _REFERENCE.fullmatch(reference)

@@ -87,6 +87,15 @@ class Database:
         with self.transaction() as connection:
             return connection.execute(self._upsert_of(table, row, keep, only_same)).rowcount > 0
 
+    def trouble(self, error: BaseException) -> StorageError:
+        """What SQLAlchemy, a driver or Optuna raised about this database, as an error of one line with its fix."""
+        cause: BaseException | None = error
+        while cause is not None and getattr(cause, "orig", None) is None:
+            cause = cause.__cause__
+        said = str(getattr(cause, "orig", None) or error)
+        reason = label(next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__))
+        return StorageError(f"{self.label}: {reason}; {_fix(reason)}")
+
     def close(self) -> None:
         """Close every connection; the database opens new ones when it is used again."""
         self.engine.dispose()
@@ -167,9 +176,7 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:
-            said = str(getattr(error, "orig", None) or error)
-            reason = label(next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__))
-            raise StorageError(f"{self.label}: {reason}; {_fix(reason)}") from error
+            raise self.trouble(error) from error
 
 
 def _sync_less(connection: Any, record: object) -> None:

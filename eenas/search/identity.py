@@ -33,7 +33,7 @@ def study_identity(settings: StudySpec, task: Task, backbone_digest: str, device
 
 def default_name(identity: dict[str, Any], task: str) -> str:
     """Backbone, task and a short digest, such as `resnet50-digits-3f9a1c`."""
-    backbone = str(identity["backbone_name"]).replace("/", "_").replace(":", "_")
+    backbone = str(identity["backbone_name"]).replace("/", "_").replace(":", "_").lstrip("._")
     return f"{backbone}-{task}-{digest(identity)[:6]}"
 
 

@@ -1,5 +1,6 @@
 """What Optuna calls for each trial: it keeps the record, the artifacts, the constraints and the reasons of failures."""
 
+import contextlib
 import gc
 import os
 import socket
@@ -7,20 +8,23 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import optuna
 import torch
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.exceptions import StorageInternalError
 
 from eenas.designs.design import Design
-from eenas.errors import EenasError, InfeasibleError
+from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
+from eenas.files import write_whole
 from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.hopeless import HopelessRule
 from eenas.search.preparation import Ground
-from eenas.search.study import origin
+from eenas.search.study import STOPPED, origin
 from eenas.search.trial import Outcome, network_digest, propose, run_trial
 
 FAILURES = 3
@@ -33,7 +37,8 @@ class Objective:
     def __init__(self, ground: Ground, study: str) -> None:
         self._ground, self._study = ground, study
         self._records = TrialRecords(ground.database)
-        self._store = FileSystemArtifactStore(ground.artifacts.root)
+        self._store = _WholeStore(ground.artifacts.root)
+        self._storage_error: StorageError | None = None
         self._rule = HopelessRule()
         self._failures: list[str] = []
         self._points: list[tuple[float, float]] = [
@@ -44,30 +49,36 @@ class Objective:
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Run one trial and give its values in the order of the study's objectives."""
-        trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
         try:
+            trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
             record = self._run(trial)
+            self._keep(trial, record)
         except KeyboardInterrupt:
-            trial.set_user_attr("cut_off", True)
+            trial.set_user_attr("cut_off", STOPPED)
+            raise
+        except (StorageError, StorageInternalError) as error:  # not the design's fault: it is run again
+            self._storage_error = error if isinstance(error, StorageError) else self._ground.database.trouble(error)
+            with contextlib.suppress(StorageInternalError):
+                trial.set_user_attr("cut_off", STOPPED)
             raise
         except Exception as error:
             self._fail(trial, error)
             raise
         self._failures.clear()
-        for key, value in {"buildable": 0.0, **record.violations}.items():
-            trial.set_constraint(key, value)
-        trial.set_user_attr("state", record.state)
-        if record.reason:
-            trial.set_user_attr("reason", record.reason)
-        self._records.save(record)
         self._points += [(point["accuracy"], point["expected_macs"]) for point in record.points]
         assert record.values is not None
         return record.values
 
-    def failing_alike(self) -> str | None:
-        """The reason of the last failures when they were all the same, else None."""
+    def trouble(self) -> EenasError | None:
+        """Why the study cannot go on: a storage that keeps nothing more, or the last failures, all for one reason."""
+        if self._storage_error is not None:
+            return StorageError(f"{self._storage_error}; nothing finished was lost")
         last = self._failures[-FAILURES:]
-        return last[0] if len(last) == FAILURES and len(set(last)) == 1 else None
+        if len(last) < FAILURES or len(set(last)) > 1:
+            return None
+        return StudyError(
+            f"three trials in a row failed alike: {last[0]}; nothing finished was lost, mend it and go on"
+        )
 
     def best_so_far(self) -> str:
         """A short text: the hypervolume, and the best accuracy at half of the backbone's MACs."""
@@ -96,6 +107,14 @@ class Objective:
         )
         artifacts = self._upload(trial, outcome.tables)
         return replace(outcome.record, origin=origin(trial), artifacts=artifacts)
+
+    def _keep(self, trial: optuna.Trial, record: TrialRecord) -> None:
+        for key, value in {"buildable": 0.0, **record.violations}.items():
+            trial.set_constraint(key, value)
+        trial.set_user_attr("state", record.state)
+        if record.reason:
+            trial.set_user_attr("reason", record.reason)
+        self._records.save(record)
 
     def _earlier(self, design: Design) -> Outcome | None:
         """An earlier trial of this study that trained the same network to the end, with its tables."""
@@ -133,6 +152,18 @@ class Objective:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+class _WholeStore(FileSystemArtifactStore):
+    """Optuna's folder of artifacts, in which a full disk leaves no halves."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._root = root
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        """Keep all of `content_body`, or nothing. Raises StorageError."""
+        write_whole(self._root / artifact_id, lambda path: path.write_bytes(content_body.read()))
 
 
 def _infeasible_record(error: InfeasibleError, ground: Ground, *, study: str, number: int) -> TrialRecord:

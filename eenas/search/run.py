@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from torch import nn
 
-from eenas.errors import StudyError
+from eenas.errors import StorageError, StudyError
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.records.studies import StudyRecord, StudyRecords
+from eenas.records.trials import TrialRecords
 from eenas.search.baselines import measure_baselines
 from eenas.search.config import load_settings
 from eenas.search.identity import default_name, differences, study_identity
@@ -19,11 +21,13 @@ from eenas.search.objective import Objective
 from eenas.search.preparation import Ground, lay_ground, prepare_backbone
 from eenas.search.read import read_results
 from eenas.search.results import StudyResults
-from eenas.search.study import experimental, open_storage, open_study, recover, remaining
+from eenas.search.study import experimental, open_storage, open_study, recover, remaining, running
 from eenas.specs import digest, to_table
 from eenas.tasks.task import Task
 
 Reporter = Callable[[StudyResults, optuna.Study], None]
+POLL = 1.0
+"""Seconds between two looks at the trials of other workers."""
 REPORTING_SHARE = 0.02
 """The part of a search's time that reporters may take, their first and last call aside."""
 
@@ -87,13 +91,13 @@ def run_study(
     """Run trials on `ground` until the study has its total or its time is over."""
     settings, listener = ground.settings, ground.listener
     name, identity = _own_name(ground, name)
-    ground = prepare_backbone(ground)
-    _keep_record(ground, name, identity, folder)
-    optuna_storage = open_storage(ground.database)
-    study = open_study(optuna_storage, name, settings)
-    recover(study, listener)
-    measure_baselines(ground, name)
-    enqueue_known(study, ground)
+    with ground.artifacts.lock(name):  # what every worker needs and one of them makes
+        ground = prepare_backbone(ground)
+        _keep_record(ground, name, identity, folder)
+        study = open_study(open_storage(ground.database), name, settings)
+        recover(study, TrialRecords(ground.database), listener)
+        measure_baselines(ground, name)
+        enqueue_known(study, ground)
     deadline = time.monotonic() + settings.search.timeout if settings.search.timeout is not None else None
     objective = Objective(ground, name)
     reporting = _Reporting(ground, name, reporters)
@@ -105,23 +109,34 @@ def run_study(
         left = remaining(study, total)
         listener(Advanced("searching", total - left, objective.best_so_far()))
         reporting.sometimes(study)
-        if left == 0 or objective.failing_alike() is not None:  # other workers may have run the rest
+        if left <= running(study) or objective.trouble() is not None:  # other workers may have run the rest
             study.stop()
 
     try:
-        while (left := remaining(study, total)) > 0 and objective.failing_alike() is None:
+        while (left := remaining(study, total)) > 0 and objective.trouble() is None:
             seconds = deadline - time.monotonic() if deadline is not None else None
             if seconds is not None and seconds <= 0:
                 listener(Notice(f"the time limit is reached with {total - left} of {total} trials"))
                 break
+            if (own := left - running(study)) <= 0:  # others run the rest; where one of them dies, it is run again
+                time.sleep(POLL)
+                recover(study, TrialRecords(ground.database), listener)
+                continue
             with experimental():
-                study.optimize(objective, n_trials=left, timeout=seconds, callbacks=[after_trial], catch=(Exception,))
+                study.optimize(objective, n_trials=own, timeout=seconds, callbacks=[after_trial], catch=(Exception,))
     except KeyboardInterrupt:
         listener(Notice("stopped; the same command goes on from here"))
+    except (StorageInternalError, AssertionError) as error:
+        cause = error.__context__ if isinstance(error, AssertionError) else error  # Optuna asserts that it could write
+        if not isinstance(cause, StorageInternalError):
+            raise
+        raise objective.trouble() or ground.database.trouble(cause) from error
     listener(Finished("searching", objective.best_so_far()))
+    if isinstance(trouble := objective.trouble(), StorageError):
+        raise trouble
     results = reporting.last(study)
-    if (reason := objective.failing_alike()) is not None:
-        raise StudyError(f"three trials in a row failed alike: {reason}; nothing finished was lost, mend it and go on")
+    if trouble is not None:
+        raise trouble
     return results
 
 

@@ -4,22 +4,26 @@ import os
 import socket
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from typing import Literal
 
 import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
-from eenas.errors import StorageError
 from eenas.progress import Listener, Notice
 from eenas.records.database import Database
+from eenas.records.trials import TrialRecords
 from eenas.search.config import SamplerName, StudySpec
 from eenas.seeding import derive
 
 HEARTBEAT = 10
 GRACE = 40
 """Seconds between signs of life of a running trial, and after which one without them counts as dead."""
+
+DIED, STOPPED = "died", "stopped"
+"""How a trial was cut off: with its process, or by Ctrl-C or a storage that could not keep it."""
 
 DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
     "accuracy": "maximize",
@@ -48,7 +52,7 @@ def open_storage(database: Database) -> RDBStorage:
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=1),
             )
     except Exception as error:  # SQLAlchemy, alembic and drivers each have their own
-        raise StorageError(f"{database.label}: Optuna cannot use this database ({error})") from error
+        raise database.trouble(error) from error
 
 
 def open_study(storage: RDBStorage, name: str, settings: StudySpec) -> optuna.Study:
@@ -89,18 +93,34 @@ def remaining(study: optuna.Study, total: int) -> int:
     return max(0, total - ended)
 
 
-def recover(study: optuna.Study, listener: Listener) -> None:
-    """Put trials back into the queue that were in flight when their process died or Ctrl-C came, once each."""
+def running(study: optuna.Study) -> int:
+    """How many trials are in flight, those of other workers among them."""
+    return len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+
+
+def recover(study: optuna.Study, records: TrialRecords, listener: Listener) -> None:
+    """Put trials back into the queue that were cut off, so that they are run again.
+
+    Once each where their process died, which they may have caused, and always where Ctrl-C or a full disk came. One
+    that was recorded, but of which Optuna had not heard yet, is told now.
+    """
     with experimental():
         optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _worker_is_dead(str(trial.user_attrs.get("worker", ""))):
-            study._storage.set_trial_user_attr(trial._trial_id, "cut_off", True)
-            study.tell(trial.number, state=TrialState.FAIL)
-    again = _run_again(study)
+        if not _is_dead(trial):
+            continue
+        record = records.get(study.study_name, trial.number)
+        if record is not None and record.values is not None:
+            study.tell(trial.number, list(record.values), skip_if_finished=True)
+        else:
+            with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another worker was here first
+                study._storage.set_trial_user_attr(trial._trial_id, "cut_off", DIED)
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+    again, recorded = _run_again(study), {record.number for record in records.list(study.study_name)}
     for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
-        if trial.user_attrs.get("cut_off") and trial.number not in again and "again_for" not in trial.user_attrs:
-            study.enqueue_trial(trial.params, user_attrs={"origin": origin(trial), "again_for": trial.number})
+        if trial.number not in again and _was_cut_off(trial, recorded):
+            parameters = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            study.enqueue_trial(parameters, user_attrs={"origin": origin(trial), "again_for": trial.number})
             listener(Notice(f"trial {trial.number} was cut off and is run again"))
 
 
@@ -116,6 +136,26 @@ def _run_again(study: optuna.Study) -> set[int]:
         retried = {RetryHeartbeatStaleTrialCallback.retried_trial_number(trial) for trial in trials}
     queued = {trial.user_attrs.get("again_for") for trial in trials}
     return {number for number in retried | queued if number is not None}
+
+
+def _was_cut_off(trial: FrozenTrial, recorded: set[int]) -> bool:
+    """Whether a failed trial is to be run again: it did not fail by itself, which would have left a record."""
+    with experimental():
+        is_retry = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial) is not None
+    if trial.user_attrs.get("cut_off") == DIED:
+        return not (is_retry or "again_for" in trial.user_attrs)
+    if trial.user_attrs.get("cut_off") == STOPPED:
+        return True
+    return not is_retry and trial.number not in recorded
+
+
+def _is_dead(trial: FrozenTrial) -> bool:
+    """Whether a running trial's worker is gone; one that died before it gave its name is known by its age."""
+    worker = trial.user_attrs.get("worker")
+    if worker is not None:
+        return _worker_is_dead(str(worker))
+    start = trial.datetime_start
+    return start is not None and datetime.now() - start > timedelta(seconds=GRACE)
 
 
 def _worker_is_dead(worker: str) -> bool:

@@ -25,9 +25,8 @@ def main(folder: str) -> None:
         if len(baseline.points) == 1:
             point = baseline.points[0]
             print(f"{baseline.name}: {point.accuracy:.2%} at {point.expected_macs / total:.1%} of the MACs")
-    print(
-        f"{report.samples:,} samples in {report.seconds / 60:.1f} min on {report.device}; {report.test_samples} test samples"
-    )
+    print(f"{report.samples:,} samples in {report.seconds / 60:.1f} min on {report.device}")
+    print(f"{report.test_samples:,} test samples, {report.near_threshold} of them within 1e-5 of a threshold")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""Code of the user is found by name, and runs only with the user's word."""
+
+import sys
+
+import pytest
+
+from eenas.errors import PluginError
+from eenas.plugins import is_reference, load
+
+
+@pytest.mark.parametrize("text", ["package.module:name", "module:name", "./file.py:name", "/a b/c.py:name", "f.py:f"])
+def test_references(text):
+    assert is_reference(text)
+
+
+@pytest.mark.parametrize("text", ["resnet50", "folder:a/b", "npz:x.npz", "a:", ":a", "a:b-c", "file.py", "C:\\a\\b"])
+def test_what_is_no_reference(text):
+    assert not is_reference(text)
+
+
+def test_nothing_runs_without_the_users_word(tmp_path):
+    mark = tmp_path / "ran"
+    file = tmp_path / "plugin.py"
+    file.write_text(f"import pathlib; pathlib.Path({str(mark)!r}).touch()\nname = 1\n")
+    with pytest.raises(PluginError, match="--trust-code"):
+        load(f"{file}:name", trust_code=False)
+    assert not mark.exists()
+    assert load(f"{file}:name", trust_code=True) == 1
+    assert mark.exists()
+
+
+def test_a_file_is_relative_to_what_names_it_and_read_once(tmp_path):
+    (tmp_path / "plugin.py").write_text("things = []\n")
+    things = load("./plugin.py:things", trust_code=True, relative_to=tmp_path)
+    assert load("plugin.py:things", trust_code=True, relative_to=tmp_path) is things
+    with pytest.raises(PluginError, match="no such file"):
+        load("./plugin.py:things", trust_code=True, relative_to=tmp_path / "elsewhere")
+
+
+def test_an_installed_module_is_found():
+    assert load("os.path:join", trust_code=True).__name__ == "join"
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("no_such_module_here:x", "importing 'no_such_module_here' failed: ModuleNotFoundError"),
+        ("os.path:joyn", "has no name 'joyn'; nearest: 'join'"),
+        ("./missing.py:x", "no such file"),
+    ],
+)
+def test_what_cannot_be_loaded_is_one_line(reference, message, tmp_path):
+    with pytest.raises(PluginError, match=message) as caught:
+        load(reference, trust_code=True, relative_to=tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["raise RuntimeError('boom')", "def broken(:", "import no_such_module_here"])
+def test_a_file_that_fails_is_an_error_and_can_be_mended(tmp_path, source):
+    file = tmp_path / "plugin.py"
+    file.write_text(source)
+    with pytest.raises(PluginError, match=r"importing .* failed"):
+        load(f"{file}:name", trust_code=True)
+    assert not any(getattr(module, "__file__", None) == str(file) for module in list(sys.modules.values()))
+    file.write_text("name = 'mended by another length'\n")
+    assert load(f"{file}:name", trust_code=True) == "mended by another length"
