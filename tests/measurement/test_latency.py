@@ -1,11 +1,11 @@
 """Timing: its limits, its stopping rule and the conditions it writes down. No test asserts how fast anything is."""
 
 import json
-import multiprocessing
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -154,32 +154,32 @@ def test_the_lock_lets_one_thread_in_at_a_time() -> None:
     assert most == 1
 
 
-def _hold(folder: str, held: Event, leave: Event) -> None:
-    import tempfile
-
-    tempfile.tempdir = folder
-    with device_lock(CPU):
-        held.set()
-        leave.wait(30)
+_HOLD = """
+import sys, tempfile
+tempfile.tempdir = sys.argv[1]
+import torch
+from eenas.measurement.device_lock import device_lock
+with device_lock(torch.device("cpu")):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
 
 
 def test_the_lock_holds_among_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fcntl = pytest.importorskip("fcntl")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    context = multiprocessing.get_context("spawn")
-    held, leave = context.Event(), context.Event()
-    process = context.Process(target=_hold, args=(str(tmp_path), held, leave))
-    process.start()
-    try:
-        assert held.wait(60)
+    command = [sys.executable, "-c", _HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
         with lock_file(CPU).open() as stream, pytest.raises(BlockingIOError):
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        leave.set()
+        process.stdin.write("leave\n")
+        process.stdin.flush()
         with device_lock(CPU):
             pass
-    finally:
-        leave.set()
-        process.join(30)
+    assert process.returncode == 0
 
 
 def test_a_lock_that_cannot_be_made_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
