@@ -1,7 +1,7 @@
 """A backbone by name or as a module: the network, its transform, its weights and its cut points."""
 
 import hashlib
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import torch
@@ -63,15 +63,6 @@ class Backbone:
     def example(self, batch: int = 2) -> Tensor:
         """A batch float32 [batch, channels, S, S] of standard normal values, always the same, where the module is."""
         return _example(self.module, self.transform, batch)
-
-    @property
-    def is_users_own(self) -> bool:
-        """Whether the module was handed over from Python, with whatever weights it had."""
-        return self.weights == "own"
-
-    def with_module(self, module: nn.Module) -> "Backbone":
-        """The same backbone with a trained copy of its module."""
-        return replace(self, module=module, fresh_classifier=False)
 
     @property
     def digest(self) -> str:

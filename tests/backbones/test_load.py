@@ -1,6 +1,7 @@
 """Backbones loaded whole: every kind of name, weights, classes, sizes, cut points and digests."""
 
 import urllib.error
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,7 @@ def test_a_module_is_used_as_it_is() -> None:
     backbone, notices = load(module, num_classes=5)
     assert backbone.module is module
     assert module[4] is last
-    assert backbone.is_users_own
+    assert backbone.weights == "own"
     assert not backbone.fresh_classifier
     assert notices == []
     backbone, notices = load(module, num_classes=3)
@@ -262,7 +263,7 @@ def test_digest_follows_name_size_classes_and_weights() -> None:
     one = load("cifar_resnet20")[0]
     torch.manual_seed(0)
     two = load("cifar_resnet20")[0]
-    assert one.digest == two.digest == one.with_module(two.module).digest
+    assert one.digest == two.digest == replace(one, module=two.module).digest
     torch.manual_seed(0)
     assert load("cifar_resnet20", input_size=24)[0].digest != one.digest
     torch.manual_seed(0)
