@@ -26,6 +26,9 @@ class Branch(ABC):
     - `sizes`: which of the sizes that families share ("width", "layers", "pool") are fields of it.
     - `needs_map`: whether it needs a plane, so that a vector, or tokens that fill no square, are refused.
 
+    What it builds takes features and gives logits. It may also have a loss of its own, and may ask for the logits of
+    the exit before (`eenas.branches.abilities`).
+
     Order of calls: birth checks the fields (`__post_init__`); `check(shape)` says whether it can stand there;
     `build(shape, num_classes)` checks again and makes the module. `eenas.testing.branch_contract.check_branch` tests
     a family.
@@ -48,15 +51,25 @@ class Branch(ABC):
         if self.needs_map:
             map_size(feature_shape, self.label())
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a search has yet to find the structure, so that it cannot be built as it is."""
+        return False
+
+    def stand_in(self, feature_shape: FeatureShape) -> "Branch":
+        """The branch whose MACs the cost cap looks at: this one, or the plainest form that an open one may take."""
+        return self
+
     def to_table(self) -> dict[str, Any]:
         """The kind and every field, as JSON data; `branch_from_table` is the inverse."""
         return {"kind": self.kind, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)}}
 
     def label(self) -> str:
-        """Short text such as "conv_fc 32", "conv_stack 2x32" or "pool_fc mixed"."""
+        """Short text such as "conv_fc 32", "conv_stack 2x32", "pool_fc mixed", or "MyBranch 16" for the user's own."""
         width, layers, pool = (getattr(self, name) if name in self.sizes else None for name in SIZES)
+        name = self.kind.rpartition(":")[2] or type(self).__name__
         channels = f"{layers}x{width}" if layers is not None and width is not None else width or layers
-        return " ".join(str(part) for part in (self.kind or type(self).__name__, channels, pool) if part is not None)
+        return " ".join(str(part) for part in (name, channels, pool) if part is not None)
 
 
 SIZES = ("width", "layers", "pool")

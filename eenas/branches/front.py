@@ -53,16 +53,16 @@ class MapFront(nn.Module):
 class VectorFront(nn.Module):
     """Features to a vector `[N, D]`: a map averaged over its places; of tokens, after a LayerNorm, the class token.
 
-    Tokens without a class token are averaged. A vector passes as it is.
+    Tokens without a class token are averaged. A vector passes as it is. Without `normalised` there is no LayerNorm.
     """
 
-    def __init__(self, shape: FeatureShape) -> None:
+    def __init__(self, shape: FeatureShape, *, normalised: bool = True) -> None:
         super().__init__()
         self.channels = shape.channels
         self.has_class_token = shape.prefix_tokens > 0
         self.places = (1, 2) if shape.channels_last else (2, 3) if shape.kind == "map" else (1,)
         self.is_vector = shape.kind == "vector"
-        self.norm = _norm(shape)
+        self.norm = _norm(shape) if normalised else None
 
     def forward(self, features: Tensor) -> Tensor:
         """Features of any kind to `[N, D]`."""

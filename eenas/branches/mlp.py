@@ -1,7 +1,7 @@
 """The mlp branch: features averaged to a vector, one hidden layer, one linear layer."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import nn
 
@@ -15,27 +15,30 @@ from eenas.errors import BranchError
 class Mlp(Branch):
     """Average over places, Linear(D, width), ReLU (GELU for tokens), Dropout, Linear(width, classes).
 
-    Of tokens the class token is taken, or their mean, after a LayerNorm: the two-layer head of Zero Time Waste
-    (Wolczyk et al. 2021). `dropout` is a probability in [0, 1).
+    Of tokens the class token is taken, or their mean, after a LayerNorm unless `norm` is "none". `dropout` is a
+    probability in [0, 1). Without both this is the two-layer head of Zero Time Waste (Wolczyk et al. 2021).
     """
 
     kind: ClassVar[str] = "mlp"
     sizes: ClassVar[tuple[str, ...]] = ("width",)
     width: int = 64
     dropout: float = 0.1
+    norm: Literal["layer", "none"] = "layer"
 
     def __post_init__(self) -> None:
         """Refuse sizes that no layer has."""
         check_positive(self, "width")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise BranchError(f"mlp: dropout must be a probability in [0, 1), got {self.dropout!r}")
+        if self.norm not in ("layer", "none"):
+            raise BranchError(f"mlp: norm must be layer or none, got {self.norm!r}")
         object.__setattr__(self, "dropout", float(self.dropout))
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`."""
         check_classes(self, num_classes)
         return nn.Sequential(
-            VectorFront(feature_shape),
+            VectorFront(feature_shape, normalised=self.norm == "layer"),
             nn.Linear(feature_shape.channels, self.width),
             nn.GELU() if feature_shape.kind == "tokens" else nn.ReLU(),
             nn.Dropout(self.dropout),

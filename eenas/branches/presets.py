@@ -1,9 +1,9 @@
 """The branches of published early-exit networks, said in eenas's own families."""
 
+from collections.abc import Callable, Mapping
+
 from eenas.branches.branch import Branch
-from eenas.branches.conv_fc import ConvFc
 from eenas.branches.conv_pool_fc import ConvPoolFc
-from eenas.branches.conv_stack import ConvStack
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 
@@ -12,12 +12,15 @@ SDN_SHARES = (0.15, 0.30, 0.45, 0.60, 0.75, 0.90)
 
 
 def sdn() -> Branch:
-    """The internal classifier of Shallow-Deep Networks (Kaya et al. 2019): mixed pooling to 4x4, one linear layer."""
+    """The internal classifier of Shallow-Deep Networks (Kaya et al. 2019): mixed pooling to 4x4, one linear layer.
+
+    As published on maps whose side is a multiple of 4, but for the mixture, which stays one (`Pooling`).
+    """
     return PoolFc(pool="mixed", size=4)
 
 
 def eenet() -> Branch:
-    """The `pool` exit of EENet (Demir & Akbas 2019): global average, one linear layer."""
+    """The classifier of EENet's `pool` exit (Demir & Akbas 2019): global average, one linear layer."""
     return PoolFc(pool="avg", size=1)
 
 
@@ -29,22 +32,43 @@ def msdnet(width: int = 128) -> Branch:
     return ConvPoolFc(width=width, layers=2, pool="avg", size=1)
 
 
-def zero_time_waste_vit() -> Branch:
+def branchynet_lenet() -> Branch:
+    """B-LeNet's branch behind `conv1` (Teerapittayanon et al. 2016): one convolution of 10 between max poolings."""
+    return ConvPoolFc(width=10, layers=1, pool="max", begin="max2", norm="none")
+
+
+def branchynet_alexnet_1() -> Branch:
+    """B-AlexNet's branch behind `conv2` (Teerapittayanon et al. 2016): two convolutions of 32 between max poolings."""
+    return ConvPoolFc(width=32, layers=2, pool="max", begin="max3", norm="response")
+
+
+def branchynet_alexnet_2() -> Branch:
+    """B-AlexNet's branch behind `conv3` (Teerapittayanon et al. 2016): one convolution of 32 between max poolings."""
+    return ConvPoolFc(width=32, layers=1, pool="max", begin="max3", norm="response")
+
+
+def ztw_conv() -> Branch:
+    """The convolutional head of Zero Time Waste (Wolczyk et al. 2021): ReLU, one convolution to half the channels,
+    mixed pooling to 4x4, one linear layer.
+
+    What is left of a small map is read as it is, where the original stretches it to 4x4.
+    """
+    return ConvPoolFc(width=0, layers=1, pool="mixed", size=4, begin="relu", norm="none")
+
+
+def ztw_vit() -> Branch:
     """The two-layer head of Zero Time Waste (Wolczyk et al. 2021) for ViT-B: 1024 hidden units on the class token."""
-    return Mlp(width=1024)
+    return Mlp(width=1024, dropout=0.0, norm="none")
 
 
-def branchynet_lenet() -> tuple[Branch]:
-    """B-LeNet's branch behind `conv1` (Teerapittayanon et al. 2016): one convolution of 10 channels, one linear layer.
-
-    The stride stands for the original's pooling, batch normalisation was not in it.
-    """
-    return (ConvFc(width=10),)
-
-
-def branchynet_alexnet() -> tuple[Branch, Branch]:
-    """B-AlexNet's branches behind `conv2` and `conv3`: two and one convolutions of 32 channels, one linear layer each.
-
-    Batch normalisation stands for the original's local response normalisation, stride and average for its pooling.
-    """
-    return ConvStack(width=32, layers=2), ConvStack(width=32, layers=1)
+PRESETS: Mapping[str, Callable[[], Branch]] = {
+    "sdn": sdn,
+    "eenet": eenet,
+    "msdnet": msdnet,
+    "branchynet_lenet": branchynet_lenet,
+    "branchynet_alexnet_1": branchynet_alexnet_1,
+    "branchynet_alexnet_2": branchynet_alexnet_2,
+    "ztw_conv": ztw_conv,
+    "ztw_vit": ztw_vit,
+}
+"""The published branches by the name that a search space or a design gives as the structure."""

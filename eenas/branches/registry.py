@@ -8,12 +8,17 @@ from typing import Any
 
 from eenas import plugins, specs
 from eenas.branches.branch import SIZES, Branch
+from eenas.branches.capsule import Capsule
+from eenas.branches.cascade import Cascade
 from eenas.branches.conv_fc import ConvFc
 from eenas.branches.conv_pool_fc import ConvPoolFc
 from eenas.branches.conv_stack import ConvStack
 from eenas.branches.fc import Fc
+from eenas.branches.learned import Learned
+from eenas.branches.learned_cell import LearnedCell
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
+from eenas.branches.presets import PRESETS
 from eenas.errors import BranchError, EenasError, nearest
 
 FAMILIES: dict[str, type[Branch]] = {
@@ -23,24 +28,43 @@ FAMILIES: dict[str, type[Branch]] = {
     ConvStack.kind: ConvStack,
     PoolFc.kind: PoolFc,
     ConvPoolFc.kind: ConvPoolFc,
+    Capsule.kind: Capsule,
+    Learned.kind: Learned,
+    LearnedCell.kind: LearnedCell,
 }
 
 _trusted: dict[str, type[Branch]] = {}
 
 
+def structures() -> tuple[str, ...]:
+    """Every name that a search space may give as the structure of a branch: the families, then the presets."""
+    return (*FAMILIES, *PRESETS)
+
+
+def sizes_of(structure: str) -> tuple[str, ...]:
+    """Which of width, layers and pool a structure uses; all for the user's own, whose code need not be loaded yet."""
+    if structure in PRESETS:
+        return ()
+    return FAMILIES[structure].sizes if structure in FAMILIES else SIZES
+
+
 def family(kind: str, *, trust_code: bool = False, relative_to: Path | None = None) -> type[Branch]:
     """The class of a family: one of eenas's own, or the user's by `package.module:Class` or `./file.py:Class`.
 
-    A family of the user that was loaded once with `trust_code` is found again without it in the same process, also by
-    a worker thread. Raises BranchError for unknown names and for what is no family, PluginError for code that is not
-    trusted or does not load.
+    For a preset it is the family that the preset is written in. A family of the user that was loaded once with
+    `trust_code` is found again without it in the same process, also by a worker thread. Raises BranchError for unknown
+    names and for what is no family, PluginError for code that is not trusted or does not load.
     """
+    if kind in PRESETS:
+        return type(PRESETS[kind]())
     known = FAMILIES.get(kind) or (None if trust_code else _trusted.get(kind))
     if known is not None:
         return known
     if not plugins.is_reference(kind):
         fix = "a family of your own is named ./file.py:Class"
-        raise BranchError(f"unknown structure of a branch {kind!r}; {nearest(kind, FAMILIES)}; {fix}")
+        if kind == Cascade.kind:
+            fix = "cascade wraps another branch: give that one as the structure, and network.cascade = true"
+        raise BranchError(f"unknown structure of a branch {kind!r}; {nearest(kind, structures())}; {fix}")
     found = plugins.load(kind, trust_code=trust_code, relative_to=relative_to)
     problem = _problem(found)
     if problem:
@@ -61,8 +85,9 @@ def branch_from_table(
 ) -> Branch:
     """The branch that `Branch.to_table` wrote; `file` and `key` say where the table stands, for messages.
 
-    Raises BranchError without a known kind or with a value that the family refuses, SpecError for unknown keys and
-    wrong types, PluginError for a family of the user that is not trusted.
+    A table may also name a preset as its kind, and nothing else: `{"kind": "sdn"}`. Raises BranchError without a known
+    kind or with a value that the family refuses, SpecError for unknown keys and wrong types, PluginError for a family
+    of the user that is not trusted.
     """
     where = f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""
     if not isinstance(table, Mapping):
@@ -71,6 +96,15 @@ def branch_from_table(
     kind = values.pop("kind", None)
     if not isinstance(kind, str):
         raise BranchError(f"{where}a branch needs a kind, one of {', '.join(FAMILIES)}; got {kind!r}")
+    if kind == Cascade.kind:
+        _no_keys_but(("branch",), values, where, "a cascade")
+        inside = f"{key}.branch" if key else "branch"
+        wrapped = values.get("branch", {})
+        found = branch_from_table(wrapped, file=file, key=inside, trust_code=trust_code, relative_to=relative_to)
+        return Cascade(branch=found)
+    if kind in PRESETS:
+        _no_keys_but((), values, where, f"the preset {kind!r}")
+        return PRESETS[kind]()
     try:
         cls = family(kind, trust_code=trust_code, relative_to=relative_to)
     except EenasError as error:
@@ -87,10 +121,19 @@ def branch_from_sizes(
     trust_code: bool = False,
     relative_to: Path | None = None,
 ) -> Branch:
-    """A branch of the family `kind` with these sizes; the ones that the family does not use are dropped."""
+    """A branch of the family `kind` with these sizes, of which those that it does not use are dropped; or a preset."""
+    if kind in PRESETS:
+        return PRESETS[kind]()
     cls = family(kind, trust_code=trust_code, relative_to=relative_to)
     sizes = {"width": width, "layers": layers, "pool": pool}
     return cls(**{name: sizes[name] for name in cls.sizes})
+
+
+def _no_keys_but(known: tuple[str, ...], table: Mapping[str, Any], where: str, what: str) -> None:
+    for name in table:
+        if name not in known:
+            keys = ", ".join(("kind", *known))
+            raise BranchError(f"{where}{what} has no keys but {keys}, got {name!r}; remove it")
 
 
 def _problem(found: Any) -> str | None:

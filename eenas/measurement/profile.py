@@ -19,7 +19,9 @@ from eenas.backbones.chain import Chain
 from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
+from eenas.branches.abilities import alone
 from eenas.branches.branch import Branch
+from eenas.branches.cascade import Cascade
 from eenas.branches.registry import FAMILIES
 from eenas.errors import CutError, MeasurementError, nearest
 from eenas.measurement.devices import device_name
@@ -190,7 +192,7 @@ def measure_branch(
     `cache` keeps counts by structure, shape and classes, and latencies also by device, runtime and conditions. The
     random state is left alone. Raises BranchError when the branch cannot stand there, MeasurementError otherwise.
     """
-    identity = [__version__, branch, _source(branch), shape, num_classes, importlib.metadata.version("ptflops")]
+    identity = [__version__, branch, source_of(branch), shape, num_classes, importlib.metadata.version("ptflops")]
     cost_key = f"macs/branch/{branch.label()}/{specs.digest(identity)}"
     time_key = ""
     cost = cache.get(cost_key) if cache is not None else None
@@ -200,7 +202,7 @@ def measure_branch(
         timed = cache.get(time_key) if cache is not None else None
     if cost is None or (latency is not None and timed is None):
         with seeded(0):
-            module = branch.build(shape, num_classes).eval()
+            module = alone(branch.build(shape, num_classes), num_classes).eval()
             example = shape.example(latency.batch if latency is not None else 1)
         if cost is None:
             cost = {"macs": count_macs(module, shape), "parameters": count_parameters(module)}
@@ -270,8 +272,10 @@ def _conditions(device: torch.device, spec: LatencySpec) -> list[Any]:
     return [device_name(device), torch.__version__, specs.to_table(spec)]
 
 
-def _source(branch: Branch) -> str:
+def source_of(branch: Branch) -> str:
     """What stands for the code of a family: nothing for eenas's own, the hash of its file for the user's."""
+    if isinstance(branch, Cascade):
+        return source_of(branch.branch)
     if FAMILIES.get(branch.kind) is type(branch):
         return ""
     try:

@@ -4,26 +4,38 @@ import copy
 import io
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from eenas.backbones.features import FeatureShape
+from eenas.backbones.transform import InputTransform
+from eenas.branches.abilities import alone, auxiliary_loss_of, takes_previous
 from eenas.branches.branch import Branch
+from eenas.branches.fc import Fc
 from eenas.branches.registry import branch_from_table
+from eenas.designs.design import Design
 from eenas.measurement.macs import count_macs
+from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.policy import Policy
 from eenas.seeding import seeded
 
 MACS_TOLERANCE = 0.15
 """How far two counters may differ: one of them counts biases."""
 
 
-def check_branch(branch: Branch, feature_shape: FeatureShape, num_classes: int) -> None:
-    """Check one branch at features of one shape against the contract of `Branch`.
+def check_branch(branch: Branch, feature_shape: FeatureShape, num_classes: int, *, macs: int | None = None) -> None:
+    """Check one branch at features of one shape against the contract of `Branch`; needs at least two classes.
 
-    In the order of a branch's life: its table, its birth, a training step, evaluation with one sample, autocast, its
-    state saved and loaded, its MACs by two counters. Raises AssertionError that says what does not hold.
+    In the order of a branch's life: its table, its birth, a training step with its own loss if it has one, evaluation
+    with one sample, autocast, its state saved and loaded, its MACs by two counters and against `macs` where a count
+    by hand is given, its place in a network that stops, and the GPU where there is one. A module that takes the
+    previous logits (`eenas.branches.abilities`) is given some. Raises AssertionError that says what does not hold.
     """
     check_table(branch)
     branch.check(feature_shape)
@@ -33,7 +45,10 @@ def check_branch(branch: Branch, feature_shape: FeatureShape, num_classes: int) 
     _check_evaluation(module, feature_shape, num_classes)
     _check_autocast(module, feature_shape, num_classes)
     _check_state(module, _build(branch, feature_shape, num_classes, seed=1), feature_shape)
-    _check_macs(module, feature_shape)
+    _check_macs(branch, feature_shape, num_classes, macs)
+    _check_network(branch, feature_shape, num_classes)
+    if torch.cuda.is_available():
+        _check_cuda(module, feature_shape, num_classes)
 
 
 def check_table(branch: Branch) -> None:
@@ -56,11 +71,20 @@ def _check_birth(branch: Branch, module: nn.Module, shape: FeatureShape, num_cla
 
 
 def _check_training(module: nn.Module, shape: FeatureShape, num_classes: int) -> None:
-    x = _example(shape, 4).requires_grad_()
-    labels = torch.arange(4) % num_classes
+    device = next(module.parameters()).device
+    x = _example(shape, 4).to(device).requires_grad_()
+    labels = torch.arange(4, device=device) % num_classes
     logits = module.train()(x)
     _check_logits(logits, 4, num_classes, "in training")
-    nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+    own = auxiliary_loss_of(_inside(module), labels)
+    copy.deepcopy(module)  # a network is copied at any time
+    loss = nn.functional.cross_entropy(logits.float(), labels)
+    if own is not None:
+        assert own.shape == (), f"an auxiliary loss must be a scalar, got {tuple(own.shape)}"
+        assert torch.isfinite(own), "an auxiliary loss must be finite"
+        assert own.requires_grad, "an auxiliary loss must have a gradient"
+        loss = loss + 0.5 * own
+    loss.backward()  # type: ignore[no-untyped-call]
     assert x.grad is not None, "a gradient must flow back into the backbone"
     assert torch.isfinite(x.grad).all(), "the gradient into the backbone must be finite"
     for name, parameter in module.named_parameters():
@@ -108,7 +132,9 @@ def _check_state(module: nn.Module, other: nn.Module, shape: FeatureShape) -> No
     assert _equal(module, copy.deepcopy(module), x), "a deep copy must give the same logits"
 
 
-def _check_macs(module: nn.Module, shape: FeatureShape) -> None:
+def _check_macs(branch: Branch, shape: FeatureShape, num_classes: int, by_hand: int | None) -> None:
+    with seeded(0):
+        module = alone(branch.build(shape, num_classes), num_classes)
     macs = count_macs(module, shape)
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
@@ -118,6 +144,80 @@ def _check_macs(module: nn.Module, shape: FeatureShape) -> None:
     near = abs(macs - reference) <= MACS_TOLERANCE * reference + biases
     assert near, f"ptflops counts {macs} MACs and torch {reference}: an operation escapes one of them"
     assert macs > 0, "a branch that costs nothing computes nothing"
+    assert by_hand is None or macs == by_hand, f"the branch costs {macs} MACs, the count by hand is {by_hand}"
+
+
+@torch.no_grad()
+def _check_network(branch: Branch, shape: FeatureShape, num_classes: int) -> None:
+    """Behind an fc exit, in a network whose samples leave: whoever gets there is answered as without leaving."""
+    with seeded(0):
+        final = nn.Sequential(nn.Flatten(), nn.Linear(shape.elements, num_classes))
+        plain = nn.Sequential(nn.Identity(), nn.Identity(), final)
+        branches = {"0": Fc().build(shape, num_classes), "1": branch.build(shape, num_classes)}
+    design = Design(backbone="contract", num_classes=num_classes, input_size=1)
+    transform = InputTransform(size=1, channels=1, mean=(0.0,), std=(1.0,))
+    network = EarlyExitNetwork(plain, branches, design=design, transform=transform).eval()
+    x = _example(shape, 7)
+    together, answer = network(x), network.predict(x, _InTurn())
+    for index, k in enumerate(answer.exits.tolist()):
+        assert k == index % 3, "the samples must leave where the policy says"
+        near = torch.allclose(answer.logits[index], together[k][index], atol=1e-4, rtol=1e-4)
+        assert near, f"exit {k} gives other logits when samples leave than when all stay"
+
+
+def _check_cuda(module: nn.Module, shape: FeatureShape, num_classes: int) -> None:
+    x = _example(shape, 3)
+    with torch.no_grad():
+        here, there = module.eval()(x), copy.deepcopy(module).to("cuda")(x.to("cuda")).cpu()
+    far = (here - there).abs().max() > 0.02 * here.abs().max() + 0.01
+    assert not far, "the logits on the GPU must be close to those on the CPU"
+    _check_training(copy.deepcopy(module).to("cuda"), shape, num_classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _InTurn(Policy):
+    """Sample i of a batch leaves at exit i modulo 3; the state is which sample it is."""
+
+    kind: ClassVar[str] = "in turn"
+    num_exits: ClassVar[int] = 3
+
+    def start(self, n: int) -> NDArray[np.int64]:
+        return np.arange(n)
+
+    def decide(self, k: int, logits: NDArray[Any], state: Any) -> tuple[NDArray[np.bool_], Any]:
+        return np.asarray(state % 3 == k), state
+
+    def answer(self, state: Any) -> NDArray[np.int64]:
+        return np.zeros(len(state), dtype=np.int64)
+
+    def near(self, k: int, logits: NDArray[Any], state: Any) -> NDArray[np.bool_]:
+        return np.zeros(len(state), dtype=np.bool_)
+
+    def label(self) -> str:
+        return self.kind
+
+    def to_table(self) -> dict[str, Any]:
+        return {"kind": self.kind}
+
+
+class _Given(nn.Module):
+    """A module that takes the previous logits, with some that follow from a sample's features."""
+
+    def __init__(self, module: nn.Module, num_classes: int) -> None:
+        super().__init__()
+        self.module = module
+        self.num_classes = num_classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features to logits `[N, num_classes]`."""
+        one = x.detach().float().flatten(1)[:, :1]
+        previous = torch.cos(one * torch.arange(1, self.num_classes + 1, device=x.device))
+        logits: Tensor = self.module(x, previous)
+        return logits
+
+
+def _inside(module: nn.Module) -> nn.Module:
+    return module.module if isinstance(module, _Given) else module
 
 
 def _check_logits(logits: Tensor, batch: int, num_classes: int, when: str) -> None:
@@ -128,7 +228,8 @@ def _check_logits(logits: Tensor, batch: int, num_classes: int, when: str) -> No
 
 def _build(branch: Branch, shape: FeatureShape, num_classes: int, seed: int = 0) -> nn.Module:
     with seeded(seed):
-        return branch.build(shape, num_classes)
+        module = branch.build(shape, num_classes)
+    return _Given(module, num_classes) if takes_previous(module) else module
 
 
 def _example(shape: FeatureShape, batch: int) -> Tensor:

@@ -15,7 +15,8 @@ from eenas.branches.conv_stack import ConvStack
 from eenas.branches.fc import Fc
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
-from eenas.branches.registry import FAMILIES, branch_from_sizes, branch_from_table
+from eenas.branches.presets import PRESETS
+from eenas.branches.registry import FAMILIES, branch_from_sizes, branch_from_table, family, sizes_of, structures
 from eenas.errors import BranchError, PluginError, SpecError
 from eenas.testing.branch_contract import check_branch
 
@@ -118,7 +119,7 @@ def test_a_family_of_the_user_passes_the_contract(tmp_path: Path) -> None:
         branch_from_sizes(kind, width=5, layers=1, pool="avg", relative_to=tmp_path)
     branch = branch_from_sizes(kind, width=5, layers=1, pool="avg", trust_code=True, relative_to=tmp_path)
     assert branch.to_table() == {"kind": kind, "width": 5}
-    assert branch.label() == f"{kind} 5"
+    assert branch.label() == "Mean 5"
     check_branch(branch, FeatureShape((3, 4, 4)), 3)
     assert branch_from_table(branch.to_table()) == branch, "a trusted family is found again in the same process"
 
@@ -137,6 +138,27 @@ def test_what_is_no_family_is_refused(tmp_path: Path, name: str, text: str) -> N
     (tmp_path / "head.py").write_text(FAMILY)
     with pytest.raises(BranchError, match=text):
         branch_from_table({"kind": f"./head.py:{name}"}, trust_code=True, relative_to=tmp_path)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_a_structure_without_sizes(name: str) -> None:
+    branch = branch_from_sizes(name, width=7, layers=3, pool="max")
+    assert branch == branch_from_sizes(name, width=8, layers=1, pool="avg") == branch_from_table({"kind": name})
+    assert branch_from_table(json.loads(json.dumps(branch.to_table()))) == branch
+    assert branch.kind in FAMILIES
+    assert sizes_of(name) == ()
+    assert family(name, trust_code=True) is type(branch)
+
+
+def test_structures_are_families_and_presets() -> None:
+    assert set(structures()) == {*FAMILIES, *PRESETS}
+    assert len(structures()) == len(FAMILIES) + len(PRESETS)
+    assert sizes_of("conv_fc") == ("width",)
+    assert sizes_of("./mine.py:Head") == ("width", "layers", "pool")
+    with pytest.raises(BranchError, match=r"\[b\]: the preset 'sdn' has no keys but kind, got 'pool'; remove it"):
+        branch_from_table({"kind": "sdn", "pool": "max"}, key="b")
+    with pytest.raises(BranchError, match="nearest: 'msdnet'"):
+        family("msdnt")
 
 
 def test_a_frozen_spec_cannot_be_changed() -> None:
