@@ -3,10 +3,11 @@
 import copy
 
 from eenas.backbones.load import Backbone
+from eenas.branches.abilities import takes_previous
 from eenas.designs.design import Design
 from eenas.errors import CutError, DesignError, nearest
 from eenas.networks.network import EarlyExitNetwork
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.policy import Policy
 from eenas.seeding import derive, seeded
 from eenas.specs import digest
 
@@ -16,13 +17,14 @@ def build_network(
     backbone: Backbone,
     *,
     seed: int = 0,
-    policy: ThresholdPolicy | None = None,
+    policy: Policy | None = None,
     classes: tuple[str, ...] = (),
 ) -> EarlyExitNetwork:
     """The network of `design` on a deep copy of `backbone`, its branches initialised.
 
     A branch's first weights depend on the seed, its cut point and its structure, not on its neighbours. Raises
-    DesignError when the design is for another number of classes, CutError when a cut point is not there.
+    DesignError when the design is for another number of classes or the first branch is a cascade, CutError when a cut
+    point is not there.
     """
     if design.num_classes != backbone.num_classes:
         raise DesignError(
@@ -38,6 +40,9 @@ def build_network(
             raise CutError(f"{backbone.name} has no cut point {name!r}; {nearest(name, shapes)}")
         with seeded(derive(seed, "branch", name, digest(placed.branch))):
             branches[name] = placed.branch.build(shapes[name], design.num_classes)
+    first = next(iter(branches), None)
+    if first is not None and takes_previous(branches[first]):
+        raise DesignError(f"the first branch, at {first!r}, is a cascade and has no exit before it; use the plain one")
     return EarlyExitNetwork(
         copy.deepcopy(backbone.module),
         branches,

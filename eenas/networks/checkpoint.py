@@ -12,7 +12,10 @@ from eenas.files import write_whole
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.truncated import TruncatedNetwork
 
-STATE = ("network", "loss", "optimizer", "scaler", "position", "seconds", "losses")
+STATE = (
+    *("network", "teacher", "loss", "optimizer", "scaler", "average", "count", "patience"),
+    *("position", "samples", "seconds", "ended", "losses"),
+)
 """What the state of a training run holds."""
 
 

@@ -1,19 +1,21 @@
 """The built network: the user's backbone, its branches, all exits at once or one after another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.transform import InputTransform
+from eenas.branches.abilities import auxiliary_loss_of, logits_of, takes_previous
 from eenas.designs.design import Design
 from eenas.errors import CutError
 from eenas.networks.gradient_scale import scale_gradient
+from eenas.networks.partly_frozen import PartlyFrozen
 from eenas.networks.prediction import Prediction, predict
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.policy import Policy
 
 FINAL = "final"
 
@@ -48,11 +50,15 @@ class Branches(nn.Module):
         return branch
 
 
-class EarlyExitNetwork(nn.Module):
+class EarlyExitNetwork(PartlyFrozen):
     """A backbone with branches at named cut points.
 
     `forward(x)` takes `[N, C, S, S]` (floats, after `transform`) and gives all exits' logits in depth order, each
     `[N, num_classes]`, the backbone's own classifier last. `predict(x)` stops early by the network's `policy`.
+
+    A branch may read the logits of the exit before it, detached (cascades). Where the design's loss weights are
+    "boosted", every exit but the first adds to them: the logits of exit k are F_k = F_(k-1) + z_k, F_(k-1) detached
+    (Yu et al. 2023, "Boosted Dynamic Neural Networks", section 3.1), in training and ever after.
     """
 
     def __init__(
@@ -62,7 +68,7 @@ class EarlyExitNetwork(nn.Module):
         *,
         design: Design,
         transform: InputTransform,
-        policy: ThresholdPolicy | None = None,
+        policy: Policy | None = None,
         classes: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
@@ -72,7 +78,6 @@ class EarlyExitNetwork(nn.Module):
         self.transform = transform
         self.policy = policy
         self.classes = classes
-        self._backbone_is_frozen = False
         self._chain: list[Chain] = []  # in a list, so that its segments are not registered a second time
         known = dict(backbone.named_modules())
         for name in branches:
@@ -84,30 +89,73 @@ class EarlyExitNetwork(nn.Module):
         """The names of the exits in depth order: cut points, then "final"."""
         return (*self.branches.names, FINAL)
 
-    def forward(self, x: Tensor, *, equilibrium: bool = False) -> list[Tensor]:
+    def forward(self, x: Tensor, *, equilibrium: bool = False, exits: Sequence[int] | None = None) -> list[Tensor]:
         """All exits' logits for `[N, C, S, S]`, float32 or the autocast type, each `[N, num_classes]`.
 
-        With `equilibrium` the gradients are scaled as in gradient equilibrium, so that each feature receives a mean
-        and not a sum of what the exits behind it send back.
+        `exits` are the indices of those that are wanted, rising; only theirs are given, and no more of the backbone is
+        run than they need. With `equilibrium` the gradients are scaled as in gradient equilibrium, so that each feature
+        receives a mean and not a sum of what the wanted exits behind it send back.
         """
         features: dict[str, Tensor] = {}
-        count = len(self.exits)
+        wanted = range(len(self.exits)) if exits is None else exits
+        needed = self._needed(wanted)
+        scaled = equilibrium and torch.is_grad_enabled()
         modules = dict(self.backbone.named_modules())
-        handles = [
-            modules[name].register_forward_hook(
-                partial(_keep, features, name, count - position if equilibrium and torch.is_grad_enabled() else 0)
-            )
-            for position, name in enumerate(self.branches.names)
-        ]
+        handles = []
+        for index in needed:
+            if (name := self.exits[index]) != FINAL:
+                behind = sum(other >= index for other in wanted) if scaled and index in wanted else 0
+                handles.append(modules[name].register_forward_hook(partial(_keep, features, name, behind)))
+        if self.exits[needed[-1]] != FINAL:
+            handles.append(modules[self.exits[needed[-1]]].register_forward_hook(_stop))
         try:
-            final = first_tensor(self.backbone(x))
+            features[FINAL] = first_tensor(self.backbone(x))
+        except _Reached:
+            pass
         finally:
             for handle in handles:
                 handle.remove()
-        return [*(self.branches.at(name)(features[name]) for name in self.branches.names), final]
+        logits: dict[int, Tensor] = {}
+        for index in needed:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and index in wanted):
+                logits[index] = self.exit_logits(self.exits[index], features[self.exits[index]], logits.get(index - 1))
+        return [logits[index] for index in wanted]
 
-    def predict(self, x: Tensor, policy: ThresholdPolicy | None = None) -> Prediction:
-        """Answers for `[N, C, S, S]`, where each sample leaves at the first exit whose threshold it reaches.
+    def exit_logits(self, name: str, features: Tensor, previous: Tensor | None) -> Tensor:
+        """The logits `[N, num_classes]` of one exit, given those of the exit before (None for the first one).
+
+        `features` are those at the cut point `name`; for "final" they are the backbone's own logits.
+        """
+        before = None if previous is None else previous.detach()
+        own = features if name == FINAL else logits_of(self.branches.at(name), features, before)
+        return before + own if before is not None and self._is_boosted else own
+
+    def auxiliary_losses(self, labels: Tensor, exits: Sequence[int] | None = None) -> list[Tensor | None]:
+        """What each branch, in order, adds to the loss of its last forward pass in training; labels `[N]`.
+
+        None for a branch that adds nothing, and for those that are not among the wanted `exits` of that pass.
+        """
+        return [
+            auxiliary_loss_of(self.branches.at(name), labels) if exits is None or index in exits else None
+            for index, name in enumerate(self.branches.names)
+        ]
+
+    def _needed(self, wanted: Sequence[int]) -> list[int]:
+        """The wanted exits and those whose logits they read, rising."""
+        found = set(wanted)
+        for index in reversed(range(1, len(self.exits))):
+            name = self.exits[index]
+            reads = self._is_boosted or (name != FINAL and takes_previous(self.branches.at(name)))
+            if index in found and reads:
+                found.add(index - 1)
+        return sorted(found)
+
+    @property
+    def _is_boosted(self) -> bool:
+        return self.design.training.loss_weights == "boosted"
+
+    def predict(self, x: Tensor, policy: Policy | None = None) -> Prediction:
+        """Answers for `[N, C, S, S]`, where each sample leaves at the first exit where the policy lets it go.
 
         Samples that leave are removed from the batch, so that what lies behind is computed for the others only.
         Raises PolicyError when neither the network nor the caller has a policy.
@@ -122,18 +170,14 @@ class EarlyExitNetwork(nn.Module):
 
     def freeze_backbone(self) -> None:
         """From now on the backbone gets no gradient and stays in eval mode, also after `train()`."""
-        self._backbone_is_frozen = True
         self.backbone.requires_grad_(False)
-        self.backbone.eval()
+        self.keep_in_eval({*self.kept_in_eval, *self.backbone.modules()})
 
-    def train(self, mode: bool = True) -> "EarlyExitNetwork":
-        """Set training or evaluation mode; training drops the chain, a frozen backbone stays in eval mode."""
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode; training drops the chain, what is kept in eval mode stays in it."""
         if mode:
             self._chain = []
-        super().train(mode)
-        if self._backbone_is_frozen:
-            self.backbone.eval()
-        return self
+        return super().train(mode)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load weights; the chain is made anew afterwards."""
@@ -148,6 +192,10 @@ class EarlyExitNetwork(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_chain": []}
+
+
+class _Reached(Exception):
+    """Ends the backbone's forward pass at the last cut point that is wanted."""
 
 
 def first_tensor(output: Any) -> Tensor:
@@ -169,3 +217,8 @@ def _keep(
     shared = scale_gradient(output, 1.0 / remaining)
     features[name] = shared
     return scale_gradient(shared, float(remaining - 1))
+
+
+def _stop(module: nn.Module, inputs: Any, output: Tensor) -> None:
+    """The forward hook of the last cut point that is wanted."""
+    raise _Reached

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eenas.errors import PolicyError
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.policy import Policy
 
 if TYPE_CHECKING:
     from eenas.networks.network import EarlyExitNetwork
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class Prediction:
     """What a batch of N answered, in the order of the input.
 
-    `classes` `[N]` int64 class indices; `exits` `[N]` int64 the exit (0 is the first) that answered; `logits`
-    `[N, num_classes]` float32 of that exit, before its temperature; `exit_names` the exits in depth order.
+    `classes` `[N]` int64 class indices, as the policy answers; `exits` `[N]` int64 the exit (0 is the first) where the
+    sample left; `logits` `[N, num_classes]` float32 of that exit, before its temperature; `exit_names` the exits in
+    depth order.
     """
 
     classes: Tensor
@@ -30,12 +31,12 @@ class Prediction:
 
 
 @torch.inference_mode()
-def predict(network: EarlyExitNetwork, x: Tensor, policy: ThresholdPolicy | None) -> Prediction:
+def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Prediction:
     """Run `network` segment by segment on `[N, C, S, S]`, removing whoever leaves; on the network's device."""
     if policy is None:
         raise PolicyError("this network has no policy; pass one, or load a network that eenas exported from a study")
-    if len(policy.thresholds) != len(network.exits) - 1:
-        raise PolicyError(f"the policy is for {len(policy.thresholds) + 1} exits, the network has {len(network.exits)}")
+    if policy.num_exits != len(network.exits):
+        raise PolicyError(f"the policy is for {policy.num_exits} exits, the network has {len(network.exits)}")
     was_training = network.training
     network.eval()
     try:
@@ -45,19 +46,20 @@ def predict(network: EarlyExitNetwork, x: Tensor, policy: ThresholdPolicy | None
             network.train()
 
 
-def _run(network: EarlyExitNetwork, x: Tensor, policy: ThresholdPolicy) -> Prediction:
+def _run(network: EarlyExitNetwork, x: Tensor, policy: Policy) -> Prediction:
     total, device = len(x), x.device
     chain = network.chain(x[:1])
     classes = torch.zeros(total, dtype=torch.int64, device=device)
     exits = torch.zeros(total, dtype=torch.int64, device=device)
     logits = torch.zeros(total, network.design.num_classes, dtype=torch.float32, device=device)
     active, features = torch.arange(total, device=device), x
+    previous: Tensor | None = None
     state = policy.start(total)
     for k, name in enumerate(network.exits):
         if len(active) == 0:
             break
         features = chain.segments[k](features)
-        found = (features if k == len(network.exits) - 1 else network.branches.at(name)(features)).float()
+        previous = found = network.exit_logits(name, features, previous).float()
         decided, state = policy.decide(k, found.cpu().numpy(), state)
         if not decided.any():
             continue
@@ -66,5 +68,6 @@ def _run(network: EarlyExitNetwork, x: Tensor, policy: ThresholdPolicy) -> Predi
         classes[leaving] = torch.from_numpy(policy.answer(state[decided])).to(device)
         exits[leaving] = k
         logits[leaving] = found[leave]
-        active, features, state = active[~leave], features[~leave], state[~decided]
+        active, features, previous = active[~leave], features[~leave], found[~leave]
+        state = state[~decided]
     return Prediction(classes=classes, exits=exits, logits=logits, exit_names=network.exits)

@@ -1,17 +1,21 @@
 """The matched static network: a backbone that ends at a cut point, with a classifier of its own."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from eenas.backbones.transform import InputTransform
+from eenas.branches.abilities import auxiliary_loss_of
 from eenas.designs.design import Design
+from eenas.networks.partly_frozen import PartlyFrozen
 
 
 class _Reached(Exception):
     """Ends the backbone's forward pass at the cut point."""
 
 
-class TruncatedNetwork(nn.Module):
+class TruncatedNetwork(PartlyFrozen):
     """The part of a backbone up to one cut point and one classifier there; what lies behind is never run.
 
     It trains in the same loop as a network with exits: `forward` gives a list with the one exit's logits.
@@ -49,6 +53,10 @@ class TruncatedNetwork(nn.Module):
         finally:
             handle.remove()
         return [self.branches(kept[0])]
+
+    def auxiliary_losses(self, labels: Tensor, exits: Sequence[int] | None = None) -> list[Tensor | None]:
+        """What the classifier adds to the loss of its last forward pass in training; labels `[N]`."""
+        return [auxiliary_loss_of(self.branches, labels)]
 
     def drop_unreached(self) -> None:
         """Let go of the gradients of parameters that no forward pass reaches, so that no optimiser touches them."""

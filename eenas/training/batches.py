@@ -8,9 +8,13 @@ import torch
 from torch import Tensor
 
 from eenas.backbones.transform import InputTransform
+from eenas.errors import TrainingError
 from eenas.seeding import derive
 from eenas.tasks.split import Split
+from eenas.tasks.task import Task
 from eenas.training.augmentation import augment
+from eenas.training.spec import TrainingSpec
+from eenas.training.world import World
 
 
 class Batches:
@@ -63,3 +67,36 @@ class Batches:
     def steps(self) -> int:
         """How many batches an epoch has on this device."""
         return len(self._labels) // self._batch_size // self._world
+
+    @property
+    def samples(self) -> int:
+        """How many samples an epoch has on all devices together."""
+        return self.steps() * self._batch_size * self._world
+
+
+def training_batches(
+    split: Split,
+    task: Task,
+    transform: InputTransform,
+    spec: TrainingSpec,
+    seed: int,
+    device: torch.device,
+    world: World,
+) -> Batches:
+    """The batches in which `spec` trains on `split`, all of a task's train split or a part of it.
+
+    Raises TrainingError when the samples do not fill a batch on each device, or the devices could not keep step.
+    """
+    size = spec.batch_for(len(split))
+    flip = task.flip if spec.augment else None
+    batches = Batches(
+        split, transform, batch_size=size, seed=seed, flip=flip, device=device, rank=world.rank, world=world.size
+    )
+    if batches.samples == 0:
+        raise TrainingError(
+            f"{len(split)} training samples do not fill a batch of {size} on each of {world.size} processes; "
+            "set a smaller batch_size"
+        )
+    if spec.seconds is not None and world.size > 1:
+        raise TrainingError("a budget in seconds differs between processes; give epochs or samples")
+    return batches

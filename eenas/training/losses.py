@@ -1,6 +1,7 @@
-"""The joint loss: one weighted cross-entropy for each exit."""
+"""The joint loss: one weighted cross-entropy for each exit, with a teacher's part where there is one."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from eenas.errors import DesignError, nearest
+from eenas.training.distillation import distillation_loss
 
 Weights = Callable[[NDArray[np.float64], float], NDArray[np.float64]]
 
@@ -48,42 +50,108 @@ SCHEMES: dict[str, Weights] = {
     "cost": _cost,
     "sdn_ramp": _sdn_ramp,
     "uncertainty": _equal,
+    "boosted": _equal,
 }
-_NOT_NORMALISED = ("sdn_ramp",)
+_RISING = ("sdn_ramp",)
+"""Schemes whose weights change during training; they are taken as published, not scaled to a mean of one."""
+AUXILIARY = 0.5
+"""The weight of a branch's own loss beside the cross-entropy of its exit (margin loss, Sabour et al. 2017)."""
 
 
-def exit_weights(scheme: str, costs: Sequence[float] | NDArray[np.float64], progress: float) -> NDArray[np.float64]:
-    """The weight of each of K exits whose costs (MACs, `[K]`, rising) are given, at `progress` in [0, 1] of training.
+def exit_weights(
+    scheme: str,
+    costs: Sequence[float] | NDArray[np.float64],
+    progress: float,
+    *,
+    exits: Sequence[int] | None = None,
+    final_weight: float = 1.0,
+) -> NDArray[np.float64]:
+    """The weights of the losses of `exits` (all K by default) at `progress` in [0, 1] of a phase.
 
-    All schemes but `sdn_ramp` are scaled to a mean of one, so that a learning rate means the same in each of them.
+    `costs` `[K]` are the MACs of reaching each exit, rising. `final_weight` multiplies the weight of the last of the K.
+    All schemes but `sdn_ramp` are then scaled to a mean of one, so that a learning rate means the same in each of them;
+    a loss by itself weighs one in every scheme.
     """
     if scheme not in SCHEMES:
         raise DesignError(f"unknown loss_weights {scheme!r}; {nearest(scheme, SCHEMES)}")
     weights = SCHEMES[scheme](np.asarray(costs, dtype=np.float64), progress)
-    return weights if scheme in _NOT_NORMALISED else np.asarray(weights / weights.mean())
+    weights[-1] *= final_weight
+    if exits is not None:
+        weights = weights[list(exits)]
+    return weights if scheme in _RISING and len(weights) > 1 else np.asarray(weights / weights.mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """The teacher's part in the loss: its `weight` in [0, 1], the `temperature`, and how many of the exits it teaches.
+
+    The first `taught` of a loss's exits have `(1 - weight) CE + weight T^2 KL`, the others cross-entropy alone.
+    """
+
+    weight: float
+    temperature: float
+    taught: int
 
 
 class JointLoss(nn.Module):
-    """`sum_k w_k CE(z_k, y)`; under `uncertainty` `sum_k exp(-s_k) CE_k + s_k` with learned `s_k` in [-3, 3].
+    """`sum_k w_k L_k` with cross-entropy as `L_k`; under `uncertainty` `sum_k exp(-s_k) L_k + s_k`, `s_k` in [-3, 3].
 
-    The latter weighs tasks by homoscedastic uncertainty (Kendall, Gal and Cipolla 2018, equation 7).
+    The latter weighs tasks by homoscedastic uncertainty that is learned (Kendall, Gal and Cipolla 2018, equation 7).
+    With `distillation` a teacher has its part in `L_k`.
     """
 
-    def __init__(self, scheme: str, costs: Sequence[float] | NDArray[np.float64], label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        scheme: str,
+        costs: Sequence[float] | NDArray[np.float64],
+        label_smoothing: float = 0.0,
+        *,
+        exits: Sequence[int] | None = None,
+        final_weight: float = 1.0,
+        distillation: Distillation | None = None,
+    ) -> None:
+        """`exits` are the indices, among the K of `costs`, of those whose losses are summed; all by default."""
         super().__init__()
-        exit_weights(scheme, costs, 0.0)
-        self.scheme = scheme
         self.costs = np.asarray(costs, dtype=np.float64)
-        self.label_smoothing = label_smoothing
-        self.log_variance = nn.Parameter(torch.zeros(len(self.costs))) if scheme == "uncertainty" else None
+        self.exits = range(len(self.costs)) if exits is None else exits
+        self.scheme, self.final_weight = scheme, final_weight
+        self.label_smoothing, self.distillation = label_smoothing, distillation
+        self.log_variance = nn.Parameter(torch.zeros(len(self.exits))) if scheme == "uncertainty" else None
+        self.weights: Tensor
+        self.register_buffer("weights", self._weights(0.0), persistent=False)
 
-    def forward(self, logits: Sequence[Tensor], labels: Tensor, progress: float) -> Tensor:
-        """A scalar from K tensors `[N, num_classes]` and labels `[N]`."""
-        losses = torch.stack(
-            [functional.cross_entropy(exit_.float(), labels, label_smoothing=self.label_smoothing) for exit_ in logits]
-        )
+    def forward(
+        self,
+        logits: Sequence[Tensor],
+        labels: Tensor,
+        progress: float,
+        *,
+        teacher: Tensor | None = None,
+        auxiliary: Sequence[Tensor | None] = (),
+    ) -> Tensor:
+        """A scalar from the exits' logits, each `[N, num_classes]`, and labels `[N]`.
+
+        `teacher` are the logits `[N, num_classes]` that distillation asks for; `auxiliary` losses of the branches'
+        own, one for each exit or None, are added with half the exit's weight.
+        """
+        each = [
+            functional.cross_entropy(exit_.float(), labels, label_smoothing=self.label_smoothing) for exit_ in logits
+        ]
+        if self.distillation is not None:
+            assert teacher is not None
+            weight, temperature = self.distillation.weight, self.distillation.temperature
+            for k in range(self.distillation.taught):
+                each[k] = (1.0 - weight) * each[k] + weight * distillation_loss(logits[k], teacher, temperature)
+        for k, own in enumerate(auxiliary):
+            if own is not None:
+                each[k] = each[k] + AUXILIARY * own
+        losses = torch.stack(each)
         if self.log_variance is not None:
             variance = self.log_variance.clamp(-3.0, 3.0)
             return (torch.exp(-variance) * losses + variance).sum()
-        weights = torch.as_tensor(exit_weights(self.scheme, self.costs, progress), dtype=losses.dtype)
-        return (weights.to(losses.device) * losses).sum()
+        weights = self._weights(progress).to(losses.device) if self.scheme in _RISING else self.weights
+        return (weights * losses).sum()
+
+    def _weights(self, progress: float) -> Tensor:
+        weights = exit_weights(self.scheme, self.costs, progress, exits=self.exits, final_weight=self.final_weight)
+        return torch.as_tensor(weights, dtype=torch.float32)

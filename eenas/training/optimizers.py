@@ -9,17 +9,20 @@ from eenas.designs.design import TrainingChoice
 from eenas.errors import DesignError
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.truncated import TruncatedNetwork
+from eenas.training.strategies import Phase
 
 
 def build_optimizer(
-    network: EarlyExitNetwork | TruncatedNetwork, loss: nn.Module, choice: TrainingChoice
+    network: EarlyExitNetwork | TruncatedNetwork, loss: nn.Module, choice: TrainingChoice, phase: Phase
 ) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum 0.9, or AdamW. The backbone learns at `backbone_rate` times the rate of the branches.
+    """SGD with Nesterov momentum 0.9, or AdamW, for what has a gradient in a phase.
 
-    Weight decay is for matrices and kernels only, not for biases, normalisation or the weights of the loss.
+    The backbone learns at `backbone_rate` times the rate of the branches; the phase multiplies both rates. Weight decay
+    is for matrices and kernels only, not for biases, normalisation or the weights of the loss.
     """
     groups: list[dict[str, Any]] = []
-    for module, rate in ((network.backbone, choice.backbone_rate), (network.branches, 1.0), (loss, 1.0)):
+    of_backbone = choice.backbone_rate * phase.backbone_rate
+    for module, rate in ((network.backbone, of_backbone), (network.branches, 1.0), (loss, 1.0)):
         for decayed in (True, False):
             parameters = [
                 p for p in module.parameters() if p.requires_grad and (p.ndim > 1 and module is not loss) == decayed
@@ -28,7 +31,7 @@ def build_optimizer(
                 groups.append(
                     {
                         "params": parameters,
-                        "lr": choice.learning_rate * rate,
+                        "lr": choice.learning_rate * phase.rate * rate,
                         "weight_decay": choice.weight_decay if decayed else 0.0,
                     }
                 )

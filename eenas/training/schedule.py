@@ -16,28 +16,56 @@ def rate_at(progress: float, warmup: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (progress - warmup) / (1.0 - warmup))))
 
 
-class BudgetClock:
-    """Counts samples and seconds against a TrainingSpec's one budget; a resumed run goes on where it stopped."""
+_BEGUN = 0.99
+"""The progress of a part whose seconds are over before its first batch."""
 
-    def __init__(self, spec: TrainingSpec, train_size: int, *, samples: int = 0, seconds: float = 0.0) -> None:
-        self._total: int | None = None
-        if spec.samples is not None:
-            self._total = spec.samples
-        elif spec.epochs is not None:
-            self._total = max(1, round(spec.epochs * train_size))
-        self._limit = spec.seconds
+
+class BudgetClock:
+    """Counts samples and seconds against a part of a TrainingSpec's one budget; a resumed run goes on where it stopped.
+
+    `part` are the shares of the budget at which this part begins and ends; `owed`, in samples or seconds, is what
+    earlier parts used beyond theirs, since a batch is never cut. Every part has one batch at least.
+    """
+
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        train_size: int,
+        *,
+        part: tuple[float, float] = (0.0, 1.0),
+        owed: float = 0.0,
+        samples: int = 0,
+        seconds: float = 0.0,
+    ) -> None:
+        self._by_time = spec.seconds is not None
+        if spec.seconds is not None:
+            self._total = (part[1] - part[0]) * spec.seconds - owed
+        else:
+            whole = spec.samples or max(1, round((spec.epochs or 0.0) * train_size))
+            self._total = max(1.0, round(part[1] * whole) - round(part[0] * whole) - owed)
+        self.resume(samples, seconds)
+
+    def resume(self, samples: int, seconds: float) -> None:
+        """Go on from so many samples and seconds in this part; the time runs from now."""
         self.samples = samples
         self._before, self._start = seconds, time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Wall time spent so far."""
+        """Wall time spent on this part so far."""
         return self._before + time.monotonic() - self._start
 
     @property
     def progress(self) -> float:
-        """The share of the budget that is used up, in [0, 1]."""
-        if self._total is not None:
-            return min(1.0, self.samples / self._total)
-        assert self._limit is not None
-        return min(1.0, self.seconds / self._limit)
+        """The share of this part of the budget that is used up, in [0, 1]."""
+        most = 1.0 if self.samples or self._used == 0 else _BEGUN
+        return min(most, self._used / self._total) if self._total > 0 else float(self.samples > 0)
+
+    @property
+    def over(self) -> float:
+        """What was used beyond this part of the budget, in samples or seconds; 0 before its end."""
+        return max(0.0, self._used - self._total)
+
+    @property
+    def _used(self) -> float:
+        return self.seconds if self._by_time else self.samples

@@ -1,4 +1,4 @@
-"""The one training loop: a network, its data and a budget; asks after each round whether to go on."""
+"""The one training loop: a network, its data, phases and a budget; asks after each round whether to go on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,28 +6,31 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from eenas.designs.design import TrainingChoice
-from eenas.errors import DivergedError, OutOfMemoryError, TrainingError
+from eenas.designs.training_choice import TrainingChoice
+from eenas.errors import DivergedError, TrainingError
 from eenas.networks.checkpoint import load_state, save_state
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.truncated import TruncatedNetwork
 from eenas.seeding import derive, seeded
+from eenas.tasks.split import Split
 from eenas.tasks.task import Task
-from eenas.training.batches import Batches
+from eenas.training.batches import training_batches
+from eenas.training.distillation import BackboneTeacher
 from eenas.training.execution import Execution
-from eenas.training.losses import JointLoss
-from eenas.training.optimizers import build_optimizer
-from eenas.training.schedule import BudgetClock, rate_at
+from eenas.training.freezing import frozen
+from eenas.training.memory import memory_errors
+from eenas.training.patience import Patience
+from eenas.training.schedule import BudgetClock
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import Steps
+from eenas.training.strategies import Phase, phases
 from eenas.training.world import World
 
 ROUNDS = 4
 """A round is an epoch, or this part of the budget where that is shorter."""
-MEMORY_MESSAGES = ("out of memory", "not enough memory", "can't allocate memory", "defaultcpuallocator")
 
 
 class Verdict(Enum):
@@ -39,7 +42,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class RoundReport:
-    """The state after a round: `progress` in [0, 1] of the budget, the mean joint loss since the last round."""
+    """The state after a round: `progress` in [0, 1] of the budget, the mean loss since the last round, the phase.
+
+    The network has the weights that it would keep if training ended here: the averaged ones where weights are averaged.
+    """
 
     network: EarlyExitNetwork | TruncatedNetwork
     round: int
@@ -47,6 +53,7 @@ class RoundReport:
     loss: float
     samples: int
     seconds: float
+    phase: str
 
 
 @dataclass(frozen=True)
@@ -75,23 +82,33 @@ def train_network(
     checkpoint: Path | None = None,
     world: World | None = None,
 ) -> TrainingReport:
-    """Train all exits of `network` together on the task's train split, on the device where the network is.
+    """Train the exits of `network` by the strategy of `choice` on the task's train split, on the network's device.
 
     `costs` `[K]` are the MACs of reaching each exit (for weight schemes). `after_epoch` is called after each round and
     may stop training. With `checkpoint` the state is written there after each round, and training goes on from it
     where it exists, step for step as if it had not been cut off. With `world` several processes share each epoch.
-    Raises DivergedError for a loss that is not finite and OutOfMemoryError where memory ran out.
+    With patience a tenth of the train split is held out to see when a phase is over. A network in which the strategy
+    trains nothing is left as it is. Raises TrainingError for a choice that is not the network's, DivergedError for a
+    loss that is not finite and OutOfMemoryError where memory ran out.
     """
-    try:
-        with seeded(seed):
-            return _Run(network, task, choice, spec, costs, seed, execution, checkpoint, world or World()).go(
-                after_epoch
-            )
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or any(text in str(error).lower() for text in MEMORY_MESSAGES):
-            size = spec.batch_for(len(task.train))
-            raise OutOfMemoryError(f"out of memory with batch_size={size}; set a smaller one") from error
-        raise
+    boosted = (choice.loss_weights == "boosted", network.design.training.loss_weights == "boosted")
+    if len(costs) > 1 and boosted[0] != boosted[1]:
+        raise TrainingError("loss_weights = 'boosted' changes what a network answers; train it as its design says")
+    with memory_errors(spec.batch_for(len(task.train))), seeded(seed):
+        return _Run(network, task, choice, spec, costs, seed, execution, checkpoint, world or World()).go(after_epoch)
+
+
+@dataclass
+class _Position:
+    """Where a run is: in the order of the batches, in its rounds, and before which phase, with what that took."""
+
+    epoch: int = 0
+    step: int = 0
+    round: int = 0
+    phase: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    owed: float = 0.0
 
 
 class _Run:
@@ -107,73 +124,92 @@ class _Run:
         checkpoint: Path | None,
         world: World,
     ) -> None:
-        self.network, self.choice, self.spec = network, choice, spec
+        self.network, self.choice, self.spec, self.costs = network, choice.canonical(len(costs) - 1), spec, costs
         self.seed, self.execution, self.checkpoint, self.world = seed, execution, checkpoint, world
         self.device = next(network.parameters()).device
+        self.phases = phases(self.choice, len(costs))
         if execution.channels_last:
             network.to(memory_format=torch.channels_last)
-        self.loss = JointLoss(choice.loss_weights, costs, choice.label_smoothing).to(self.device)
-        self.optimizer = build_optimizer(network, self.loss, choice)
-        self.base_rates = [float(group["lr"]) for group in self.optimizer.param_groups]
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=execution.autocast is torch.float16)
-        self.batches = Batches(
-            task.train,
-            network.transform,
-            batch_size=spec.batch_for(len(task.train)),
-            seed=seed,
-            flip=task.flip if spec.augment else None,
-            device=self.device,
-            rank=world.rank,
-            world=world.size,
-        )
-        self.train_size = self.batches.steps() * spec.batch_for(len(task.train)) * world.size
-        if self.train_size == 0:
-            raise TrainingError(
-                f"{len(task.train)} training samples do not fill a batch of {spec.batch_for(len(task.train))} on each "
-                f"of {world.size} processes; set a smaller batch_size"
-            )
-        if spec.seconds is not None and world.size > 1:
-            raise TrainingError("a budget in seconds differs between processes; give epochs or samples")
-        self.clock = BudgetClock(spec, self.train_size)
-        self.epoch, self.step, self.round = 0, 0, 0
+        self.teacher: BackboneTeacher | None = None
+        if any(phase.distils == "backbone" for phase in self.phases):
+            self.teacher = BackboneTeacher(network.backbone)
+        train: Split = task.train
+        self.tune: Split | None = None
+        if self.choice.patience:
+            train, self.tune = task.train.held_out()
+        self.batches = training_batches(train, task, network.transform, spec, seed, self.device, world)
+        self.at = _Position()
         self.losses: list[float] = []
         self.pending: list[Tensor] = []
 
     def go(self, after_epoch: AfterEpoch | None) -> TrainingReport:
-        self._resume()
-        model = self.world.wrap(self.network, self.device)
+        state = load_state(self.checkpoint) if self.checkpoint is not None else None
+        if state is not None:
+            self._resume(state)
         stopped = False
-        while not stopped and self.clock.progress < 1.0:
-            torch.manual_seed(derive(self.seed, "epoch", self.epoch, self.step, self.world.rank))
-            model.train()
-            for images, labels in self.batches.epoch(self.epoch, skip=self.step):
-                self._train_step(model, images, labels)
-                if self.clock.progress >= 1.0 or self._round_is_over():
-                    break
-            if self.step >= self.batches.steps():
-                self.epoch, self.step = self.epoch + 1, 0
-            if self.clock.progress >= 1.0 or self.step == 0 or self._round_is_over():
-                stopped = self._finish_round(after_epoch)
+        while not stopped and self.at.phase < len(self.phases):
+            phase = self.phases[self.at.phase]
+            with frozen(self.network, phase):
+                if any(parameter.requires_grad for parameter in self.network.parameters()):
+                    stopped = self._run_phase(phase, after_epoch, state)
+            self.at.phase, state = self.at.phase + 1, None
         self.network.eval()
-        return TrainingReport(self.clock.samples, self.clock.seconds, tuple(self.losses), stopped)
+        return TrainingReport(self.at.samples, self.at.seconds, tuple(self.losses), stopped)
 
-    def _train_step(self, model: nn.Module, images: Tensor, labels: Tensor) -> None:
-        rate = rate_at(self.clock.progress, self.spec.warmup)
-        for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = base * rate
-        with self.execution.precision(self.device):
-            logits = model(self.execution.place(images), equilibrium=self.choice.gradient_equilibrium)
-        loss = self.loss(logits, labels, self.clock.progress)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        self.world.average(self.loss.parameters())
-        if self.spec.clip:
-            self.scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.pending.append(loss.detach())
-        self.step += 1
+    def _run_phase(self, phase: Phase, after_epoch: AfterEpoch | None, state: dict[str, Any] | None) -> bool:
+        """Run a phase from its beginning, or from where `state` was saved; whether `after_epoch` stopped it."""
+        self._enter(phase)
+        if state is not None:
+            self._resume_phase(state)
+        stopped = False
+        while not (stopped or self.is_over):
+            torch.manual_seed(derive(self.seed, "epoch", self.at.epoch, self.at.step, self.world.rank))
+            self.steps.model.train()
+            for images, labels in self.batches.epoch(self.at.epoch, skip=self.at.step):
+                self._train_step(images, labels)
+                if self.is_over or self._round_is_over():
+                    break
+            if self.at.step >= self.batches.steps():
+                self.at.epoch, self.at.step = self.at.epoch + 1, 0
+            if self.is_over or self.at.step == 0 or self._round_is_over():
+                stopped = self._finish_round(after_epoch)
+        self.steps.finish()
+        self.at.samples, self.at.seconds = self._samples(), self._seconds()
+        self.at.owed = self.clock.over
+        del self.steps  # the next phase wraps the network anew
+        return stopped
+
+    def _enter(self, phase: Phase) -> None:
+        index = self.at.phase
+        last = index == len(self.phases) - 1
+        self.phase = phase
+        self.start = sum(each.share for each in self.phases[:index])
+        self.end = 1.0 if last else self.start + phase.share
+        self.clock = BudgetClock(self.spec, self.batches.samples, part=(self.start, self.end), owed=self.at.owed)
+        self.steps = Steps(
+            self.network, phase, self.choice, self.spec, self.costs, self.execution, self.world, self.teacher
+        )
+        self.patience = None if self.tune is None else Patience(self.choice.patience, self.tune, phase.exits)
+        self.ended = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the phase is: its budget used up, or nothing gained for too long."""
+        return self.ended or self.clock.progress >= 1.0
+
+    def _progress(self) -> float:
+        """The share of the whole budget; what a phase that ended early did not use counts as used."""
+        return self.start + (self.end - self.start) * (1.0 if self.ended else self.clock.progress)
+
+    def _samples(self) -> int:
+        return self.at.samples + self.clock.samples
+
+    def _seconds(self) -> float:
+        return self.at.seconds + self.clock.seconds
+
+    def _train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.pending.append(self.steps.take(images, labels, self.clock.progress))
+        self.at.step += 1
         self.clock.samples += len(labels) * self.world.size
         if self.device.type == "cpu" or len(self.pending) % 50 == 0:
             self._check_finite()
@@ -184,49 +220,63 @@ class _Run:
             raise DivergedError(f"the loss is not finite (learning_rate={rate:g}); lower the learning rate")
 
     def _round_is_over(self) -> bool:
-        return self.clock.progress >= (self.round + 1) / ROUNDS and self._budget_in_epochs() < ROUNDS
+        return self._progress() >= (self.at.round + 1) / ROUNDS and self._budget_in_epochs() < ROUNDS
 
     def _budget_in_epochs(self) -> float:
         spec = self.spec
         if spec.seconds is not None:
             return float("inf")
-        return spec.epochs if spec.epochs is not None else (spec.samples or 0) / self.train_size
+        return spec.epochs if spec.epochs is not None else (spec.samples or 0) / self.batches.samples
 
     def _finish_round(self, after_epoch: AfterEpoch | None) -> bool:
         self._check_finite()
-        self.round += 1
+        self.at.round += 1
         self.losses.append(float(torch.stack(self.pending).mean()))
         self.pending.clear()
+        if self.patience is not None:
+            with self.steps.outcome():
+                self.ended = self.world.share(self.patience.is_over(self.network))
         self._save()
         if after_epoch is None:
             return False
         report = RoundReport(
-            self.network, self.round, self.clock.progress, self.losses[-1], self.clock.samples, self.clock.seconds
+            network=self.network,
+            round=self.at.round,
+            progress=self._progress(),
+            loss=self.losses[-1],
+            samples=self._samples(),
+            seconds=self._seconds(),
+            phase=self.phase.name,
         )
-        return after_epoch(report) is Verdict.STOP
+        with self.steps.outcome():
+            return after_epoch(report) is Verdict.STOP
 
     def _save(self) -> None:
         if self.checkpoint is None or self.world.rank != 0:
             return
         state: dict[str, Any] = {
+            **self.steps.state_dict(),
             "network": self.network.state_dict(),
-            "loss": self.loss.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "position": [self.epoch, self.step, self.round, self.clock.samples],
+            "teacher": None if self.teacher is None else self.teacher.module.state_dict(),
+            "patience": None if self.patience is None else self.patience.state_dict(),
+            "position": vars(self.at),
+            "samples": self.clock.samples,
             "seconds": self.clock.seconds,
+            "ended": self.ended,
             "losses": list(self.losses),
         }
         save_state(state, self.checkpoint)
 
-    def _resume(self) -> None:
-        state = load_state(self.checkpoint) if self.checkpoint is not None else None
-        if state is None:
-            return
+    def _resume(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
-        self.loss.load_state_dict(state["loss"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        self.epoch, self.step, self.round, samples = (int(value) for value in state["position"])
-        self.clock = BudgetClock(self.spec, self.train_size, samples=samples, seconds=float(state["seconds"]))
-        self.losses = [float(value) for value in np.asarray(state["losses"])]
+        if self.teacher is not None:
+            self.teacher.module.load_state_dict(state["teacher"])
+        self.at = _Position(**state["position"])
+        self.losses = [float(value) for value in state["losses"]]
+
+    def _resume_phase(self, state: dict[str, Any]) -> None:
+        self.steps.load_state_dict(state)
+        if self.patience is not None:
+            self.patience.load_state_dict(state["patience"])
+        self.clock.resume(int(state["samples"]), float(state["seconds"]))
+        self.ended = bool(state["ended"])

@@ -26,11 +26,15 @@ class World:
     size: int = 1
     local_rank: int = 0
 
-    def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """The module whose gradients are averaged over all processes; the network itself where there is only one."""
+    def wrap(self, network: nn.Module, device: torch.device, *, partly: bool = False) -> nn.Module:
+        """The module whose gradients are averaged over all processes; the network itself where there is only one.
+
+        `partly` says that some steps leave parameters without a gradient.
+        """
         if self.size == 1:
             return network
-        return DistributedDataParallel(network, device_ids=[device.index] if device.type == "cuda" else None)
+        devices = [device.index] if device.type == "cuda" else None
+        return DistributedDataParallel(network, device_ids=devices, find_unused_parameters=partly)
 
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
         """Average the gradients of parameters outside the wrapped module over all processes."""

@@ -1,6 +1,7 @@
 """The built network: exits at once and one after another, gradients, freezing, copies and keys."""
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.policy import Policy
 from eenas.policies.threshold import ThresholdPolicy
 
 
@@ -110,6 +112,58 @@ def test_predict_computes_only_for_who_stays(network):
     assert sizes[0] == 32
     assert sizes[1] == 32 - left[0]
     assert len(sizes) < 3 or sizes[2] == 32 - left[0] - left[1]
+
+
+class Seen:
+    """What a policy may know of n samples; only a mask indexes it."""
+
+    def __init__(self, answers, times):
+        self.answers, self.times = answers, times
+
+    def __getitem__(self, mask):
+        assert mask.dtype == np.bool_
+        assert mask.shape == self.times.shape
+        return Seen(self.answers[mask], self.times[mask])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreed(Policy):
+    """A sample leaves when two exits in a row say the same."""
+
+    kind = "agreed"
+    num_exits = 3
+
+    def start(self, n):
+        return Seen(np.full(n, -1), np.zeros(n, dtype=np.int64))
+
+    def decide(self, k, logits, state):
+        answers = logits.argmax(axis=1)
+        times = np.where(answers == state.answers, state.times + 1, 0)
+        return (times >= 1) | (k == 2), Seen(answers, times)
+
+    def answer(self, state):
+        return state.answers
+
+    def near(self, k, logits, state):
+        return np.zeros(len(logits), dtype=np.bool_)
+
+    def label(self):
+        return self.kind
+
+    def to_table(self):
+        return {"kind": self.kind}
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_policy_keeps_what_it_likes_of_each_sample(network, count):
+    torch.manual_seed(count)
+    x = torch.randn(count, 3, 32, 32)
+    with torch.no_grad():
+        answers = torch.stack([exit_.argmax(dim=1) for exit_ in network(x)])
+    agree = answers[0] == answers[1]
+    found = network.predict(x, Agreed())
+    assert found.exits.tolist() == [1 if same else 2 for same in agree]
+    assert found.classes.tolist() == torch.where(agree, answers[1], answers[2]).tolist()
 
 
 def test_thresholds_at_the_ends(network):

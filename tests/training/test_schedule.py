@@ -26,6 +26,31 @@ def test_each_unit_of_budget():
     assert BudgetClock(TrainingSpec(seconds=10.0), 100, seconds=5.0).progress == pytest.approx(0.5, abs=0.01)
 
 
+def test_parts_of_a_budget_add_up_to_it_though_no_batch_is_cut():
+    spec, used, owed = TrainingSpec(samples=100), 0, 0.0
+    for part in ((0.0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1.0)):
+        clock = BudgetClock(spec, 1000, part=part, owed=owed)
+        while clock.progress < 1.0:
+            clock.samples += 16
+        used, owed = used + clock.samples, clock.over
+    assert used == 112  # seven batches, not nine
+
+
+def test_a_part_has_a_batch_even_when_the_parts_before_used_it_up():
+    clock = BudgetClock(TrainingSpec(samples=10), 1000, part=(0.5, 1.0), owed=11.0)
+    assert clock.progress == 0.0
+    clock.samples = 16
+    assert clock.progress == 1.0
+    by_time = BudgetClock(TrainingSpec(seconds=0.001), 1000, part=(0.5, 1.0), owed=1.0)
+    assert by_time.progress < 1.0
+    by_time.samples = 16
+    assert by_time.progress == 1.0
+    late = BudgetClock(TrainingSpec(seconds=1.0), 1000, seconds=5.0)
+    assert late.progress < 1.0
+    late.samples = 16
+    assert late.progress == 1.0
+
+
 @pytest.mark.parametrize(
     ("table", "text"),
     [

@@ -149,6 +149,10 @@ def test_lack_of_memory_is_an_error_with_the_fix(task):
     network = network_for(task)
 
     class Greedy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
         def forward(self, x):
             raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
 

@@ -18,8 +18,36 @@ from pathlib import Path
 import torch
 from torch import nn
 from eenas.errors import StudyError, TrainingError
+from eenas.backbones.load import load_backbone
+from eenas.branches.pool_fc import PoolFc
+from eenas.designs.design import Design, Placed
+from eenas.designs.training_choice import TrainingChoice
+from eenas.networks.assembly import build_network
+from eenas.testing.smallest import smallest_backbone, smallest_task
+from eenas.training.execution import Execution
+from eenas.training.spec import TrainingSpec
+from eenas.training.trainer import train_network
 from eenas.training.world import open_world
 folder = Path(sys.argv[1])
+task = smallest_task()
+STRATEGIES = [
+    {"strategy": "hybrid", "hybrid": "mixed", "weight_average": 0.5, "patience": 1},
+    {"strategy": "hybrid", "hybrid": "alternating"},
+    {"strategy": "branch_wise"},
+    {"strategy": "distillation", "loss_weights": "uncertainty"},
+]
+torch.manual_seed(0)
+backbone = load_backbone(smallest_backbone(4), num_classes=4, input_size=8)
+def train(world, values):
+    placed = (Placed(backbone.cut_points[1].name, PoolFc(pool="avg", size=2)),)
+    design = Design(backbone="own", num_classes=4, input_size=8, branches=placed, training=TrainingChoice(**values))
+    network = build_network(design, backbone)
+    before = [value.detach().clone() for value in network.parameters()]
+    report = train_network(network, task, choice=design.training, spec=TrainingSpec(epochs=0.6, batch_size=16),
+                           costs=[1.0, 2.0], seed=1, execution=Execution(), world=world)
+    moved = all(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+    return {"samples": report.samples, "moved": moved,
+            "sums": [float(value.detach().double().sum()) for value in network.parameters()]}
 with open_world("cpu") as world:
     torch.manual_seed(world.rank)
     network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
@@ -47,7 +75,7 @@ with open_world("cpu") as world:
         failure = f"{type(error).__name__}: {error}"
     found = {"rank": world.rank, "size": world.size, "share": world.share(f"from {world.rank}"), "started": started,
              "own": own, "extra": float(extra.grad), "gradients": gradients, "before": before, "after": after,
-             "was_there": was_there, "failure": failure}
+             "was_there": was_there, "failure": failure, "trained": [train(world, values) for values in STRATEGIES]}
     world.wait()
 (folder / f"{found['rank']}.json").write_text(json.dumps(found))
 """
@@ -64,7 +92,7 @@ def two(tmp_path_factory):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert found.returncode == 0, found.stderr[-3000:]
@@ -94,6 +122,13 @@ def test_the_first_process_goes_ahead_and_the_others_fail_with_it(two):
     assert [found["was_there"] for found in two] == [False, True]
     assert two[0]["failure"] == "StudyError: the disk is full"
     assert two[1]["failure"] == "TrainingError: process 0 could not go on: the disk is full"
+
+
+def test_strategies_keep_the_weights_of_both_alike(two):
+    for first, second in zip(*(found["trained"] for found in two), strict=True):
+        assert first == second
+        assert first["moved"]
+        assert first["samples"] % 32 == 0
 
 
 def test_a_process_by_itself_needs_nobody(monkeypatch):

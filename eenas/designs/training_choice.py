@@ -1,0 +1,188 @@
+"""How a design is trained, as far as it is part of the design."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from eenas.designs.checks import at_least, number, one_of, truth
+from eenas.errors import DesignError
+
+Strategy = Literal["joint", "branch_wise", "two_stage", "distillation", "hybrid"]
+Hybrid = Literal["mixed", "two_stage_joint", "two_stage_distillation", "joint_distillation", "alternating"]
+Teacher = Literal["final", "backbone"]
+LossWeights = Literal["equal", "linear", "branchy", "cost", "sdn_ramp", "uncertainty", "boosted"]
+Optimizer = Literal["sgd", "adamw"]
+
+_FROZEN = ("two_stage", "two_stage_distillation")
+"""Strategies that leave the backbone as it is."""
+_DISTILS = ("distillation", "two_stage_distillation", "joint_distillation")
+_NOT_BOOSTED = (*_FROZEN, "mixed")
+"""Strategies that train the final exit without the branches, or not at all: it cannot learn to add to what they say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingChoice:
+    """How a design is trained.
+
+    `strategy` says what is trained when: everything together (`joint`), segment after segment with its exit
+    (`branch_wise`), branches on the frozen backbone (`two_stage`), everything with a teacher (`distillation`), or the
+    combination that `hybrid` names. `teacher` is whose softened answers are learnt: the network's own final exit, or
+    the backbone as it was before training. `distillation_weight` is the share of the loss that the teacher gets,
+    `distillation_temperature` softens both answers.
+
+    `loss_weights` names the scheme of the joint loss; under `boosted` the exits add up: `F_k = F_{k-1} + z_k` are the
+    network's logits. `final_weight` multiplies the final exit's weight. `backbone_rate` multiplies `learning_rate` for
+    the backbone's own parameters; 0 freezes it. `gradient_equilibrium` rescales the gradients that meet at a cut point
+    (Li et al., ICCV 2019). `weight_average` is the decay of the moving average of the weights that training ends
+    with (0: the last weights). `patience` is how many rounds without a gain on the `tune` part of train end a phase
+    (0: none does, and nothing is held out).
+    """
+
+    strategy: Strategy = "joint"
+    hybrid: Hybrid = "mixed"
+    teacher: Teacher = "backbone"
+    distillation_temperature: float = 3.0
+    distillation_weight: float = 0.5
+    loss_weights: LossWeights = "equal"
+    final_weight: float = 1.0
+    gradient_equilibrium: bool = False
+    optimizer: Optimizer = "sgd"
+    learning_rate: float = 0.02
+    backbone_rate: float = 1.0
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    weight_average: float = 0.0
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no training can use, and make whole numbers floats so that digests agree."""
+        one_of("training.strategy", self.strategy, get_args(Strategy))
+        one_of("training.hybrid", self.hybrid, get_args(Hybrid))
+        one_of("training.teacher", self.teacher, get_args(Teacher))
+        one_of("training.loss_weights", self.loss_weights, get_args(LossWeights))
+        one_of("training.optimizer", self.optimizer, get_args(Optimizer))
+        truth("training.gradient_equilibrium", self.gradient_equilibrium)
+        at_least("training.patience", self.patience, 0)
+        for name in _NUMBERS:
+            object.__setattr__(self, name, number(f"training.{name}", getattr(self, name)))
+        for name in ("learning_rate", "distillation_temperature", "final_weight"):
+            if getattr(self, name) <= 0:
+                raise DesignError(f"training.{name} must be above 0, got {getattr(self, name)}")
+        for name in ("backbone_rate", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise DesignError(f"training.{name} must not be negative, got {getattr(self, name)}")
+        for name in ("label_smoothing", "weight_average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise DesignError(f"training.{name} must be in [0, 1), got {getattr(self, name)}")
+        if not 0 <= self.distillation_weight <= 1:
+            raise DesignError(f"training.distillation_weight must be in [0, 1], got {self.distillation_weight}")
+        contradiction = contradiction_of(
+            strategy=self.strategy,
+            hybrid=self.hybrid,
+            loss_weights=self.loss_weights,
+            frozen=self.backbone_rate == 0,
+        )
+        if contradiction is not None:
+            raise DesignError(contradiction)
+
+    @property
+    def method(self) -> str:
+        """The strategy, or the hybrid where the strategy is one."""
+        return self.hybrid if self.strategy == "hybrid" else self.strategy
+
+    def canonical(self, branches: int) -> "TrainingChoice":
+        """The same training of a network with so many branches; values that do nothing there have their defaults.
+
+        Without branches there is one exit, which every strategy trains alike. `joint` with a backbone that learns at
+        rate 0 is `two_stage`, and distillation with weight 0 is the training without a teacher.
+        """
+        if branches == 0:
+            return self._with_defaults(_STRATEGY_KEYS)
+        found = self
+        if not found.distillation_weight:
+            plain: dict[str, Strategy] = {"distillation": "joint", "two_stage_distillation": "two_stage"}
+            found = replace(found, strategy=plain.get(found.method, found.strategy))
+        if found.backbone_rate == 0 and found.method in ("joint", "mixed", "alternating"):
+            found = replace(found, strategy="two_stage")
+        if found.backbone_rate == 0 and found.method == "distillation":
+            found = replace(found, strategy="hybrid", hybrid="two_stage_distillation")
+        found = found._with_defaults(unused_keys(found.strategy, found.hybrid))
+        if found.backbone_rate == 0:
+            found = found._with_defaults(("final_weight", "gradient_equilibrium"))
+        if found.loss_weights == "uncertainty":
+            found = found._with_defaults(("final_weight",))
+        one_loss = found.method == "branch_wise" or (found.method in _FROZEN and branches == 1)
+        if one_loss and found.loss_weights != "boosted":
+            found = found._with_defaults(("loss_weights",))
+        return found
+
+    def _with_defaults(self, names: tuple[str, ...]) -> "TrainingChoice":
+        defaults: dict[str, Any] = {name: getattr(_DEFAULTS, name) for name in names}
+        return replace(self, **defaults)
+
+
+_NUMBERS = tuple(name for name, kind in TrainingChoice.__annotations__.items() if kind is float)
+_STRATEGY_KEYS = (
+    *("strategy", "hybrid", "teacher", "distillation_temperature", "distillation_weight"),
+    *("loss_weights", "final_weight", "gradient_equilibrium"),
+)
+
+
+def unused_keys(strategy: str, hybrid: str) -> tuple[str, ...]:
+    """The keys of `[training]` that do nothing under a strategy; `hybrid` is read only where that is "hybrid"."""
+    method = hybrid if strategy == "hybrid" else strategy
+    found: list[str] = []
+    if strategy != "hybrid":
+        found.append("hybrid")
+    if method not in _DISTILS:
+        found += ["teacher", "distillation_temperature", "distillation_weight"]
+    if method == "branch_wise":
+        found += ["final_weight", "gradient_equilibrium"]
+    if method in _FROZEN:
+        found += ["final_weight", "gradient_equilibrium", "backbone_rate"]
+    if method == "two_stage_distillation":
+        found.append("teacher")  # nothing moves the final exit away from the backbone
+    return tuple(dict.fromkeys(found))
+
+
+def contradiction_of(*, strategy: str, hybrid: str, loss_weights: str, frozen: bool) -> str | None:
+    """One line with key and fix when these values of `[training]` cannot go together, else None.
+
+    `frozen` says that `backbone_rate` is 0.
+    """
+    if loss_weights != "boosted":
+        return None
+    method = hybrid if strategy == "hybrid" else strategy
+    fix = "set strategy to 'joint' or 'distillation', or loss_weights to 'equal'"
+    if method in _NOT_BOOSTED:
+        key = "hybrid" if strategy == "hybrid" else "strategy"
+        return (
+            f"training.loss_weights = 'boosted' lets the final exit add to the branches, so it has to learn with them, "
+            f"which training.{key} = {method!r} does not do; {fix}"
+        )
+    if frozen:
+        return (
+            "training.loss_weights = 'boosted' lets the final exit add to the branches, so it has to learn with them, "
+            "and training.backbone_rate = 0 freezes it; set backbone_rate above 0, or loss_weights to 'equal'"
+        )
+    return None
+
+
+def without_contradiction(values: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Drawn values of `[training]` with contradictions taken out, and one line on what was changed, None for nothing.
+
+    Each value may be right by itself; weights that do not go with the strategy drawn beside them become equal.
+    """
+    found = dict(values)
+    line = contradiction_of(
+        strategy=found["strategy"],
+        hybrid=found["hybrid"],
+        loss_weights=found["loss_weights"],
+        frozen=found["backbone_rate"] == 0,
+    )
+    if line is None:
+        return found, None
+    return {**found, "loss_weights": "equal"}, f"{line.partition(';')[0]}; loss_weights is 'equal' here"
+
+
+_DEFAULTS = TrainingChoice()

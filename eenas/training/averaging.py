@@ -1,0 +1,73 @@
+"""The exponential moving average of what a phase trains."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.truncated import TruncatedNetwork
+
+
+class WeightAverage:
+    """The moving average of a network's trained parameters and of the buffers beside them.
+
+    `average <- d average + (1 - d) weights` after every step (Polyak and Juditsky 1992; Tarvainen and Valpola 2017),
+    where `d = min(decay, (1 + t) / (10 + t))` at step t, so that the first weights are soon forgotten. Parameters
+    without a gradient and what is kept in eval mode are left out, as are whole numbers, which are counts.
+    """
+
+    def __init__(self, network: EarlyExitNetwork | TruncatedNetwork, decay: float) -> None:
+        self.decay, self.steps = decay, 0
+        self._names: list[str] = []
+        self._weights: list[Tensor] = []
+        fixed = {id(module) for module in network.kept_in_eval}
+        parameters = {name: each for name, each in network.named_parameters() if each.requires_grad}
+        buffers = {
+            f"{path}.{name}" if path else name: buffer
+            for path, module in network.named_modules()
+            if id(module) not in fixed
+            for name, buffer in module.named_buffers(recurse=False)
+            if buffer.is_floating_point()
+        }
+        for name, value in {**parameters, **buffers}.items():
+            self._names.append(name)
+            self._weights.append(value.detach())
+        self._averages = [value.clone() for value in self._weights]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the weights of now into the average; called after each step."""
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(self._averages, self._weights, 1.0 - decay)
+        self.steps += 1
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """The network gets the average, and the average keeps the network's weights; twice is as before."""
+        for mine, theirs in zip(self._averages, self._weights, strict=True):
+            kept = theirs.clone()
+            theirs.copy_(mine)
+            mine.copy_(kept)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Inside the block the network has the averaged weights."""
+        self.swap()
+        try:
+            yield
+        finally:
+            self.swap()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averages by the names of their weights, and how many steps they have seen."""
+        return {"steps": self.steps, "averages": dict(zip(self._names, self._averages, strict=True))}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.steps = int(state["steps"])
+        for name, mine in zip(self._names, self._averages, strict=True):
+            mine.copy_(state["averages"][name])

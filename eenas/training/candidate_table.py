@@ -1,0 +1,107 @@
+"""The candidate table: all candidate branches' logits on one split, from which any choice of them can be scored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.errors import TrainingError
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.scores import branch_scores
+from eenas.policies.temperatures import fit_temperatures
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CandidateTable:
+    """What placement is learned from, without touching a network: on a frozen backbone no branch knows the others.
+
+    There are O candidates in depth order. `names` [O] are their cut points; a cut point that is named several times in
+    a row has that many structures to choose from, and carries one of them at most. `logits` float32 [N, O + 1, C], the
+    backbone's own classifier last; `labels` int64 [N]; `backbone_macs` float64 [O + 1], the MACs of the backbone up to
+    each candidate's cut point, then of all of it; `branch_macs` float64 [O], those of each branch and its decision.
+
+    Raises TrainingError when these do not fit together.
+    """
+
+    names: tuple[str, ...]
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    backbone_macs: NDArray[np.float64]
+    branch_macs: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        """Convert to the types above and refuse what does not fit together."""
+        object.__setattr__(self, "names", tuple(self.names))
+        for name, kind in (("logits", np.float32), ("backbone_macs", np.float64), ("branch_macs", np.float64)):
+            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=kind))
+        object.__setattr__(self, "labels", np.ascontiguousarray(self.labels, dtype=np.int64))
+        count = len(self.names)
+        if self.logits.ndim != 3 or self.logits.shape[:2] != (len(self.labels), count + 1):
+            raise TrainingError(
+                f"logits of {count} candidates must be [{len(self.labels)} samples, {count + 1} exits, classes], got "
+                f"shape {self.logits.shape}"
+            )
+        if self.backbone_macs.shape != (count + 1,) or self.branch_macs.shape != (count,):
+            raise TrainingError(
+                f"{count} candidates need {count + 1} backbone_macs and {count} branch_macs, got "
+                f"{self.backbone_macs.shape} and {self.branch_macs.shape}"
+            )
+        places = list(dict.fromkeys(self.names))
+        if len(places) != len([name for name, _ in groupby(self.names)]):
+            raise TrainingError(f"the candidates of a cut point must stand side by side, got {list(self.names)}")
+        firsts = [self.names.index(name) for name in places]
+        if (np.diff(self.backbone_macs[[*firsts, count]]) <= 0).any():
+            raise TrainingError(
+                f"candidates must stand in depth order, got backbone_macs {self.backbone_macs.tolist()}"
+            )
+
+    def __len__(self) -> int:
+        """The number of samples N."""
+        return len(self.labels)
+
+    @property
+    def total_macs(self) -> float:
+        """The MACs of the backbone without any branch."""
+        return float(self.backbone_macs[-1])
+
+    @cached_property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """The candidates of each cut point, as indices, in depth order."""
+        return tuple(
+            tuple(index for index, _ in members) for _, members in groupby(enumerate(self.names), key=lambda at: at[1])
+        )
+
+    @cached_property
+    def temperatures(self) -> NDArray[np.float64]:
+        """The temperature [O + 1] of every exit, fitted on this table."""
+        everything = ExitTable(
+            logits=self.logits,
+            labels=self.labels,
+            exits=tuple(str(index) for index in range(len(self.names) + 1)),
+            macs=np.arange(1.0, len(self.names) + 2),
+        )
+        return fit_temperatures(everything)
+
+    def scores(self, temperatures: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """The highest temperature-scaled probability [N, O] of each candidate; by default with `self.temperatures`."""
+        used = self.temperatures if temperatures is None else temperatures
+        return np.asarray(branch_scores(self.logits, used, "max_softmax"), dtype=np.float64)
+
+    @cached_property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether every exit would be right, [N, O + 1]."""
+        return np.asarray(self.logits.argmax(axis=2) == self.labels[:, None])
+
+    def exit_table(self, chosen: Sequence[int]) -> ExitTable:
+        """The exit table of the network that has the branches `chosen` (indices, rising) and no others."""
+        kept = [*chosen, len(self.names)]
+        heads = np.append(np.cumsum(self.branch_macs[list(chosen)]), self.branch_macs[list(chosen)].sum())
+        return ExitTable(
+            logits=self.logits[:, kept],
+            labels=self.labels,
+            exits=(*(self.names[index] for index in chosen), "final"),
+            macs=self.backbone_macs[kept] + heads,
+        )

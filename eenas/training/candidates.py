@@ -1,0 +1,204 @@
+"""Branches at all candidate cut points, trained at once on a frozen backbone: one forward pass feeds every one."""
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from eenas.backbones.load import Backbone
+from eenas.branches.abilities import auxiliary_loss_of
+from eenas.designs.design import Placed
+from eenas.errors import DivergedError, TrainingError
+from eenas.measurement.profile import Profile
+from eenas.networks.network import first_tensor
+from eenas.seeding import derive, seeded
+from eenas.specs import digest
+from eenas.tasks.split import Split
+from eenas.training.batches import Batches
+from eenas.training.candidate_table import CandidateTable
+from eenas.training.execution import Execution
+from eenas.training.memory import memory_errors
+from eenas.training.schedule import BudgetClock, rate_at
+from eenas.training.spec import TrainingSpec
+
+LEARNING_RATE, WEIGHT_DECAY = 3e-3, 1e-2
+"""Of AdamW: structures of every kind are trained side by side, and it is the less particular about their scales."""
+
+AfterStep = Callable[[float], None]
+
+
+class Candidates(nn.Module):
+    """A frozen copy of a backbone with branches that do not know each other, several at a cut point if wanted.
+
+    `forward` takes images `[N, C, S, S]` (floats, after the transform) and gives the logits `[N, num_classes]` of
+    every branch in the order of `placed`, the backbone's own last; gradients end at the features. The backbone stays in
+    eval mode, whatever `train` says.
+    """
+
+    def __init__(self, backbone: Backbone, placed: Sequence[Placed], *, seed: int = 0) -> None:
+        """A branch has the same first weights as in a network of the same seed."""
+        super().__init__()
+        self.placed = tuple(placed)
+        self.transform = backbone.transform
+        self.backbone = copy.deepcopy(backbone.module).requires_grad_(False).eval()
+        shapes = {point.name: point.shape for point in backbone.all_cut_points}
+        branches = []
+        for each in self.placed:
+            with seeded(derive(seed, "branch", each.cut_point, digest(each.branch))):
+                branches.append(each.branch.build(shapes[each.cut_point], backbone.num_classes))
+        self.branches = nn.ModuleList(branches)
+
+    def train(self, mode: bool = True) -> "Candidates":
+        """Set the branches to training or evaluation mode."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    @torch.no_grad()
+    def features(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The features at the cut points that carry branches, and the backbone's own logits."""
+        found: dict[str, Tensor] = {}
+        modules = dict(self.backbone.named_modules())
+        names = dict.fromkeys(each.cut_point for each in self.placed)
+        handles = [modules[name].register_forward_hook(partial(_keep, found, name)) for name in names]
+        try:
+            final = first_tensor(self.backbone(x))
+        finally:
+            for handle in handles:
+                handle.remove()
+        return {name: value.float() for name, value in found.items()}, final.float()
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """See the class."""
+        features, final = self.features(x)
+        return [
+            *(branch(features[each.cut_point]) for each, branch in zip(self.placed, self.branches, strict=True)),
+            final,
+        ]
+
+
+def train_candidates(
+    candidates: Candidates,
+    split: Split,
+    *,
+    spec: TrainingSpec,
+    seed: int,
+    flip: bool,
+    execution: Execution,
+    after_step: AfterStep | None = None,
+) -> None:
+    """Train every branch of `candidates` on `split` with cross-entropy (and its own auxiliary loss, half as heavy).
+
+    What becomes of a branch depends on the seed, its cut point and its structure, and not on which others are trained
+    beside it: batches are the same, every branch draws its own random numbers and its gradient is clipped alone.
+    `after_step` hears the share of the budget that is used up. Runs where `candidates` is; the backbone computes in the
+    type of `execution`, branches in float32. Raises DivergedError that names the branch, and OutOfMemoryError.
+    """
+    device = next(candidates.backbone.parameters()).device
+    if execution.channels_last:
+        candidates.backbone.to(memory_format=torch.channels_last)
+    batches = Batches(
+        split,
+        candidates.transform,
+        batch_size=spec.batch_for(len(split)),
+        seed=seed,
+        flip=flip if spec.augment else None,
+        device=device,
+    )
+    optimizer = torch.optim.AdamW(_groups(candidates.branches), lr=LEARNING_RATE)
+    clock = BudgetClock(spec, batches.steps() * spec.batch_for(len(split)))
+    epoch, step = 0, 0
+    candidates.train()
+    with memory_errors(spec.batch_for(len(split))), seeded(seed):
+        while clock.progress < 1.0:
+            for images, labels in batches.epoch(epoch):
+                for group in optimizer.param_groups:
+                    group["lr"] = LEARNING_RATE * rate_at(clock.progress, spec.warmup)
+                with execution.precision(device):
+                    features, _ = candidates.features(execution.place(images))
+                optimizer.zero_grad(set_to_none=True)
+                _backward(candidates, features, labels, derive(seed, "step", step), spec.clip)
+                optimizer.step()
+                step += 1
+                clock.samples += len(labels)
+                if after_step is not None:
+                    after_step(clock.progress)
+                if clock.progress >= 1.0:
+                    break
+            epoch += 1
+    candidates.eval()
+
+
+def _backward(candidates: Candidates, features: dict[str, Tensor], labels: Tensor, seed: int, clip: float) -> None:
+    """The gradient of every branch on one batch."""
+    for placed, branch in zip(candidates.placed, candidates.branches, strict=True):
+        torch.manual_seed(seed)
+        loss = functional.cross_entropy(branch(features[placed.cut_point]), labels)
+        own = auxiliary_loss_of(branch, labels)
+        if own is not None:
+            loss = loss + 0.5 * own
+        if not bool(torch.isfinite(loss)):
+            raise DivergedError(
+                f"the loss of the candidate {placed.branch.label()} at {placed.cut_point} is not finite; "
+                "take the structure out of the search space"
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        if clip:
+            torch.nn.utils.clip_grad_norm_(branch.parameters(), clip)
+
+
+@torch.inference_mode()
+def candidate_logits(candidates: Candidates, split: Split, *, batch_size: int = 256) -> NDArray[np.float32]:
+    """The logits `[N, branches + 1, num_classes]` of every candidate and of the backbone on a split, in its order."""
+    was_training = candidates.training
+    candidates.eval()
+    device = next(candidates.backbone.parameters()).device
+    source = split.images(candidates.transform.size, candidates.transform.channels)
+    rows = []
+    for start in range(0, len(split), batch_size):
+        indices = np.arange(start, min(start + batch_size, len(split)))
+        images = candidates.transform(source[indices].to(device)).contiguous(memory_format=torch.channels_last)
+        rows.append(torch.stack(candidates(images), dim=1).cpu())
+    candidates.train(was_training)
+    return np.asarray(torch.cat(rows).numpy(), dtype=np.float32)
+
+
+def candidate_table(
+    placed: Sequence[Placed],
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    profile: Profile,
+    branch_macs: Sequence[int],
+) -> CandidateTable:
+    """The table of candidates in depth order, whose logits `candidate_logits` gave; `branch_macs` count each branch.
+
+    A decision costs one multiply-accumulate a class, as in an exit table.
+    """
+    if len(branch_macs) != len(placed):
+        raise TrainingError(f"{len(placed)} candidates need as many branch_macs, got {len(branch_macs)}")
+    at = [profile.macs[profile.index(each.cut_point)] for each in placed]
+    classes = logits.shape[2]
+    return CandidateTable(
+        names=tuple(each.cut_point for each in placed),
+        logits=logits,
+        labels=labels,
+        backbone_macs=np.array([*at, profile.total_macs], dtype=np.float64),
+        branch_macs=np.array(branch_macs, dtype=np.float64) + classes,
+    )
+
+
+def _groups(branches: nn.ModuleList) -> list[dict[str, Any]]:
+    decayed = [p for p in branches.parameters() if p.ndim > 1]
+    others = [p for p in branches.parameters() if p.ndim <= 1]
+    return [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
+
+
+def _keep(found: dict[str, Tensor], name: str, module: nn.Module, inputs: object, output: Tensor) -> None:
+    found[name] = output

@@ -1,0 +1,76 @@
+"""Which parameters and modules of a backbone belong to the segment before each exit."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from eenas.networks.network import EarlyExitNetwork, first_tensor
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The names of the backbone's parameters and modules that lie between two cut points."""
+
+    parameters: frozenset[str]
+    modules: frozenset[str]
+
+
+def segments(network: EarlyExitNetwork) -> tuple[Segment, ...]:
+    """The segment before each of K exits, found by one pass of two noise images through a copy of the backbone.
+
+    A parameter belongs to the first exit whose feature has a gradient for it, whoever owns it: position embeddings of
+    a whole transformer lie in the first segment. A module belongs to the segment in which it begins to run first; one
+    that two segments share belongs to the first of them. What no exit needs belongs to none.
+    """
+    backbone = copy.deepcopy(network.backbone).eval().requires_grad_(True)
+    names = network.branches.names
+    features: list[Tensor] = []
+    begun: dict[str, int] = {}
+    known = dict(backbone.named_modules())
+    handles = [module.register_forward_pre_hook(_begins(begun, name, features)) for name, module in known.items()]
+    handles += [known[name].register_forward_hook(_ends(features)) for name in names]
+    parameter = next(backbone.parameters())
+    size, channels = network.transform.size, network.transform.channels
+    generator = torch.Generator().manual_seed(0)
+    example = torch.randn(2, channels, size, size, generator=generator).to(parameter.device)
+    try:
+        with torch.enable_grad():
+            features.append(first_tensor(backbone(example)))
+    finally:
+        for handle in handles:
+            handle.remove()
+    reached = [_reached(feature, backbone) for feature in features]
+    found, before = [], frozenset[str]()
+    for k, parameters in enumerate(reached):
+        inside = frozenset(name for name, segment in begun.items() if segment == k)
+        found.append(Segment(parameters - before, inside))
+        before |= parameters
+    return tuple(found)
+
+
+def _begins(begun: dict[str, int], name: str, features: Sequence[Tensor]) -> Callable[..., None]:
+    """A hook that notes in which segment the module `name` begins to run for the first time."""
+
+    def note(module: nn.Module, inputs: object) -> None:
+        begun.setdefault(name, len(features))
+
+    return note
+
+
+def _ends(features: list[Tensor]) -> Callable[..., None]:
+    """A hook that keeps the feature of a cut point as it is now; what follows may change it in place."""
+
+    def keep(module: nn.Module, inputs: object, output: Tensor) -> None:
+        features.append(output.clone())
+
+    return keep
+
+
+def _reached(feature: Tensor, backbone: nn.Module) -> frozenset[str]:
+    """The names of the parameters that `feature` depends on."""
+    named = dict(backbone.named_parameters())
+    found = torch.autograd.grad(feature.sum(), tuple(named.values()), retain_graph=True, allow_unused=True)
+    return frozenset(name for name, gradient in zip(named, found, strict=True) if gradient is not None)

@@ -1,0 +1,152 @@
+"""The training steps of one phase: forward, loss, backward, and one update of what the phase trains."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eenas.branches.abilities import WithAuxiliaryLoss
+from eenas.designs.training_choice import TrainingChoice
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.truncated import TruncatedNetwork
+from eenas.training.averaging import WeightAverage
+from eenas.training.distillation import BackboneTeacher
+from eenas.training.execution import Execution
+from eenas.training.losses import Distillation, JointLoss
+from eenas.training.optimizers import build_optimizer
+from eenas.training.schedule import rate_at
+from eenas.training.spec import TrainingSpec
+from eenas.training.strategies import Phase
+from eenas.training.world import World
+
+
+class Steps:
+    """A phase at work on a network whose other parts are frozen already.
+
+    What a phase does not ask for costs nothing: no exit is computed that has no loss and teaches nobody, and what lies
+    behind the last of them is not run.
+    """
+
+    def __init__(
+        self,
+        network: EarlyExitNetwork | TruncatedNetwork,
+        phase: Phase,
+        choice: TrainingChoice,
+        spec: TrainingSpec,
+        costs: Sequence[float],
+        execution: Execution,
+        world: World,
+        teacher: BackboneTeacher | None,
+    ) -> None:
+        """`teacher` is needed where the phase distils from the backbone as it was."""
+        self.network, self.phase, self.choice, self.spec = network, phase, choice, spec
+        self.execution, self.world = execution, world
+        self.device = next(network.parameters()).device
+        self.teacher = teacher if phase.distils == "backbone" else None
+        final = len(costs) - 1
+        distillation = None
+        if phase.distils is not None:
+            own = phase.distils == "final"
+            distillation = Distillation(
+                weight=choice.distillation_weight,
+                temperature=choice.distillation_temperature,
+                taught=sum(k != final for k in phase.exits) if own else len(phase.exits),
+            )
+        self.loss = JointLoss(
+            choice.loss_weights,
+            costs,
+            choice.label_smoothing,
+            exits=phase.exits,
+            final_weight=choice.final_weight,
+            distillation=distillation,
+        ).to(self.device)
+        self.last_alone = JointLoss("equal", costs, choice.label_smoothing, exits=phase.exits[-1:]).to(self.device)
+        wanted = {*phase.exits, final} if phase.distils == "final" else {*phase.exits}
+        self.options: dict[str, Any] = {"exits": sorted(wanted)} if len(wanted) < len(costs) else {}
+        self.own_losses = any(isinstance(each, WithAuxiliaryLoss) for each in _branches(network, phase.exits))
+        self.optimizer = build_optimizer(network, self.loss, choice, phase)
+        self.base_rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=execution.autocast is torch.float16)
+        self.average = WeightAverage(network, choice.weight_average) if choice.weight_average else None
+        self.model = world.wrap(network, self.device, partly=phase.alternate)
+        self.count = 0
+
+    def take(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
+        """One step on a batch `[N, C, S, S]` with labels `[N]` at `progress` of the phase; the loss, detached."""
+        rate = rate_at(progress, self.spec.warmup)
+        for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = base * rate
+        images = self.execution.place(images)
+        alone = self.phase.alternate and self.count % 2 == 0
+        loss = self._last_alone(images, labels, progress) if alone else self._all(images, labels, progress)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.world.average(self.loss.parameters())
+        if self.spec.clip:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update()
+        self.count += 1
+        return loss.detach()
+
+    def _all(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
+        with self.execution.precision(self.device):
+            logits = self.model(images, equilibrium=self.choice.gradient_equilibrium, **self.options)
+            teacher = None if self.teacher is None else self.teacher.answers(images)
+        if self.phase.distils == "final":
+            teacher = logits[-1]
+        own: list[Tensor | None] = []
+        if self.own_losses:
+            each = self.network.auxiliary_losses(labels, self.phase.exits)
+            own = [each[k] for k in self.phase.exits if k < len(each)]
+        loss: Tensor = self.loss(logits[: len(self.phase.exits)], labels, progress, teacher=teacher, auxiliary=own)
+        return loss
+
+    def _last_alone(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
+        with self.execution.precision(self.device):
+            logits = self.model(images, exits=self.phase.exits[-1:])
+        loss: Tensor = self.last_alone(logits, labels, progress)
+        return loss
+
+    @contextmanager
+    def outcome(self) -> Iterator[None]:
+        """Inside the block the network has the weights that it would keep if the phase were over."""
+        with nullcontext() if self.average is None else self.average.applied():
+            yield
+
+    def finish(self) -> None:
+        """The network keeps the averaged weights, where weights are averaged."""
+        if self.average is not None:
+            self.average.swap()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed phase needs beside the network's weights."""
+        return {
+            "loss": self.loss.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": {} if self.average is None else self.average.state_dict(),
+            "count": self.count,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.loss.load_state_dict(state["loss"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.count = int(state["count"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+
+
+def _branches(network: EarlyExitNetwork | TruncatedNetwork, exits: Sequence[int]) -> list[nn.Module]:
+    """The modules of the branches at `exits`."""
+    if isinstance(network, TruncatedNetwork):
+        return [network.branches]
+    names = network.branches.names
+    return [network.branches.at(names[k]) for k in exits if k < len(names)]

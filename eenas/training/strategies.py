@@ -1,0 +1,132 @@
+"""Training strategies: each is a sequence of phases that one loop runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from eenas.designs.training_choice import Teacher, TrainingChoice
+
+Trains = Literal["all", "branches", "backbone", "part"]
+LOW_RATE = 0.1
+"""What the learning rate of everything is multiplied by where branches that are trained already meet the backbone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of training with an optimiser, a warm-up and a cosine of its own.
+
+    `share` of the budget is its length; the shares of a strategy sum to one. `exits` are the indices of the exits that
+    have a loss, rising. `trains` says whose weights move: `all`, the `branches` of those exits, the `backbone`, or with
+    `part` the segment of the backbone before exit number `part` (0 is the first) and its branch. Everything else is
+    frozen: it gets no gradient and stays in eval mode. `distils` is who teaches the exits beside the labels. With
+    `alternate` the first of every two steps has the loss of the last exit alone. `rate` multiplies the learning rate,
+    `backbone_rate` the backbone's once more.
+    """
+
+    name: str
+    share: float
+    trains: Trains
+    exits: tuple[int, ...]
+    part: int = 0
+    distils: Teacher | None = None
+    alternate: bool = False
+    rate: float = 1.0
+    backbone_rate: float = 1.0
+
+
+def phases(choice: TrainingChoice, num_exits: int) -> tuple[Phase, ...]:
+    """The phases of a training choice for a network with `num_exits` exits, the backbone's own classifier being last.
+
+    The backbone is taken to be prepared. A network with one exit has one phase under every strategy. A backbone that
+    learns at rate 0 is frozen in every phase.
+    """
+    choice = choice.canonical(num_exits - 1)
+    found = STRATEGIES[choice.method](choice, tuple(range(num_exits)))
+    if choice.backbone_rate > 0:
+        return found
+    final = num_exits - 1
+    kept = [_frozen(phase, final) for phase in found if num_exits == 1 or phase.exits != (final,)]
+    total = sum(phase.share for phase in kept)
+    return tuple(replace(phase, share=phase.share / total) for phase in kept)
+
+
+Exits = tuple[int, ...]
+Strategy = Callable[[TrainingChoice, Exits], tuple[Phase, ...]]
+
+
+def _joint(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
+    """Everything by the weighted sum of all exits' losses (Teerapittayanon et al. 2016, BranchyNet, section III-A)."""
+    return (Phase(name="joint", share=1.0, trains="all", exits=exits),)
+
+
+def _branch_wise(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
+    """One exit after another, each with the segment before it, what lies before frozen (Hettinger et al. 2017)."""
+    share = 1.0 / len(exits)
+    return tuple(
+        Phase(name=f"exit {k + 1} of {len(exits)}", share=share, trains="part", exits=(k,), part=k) for k in exits
+    )
+
+
+def _two_stage(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
+    """Branches on the frozen backbone, whose training was the first stage (Kaya et al. 2019, SDN, "IC-only")."""
+    return (Phase(name="branches", share=1.0, trains="branches", exits=exits[:-1]),)
+
+
+def _distillation(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
+    """Everything, with a teacher (Phuong and Lampert 2019; Zhang et al. 2019, "Be Your Own Teacher")."""
+    return (Phase(name="distillation", share=1.0, trains="all", exits=exits, distils=choice.teacher),)
+
+
+def _mixed(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
+    """The backbone by itself, then everything (Kubaty et al. 2024, "How to Train Your Multi-Exit Model", "mixed")."""
+    return (
+        Phase(name="backbone", share=1 / 3, trains="backbone", exits=exits[-1:]),
+        Phase(name="joint", share=2 / 3, trains="all", exits=exits),
+    )
+
+
+def _two_stage_joint(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
+    """Branches on the frozen backbone, then everything at a tenth of the rate."""
+    return (
+        Phase(name="branches", share=0.5, trains="branches", exits=exits[:-1]),
+        Phase(name="joint", share=0.5, trains="all", exits=exits, rate=LOW_RATE),
+    )
+
+
+def _two_stage_distillation(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
+    """Branches on the frozen backbone, taught by its final exit, which nothing moves."""
+    return (Phase(name="branches", share=1.0, trains="branches", exits=exits[:-1], distils="final"),)
+
+
+def _joint_distillation(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
+    """Everything by the labels, then everything with a teacher."""
+    return (
+        Phase(name="joint", share=0.5, trains="all", exits=exits),
+        Phase(name="distillation", share=0.5, trains="all", exits=exits, distils=choice.teacher),
+    )
+
+
+def _alternating(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
+    """Steps with the final exit's loss and steps with all in turn (Xin et al. 2021, BERxiT, section 3.2)."""
+    return (Phase(name="alternating", share=1.0, trains="all", exits=exits, alternate=True),)
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "joint": _joint,
+    "branch_wise": _branch_wise,
+    "two_stage": _two_stage,
+    "distillation": _distillation,
+    "mixed": _mixed,
+    "two_stage_joint": _two_stage_joint,
+    "two_stage_distillation": _two_stage_distillation,
+    "joint_distillation": _joint_distillation,
+    "alternating": _alternating,
+}
+"""By the method of a training choice: its strategy, or its hybrid where the strategy is one."""
+
+
+def _frozen(phase: Phase, final: int) -> Phase:
+    """The phase without the backbone: its branches alone, and no loss for an exit that nothing moves."""
+    exits = tuple(k for k in phase.exits if k != final) if final else phase.exits
+    distils: Teacher | None = "final" if phase.distils else None
+    return replace(phase, trains="branches", exits=exits, part=0, distils=distils, alternate=False)

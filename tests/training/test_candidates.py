@@ -1,0 +1,115 @@
+"""Candidate branches: trained at once on a frozen backbone, each as if it were alone."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from eenas.backbones.load import Backbone, load_backbone
+from eenas.branches.fc import Fc
+from eenas.branches.mlp import Mlp
+from eenas.branches.pool_fc import PoolFc
+from eenas.designs.design import Design, Placed
+from eenas.errors import DivergedError, TrainingError
+from eenas.measurement.profile import Profile
+from eenas.networks.assembly import build_network
+from eenas.networks.exit_costs import ExitCosts
+from eenas.networks.tables import exit_table
+from eenas.tasks.task import Task
+from eenas.testing.smallest import smallest_backbone, smallest_task
+from eenas.training.candidates import Candidates, candidate_logits, candidate_table, train_candidates
+from eenas.training.execution import Execution
+from eenas.training.spec import TrainingSpec
+
+SPEC = TrainingSpec(epochs=3, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return smallest_task()
+
+
+@pytest.fixture(scope="module")
+def backbone(task: Task) -> Backbone:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return load_backbone(smallest_backbone(task.num_classes), num_classes=task.num_classes, input_size=8)
+
+
+def three(backbone: Backbone) -> tuple[Placed, ...]:
+    """A branch with dropout, another structure at the same cut point, and one before."""
+    first, second = (point.name for point in backbone.cut_points[1:3])
+    return Placed(first, Fc()), Placed(second, Mlp(width=16)), Placed(second, PoolFc(pool="avg", size=2))
+
+
+def trained(backbone: Backbone, task: Task, placed: tuple[Placed, ...], seed: int = 1) -> Candidates:
+    candidates = Candidates(backbone, placed)
+    train_candidates(candidates, task.train, spec=SPEC, seed=seed, flip=task.flip, execution=Execution())
+    return candidates
+
+
+def _losses(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The cross-entropy of each exit."""
+    chances = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    return np.asarray(-np.log(chances[np.arange(len(labels)), :, labels]).mean(axis=0))
+
+
+def test_all_learn_and_the_backbone_does_not(backbone: Backbone, task: Task) -> None:
+    before = {name: value.clone() for name, value in backbone.module.state_dict().items()}
+    candidates = trained(backbone, task, three(backbone))
+    for name, value in candidates.backbone.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert not any(module.training for module in candidates.train().backbone.modules())
+    logits = candidate_logits(candidates, task.validation)
+    assert logits.shape == (len(task.validation), 4, task.num_classes)
+    untrained = candidate_logits(Candidates(backbone, three(backbone)), task.validation)
+    losses, losses_before = (_losses(each, task.validation.labels) for each in (logits, untrained))
+    assert (losses[:3] < losses_before[:3]).all()
+    assert (logits[:, 0].argmax(axis=1) == task.validation.labels).mean() > 0.6
+    assert losses[3] == losses_before[3]
+
+
+def test_a_branch_becomes_the_same_whatever_stands_beside_it(backbone: Backbone, task: Task) -> None:
+    placed = three(backbone)
+    together = candidate_logits(trained(backbone, task, placed), task.validation)
+    for index, each in enumerate(placed):
+        alone = candidate_logits(trained(backbone, task, (each,)), task.validation)
+        assert np.allclose(alone[:, 0], together[:, index], atol=1e-4), each
+        assert np.array_equal(alone[:, 1], together[:, 3])
+    assert not np.allclose(candidate_logits(trained(backbone, task, placed, seed=2), task.validation), together)
+
+
+def test_first_weights_and_features_are_those_of_a_network(backbone: Backbone, task: Task) -> None:
+    placed = three(backbone)[:2]
+    design = Design(backbone="smallest", num_classes=task.num_classes, input_size=8, branches=placed)
+    network = build_network(design, backbone, seed=0)
+    table = exit_table(network, task.validation, ExitCosts(np.array([1.0, 2.0, 3.0]), None, 0))
+    assert np.allclose(candidate_logits(Candidates(backbone, placed), task.validation), table.logits, atol=1e-5)
+
+
+def test_the_table_counts_decisions(backbone: Backbone, task: Task) -> None:
+    placed = three(backbone)
+    points = backbone.cut_points
+    profile = Profile(
+        backbone="smallest",
+        cut_points=points,
+        macs=tuple(100 * (index + 1) for index in range(len(points))),
+        total_macs=1000,
+        parameters=(1,) * len(points),
+        total_parameters=1,
+    )
+    logits = np.zeros((5, 4, task.num_classes), dtype=np.float32)
+    labels = np.zeros(5, dtype=np.int64)
+    table = candidate_table(placed, logits, labels, profile=profile, branch_macs=[10, 20, 30])
+    assert table.backbone_macs.tolist() == [200, 300, 300, 1000]
+    assert table.branch_macs.tolist() == [14, 24, 34]
+    with pytest.raises(TrainingError, match="3 candidates need as many branch_macs, got 1"):
+        candidate_table(placed, logits, labels, profile=profile, branch_macs=[10])
+
+
+def test_a_loss_that_is_not_finite_names_the_branch(backbone: Backbone, task: Task) -> None:
+    candidates = Candidates(backbone, three(backbone)[::2])
+    with torch.no_grad():
+        next(candidates.branches[1].parameters()).fill_(float("nan"))
+    with pytest.raises(DivergedError, match="candidate pool_fc avg at 2 is not finite"):
+        train_candidates(candidates, task.train, spec=SPEC, seed=1, flip=False, execution=Execution())
