@@ -1,4 +1,4 @@
-"""The curve of one common threshold, exactly: every threshold that decides differently from its neighbours."""
+"""The curve of one common limit, exactly: every threshold that decides differently from its neighbours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,20 +43,27 @@ def common_curve(
 ) -> Curve:
     """The whole curve in O(N K log(N K)); temperatures are fitted on the table where none are given.
 
-    A sample leaves at exit k for the thresholds above the best score it had before and up to its score there. As the
-    threshold falls it therefore moves, at every score that is higher than all before it, from the next such exit (the
-    final one at first) to this one. All moves sorted by score and summed up are the curve.
+    A policy that leaves by one threshold on these scores has one of these points, whatever its threshold.
     """
-    scores = branch_scores(table.logits, _temperatures(table, temperatures), score)
-    samples, branches = scores.shape
-    correct = table.correct()
+    return signal_curve(branch_scores(table.logits, _temperatures(table, temperatures), score), table.correct(), table)
+
+
+def signal_curve(signals: NDArray[np.float64], correct: NDArray[np.bool_], table: ExitTable) -> Curve:
+    """The whole curve of one limit on signals [N, K - 1], given what is right at each exit, [N, K], and the costs.
+
+    Signals are not negative, or minus infinity where nobody can leave. A sample leaves at exit k for the limits above
+    the best signal it had before and up to its signal there. As the limit falls it therefore moves, at every signal
+    that is higher than all before it, from the next such exit (the final one at first) to this one. All moves sorted
+    by signal and summed up are the curve.
+    """
+    samples, branches = signals.shape
     arrival = np.full(samples, branches)
     values, origins, targets, gains = [], [], [], []
-    best_before = np.maximum.accumulate(scores, axis=1)
+    best_before = np.maximum.accumulate(signals, axis=1)
     for k in range(branches - 1, -1, -1):
-        higher = np.ones(samples, dtype=np.bool_) if k == 0 else scores[:, k] > best_before[:, k - 1]
+        higher = signals[:, 0] > -np.inf if k == 0 else signals[:, k] > best_before[:, k - 1]
         movers = np.nonzero(higher)[0]
-        values.append(scores[movers, k])
+        values.append(signals[movers, k])
         origins.append(arrival[movers])
         targets.append(np.full(len(movers), k))
         gains.append(correct[movers, k].astype(np.int64) - correct[movers, arrival[movers]])

@@ -1,7 +1,7 @@
 """Operating points: a policy fitted on one split, with its accuracy and costs on another."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError, SpecError, nearest
-from eenas.policies.curve import Curve, common_curve, common_policy, fit_common, mean_cost
+from eenas.policies.curve import mean_cost
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.per_exit import fit_per_exit
-from eenas.policies.scores import branch_scores
-from eenas.policies.temperatures import fit_temperatures
-from eenas.policies.threshold import Decisions, ThresholdPolicy
+from eenas.policies.policy import Policy
+from eenas.policies.registry import policy_from_table
 
 _OPTIONAL = ("expected_latency_ms", "worst_latency_ms")
 
@@ -28,7 +26,7 @@ class OperatingPoint:
     `exit_accuracy` (K) is the accuracy of those who leave there, None where nobody does.
     """
 
-    policy: ThresholdPolicy
+    policy: Policy
     accuracy: float
     expected_macs: float
     worst_macs: float
@@ -78,90 +76,23 @@ class OperatingPoint:
         for name in ("shares", "exit_accuracy"):
             if not isinstance(table[name], list | tuple):
                 raise SpecError(f"{where}: {name} must be a list, got {table[name]!r}")
-        policy = ThresholdPolicy.from_table(table["policy"], file=file, key=f"{key}.policy" if key else "policy")
+        policy = policy_from_table(table["policy"], file=file, key=f"{key}.policy" if key else "policy")
         return cls(**{**table, "policy": policy})
 
 
-def evaluate(policy: ThresholdPolicy, table: ExitTable) -> OperatingPoint:
+def evaluate(policy: Policy, table: ExitTable) -> OperatingPoint:
     """What a policy does on a table. Raises PolicyError when the table has another number of exits."""
-    return _point(policy, table, policy.apply(table))
+    decisions = policy.apply(table)
+    return point_of(policy, table, decisions.exit_index, decisions.answer)
 
 
-def operating_points(
-    calibration: ExitTable,
-    validation: ExitTable,
-    *,
-    score: str = "max_softmax",
-    limit: int = 64,
-    per_exit: bool = False,
-) -> tuple[OperatingPoint, ...]:
-    """At most `limit` policies fitted on `calibration` for evenly spaced expected MACs, evaluated on `validation`.
-
-    For each budget between the cheapest and the dearest exit the most accurate point within it, by rising MACs on
-    `calibration`; equal policies appear once. `per_exit` offers each budget thresholds of their own (`fit_per_exit`).
-    """
-    if limit < 1:
-        raise PolicyError(f"the limit of operating points must be at least 1, got {limit}")
-    _same_exits(calibration, validation)
-    temperatures = fit_temperatures(calibration)
-    curve = common_curve(calibration, temperatures, score)
-    budgets = np.linspace(curve.macs[0], curve.macs[-1], limit) if limit > 1 else curve.macs[-1:]
-    if per_exit:
-        policies = [
-            fit_per_exit(calibration, temperatures=temperatures, score=score, max_macs=float(budget))
-            for budget in budgets
-        ]
-    else:
-        thresholds = curve.thresholds[_best_within(curve, budgets)]
-        policies = [common_policy(float(threshold), temperatures, score) for threshold in thresholds]
-    scores, answers = branch_scores(validation.logits, temperatures, score), validation.answers()
-    different = dict.fromkeys(policies)
-    return tuple(_point(policy, validation, policy.apply_scored(validation, scores, answers)) for policy in different)
-
-
-def fit_at_shares(
-    calibration: ExitTable,
-    evaluation: ExitTable,
-    backbone_macs: float,
-    shares: Sequence[float] = (0.25, 0.5, 0.75, 1.0),
-    score: str = "max_softmax",
-    *,
-    per_exit: bool = False,
-) -> list[OperatingPoint | None]:
-    """For each share of the plain backbone's MACs the policy that spends at most that on `calibration`.
-
-    Each is the most accurate there and evaluated on `evaluation`, where it may spend a little more or less. None
-    where no threshold spends so little.
-    """
-    if not backbone_macs > 0:
-        raise PolicyError(f"backbone_macs must be positive, got {backbone_macs}")
-    _same_exits(calibration, evaluation)
-    temperatures = fit_temperatures(calibration)
-    points: list[OperatingPoint | None] = []
-    for share in shares:
-        budget = share * backbone_macs
-        if per_exit:
-            policy = fit_per_exit(calibration, temperatures=temperatures, score=score, max_macs=budget)
-        else:
-            policy = fit_common(calibration, temperatures=temperatures, score=score, max_macs=budget)
-        points.append(evaluate(policy, evaluation) if policy.within_budget else None)
-    return points
-
-
-def _best_within(curve: Curve, budgets: NDArray[np.float64]) -> NDArray[np.int64]:
-    """For each rising budget the index of the most accurate point of the curve that costs at most as much."""
-    best = np.zeros(len(curve), dtype=np.int64)
-    higher = np.nonzero(np.append(True, curve.accuracy[1:] > np.maximum.accumulate(curve.accuracy)[:-1]))[0]
-    best[higher] = higher
-    best = np.maximum.accumulate(best)
-    last = np.searchsorted(curve.macs, budgets * (1 + 1e-9), side="right") - 1
-    return np.asarray(best[np.maximum(last, 0)], dtype=np.int64)
-
-
-def _point(policy: ThresholdPolicy, table: ExitTable, decisions: Decisions) -> OperatingPoint:
-    leaving = np.bincount(decisions.exit_index, minlength=table.num_exits)
-    right = decisions.answer == table.labels
-    right_at = np.bincount(decisions.exit_index[right], minlength=table.num_exits)
+def point_of(
+    policy: Policy, table: ExitTable, exit_index: NDArray[np.int64], answer: NDArray[np.int64]
+) -> OperatingPoint:
+    """What a policy does on a table, given the exits [N] at which samples leave and the classes [N] they answer."""
+    leaving = np.bincount(exit_index, minlength=table.num_exits)
+    right = answer == table.labels
+    right_at = np.bincount(exit_index[right], minlength=table.num_exits)
     reachable = slice(0, policy.last_reachable + 1)
     latency = table.latency_ms
     return OperatingPoint(
@@ -174,9 +105,3 @@ def _point(policy: ThresholdPolicy, table: ExitTable, decisions: Decisions) -> O
         shares=tuple(int(count) / len(table) for count in leaving),
         exit_accuracy=tuple(int(r) / int(n) if n else None for r, n in zip(right_at, leaving, strict=True)),
     )
-
-
-def _same_exits(fitted_on: ExitTable, evaluated_on: ExitTable) -> None:
-    if fitted_on.exits != evaluated_on.exits:
-        names = f"{list(fitted_on.exits)} and {list(evaluated_on.exits)}"
-        raise PolicyError(f"policies are fitted and evaluated on tables of the same exits, got {names}")

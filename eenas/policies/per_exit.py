@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from eenas.policies.curve import Curve, best_index, common_curve, fit_common, mean_cost
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.scores import branch_scores
+from eenas.policies.signal_policy import leave
 from eenas.policies.temperatures import fit_temperatures
-from eenas.policies.threshold import ThresholdPolicy, leave, midway
+from eenas.policies.threshold import ThresholdPolicy, midway
 
 MINIMUM_SAMPLES = 50
 """A threshold of its own must be backed by at least this many samples that leave there."""

@@ -1,4 +1,4 @@
-"""Operating points: what a policy does on a table, against a loop; and the sets of them that a search keeps."""
+"""Operating points: what a policy does on a table, against a loop; and its table."""
 
 import json
 
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from eenas import specs
 from eenas.errors import PolicyError, SpecError
-from eenas.policies.curve import common_curve, fit_common
+from eenas.policies.curve import fit_common
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.operating_point import OperatingPoint, evaluate, fit_at_shares, operating_points
+from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.threshold import ThresholdPolicy
 
 from .tables import random_table, tables
@@ -81,68 +81,6 @@ def test_without_latency():
     assert point.expected_latency_ms is None
     assert point.worst_latency_ms is None
     assert OperatingPoint.from_table(json.loads(json.dumps(point.to_table()))) == point
-
-
-@pytest.mark.parametrize("kind", ["max_softmax", "entropy", "margin"])
-def test_points_are_the_best_of_the_curve_within_even_budgets(kind):
-    calibration, validation = random_table(samples=600, seed=1), random_table(samples=500, seed=2)
-    points = operating_points(calibration, validation, score=kind, limit=20)
-    curve = common_curve(calibration, score=kind)
-    policies = [
-        fit_common(calibration, score=kind, max_macs=float(budget))
-        for budget in np.linspace(curve.macs[0], curve.macs[-1], 20)
-    ]
-    assert [point.policy for point in points] == list(dict.fromkeys(policies))
-    assert list(points) == [evaluate(point.policy, validation) for point in points]
-    assert 2 <= len(points) <= 20
-    assert points[0].shares[0] == 1
-
-
-def test_limits_of_points():
-    table = random_table(samples=300)
-    assert len(operating_points(table, table, limit=1)) == 1
-    with pytest.raises(PolicyError, match="at least 1"):
-        operating_points(table, table, limit=0)
-
-
-def test_one_exit_has_one_point():
-    table = random_table(exits=1)
-    (point,) = operating_points(table, table)
-    assert point.accuracy == table.exit_accuracy()[0]
-    assert point.shares == (1.0,)
-    (at,) = fit_at_shares(table, table, float(table.macs[0]), (1.0,))
-    assert at == point
-    assert operating_points(table, table, per_exit=True) == (point,)
-
-
-def test_thresholds_of_their_own_in_points():
-    table = random_table(samples=1000)
-    points = operating_points(table, table, limit=4, per_exit=True)
-    assert 1 <= len(points) <= 4
-    macs = [point.expected_macs for point in points]
-    assert macs == sorted(macs)
-
-
-def test_shares_of_the_backbone():
-    calibration, evaluation = random_table(samples=600, seed=1), random_table(samples=500, seed=2)
-    backbone = float(calibration.macs[-1]) * 0.9
-    points = fit_at_shares(calibration, evaluation, backbone, (0.01, 0.5, 0.75, 1.0))
-    assert points[0] is None
-    for share, point in zip((0.5, 0.75, 1.0), points[1:], strict=True):
-        policy = fit_common(calibration, max_macs=share * backbone)
-        assert point == evaluate(policy, evaluation)
-        assert evaluate(policy, calibration).expected_macs <= share * backbone * (1 + 1e-9)
-    (own,) = fit_at_shares(calibration, evaluation, backbone, (0.75,), per_exit=True)
-    assert own is not None
-
-
-def test_tables_of_different_networks_are_refused():
-    with pytest.raises(PolicyError, match="same exits"):
-        operating_points(random_table(), random_table(exits=3))
-    with pytest.raises(PolicyError, match="same exits"):
-        fit_at_shares(random_table(), random_table(exits=3), 1.0)
-    with pytest.raises(PolicyError, match="must be positive"):
-        fit_at_shares(random_table(), random_table(), 0.0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""Every policy of a kind that decides differently on one table, with what it does there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.policies.curve import best_index, common_policy, signal_curve
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.patience import PatiencePolicy, patience_at
+from eenas.policies.patience_confidence import PatienceConfidencePolicy
+from eenas.policies.signal_policy import Evidence, SignalPolicy
+from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.vote import VotePolicy
+
+Temperatures: TypeAlias = tuple[float, ...]
+_Make: TypeAlias = Callable[[float, bool], SignalPolicy]
+"""From a limit, infinity for none, and whether the budget is held to the policy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """M policies by rising cost: `accuracy` [M], `macs` [M] and `latency_ms` [M] or None are means on one table.
+
+    `make(index, within_budget)` gives one of them.
+    """
+
+    accuracy: NDArray[np.float64]
+    macs: NDArray[np.float64]
+    latency_ms: NDArray[np.float64] | None
+    make: Callable[[int, bool], SignalPolicy]
+
+    def best(
+        self,
+        *,
+        max_macs: float | None = None,
+        max_latency_ms: float | None = None,
+        min_accuracy: float | None = None,
+    ) -> SignalPolicy:
+        """The most accurate policy within the limits, of equals the cheapest (`best_index`)."""
+        index, within = best_index(
+            self.accuracy,
+            self.macs,
+            self.latency_ms,
+            max_macs=max_macs,
+            max_latency_ms=max_latency_ms,
+            min_accuracy=min_accuracy,
+        )
+        return self.make(index, within)
+
+    def best_within(self, budgets: NDArray[np.float64]) -> list[SignalPolicy]:
+        """For each budget of mean MACs, rising, the most accurate policy that costs at most as much, else the first."""
+        best = np.zeros(len(self.macs), dtype=np.int64)
+        higher = np.append(True, self.accuracy[1:] > np.maximum.accumulate(self.accuracy)[:-1])
+        best[higher] = np.nonzero(higher)[0]
+        best = np.maximum.accumulate(best)
+        last = np.searchsorted(self.macs, budgets * (1 + 1e-9), side="right") - 1
+        return [self.make(int(index), True) for index in best[np.maximum(last, 0)]]
+
+    def area(self) -> float:
+        """The mean, over costs from the cheapest to the dearest, of the best accuracy that is to be had for them."""
+        if self.macs[-1] == self.macs[0]:
+            return float(self.accuracy.max())
+        best = np.maximum.accumulate(self.accuracy)
+        return float((best[:-1] * np.diff(self.macs)).sum() / (self.macs[-1] - self.macs[0]))
+
+
+def candidates(kind: str, table: ExitTable, temperatures: Temperatures, score: str) -> Candidates:
+    """All policies of a kind on a table, each with one limit for all exits.
+
+    Of patience with confidence and of votes there is a curve for each number of exits that have to count.
+    `temperatures` are not used where no confidence is compared.
+    """
+    evidence = Evidence(table, temperatures, score)
+    curves = [
+        (make, signal_curve(shape.signals(evidence), shape.answers(evidence) == table.labels[:, None], table))
+        for shape, make in _shapes(kind, table.num_exits, temperatures, score)
+    ]
+    if len(curves) == 1:
+        make, curve = curves[0]
+        limits = curve.thresholds
+        return Candidates(
+            curve.accuracy, curve.macs, curve.latency_ms, lambda index, within: make(float(limits[index]), within)
+        )
+    macs = np.concatenate([curve.macs for _, curve in curves])
+    order = np.argsort(macs, kind="stable")
+    limits = np.concatenate([curve.thresholds for _, curve in curves])[order]
+    shapes = np.concatenate([np.full(len(curve), number) for number, (_, curve) in enumerate(curves)])[order]
+    latencies = [curve.latency_ms for _, curve in curves if curve.latency_ms is not None]
+    return Candidates(
+        np.concatenate([curve.accuracy for _, curve in curves])[order],
+        macs[order],
+        np.concatenate(latencies)[order] if latencies else None,
+        lambda index, within: curves[shapes[index]][0](float(limits[index]), within),
+    )
+
+
+def _shapes(kind: str, exits: int, temperatures: Temperatures, score: str) -> list[tuple[SignalPolicy, _Make]]:
+    """Policies that differ in more than a limit, each with what makes one of its shape for a limit."""
+    most = max(1, exits - 1)
+    if kind == ThresholdPolicy.kind:
+        makes = [_threshold(temperatures, score)]
+    elif kind == PatiencePolicy.kind:
+        makes = [_patience(exits)]
+    elif kind == PatienceConfidencePolicy.kind:
+        makes = [_confident(patience, temperatures, score) for patience in range(1, most + 1)]
+    else:
+        makes = [_vote(least, exits) for least in range(1, most + 1)]
+    return [(make(np.inf, True), make) for make in makes]
+
+
+def _threshold(temperatures: Temperatures, score: str) -> _Make:
+    return lambda limit, within: common_policy(limit, temperatures, score, within_budget=within)
+
+
+def _patience(exits: int) -> _Make:
+    return lambda limit, within: PatiencePolicy(exits=exits, patience=patience_at(limit, exits), within_budget=within)
+
+
+def _confident(patience: int, temperatures: Temperatures, score: str) -> _Make:
+    return lambda limit, within: PatienceConfidencePolicy(
+        score=score,
+        temperatures=temperatures,
+        threshold=None if np.isinf(limit) else limit,
+        patience=patience,
+        within_budget=within,
+    )
+
+
+def _vote(least: int, exits: int) -> _Make:
+    return lambda limit, within: VotePolicy(
+        exits=exits, ratio=None if np.isinf(limit) else limit, least=least, within_budget=within
+    )

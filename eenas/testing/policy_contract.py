@@ -1,0 +1,134 @@
+"""The contract tests of a policy: what the author of a kind runs on fitted ones."""
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from eenas.errors import PolicyError
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.policy import Policy
+from eenas.policies.registry import KINDS, policy_from_table
+
+Read = Callable[[dict[str, Any]], Policy]
+
+
+def check_policy(policy: Policy, num_classes: int, *, read: Read | None = None) -> None:
+    """Check one fitted policy against the contract of `Policy`, on tables of random logits for its exits.
+
+    In the order of a policy's life: it is data, it decides exit by exit on shrinking batches, for every sample as if it
+    were alone, at the end for everybody; over a table it does the same. `read` makes a policy of what `to_table` gave;
+    without it a kind of eenas's own is read by `policy_from_table`. Raises AssertionError that says what does not hold.
+    """
+    _check_data(policy, read or (policy_from_table if policy.kind in KINDS else None))
+    for scale in (0.3, 3.0, 30.0):
+        table = random_table(policy.num_exits, num_classes, scale=scale)
+        exits, answers, near = stepwise(policy, table)
+        _check_answers(policy, table, exits, answers)
+        _check_alone(policy, table, exits, answers)
+        _check_table(policy, table, exits, answers, near)
+        _check_noise(policy, table)
+    other = random_table(policy.num_exits + 1, num_classes)
+    with pytest.raises(PolicyError):
+        policy.apply(other)
+
+
+def random_table(exits: int, classes: int, *, samples: int = 60, scale: float = 1.0, seed: int = 0) -> ExitTable:
+    """A table of normal logits times `scale`, right more often the later the exit; some samples are sure, some tied."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(classes, size=samples)
+    logits = generator.normal(size=(samples, exits, classes))
+    logits[np.arange(samples), :, labels] += np.linspace(0.5, 2.0, exits)
+    logits[:3] = 0.0
+    return ExitTable(
+        logits=(scale * logits).astype(np.float32),
+        labels=labels,
+        exits=(*(f"exit{k}" for k in range(exits - 1)), "final"),
+        macs=np.arange(1.0, exits + 1),
+    )
+
+
+def stepwise(policy: Policy, table: ExitTable) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Exits [N], answers [N] and the count of near decisions as a network gets them: who leaves leaves the batch."""
+    exits, answers = np.full(len(table), -1), np.full(len(table), -1)
+    near = np.zeros(len(table), dtype=np.bool_)
+    staying, state = np.arange(len(table)), policy.start(len(table))
+    for k in range(policy.num_exits):
+        if len(staying) == 0:
+            break
+        logits = table.logits[staying, k]
+        given, before = logits.copy(), pickle.dumps(state)
+        close = policy.near(k, logits, state)
+        leaving, after = policy.decide(k, logits, state)
+        _check_mask(close, len(staying), "near")
+        _check_mask(leaving, len(staying), "decide")
+        assert np.array_equal(given, logits), "decide and near must not change the logits"
+        assert pickle.dumps(state) == before, "decide and near must not change the state they are given"
+        near[staying] |= close
+        exits[staying[leaving]] = k
+        found = policy.answer(after[leaving])
+        assert len(found) == leaving.sum(), f"answer must give {leaving.sum()} classes, got {len(found)}"
+        answers[staying[leaving]] = found
+        staying, state = staying[~leaving], after[~leaving]
+    assert len(staying) == 0, f"the final exit must let everybody leave, it kept {len(staying)} samples"
+    return exits, answers, int(near.sum())
+
+
+def _check_data(policy: Policy, read: Read | None) -> None:
+    assert policy.num_exits >= 1, f"a policy is for one exit or more, got {policy.num_exits}"
+    assert policy.label(), "a policy needs a label for tables"
+    assert pickle.loads(pickle.dumps(policy)) == policy, f"{policy} must be the same after a copy"
+    assert hash(copy.deepcopy(policy)) == hash(policy), f"equal policies must have equal hashes, {policy} has not"
+    table = json.loads(json.dumps(policy.to_table(), allow_nan=False))
+    assert table.get("kind") == policy.kind, f"the table's kind must be {policy.kind!r}, got {table.get('kind')!r}"
+    if read is not None:
+        assert read(table) == policy, f"{policy} must come back from its table {table}"
+
+
+def _check_answers(policy: Policy, table: ExitTable, exits: NDArray[np.int64], answers: NDArray[np.int64]) -> None:
+    last = policy.last_reachable
+    assert 0 <= last < policy.num_exits, f"last_reachable must be an exit, got {last}"
+    assert exits.max() <= last, f"nobody may leave after last_reachable ({last}), one left at {exits.max()}"
+    assert 0 <= answers.min() <= answers.max() < table.num_classes, f"answers must be classes, got {set(answers)}"
+
+
+def _check_alone(policy: Policy, table: ExitTable, exits: NDArray[np.int64], answers: NDArray[np.int64]) -> None:
+    for index in range(0, len(table), 7):
+        alone = stepwise(policy, table.take(np.array([index])))
+        together = (exits[index], answers[index])
+        assert (alone[0][0], alone[1][0]) == together, f"sample {index} is decided otherwise alone than in its batch"
+    order = np.arange(len(table))[::-1]
+    turned = stepwise(policy, table.take(order))
+    same = np.array_equal(turned[0], exits[order]) and np.array_equal(turned[1], answers[order])
+    assert same, "the order of samples must not matter"
+
+
+def _check_table(
+    policy: Policy, table: ExitTable, exits: NDArray[np.int64], answers: NDArray[np.int64], near: int
+) -> None:
+    done = policy.apply(table)
+    assert np.array_equal(done.exit_index, exits), "apply must let samples leave where decide does, exit by exit"
+    assert np.array_equal(done.answer, answers), "apply must answer what answer does, exit by exit"
+    assert done.near == near, f"apply must count the {near} samples that near tells of, got {done.near}"
+
+
+def _check_noise(policy: Policy, table: ExitTable) -> None:
+    noise = np.random.default_rng(1).normal(size=table.logits.shape) * 1e-7
+    other = ExitTable(
+        logits=(table.logits * (1 + noise)).astype(np.float32), labels=table.labels, exits=table.exits, macs=table.macs
+    )
+    here, there = policy.apply(table), policy.apply(other)
+    changed = int((here.exit_index != there.exit_index).sum())
+    assert changed <= here.near, f"{changed} decisions change with the last bits of the logits, near tells {here.near}"
+
+
+def _check_mask(mask: Any, n: int, name: str) -> None:
+    shape = getattr(mask, "shape", None)
+    kind = getattr(mask, "dtype", None)
+    assert shape == (n,), f"{name} must give {n} booleans, got shape {shape}"
+    assert kind == np.bool_, f"{name} must give booleans, got {kind}"

@@ -1,0 +1,102 @@
+"""The contract tests of policies find what breaks the contract."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from eenas.policies.policy import Policy
+from eenas.policies.scores import score
+from eenas.testing.policy_contract import check_policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfPolicy(Policy):
+    """A user's own: leave where the largest probability is above a half; with one fault."""
+
+    kind: ClassVar[str] = "half"
+
+    exits: int = 3
+    fault: str = ""
+
+    @property
+    def num_exits(self):
+        return self.exits
+
+    @property
+    def last_reachable(self):
+        return 0 if self.fault == "reach" else self.exits - 1
+
+    def start(self, n):
+        return np.full(n, -1)
+
+    def decide(self, k, logits, state):
+        assert len(logits) == len(state)
+        value = score(logits)
+        if self.fault == "batch":
+            value = value - value.mean() + 0.5
+        if self.fault == "state":
+            state[:] = 0
+        leaving = value >= 0.5
+        if self.fault == "integers":
+            return leaving.astype(int), logits.argmax(axis=1)
+        if k == self.exits - 1 and self.fault != "keeps":
+            leaving = np.ones(len(logits), dtype=bool)
+        return leaving, logits.argmax(axis=1)
+
+    def answer(self, state):
+        return state + 9 if self.fault == "answers" else state
+
+    def near(self, k, logits, state):
+        if self.fault == "logits":
+            logits[:] = 0
+        if k == self.exits - 1:
+            return np.zeros(len(logits), dtype=bool)
+        return np.abs(score(logits) - 0.5) <= 1e-5
+
+    def label(self):
+        return "" if self.fault == "label" else "above a half"
+
+    def to_table(self):
+        return {"kind": "other" if self.fault == "table" else self.kind, "exits": self.exits, "fault": self.fault}
+
+    def apply(self, table):
+        done = super().apply(table)
+        if self.fault == "apply":
+            object.__setattr__(done, "exit_index", done.exit_index * 0)
+        return done
+
+
+def read(table):
+    return HalfPolicy(**{name: value for name, value in table.items() if name != "kind"})
+
+
+def test_a_policy_of_the_users_own_passes():
+    check_policy(HalfPolicy(), num_classes=4)
+    check_policy(HalfPolicy(exits=1), num_classes=2, read=read)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("batch", "must not|alone|order"),
+        ("state", "must not change the state"),
+        ("logits", "must not change the logits"),
+        ("integers", "booleans, got int64"),
+        ("keeps", "final exit must let everybody leave"),
+        ("answers", "must be classes"),
+        ("reach", "after last_reachable"),
+        ("label", "needs a label"),
+        ("table", "kind must be 'half'"),
+        ("apply", "apply must let samples leave"),
+    ],
+)
+def test_each_fault_is_found(fault, message):
+    with pytest.raises(AssertionError, match=message):
+        check_policy(HalfPolicy(fault=fault), num_classes=4)
+
+
+def test_a_table_that_reads_as_something_else_is_found():
+    with pytest.raises(AssertionError, match="must come back from its table"):
+        check_policy(HalfPolicy(), num_classes=4, read=lambda table: HalfPolicy(exits=2))
