@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from eenas.branches.branch import Branch
 from eenas.designs.repair import BranchMacs
 from eenas.designs.routes import Routes, State
-from eenas.designs.space import Space
+from eenas.designs.space import Space, values_of
 from eenas.measurement.profile import Profile
 
 
@@ -16,7 +16,9 @@ def count_architectures(space: Space, profile: Profile, num_classes: int, branch
     each. Counted is each one once, however many proposals lead to it: uniform and metric placement that meet at the
     same cut points, sizes that a family does not use, and branches that the cost cap turns into smaller ones add
     nothing. The design without branches counts as one where every slot may be off. Training, policy and proposals that
-    are infeasible are not counted. Placement by latency counts only where the profile holds latencies.
+    are infeasible are not counted. Placement by latency counts only where the profile holds latencies. With and without
+    a cascade two branches or more are different architectures. Not counted is what only placement by gates, gain or
+    savings may choose, and a structure to be found counts as one.
 
     The resolution of slot after slot is an automaton (`routes.py`) whose words are the architectures. Its different
     words are counted by the subset construction (Rabin and Scott 1959), structures that lead on alike counted together:
@@ -30,7 +32,15 @@ def count_architectures(space: Space, profile: Profile, num_classes: int, branch
     words = _count(routes, start, {})
     empty_word = any(routes.accepts(state) for state in start)
     no_branch = all(routes.may_be_off(slot) for slot in range(1, space.branches + 1))
-    return words - empty_word + no_branch
+    longer = words - empty_word - _count_single(routes, start)
+    return words - empty_word + no_branch + longer * (len(values_of(space, "network.cascade")) - 1)
+
+
+def _count_single(routes: Routes, start: frozenset[State]) -> int:
+    """The number of different words of one branch."""
+    found = [letter for edges in _edges(routes, start).values() for letter in _letters(edges)]
+    ends = (any(routes.accepts(state) for state in _closed(routes, following)) for following, _ in found)
+    return sum(letters for (_, letters), end in zip(found, ends, strict=True) if end)
 
 
 def _count(routes: Routes, states: frozenset[State], known: dict[frozenset[State], int]) -> int:

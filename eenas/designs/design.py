@@ -8,13 +8,18 @@ from typing import Any, Literal, get_args
 
 from eenas import specs
 from eenas.branches.branch import Branch
+from eenas.branches.cascade import Cascade
 from eenas.branches.registry import branch_from_table
+from eenas.designs.checks import at_least, number, one_of, truth
+from eenas.designs.training_choice import TrainingChoice
 from eenas.errors import DesignError, nearest
 
-Strategy = Literal["joint"]
-LossWeights = Literal["equal", "linear", "branchy", "cost", "sdn_ramp", "uncertainty"]
-Optimizer = Literal["sgd", "adamw"]
 Score = Literal["max_softmax", "entropy", "margin"]
+PolicyKind = Literal["threshold", "patience", "patience_confidence", "vote"]
+Ensemble = Literal["none", "geometric"]
+FinalRule = Literal["last", "most_confident"]
+
+__all__ = ["Design", "Placed", "PolicyChoice", "TrainingChoice"]
 
 FORMAT = 1
 
@@ -28,56 +33,48 @@ class Placed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingChoice:
-    """How a design is trained, as far as it is part of the design.
-
-    `loss_weights` names the scheme of the joint loss; `backbone_rate` multiplies `learning_rate` for the backbone's
-    own parameters; `gradient_equilibrium` rescales the gradients that meet at a cut point (Li et al., ICCV 2019).
-    """
-
-    strategy: Strategy = "joint"
-    loss_weights: LossWeights = "equal"
-    gradient_equilibrium: bool = False
-    optimizer: Optimizer = "sgd"
-    learning_rate: float = 0.02
-    backbone_rate: float = 1.0
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse values that no training can use, and make whole numbers floats so that digests agree."""
-        _one_of("training.strategy", self.strategy, get_args(Strategy))
-        _one_of("training.loss_weights", self.loss_weights, get_args(LossWeights))
-        _one_of("training.optimizer", self.optimizer, get_args(Optimizer))
-        _truth("training.gradient_equilibrium", self.gradient_equilibrium)
-        for name in ("learning_rate", "backbone_rate", "weight_decay", "label_smoothing"):
-            object.__setattr__(self, name, _number(f"training.{name}", getattr(self, name)))
-        if self.learning_rate <= 0:
-            raise DesignError(f"training.learning_rate must be above 0, got {self.learning_rate}")
-        if self.backbone_rate < 0 or self.weight_decay < 0:
-            name = "backbone_rate" if self.backbone_rate < 0 else "weight_decay"
-            raise DesignError(f"training.{name} must not be negative, got {getattr(self, name)}")
-        if not 0 <= self.label_smoothing < 1:
-            raise DesignError(f"training.label_smoothing must be in [0, 1), got {self.label_smoothing}")
-
-
-@dataclass(frozen=True, kw_only=True)
 class PolicyChoice:
-    """Which policy is fitted: the confidence score, the target for the expected MACs as a share of the backbone's,
-    and whether each exit gets a threshold of its own.
+    """Which policy is fitted: its kind, the confidence score, the target for the expected MACs as a share of the
+    backbone's, whether each exit gets a threshold of its own (kind "threshold" only), whether the exits seen so far
+    decide together, and which exit answers for samples that none let go.
     """
 
+    kind: PolicyKind = "threshold"
     score: Score = "max_softmax"
     target_macs: float = 0.5
     per_exit: bool = False
+    ensemble: Ensemble = "none"
+    final_rule: FinalRule = "last"
 
     def __post_init__(self) -> None:
         """Refuse scores and targets that no policy has."""
-        _one_of("policy.score", self.score, get_args(Score))
-        _truth("policy.per_exit", self.per_exit)
-        object.__setattr__(self, "target_macs", _number("policy.target_macs", self.target_macs))
+        one_of("policy.kind", self.kind, get_args(PolicyKind))
+        one_of("policy.score", self.score, get_args(Score))
+        one_of("policy.ensemble", self.ensemble, get_args(Ensemble))
+        one_of("policy.final_rule", self.final_rule, get_args(FinalRule))
+        truth("policy.per_exit", self.per_exit)
+        object.__setattr__(self, "target_macs", number("policy.target_macs", self.target_macs))
         if not 0 < self.target_macs <= 1:
             raise DesignError(f"policy.target_macs is a share of the backbone's MACs in (0, 1], got {self.target_macs}")
+
+    def canonical(self, branches: int) -> "PolicyChoice":
+        """The same choice for a network of so many branches, with values that do nothing there at one fixed value.
+
+        Without branches nobody decides. One branch has one threshold, no other exit to agree with and no vote. Only
+        thresholds may differ by exit, and a score does nothing where no confidence is compared.
+        """
+        if branches == 0:
+            return PolicyChoice(target_macs=1.0)
+        kind = self.kind
+        if branches == 1:
+            kind = "threshold" if kind == "patience_confidence" else "patience" if kind == "vote" else kind
+        compared = kind in ("threshold", "patience_confidence") or self.final_rule == "most_confident"
+        return replace(
+            self,
+            kind=kind,
+            score=self.score if compared else "max_softmax",
+            per_exit=self.per_exit and kind == "threshold" and branches > 1,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,13 +95,24 @@ class Design:
 
     def __post_init__(self) -> None:
         """Refuse a design that no backbone can have; copy the provenance as plain JSON data."""
-        _at_least("num_classes", self.num_classes, 2)
-        _at_least("input_size", self.input_size, 1)
+        at_least("num_classes", self.num_classes, 2)
+        at_least("input_size", self.input_size, 1)
         object.__setattr__(self, "branches", tuple(self.branches))
         names = [placed.cut_point for placed in self.branches]
         doubled = [name for index, name in enumerate(names) if name in names[:index]]
         if doubled:
             raise DesignError(f"a cut point carries one branch, got two at {doubled[0]!r}; remove one")
+        for index, placed in enumerate(self.branches):
+            if placed.branch.is_open:
+                raise DesignError(
+                    f"the branch at {placed.cut_point!r} ({placed.branch.label()}) has a structure to be found; "
+                    "a design names it: resolve the proposal with a learner"
+                )
+            if index == 0 and isinstance(placed.branch, Cascade):
+                raise DesignError(
+                    f"the first branch, at {placed.cut_point!r}, cannot be a cascade: no exit comes before it; "
+                    f"give {placed.branch.branch.label()} itself"
+                )
         try:
             copied = json.loads(json.dumps(dict(self.provenance), allow_nan=False))
         except (TypeError, ValueError) as error:
@@ -127,15 +135,10 @@ class Design:
         """The same design with training and policy values that do nothing here at one fixed value.
 
         Without branches there is one loss, nobody leaves early, and no gradients meet; with one branch there is one
-        threshold, common or not.
+        threshold, common or not; a strategy drops the values that it does not use.
         """
-        training, policy = self.training, self.policy
-        if not self.branches:
-            training = replace(training, loss_weights="equal", gradient_equilibrium=False)
-            policy = PolicyChoice(target_macs=1.0)
-        elif len(self.branches) == 1:
-            policy = replace(policy, per_exit=False)
-        return replace(self, training=training, policy=policy)
+        count = len(self.branches)
+        return replace(self, training=self.training.canonical(count), policy=self.policy.canonical(count))
 
     def label(self) -> str:
         """Short text such as "layer1.2 fc, layer3.0 conv_fc 32", or "no branch"."""
@@ -157,11 +160,18 @@ class Design:
 
     @classmethod
     def from_table(
-        cls, table: Mapping[str, Any], *, file: str = "", key: str = "", trust_code: bool = False
+        cls,
+        table: Mapping[str, Any],
+        *,
+        file: str = "",
+        key: str = "",
+        trust_code: bool = False,
+        relative_to: Path | None = None,
     ) -> "Design":
         """Read what `to_table` wrote. Raises DesignError, SpecError or BranchError naming file, key and fix.
 
-        A branch whose family is the user's own code (relative to `file`) raises PluginError unless it is trusted.
+        A branch whose family is the user's own code raises PluginError unless it is trusted; a `./file.py` is looked
+        for in `relative_to` (default: the folder of `file`), then in the working folder.
         """
         prefix = f"{key}." if key else ""
         if not isinstance(table, Mapping):
@@ -185,7 +195,8 @@ class Design:
         if not isinstance(branches, list | tuple):
             raise DesignError(f"{_where(file, prefix + 'branches')}must be a list, got {branches!r}")
         values["branches"] = tuple(
-            _read_placed(item, file, f"{prefix}branches.{index}", trust_code) for index, item in enumerate(branches)
+            _read_placed(item, file, f"{prefix}branches.{index}", trust_code, relative_to)
+            for index, item in enumerate(branches)
         )
         for name, spec in (("training", TrainingChoice), ("policy", PolicyChoice)):
             values[name] = specs.from_table(spec, values.get(name, {}), file=file, key=prefix + name)
@@ -201,16 +212,18 @@ class Design:
         return json.dumps(self.to_table(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str | bytes, *, file: str = "", trust_code: bool = False) -> "Design":
+    def from_json(
+        cls, text: str | bytes, *, file: str = "", trust_code: bool = False, relative_to: Path | None = None
+    ) -> "Design":
         """Read what `to_json` wrote; `file` says where it came from."""
         try:
             table = json.loads(text)
         except ValueError as error:
             raise DesignError(f"{_where(file, '')}not valid JSON: {error}") from None
-        return cls.from_table(table, file=file, trust_code=trust_code)
+        return cls.from_table(table, file=file, trust_code=trust_code, relative_to=relative_to)
 
 
-def _read_placed(item: Any, file: str, key: str, trust_code: bool) -> Placed:
+def _read_placed(item: Any, file: str, key: str, trust_code: bool, relative_to: Path | None) -> Placed:
     if not isinstance(item, Mapping):
         raise DesignError(f"{_where(file, key)}must be a table with cut_point and branch, got {item!r}")
     for name in item:
@@ -220,7 +233,7 @@ def _read_placed(item: Any, file: str, key: str, trust_code: bool) -> Placed:
         if not isinstance(item.get(name), kind):
             text = "text" if kind is str else "a table"
             raise DesignError(f"{_where(file, f'{key}.{name}')}must be {text}, got {item.get(name)!r}")
-    folder = Path(file).parent if file else None
+    folder = relative_to or (Path(file).parent if file else None)
     branch = branch_from_table(
         item["branch"], file=file, key=f"{key}.branch", trust_code=trust_code, relative_to=folder
     )
@@ -229,24 +242,3 @@ def _read_placed(item: Any, file: str, key: str, trust_code: bool) -> Placed:
 
 def _where(file: str, key: str) -> str:
     return f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""
-
-
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise DesignError(f"{name}: unknown value {value!r}; {nearest(str(value), known)}")
-
-
-def _truth(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise DesignError(f"{name} must be true or false, got {value!r}")
-
-
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
-        raise DesignError(f"{name} must be a finite number, got {value!r}")
-    return float(value)
-
-
-def _at_least(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise DesignError(f"{name} must be a whole number of at least {least}, got {value!r}")

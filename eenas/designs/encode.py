@@ -1,15 +1,16 @@
 """A design turned back into the parameters of a search space, as baselines are enqueued."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from eenas.branches.branch import Branch
-from eenas.designs.design import Design
+from eenas.branches.cascade import Cascade
+from eenas.designs.design import Design, Placed
 from eenas.designs.domains import Domain, Scalar
 from eenas.designs.proposal import Proposal
 from eenas.designs.repair import BranchMacs
 from eenas.designs.routes import Routes, State
-from eenas.designs.space import Space
+from eenas.designs.space import Space, values_of
 from eenas.errors import DesignError
 from eenas.measurement.profile import Profile
 
@@ -23,9 +24,11 @@ def encode(design: Design, space: Space, profile: Profile, *, branch_macs: Branc
     Without `branch_macs` every branch is taken to keep the cost cap; with it, branches over the cap are refused, and
     proposals are found that rely on the cap to drop a branch (uniform placement with one branch fewer, for example).
 
-    Raises DesignError when the space cannot say the design, and names the first thing that it cannot say.
+    What gates, gain or savings chose is said by another kind of placement, which the space has to allow. Raises
+    DesignError when the space cannot say the design, and names the first thing that it cannot say.
     """
     routes = Routes(space, profile, branch_macs)
+    design, cascade = _unwrapped(design, space)
     word = _word(design, routes)
     found: dict[str, Scalar] | None = None
     if word or all(routes.may_be_off(slot) for slot in range(1, space.branches + 1)):
@@ -36,7 +39,7 @@ def encode(design: Design, space: Space, profile: Profile, *, branch_macs: Branc
                 break
     if found is None:
         raise DesignError(_reason(design, routes, word))
-    own = {"training": asdict(design.training), "policy": asdict(design.policy)}
+    own = {"network": {"cascade": cascade}, "training": asdict(design.training), "policy": asdict(design.policy)}
     for name, domain in space.parameters().items():
         section, _, key = name.partition(".")
         found.setdefault(name, domain.nearest(own[section][key]) if section in own else domain.first)
@@ -45,6 +48,27 @@ def encode(design: Design, space: Space, profile: Profile, *, branch_macs: Branc
 
 def _fixed_type(domain: Domain, value: Scalar) -> Scalar:
     return domain.nearest(value) if domain.contains(value) else domain.first
+
+
+def _unwrapped(design: Design, space: Space) -> tuple[Design, bool]:
+    """The design with plain branches, and whether they made a cascade."""
+    behind = [isinstance(placed.branch, Cascade) for placed in design.branches[1:]]
+    if not behind:
+        return design, False
+    cascade = behind[0]
+    start = "the search space cannot say this design"
+    if any(wrapped != cascade for wrapped in behind):
+        raise DesignError(
+            f"{start}: some of its branches make a cascade and some do not; wrap all but the first, or none"
+        )
+    if cascade not in values_of(space, "network.cascade"):
+        said = "a cascade" if cascade else "no cascade"
+        raise DesignError(f"{start}: its branches make {said}; allow network.cascade = {str(cascade).lower()}")
+    plain = (
+        Placed(placed.cut_point, placed.branch.branch) if isinstance(placed.branch, Cascade) else placed
+        for placed in design.branches
+    )
+    return replace(design, branches=tuple(plain)), cascade
 
 
 def _word(design: Design, routes: Routes) -> Word:
@@ -99,6 +123,8 @@ def _reason(design: Design, routes: Routes, word: Word) -> str:
             )
     kinds = ", ".join(_kinds(routes))
     names = ", ".join(placed.cut_point for placed in design.branches)
+    if not kinds:
+        return f"{start}: its placement ({names}) was found by training, not by rule; allow kind = 'free' beside it"
     return (
         f"{start}: its placement ({names}) is none of those that {kinds} can reach; allow kind = 'free' or more slots"
     )

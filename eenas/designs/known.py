@@ -12,7 +12,9 @@ from eenas.designs.domains import Domain
 from eenas.designs.keys import POLICY, TRAINING
 from eenas.designs.placement import at_shares, candidates, shares, uniform
 from eenas.designs.repair import BranchMacs, obstacle
+from eenas.designs.resolve import cascaded
 from eenas.designs.space import Space, values_of
+from eenas.designs.training_choice import without_contradiction
 from eenas.measurement.profile import Profile
 
 
@@ -31,11 +33,12 @@ def known_designs(
     branch is the plain `fc` where the cost cap allows it at its cut point, else `pool_fc`, of those that the space
     names (of both where it names neither); where none stands the place stays empty. SDN's six stand at 15 to 90 % of
     the MACs with `pool_fc` and mixed pooling (Kaya et al., ICML 2019). Training and policy have the space's fixed
-    values, else the nearest it allows to the defaults. A design equal to an earlier one of the list is left out.
-    Whether the space can say a design is for `encode` to answer.
+    values, else the nearest it allows to the defaults; where the space fixes a cascade, the branches make one. A design
+    equal to an earlier one of the list is left out. Whether the space can say a design is for `encode` to answer.
     """
     points = candidates(profile)
-    training, policy = TrainingChoice(**_defaults(space, "training")), PolicyChoice(**_defaults(space, "policy"))
+    training = TrainingChoice(**without_contradiction(_defaults(space, "training"))[0])
+    policy = PolicyChoice(**_defaults(space, "policy"))
     plain = _plain(space)
 
     def design(positions: Sequence[int], families: Sequence[Branch]) -> Design:
@@ -48,7 +51,7 @@ def known_designs(
             backbone=profile.backbone,
             num_classes=num_classes,
             input_size=input_size,
-            branches=tuple(placed),
+            branches=cascaded(placed) if space.setting("network.cascade") is True else tuple(placed),
             training=training,
             policy=policy,
         ).canonical()

@@ -1,4 +1,4 @@
-"""Where branches stand: uniformly, at shares of a metric, or at each slot's own depth."""
+"""Where branches stand: uniformly, at shares of a metric, at each slot's own depth, or where it is learned."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -6,11 +6,15 @@ from typing import Literal, get_args
 from eenas.errors import DesignError
 from eenas.measurement.profile import Metric, Profile
 
-Kind = Literal["uniform", "metric", "free"]
+Kind = Literal["uniform", "metric", "free", "gating"]
+Saving = Literal["gain", "savings"]
 Distribution = Literal["linear", "pareto", "fine", "gold"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
-METRICS: tuple[str, ...] = get_args(Metric)
+COSTS: tuple[str, ...] = get_args(Metric)
+SAVINGS: tuple[str, ...] = get_args(Saving)
+METRICS: tuple[str, ...] = (*COSTS, *SAVINGS)
+"""What metric placement goes by: a cost that is divided, or what trained branches save."""
 DISTRIBUTIONS: tuple[str, ...] = get_args(Distribution)
 
 # With less than this share of the MACs behind it a cut point has nothing to save.
@@ -86,3 +90,8 @@ def nearest(target: float, have: Sequence[float], first: int = 0, last: int | No
 def depth_target(slot: int, slots: int, depth: float) -> float:
     """The share of MACs that `depth` in [0, 1] names in the band [(slot - 1) / slots, slot / slots]; slots from 1."""
     return (slot - 1 + depth) / slots
+
+
+def slot_at(share: float, slots: int) -> int:
+    """The slot (from 1) whose band of MACs holds the cut point at `share`; an edge belongs to the band behind it."""
+    return min(int(share * slots + 1e-9) + 1, slots)

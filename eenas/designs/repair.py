@@ -38,7 +38,7 @@ def obstacle(branch: Branch, space: Space, profile: Profile, index: int, branch_
         branch.check(shape)
     except BranchError as error:
         return str(error)
-    macs, limit = branch_macs(branch, shape), cost_limit(space, profile, index)
+    macs, limit = branch_macs(branch.stand_in(shape), shape), cost_limit(space, profile, index)
     return f"costs {macs:,} MACs, over the cap of {limit:,.0f}" if macs > limit else None
 
 

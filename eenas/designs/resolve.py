@@ -1,16 +1,18 @@
 """A proposal resolved to a design: cut points chosen, the cost cap kept, repairs written down."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eenas.branches.branch import SIZES
+from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
-from eenas.designs.domains import Scalar
+from eenas.designs.finding import Chooser, Found, Learner, candidate_branches, is_learned, slot_values
 from eenas.designs.keys import POLICY, TRAINING
 from eenas.designs.placement import at_shares, candidates, depth_target, fractions, nearest, shares, uniform
 from eenas.designs.proposal import Proposal, check_proposal
-from eenas.designs.repair import BranchMacs, fit
+from eenas.designs.repair import BranchMacs, fit, obstacle
 from eenas.designs.space import Space, check_space
-from eenas.errors import InfeasibleError
+from eenas.designs.training_choice import without_contradiction
+from eenas.errors import DesignError, InfeasibleError
 from eenas.measurement.profile import Profile
 
 
@@ -22,6 +24,8 @@ def resolve(
     num_classes: int,
     input_size: int,
     branch_macs: BranchMacs,
+    chooser: Chooser | None = None,
+    learner: Learner | None = None,
 ) -> Design:
     """The design that a proposal means on this backbone.
 
@@ -29,14 +33,57 @@ def resolve(
     noted in `provenance["repairs"]`: a branch over the cost cap becomes narrower, then shallower, else it is dropped;
     of two branches at one cut point the later moves to the next free one behind, or is dropped behind the last.
 
-    Raises DesignError when proposal, space and backbone do not belong together, and InfeasibleError when branches
-    were asked for and none can stand.
+    Placement by gates, gain or savings leaves the cut points to `chooser`, which is given a branch at every candidate
+    cut point whose band of MACs belongs to a slot that is on. Branches that are open get their structure from
+    `learner`. What these report is provenance; the design replays without them. In a cascade all branches but the
+    first are wrapped, which the cost cap does not count.
+
+    Raises DesignError when proposal, space and backbone do not belong together or a chooser or learner is needed and
+    not given, and InfeasibleError when branches were asked for and none can stand.
     """
     check_space(space, profile, latency=False)
     proposal = check_proposal(space, proposal)
-    points = candidates(profile)
     on = [slot for slot in range(1, space.branches + 1) if space.value(proposal, f"slot{slot}.on")]
-    kind = space.value(proposal, "placement.kind")
+    if not on:
+        found = Found(branches=())
+    elif is_learned(space, proposal):
+        found = _chosen(proposal, space, profile, on, branch_macs, chooser)
+    else:
+        found = _placed(proposal, space, profile, on, branch_macs)
+    learned: Mapping[str, Any] = {}
+    repairs = list(found.notes)
+    if any(placed.branch.is_open for placed in found.branches):
+        named = _structures(found.branches, space, profile, branch_macs, learner)
+        learned, branches = named.facts, named.branches
+        repairs += named.notes
+    else:
+        branches = found.branches
+    training, repair = without_contradiction(_values(proposal, space, "training"))
+    design = Design(
+        backbone=profile.backbone,
+        num_classes=num_classes,
+        input_size=input_size,
+        branches=cascaded(branches) if space.value(proposal, "network.cascade") else branches,
+        training=TrainingChoice(**training),
+        policy=PolicyChoice(**_values(proposal, space, "policy")),
+        provenance={
+            "space": {"name": space.name, "version": space.version, "digest": space.digest},
+            "placement": {**(_placement(proposal, space) if on else {"kind": _kind(proposal, space)}), **found.facts},
+            **({"learned": dict(learned)} if learned else {}),
+            "repairs": repairs + ([repair] if repair is not None else []),
+        },
+    )
+    return design.canonical()
+
+
+def cascaded(branches: Sequence[Placed]) -> tuple[Placed, ...]:
+    """The branches with all but the first wrapped, so that each also reads the logits of the one before."""
+    return (*branches[:1], *(Placed(each.cut_point, Cascade(branch=each.branch)) for each in branches[1:]))
+
+
+def _placed(proposal: Proposal, space: Space, profile: Profile, on: list[int], branch_macs: BranchMacs) -> Found:
+    """The branches of the slots that are on, where the rule of placement puts them."""
+    points = candidates(profile)
     placed: list[Placed] = []
     repairs: list[str] = []
     last = -1
@@ -46,7 +93,7 @@ def resolve(
             repairs.append(f"slot {slot}: no free cut point behind {profile.cut_points[points[last]].name}; dropped")
             continue
         name = profile.cut_points[points[position]].name
-        fitted = fit(_branch_values(proposal, space, slot), space, slot, profile, points[position], branch_macs)
+        fitted = fit(slot_values(proposal, space, slot), space, slot, profile, points[position], branch_macs)
         if fitted.branch is not None and position > wanted:
             repairs.append(f"slot {slot}: {profile.cut_points[points[wanted]].name} is taken; moved to {name}")
         if fitted.repair is not None:
@@ -54,27 +101,77 @@ def resolve(
         if fitted.branch is not None:
             placed.append(Placed(cut_point=name, branch=fitted.branch))
             last = position
-    if on and not placed:
+    if not placed:
         raise InfeasibleError(f"none of the {len(on)} branches asked for can stand: {'; '.join(repairs)}")
-    design = Design(
-        backbone=profile.backbone,
-        num_classes=num_classes,
-        input_size=input_size,
-        branches=tuple(placed),
-        training=TrainingChoice(**_values(proposal, space, "training")),
-        policy=PolicyChoice(**_values(proposal, space, "policy")),
-        provenance={
-            "space": {"name": space.name, "version": space.version, "digest": space.digest},
-            "placement": _placement(proposal, space) if on else {"kind": kind},
-            "repairs": repairs,
-        },
-    )
-    return design.canonical()
+    return Found(branches=tuple(placed), notes=tuple(repairs))
+
+
+def _chosen(
+    proposal: Proposal,
+    space: Space,
+    profile: Profile,
+    on: list[int],
+    branch_macs: BranchMacs,
+    chooser: Chooser | None,
+) -> Found:
+    """The branches that `chooser` keeps of those that can stand."""
+    values = _placement(proposal, space)
+    if chooser is None:
+        named = ", ".join(f"placement.{key} = {value!r}" for key, value in values.items() if key in ("kind", "metric"))
+        raise DesignError(f"{named} trains branches to choose among, which needs a chooser; pass one, or place by rule")
+    offered = candidate_branches(proposal, space, profile, on, branch_macs)
+    if not offered.branches:
+        raise InfeasibleError(
+            f"no cut point in the {len(on)} bands asked for can carry its branch: " + _all(offered.refused)
+        )
+    most = min(len(on) if values["kind"] == "metric" else space.branches, len(offered.branches))
+    count = int(values.get("count", 0))
+    notes = list(offered.refused)
+    if count > most:
+        notes.append(f"placement.count = {count} and {most} can stand; {most} here")
+        values["count"] = most
+    found = chooser(offered.branches, {**values, "most": most})
+    names = [placed.cut_point for placed in offered.branches]
+    kept = [placed.cut_point for placed in found.branches]
+    if not 1 <= len(kept) <= most or kept != [name for name in names if name in kept]:
+        raise DesignError(f"a chooser must keep 1 to {most} of {names} in this order, got {kept}; correct the chooser")
+    notes += [offered.repairs[name] for name in kept if name in offered.repairs]
+    return Found(branches=found.branches, facts=found.facts, notes=(*notes, *found.notes))
+
+
+def _structures(
+    branches: tuple[Placed, ...],
+    space: Space,
+    profile: Profile,
+    branch_macs: BranchMacs,
+    learner: Learner | None,
+) -> Found:
+    """The branches with the structures that `learner` finds; one that cannot stand after all is dropped."""
+    if learner is None:
+        first = next(placed for placed in branches if placed.branch.is_open)
+        raise DesignError(
+            f"{first.branch.label()} at {first.cut_point} has a structure to be found, which needs a learner; "
+            "pass one, or take learned structures out of branch.structure"
+        )
+    found = learner(branches)
+    wanted, got = ([placed.cut_point for placed in each] for each in (branches, found.branches))
+    if got != wanted:
+        raise DesignError(f"a learner must give branches back at {wanted}, got {got}; correct the learner")
+    notes, kept = list(found.notes), []
+    for placed in found.branches:
+        problem = obstacle(placed.branch, space, profile, profile.index(placed.cut_point), branch_macs)
+        if problem is None:
+            kept.append(placed)
+        else:
+            notes.append(f"at {placed.cut_point}, {placed.branch.label()} was found and {problem}; dropped")
+    if not kept:
+        raise InfeasibleError(f"none of the {len(branches)} branches asked for can stand: {'; '.join(notes)}")
+    return Found(branches=tuple(kept), facts=found.facts, notes=tuple(notes))
 
 
 def _positions(proposal: Proposal, space: Space, profile: Profile, on: list[int]) -> list[int]:
     """The candidate that each slot in `on` asks for; rising, for free placement perhaps one twice."""
-    kind = space.value(proposal, "placement.kind")
+    kind = _kind(proposal, space)
     if kind == "uniform":
         return list(uniform(len(on), len(candidates(profile))))
     if kind == "metric":
@@ -85,16 +182,25 @@ def _positions(proposal: Proposal, space: Space, profile: Profile, on: list[int]
     return [nearest(depth_target(slot, space.branches, depth), have) for slot, depth in depths.items()]
 
 
+def _kind(proposal: Proposal, space: Space) -> str:
+    return str(space.value(proposal, "placement.kind"))
+
+
 def _placement(proposal: Proposal, space: Space) -> dict[str, Any]:
-    kind = space.value(proposal, "placement.kind")
-    names = ("kind", "metric", "distribution") if kind == "metric" else ("kind",)
+    """The values that the kind of placement reads."""
+    kind = _kind(proposal, space)
+    names = ["kind"]
+    if kind == "metric":
+        names += ["metric"] if is_learned(space, proposal) else ["metric", "distribution"]
+    if kind == "gating":
+        names += ["cost_weight", "count"]
     return {name: space.value(proposal, f"placement.{name}") for name in names}
-
-
-def _branch_values(proposal: Proposal, space: Space, slot: int) -> dict[str, Scalar]:
-    return {key: space.value(proposal, f"slot{slot}.{key}") for key in ("structure", *SIZES)}
 
 
 def _values(proposal: Proposal, space: Space, section: str) -> dict[str, Any]:
     keys = TRAINING if section == "training" else POLICY
     return {key: space.value(proposal, f"{section}.{key}") for key in keys}
+
+
+def _all(reasons: Sequence[str]) -> str:
+    return "; ".join(reasons) or "there is none in them"

@@ -10,6 +10,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.branches.branch import SIZES, Branch
 from eenas.designs.domains import Domain, Scalar
 from eenas.designs.placement import (
+    COSTS,
     at_shares,
     candidates,
     depth_target,
@@ -64,10 +65,12 @@ class _Fits(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Routes:
-    """The automaton of `resolve`: its paths from a start to an accepting state are the proposals of the space.
+    """The automaton of `resolve`: its paths from a start to an accepting state are the proposals of the space that
+    place by rule; where gates, gain or savings put branches is not known before they are trained.
 
     A path's word is the sequence of (position, branch) that it places, so the words are the architectures. With
-    `branch_macs` None every branch keeps the cost cap. Metrics that the profile does not hold are left out.
+    `branch_macs` None every branch keeps the cost cap. Metrics that the profile does not hold are left out, and so is
+    whether the branches make a cascade.
     """
 
     space: Space
@@ -98,7 +101,7 @@ class Routes:
             if "metric" in kinds:
                 rules = product(values_of(space, "placement.metric"), values_of(space, "placement.distribution"))
                 for metric, distribution in rules:
-                    if metric == "latency" and not has_latency(self.profile):
+                    if metric not in COSTS or (metric == "latency" and not has_latency(self.profile)):
                         continue
                     have = shares(self.profile, metric)  # type: ignore[arg-type]
                     positions = at_shares(fractions(distribution, n), have)  # type: ignore[arg-type]

@@ -8,14 +8,15 @@ from typing import Any
 
 from eenas import shipped, specs
 from eenas.branches.branch import SIZES
-from eenas.branches.registry import FAMILIES, family
+from eenas.branches.registry import FAMILIES, family, sizes_of
 from eenas.designs.domains import Categorical, Domain, FloatRange, IntRange, Key, Scalar, Setting
-from eenas.designs.keys import BRANCH, PLACEMENT, POLICY, SECTIONS, TRAINING
+from eenas.designs.effects import contradictions, used_keys, values_in
+from eenas.designs.keys import BRANCH, SECTIONS
 from eenas.designs.placement import candidates, has_latency
 from eenas.errors import DesignError, SpecError, nearest
 from eenas.measurement.profile import Profile
 
-_TOP = ("version", "branches", "cost_cap", "placement", "branch", "slot", "training", "policy")
+_TOP = ("version", "branches", "cost_cap", "placement", "branch", "slot", "network", "training", "policy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class Space:
     placement: Mapping[str, Setting] = field(default_factory=dict, hash=False)
     branch: Mapping[str, Setting] = field(default_factory=dict, hash=False)
     slot: Mapping[int, Mapping[str, Setting]] = field(default_factory=dict, hash=False)
+    network: Mapping[str, Setting] = field(default_factory=dict, hash=False)
     training: Mapping[str, Setting] = field(default_factory=dict, hash=False)
     policy: Mapping[str, Setting] = field(default_factory=dict, hash=False)
 
@@ -75,6 +77,8 @@ class Space:
                 raise SpecError(f"{where}: no such slot; the space has slots 1 to {self.branches}")
             slots[int(label)] = _read_section(table, BRANCH, file=file, key=key, name=f"slot.{label}")
         object.__setattr__(self, "slot", dict(sorted(slots.items())))
+        for place, problem in contradictions({name: getattr(self, name) for name in SECTIONS}, self.branches):
+            raise SpecError(f"{_where(file, key, place)}: {problem}")
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Space":
@@ -128,13 +132,15 @@ class Space:
     @cached_property
     def _parameters(self) -> dict[str, Domain]:
         slots = range(1, self.branches + 1)
-        names = [
-            f"placement.{key}" for key in PLACEMENT if key == "kind" or "metric" in values_of(self, "placement.kind")
-        ]
+        names = self._used("placement")
         names += [f"slot{slot}.{key}" for slot in slots for key in BRANCH if self._has_effect(slot, key)]
-        names += [f"training.{key}" for key in TRAINING] + [f"policy.{key}" for key in POLICY]
+        names += self._used("network") + self._used("training") + self._used("policy")
         settings = {name: self.setting(name) for name in names}
         return {name: setting for name, setting in settings.items() if isinstance(setting, Domain)}
+
+    def _used(self, section: str) -> list[str]:
+        used = used_keys(section, getattr(self, section), self.branches)
+        return [f"{section}.{key}" for key in SECTIONS[section] if key in used]
 
     def _has_effect(self, slot: int, key: str) -> bool:
         settings = self.slot_settings(slot)
@@ -147,8 +153,8 @@ class Space:
         return any(key in sizes_of(str(kind)) for kind in values_of(self, f"slot{slot}.structure"))
 
     def explain(self) -> list[Row]:
-        """One row for each key, for people: what it is, what it may be, how many parameters it makes."""
-        made = self._parameters
+        """One row for each key that some draw uses: what it is, what it may be, how many parameters it makes."""
+        made, slots = self._parameters, range(1, self.branches + 1)
         rows = [
             Row(key="branches", values=str(self.branches), parameters=0, meaning="slots, each with one branch or none"),
             Row(
@@ -162,8 +168,12 @@ class Space:
             for key, known in keys.items():
                 names = [f"{section}.{key}"]
                 if section == "branch":
-                    plain = [number for number in range(1, self.branches + 1) if key not in self.slot.get(number, {})]
-                    names = [f"slot{number}.{key}" for number in plain]
+                    plain = [slot for slot in slots if key not in self.slot.get(slot, {})]
+                    names = [f"slot{slot}.{key}" for slot in plain]
+                    if not any(self._has_effect(slot, key) for slot in plain):
+                        continue
+                elif names[0] not in self._used(section):
+                    continue
                 count = sum(name in made for name in names)
                 text = _text(getattr(self, section)[key])
                 rows.append(Row(key=f"{section}.{key}", values=text, parameters=count, meaning=known.meaning))
@@ -221,13 +231,7 @@ def check_space(space: Space, profile: Profile, *, latency: bool = True) -> None
 
 def values_of(space: Space, name: str) -> tuple[Scalar, ...]:
     """Every value that a finite setting may have; a fixed one has one. Not for ranges without steps."""
-    setting = space.setting(name)
-    return (setting.values() or ()) if isinstance(setting, Domain) else (setting,)
-
-
-def sizes_of(structure: str) -> tuple[str, ...]:
-    """Which of width, layers and pool a family uses; all for the user's own, whose code need not be loaded yet."""
-    return FAMILIES[structure].sizes if structure in FAMILIES else SIZES
+    return values_in(space.setting(name))
 
 
 def _read_section(table: Any, keys: Mapping[str, Key], *, file: str, key: str, name: str) -> dict[str, Setting]:

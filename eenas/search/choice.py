@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eenas.deployment.model_folder import load_design
-from eenas.designs.design import Design
+from eenas.designs.design import Design, PolicyChoice
 from eenas.errors import FrontError, StudyError
 from eenas.fronts.choice import choose
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.results import StudyResults
+from eenas.search.traits import Traits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,5 +74,7 @@ def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = F
         )
         entry = results.front[index]
     target = min(1.0, max(0.01, round(entry.macs_share, 4)))
-    design = replace(entry.design, policy=replace(entry.design.policy, target_macs=target))
-    return Chosen(design, entry.trial, entry.point)
+    policy = replace(entry.design.policy, target_macs=target)
+    if Traits.of(entry.design, entry.point.policy).policy != policy.kind:  # a point of the default kind, which all have
+        policy = PolicyChoice(target_macs=target)
+    return Chosen(replace(entry.design, policy=policy), entry.trial, entry.point)

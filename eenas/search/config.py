@@ -1,5 +1,6 @@
 """The study file: task, backbone, space, training, measurement, objectives and constraints in one value."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from eenas.backbones.load import BackboneSpec
 from eenas.designs.space import Space, load_space
 from eenas.errors import SpecError
 from eenas.measurement.latency import LatencySpec
+from eenas.plugins import is_reference
 from eenas.tasks.spec import TaskSpec
 from eenas.training.spec import TrainingSpec
 
@@ -160,7 +162,23 @@ def _space_table(space: Any, folder: Path | None) -> Any:
     if not isinstance(space, str):
         return space
     local = folder / space if folder is not None else Path(space)
-    return load_space(local if local.is_file() else space).to_table()
+    found = shipped.find("search_spaces", str(local if local.is_file() else space))
+    table = load_space(found).to_table()
+    return table if found.parent.resolve() == (folder or Path()).resolve() else _rebased(table, found.parent, folder)
+
+
+def _rebased(value: Any, home: Path, folder: Path | None) -> Any:
+    """`value` with each `./file.py:name` that is there in `home` said from `folder`, the study's, in its place."""
+    if isinstance(value, Mapping):
+        return {name: _rebased(each, home, folder) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_rebased(each, home, folder) for each in value]
+    if not isinstance(value, str) or not is_reference(value):
+        return value
+    place, _, name = value.rpartition(":")
+    if not place.endswith(".py") or not (home / place).is_file():
+        return value
+    return f"{Path(os.path.relpath(home / place, folder or Path())).as_posix()}:{name}"
 
 
 def override(table: Mapping[str, Any], assignment: str) -> dict[str, Any]:

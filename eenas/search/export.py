@@ -16,7 +16,7 @@ from eenas.networks.checkpoint import load_weights
 from eenas.records.database import Database
 from eenas.search.choice import Choice, choose_design
 from eenas.search.model_card import run_card, untrained_card
-from eenas.search.read import read_results, study_record
+from eenas.search.read import code_folder, read_results, study_record
 from eenas.search.run_report import WEIGHTS, RunReport
 from eenas.seeding import seeded
 from eenas.specs import to_table
@@ -48,9 +48,9 @@ def export(
     elif trial is not None:
         database = Database(storage, create=False)
         record = study_record(database, name)
-        results = read_results(database, record.name)
+        results = read_results(database, record.name, trust_code=trust_code)
         design = choose_design(results, Choice(trial=trial)).design
-        package = _untrained(design, results.classes, backbone, trust_code, record.facts.get("folder"))
+        package = _untrained(design, results.classes, backbone, trust_code, code_folder(record))
     else:
         design = load_design(Path(str(design_file)), trust_code=trust_code)
         classes = tuple(str(index) for index in range(design.num_classes))
@@ -61,7 +61,8 @@ def export(
 def _from_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Package:
     report = RunReport.read(folder, trust_code=trust_code)
     channels = 3 if report.transform is None else report.transform.channels
-    package = _untrained(report.design, report.classes, module, trust_code, report.code_folder, channels)
+    home = None if report.code_folder is None else Path(report.code_folder)
+    package = _untrained(report.design, report.classes, module, trust_code, home, channels)
     network = package.network
     try:
         load_weights(network, folder / WEIGHTS)
@@ -78,7 +79,7 @@ def _untrained(
     classes: tuple[str, ...],
     module: nn.Module | None,
     trust_code: bool,
-    folder: str | None = None,
+    folder: Path | None = None,
     channels: int = 3,
 ) -> Package:
     check_code(design.backbone, given=module is not None, trust_code=trust_code)
@@ -90,7 +91,7 @@ def _untrained(
             input_size=design.input_size,
             channels=channels,
             trust_code=trust_code,
-            relative_to=None if folder is None else Path(folder),
+            relative_to=folder,
         )
         network = build_network(design, found, classes=classes)
     return Package(network=network, backbone=spec, trained=False, measured={}, card=untrained_card(design, network))

@@ -21,7 +21,7 @@ from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec, override
 from eenas.search.identity import differences, study_identity
 from eenas.search.preparation import Ground, lay_ground, prepare_backbone
-from eenas.search.read import read_results, study_record
+from eenas.search.read import code_folder, read_results, study_record
 from eenas.search.report import build_report
 from eenas.search.results import StudyResults
 from eenas.search.run_baselines import run_baselines
@@ -65,7 +65,8 @@ def train(
         quiet: Listener = listener if world.rank == 0 else silent
         database = Database(storage, create=False)
         record = study_record(database, name)
-        results = read_results(database, record.name)
+        results = read_results(database, record.name, trust_code=trust_code)
+        home = code_folder(record)
         settings = _settings(record, overrides)
         chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
         label = f"trial{chosen.trial}" if chosen.trial is not None else f"design-{chosen.design.digest[:6]}"
@@ -75,8 +76,7 @@ def train(
             _same_run(folder, report.design, chosen.design, record)
             quiet(Notice(f"{folder} is finished already; delete it to train again"))
             return report
-        code_folder = Path(record.facts["folder"]) if record.facts.get("folder") else None
-        task = task or load_task(settings.task, trust_code=trust_code, relative_to=code_folder)
+        task = task or load_task(settings.task, trust_code=trust_code, relative_to=home)
         _same_objects(results, record, task, backbone)
         with world.first_alone():
             if world.rank == 0:
@@ -88,7 +88,7 @@ def train(
                 device=device,
                 module=backbone,
                 task=task,
-                folder=code_folder,
+                folder=home,
                 trust_code=trust_code,
                 listener=quiet,
             )
@@ -123,7 +123,7 @@ def train(
                     folder=folder,
                     samples=trained.samples,
                     seconds=trained.seconds,
-                    code_folder=code_folder,
+                    code_folder=home,
                 ).save()
         return RunReport.read(folder, trust_code=trust_code)
 
@@ -193,7 +193,7 @@ def _claim_folder(folder: Path, design: Design, record: StudyRecord, *, trust_co
     """Put the design into the run's folder, or check that the folder is for this one."""
     if (folder / DESIGN).exists():
         try:
-            known = load_design(folder / DESIGN, trust_code=trust_code)
+            known = load_design(folder / DESIGN, trust_code=trust_code, relative_to=code_folder(record))
         except EenasError as error:
             raise StudyError(f"{folder} is not a run of eenas ({error}); give another --out, or delete it") from None
         _same_run(folder, known, design, record)

@@ -2,7 +2,9 @@
 
 from eenas.designs.design import Design
 from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.fit import declined
 from eenas.search.run_report import RunReport
+from eenas.search.traits import Traits
 
 USE = """## Use
 
@@ -34,18 +36,19 @@ def run_card(report: RunReport) -> str:
             f"| {exit_.name} | {exit_.structure} | {exit_.macs_share:.1%} | {latency} | {exit_.accuracy:.2%} "
             f"| {exit_.temperature:.2f} | {exit_.share:.1%} |"
         )
-    lines += ["", "| budget, share of MACs | accuracy | MACs really spent | thresholds |", "|---|---|---|---|"]
+    lines += ["", "| budget, share of MACs | accuracy | MACs really spent | leaves at |", "|---|---|---|---|"]
     for share, found in report.at_shares.items():
         if found is not None:
-            limits = ", ".join("never" if t is None else f"{t:.3f}" for t in found.policy.thresholds)
             spent = found.expected_macs / backbone.macs
-            lines.append(f"| {share:.0%} | {found.accuracy:.2%} | {spent:.1%} | {limits} |")
+            lines.append(f"| {share:.0%} | {found.accuracy:.2%} | {spent:.1%} | {found.policy.label()} |")
     lines += [
         "",
         "MACs are multiply-accumulates (1 MAC = 2 FLOPs) and include every branch on the way. Latency is of a batch of "
-        f"one in eager PyTorch on {report.device}. Temperatures and thresholds were fitted on the calibration split; "
-        "the test split was used once, for this card.",
+        f"{report.latency_batch} in eager PyTorch on {report.device}. Temperatures and thresholds were fitted on the "
+        "calibration split; the test split was used once, for this card.",
         "",
+        *([f"Not the default: {traits}.", ""] if (traits := Traits.of(report.design, point.policy).words()) else []),
+        *(line for sentence in declined(report.design.policy, point.policy) for line in (sentence, "")),
         USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```",
         "",
         f"Made by the study `{report.study}`; `design.json` replays the architecture.",

@@ -24,7 +24,7 @@ from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.hopeless import HopelessRule
 from eenas.search.preparation import Ground
-from eenas.search.study import STOPPED, origin
+from eenas.search.study import STOPPED, SURPLUS, is_surplus, origin
 from eenas.search.trial import Outcome, network_digest, propose, run_trial
 
 FAILURES = 3
@@ -50,6 +50,9 @@ class Objective:
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Run one trial and give its values in the order of the study's objectives."""
         try:
+            if is_surplus(trial.study, trial.number, self._ground.settings.search.trials):
+                trial.set_user_attr("cut_off", SURPLUS)
+                raise _SurplusError("another worker had begun the last trial; this one is not run")
             trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
             record = self._run(trial)
             self._keep(trial, record)
@@ -60,6 +63,8 @@ class Objective:
             self._storage_error = error if isinstance(error, StorageError) else self._ground.database.trouble(error)
             with contextlib.suppress(StorageInternalError):
                 trial.set_user_attr("cut_off", STOPPED)
+            raise
+        except _SurplusError:
             raise
         except Exception as error:
             self._fail(trial, error)
@@ -152,6 +157,10 @@ class Objective:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+class _SurplusError(StudyError):
+    """A trial beyond the study's total."""
 
 
 class _WholeStore(FileSystemArtifactStore):

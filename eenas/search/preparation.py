@@ -15,7 +15,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.branch import Branch
 from eenas.designs.design import Design, PolicyChoice, TrainingChoice
-from eenas.designs.space import check_space
+from eenas.designs.space import check_space, load_families
 from eenas.measurement.latency import device_name, resolve_device
 from eenas.measurement.profile import BranchCost, Profile, measure_branch, profile_backbone
 from eenas.networks.assembly import build_network
@@ -25,7 +25,7 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
 from eenas.progress import Advanced, Finished, Listener, Notice, Started
-from eenas.records.artifacts import ArtifactStore
+from eenas.records.artifacts import ArtifactStore, check_storage
 from eenas.records.database import Database
 from eenas.records.measurements import DatabaseCache
 from eenas.records.prepared import PreparedRecord, PreparedRecords
@@ -122,7 +122,7 @@ class Ground:
             "device": self.device_text,
             "execution": str(self.execution),
             "profile": to_table(self.profile),
-            "folder": None if folder is None else str(folder.resolve()),
+            "folder": str((folder or Path.cwd()).resolve()),
         }
 
     def _measure(self, branch: Branch, shape: FeatureShape, *, with_latency: bool) -> BranchCost:
@@ -153,10 +153,9 @@ def lay_ground(
     What can be wrong with the settings is found here; nothing is trained before `prepare_backbone`. `module` and `task`
     replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative to.
     """
-    database = Database(storage)
-    store = ArtifactStore.beside(storage, artifacts)
-    cache = DatabaseCache(database)
+    check_storage(storage, artifacts)
     where = resolve_device(device)
+    load_families(settings.space, trust_code=trust_code, relative_to=folder)
     if task is None:
         task = load_task(settings.task, trust_code=trust_code, relative_to=folder)
     with seeded(derive(settings.seed, "backbone")):  # the first weights of whatever is not loaded
@@ -170,6 +169,8 @@ def lay_ground(
             listener=listener,
         )
     identity = backbone.digest
+    store, database = ArtifactStore.beside(storage, artifacts), Database(storage)  # nothing was written before
+    cache = DatabaseCache(database)
     listener(Started("measuring the backbone"))
     module_there = copy.deepcopy(backbone.module).to(where)
     names = [point.name for point in backbone.cut_points]

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from eenas.designs.design import Design
+from eenas.designs.space import load_families
 from eenas.errors import StudyError, nearest
 from eenas.fronts.choice import knee
 from eenas.fronts.dominance import pareto_mask
@@ -23,13 +25,14 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 REFERENCE_COST = 1.1
 
 
-def open_results(storage: str, name: str | None = None) -> StudyResults:
+def open_results(storage: str, name: str | None = None, *, trust_code: bool = False) -> StudyResults:
     """The results of the study `name` in `storage`, or of the newest study there.
 
-    Raises StorageError when the storage cannot be read, StudyError when there is no such study.
+    A study whose space names branches of the user's own code is read only with `trust_code`. Raises StorageError when
+    the storage cannot be read, StudyError when there is no such study, PluginError for code that is not trusted.
     """
     database = Database(storage, create=False)
-    return read_results(database, study_record(database, name).name)
+    return read_results(database, study_record(database, name).name, trust_code=trust_code)
 
 
 def study_record(database: Database, name: str | None) -> StudyRecord:
@@ -46,10 +49,12 @@ def study_record(database: Database, name: str | None) -> StudyRecord:
     raise StudyError(f"{database.label}: has no study {name!r}; {nearest(name, names)}")
 
 
-def read_results(database: Database, name: str) -> StudyResults:
-    """Everything that is known about the study `name`."""
+def read_results(database: Database, name: str, *, trust_code: bool = False) -> StudyResults:
+    """Everything that is known about the study `name`; `trust_code` as in `open_results`."""
     record = study_record(database, name)
     facts = record.facts
+    settings = from_table(StudySpec, record.settings)
+    load_families(settings.space, trust_code=trust_code, relative_to=code_folder(record))
     backbone = from_table(BackboneFacts, facts["backbone"])
     classes = tuple(facts["classes"])
     trials = tuple(_trial(trial) for trial in TrialRecords(database).list(name))
@@ -64,7 +69,7 @@ def read_results(database: Database, name: str) -> StudyResults:
         device=facts["device"],
         classes=classes,
         backbone=backbone,
-        settings=from_table(StudySpec, record.settings),
+        settings=settings,
         trials=trials,
         baselines=baselines,
         front=front,
@@ -73,6 +78,12 @@ def read_results(database: Database, name: str) -> StudyResults:
         at_shares={share: best_within(front, share) for share in SHARES},
         beats_baselines=_beats(searched, baselines, backbone, chance),
     )
+
+
+def code_folder(record: StudyRecord) -> Path | None:
+    """The folder that a `./file.py` in a study's settings is relative to."""
+    folder = record.facts.get("folder")
+    return Path(folder) if folder else None
 
 
 def build_front(trials: Sequence[TrialResult], backbone: BackboneFacts) -> tuple[FrontPoint, ...]:
@@ -142,7 +153,7 @@ def _trial(record: TrialRecord) -> TrialResult:
         number=record.number,
         state=record.state,
         origin=record.origin,
-        design=Design.from_table(record.design) if record.design else None,
+        design=Design.from_table(record.design, key=f"trial {record.number}") if record.design else None,
         points=tuple(OperatingPoint.from_table(point) for point in record.points),
         chosen=OperatingPoint.from_table(record.chosen) if record.chosen else None,
         values=record.values,

@@ -12,12 +12,11 @@ from eenas.measurement.latency import measure_latency
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
 from eenas.policies.bootstrap import paired_bootstrap
-from eenas.policies.curve import fit_common
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.operating_point import OperatingPoint, evaluate, fit_at_shares, operating_points
-from eenas.policies.per_exit import fit_per_exit
+from eenas.policies.fit import Fitting, fit_at_shares, operating_points
+from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
-from eenas.policies.threshold import ThresholdPolicy
 from eenas.search.choice import Chosen
 from eenas.search.preparation import Ground
 from eenas.search.read import SHARES
@@ -43,14 +42,11 @@ def build_report(
     """Fit policies on the calibration table and evaluate them on the test table; compare with the baselines."""
     calibration, test = tables["calibration"], tables["test"]
     design, total = chosen.design, float(ground.profile.total_macs)
-    score = design.policy.score
-    temperatures = fit_temperatures(calibration)
-    per_exit, fit = design.policy.per_exit, fit_per_exit if design.policy.per_exit else fit_common
-    policy = fit(calibration, temperatures=temperatures, score=score, max_macs=design.policy.target_macs * total)
+    fitting = Fitting(calibration, design.policy)
+    policy = fitting.policy(max_macs=design.policy.target_macs * total)
     reported = evaluate(policy, test)
     network.policy = policy
-    fitted = fit_at_shares(calibration, test, total, SHARES, score, per_exit=per_exit)
-    at_shares = dict(zip(SHARES, fitted, strict=True))
+    at_shares = dict(zip(SHARES, fitting.at_shares(test, total, SHARES), strict=True))
     with_exits = {b.name: b for b in baselines if b.calibration is not None and b.test is not None}
     baselines_at_shares = {
         name: dict(zip(SHARES, _fit(baseline, total), strict=True)) for name, baseline in with_exits.items()
@@ -70,8 +66,8 @@ def build_report(
         device=ground.device_text,
         design=design,
         backbone=replace(results.backbone, accuracy=plain.accuracy, latency_ms=plain.expected_latency_ms),
-        exits=_exits(network, test, policy, total),
-        points=operating_points(calibration, test, score=score),
+        exits=_exits(network, calibration, test, reported.shares, total),
+        points=fitting.operating_points(test, common=True),
         at_shares=at_shares,
         baselines=tuple(Baseline(name=b.name, points=_points(b)) for b in baselines),
         baselines_at_shares=baselines_at_shares,
@@ -86,13 +82,15 @@ def build_report(
         seconds=seconds,
         transform=network.transform,
         code_folder=None if code_folder is None else str(code_folder),
+        latency_batch=ground.settings.latency.batch,
     )
 
 
-def _exits(network: EarlyExitNetwork, test: ExitTable, policy: ThresholdPolicy, total: float) -> tuple[ExitFacts, ...]:
+def _exits(
+    network: EarlyExitNetwork, calibration: ExitTable, test: ExitTable, shares: Sequence[float], total: float
+) -> tuple[ExitFacts, ...]:
     labels = [*(placed.branch.label() for placed in network.design.branches), "backbone's classifier"]
-    shares = evaluate(policy, test).shares
-    latency = test.latency_ms
+    temperatures, latency = fit_temperatures(calibration), test.latency_ms
     return tuple(
         ExitFacts(
             name=name,
@@ -101,7 +99,7 @@ def _exits(network: EarlyExitNetwork, test: ExitTable, policy: ThresholdPolicy, 
             macs_share=float(test.macs[k]) / total,
             latency_ms=None if latency is None else float(latency[k]),
             accuracy=test.exit_accuracy()[k],
-            temperature=policy.temperatures[k],
+            temperature=float(temperatures[k]),
             share=shares[k],
         )
         for k, name in enumerate(test.exits)
@@ -111,7 +109,7 @@ def _exits(network: EarlyExitNetwork, test: ExitTable, policy: ThresholdPolicy, 
 def _fit(baseline: TrainedBaseline, total: float) -> list[OperatingPoint | None]:
     assert baseline.calibration is not None
     assert baseline.test is not None
-    return fit_at_shares(baseline.calibration, baseline.test, total, SHARES, baseline.score)
+    return fit_at_shares(baseline.calibration, baseline.test, total, SHARES, Rule(score=baseline.score))
 
 
 def _points(baseline: TrainedBaseline) -> tuple[OperatingPoint, ...]:
@@ -119,7 +117,7 @@ def _points(baseline: TrainedBaseline) -> tuple[OperatingPoint, ...]:
         return (baseline.point,)
     assert baseline.calibration is not None
     assert baseline.test is not None
-    return operating_points(baseline.calibration, baseline.test, score=baseline.score)
+    return operating_points(baseline.calibration, baseline.test, Rule(score=baseline.score))
 
 
 def _compare(

@@ -13,7 +13,7 @@ TrialState = Literal["complete", "failed", "infeasible", "stopped", "copied", "r
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneFacts:
-    """The plain prepared backbone: validation accuracy in [0, 1], MACs, parameters and latency in ms (batch 1)."""
+    """The plain prepared backbone: validation accuracy in [0, 1], MACs, parameters and latency in ms."""
 
     name: str
     weights: str

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from eenas.backbones.transform import InputTransform
 from eenas.designs.design import Design
-from eenas.errors import EenasError, ExportError
+from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_whole
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.results import BackboneFacts, Baseline
@@ -50,7 +50,8 @@ class RunReport:
     `at_shares` maps a share of the backbone's MACs to the point fitted for it (None: out of reach); `reported` is the
     point for the design's own target, `estimate` what the search had said of that point. `end_to_end_ms` is the
     median time of `predict` for one test sample, measured, beside the composed figure in `reported`. `transform` is
-    the backbone's; `code_folder` is what a `./file.py` that names the backbone is relative to.
+    the backbone's; `code_folder` is what a `./file.py` that names the backbone or a branch is relative to;
+    latencies are of `latency_batch` samples at once, that of `end_to_end_ms` aside.
     """
 
     folder: Path
@@ -75,6 +76,7 @@ class RunReport:
     seconds: float
     transform: InputTransform | None = None
     code_folder: str | None = None
+    latency_batch: int = 1
 
     def save(self) -> None:
         """Write the report into its folder."""
@@ -90,17 +92,18 @@ class RunReport:
     def read(cls, folder: str | Path, *, trust_code: bool = False) -> Self:
         """The report of a run's folder. Raises ExportError when there is none, or when it is not whole.
 
-        A design with branches of the user's own code is read only with `trust_code`.
+        A design with branches of the user's own code is read only with `trust_code`, else PluginError is raised.
         """
         path = Path(folder)
         try:
             table: dict[str, Any] = json.loads((path / REPORT).read_text(encoding="utf-8"))
+            home = Path(table["code_folder"]) if table.get("code_folder") else None
             return cls(
                 folder=path,
                 study=table["study"],
                 task=table["task"],
                 device=table["device"],
-                design=Design.from_table(table["design"], trust_code=trust_code),
+                design=Design.from_table(table["design"], trust_code=trust_code, relative_to=home),
                 backbone=from_table(BackboneFacts, {"latency_ms": None, **table["backbone"]}),
                 exits=tuple(from_table(ExitFacts, {"latency_ms": None, **exit_}) for exit_ in table["exits"]),
                 points=tuple(OperatingPoint.from_table(point) for point in table["points"]),
@@ -121,9 +124,12 @@ class RunReport:
                 seconds=table["seconds"],
                 transform=from_table(InputTransform, table["transform"]) if "transform" in table else None,
                 code_folder=table.get("code_folder"),
+                latency_batch=table.get("latency_batch", 1),
             )
         except OSError:
             raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None
+        except PluginError:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError, EenasError) as error:
             raise ExportError(f"{path / REPORT}: not a report of eenas ({error}); run `eenas train` again") from None
 

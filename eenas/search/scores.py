@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 from eenas.designs.design import Design
 from eenas.networks.exit_costs import ExitCosts
-from eenas.policies.curve import fit_common
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.operating_point import OperatingPoint, evaluate, operating_points
-from eenas.policies.per_exit import fit_per_exit
-from eenas.policies.temperatures import fit_temperatures
+from eenas.policies.fit import COMMON, Fitting, operating_points
+from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.search.config import Constraints
 
 
@@ -45,14 +43,11 @@ def score_tables(
 ) -> Scores:
     """Fit on the calibration table, evaluate on the validation table. Costs may be fresher than those in the tables."""
     calibration, validation = tables["calibration"], tables["validation"]
-    score, budget = design.policy.score, design.policy.target_macs * backbone_macs
-    temperatures = fit_temperatures(calibration)
-    if design.policy.per_exit:
-        policy = fit_per_exit(calibration, temperatures=temperatures, score=score, max_macs=budget)
-    else:
-        policy = fit_common(calibration, temperatures=temperatures, score=score, max_macs=budget)
-    chosen = evaluate(policy, validation)
-    points = operating_points(calibration, validation, score=score)
+    fitting = Fitting(calibration, design.policy)
+    chosen = evaluate(fitting.policy(max_macs=design.policy.target_macs * backbone_macs), validation)
+    points = fitting.operating_points(validation, common=True)
+    if fitting.rule.kind != COMMON.kind:  # a kind with few points does not hide what the network can do
+        points = tuple(dict.fromkeys((*points, *operating_points(calibration, validation, limit=32))))
     accuracy = (validation.logits.argmax(axis=2) == validation.labels[:, None]).mean(axis=0)
     violations = _violations(constraints, chosen, costs, len(design.branches))
     return Scores(chosen, points, tuple(float(value) for value in accuracy), violations)

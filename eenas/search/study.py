@@ -22,8 +22,8 @@ HEARTBEAT = 10
 GRACE = 40
 """Seconds between signs of life of a running trial, and after which one without them counts as dead."""
 
-DIED, STOPPED = "died", "stopped"
-"""How a trial was cut off: with its process, or by Ctrl-C or a storage that could not keep it."""
+DIED, STOPPED, SURPLUS = "died", "stopped", "surplus"
+"""How a trial was cut off: with its process, by Ctrl-C or a storage that could not keep it, or as one too many."""
 
 DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
     "accuracy": "maximize",
@@ -89,8 +89,17 @@ def remaining(study: optuna.Study, total: int) -> int:
     states = (TrialState.COMPLETE, TrialState.FAIL)
     trials = study.get_trials(deepcopy=False, states=states)
     again = _run_again(study)
-    ended = sum(trial.state == TrialState.COMPLETE or trial.number not in again for trial in trials)
-    return max(0, total - ended)
+    return max(0, total - sum(_counts(trial, again) for trial in trials))
+
+
+def is_surplus(study: optuna.Study, number: int, total: int) -> bool:
+    """Whether the trials before this one make up the total already.
+
+    Two workers that see one trial left in the same instant both start one; of these the later is one too many.
+    """
+    again = _run_again(study)
+    trials = study.get_trials(deepcopy=False)
+    return sum(trial.number < number and _counts(trial, again) for trial in trials) >= total
 
 
 def running(study: optuna.Study) -> int:
@@ -129,6 +138,12 @@ def origin(trial: FrozenTrial | optuna.Trial) -> str:
     return str(trial.user_attrs.get("origin", "sampler"))
 
 
+def _counts(trial: FrozenTrial, again: set[int]) -> bool:
+    """Whether a trial is one of the total: not one in whose place another was queued, and not one too many."""
+    failed = trial.state == TrialState.FAIL
+    return not (failed and (trial.number in again or trial.user_attrs.get("cut_off") == SURPLUS))
+
+
 def _run_again(study: optuna.Study) -> set[int]:
     """The numbers of trials in whose place another one was queued."""
     trials = study.get_trials(deepcopy=False)
@@ -142,10 +157,11 @@ def _was_cut_off(trial: FrozenTrial, recorded: set[int]) -> bool:
     """Whether a failed trial is to be run again: it did not fail by itself, which would have left a record."""
     with experimental():
         is_retry = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial) is not None
-    if trial.user_attrs.get("cut_off") == DIED:
+    how = str(trial.user_attrs.get("cut_off"))
+    if how == DIED:
         return not (is_retry or "again_for" in trial.user_attrs)
-    if trial.user_attrs.get("cut_off") == STOPPED:
-        return True
+    if how in (STOPPED, SURPLUS):
+        return how == STOPPED
     return not is_retry and trial.number not in recorded
 
 

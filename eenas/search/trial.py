@@ -16,6 +16,7 @@ from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialState
+from eenas.search.finder import Finder
 from eenas.search.hopeless import HopelessRule
 from eenas.search.preparation import Ground
 from eenas.search.scores import Scores, score_tables
@@ -34,7 +35,10 @@ class Outcome:
 
 
 def propose(trial: optuna.Trial, ground: Ground) -> Design:
-    """Draw a proposal and resolve it. Raises InfeasibleError for one that no repair turns into a design."""
+    """Draw a proposal and resolve it, which trains branches where their place or structure is learned.
+
+    Raises InfeasibleError for a proposal that no repair turns into a design.
+    """
 
     def suggest(name: str, domain: Domain) -> Any:
         if isinstance(domain, Categorical):
@@ -43,7 +47,7 @@ def propose(trial: optuna.Trial, ground: Ground) -> Design:
             return trial.suggest_int(name, domain.low, domain.high, step=domain.step, log=domain.log)
         return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
 
-    space = ground.settings.space
+    space, finder = ground.settings.space, Finder(ground)
     return resolve(
         draw(space, suggest),
         space,
@@ -51,6 +55,8 @@ def propose(trial: optuna.Trial, ground: Ground) -> Design:
         num_classes=ground.backbone.num_classes,
         input_size=ground.backbone.transform.size,
         branch_macs=ground.branch_macs,
+        chooser=finder.choose,
+        learner=finder.learn,
     )
 
 
@@ -112,8 +118,9 @@ def _train(
         if not settings.search.stop_hopeless or report.progress >= 0.99:
             return Verdict.CONTINUE
         table = exit_table(network, _part(task.calibration), costs)
-        score = design.policy.score
-        bad = rule.is_hopeless(report.progress, table, backbone_macs=ground.profile.total_macs, score=score)
+        method, score = design.training.method, design.policy.score
+        macs = ground.profile.total_macs
+        bad = rule.is_hopeless(report.progress, table, method=method, backbone_macs=macs, score=score)
         return Verdict.STOP if bad else Verdict.CONTINUE
 
     report = train_network(

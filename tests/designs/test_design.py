@@ -15,7 +15,7 @@ from eenas.errors import DesignError, EenasError
 def branches() -> st.SearchStrategy[Branch]:
     return st.builds(
         branch_from_sizes,
-        st.sampled_from(list(FAMILIES)),
+        st.sampled_from([name for name in FAMILIES if not name.startswith("learned")]),
         width=st.sampled_from([8, 16, 64]),
         layers=st.integers(1, 3),
         pool=st.sampled_from(["avg", "max", "mixed"]),
@@ -81,7 +81,7 @@ def test_label() -> None:
 
 def test_digests_are_stable() -> None:
     plain = example(branches=())
-    assert (plain.digest, plain.architecture_digest) == ("92b9f62b45df5c7f", "11c96a469941963c")
+    assert (plain.digest, plain.architecture_digest) == ("5d8baedfa744d39f", "11c96a469941963c")
 
 
 def test_digest_covers_training_and_not_provenance() -> None:

@@ -11,6 +11,7 @@ from eenas.designs.known import known_designs
 from eenas.designs.repair import BranchMacs
 from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
+from eenas.errors import DesignError
 from eenas.measurement.profile import Profile
 
 MakeProfile = Callable[..., Profile]
@@ -80,10 +81,18 @@ def test_training_is_what_the_space_fixes(make_profile: MakeProfile, branch_macs
     assert design.policy.score == "margin"
 
 
+UNSAYABLE = {"branchynet": {"uniform", "sdn"}, "sdn": {"uniform", "no"}}
+"""What spaces with the branches of one publication cannot say."""
+
+
 @pytest.mark.parametrize("name", shipped.names("search_spaces"))
 def test_shipped_spaces_can_say_them_all(name: str, make_profile: MakeProfile, branch_macs: BranchMacs) -> None:
     space, profile = load_space(name), make_profile([i / 20 for i in range(1, 20)], total=10**9)
-    for each in known(space, profile, branch_macs).values():
+    for title, each in known(space, profile, branch_macs).items():
+        if title.split()[0] in UNSAYABLE.get(name, ()):
+            with pytest.raises(DesignError, match="the search space cannot say this design"):
+                encode(each, space, profile)
+            continue
         proposal = encode(each, space, profile)
         again = resolve(proposal, space, profile, num_classes=10, input_size=32, branch_macs=branch_macs)
         assert again.architecture_digest == each.architecture_digest

@@ -1,6 +1,6 @@
 """Resolving: the three placements, repairs in their order, and equal designs from unequal proposals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from eenas.backbones.features import FeatureShape
 from eenas.branches.branch import Branch
-from eenas.designs.design import Design
+from eenas.branches.cascade import Cascade
+from eenas.designs.design import Design, Placed
 from eenas.designs.domains import Domain, FloatRange, Scalar
-from eenas.designs.placement import candidates
+from eenas.designs.finding import Found
+from eenas.designs.placement import SAVINGS, candidates
 from eenas.designs.proposal import Proposal, draw
 from eenas.designs.repair import BranchMacs, cost_limit
 from eenas.designs.resolve import resolve
@@ -19,6 +21,7 @@ from eenas.designs.space import Space, load_space
 from eenas.errors import DesignError, InfeasibleError
 from eenas.measurement.profile import Profile
 
+SHAPE = FeatureShape((32, 8, 8))
 MakeProfile = Callable[..., Profile]
 
 
@@ -32,7 +35,24 @@ def drawn(data: st.DataObject, space: Space) -> Proposal:
 
 
 def resolved(proposal: Proposal, space: Space, profile: Profile, branch_macs: BranchMacs) -> Design:
-    return resolve(proposal, space, profile, num_classes=10, input_size=32, branch_macs=branch_macs)
+    return resolve(
+        proposal,
+        space,
+        profile,
+        num_classes=10,
+        input_size=32,
+        branch_macs=branch_macs,
+        chooser=first_candidates,
+        learner=plainest_forms,
+    )
+
+
+def first_candidates(candidates: tuple[Placed, ...], values: Mapping[str, Scalar]) -> Found:
+    return Found(branches=candidates[: int(values["most"])])
+
+
+def plainest_forms(placed: tuple[Placed, ...]) -> Found:
+    return Found(branches=tuple(Placed(each.cut_point, each.branch.stand_in(SHAPE)) for each in placed))
 
 
 def places(design: Design) -> list[int]:
@@ -171,13 +191,16 @@ def test_designs_keep_their_promises(data: st.DataObject, make_profile: MakeProf
         assert on
         return
     assert places(design) == sorted(set(places(design)))
-    assert len(design.branches) <= on
+    chosen = design.provenance["placement"]["kind"] == "gating"
+    assert len(design.branches) <= (space.branches if chosen else on)
     allowed = {profile.cut_points[index].name for index in candidates(profile)}
     for placed in design.branches:
         index = profile.index(placed.cut_point)
+        branch = placed.branch.branch if isinstance(placed.branch, Cascade) else placed.branch
         assert placed.cut_point in allowed
-        assert branch_macs(placed.branch, profile.cut_points[index].shape) <= cost_limit(space, profile, index)
+        assert branch_macs(branch, profile.cut_points[index].shape) <= cost_limit(space, profile, index)
     assert design == design.canonical()
     assert Design.from_json(design.to_json()) == design
-    if on > len(design.branches):
+    by_rule = not chosen and design.provenance["placement"].get("metric") not in SAVINGS
+    if by_rule and on > len(design.branches):
         assert any("dropped" in text for text in design.provenance["repairs"])

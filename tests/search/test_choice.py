@@ -28,6 +28,18 @@ def test_a_limit_on_accuracy_takes_the_cheapest_and_one_on_macs_the_most_accurat
     assert chosen.design.policy.target_macs <= 0.5
 
 
+def test_a_point_of_another_kind_than_the_drawn_one_is_trained_for_its_own(smallest_study):
+    results = smallest_study.results
+    drawn = [
+        replace(entry, design=replace(entry.design, policy=replace(entry.design.policy, kind="patience")))
+        for entry in results.front
+        if entry.design.branches
+    ]
+    chosen = choose_design(replace(results, front=tuple(drawn)), Choice(max_macs=1.0))
+    assert chosen.design.policy.kind == "threshold"
+    assert chosen.design.policy.target_macs <= 1
+
+
 def test_a_trial_keeps_its_own_target(smallest_study):
     trial = smallest_study.results.trials[2]
     chosen = choose_design(smallest_study.results, Choice(trial=2))

@@ -1,6 +1,7 @@
 """Taking a network home from a run, a trial and a design file, and what `eenas.load` gives back."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from eenas.networks.checkpoint import load_weights
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import batches, exit_table
 from eenas.search.export import export
+from eenas.search.model_card import run_card
 from eenas.search.run_report import REPORT, WEIGHTS
 from eenas.testing.smallest import smallest_task
 
@@ -73,6 +75,8 @@ def test_the_folder_says_how_it_was_measured(finished_run, model):
     card = (model / "README.md").read_text()
     assert f"{finished_run.reported.accuracy:.2%}" in card
     assert "network.predict" in card
+    assert "Latency is of a batch of 1 in eager" in card
+    assert "of a batch of 8 in eager" in run_card(replace(finished_run, latency_batch=8))
     for exit_ in finished_run.exits:
         assert f"| {exit_.name} | {exit_.structure} |" in card
 

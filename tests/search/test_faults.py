@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from eenas.backbones.weights import read_weights
-from eenas.errors import BackboneError, SpecError, StorageError, WeightsError
+from eenas.errors import BackboneError, EenasError, SpecError, StorageError, WeightsError
 from eenas.progress import Notice, silent
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
@@ -26,7 +26,7 @@ from eenas.records.trials import TrialRecords
 from eenas.search.config import load_settings
 from eenas.search.read import open_results
 from eenas.search.run import search
-from eenas.search.study import open_storage, origin, recover, remaining, running
+from eenas.search.study import SURPLUS, open_storage, origin, recover, remaining, running
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 from .smallest_study import SETTINGS, backbone
@@ -206,8 +206,26 @@ def test_two_workers_share_one_study(tmp_path):
     found = open_results(f"sqlite:///{tmp_path}/eenas.db")
     origins = [trial.origin for trial in found.trials if trial.origin.startswith("known")]
     assert len(origins) == len(set(origins)) == 3
-    assert len(found.trials) in (TRIALS, TRIALS + 1)  # both may start the last one in the same instant
+    assert len(found.trials) == TRIALS
     assert len(list((tmp_path / "eenas.artifacts").glob("backbone-*"))) == 1
+
+
+def test_of_two_trials_begun_for_one_that_was_left_the_later_is_not_run(tmp_path, monkeypatch):
+    import eenas.search.run as run_module
+
+    monkeypatch.setattr(run_module, "remaining", lambda study, total: 0 if len(study.trials) > TRIALS else 1)
+    monkeypatch.setattr(run_module, "running", lambda study: 0)  # as seen before the other worker's trial was there
+    found = go(tmp_path)
+    assert len(found.trials) == TRIALS
+    assert states(tmp_path) == ["COMPLETE"] * TRIALS + ["FAIL"]
+    study = study_of(tmp_path, found.name)
+    assert study.trials[-1].user_attrs["cut_off"] == SURPLUS
+    assert remaining(study, TRIALS) == 0
+    assert remaining(study, TRIALS + 1) == 1
+    recover(study, TrialRecords(Database(f"sqlite:///{tmp_path}/eenas.db")), silent)
+    assert len(study.trials) == TRIALS + 1
+    monkeypatch.undo()
+    assert len(go(tmp_path, trials=TRIALS + 1).trials) == TRIALS + 1
 
 
 def test_a_disk_that_is_full_for_artifacts_ends_the_search_and_the_trial_is_run_again(tmp_path, monkeypatch):
@@ -299,6 +317,31 @@ def test_settings_that_cannot_be_are_one_line(overrides, message):
     with pytest.raises(SpecError, match=message) as caught:
         load_settings(backbone="resnet50", overrides=overrides)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backbone": "resnet5"}, "unknown backbone 'resnet5'"),
+        ({"task": "folder:nowhere"}, "nowhere: no such folder"),
+        ({"weights": "nowhere.pt"}, "no such file"),
+        ({"device": "cuda:99"}, "device 'cuda:99'"),
+        ({"backbone": "./net.py:make"}, "trust"),
+        ({"overrides": ("space.branch.structure=./mine.py:Mine",)}, "trust"),
+        ({"overrides": ("space.branch.structure=./mine.py:Mine",), "trust_code": True}, "no such file"),
+        ({"artifacts": "file/artifacts"}, "no folder for artifacts"),
+        ({"storage": "sqlite://"}, "--artifacts"),
+        ({"storage": "sqlite:///file"}, "file is not a database"),
+        ({"storage": "sqlite:///nowhere/eenas.db"}, "the folder nowhere does not exist"),
+    ],
+)
+def test_nothing_is_written_before_names_and_files_are_checked(tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("not a database, and not a folder either " * 20)
+    with pytest.raises(EenasError, match=message) as caught:
+        search(options.pop("backbone", "branchynet_lenet"), **options)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_images_that_do_not_fit_into_memory_are_one_line(tmp_path):

@@ -15,8 +15,8 @@ def table(skill, seed=0):
     return ExitTable(logits=logits, labels=labels, exits=("a", "final"), macs=np.array([50.0, 100.0]))
 
 
-def ask(rule, skill, progress=0.5, seed=0):
-    return rule.is_hopeless(progress, table(skill, seed), backbone_macs=100.0, score="max_softmax")
+def ask(rule, skill, progress=0.5, seed=0, method="joint"):
+    return rule.is_hopeless(progress, table(skill, seed), method=method, backbone_macs=100.0, score="max_softmax")
 
 
 def test_more_skill_is_more_area():
@@ -43,3 +43,11 @@ def test_trials_are_compared_at_the_same_share_of_the_budget_only():
     for seed in range(STARTUP):
         ask(rule, 4.0, progress=0.75, seed=seed)
     assert not ask(rule, 0.0, progress=0.25)
+
+
+def test_trials_are_compared_with_those_that_train_alike_only():
+    rule = HopelessRule()
+    for seed in range(STARTUP):
+        ask(rule, 4.0, seed=seed)
+    assert not ask(rule, 0.0, method="branch_wise")
+    assert ask(rule, 0.0, seed=STARTUP)

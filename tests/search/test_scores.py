@@ -7,6 +7,7 @@ from eenas.branches.fc import Fc
 from eenas.designs.design import Design, Placed, PolicyChoice
 from eenas.networks.exit_costs import ExitCosts
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.operating_point import OperatingPoint
 from eenas.search.config import Constraints
 from eenas.search.scores import score_tables
 
@@ -69,6 +70,24 @@ def test_constraints_are_positive_where_they_are_violated():
     assert found["max_parameters"] == -500
     assert found["max_branches"] == 0
     assert scores().violations == {}
+
+
+@pytest.mark.parametrize("kind", ["threshold", "patience", "patience_confidence", "vote"])
+@pytest.mark.parametrize("ensemble", ["none", "geometric"])
+@pytest.mark.parametrize("final_rule", ["last", "most_confident"])
+def test_every_kind_is_scored(kind, ensemble, final_rule):
+    found = scores(0.6, kind=kind, ensemble=ensemble, final_rule=final_rule)
+    assert found.chosen.expected_macs <= 65
+    assert found.chosen.accuracy >= min(found.exit_accuracy) - 0.05
+    kinds = [kind_of(point.policy) for point in found.points]
+    assert kinds.count(kind) == 2 if kind in ("patience", "vote") else kinds.count(kind) > 10
+    assert kinds.count("threshold") > 10, "no kind hides what one common threshold can do"
+    assert all(OperatingPoint.from_table(point.to_table()) == point for point in found.points)
+
+
+def kind_of(policy):
+    """The kind of a policy below what wraps it."""
+    return kind_of(policy.policy) if hasattr(policy, "policy") else policy.kind
 
 
 def test_thresholds_of_their_own_are_never_worse_on_calibration():

@@ -103,9 +103,11 @@ def test_every_score_comes_from_the_stored_exit_table(results, folder):
             assert evaluate(point.policy, table) == point
 
 
-def test_costs_count_every_branch_on_the_way(results):
+def test_costs_count_every_branch_on_the_way(results, folder):
     trial = max(results.trials, key=lambda t: len(t.design.branches))
-    assert trial.chosen.worst_macs > results.backbone.macs
+    table = ExitTable.load(folder / "eenas.artifacts" / trial.artifacts["validation"])
+    assert table.macs[-1] > results.backbone.macs
+    assert trial.chosen.worst_macs == table.macs[trial.chosen.policy.last_reachable]
 
 
 def test_reading_gives_what_the_search_gave(results, folder):

@@ -1,0 +1,86 @@
+"""What resolving asks of others: which candidate branches to keep, and the structure of branches that are open."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from eenas.branches.branch import SIZES
+from eenas.designs.design import Placed
+from eenas.designs.domains import Scalar
+from eenas.designs.placement import SAVINGS, candidates, slot_at
+from eenas.designs.proposal import Proposal
+from eenas.designs.repair import BranchMacs, fit
+from eenas.designs.space import Space
+from eenas.measurement.profile import Profile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Branches in depth order, and how they came about.
+
+    `facts` is JSON data for the design's provenance; `notes` are lines for its repairs, such as a fallback taken.
+    """
+
+    branches: tuple[Placed, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+Chooser: TypeAlias = Callable[[tuple[Placed, ...], Mapping[str, Scalar]], Found]
+"""Keeps some of the candidates it is given: one branch at every cut point that may have one, in depth order.
+
+The values are those of `[placement]` that the kind of placement reads, and `most`, the most branches to keep (at least
+1). A candidate that is open (`Branch.is_open`) may be kept as it is or with its structure found. At least one is kept.
+"""
+
+Learner: TypeAlias = Callable[[tuple[Placed, ...]], Found]
+"""Gives back the branches with every open one replaced by the structure that was found for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """The candidate branches in depth order, the repair of each by its cut point, and why others are not there."""
+
+    branches: tuple[Placed, ...]
+    repairs: Mapping[str, str]
+    refused: tuple[str, ...]
+
+
+def is_learned(space: Space, proposal: Proposal) -> bool:
+    """Whether a proposal leaves it to a chooser where branches stand."""
+    kind = space.value(proposal, "placement.kind")
+    return kind == "gating" or (kind == "metric" and space.value(proposal, "placement.metric") in SAVINGS)
+
+
+def slot_values(proposal: Proposal, space: Space, slot: int) -> dict[str, Scalar]:
+    """The structure and sizes that a proposal draws for a slot (from 1)."""
+    return {key: space.value(proposal, f"slot{slot}.{key}") for key in ("structure", *SIZES)}
+
+
+def candidate_branches(
+    proposal: Proposal, space: Space, profile: Profile, slots: list[int], branch_macs: BranchMacs
+) -> Candidates:
+    """A branch at every candidate cut point in the bands of `slots`, as far as it keeps the cost cap.
+
+    Structure and sizes are those of the slot whose band of MACs holds the cut point; repaired as for every slot.
+    """
+    found: list[Placed] = []
+    repairs: dict[str, str] = {}
+    refused: dict[int, list[tuple[str, str | None]]] = {}
+    for index in candidates(profile):
+        slot = slot_at(profile.share(index, "macs"), space.branches)
+        if slot not in slots:
+            continue
+        name = profile.cut_points[index].name
+        fitted = fit(slot_values(proposal, space, slot), space, slot, profile, index, branch_macs)
+        if fitted.branch is None:
+            refused.setdefault(slot, []).append((name, fitted.repair))
+            continue
+        found.append(Placed(cut_point=name, branch=fitted.branch))
+        if fitted.repair is not None:
+            repairs[name] = f"slot {slot}: at {name}, {fitted.repair}"
+    lines = []
+    for slot, ((first, reason), *others) in refused.items():
+        rest = f"; nor at {', '.join(name for name, _ in others)}" if others else ""
+        lines.append(f"slot {slot}: at {first}, {reason}{rest}")
+    return Candidates(branches=tuple(found), repairs=repairs, refused=tuple(lines))

@@ -1,0 +1,154 @@
+"""Placement and structures that a study trains for: kept, replayed, and the same for every worker."""
+
+import copy
+from functools import partial
+
+import pytest
+import torch
+
+from eenas.branches.fc import Fc
+from eenas.branches.learned import Learned
+from eenas.branches.pool_fc import PoolFc
+from eenas.branches.registry import branch_from_sizes
+from eenas.designs.design import Design, Placed
+from eenas.progress import Finished, Notice, Started
+from eenas.search import finder as finder_module
+from eenas.search.config import load_settings
+from eenas.search.finder import PHASE, Finder
+from eenas.search.preparation import Ground, lay_ground
+from eenas.testing.placement_contract import check_chooser, check_learner, check_placement
+from eenas.testing.smallest import smallest_task
+from eenas.training.gates import fit_gates
+from tests.search.smallest_study import SETTINGS, backbone
+
+VALUES = {"kind": "gating", "cost_weight": 0.3, "count": 0, "most": 3}
+CANDIDATES = (Placed("0", Fc()), Placed("1", PoolFc(pool="avg", size=2)), Placed("2", Fc()))
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('finder')}/eenas.db"
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gates of this little data need no 600 steps."""
+    monkeypatch.setattr(finder_module, "fit_gates", partial(fit_gates, steps=60))
+
+
+@pytest.fixture
+def heard() -> list[object]:
+    return []
+
+
+@pytest.fixture
+def ground(storage: str, heard: list[object]) -> Ground:
+    """A ground of its own for each test, as a worker has it, on a database that they share."""
+    torch.set_num_threads(1)
+    settings, _ = load_settings(backbone="-", space="small", overrides=(*SETTINGS, "space.cost_cap=1.0"))
+    return lay_ground(
+        settings,
+        storage=storage,
+        artifacts=None,
+        device="cpu",
+        module=copy.deepcopy(backbone()),
+        task=smallest_task(),
+        folder=None,
+        trust_code=False,
+        listener=heard.append,
+    )
+
+
+def trained(heard: list[object]) -> list[str]:
+    """What `training candidate branches` said at its ends."""
+    return [event.detail for event in heard if isinstance(event, Finished) and event.phase == PHASE]
+
+
+def test_by_gates_once_for_all_workers(ground: Ground, heard: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = check_chooser(Finder(ground).choose, CANDIDATES, VALUES)
+    assert found.facts["candidates"] == found.facts["structures"] == 3
+    assert set(found.facts["openness"]) == {"0", "1", "2"}
+    assert found.facts["value"] == pytest.approx(found.facts["accuracy"] - 0.3 * found.facts["cost"], abs=1e-5)
+    assert trained(heard) == ["3 of them"]
+    monkeypatch.setattr(finder_module, "fit_gates", None)
+    assert Finder(ground).choose(CANDIDATES, VALUES) == found
+
+
+def test_no_candidate_is_trained_twice(ground: Ground, heard: list[object]) -> None:
+    other = (*CANDIDATES[:2], Placed("2", branch_from_sizes("mlp", width=8, layers=1, pool="avg")))
+    Finder(ground).choose(CANDIDATES, VALUES)
+    heard.clear()
+    found = check_chooser(Finder(ground).choose, other, {**VALUES, "count": 2})
+    assert len(found.branches) == 2
+    assert trained(heard) == ["1 of them"]
+    by_gain = check_chooser(Finder(ground).choose, other, {"kind": "metric", "metric": "gain", "most": 2})
+    assert len(by_gain.facts["gains"]) == len(by_gain.branches)
+    by_savings = check_chooser(Finder(ground).choose, other, {"kind": "metric", "metric": "savings", "most": 2})
+    assert len(by_savings.branches) == 2
+    assert trained(heard) == ["1 of them"]
+
+
+def test_a_lost_artifact_is_trained_again(ground: Ground, heard: list[object]) -> None:
+    Finder(ground).choose(CANDIDATES, VALUES)
+    for file in ground.artifacts.root.glob("candidate-*.npy"):
+        file.unlink()
+    heard.clear()
+    Finder(ground).choose(CANDIDATES, {**VALUES, "cost_weight": 0.4})
+    assert trained(heard) == ["3 of them"]
+
+
+def test_every_gate_closed_is_one_line_and_a_notice(ground: Ground, heard: list[object]) -> None:
+    values = {**VALUES, "cost_weight": 1e-6}
+    dear = tuple(
+        Placed(each.cut_point, branch_from_sizes("conv_stack", width=64, layers=2, pool="avg")) for each in CANDIDATES
+    )
+    for _ in range(2):
+        heard.clear()
+        found = Finder(ground).choose(dear, {**values, "cost_weight": 5.0})
+        (note,) = found.notes
+        assert note.startswith("placement.gating: every gate closed (cost_weight 5); started from the best single")
+        assert [event.text for event in heard if isinstance(event, Notice)] == [note]
+
+
+def test_positions_and_structures_together(ground: Ground) -> None:
+    learned = tuple(Placed(each.cut_point, Learned(width=8)) for each in CANDIDATES)
+    found = Finder(ground).choose(learned, VALUES)
+    assert found.facts["structures"] > found.facts["candidates"] == 3
+    assert not any(placed.branch.is_open for placed in found.branches)
+
+
+def test_structures_are_found_once(ground: Ground, heard: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    placed = (Placed("0", Learned(width=8)), Placed("1", PoolFc()))
+    found = check_learner(Finder(ground).learn, placed)
+    assert [table["cut_point"] for table in found.facts["branches"]] == ["0"]
+    assert any(isinstance(event, Started) for event in heard)
+    monkeypatch.setattr(finder_module, "find_structures", None)
+    assert Finder(ground).learn(placed[:1]).branches == found.branches[:1]
+
+
+def test_a_whole_space_and_a_replay(ground: Ground) -> None:
+    table = {
+        "branches": 2,
+        "placement": {"kind": ["gating", "metric"], "metric": ["gain", "savings"], "count": [0, 1]},
+        "branch": {"structure": ["fc", "pool_fc"]},
+        "network": {"cascade": [True, False]},
+        "cost_cap": 1.0,
+    }
+    space = type(ground.settings.space).from_table(table)
+    finder = Finder(ground)
+    designs = check_placement(
+        space,
+        ground.profile,
+        num_classes=4,
+        input_size=8,
+        branch_macs=ground.branch_macs,
+        chooser=finder.choose,
+        learner=finder.learn,
+        proposals=4,
+    )
+    assert designs
+    for design in designs:
+        replayed = Design.from_json(design.to_json())
+        network = ground.build(replayed)
+        assert network.exits[:-1] == tuple(placed.cut_point for placed in design.branches)
+        assert len(ground.costs(replayed).macs) == len(design.branches) + 1
