@@ -19,7 +19,7 @@ def is_reference(text: str) -> bool:
 
 
 def load(reference: str, *, trust_code: bool, relative_to: Path | None = None) -> Any:
-    """The object that `reference` names. A `./file.py` is relative to `relative_to` (default: the working folder).
+    """The object that `reference` names. A `./file.py` is looked for in `relative_to`, then in the working folder.
 
     Raises PluginError when code is not trusted, the module or file cannot be imported, or has no such name.
     """
@@ -39,9 +39,10 @@ def load(reference: str, *, trust_code: bool, relative_to: Path | None = None) -
 
 
 def _from_file(place: str, relative_to: Path | None) -> Any:
-    path = ((relative_to or Path.cwd()) / place).resolve()
-    if not path.is_file():
-        raise PluginError(f"{place!r}: no such file ({path}); give a path relative to the file that names it")
+    places = [(folder / place).resolve() for folder in (relative_to, Path.cwd()) if folder is not None]
+    path = next((path for path in places if path.is_file()), None)
+    if path is None:
+        raise PluginError(f"{place!r}: no such file ({places[0]}); give a path relative to the file that names it")
     key = f"eenas_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if key in sys.modules:
         return sys.modules[key]

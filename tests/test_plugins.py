@@ -29,12 +29,14 @@ def test_nothing_runs_without_the_users_word(tmp_path):
     assert mark.exists()
 
 
-def test_a_file_is_relative_to_what_names_it_and_read_once(tmp_path):
+def test_a_file_is_relative_to_what_names_it_or_in_the_working_folder_and_read_once(tmp_path, monkeypatch):
     (tmp_path / "plugin.py").write_text("things = []\n")
     things = load("./plugin.py:things", trust_code=True, relative_to=tmp_path)
     assert load("plugin.py:things", trust_code=True, relative_to=tmp_path) is things
     with pytest.raises(PluginError, match="no such file"):
         load("./plugin.py:things", trust_code=True, relative_to=tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    assert load("./plugin.py:things", trust_code=True, relative_to=tmp_path / "elsewhere") is things
 
 
 def test_an_installed_module_is_found():

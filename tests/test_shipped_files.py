@@ -8,6 +8,7 @@ import pytest
 
 from eenas import shipped
 from eenas.backbones.load import BackboneSpec
+from eenas.designs.keys import SECTIONS
 from eenas.designs.space import load_space
 from eenas.reporting.page import load_page
 from eenas.search.config import load_settings
@@ -46,6 +47,14 @@ def test_a_folder_holds_toml_a_readme_and_plug_ins_only(kind: Kind) -> None:
 @each_file()
 def test_the_readme_of_the_folder_names_the_file(kind: Kind, file: Path) -> None:
     assert f"`{file.name}`" in (ROOT / kind / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_of_the_search_spaces_names_every_key_and_value() -> None:
+    text = (ROOT / "search_spaces" / "README.md").read_text(encoding="utf-8").replace('"`', "`").replace('`"', "`")
+    for section, keys in SECTIONS.items():
+        for key, known in keys.items():
+            assert f"`{section}.{key}`" in text
+            assert [value for value in known.choices if f"`{value}`" not in text] == []
 
 
 @pytest.mark.parametrize("name", shipped.names("search_spaces"))

@@ -50,4 +50,5 @@ def export(
         trust_code=trust_code,
     )
     say(f"written: {folder}")
-    say(f'next: python -c "import eenas; print(eenas.load({str(folder)!r}))"')
+    trust = ", trust_code=True" if trust_code else ""
+    say(f'next: python -c "import eenas; print(eenas.load({str(folder)!r}{trust}))"')

@@ -3,6 +3,7 @@
 import errno
 import functools
 import inspect
+import logging
 import traceback
 import warnings
 from collections.abc import Callable
@@ -53,10 +54,11 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 def quiet_optuna() -> None:
-    """Keep Optuna's own lines off the progress bar; what they say is in the records and in our tables."""
+    """Keep lines of Optuna and of its dashboard off the screen; what they say is in the records and in our own."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("optuna_dashboard").setLevel(logging.CRITICAL)
 
 
 def one_of(**given: object) -> str | None:

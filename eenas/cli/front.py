@@ -17,6 +17,7 @@ def front(
     ] = False,
     json: options.Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print the front and the baselines as CSV on stdout.")] = False,
+    trust_code: options.TrustCode = False,
 ) -> None:
     """Print the front of a study and its baselines.
 
@@ -31,7 +32,7 @@ def front(
     from eenas.search.read import open_results
 
     quiet_optuna()
-    results = open_results(storage, name)
+    results = open_results(storage, name, trust_code=trust_code)
     if json:
         write(to_json(results))
     elif csv:
@@ -39,6 +40,6 @@ def front(
     else:
         print_results(results, rows=None if every else ROWS)
         if results.front:
-            suggest("train", best=True, **options.told(storage, results.name))
+            suggest("train", best=True, **options.told(storage, results.name, trust_code=trust_code))
         else:
             say(without_front(results))

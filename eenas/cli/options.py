@@ -22,6 +22,9 @@ TrustCode = Annotated[bool, typer.Option("--trust-code", help="Run Python code t
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 
 
-def told(storage: str, name: str | None, artifacts: Path | None = None) -> dict[str, object]:
+def told(
+    storage: str, name: str | None, artifacts: Path | None = None, *, trust_code: bool = False
+) -> dict[str, object]:
     """The flags with which the next verb finds the same study again; those at their default are left out."""
-    return {"storage": None if storage == STORAGE else storage, "name": name, "artifacts": artifacts}
+    place = None if storage == STORAGE else storage
+    return {"storage": place, "name": name, "artifacts": artifacts, "trust_code": trust_code}

@@ -79,9 +79,8 @@ def search(
         write(to_json(results))
         return
     print_results(results)
-    told = options.told(storage, results.name, artifacts)
     if results.front:
-        suggest("train", best=True, **told)
-        suggest("dashboard", **{key: value for key, value in told.items() if key != "name"})
+        suggest("train", best=True, **options.told(storage, results.name, artifacts, trust_code=trust_code))
+        suggest("dashboard", **options.told(storage, None, artifacts))
     else:
         say(without_front(results))

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from rich import box
 from rich.table import Table
 
-from eenas.reporting.front_table import SHARES, FrontRow, SharesRow
+from eenas.cli.console import WIDTH
+from eenas.reporting.front_table import SHARES, FrontRow, SharesRow, exits_of, networks
 from eenas.reporting.wording import milliseconds, percent, quantity, times
 
 
@@ -18,6 +19,7 @@ def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
+        min_width=min(len(title), WIDTH),
     )
     for index, column in enumerate(columns):
         made.add_column(
@@ -46,11 +48,13 @@ def front_table(rows: Iterable[FrontRow], title: str) -> Table:
 
 
 def networks_table(rows: Iterable[FrontRow]) -> Table:
-    """The networks behind points of the front, each once: its exits in depth order and the branch at each."""
+    """The networks behind points of the front, each once: its exits in depth order and the branch at each.
+
+    Below them stands how it was trained and decides, where that is not the default.
+    """
     made = table("Their exits, and the branch at each", "", "cut point: branch")
-    for row in {row.trial: row for row in rows}.values():
-        exits = ", ".join(f"{where}: {what}" for where, what in zip(row.exits, row.structures, strict=True))
-        made.add_row(row.name, exits or "no branch")
+    for row, how in networks(rows):
+        made.add_row(row.name, "\n".join(filter(None, (exits_of(row), how))))
     return made
 
 

@@ -68,4 +68,4 @@ def train(
         write(report_json(report))
         return
     print_report(report, out())
-    suggest("export", str(report.folder), "model")
+    suggest("export", str(report.folder), "model", trust_code=trust_code)

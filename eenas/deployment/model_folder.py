@@ -21,7 +21,8 @@ from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
 from eenas.plugins import is_reference
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.policy import Policy
+from eenas.policies.registry import policy_from_table
 from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
 
@@ -47,10 +48,13 @@ class Package:
 def write_folder(package: Package, out: Path) -> Path:
     """Write `package` to the folder `out`. Raises ExportError when the folder holds something else already.
 
+    A policy of a kind that is not eenas's own is refused too: a folder could not give it back.
+
     The manifest is written last and taken away first, so that a folder with one is whole.
     """
     if not _is_free(out):
         raise ExportError(f"{out}: exists and was not written by eenas; give a new or empty folder")
+    policy = _policy_table(package.network.policy)
     with suppress(OSError):  # whatever hinders this hinders writing, and is said there
         (out / MANIFEST).unlink(missing_ok=True)
     network = package.network
@@ -61,7 +65,7 @@ def write_folder(package: Package, out: Path) -> Path:
         "transform": to_table(network.transform),
         "classes": list(network.classes),
         "exits": list(network.exits),
-        "policy": None if network.policy is None else network.policy.to_table(),
+        "policy": policy,
         "measured": dict(package.measured),
     }
     write_whole(out / DESIGN, lambda file: file.write_text(network.design.to_json(), encoding="utf-8"))
@@ -121,14 +125,16 @@ def check_code(name: str, *, given: bool, trust_code: bool) -> None:
         raise ExportError(f"the backbone {name!r} is Python code; pass trust_code=True (--trust-code) if you trust it")
 
 
-def load_design(path: str | Path, *, trust_code: bool = False) -> Design:
+def load_design(path: str | Path, *, trust_code: bool = False, relative_to: Path | None = None) -> Design:
     """A design from a JSON file; one with branches of the user's own code loads only with `trust_code`.
 
+    Their `./file.py` is looked for in `relative_to` (default: beside the design), then in the working folder.
     Raises ExportError when the file is missing, SpecError and DesignError when it is no design.
     """
     file = Path(path)
     try:
-        return Design.from_json(file.read_text(encoding="utf-8"), file=str(file), trust_code=trust_code)
+        text = file.read_text(encoding="utf-8")
+        return Design.from_json(text, file=str(file), trust_code=trust_code, relative_to=relative_to)
     except OSError as error:
         raise ExportError(f"{file}: cannot be read ({error.strerror}); give a design.json") from None
     except UnicodeDecodeError:
@@ -159,11 +165,23 @@ def _one_error(path: Path) -> Iterator[None]:
         raise ExportError(f"{path / MANIFEST}: is not whole ({error!r}); export the network again") from error
 
 
-def _policy(manifest: Mapping[str, Any]) -> ThresholdPolicy | None:
+def _policy_table(policy: Policy | None) -> dict[str, Any] | None:
+    """The policy as data, once it is sure that it can be read again."""
+    if policy is None:
+        return None
+    table = policy.to_table()
+    try:
+        policy_from_table(table)
+    except EenasError as error:
+        raise ExportError(f"only policies of eenas's kinds are written to a folder: {error}") from None
+    return table
+
+
+def _policy(manifest: Mapping[str, Any]) -> Policy | None:
     table = manifest["policy"]
     if table is None:
         return None
-    policy = ThresholdPolicy.from_table(table)
+    policy = policy_from_table(table)
     if policy.num_exits != len(manifest["exits"]):
         raise ExportError(f"its policy is for {policy.num_exits} exits of {len(manifest['exits'])}; export again")
     return policy

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from eenas.errors import StorageError
 from eenas.files import locked, write_whole
+from eenas.records.database import Database
 from eenas.records.urls import label, read_url, sqlite_file
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
@@ -36,14 +37,7 @@ class ArtifactStore:
 
         Raises StorageError for a storage without a file when no folder is given: workers must share one.
         """
-        if artifacts is not None:
-            return cls(artifacts)
-        file = sqlite_file(read_url(storage))
-        if file is None:
-            raise StorageError(
-                f"{label(storage)}: has no folder beside it; give one that all workers share (--artifacts)"
-            )
-        return cls(file.with_suffix(".artifacts"))
+        return cls(_folder(storage, artifacts))
 
     def write(self, name: str, data: bytes | Callable[[Path], object]) -> str:
         """Keep `data`, or what it writes to the path it is given, under `name`; returns the reference.
@@ -101,6 +95,21 @@ class ArtifactStore:
         if match is None:
             raise StorageError(f"{reference!r}: not a reference to an artifact; it must read NAME@sha256:DIGEST")
         return self.root / match[1], match[2]
+
+
+def check_storage(storage: str, artifacts: Path | None = None) -> None:
+    """Raise the StorageError that opening `storage` and its artifacts would, as far as it is known without writing."""
+    Database.check(storage)
+    _folder(storage, artifacts)
+
+
+def _folder(storage: str, artifacts: Path | None) -> Path:
+    if artifacts is not None:
+        return artifacts
+    file = sqlite_file(read_url(storage))
+    if file is None:
+        raise StorageError(f"{label(storage)}: has no folder beside it; give one that all workers share (--artifacts)")
+    return file.with_suffix(".artifacts")
 
 
 def _sha256(path: Path) -> str:

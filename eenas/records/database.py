@@ -1,5 +1,6 @@
 """One database for a study: Optuna's tables and eenas's own, in SQLite or PostgreSQL."""
 
+import os
 import sqlite3
 import time
 import weakref
@@ -33,6 +34,29 @@ class Database:
     """
 
     def __init__(self, url: str, *, create: bool = True) -> None:
+        self._connect(url, create)
+        with self._plain_errors():
+            self._refuse_foreign(create)
+            if self._file is not None:
+                self._use_write_ahead_log(create)
+            if create:
+                self._make_tables()
+
+    @classmethod
+    def check(cls, url: str) -> None:
+        """Raise the StorageError that opening `url` would, as far as it is known without writing anything."""
+        database = cls.__new__(cls)
+        database._connect(url, create=True)
+        file = database._file
+        if file is None or file.exists():
+            with database._plain_errors():
+                database._refuse_foreign(create=True)
+        elif not os.access(file.absolute().parent, os.W_OK | os.X_OK):
+            fix = "make it writable, or give another --storage"
+            raise StorageError(f"{database.label}: the folder {file.absolute().parent} is not writable; {fix}")
+        database.close()
+
+    def _connect(self, url: str, create: bool) -> None:
         self._url = read_url(url)
         self._file = sqlite_file(self._url)
         self.label = label(url)
@@ -46,12 +70,6 @@ class Database:
             package = "'eenas[postgresql]'" if str(error.name).startswith("psycopg") else error.name
             raise StorageError(f"{self.label}: needs the package {error.name}; pip install {package}") from None
         self._finalizer = weakref.finalize(self, self.engine.dispose)
-        with self._plain_errors():
-            self._refuse_foreign(create)
-            if self._file is not None:
-                self._use_write_ahead_log(create)
-            if create:
-                self._make_tables()
 
     @property
     def url(self) -> str:

@@ -2,13 +2,17 @@
 
 import socketserver
 import wsgiref.simple_server
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from eenas.errors import EenasError, StorageError
 from eenas.progress import Listener, Notice, silent
 from eenas.records.database import Database
 from eenas.records.urls import read_url, sqlite_file
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 def serve(
@@ -24,15 +28,17 @@ def serve(
     `artifacts` is the folder of the exit tables (default: the one beside an SQLite file). Raises StorageError when the
     storage is missing or not a study's, and EenasError when the address is taken.
     """
-    with server(storage, host=host, port=port, artifacts=artifacts) as running:
+    with server(storage, host=host, port=port, artifacts=artifacts, listener=listener) as running:
         address = f"http://{host}:{running.server_port}"
         listener(Notice(f"the dashboard is at {address} (Ctrl-C ends it)"))
         running.serve_forever()
 
 
-def server(storage: str, *, host: str, port: int, artifacts: Path | None) -> wsgiref.simple_server.WSGIServer:
+def server(
+    storage: str, *, host: str, port: int, artifacts: Path | None, listener: Listener = silent
+) -> wsgiref.simple_server.WSGIServer:
     """The server of `serve`, bound to its address and not yet serving; the caller closes it."""
-    app = _application(storage, artifacts)
+    app = _Watched(_application(storage, artifacts), storage, listener)
     try:
         return wsgiref.simple_server.make_server(host, port, app, server_class=_Threads, handler_class=_Quiet)
     except (OSError, OverflowError) as error:
@@ -57,6 +63,32 @@ def _application(storage: str, artifacts: Path | None) -> Any:
         raise StorageError(f"{artifacts}: no such folder; give the --artifacts of the search")
     store = FileSystemArtifactStore(str(folder)) if folder is not None and folder.is_dir() else None
     return wsgi(opened, artifact_store=store)
+
+
+class _Watched:
+    """The application; where it fails because the storage is gone or broken, the listener hears why, once."""
+
+    def __init__(self, app: "WSGIApplication", storage: str, listener: Listener) -> None:
+        self._app, self._storage, self._listener = app, storage, listener
+        self._said = ""
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        found: list[str] = []
+
+        def start(status: str, *rest: Any) -> Callable[[bytes], object]:
+            found.append(status)
+            return start_response(status, *rest)
+
+        answer = self._app(environ, cast("StartResponse", start))
+        if found and found[-1].startswith("500"):
+            try:
+                Database(self._storage, create=False).close()
+            except StorageError as error:
+                if str(error) != self._said:
+                    self._said = str(error)
+                    self._listener(Notice(self._said))
+        return answer
 
 
 class _Threads(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):

@@ -9,10 +9,11 @@ import plotly.graph_objects as go
 
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting import figure_style as style
-from eenas.reporting.front_table import TRUNCATED, family
+from eenas.reporting.front_table import PLAIN, TRUNCATED, family
 from eenas.reporting.summary import headline
-from eenas.reporting.wording import milliseconds, percent, plural, quantity
+from eenas.reporting.wording import each_batch, milliseconds, percent, plural, quantity
 from eenas.search.results import FrontPoint, StudyResults
+from eenas.search.traits import Traits
 
 Cost = Literal["macs", "latency"]
 CLOUD_LIMIT = 600
@@ -49,7 +50,7 @@ class FrontFacts:
     title: str
     subtitles: tuple[str, ...]
     cost: Cost
-    backbone: str
+    unit: str
     backbone_cost: str
     backbone_accuracy: float
     chance: float
@@ -85,10 +86,11 @@ def front_facts(results: StudyResults, cost: Cost = "macs") -> FrontFacts:
         title=f"Accuracy against {'compute' if cost == 'macs' else 'latency'}",
         subtitles=(
             headline(results),
-            f"{plural(len(results.trials), 'trial')} of {results.backbone.name} on {results.task}",
+            f"{plural(len(results.trials), 'trial')} on {results.task}; the plain {results.backbone.name}: "
+            f"{percent(results.backbone.accuracy)}" + (f" with {total}" if whole else ""),
         ),
         cost=cost,
-        backbone=results.backbone.name,
+        unit="MACs of a sample" if cost == "macs" else f"latency of {each_batch(results.settings.latency.batch)}",
         backbone_cost=total,
         backbone_accuracy=results.backbone.accuracy,
         chance=results.chance,
@@ -101,7 +103,7 @@ def front_facts(results: StudyResults, cost: Cost = "macs") -> FrontFacts:
 
 
 def draw_front(facts: FrontFacts) -> go.Figure:
-    """The drawing: pale cloud, baselines dashed, the front strong, its knee a star, the backbone a cross-hair."""
+    """The drawing: pale cloud, baselines dashed, the front strong, its knee a star, the backbone in a cross-hair."""
     drawing = style.figure(facts.title, *facts.subtitles)
     if facts.cloud:
         drawing.add_scatter(
@@ -163,12 +165,11 @@ def draw_front(facts: FrontFacts) -> go.Figure:
     _cross_hair(drawing, facts)
     if not facts.front:
         style.say_empty(drawing, "there is no front yet" if facts.backbone_cost != "–" else "latency was not measured")
-    unit = "MACs" if facts.cost == "macs" else "latency"
     low, high = _accuracy_range(facts)
     widest = max([1.0, *(mark.share for mark in _drawn(facts))])
     drawing.update_xaxes(
         style.axis(
-            f"expected {unit} per sample, % of the plain backbone's {facts.backbone_cost}",
+            f"expected {facts.unit}, % of the plain backbone's {facts.backbone_cost}",
             range=[0, 100 * min(max(1.08, widest + 0.03), 1.5)],
         )
     )
@@ -180,17 +181,17 @@ def _cross_hair(drawing: go.Figure, facts: FrontFacts) -> None:
     accuracy = 100 * facts.backbone_accuracy
     line = {"color": style.INK, "width": 1, "dash": "dot"}
     drawing.add_shape(type="line", xref="paper", x0=0, x1=1, y0=accuracy, y1=accuracy, line=line)
-    if facts.backbone_cost != "–":
-        drawing.add_shape(type="line", yref="paper", x0=100, x1=100, y0=0, y1=1, line=line)
-    drawing.add_annotation(
-        xref="paper",
-        x=0.005,
-        y=accuracy,
-        text=f"plain {facts.backbone}: {percent(facts.backbone_accuracy)}, {facts.backbone_cost}",
-        showarrow=False,
-        xanchor="left",
-        yanchor="bottom",
-        font={"size": 13, "color": style.INK},
+    if facts.backbone_cost == "–":
+        return
+    drawing.add_shape(type="line", yref="paper", x0=100, x1=100, y0=0, y1=1, line=line)
+    words = f"plain backbone: {percent(facts.backbone_accuracy)}, {facts.backbone_cost}"
+    drawing.add_scatter(  # named in the legend: a label within the axes would hide what the front does there
+        x=[100],
+        y=[round(accuracy, 2)],
+        mode="markers",
+        name=PLAIN,
+        marker={"color": style.INK, "symbol": "circle-open", "size": 10, "line": {"width": 2}},
+        hovertemplate=f"{words}<extra></extra>",
     )
 
 
@@ -214,6 +215,8 @@ def _front_mark(item: FrontPoint, whole: float | None, cost: Cost) -> Mark | Non
         + (f", {milliseconds(item.point.expected_latency_ms)}" if item.point.expected_latency_ms is not None else "")
         + f"<br>{placed or 'no branch'}"
     )
+    if how := Traits.of(item.design, item.point.policy).words():
+        text += f"<br>{how}"
     return _mark(item.point, whole, cost, item.trial, text)
 
 

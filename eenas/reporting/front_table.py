@@ -11,6 +11,7 @@ from typing import Any, Literal
 from eenas.designs.design import Design
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.results import BackboneFacts, StudyResults
+from eenas.search.traits import Traits
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 PLAIN, TRUNCATED, HAND_PLACED = "plain backbone", "truncated backbone", "uniform by hand"
@@ -21,7 +22,8 @@ class FrontRow:
     """One operating point. Accuracies and shares are in [0, 1]; costs in MACs and milliseconds a sample.
 
     `macs_share` and `latency_share` are of the plain backbone. `exits` are cut points in depth order, `structures` the
-    branch at each; `leaving` and `exit_accuracy` have one entry more, for the final exit.
+    branch at each; `leaving` and `exit_accuracy` have one entry more, for the final exit. `strategy` to `final_rule`
+    are those of `Traits`, for points of the front, and `how` says in words which of them are not the default.
     """
 
     kind: Literal["front", "backbone", "baseline"]
@@ -41,6 +43,13 @@ class FrontRow:
     structures: tuple[str, ...] = ()
     leaving: tuple[float, ...] = ()
     exit_accuracy: tuple[float | None, ...] = ()
+    strategy: str | None = None
+    boosted: bool | None = None
+    cascade: bool | None = None
+    policy: str | None = None
+    ensemble: str | None = None
+    final_rule: str | None = None
+    how: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +119,26 @@ def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list
     return rows
 
 
+def networks(rows: Iterable[FrontRow]) -> list[tuple[FrontRow, str]]:
+    """The networks behind points of the front, each once: one of its points, and how they all came about.
+
+    That is empty where everything is the default. Points of one network may differ in their policy.
+    """
+    points: dict[int | None, list[FrontRow]] = {}
+    for row in rows:
+        points.setdefault(row.trial, []).append(row)
+    found = []
+    for own in points.values():
+        hows = list(dict.fromkeys(row.how for row in own))
+        found.append((own[0], " or ".join(how or "default" for how in hows) if any(hows) else ""))
+    return found
+
+
+def exits_of(row: FrontRow) -> str:
+    """The exits of a point in depth order, each with its branch, or "no branch"."""
+    return ", ".join(f"{where}: {what}" for where, what in zip(row.exits, row.structures, strict=True)) or "no branch"
+
+
 def family(name: str) -> str:
     """The group a baseline is shown in: truncated backbones are one family, uniform placements another."""
     for start, group in (("truncated", TRUNCATED), ("uniform", HAND_PLACED)):
@@ -170,6 +199,7 @@ def _row(
     knee: bool = False,
 ) -> FrontRow:
     placed = design.branches if design is not None else ()
+    traits = None if design is None else Traits.of(design, point.policy)
     return FrontRow(
         kind=kind,
         name=name,
@@ -188,6 +218,8 @@ def _row(
         structures=tuple(branch.branch.label() for branch in placed),
         leaving=tuple(point.shares),
         exit_accuracy=tuple(point.exit_accuracy),
+        **({} if traits is None else asdict(traits)),
+        how="" if traits is None else traits.words(),
     )
 
 

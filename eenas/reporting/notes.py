@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from eenas.designs.design import Design
-from eenas.reporting.front_table import SHARES, front_rows, shares_rows
+from eenas.reporting.front_table import SHARES, exits_of, front_rows, networks, shares_rows
 from eenas.reporting.selection import spread
 from eenas.reporting.summary import summary
 from eenas.reporting.wording import milliseconds, percent, quantity
@@ -35,7 +35,11 @@ def trial_note(results: StudyResults, number: int) -> str:
     origin = f" ({trial.origin})" if trial is not None else ""
     parts = [f"## Trial {number}, on the front{origin}", ""]
     if points:
-        parts += [*_exits(points[0].design, trial.exit_accuracy if trial is not None else ()), ""]
+        design = points[0].design
+        parts += [*_exits(design, trial.exit_accuracy if trial is not None else ()), ""]
+        [(_, how)] = networks(row for row in front_rows(results) if row.trial == number)
+        parts += [f"Not the default: {how}.", ""] if how else []
+        parts += [*_provenance(design), ""]
     rows = [
         (
             f"{percent(item.point.accuracy)}{' (knee)' if item.knee else ''}",
@@ -61,6 +65,19 @@ def _exits(design: Design, exit_accuracy: tuple[float, ...]) -> list[str]:
     return _table(("exit", "where", "structure", "accuracy alone"), rows, left=(1, 2))
 
 
+def _provenance(design: Design) -> list[str]:
+    """How the branches came to stand where they do, and what had to be repaired."""
+    placement = {key: value for key, value in design.provenance.get("placement", {}).items() if _is_plain(value)}
+    kind = placement.pop("kind", None)
+    values = ", ".join(f"{key} {value}" for key, value in placement.items())
+    lines = [f"Placement: {kind}" + (f" ({values})." if values else ".")] if kind is not None else []
+    return lines + [f"- {_plain(str(repair))}" for repair in design.provenance.get("repairs", ())]
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
 def _shares_table(results: StudyResults) -> list[str]:
     rows = [(row.name, *(percent(accuracy) for accuracy in row.accuracies)) for row in shares_rows(results)]
     return _table(("", *(percent(share, 0) for share in SHARES)), rows, left=(0,))
@@ -84,14 +101,11 @@ def _front_table(results: StudyResults) -> list[str]:
         for row in rows
     ]
     heads = ("trial", "accuracy", "MACs", "of the backbone", "latency", "worst case", "leave at each exit")
-    networks = []
-    for row in {row.trial: row for row in rows}.values():
-        exits = ", ".join(f"{where}: {what}" for where, what in zip(row.exits, row.structures, strict=True))
-        networks.append((str(row.trial), exits or "no branch"))
+    found = [(str(row.trial), "; ".join(filter(None, (exits_of(row), how)))) for row, how in networks(rows)]
     return [
         *_table(heads, points, left=(6,)),
         "",
-        *_table(("trial", "exits, and the branch at each"), networks, left=(1,)),
+        *_table(("trial", "exits, and the branch at each"), found, left=(1,)),
     ]
 
 

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eenas.policies.fit import declined
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting.wording import milliseconds, percent, plural, quantity, times
 from eenas.search.run_report import RunReport
+from eenas.search.traits import Traits
 from eenas.specs import to_table
 
 
@@ -35,6 +37,9 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
         + (f" and {times(latency)} the latency" if latency is not None else "")
         + " (thresholds from the calibration split).",
     ]
+    if how := Traits.of(report.design, point.policy).words():
+        lines.append(f"Not the default: {how}.")
+    lines += declined(report.design.policy, point.policy)
     if report.estimate is not None:
         gap = 100 * (point.accuracy - report.estimate.accuracy)
         lines.append(
@@ -43,10 +48,8 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
             f"{gap:+.1f} points since."
         )
     if report.end_to_end_ms is not None:
-        composed = milliseconds(point.expected_latency_ms)
-        lines.append(
-            f"One sample end to end: {milliseconds(report.end_to_end_ms)} (median), composed {composed} (mean)."
-        )
+        composed = f", composed {milliseconds(point.expected_latency_ms)} (mean)" if report.latency_batch == 1 else ""
+        lines.append(f"One sample end to end: {milliseconds(report.end_to_end_ms)} (median){composed}.")
     if report.near_threshold:
         lines.append(f"{plural(report.near_threshold, 'score')} lie within 1e-5 of a threshold and may go either way.")
     return tuple(lines)

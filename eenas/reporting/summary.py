@@ -1,7 +1,7 @@
 """What a study found, in words: the same few lines in the terminal, in the study's note and above every figure."""
 
 from eenas.reporting.front_table import states
-from eenas.reporting.wording import milliseconds, percent, plural, quantity, times
+from eenas.reporting.wording import each_batch, milliseconds, percent, plural, quantity, times
 from eenas.search.results import BackboneFacts, FrontPoint, StudyResults
 
 ACCEPTED_DROP = 0.01
@@ -66,13 +66,13 @@ def _trials(results: StudyResults) -> str:
 
 
 def _backbone(results: StudyResults) -> str:
-    backbone = results.backbone
+    backbone, batch = results.backbone, results.settings.latency.batch
     text = (
         f"The plain {backbone.name} reaches {percent(backbone.accuracy)} on the validation split "
         f"with {quantity(backbone.macs, 'MACs')}"
     )
     if backbone.latency_ms is not None:
-        text += f" and {milliseconds(backbone.latency_ms)} a sample on {results.device}"
+        text += f" and {milliseconds(backbone.latency_ms)} {each_batch(batch)} on {results.device}"
     return text + "."
 
 

@@ -26,6 +26,11 @@ def times(ratio: float | None) -> str:
     return "–" if ratio is None else f"{ratio:.2f} ×"
 
 
+def each_batch(samples: int) -> str:
+    """What a latency is for: "a sample", or "a batch of 8"."""
+    return "a sample" if samples == 1 else f"a batch of {samples}"
+
+
 def plural(number: int, noun: str, nouns: str = "") -> str:
     """A number and its noun: "1 trial", "3 trials", "2 branches" (with `nouns` given)."""
     return f"{number} {noun if number == 1 else nouns or noun + 's'}"

@@ -84,7 +84,8 @@ class KeptPixels:
         fits = len(pixels) * channels * size * size <= KEEP_BYTES
         self._kept: Tensor | None = None
         if fits and pixels.worth_keeping(size, channels):
-            self._kept = torch.empty((len(pixels), channels, size, size), dtype=torch.uint8)
+            with torch.inference_mode(False):  # whoever asks first, training writes to it later
+                self._kept = torch.empty((len(pixels), channels, size, size), dtype=torch.uint8)
             self._have = np.zeros(len(pixels), dtype=bool)
 
     def read(self, rows: NDArray[np.int64]) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.operating_point import operating_points
+from eenas.policies.fit import operating_points
 from eenas.policies.temperatures import fit_temperatures
 
 LIMIT_SECONDS = 0.2

@@ -55,6 +55,13 @@ def test_each_network_is_shown_once_with_its_branches(results):
         assert len(re.findall(rf"^ trial {item.trial} ", text, flags=re.MULTILINE)) == 1
 
 
+def test_a_network_says_how_it_was_trained_below_its_branches(results):
+    row = replace(front_rows(results)[0], how="strategy two_stage, cascade, policy vote, geometric ensemble")
+    lines = drawn(networks_table([row])).splitlines()
+    assert any("strategy two_stage, cascade, policy vote, geometric ensemble" in line for line in lines)
+    assert "Their exits, and the branch at each" in lines[0]
+
+
 def test_a_network_without_branches_says_so():
     rows = front_rows(replace(study(1), front=()))
     assert rows == []

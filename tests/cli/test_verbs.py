@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eenas import shipped
 from eenas.errors import StudyError
 
 from ..reporting.studies import failed, study
@@ -91,11 +92,26 @@ def test_front_prints_a_spaced_selection_or_all(call, library):
     results = study(12)
     calls = library("eenas.search.read.open_results", results)
     answer = call("front", "--name", results.name)
-    assert calls[0][0] == ("sqlite:///eenas.db", results.name)
+    assert calls[0] == (("sqlite:///eenas.db", results.name), {"trust_code": False})
     assert f"12 of {len(results.front)} points" in answer.out
     assert "next: eenas train --best" in answer.err
     whole = call("front", "--all").out
     assert whole.count(" ms ") > answer.out.count(" ms ")
+
+
+def test_the_user_s_word_is_handed_on_and_repeated(call, library):
+    calls = library("eenas.search.read.open_results", study(6))
+    answer = call("front", "--trust-code")
+    assert calls[0][1] == {"trust_code": True}
+    assert answer.err.rstrip().endswith("--trust-code")
+    library("eenas.search.run.search", study(6))
+    first, second = call("search", "--backbone", "resnet50", "--trust-code").err.splitlines()[-2:]
+    assert first.endswith("--trust-code")
+    assert second == "next: eenas dashboard"
+    library("eenas.search.full_training.train", report())
+    assert call("train", "--trust-code").err.endswith("model --trust-code\n")
+    library("eenas.search.export.export", Path("model"))
+    assert "eenas.load('model', trust_code=True)" in call("export", "run", "model", "--trust-code").err
 
 
 def test_front_as_json_and_csv(call, library):
@@ -192,11 +208,31 @@ def test_spaces_are_listed_explained_and_counted(call):
     answer = call("spaces")
     assert answer.status == 0, answer.err
     assert "default" in answer.out
+    assert "two_stage" in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 100
     answer = call("spaces", "small", "--backbone", "branchynet_lenet")
     assert answer.status == 0, answer.err
-    assert "branch.structure" in answer.out
+    assert "[branch]" in answer.out
+    assert "structure" in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 100
     assert "architectures on" in answer.out
     assert "next: eenas search --backbone branchynet_lenet --space small" in answer.err
+
+
+def test_a_space_with_too_many_slots_does_not_hide_the_others(call):
+    answer = call("spaces", "--backbone", "branchynet_lenet")
+    assert answer.status == 0, answer.err
+    assert "too many slots" in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 100
+    assert call("spaces", "default", "--backbone", "branchynet_lenet").status == 2
+
+
+@pytest.mark.parametrize("name", shipped.names("search_spaces"))
+def test_every_shipped_space_is_explained_within_the_width(call, name):
+    answer = call("spaces", name)
+    assert answer.status == 0, answer.err
+    assert max(map(len, answer.out.splitlines())) <= 100
+    assert "…" not in answer.out
 
 
 def test_dashboard_without_a_storage(call, tmp_path):

@@ -14,10 +14,23 @@ from eenas.deployment.model_folder import Package, load, load_design, write_fold
 from eenas.designs.design import Design, Placed
 from eenas.errors import DeviceError, ExportError, StorageError
 from eenas.networks.assembly import build_network
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.geometric import GeometricPolicy
+from eenas.policies.most_confident import MostConfidentPolicy
+from eenas.policies.patience import PatiencePolicy
+from eenas.policies.patience_confidence import PatienceConfidencePolicy
 from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.vote import VotePolicy
 from eenas.testing.smallest import smallest_backbone
 
 POLICY = ThresholdPolicy(score="margin", temperatures=(1.5, 0.7, 1.0), thresholds=(0.31, None))
+PATIENCE, VOTE = PatiencePolicy(exits=3, patience=1), VotePolicy(exits=3, ratio=0.6, least=2)
+CONFIDENT = PatienceConfidencePolicy(score="margin", temperatures=(1.5, 0.7, 1.0), threshold=0.05, patience=2)
+EAGER = ThresholdPolicy(score="margin", temperatures=(1.5, 0.7, 1.0), thresholds=(0.1, None))
+SUREST = MostConfidentPolicy(score="max_softmax", temperatures=(1.5, 0.7, 1.0), policy=EAGER)
+TOGETHER = GeometricPolicy(
+    weights=((0.1,), (0.2, 0.9), (-0.4, 0.0, 0.3)), biases=((0.1, 0, 0, 0.2),) * 3, policy=SUREST
+)
 CLASSES = ("Käse", "卵", "c", "d")
 
 
@@ -57,6 +70,30 @@ def test_it_comes_back_bit_for_bit(whole):
         "eenas.json",
         "weights.safetensors",
     ]
+
+
+@pytest.mark.parametrize("policy", [PATIENCE, VOTE, CONFIDENT, SUREST, TOGETHER], ids=lambda policy: policy.kind)
+def test_every_kind_of_policy_comes_back_and_stops_as_over_a_table(tmp_path, policy):
+    network = load(write_folder(package(policy), tmp_path / "m"), backbone=smallest_backbone())
+    assert network.policy == policy
+    x = 3 * torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = torch.stack(network(x), dim=1).numpy()
+    table = ExitTable(logits=logits, labels=[0] * 64, exits=network.exits, macs=[1.0, 2.0, 3.0])
+    expected, found = policy.apply(table), network.predict(x)
+    near = (expected.exit_index != found.exits.numpy()) | (expected.answer != found.classes.numpy())
+    assert near.sum() <= expected.near
+    assert len(set(expected.exit_index.tolist())) >= 2
+
+
+def test_a_policy_of_ones_own_is_not_written(tmp_path):
+    class Mine(ThresholdPolicy):
+        kind = "mine"
+
+    policy = Mine(score="margin", temperatures=(1, 1, 1), thresholds=(0.5, 0.5))
+    with pytest.raises(ExportError, match=r"only policies of eenas's kinds .* unknown kind of policy 'mine'"):
+        write_folder(package(policy), tmp_path / "m")
+    assert not (tmp_path / "m").exists()
 
 
 def test_a_network_without_a_policy(tmp_path):

@@ -7,7 +7,8 @@ import numpy as np
 from eenas.branches.registry import branch_from_sizes
 from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.operating_point import OperatingPoint, operating_points
+from eenas.policies.fit import operating_points
+from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.threshold import ThresholdPolicy
 from eenas.search.config import load_settings
 from eenas.search.read import area_by_macs, best_within, build_front

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import urllib.error
 import urllib.request
 
 import optuna
@@ -64,6 +65,25 @@ def test_a_storage_that_is_missing_or_foreign_is_refused(tmp_path):
     (tmp_path / "text.db").write_text("not a database at all, but long enough to be looked at " * 20)
     with pytest.raises(StorageError, match="text"):
         server(f"sqlite:///{tmp_path}/text.db", host="127.0.0.1", port=0, artifacts=None)
+
+
+def test_a_storage_that_breaks_while_it_is_served_is_one_line(storage, tmp_path):
+    said = []
+    with server(storage, host="127.0.0.1", port=0, artifacts=None, listener=said.append) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        try:
+            ask(running, "/api/studies")
+            for file in tmp_path.glob("study.db*"):  # the write-ahead log may hold all of it
+                file.write_bytes(b"garbage" * 10_000)
+            for _ in range(2):
+                with pytest.raises(urllib.error.HTTPError):
+                    ask(running, "/api/studies")
+        finally:
+            running.shutdown()
+            thread.join()
+    (notice,) = said
+    assert "study.db: file is not a database" in notice.text
 
 
 def test_a_folder_of_artifacts_that_is_missing_is_refused(storage, tmp_path):

@@ -3,10 +3,22 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
-from eenas.reporting.front_table import baseline_rows, family, front_rows, shares_rows, states, to_csv, to_json
+from eenas.designs.training_choice import TrainingChoice
+from eenas.reporting.front_table import (
+    baseline_rows,
+    exits_of,
+    family,
+    front_rows,
+    networks,
+    shares_rows,
+    states,
+    to_csv,
+    to_json,
+)
 
 from .studies import BACKBONE, failed, infeasible, study
 
@@ -80,3 +92,23 @@ def test_small_studies_and_studies_without_latency(complete, latency):
     assert len(table["front"]) == len(results.front)
     assert (table["backbone"]["latency_ms"] is None) == (not latency)
     assert to_csv(front_rows(results)).count("\n") == len(results.front) + 1
+
+
+def test_a_point_tells_how_its_network_was_trained_and_decides():
+    results = study(4)
+    plain = front_rows(results)[0]
+    assert (plain.strategy, plain.policy, plain.ensemble, plain.cascade) == (
+        TrainingChoice().strategy,
+        "threshold",
+        "none",
+        False,
+    )
+    assert plain.how == ""
+    assert networks([plain]) == [(plain, "")]
+    other = replace(plain, how="policy vote")
+    assert networks([plain, other, plain]) == [(plain, "default or policy vote")]
+    assert networks([other]) == [(other, "policy vote")]
+    (read, _) = csv.DictReader(io.StringIO(to_csv([plain, baseline_rows(results)[0]])))
+    assert (read["policy"], read["cascade"], read["how"]) == ("threshold", "0", "")
+    assert exits_of(plain).startswith(f"{plain.exits[0]}: {plain.structures[0]}")
+    assert exits_of(replace(plain, exits=(), structures=())) == "no branch"

@@ -1,6 +1,7 @@
 """The notes of a study and its trials."""
 
 import re
+from dataclasses import replace
 
 from eenas.reporting.notes import GAP, study_note, trial_note
 
@@ -40,6 +41,19 @@ def test_the_trial_note_has_its_branches_and_points():
     for placed in item.design.branches:
         assert placed.cut_point in text
         assert placed.branch.label() in text
+
+
+def test_the_trial_note_tells_what_is_not_the_default():
+    results = study(3)
+    item = results.front[0]
+    assert "Not the default" not in trial_note(results, item.trial)
+    boosted = replace(item.design, training=replace(item.design.training, loss_weights="boosted"))
+    same = [replace(each, design=boosted) if each.trial == item.trial else each for each in results.front]
+    assert "Not the default: boosted." in trial_note(replace(results, front=tuple(same)), item.trial)
+    said = {"placement": {"kind": "gating", "count": 2, "openness": {"a": 1}}, "repairs": ["slot 1: x; dropped"]}
+    placed = [replace(each, design=replace(each.design, provenance=said)) for each in same]
+    text = trial_note(replace(results, front=tuple(placed)), item.trial)
+    assert "Placement: gating (count 2).\n- slot 1: x; dropped\n" in text
 
 
 def test_a_known_design_says_where_it_comes_from():

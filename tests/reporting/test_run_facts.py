@@ -1,10 +1,12 @@
 """What a full training came to."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from eenas.designs.training_choice import TrainingChoice
 from eenas.reporting.run_facts import budget_rows, report_json, run_summary
 from eenas.search.run_report import Comparison, ExitFacts, RunReport
 
@@ -67,6 +69,13 @@ def test_what_is_not_known_is_left_out():
     lines = run_summary(report(estimate=None, end_to_end_ms=None))
     assert len(lines) == 2
     assert len(run_summary(report(near_threshold=3))) == 5
+
+
+def test_a_batch_is_not_compared_with_one_sample_and_other_ways_are_named():
+    assert "composed" in "\n".join(run_summary(report()))
+    assert "composed" not in "\n".join(run_summary(report(latency_batch=8)))
+    design = replace(report().design, training=TrainingChoice(strategy="two_stage"))
+    assert "Not the default: strategy two_stage." in run_summary(report(design=design))
 
 
 def test_budgets_show_the_macs_that_were_spent():

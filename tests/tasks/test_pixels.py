@@ -99,3 +99,12 @@ def test_many_threads_read_the_same_images():
 def test_splits_of_one_source_share_what_is_kept():
     split = split_of(smooth())
     assert split.images(32, 3)._kept is split.subset(ALL[:2]).images(32, 3)._kept
+
+
+def test_images_first_read_in_inference_mode_can_be_read_outside_of_it():
+    split = split_of(smooth())
+    with torch.inference_mode():
+        first = split.images(5, 3)[ALL[:2]]
+    rest = split.images(5, 3)[ALL]
+    assert torch.equal(rest[:2], first)
+    assert not rest.is_inference()
