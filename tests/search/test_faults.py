@@ -327,7 +327,7 @@ def test_settings_that_cannot_be_are_one_line(overrides, message):
         ({"weights": "nowhere.pt"}, "no such file"),
         ({"device": "cuda:99"}, "device 'cuda:99'"),
         ({"backbone": "./net.py:make"}, "trust"),
-        ({"overrides": ("space.branch.structure=./mine.py:Mine",)}, "trust"),
+        ({"overrides": ("space.branch.structure=./untrusted.py:Mine",)}, "trust"),
         ({"overrides": ("space.branch.structure=./mine.py:Mine",), "trust_code": True}, "no such file"),
         ({"artifacts": "file/artifacts"}, "no folder for artifacts"),
         ({"storage": "sqlite://"}, "--artifacts"),
