@@ -60,6 +60,8 @@ def run(folder: Path, sampler: str, trials: int, times: list[float]) -> None:
             "search.stop_hopeless=false",
             "prepare.when=never",
             "latency.seconds=0.05",
+            "space.branches=3",
+            "training.epochs=1",
             "training.precision=float32",
             "training.channels_last=false",
         ),
