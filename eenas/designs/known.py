@@ -37,8 +37,7 @@ def known_designs(
     equal to an earlier one of the list is left out. Whether the space can say a design is for `encode` to answer.
     """
     points = candidates(profile)
-    training = TrainingChoice(**without_contradiction(_defaults(space, "training"))[0])
-    policy = PolicyChoice(**_defaults(space, "policy"))
+    training, policy = first_choices(space)
     plain = _plain(space)
 
     def design(positions: Sequence[int], families: Sequence[Branch]) -> Design:
@@ -67,6 +66,12 @@ def known_designs(
     for name, each in found:
         different.setdefault(each.architecture_digest, (name, each))
     return list(different.values())
+
+
+def first_choices(space: Space) -> tuple[TrainingChoice, PolicyChoice]:
+    """How designs that nobody drew are trained and decide: the fixed values, else the nearest to the defaults."""
+    training = TrainingChoice(**without_contradiction(_defaults(space, "training"))[0])
+    return training, PolicyChoice(**_defaults(space, "policy"))
 
 
 def _plain(space: Space) -> tuple[Branch, ...]:

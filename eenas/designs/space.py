@@ -234,6 +234,14 @@ def values_of(space: Space, name: str) -> tuple[Scalar, ...]:
     return values_in(space.setting(name))
 
 
+def may_learn_from_backbone(space: Space) -> bool:
+    """Whether a draw may have a training in which the backbone, as it was prepared, teaches."""
+    methods = [str(name) for name in values_of(space, "training.strategy")]
+    if "hybrid" in methods:
+        methods += [str(name) for name in values_of(space, "training.hybrid")]
+    return "backbone" in values_of(space, "training.teacher") and any("distillation" in name for name in methods)
+
+
 def _read_section(table: Any, keys: Mapping[str, Key], *, file: str, key: str, name: str) -> dict[str, Setting]:
     if not isinstance(table, Mapping):
         raise SpecError(f"{_where(file, key, name)}: must be a table, got {table!r}")

@@ -36,19 +36,22 @@ class TrainingChoice:
     (Li et al., ICCV 2019). `weight_average` is the decay of the moving average of the weights that training ends
     with (0: the last weights). `patience` is how many rounds without a gain on the `tune` part of train end a phase
     (0: none does, and nothing is held out).
+
+    The defaults train every exit by the untouched backbone's answers, which raises early exits, and keep the final
+    exit by its weight and a lower rate of the backbone; `tests/benchmarks/strategies.py` compares them with the others.
     """
 
-    strategy: Strategy = "joint"
+    strategy: Strategy = "distillation"
     hybrid: Hybrid = "mixed"
     teacher: Teacher = "backbone"
     distillation_temperature: float = 3.0
-    distillation_weight: float = 0.5
+    distillation_weight: float = 0.9
     loss_weights: LossWeights = "equal"
-    final_weight: float = 1.0
+    final_weight: float = 4.0
     gradient_equilibrium: bool = False
     optimizer: Optimizer = "sgd"
-    learning_rate: float = 0.02
-    backbone_rate: float = 1.0
+    learning_rate: float = 0.05
+    backbone_rate: float = 0.3
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     weight_average: float = 0.0
@@ -97,7 +100,7 @@ class TrainingChoice:
         rate 0 is `two_stage`, and distillation with weight 0 is the training without a teacher.
         """
         if branches == 0:
-            return self._with_defaults(_STRATEGY_KEYS)
+            return replace(self._with_defaults(_STRATEGY_KEYS), strategy="joint")
         found = self
         if not found.distillation_weight:
             plain: dict[str, Strategy] = {"distillation": "joint", "two_stage_distillation": "two_stage"}

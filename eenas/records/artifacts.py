@@ -84,6 +84,10 @@ class ArtifactStore:
             return False
         return True
 
+    def remove(self, reference: str) -> None:
+        """Delete the artifact, where it is still there."""
+        self._split(reference)[0].unlink(missing_ok=True)
+
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock of `name` among the processes that share the folder, where its file system has locks."""

@@ -105,6 +105,12 @@ class Database:
         with self.transaction() as connection:
             return connection.execute(self._upsert_of(table, row, keep, only_same)).rowcount > 0
 
+    def insert(self, table: Table, row: Mapping[str, Any]) -> bool:
+        """Insert `row` where no row has its primary key; whether it was written. The first of several workers wins."""
+        insert = sqlite.insert(table) if self._is_sqlite else postgresql.insert(table)
+        with self.transaction() as connection:
+            return connection.execute(insert.values(**row).on_conflict_do_nothing()).rowcount > 0
+
     def trouble(self, error: BaseException) -> StorageError:
         """What SQLAlchemy, a driver or Optuna raised about this database, as an error of one line with its fix."""
         cause: BaseException | None = error

@@ -49,3 +49,12 @@ MEASUREMENTS = Table(
     Column("key", Text, nullable=False),
     Column("value", Text, nullable=False),
 )
+
+BANK = Table(
+    "eenas_bank",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("backbone", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("eenas_bank_by_backbone", "backbone"),
+)

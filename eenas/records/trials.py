@@ -33,11 +33,13 @@ class TrialRecord:
     values: tuple[float, ...] | None = None
     """In the order of the study's objectives; None for a failed trial."""
     exit_accuracy: Sequence[float] = ()
+    frozen_points: Sequence[dict[str, Any]] = ()
+    """The operating points that its design had on the frozen backbone, before it was trained; none without a bank."""
     violations: dict[str, float] = field(default_factory=dict)
     """By how much each constraint is violated; at most 0 where it holds."""
     seconds: float = 0.0
     samples: int = 0
-    """Training samples seen."""
+    """Training samples seen, those for branches that the bank lacked among them."""
     reason: str | None = None
     """Why it failed, was stopped, copied or infeasible, in one line."""
     origin: str = "sampler"

@@ -1,20 +1,20 @@
-"""Baselines measured in the same study: the plain backbone and matched static networks on its frozen prefix."""
+"""Baselines measured in the same study: the plain backbone, static networks on its frozen prefix, the frozen front."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed, TrainingChoice
 from eenas.errors import BranchError
 from eenas.measurement.profile import Profile
-from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.threshold import ThresholdPolicy
-from eenas.progress import Advanced, Finished, Notice, Started
+from eenas.progress import Finished, Notice, Started
 from eenas.records.studies import StudyRecords
+from eenas.search.bank import Bank
+from eenas.search.frozen_front import BASELINE, FrozenFront
 from eenas.search.preparation import Ground
-from eenas.seeding import derive
-from eenas.training.trainer import RoundReport, Verdict, train_network
 
 SHARES = (0.25, 0.5, 0.75)
 """Where the static networks end, as shares of the backbone's MACs."""
@@ -42,7 +42,7 @@ def static_designs(ground: Ground) -> dict[str, Design]:
         except BranchError as error:
             ground.listener(Notice(f"no static network at {name}: {error}"))
             continue
-        choice = TrainingChoice(learning_rate=0.05, loss_weights="equal")
+        choice = TrainingChoice(strategy="joint", learning_rate=0.05, backbone_rate=1.0)
         plain = ground.plain_design()
         designs[f"truncated {share:.0%}"] = replace(
             plain, branches=(Placed(cut_point=name, branch=branch),), training=choice
@@ -50,19 +50,23 @@ def static_designs(ground: Ground) -> dict[str, Design]:
     return designs
 
 
-def measure_baselines(ground: Ground, study: str) -> None:
-    """Measure the baselines of a study once and keep them with it."""
+def measure_baselines(ground: Ground, study: str, bank: Bank, front: FrozenFront, static: Mapping[str, Design]) -> None:
+    """Measure the baselines of a study once and keep them with it; the classifiers of `static` are the bank's."""
     records = StudyRecords(ground.database)
     record = records.get(study)
     assert record is not None
     if record.baselines:
         return
     points = {"backbone": [plain_point(ground, ground.plain_table("validation")).to_table()]}
-    phase = "measuring baselines"
-    ground.listener(Started(phase, 100))
-    for name, point in _static_points(ground, phase).items():
-        points[name] = [point.to_table()]
-    ground.listener(Finished(phase))
+    ground.listener(Started("measuring baselines"))
+    bank.fill(branch for design in static.values() for branch in design.branches)
+    for name, design in static.items():
+        macs, latency = static_costs(ground, design)
+        table = bank.exit_tables(design, ground.costs(design))["validation"]
+        points[name] = [single_exit(table, 0, macs=macs, latency_ms=latency).to_table()]
+    if front.points:
+        points[BASELINE] = [point.to_table() for point in front.points]
+    ground.listener(Finished("measuring baselines"))
     records.update_baselines(study, points)
 
 
@@ -83,38 +87,6 @@ def single_exit(table: ExitTable, exit_: int, *, macs: float, latency_ms: float 
         latency_ms=None if latency_ms is None else table.macs[:1] * 0 + latency_ms,
     )
     return evaluate(ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=()), alone)
-
-
-def _static_points(ground: Ground, phase: str) -> dict[str, OperatingPoint]:
-    """All static networks trained in one pass, since on a frozen prefix they do not touch each other."""
-    designs = static_designs(ground)
-    if not designs:
-        return {}
-    together = replace(ground.plain_design(), branches=tuple(d.branches[0] for d in designs.values()))
-    network = ground.build(together)
-    network.freeze_backbone()
-
-    def report(round_: RoundReport) -> Verdict:
-        ground.listener(Advanced(phase, 100 * round_.progress, f"loss {round_.loss:.3f}"))
-        return Verdict.CONTINUE
-
-    train_network(
-        network,
-        ground.task,
-        choice=next(iter(designs.values())).training,
-        spec=ground.settings.training,
-        costs=ground.costs(together).macs.tolist(),
-        seed=derive(ground.settings.seed, "baselines"),
-        execution=ground.execution,
-        after_epoch=report,
-    )
-    table = exit_table(network, ground.task.validation, ground.costs(together))
-    points = {}
-    for name, design in designs.items():
-        costs = static_costs(ground, design)
-        index = table.exits.index(design.branches[0].cut_point)
-        points[name] = single_exit(table, index, macs=costs[0], latency_ms=costs[1])
-    return points
 
 
 def static_costs(ground: Ground, design: Design) -> tuple[float, float | None]:

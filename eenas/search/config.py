@@ -95,6 +95,29 @@ class BaselinesSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BankSpec:
+    """The branch bank: what trials inherit, and what is found on the frozen backbone before the first of them.
+
+    With `use` every trial begins with branches that are trained on the frozen backbone, each for as long as `training`
+    says (default: as a trial). Before the first trial branches of every family at every cut point are trained at once,
+    as far as they cost at most `share` of the backbone's MACs together, and the best `designs` of their front are the
+    first trials.
+    """
+
+    use: bool = True
+    training: TrainingSpec | None = None
+    share: float = 1.0
+    designs: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse a negative share or number."""
+        if self.share < 0:
+            raise SpecError(f"bank.share must not be negative, got {self.share}; 0 trains nothing before the trials")
+        if self.designs < 0:
+            raise SpecError(f"bank.designs must not be negative, got {self.designs}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudySpec:
     """Everything a study is; flags of the command line are laid over the study file."""
 
@@ -105,6 +128,7 @@ class StudySpec:
     full_training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=30))
     baselines: BaselinesSpec = field(default_factory=BaselinesSpec)
     prepare: PrepareSpec = field(default_factory=PrepareSpec)
+    bank: BankSpec = field(default_factory=BankSpec)
     latency: LatencySpec = field(default_factory=LatencySpec)
     search: SearchSpec = field(default_factory=SearchSpec)
     constraints: Constraints = field(default_factory=Constraints)

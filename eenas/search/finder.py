@@ -1,14 +1,10 @@
 """What a study trains to resolve a proposal: candidate branches for placement, and searches for open structures."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from io import BytesIO
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from eenas import __version__
 from eenas.branches.learned import Learned
@@ -18,33 +14,27 @@ from eenas.designs.domains import Scalar
 from eenas.designs.finding import Found
 from eenas.designs.repair import cost_limit, obstacle
 from eenas.measurement.profile import source_of
-from eenas.progress import Advanced, Finished, Notice, Started
+from eenas.progress import Notice
+from eenas.search.bank import Bank
 from eenas.search.preparation import Ground
 from eenas.seeding import derive
 from eenas.specs import digest, to_table
-from eenas.tasks.split import Split
 from eenas.training.candidate_table import CandidateTable
-from eenas.training.candidates import Candidates, candidate_logits, candidate_table, train_candidates
 from eenas.training.gates import fit_gates
 from eenas.training.learned_branches import find_structures
 from eenas.training.savings import place_by_gain, place_by_savings
 from eenas.training.structure_search import StructureSpec
 
-PHASE = "training candidate branches"
-FINAL = "final"
-
 
 class Finder:
     """The chooser and the learner of a study, on its prepared backbone.
 
-    Both train on `train` without `tune`, for as long as a trial, and decide on `tune`. What was found is kept in the
-    database by everything that decides it, and the answers of each trained candidate as an artifact by its own
-    structure and cut point: candidates do not depend on each other, so that no proposal, worker or later study with the
-    same prepared backbone, budget and seed trains one again.
+    Both decide on `tune` by branches that were trained without it. What was found is kept in the database by everything
+    that decides it, and candidates are the branch bank's, so that no proposal, worker or later study trains one again.
     """
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, ground: Ground, bank: Bank) -> None:
+        self._ground, self._bank = ground, bank
 
     @cached_property
     def _conditions(self) -> list[Any]:
@@ -53,7 +43,8 @@ class Finder:
         settings = ground.settings
         training = to_table(settings.training)
         where = str(ground.execution)
-        return [__version__, ground.backbone.digest, ground.task.digest, training, where, settings.seed]
+        banked = to_table(self._bank.training)
+        return [__version__, self._bank.backbone, ground.task.digest, training, banked, where, settings.seed]
 
     @property
     def _cap(self) -> float:
@@ -129,7 +120,7 @@ class Finder:
             candidates = tuple(named.get(each.cut_point, each) for each in candidates)
             facts["learned"] = dict(learned.facts)
         options = [option for each in candidates for option in self._options(each)]
-        table = self._table(options)
+        table = self._bank.table(options, "tune")
         most = int(values["most"])
         if values["kind"] == "gating":
             chosen, more, fallback = self._by_gates(table, values, most)
@@ -177,68 +168,6 @@ class Finder:
 
     def _options(self, placed: Placed) -> tuple[Placed, ...]:
         return self._forms(placed) if placed.branch.is_open else (placed,)
-
-    def _table(self, options: Sequence[Placed]) -> CandidateTable:
-        """The candidate table on `tune`, with whatever was not trained before trained now."""
-        ground = self._ground
-        train, tune = ground.task.train.held_out()
-        known = [self._kept(key) for key in self._keys(options)]
-        missing = [option for option, logits in zip(options, known, strict=True) if logits is None]
-        last = self._kept(self._key(FINAL))
-        if missing or last is None:
-            found = self._train(missing, train, tune)
-            for key, logits in zip([*self._keys(missing), self._key(FINAL)], found, strict=True):
-                self._keep(key, logits)
-            fresh = iter(found)
-            known = [next(fresh) if logits is None else logits for logits in known]
-            last = found[-1]
-        shapes = {point.name: point.shape for point in ground.profile.cut_points}
-        return candidate_table(
-            options,
-            np.stack([*(logits for logits in known if logits is not None), last], axis=1),
-            tune.labels,
-            profile=ground.profile,
-            branch_macs=[ground.branch_macs(each.branch, shapes[each.cut_point]) for each in options],
-        )
-
-    def _train(self, missing: Sequence[Placed], train: Split, tune: Split) -> list[NDArray[np.float32]]:
-        """The logits on `tune` of candidates that are trained now, and of the backbone."""
-        ground = self._ground
-        settings = ground.settings
-        candidates = Candidates(ground.backbone, missing, seed=settings.seed).to(ground.device)
-        if missing:
-            ground.listener(Started(PHASE, 100))
-            train_candidates(
-                candidates,
-                train,
-                spec=settings.training,
-                seed=derive(settings.seed, "candidates"),
-                flip=ground.task.flip,
-                execution=ground.execution,
-                after_step=lambda progress: ground.listener(Advanced(PHASE, 100 * progress)),
-            )
-            ground.listener(Finished(PHASE, f"{len(missing)} of them"))
-        logits = candidate_logits(candidates, tune)
-        return [logits[:, index] for index in range(logits.shape[1])]
-
-    def _keys(self, options: Sequence[Placed]) -> list[str]:
-        return [self._key(_said(option)) for option in options]
-
-    def _key(self, said: Any) -> str:
-        return f"candidate/{digest([*self._conditions, said])}"
-
-    def _kept(self, key: str) -> NDArray[np.float32] | None:
-        ground = self._ground
-        entry = ground.cache.get(key)
-        if entry is None or not ground.artifacts.holds(entry["artifact"]):
-            return None
-        return np.asarray(np.load(BytesIO(ground.artifacts.read(entry["artifact"])), allow_pickle=False))
-
-    def _keep(self, key: str, logits: NDArray[np.float32]) -> None:
-        ground, stream = self._ground, BytesIO()
-        np.save(stream, logits, allow_pickle=False)
-        name = f"{key.replace('/', '-')}.npy"
-        ground.cache.put(key, {"artifact": ground.artifacts.write(name, stream.getvalue())})
 
 
 def _said(placed: Placed) -> list[Any]:

@@ -22,6 +22,7 @@ def study_identity(settings: StudySpec, task: Task, backbone_digest: str, device
         "space_version": settings.space.version,
         "training": to_table(settings.training),
         "prepare": to_table(settings.prepare),
+        "bank": to_table(settings.bank),
         "objectives": search["objectives"],
         "sampler": search["sampler"],
         "constraints": to_table(settings.constraints),

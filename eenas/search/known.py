@@ -10,8 +10,8 @@ from eenas.search.preparation import Ground
 
 
 def enqueue_known(study: optuna.Study, ground: Ground) -> None:
-    """Queue the known designs that the space can say, in a study that has no trials yet."""
-    if not ground.settings.search.known_designs or study.get_trials(deepcopy=False):
+    """Queue the known designs that the space can say; for a study that has no trials yet."""
+    if not ground.settings.search.known_designs:
         return
     space, profile = ground.settings.space, ground.profile
     uniform_counts = {space.branches, (space.branches + 1) // 2}

@@ -22,6 +22,8 @@ from eenas.files import write_whole
 from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialRecords
+from eenas.search.bank import Bank
+from eenas.search.frozen_front import FrozenFront
 from eenas.search.hopeless import HopelessRule
 from eenas.search.preparation import Ground
 from eenas.search.study import STOPPED, SURPLUS, is_surplus, origin
@@ -34,8 +36,8 @@ FAILURES = 3
 class Objective:
     """The objective of one worker. Every trial is recorded before Optuna hears its values."""
 
-    def __init__(self, ground: Ground, study: str) -> None:
-        self._ground, self._study = ground, study
+    def __init__(self, ground: Ground, study: str, bank: Bank, front: FrozenFront) -> None:
+        self._ground, self._study, self._bank, self._front = ground, study, bank, front
         self._records = TrialRecords(ground.database)
         self._store = _WholeStore(ground.artifacts.root)
         self._storage_error: StorageError | None = None
@@ -97,7 +99,7 @@ class Objective:
 
     def _run(self, trial: optuna.Trial) -> TrialRecord:
         try:
-            design = propose(trial, self._ground)
+            design = propose(trial, self._ground, self._bank)
         except InfeasibleError as error:
             record = _infeasible_record(error, self._ground, study=self._study, number=trial.number)
             return replace(record, origin=origin(trial))
@@ -108,6 +110,8 @@ class Objective:
             self._rule,
             study=self._study,
             number=trial.number,
+            bank=self._bank if self._ground.settings.bank.use else None,
+            front=self._front,
             earlier=self._earlier(design),
         )
         artifacts = self._upload(trial, outcome.tables)

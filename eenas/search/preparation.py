@@ -15,7 +15,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.branch import Branch
 from eenas.designs.design import Design, PolicyChoice, TrainingChoice
-from eenas.designs.space import check_space, load_families
+from eenas.designs.space import check_space, load_families, may_learn_from_backbone
 from eenas.measurement.latency import device_name, resolve_device
 from eenas.measurement.profile import BranchCost, Profile, measure_branch, profile_backbone
 from eenas.networks.assembly import build_network
@@ -190,6 +190,13 @@ def prepare_backbone(ground: Ground) -> Ground:
     spec = settings.prepare
     untrained = backbone.weights == "none" or backbone.fresh_classifier
     if spec.when == "never" or (spec.when == "auto" and not untrained):
+        if untrained and may_learn_from_backbone(settings.space):
+            ground.listener(
+                Notice(
+                    "the backbone is untrained and prepare.when is 'never', so that training.teacher = 'backbone' "
+                    "teaches noise; set prepare.when to 'auto', or training.strategy to 'joint'"
+                )
+            )
         return ground
     key = digest(
         [ground.identity_backbone, ground.task.digest, spec, settings.seed, backbone.transform, str(ground.execution)]
@@ -230,7 +237,11 @@ def _train_plain(ground: Ground, network: EarlyExitNetwork) -> None:
         return Verdict.CONTINUE
 
     choice = TrainingChoice(
-        optimizer=spec.optimizer, learning_rate=spec.learning_rate, weight_decay=spec.weight_decay, backbone_rate=1.0
+        strategy="joint",
+        optimizer=spec.optimizer,
+        learning_rate=spec.learning_rate,
+        weight_decay=spec.weight_decay,
+        backbone_rate=1.0,
     )
     costs: Sequence[float] = [float(ground.profile.total_macs)]
     train_network(

@@ -158,10 +158,12 @@ def _trial(record: TrialRecord) -> TrialResult:
         chosen=OperatingPoint.from_table(record.chosen) if record.chosen else None,
         values=record.values,
         exit_accuracy=tuple(record.exit_accuracy),
+        frozen_points=tuple(OperatingPoint.from_table(point) for point in record.frozen_points),
         feasible=record.state not in ("failed", "infeasible") and not violations,
         violations=violations,
         reason=record.reason,
         seconds=record.seconds,
+        samples=record.samples,
         artifacts=record.artifacts,
     )
 

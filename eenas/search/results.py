@@ -35,10 +35,12 @@ class TrialResult:
     chosen: OperatingPoint | None = None
     values: tuple[float, ...] | None = None
     exit_accuracy: tuple[float, ...] = ()
+    frozen_points: tuple[OperatingPoint, ...] = ()
     feasible: bool = True
     violations: tuple[str, ...] = ()
     reason: str | None = None
     seconds: float = 0.0
+    samples: int = 0
     artifacts: Mapping[str, str] = field(default_factory=dict)
 
 

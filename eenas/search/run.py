@@ -13,8 +13,10 @@ from eenas.errors import StorageError, StudyError
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecords
-from eenas.search.baselines import measure_baselines
+from eenas.search.bank import Bank
+from eenas.search.baselines import measure_baselines, static_designs
 from eenas.search.config import load_settings
+from eenas.search.frozen_front import enqueue_front, lay_bank
 from eenas.search.identity import default_name, differences, study_identity
 from eenas.search.known import enqueue_known
 from eenas.search.objective import Objective
@@ -96,10 +98,15 @@ def run_study(
         _keep_record(ground, name, identity, folder)
         study = open_study(open_storage(ground.database), name, settings)
         recover(study, TrialRecords(ground.database), listener)
-        measure_baselines(ground, name)
-        enqueue_known(study, ground)
+        bank = Bank(ground)
+        static = static_designs(ground)
+        front = lay_bank(ground, bank, [branch for design in static.values() for branch in design.branches])
+        measure_baselines(ground, name, bank, front, static)
+        if not study.get_trials(deepcopy=False):
+            enqueue_front(study, ground, front)
+            enqueue_known(study, ground)
     deadline = time.monotonic() + settings.search.timeout if settings.search.timeout is not None else None
-    objective = Objective(ground, name)
+    objective = Objective(ground, name, bank, front)
     reporting = _Reporting(ground, name, reporters)
     total = settings.search.trials
     listener(Started("searching", total))

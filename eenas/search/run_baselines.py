@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eenas.designs.design import Design
+from eenas.designs.design import Design, TrainingChoice
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.networks.truncated import TruncatedNetwork
@@ -100,4 +100,5 @@ def _best_uniform(results: StudyResults) -> TrialResult | None:
 def _rate(results: StudyResults) -> float:
     """The learning rate that hand-placed designs of the study use, so that no baseline is starved."""
     best = _best_uniform(results)
-    return best.design.training.learning_rate if best is not None and best.design is not None else 0.02
+    training = best.design.training if best is not None and best.design is not None else TrainingChoice()
+    return training.learning_rate

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import optuna
 
 from eenas.designs.design import Design, PolicyChoice
@@ -16,12 +15,14 @@ from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialState
+from eenas.search.bank import Bank
 from eenas.search.finder import Finder
+from eenas.search.frozen_front import FrozenFront
 from eenas.search.hopeless import HopelessRule
 from eenas.search.preparation import Ground
 from eenas.search.scores import Scores, score_tables
+from eenas.search.watch import TrialWatch
 from eenas.seeding import derive
-from eenas.tasks.split import Split
 from eenas.training.trainer import RoundReport, Verdict, train_network
 
 
@@ -34,7 +35,7 @@ class Outcome:
     scores: Scores | None
 
 
-def propose(trial: optuna.Trial, ground: Ground) -> Design:
+def propose(trial: optuna.Trial, ground: Ground, bank: Bank) -> Design:
     """Draw a proposal and resolve it, which trains branches where their place or structure is learned.
 
     Raises InfeasibleError for a proposal that no repair turns into a design.
@@ -47,7 +48,7 @@ def propose(trial: optuna.Trial, ground: Ground) -> Design:
             return trial.suggest_int(name, domain.low, domain.high, step=domain.step, log=domain.log)
         return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
 
-    space, finder = ground.settings.space, Finder(ground)
+    space, finder = ground.settings.space, Finder(ground, bank)
     return resolve(
         draw(space, suggest),
         space,
@@ -66,26 +67,42 @@ def network_digest(design: Design) -> str:
 
 
 def run_trial(
-    design: Design, ground: Ground, rule: HopelessRule, *, study: str, number: int, earlier: Outcome | None = None
+    design: Design,
+    ground: Ground,
+    rule: HopelessRule,
+    *,
+    study: str,
+    number: int,
+    bank: Bank | None = None,
+    front: FrozenFront | None = None,
+    earlier: Outcome | None = None,
 ) -> Outcome:
     """Train the network of `design` briefly and score it; `earlier` is a trial that trained the same network.
 
+    With `bank` its branches begin as they are there, and what the frozen network reaches is recorded beside it.
     Raises TrainingError for a loss that is not finite and for lack of memory, and MeasurementError.
     """
     start = time.monotonic()
     costs = ground.costs(design)
     state: TrialState
-    reason: str | None
-    stopped, samples = False, 0
+    frozen: Mapping[str, ExitTable] = {}
+    reason, samples = None, 0
     if earlier is not None:
         tables, state, reason = earlier.tables, "copied", f"the same network as trial {earlier.record.number}"
     elif not design.branches:
         tables, state, reason = _plain_tables(ground), "complete", None
     else:
-        tables, samples, stopped = _train(design, costs, ground, rule)
-        state = "stopped" if stopped else "complete"
-        reason = "hopeless: its curve stayed below the earlier trials'" if stopped else None
-    scores = score_tables(design, tables, costs, ground.settings.constraints, backbone_macs=ground.profile.total_macs)
+        before = bank.samples if bank is not None else 0
+        inherits = bank is not None and design.training.loss_weights != "boosted"
+        if bank is not None and inherits:
+            frozen = bank.exit_tables(design, costs)
+        watch = TrialWatch(design, ground, rule, costs, frozen, front or FrozenFront())
+        tables, samples = _train(design, costs, ground, watch, bank if inherits else None)
+        samples += bank.samples - before if bank is not None else 0
+        state, reason = ("stopped" if watch.reason else "complete"), watch.reason
+    backbone_macs, constraints = ground.profile.total_macs, ground.settings.constraints
+    scores = score_tables(design, tables, costs, constraints, backbone_macs=backbone_macs)
+    before_training = score_tables(design, frozen, costs, constraints, backbone_macs=backbone_macs) if frozen else None
     record = TrialRecord(
         study=study,
         number=number,
@@ -96,6 +113,7 @@ def run_trial(
         chosen=scores.chosen.to_table(),
         values=scores.values(ground.settings.search.objectives),
         exit_accuracy=list(scores.exit_accuracy),
+        frozen_points=[] if before_training is None else [point.to_table() for point in before_training.points],
         violations=dict(scores.violations),
         seconds=time.monotonic() - start,
         samples=samples,
@@ -109,19 +127,18 @@ def _plain_tables(ground: Ground) -> dict[str, ExitTable]:
 
 
 def _train(
-    design: Design, costs: ExitCosts, ground: Ground, rule: HopelessRule
-) -> tuple[dict[str, ExitTable], int, bool]:
+    design: Design, costs: ExitCosts, ground: Ground, watch: TrialWatch, bank: Bank | None
+) -> tuple[dict[str, ExitTable], int]:
     network = ground.build(design)
+    if bank is not None:
+        bank.inherit(network)
     settings, task = ground.settings, ground.task
 
     def after_epoch(report: RoundReport) -> Verdict:
         if not settings.search.stop_hopeless or report.progress >= 0.99:
             return Verdict.CONTINUE
-        table = exit_table(network, _part(task.calibration), costs)
-        method, score = design.training.method, design.policy.score
-        macs = ground.profile.total_macs
-        bad = rule.is_hopeless(report.progress, table, method=method, backbone_macs=macs, score=score)
-        return Verdict.STOP if bad else Verdict.CONTINUE
+        table = exit_table(network, watch.part, costs)
+        return Verdict.STOP if watch.is_over(report.progress, table) else Verdict.CONTINUE
 
     report = train_network(
         network,
@@ -134,11 +151,4 @@ def _train(
         after_epoch=after_epoch,
     )
     tables = {split: exit_table(network, task.split(split), costs) for split in ("calibration", "validation")}
-    return tables, report.samples, report.stopped
-
-
-def _part(split: Split, limit: int = 1000) -> Split:
-    """Some samples of a split, always the same: enough to see whether a trial is hopeless."""
-    if len(split) <= limit:
-        return split
-    return split.subset(np.random.default_rng(0).permutation(len(split))[:limit])
+    return tables, report.samples

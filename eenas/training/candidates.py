@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.nn import functional
 from eenas.backbones.load import Backbone
 from eenas.branches.abilities import auxiliary_loss_of
 from eenas.designs.design import Placed
-from eenas.errors import DivergedError, TrainingError
+from eenas.errors import TrainingError
 from eenas.measurement.profile import Profile
 from eenas.networks.network import first_tensor
 from eenas.seeding import derive, seeded
@@ -31,6 +32,14 @@ LEARNING_RATE, WEIGHT_DECAY = 3e-3, 1e-2
 """Of AdamW: structures of every kind are trained side by side, and it is the less particular about their scales."""
 
 AfterStep = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class CandidatesReport:
+    """What training took: samples seen, and the indices of branches whose loss was not finite (they stopped there)."""
+
+    samples: int = 0
+    diverged: tuple[int, ...] = ()
 
 
 class Candidates(nn.Module):
@@ -92,13 +101,13 @@ def train_candidates(
     flip: bool,
     execution: Execution,
     after_step: AfterStep | None = None,
-) -> None:
+) -> CandidatesReport:
     """Train every branch of `candidates` on `split` with cross-entropy (and its own auxiliary loss, half as heavy).
 
     What becomes of a branch depends on the seed, its cut point and its structure, and not on which others are trained
     beside it: batches are the same, every branch draws its own random numbers and its gradient is clipped alone.
     `after_step` hears the share of the budget that is used up. Runs where `candidates` is; the backbone computes in the
-    type of `execution`, branches in float32. Raises DivergedError that names the branch, and OutOfMemoryError.
+    type of `execution`, branches in float32. Raises OutOfMemoryError.
     """
     device = next(candidates.backbone.parameters()).device
     if execution.channels_last:
@@ -114,6 +123,7 @@ def train_candidates(
     optimizer = torch.optim.AdamW(_groups(candidates.branches), lr=LEARNING_RATE)
     clock = BudgetClock(spec, batches.steps() * spec.batch_for(len(split)))
     epoch, step = 0, 0
+    diverged: set[int] = set()
     candidates.train()
     with memory_errors(spec.batch_for(len(split))), seeded(seed):
         while clock.progress < 1.0:
@@ -123,7 +133,7 @@ def train_candidates(
                 with execution.precision(device):
                     features, _ = candidates.features(execution.place(images))
                 optimizer.zero_grad(set_to_none=True)
-                _backward(candidates, features, labels, derive(seed, "step", step), spec.clip)
+                _backward(candidates, features, labels, derive(seed, "step", step), spec.clip, diverged)
                 optimizer.step()
                 step += 1
                 clock.samples += len(labels)
@@ -133,21 +143,24 @@ def train_candidates(
                     break
             epoch += 1
     candidates.eval()
+    return CandidatesReport(clock.samples, tuple(sorted(diverged)))
 
 
-def _backward(candidates: Candidates, features: dict[str, Tensor], labels: Tensor, seed: int, clip: float) -> None:
-    """The gradient of every branch on one batch."""
-    for placed, branch in zip(candidates.placed, candidates.branches, strict=True):
+def _backward(
+    candidates: Candidates, features: dict[str, Tensor], labels: Tensor, seed: int, clip: float, diverged: set[int]
+) -> None:
+    """The gradient of every branch on one batch; those without a finite loss join `diverged` and get none again."""
+    for index, (placed, branch) in enumerate(zip(candidates.placed, candidates.branches, strict=True)):
+        if index in diverged:
+            continue
         torch.manual_seed(seed)
         loss = functional.cross_entropy(branch(features[placed.cut_point]), labels)
         own = auxiliary_loss_of(branch, labels)
         if own is not None:
             loss = loss + 0.5 * own
         if not bool(torch.isfinite(loss)):
-            raise DivergedError(
-                f"the loss of the candidate {placed.branch.label()} at {placed.cut_point} is not finite; "
-                "take the structure out of the search space"
-            )
+            diverged.add(index)
+            continue
         loss.backward()  # type: ignore[no-untyped-call]
         if clip:
             torch.nn.utils.clip_grad_norm_(branch.parameters(), clip)

@@ -34,6 +34,13 @@ class Worth:
     threshold: float
 
 
+class Outcome(NamedTuple):
+    """`accuracy` float64 [T] in [0, 1] and expected relative `cost` float64 [T] of a choice at each threshold."""
+
+    accuracy: NDArray[np.float64]
+    cost: NDArray[np.float64]
+
+
 class _Prefix(NamedTuple):
     """Exits that were decided, in depth order. `reached` int64 [N]: how many thresholds a sample's best score reaches,
     which are those it left at; `right` and `spent` float64 [T]: samples that left rightly and their MACs, for each
@@ -73,10 +80,7 @@ class Judge:
 
     def worth(self, chosen: Sequence[int]) -> Worth:
         """What the branches `chosen` are worth; an empty choice is the backbone alone."""
-        state = self._start()
-        for option in chosen:
-            state = self._after(state, option)
-        return self._end(state)
+        return self._worth(*self.outcome(chosen))
 
     def exhaustive(self, *, most: int | None = None, count: int = 0, least: int = 1) -> tuple[Subset, Worth]:
         """The best of all choices of `least` to `most` branches (`count` above 0: of exactly so many); first of equals.
@@ -84,29 +88,55 @@ class Judge:
         Choices share what their common beginning costs to score, so that 2^14 of 5,000 samples take seconds. Raises
         TrainingError for more than MOST_SUBSETS.
         """
-        groups = self.table.groups
-        total = prod(1 + len(group) for group in groups)
-        if total > MOST_SUBSETS:
-            raise TrainingError(f"{total:,} choices of branches are too many to try each; at most {MOST_SUBSETS:,}")
+        if self.choices > MOST_SUBSETS:
+            raise TrainingError(
+                f"{self.choices:,} choices of branches are too many to try each; at most {MOST_SUBSETS:,}"
+            )
         low, high = self._bounds(most, count, least)
         best: tuple[Subset, Worth] | None = None
-
-        def visit(group: int, chosen: Subset, state: _Prefix) -> None:
-            nonlocal best
-            if group == len(groups):
-                worth = self._end(state)
-                if best is None or worth.value > best[1].value + _GAIN:
-                    best = chosen, worth
-                return
-            if len(chosen) + len(groups) - group - 1 >= low:
-                visit(group + 1, chosen, state)
-            if len(chosen) < high:
-                for option in groups[group]:
-                    visit(group + 1, (*chosen, option), self._after(state, option))
-
-        visit(0, (), self._start())
+        for chosen, state in self._walk(low, high):
+            worth = self._worth(*self._outcome(state))
+            if best is None or worth.value > best[1].value + _GAIN:
+                best = chosen, worth
         assert best is not None
         return best
+
+    @property
+    def choices(self) -> int:
+        """How many choices of branches there are, none among them."""
+        return prod(1 + len(group) for group in self.table.groups)
+
+    def outcome(self, chosen: Sequence[int]) -> Outcome:
+        """Accuracy and expected relative cost of the branches `chosen` at every threshold."""
+        state = self._start()
+        for option in chosen:
+            state = self._after(state, option)
+        return self._outcome(state)
+
+    def outcomes(self, *, most: int | None = None) -> Iterator[tuple[Subset, Outcome]]:
+        """Every choice of at most `most` branches with its outcome; what choices have in common is scored once."""
+        for chosen, state in self._walk(*self._bounds(most, 0, 0)):
+            yield chosen, self._outcome(state)
+
+    def neighbours(self, chosen: Subset, *, most: int | None = None) -> Iterator[Subset]:
+        """The choices one flip away: a branch less, one more, or another structure at its cut point."""
+        return self._neighbours(chosen, *self._bounds(most, 0, 0))
+
+    def _walk(self, low: int, high: int) -> Iterator[tuple[Subset, _Prefix]]:
+        """Every choice of `low` to `high` branches; the state of a common beginning is computed once."""
+        groups = self.table.groups
+
+        def visit(group: int, chosen: Subset, state: _Prefix) -> Iterator[tuple[Subset, _Prefix]]:
+            if group == len(groups):
+                yield chosen, state
+                return
+            if len(chosen) + len(groups) - group - 1 >= low:
+                yield from visit(group + 1, chosen, state)
+            if len(chosen) < high:
+                for option in groups[group]:
+                    yield from visit(group + 1, (*chosen, option), self._after(state, option))
+
+        return visit(0, (), self._start())
 
     def single(self) -> Subset:
         """The best choice of one branch."""
@@ -134,7 +164,7 @@ class Judge:
 
     def best(self, *, most: int | None = None, count: int = 0) -> tuple[Subset, Worth]:
         """The best choice where all can be tried; else one that grew branch by branch and was polished after each."""
-        if prod(1 + len(group) for group in self.table.groups) <= 2**12:
+        if self.choices <= 2**12:
             return self.exhaustive(most=most, count=count)
         low, high = self._bounds(most, count, 1)
         current: Subset = ()
@@ -201,14 +231,20 @@ class Judge:
         change = np.bincount(first, minlength=size) - np.bincount(stop, minlength=size)
         return np.cumsum(change)[:-1].astype(np.float64)
 
-    def _end(self, state: _Prefix) -> Worth:
+    def _outcome(self, state: _Prefix) -> Outcome:
         """The final exit answers for whoever is left."""
-        right = self.table.correct[:, -1]
-        stop = np.full(len(self.table), len(self.thresholds))
-        left = self._between(state.reached, stop)
-        accuracy = (state.right + self._between(state.reached[right], stop[right])) / len(self.table)
-        spent = state.spent + left * (self.table.total_macs + state.heads)
-        cost = spent / (len(self.table) * self.table.total_macs)
+        size = len(self.thresholds) + 1
+        reached = np.bincount(state.reached + size * self._right_at_the_end, minlength=2 * size).reshape(2, size)
+        wrong, right = np.cumsum(reached, axis=1)[:, :-1]
+        spent = state.spent + (wrong + right) * (self.table.total_macs + state.heads)
+        samples = len(self.table)
+        return Outcome((state.right + right) / samples, spent / (samples * self.table.total_macs))
+
+    @cached_property
+    def _right_at_the_end(self) -> NDArray[np.int64]:
+        return self.table.correct[:, -1].astype(np.int64)
+
+    def _worth(self, accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> Worth:
         value = self.accuracy_weight * accuracy - self.cost_weight * cost
         at = int(np.argmax(value))
         return Worth(

@@ -72,8 +72,8 @@ def test_drawn_contradictions_become_choices(values):
 @pytest.mark.parametrize(
     ("given", "same"),
     [
-        ({"strategy": "distillation", "distillation_weight": 0.0}, {}),
-        ({"backbone_rate": 0.0, "final_weight": 2.0}, {"strategy": "two_stage"}),
+        ({"strategy": "distillation", "distillation_weight": 0.0}, {"strategy": "joint"}),
+        ({"strategy": "joint", "backbone_rate": 0.0, "final_weight": 2.0}, {"strategy": "two_stage"}),
         (
             {"strategy": "distillation", "backbone_rate": 0.0},
             {"strategy": "hybrid", "hybrid": "two_stage_distillation"},
@@ -85,7 +85,10 @@ def test_drawn_contradictions_become_choices(values):
         ),
         ({"strategy": "branch_wise", "loss_weights": "linear"}, {"strategy": "branch_wise"}),
         ({"loss_weights": "uncertainty", "final_weight": 3.0}, {"loss_weights": "uncertainty"}),
-        ({"teacher": "final", "distillation_temperature": 9.0, "hybrid": "alternating"}, {}),
+        (
+            {"strategy": "joint", "teacher": "final", "distillation_temperature": 9.0, "hybrid": "alternating"},
+            {"strategy": "joint"},
+        ),
     ],
 )
 def test_two_ways_to_say_one_training(given, same):
@@ -105,7 +108,7 @@ def test_what_has_an_effect_stays():
 def test_one_exit_is_trained_alike_by_every_strategy():
     for strategy in get_args(Strategy):
         choice = TrainingChoice(strategy=strategy, teacher="final", learning_rate=0.3)
-        assert choice.canonical(0) == TrainingChoice(learning_rate=0.3)
+        assert choice.canonical(0) == TrainingChoice(strategy="joint", learning_rate=0.3)
 
 
 @pytest.mark.parametrize(
@@ -137,4 +140,4 @@ def test_contradictions_without_a_choice():
 
 def test_a_design_without_the_new_keys_is_read():
     table = {"backbone": "a", "num_classes": 2, "input_size": 8, "training": {"strategy": "joint"}}
-    assert Design.from_table(table).training == TrainingChoice()
+    assert Design.from_table(table).training == TrainingChoice(strategy="joint")

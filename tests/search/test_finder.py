@@ -13,8 +13,9 @@ from eenas.branches.registry import branch_from_sizes
 from eenas.designs.design import Design, Placed
 from eenas.progress import Finished, Notice, Started
 from eenas.search import finder as finder_module
+from eenas.search.bank import PHASE, Bank
 from eenas.search.config import load_settings
-from eenas.search.finder import PHASE, Finder
+from eenas.search.finder import Finder
 from eenas.search.preparation import Ground, lay_ground
 from eenas.testing.placement_contract import check_chooser, check_learner, check_placement
 from eenas.testing.smallest import smallest_task
@@ -59,41 +60,45 @@ def ground(storage: str, heard: list[object]) -> Ground:
     )
 
 
+def finder_on(ground: Ground) -> Finder:
+    return Finder(ground, Bank(ground))
+
+
 def trained(heard: list[object]) -> list[str]:
-    """What `training candidate branches` said at its ends."""
+    """What training for the bank said at its ends."""
     return [event.detail for event in heard if isinstance(event, Finished) and event.phase == PHASE]
 
 
 def test_by_gates_once_for_all_workers(ground: Ground, heard: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
-    found = check_chooser(Finder(ground).choose, CANDIDATES, VALUES)
+    found = check_chooser(finder_on(ground).choose, CANDIDATES, VALUES)
     assert found.facts["candidates"] == found.facts["structures"] == 3
     assert set(found.facts["openness"]) == {"0", "1", "2"}
     assert found.facts["value"] == pytest.approx(found.facts["accuracy"] - 0.3 * found.facts["cost"], abs=1e-5)
     assert trained(heard) == ["3 of them"]
     monkeypatch.setattr(finder_module, "fit_gates", None)
-    assert Finder(ground).choose(CANDIDATES, VALUES) == found
+    assert finder_on(ground).choose(CANDIDATES, VALUES) == found
 
 
 def test_no_candidate_is_trained_twice(ground: Ground, heard: list[object]) -> None:
     other = (*CANDIDATES[:2], Placed("2", branch_from_sizes("mlp", width=8, layers=1, pool="avg")))
-    Finder(ground).choose(CANDIDATES, VALUES)
+    finder_on(ground).choose(CANDIDATES, VALUES)
     heard.clear()
-    found = check_chooser(Finder(ground).choose, other, {**VALUES, "count": 2})
+    found = check_chooser(finder_on(ground).choose, other, {**VALUES, "count": 2})
     assert len(found.branches) == 2
     assert trained(heard) == ["1 of them"]
-    by_gain = check_chooser(Finder(ground).choose, other, {"kind": "metric", "metric": "gain", "most": 2})
+    by_gain = check_chooser(finder_on(ground).choose, other, {"kind": "metric", "metric": "gain", "most": 2})
     assert len(by_gain.facts["gains"]) == len(by_gain.branches)
-    by_savings = check_chooser(Finder(ground).choose, other, {"kind": "metric", "metric": "savings", "most": 2})
+    by_savings = check_chooser(finder_on(ground).choose, other, {"kind": "metric", "metric": "savings", "most": 2})
     assert len(by_savings.branches) == 2
     assert trained(heard) == ["1 of them"]
 
 
 def test_a_lost_artifact_is_trained_again(ground: Ground, heard: list[object]) -> None:
-    Finder(ground).choose(CANDIDATES, VALUES)
-    for file in ground.artifacts.root.glob("candidate-*.npy"):
+    finder_on(ground).choose(CANDIDATES, VALUES)
+    for file in ground.artifacts.root.glob("branch-*.safetensors"):
         file.unlink()
     heard.clear()
-    Finder(ground).choose(CANDIDATES, {**VALUES, "cost_weight": 0.4})
+    finder_on(ground).choose(CANDIDATES, {**VALUES, "cost_weight": 0.4})
     assert trained(heard) == ["3 of them"]
 
 
@@ -104,7 +109,7 @@ def test_every_gate_closed_is_one_line_and_a_notice(ground: Ground, heard: list[
     )
     for _ in range(2):
         heard.clear()
-        found = Finder(ground).choose(dear, {**values, "cost_weight": 5.0})
+        found = finder_on(ground).choose(dear, {**values, "cost_weight": 5.0})
         (note,) = found.notes
         assert note.startswith("placement.gating: every gate closed (cost_weight 5); started from the best single")
         assert [event.text for event in heard if isinstance(event, Notice)] == [note]
@@ -112,18 +117,18 @@ def test_every_gate_closed_is_one_line_and_a_notice(ground: Ground, heard: list[
 
 def test_positions_and_structures_together(ground: Ground) -> None:
     learned = tuple(Placed(each.cut_point, Learned(width=8)) for each in CANDIDATES)
-    found = Finder(ground).choose(learned, VALUES)
+    found = finder_on(ground).choose(learned, VALUES)
     assert found.facts["structures"] > found.facts["candidates"] == 3
     assert not any(placed.branch.is_open for placed in found.branches)
 
 
 def test_structures_are_found_once(ground: Ground, heard: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     placed = (Placed("0", Learned(width=8)), Placed("1", PoolFc()))
-    found = check_learner(Finder(ground).learn, placed)
+    found = check_learner(finder_on(ground).learn, placed)
     assert [table["cut_point"] for table in found.facts["branches"]] == ["0"]
     assert any(isinstance(event, Started) for event in heard)
     monkeypatch.setattr(finder_module, "find_structures", None)
-    assert Finder(ground).learn(placed[:1]).branches == found.branches[:1]
+    assert finder_on(ground).learn(placed[:1]).branches == found.branches[:1]
 
 
 def test_a_whole_space_and_a_replay(ground: Ground) -> None:
@@ -135,7 +140,7 @@ def test_a_whole_space_and_a_replay(ground: Ground) -> None:
         "cost_cap": 1.0,
     }
     space = type(ground.settings.space).from_table(table)
-    finder = Finder(ground)
+    finder = finder_on(ground)
     designs = check_placement(
         space,
         ground.profile,

@@ -12,7 +12,8 @@ from eenas.errors import DivergedError, EenasError, SpecError, StudyError
 from eenas.fronts.dominance import pareto_mask
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.operating_point import evaluate
-from eenas.progress import Notice
+from eenas.progress import Notice, Started
+from eenas.search.bank import PHASE
 from eenas.search.config import load_settings
 from eenas.search.read import open_results
 from eenas.search.run import search
@@ -71,12 +72,14 @@ def test_a_search_ends_with_a_front(results):
 
 def test_the_first_trials_are_known_designs(results):
     origins = [trial.origin for trial in results.trials]
-    assert origins[0] == "known: no branch"
+    assert origins[0] == "frozen front: 1"
     assert any(origin.startswith("known: uniform") for origin in origins)
-    assert results.trials[0].exit_accuracy == (pytest.approx(results.backbone.accuracy),)
+    plain = results.trials[origins.index("known: no branch")]
+    assert plain.exit_accuracy == (pytest.approx(results.backbone.accuracy),)
     names = [baseline.name for baseline in results.baselines]
     assert "backbone" in names
     assert any(name.startswith("truncated") for name in names)
+    assert "frozen search" in names
     assert any(name.startswith("uniform") for name in names)
 
 
@@ -168,7 +171,7 @@ def test_three_equal_failures_in_a_row_end_the_study_and_lose_nothing(tmp_path, 
 
     monkeypatch.setattr(trial_module, "train_network", never)
     with pytest.raises(StudyError, match="failed alike: no space left"):
-        go(tmp_path, trials=12)
+        go(tmp_path, trials=12, overrides=(*OVERRIDES, "bank.designs=0"))
     found = open_results(f"sqlite:///{tmp_path}/eenas.db")
     assert [trial.state for trial in found.trials][:4] == ["complete", "failed", "failed", "failed"]
 
@@ -185,14 +188,39 @@ def test_ctrl_c_ends_cleanly_and_the_trial_is_run_again(tmp_path, monkeypatch):
         return real(*args, **kwargs)
 
     monkeypatch.setattr(trial_module, "train_network", interrupted)
-    first = go(tmp_path)
+    known_first = (*OVERRIDES, "bank.designs=0")
+    first = go(tmp_path, overrides=known_first)
     assert [t.state for t in first.trials] == ["complete", "complete"]
-    whole = go(tmp_path)
+    whole = go(tmp_path, overrides=known_first)
     assert len([t for t in whole.trials if t.state != "failed"]) == 6
     study = optuna.load_study(study_name=whole.name, storage=f"sqlite:///{tmp_path}/eenas.db")
     again = [t for t in study.trials if t.user_attrs.get("again_for") == 2]
     assert len(again) == 1
     assert again[0].state.name == "COMPLETE"
+
+
+def test_every_trial_records_what_its_branches_reached_before_training(results):
+    trained = [trial for trial in results.trials if trial.state in ("complete", "stopped") and trial.design.branches]
+    assert trained
+    for trial in trained:
+        assert trial.frozen_points
+        assert trial.samples > 0
+
+
+def test_without_a_bank_nothing_is_inherited_and_no_front_is_sought(tmp_path):
+    found = go(tmp_path, trials=3, overrides=(*OVERRIDES, "bank.use=false"))
+    assert not any(trial.frozen_points for trial in found.trials)
+    assert all(trial.origin.startswith("known") for trial in found.trials)
+    assert "frozen search" not in [baseline.name for baseline in found.baselines]
+
+
+def test_a_later_study_inherits_the_bank(tmp_path):
+    events = [], []
+    for name, heard in zip(("first", "second"), events, strict=True):
+        go(tmp_path, trials=2, name=name, listener=heard.append)
+    trained = [[e for e in heard if isinstance(e, Started) and e.phase == PHASE] for heard in events]
+    assert trained[0]
+    assert not trained[1]
 
 
 def test_a_design_drawn_again_copies_its_scores(tmp_path):
@@ -238,7 +266,7 @@ def test_every_sampler_searches(tmp_path, sampler):
 
 def test_a_time_limit_starts_no_more_trials(tmp_path):
     events = []
-    found = go(tmp_path, trials=500, timeout=0.5, listener=events.append)
+    found = go(tmp_path, trials=500, timeout=2.0, listener=events.append)
     assert 0 < len(found.trials) < 500
 
 

@@ -10,10 +10,10 @@ from eenas.training.strategies import STRATEGIES, Phase, phases
 
 RATES = {"learning_rate": 0.05, "backbone_rate": 0.5}
 CHOICES = {
-    "joint": {},
-    "joint, boosted": {"loss_weights": "boosted"},
-    "joint, uncertainty": {"loss_weights": "uncertainty"},
-    "joint, frozen": {"backbone_rate": 0.0},
+    "joint": {"strategy": "joint"},
+    "joint, boosted": {"strategy": "joint", "loss_weights": "boosted"},
+    "joint, uncertainty": {"strategy": "joint", "loss_weights": "uncertainty"},
+    "joint, frozen": {"strategy": "joint", "backbone_rate": 0.0},
     "branch_wise": {"strategy": "branch_wise"},
     "branch_wise, boosted": {"strategy": "branch_wise", "loss_weights": "boosted"},
     "branch_wise, frozen": {"strategy": "branch_wise", "backbone_rate": 0.0},

@@ -7,7 +7,7 @@ from eenas.training.strategies import LOW_RATE, phases
 
 
 def found(num_exits=3, **values):
-    return phases(TrainingChoice(**values), num_exits)
+    return phases(TrainingChoice(**{"strategy": "joint", **values}), num_exits)
 
 
 def hybrid(name, num_exits=3, **values):

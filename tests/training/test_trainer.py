@@ -42,7 +42,7 @@ def network_for(task, seed=0):
 
 def run(network, task, *, epochs=1.0, rate=0.05, seed=1, **options):
     options.setdefault("spec", TrainingSpec(epochs=epochs, batch_size=16))
-    choice = TrainingChoice(learning_rate=rate)
+    choice = TrainingChoice(strategy="joint", learning_rate=rate, backbone_rate=1.0, final_weight=1.0)
     return train_network(network, task, choice=choice, costs=COSTS, seed=seed, execution=Execution(), **options)
 
 
