@@ -39,6 +39,16 @@ def search(
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Seed of splits, weights and sampler (default: 0).")
     ] = None,
+    no_bank: Annotated[
+        bool, typer.Option("--no-bank", help="Train every trial's branches from nothing, and seek no frozen front.")
+    ] = False,
+    feature_cache: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Keep features of the frozen backbone on disk, up to SIZE such as 2GB."),
+    ] = None,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Measure MACs and latencies again that the storage holds.")
+    ] = False,
     overrides: options.Overrides = None,
     json: options.Json = False,
     artifacts: options.Artifacts = None,
@@ -56,6 +66,9 @@ def search(
     from eenas.search.run import search as run
 
     quiet_optuna()
+    bank = ["bank.use=false"] if no_bank else []
+    if feature_cache is not None:
+        bank.append(f'bank.feature_cache="{feature_cache}"')
     with listening() as listener:
         results = run(
             backbone,
@@ -69,7 +82,8 @@ def search(
             name=name,
             device=device,
             seed=seed,
-            overrides=tuple(overrides or ()),
+            overrides=(*(overrides or ()), *bank),
+            remeasure=remeasure,
             artifacts=artifacts,
             trust_code=trust_code,
             listener=listener,

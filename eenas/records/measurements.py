@@ -9,18 +9,26 @@ from sqlalchemy import select
 from eenas.records.database import Database
 from eenas.records.tables import MEASUREMENTS
 
+MEASURED = ("macs/", "latency/", "execution/")
+"""What keys of measurements begin with; others are of results that follow from a digest."""
+
 
 class DatabaseCache:
-    """A `MeasurementCache` in a study's database; values that were seen once are not read again."""
+    """A `MeasurementCache` in a study's database; values that were seen once are not read again.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    With `anew` what an earlier process measured is not believed: it is measured again, and replaced for everybody.
+    """
+
+    def __init__(self, database: Database, *, anew: bool = False) -> None:
+        self._database, self._anew = database, anew
         self._seen: dict[str, str] = {}
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The value kept under `key`, or None. Raises StorageError."""
         digest = _digest(key)
         if digest not in self._seen:
+            if self._anew and key.startswith(MEASURED):
+                return None
             with self._database.transaction() as connection:
                 row = connection.execute(select(MEASUREMENTS.c.value).where(MEASUREMENTS.c.digest == digest)).first()
             if row is None:

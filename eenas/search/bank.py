@@ -1,5 +1,6 @@
 """The branch bank: branches trained on the frozen prepared backbone, kept so that none is trained twice."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ from eenas.measurement.profile import source_of
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.exit_table import ExitTable
-from eenas.progress import Advanced, Finished, Started
+from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.records.bank import BankRecord, BankRecords
 from eenas.search.preparation import Ground
 from eenas.seeding import derive
@@ -35,6 +36,7 @@ from eenas.training.candidates import (
     candidate_table,
     train_candidates,
 )
+from eenas.training.feature_cache import FeatureCache, FeatureStream, read_size
 from eenas.training.spec import TrainingSpec
 
 PHASE = "training branches for the bank"
@@ -155,7 +157,9 @@ class Bank:
     def conditions(self) -> list[Any]:
         """What every branch depends on beside its place and structure."""
         ground = self._ground
-        return [self.backbone, ground.task.digest, to_table(self.training), str(ground.execution), ground.settings.seed]
+        half = bool(ground.settings.bank.feature_cache)
+        how = [to_table(self.training), str(ground.execution), half]
+        return [self.backbone, ground.task.digest, *how, ground.settings.seed]
 
     @cached_property
     def _final_key(self) -> str:
@@ -196,10 +200,16 @@ class Bank:
                 flip=ground.task.flip,
                 execution=ground.execution,
                 after_step=lambda progress: ground.listener(Advanced(PHASE, 100 * progress)),
+                stream=self._stream("train", self._rows(len(train))),
             )
             self.samples += report.samples
             ground.listener(Finished(PHASE, f"{len(placed)} of them"))
-        logits = {name: candidate_logits(candidates, split) for name, split in self._splits.items()}
+        logits = {
+            name: candidate_logits(
+                candidates, split, with_final=keep_final, stream=self._stream(name, len(split)) if placed else None
+            )
+            for name, split in self._splits.items()
+        }
         for index, each in enumerate(placed):
             if index not in report.diverged:
                 own = {name: values[:, index] for name, values in logits.items()}
@@ -213,6 +223,26 @@ class Bank:
                 f"the loss of {bad.branch.label()} at {bad.cut_point} on the frozen backbone is not finite; "
                 "take the structure out of the search space"
             )
+
+    @cached_property
+    def _features(self) -> FeatureCache | None:
+        ground, size = self._ground, self._ground.settings.bank.feature_cache
+        if not size:
+            return None
+        folder = ground.artifacts.root / "features"
+        return FeatureCache(folder, read_size(size), lambda text: ground.listener(Notice(text)))
+
+    def _stream(self, name: str, rows: int | None) -> FeatureStream | None:
+        if self._features is None or rows is None:
+            return None
+        return self._features.stream(digest([*self.conditions, name]), rows)
+
+    def _rows(self, samples: int) -> int | None:
+        """How many samples a training sees, as far as it is known before: not for a budget in seconds."""
+        spec = self.training
+        size = spec.batch_for(samples)
+        wanted = spec.samples if spec.samples is not None else (spec.epochs or 0.0) * (samples // size * size)
+        return None if spec.seconds is not None else math.ceil(wanted / size - 1e-9) * size
 
     def _keep(
         self,

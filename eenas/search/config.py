@@ -13,6 +13,7 @@ from eenas.errors import SpecError
 from eenas.measurement.latency import LatencySpec
 from eenas.plugins import is_reference
 from eenas.tasks.spec import TaskSpec
+from eenas.training.feature_cache import read_size
 from eenas.training.spec import TrainingSpec
 
 Objective = Literal["accuracy", "macs", "latency"]
@@ -101,13 +102,15 @@ class BankSpec:
     With `use` every trial begins with branches that are trained on the frozen backbone, each for as long as `training`
     says (default: as a trial). Before the first trial branches of every family at every cut point are trained at once,
     as far as they cost at most `share` of the backbone's MACs together, and the best `designs` of their front are the
-    first trials.
+    first trials. `feature_cache` is how much of the backbone's features may be kept on disk, such as "2GB" (none where
+    it is empty); branches are then trained on features in half precision.
     """
 
     use: bool = True
     training: TrainingSpec | None = None
     share: float = 1.0
     designs: int = 4
+    feature_cache: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a negative share or number."""
@@ -115,6 +118,8 @@ class BankSpec:
             raise SpecError(f"bank.share must not be negative, got {self.share}; 0 trains nothing before the trials")
         if self.designs < 0:
             raise SpecError(f"bank.designs must not be negative, got {self.designs}")
+        if self.feature_cache:
+            read_size(self.feature_cache)
 
 
 @dataclass(frozen=True, kw_only=True)

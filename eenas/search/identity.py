@@ -22,7 +22,7 @@ def study_identity(settings: StudySpec, task: Task, backbone_digest: str, device
         "space_version": settings.space.version,
         "training": to_table(settings.training),
         "prepare": to_table(settings.prepare),
-        "bank": to_table(settings.bank),
+        "bank": {**to_table(settings.bank), "feature_cache": bool(settings.bank.feature_cache)},
         "objectives": search["objectives"],
         "sampler": search["sampler"],
         "constraints": to_table(settings.constraints),

@@ -147,11 +147,13 @@ def lay_ground(
     folder: Path | None,
     trust_code: bool,
     listener: Listener,
+    remeasure: bool = False,
 ) -> Ground:
     """Load, check and measure everything that a study's trials share.
 
     What can be wrong with the settings is found here; nothing is trained before `prepare_backbone`. `module` and `task`
-    replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative to.
+    replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative to;
+    `remeasure` takes MACs, latencies and the execution anew.
     """
     check_storage(storage, artifacts)
     where = resolve_device(device)
@@ -170,7 +172,7 @@ def lay_ground(
         )
     identity = backbone.digest
     store, database = ArtifactStore.beside(storage, artifacts), Database(storage)  # nothing was written before
-    cache = DatabaseCache(database)
+    cache = DatabaseCache(database, anew=remeasure)
     listener(Started("measuring the backbone"))
     module_there = copy.deepcopy(backbone.module).to(where)
     names = [point.name for point in backbone.cut_points]

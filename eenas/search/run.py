@@ -50,6 +50,7 @@ def search(
     overrides: Sequence[str] = (),
     artifacts: str | Path | None = None,
     trust_code: bool = False,
+    remeasure: bool = False,
     listener: Listener = silent,
     reporters: Sequence[Reporter] = (),
 ) -> StudyResults:
@@ -58,8 +59,9 @@ def search(
     `backbone` is a name (timm, `torchvision:NAME`, `cifar_resnet20`, `package.module:factory`) or an `nn.Module`;
     `task` a specification such as "digits" or "folder:PATH", or a Task. `study` is a study file or its shipped name,
     over which the other arguments and `overrides` ("table.key=value") are laid. `trials` is a total, `timeout` in
-    seconds. Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot work, before
-    anything is trained; StudyError when `name` belongs to another study, or three trials in a row fail alike.
+    seconds; `remeasure` measures MACs and latencies again that are in the storage. Ctrl-C ends the search and returns
+    what was found. Raises an EenasError for whatever cannot work, before anything is trained; StudyError when `name`
+    belongs to another study, or three trials in a row fail alike.
     """
     module = backbone if isinstance(backbone, nn.Module) else None
     settings, folder = load_settings(
@@ -83,6 +85,7 @@ def search(
         folder=folder,
         trust_code=trust_code,
         listener=listener,
+        remeasure=remeasure,
     )
     return run_study(ground, name=name, folder=folder, reporters=reporters)
 

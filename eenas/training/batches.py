@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.backbones.transform import InputTransform
@@ -44,12 +45,7 @@ class Batches:
 
         The last incomplete batch of an epoch is dropped.
         """
-        order = np.random.default_rng(derive(self._seed, "order", number)).permutation(len(self._labels))
-        full = len(order) // self._batch_size * self._batch_size
-        parts = order[:full].reshape(-1, self._batch_size)
-        parts = (
-            parts[: len(parts) // self._world * self._world][self._rank :: self._world] if self._world > 1 else parts
-        )
+        parts = self._order(number)
         generator = torch.Generator()
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(self._source.__getitem__, parts[skip]) if skip < len(parts) else None
@@ -63,6 +59,20 @@ class Batches:
                     images = augment(images, flip=self._flip, generator=generator)
                 labels = self._labels[torch.from_numpy(parts[index])].to(self._device, non_blocking=True)
                 yield self._transform(images), labels
+
+    def labels(self, number: int) -> Iterator[Tensor]:
+        """The labels `[n]` of the batches of `epoch`, without their images."""
+        for part in self._order(number):
+            yield self._labels[torch.from_numpy(part)].to(self._device)
+
+    def _order(self, number: int) -> NDArray[np.int64]:
+        """The indices of this device's batches in an epoch, [steps, n]."""
+        order = np.random.default_rng(derive(self._seed, "order", number)).permutation(len(self._labels))
+        full = len(order) // self._batch_size * self._batch_size
+        parts = order[:full].reshape(-1, self._batch_size)
+        if self._world > 1:
+            parts = parts[: len(parts) // self._world * self._world][self._rank :: self._world]
+        return np.asarray(parts)
 
     def steps(self) -> int:
         """How many batches an epoch has on this device."""

@@ -1,7 +1,7 @@
 """Branches at all candidate cut points, trained at once on a frozen backbone: one forward pass feeds every one."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from eenas.tasks.split import Split
 from eenas.training.batches import Batches
 from eenas.training.candidate_table import CandidateTable
 from eenas.training.execution import Execution
+from eenas.training.feature_cache import FeatureStream
 from eenas.training.memory import memory_errors
 from eenas.training.schedule import BudgetClock, rate_at
 from eenas.training.spec import TrainingSpec
@@ -74,8 +75,7 @@ class Candidates(nn.Module):
         """The features at the cut points that carry branches, and the backbone's own logits."""
         found: dict[str, Tensor] = {}
         modules = dict(self.backbone.named_modules())
-        names = dict.fromkeys(each.cut_point for each in self.placed)
-        handles = [modules[name].register_forward_hook(partial(_keep, found, name)) for name in names]
+        handles = [modules[name].register_forward_hook(partial(_keep, found, name)) for name in self.cut_points]
         try:
             final = first_tensor(self.backbone(x))
         finally:
@@ -86,10 +86,16 @@ class Candidates(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """See the class."""
         features, final = self.features(x)
-        return [
-            *(branch(features[each.cut_point]) for each, branch in zip(self.placed, self.branches, strict=True)),
-            final,
-        ]
+        return [*self.answers(features), final]
+
+    @property
+    def cut_points(self) -> tuple[str, ...]:
+        """The names of the cut points that carry branches."""
+        return tuple(dict.fromkeys(each.cut_point for each in self.placed))
+
+    def answers(self, features: Mapping[str, Tensor]) -> list[Tensor]:
+        """The logits `[N, num_classes]` of every branch on the features at its cut point."""
+        return [branch(features[each.cut_point]) for each, branch in zip(self.placed, self.branches, strict=True)]
 
 
 def train_candidates(
@@ -101,13 +107,15 @@ def train_candidates(
     flip: bool,
     execution: Execution,
     after_step: AfterStep | None = None,
+    stream: FeatureStream | None = None,
 ) -> CandidatesReport:
     """Train every branch of `candidates` on `split` with cross-entropy (and its own auxiliary loss, half as heavy).
 
     What becomes of a branch depends on the seed, its cut point and its structure, and not on which others are trained
     beside it: batches are the same, every branch draws its own random numbers and its gradient is clipped alone.
     `after_step` hears the share of the budget that is used up. Runs where `candidates` is; the backbone computes in the
-    type of `execution`, branches in float32. Raises OutOfMemoryError.
+    type of `execution`, branches in float32. With `stream`, which is this training's, features come from there where
+    it holds them, and are kept there where it does not. Raises OutOfMemoryError.
     """
     device = next(candidates.backbone.parameters()).device
     if execution.channels_last:
@@ -127,11 +135,9 @@ def train_candidates(
     candidates.train()
     with memory_errors(spec.batch_for(len(split))), seeded(seed):
         while clock.progress < 1.0:
-            for images, labels in batches.epoch(epoch):
+            for features, labels in _fed(candidates, batches, epoch, execution, stream):
                 for group in optimizer.param_groups:
                     group["lr"] = LEARNING_RATE * rate_at(clock.progress, spec.warmup)
-                with execution.precision(device):
-                    features, _ = candidates.features(execution.place(images))
                 optimizer.zero_grad(set_to_none=True)
                 _backward(candidates, features, labels, derive(seed, "step", step), spec.clip, diverged)
                 optimizer.step()
@@ -142,8 +148,26 @@ def train_candidates(
                 if clock.progress >= 1.0:
                     break
             epoch += 1
+    if stream is not None:
+        stream.finish()
     candidates.eval()
     return CandidatesReport(clock.samples, tuple(sorted(diverged)))
+
+
+def _fed(
+    candidates: Candidates, batches: Batches, epoch: int, execution: Execution, stream: FeatureStream | None
+) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """The features and labels of each batch of an epoch."""
+    device = next(candidates.backbone.parameters()).device
+    names = candidates.cut_points
+    if stream is not None and stream.holds(names):
+        for labels in batches.labels(epoch):
+            yield stream.read(names, len(labels), device), labels
+        return
+    for images, labels in batches.epoch(epoch):
+        with execution.precision(device):
+            features, _ = candidates.features(execution.place(images))
+        yield features if stream is None else stream.write(features), labels
 
 
 def _backward(
@@ -167,17 +191,36 @@ def _backward(
 
 
 @torch.inference_mode()
-def candidate_logits(candidates: Candidates, split: Split, *, batch_size: int = 256) -> NDArray[np.float32]:
-    """The logits `[N, branches + 1, num_classes]` of every candidate and of the backbone on a split, in its order."""
+def candidate_logits(
+    candidates: Candidates,
+    split: Split,
+    *,
+    batch_size: int = 256,
+    with_final: bool = True,
+    stream: FeatureStream | None = None,
+) -> NDArray[np.float32]:
+    """The logits `[N, branches + 1, num_classes]` of every candidate and of the backbone on a split, in its order.
+
+    The backbone's are left out without `with_final`. `stream`, which is this split's, holds features or is given them.
+    """
     was_training = candidates.training
     candidates.eval()
     device = next(candidates.backbone.parameters()).device
     source = split.images(candidates.transform.size, candidates.transform.channels)
-    rows = []
+    names, rows = candidates.cut_points, []
+    held = stream is not None and bool(names) and not with_final and stream.holds(names)
     for start in range(0, len(split), batch_size):
         indices = np.arange(start, min(start + batch_size, len(split)))
-        images = candidates.transform(source[indices].to(device)).contiguous(memory_format=torch.channels_last)
-        rows.append(torch.stack(candidates(images), dim=1).cpu())
+        if stream is not None and held:
+            logits = candidates.answers(stream.read(names, len(indices), device))
+        else:
+            images = candidates.transform(source[indices].to(device)).contiguous(memory_format=torch.channels_last)
+            features, final = candidates.features(images)
+            kept = stream.write(features) if stream is not None and features else features
+            logits = [*candidates.answers(kept), *([final] if with_final else [])]
+        rows.append(torch.stack(logits, dim=1).cpu())
+    if stream is not None and not held:
+        stream.finish()
     candidates.train(was_training)
     return np.asarray(torch.cat(rows).numpy(), dtype=np.float32)
 

@@ -14,7 +14,7 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
 from eenas.errors import DivergedError
 from eenas.networks.tables import exit_table
-from eenas.progress import Finished
+from eenas.progress import Finished, Notice
 from eenas.search.bank import PHASE, Bank
 from eenas.search.config import load_settings
 from eenas.search.frozen_front import FrozenFront, first_branches, lay_bank, read_front
@@ -197,3 +197,16 @@ def test_above_compares_at_equal_cost():
     assert front.above(np.array([0.7]), np.array([0.6])) == pytest.approx(-0.1)
     assert front.above(np.array([0.3]), np.array([0.1])) == pytest.approx(0.3)
     assert FrozenFront().above(np.array([0.1]), np.array([1.0])) == float("inf")
+
+
+def test_features_on_disk_are_taken_from_there(lay, heard):
+    ground = lay(None, "bank.feature_cache=100MB")
+    bank = Bank(ground)
+    bank.fill(BRANCHES[:2])
+    files = sorted(file.name for file in (ground.artifacts.root / "features").glob("*.f16"))
+    assert len(files) == 2 * (1 + 3)  # cut points, times train and the three splits
+    other = (Placed("0", PoolFc(pool="max")), Placed("1", Fc()))
+    ground.backbone.module.forward = None  # what runs it now fails
+    assert bank.fill(other) == 2
+    assert Bank(lay(None, "bank.feature_cache=100MB")).logits(other, "tune").shape[1] == 3
+    assert not any(isinstance(event, Notice) and "feature cache" in event.text for event in heard)

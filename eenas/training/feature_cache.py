@@ -1,0 +1,177 @@
+"""Features of the frozen backbone at cut points, computed once and kept on disk in half precision."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eenas.errors import SpecError
+from eenas.files import write_whole
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def read_size(text: str) -> int:
+    """Bytes of a size such as "2GB" or "500 MB". Raises SpecError."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if match is None or match[2].upper() not in UNITS or not float(match[1]):
+        raise SpecError(f"a size is a number above 0 with B, KB, MB, GB or TB, such as 2GB, got {text!r}")
+    return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+class FeatureCache:
+    """A folder of features, at most `limit` bytes of them.
+
+    They belong to streams: samples in a fixed order, named by the digest of everything that decides the features. A
+    file holds one cut point's features of a stream, float16 [rows, *shape]; a table beside it, written last, says its
+    rows and SHA-256, so that half a file is not trusted. Where room is needed the streams not used for longest go.
+    Whatever the disk refuses turns the cache off, with one line to `notify`; nothing depends on it.
+    """
+
+    def __init__(self, folder: Path, limit: int, notify: Callable[[str], object]) -> None:
+        self.folder, self.limit, self.notify = folder, limit, notify
+        self.off = False
+        self._trusted: set[Path] = set()
+
+    def stream(self, key: str, rows: int) -> "FeatureStream":
+        """The stream `key` (hexadecimal) of `rows` samples, from its beginning."""
+        return FeatureStream(self, key, rows)
+
+    def turn_off(self, reason: object) -> None:
+        """Keep nothing more."""
+        if not self.off:
+            self.off = True
+            self.notify(f"feature cache: turned off ({reason}); features are computed each time instead")
+
+    def make_room(self, needed: int, key: str) -> bool:
+        """Whether `needed` bytes more are within the limit, once old streams other than `key` are gone."""
+        if needed > self.limit:
+            return False
+        files = sorted(self.folder.glob("*.f16"), key=lambda file: file.stat().st_mtime)
+        used = sum(file.stat().st_size for file in files)
+        for file in files:
+            if used + needed <= self.limit:
+                break
+            if not file.name.startswith(f"{key}-"):
+                used -= file.stat().st_size
+                _table_of(file).unlink(missing_ok=True)
+                file.unlink(missing_ok=True)
+        return used + needed <= self.limit
+
+    def find(self, file: Path) -> NDArray[np.float16] | None:
+        """The features of a file, memory-mapped, when it is whole; checked once by this object."""
+        try:
+            table = json.loads(_table_of(file).read_text())
+            if file not in self._trusted and _sha256(file) != table["sha256"]:
+                return None
+            self._trusted.add(file)
+            file.touch()
+            return np.memmap(file, dtype=np.float16, mode="r", shape=tuple(table["shape"]))
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+class FeatureStream:
+    """One pass over a stream's samples: read where all of it is on disk, else computed by the caller and written."""
+
+    def __init__(self, cache: FeatureCache, key: str, rows: int) -> None:
+        self._cache, self._key, self._rows = cache, key, rows
+        self._at = 0
+        self._open: dict[str, NDArray[np.float16]] = {}
+        self._parts: dict[str, BinaryIO] | None = None
+
+    def holds(self, names: Sequence[str]) -> bool:
+        """Whether the features at all these cut points are on disk, for all samples."""
+        for name in names:
+            if name not in self._open:
+                found = self._cache.find(self._file(name))
+                if found is None or len(found) != self._rows:
+                    return False
+                self._open[name] = found
+        return True
+
+    def read(self, names: Sequence[str], count: int, device: torch.device) -> dict[str, Tensor]:
+        """The features of the next `count` samples, float32."""
+        part = slice(self._at, self._at + count)
+        self._at += count
+        return {name: torch.from_numpy(self._open[name][part].astype(np.float32)).to(device) for name in names}
+
+    def write(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Keep the features of the next samples; gives them as they will be read, in half precision."""
+        halves = {name: value.to(torch.float16) for name, value in features.items()}
+        if self._parts is None:
+            self._parts = self._begin(halves)
+        for name, file in self._parts.items():
+            value = halves[name]
+            if not bool(torch.isfinite(value).all()):
+                self._give_up(f"the features at {name} do not fit into half precision")
+                break
+            try:
+                file.write(value.contiguous().cpu().numpy().tobytes())
+            except OSError as error:
+                self._give_up(error.strerror or error)
+                break
+        self._at += len(next(iter(halves.values())))
+        return {name: value.float() for name, value in halves.items()}
+
+    def finish(self) -> None:
+        """The pass is over: what was written whole is kept."""
+        parts, self._parts = self._parts or {}, None
+        for name, part in parts.items():
+            try:
+                part.close()
+                written = Path(part.name)
+                file, size = self._file(name), written.stat().st_size
+                shape = [self._rows, *self._shapes[name]]
+                if self._at != self._rows or size != 2 * int(np.prod(shape)):
+                    written.unlink()
+                    continue
+                table = json.dumps({"shape": shape, "sha256": _sha256(written)})
+                written.replace(file)
+                write_whole(_table_of(file), lambda path, text=table: path.write_text(text))  # type: ignore[misc]
+            except OSError as error:
+                self._cache.turn_off(error.strerror or error)
+
+    def _begin(self, halves: Mapping[str, Tensor]) -> dict[str, BinaryIO]:
+        """The files to write, none where the cache is off or they would not fit."""
+        self._shapes = {name: tuple(value.shape[1:]) for name, value in halves.items()}
+        needed = {name: 2 * self._rows * int(np.prod(shape)) for name, shape in self._shapes.items()}
+        new = [name for name in halves if self._cache.find(self._file(name)) is None]
+        cache, total = self._cache, sum(needed[name] for name in new)
+        if cache.off:
+            return {}
+        try:
+            cache.folder.mkdir(parents=True, exist_ok=True)
+            if not cache.make_room(total, self._key):
+                cache.turn_off(f"{total / 1e9:.2g} GB are needed at once, the limit is {cache.limit / 1e9:.2g} GB")
+                return {}
+            return {name: self._file(name).with_suffix(".part").open("wb") for name in new}
+        except OSError as error:
+            cache.turn_off(error.strerror or error)
+            return {}
+
+    def _give_up(self, reason: object) -> None:
+        for part in (self._parts or {}).values():
+            part.close()
+            Path(part.name).unlink(missing_ok=True)
+        self._parts = {}
+        self._cache.turn_off(reason)
+
+    def _file(self, name: str) -> Path:
+        return self._cache.folder / f"{self._key}-{re.sub(r'[^A-Za-z0-9_.]', '_', name)}.f16"
+
+
+def _table_of(file: Path) -> Path:
+    return file.with_suffix(".json")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
