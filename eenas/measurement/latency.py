@@ -35,7 +35,7 @@ class LatencySpec:
     min_repeats: int = 20
     max_repeats: int = 200
     spread: float = 0.05
-    seconds: float = 2.0
+    seconds: float = 1.0
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
     def __post_init__(self) -> None:

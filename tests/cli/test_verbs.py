@@ -56,12 +56,20 @@ def test_search_hands_over_every_flag(call, library, tmp_path):
         "device": "cpu",
         "seed": 7,
         "overrides": ("training.epochs=1", "seed=3"),
+        "remeasure": False,
         "artifacts": tmp_path,
         "trust_code": True,
     }
     assert "Best accuracy within a share" in answer.out
     assert "next: eenas train --best --storage sqlite:///b.db --name" in answer.err
     assert max(map(len, answer.out.splitlines())) <= 100
+
+
+def test_flags_of_the_bank_reach_the_settings(call, library):
+    calls = library("eenas.search.run.search", study(3))
+    call("search", "--backbone", "resnet50", "--no-bank", "--feature-cache", "2GB", "--remeasure", "--set", "seed=1")
+    assert calls[0][1]["overrides"] == ("seed=1", "bank.use=false", 'bank.feature_cache="2GB"')
+    assert calls[0][1]["remeasure"] is True
 
 
 def test_search_prints_json_and_no_hint(call, library):
