@@ -12,8 +12,9 @@ from itertools import product
 import numpy as np
 from cifar import SHARES, Rows, arguments, design_of, ground, tables, train
 
+from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
-from eenas.branches.conv_pool_fc import ConvPoolFc
+from eenas.branches.conv_fc import ConvFc
 from eenas.branches.pool_fc import PoolFc
 from eenas.branches.presets import SDN_SHARES
 from eenas.branches.registry import branch_from_sizes
@@ -22,39 +23,52 @@ from eenas.designs.placement import at_shares, candidates, shares
 from eenas.policies.fit import fit_at_shares
 from eenas.search.preparation import Ground
 
-RATES = {"learning_rate": 0.05, "backbone_rate": 0.1}
+SAME = {
+    "strategy": "joint",
+    "learning_rate": 0.05,
+    "backbone_rate": 0.3,
+    "final_weight": 1.0,
+    "distillation_weight": 0.9,
+}
+"""What all arms share unless they say otherwise."""
 ARMS: dict[str, dict[str, object]] = {
+    "default": {**vars(TrainingChoice())},
     "joint": {},
+    "joint, final weight 4": {"final_weight": 4.0},
     "joint, equilibrium": {"gradient_equilibrium": True},
     "joint, boosted": {"loss_weights": "boosted"},
     "branch_wise": {"strategy": "branch_wise"},
     "two_stage": {"strategy": "two_stage"},
     "distillation, final exit": {"strategy": "distillation", "teacher": "final"},
-    "distillation, backbone": {"strategy": "distillation", "teacher": "backbone"},
+    "distillation, backbone": {"strategy": "distillation"},
     "mixed": {"strategy": "hybrid", "hybrid": "mixed"},
     "two_stage_joint": {"strategy": "hybrid", "hybrid": "two_stage_joint"},
     "two_stage_distillation": {"strategy": "hybrid", "hybrid": "two_stage_distillation"},
     "joint_distillation": {"strategy": "hybrid", "hybrid": "joint_distillation"},
     "alternating": {"strategy": "hybrid", "hybrid": "alternating"},
-    "averaged weights": {"strategy": "distillation", "weight_average": 0.999},
+    "default, averaged": {**vars(TrainingChoice()), "weight_average": 0.99},
 }
 PRESETS = ("sdn", "ztw")
 
 
-def hand(on: Ground) -> list[Placed]:
-    """The architecture of all arms: convolutions where maps are large, pooled features behind, at five cut points."""
-    early, late = ConvPoolFc(width=32, layers=2), PoolFc(pool="mixed")
-    names = [point.name for point in on.profile.cut_points]
-    return [Placed(names[i], early if i < 4 else late) for i in candidates(on.profile) if names[i] in PLACES]
-
-
-PLACES = ("layer1.0", "layer1.1", "layer2.0", "layer2.1", "layer3.0")
+HEADS: dict[str, Branch] = {
+    "layer1.0": ConvFc(width=32),
+    "layer2.0": ConvFc(width=32),
+    "layer2.1": ConvFc(width=32),
+    "layer3.0": PoolFc(pool="mixed"),
+    "layer3.1": ConvFc(width=32),
+}
+"""The architecture of all arms but the presets: one that a study of `cifar_resnet20` put on its front."""
 
 
 def arm_design(on: Ground, arm: str) -> Design:
     """The design of one arm."""
     if arm not in PRESETS:
-        return design_of(on, hand(on), TrainingChoice(**{**RATES, **ARMS[arm]}))  # type: ignore[arg-type]
+        return design_of(
+            on,
+            [Placed(name, head) for name, head in HEADS.items()],
+            TrainingChoice(**{**SAME, **ARMS[arm]}),  # type: ignore[arg-type]
+        )
     profile = on.profile
     places = [candidates(profile)[i] for i in at_shares(SDN_SHARES, shares(profile, "macs"))]
     head = branch_from_sizes("sdn" if arm == "sdn" else "ztw_conv", width=1, layers=1, pool="avg")
