@@ -2,7 +2,7 @@
 
     python tests/benchmarks/trial_profile.py --data cifar10.npz --weights cifar10_resnet20.safetensors --out profile.csv
 
-The limit is arithmetic: the multiply-accumulates of all forward passes, and twice as many for each backward pass, at the
+The limit is arithmetic: the multiply-accumulates of all forward passes, and twice as many for a backward pass, at the
 speed that large matrix products reach here. Run it with nothing else on the machine.
 """
 
@@ -73,7 +73,7 @@ def main() -> None:
     parts = {
         "loading and augmenting": seconds(load, 3) / 20 * steps,
         "forward and backward": seconds(both, 15) * steps,
-        "the teacher's forward": seconds(lambda: teacher(images), 15) * steps,
+        "the teacher's forward": seconds(lambda: teacher.answers(images), 15) * steps,
     }
     start = time.perf_counter()
     trained = train(on, design, samples=given.samples, seed=0)
