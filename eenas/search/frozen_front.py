@@ -15,10 +15,10 @@ from eenas.designs.placement import candidates
 from eenas.designs.repair import fit
 from eenas.designs.space import Space, values_of
 from eenas.errors import DesignError, DivergedError
-from eenas.measurement.profile import Profile
+from eenas.measurement.profile import Profile, source_of
 from eenas.policies.operating_point import OperatingPoint
 from eenas.progress import Notice
-from eenas.search.bank import Bank
+from eenas.search.bank import MEMORY, Bank
 from eenas.search.preparation import Ground
 from eenas.search.scores import score_tables
 from eenas.search.subset_front import SubsetFront, find_front, pick
@@ -88,10 +88,10 @@ def lay_bank(ground: Ground, bank: Bank, beside: Sequence[Placed] = ()) -> Froze
     notice.
     """
     settings = ground.settings
-    first = first_branches(ground)
-    if not first or not settings.bank.use:
+    first = first_branches(ground) if settings.bank.use else []
+    if not first:
         return FrozenFront()
-    said = [[each.cut_point, each.branch.to_table()] for each in first]
+    said = [[each.cut_point, each.branch.to_table(), source_of(each.branch)] for each in first]
     key = f"frozen_front/{digest([bank.conditions, said, settings.space.digest, settings.latency, ground.device_text])}"
     kept = ground.cache.get(key)
     if kept is not None:
@@ -121,15 +121,17 @@ def lay_bank(ground: Ground, bank: Bank, beside: Sequence[Placed] = ()) -> Froze
 def first_branches(ground: Ground) -> list[Placed]:
     """One branch of each family that the space names at each cut point, cheap ones first, as `bank.share` allows.
 
-    Sizes are the middle ones of the space, smaller where the cost cap asks for it. In depth order.
+    Sizes are the middle ones of the space, smaller where the cost cap asks for it; no more branches than whose logits on
+    `calibration` fit into MEMORY. In depth order.
     """
     settings, profile = ground.settings, ground.profile
     at_cut_points = [_standing(settings.space, profile, index, ground) for index in candidates(profile)]
     budget = settings.bank.share * profile.total_macs
+    most = MEMORY // (4 * ground.backbone.num_classes * len(ground.task.calibration))
     taken: set[tuple[int, int]] = set()
     for rank in range(max(map(len, at_cut_points), default=0)):
         for position, standing in enumerate(at_cut_points):
-            if rank < len(standing) and standing[rank][0] <= budget:
+            if rank < len(standing) and standing[rank][0] <= budget and len(taken) < most:
                 budget -= standing[rank][0]
                 taken.add((position, rank))
     return [at_cut_points[position][rank][1] for position, rank in sorted(taken)]

@@ -92,13 +92,15 @@ def run_trial(
     elif not design.branches:
         tables, state, reason = _plain_tables(ground), "complete", None
     else:
-        before = bank.samples if bank is not None else 0
-        inherits = bank is not None and design.training.loss_weights != "boosted"
-        if bank is not None and inherits:
-            frozen = bank.exit_tables(design, costs)
+        # Boosted exits add to those before them, so that none is what it was alone.
+        lender = None if design.training.loss_weights == "boosted" else bank
+        if lender is not None:
+            before = lender.samples
+            frozen = lender.exit_tables(design, costs)
+            samples = lender.samples - before
         watch = TrialWatch(design, ground, rule, costs, frozen, front or FrozenFront())
-        tables, samples = _train(design, costs, ground, watch, bank if inherits else None)
-        samples += bank.samples - before if bank is not None else 0
+        tables, seen = _train(design, costs, ground, watch, lender)
+        samples += seen
         state, reason = ("stopped" if watch.reason else "complete"), watch.reason
     backbone_macs, constraints = ground.profile.total_macs, ground.settings.constraints
     scores = score_tables(design, tables, costs, constraints, backbone_macs=backbone_macs)
