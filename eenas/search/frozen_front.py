@@ -121,8 +121,8 @@ def lay_bank(ground: Ground, bank: Bank, beside: Sequence[Placed] = ()) -> Froze
 def first_branches(ground: Ground) -> list[Placed]:
     """One branch of each family that the space names at each cut point, cheap ones first, as `bank.share` allows.
 
-    Sizes are the middle ones of the space, smaller where the cost cap asks for it; no more branches than whose logits on
-    `calibration` fit into MEMORY. In depth order.
+    Sizes are the middle ones of the space, smaller where the cost cap asks for it; no more branches than those whose
+    logits on `calibration` fit into MEMORY. In depth order.
     """
     settings, profile = ground.settings, ground.profile
     at_cut_points = [_standing(settings.space, profile, index, ground) for index in candidates(profile)]
