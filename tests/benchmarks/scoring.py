@@ -1,8 +1,8 @@
 """Time from logits to the full curve of operating points: `python tests/benchmarks/scoring.py [samples exits classes]`.
 
-One core (NumPy uses one here); the best and the median of several runs, temperatures included, on random logits. Then how
-fast choices of banked branches are scored: three structures at eight cut points, 2,500 samples, every choice at every
-threshold. eenas must be installed, and nothing else should run.
+One core (NumPy uses one here); the best and the median of several runs, temperatures included, on random logits. Then
+how fast choices of banked branches are scored: three structures at eight cut points, 2,500 samples, every choice at
+every threshold. eenas must be installed, and nothing else should run.
 """
 
 import statistics
@@ -79,10 +79,9 @@ def main(samples: int = 10_000, exits: int = 6, classes: int = 10) -> None:
     start = time.perf_counter()
     front = find_front(judge)
     took = time.perf_counter() - start
-    pairs = front.scored * len(judge.thresholds)
-    print(
-        f"{front.method} at {len(judge.thresholds)} thresholds: {took:.1f} s, {pairs / took * 60 / 1e6:.0f} M pairs a minute"
-    )
+    count = len(judge.thresholds)
+    rate = front.scored * count / took * 60 / 1e6
+    print(f"{front.method} at {count} thresholds: {took:.1f} s, {rate:.0f} M pairs a minute")
 
 
 if __name__ == "__main__":
