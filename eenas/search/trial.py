@@ -98,7 +98,7 @@ def run_trial(
             before = lender.samples
             frozen = lender.exit_tables(design, costs)
             samples = lender.samples - before
-        watch = TrialWatch(design, ground, rule, costs, frozen, front or FrozenFront())
+        watch = TrialWatch(design, ground, rule, frozen, front or FrozenFront())
         tables, seen = _train(design, costs, ground, watch, lender)
         samples += seen
         state, reason = ("stopped" if watch.reason else "complete"), watch.reason
@@ -153,4 +153,6 @@ def _train(
         after_epoch=after_epoch,
     )
     tables = {split: exit_table(network, task.split(split), costs) for split in ("calibration", "validation")}
+    if not report.stopped:
+        watch.ended(tables["calibration"])
     return tables, report.samples

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.designs.design import Design
-from eenas.networks.exit_costs import ExitCosts
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.search.frozen_front import MARGIN, FrozenFront
@@ -24,9 +23,10 @@ LIMIT = 1000
 class TrialWatch:
     """Watches one trial on some samples of `calibration`, never of validation, and keeps the `reason` why it ended.
 
-    From half of the budget on a network ends whose curve is nowhere near the frozen front at equal cost, and one whose
-    curve is still below the one that its own branches had on the frozen backbone: training does not pay for it.
-    `frozen` are the exit tables of that, empty without a bank.
+    From half of the budget on a network ends whose curve is nowhere near the frozen front at equal cost, and one that
+    will not get above what its own branches had on the frozen backbone, if it rises from here to the end as others did
+    (the falling rate is worth some points): training does not pay for it. `frozen` are the exit tables of the frozen
+    network, empty without a bank.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class TrialWatch:
         design: Design,
         ground: Ground,
         rule: HopelessRule,
-        costs: ExitCosts,
         frozen: Mapping[str, ExitTable],
         front: FrozenFront,
     ) -> None:
         self._design, self._ground, self._rule, self._front = design, ground, rule, front
-        self._frozen, self._costs = frozen, costs
+        self._frozen = frozen
+        self._values: dict[float, float] = {}
         self.reason: str | None = None
 
     @cached_property
@@ -55,22 +55,33 @@ class TrialWatch:
 
     def is_over(self, progress: float, table: ExitTable) -> bool:
         """Whether training should end at `progress` in [0, 1], where the network answers as in `table` on `part`."""
-        design, macs = self._design, self._ground.profile.total_macs
-        score = design.policy.score
-        if self._rule.is_hopeless(progress, table, method=design.training.method, backbone_macs=macs, score=score):
+        method, macs = self._design.training.method, self._ground.profile.total_macs
+        value = self._values[progress] = self._area(table)
+        if self._rule.is_hopeless(progress, value, method=method):
             self.reason = "hopeless: its curve stayed below the earlier trials'"
         elif progress >= HALF and self._frozen:
-            curve = common_curve(table, score=score)
+            curve = common_curve(table, score=self._design.policy.score)
+            rise = self._rule.rise(progress, method=method)
             if self._front.above(curve.accuracy, curve.macs / macs) < -MARGIN:
                 self.reason = "hopeless: its curve stayed below the frozen front at every cost"
-            elif curve_hypervolume(table, backbone_macs=macs, score=score) < self._frozen_area:
-                self.reason = "training did not pay: its curve stayed below the one on the frozen backbone"
+            elif rise is not None and value + rise < self._frozen_area:
+                self.reason = "training did not pay: it would end below its own branches on the frozen backbone"
         return self.reason is not None
+
+    def ended(self, calibration: ExitTable) -> None:
+        """Training went to its end, where the network answers as in `calibration`: later trials are told."""
+        end = self._area(self._some(calibration))
+        self._rule.add_end(self._values, end, method=self._design.training.method)
+
+    def _area(self, table: ExitTable) -> float:
+        score, macs = self._design.policy.score, self._ground.profile.total_macs
+        return curve_hypervolume(table, backbone_macs=macs, score=score)
+
+    def _some(self, whole: ExitTable) -> ExitTable:
+        """The rows of a calibration table that belong to `part`."""
+        chosen = self._chosen
+        return ExitTable(logits=whole.logits[chosen], labels=whole.labels[chosen], exits=whole.exits, macs=whole.macs)
 
     @cached_property
     def _frozen_area(self) -> float:
-        whole = self._frozen["calibration"]
-        some = ExitTable(
-            logits=whole.logits[self._chosen], labels=whole.labels[self._chosen], exits=whole.exits, macs=whole.macs
-        )
-        return curve_hypervolume(some, backbone_macs=self._ground.profile.total_macs, score=self._design.policy.score)
+        return self._area(self._some(self._frozen["calibration"]))

@@ -16,7 +16,8 @@ def table(skill, seed=0):
 
 
 def ask(rule, skill, progress=0.5, seed=0, method="joint"):
-    return rule.is_hopeless(progress, table(skill, seed), method=method, backbone_macs=100.0, score="max_softmax")
+    value = curve_hypervolume(table(skill, seed), backbone_macs=100.0, score="max_softmax")
+    return rule.is_hopeless(progress, value, method=method)
 
 
 def test_more_skill_is_more_area():
@@ -51,3 +52,14 @@ def test_trials_are_compared_with_those_that_train_alike_only():
         ask(rule, 4.0, seed=seed)
     assert not ask(rule, 0.0, method="branch_wise")
     assert ask(rule, 0.0, seed=STARTUP)
+
+
+def test_the_usual_rise_is_that_of_trials_that_ended():
+    rule = HopelessRule()
+    assert rule.rise(0.5, method="joint") is None
+    for half, end in ((0.4, 0.5), (0.45, 0.6), (0.3, 0.32)):
+        rule.add_end({0.26: half - 0.1, 0.51: half}, end, method="joint")
+    assert rule.rise(0.5, method="joint") == pytest.approx(0.1)
+    assert rule.rise(0.25, method="joint") == pytest.approx(0.2)
+    assert rule.rise(0.5, method="two_stage") is None
+    assert rule.rise(0.75, method="joint") is None
