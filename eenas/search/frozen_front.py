@@ -28,7 +28,7 @@ from eenas.training.subsets import Judge
 BASELINE = "frozen search"
 """The name under which the front stands among a study's baselines."""
 MARGIN = 0.03
-"""How far below the front a network may be, in accuracy, before it is given up: the falling rate has yet to add to it."""
+"""How far below the front, in accuracy, a network may be before it is given up; its falling rate adds some yet."""
 
 _SHOWN = 8
 """Designs of the front whose curves are the baseline."""
