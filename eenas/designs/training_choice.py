@@ -50,7 +50,7 @@ class TrainingChoice:
     final_weight: float = 4.0
     gradient_equilibrium: bool = False
     optimizer: Optimizer = "sgd"
-    learning_rate: float = 0.05
+    learning_rate: float = 0.02
     backbone_rate: float = 0.3
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0

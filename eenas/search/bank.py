@@ -30,6 +30,8 @@ from eenas.specs import digest, to_table
 from eenas.tasks.split import Split
 from eenas.training.candidate_table import CandidateTable
 from eenas.training.candidates import (
+    LEARNING_RATE,
+    WEIGHT_DECAY,
     Candidates,
     CandidatesReport,
     candidate_logits,
@@ -158,7 +160,7 @@ class Bank:
         """What every branch depends on beside its place and structure."""
         ground = self._ground
         half = bool(ground.settings.bank.feature_cache)
-        how = [to_table(self.training), str(ground.execution), half]
+        how = [to_table(self.training), LEARNING_RATE, WEIGHT_DECAY, str(ground.execution), half]
         return [self.backbone, ground.task.digest, *how, ground.settings.seed]
 
     @cached_property

@@ -32,7 +32,7 @@ SAME = {
 }
 """What all arms share unless they say otherwise."""
 ARMS: dict[str, dict[str, object]] = {
-    "default": {**vars(TrainingChoice())},
+    "default": {**vars(TrainingChoice()), "learning_rate": 0.05},
     "joint": {},
     "joint, final weight 4": {"final_weight": 4.0},
     "joint, equilibrium": {"gradient_equilibrium": True},
@@ -46,7 +46,7 @@ ARMS: dict[str, dict[str, object]] = {
     "two_stage_distillation": {"strategy": "hybrid", "hybrid": "two_stage_distillation"},
     "joint_distillation": {"strategy": "hybrid", "hybrid": "joint_distillation"},
     "alternating": {"strategy": "hybrid", "hybrid": "alternating"},
-    "default, averaged": {**vars(TrainingChoice()), "weight_average": 0.99},
+    "default, averaged": {**vars(TrainingChoice()), "learning_rate": 0.05, "weight_average": 0.99},
 }
 PRESETS = ("sdn", "ztw")
 
