@@ -23,11 +23,12 @@ from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.bank import Bank
+from eenas.search.design_training import network_digest
 from eenas.search.frozen_front import FrozenFront
 from eenas.search.hopeless import HopelessRule
 from eenas.search.preparation import Ground
 from eenas.search.study import STOPPED, SURPLUS, is_surplus, origin
-from eenas.search.trial import Outcome, network_digest, propose, run_trial
+from eenas.search.trial import Outcome, propose, run_trial
 
 FAILURES = 3
 """So many failures in a row with the same reason end a study."""

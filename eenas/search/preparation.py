@@ -200,8 +200,9 @@ def prepare_backbone(ground: Ground) -> Ground:
                 )
             )
         return ground
+    kept = replace(spec, training=spec.training.to_key())
     key = digest(
-        [ground.identity_backbone, ground.task.digest, spec, settings.seed, backbone.transform, str(ground.execution)]
+        [ground.identity_backbone, ground.task.digest, kept, settings.seed, backbone.transform, str(ground.execution)]
     )
     network = ground.build(ground.plain_design())
     records = PreparedRecords(ground.database)

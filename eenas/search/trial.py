@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
 
-from eenas.designs.design import Design, PolicyChoice
+from eenas.designs.design import Design
 from eenas.designs.domains import Categorical, Domain, IntRange
 from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
@@ -16,14 +16,14 @@ from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialState
 from eenas.search.bank import Bank
+from eenas.search.design_training import inherits, network_digest, train_design
 from eenas.search.finder import Finder
 from eenas.search.frozen_front import FrozenFront
 from eenas.search.hopeless import HopelessRule
 from eenas.search.preparation import Ground
 from eenas.search.scores import Scores, score_tables
 from eenas.search.watch import TrialWatch
-from eenas.seeding import derive
-from eenas.training.trainer import RoundReport, Verdict, train_network
+from eenas.training.trainer import RoundReport, Verdict
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,6 @@ def propose(trial: optuna.Trial, ground: Ground, bank: Bank) -> Design:
     )
 
 
-def network_digest(design: Design) -> str:
-    """The digest of what is trained: the design without its policy, which is fitted afterwards."""
-    return replace(design, policy=PolicyChoice()).digest
-
-
 def run_trial(
     design: Design,
     ground: Ground,
@@ -92,8 +87,7 @@ def run_trial(
     elif not design.branches:
         tables, state, reason = _plain_tables(ground), "complete", None
     else:
-        # Boosted exits add to those before them, so that none is what it was alone.
-        lender = None if design.training.loss_weights == "boosted" else bank
+        lender = bank if inherits(design) else None
         if lender is not None:
             before = lender.samples
             frozen = lender.exit_tables(design, costs)
@@ -131,28 +125,15 @@ def _plain_tables(ground: Ground) -> dict[str, ExitTable]:
 def _train(
     design: Design, costs: ExitCosts, ground: Ground, watch: TrialWatch, bank: Bank | None
 ) -> tuple[dict[str, ExitTable], int]:
-    network = ground.build(design)
-    if bank is not None:
-        bank.inherit(network)
-    settings, task = ground.settings, ground.task
+    settings = ground.settings
 
     def after_epoch(report: RoundReport) -> Verdict:
         if not settings.search.stop_hopeless or report.progress >= 0.99:
             return Verdict.CONTINUE
-        table = exit_table(network, watch.part, costs)
+        table = exit_table(report.network, watch.part, costs)
         return Verdict.STOP if watch.is_over(report.progress, table) else Verdict.CONTINUE
 
-    report = train_network(
-        network,
-        task,
-        choice=design.training,
-        spec=settings.training,
-        costs=costs.macs.tolist(),
-        seed=derive(settings.seed, "trial", network_digest(design)),
-        execution=ground.execution,
-        after_epoch=after_epoch,
-    )
-    tables = {split: exit_table(network, task.split(split), costs) for split in ("calibration", "validation")}
+    tables, report = train_design(design, ground, costs, bank=bank, spec=settings.training, after_epoch=after_epoch)
     if not report.stopped:
         watch.ended(tables["calibration"])
     return tables, report.samples

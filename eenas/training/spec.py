@@ -1,6 +1,6 @@
 """How long and with which batches to train; what a study does not draw."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from eenas.errors import SpecError
@@ -42,6 +42,11 @@ class TrainingSpec:
             raise SpecError(f"warmup is a share of the budget in [0, 1), got {self.warmup}")
         if self.clip < 0:
             raise SpecError(f"clip must not be negative, got {self.clip}")
+
+    def to_key(self) -> "TrainingSpec":
+        """The same with whole budgets as floats, as a study that is read back has them; for what is kept under it."""
+        epochs, seconds = (None if value is None else float(value) for value in (self.epochs, self.seconds))
+        return replace(self, epochs=epochs, seconds=seconds)
 
     def batch_for(self, samples: int) -> int:
         """The batch size for `samples` training samples."""

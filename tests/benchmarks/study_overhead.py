@@ -16,7 +16,7 @@ import numpy as np
 import optuna
 import torch
 
-import eenas.search.trial as trial_module
+import eenas.search.design_training as design_training
 from eenas.reporting.study_page import publish
 from eenas.search.run import search
 from eenas.tasks.spec import SplitSpec, SplitsSpec
@@ -73,7 +73,7 @@ def run(folder: Path, sampler: str, trials: int, times: list[float]) -> None:
 def main() -> None:
     """Print one line a sampler."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    trial_module.train_network = lambda *a, **k: TrainingReport(0, 0.0, (0.0,), False)  # type: ignore[assignment]
+    design_training.train_network = lambda *a, **k: TrainingReport(0, 0.0, (0.0,), False)  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as root:
         base = Path(root) / "base"
         base.mkdir()

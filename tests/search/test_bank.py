@@ -1,6 +1,7 @@
 """The branch bank: nothing is trained twice, what is kept is what was trained, and faults cost one branch at most."""
 
 import copy
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -16,10 +17,12 @@ from eenas.errors import DivergedError
 from eenas.networks.tables import exit_table
 from eenas.progress import Finished, Notice
 from eenas.search.bank import PHASE, Bank
-from eenas.search.config import load_settings
+from eenas.search.config import StudySpec, load_settings
 from eenas.search.frozen_front import FrozenFront, first_branches, lay_bank, read_front
 from eenas.search.preparation import Ground, lay_ground
+from eenas.specs import digest, from_table, to_table
 from eenas.testing.smallest import smallest_task
+from eenas.training.spec import TrainingSpec
 from tests.search.smallest_study import SETTINGS, backbone
 
 BRANCHES = (Placed("0", Fc()), Placed("1", PoolFc(pool="avg", size=2)), Placed("2", ConvFc(width=4)))
@@ -90,6 +93,13 @@ def test_whatever_decides_the_weights_is_in_the_key(lay, change):
         ground = replace(ground, settings=replace(ground.settings, seed=5))
     assert not Bank(ground).holds(BRANCHES[0])
     assert Bank(lay()).holds(BRANCHES[0])
+
+
+def test_a_study_that_is_read_back_has_the_same_bank(lay):
+    ground = lay()
+    whole = replace(ground, settings=replace(ground.settings, training=TrainingSpec(epochs=1)))
+    read = replace(ground, settings=from_table(StudySpec, json.loads(json.dumps(to_table(whole.settings)))))
+    assert digest(Bank(read).conditions) == digest(Bank(whole).conditions)
 
 
 def test_a_network_inherits_what_its_table_says(lay):

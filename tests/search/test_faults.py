@@ -80,9 +80,9 @@ def wait_for(folder, condition, seconds=60.0):
 
 def interrupt(monkeypatch, at, error=KeyboardInterrupt):
     """Let the `at`-th training of a trial end in `error`; returns the way to stop doing so."""
-    import eenas.search.trial as trial_module
+    import eenas.search.design_training as design_training
 
-    real, calls = trial_module.train_network, []
+    real, calls = design_training.train_network, []
 
     def cut(*args, **kwargs):
         calls.append(1)
@@ -90,7 +90,7 @@ def interrupt(monkeypatch, at, error=KeyboardInterrupt):
             raise error
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(trial_module, "train_network", cut)
+    monkeypatch.setattr(design_training, "train_network", cut)
 
 
 def ask(study):

@@ -144,9 +144,9 @@ def test_a_name_of_another_identity_is_refused(results, folder):
 
 
 def test_a_failed_trial_keeps_its_reason_and_the_study_goes_on(tmp_path, monkeypatch):
-    import eenas.search.trial as trial_module
+    import eenas.search.design_training as design_training
 
-    real, calls = trial_module.train_network, []
+    real, calls = design_training.train_network, []
 
     def sometimes(*args, **kwargs):
         calls.append(1)
@@ -154,7 +154,7 @@ def test_a_failed_trial_keeps_its_reason_and_the_study_goes_on(tmp_path, monkeyp
             raise DivergedError("the loss is not finite (learning_rate=9); lower the learning rate")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(trial_module, "train_network", sometimes)
+    monkeypatch.setattr(design_training, "train_network", sometimes)
     found = go(tmp_path)
     failed = [trial for trial in found.trials if trial.state == "failed"]
     assert len(failed) == 1
@@ -164,12 +164,12 @@ def test_a_failed_trial_keeps_its_reason_and_the_study_goes_on(tmp_path, monkeyp
 
 
 def test_three_equal_failures_in_a_row_end_the_study_and_lose_nothing(tmp_path, monkeypatch):
-    import eenas.search.trial as trial_module
+    import eenas.search.design_training as design_training
 
     def never(*args, **kwargs):
         raise EenasError("no space left")
 
-    monkeypatch.setattr(trial_module, "train_network", never)
+    monkeypatch.setattr(design_training, "train_network", never)
     with pytest.raises(StudyError, match="failed alike: no space left"):
         go(tmp_path, trials=12, overrides=(*OVERRIDES, "bank.designs=0"))
     found = open_results(f"sqlite:///{tmp_path}/eenas.db")
@@ -177,9 +177,9 @@ def test_three_equal_failures_in_a_row_end_the_study_and_lose_nothing(tmp_path, 
 
 
 def test_ctrl_c_ends_cleanly_and_the_trial_is_run_again(tmp_path, monkeypatch):
-    import eenas.search.trial as trial_module
+    import eenas.search.design_training as design_training
 
-    real, calls = trial_module.train_network, []
+    real, calls = design_training.train_network, []
 
     def interrupted(*args, **kwargs):
         calls.append(1)
@@ -187,7 +187,7 @@ def test_ctrl_c_ends_cleanly_and_the_trial_is_run_again(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(trial_module, "train_network", interrupted)
+    monkeypatch.setattr(design_training, "train_network", interrupted)
     known_first = (*OVERRIDES, "bank.designs=0")
     first = go(tmp_path, overrides=known_first)
     assert [t.state for t in first.trials] == ["complete", "complete"]
