@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -19,11 +18,10 @@ from eenas.records.database import Database
 from eenas.records.studies import StudyRecord
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec, override
-from eenas.search.identity import differences, study_identity
+from eenas.search.identity import check_ground, check_objects
 from eenas.search.preparation import Ground, lay_ground, prepare_backbone
 from eenas.search.read import code_folder, read_results, study_record
 from eenas.search.report import build_report
-from eenas.search.results import StudyResults
 from eenas.search.run_baselines import run_baselines
 from eenas.search.run_report import DESIGN, ORIGIN, REPORT, RunReport
 from eenas.search.train_fully import train_fully
@@ -31,11 +29,6 @@ from eenas.specs import digest, from_table
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 from eenas.training.world import World, open_world
-
-_WORDS = {
-    "task": "the task (its data or splits)",
-    "backbone": "the backbone (its code or first weights)",
-}
 
 
 def train(
@@ -77,7 +70,7 @@ def train(
             quiet(Notice(f"{folder} is finished already; delete it to train again"))
             return report
         task = task or load_task(settings.task, trust_code=trust_code, relative_to=home)
-        _same_objects(results, record, task, backbone)
+        check_objects(results, record, task, backbone)
         with world.first_alone():
             if world.rank == 0:
                 _claim_folder(folder, chosen.design, record, trust_code=trust_code)
@@ -92,7 +85,7 @@ def train(
                 trust_code=trust_code,
                 listener=quiet,
             )
-            _same_study(ground, record.identity, results)
+            check_ground(ground, record)
             _fits(chosen.design, ground)
             ground = prepare_backbone(ground)
         ground = replace(ground, execution=world.share(ground.execution))
@@ -144,32 +137,6 @@ def _settings(record: StudyRecord, overrides: Sequence[str]) -> StudySpec:
             raise StudyError(f"--set {assignment}: here only full_training.* and baselines.* can be changed")
         table = override(table, assignment)
     return from_table(StudySpec, table, file="--set" if overrides else "")
-
-
-def _same_objects(results: StudyResults, record: StudyRecord, task: Task, backbone: nn.Module | None) -> None:
-    """Find out before anything is trained or measured that data were changed or an object was not given again."""
-    own = results.backbone.weights == "own"
-    if own and backbone is None:
-        name = results.backbone.name.removeprefix("module:")
-        raise StudyError(f"{results.name!r} was searched with a module ({name}); give it again: train(backbone=...)")
-    if not own and backbone is not None:
-        raise StudyError(f"{results.name!r} was searched with {results.backbone.name}; leave backbone out")
-    if task.digest != record.identity["task"]:
-        raise _changed(["task"], results.name)
-
-
-def _same_study(ground: Ground, identity: dict[str, Any], results: StudyResults) -> None:
-    now = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text)
-    changed = [key for key in differences(now, identity) if key not in ("device", "latency")]
-    if changed:
-        raise _changed(changed, results.name)
-    if now["device"] != identity.get("device"):
-        ground.listener(Notice(f"searched on {identity.get('device')}, trained and measured on {now['device']}"))
-
-
-def _changed(keys: Sequence[str], study: str) -> StudyError:
-    what = " and ".join(_WORDS.get(key, key) for key in keys)
-    return StudyError(f"{what} changed since the study {study!r} was searched; restore what it was, or search again")
 
 
 def _fits(design: Design, ground: Ground) -> None:

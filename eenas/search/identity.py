@@ -1,10 +1,23 @@
 """What makes a study the same study: everything that changes its scores, and nothing that only prolongs it."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from torch import nn
+
+from eenas.errors import StudyError
+from eenas.progress import Notice
+from eenas.records.studies import StudyRecord
 from eenas.search.config import StudySpec
+from eenas.search.preparation import Ground
+from eenas.search.results import StudyResults
 from eenas.specs import digest, to_table
 from eenas.tasks.task import Task
+
+_WORDS = {
+    "task": "the task (its data or splits)",
+    "backbone": "the backbone (its code or first weights)",
+}
 
 
 def study_identity(settings: StudySpec, task: Task, backbone_digest: str, device: str) -> dict[str, Any]:
@@ -41,3 +54,34 @@ def default_name(identity: dict[str, Any], task: str) -> str:
 def differences(identity: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """The keys in which two identities differ."""
     return [key for key in identity if identity[key] != other.get(key)]
+
+
+def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbone: nn.Module | None) -> None:
+    """Find out before anything is trained or measured that data were changed or an object was not given again.
+
+    Raises StudyError.
+    """
+    own = results.backbone.weights == "own"
+    if own and backbone is None:
+        name = results.backbone.name.removeprefix("module:")
+        raise StudyError(f"{results.name!r} was searched with a module ({name}); give it again: backbone=... in Python")
+    if not own and backbone is not None:
+        raise StudyError(f"{results.name!r} was searched with {results.backbone.name}; leave backbone out")
+    if task.digest != record.identity["task"]:
+        raise _changed(["task"], results.name)
+
+
+def check_ground(ground: Ground, record: StudyRecord) -> None:
+    """Refuse a ground on which the study was not searched. Raises StudyError; another device is only said."""
+    now = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text)
+    changed = [key for key in differences(now, record.identity) if key not in ("device", "latency")]
+    if changed:
+        raise _changed(changed, record.name)
+    if now["device"] != record.identity.get("device"):
+        before = record.identity.get("device")
+        ground.listener(Notice(f"searched on {before}, trained and measured on {now['device']}"))
+
+
+def _changed(keys: Sequence[str], study: str) -> StudyError:
+    what = " and ".join(_WORDS.get(key, key) for key in keys)
+    return StudyError(f"{what} changed since the study {study!r} was searched; restore what it was, or search again")

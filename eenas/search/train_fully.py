@@ -74,7 +74,7 @@ def train_fully(
         spec=spec,
         costs=costs,
         seed=derive(ground.settings.seed, "full", digest([choice, sorted(network.exits)])),
-        execution=_execution(ground, spec),
+        execution=execution_for(ground, spec),
         after_epoch=report,
         checkpoint=checkpoint,
         world=world,
@@ -89,7 +89,7 @@ def train_fully(
     return Trained(training.samples, training.seconds)
 
 
-def _execution(ground: Ground, spec: TrainingSpec) -> Execution:
+def execution_for(ground: Ground, spec: TrainingSpec) -> Execution:
     """What `spec` states, and the study's own choice where it says "auto"."""
     found = ground.execution
     if spec.precision != "auto":
