@@ -23,7 +23,7 @@ ENTERS = {
     "measurement": {"ptflops"},
     "records": {"sqlalchemy"},
     "deployment": {"onnx", "onnxruntime"},
-    "search": {"optuna"},
+    "search": {"optuna", "scipy"},
     "reporting": {"plotly", "optuna_dashboard", "optuna"},
     "testing": {"pytest"},
     "cli": {"typer", "rich", "optuna"},

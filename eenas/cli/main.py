@@ -9,20 +9,27 @@ from eenas.cli.backbone import backbone
 from eenas.cli.dashboard import dashboard
 from eenas.cli.export import export
 from eenas.cli.failures import guarded
+from eenas.cli.fidelity import fidelity
 from eenas.cli.front import front
 from eenas.cli.search import search
 from eenas.cli.spaces import spaces
 from eenas.cli.train import train
 
-app = typer.Typer(
-    name="eenas",
-    help="Find where a neural network may stop early.\n\nStart with: eenas search --backbone resnet50",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+
+def _group(name: str, text: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        help=text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+
+app = _group("eenas", "Find where a neural network may stop early.\n\nStart with: eenas search --backbone resnet50")
+study = _group("study", "Question a study that was searched.\n\nExample: eenas study fidelity")
 
 
 def _version(wanted: bool) -> None:
@@ -42,6 +49,8 @@ def _options(
 
 for _verb in (search, front, train, export, dashboard, backbone, spaces):
     app.command()(guarded(_verb))
+study.command()(guarded(fidelity))
+app.add_typer(study)
 
 
 def main() -> None:

@@ -22,7 +22,10 @@ HEAVY = (
 )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["search", "--help"], ["--version"], ["front", "--no-such-flag"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["search", "--help"], ["study", "fidelity", "-h"], ["--version"], ["front", "--no-such-flag"]],
+)
 def test_help_and_errors_of_usage_import_nothing_heavy(arguments):
     code = f"""
 import sys
@@ -47,6 +50,15 @@ def test_every_verb_explains_itself_with_an_example(call, verb):
     assert max(map(len, answer.out.splitlines())) <= 100
     listed = next(line for line in call("--help").out.splitlines() if line.strip().startswith(f"{verb} "))
     assert listed.endswith("."), "the first line of a verb's help must not be cut off in the list of verbs"
+
+
+def test_a_verb_of_the_study_explains_itself_with_an_example(call):
+    answer = call("study", "fidelity", "--help")
+    assert answer.status == 0
+    assert "Example: eenas study fidelity" in answer.out
+    assert "--debug" in answer.out
+    assert "Say what brief scores are worth." in call("study", "--help").out
+    assert "Question a study that was searched." in call("--help").out
 
 
 def test_no_verb_shows_the_help(call):

@@ -11,6 +11,7 @@ from eenas import shipped
 from eenas.errors import StudyError
 
 from ..reporting.studies import failed, study
+from ..reporting.test_fidelity_facts import fidelity
 from ..reporting.test_run_facts import report
 
 
@@ -169,6 +170,39 @@ def test_train_shows_the_library_s_error(call, library):
     library("eenas.search.full_training.train", StudyError("no such study"))
     answer = call("train")
     assert (answer.status, answer.err) == (2, "error: no such study\n")
+
+
+def test_fidelity_hands_over_every_flag(call, library, tmp_path):
+    calls = library("eenas.search.fidelity.measure_fidelity", fidelity())
+    flags = "--storage sqlite:///b.db --name one --designs 5 --samples 900 --device cpu --set training.warmup=0.2"
+    answer = call("study", "fidelity", *flags.split(), "--trust-code", "--artifacts", tmp_path)
+    assert answer.status == 0, answer.err
+    ((arguments, options),) = calls
+    assert arguments == ("sqlite:///b.db",)
+    assert callable(options.pop("listener"))
+    assert options == {
+        "name": "one",
+        "designs": 5,
+        "epochs": None,
+        "samples": 900,
+        "device": "cpu",
+        "overrides": ("training.warmup=0.2",),
+        "artifacts": tmp_path,
+        "trust_code": True,
+    }
+    assert "of two networks it has the better one right" in " ".join(answer.out.split())
+    for word in ("25 %", "too few", "all equal", "hypervolume", "+6.00"):
+        assert word in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 100
+
+
+def test_fidelity_as_json_and_with_two_budgets(call, library):
+    library("eenas.search.fidelity.measure_fidelity", fidelity())
+    answer = call("study", "fidelity", "--json")
+    assert len(json.loads(answer.out)["networks"]) == 3
+    assert answer.err == ""
+    answer = call("study", "fidelity", "--epochs", "3", "--samples", "4")
+    assert (answer.status, "--epochs and --samples" in answer.err) == (2, True)
 
 
 @pytest.mark.parametrize(
