@@ -160,7 +160,7 @@ class Bank:
         """What every branch depends on beside its place and structure."""
         ground = self._ground
         half = bool(ground.settings.bank.feature_cache)
-        how = [to_table(self.training), LEARNING_RATE, WEIGHT_DECAY, str(ground.execution), half]
+        how = [to_table(self.training.to_key()), LEARNING_RATE, WEIGHT_DECAY, str(ground.execution), half]
         return [self.backbone, ground.task.digest, *how, ground.settings.seed]
 
     @cached_property
