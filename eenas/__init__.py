@@ -9,6 +9,8 @@ _HOMES = {
     "search": "eenas.search.run",
     "train": "eenas.search.full_training",
     "export": "eenas.search.export",
+    "verify": "eenas.deployment.program_folder",
+    "calibrate": "eenas.deployment.calibration",
     "open_results": "eenas.search.read",
     "load": "eenas.deployment.model_folder",
     "load_design": "eenas.deployment.model_folder",
@@ -22,16 +24,22 @@ __all__ = [
     "EenasError",
     "Task",
     "__version__",
+    "calibrate",
     "export",
     "load",
     "load_design",
     "open_results",
+    "runtime",
     "search",
     "train",
+    "verify",
 ]
 
 if TYPE_CHECKING:
+    from eenas import runtime
+    from eenas.deployment.calibration import calibrate
     from eenas.deployment.model_folder import load, load_design
+    from eenas.deployment.program_folder import verify
     from eenas.designs.design import Design
     from eenas.errors import EenasError
     from eenas.search.export import export
@@ -43,6 +51,8 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """Import a public name at first use, so that `import eenas` stays quick."""
+    if name == "runtime":
+        return import_module("eenas.runtime")
     if name not in _HOMES:
         raise AttributeError(f"module 'eenas' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -84,6 +84,14 @@ class ExportError(EenasError):
     """A network could not be exported, or an exported folder not be loaded."""
 
 
+class ParityError(ExportError):
+    """An exported program does not do what the network does."""
+
+
+class InputError(EenasError):
+    """A batch has another shape, type or value than a program takes."""
+
+
 def nearest(got: str, known: Iterable[str], limit: int = 3) -> str:
     """A clause for an error message: the known names closest to `got`, or all of them where they are few.
 

@@ -22,7 +22,7 @@ ENTERS = {
     "backbones": {"timm", "torchvision", "huggingface_hub"},
     "measurement": {"ptflops"},
     "records": {"sqlalchemy"},
-    "deployment": {"onnx", "onnxruntime"},
+    "deployment": {"onnx", "onnxruntime", "onnxscript"},
     "search": {"optuna", "scipy"},
     "reporting": {"plotly", "optuna_dashboard", "optuna"},
     "testing": {"pytest"},
@@ -32,7 +32,7 @@ ENTERS = {
 FROM_THERE_ON = {"torch": "tasks", "numpy": "tasks", "safetensors": "backbones"}
 NUMPY_ONLY = ("policies", "fronts")
 LAZILY_AT_THE_TOP = {"torch", "numpy"}
-LAZY_MODULES = {"eenas", "eenas.__main__"}
+LAZY_MODULES = {"eenas", "eenas.__main__", "eenas.runtime"}
 """They hand the later steps out, `eenas/__init__.py` at first use."""
 CALLABLE_STEPS = {"search"}
 """`eenas.search` is a step and the function `eenas.search(...)`, so its `__init__` has to say so."""

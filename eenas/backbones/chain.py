@@ -46,7 +46,7 @@ class Chain(nn.Module):
         names = tuple(names)
         _check_names(module, names, what)
         own = {id(tensor): tensor for tensor in joined(module.parameters(), module.buffers())}
-        with _plain_inference(module):
+        with plain_inference(module):
             try:
                 # the memo makes the copy keep the very tensors: only modules and their attributes are copied
                 shell = copy.deepcopy(module, dict(own)).eval()
@@ -89,7 +89,7 @@ def _check_names(module: nn.Module, names: tuple[str, ...], what: str) -> None:
 
 
 @contextmanager
-def _plain_inference(module: nn.Module) -> Iterator[None]:
+def plain_inference(module: nn.Module) -> Iterator[None]:
     """No inference mode, autocast or fused attention that would be written into the graph; gradients as by default."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
     kinds = {"cpu"} | {parameter.device.type for parameter in module.parameters()} - {"meta"}

@@ -23,7 +23,7 @@ def exported_segments(module: nn.Module, example: Tensor, names: Sequence[str], 
     Gives `len(names) + 1` modules with the parameters and buffers of `module`. Hooks hand the named modules' outputs to
     the exporter as outputs of the program, so that the tensors to cut at are known. Raises CutError.
     """
-    program = _export(_Watched(module, names), example, what)
+    program = export_program(_Watched(module, names), (example,), what)
     signature = program.graph_signature
     graph = _Graph(program, what)
     places = [graph.nodes[str(output)] for output in signature.user_outputs]
@@ -74,8 +74,12 @@ def overwritten(name: str, what: str) -> CutError:
     )
 
 
-def _export(module: nn.Module, example: Tensor, what: str) -> ExportedProgram:
-    """The program for any batch. Raises CutError with what stopped it."""
+def export_program(module: nn.Module, examples: tuple[Tensor, ...], what: str) -> ExportedProgram:
+    """The program of `module`, in eval mode, for any batch; `examples` [2, ...] are its inputs.
+
+    Raises CutError with what stopped it; `what` names the module.
+    """
+    batches = tuple({0: Dim.AUTO} for _ in examples)
     # on a failure the exporter writes the whole graph to stderr; its message is enough
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         # torch warns about itself in some versions; what the user's code warns about stays
@@ -86,7 +90,7 @@ def _export(module: nn.Module, example: Tensor, what: str) -> ExportedProgram:
             "ignore", message=r"The tensor attributes? .* assigned during export", category=UserWarning
         )
         try:
-            program = torch.export.export(module, (example,), dynamic_shapes=({0: Dim.AUTO},), strict=False)
+            program = torch.export.export(module, examples, dynamic_shapes=batches, strict=False)
         except CutError:
             raise
         except Exception as error:  # the exporter and the user's model may raise anything

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import say
+from eenas.cli.console import say, suggest
 from eenas.cli.failures import one_of, quiet_optuna
 from eenas.errors import EenasError
 
@@ -20,6 +20,13 @@ def export(
     design: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The untrained network of a design in JSON.")
     ] = None,
+    format: Annotated[
+        str, typer.Option("--format", metavar="torch|onnx|pt2", help="torch, or also a program for each segment.")
+    ] = "torch",
+    single_file: Annotated[
+        bool, typer.Option("--single-file", help="Also one ONNX model that stops by itself, for a batch of 1.")
+    ] = False,
+    data: options.Data = None,
     storage: options.Storage = options.STORAGE,
     name: options.Name = None,
     trust_code: options.TrustCode = False,
@@ -28,8 +35,10 @@ def export(
 
     OUT holds design, weights, policy, measured table and model card;
     eenas.load("OUT") gives the network back as a torch.nn.Module.
+    With --format onnx or pt2 there are programs beside it that run without eenas (runtime.py). They are compared
+    with the network, on samples of the study's task or of --data, and nothing is written where they differ.
 
-    Example: eenas export runs/resnet50-digits-trial7 model
+    Example: eenas export runs/resnet50-digits-trial7 model --format onnx
     """
     source = one_of(trial=trial, design=design)
     if len(paths) != (1 if source else 2):
@@ -48,7 +57,17 @@ def export(
         trial=trial,
         design_file=design,
         trust_code=trust_code,
+        format=format,  # type: ignore[arg-type]  # any other word is refused there
+        single_file=single_file,
+        data=data,
     )
     say(f"written: {folder}")
+    if format != "torch":
+        from eenas.cli.exported_tables import parity_line
+        from eenas.deployment.parity import Parity
+
+        say(parity_line(Parity.of(folder)))
+        suggest("run", str(folder), "IMAGE.png")
+        return
     trust = ", trust_code=True" if trust_code else ""
     say(f'next: python -c "import eenas; print(eenas.load({str(folder)!r}{trust}))"')

@@ -6,14 +6,17 @@ import typer
 
 from eenas import __version__
 from eenas.cli.backbone import backbone
+from eenas.cli.calibrate import calibrate
 from eenas.cli.dashboard import dashboard
 from eenas.cli.export import export
 from eenas.cli.failures import guarded
 from eenas.cli.fidelity import fidelity
 from eenas.cli.front import front
+from eenas.cli.run import run
 from eenas.cli.search import search
 from eenas.cli.spaces import spaces
 from eenas.cli.train import train
+from eenas.cli.verify import verify
 
 
 def _group(name: str, text: str) -> typer.Typer:
@@ -47,7 +50,7 @@ def _options(
     pass
 
 
-for _verb in (search, front, train, export, dashboard, backbone, spaces):
+for _verb in (search, front, train, export, verify, run, calibrate, dashboard, backbone, spaces):
     app.command()(guarded(_verb))
 study.command()(guarded(fidelity))
 app.add_typer(study)

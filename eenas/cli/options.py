@@ -19,6 +19,10 @@ Overrides = Annotated[
     typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override any value of the study file; may be repeated."),
 ]
 TrustCode = Annotated[bool, typer.Option("--trust-code", help="Run Python code that a file or a name points at.")]
+Data = Annotated[
+    str | None, typer.Option(metavar="TASK", help="Labelled images: digits, folder:PATH, npz:PATH or a function.")
+]
+Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads within an operator (default: all cores).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 
 

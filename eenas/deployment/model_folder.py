@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from torch import nn
 
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.backbones.transform import InputTransform
+from eenas.deployment.manifest import FORMAT, MANIFEST, read_table
+from eenas.deployment.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError
 from eenas.files import write_whole
@@ -23,11 +26,14 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.plugins import is_reference
 from eenas.policies.policy import Policy
 from eenas.policies.registry import policy_from_table
+from eenas.policies.rule import Rule
 from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
 
-FORMAT = 1
-DESIGN, WEIGHTS, MANIFEST, CARD = "design.json", "weights.safetensors", "eenas.json", "README.md"
+DESIGN, WEIGHTS, CARD = "design.json", "weights.safetensors", "README.md"
+_NAMES = (SINGLE_FILE, RUNTIME, DESIGN, WEIGHTS, CARD)
+_OURS = re.compile("|".join((r"segment_\d+\.(onnx|pt2)", *map(re.escape, _NAMES))))
+"""The names of all files but the manifest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,19 +51,19 @@ class Package:
     card: str
 
 
-def write_folder(package: Package, out: Path) -> Path:
-    """Write `package` to the folder `out`. Raises ExportError when the folder holds something else already.
+def write_folder(package: Package, out: Path, programs: Programs | None = None) -> Path:
+    """Write `package` to the folder `out`, with programs where they are wanted.
 
-    A policy of a kind that is not eenas's own is refused too: a folder could not give it back.
+    Raises ExportError when the folder holds something else already, for a policy of a kind that is not eenas's own (a
+    folder could not give it back), and for what a program cannot hold.
 
     The manifest is written last and taken away first, so that a folder with one is whole.
     """
-    if not _is_free(out):
-        raise ExportError(f"{out}: exists and was not written by eenas; give a new or empty folder")
+    check_free(out)
     policy = _policy_table(package.network.policy)
-    with suppress(OSError):  # whatever hinders this hinders writing, and is said there
-        (out / MANIFEST).unlink(missing_ok=True)
+    clear(out)
     network = package.network
+    program = None if programs is None else write_programs(network, programs, out)
     manifest = {
         "format": FORMAT,
         "trained": package.trained,
@@ -66,14 +72,36 @@ def write_folder(package: Package, out: Path) -> Path:
         "classes": list(network.classes),
         "exits": list(network.exits),
         "policy": policy,
+        "rule": to_table(Rule.of(network.design.policy)),
         "measured": dict(package.measured),
+        **({} if program is None else {"program": program}),
     }
     write_whole(out / DESIGN, lambda file: file.write_text(network.design.to_json(), encoding="utf-8"))
     save_weights(network, out / WEIGHTS)
     write_whole(out / CARD, lambda file: file.write_text(package.card, encoding="utf-8"))
+    write_manifest(manifest, out)
+    return out
+
+
+def write_manifest(manifest: Mapping[str, Any], out: Path) -> None:
+    """Write the manifest of a folder, anew or for the first time."""
     text = json.dumps(manifest, indent=2) + "\n"
     write_whole(out / MANIFEST, lambda file: file.write_text(text, encoding="utf-8"))
-    return out
+
+
+def check_free(out: Path) -> None:
+    """Raise ExportError when something of somebody else's would be lost in the folder `out`."""
+    if not _is_free(out):
+        raise ExportError(f"{out}: exists and was not written by eenas; give a new or empty folder")
+
+
+def clear(out: Path) -> None:
+    """Take away the manifest, which makes the folder one that is not whole, and the programs of an older export."""
+    with suppress(OSError):  # whatever hinders this hinders writing, and is said there
+        (out / MANIFEST).unlink(missing_ok=True)
+        for path in list(out.iterdir()):
+            if _OURS.fullmatch(path.name) and path.name not in (DESIGN, WEIGHTS, CARD):
+                path.unlink()
 
 
 def load(
@@ -150,7 +178,7 @@ def _is_free(out: Path) -> bool:
     except OSError:
         return False
     left = {name for name in names if not (name.startswith(".") and name.endswith(".part"))}
-    return not left or MANIFEST in left or (DESIGN in left and left <= {DESIGN, WEIGHTS, CARD})
+    return not left or MANIFEST in left or (left != {CARD} and all(_OURS.fullmatch(name) for name in left))
 
 
 @contextmanager
@@ -188,16 +216,6 @@ def _policy(manifest: Mapping[str, Any]) -> Policy | None:
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    file = path / MANIFEST
-    if not file.is_file():
-        if (path / DESIGN).is_file():
-            raise ExportError(f"{path}: has no {MANIFEST}, so it is a run or not whole; `eenas export` writes one")
-        raise ExportError(f"{path}: has no {MANIFEST}; give a folder that `eenas export` wrote")
-    try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        found = manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ExportError(f"{file}: is not a manifest of eenas; export the network again") from None
-    if found != FORMAT:
-        raise ExportError(f"{file}: format {found}, this eenas reads format {FORMAT}; use the eenas that wrote it")
-    return manifest
+    if not (path / MANIFEST).is_file() and (path / DESIGN).is_file():
+        raise ExportError(f"{path}: has no {MANIFEST}, so it is a run or not whole; `eenas export` writes one")
+    return read_table(path)

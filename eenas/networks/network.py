@@ -126,9 +126,8 @@ class EarlyExitNetwork(PartlyFrozen):
 
         `features` are those at the cut point `name`; for "final" they are the backbone's own logits.
         """
-        before = None if previous is None else previous.detach()
-        own = features if name == FINAL else logits_of(self.branches.at(name), features, before)
-        return before + own if before is not None and self._is_boosted else own
+        branch = None if name == FINAL else self.branches.at(name)
+        return exit_logits(branch, features, previous, boosted=self.is_boosted)
 
     def auxiliary_losses(self, labels: Tensor, exits: Sequence[int] | None = None) -> list[Tensor | None]:
         """What each branch, in order, adds to the loss of its last forward pass in training; labels `[N]`.
@@ -144,14 +143,19 @@ class EarlyExitNetwork(PartlyFrozen):
         """The wanted exits and those whose logits they read, rising."""
         found = set(wanted)
         for index in reversed(range(1, len(self.exits))):
-            name = self.exits[index]
-            reads = self._is_boosted or (name != FINAL and takes_previous(self.branches.at(name)))
-            if index in found and reads:
+            if index in found and self.reads_previous(self.exits[index]):
                 found.add(index - 1)
         return sorted(found)
 
+    def reads_previous(self, name: str) -> bool:
+        """Whether the logits of the exit `name` are made from those of the exit before it too."""
+        if name == self.exits[0]:
+            return False
+        return self.is_boosted or (name != FINAL and takes_previous(self.branches.at(name)))
+
     @property
-    def _is_boosted(self) -> bool:
+    def is_boosted(self) -> bool:
+        """Whether every exit but the first adds to the logits of the one before."""
         return self.design.training.loss_weights == "boosted"
 
     def predict(self, x: Tensor, policy: Policy | None = None) -> Prediction:
@@ -192,6 +196,16 @@ class EarlyExitNetwork(PartlyFrozen):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_chain": []}
+
+
+def exit_logits(branch: nn.Module | None, features: Tensor, previous: Tensor | None, *, boosted: bool) -> Tensor:
+    """The logits `[N, num_classes]` of an exit, whose `branch` is None where features are the backbone's logits.
+
+    `previous` are those of the exit before, None for the first one.
+    """
+    before = None if previous is None else previous.detach()
+    own = features if branch is None else logits_of(branch, features, before)
+    return before + own if before is not None and boosted else own
 
 
 class _Reached(Exception):

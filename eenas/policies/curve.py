@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
-from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table import ExitTable, mean_cost
 from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
 from eenas.policies.threshold import ThresholdPolicy, midway
@@ -93,11 +93,6 @@ def signal_curve(signals: NDArray[np.float64], correct: NDArray[np.bool_], table
         latency_ms=None if table.latency_ms is None else mean_cost(leaving, table.latency_ms),
         leaving=leaving,
     )
-
-
-def mean_cost(leaving: NDArray[np.int64], costs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean cost [...] of samples of which `leaving` [..., K] leave at exits that cost `costs` [K]."""
-    return np.asarray((leaving * costs).sum(axis=-1) / leaving.sum(axis=-1))
 
 
 def fit_common(

@@ -136,6 +136,11 @@ class ExitTable:
             raise PolicyError(f"{path}: {error}") from None
 
 
+def mean_cost(leaving: NDArray[np.int64], costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean cost [...] of samples of which `leaving` [..., K] leave at exits that cost `costs` [K]."""
+    return np.asarray((leaving * costs).sum(axis=-1) / leaving.sum(axis=-1))
+
+
 def _labels(labels: object, samples: int, classes: int) -> NDArray[np.int64]:
     given = np.asarray(labels)
     if given.shape != (samples,) or given.dtype.kind not in "iu":

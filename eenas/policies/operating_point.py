@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError, SpecError, nearest
-from eenas.policies.curve import mean_cost
-from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table import ExitTable, mean_cost
 from eenas.policies.policy import Policy
 from eenas.policies.registry import policy_from_table
 

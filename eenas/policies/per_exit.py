@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.policies.curve import Curve, best_index, common_curve, fit_common, mean_cost
-from eenas.policies.exit_table import ExitTable
+from eenas.policies.curve import Curve, best_index, common_curve, fit_common
+from eenas.policies.exit_table import ExitTable, mean_cost
 from eenas.policies.scores import branch_scores
 from eenas.policies.signal_policy import leave
 from eenas.policies.temperatures import fit_temperatures

@@ -9,17 +9,24 @@ from torch import nn
 
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.deployment.model_folder import Package, check_code, load_design, write_folder
+from eenas.deployment.parity import Samples, some_samples
+from eenas.deployment.program_folder import write_model
+from eenas.deployment.programs import Format, Programs
 from eenas.designs.design import Design
-from eenas.errors import ExportError, WeightsError
+from eenas.errors import EenasError, ExportError, WeightsError
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights
+from eenas.networks.network import EarlyExitNetwork
 from eenas.records.database import Database
 from eenas.search.choice import Choice, choose_design
+from eenas.search.config import StudySpec
 from eenas.search.model_card import run_card, untrained_card
 from eenas.search.read import code_folder, read_results, study_record
 from eenas.search.run_report import WEIGHTS, RunReport
 from eenas.seeding import seeded
-from eenas.specs import to_table
+from eenas.specs import from_table, to_table
+from eenas.tasks.load import load_task
+from eenas.tasks.task import Task
 
 
 def export(
@@ -32,14 +39,23 @@ def export(
     design_file: str | Path | None = None,
     backbone: nn.Module | None = None,
     trust_code: bool = False,
+    format: Format = "torch",
+    single_file: bool = False,
+    data: str | Task | None = None,
 ) -> Path:
-    """Write a network to the folder `out`, for `eenas.load`.
+    """Write a network to the folder `out`: for `eenas.load`, and with another `format` also for `eenas.runtime.load`.
+
+    `format` "onnx" or "pt2" adds a program for each segment, `single_file` one ONNX model for a batch of 1. They are
+    compared with the network on samples of `data` (a task or its spec; by default the study's), and nothing is
+    exported where they differ.
 
     Exactly one of `run` (a folder of full training), `trial` (of the study `name` in `storage`) and `design_file` says
     which; the latter two give an untrained architecture without a policy. `backbone` repeats a module that was given
     to `search` as an object, and is not changed. Raises ExportError for a run that is not finished, for an `out` in
-    use, and for a backbone that is Python code without `trust_code`.
+    use, for a backbone that is Python code without `trust_code`, and for what the format cannot hold; ParityError where
+    a program differs from the network.
     """
+    programs = Programs(format=format, single_file=single_file)
     given = [source for source in (run, trial, design_file) if source is not None]
     if len(given) != 1:
         raise ExportError("give exactly one of a run's folder, --trial N and --design FILE")
@@ -55,7 +71,32 @@ def export(
         design = load_design(Path(str(design_file)), trust_code=trust_code)
         classes = tuple(str(index) for index in range(design.num_classes))
         package = _untrained(design, classes, backbone, trust_code)
-    return write_folder(package, Path(out))
+    if format == "torch":
+        return write_folder(package, Path(out))
+    if isinstance(data, str):
+        samples = some_samples(package.network, load_task(data, trust_code=trust_code), data=data)
+    elif data is not None:
+        samples = some_samples(package.network, data)
+    elif design_file is not None:
+        raise ExportError("a program is compared with the network on real samples; give some as --data (data=...)")
+    else:
+        study = name if run is None else RunReport.read(run, trust_code=trust_code).study
+        samples = _study_samples(package.network, storage, study, trust_code)
+    return write_model(package, Path(out), programs, samples)
+
+
+def _study_samples(network: EarlyExitNetwork, storage: str, study: str | None, trust_code: bool) -> Samples:
+    """Samples of the task of a study in `storage`."""
+    try:
+        record = study_record(Database(storage, create=False), study)
+        spec = from_table(StudySpec, record.settings).task
+        task = load_task(spec, trust_code=trust_code, relative_to=code_folder(record))
+    except EenasError as error:
+        raise ExportError(
+            f"a program is compared with the network on samples of the study, which are not to be had: {error}; "
+            "give some as --data (data=...)"
+        ) from None
+    return some_samples(network, task, data=spec.spec)
 
 
 def _from_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Package:

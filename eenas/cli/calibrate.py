@@ -1,0 +1,55 @@
+"""`eenas calibrate`: temperatures and thresholds of an exported model refitted on new data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eenas.cli import options
+from eenas.cli.console import out, say
+from eenas.cli.failures import one_of
+
+
+def calibrate(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder exported with --format onnx or pt2.")],
+    data: Annotated[
+        str, typer.Option(metavar="TASK", help="The new labelled images: folder:PATH, npz:PATH or a function.")
+    ],
+    max_accuracy_drop: Annotated[
+        float | None, typer.Option(metavar="X", help="The cheapest that loses at most X (0.005 is half a point).")
+    ] = None,
+    max_macs: Annotated[
+        float | None, typer.Option(metavar="X", help="The most accurate within a share X of the backbone's MACs.")
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(metavar="X", help="The most accurate within X ms a sample, measured here.")
+    ] = None,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="Nothing of TASK was trained on: fit on all of it but the test split.")
+    ] = False,
+    threads: options.Threads = None,
+    trust_code: options.TrustCode = False,
+) -> None:
+    """Refit an exported model on new data, without training.
+
+    Temperatures and thresholds are fitted on the calibration split of TASK and scored on its test split; weights and
+    programs stay as they are, the manifest is written anew.
+
+    Example: eenas calibrate model --data folder:new/ --max-accuracy-drop 0.005
+    """
+    one_of(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
+    from eenas.cli.exported_tables import calibration_table
+    from eenas.deployment.calibration import calibrate as refit
+
+    found = refit(
+        folder,
+        data,
+        max_accuracy_drop=max_accuracy_drop,
+        max_macs=max_macs,
+        max_latency_ms=max_latency_ms,
+        unseen=unseen,
+        threads=threads,
+        trust_code=trust_code,
+    )
+    out().print(calibration_table(found))
+    say(f"written: {folder}")

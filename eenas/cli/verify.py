@@ -1,0 +1,35 @@
+"""`eenas verify`: the programs in a model folder compared with the network in it, again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eenas.cli import options
+from eenas.cli.console import out, write
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that eenas export wrote.")],
+    data: options.Data = None,
+    json: options.Json = False,
+    trust_code: options.TrustCode = False,
+) -> None:
+    """Compare the programs of an export with the network they were made of.
+
+    Checksums, every exit's logits (within 1e-4) and every decision, on the samples that the export compared on, or on
+    those of --data.
+
+    Example: eenas verify model
+    """
+    import dataclasses
+    import json as writer
+
+    from eenas.cli.exported_tables import parity_line
+    from eenas.deployment.program_folder import verify as compare
+
+    found = compare(folder, data=data, trust_code=trust_code)
+    if json:
+        write(writer.dumps(dataclasses.asdict(found), indent=2))
+        return
+    out().print(parity_line(found), markup=False)

@@ -1,0 +1,237 @@
+"""Recalibration: temperatures and thresholds of an exported model refitted on new data, without touching weights."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eenas.deployment.manifest import checksum, read_table
+from eenas.deployment.model_folder import CARD, write_manifest
+from eenas.deployment.programs import thresholds_of, write_onnx
+from eenas.deployment.runtime import ExportedModel
+from eenas.deployment.runtime import load as open_model
+from eenas.errors import ExportError, PolicyError
+from eenas.files import write_whole
+from eenas.measurement.latency import LatencySpec, measure_latency
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.fit import Fitting
+from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.policy import Policy
+from eenas.policies.rule import Rule
+from eenas.policies.temperatures import fit_temperatures
+from eenas.specs import from_table
+from eenas.tasks.load import load_task
+from eenas.tasks.split import Split
+from eenas.tasks.task import Task
+
+HEADING = "\n## Recalibrated\n"
+_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Limits:
+    """What a refitted policy has to keep, exactly one of them: see `calibrate`. Raises PolicyError."""
+
+    max_accuracy_drop: float | None = None
+    max_macs: float | None = None
+    max_latency_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse none, several and what is no limit."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        flags = "max_accuracy_drop, max_macs and max_latency_ms"
+        if len(given) != 1:
+            raise PolicyError(f"a recalibration keeps one of {flags}, got {', '.join(given) or 'none'}")
+        for name, value in given.items():
+            if not value >= 0:
+                raise PolicyError(f"{name} must be a number from 0 up, got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What a recalibration came to: on `samples` samples that it was not fitted on, the old policy and the new one.
+
+    Both points are of the same samples and costs; `before` is None where there was no policy. `fitted_on` counts the
+    samples that temperatures and thresholds were fitted on; `final_accuracy` is the final exit's on the others.
+    """
+
+    before: OperatingPoint | None
+    after: OperatingPoint
+    final_accuracy: float
+    backbone_macs: float
+    samples: int
+    fitted_on: int
+
+
+def calibrate(
+    folder: str | Path,
+    data: str | Task,
+    *,
+    max_accuracy_drop: float | None = None,
+    max_macs: float | None = None,
+    max_latency_ms: float | None = None,
+    unseen: bool = False,
+    threads: int | None = None,
+    trust_code: bool = False,
+) -> Calibration:
+    """Refit the exported model in `folder` on `data` (a task or its spec) within one limit; writes its manifest anew.
+
+    `max_accuracy_drop` against the final exit, in [0, 1] (0.005 is half a point): the cheapest policy that loses no
+    more. `max_macs` as a share of the plain backbone's, `max_latency_ms` of a sample on this machine in this runtime:
+    the most accurate policy that spends no more in the mean.
+
+    Temperatures and thresholds are fitted on the calibration split; `unseen` says that the network was trained on none
+    of these data, so that the train and validation splits calibrate too. All figures are then of the test split. The
+    kind of policy stays. Raises PolicyError when no policy keeps the limit, saying which is nearest (nothing is written
+    then), ExportError for a folder that is not whole or was exported untrained, and for data of other classes.
+    """
+    limits = _Limits(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
+    path = Path(folder)
+    model, table = open_model(path, threads=threads), read_table(path)
+    task = load_task(data, trust_code=trust_code) if isinstance(data, str) else data
+    costs = _costs(path, table, model, task)
+    if limits.max_latency_ms is not None:
+        _measure_latency(model, table, threads)
+    times = [exit_.get("latency_ms") for exit_ in table["measured"]["exits"]]
+    latency = None if None in times else np.array(times, dtype=np.float64)
+    splits = [task.train, task.calibration, task.validation] if unseen else [task.calibration]
+    fitted_on, test = (exit_table(model, parts, costs, latency) for parts in (splits, [task.test]))
+    fitting = Fitting(fitted_on, _rule(table, limits))
+    policy = _fit(fitting, limits, float(model.manifest.backbone_macs or 0.0))
+    before = None if model.policy is None else evaluate(model.policy, test)
+    found = Calibration(
+        before=before,
+        after=evaluate(policy, test),
+        final_accuracy=test.exit_accuracy()[-1],
+        backbone_macs=float(model.manifest.backbone_macs or 0.0),
+        samples=len(test),
+        fitted_on=len(fitted_on),
+    )
+    points = fitting.operating_points(test, common=True)
+    spec = data if isinstance(data, str) else data.name
+    _write(path, table, found, points, fit_temperatures(fitted_on), test, spec)
+    return found
+
+
+def exit_table(
+    model: ExportedModel,
+    splits: list[Split],
+    macs: NDArray[np.float64],
+    latency_ms: NDArray[np.float64] | None = None,
+) -> ExitTable:
+    """Every exit's logits on some splits, one after another, as the program gives them."""
+    size, channels = model.manifest.preprocessing.size, model.manifest.preprocessing.channels
+    rows = []
+    for split in splits:
+        images = split.images(size, channels)
+        for start in range(0, len(split), _BATCH):
+            batch = images[np.arange(start, min(start + _BATCH, len(split)))].numpy()
+            rows.append(np.stack(model.logits(batch), axis=1))
+    labels = np.concatenate([split.labels for split in splits])
+    return ExitTable(logits=np.concatenate(rows), labels=labels, exits=model.exits, macs=macs, latency_ms=latency_ms)
+
+
+def _costs(path: Path, table: dict[str, Any], model: ExportedModel, task: Task) -> NDArray[np.float64]:
+    """The MACs of leaving at each exit, from the manifest, once it is sure that the data are of these classes."""
+    if model.manifest.backbone_macs is None:
+        raise ExportError(f"{path}: was exported untrained, so nothing is known of its costs; export it from a run")
+    if task.classes != model.classes:
+        counts = f"{len(task.classes)} ({', '.join(task.classes[:3])}, ...)"
+        own = f"{len(model.classes)} ({', '.join(model.classes[:3])}, ...)"
+        raise ExportError(f"the data must have the classes of the model, {own}, got {counts}; rename or reorder them")
+    return np.array([float(exit_["macs"]) for exit_ in table["measured"]["exits"]])
+
+
+def _rule(table: dict[str, Any], limits: _Limits) -> Rule:
+    """The kind of policy that the model has; for a limit on accuracy one threshold for all exits."""
+    rule = from_table(Rule, table["rule"])
+    return replace(rule, per_exit=False) if limits.max_accuracy_drop is not None else rule
+
+
+def _fit(fitting: Fitting, limits: _Limits, backbone_macs: float) -> Policy:
+    """The policy that keeps the limit. Raises PolicyError when there is none, with the nearest one."""
+    table = fitting.calibration
+    final = table.exit_accuracy()[-1]
+    if limits.max_accuracy_drop is not None:
+        policy = fitting.policy(min_accuracy=final - limits.max_accuracy_drop)
+        nearest = f"{evaluate(policy, table).accuracy:.2%} against {final:.2%} at the final exit"
+    elif limits.max_macs is not None:
+        policy = fitting.policy(max_macs=limits.max_macs * backbone_macs)
+        nearest = f"{evaluate(policy, table).expected_macs / backbone_macs:.1%} of the backbone's MACs"
+    else:
+        policy = fitting.policy(max_latency_ms=limits.max_latency_ms)
+        nearest = f"{evaluate(policy, table).expected_latency_ms:.3g} ms"
+    if not policy.within_budget:
+        raise PolicyError(f"no policy keeps {_words(limits)} on the calibration samples; the nearest: {nearest}")
+    return policy
+
+
+def _words(limits: _Limits) -> str:
+    name, value = next((name, value) for name, value in vars(limits).items() if value is not None)
+    return f"{name} {value:g}"
+
+
+def _measure_latency(model: ExportedModel, table: dict[str, Any], threads: int | None) -> None:
+    """Put into the manifest's table how long one sample takes to leave at each exit, here and now."""
+    x = np.zeros((1, *model.manifest.preprocessing.shape), dtype=np.float32)
+    found = [
+        measure_latency(
+            partial(model.reach, x, k),
+            device=torch.device("cpu"),
+            spec=LatencySpec(threads=threads),
+            runtime=f"{model.manifest.kind} programs",
+        )
+        for k in range(len(model.exits))
+    ]
+    # nobody waits less for more work; what says so is noise
+    times = np.maximum.accumulate([each.median_ms for each in found])
+    for exit_, time in zip(table["measured"]["exits"], times.tolist(), strict=True):
+        exit_["latency_ms"] = time
+    table["measured"]["latency"] = found[-1].conditions
+
+
+def _write(
+    path: Path,
+    table: dict[str, Any],
+    found: Calibration,
+    points: tuple[OperatingPoint, ...],
+    temperatures: NDArray[np.float64],
+    test: ExitTable,
+    data: str,
+) -> None:
+    """The manifest with the new policy, points and figures; the single file and the model card with it."""
+    after, accuracies = found.after, test.exit_accuracy()
+    measured = table["measured"]
+    for k, exit_ in enumerate(measured["exits"]):
+        exit_ |= {"accuracy": accuracies[k], "temperature": float(temperatures[k]), "share": after.shares[k]}
+    measured |= {
+        "calibrated_on": data,
+        "samples": found.samples,
+        "reported": after.to_table(),
+        "points": [point.to_table() for point in points],
+        "end_to_end_ms": None,
+    }
+    table["policy"] = after.policy.to_table()
+    if single := table["program"].get("single_file"):
+        import onnx
+
+        from eenas.deployment.single_file import single_file
+
+        models = [onnx.load(path / segment["file"]) for segment in table["program"]["segments"]]
+        write_onnx(single_file(models, thresholds_of(after.policy)), path / single["file"])
+        single["sha256"] = checksum(path / single["file"])
+    write_manifest(table, path)
+    card = path / CARD
+    text = card.read_text(encoding="utf-8").partition(HEADING)[0] if card.is_file() else ""
+    lines = (
+        f"On {data}: temperatures and thresholds were refitted on {found.fitted_on:,} samples, and the figures in",
+        f"`eenas.json` are those of {found.samples:,} others: accuracy {after.accuracy:.2%} at "
+        f"{after.expected_macs / found.backbone_macs:.1%} of the backbone's MACs "
+        f"(the final exit alone: {found.final_accuracy:.2%}).",
+    )
+    content = text + HEADING + "\n" + "\n".join(lines) + "\n"
+    write_whole(card, lambda file: file.write_text(content, encoding="utf-8"))

@@ -1,0 +1,84 @@
+"""A segment of the backbone with the exit behind it as one module, and as a program of torch.export."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from eenas.backbones.chain import plain_inference
+from eenas.backbones.cut_points import enlarged
+from eenas.backbones.exported import export_program
+from eenas.errors import CutError, ExportError
+from eenas.networks.network import FINAL, EarlyExitNetwork, exit_logits
+
+
+class ExitSegment(nn.Module):
+    """`forward(x)` or `forward(x, previous)` gives (features, logits); the last segment gives (logits,).
+
+    `x` `[N, ...]` are images or the features of the segment before, `previous` `[N, num_classes]` the logits of the
+    exit before, where `takes_previous` says that this one reads them.
+    """
+
+    def __init__(self, segment: nn.Module, branch: nn.Module | None, *, takes_previous: bool, boosted: bool) -> None:
+        super().__init__()
+        self.segment, self.branch = segment, branch
+        self.takes_previous, self.boosted = takes_previous, boosted
+
+    def forward(self, x: Tensor, previous: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Run the segment and its exit."""
+        features = self.segment(x)
+        logits = exit_logits(self.branch, features, previous, boosted=self.boosted).float()
+        return (logits,) if self.branch is None else (features, logits)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentProgram:
+    """One exit's program: `program` for any batch, exported from `module` on the `examples` `[2, ...]`.
+
+    `exit` is the name of the exit, `before` that of the exit before it (empty for the first one).
+    """
+
+    program: ExportedProgram
+    module: ExitSegment
+    examples: tuple[Tensor, ...]
+    exit: str
+    before: str
+
+    @property
+    def where(self) -> str:
+        """Where in the network it lies, for messages."""
+        start = f"from cut point {self.before!r}" if self.before else "from the input"
+        return f"the segment {start} to " + ("the end" if self.exit == FINAL else f"cut point {self.exit!r}")
+
+
+def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
+    """Every segment of a network on the CPU, in eval mode, with its exit, exported for any batch; nothing is copied.
+
+    Raises ExportError where a backbone cannot be cut or torch.export cannot trace a segment or branch.
+    """
+    transform = network.transform
+    x = torch.randn(2, transform.channels, transform.size, transform.size, generator=torch.Generator().manual_seed(0))
+    programs: list[SegmentProgram] = []
+    previous, before = x, ""
+    with plain_inference(network), torch.no_grad():
+        try:
+            chain = network.chain(x)
+            for name, segment in zip(network.exits, chain.segments, strict=True):
+                module = ExitSegment(
+                    segment,
+                    None if name == FINAL else network.branches.at(name),
+                    takes_previous=network.reads_previous(name),
+                    boosted=network.is_boosted,
+                ).eval()
+                taken = (x, previous) if module.takes_previous else (x,)
+                examples = tuple(enlarged(example, 2) for example in taken)
+                program = export_program(module, examples, f"the segment at exit {name!r}")
+                for node in program.graph.nodes:
+                    node.meta.pop("stack_trace", None)  # lines of files on this machine
+                programs.append(SegmentProgram(program, module, examples, name, before))
+                found: tuple[Tensor, ...] = module(*examples)
+                x, previous, before = found[0], found[-1], name
+        except CutError as error:
+            raise ExportError(str(error)) from error
+    return tuple(programs)

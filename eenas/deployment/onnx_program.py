@@ -1,0 +1,119 @@
+"""A segment's program as an ONNX model: batch normalisation folded, any batch, nothing of this machine in it."""
+
+import contextlib
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import fx
+
+from eenas.backbones.cut_points import first_line
+from eenas.deployment.exit_segment import SegmentProgram
+from eenas.deployment.segments import INPUTS, OUTPUTS
+from eenas.errors import ExportError
+
+OPSET = 18
+"""The version of ONNX's operators: old enough for every onnxruntime since 1.14."""
+
+BATCH = "batch"
+
+
+def onnx_model(segment: SegmentProgram) -> Any:
+    """The ONNX model (an `onnx.ModelProto`) of a segment. Raises ExportError naming the module that cannot be exported.
+
+    Inputs are `x` and, where it reads them, `previous`; outputs `features` and `logits`, or `logits` alone.
+    """
+    try:
+        import onnx.inliner
+        import onnxscript  # noqa: F401  torch's exporter needs it, and says so less clearly
+    except ImportError as error:
+        raise ExportError(f"{error.name} is not installed; pip install 'eenas[onnx]'") from None
+    outputs = OUTPUTS if len(segment.program.graph_signature.user_outputs) == 2 else OUTPUTS[1:]
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")  # the exporter warns about itself
+        try:
+            found = torch.onnx.export(
+                segment.program,
+                segment.examples,
+                dynamo=True,
+                input_names=list(INPUTS[: len(segment.examples)]),
+                output_names=list(outputs),
+                opset_version=OPSET,
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # the exporter raises many kinds
+            raise ExportError(_blame(segment, error)) from error
+    assert found is not None
+    model = found.model_proto
+    if len(model.functions):
+        model = onnx.inliner.inline_local_functions(model)
+    _tidy(model)
+    return model
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep what the exporter prints off the screen."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def _blame(segment: SegmentProgram, error: BaseException) -> str:
+    """What cannot be exported: the module in the network, the operator, and the cut points it lies between."""
+    causes: list[BaseException] = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    lacking = re.search(r"op='\w+\.(\w+)'", " ".join(str(each) for each in causes))
+    for graph in (_graph(segment), segment.program.graph):
+        for node in graph.nodes if graph is not None and lacking else ():
+            # the exporter names the operator after decomposing it: bessel_j0 for special_bessel_j0
+            if (operator := _operator(node)).endswith(lacking[1] if lacking else "?"):
+                return (
+                    f"ONNX has no operator for {operator!r}, which {_module(node)} runs in {segment.where}; replace "
+                    "it there, leave that exit out, or take --format pt2"
+                )
+    return f"{segment.where} cannot be exported to ONNX: {first_line(causes[-1])}; take --format pt2"
+
+
+def _graph(segment: SegmentProgram) -> fx.Graph | None:
+    """The graph of the backbone's segment, whose nodes know the backbone's own modules; None where it is no graph."""
+    inner = segment.module.segment
+    return inner.graph if isinstance(inner, fx.GraphModule) else None
+
+
+def _operator(node: fx.Node) -> str:
+    """Such as "aten.relu" for a node that runs an operator of torch, else ""."""
+    target = node.target
+    return target._schema.name.replace("::", ".") if isinstance(target, torch._ops.OpOverload) else ""
+
+
+def _module(node: fx.Node) -> str:
+    """The innermost module that a node comes from, such as "'layer1.0' (MyBlock)"."""
+    path, kind = list(node.meta.get("nn_module_stack", {"": ("", "")}).values())[-1]
+    place, _, inside = path.partition(".")  # "module" wraps the whole backbone, "segment" and "branch" an exit's parts
+    kind = str(kind).rpartition(".")[2]
+    if place == "branch":
+        return f"the branch, in {inside!r} ({kind})" if inside else f"the branch ({kind})"
+    return f"{inside!r} ({kind})" if inside else "the network itself"
+
+
+def _tidy(model: Any) -> None:
+    """Call the batch by its name, and take out what tells of this machine or serves nobody."""
+    graph = model.graph
+    symbols = {value.type.tensor_type.shape.dim[0].dim_param for value in (*graph.input, *graph.output)} - {""}
+    del graph.value_info[:]
+    for value in (*graph.input, *graph.output):
+        for place, dim in enumerate(value.type.tensor_type.shape.dim):
+            if dim.dim_param in symbols or place == 0:
+                dim.dim_param = BATCH
+    for holder in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        holder.doc_string = ""
+        del holder.metadata_props[:]

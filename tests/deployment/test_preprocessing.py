@@ -1,0 +1,39 @@
+"""Preprocessing in NumPy: bit for bit what the network's transform does, and the same refusals."""
+
+import numpy as np
+import pytest
+import torch
+
+from eenas.backbones.transform import InputTransform
+from eenas.deployment.preprocessing import Preprocessing
+from eenas.errors import InputError
+from eenas.specs import to_table
+
+COLOUR = InputTransform(8, 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+GREY = InputTransform(8, 1, (0.5,), (0.25,))
+
+
+@pytest.mark.parametrize(("transform", "channels"), [(COLOUR, 3), (COLOUR, 1), (GREY, 1), (GREY, 3)])
+def test_it_is_the_network_s_transform(transform, channels):
+    images = np.random.default_rng(0).integers(256, size=(5, channels, 8, 8)).astype(np.uint8)
+    found = Preprocessing(**to_table(transform))(images)
+    expected = transform(torch.from_numpy(images)).numpy()
+    assert found.dtype == np.float32
+    assert found.shape == (5, *Preprocessing(**to_table(transform)).shape)
+    if (transform, channels) == (GREY, 3):  # a sum of three may be rounded in another order
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    else:
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(5, 2, 8, 8), (5, 4, 8, 8), (5, 3, 8, 7), (3, 8, 8), (8,)])
+@pytest.mark.parametrize("transform", [COLOUR, GREY])
+def test_other_images_are_refused(transform, shape):
+    with pytest.raises(InputError, match=r"images must be uint8 \[N, . or 1, 8, 8\] .* got uint8"):
+        Preprocessing(**to_table(transform))(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("change", [{"mean": [0.5]}, {"std": [0, 1, 1]}, {"size": 0}, {"mean": [0, 0, float("nan")]}])
+def test_damaged_numbers_are_refused(change):
+    with pytest.raises(InputError):
+        Preprocessing(**{**to_table(COLOUR), **change})
