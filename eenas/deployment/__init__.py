@@ -1,1 +1,1 @@
-"""Deployment: what leaves the project, written to a folder and loaded from it."""
+"""Deployment: what leaves the project: a folder, programs of the network in it, and the runtime that runs them."""

@@ -99,6 +99,8 @@ class ExportedModel:
             began = time.perf_counter()
             features, found = segment(x, previous)
             between = time.perf_counter()
+            if k == 0:
+                logits = np.zeros((total, found.shape[1]), dtype=np.float32)
             leave, state = policy.decide(k, found, state)
             leaving = active[leave]
             if len(leaving):

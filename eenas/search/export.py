@@ -20,7 +20,7 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.records.database import Database
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec
-from eenas.search.model_card import run_card, untrained_card
+from eenas.search.model_card import DEVICE, run_card, untrained_card
 from eenas.search.read import code_folder, read_results, study_record
 from eenas.search.run_report import WEIGHTS, RunReport
 from eenas.seeding import seeded
@@ -82,7 +82,7 @@ def export(
     else:
         study = name if run is None else RunReport.read(run, trust_code=trust_code).study
         samples = _study_samples(package.network, storage, study, trust_code)
-    return write_model(package, Path(out), programs, samples)
+    return write_model(replace(package, card=package.card + DEVICE), Path(out), programs, samples)
 
 
 def _study_samples(network: EarlyExitNetwork, storage: str, study: str | None, trust_code: bool) -> Samples:

@@ -17,6 +17,22 @@ logits = network(x)  # one tensor [N, classes] for each exit
 """
 
 
+DEVICE = """
+## On a device
+
+What is needed of this folder is `eenas.json`, `runtime.py` and the `segment_*` files.
+
+```python
+import runtime
+
+model = runtime.load("THIS_FOLDER")
+answer = model.predict(images)  # uint8 [N, C, S, S]; answer.classes, answer.exits, answer.confidences
+model.set_budget(macs=0.5)  # another operating point
+```
+"""
+"""What the card of a network with programs says besides."""
+
+
 def run_card(report: RunReport) -> str:
     """The card of a fully trained network: what it is, what it scored on the test split, and under which conditions."""
     backbone, point = report.backbone, report.reported

@@ -167,3 +167,20 @@ def test_wrong_requests_are_one_line(smallest_study, finished_run, tmp_path):
         export(tmp_path / "mine", run=finished_run.folder, backbone=backbone())
     assert (tmp_path / "mine" / "README.md").read_text() == "mine"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_goes_home_as_programs_too(finished_run, tmp_path):
+    options = {"run": finished_run.folder, "backbone": backbone(), "format": "pt2"}
+    with pytest.raises(ExportError, match=r"samples of the study, which are not to be had: .*; give some as --data"):
+        export(tmp_path / "out", **options)
+    out = export(tmp_path / "out", data=smallest_task(), **options)
+    model = eenas.runtime.load(out)
+    network = eenas.load(out, backbone=backbone())
+    images = smallest_task().test.images(8, 3)[np.arange(60)]
+    answer, expected = model.predict(images.numpy()), network.predict(network.transform(images))
+    np.testing.assert_array_equal(answer.exits, expected.exits)
+    np.testing.assert_array_equal(answer.classes, expected.classes)
+    assert model.manifest.backbone_macs == finished_run.backbone.macs
+    assert model.set_budget(macs=2.0).accuracy == max(point.accuracy for point in finished_run.points)
+    assert eenas.verify(out, data=smallest_task(), backbone=backbone()).samples == 60
+    assert eenas.calibrate(out, smallest_task(), max_accuracy_drop=0.05).before.policy == finished_run.reported.policy

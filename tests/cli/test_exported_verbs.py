@@ -1,0 +1,96 @@
+"""The verbs of exported models, called as a user does on a real one."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eenas.deployment.runtime import load
+from eenas.testing.smallest import SIZE, smallest_task
+
+TASK = "eenas.testing.smallest:smallest_task"
+
+
+@pytest.fixture
+def model(exported, tmp_path):
+    return shutil.copytree(exported, tmp_path / "model")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for index, image in enumerate(smallest_task().test.images(SIZE, 3)[np.arange(6)].numpy()):
+        Image.fromarray(np.moveaxis(image, 0, 2)).save(folder / f"{index}.png")
+    return folder
+
+
+def refused(answer, *words):
+    assert answer.status == 2
+    assert answer.err.startswith("error: ")
+    assert answer.err.count("\n") == 1
+    for word in words:
+        assert word in answer.err
+
+
+def test_verify(call, model):
+    answer = call("verify", model, "--data", TASK, "--trust-code")
+    assert answer.status == 0, answer.err
+    assert f"parity on 60 samples of {TASK} (validation)" in " ".join(answer.out.split())
+    assert json.loads(call("verify", model, "--data", TASK, "--trust-code", "--json").out)["differing"] == 0
+    refused(call("verify", model, "--data", TASK), "is Python code", "--trust-code")
+    (model / "segment_0.onnx").unlink()
+    refused(call("verify", model, "--data", TASK, "--trust-code"), "segment_0.onnx: is missing")
+
+
+def test_run(call, model, pictures):
+    answer = call("run", model, pictures / "3.png", pictures, "--threads", "1")
+    assert answer.status == 0, answer.err
+    expected = load(model).predict(smallest_task().test.images(SIZE, 3)[np.arange(6)].numpy())
+    found = json.loads(call("run", model, pictures, "--json").out)
+    classes = smallest_task().classes
+    assert [one["label"] for one in found] == [classes[k] for k in expected.classes]
+    assert [one["exit"] for one in found] == [("0", "2", "final")[k] for k in expected.exits]
+    np.testing.assert_allclose([one["confidence"] for one in found], expected.confidences, atol=1e-6)
+    assert all(one["milliseconds"] > 0 for one in found)
+    assert answer.out.count(".png") == 7
+    cheap = json.loads(call("run", model, pictures, "--json", "--max-macs", "0.223").out)
+    assert {one["exit"] for one in cheap} == {"0"}
+
+
+def test_run_refuses_what_it_cannot_answer(call, model, pictures, tmp_path):
+    refused(call("run", model, tmp_path / "none.png"), "none.png: no such file")
+    refused(call("run", model, tmp_path), "holds no image files")
+    (pictures / "0.png").write_bytes(b"nonsense")
+    refused(call("run", model, pictures), "0.png", "no image format that Pillow knows")
+    refused(call("run", tmp_path, pictures / "1.png"), "has no eenas.json")
+    refused(call("run", model, pictures / "1.png", "--max-macs", "0.1"), "the nearest spends 22.2%")
+    refused(call("run", model, pictures / "1.png", "--provider", "tpu"), "one of cpu and cuda, got 'tpu'")
+
+
+def test_calibrate(call, model):
+    answer = call("calibrate", model, "--data", TASK, "--max-accuracy-drop", "0.1", "--trust-code")
+    assert answer.status == 0, answer.err
+    assert "before" in answer.out
+    assert "after" in answer.out
+    assert f"written: {model}" in answer.err
+    wrong = call("calibrate", model, "--data", TASK, "--trust-code", "--max-macs", "0.5", "--max-accuracy-drop", "0.1")
+    refused(wrong, "--max-accuracy-drop and --max-macs exclude each other")
+    refused(call("calibrate", model, "--data", TASK, "--trust-code"), "got none")
+    refused(call("calibrate", model, "--data", "digits", "--max-macs", "0.5"), "the classes of the model")
+
+
+def test_export_asks_for_samples_and_knows_its_formats(call, tmp_path, model):
+    design = str(model / "design.json")
+    refused(call("export", "--design", design, tmp_path / "out", "--format", "tflite"), "unknown format 'tflite'")
+    refused(call("export", "--design", design, tmp_path / "out", "--single-file"), "give --format onnx")
+    asked = call("export", "--design", design, tmp_path / "out", "--format", "pt2", "--trust-code")
+    refused(asked, "real samples; give some as --data")
+    out = tmp_path / "out"
+    answer = call("export", "--design", design, out, "--format", "pt2", "--trust-code", "--data", TASK)
+    assert answer.status == 0, answer.err
+    assert "parity on 60 samples" in answer.err
+    assert f"next: eenas run {out} IMAGE.png" in answer.err
+    refused(call("run", out, tmp_path), "holds no image files")

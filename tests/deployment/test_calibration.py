@@ -1,0 +1,120 @@
+"""Recalibration: the limit is kept on new data, weights and programs stay, and what cannot be done is said."""
+
+import json
+import shutil
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from eenas.deployment.calibration import HEADING, calibrate, exit_table
+from eenas.deployment.model_folder import load, write_folder
+from eenas.deployment.program_folder import verify
+from eenas.deployment.runtime import load as open_model
+from eenas.errors import ExportError, PolicyError
+from eenas.networks.exit_costs import ExitCosts
+from eenas.networks.tables import exit_table as eager_table
+from eenas.tasks.task import Task
+from eenas.testing.smallest import SIZE, smallest_task
+
+from ..exported import BACKBONE_MACS, MACS, smallest_package
+
+NEW = smallest_task(seed=5)
+
+
+@pytest.fixture
+def folder(exported, tmp_path):
+    return shutil.copytree(exported, tmp_path / "model")
+
+
+def test_the_table_of_the_programs_is_that_of_the_network(exported):
+    found = exit_table(open_model(exported), [NEW.calibration, NEW.test], MACS)
+    network = load(exported, trust_code=True)
+    tables = [eager_table(network, split, ExitCosts(MACS, None, 0)) for split in (NEW.calibration, NEW.test)]
+    np.testing.assert_allclose(found.logits, np.concatenate([table.logits for table in tables]), atol=1e-5)
+    np.testing.assert_array_equal(found.labels, np.concatenate([table.labels for table in tables]))
+
+
+@pytest.mark.parametrize("limit", [{"max_accuracy_drop": 0.02}, {"max_macs": 0.3}])
+def test_the_limit_holds_on_the_samples_it_was_fitted_on(folder, limit):
+    programs = {path.name: path.read_bytes() for path in folder.glob("segment_*")}
+    before = open_model(folder)
+    found = calibrate(folder, NEW, **limit, unseen=True)
+    model = open_model(folder)
+    assert {path.name: path.read_bytes() for path in folder.glob("segment_*")} == programs
+    assert model.policy == found.after.policy != before.policy
+    assert found.before.policy == before.policy
+    assert (found.fitted_on, found.samples) == (340, 60)
+    table = exit_table(model, [NEW.train, NEW.calibration, NEW.validation], MACS)
+    done = model.policy.apply(table)
+    if "max_macs" in limit:
+        assert MACS[done.exit_index].mean() <= 0.3 * BACKBONE_MACS
+    else:
+        assert (done.answer == table.labels).mean() >= table.exit_accuracy()[-1] - 0.02
+        assert MACS[done.exit_index].mean() < MACS[-1]
+    test = exit_table(model, [NEW.test], MACS)
+    assert found.after.accuracy == pytest.approx((model.policy.apply(test).answer == test.labels).mean())
+    assert model.manifest.temperatures != before.manifest.temperatures
+    chosen = model.set_budget(macs=0.25)  # the points are new ones, too
+    assert chosen.policy.temperatures == found.after.policy.temperatures
+    assert verify(folder, data=smallest_task(), trust_code=True).differing == 0  # the single file with it
+
+
+def test_the_single_file_has_the_new_thresholds(folder):
+    calibrate(folder, NEW, max_macs=0.3)
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    images = NEW.test.images(SIZE, 3)[np.arange(20)].numpy()
+    model = open_model(folder)
+    x = model.manifest.preprocessing(images)
+    assert [int(session.run(["exits"], {"x": x[i : i + 1]})[0][0]) for i in range(20)] == model.predict(
+        x
+    ).exits.tolist()
+
+
+def test_it_says_what_was_done_once(folder):
+    for _ in range(2):
+        calibrate(folder, NEW, max_macs=0.3)
+    card = (folder / "README.md").read_text()
+    assert card.startswith("# Smallest\n")
+    assert card.count(HEADING) == 1
+    measured = json.loads((folder / "eenas.json").read_text())["measured"]
+    assert (measured["calibrated_on"], measured["samples"], measured["end_to_end_ms"]) == ("smallest", 60, None)
+
+
+def test_milliseconds_are_measured_here(folder):
+    calibrate(folder, NEW, max_latency_ms=1000.0)
+    measured = json.loads((folder / "eenas.json").read_text())["measured"]
+    assert "onnx programs" in measured["latency"]
+    times = [exit_["latency_ms"] for exit_ in measured["exits"]]
+    assert 0 < times[0] <= times[1] <= times[2]
+    with pytest.raises(PolicyError, match=r"no policy keeps max_latency_ms 1e-06 .* the nearest: \d\S* ms"):
+        calibrate(folder, NEW, max_latency_ms=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("limits", "match"),
+    [
+        ({}, "keeps one of max_accuracy_drop, max_macs and max_latency_ms, got none"),
+        ({"max_macs": 0.5, "max_accuracy_drop": 0.1}, "got max_accuracy_drop, max_macs"),
+        ({"max_macs": -0.5}, "from 0 up, got -0.5"),
+        ({"max_macs": 0.1}, r"no policy keeps max_macs 0.1 .* the nearest: 22.2% of the backbone's MACs"),
+    ],
+)
+def test_limits_that_cannot_be_kept_change_nothing(folder, limits, match):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(PolicyError, match=match):
+        calibrate(folder, NEW, **limits)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_data_and_models_that_do_not_fit_are_refused(folder, tmp_path):
+    images = np.zeros((60, SIZE, SIZE, 3), np.uint8)
+    other = Task.from_arrays("other", images, np.arange(60) % 3)
+    with pytest.raises(ExportError, match=r"the classes of the model, 4 \(top left, .*\), got 3 \(0, 1, 2, \.\.\.\)"):
+        calibrate(folder, other, max_macs=0.5)
+    table = json.loads((folder / "eenas.json").read_text())
+    (folder / "eenas.json").write_text(json.dumps({**table, "measured": {}}))
+    with pytest.raises(ExportError, match="was exported untrained, so nothing is known of its costs"):
+        calibrate(folder, NEW, max_macs=0.5)
+    with pytest.raises(ExportError, match="holds no program"):
+        calibrate(write_folder(smallest_package(), tmp_path / "network"), NEW, max_macs=0.5)
