@@ -67,7 +67,7 @@ def export(
         from eenas.deployment.parity import Parity
 
         say(parity_line(Parity.of(folder)))
-        suggest("run", str(folder), "IMAGE.png")
+        suggest("run", str(folder), "IMAGE.png", trust_code=format == "pt2")
         return
     trust = ", trust_code=True" if trust_code else ""
     say(f'next: python -c "import eenas; print(eenas.load({str(folder)!r}{trust}))"')

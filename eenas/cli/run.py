@@ -18,6 +18,7 @@ def run(
     ] = None,
     provider: Annotated[str, typer.Option(metavar="cpu|cuda", help="What computes.")] = "cpu",
     threads: options.Threads = None,
+    trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:
     """Answer images with an exported model, one at a time.
@@ -31,7 +32,7 @@ def run(
     from eenas.deployment.image_answers import answer_images
     from eenas.deployment.runtime import load
 
-    model = load(folder, provider=provider, threads=threads)
+    model = load(folder, provider=provider, threads=threads, trust_code=trust_code)
     if max_macs is not None:
         model.set_budget(macs=max_macs)
     answers = list(answer_images(model, images))

@@ -91,7 +91,7 @@ def calibrate(
     """
     limits = _Limits(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
     path = Path(folder)
-    model, table = open_model(path, threads=threads), read_table(path)
+    model, table = open_model(path, threads=threads, trust_code=trust_code), read_table(path)
     task = load_task(data, trust_code=trust_code) if isinstance(data, str) else data
     costs = _costs(path, table, model, task)
     if limits.max_latency_ms is not None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,13 @@ PROGRAM_KINDS = ("onnx", "pt2")
 class ProgramFile:
     """A program, of one segment with its exit or of all of them: a file of the folder, and its SHA-256 in hexadecimal.
 
-    `takes_previous` says whether it also takes the logits of the exit before.
+    It takes `x` float32 [batch, *shape], and where `takes_previous` says so `previous` float32 [batch, classes], the
+    logits of the exit before.
     """
 
     file: str
     sha256: str
+    shape: Sequence[int]
     takes_previous: bool = False
 
 
@@ -116,7 +118,7 @@ def _manifest(folder: Path, table: Mapping[str, Any]) -> Manifest:
     if kind not in PROGRAM_KINDS:
         raise ExportError(f"unknown kind of program {kind!r}; this eenas runs {' and '.join(PROGRAM_KINDS)}")
     if any(Path(file.file).name != file.file for file in (*segments, *([single] if single else []))):
-        raise ExportError(f"a program lies in the folder itself, got {[file.file for file in segments]}")
+        raise ExportError(f"a program lies in the folder of the manifest, got {[file.file for file in segments]}")
     fitted = None if policy is None else policy_from_table(policy)
     if len(segments) != len(exits) or (fitted is not None and fitted.num_exits != len(exits)):
         counts = f"{len(segments)} programs and a policy for {fitted.num_exits if fitted else 'no'} exits"

@@ -16,7 +16,8 @@ from eenas.deployment.segments import ANSWERS, INPUTS, open_session
 from eenas.errors import ExportError, ParityError
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
-from eenas.policies.policy import Policy
+from eenas.policies.policy import NEAR, Policy
+from eenas.policies.scores import score
 from eenas.tasks.task import Task
 
 CLOSE = 1e-4
@@ -43,7 +44,8 @@ class Parity:
     """What a comparison on `samples` samples of the split `split` of `data` found.
 
     `differences` are the largest differences of logits, exit by exit, at most CLOSE. `near` samples met a score within
-    1e-5 of a threshold on their way, and `differing` of those were decided otherwise; no others were.
+    1e-5 of a threshold on their way, or left with two classes that close, and `differing` of those were decided
+    otherwise; no others were.
     """
 
     samples: int
@@ -134,6 +136,7 @@ def _close(policy: Policy, logits: NDArray[Any]) -> NDArray[np.bool_]:
         here = logits[staying, k]
         close[staying] |= policy.near(k, here, state)
         leave, state = policy.decide(k, here, state)
+        close[staying[leave]] |= score(here[leave], kind="margin") <= NEAR  # two classes are as likely
         staying, state = staying[~leave], state[~leave]
     return close
 

@@ -31,7 +31,7 @@ def write_model(package: Package, out: Path, programs: Programs, samples: Sample
         raise StorageError(f"{out}: cannot be made ({error.strerror}); choose another folder") from None
     try:
         write_folder(package, work, programs)
-        parity = compare(package.network, open_model(work), samples)
+        parity = compare(package.network, open_model(work, trust_code=True), samples)
         table = read_table(work)
         table["program"]["parity"] = parity.to_table()
         write_manifest(table, work)
@@ -54,7 +54,7 @@ def verify(
     of `eenas.load`. Raises ParityError for a difference, ExportError for a folder that is not whole.
     """
     path = Path(folder)
-    model = open_model(path)
+    model = open_model(path, trust_code=trust_code)
     network = load(path, trust_code=trust_code, backbone=backbone)
     given = data if data is not None else Parity.of(path).data
     if not given:

@@ -54,8 +54,14 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
             write_onnx(model, path)
         else:
             write_whole(path, partial(_save_pt2, segment))
-        takes = segment.module.takes_previous
-        segments.append(ProgramFile(file=path.name, sha256=checksum(path), takes_previous=takes))
+        segments.append(
+            ProgramFile(
+                file=path.name,
+                sha256=checksum(path),
+                shape=tuple(segment.examples[0].shape[1:]),
+                takes_previous=segment.module.takes_previous,
+            )
+        )
     table: dict[str, Any] = {
         "kind": wanted.format,
         "versions": _versions(wanted.format),
@@ -65,7 +71,8 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
         from eenas.deployment.single_file import single_file
 
         write_onnx(single_file(models, thresholds_of(network.policy)), folder / SINGLE_FILE)
-        table["single_file"] = to_table(ProgramFile(file=SINGLE_FILE, sha256=checksum(folder / SINGLE_FILE)))
+        single = ProgramFile(file=SINGLE_FILE, sha256=checksum(folder / SINGLE_FILE), shape=segments[0].shape)
+        table["single_file"] = to_table(single)
     source = runtime_source()
     write_whole(folder / RUNTIME, lambda file: file.write_text(source, encoding="utf-8"))
     return table

@@ -121,6 +121,8 @@ class ExportedModel:
         """Every exit's logits [N, num_classes] for a batch as `predict` takes it, stopping nowhere."""
         features: NDArray[np.float32] | None = self._checked(batch)
         previous, found = None, []
+        if len(batch) == 0:  # not every operator takes a batch of none
+            return [np.zeros((0, len(self.classes)), dtype=np.float32) for _ in self.exits]
         for segment in self._segments:
             assert features is not None
             features, previous = segment(features, previous)
@@ -210,14 +212,18 @@ class ExportedModel:
         return np.ascontiguousarray(batch)
 
 
-def load(folder: str | Path, *, provider: str = "cpu", threads: int | None = None) -> ExportedModel:
+def load(
+    folder: str | Path, *, provider: str = "cpu", threads: int | None = None, trust_code: bool = False
+) -> ExportedModel:
     """The exported model in a folder that `eenas export --format onnx` (or pt2) wrote.
 
     `provider` is "cpu" or "cuda"; `threads` work within an operator (None: one for each core). Raises ExportError for a
-    folder that is not whole or was changed, DeviceError for a provider that is not there.
+    folder that is not whole or was changed, and for .pt2 files, which can hold Python code, without `trust_code`;
+    DeviceError for a provider that is not there.
     """
     manifest = read_manifest(folder)
-    return ExportedModel(manifest, open_segments(manifest, provider=provider, threads=threads))
+    segments = open_segments(manifest, provider=provider, threads=threads, trust_code=trust_code)
+    return ExportedModel(manifest, segments)
 
 
 def _with_thresholds(policy: Policy, thresholds: tuple[float | None, ...]) -> Policy:
@@ -231,5 +237,6 @@ def _with_thresholds(policy: Policy, thresholds: tuple[float | None, ...]) -> Po
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # of logits that are not finite nothing is known
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -31,12 +31,19 @@ class Segment(Protocol):
         """Run it."""
 
 
-def open_segments(manifest: Manifest, *, provider: str = "cpu", threads: int | None = None) -> tuple[Segment, ...]:
+def open_segments(
+    manifest: Manifest, *, provider: str = "cpu", threads: int | None = None, trust_code: bool = False
+) -> tuple[Segment, ...]:
     """The programs of a manifest, checked against their checksums, on the provider "cpu" or "cuda".
 
     `threads` work within an operator (None: as many as there are cores). Raises ExportError for a file that is missing
-    or was changed, DeviceError for a provider that is not there.
+    or was changed and for .pt2 files, which can hold Python code, without `trust_code`; DeviceError for a provider that
+    is not there.
     """
+    if manifest.kind == "pt2" and not trust_code:
+        raise ExportError(
+            f"{manifest.folder}: .pt2 files can hold Python code; pass trust_code=True (--trust-code) if you trust them"
+        )
     if provider not in PROVIDERS:
         raise DeviceError(f"a provider is one of {' and '.join(PROVIDERS)}, got {provider!r}")
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):

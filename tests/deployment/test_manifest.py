@@ -30,6 +30,7 @@ def test_it_says_what_lies_in_the_folder(folder):
     assert manifest.exits == ("0", "2", "final")
     assert manifest.policy == smallest_package().network.policy
     assert [segment.file for segment in manifest.segments] == [f"segment_{k}.onnx" for k in range(3)]
+    assert [list(segment.shape) for segment in manifest.segments] == [[3, 8, 8], [8, 8, 8], [16, 4, 4]]
     assert list(manifest.points) == sorted(manifest.points, key=lambda point: point.expected_macs)
     table = json.loads((folder / "eenas.json").read_text())
     assert set(table["program"]["versions"]) == {"eenas", "torch", "onnx", "onnxruntime", "opset"}
@@ -66,7 +67,10 @@ def test_a_folder_without_programs(tmp_path):
     [
         ({"format": 2}, "format 2, this eenas reads format 1; use the eenas that wrote it"),
         ({"program": {"kind": "tflite", "segments": []}}, "unknown kind of program 'tflite'"),
-        ({"program": {"kind": "onnx", "segments": [{"file": "../x.onnx", "sha256": ""}]}}, "in the folder itself"),
+        (
+            {"program": {"kind": "onnx", "segments": [{"file": "../x.onnx", "sha256": "", "shape": []}]}},
+            "in the folder of the manifest",
+        ),
         ({"program": {"kind": "onnx", "segments": [{"path": "x"}]}}, "is not whole"),
         ({"program": {"kind": "onnx", "segments": []}}, "3 exits need a program each"),
         ({"transform": {"size": 8}}, "is not whole"),

@@ -56,7 +56,9 @@ def test_the_programs_are_the_network(exported):
 @pytest.mark.parametrize(("branches", "weights", "format"), [(LINKED, "equal", "onnx"), (BRANCHES, "boosted", "pt2")])
 def test_exits_that_read_each_other(tmp_path, branches, weights, format):
     package = smallest_package(branches, weights)
-    model = open_model(export(package, tmp_path / "model", format=format, single_file=format == "onnx"))
+    model = open_model(
+        export(package, tmp_path / "model", format=format, single_file=format == "onnx"), trust_code=format == "pt2"
+    )
     takes = [segment.takes_previous for segment in model.manifest.segments]
     assert takes == [False, True, weights == "boosted"]
     x, _ = images()
@@ -81,7 +83,7 @@ def test_a_pt2_file_holds_its_own_segment_only(tmp_path):
     program = torch.export.load(folder / "segment_0.pt2")
     tensors = sum(value.numel() for value in program.state_dict.values())
     assert tensors < 0.3 * sum(value.numel() for value in package.network.state_dict().values())
-    answer = open_model(folder, threads=1).predict(images()[0])
+    answer = open_model(folder, threads=1, trust_code=True).predict(images()[0])
     np.testing.assert_array_equal(answer.exits, package.network.predict(torch.from_numpy(images()[0])).exits)
 
 
@@ -131,7 +133,9 @@ def test_a_network_without_a_policy_gives_logits_and_no_answers(tmp_path):
     package = smallest_package()
     package.network.policy = None
     folder = export(package, tmp_path / "model", format="pt2")
-    model = open_model(folder)
+    with pytest.raises(ExportError, match=r".pt2 files can hold Python code; pass trust_code=True"):
+        open_model(folder)
+    model = open_model(folder, trust_code=True)
     x, _ = images()
     np.testing.assert_allclose(model.logits(x)[0], package.network(torch.from_numpy(x))[0].detach(), atol=1e-5)
     with pytest.raises(eenas.EenasError, match="exported without a policy"):
