@@ -175,17 +175,18 @@ class ExportedModel:
     def statistics(self) -> tuple[ExitStatistics, ...]:
         """What `predict` has done since loading or `reset_statistics`, exit by exit."""
         return tuple(
-            ExitStatistics(name=name, reached=int(count[0]), left=int(count[1]), seconds=count[2], deciding=count[3])
-            for name, count in zip(self.exits, self._counts.tolist(), strict=True)
+            ExitStatistics(name=name, reached=reached, left=left, seconds=seconds, deciding=deciding)
+            for name, (reached, left, seconds, deciding) in zip(self.exits, self._counts, strict=True)
         )
 
     def reset_statistics(self) -> None:
         """Count from zero."""
-        self._counts = np.zeros((len(self.manifest.exits), 4), dtype=np.float64)
+        # plain numbers: sums in an array would cost more than a decision
+        self._counts = [(0, 0, 0.0, 0.0) for _ in self.exits]
 
     def _count(self, k: int, reached: int, left: int, seconds: float, deciding: float) -> None:
-        counts = self._counts[k]
-        counts += (reached, left, seconds, deciding)
+        before = self._counts[k]
+        self._counts[k] = (before[0] + reached, before[1] + left, before[2] + seconds, before[3] + deciding)
 
     def _fitted(self) -> Policy:
         if self._policy is None:
