@@ -26,11 +26,8 @@ def onnx_model(segment: SegmentProgram) -> Any:
 
     Inputs are `x` and, where it reads them, `previous`; outputs `features` and `logits`, or `logits` alone.
     """
-    try:
-        import onnx.inliner
-        import onnxscript  # noqa: F401  torch's exporter needs it, and says so less clearly
-    except ImportError as error:
-        raise ExportError(f"{error.name} is not installed; pip install 'eenas[onnx]'") from None
+    import onnx.inliner
+
     outputs = OUTPUTS if len(segment.program.graph_signature.user_outputs) == 2 else OUTPUTS[1:]
     with (
         warnings.catch_warnings(),

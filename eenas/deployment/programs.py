@@ -1,5 +1,6 @@
 """The programs of a network: a file for each segment, on request the single file, and their part of the manifest."""
 
+import importlib
 import importlib.metadata
 from dataclasses import dataclass
 from functools import partial
@@ -44,6 +45,8 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
 
     Raises ExportError for a backbone, a branch or a policy that the format cannot hold.
     """
+    if wanted.format == "onnx":
+        _need_onnx()
     if wanted.single_file:
         thresholds_of(network.policy)
     segments, models = [], []
@@ -101,6 +104,15 @@ def write_onnx(model: Any, path: Path) -> None:
 def _save_pt2(segment: SegmentProgram, file: Path) -> None:
     with file.open("wb") as stream:
         torch.export.save(segment.program, stream)
+
+
+def _need_onnx() -> None:
+    """Say before minutes of work what is not installed."""
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise ExportError(f"{name} cannot be imported ({error}); pip install 'eenas[onnx]'") from None
 
 
 def _versions(kind: str) -> dict[str, Any]:

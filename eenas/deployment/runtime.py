@@ -167,9 +167,9 @@ class ExportedModel:
         return found
 
     def warm_up(self, batch: int = 1, *, rounds: int = 3) -> None:
-        """Run every segment on a batch of that many zeros, so that the first answer does not wait for memory."""
+        """Run all of it on a batch of that many black images, uncounted: the first answer then waits for nothing."""
         for _ in range(rounds):
-            self.logits(np.zeros((batch, *self.manifest.preprocessing.shape), dtype=np.float32))
+            self.reach(np.zeros((batch, *self.manifest.preprocessing.shape), dtype=np.uint8), len(self.exits) - 1)
 
     @property
     def statistics(self) -> tuple[ExitStatistics, ...]:

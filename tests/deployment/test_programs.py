@@ -1,6 +1,7 @@
 """Exporting programs: parity for every kind of network, what a program cannot hold, and folders left alone."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -28,9 +29,9 @@ from eenas.networks.assembly import build_network
 from eenas.policies.patience import PatiencePolicy
 from eenas.policies.scores import score
 from eenas.policies.threshold import ThresholdPolicy
-from eenas.testing.smallest import smallest_task
+from eenas.testing.smallest import smallest_backbone, smallest_task
 
-from ..exported import BRANCHES, images, smallest_package
+from ..exported import BACKBONE, BRANCHES, images, smallest_package
 
 POOL = PoolFc(pool="max", size=2)
 LINKED = (Placed(cut_point="0", branch=Capsule(width=8)), Placed(cut_point="2", branch=Cascade(branch=POOL)))
@@ -113,20 +114,26 @@ def test_the_single_file_stops_like_the_programs(exported, score):
     assert [int(value[0]) for value in lost[:2]][1] == 1  # a score that is not a number is 0
 
 
-def test_a_backbone_without_branches_is_one_program(tmp_path):
-    backbone = load_backbone("cifar_resnet20", num_classes=4, input_size=8)
-    design = Design(backbone="cifar_resnet20", num_classes=4, input_size=8, branches=())
+def untrained(name, thresholds, branches=()):
+    backbone = load_backbone(smallest_backbone() if name == BACKBONE else name, num_classes=4, input_size=8)
+    design = Design(backbone=name, num_classes=4, input_size=8, branches=branches)
     network = build_network(design, backbone, classes=smallest_task().classes)
-    policy = ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=())
-    network.policy = policy
-    package = Package(
-        network=network, backbone=BackboneSpec(name="cifar_resnet20"), trained=False, measured={}, card=""
-    )
-    folder = export(package, tmp_path / "model", single_file=True)
+    temperatures = (1.0,) * (len(branches) + 1)
+    network.policy = ThresholdPolicy(score="max_softmax", temperatures=temperatures, thresholds=thresholds)
+    return Package(network=network, backbone=BackboneSpec(name=name), trained=False, measured={}, card="")
+
+
+def test_a_backbone_that_is_no_sequence(tmp_path):
+    package = untrained("cifar_resnet20", (0.4,), (Placed(cut_point="layer2.0", branch=POOL),))
+    folder = export(package, tmp_path / "model")
     assert verify(folder, data=smallest_task()).differences == Parity.of(folder).differences
-    model = open_model(folder)
+    assert open_model(folder).manifest.backbone_macs is None
+
+
+def test_a_backbone_without_branches_is_one_program(tmp_path):
+    model = open_model(export(untrained(BACKBONE, ()), tmp_path / "model", single_file=True))
     assert model.predict(np.zeros((2, 3, 8, 8), np.float32)).exits.tolist() == [0, 0]
-    assert model.manifest.backbone_macs is None
+    assert model.logits(np.zeros((0, 3, 8, 8), np.float32))[0].shape == (0, 4)
 
 
 def test_a_network_without_a_policy_gives_logits_and_no_answers(tmp_path):
@@ -224,6 +231,14 @@ def test_what_a_single_file_cannot_hold_is_said_before_anything_is_exported(tmp_
         Programs(format="pt2", single_file=True)
     with pytest.raises(ExportError, match="unknown format 'tflite'; known: 'torch', 'onnx', 'pt2'"):
         Programs(format="tflite")
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_library_that_is_not_installed_is_named_before_the_work(tmp_path, monkeypatch, library):
+    monkeypatch.setattr("eenas.deployment.programs.segment_programs", lambda network: pytest.fail("exported"))
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ExportError, match=rf"{library} cannot be imported .*; pip install 'eenas\[onnx\]'"):
+        export(smallest_package(), tmp_path / "model")
 
 
 def test_folders_of_others_are_left_alone_and_older_programs_taken_away(exported, tmp_path):

@@ -169,6 +169,19 @@ def test_wrong_requests_are_one_line(smallest_study, finished_run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_programs_are_compared_on_the_samples_of_the_study(smallest_study, finished_run, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "eenas.search.export.load_task", lambda spec, **options: asked.append(spec.spec) or smallest_task()
+    )
+    options = {"storage": smallest_study.storage, "backbone": backbone(), "format": "pt2"}
+    for name, source in (("run", {"run": finished_run.folder}), ("trial", {"trial": smallest_study.trial})):
+        out = export(tmp_path / name, **source, **options)
+        assert json.loads((out / "eenas.json").read_text())["program"]["parity"]["data"] == "smallest"
+        assert "## On a device" in (out / "README.md").read_text()
+    assert asked == ["smallest", "smallest"]
+
+
 def test_a_run_goes_home_as_programs_too(finished_run, tmp_path):
     options = {"run": finished_run.folder, "backbone": backbone(), "format": "pt2"}
     with pytest.raises(ExportError, match=r"samples of the study, which are not to be had: .*; give some as --data"):
