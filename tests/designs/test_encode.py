@@ -105,7 +105,7 @@ def test_training_is_the_designs_own_or_the_nearest_allowed(make_profile: MakePr
     space = load_space("default")
     training = TrainingChoice(learning_rate=0.5, loss_weights="cost", backbone_rate=0.4)
     proposal = encode(_design(("block2", "fc"), training=training), space, make_profile())
-    assert proposal["training.learning_rate"] == 0.1
+    assert proposal["training.learning_rate"] == 0.05
     assert proposal["training.loss_weights"] == "cost"
     assert proposal["training.backbone_rate"] == 0.4
     assert proposal["policy.target_macs"] == 0.5

@@ -32,7 +32,7 @@ def test_default_space_has_what_it_promises() -> None:
     assert parameters["slot6.depth"] == FloatRange(0.0, 1.0)
     assert parameters["slot3.width"] == Categorical((16, 32, 64, 128))
     assert parameters["slot3.layers"] == IntRange(1, 3)
-    assert parameters["training.learning_rate"] == FloatRange(0.01, 0.1, log=True)
+    assert parameters["training.learning_rate"] == FloatRange(0.005, 0.05, log=True)
     assert "training.optimizer" not in parameters
     assert len(parameters) == 5 + 6 * 6 + 1 + 11 + 6
     explained = {row.key for row in load_space("default").explain()}

@@ -57,6 +57,7 @@ def test_a_trial_is_read_back_as_it_was_written(
         design=design,
         reason=reason,
         exit_accuracy=[0.25],
+        frozen_points=points,
         violations={"branches": -1.0},
         artifacts={"validation": "x"},
     )

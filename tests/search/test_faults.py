@@ -19,7 +19,7 @@ import torch
 
 from eenas.backbones.weights import read_weights
 from eenas.errors import BackboneError, EenasError, SpecError, StorageError, WeightsError
-from eenas.progress import Notice, silent
+from eenas.progress import Notice, Started, silent
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.trials import TrialRecords
@@ -32,6 +32,8 @@ from eenas.testing.smallest import smallest_backbone, smallest_task
 from .smallest_study import SETTINGS, backbone
 
 TRIALS = 4
+KNOWN_FIRST = (*SETTINGS, "bank.designs=0")
+"""The first trial is the design without branches, which trains nothing."""
 PROCESS = """
 import sys, optuna, torch
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -132,9 +134,9 @@ def test_ctrl_c_in_the_same_trial_again_and_again_loses_no_trial(tmp_path, monke
     for _ in range(3):
         with monkeypatch.context() as patch:
             interrupt(patch, at=1)
-            found = go(tmp_path)
+            found = go(tmp_path, overrides=KNOWN_FIRST)
         assert [trial.state for trial in found.trials] == ["complete"]
-    whole = go(tmp_path)
+    whole = go(tmp_path, overrides=KNOWN_FIRST)
     assert len(whole.trials) == TRIALS
     origins = [trial.origin for trial in whole.trials]
     assert origins.count("known: uniform 3 fc") == 1
@@ -231,27 +233,52 @@ def test_of_two_trials_begun_for_one_that_was_left_the_later_is_not_run(tmp_path
 def test_a_disk_that_is_full_for_artifacts_ends_the_search_and_the_trial_is_run_again(tmp_path, monkeypatch):
     import eenas.files as files
 
+    real, calls, searching = files.os.fsync, [], []
+
+    def full(handle):
+        calls.extend(searching)
+        if len(calls) > 2:  # what comes before the trials and the first trial's two tables fit
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(handle)
+
+    def listen(event):
+        if isinstance(event, Started) and event.phase == "searching":
+            searching.append(1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", full)
+        with pytest.raises(StorageError, match=r"No space left on device.*free space.*nothing finished was lost"):
+            go(tmp_path, overrides=KNOWN_FIRST, listener=listen)
+    found = open_results(f"sqlite:///{tmp_path}/eenas.db")
+    assert [trial.state for trial in found.trials] == ["complete"]
+    kept = set(found.trials[0].artifacts.values())
+    files_there = {path.name for path in (tmp_path / "eenas.artifacts").iterdir() if not path.name.startswith(".")}
+    assert {name for name in files_there if not name.startswith(("backbone", "branch"))} == kept
+    whole = go(tmp_path, overrides=KNOWN_FIRST)
+    assert whole.trials[0] == found.trials[0]
+    assert len(whole.trials) == TRIALS
+    assert {trial.state for trial in whole.trials} <= {"complete", "copied", "stopped"}
+
+
+def test_a_disk_that_is_full_for_the_bank_is_one_line_and_the_same_command_goes_on(tmp_path, monkeypatch):
+    import eenas.files as files
+
     real, calls = files.os.fsync, []
 
     def full(handle):
         calls.append(1)
-        if len(calls) > 4:  # what is prepared and the first trial's two tables fit
+        if len(calls) > 3:  # the backbone and a branch or two fit
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(handle)
 
     with monkeypatch.context() as patch:
         patch.setattr(files.os, "fsync", full)
-        with pytest.raises(StorageError, match=r"No space left on device.*free space.*nothing finished was lost"):
+        with pytest.raises(StorageError, match=r"branch-.*No space left on device.*free space"):
             go(tmp_path)
-    found = open_results(f"sqlite:///{tmp_path}/eenas.db")
-    assert [trial.state for trial in found.trials] == ["complete"]
-    kept = set(found.trials[0].artifacts.values())
-    files_there = {path.name for path in (tmp_path / "eenas.artifacts").iterdir() if not path.name.startswith(".")}
-    assert {name for name in files_there if not name.startswith("backbone")} == kept
-    whole = go(tmp_path)
-    assert whole.trials[0] == found.trials[0]
-    assert len(whole.trials) == TRIALS
-    assert {trial.state for trial in whole.trials} <= {"complete", "copied", "stopped"}
+    kept = set((tmp_path / "eenas.artifacts").glob("branch-*"))
+    assert kept
+    assert len(go(tmp_path).trials) == TRIALS
+    assert kept <= set((tmp_path / "eenas.artifacts").glob("branch-*"))
 
 
 @pytest.mark.parametrize("moment", ["set_trial_user_attr", "set_trial_state_values"])
