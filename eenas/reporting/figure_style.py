@@ -1,5 +1,6 @@
 """The look that all figures share: colours that colour-blind readers tell apart, one font, axes with units."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -20,8 +21,8 @@ HEIGHT, TOP, BOTTOM, LEGEND_DROP = 450, 88, 105, 52
 """Pixels: the figure's height, its margins, and from the lower axis down to the legend."""
 
 
-def figure(title: str, *subtitles: str) -> go.Figure:
-    """An empty figure with the shared look and up to two lines below its title.
+def figure(title: str, *subtitles: str, height: int = HEIGHT) -> go.Figure:
+    """An empty figure of so many pixels' height with the shared look and up to two lines below its title.
 
     It takes the width it is given: optuna-dashboard puts figures of 450 px height into half of its page (some 570 px),
     other pages show them at 1200 px. Lines of about 85 characters fit both. The built-in templates are left out: they
@@ -37,20 +38,20 @@ def figure(title: str, *subtitles: str) -> go.Figure:
             "x": 0.01,
             "xanchor": "left",
             "yref": "container",
-            "y": 1 - 24 / HEIGHT,
+            "y": 1 - 24 / height,
             "yanchor": "top",
             "font": {"size": 17, "color": INK},
         },
         font={"family": "Arial, Helvetica, DejaVu Sans, sans-serif", "size": 13, "color": INK},
         paper_bgcolor="white",
         plot_bgcolor="white",
-        height=HEIGHT,
+        height=height,
         margin={"l": 65, "r": 20, "t": TOP, "b": BOTTOM},
         legend={
             "orientation": "h",
             "x": 0,
             "xanchor": "left",
-            "y": -LEGEND_DROP / (HEIGHT - TOP - BOTTOM),
+            "y": -LEGEND_DROP / (height - TOP - BOTTOM),
             "yanchor": "top",
             "font": {"size": 12},
         },
@@ -71,6 +72,22 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
         "tickcolor": "#666666",
         **more,
     }
+
+
+def depth_colour(index: int, exits: int) -> str:
+    """The colour of exit `index` of so many: viridis by depth, the final exit grey."""
+    return FINAL if index == exits - 1 else DEPTHS[min(index, len(DEPTHS) - 1)]
+
+
+def is_dark(index: int, exits: int) -> bool:
+    """Whether text on the colour of an exit must be white."""
+    return index != exits - 1 and index >= 4
+
+
+def panes(drawing: go.Figure, rows: int, columns: int, titles: Sequence[str], **more: Any) -> None:
+    """Divide an empty figure into panes, each with a small title."""
+    drawing.set_subplots(rows=rows, cols=columns, subplot_titles=list(titles), **more)
+    drawing.update_annotations(font={"size": 13, "color": INK})
 
 
 def say_empty(drawing: go.Figure, text: str) -> None:

@@ -35,6 +35,11 @@ def cheapest_within(results: StudyResults, drop: float) -> FrontPoint | None:
     return min((item for item in results.front if item.point.accuracy >= floor), key=_macs, default=None)
 
 
+def recommended(results: StudyResults) -> FrontPoint | None:
+    """The point that headlines and reports show: the cheapest within a point of the backbone, else the knee."""
+    return cheapest_within(results, ACCEPTED_DROP) or next((item for item in results.front if item.knee), None)
+
+
 def hypervolumes(results: StudyResults) -> str:
     """Both hypervolumes in one sentence, with their reference point."""
     text = f"Hypervolume: accuracy × MACs {results.hypervolume_macs:.4f}"
@@ -45,7 +50,7 @@ def hypervolumes(results: StudyResults) -> str:
 
 def headline(results: StudyResults) -> str:
     """One short line: what the cheapest design within a point (or the knee) buys."""
-    item = cheapest_within(results, ACCEPTED_DROP) or next((item for item in results.front if item.knee), None)
+    item = recommended(results)
     if item is None:
         return "no design yet"
     return f"trial {item.trial} {_keeps(item, results.backbone)}"

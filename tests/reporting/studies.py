@@ -10,6 +10,8 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import operating_points
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.threshold import ThresholdPolicy
+from eenas.reporting.picked import pick
+from eenas.reporting.summary import recommended
 from eenas.search.config import load_settings
 from eenas.search.read import area_by_macs, best_within, build_front
 from eenas.search.results import BackboneFacts, Baseline, StudyResults, TrialResult
@@ -20,6 +22,7 @@ STRUCTURES = (("fc", 1, 1, "avg"), ("pool_fc", 1, 1, "mixed"), ("conv_fc", 32, 1
 BACKBONE = BackboneFacts(
     name="cifar_resnet20", weights="none", accuracy=0.917, macs=41_200_000, parameters=272_474, latency_ms=5.2
 )
+CUT_POINT_MACS = {name: (index + 1) * BACKBONE.macs // 9 for index, name in enumerate(CUT_POINTS)}
 
 
 def table(exits, cost, seed, samples=300, latency=True):
@@ -59,12 +62,24 @@ def design(seed, branches):
     )
 
 
+def tables(made, number, *, latency=True):
+    """The exit tables of a made-up design on calibration and validation; every branch costs a hundredth."""
+    exits = (*(placed.cut_point for placed in made.branches), "final")
+    branches = [CUT_POINT_MACS[name] / BACKBONE.macs + 0.01 * k for k, name in enumerate(exits[:-1], start=1)]
+    cost = [*branches, 1 + 0.01 * len(made.branches)]
+    return tuple(table(exits, cost, seed, latency=latency) for seed in (number, 1000 + number))
+
+
+def picked(results):
+    """The recommended design of a made-up study with its exit tables."""
+    item = recommended(results)
+    return pick(item, *tables(item.design, item.trial), results.backbone.macs)
+
+
 def trial(number, branches=3, *, latency=True, **more):
     """A complete trial with its operating points."""
     made = design(number, branches)
-    exits = (*(placed.cut_point for placed in made.branches), "final")
-    cost = [(CUT_POINTS.index(name) + 1) / 9 + 0.01 * k for k, name in enumerate(exits[:-1])] + [1 + 0.01 * branches]
-    calibration, validation = (table(exits, cost, seed, latency=latency) for seed in (number, 1000 + number))
+    calibration, validation = tables(made, number, latency=latency)
     points = operating_points(calibration, validation, limit=24)
     values = {
         "state": "complete",

@@ -1,0 +1,161 @@
+"""The policy explorer: an exit table made small enough for a page, which then moves the common threshold itself."""
+
+import base64
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from eenas.policies.curve import common_curve
+from eenas.policies.scores import branch_scores
+from eenas.reporting import figure_style as style
+from eenas.reporting.picked import Picked, exit_names
+
+STEPS = 240
+"""Positions of the slider at most; a step must fit into a byte."""
+SAMPLES = 20_000
+"""Samples at most, taken evenly at random from a larger split."""
+HERE = "here"
+"""The name of the trace that follows the slider."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExplorerFacts:
+    """What the page needs to follow the slider. S steps, N samples, K exits.
+
+    `thresholds` float64 [S] rise from 0 (all leave at the first exit) to infinity (nobody leaves early), spaced over
+    expected MACs. A sample leaves at exit k where the step is below `codes` uint8 [N, K - 1]: so many thresholds its
+    score reaches. `correct` bool [N, K]; `macs` and `latency` [K] are what leaving costs, as shares of the plain
+    backbone's (`latency` is None where it was not measured). `accuracy` and `spent` [S] are the curve. `start` is the
+    step nearest to the design's own operating point.
+    """
+
+    title: str
+    subtitles: tuple[str, ...]
+    exits: tuple[str, ...]
+    thresholds: NDArray[np.float64]
+    codes: NDArray[np.uint8]
+    correct: NDArray[np.bool_]
+    macs: NDArray[np.float64]
+    latency: NDArray[np.float64] | None
+    accuracy: NDArray[np.float64]
+    spent: NDArray[np.float64]
+    backbone_accuracy: float
+    start: int
+
+
+def explorer_facts(
+    picked: Picked, backbone_accuracy: float, backbone_latency_ms: float | None, samples: int = SAMPLES
+) -> ExplorerFacts:
+    """The facts on validation: one threshold on the largest probability, at the temperatures of calibration."""
+    table = picked.validation
+    if len(table) > samples:
+        table = table.take(np.sort(np.random.default_rng(0).permutation(len(table))[:samples]))
+    curve = common_curve(table, picked.temperatures)
+    wanted = np.linspace(curve.macs[0], curve.macs[-1], STEPS)
+    kept = np.unique(np.append(np.searchsorted(curve.macs, wanted).clip(0, len(curve) - 1), [0, len(curve) - 1]))
+    thresholds = curve.thresholds[kept]
+    scores = branch_scores(table.logits, picked.temperatures)
+    latency = None
+    if table.latency_ms is not None and backbone_latency_ms:
+        latency = table.latency_ms / backbone_latency_ms
+    spent = curve.macs[kept] / picked.backbone_macs
+    return ExplorerFacts(
+        title=f"Policy explorer: trial {picked.item.trial}",
+        subtitles=(
+            f"one threshold for all exits on the largest probability, {len(table):,} samples of the validation split;",
+            "temperatures from the calibration split",
+        ),
+        exits=exit_names(picked),
+        thresholds=thresholds,
+        codes=np.searchsorted(thresholds, scores, side="right").astype(np.uint8),
+        correct=table.correct(),
+        macs=table.macs / picked.backbone_macs,
+        latency=latency,
+        accuracy=curve.accuracy[kept],
+        spent=spent,
+        backbone_accuracy=backbone_accuracy,
+        start=int(np.abs(spent - picked.item.macs_share).argmin()),
+    )
+
+
+def page_data(facts: ExplorerFacts) -> str:
+    """The facts as JSON for `report.js`; bytes in base 64, `correct` packed to bits, row by row."""
+    return json.dumps(
+        {
+            "exits": facts.exits,
+            "thresholds": [round(value, 6) if np.isfinite(value) else None for value in facts.thresholds.tolist()],
+            "samples": len(facts.codes),
+            "codes": base64.b64encode(facts.codes.tobytes()).decode(),
+            "correct": base64.b64encode(np.packbits(facts.correct).tobytes()).decode(),
+            "macs": facts.macs.tolist(),
+            "latency": None if facts.latency is None else facts.latency.tolist(),
+            "start": facts.start,
+        }
+    )
+
+
+def draw_explorer(facts: ExplorerFacts) -> go.Figure:
+    """The drawing that the page moves: the curve with the present threshold on it, and who leaves where."""
+    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT)
+    style.panes(drawing, 1, 2, ("accuracy against compute", "who leaves where"), horizontal_spacing=0.14)
+    drawing.update_layout(margin={"t": style.TOP + 22}, bargap=0.2)
+    drawing.add_scatter(
+        x=np.round(100 * facts.spent, 2).tolist(),
+        y=np.round(100 * facts.accuracy, 2).tolist(),
+        mode="lines",
+        name="any threshold",
+        line={"color": style.BLUE, "width": 2},
+        hovertemplate="%{y:.1f} % at %{x:.1f} %<extra></extra>",
+        row=1,
+        col=1,
+    )
+    drawing.add_scatter(
+        x=[100],
+        y=[round(100 * facts.backbone_accuracy, 2)],
+        mode="markers",
+        name="plain backbone",
+        marker={"color": style.INK, "symbol": "circle-open", "size": 10, "line": {"width": 2}},
+        hovertemplate="plain backbone: %{y:.1f} %<extra></extra>",
+        row=1,
+        col=1,
+    )
+    drawing.add_scatter(
+        x=[round(100 * facts.spent[facts.start], 2)],
+        y=[round(100 * facts.accuracy[facts.start], 2)],
+        mode="markers",
+        name=HERE,
+        marker={"color": style.VERMILLION, "symbol": "star", "size": 17, "line": {"color": "white", "width": 1.5}},
+        hovertemplate="%{y:.1f} % at %{x:.1f} %<extra></extra>",
+        row=1,
+        col=1,
+    )
+    shares = leaving_at(facts, facts.start)
+    exits = len(facts.exits)
+    drawing.add_bar(
+        orientation="h",
+        y=list(facts.exits),
+        x=np.round(100 * shares, 2).tolist(),
+        text=[f"{100 * share:.1f} %" for share in shares],
+        textposition="outside",
+        cliponaxis=False,
+        name="leaving",
+        showlegend=False,
+        marker={"color": [style.depth_colour(k, exits) for k in range(exits)]},
+        hovertemplate="%{y}: %{x:.1f} % leave<extra></extra>",
+        row=1,
+        col=2,
+    )
+    drawing.update_xaxes(style.axis("expected MACs, % of the plain backbone's"), row=1, col=1)
+    drawing.update_yaxes(style.axis("accuracy on the validation split, %"), row=1, col=1)
+    drawing.update_xaxes(style.axis("share of samples that leave there, %", range=[0, 109], dtick=20), row=1, col=2)
+    drawing.update_yaxes(style.axis("", autorange="reversed", showgrid=False, automargin=True), row=1, col=2)
+    return drawing
+
+
+def leaving_at(facts: ExplorerFacts, step: int) -> NDArray[np.float64]:
+    """The share of samples [K] that leave at each exit at a step: what `report.js` does in the page."""
+    leaves = np.append(facts.codes > step, np.ones((len(facts.codes), 1), dtype=np.bool_), axis=1)
+    return np.asarray(np.bincount(leaves.argmax(axis=1), minlength=len(facts.exits)) / len(leaves))

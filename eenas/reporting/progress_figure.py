@@ -1,0 +1,175 @@
+"""The progress of a search: hypervolume over its time, and what brief training made of each frozen network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from eenas.fronts.hypervolume import hypervolume
+from eenas.policies.operating_point import OperatingPoint
+from eenas.reporting import figure_style as style
+from eenas.reporting.wording import percent, plural
+from eenas.search.read import REFERENCE_COST, area_by_macs
+from eenas.search.results import BackboneFacts, StudyResults
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialGain:
+    """The hypervolume of one network alone: on the frozen backbone, and after its brief training."""
+
+    trial: int
+    origin: str
+    frozen: float
+    brief: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressFacts:
+    """Hypervolumes of accuracy × MACs from (1.1 × backbone, chance), after each trial of the search.
+
+    `hours` [M] are the trials' own time summed up, in the order of their numbers; `brief` [M] counts what trials
+    reached so far, `frozen` [M] what their networks had reached before training (None before the first that has such
+    points). `gains` are the networks that have both.
+    """
+
+    title: str
+    subtitles: tuple[str, ...]
+    trials: tuple[int, ...]
+    hours: tuple[float, ...]
+    brief: tuple[float, ...]
+    frozen: tuple[float | None, ...]
+    gains: tuple[TrialGain, ...]
+
+
+def progress_facts(results: StudyResults) -> ProgressFacts:
+    """The facts of all trials; those that failed or break a constraint take time and add nothing."""
+    backbone, chance = results.backbone, results.chance
+    hours, spent = [], 0.0
+    for trial in results.trials:
+        spent += trial.seconds / 3600
+        hours.append(spent)
+    useful = [trial.feasible for trial in results.trials]
+    brief = areas([t.points if ok else () for t, ok in zip(results.trials, useful, strict=True)], backbone, chance)
+    frozen = areas(
+        [t.frozen_points if ok else () for t, ok in zip(results.trials, useful, strict=True)], backbone, chance
+    )
+    gains = tuple(
+        TrialGain(
+            trial=trial.number,
+            origin=trial.origin,
+            frozen=area_by_macs(trial.frozen_points, backbone, chance),
+            brief=area_by_macs(trial.points, backbone, chance),
+        )
+        for trial in results.trials
+        if trial.feasible and trial.frozen_points and trial.points
+    )
+    better = sum(gain.brief > gain.frozen for gain in gains)
+    said = (
+        f"; brief training made {better} of {len(gains)} networks better than on the frozen backbone" if gains else ""
+    )
+    return ProgressFacts(
+        title="Progress of the search",
+        subtitles=(
+            f"{plural(len(results.trials), 'trial')} in {spent:.1f} h of their own time{said}",
+            f"hypervolume: accuracy × MACs, from 1.1 × the backbone's MACs and {percent(chance)} accuracy",
+        ),
+        trials=tuple(trial.number for trial in results.trials),
+        hours=tuple(hours),
+        brief=tuple(brief),
+        frozen=tuple(value or None for value in frozen),
+        gains=gains,
+    )
+
+
+def areas(curves: Sequence[Sequence[OperatingPoint]], backbone: BackboneFacts, chance: float) -> list[float]:
+    """The hypervolume of all points of the curves so far, after each of them.
+
+    Only points that may matter are kept from one to the next, so that thousands of trials take no longer each.
+    """
+    found: list[float] = []
+    kept: list[tuple[float, float]] = []
+    for curve in curves:
+        if curve:
+            kept = _best([*kept, *((point.expected_macs / backbone.macs, point.accuracy) for point in curve)])
+        cost, accuracy = [point[0] for point in kept], [point[1] for point in kept]
+        found.append(hypervolume(accuracy, cost, reference_cost=REFERENCE_COST, reference_accuracy=chance))
+    return found
+
+
+def draw_progress(facts: ProgressFacts) -> go.Figure:
+    """The drawing: hypervolume over hours on the left, each network before and after its training on the right."""
+    drawing = style.figure(facts.title, *facts.subtitles)
+    titles = ("of all networks so far", "of each network alone")
+    style.panes(drawing, 1, 2, titles, horizontal_spacing=0.1, column_widths=[0.58, 0.42])
+    drawing.update_layout(margin={"t": style.TOP + 22})
+    for name, values, colour, dash, symbol in (
+        ("after brief training", facts.brief, style.BLUE, "solid", "circle"),
+        ("on the frozen backbone", facts.frozen, style.ORANGE, "dot", "circle-open"),
+    ):
+        if not any(values):
+            continue
+        drawing.add_scatter(
+            x=[round(value, 4) for value in facts.hours],
+            y=[None if value is None else round(value, 5) for value in values],
+            customdata=list(facts.trials),
+            mode="lines+markers" if len(facts.trials) <= 60 else "lines",
+            name=name,
+            line={"color": colour, "dash": dash, "shape": "hv", "width": 2},
+            marker={"symbol": symbol, "size": 7},
+            hovertemplate=f"{name}, up to trial %{{customdata}}: %{{y:.4f}}<extra></extra>",
+            row=1,
+            col=1,
+        )
+    if facts.gains:
+        both = [value for gain in facts.gains for value in (gain.frozen, gain.brief)]
+        ends = [min(both), max(both)]
+        drawing.add_scatter(
+            x=ends,
+            y=ends,
+            mode="lines",
+            name="training bought nothing",
+            line={"color": "#777777", "dash": "dash", "width": 1},
+            hoverinfo="skip",
+            row=1,
+            col=2,
+        )
+        for name, chosen, colour, symbol in (
+            ("proposed by the sampler", [g for g in facts.gains if g.origin == "sampler"], style.GREEN, "diamond"),
+            (
+                "known designs and the frozen front",
+                [g for g in facts.gains if g.origin != "sampler"],
+                style.PURPLE,
+                "square",
+            ),
+        ):
+            drawing.add_scatter(
+                x=[round(gain.frozen, 5) for gain in chosen],
+                y=[round(gain.brief, 5) for gain in chosen],
+                text=[f"trial {gain.trial} ({gain.origin})" for gain in chosen],
+                mode="markers",
+                name=name,
+                marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.8},
+                hovertemplate="%{text}: %{x:.4f} frozen, %{y:.4f} trained<extra></extra>",
+                row=1,
+                col=2,
+            )
+    drawing.update_xaxes(style.axis("time of the trials, hours", rangemode="tozero"), row=1, col=1)
+    drawing.update_yaxes(style.axis("hypervolume, accuracy × share of MACs"), row=1, col=1)
+    drawing.update_xaxes(style.axis("hypervolume on the frozen backbone"), row=1, col=2)
+    drawing.update_yaxes(style.axis("hypervolume after brief training"), row=1, col=2)
+    if not any(facts.brief):
+        style.say_empty(drawing, "no trial has finished with an operating point yet")
+    elif not facts.gains:
+        drawing.add_annotation(
+            xref="x2 domain", yref="y2 domain", x=0.5, y=0.5, text="no network was tried frozen", showarrow=False
+        )
+    return drawing
+
+
+def _best(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The (cost, accuracy) points that are more accurate than everything cheaper."""
+    kept: list[tuple[float, float]] = []
+    for cost, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not kept or accuracy > kept[-1][1]:
+            kept.append((cost, accuracy))
+    return kept
