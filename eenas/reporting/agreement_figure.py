@@ -67,10 +67,10 @@ def prediction_depth(answers: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def draw_agreement(facts: AgreementFacts) -> go.Figure:
     """The drawing: the matrix of agreement on the left, prediction depth on the right."""
-    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 60)
+    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 90, drop=80)
     titles = ("same answer, % of the samples", "prediction depth: where the answer settles")
     style.panes(drawing, 1, 2, titles, horizontal_spacing=0.12, column_widths=[0.5, 0.5])
-    drawing.update_layout(margin={"t": style.TOP + 22}, barmode="stack", bargap=0.2)
+    drawing.update_layout(margin={"t": style.TOP + 22}, barmode="stack", bargap=0.2, legend={"traceorder": "normal"})
     percents = np.round(100 * facts.agreement, 1)
     drawing.add_heatmap(
         x=list(facts.exits),
@@ -101,6 +101,6 @@ def draw_agreement(facts: AgreementFacts) -> go.Figure:
             col=2,
         )
     drawing.update_xaxes(style.axis("", tickangle=-30, showgrid=False))
-    drawing.update_yaxes(style.axis("", autorange="reversed", showgrid=False), row=1, col=1)
+    drawing.update_yaxes(style.axis("", autorange="reversed", showgrid=False, automargin=True), row=1, col=1)
     drawing.update_yaxes(style.axis("share of the samples, %"), row=1, col=2)
     return drawing

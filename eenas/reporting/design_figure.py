@@ -22,7 +22,7 @@ ROW, BAR = 88, 70
 class DesignExit:
     """One exit. Shares of MACs are of the plain backbone, the others of samples; all in [0, 1] or above.
 
-    `stands` is how far into the backbone it stands, `branch` what its branch costs alone (0 for the final exit),
+    `stands` is how far into the backbone it stands, `branch_macs` what its branch costs alone in MACs,
     `cost` what leaving there costs with all branches on the way; `accuracy` is of those who leave there (None where
     nobody does), `alone` that of all samples if everybody left there.
     """
@@ -30,7 +30,7 @@ class DesignExit:
     name: str
     structure: str
     stands: float
-    branch: float
+    branch_macs: float
     cost: float
     leaving: float
     accuracy: float | None
@@ -71,7 +71,7 @@ def draw_design(facts: DesignFacts) -> go.Figure:
     levels = max(rows, default=0) + 1
     inner = BAR + levels * ROW
     drawing = style.figure(facts.title, *facts.subtitles, height=inner + style.TOP + 55)
-    drawing.update_layout(showlegend=False, margin={"l": 20, "r": 20, "b": 55}, bargap=0)
+    drawing.update_layout(showlegend=False, margin={"l": 20, "r": 20, "b": 55}, barmode="overlay")
     before = 0.0
     for index, (exit_, row) in enumerate(zip(facts.exits, rows, strict=True)):
         colour = style.depth_colour(index, len(facts.exits))
@@ -136,7 +136,7 @@ def _exits(picked: Picked, cut_point_macs: Mapping[str, int]) -> tuple[DesignExi
             name=table.exits[k],
             structure=structures[k],
             stands=stands[k],
-            branch=max(0.0, float(branches[k])),
+            branch_macs=max(0.0, whole * float(branches[k])),
             cost=float(table.macs[k]) / whole,
             leaving=point.shares[k],
             accuracy=point.exit_accuracy[k],
@@ -153,7 +153,7 @@ def _centre(exit_: DesignExit) -> float:
 
 def _words(exit_: DesignExit, index: int, exits: int) -> str:
     number = "final exit" if index == exits - 1 else f"{index + 1}: {exit_.name}"
-    cost = "" if index == exits - 1 else f", {percent(exit_.branch)} MACs"
+    cost = "" if index == exits - 1 else f", {quantity(exit_.branch_macs, 'MACs')}"
     return (
         f"<b>{number}</b><br>{exit_.structure}{cost}<br>"
         f"<b>{percent(exit_.leaving)}</b> leave, {percent(exit_.accuracy)} right<br>"

@@ -21,14 +21,17 @@ HEIGHT, TOP, BOTTOM, LEGEND_DROP = 450, 88, 105, 52
 """Pixels: the figure's height, its margins, and from the lower axis down to the legend."""
 
 
-def figure(title: str, *subtitles: str, height: int = HEIGHT) -> go.Figure:
-    """An empty figure of so many pixels' height with the shared look and up to two lines below its title.
+def figure(title: str, *subtitles: str, height: int = HEIGHT, drop: int = LEGEND_DROP) -> go.Figure:
+    """An empty figure with the shared look and up to two lines below its title.
+
+    `height` is in pixels, and so is `drop`, from the lower axis down to the legend: more where tick labels are slanted.
 
     It takes the width it is given: optuna-dashboard puts figures of 450 px height into half of its page (some 570 px),
     other pages show them at 1200 px. Lines of about 85 characters fit both. The built-in templates are left out: they
     add several kilobytes to each figure kept in the database.
     """
     small = "".join(f"<br><span style='font-size:12px;color:#555555'>{line}</span>" for line in subtitles)
+    bottom = BOTTOM + drop - LEGEND_DROP
     drawing = go.Figure()
     drawing.update_layout(
         template="none",
@@ -46,12 +49,12 @@ def figure(title: str, *subtitles: str, height: int = HEIGHT) -> go.Figure:
         paper_bgcolor="white",
         plot_bgcolor="white",
         height=height,
-        margin={"l": 65, "r": 20, "t": TOP, "b": BOTTOM},
+        margin={"l": 65, "r": 20, "t": TOP, "b": bottom},
         legend={
             "orientation": "h",
             "x": 0,
             "xanchor": "left",
-            "y": -LEGEND_DROP / (height - TOP - BOTTOM),
+            "y": -drop / (height - TOP - bottom),
             "yanchor": "top",
             "font": {"size": 12},
         },
@@ -82,6 +85,11 @@ def depth_colour(index: int, exits: int) -> str:
 def is_dark(index: int, exits: int) -> bool:
     """Whether text on the colour of an exit must be white."""
     return index != exits - 1 and index >= 4
+
+
+def pattern(shape: str) -> dict[str, Any]:
+    """A white pattern on the colour of a bar, so that bars differ in print; none for an empty `shape`."""
+    return {"shape": shape, "fillmode": "overlay", "fgcolor": "white", "size": 7, "solidity": 0.25}
 
 
 def panes(drawing: go.Figure, rows: int, columns: int, titles: Sequence[str], **more: Any) -> None:

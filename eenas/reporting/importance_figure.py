@@ -77,7 +77,7 @@ def draw_importance(facts: ImportanceFacts) -> go.Figure:
             name=objective,
             y=list(facts.parameters),
             x=[round(100 * value, 2) for value in row],
-            marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": "white"}},
+            marker={"color": colour, "pattern": style.pattern(pattern)},
             hovertemplate=f"%{{y}} explains %{{x:.0f}} % of the variance of {objective}<extra></extra>",
         )
     drawing.update_layout(barmode="group", bargap=0.25, legend={"traceorder": "normal"})

@@ -69,10 +69,10 @@ def overthinking_facts(picked: Picked) -> OverthinkingFacts:
 
 def draw_overthinking(facts: OverthinkingFacts) -> go.Figure:
     """The drawing: accuracy over cost on the left, where samples are right for the first time on the right."""
-    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 30)
+    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 60, drop=80)
     titles = ("accuracy of each exit", "the first exit that is right")
     style.panes(drawing, 1, 2, titles, horizontal_spacing=0.09, column_widths=[0.55, 0.45])
-    drawing.update_layout(margin={"t": style.TOP + 22}, barmode="stack", bargap=0.2)
+    drawing.update_layout(margin={"t": style.TOP + 22}, barmode="stack", bargap=0.2, legend={"traceorder": "normal"})
     cost = [round(100 * share, 2) for share in facts.cost]
     for name, values, colour, symbol, dash in (
         ("right at this exit or before", facts.ever, style.GREEN, "diamond", "dash"),

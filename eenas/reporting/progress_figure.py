@@ -154,7 +154,7 @@ def draw_progress(facts: ProgressFacts) -> go.Figure:
                 col=2,
             )
     drawing.update_xaxes(style.axis("time of the trials, hours", rangemode="tozero"), row=1, col=1)
-    drawing.update_yaxes(style.axis("hypervolume, accuracy × share of MACs"), row=1, col=1)
+    drawing.update_yaxes(style.axis("hypervolume"), row=1, col=1)
     drawing.update_xaxes(style.axis("hypervolume on the frozen backbone"), row=1, col=2)
     drawing.update_yaxes(style.axis("hypervolume after brief training"), row=1, col=2)
     if not any(facts.brief):

@@ -13,7 +13,7 @@ from eenas.reporting.picked import Picked, exit_names, of_point
 
 BINS = 10
 COLUMNS = 4
-_FEW = 10
+_FEW = 20
 """A bin with fewer samples is not drawn: its accuracy says little."""
 
 
@@ -124,7 +124,7 @@ def draw_reliability(facts: ReliabilityFacts) -> go.Figure:
                 legendgroup=name,
                 showlegend=number == 0,
                 line={"color": colour, "width": 1.5},
-                marker={"color": colour, "symbol": symbol, "size": 8, "line": {"width": 2}},
+                marker={"color": colour, "symbol": symbol, "size": 8, "line": {"width": 2, "color": colour}},
                 hovertemplate=f"{name}: %{{y:.1f}} % right at %{{x:.1f}} % (%{{customdata}} samples)<extra></extra>",
                 **place,
             )

@@ -72,7 +72,7 @@ def count_of(design: Design) -> set[str]:
 
 def draw_survivors(facts: SurvivorsFacts) -> go.Figure:
     """The drawing: a pane for each kind of choice; what was tried in grey, what survives in blue."""
-    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 40)
+    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 50, drop=95)
     widths = [max(3, len(choices.values)) for choices in facts.choices]
     titles = [f"{choices.name} …" for choices in facts.choices]
     titles[-1] = "number of branches"
@@ -85,7 +85,7 @@ def draw_survivors(facts: SurvivorsFacts) -> go.Figure:
         shared_yaxes=True,
         horizontal_spacing=0.05,
     )
-    drawing.update_layout(margin={"t": style.TOP + 22, "b": style.BOTTOM + 30}, barmode="group", bargap=0.25)
+    drawing.update_layout(margin={"t": style.TOP + 22}, barmode="group", bargap=0.25)
     for column, choices in enumerate(facts.choices, start=1):
         for name, shares, colour, pattern in (
             (f"networks tried ({facts.networks})", choices.tried, style.PALE, "/"),
@@ -97,7 +97,7 @@ def draw_survivors(facts: SurvivorsFacts) -> go.Figure:
                 name=name,
                 legendgroup=name,
                 showlegend=column == 1,
-                marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": "#888888"}},
+                marker={"color": colour, "pattern": style.pattern(pattern)},
                 hovertemplate=f"{choices.name} %{{x}}: %{{y:.0f}} % of the {name}<extra></extra>",
                 row=1,
                 col=column,
@@ -106,7 +106,6 @@ def draw_survivors(facts: SurvivorsFacts) -> go.Figure:
         drawing.update_yaxes(
             style.axis("share of the networks, %" if column == 1 else "", range=[0, 105]), row=1, col=column
         )
-    drawing.update_layout(legend={"y": -0.38})
     if not facts.networks:
         style.say_empty(drawing, "no trial has finished with an operating point yet")
     return drawing

@@ -1,0 +1,120 @@
+"""Under which conditions the numbers of a study were taken, and the commands and settings that give them again."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from eenas import __version__
+from eenas.reporting.report_source import ReportSource
+from eenas.reporting.summary import ACCEPTED_DROP, cheapest_within
+from eenas.reporting.wording import each_batch, milliseconds, percent, plural, quantity
+from eenas.search.results import StudyResults
+from eenas.specs import to_table
+from eenas.training.spec import TrainingSpec
+
+SETTINGS = "study.toml"
+"""The name under which a reader saves the settings."""
+
+
+def conditions(source: ReportSource) -> list[tuple[str, str]]:
+    """What each kind of number is and how it was taken, as pairs of a name and a sentence."""
+    results, facts = source.results, source.facts
+    backbone, search = results.backbone, results.settings.search
+    hours = sum(trial.seconds for trial in results.trials) / 3600
+    full = budget(results.settings.full_training)
+    return [
+        (
+            "accuracy",
+            "of the validation split, which scores the search; temperatures and thresholds are fitted on the "
+            "calibration split; the test split was not looked at (eenas train does, once)",
+        ),
+        (
+            "MACs",
+            "multiply-accumulates of one sample (1 MAC = 2 FLOPs) up to the exit, all branches on the way included; "
+            f"the plain backbone has {quantity(backbone.macs, 'MACs')} and {quantity(backbone.parameters)} parameters",
+        ),
+        ("latency", _latency(results, facts)),
+        (
+            "networks",
+            f"trained briefly: {budget(results.settings.training)} each, where not stopped earlier, "
+            f"{facts.get('execution', 'precision not recorded')}; eenas train trains fully ({full})",
+        ),
+        ("backbone", f"{backbone.name}, weights: {backbone.weights}, {percent(backbone.accuracy)} on validation"),
+        (
+            "search",
+            f"{plural(len(results.trials), 'trial')} of {search.trials} in {hours:.1f} h of their own time, sampler "
+            f"{search.sampler}, seed {results.settings.seed}, objectives {', '.join(search.objectives)}",
+        ),
+        ("study", f"{results.name}, begun {source.created[:16].replace('T', ' ')} UTC; report by eenas {__version__}"),
+    ]
+
+
+def budget(spec: TrainingSpec) -> str:
+    """How long a training is: "12,500 samples", "2 epochs" or "60 s"."""
+    if spec.samples is not None:
+        return plural(spec.samples, "sample").replace(str(spec.samples), f"{spec.samples:,}")
+    return f"{spec.epochs:g} epochs" if spec.epochs is not None else f"{spec.seconds:g} s"
+
+
+def commands(results: StudyResults) -> list[str]:
+    """The command lines that repeat the search, print its front, train the recommended design and make the report."""
+    place = ["--storage", results.storage, "--name", results.name]
+    is_within = cheapest_within(results, ACCEPTED_DROP) is not None
+    choice = ["--max-accuracy-drop", f"{ACCEPTED_DROP:g}"] if is_within else ["--best"]
+    lines = (
+        ["search", "--study", SETTINGS, *place],
+        ["front", *place],
+        ["train", *choice, *place],
+        ["report", *place, "--out", "report.html"],
+    )
+    return [shlex.join(["eenas", *line]) for line in lines]
+
+
+def settings_text(results: StudyResults) -> str:
+    """The whole study file as TOML, overrides included; `eenas search --study` reads it."""
+    return "\n".join(_toml(to_table(results.settings), ())).strip() + "\n"
+
+
+def _latency(results: StudyResults, facts: Mapping[str, Any]) -> str:
+    if results.backbone.latency_ms is None:
+        return "not measured in this study"
+    timed = facts.get("profile", {}).get("total_latency")
+    spec = results.settings.latency
+    text = f"of {each_batch(spec.batch)} on {results.device}"
+    if timed:
+        text += (
+            f", {timed['runtime']}, {plural(timed['threads'], 'thread')}, {timed['dtype']}; medians of up to "
+            f"{spec.max_repeats} runs (the backbone's prefixes: {timed['repeats']}, spread {percent(timed['spread'])} "
+            "of the median, interquartile)"
+        )
+    return (
+        f"{text}; an exit's is composed of the prefix up to its cut point and every branch on the way; "
+        f"the plain backbone takes {milliseconds(results.backbone.latency_ms)}"
+    )
+
+
+def _toml(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+    """The lines of a table: its values, then its tables, each under its own header."""
+    values = {name: value for name, value in table.items() if not isinstance(value, Mapping)}
+    lines = [f"[{'.'.join(map(_key, path))}]"] if path and (values or not table) else []
+    lines += [f"{_key(name)} = {_value(value)}" for name, value in values.items()]
+    lines += [""] if lines else []
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            lines += _toml(value, (*path, name))
+    return lines
+
+
+def _value(value: Any) -> str:
+    """A value in TOML; texts, numbers, booleans and lists of them are written as in JSON."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_key(name)} = {_value(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return json.dumps(value)
+
+
+def _key(name: str) -> str:
+    is_bare = name.replace("-", "").replace("_", "").isalnum() and name.isascii()
+    return name if is_bare else json.dumps(name)

@@ -1,0 +1,174 @@
+"""The report: one HTML file with its own scripts, styles and data, which opens without a network."""
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plotly.offline import get_plotlyjs
+
+from eenas import shipped, specs
+from eenas.errors import EenasError, SpecError
+from eenas.files import write_whole
+from eenas.progress import Listener, Notice, silent
+from eenas.reporting.conditions import SETTINGS, commands, conditions, settings_text
+from eenas.reporting.front_table import SHARES, backbone_row, exits_of, front_rows, networks, shares_rows
+from eenas.reporting.report_panels import PANELS, PanelName
+from eenas.reporting.report_source import ReportSource, open_source
+from eenas.reporting.selection import spread
+from eenas.reporting.summary import headline, summary
+from eenas.reporting.wording import milliseconds, percent, quantity, times
+
+ROWS = 10
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+"""The content security policy of the page: whatever it asks the network for is refused by the browser."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSpec:
+    """A report: its panels, from top to bottom."""
+
+    panels: tuple[PanelName, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a panel twice, which could not be told apart by its place in the page."""
+        if len(set(self.panels)) != len(self.panels):
+            raise SpecError(f"panels must name each panel once, got {list(self.panels)}")
+
+
+def load_report(name: str | Path = "report") -> ReportSpec:
+    """A shipped report by its name or a file by its path. Raises SpecError for unknown keys and panels."""
+    path = shipped.find("dashboards", str(name))
+    return specs.from_table(ReportSpec, specs.read_table(path), file=str(path))
+
+
+def write_report(
+    storage: str,
+    out: Path,
+    *,
+    name: str | None = None,
+    artifacts: Path | None = None,
+    page: str | Path = "report",
+    trust_code: bool = False,
+    listener: Listener = silent,
+) -> Path:
+    """Make the report of the study `name` in `storage` (the newest one by default) and write it to `out`.
+
+    What a panel could not show is said in its place, and to the listener. Raises SpecError for a `page` that is none,
+    StorageError for a storage that cannot be read or an `out` that cannot be written, StudyError and PluginError as
+    `open_results` does.
+    """
+    spec = load_report(page)
+    source = open_source(storage, name, artifacts=artifacts, trust_code=trust_code)
+    text = report_html(source, spec, listener)
+    write_whole(out, lambda path: path.write_text(text, encoding="utf-8"))
+    return out
+
+
+def report_html(source: ReportSource, spec: ReportSpec, listener: Listener = silent) -> str:
+    """The whole page as text."""
+    results = source.results
+    title = html.escape(f"{results.backbone.name} on {results.task}")
+    style, script = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    parts = [
+        "<!DOCTYPE html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{title}: early exits</title><style>{style}</style></head><body><main>",
+        f"<h1>Early exits for {title}</h1>",
+        f'<p class="headline">{html.escape(_capital(headline(results)))}.</p>',
+        _list(summary(results)),
+        *_tables(source),
+        *(_panel(name, source, listener) for name in spec.panels),
+        *_foot(source),
+        f"</main><script>{get_plotlyjs()}</script><script>{script}</script></body></html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _tables(source: ReportSource) -> list[str]:
+    """What the front reaches beside its baselines, and points along it."""
+    results = source.results
+    if not results.front:
+        return []
+    rows = [(row.name, *(percent(accuracy) for accuracy in row.accuracies)) for row in shares_rows(results)]
+    heads = ("", *(percent(share, 0) for share in SHARES))
+    shown = spread(results.front, ROWS)
+    pairs = zip(results.front, front_rows(results), strict=True)
+    points = [row for item, row in pairs if any(item is one for one in shown)]
+    cells = [
+        (
+            f"{row.name}{' (knee)' if row.knee else ''}",
+            percent(row.accuracy),
+            quantity(row.macs),
+            percent(row.macs_share),
+            milliseconds(row.latency_ms),
+            times(row.latency_share),
+            percent(row.worst_macs_share),
+            " / ".join(percent(share, 0) for share in row.leaving) or "–",
+        )
+        for row in (backbone_row(results.backbone), *points)
+    ]
+    names = (
+        "",
+        "accuracy",
+        "MACs",
+        "of the backbone",
+        "latency",
+        "of the backbone",
+        "worst MACs",
+        "leave at each exit",
+    )
+    exits = [(row.name, "; ".join(filter(None, (exits_of(row), how)))) for row, how in networks(points)]
+    return [
+        "<h2>Best accuracy within a share of the backbone's MACs</h2>",
+        _table(heads, rows),
+        "<h2>Points along the front</h2>",
+        _table(names, cells),
+        _table(("", "exits, and the branch at each"), exits, is_text=True),
+    ]
+
+
+def _panel(name: PanelName, source: ReportSource, listener: Listener) -> str:
+    """One panel; where it fails, why."""
+    try:
+        panel = PANELS[name](source)
+        drawn = "" if panel.figure is None else _plot(panel.figure.to_json())
+    except Exception as error:  # a panel must not cost the page
+        said = str(error) if isinstance(error, EenasError) else f"{type(error).__name__}: {error}"
+        listener(Notice(f"the panel {name} is not in the report: {said}"))
+        return f'<section id="{name}"><p class="missing"><b>{name}</b>: {html.escape(said)}</p></section>'
+    return f'<section id="{name}">{panel.above}{drawn}</section>'
+
+
+def _plot(figure: str) -> str:
+    data = figure.replace("</", "<\\/")
+    return f'<div class="plot"></div><script type="application/json" class="figure">{data}</script>'
+
+
+def _foot(source: ReportSource) -> list[str]:
+    return [
+        "<h2>How the numbers were taken</h2>",
+        _table(("", ""), conditions(source), is_text=True),
+        "<h2>How to get them again</h2>",
+        f"<pre>{html.escape(chr(10).join(commands(source.results)))}</pre>",
+        f"<details><summary>{SETTINGS}: the whole study file; save it beside the data it names</summary>",
+        f'<pre id="settings">{html.escape(settings_text(source.results))}</pre></details>',
+    ]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, is_text: bool = False) -> str:
+    """A table; the first column is flush left, the others too where they hold text."""
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads) if any(heads) else ""
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    kind = "text" if is_text else "numbers"
+    return f'<div class="wide"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
