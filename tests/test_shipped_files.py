@@ -10,7 +10,9 @@ from eenas import shipped
 from eenas.backbones.load import BackboneSpec
 from eenas.designs.keys import SECTIONS
 from eenas.designs.space import load_space
-from eenas.reporting.page import load_page
+from eenas.reporting.page import FIGURES, load_page
+from eenas.reporting.report_page import load_report
+from eenas.reporting.report_panels import PANELS
 from eenas.search.config import load_settings
 from eenas.shipped import Kind
 from eenas.specs import from_table, to_table
@@ -74,6 +76,12 @@ def test_every_study_loads_and_reads_back_as_it_was_written(name: str) -> None:
     assert from_table(BackboneSpec, to_table(settings.backbone)) == settings.backbone
 
 
-@pytest.mark.parametrize("name", shipped.names("dashboards"))
-def test_every_page_loads(name: str) -> None:
-    assert load_page(name).figures
+def test_every_page_loads() -> None:
+    assert shipped.names("dashboards") == ("live", "report")
+    assert load_page("live").figures
+    assert load_report("report").panels
+
+
+def test_the_readme_of_the_dashboards_names_every_figure_and_panel() -> None:
+    text = (ROOT / "dashboards" / "README.md").read_text(encoding="utf-8")
+    assert [name for name in (*FIGURES, *PANELS) if f"`{name}`" not in text] == []

@@ -1,1 +1,1 @@
-"""Reporting: tables, figures and the dashboard."""
+"""Reporting: tables, figures, the dashboard and the report."""

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting import figure_style as style
 from eenas.reporting.front_table import PLAIN, TRUNCATED, family
-from eenas.reporting.summary import headline
+from eenas.reporting.summary import headline, recommended
 from eenas.reporting.wording import each_batch, milliseconds, percent, plural, quantity
 from eenas.search.results import FrontPoint, StudyResults
 from eenas.search.traits import Traits
@@ -44,7 +44,8 @@ class FrontFacts:
     """All that the figure of a front says.
 
     `front` rises in cost; `cloud` holds every other operating point of every network, thinned to what can be told
-    apart by eye; `infeasible` are the drawn points of trials that break a constraint of the study.
+    apart by eye; `recommended` is the cheapest point within a point of the backbone, where that is not the knee;
+    `infeasible` are the drawn points of trials that break a constraint of the study.
     """
 
     title: str
@@ -56,6 +57,7 @@ class FrontFacts:
     chance: float
     front: tuple[Mark, ...]
     knee: Mark | None
+    recommended: Mark | None
     cloud: tuple[Mark, ...]
     infeasible: tuple[Mark, ...]
     baselines: tuple[BaselineMarks, ...]
@@ -71,6 +73,8 @@ def front_facts(results: StudyResults, cost: Cost = "macs") -> FrontFacts:
     marks = [(item, mark) for item in results.front if (mark := _front_mark(item, whole, cost)) is not None]
     front = _stairs([mark for _, mark in marks])
     knee = next((mark for item, mark in marks if item.knee), None)
+    shown = recommended(results)
+    within = next((mark for item, mark in marks if item is shown and not item.knee), None)
     kept = {id(mark) for mark in front}
     clouds = [mark for _, mark in marks if id(mark) not in kept]
     for trial in results.trials:
@@ -96,6 +100,7 @@ def front_facts(results: StudyResults, cost: Cost = "macs") -> FrontFacts:
         chance=results.chance,
         front=_even(front, FRONT_LIMIT),
         knee=knee,
+        recommended=within,
         cloud=_thin(clouds, CLOUD_LIMIT),
         infeasible=tuple(mark for mark in broken if mark is not None),
         baselines=_baselines(results, whole, cost),
@@ -152,14 +157,17 @@ def draw_front(facts: FrontFacts) -> go.Figure:
             marker={"color": style.BLUE, "size": 7},
             hovertemplate="%{text}<extra></extra>",
         )
-    if facts.knee is not None:
+    stars = (("knee", facts.knee, "star"), ("within 1 point", facts.recommended, "star-diamond"))
+    for name, mark, symbol in stars:
+        if mark is None:
+            continue
         drawing.add_scatter(
-            x=_shares([facts.knee]),
-            y=_accuracies([facts.knee]),
-            text=[facts.knee.text],
+            x=_shares([mark]),
+            y=_accuracies([mark]),
+            text=[mark.text],
             mode="markers",
-            name="knee",
-            marker={"color": style.VERMILLION, "symbol": "star", "size": 17, "line": {"color": "white", "width": 1.5}},
+            name=name,
+            marker={"color": style.VERMILLION, "symbol": symbol, "size": 17, "line": {"color": "white", "width": 1.5}},
             hovertemplate="%{text}<extra></extra>",
         )
     _cross_hair(drawing, facts)

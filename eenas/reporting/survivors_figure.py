@@ -43,7 +43,7 @@ def survivors_facts(results: StudyResults, cut_points: Sequence[str]) -> Survivo
         title="How the space was explored",
         subtitles=(
             f"{plural(len(tried), 'network')} tried, {len(surviving)} of them with a point on the front",
-            "a choice that survives more often than it was tried pays off",
+            "where blue stands above grey a choice is more frequent among the survivors than among all",
         ),
         networks=len(tried),
         survivors=len(surviving),

@@ -287,3 +287,22 @@ def test_dashboard_ends_quietly(call, library):
     library("eenas.reporting.dashboard.serve", KeyboardInterrupt())
     answer = call("dashboard")
     assert (answer.status, answer.err) == (0, "the dashboard is closed\n")
+
+
+def test_report_hands_over_every_flag(call, library, tmp_path):
+    calls = library("eenas.reporting.report_page.write_report", tmp_path / "a.html")
+    flags = "--storage sqlite:///b.db --name one --page mine.toml --trust-code"
+    answer = call("report", *flags.split(), "--artifacts", tmp_path, "--out", tmp_path / "a.html")
+    assert answer.status == 0, answer.err
+    ((arguments, options),) = calls
+    assert arguments == ("sqlite:///b.db", tmp_path / "a.html")
+    assert callable(options.pop("listener"))
+    assert options == {"name": "one", "artifacts": tmp_path, "page": "mine.toml", "trust_code": True}
+    assert "a.html" in answer.err
+
+
+def test_report_without_a_storage(call, tmp_path):
+    answer = call("report", "--storage", f"sqlite:///{tmp_path}/none.db", "--out", tmp_path / "a.html")
+    assert answer.status == 2
+    assert answer.err.count("\n") == 1
+    assert not (tmp_path / "a.html").exists()

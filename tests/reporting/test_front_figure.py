@@ -52,7 +52,9 @@ def test_the_drawing_has_units_on_its_axes_and_says_what_the_facts_say(results):
     drawing = draw_front(facts)
     traces = {trace.name: trace for trace in drawing.data}
     baselines = {"plain backbone", "truncated backbone", "uniform by hand"}
-    assert set(traces) == {"all networks", "infeasible", "front", "knee", *baselines}
+    assert set(traces) == {"all networks", "infeasible", "front", "knee", "within 1 point", *baselines}
+    assert facts.recommended.accuracy >= facts.backbone_accuracy - 0.01
+    assert facts.recommended in facts.front
     assert (traces["plain backbone"].x, traces["plain backbone"].y) == ((100,), (100 * BACKBONE.accuracy,))
     assert not drawing.layout.annotations, "a label within the axes hides what is drawn there"
     assert "91.7 % with 41.2 M MACs" in drawing.layout.title.text

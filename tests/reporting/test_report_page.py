@@ -1,0 +1,127 @@
+"""The report as a file: what it says, what it holds, and that a panel that fails does not cost the page."""
+
+import html
+import re
+import tomllib
+from dataclasses import replace
+
+import pytest
+
+from eenas.errors import SpecError
+from eenas.progress import Notice
+from eenas.reporting import report_panels
+from eenas.reporting.conditions import commands, conditions, settings_text
+from eenas.reporting.report_page import ReportSpec, load_report, report_html
+from eenas.search.config import StudySpec, load_settings
+from eenas.specs import from_table
+
+from .sources import broken, source, trials
+from .studies import failed, infeasible, study
+
+
+@pytest.fixture(scope="module")
+def page():
+    said = []
+    text = report_html(source(), load_report(), said.append)
+    assert said == []
+    return text
+
+
+def words(text):
+    """The page without scripts and styles."""
+    return html.unescape(re.sub(r"<(script|style)\b.*?</\1>|<[^>]+>", " ", text, flags=re.DOTALL))
+
+
+def test_the_page_begins_with_the_summary_and_ends_with_the_commands(page):
+    text = words(page)
+    assert re.search(r"Trial \d+ (keeps|reaches) [\d.]+ %", text)
+    assert text.index("keeps") < text.index("Best accuracy within a share") < text.index("eenas train")
+    for name in ("truncated backbone", "uniform by hand", "plain backbone", "1 MAC = 2 FLOPs", "calibration split"):
+        assert name in text
+
+
+def test_every_panel_of_the_shipped_report_is_in_its_place(page):
+    assert re.findall(r'<section id="(\w+)">', page) == list(load_report().panels)
+    assert set(load_report().panels) == set(report_panels.PANELS)
+    assert page.count('class="plot"') == len(load_report().panels) - 1
+    assert 'class="missing"' not in page
+    assert page.count("data:image/png;base64,") >= 2
+
+
+def test_the_page_is_one_file_below_8_mb_that_asks_for_nothing(page):
+    assert len(page.encode()) < 8_000_000
+    assert "default-src 'none'" in page
+    own = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"""(src|href)=["'](?!data:)""", own)
+
+
+def test_a_panel_that_fails_says_why_in_its_place(monkeypatch):
+    def wrong(_):
+        raise ZeroDivisionError("division <by> zero")
+
+    monkeypatch.setattr(report_panels, "PANELS", report_panels.PANELS)
+    monkeypatch.setitem(report_panels.PANELS, "leaving", wrong)
+    said = []
+    text = report_html(source(picked=broken), ReportSpec(panels=("leaving", "design", "progress")), said.append)
+    assert "ZeroDivisionError: division &lt;by&gt; zero" in text
+    assert "this cannot be had; mend it" in text
+    assert text.count('class="plot"') == 1
+    assert [type(event) for event in said] == [Notice, Notice]
+    assert "the panel leaving" in said[0].text
+
+
+@pytest.mark.parametrize(
+    "results",
+    [study(0), study(1), study(0, extra=[failed(0)]), study(0, extra=[infeasible(0)]), study(5, latency=False)],
+    ids=["none", "one", "failed", "infeasible", "without latency"],
+)
+def test_every_study_has_a_report(results):
+    said = []
+    text = report_html(source(results), load_report(), said.append)
+    assert re.findall(r'<section id="(\w+)">', text) == list(load_report().panels)
+    assert all("Error" not in event.text for event in said)
+    if not results.front:
+        assert "there is no front yet" in text
+
+
+def test_thousands_of_trials_do_not_make_it_large():
+    few = study(6)
+    many = tuple(replace(few.trials[number % 6], number=number) for number in range(2000))
+    text = report_html(
+        source(replace(few, trials=many), trials=lambda: trials(4)), ReportSpec(panels=("front_macs", "progress"))
+    )
+    assert len(text.encode()) < 6_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('panels = ["front_mac"]', "'front_macs'"),
+        ('panels = ["design", "design"]', "once"),
+        ('figures = ["design"]', "panels"),
+        ("", "panels"),
+    ],
+)
+def test_wrong_reports_name_file_and_fix(tmp_path, text, said):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(SpecError, match=said) as caught:
+        load_report(file)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar_resnet20"])
+def test_the_settings_read_back_as_the_study(name):
+    settings, _ = load_settings(name, backbone="cifar_resnet20", overrides=["task.spec=npz:my data's.npz", "seed=3"])
+    text = settings_text(replace(study(1), settings=settings))
+    assert from_table(StudySpec, tomllib.loads(text)) == settings
+
+
+def test_the_commands_and_conditions_name_the_study():
+    results = study(9)
+    assert all(results.name in line for line in commands(results))
+    assert [line.split()[1] for line in commands(results)] == ["search", "front", "train", "report"]
+    rows = dict(conditions(source(results)))
+    assert "1 thread, float32" in rows["latency"]
+    assert rows["latency"] != dict(conditions(source(study(9, latency=False))))["latency"]
