@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from eenas.reporting import figure_style as style
-from eenas.reporting.picked import Picked, exit_names, of_point
+from eenas.reporting.picked import Picked, exit_names, exit_numbers, of_point
 from eenas.reporting.wording import percent
 
 
@@ -67,13 +67,14 @@ def prediction_depth(answers: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def draw_agreement(facts: AgreementFacts) -> go.Figure:
     """The drawing: the matrix of agreement on the left, prediction depth on the right."""
-    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 90, drop=80)
+    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 60)
     titles = ("same answer, % of the samples", "prediction depth: where the answer settles")
     style.panes(drawing, 1, 2, titles, horizontal_spacing=0.12, column_widths=[0.5, 0.5])
     drawing.update_layout(margin={"t": style.TOP + 22}, barmode="stack", bargap=0.2, legend={"traceorder": "normal"})
+    numbers = list(exit_numbers(len(facts.exits)))
     percents = np.round(100 * facts.agreement, 1)
     drawing.add_heatmap(
-        x=list(facts.exits),
+        x=numbers,
         y=list(facts.exits),
         z=percents.tolist(),
         text=[[f"{value:.0f}" for value in row] for row in percents],
@@ -82,7 +83,7 @@ def draw_agreement(facts: AgreementFacts) -> go.Figure:
         showscale=False,
         xgap=1,
         ygap=1,
-        hovertemplate="%{y} and %{x} agree on %{z:.1f} %<extra></extra>",
+        hovertemplate="%{y} and exit %{x} agree on %{z:.1f} %<extra></extra>",
         row=1,
         col=1,
     )
@@ -92,15 +93,15 @@ def draw_agreement(facts: AgreementFacts) -> go.Figure:
         ("final exit wrong", [s * (1 - r) for s, r in zip(facts.settled, known, strict=True)], style.ORANGE),
     ):
         drawing.add_bar(
-            x=list(facts.exits),
+            x=numbers,
             y=[round(100 * share, 2) for share in shares],
             name=name,
             marker={"color": colour},
-            hovertemplate=f"settled at %{{x}}, {name}: %{{y:.1f}} %<extra></extra>",
+            hovertemplate=f"settled at exit %{{x}}, {name}: %{{y:.1f}} %<extra></extra>",
             row=1,
             col=2,
         )
-    drawing.update_xaxes(style.axis("", tickangle=-30, showgrid=False))
+    drawing.update_xaxes(style.axis("exit, by depth", type="category", showgrid=False))
     drawing.update_yaxes(style.axis("", autorange="reversed", showgrid=False, automargin=True), row=1, col=1)
     drawing.update_yaxes(style.axis("share of the samples, %"), row=1, col=2)
     return drawing

@@ -54,7 +54,9 @@ def budget(spec: TrainingSpec) -> str:
     """How long a training is: "12,500 samples", "2 epochs" or "60 s"."""
     if spec.samples is not None:
         return plural(spec.samples, "sample").replace(str(spec.samples), f"{spec.samples:,}")
-    return f"{spec.epochs:g} epochs" if spec.epochs is not None else f"{spec.seconds:g} s"
+    return (
+        f"{spec.epochs:g} epoch{'' if spec.epochs == 1 else 's'}" if spec.epochs is not None else f"{spec.seconds:g} s"
+    )
 
 
 def commands(results: StudyResults) -> list[str]:

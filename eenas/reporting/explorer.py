@@ -100,7 +100,8 @@ def page_data(facts: ExplorerFacts) -> str:
 def draw_explorer(facts: ExplorerFacts) -> go.Figure:
     """The drawing that the page moves: the curve with the present threshold on it, and who leaves where."""
     drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT)
-    style.panes(drawing, 1, 2, ("accuracy against compute", "who leaves where"), horizontal_spacing=0.14)
+    room = 0.06 + 0.0075 * max(map(len, facts.exits))  # the names of exits stand between the panes
+    style.panes(drawing, 1, 2, ("accuracy against compute", "who leaves where"), horizontal_spacing=min(0.4, room))
     drawing.update_layout(margin={"t": style.TOP + 22}, bargap=0.2)
     drawing.add_scatter(
         x=np.round(100 * facts.spent, 2).tolist(),

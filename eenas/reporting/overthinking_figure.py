@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from eenas.reporting import figure_style as style
-from eenas.reporting.picked import Picked, exit_names, of_point
+from eenas.reporting.picked import Picked, exit_names, exit_numbers, of_point
 from eenas.reporting.wording import percent
 
 
@@ -69,7 +69,7 @@ def overthinking_facts(picked: Picked) -> OverthinkingFacts:
 
 def draw_overthinking(facts: OverthinkingFacts) -> go.Figure:
     """The drawing: accuracy over cost on the left, where samples are right for the first time on the right."""
-    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 60, drop=80)
+    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 30)
     titles = ("accuracy of each exit", "the first exit that is right")
     style.panes(drawing, 1, 2, titles, horizontal_spacing=0.09, column_widths=[0.55, 0.45])
     drawing.update_layout(margin={"t": style.TOP + 22}, barmode="stack", bargap=0.2, legend={"traceorder": "normal"})
@@ -111,16 +111,18 @@ def draw_overthinking(facts: OverthinkingFacts) -> go.Figure:
         ("no exit right", [0.0] * len(facts.exits) + [never], style.PALE),
     ):
         drawing.add_bar(
-            x=[*facts.exits, "none"],
+            x=[*exit_numbers(len(facts.exits)), "none"],
+            text=[*facts.exits, "none"],
+            textposition="none",
             y=[round(100 * share, 2) for share in shares],
             name=name,
             marker={"color": colour},
-            hovertemplate=f"%{{x}}: %{{y:.1f}} % of the samples, {name}<extra></extra>",
+            hovertemplate=f"%{{text}}: %{{y:.1f}} % of the samples, {name}<extra></extra>",
             row=1,
             col=2,
         )
     drawing.update_xaxes(style.axis("MACs of leaving there, % of the plain backbone's"), row=1, col=1)
     drawing.update_yaxes(style.axis("accuracy on the validation split, %"), row=1, col=1)
-    drawing.update_xaxes(style.axis("", tickangle=-30), row=1, col=2)
+    drawing.update_xaxes(style.axis("exit, by depth", type="category"), row=1, col=2)
     drawing.update_yaxes(style.axis("share of the samples, %"), row=1, col=2)
     return drawing

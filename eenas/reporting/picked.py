@@ -83,6 +83,11 @@ def exit_names(picked: Picked) -> tuple[str, ...]:
     return (*branches, "final")
 
 
+def exit_numbers(exits: int) -> tuple[str, ...]:
+    """The exits where names have no room: "1", ..., "final"."""
+    return (*(str(number) for number in range(1, exits)), "final")
+
+
 def of_point(picked: Picked) -> str:
     """Which design a figure shows, for its subtitle."""
     return f"trial {picked.item.trial}, {len(picked.validation):,} samples of the validation split"

@@ -12,7 +12,7 @@ from eenas.reporting import figure_style as style
 from eenas.reporting.picked import Picked, exit_names, of_point
 
 BINS = 10
-COLUMNS = 4
+COLUMNS = 5
 _FEW = 20
 """A bin with fewer samples is not drawn: its accuracy says little."""
 
@@ -87,13 +87,13 @@ def bins_of(confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: i
 
 def draw_reliability(facts: ReliabilityFacts) -> go.Figure:
     """The drawing: one pane an exit; raw logits as open circles, tempered ones as filled squares."""
-    columns = min(COLUMNS, len(facts.exits))
-    rows = math.ceil(len(facts.exits) / columns)
+    rows = math.ceil(len(facts.exits) / COLUMNS)
+    columns = math.ceil(len(facts.exits) / rows)
     inner = 235 * rows + 30 * (rows - 1)
     drawing = style.figure(facts.title, *facts.subtitles, height=inner + style.TOP + 24 + style.BOTTOM)
     titles = [
-        f"{exit_.name} (T {exit_.temperature:.2f})<br>"
-        f"<span style='font-size:11px'>ECE {100 * exit_.before.error:.1f} → {100 * exit_.after.error:.1f} points</span>"
+        f"{exit_.name}<br><span style='font-size:11px'>T {exit_.temperature:.2f}, "
+        f"ECE {100 * exit_.before.error:.1f} → {100 * exit_.after.error:.1f} points</span>"
         for exit_ in facts.exits
     ]
     spacing = {"horizontal_spacing": 0.05, "vertical_spacing": 75 / inner if rows > 1 else 0}

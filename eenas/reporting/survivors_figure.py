@@ -72,7 +72,10 @@ def count_of(design: Design) -> set[str]:
 
 def draw_survivors(facts: SurvivorsFacts) -> go.Figure:
     """The drawing: a pane for each kind of choice; what was tried in grey, what survives in blue."""
-    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 50, drop=95)
+    longest = max((len(value) for choices in facts.choices for value in choices.values), default=0)
+    drop = style.LEGEND_DROP + round(4.5 * longest)  # slanted labels stand between the axis and the legend
+    height = style.HEIGHT + drop - style.LEGEND_DROP
+    drawing = style.figure(facts.title, *facts.subtitles, height=height, drop=drop)
     widths = [max(3, len(choices.values)) for choices in facts.choices]
     titles = [f"{choices.name} …" for choices in facts.choices]
     titles[-1] = "number of branches"
