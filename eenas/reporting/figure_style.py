@@ -15,7 +15,7 @@ BASELINE_LOOKS = (
     (SKY, "triangle-down", "longdash"),
 )
 # Viridis by depth, light to dark; the final exit is grey in every figure.
-DEPTHS = ("#FDE725", "#A0DA39", "#4AC16D", "#1FA187", "#277F8E", "#365C8D", "#46327E")
+DEPTHS = ("#FDE725", "#A0DA39", "#4AC16D", "#1FA187", "#277F8E", "#365C8D", "#46327E", "#2A0A3D")
 FINAL = "#B5B5B5"
 HEIGHT, TOP, BOTTOM, LEGEND_DROP = 450, 88, 105, 52
 """Pixels: the figure's height, its margins, and from the lower axis down to the legend."""

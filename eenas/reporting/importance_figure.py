@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import optuna
 import plotly.graph_objects as go
 from optuna.importance import FanovaImportanceEvaluator
@@ -16,6 +17,8 @@ SHOWN = 12
 """Parameters at most."""
 FEWEST = 4
 """Trials without which importances would be guesses."""
+MOST = 400
+"""Trials at most, taken evenly over the search: the forest of thousands would take minutes."""
 TREES = 32
 NAMES = {"accuracy": "accuracy", "macs": "expected MACs", "latency": "expected latency"}
 
@@ -48,18 +51,17 @@ def importance_facts(
         raise StudyError(
             f"importances need {FEWEST} finished trials, this study has {len(usable)}; search for more trials"
         )
-    found = [_importances(usable, index) for index in range(len(objectives))]
+    used = [usable[index] for index in np.linspace(0, len(usable) - 1, min(MOST, len(usable))).astype(int)]
+    found = [_importances(used, index) for index in range(len(objectives))]
     best = {name: max(each.get(name, 0.0) for each in found) for name in set().union(*found)}
     shown = sorted(best, key=lambda name: (-best[name], name))[:SHOWN]
     return ImportanceFacts(
         title="What mattered: parameters of the space",
         subtitles=(
-            f"share of the variance among {plural(len(usable), 'trial')} that a parameter explains (fANOVA);",
-            "among few trials this is a hint, not a finding"
-            if len(usable) < 50
-            else "the parameters that explain most",
+            f"share of the variance among {_of(len(used), len(usable))} that a parameter explains (fANOVA);",
+            "among few trials this is a hint, not a finding" if len(used) < 50 else "the parameters that explain most",
         ),
-        trials=len(usable),
+        trials=len(used),
         objectives=tuple(NAMES[objective] for objective in objectives),
         parameters=tuple(shown),
         importances=tuple(tuple(each.get(name, 0.0) for name in shown) for each in found),
@@ -86,6 +88,10 @@ def draw_importance(facts: ImportanceFacts) -> go.Figure:
     if not any(map(any, facts.importances)):
         style.say_empty(drawing, "no parameter explains anything: all values are alike")
     return drawing
+
+
+def _of(used: int, trials: int) -> str:
+    return plural(trials, "trial") if used == trials else f"{used} of {plural(trials, 'trial')}"
 
 
 def _importances(trials: Sequence[FrozenTrial], index: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from plotly.offline import get_plotlyjs
 
 from eenas import shipped, specs
-from eenas.errors import EenasError, SpecError
+from eenas.errors import EenasError, SpecError, StorageError
 from eenas.files import write_whole
 from eenas.progress import Listener, Notice, silent
 from eenas.reporting.conditions import SETTINGS, commands, conditions, settings_text
@@ -58,6 +58,8 @@ def write_report(
     StorageError for a storage that cannot be read or an `out` that cannot be written, StudyError and PluginError as
     `open_results` does.
     """
+    if out.is_dir():
+        raise StorageError(f"{out}: is a folder; name a file in it, such as {out / 'report.html'}")
     spec = load_report(page)
     source = open_source(storage, name, artifacts=artifacts, trust_code=trust_code)
     text = report_html(source, spec, listener)

@@ -1,6 +1,7 @@
 """Sources of reports for tests: made-up studies with the tables, data and Optuna trials that go with them."""
 
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import optuna
@@ -14,6 +15,7 @@ from eenas.tasks.task import Task
 
 from .studies import CUT_POINT_MACS, picked, study
 
+BEGUN = datetime(2026, 1, 2)
 FACTS = {
     "profile": {
         "cut_points": [{"name": name} for name in CUT_POINT_MACS],
@@ -77,8 +79,8 @@ def trials(number):
             state=optuna.trial.TrialState.COMPLETE,
             value=None,
             values=[float(row[0]), *row[1:].tolist()],
-            datetime_start=None,
-            datetime_complete=None,
+            datetime_start=BEGUN,
+            datetime_complete=BEGUN,
             params={"slot1.depth": float(row[0]), "slot1.structure": ["fc", "mlp"][index % 2]},
             distributions=space,
             user_attrs={},

@@ -7,6 +7,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from eenas.errors import StudyError
+from eenas.reporting import importance_figure
 from eenas.reporting.importance_figure import draw_importance, importance_facts
 from eenas.reporting.progress_figure import areas, draw_progress, progress_facts
 from eenas.reporting.survivors_figure import draw_survivors, survivors_facts
@@ -94,3 +95,10 @@ def test_the_parameter_that_decides_is_the_most_important(finished):
 def test_importances_need_some_trials(finished):
     with pytest.raises(StudyError, match="need 4 finished trials, this study has 3"):
         importance_facts(finished, ["accuracy"], infeasible=range(9))
+
+
+def test_of_many_trials_some_are_taken_evenly(finished, monkeypatch):
+    monkeypatch.setattr(importance_figure, "MOST", 5)
+    facts = importance_facts(finished, ["accuracy"])
+    assert facts.trials == 5
+    assert "among 5 of 12 trials" in facts.subtitles[0]
