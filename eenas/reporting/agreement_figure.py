@@ -81,6 +81,8 @@ def draw_agreement(facts: AgreementFacts) -> go.Figure:
         texttemplate="%{text}",
         colorscale="Cividis",
         showscale=False,
+        zmin=0,
+        zmax=100,
         xgap=1,
         ygap=1,
         hovertemplate="%{y} and exit %{x} agree on %{z:.1f} %<extra></extra>",

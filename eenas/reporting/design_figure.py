@@ -154,8 +154,9 @@ def _centre(exit_: DesignExit) -> float:
 def _words(exit_: DesignExit, index: int, exits: int) -> str:
     number = "final exit" if index == exits - 1 else f"{index + 1}: {exit_.name}"
     cost = "" if index == exits - 1 else f", {quantity(exit_.branch_macs, 'MACs')}"
+    leaving = f"<b>{percent(exit_.leaving)}</b> leave, {percent(exit_.accuracy)} right"
     return (
         f"<b>{number}</b><br>{exit_.structure}{cost}<br>"
-        f"<b>{percent(exit_.leaving)}</b> leave, {percent(exit_.accuracy)} right<br>"
+        f"{'nobody leaves' if exit_.accuracy is None else leaving}<br>"
         f"<span style='color:#555555'>alone {percent(exit_.alone)}</span>"
     )

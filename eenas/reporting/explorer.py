@@ -14,7 +14,7 @@ from eenas.reporting import figure_style as style
 from eenas.reporting.picked import Picked, exit_names
 
 STEPS = 240
-"""Positions of the slider at most; a step must fit into a byte."""
+"""Positions of the slider, about; a step must fit into a byte."""
 SAMPLES = 20_000
 """Samples at most, taken evenly at random from a larger split."""
 HERE = "here"
@@ -55,7 +55,8 @@ def explorer_facts(
         table = table.take(np.sort(np.random.default_rng(0).permutation(len(table))[:samples]))
     curve = common_curve(table, picked.temperatures)
     wanted = np.linspace(curve.macs[0], curve.macs[-1], STEPS)
-    kept = np.unique(np.append(np.searchsorted(curve.macs, wanted).clip(0, len(curve) - 1), [0, len(curve) - 1]))
+    own = int(np.abs(curve.macs / picked.backbone_macs - picked.item.macs_share).argmin())
+    kept = np.unique([*np.searchsorted(curve.macs, wanted).clip(0, len(curve) - 1), 0, own, len(curve) - 1])
     thresholds = curve.thresholds[kept]
     scores = branch_scores(table.logits, picked.temperatures)
     latency = None
@@ -77,7 +78,7 @@ def explorer_facts(
         accuracy=curve.accuracy[kept],
         spent=spent,
         backbone_accuracy=backbone_accuracy,
-        start=int(np.abs(spent - picked.item.macs_share).argmin()),
+        start=int(np.searchsorted(kept, own)),
     )
 
 

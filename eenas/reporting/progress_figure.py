@@ -97,11 +97,17 @@ def areas(curves: Sequence[Sequence[OperatingPoint]], backbone: BackboneFacts, c
 
 
 def draw_progress(facts: ProgressFacts) -> go.Figure:
-    """The drawing: hypervolume over hours on the left, each network before and after its training on the right."""
+    """The drawing: hypervolume over hours on the left, each network before and after its training on the right.
+
+    Where no network was tried frozen there is no right side.
+    """
     drawing = style.figure(facts.title, *facts.subtitles)
-    titles = ("of all networks so far", "of each network alone")
-    style.panes(drawing, 1, 2, titles, horizontal_spacing=0.1, column_widths=[0.58, 0.42])
-    drawing.update_layout(margin={"t": style.TOP + 22})
+    if facts.gains:
+        titles = ("of all networks so far", "of each network alone")
+        style.panes(drawing, 1, 2, titles, horizontal_spacing=0.1, column_widths=[0.58, 0.42])
+        drawing.update_layout(margin={"t": style.TOP + 22})
+    else:
+        style.panes(drawing, 1, 1, ())
     for name, values, colour, dash, symbol in (
         ("after brief training", facts.brief, style.BLUE, "solid", "circle"),
         ("on the frozen backbone", facts.frozen, style.ORANGE, "dot", "circle-open"),
@@ -121,49 +127,49 @@ def draw_progress(facts: ProgressFacts) -> go.Figure:
             col=1,
         )
     if facts.gains:
-        both = [value for gain in facts.gains for value in (gain.frozen, gain.brief)]
-        ends = [min(both), max(both)]
+        _draw_gains(drawing, facts.gains)
+    drawing.update_xaxes(style.axis("time of the trials, hours", rangemode="tozero"), row=1, col=1)
+    drawing.update_yaxes(style.axis("hypervolume"), row=1, col=1)
+    if not any(facts.brief):
+        style.say_empty(drawing, "no trial has finished with an operating point yet")
+    return drawing
+
+
+def _draw_gains(drawing: go.Figure, gains: Sequence[TrialGain]) -> None:
+    both = [value for gain in gains for value in (gain.frozen, gain.brief)]
+    ends = [min(both), max(both)]
+    drawing.add_scatter(
+        x=ends,
+        y=ends,
+        mode="lines",
+        name="training bought nothing",
+        line={"color": "#777777", "dash": "dash", "width": 1},
+        hoverinfo="skip",
+        row=1,
+        col=2,
+    )
+    for name, chosen, colour, symbol in (
+        ("proposed by the sampler", [g for g in gains if g.origin == "sampler"], style.GREEN, "diamond"),
+        (
+            "known designs and the frozen front",
+            [g for g in gains if g.origin != "sampler"],
+            style.PURPLE,
+            "square",
+        ),
+    ):
         drawing.add_scatter(
-            x=ends,
-            y=ends,
-            mode="lines",
-            name="training bought nothing",
-            line={"color": "#777777", "dash": "dash", "width": 1},
-            hoverinfo="skip",
+            x=[round(gain.frozen, 5) for gain in chosen],
+            y=[round(gain.brief, 5) for gain in chosen],
+            text=[f"trial {gain.trial} ({gain.origin})" for gain in chosen],
+            mode="markers",
+            name=name,
+            marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.8},
+            hovertemplate="%{text}: %{x:.4f} frozen, %{y:.4f} trained<extra></extra>",
             row=1,
             col=2,
         )
-        for name, chosen, colour, symbol in (
-            ("proposed by the sampler", [g for g in facts.gains if g.origin == "sampler"], style.GREEN, "diamond"),
-            (
-                "known designs and the frozen front",
-                [g for g in facts.gains if g.origin != "sampler"],
-                style.PURPLE,
-                "square",
-            ),
-        ):
-            drawing.add_scatter(
-                x=[round(gain.frozen, 5) for gain in chosen],
-                y=[round(gain.brief, 5) for gain in chosen],
-                text=[f"trial {gain.trial} ({gain.origin})" for gain in chosen],
-                mode="markers",
-                name=name,
-                marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.8},
-                hovertemplate="%{text}: %{x:.4f} frozen, %{y:.4f} trained<extra></extra>",
-                row=1,
-                col=2,
-            )
-    drawing.update_xaxes(style.axis("time of the trials, hours", rangemode="tozero"), row=1, col=1)
-    drawing.update_yaxes(style.axis("hypervolume"), row=1, col=1)
     drawing.update_xaxes(style.axis("hypervolume on the frozen backbone"), row=1, col=2)
     drawing.update_yaxes(style.axis("hypervolume after brief training"), row=1, col=2)
-    if not any(facts.brief):
-        style.say_empty(drawing, "no trial has finished with an operating point yet")
-    elif not facts.gains:
-        drawing.add_annotation(
-            xref="x2 domain", yref="y2 domain", x=0.5, y=0.5, text="no network was tried frozen", showarrow=False
-        )
-    return drawing
 
 
 def _best(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

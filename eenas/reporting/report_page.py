@@ -16,7 +16,7 @@ from eenas.reporting.front_table import SHARES, backbone_row, exits_of, front_ro
 from eenas.reporting.report_panels import PANELS, PanelName
 from eenas.reporting.report_source import ReportSource, open_source
 from eenas.reporting.selection import spread
-from eenas.reporting.summary import headline, summary
+from eenas.reporting.summary import headline, recommended, summary
 from eenas.reporting.wording import milliseconds, percent, quantity, times
 
 ROWS = 10
@@ -96,7 +96,7 @@ def _tables(source: ReportSource) -> list[str]:
         return []
     rows = [(row.name, *(percent(accuracy) for accuracy in row.accuracies)) for row in shares_rows(results)]
     heads = ("", *(percent(share, 0) for share in SHARES))
-    shown = spread(results.front, ROWS)
+    shown = (*spread(results.front, ROWS), recommended(results))
     pairs = zip(results.front, front_rows(results), strict=True)
     points = [row for item, row in pairs if any(item is one for one in shown)]
     cells = [

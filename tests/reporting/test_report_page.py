@@ -12,6 +12,8 @@ from eenas.progress import Notice
 from eenas.reporting import report_panels
 from eenas.reporting.conditions import commands, conditions, settings_text
 from eenas.reporting.report_page import ReportSpec, load_report, report_html
+from eenas.reporting.summary import recommended
+from eenas.reporting.wording import percent
 from eenas.search.config import StudySpec, load_settings
 from eenas.specs import from_table
 
@@ -36,6 +38,8 @@ def test_the_page_begins_with_the_summary_and_ends_with_the_commands(page):
     text = words(page)
     assert re.search(r"Trial \d+ (keeps|reaches) [\d.]+ %", text)
     assert text.index("keeps") < text.index("Best accuracy within a share") < text.index("eenas train")
+    item = recommended(study(9))
+    assert re.search(rf"trial {item.trial}\s[^:]*{percent(item.point.accuracy)} [^:]*{percent(item.macs_share)}", text)
     for name in ("truncated backbone", "uniform by hand", "plain backbone", "1 MAC = 2 FLOPs", "calibration split"):
         assert name in text
 
