@@ -48,7 +48,8 @@ def distribution(target: Path) -> Distribution:
 
 def test_the_wheel_holds_the_package_and_the_shipped_files_and_nothing_else(wheel: Path) -> None:
     names = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    package = {path.relative_to(ROOT) for path in (ROOT / "eenas").rglob("*.py")} | {Path("eenas/py.typed")}
+    kinds = ("*.py", "*.css", "*.js", "py.typed")
+    package = {path.relative_to(ROOT) for kind in kinds for path in (ROOT / "eenas").rglob(kind)}
     shipped = {
         Path("eenas/_shipped") / path.relative_to(ROOT)
         for kind in ("search_spaces", "studies", "dashboards")
