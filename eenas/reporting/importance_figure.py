@@ -19,7 +19,7 @@ FEWEST = 4
 """Trials without which importances would be guesses."""
 MOST = 400
 """Trials at most, taken evenly over the search: the forest of thousands would take minutes."""
-TREES = 32
+TREES = 16
 NAMES = {"accuracy": "accuracy", "macs": "expected MACs", "latency": "expected latency"}
 
 
