@@ -73,7 +73,7 @@ class PrepareSpec:
     """
 
     when: Literal["auto", "always", "never"] = "auto"
-    training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=7))
+    training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=5))
     optimizer: Literal["sgd", "adamw"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
@@ -101,14 +101,15 @@ class BankSpec:
 
     With `use` every trial begins with branches that are trained on the frozen backbone, each for as long as `training`
     says (default: as a trial). Before the first trial branches of every family at every cut point are trained at once,
-    as far as they cost at most `share` of the backbone's MACs together, and the best `designs` of their front are the
-    first trials. `feature_cache` is how much of the backbone's features may be kept on disk, such as "2GB" (none where
-    it is empty); branches are then trained on features in half precision.
+    at most `branches` of them and together at most `share` of the backbone's MACs, and the best `designs` of their
+    front are the first trials. `feature_cache` is how much of the backbone's features may be kept on disk, such as
+    "2GB" (none where it is empty); branches are then trained on features in half precision.
     """
 
     use: bool = True
     training: TrainingSpec | None = None
     share: float = 1.0
+    branches: int = 32
     designs: int = 4
     feature_cache: str = ""
 
@@ -116,6 +117,10 @@ class BankSpec:
         """Refuse a negative share or number."""
         if self.share < 0:
             raise SpecError(f"bank.share must not be negative, got {self.share}; 0 trains nothing before the trials")
+        if self.branches < 0:
+            raise SpecError(
+                f"bank.branches must not be negative, got {self.branches}; 0 trains nothing before the trials"
+            )
         if self.designs < 0:
             raise SpecError(f"bank.designs must not be negative, got {self.designs}")
         if self.feature_cache:

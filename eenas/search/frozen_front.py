@@ -119,7 +119,7 @@ def lay_bank(ground: Ground, bank: Bank, beside: Sequence[Placed] = ()) -> Froze
 
 
 def first_branches(ground: Ground) -> list[Placed]:
-    """One branch of each family that the space names at each cut point, cheap ones first, as `bank.share` allows.
+    """One branch of each family that the space names at each cut point, cheap ones first, as `[bank]` allows.
 
     Sizes are the middle ones of the space, smaller where the cost cap asks for it; no more branches than those whose
     logits on `calibration` fit into MEMORY. In depth order.
@@ -127,7 +127,8 @@ def first_branches(ground: Ground) -> list[Placed]:
     settings, profile = ground.settings, ground.profile
     at_cut_points = [_standing(settings.space, profile, index, ground) for index in candidates(profile)]
     budget = settings.bank.share * profile.total_macs
-    most = MEMORY // (4 * ground.backbone.num_classes * len(ground.task.calibration))
+    fitting = MEMORY // (4 * ground.backbone.num_classes * len(ground.task.calibration))
+    most = min(settings.bank.branches, fitting)
     taken: set[tuple[int, int]] = set()
     for rank in range(max(map(len, at_cut_points), default=0)):
         for position, standing in enumerate(at_cut_points):
