@@ -73,7 +73,7 @@ class PrepareSpec:
     """
 
     when: Literal["auto", "always", "never"] = "auto"
-    training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=5))
+    training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=7))
     optimizer: Literal["sgd", "adamw"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.05

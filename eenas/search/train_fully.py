@@ -94,7 +94,9 @@ def execution_for(ground: Ground, spec: TrainingSpec) -> Execution:
     found = ground.execution
     if spec.precision != "auto":
         found = replace(found, autocast=TYPES[spec.precision])
-    return found if spec.channels_last == "auto" else replace(found, channels_last=spec.channels_last)
+    if spec.channels_last != "auto":
+        found = replace(found, channels_last=spec.channels_last)
+    return found if spec.small_maps == "auto" else replace(found, small_maps=spec.small_maps)
 
 
 def _recorded(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,16 @@
-"""Memory format and precision, chosen by a short measurement on the device that is there."""
+"""Memory format, precision and the way of small maps, chosen by a short measurement on the device that is there."""
 
 import copy
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from eenas.measurement.profile import MeasurementCache
+from eenas.training.small_maps import SmallMaps, has_small_maps
 from eenas.training.spec import TrainingSpec
 
 GAIN = 1.1
@@ -18,10 +19,15 @@ GAIN = 1.1
 
 @dataclass(frozen=True)
 class Execution:
-    """How training steps run: images in channels-last order or not, and the autocast type (None: float32)."""
+    """How training steps run.
+
+    Images are in channels-last order or not, `autocast` is its type (None: float32), and with `small_maps`
+    convolutions on small maps are matrix products (`SmallMaps`).
+    """
 
     channels_last: bool = False
     autocast: torch.dtype | None = None
+    small_maps: bool = False
 
     def place(self, x: Tensor) -> Tensor:
         """An image batch `[N, C, S, S]` in this memory format."""
@@ -29,13 +35,17 @@ class Execution:
 
     @contextmanager
     def precision(self, device: torch.device) -> Iterator[None]:
-        """Autocast inside the block, where this execution uses it."""
-        with torch.autocast(device.type, dtype=self.autocast or torch.bfloat16, enabled=self.autocast is not None):
+        """Autocast and matrix products for small maps inside the block, where this execution uses them."""
+        with (
+            torch.autocast(device.type, dtype=self.autocast or torch.bfloat16, enabled=self.autocast is not None),
+            SmallMaps() if self.small_maps else nullcontext(),
+        ):
             yield
 
     def __str__(self) -> str:
         kind = str(self.autocast).removeprefix("torch.") if self.autocast else "float32"
-        return f"{kind}, {'channels_last' if self.channels_last else 'contiguous'}"
+        order = "channels_last" if self.channels_last else "contiguous"
+        return f"{kind}, {order}{', small maps as products' if self.small_maps else ''}"
 
 
 TYPES: dict[str, torch.dtype | None] = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -50,28 +60,45 @@ def choose_execution(
     `example` `[N, C, S, S]` is a training batch on the device. float16 is tried only where the spec names it: it needs
     loss scaling, and bfloat16 does not.
     """
-    if spec.precision != "auto" and spec.channels_last != "auto":
-        return Execution(spec.channels_last, TYPES[spec.precision])
-    name = f"execution/{key}/{spec.precision}/{spec.channels_last}/{len(example)}"
+    if spec.precision != "auto" and spec.channels_last != "auto" and spec.small_maps != "auto":
+        return Execution(spec.channels_last, TYPES[spec.precision], spec.small_maps)
+    name = f"execution/{key}/{spec.precision}/{spec.channels_last}/{spec.small_maps}/{len(example)}"
     known = cache.get(name)
     if known is not None:
-        return Execution(known["channels_last"], TYPES[known["precision"]])
+        return Execution(known["channels_last"], TYPES[known["precision"]], known["small_maps"])
     precisions: tuple[str, ...] = (spec.precision,)
     if spec.precision == "auto":
         precisions = ("float32", "bfloat16") if _bfloat16_gains(example.device) else ("float32",)
     orders = (False, True) if spec.channels_last == "auto" else (spec.channels_last,)
-    options = [(precision, order) for precision in precisions for order in orders]
-    plain = options[0]
-    if len(options) == 1:
-        cache.put(name, {"precision": plain[0], "channels_last": plain[1], "step_seconds": {}})
-        return Execution(plain[1], TYPES[plain[0]])
-    seconds = {option: _step_seconds(module, example, Execution(option[1], TYPES[option[0]])) for option in options}
+    options = [
+        Execution(order, TYPES[precision], spec.small_maps is True) for precision in precisions for order in orders
+    ]
+    seconds: dict[Execution, float] = {}
+    best = options[0] if len(options) == 1 else _fastest(module, example, options, seconds)
+    if spec.small_maps == "auto" and has_small_maps(module, example):
+        best = _fastest(module, example, [best, replace(best, small_maps=True)], seconds)
+    precision = next(name for name, kind in TYPES.items() if kind is best.autocast)
+    cache.put(
+        name,
+        {
+            "precision": precision,
+            "channels_last": best.channels_last,
+            "small_maps": best.small_maps,
+            "step_seconds": {str(option): value for option, value in seconds.items()},
+        },
+    )
+    return best
+
+
+def _fastest(
+    module: nn.Module, example: Tensor, options: list[Execution], seconds: dict[Execution, float]
+) -> Execution:
+    """The fastest of the options, which are timed into `seconds`; the first one where the others gain too little."""
+    for option in options:
+        if option not in seconds:
+            seconds[option] = _step_seconds(module, example, option)
     best = min(options, key=lambda option: seconds[option])
-    if seconds[plain] < GAIN * seconds[best]:
-        best = plain
-    steps = {f"{precision}/{order}": value for (precision, order), value in seconds.items()}
-    cache.put(name, {"precision": best[0], "channels_last": best[1], "step_seconds": steps})
-    return Execution(best[1], TYPES[best[0]])
+    return options[0] if seconds[options[0]] < GAIN * seconds[best] else best
 
 
 def _bfloat16_gains(device: torch.device) -> bool:

@@ -13,9 +13,10 @@ class TrainingSpec:
     """A budget and the fixed part of training. Exactly one of `epochs`, `samples` and `seconds` is the budget.
 
     `epochs` may be a fraction (0.5 is half a pass). `warmup` is the share of the budget in which the learning rate
-    rises linearly; it then falls along a cosine to zero (Loshchilov and Hutter 2017). `precision` and `channels_last`
-    are measured once per device where they say "auto". `clip` bounds the norm of the gradient (0: not). The batch of
-    "auto" is 128, halved until an epoch has 32 steps, down to 16.
+    rises linearly; it then falls along a cosine to zero (Loshchilov and Hutter 2017). `precision`, `channels_last` and
+    `small_maps` (convolutions on maps of at most four positions as matrix products, which the libraries of some CPUs
+    compute many times faster) are measured once per device where they say "auto". `clip` bounds the norm of the
+    gradient (0: not). The batch of "auto" is 128, halved until an epoch has 32 steps, down to 16.
     """
 
     epochs: float | None = None
@@ -26,6 +27,7 @@ class TrainingSpec:
     augment: bool = True
     precision: Precision = "auto"
     channels_last: bool | Literal["auto"] = "auto"
+    small_maps: bool | Literal["auto"] = "auto"
     clip: float = 5.0
 
     def __post_init__(self) -> None:

@@ -64,6 +64,7 @@ def run(folder: Path, sampler: str, trials: int, times: list[float]) -> None:
             "training.epochs=1",
             "training.precision=float32",
             "training.channels_last=false",
+            "training.small_maps=false",
         ),
         listener=clock,
         reporters=[lambda results, study: publish(results, study, written=written)],

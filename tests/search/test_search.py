@@ -26,6 +26,7 @@ OVERRIDES = (
     "prepare.training.batch_size=16",
     "training.precision=float32",
     "training.channels_last=false",
+    "training.small_maps=false",
     "latency.seconds=0.02",
     "latency.min_repeats=2",
     "latency.warmup=1",
