@@ -1,4 +1,4 @@
-"""What a trial costs beside its training: proposal, storage, records, exit tables, scores and figures after 200 trials.
+"""What a trial costs beside its training: proposal, storage, records, bank, scores and figures after 200 trials.
 
     python tests/benchmarks/study_overhead.py
 
@@ -16,12 +16,14 @@ import numpy as np
 import optuna
 import torch
 
+import eenas.search.bank as bank
 import eenas.search.design_training as design_training
 from eenas.reporting.study_page import publish
 from eenas.search.run import search
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone
+from eenas.training.candidates import CandidatesReport
 from eenas.training.trainer import TrainingReport
 
 TRIALS, MORE, TRIAL_SECONDS = 200, 10, 20.0
@@ -75,6 +77,7 @@ def main() -> None:
     """Print one line a sampler."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     design_training.train_network = lambda *a, **k: TrainingReport(0, 0.0, (0.0,), False)  # type: ignore[assignment]
+    bank.train_candidates = lambda *a, **k: CandidatesReport()  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as root:
         base = Path(root) / "base"
         base.mkdir()
@@ -86,7 +89,10 @@ def main() -> None:
             times: list[float] = []
             run(folder, sampler, TRIALS + MORE, times)
             median = statistics.median(times[1:])
-            print(f"{sampler:8s} {median:6.2f} s a trial after {TRIALS}: {median / TRIAL_SECONDS:.1%} of a 20 s trial")
+            print(
+                f"{sampler:8s} {median:6.2f} s a trial after {TRIALS}: {median / TRIAL_SECONDS:.1%} of a 20 s trial",
+                flush=True,
+            )
 
 
 def _rename_identity(folder: Path, sampler: str) -> None:
