@@ -21,13 +21,15 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 SPLITS = ("calibration", "validation", "test")
 
 
-def arguments(about: str, *, samples: int) -> argparse.Namespace:
-    """The command line that these scripts have in common; `samples` is the default budget of one arm."""
+def arguments(about: str, *, samples: int, arms: Sequence[str] = ()) -> argparse.Namespace:
+    """The command line that these scripts have in common; `samples` is the default budget of one arm of `arms`."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10.npz", help="CIFAR-10 as arrays (default: %(default)s)")
     parser.add_argument("--weights", default="cifar10_resnet20.safetensors", help="a trained ResNet-20")
     parser.add_argument("--samples", type=int, default=samples, help="training samples of one arm")
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 0")
+    if arms:
+        parser.add_argument("--arm", action="append", choices=arms, help="run this arm; may be repeated (default: all)")
     parser.add_argument("--out", type=Path, required=True, help="the CSV; rows that it has are not run again")
     return parser.parse_args()
 

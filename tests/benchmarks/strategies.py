@@ -84,10 +84,10 @@ def arm_design(on: Ground, arm: str) -> Design:
 
 def main() -> None:
     """Run every arm that the CSV has no row for."""
-    given = arguments(__doc__ or "", samples=250_000)
+    given = arguments(__doc__ or "", samples=250_000, arms=(*ARMS, *PRESETS))
     on = ground(given)
     rows = Rows(given.out, ("arm", "seed", "samples"))
-    wanted = ((arm, seed, given.samples) for seed, arm in product(range(given.seeds), (*ARMS, *PRESETS)))
+    wanted = ((arm, seed, given.samples) for seed, arm in product(range(given.seeds), given.arm or (*ARMS, *PRESETS)))
     for arm, seed, samples in rows.missing(wanted):
         design = arm_design(on, str(arm))
         network = train(on, design, samples=int(str(samples)), seed=int(str(seed)))
