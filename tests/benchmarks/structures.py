@@ -22,6 +22,7 @@ from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed
 from eenas.measurement.macs import count_parameters
+from eenas.search.bank import Bank
 from eenas.search.finder import Finder
 from eenas.search.preparation import Ground
 
@@ -42,7 +43,7 @@ def placed_of(on: Ground) -> list[Placed]:
     """Every family at every cut point; the learned ones found."""
     everything = [Placed(name, branch) for name in PLACES for branch in FAMILIES]
     open_ones = tuple(each for each in everything if each.branch.is_open)
-    found = dict(zip((each.cut_point for each in open_ones), Finder(on).learn(open_ones).branches, strict=True))
+    found = dict(zip((each.cut_point for each in open_ones), Finder(on, Bank(on)).learn(open_ones).branches, strict=True))
     return [found[each.cut_point] if each.branch.is_open else each for each in everything]
 
 
