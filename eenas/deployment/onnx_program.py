@@ -20,6 +20,9 @@ OPSET = 18
 
 BATCH = "batch"
 
+_BLOCK = 16
+"""The most channels that a block of onnxruntime's own layout has."""
+
 
 def onnx_model(segment: SegmentProgram) -> Any:
     """The ONNX model (an `onnx.ModelProto`) of a segment. Raises ExportError naming the module that cannot be exported.
@@ -53,7 +56,27 @@ def onnx_model(segment: SegmentProgram) -> Any:
     if len(model.functions):
         model = onnx.inliner.inline_local_functions(model)
     _tidy(model)
+    keep_layout(model.graph)
     return model
+
+
+def keep_layout(graph: Any) -> None:
+    """Where features are both convolved and added to later, let them pass through a pooling of one pixel first.
+
+    onnxruntime convolves in a layout of its own (channels in blocks of 8 or 16) and stays in it as long as everything
+    does. Features come in as they are, so that the sum at the end of a residual block would leave the layout, and all
+    sums behind it. A pooling, which changes nothing, takes them into it. Other runtimes copy the features once.
+    """
+    import onnx
+
+    name, shape = graph.input[0].name, graph.input[0].type.tensor_type.shape.dim
+    readers = [node for node in graph.node if name in node.input]
+    kinds = {node.op_type for node in readers}
+    if len(shape) != 4 or shape[1].dim_value % _BLOCK or not kinds >= {"Conv", "Add"}:
+        return
+    for node in readers:
+        node.input[:] = [f"{name}_blocked" if given == name else given for given in node.input]
+    graph.node.insert(0, onnx.helper.make_node("MaxPool", [name], [f"{name}_blocked"], kernel_shape=[1, 1]))
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The runtime: an exported model that answers batches and stops, with NumPy and onnxruntime alone."""
 
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,6 +90,8 @@ class ExportedModel:
         PolicyError where no policy was fitted.
         """
         x, policy = self._checked(batch), self._fitted()
+        if len(x) == 1:
+            return self._predict_one(x, policy)
         total, previous = len(x), None
         classes, exits = np.zeros(total, dtype=np.int64), np.zeros(total, dtype=np.int64)
         logits = np.zeros((total, len(self.classes)), dtype=np.float32)
@@ -99,23 +102,38 @@ class ExportedModel:
             began = time.perf_counter()
             features, found = segment(x, previous)
             between = time.perf_counter()
-            if k == 0:
-                logits = np.zeros((total, found.shape[1]), dtype=np.float32)
             leave, state = policy.decide(k, found, state)
-            leaving = active[leave]
-            if len(leaving):
-                classes[leaving], exits[leaving] = policy.answer(state[leave]), k
-                logits[leaving] = found[leave]
-            self._count(k, len(active), len(leaving), between - began, time.perf_counter() - between)
-            if len(leaving) == len(active):
+            left = int(np.count_nonzero(leave))
+            if left:
+                leaving = active[leave]
+                classes[leaving], exits[leaving], logits[leaving] = policy.answer(state[leave]), k, found[leave]
+            self._count(k, len(active), left, between - began, time.perf_counter() - between)
+            if left == len(active):
                 break
             assert features is not None
-            if len(leaving):
+            if left:
                 stay = ~leave
-                active, x, previous, state = active[stay], features[stay], found[stay], state[stay]
+                rows = np.flatnonzero(stay)  # whole samples are copied faster by number than by mask
+                active, x, previous, state = active[rows], features.take(rows, axis=0), found[rows], state[stay]
             else:
                 x, previous = features, found
         return Prediction(classes, exits, logits, self.exits, self.manifest.temperatures)
+
+    def _predict_one(self, x: NDArray[np.float32], policy: Policy) -> Prediction:
+        """The same for a single sample, of which there is nothing to sort: on small networks that is a tenth."""
+        previous, state, clock = None, policy.start(1), time.perf_counter
+        for k, segment in enumerate(self._segments):
+            began = clock()
+            features, found = segment(x, previous)
+            between = clock()
+            leave, state = policy.decide(k, found, state)
+            left = bool(leave[0])
+            self._count(k, 1, int(left), between - began, clock() - between)
+            if left:
+                break
+            assert features is not None
+            x, previous = features, found
+        return Prediction(policy.answer(state), np.array([k]), found, self.exits, self.manifest.temperatures)
 
     def logits(self, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Every exit's logits [N, num_classes] for a batch as `predict` takes it, stopping nowhere."""
@@ -207,7 +225,7 @@ class ExportedModel:
         # The sum of finite numbers is finite but for an overflow, and a few times faster than a look at each.
         with np.errstate(over="ignore", invalid="ignore"):
             total = float(batch.sum())
-        if not np.isfinite(total) and not np.isfinite(batch).all():
+        if not math.isfinite(total) and not np.isfinite(batch).all():
             bad = np.flatnonzero(~np.isfinite(batch).all(axis=(1, 2, 3)))
             raise InputError(f"a batch is finite numbers, got NaN or infinity in sample {bad[0]} of {len(batch)}")
         return np.ascontiguousarray(batch)

@@ -1,6 +1,5 @@
 """The programs of the segments, opened: arrays in, features for the next segment and logits out."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,14 +66,17 @@ class OnnxSegment:
     """An ONNX file in onnxruntime."""
 
     def __init__(self, path: Path, file: ProgramFile, *, last: bool, provider: str, threads: int | None) -> None:
-        self._session = open_session(path, provider=provider, threads=threads)
+        session = open_session(path, provider=provider, threads=threads)
+        # Under `session.run` lies the call that computes. What it adds takes a sample of a small network microseconds,
+        # and after an error it would go on with the CPU, printing so.
+        self._run = getattr(session, "_sess", session).run
         self._takes_previous = file.takes_previous
-        self._outputs: Sequence[str] = OUTPUTS[1:] if last else OUTPUTS
+        self._outputs = list(OUTPUTS[1:] if last else OUTPUTS)
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
         """See `Segment`."""
         feed = {INPUTS[0]: x, INPUTS[1]: previous} if self._takes_previous else {INPUTS[0]: x}
-        found = self._session.run(self._outputs, feed)
+        found = self._run(self._outputs, feed, None)
         return (found[0] if len(found) == 2 else None), found[-1]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eenas.errors import PolicyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.policy import NEAR, same_samples
-from eenas.policies.scores import score
+from eenas.policies.scores import reaches, score
 from eenas.policies.signal_policy import Evidence, SignalPolicy
 from eenas.policies.values import check_choice, check_whole, limits_of, temperatures_of
 
@@ -64,7 +64,7 @@ class PatienceConfidencePolicy(SignalPolicy):
         final = k == self.num_exits - 1
         counting = state[:, 1]
         if self.threshold is not None and not final:
-            confident = score(logits, self.temperatures[k], self.score) >= self.threshold
+            confident = reaches(logits, self.temperatures[k], self.score, self.threshold)
             counting = np.where(confident, counting + 1, 0)
         after = np.stack([logits.argmax(axis=1), counting], axis=1).astype(np.int64)
         return (counting >= self.patience) | final, after

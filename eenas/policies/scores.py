@@ -1,5 +1,7 @@
 """Confidence scores of an exit: maximum softmax, normalised entropy and margin, all in [0, 1], higher is surer."""
 
+import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +12,12 @@ from eenas.errors import PolicyError, nearest
 
 _BLOCK = 2**17
 """Logits scored at a time: a block of float64 and its temporaries stay in a processor's cache."""
+
+_FEW = 64
+"""So few logits are scored number by number: calling NumPy takes longer than that."""
+
+_SAME = 1e-9
+"""Scores of float64 that were added up in another order differ by far less."""
 
 
 def _max_softmax(below: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -37,6 +45,20 @@ SCORES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "margin": _margin,
 }
 """Every kind of score by name; each takes tempered logits less their row's maximum, float64 [n, C]."""
+
+
+def _quick_entropy(below: list[float]) -> float:
+    weights = [math.exp(value) for value in below]
+    total = sum(weights)
+    return 1.0 - (math.log(total) - sum(map(operator.mul, weights, below)) / total) / math.log(len(below))
+
+
+_QUICK: dict[str, Callable[[list[float]], float]] = {
+    "max_softmax": lambda below: 1.0 / sum(map(math.exp, below)),
+    "entropy": _quick_entropy,
+    "margin": lambda below: -math.expm1(sorted(below)[-2]) / sum(map(math.exp, below)),
+}
+"""The same scores of one row of numbers."""
 
 
 def check_score(kind: str) -> None:
@@ -68,6 +90,24 @@ def score(logits: NDArray[Any], temperature: float = 1.0, kind: str = "max_softm
     np.clip(result, 0.0, 1.0, out=result)
     result[np.isnan(result)] = 0.0
     return result
+
+
+def reaches(logits: NDArray[Any], temperature: float, kind: str, threshold: float) -> NDArray[np.bool_]:
+    """Which of the rows of logits [N, C] have a `score` of at least the threshold, [N]: quickly where they are few.
+
+    It is `score(...) >= threshold` to the last bit. Raises PolicyError as `score` does.
+    """
+    if logits.size <= _FEW and logits.dtype == np.float32 and logits.ndim == 2 and logits.shape[1] > 1:
+        quick, found = _QUICK[kind], []
+        for row in logits.tolist():
+            largest = max(row)
+            value = quick([(one - largest) / temperature for one in row])
+            if not abs(value - threshold) > _SAME:  # also NaN: what is not finite, and what is close, is scored exactly
+                break
+            found.append(value > threshold)
+        else:
+            return np.array(found, dtype=np.bool_)
+    return score(logits, temperature, kind) >= threshold
 
 
 def branch_scores(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eenas.errors import PolicyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.policy import NEAR, same_samples
-from eenas.policies.scores import score
+from eenas.policies.scores import reaches, score
 from eenas.policies.signal_policy import Evidence, SignalPolicy
 from eenas.policies.values import check_choice, limits_of, temperatures_of
 
@@ -69,7 +69,7 @@ class ThresholdPolicy(SignalPolicy):
         threshold = self.thresholds[k]
         if threshold is None:
             return np.zeros(len(after), dtype=np.bool_), after
-        return score(logits, self.temperatures[k], self.score) >= threshold, after
+        return reaches(logits, self.temperatures[k], self.score, threshold), after
 
     def answer(self, state: NDArray[np.int64]) -> NDArray[np.int64]:
         """The classes [n] that samples with this state answer: those of the exit they leave at."""

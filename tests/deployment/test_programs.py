@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import helper
 from torch import nn
 
 import eenas
@@ -18,6 +19,7 @@ from eenas.branches.capsule import Capsule
 from eenas.branches.cascade import Cascade
 from eenas.branches.pool_fc import PoolFc
 from eenas.deployment.model_folder import Package, load, write_folder
+from eenas.deployment.onnx_program import OPSET, keep_layout
 from eenas.deployment.parity import CLOSE, Parity, compare, some_samples
 from eenas.deployment.program_folder import verify, write_model
 from eenas.deployment.programs import Programs
@@ -255,3 +257,40 @@ def test_folders_of_others_are_left_alone_and_older_programs_taken_away(exported
     ]
     assert "program" not in json.loads((folder / "eenas.json").read_text())
     assert load(exported, trust_code=True).exits == ("0", "2", "final")
+
+
+def residual_graph(channels, *, convolved=True):
+    """x through a convolution or a ReLU, added to x."""
+    dims = ["batch", channels, 8, 8]
+    kernel = onnx.numpy_helper.from_array(np.random.default_rng(0).random((channels, channels, 1, 1), np.float32), "w")
+    first = helper.make_node("Conv", ["x", "w"], ["y"]) if convolved else helper.make_node("Relu", ["x"], ["y"])
+    return helper.make_graph(
+        [first, helper.make_node("Add", ["y", "x"], ["features"])],
+        "residual",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, dims)],
+        [helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, dims)],
+        [kernel],
+    )
+
+
+def answer(graph, x):
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x})[0]
+
+
+def test_features_that_are_convolved_and_added_to_enter_the_layout_of_onnxruntime():
+    x = np.random.default_rng(1).standard_normal((3, 16, 8, 8), dtype=np.float32)
+    graph = residual_graph(16)
+    before = answer(graph, x)
+    keep_layout(graph)
+    assert [node.op_type for node in graph.node] == ["MaxPool", "Conv", "Add"]
+    np.testing.assert_array_equal(answer(graph, x), before)
+
+
+@pytest.mark.parametrize("graph", [residual_graph(12), residual_graph(16, convolved=False)])
+def test_other_features_are_left_alone(graph):
+    before = graph.SerializeToString()
+    keep_layout(graph)
+    assert graph.SerializeToString() == before

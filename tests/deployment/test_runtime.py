@@ -76,6 +76,10 @@ def test_it_answers_like_the_network_sample_by_sample_in_the_order_of_the_input(
         np.testing.assert_array_equal(answer.exits, exits[order])
         np.testing.assert_array_equal(answer.classes, classes[order])
         np.testing.assert_allclose(answer.logits, logits[order], atol=1e-4)
+    alone = [model.predict(x[index : index + 1]) for index in range(20)]
+    assert [(int(one.classes[0]), int(one.exits[0])) for one in alone] == list(zip(classes, exits, strict=True))[:20]
+    np.testing.assert_allclose(np.concatenate([one.logits for one in alone]), logits[:20], atol=1e-4)
+    assert all(one.confidences.shape == (1,) and one.classes.dtype == np.int64 for one in alone)
     sizes = [1, 0, 7, len(x) - 8]
     parts = [model.predict(part).exits for part in np.split(x, np.cumsum(sizes)[:-1])]
     np.testing.assert_array_equal(np.concatenate(parts), exits)
@@ -101,8 +105,7 @@ def test_samples_that_leave_free_the_rest_of_the_batch(model):
 
 def test_it_counts_what_each_exit_did(model):
     x, _ = images()
-    first, second = model.predict(x), model.predict(x[:5])
-    exits = np.concatenate([first.exits, second.exits])
+    exits = np.concatenate([model.predict(part).exits for part in (x, x[:5], x[:1], x[7:8])])
     assert [one.left for one in model.statistics] == np.bincount(exits, minlength=3).tolist()
     assert [one.reached for one in model.statistics] == [int((exits >= k).sum()) for k in range(3)]
     assert [one.name for one in model.statistics] == ["0", "2", "final"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eenas.errors import PolicyError
-from eenas.policies.scores import SCORES, branch_scores, score
+from eenas.policies.scores import SCORES, branch_scores, reaches, score
 
 from .tables import random_table
 
@@ -91,3 +91,27 @@ def test_errors():
         score(np.zeros((3, 1)))
     with pytest.raises(PolicyError, match="as many temperatures"):
         branch_scores(random_table().logits, (1, 1))
+
+
+any_numbers = st.floats(width=32)  # NaN and infinities too
+
+
+@given(
+    st.integers(2, 6).flatmap(
+        lambda n: st.lists(st.lists(any_numbers, min_size=n, max_size=n), min_size=1, max_size=12)
+    ),
+    temperatures,
+    kinds,
+    st.floats(0, 1),
+)
+def test_reaching_a_threshold_is_the_score_compared(rows, temperature, kind, threshold):
+    logits = np.array(rows, dtype=np.float32)
+    exact = score(logits, temperature, kind)
+    for limit in (threshold, *exact, *np.nextafter(exact, 0), *np.nextafter(exact, 1)):
+        np.testing.assert_array_equal(reaches(logits, temperature, kind, float(limit)), exact >= limit)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 1), (1, 2, 2)])
+def test_reaching_refuses_the_shapes_that_a_score_refuses(shape):
+    with pytest.raises(PolicyError, match="with two classes or more"):
+        reaches(np.zeros(shape, dtype=np.float32), 1.0, "entropy", 0.5)
