@@ -53,7 +53,7 @@ class CandidateTable:
         if len(places) != len([name for name, _ in groupby(self.names)]):
             raise TrainingError(f"the candidates of a cut point must stand side by side, got {list(self.names)}")
         firsts = [self.names.index(name) for name in places]
-        if (np.diff(self.backbone_macs[[*firsts, count]]) <= 0).any():
+        if (np.diff(self.backbone_macs[[*firsts, count]]) < 0).any():  # a pooling between two cut points counts nothing
             raise TrainingError(
                 f"candidates must stand in depth order, got backbone_macs {self.backbone_macs.tolist()}"
             )

@@ -41,3 +41,10 @@ def test_refuses_what_does_not_fit_together(changes: dict[str, object], message:
     values = {name: getattr(table, name) for name in ("names", "logits", "labels", "backbone_macs", "branch_macs")}
     with pytest.raises(TrainingError, match=message):
         CandidateTable(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_cut_points_with_nothing_counted_between_them_are_in_order() -> None:
+    table = made_up_table(3)
+    values = {name: getattr(table, name) for name in ("names", "logits", "labels", "branch_macs")}
+    same = np.array([2e5, 2e5, 5e5, 1e6])  # a pooling or a ReLU between the first two
+    assert CandidateTable(**values, backbone_macs=same).backbone_macs.tolist() == same.tolist()
