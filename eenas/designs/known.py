@@ -1,4 +1,4 @@
-"""Designs that need no search: without branches, placed evenly by hand, and as Shallow-Deep Networks places them."""
+"""Designs that need no search: without branches, as published for the backbone, evenly by hand, and as SDN places."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from eenas.branches.branch import POOLS, Branch
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
-from eenas.branches.presets import SDN_SHARES, sdn
+from eenas.branches.presets import SDN_SHARES, branchynet_alexnet_1, branchynet_alexnet_2, branchynet_lenet, sdn
 from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.designs.domains import Domain
 from eenas.designs.keys import POLICY, TRAINING
@@ -16,6 +16,15 @@ from eenas.designs.resolve import cascaded
 from eenas.designs.space import Space, values_of
 from eenas.designs.training_choice import without_contradiction
 from eenas.measurement.profile import Profile
+
+BRANCHYNET = {
+    "branchynet_lenet": (Placed(cut_point="conv1", branch=branchynet_lenet()),),
+    "branchynet_alexnet": (
+        Placed(cut_point="conv2", branch=branchynet_alexnet_1()),
+        Placed(cut_point="conv3", branch=branchynet_alexnet_2()),
+    ),
+}
+"""The branches of BranchyNet's own networks, by backbone (Teerapittayanon et al. 2016)."""
 
 
 def known_designs(
@@ -27,8 +36,9 @@ def known_designs(
     branch_macs: BranchMacs,
     uniform_counts: Sequence[int] | None = None,
 ) -> list[tuple[str, Design]]:
-    """Named designs for the first trials and the baselines: "no branch", "uniform 1 fc" to "uniform N fc", "sdn six".
+    """Named designs for the first trials and the baselines.
 
+    "no branch", "branchynet" on a backbone of BranchyNet's, "uniform 1 fc" to "uniform N fc", "sdn six".
     N is the number of slots of `space`, as far as there are cut points; `uniform_counts` names fewer counts. A uniform
     branch is the plain `fc` where the cost cap allows it at its cut point, else `pool_fc`, of those that the space
     names (of both where it names neither); where none stands the place stays empty. SDN's six stand at 15 to 90 % of
@@ -40,12 +50,14 @@ def known_designs(
     training, policy = first_choices(space)
     plain = _plain(space)
 
-    def design(positions: Sequence[int], families: Sequence[Branch]) -> Design:
-        placed = [
+    def stand(positions: Sequence[int], families: Sequence[Branch]) -> list[Placed]:
+        return [
             Placed(cut_point=profile.cut_points[points[position]].name, branch=branch)
             for position in positions
             if (branch := _first_that_stands(families, space, profile, points[position], branch_macs)) is not None
         ]
+
+    def design(placed: Sequence[Placed]) -> Design:
         return Design(
             backbone=profile.backbone,
             num_classes=num_classes,
@@ -55,13 +67,16 @@ def known_designs(
             policy=policy,
         ).canonical()
 
-    found = [("no branch", design((), ()))]
+    found = [("no branch", design(()))]
+    published = BRANCHYNET.get(profile.backbone, ())
+    if published and {placed.cut_point for placed in published} <= {profile.cut_points[i].name for i in points}:
+        found.append(("branchynet", design(published)))
     most = min(space.branches, len(points))
     counts = range(1, most + 1) if uniform_counts is None else [n for n in uniform_counts if 1 <= n <= most]
-    found += [(f"uniform {n} fc", design(uniform(n, len(points)), plain)) for n in counts]
+    found += [(f"uniform {n} fc", design(stand(uniform(n, len(points)), plain))) for n in counts]
     if len(SDN_SHARES) <= most:
         positions = at_shares(SDN_SHARES, shares(profile, "macs"))
-        found.append(("sdn six", design(positions, (sdn(),))))
+        found.append(("sdn six", design(stand(positions, (sdn(),)))))
     different: dict[str, tuple[str, Design]] = {}
     for name, each in found:
         different.setdefault(each.architecture_digest, (name, each))

@@ -1,10 +1,12 @@
 """Known designs: which there are, where they stand, and that the shipped spaces can say them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from eenas import shipped
+from eenas.branches.presets import branchynet_lenet
 from eenas.designs.design import Design
 from eenas.designs.encode import encode
 from eenas.designs.known import known_designs
@@ -33,6 +35,21 @@ def test_the_list(make_profile: MakeProfile, branch_macs: BranchMacs) -> None:
         ("pool_fc", "mixed")
     }
     assert len({design.digest for design in designs.values()}) == len(designs)
+
+
+def test_a_backbone_of_branchynet_comes_with_its_published_branches(
+    make_profile: MakeProfile, branch_macs: BranchMacs
+) -> None:
+    profile = replace(make_profile([0.1, 0.5]), backbone="branchynet_lenet")
+    points = tuple(
+        replace(point, name=name) for point, name in zip(profile.cut_points, ("conv1", "relu2"), strict=True)
+    )
+    profile = replace(profile, cut_points=points)
+    design = known(load_space("lenet"), profile, branch_macs)["branchynet"]
+    assert [(placed.cut_point, placed.branch) for placed in design.branches] == [("conv1", branchynet_lenet())]
+    assert design.training.strategy == "joint"
+    elsewhere = replace(profile, cut_points=(replace(points[0], name="relu1"), points[1]))
+    assert "branchynet" not in known(load_space("lenet"), elsewhere, branch_macs)
 
 
 def test_pool_fc_where_fc_is_too_dear(make_profile: MakeProfile, branch_macs: BranchMacs) -> None:
