@@ -1,6 +1,8 @@
 // The report's page: draws every figure, and lets the slider of the policy explorer move the common threshold.
 "use strict";
 
+const PAPER_WIDTH = 1160; // pixels, as in report.css
+
 function draw() {
   for (const place of document.querySelectorAll(".plot")) {
     const figure = JSON.parse(place.nextElementSibling.textContent);
@@ -85,5 +87,14 @@ function startExplorer() {
   follow();
 }
 
+// A figure is as wide as the window was when it was drawn; on paper it is as wide as report.css makes the page there.
+function fitToPaper(isPaper) {
+  for (const plot of document.querySelectorAll(".plot")) {
+    Plotly.relayout(plot, isPaper ? { autosize: false, width: PAPER_WIDTH } : { autosize: true, width: null });
+  }
+}
+
 draw();
 startExplorer();
+window.addEventListener("beforeprint", () => fitToPaper(true));
+window.addEventListener("afterprint", () => fitToPaper(false));
