@@ -209,11 +209,27 @@ def measure_branch(
             if cache is not None:
                 cache.put(cost_key, cost)
         if latency is not None and timed is None:
-            timed = _time(module.to(device), example.to(device), device, latency, torch_runtime()).to_table()
+            timed = time_program(
+                module.to(device), example.to(device), device=device, spec=latency, runtime=torch_runtime()
+            ).to_table()
             if cache is not None:
                 cache.put(time_key, timed)
     found = Latency.from_table(timed) if timed is not None else None
     return BranchCost(macs=int(cost["macs"]), parameters=int(cost["parameters"]), latency=found)
+
+
+def time_program(
+    program: Callable[[Tensor], object],
+    x: Tensor,
+    *,
+    device: torch.device,
+    spec: LatencySpec,
+    runtime: str,
+    host_clock: bool = False,
+) -> Latency:
+    """Time `program(x)` on `device` as a profile does: `measure_latency` without gradients, in the type of `spec`."""
+    with _inference(device, spec):
+        return measure_latency(lambda: program(x), device=device, spec=spec, runtime=runtime, host_clock=host_clock)
 
 
 def _time_backbone(backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> dict[str, Any]:
@@ -224,22 +240,18 @@ def _time_backbone(backbone: Backbone, chain: Chain, device: torch.device, spec:
     module = copy.deepcopy(backbone.module).to(device).eval()
     images = backbone.example(spec.batch).to(device)
     program = torch_runtime("one program")
-    prefixes = [_time(chain.prefix(k), images, device, spec, program) for k in range(len(chain.names))]
-    whole = _time(chain, images, device, spec, program)
-    plain = _time(module, images, device, spec, torch_runtime("the module"))
+
+    def time(what: Callable[[Tensor], object], runtime: str) -> Latency:
+        return time_program(what, images, device=device, spec=spec, runtime=runtime)
+
+    prefixes = [time(chain.prefix(k), program) for k in range(len(chain.names))]
+    whole, plain = time(chain, program), time(module, torch_runtime("the module"))
     return {
         "latency_ms": [prefix.to_table() for prefix in prefixes],
         "total_latency": whole.to_table(),
         "plain_latency": plain.to_table(),
         "decision": _time_decision(backbone.num_classes, device, spec).to_table(),
     }
-
-
-def _time(
-    program: Callable[[Tensor], object], x: Tensor, device: torch.device, spec: LatencySpec, runtime: str
-) -> Latency:
-    with _inference(device, spec):
-        return measure_latency(lambda: program(x), device=device, spec=spec, runtime=runtime)
 
 
 def _time_decision(num_classes: int, device: torch.device, spec: LatencySpec) -> Latency:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from eenas import __version__
-from eenas.reporting.report_source import ReportSource
+from eenas.reporting.report_source import PAGE, ReportSource
 from eenas.reporting.summary import ACCEPTED_DROP, cheapest_within
 from eenas.reporting.wording import each_batch, milliseconds, percent, plural, quantity
+from eenas.search.choice import Choice
 from eenas.search.results import StudyResults
 from eenas.specs import to_table
 from eenas.training.spec import TrainingSpec
@@ -59,18 +60,44 @@ def budget(spec: TrainingSpec) -> str:
     )
 
 
-def commands(results: StudyResults) -> list[str]:
-    """The command lines that repeat the search, print its front, train the recommended design and make the report."""
+def commands(source: ReportSource) -> list[str]:
+    """The command lines that repeat the search, print its front, train the drawn design and make the report.
+
+    A backbone that was given as an object can only be given again in Python; a comment says so.
+    """
+    results, asked = source.results, source.asked
     place = ["--storage", results.storage, "--name", results.name]
-    is_within = cheapest_within(results, ACCEPTED_DROP) is not None
-    choice = ["--max-accuracy-drop", f"{ACCEPTED_DROP:g}"] if is_within else ["--best"]
-    lines = (
-        ["search", "--study", SETTINGS, *place],
-        ["front", *place],
-        ["train", *choice, *place],
-        ["report", *place, "--out", "report.html"],
-    )
-    return [shlex.join(["eenas", *line]) for line in lines]
+    trust = ["--trust-code"] if asked.trust_code else []
+    artifacts = [] if asked.artifacts is None else ["--artifacts", str(asked.artifacts)]
+    device = ["--device", _device(results.device)]
+    drawn = _flags(asked.choice)
+    usual = Choice(max_accuracy_drop=ACCEPTED_DROP) if cheapest_within(results, ACCEPTED_DROP) else Choice()
+    runs = [] if asked.runs is None else ["--runs", str(asked.runs)]
+    page = [] if asked.page == PAGE else ["--page", asked.page]
+    lines = [
+        ["search", "--study", SETTINGS, *place, *artifacts, *device, *trust],
+        ["front", *place, *trust],
+        ["train", *(drawn or _flags(usual)), *place, *artifacts, *device, *trust],
+        ["report", *drawn, *place, *artifacts, *runs, *page, *trust, "--out", "report.html"],
+    ]
+    typed = [shlex.join(["eenas", *line]) for line in lines]
+    if results.backbone.weights != "own":
+        return typed
+    comment = f"# {results.backbone.name} was given as an object: search and train again in Python, with backbone=..."
+    return [comment, typed[1], typed[3]]
+
+
+def _flags(choice: Choice | None) -> list[str]:
+    """The flags of `eenas train` and `eenas report` that make this choice; none for None."""
+    if choice is None:
+        return []
+    given = [(f"--{name.replace('_', '-')}", f"{value}") for name, value in vars(choice).items() if value is not None]
+    return [word for pair in given for word in pair] or ["--best"]
+
+
+def _device(text: str) -> str:
+    """What --device takes for a device that is named in full."""
+    return next((kind for kind in ("cpu", "mps") if text.startswith(f"{kind.upper()}")), "cuda")
 
 
 def settings_text(results: StudyResults) -> str:

@@ -1,4 +1,4 @@
-"""The policy explorer: an exit table made small enough for a page, which then moves the common threshold itself."""
+"""The policy explorer: an exit table made small enough for a page, which then moves the limit of a policy itself."""
 
 import base64
 import json
@@ -8,11 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from eenas.policies.curve import common_curve
-from eenas.policies.scores import branch_scores
+from eenas.policies.curve import signal_curve
 from eenas.reporting import figure_style as style
+from eenas.reporting.explored_policy import explored
 from eenas.reporting.picked import Picked, exit_names
 
+FEW = 12
+"""Curves of so few points are drawn with them."""
 STEPS = 240
 """Positions of the slider, about; a step must fit into a byte."""
 SAMPLES = 20_000
@@ -25,17 +27,20 @@ HERE = "here"
 class ExplorerFacts:
     """What the page needs to follow the slider. S steps, N samples, K exits.
 
-    `thresholds` float64 [S] rise from 0 (all leave at the first exit) to infinity (nobody leaves early), spaced over
-    expected MACs. A sample leaves at exit k where the step is below `codes` uint8 [N, K - 1]: so many thresholds its
-    score reaches. `correct` bool [N, K]; `macs` and `latency` [K] are what leaving costs, as shares of the plain
-    backbone's (`latency` is None where it was not measured). `accuracy` and `spent` [S] are the curve. `start` is the
-    step nearest to the design's own operating point.
+    `thresholds` float64 [S] rise from 0 (all leave as early as they can) to infinity (nobody leaves early), spaced over
+    expected MACs; `name` is what they are and `labels` [S] how they read. A sample leaves at exit k where the step is
+    below `codes` uint8 [N, K - 1]: so many thresholds its signal reaches. `correct` bool [N, K]; `macs` and `latency`
+    [K] are what leaving costs, as shares of the plain backbone's (`latency` is None where it was not measured).
+    `accuracy` and `spent` [S] are the curve. `own` is the design's own operating point, (share of MACs, accuracy), and
+    `start` the step nearest to it in MACs.
     """
 
     title: str
     subtitles: tuple[str, ...]
     exits: tuple[str, ...]
+    name: str
     thresholds: NDArray[np.float64]
+    labels: tuple[str, ...]
     codes: NDArray[np.uint8]
     correct: NDArray[np.bool_]
     macs: NDArray[np.float64]
@@ -43,22 +48,26 @@ class ExplorerFacts:
     accuracy: NDArray[np.float64]
     spent: NDArray[np.float64]
     backbone_accuracy: float
+    own: tuple[float, float]
     start: int
 
 
 def explorer_facts(
     picked: Picked, backbone_accuracy: float, backbone_latency_ms: float | None, samples: int = SAMPLES
 ) -> ExplorerFacts:
-    """The facts on validation: one threshold on the largest probability, at the temperatures of calibration."""
+    """The facts on validation: the network's own kind of policy, as fitted on calibration, with any limit."""
     table = picked.validation
     if len(table) > samples:
         table = table.take(np.sort(np.random.default_rng(0).permutation(len(table))[:samples]))
-    curve = common_curve(table, picked.temperatures)
+    moved = explored(picked, table)
+    evidence = moved.policy.evidence(moved.table)
+    signals = moved.policy.signals(evidence)
+    correct = moved.policy.answers(evidence) == table.labels[:, None]
+    curve = signal_curve(signals, correct, table)
     wanted = np.linspace(curve.macs[0], curve.macs[-1], STEPS)
     own = int(np.abs(curve.macs / picked.backbone_macs - picked.item.macs_share).argmin())
     kept = np.unique([*np.searchsorted(curve.macs, wanted).clip(0, len(curve) - 1), 0, own, len(curve) - 1])
     thresholds = curve.thresholds[kept]
-    scores = branch_scores(table.logits, picked.temperatures)
     latency = None
     if table.latency_ms is not None and backbone_latency_ms:
         latency = table.latency_ms / backbone_latency_ms
@@ -66,18 +75,22 @@ def explorer_facts(
     return ExplorerFacts(
         title=f"Policy explorer: trial {picked.item.trial}",
         subtitles=(
-            f"one threshold for all exits on the largest probability, {len(table):,} samples of the validation split;",
-            "temperatures from the calibration split",
+            f"the slider moves {moved.what}; {len(table):,} samples of the validation split",
+            f"the network's own policy, fitted on the calibration split (diamond): {moved.own}"
+            + ("" if moved.is_own else "; it is not among those that the slider reaches"),
         ),
         exits=exit_names(picked),
+        name=moved.name,
         thresholds=thresholds,
-        codes=np.searchsorted(thresholds, scores, side="right").astype(np.uint8),
-        correct=table.correct(),
+        labels=tuple(map(moved.label, thresholds.tolist())),
+        codes=np.searchsorted(thresholds, signals, side="right").astype(np.uint8),
+        correct=correct,
         macs=table.macs / picked.backbone_macs,
         latency=latency,
         accuracy=curve.accuracy[kept],
         spent=spent,
         backbone_accuracy=backbone_accuracy,
+        own=(picked.item.macs_share, picked.item.point.accuracy),
         start=int(np.searchsorted(kept, own)),
     )
 
@@ -88,6 +101,7 @@ def page_data(facts: ExplorerFacts) -> str:
         {
             "exits": facts.exits,
             "thresholds": [round(value, 6) if np.isfinite(value) else None for value in facts.thresholds.tolist()],
+            "labels": facts.labels,
             "samples": len(facts.codes),
             "codes": base64.b64encode(facts.codes.tobytes()).decode(),
             "correct": base64.b64encode(np.packbits(facts.correct).tobytes()).decode(),
@@ -99,7 +113,7 @@ def page_data(facts: ExplorerFacts) -> str:
 
 
 def draw_explorer(facts: ExplorerFacts) -> go.Figure:
-    """The drawing that the page moves: the curve with the present threshold on it, and who leaves where."""
+    """The drawing that the page moves: the curve with the present limit on it, and who leaves where."""
     drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT)
     room = 0.06 + 0.0075 * max(map(len, facts.exits))  # the names of exits stand between the panes
     style.panes(drawing, 1, 2, ("accuracy against compute", "who leaves where"), horizontal_spacing=min(0.4, room))
@@ -107,8 +121,8 @@ def draw_explorer(facts: ExplorerFacts) -> go.Figure:
     drawing.add_scatter(
         x=np.round(100 * facts.spent, 2).tolist(),
         y=np.round(100 * facts.accuracy, 2).tolist(),
-        mode="lines",
-        name="any threshold",
+        mode="lines" if len(facts.spent) > FEW else "lines+markers",
+        name=f"any {facts.name}",
         line={"color": style.BLUE, "width": 2},
         hovertemplate="%{y:.1f} % at %{x:.1f} %<extra></extra>",
         row=1,
@@ -121,6 +135,16 @@ def draw_explorer(facts: ExplorerFacts) -> go.Figure:
         name="plain backbone",
         marker={"color": style.INK, "symbol": "circle-open", "size": 10, "line": {"width": 2}},
         hovertemplate="plain backbone: %{y:.1f} %<extra></extra>",
+        row=1,
+        col=1,
+    )
+    drawing.add_scatter(
+        x=[round(100 * facts.own[0], 2)],
+        y=[round(100 * facts.own[1], 2)],
+        mode="markers",
+        name="own policy",
+        marker={"color": style.INK, "symbol": "diamond-open", "size": 19, "line": {"width": 1.5}},
+        hovertemplate="the network's own policy: %{y:.1f} % at %{x:.1f} %<extra></extra>",
         row=1,
         col=1,
     )

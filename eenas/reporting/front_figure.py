@@ -44,7 +44,7 @@ class FrontFacts:
     """All that the figure of a front says.
 
     `front` rises in cost; `cloud` holds every other operating point of every network, thinned to what can be told
-    apart by eye; `recommended` is the cheapest point within a point of the backbone, where that is not the knee;
+    apart by eye; `picked` is the point that the page looks into, where that is not the knee, and `picked_name` why;
     `infeasible` are the drawn points of trials that break a constraint of the study.
     """
 
@@ -57,14 +57,15 @@ class FrontFacts:
     chance: float
     front: tuple[Mark, ...]
     knee: Mark | None
-    recommended: Mark | None
+    picked: Mark | None
+    picked_name: str
     cloud: tuple[Mark, ...]
     infeasible: tuple[Mark, ...]
     baselines: tuple[BaselineMarks, ...]
 
 
-def front_facts(results: StudyResults, cost: Cost = "macs") -> FrontFacts:
-    """The facts of the front over expected MACs or expected latency.
+def front_facts(results: StudyResults, cost: Cost = "macs", picked: FrontPoint | None = None) -> FrontFacts:
+    """The facts of the front over expected MACs or expected latency; `picked` is by default the recommended point.
 
     The front of a study is taken over accuracy, MACs and latency; drawn over one cost, only those of its points that
     nothing cheaper beats on accuracy are marked, the others join the cloud.
@@ -73,8 +74,8 @@ def front_facts(results: StudyResults, cost: Cost = "macs") -> FrontFacts:
     marks = [(item, mark) for item in results.front if (mark := _front_mark(item, whole, cost)) is not None]
     front = _stairs([mark for _, mark in marks])
     knee = next((mark for item, mark in marks if item.knee), None)
-    shown = recommended(results)
-    within = next((mark for item, mark in marks if item is shown and not item.knee), None)
+    usual = recommended(results)
+    shown = picked or usual
     kept = {id(mark) for mark in front}
     clouds = [mark for _, mark in marks if id(mark) not in kept]
     for trial in results.trials:
@@ -89,7 +90,7 @@ def front_facts(results: StudyResults, cost: Cost = "macs") -> FrontFacts:
     return FrontFacts(
         title=f"Accuracy against {'compute' if cost == 'macs' else 'latency'}",
         subtitles=(
-            headline(results),
+            headline(results, shown),
             f"{plural(len(results.trials), 'trial')} on {results.task}; the plain {results.backbone.name}: "
             f"{percent(results.backbone.accuracy)}" + (f" with {total}" if whole else ""),
         ),
@@ -100,7 +101,8 @@ def front_facts(results: StudyResults, cost: Cost = "macs") -> FrontFacts:
         chance=results.chance,
         front=_even(front, FRONT_LIMIT),
         knee=knee,
-        recommended=within,
+        picked=None if shown is None or shown.knee else _front_mark(shown, whole, cost),
+        picked_name="within 1 point" if shown is usual else "picked",
         cloud=_thin(clouds, CLOUD_LIMIT),
         infeasible=tuple(mark for mark in broken if mark is not None),
         baselines=_baselines(results, whole, cost),
@@ -157,7 +159,7 @@ def draw_front(facts: FrontFacts) -> go.Figure:
             marker={"color": style.BLUE, "size": 7},
             hovertemplate="%{text}<extra></extra>",
         )
-    stars = (("knee", facts.knee, "star"), ("within 1 point", facts.recommended, "star-diamond"))
+    stars = (("knee", facts.knee, "star"), (facts.picked_name, facts.picked, "star-diamond"))
     for name, mark, symbol in stars:
         if mark is None:
             continue
@@ -205,7 +207,13 @@ def _cross_hair(drawing: go.Figure, facts: FrontFacts) -> None:
 
 def _drawn(facts: FrontFacts) -> list[Mark]:
     """What has to fit into the axes; the cloud may be cut off below."""
-    return [*facts.front, *facts.infeasible, *(mark for baseline in facts.baselines for mark in baseline.marks)]
+    picked = () if facts.picked is None else (facts.picked,)
+    return [
+        *facts.front,
+        *picked,
+        *facts.infeasible,
+        *(mark for baseline in facts.baselines for mark in baseline.marks),
+    ]
 
 
 def _accuracy_range(facts: FrontFacts) -> tuple[float, float]:

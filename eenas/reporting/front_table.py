@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from eenas.designs.design import Design
 from eenas.policies.operating_point import OperatingPoint
-from eenas.search.results import BackboneFacts, StudyResults
+from eenas.search.results import BackboneFacts, FrontPoint, StudyResults
 from eenas.search.traits import Traits
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -63,10 +63,12 @@ class SharesRow:
 
 def front_rows(results: StudyResults) -> list[FrontRow]:
     """Every point of the front, in the order of the results (by falling accuracy)."""
-    return [
-        _row("front", f"trial {item.trial}", item.point, results.backbone, item.design, item.trial, item.knee)
-        for item in results.front
-    ]
+    return [point_row(item, results.backbone) for item in results.front]
+
+
+def point_row(item: FrontPoint, backbone: BackboneFacts) -> FrontRow:
+    """One point of the front."""
+    return _row("front", f"trial {item.trial}", item.point, backbone, item.design, item.trial, item.knee)
 
 
 def baseline_rows(results: StudyResults) -> list[FrontRow]:

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import FrontError, StorageError
+from eenas.errors import FrontError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.temperatures import fit_temperatures
 from eenas.reporting.summary import recommended
+from eenas.search.choice import Choice, choose_design
 from eenas.search.results import FrontPoint, StudyResults
 
 SPLITS = ("calibration", "validation")
@@ -17,7 +18,9 @@ SPLITS = ("calibration", "validation")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Picked:
-    """One point of the front with what its network said on two splits.
+    """One operating point with what its network said on two splits.
+
+    `item` is of the front, or what a trial that was asked for came to at the target that was drawn for it.
 
     `temperatures` float64 [K] are fitted on `calibration`. `exit_index` int64 [N] in 0..K-1 says where the point's
     policy lets the samples of `validation` leave, `answer` int64 [N] what they are answered.
@@ -42,13 +45,37 @@ class Picked:
         return self.validation.macs / self.backbone_macs
 
 
-def load_picked(results: StudyResults, artifacts: Path) -> Picked:
-    """The recommended point of the front with its exit tables from the folder `artifacts`.
+def drawn_item(results: StudyResults, choice: Choice | None = None) -> FrontPoint | None:
+    """The point that a report draws: what `eenas train` takes for `choice`, or the recommended one (None: no front).
 
-    Raises FrontError where there is no front, StorageError where a table is not in the folder, PolicyError for a file
+    Raises StudyError and FrontError as `choose_design` does, StudyError for a trial that came to no operating point.
+    """
+    if choice is None:
+        return recommended(results)
+    chosen = choose_design(results, choice)
+    for item in results.front:
+        if item.trial == chosen.trial and item.point is chosen.estimate:
+            return item
+    trial = next(trial for trial in results.trials if trial.number == chosen.trial)
+    point, latency = trial.chosen, results.backbone.latency_ms
+    if point is None:
+        usable = [trial.number for trial in results.trials if trial.chosen is not None]
+        raise StudyError(f"trial {trial.number} came to no operating point ({trial.state}); those that did: {usable}")
+    return FrontPoint(
+        trial=trial.number,
+        design=chosen.design,
+        point=point,
+        macs_share=point.expected_macs / results.backbone.macs,
+        latency_share=point.expected_latency_ms / latency if latency and point.expected_latency_ms else None,
+    )
+
+
+def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path) -> Picked:
+    """A point with its network's exit tables from the folder `artifacts`.
+
+    Raises FrontError where there is no point, StorageError where a table is not in the folder, PolicyError for a file
     that is no exit table.
     """
-    item = recommended(results)
     if item is None:
         raise FrontError("there is no front yet: no trial that keeps the constraints has finished")
     trial = next(trial for trial in results.trials if trial.number == item.trial)
@@ -64,7 +91,7 @@ def load_picked(results: StudyResults, artifacts: Path) -> Picked:
 
 
 def pick(item: FrontPoint, calibration: ExitTable, validation: ExitTable, backbone_macs: int) -> Picked:
-    """A point of the front with its tables. Raises PolicyError when they are of another number of exits."""
+    """A point with its tables. Raises PolicyError when they are of another number of exits."""
     decisions = item.point.policy.apply(validation)
     return Picked(
         item=item,

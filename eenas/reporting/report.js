@@ -1,4 +1,4 @@
-// The report's page: draws every figure, and lets the slider of the policy explorer move the common threshold.
+// The report's page: draws every figure, and lets the slider of the policy explorer move the policy's limit.
 "use strict";
 
 const PAPER_WIDTH = 1160; // pixels, as in report.css
@@ -14,7 +14,7 @@ function bytes(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
-// What a policy with the threshold number `step` does with the exit table: a sample leaves at the first exit whose
+// What the policy with the limit number `step` does with the exit table: a sample leaves at the first exit whose
 // code is above the step, at the final one if there is none.
 function explore(table, step) {
   const exits = table.exits.length;
@@ -37,14 +37,10 @@ function explore(table, step) {
   };
 }
 
-function thresholdText(value) {
-  return value === null ? "nobody leaves early" : "threshold " + value.toFixed(4);
-}
-
 function show(table, step, plot) {
   const found = explore(table, step);
   const words = [
-    thresholdText(table.thresholds[step]),
+    table.labels[step],
     (100 * found.accuracy).toFixed(2) + " % accuracy",
     (100 * found.macs).toFixed(1) + " % of the MACs",
   ];

@@ -12,11 +12,11 @@ from eenas.errors import EenasError, SpecError, StorageError
 from eenas.files import write_whole
 from eenas.progress import Listener, Notice, silent
 from eenas.reporting.conditions import SETTINGS, commands, conditions, settings_text
-from eenas.reporting.front_table import SHARES, backbone_row, exits_of, front_rows, networks, shares_rows
+from eenas.reporting.front_table import SHARES, FrontRow, backbone_row, exits_of, networks, point_row, shares_rows
 from eenas.reporting.report_panels import PANELS, PanelName
-from eenas.reporting.report_source import ReportSource, open_source
+from eenas.reporting.report_source import PAGE, USUAL, Asked, ReportSource, open_source
 from eenas.reporting.selection import spread
-from eenas.reporting.summary import headline, recommended, summary
+from eenas.reporting.summary import headline, summary
 from eenas.reporting.wording import milliseconds, percent, quantity, times
 
 ROWS = 10
@@ -36,7 +36,7 @@ class ReportSpec:
             raise SpecError(f"panels must name each panel once, got {list(self.panels)}")
 
 
-def load_report(name: str | Path = "report") -> ReportSpec:
+def load_report(name: str | Path = PAGE) -> ReportSpec:
     """A shipped report by its name or a file by its path. Raises SpecError for unknown keys and panels."""
     path = shipped.find("dashboards", str(name))
     return specs.from_table(ReportSpec, specs.read_table(path), file=str(path))
@@ -47,21 +47,18 @@ def write_report(
     out: Path,
     *,
     name: str | None = None,
-    artifacts: Path | None = None,
-    page: str | Path = "report",
-    trust_code: bool = False,
+    asked: Asked = USUAL,
     listener: Listener = silent,
 ) -> Path:
     """Make the report of the study `name` in `storage` (the newest one by default) and write it to `out`.
 
-    What a panel could not show is said in its place, and to the listener. Raises SpecError for a `page` that is none,
-    StorageError for a storage that cannot be read or an `out` that cannot be written, StudyError and PluginError as
-    `open_results` does.
+    What a panel could not show is said in its place, and to the listener. Raises SpecError for a page that is none,
+    StorageError for a storage that cannot be read or an `out` that cannot be written, and what `open_source` does.
     """
     if out.is_dir():
         raise StorageError(f"{out}: is a folder; name a file in it, such as {out / 'report.html'}")
-    spec = load_report(page)
-    source = open_source(storage, name, artifacts=artifacts, trust_code=trust_code)
+    spec = load_report(asked.page)
+    source = open_source(storage, name, asked)
     text = report_html(source, spec, listener)
     write_whole(out, lambda path: path.write_text(text, encoding="utf-8"))
     return out
@@ -79,7 +76,7 @@ def report_html(source: ReportSource, spec: ReportSpec, listener: Listener = sil
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{title}: early exits</title><style>{style}</style></head><body><main>",
         f"<h1>Early exits for {title}</h1>",
-        f'<p class="headline">{html.escape(_capital(headline(results)))}.</p>',
+        f'<p class="headline">{html.escape(_capital(headline(results, source.item)))}.</p>',
         _list(summary(results)),
         *_tables(source),
         *(_panel(name, source, listener) for name in spec.panels),
@@ -96,12 +93,14 @@ def _tables(source: ReportSource) -> list[str]:
         return []
     rows = [(row.name, *(percent(accuracy) for accuracy in row.accuracies)) for row in shares_rows(results)]
     heads = ("", *(percent(share, 0) for share in SHARES))
-    shown = (*spread(results.front, ROWS), recommended(results))
-    pairs = zip(results.front, front_rows(results), strict=True)
-    points = [row for item, row in pairs if any(item is one for one in shown)]
+    items = list(spread(results.front, ROWS))
+    if source.item is not None and all(source.item is not item for item in items):
+        items = sorted((*items, source.item), key=lambda item: (-item.point.accuracy, item.macs_share))
+    points = [point_row(item, results.backbone) for item in items]
+    drawn = [False, *(item is source.item for item in items)]
     cells = [
         (
-            f"{row.name}{' (knee)' if row.knee else ''}",
+            _name(row, is_drawn),
             percent(row.accuracy),
             quantity(row.macs),
             percent(row.macs_share),
@@ -110,7 +109,7 @@ def _tables(source: ReportSource) -> list[str]:
             percent(row.worst_macs_share),
             " / ".join(percent(share, 0) for share in row.leaving) or "–",
         )
-        for row in (backbone_row(results.backbone), *points)
+        for row, is_drawn in zip((backbone_row(results.backbone), *points), drawn, strict=True)
     ]
     names = (
         "",
@@ -130,6 +129,11 @@ def _tables(source: ReportSource) -> list[str]:
         _table(names, cells),
         _table(("", "exits, and the branch at each"), exits, is_text=True),
     ]
+
+
+def _name(row: FrontRow, is_drawn: bool) -> str:
+    said = [word for word, holds in (("knee", row.knee), ("drawn below", is_drawn)) if holds]
+    return row.name + (f" ({', '.join(said)})" if said else "")
 
 
 def _panel(name: PanelName, source: ReportSource, listener: Listener) -> str:
@@ -154,7 +158,7 @@ def _foot(source: ReportSource) -> list[str]:
         "<h2>How the numbers were taken</h2>",
         _table(("", ""), conditions(source), is_text=True),
         "<h2>How to get them again</h2>",
-        f"<pre>{html.escape(chr(10).join(commands(source.results)))}</pre>",
+        f"<pre>{html.escape(chr(10).join(commands(source)))}</pre>",
         f"<details><summary>{SETTINGS}: the whole study file; save it beside the data it names</summary>",
         f'<pre id="settings">{html.escape(settings_text(source.results))}</pre></details>',
     ]

@@ -13,6 +13,7 @@ from eenas.reporting.explorer import draw_explorer, explorer_facts, page_data
 from eenas.reporting.front_figure import draw_front, front_facts
 from eenas.reporting.groups_figure import class_facts, difficulty_facts, draw_groups
 from eenas.reporting.importance_figure import draw_importance, importance_facts
+from eenas.reporting.latency_figure import draw_latency, latency_facts
 from eenas.reporting.leaving_figure import draw_leaving, leaving_facts
 from eenas.reporting.overthinking_figure import draw_overthinking, overthinking_facts
 from eenas.reporting.picked import of_point
@@ -35,6 +36,7 @@ PanelName = Literal[
     "overthinking",
     "agreement",
     "samples",
+    "latency",
     "progress",
     "survivors",
     "importances",
@@ -54,7 +56,7 @@ def explorer(source: ReportSource) -> Panel:
     backbone = source.results.backbone
     facts = explorer_facts(source.picked(), backbone.accuracy, backbone.latency_ms)
     above = (
-        '<div class="explorer"><label>threshold <input type="range" id="threshold" min="0" '
+        f'<div class="explorer"><label>{facts.name} <input type="range" id="threshold" min="0" '
         f'max="{len(facts.thresholds) - 1}" value="{facts.start}" step="1"></label>'
         '<output id="explored" for="threshold"></output>'
         f'<script type="application/json" id="explorer-data">{page_data(facts)}</script></div>'
@@ -95,8 +97,8 @@ def importances(source: ReportSource) -> Panel:
 
 
 PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
-    "front_macs": lambda source: Panel(figure=draw_front(front_facts(source.results, "macs"))),
-    "front_latency": lambda source: Panel(figure=draw_front(front_facts(source.results, "latency"))),
+    "front_macs": lambda source: Panel(figure=draw_front(front_facts(source.results, "macs", source.item))),
+    "front_latency": lambda source: Panel(figure=draw_front(front_facts(source.results, "latency", source.item))),
     "leaving": lambda source: Panel(figure=draw_leaving(leaving_facts(source.results))),
     "design": lambda source: Panel(
         figure=draw_design(design_facts(source.picked(), source.results.backbone, source.cut_point_macs))
@@ -108,6 +110,7 @@ PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
     "overthinking": lambda source: Panel(figure=draw_overthinking(overthinking_facts(source.picked()))),
     "agreement": lambda source: Panel(figure=draw_agreement(agreement_facts(source.picked()))),
     "samples": samples,
+    "latency": lambda source: Panel(figure=draw_latency(latency_facts(source.runs()))),
     "progress": lambda source: Panel(figure=draw_progress(progress_facts(source.results))),
     "survivors": lambda source: Panel(
         figure=draw_survivors(survivors_facts(source.results, tuple(source.cut_point_macs)))

@@ -48,9 +48,8 @@ def hypervolumes(results: StudyResults) -> str:
     return text + f" (from 1.1 × the backbone's cost and {percent(results.chance)} accuracy)."
 
 
-def headline(results: StudyResults) -> str:
-    """One short line: what the cheapest design within a point (or the knee) buys."""
-    item = recommended(results)
+def headline(results: StudyResults, item: FrontPoint | None) -> str:
+    """One short line: what the design at an operating point buys; `recommended` gives the one for a headline."""
     if item is None:
         return "no design yet"
     return f"trial {item.trial} {_keeps(item, results.backbone)}"

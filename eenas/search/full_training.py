@@ -23,9 +23,9 @@ from eenas.search.preparation import Ground, lay_ground, prepare_backbone
 from eenas.search.read import code_folder, read_results, study_record
 from eenas.search.report import build_report
 from eenas.search.run_baselines import run_baselines
-from eenas.search.run_report import DESIGN, ORIGIN, REPORT, RunReport
+from eenas.search.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
 from eenas.search.train_fully import train_fully
-from eenas.specs import digest, from_table
+from eenas.specs import from_table
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 from eenas.training.world import World, open_world
@@ -167,8 +167,8 @@ def _claim_folder(folder: Path, design: Design, record: StudyRecord, *, trust_co
         return
     if folder.exists() and (not folder.is_dir() or any(not item.name.startswith(".") for item in folder.iterdir())):
         raise StudyError(f"{folder} exists and is not a run of eenas; give a new or empty folder as --out")
-    origin = json.dumps({"study": record.name, "identity": digest(record.identity)}, indent=2) + "\n"
-    write_whole(folder / ORIGIN, lambda file: file.write_text(origin, encoding="utf-8"))
+    text = json.dumps(origin(record.name, record.identity), indent=2) + "\n"
+    write_whole(folder / ORIGIN, lambda file: file.write_text(text, encoding="utf-8"))
     write_whole(folder / DESIGN, lambda file: file.write_text(design.to_json(), encoding="utf-8"))
 
 
@@ -179,8 +179,8 @@ def _same_run(folder: Path, known: Design, design: Design, record: StudyRecord) 
             why = f" (there for {known.policy.target_macs:.1%} of the MACs, here for {design.policy.target_macs:.1%})"
         raise StudyError(f"{folder} is the run of another design{why}; give another --out, or delete the folder")
     try:
-        origin = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+        said = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
-    if origin != {"study": record.name, "identity": digest(record.identity)}:
+    if said != origin(record.name, record.identity):
         raise StudyError(f"{folder} is the run of another study; give another --out, or delete the folder")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eenas.measurement.latency import measure_latency
+from eenas.measurement.latency import torch_runtime
+from eenas.measurement.profile import time_program
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
 from eenas.policies.bootstrap import paired_bootstrap
@@ -18,6 +19,7 @@ from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
 from eenas.search.choice import Chosen
+from eenas.search.end_to_end import end_to_end
 from eenas.search.preparation import Ground
 from eenas.search.read import SHARES
 from eenas.search.results import Baseline, StudyResults
@@ -66,7 +68,7 @@ def build_report(
         device=ground.device_text,
         design=design,
         backbone=replace(results.backbone, accuracy=plain.accuracy, latency_ms=plain.expected_latency_ms),
-        exits=_exits(network, calibration, test, reported.shares, total),
+        exits=_exits(network, ground, calibration, test, reported.shares),
         points=fitting.operating_points(test, common=True),
         at_shares=at_shares,
         baselines=tuple(Baseline(name=b.name, points=_points(b)) for b in baselines),
@@ -87,10 +89,13 @@ def build_report(
 
 
 def _exits(
-    network: EarlyExitNetwork, calibration: ExitTable, test: ExitTable, shares: Sequence[float], total: float
+    network: EarlyExitNetwork, ground: Ground, calibration: ExitTable, test: ExitTable, shares: Sequence[float]
 ) -> tuple[ExitFacts, ...]:
     labels = [*(placed.branch.label() for placed in network.design.branches), "backbone's classifier"]
-    temperatures, latency = fit_temperatures(calibration), test.latency_ms
+    temperatures, latency, total = fit_temperatures(calibration), test.latency_ms, ground.profile.total_macs
+    spec = ground.settings.latency
+    images = ground.backbone.example(spec.batch).to(ground.device)
+    measured = end_to_end(network, images, device=ground.device, spec=spec)
     return tuple(
         ExitFacts(
             name=name,
@@ -101,6 +106,7 @@ def _exits(
             accuracy=test.exit_accuracy()[k],
             temperature=float(temperatures[k]),
             share=shares[k],
+            end_to_end=measured[k],
         )
         for k, name in enumerate(test.exits)
     )
@@ -141,9 +147,12 @@ def _end_to_end(ground: Ground, network: EarlyExitNetwork) -> float | None:
     images = torch.cat(list(batches(network, part, 100, ground.device)))
     turn = itertools.cycle(np.arange(len(images)).tolist())
     network.eval()
-    found = measure_latency(
-        lambda: network.predict(images[(index := next(turn)) : index + 1]),
+    found = time_program(
+        lambda x: network.predict(x[(index := next(turn)) : index + 1]),
+        images,
         device=ground.device,
         spec=replace(ground.settings.latency, batch=1),
+        runtime=torch_runtime("segment by segment"),
+        host_clock=True,
     )
     return found.median_ms

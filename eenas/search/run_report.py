@@ -10,17 +10,27 @@ from eenas.backbones.transform import InputTransform
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_whole
+from eenas.measurement.latency import Latency
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.results import BackboneFacts, Baseline
-from eenas.specs import from_table, to_table
+from eenas.specs import digest, from_table, to_table
 
 REPORT, DESIGN, ORIGIN = "report.json", "design.json", "study.json"
 TRAINING, CHECKPOINT, WEIGHTS = "training.json", "checkpoint.pt", "weights.safetensors"
 
 
+def origin(study: str, identity: Mapping[str, Any]) -> dict[str, str]:
+    """What a run says in ORIGIN of the study that it comes from."""
+    return {"study": study, "identity": digest(identity)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExitFacts:
-    """One exit on the test split: cost of leaving there, accuracy of all samples forced to it, share that leaves."""
+    """One exit on the test split: cost of leaving there, accuracy of all samples forced to it, share that leaves.
+
+    `latency_ms` is composed from what the search measured, `end_to_end` is how long the trained network itself takes
+    for a batch that leaves there (None where that was not recorded).
+    """
 
     name: str
     structure: str
@@ -30,6 +40,7 @@ class ExitFacts:
     accuracy: float
     temperature: float
     share: float
+    end_to_end: Latency | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,8 @@ import pytest
 
 from eenas import shipped
 from eenas.errors import StudyError
+from eenas.reporting.report_source import Asked
+from eenas.search.choice import Choice
 
 from ..reporting.studies import failed, study
 from ..reporting.test_fidelity_facts import fidelity
@@ -291,14 +293,37 @@ def test_dashboard_ends_quietly(call, library):
 
 def test_report_hands_over_every_flag(call, library, tmp_path):
     calls = library("eenas.reporting.report_page.write_report", tmp_path / "a.html")
-    flags = "--storage sqlite:///b.db --name one --page mine.toml --trust-code"
-    answer = call("report", *flags.split(), "--artifacts", tmp_path, "--out", tmp_path / "a.html")
+    flags = "--storage sqlite:///b.db --name one --page mine.toml --trust-code --trial 3"
+    folders = ("--artifacts", tmp_path, "--runs", tmp_path / "runs")
+    answer = call("report", *flags.split(), *folders, "--out", tmp_path / "a.html")
     assert answer.status == 0, answer.err
     ((arguments, options),) = calls
     assert arguments == ("sqlite:///b.db", tmp_path / "a.html")
     assert callable(options.pop("listener"))
-    assert options == {"name": "one", "artifacts": tmp_path, "page": "mine.toml", "trust_code": True}
+    choice = Choice(trial=3)
+    asked = Asked(choice=choice, artifacts=tmp_path, runs=tmp_path / "runs", page="mine.toml", trust_code=True)
+    assert options == {"name": "one", "asked": asked}
     assert "a.html" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "choice"),
+    [
+        ("", None),
+        ("--best", Choice()),
+        ("--max-macs 0.5", Choice(max_macs=0.5)),
+        ("--max-accuracy-drop 0.02", Choice(max_accuracy_drop=0.02)),
+    ],
+)
+def test_report_draws_the_design_that_is_asked_for(call, library, tmp_path, flags, choice):
+    calls = library("eenas.reporting.report_page.write_report", tmp_path / "a.html")
+    assert call("report", *flags.split()).status == 0
+    assert calls[0][1]["asked"] == Asked(choice=choice)
+
+
+def test_report_takes_one_way_to_choose(call):
+    answer = call("report", "--best", "--trial", "3")
+    assert (answer.status, answer.err) == (2, "error: --best and --trial exclude each other; give one of them\n")
 
 
 def test_report_without_a_storage(call, tmp_path):

@@ -2,18 +2,21 @@
 
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from eenas.errors import EenasError, FrontError
+from eenas.measurement.latency import Latency
 from eenas.reporting.report_source import ReportSource
 from eenas.reporting.summary import recommended
+from eenas.search.run_report import Comparison, ExitFacts, RunReport
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.task import Task
 
-from .studies import CUT_POINT_MACS, picked, study
+from .studies import BACKBONE, CLASSES, CUT_POINT_MACS, picked, single, study
 
 BEGUN = datetime(2026, 1, 2)
 FACTS = {
@@ -33,9 +36,11 @@ def source(results=None, **more):
         "results": results,
         "facts": FACTS,
         "created": "2026-01-02T03:04:05+00:00",
+        "item": recommended(results),
         "picked": lambda: found(results),
         "task": lambda: task(found(results)),
         "trials": lambda: trials(len(results.trials)),
+        "runs": lambda: (run(results), run(results, folder=Path("runs/two"))) if results.front else (),
     }
     return ReportSource(**(given | more))
 
@@ -50,6 +55,64 @@ def found(results):
     if recommended(results) is None:
         raise FrontError("there is no front yet")
     return picked(results)
+
+
+def run(results, **changed):
+    """The report of a made-up full training of the most accurate design; `changed` takes the place of its fields."""
+    item = results.front[0]
+    names = [*(placed.cut_point for placed in item.design.branches), "final"]
+    exits = tuple(
+        ExitFacts(
+            name=name,
+            structure="fc",
+            macs=1e6 * (k + 1),
+            macs_share=0.1 * (k + 1),
+            latency_ms=0.5 * (k + 1),
+            accuracy=0.5 + 0.1 * k,
+            temperature=1.2,
+            share=share,
+            end_to_end=taken(0.6 * (k + 1)),
+        )
+        for k, (name, share) in enumerate(zip(names, item.point.shares, strict=True))
+    )
+    values = {
+        "folder": Path("runs/one"),
+        "study": results.name,
+        "task": "digits",
+        "device": results.device,
+        "design": item.design,
+        "backbone": BACKBONE,
+        "exits": exits,
+        "points": (item.point,),
+        "at_shares": {0.25: None, 0.5: single(0.86, 0.49), 1.0: single(0.92, 0.97)},
+        "baselines": results.baselines,
+        "baselines_at_shares": {"uniform 3 fc": {0.25: None, 0.5: single(0.84, 0.5), 1.0: None}},
+        "comparisons": (Comparison(baseline="uniform 3 fc", budget=0.5, difference=0.02, low=0.01, high=0.03),),
+        "reported": single(0.915, 0.6),
+        "estimate": single(0.905, 0.58),
+        "near_threshold": 0,
+        "end_to_end_ms": 3.1,
+        "classes": CLASSES,
+        "test_samples": 500,
+        "samples": 100_000,
+        "seconds": 300.0,
+    }
+    return RunReport(**(values | changed))
+
+
+def taken(milliseconds, spread=0.1):
+    """A measured latency."""
+    return Latency(
+        median_ms=milliseconds,
+        p95_ms=1.2 * milliseconds,
+        spread=spread,
+        repeats=50,
+        device="CPU: a processor",
+        runtime="torch, segment by segment",
+        threads=1,
+        batch=1,
+        dtype="float32",
+    )
 
 
 def task(chosen):

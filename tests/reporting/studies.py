@@ -70,9 +70,9 @@ def tables(made, number, *, latency=True):
     return tuple(table(exits, cost, seed, latency=latency) for seed in (number, 1000 + number))
 
 
-def picked(results):
-    """The recommended design of a made-up study with its exit tables."""
-    item = recommended(results)
+def picked(results, item=None):
+    """The recommended (or another) design of a made-up study with its exit tables."""
+    item = recommended(results) if item is None else item
     return pick(item, *tables(item.design, item.trial), results.backbone.macs)
 
 

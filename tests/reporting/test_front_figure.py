@@ -3,6 +3,7 @@
 import pytest
 
 from eenas.reporting.front_figure import CLOUD_LIMIT, draw_front, front_facts
+from eenas.reporting.summary import recommended
 
 from .studies import BACKBONE, failed, infeasible, study, trial
 
@@ -53,8 +54,8 @@ def test_the_drawing_has_units_on_its_axes_and_says_what_the_facts_say(results):
     traces = {trace.name: trace for trace in drawing.data}
     baselines = {"plain backbone", "truncated backbone", "uniform by hand"}
     assert set(traces) == {"all networks", "infeasible", "front", "knee", "within 1 point", *baselines}
-    assert facts.recommended.accuracy >= facts.backbone_accuracy - 0.01
-    assert facts.recommended in facts.front
+    assert facts.picked.accuracy >= facts.backbone_accuracy - 0.01
+    assert facts.picked in facts.front
     assert (traces["plain backbone"].x, traces["plain backbone"].y) == ((100,), (100 * BACKBONE.accuracy,))
     assert not drawing.layout.annotations, "a label within the axes hides what is drawn there"
     assert "91.7 % with 41.2 M MACs" in drawing.layout.title.text
@@ -67,6 +68,16 @@ def test_the_drawing_has_units_on_its_axes_and_says_what_the_facts_say(results):
     assert high >= max(traces["front"].y)
     assert drawing.layout.xaxis.range[1] >= 100
     assert {(shape.x0, shape.x1) for shape in drawing.layout.shapes} == {(0, 1), (100, 100)}
+
+
+def test_another_design_that_is_picked_is_marked_and_in_the_title(results):
+    other = next(item for item in results.front if not item.knee and item is not recommended(results))
+    facts = front_facts(results, "macs", other)
+    assert (facts.picked.accuracy, facts.picked.trial) == (other.point.accuracy, other.trial)
+    assert "picked" in {trace.name for trace in draw_front(facts).data}
+    assert facts.subtitles[0].startswith(f"trial {other.trial} ")
+    knee = next(item for item in results.front if item.knee)
+    assert front_facts(results, "macs", knee).picked is None
 
 
 def test_the_figure_stays_small_with_many_trials():

@@ -40,7 +40,7 @@ def test_tables_come_from_the_artifacts_of_the_recommended_trial(results, chosen
     kept = {"calibration": "calibration", "validation": "validation"}
     for trial in results.trials:
         object.__setattr__(trial, "artifacts", kept)
-    found = load_picked(results, tmp_path)
+    found = load_picked(results, chosen.item, tmp_path)
     assert found.item is chosen.item
     assert np.array_equal(found.exit_index, chosen.exit_index)
     assert np.bincount(found.exit_index, minlength=len(found.exits)) / len(found.validation) == pytest.approx(
@@ -48,9 +48,9 @@ def test_tables_come_from_the_artifacts_of_the_recommended_trial(results, chosen
     )
     (tmp_path / "validation").unlink()
     with pytest.raises(StorageError, match="--artifacts"):
-        load_picked(results, tmp_path)
+        load_picked(results, chosen.item, tmp_path)
     with pytest.raises(FrontError, match="no front"):
-        load_picked(study(0, extra=[failed(0)]), tmp_path)
+        load_picked(study(0, extra=[failed(0)]), None, tmp_path)
 
 
 def test_the_design_stands_where_its_branches_do_and_every_sample_leaves(chosen):

@@ -2,8 +2,10 @@
 
 import html
 import re
+import shlex
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,14 +13,17 @@ from eenas.errors import SpecError
 from eenas.progress import Notice
 from eenas.reporting import report_panels
 from eenas.reporting.conditions import commands, conditions, settings_text
+from eenas.reporting.picked import drawn_item
 from eenas.reporting.report_page import ReportSpec, load_report, report_html
+from eenas.reporting.report_source import Asked
 from eenas.reporting.summary import recommended
 from eenas.reporting.wording import percent
+from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec, load_settings
 from eenas.specs import from_table
 
 from .sources import broken, source, trials
-from .studies import failed, infeasible, study
+from .studies import BACKBONE, failed, infeasible, study
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +127,42 @@ def test_the_settings_read_back_as_the_study(name):
     assert from_table(StudySpec, tomllib.loads(text)) == settings
 
 
+@pytest.mark.parametrize("choice", [None, Choice(), Choice(trial=2), Choice(max_macs=0.5)])
+def test_the_commands_train_what_is_drawn(choice):
+    results = study(9)
+    search, front, train, report = commands(source(results, asked=Asked(choice=choice, artifacts=Path("my own"))))
+    words = shlex.split(train)
+    flag, *value = words[2 : words.index("--storage")]
+    given = {flag.removeprefix("--").replace("-", "_"): float(value[0])} if value else {}
+    assert (flag == "--best") == (not given)
+    trained, drawn = choose_design(results, Choice(**given)), drawn_item(results, choice)
+    assert (trained.trial, trained.estimate) == (drawn.trial, drawn.point)
+    assert (" ".join([flag, *value]) in report) == (choice is not None)
+    assert ["--artifacts 'my own'" in line for line in (search, front, train, report)] == [True, False, True, True]
+
+
+def test_the_commands_repeat_every_flag():
+    asked = Asked(runs=Path("elsewhere"), page="mine.toml", trust_code=True)
+    lines = commands(source(study(9), asked=asked))
+    assert all(line.count("--trust-code") == 1 for line in lines)
+    assert "--runs elsewhere --page mine.toml" in lines[-1]
+    assert not any("elsewhere" in line for line in lines[:-1])
+
+
+def test_a_backbone_given_as_an_object_is_given_again_in_python():
+    results = study(9)
+    own = replace(results, backbone=replace(BACKBONE, weights="own"))
+    comment, *lines = commands(source(own))
+    assert comment.startswith("# cifar_resnet20 was given as an object")
+    assert [line.split()[1] for line in lines] == ["front", "report"]
+
+
 def test_the_commands_and_conditions_name_the_study():
     results = study(9)
-    assert all(results.name in line for line in commands(results))
-    assert [line.split()[1] for line in commands(results)] == ["search", "front", "train", "report"]
+    lines = commands(source())
+    assert all(results.name in line for line in lines)
+    assert [line.split()[1] for line in lines] == ["search", "front", "train", "report"]
+    assert ["--device cpu" in line for line in lines] == [True, False, True, False]
     rows = dict(conditions(source(results)))
     assert "1 thread, float32" in rows["latency"]
     assert rows["latency"] != dict(conditions(source(study(9, latency=False))))["latency"]

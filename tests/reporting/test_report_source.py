@@ -1,19 +1,25 @@
 """A report from a real database and a real folder of artifacts."""
 
+import json
+import re
 from dataclasses import replace
 
 import optuna
 import pytest
 
-from eenas.errors import StorageError, StudyError
+from eenas.errors import EenasError, StorageError, StudyError
 from eenas.records.database import Database
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
+from eenas.reporting.picked import drawn_item
 from eenas.reporting.report_page import write_report
-from eenas.reporting.report_source import open_source
+from eenas.reporting.report_source import Asked, open_source
+from eenas.search.choice import Choice
+from eenas.search.read import best_within
+from eenas.search.run_report import ORIGIN, origin
 from eenas.specs import to_table
 
-from .sources import FACTS, trials
+from .sources import FACTS, run, trials
 from .studies import BACKBONE, failed, study, tables
 
 RESULTS = study(6, extra=[failed(6)])
@@ -58,6 +64,7 @@ def record(trial, artifacts):
         state=trial.state,
         design=trial.design.to_table() if trial.design else {},
         points=[point.to_table() for point in trial.points],
+        chosen=trial.chosen.to_table() if trial.chosen else None,
         reason=trial.reason,
         origin=trial.origin,
         seconds=trial.seconds,
@@ -79,14 +86,16 @@ def test_the_page_is_written_and_what_is_missing_is_said(storage, tmp_path):
     said = []
     out = write_report(storage, tmp_path / "pages" / "report.html", listener=said.append)
     page = out.read_text(encoding="utf-8")
-    assert page.count('class="missing"') == 1
+    assert page.count('class="missing"') == 2
+    assert "latency</b>: no design of this study is trained fully yet" in page
     assert "samples</b>: the task&#x27;s validation split is not the one" in page
-    assert [event.text.split(":")[0] for event in said] == ["the panel samples is not in the report"]
+    missing = [f"the panel {name} is not in the report" for name in ("samples", "latency")]
+    assert [event.text.split(":")[0] for event in said] == missing
 
 
 def test_without_artifacts_the_panels_of_the_search_remain(storage, tmp_path):
     (tmp_path / "other").mkdir()
-    out = write_report(storage, tmp_path / "report.html", artifacts=tmp_path / "other")
+    out = write_report(storage, tmp_path / "report.html", asked=Asked(artifacts=tmp_path / "other"))
     page = out.read_text(encoding="utf-8")
     assert page.count("holds no exit table of trial") == 8
     assert page.count('class="plot"') == 6
@@ -97,7 +106,7 @@ def test_what_is_not_there_is_said_before_anything_is_written(storage, tmp_path)
     with pytest.raises(StudyError, match="nearest"):
         write_report(storage, out, name=RESULTS.name + "x")
     with pytest.raises(StorageError, match="no such folder"):
-        write_report(storage, out, artifacts=tmp_path / "none")
+        write_report(storage, out, asked=Asked(artifacts=tmp_path / "none"))
     with pytest.raises(StorageError, match="is a folder"):
         write_report(storage, tmp_path)
     assert not out.exists()
@@ -110,3 +119,63 @@ def test_a_task_that_is_gone_is_said_in_the_place_of_its_panel(storage, tmp_path
     StudyRecords(database).save(replace(kept, settings=settings))
     page = write_report(storage, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "gone.npz: no such file" in page
+
+
+def test_another_design_is_drawn_where_it_is_asked_for(storage, tmp_path):
+    usual = open_source(storage).item
+    knee = open_source(storage, None, Asked(choice=Choice())).item
+    cheap = open_source(storage, None, Asked(choice=Choice(max_macs=0.3))).item
+    assert knee.knee
+    assert cheap.macs_share <= 0.3 < usual.macs_share
+    assert cheap == best_within(RESULTS.front, 0.3)
+    page = write_report(storage, tmp_path / "a.html", asked=Asked(choice=Choice(max_macs=0.3))).read_text("utf-8")
+    assert f"The design: trial {cheap.trial}" in page
+    assert re.search(rf"trial {cheap.trial} \((knee, )?drawn below\)", page)
+    assert '"name":"picked"' in page
+    assert "eenas train --max-macs 0.3 " in page
+    assert "eenas report --max-macs 0.3 " in page
+
+
+def test_a_trial_that_is_not_on_the_front_is_drawn_at_its_own_target(storage, tmp_path):
+    on_front = {item.trial for item in RESULTS.front}
+    other = next(trial for trial in RESULTS.trials if trial.points and trial.number not in on_front)
+    source = open_source(storage, None, Asked(choice=Choice(trial=other.number)))
+    assert (source.item.trial, source.item.point, source.item.design) == (other.number, other.chosen, other.design)
+    assert source.item.macs_share == other.chosen.expected_macs / BACKBONE.macs
+    assert source.picked().item is source.item
+    page = write_report(storage, tmp_path / "a.html", asked=source.asked).read_text("utf-8")
+    assert f"trial {other.number} (drawn below)" in page
+    assert f"The design: trial {other.number}" in page
+    assert f"eenas train --trial {other.number} " in page
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (Choice(trial=99), "trial 99 of .* has no design; usable trials"),
+        (Choice(trial=6), "trial 6 of .* has no design; usable trials"),
+        (Choice(max_macs=0.001), "at most 0.001 of the backbone's MACs; the nearest"),
+    ],
+)
+def test_a_choice_that_nothing_holds_is_refused_before_the_page(storage, tmp_path, choice, said):
+    with pytest.raises(EenasError, match=said):
+        write_report(storage, tmp_path / "a.html", asked=Asked(choice=choice))
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_a_trial_without_an_operating_point_is_refused():
+    results = replace(RESULTS, trials=(replace(RESULTS.trials[0], chosen=None, state="running"),))
+    with pytest.raises(StudyError, match=r"trial 0 came to no operating point \(running\)"):
+        drawn_item(results, Choice(trial=0))
+
+
+def test_runs_of_the_study_are_found(storage, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "one"
+    folder.mkdir(parents=True)
+    run(RESULTS, folder=folder).save()
+    (folder / ORIGIN).write_text(json.dumps(origin(RESULTS.name, {})))
+    assert [report.folder.name for report in open_source(storage).runs()] == ["one"]
+    assert [report.folder for report in open_source(storage, None, Asked(runs=folder)).runs()] == [folder]
+    with pytest.raises(StorageError, match="elsewhere: no such folder"):
+        open_source(storage, None, Asked(runs=tmp_path / "elsewhere"))

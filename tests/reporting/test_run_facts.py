@@ -2,58 +2,19 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from eenas.designs.training_choice import TrainingChoice
 from eenas.reporting.run_facts import budget_rows, report_json, run_summary
-from eenas.search.run_report import Comparison, ExitFacts, RunReport
 
-from .studies import BACKBONE, CLASSES, single, study
+from .sources import run
+from .studies import study
 
 
 def report(**changed):
     """The report of a made-up run."""
-    results = study(3)
-    item = results.front[0]
-    names = [placed.cut_point for placed in item.design.branches]
-    exits = tuple(
-        ExitFacts(
-            name=name,
-            structure="fc",
-            macs=1e6 * (k + 1),
-            macs_share=0.1 * (k + 1),
-            latency_ms=0.5,
-            accuracy=0.5 + 0.1 * k,
-            temperature=1.2,
-            share=share,
-        )
-        for k, (name, share) in enumerate(zip([*names, "final"], item.point.shares, strict=True))
-    )
-    values = {
-        "folder": Path("runs/one"),
-        "study": results.name,
-        "task": "digits",
-        "device": results.device,
-        "design": item.design,
-        "backbone": BACKBONE,
-        "exits": exits,
-        "points": (item.point,),
-        "at_shares": {0.25: None, 0.5: single(0.86, 0.49), 1.0: single(0.92, 0.97)},
-        "baselines": results.baselines,
-        "baselines_at_shares": {"uniform 3 fc": {0.25: None, 0.5: single(0.84, 0.5), 1.0: None}},
-        "comparisons": (Comparison(baseline="uniform 3 fc", budget=0.5, difference=0.02, low=0.01, high=0.03),),
-        "reported": single(0.915, 0.6),
-        "estimate": single(0.905, 0.58),
-        "near_threshold": 0,
-        "end_to_end_ms": 3.1,
-        "classes": CLASSES,
-        "test_samples": 500,
-        "samples": 100_000,
-        "seconds": 300.0,
-    }
-    return RunReport(**(values | changed))
+    return run(study(3), **changed)
 
 
 def test_the_summary_compares_with_backbone_and_search():

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from eenas.reporting.summary import cheapest_within, headline, summary
+from eenas.reporting.summary import cheapest_within, headline, recommended, summary
 
 from .studies import BACKBONE, failed, study
 
@@ -26,7 +26,7 @@ def test_the_summary_names_trials_backbone_design_and_hypervolume():
     assert f"trial {found.trial} " in text
     assert f"{results.hypervolume_macs:.4f}" in text
     assert "does not beat" not in text
-    assert headline(results) in text
+    assert headline(results, recommended(results)) in text
 
 
 def test_a_front_that_does_not_beat_its_baselines_says_so():
@@ -44,7 +44,7 @@ def test_nothing_within_a_point_names_the_nearest():
 def test_no_finished_trial():
     assert "no front" in summary(study(0))[-1]
     assert "no front" in summary(study(0, extra=[failed(0), failed(1)]))[-1]
-    assert headline(study(0)) == "no design yet"
+    assert headline(study(0), None) == "no design yet"
 
 
 def test_no_latency():
@@ -53,6 +53,6 @@ def test_no_latency():
 
 def test_a_design_above_the_backbone_reaches_and_one_below_keeps():
     results = study(14)
-    assert "reaches" in headline(replace(results, backbone=replace(BACKBONE, accuracy=0.2)))
-    weak = replace(results, backbone=replace(BACKBONE, accuracy=results.front[0].point.accuracy))
-    assert "keeps" in headline(weak)
+    best = results.front[0]
+    assert "reaches" in headline(replace(results, backbone=replace(BACKBONE, accuracy=0.2)), best)
+    assert "keeps" in headline(replace(results, backbone=replace(BACKBONE, accuracy=best.point.accuracy)), best)

@@ -54,6 +54,9 @@ def test_a_run_says_everything_once(smallest_study, finished_run):
     assert report.samples == 240
     assert report.seconds > 0
     assert report.end_to_end_ms > 0
+    for exit_ in report.exits:
+        assert exit_.end_to_end.median_ms > 0
+        assert (exit_.end_to_end.batch, exit_.end_to_end.threads, exit_.end_to_end.dtype) == (1, 1, "float32")
     assert not (report.folder / CHECKPOINT).exists()
     assert set(report.at_shares) == {0.25, 0.5, 0.75, 1.0}
 

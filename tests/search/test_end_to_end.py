@@ -1,0 +1,59 @@
+"""End-to-end latency of each exit: what runs while the watch is held, and under which conditions."""
+
+import pytest
+import torch
+
+from eenas.measurement.latency import LatencySpec
+from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.threshold import ThresholdPolicy
+from eenas.search.end_to_end import end_to_end
+
+from ..exported import smallest_package
+
+SPEC = LatencySpec(batch=3, threads=2, warmup=1, min_repeats=2, max_repeats=2, seconds=0.1)
+
+
+@pytest.fixture
+def network():
+    return smallest_package().network
+
+
+def measure(network):
+    return end_to_end(network, torch.randn(3, 3, 8, 8), device=torch.device("cpu"), spec=SPEC)
+
+
+def test_everybody_leaves_at_the_exit_that_is_measured(network, monkeypatch):
+    predict, left = EarlyExitNetwork.predict, []
+
+    def heard(self, x, policy=None):
+        found = predict(self, x, policy)
+        left.append(set(found.exits.tolist()))
+        return found
+
+    monkeypatch.setattr(EarlyExitNetwork, "predict", heard)
+    found = measure(network)
+    assert left == [{0}] * 3 + [{1}] * 3 + [{2}] * 3  # one run that warms up, two that count
+    assert [(each.batch, each.threads, each.dtype, each.repeats) for each in found] == [(3, 2, "float32", 2)] * 3
+
+
+def test_every_decision_on_the_way_is_made(network, monkeypatch):
+    decide, made = ThresholdPolicy.decide, []
+
+    def heard(self, k, logits, state):
+        assert self.thresholds[k : k + 1] != (None,)  # None would decide without a score
+        made.append(k)
+        return decide(self, k, logits, state)
+
+    monkeypatch.setattr(ThresholdPolicy, "decide", heard)
+    measure(network)
+    assert made == [0] * 3 + [0, 1] * 3 + [0, 1, 2] * 3
+
+
+def test_scores_that_are_certain_let_nobody_leave_before(network):
+    with torch.no_grad():
+        for parameter in network.branches.parameters():
+            parameter.mul_(1e5)
+    seen = []
+    network.branches.at("2").register_forward_hook(lambda *_: seen.append(1))
+    measure(network)
+    assert len(seen) == 6
