@@ -118,7 +118,8 @@ def _latency(results: StudyResults, facts: Mapping[str, Any]) -> str:
             "of the median, interquartile)"
         )
     return (
-        f"{text}; an exit's is composed of the prefix up to its cut point and every branch on the way; "
+        f"{text}; an exit's is composed of the prefix up to its cut point and every branch on the way, "
+        "and eenas train measures it end to end beside that; "
         f"the plain backbone takes {milliseconds(results.backbone.latency_ms)}"
     )
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from eenas.policies.curve import common_policy
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.geometric import GeometricPolicy
 from eenas.policies.most_confident import MostConfidentPolicy
@@ -54,23 +55,21 @@ class Explored:
         return f"threshold {limit:.4f}"
 
 
-def explored(picked: Picked, table: ExitTable) -> Explored:
-    """What is explored on some samples of `picked.validation`.
+def explored(picked: Picked, samples: ExitTable) -> Explored:
+    """What is explored on some rows of `picked.validation`.
 
     A policy of a kind that has no limit to move is not explored: a threshold on the largest probability is, instead.
     """
     policy: Policy = picked.item.point.policy
-    own = policy.label()
-    around = []
+    own, table = policy.label(), samples
+    around: list[str] = []
     while isinstance(policy, GeometricPolicy | MostConfidentPolicy):
         is_ensemble = isinstance(policy, GeometricPolicy)
         around.append("exits decide together" if is_ensemble else "at the end the surest exit answers")
         table, policy = policy.view(table), policy.policy
     if not isinstance(policy, SignalPolicy) or policy.kind not in NAMES:
-        temperatures = tuple(picked.temperatures.tolist())
-        thresholds = (None,) * (len(temperatures) - 1)
-        policy = ThresholdPolicy(score="max_softmax", temperatures=temperatures, thresholds=thresholds)
-        is_own = False
+        policy = common_policy(np.inf, picked.temperatures, "max_softmax")
+        table, around, is_own = samples, [], False
     else:
         is_own = len(set(policy.limits().tolist())) <= 1
         if is_own and isinstance(policy, ThresholdPolicy) and len(policy.thresholds) > 1:
@@ -92,5 +91,5 @@ def _what(policy: SignalPolicy) -> str:
         return f"the confidence of {policy.patience} {'exit' if policy.patience == 1 else 'exits in a row'}"
     if isinstance(policy, VotePolicy):
         return f"the share of the votes that must agree, of at least {policy.least}"
-    score = SCORE_WORDS[policy.score] if isinstance(policy, ThresholdPolicy) else ""
-    return f"one threshold for all exits on {score}"
+    assert isinstance(policy, ThresholdPolicy)
+    return f"one threshold for all exits on {SCORE_WORDS[policy.score]}"

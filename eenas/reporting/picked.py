@@ -48,10 +48,13 @@ class Picked:
 def drawn_item(results: StudyResults, choice: Choice | None = None) -> FrontPoint | None:
     """The point that a report draws: what `eenas train` takes for `choice`, or the recommended one (None: no front).
 
-    Raises StudyError and FrontError as `choose_design` does, StudyError for a trial that came to no operating point.
+    Raises StudyError and FrontError as `choose_design` does, StudyError for a trial that came to no operating point and
+    for a design from a file, of which the study knows nothing.
     """
     if choice is None:
         return recommended(results)
+    if choice.design_file is not None:
+        raise StudyError(f"a report draws a design of its study, got the file {choice.design_file}; name a trial")
     chosen = choose_design(results, choice)
     for item in results.front:
         if item.trial == chosen.trial and item.point is chosen.estimate:

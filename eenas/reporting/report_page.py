@@ -12,12 +12,13 @@ from eenas.errors import EenasError, SpecError, StorageError
 from eenas.files import write_whole
 from eenas.progress import Listener, Notice, silent
 from eenas.reporting.conditions import SETTINGS, commands, conditions, settings_text
-from eenas.reporting.front_table import SHARES, FrontRow, backbone_row, exits_of, networks, point_row, shares_rows
+from eenas.reporting.front_table import PLAIN, SHARES, backbone_row, exits_of, networks, point_row, shares_rows
 from eenas.reporting.report_panels import PANELS, PanelName
 from eenas.reporting.report_source import PAGE, USUAL, Asked, ReportSource, open_source
 from eenas.reporting.selection import spread
 from eenas.reporting.summary import headline, summary
 from eenas.reporting.wording import milliseconds, percent, quantity, times
+from eenas.search.results import FrontPoint
 
 ROWS = 10
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -97,10 +98,10 @@ def _tables(source: ReportSource) -> list[str]:
     if source.item is not None and all(source.item is not item for item in items):
         items = sorted((*items, source.item), key=lambda item: (-item.point.accuracy, item.macs_share))
     points = [point_row(item, results.backbone) for item in items]
-    drawn = [False, *(item is source.item for item in items)]
+    labels = [PLAIN, *(_name(item, source) for item in items)]
     cells = [
         (
-            _name(row, is_drawn),
+            label,
             percent(row.accuracy),
             quantity(row.macs),
             percent(row.macs_share),
@@ -109,7 +110,7 @@ def _tables(source: ReportSource) -> list[str]:
             percent(row.worst_macs_share),
             " / ".join(percent(share, 0) for share in row.leaving) or "–",
         )
-        for row, is_drawn in zip((backbone_row(results.backbone), *points), drawn, strict=True)
+        for row, label in zip((backbone_row(results.backbone), *points), labels, strict=True)
     ]
     names = (
         "",
@@ -131,9 +132,12 @@ def _tables(source: ReportSource) -> list[str]:
     ]
 
 
-def _name(row: FrontRow, is_drawn: bool) -> str:
-    said = [word for word, holds in (("knee", row.knee), ("drawn below", is_drawn)) if holds]
-    return row.name + (f" ({', '.join(said)})" if said else "")
+def _name(item: FrontPoint, source: ReportSource) -> str:
+    """A point's trial, and what is special about it."""
+    is_on_front = any(item is one for one in source.results.front)
+    words = {"knee": item.knee, "drawn below": item is source.item, "not on the front": not is_on_front}
+    said = ", ".join(word for word, holds in words.items() if holds)
+    return f"trial {item.trial}" + (f" ({said})" if said else "")
 
 
 def _panel(name: PanelName, source: ReportSource, listener: Listener) -> str:

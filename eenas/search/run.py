@@ -158,14 +158,19 @@ class _Reporting:
     def sometimes(self, study: optuna.Study) -> None:
         allowed = REPORTING_SHARE * (time.monotonic() - self.start)
         if self.reporters and (self.calls == 0 or self.spent <= allowed):
-            self.last(study)
+            try:
+                self.last(study)
+            except StorageError as error:  # where the storage is really gone, the next trial says so
+                self.ground.listener(Notice(f"the study's page was not refreshed: {error}"))
 
     def last(self, study: optuna.Study) -> StudyResults:
         start = time.monotonic()
-        results = read_results(self.ground.database, self.name)
-        for reporter in self.reporters:
-            reporter(results, study)
-        self.spent, self.calls = self.spent + time.monotonic() - start, self.calls + 1
+        try:
+            results = read_results(self.ground.database, self.name)
+            for reporter in self.reporters:
+                reporter(results, study)
+        finally:
+            self.spent, self.calls = self.spent + time.monotonic() - start, self.calls + 1
         return results
 
 

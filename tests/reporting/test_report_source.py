@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
@@ -144,7 +145,7 @@ def test_a_trial_that_is_not_on_the_front_is_drawn_at_its_own_target(storage, tm
     assert source.item.macs_share == other.chosen.expected_macs / BACKBONE.macs
     assert source.picked().item is source.item
     page = write_report(storage, tmp_path / "a.html", asked=source.asked).read_text("utf-8")
-    assert f"trial {other.number} (drawn below)" in page
+    assert f"trial {other.number} (drawn below, not on the front)" in page
     assert f"The design: trial {other.number}" in page
     assert f"eenas train --trial {other.number} " in page
 
@@ -161,6 +162,11 @@ def test_a_choice_that_nothing_holds_is_refused_before_the_page(storage, tmp_pat
     with pytest.raises(EenasError, match=said):
         write_report(storage, tmp_path / "a.html", asked=Asked(choice=choice))
     assert not (tmp_path / "a.html").exists()
+
+
+def test_a_design_from_a_file_is_refused():
+    with pytest.raises(StudyError, match=r"got the file a.json; name a trial"):
+        drawn_item(RESULTS, Choice(design_file=Path("a.json")))
 
 
 def test_a_trial_without_an_operating_point_is_refused():

@@ -101,3 +101,21 @@ def test_a_study_without_trials_is_published(made):
     publish(study(0), optuna_study, listener=notices.append)
     assert notices == []
     assert get_note(optuna_study)
+
+
+@pytest.mark.parametrize(
+    "results", [study(1), study(0, extra=[failed(0), failed(1, "exploded")])], ids=["one trial", "failures only"]
+)
+def test_the_smallest_studies_are_published(made, results):
+    optuna_study, notices = made(len(results.trials)), []
+    publish(results, optuna_study, listener=notices.append)
+    assert notices == []
+    assert "exploded" in get_note(optuna_study) or results.front
+
+
+def test_thousands_of_trials_cost_the_database_little(made):
+    few, optuna_study = study(6), made(3)
+    trials = tuple(replace(few.trials[number % 6], number=number) for number in range(3000))
+    publish(replace(few, trials=trials), optuna_study)
+    plots = [text for key, text in attributes(optuna_study).items() if key.startswith("dashboard:plot_data")]
+    assert sum(len(str(text)) for text in plots) < 200_000

@@ -8,7 +8,8 @@ import optuna
 import pytest
 
 import eenas
-from eenas.errors import DivergedError, EenasError, SpecError, StudyError
+import eenas.search.run as run
+from eenas.errors import DivergedError, EenasError, SpecError, StorageError, StudyError
 from eenas.fronts.dominance import pareto_mask
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.operating_point import evaluate
@@ -276,6 +277,22 @@ def test_reporters_hear_the_first_trial_and_the_last(tmp_path):
     go(tmp_path, reporters=[lambda results, study: heard.append(len(results.trials))])
     assert heard[0] == 1
     assert heard[-1] == 6
+
+
+def test_a_storage_that_cannot_be_read_for_the_page_does_not_end_the_search(tmp_path, monkeypatch):
+    read, heard, reported = run.read_results, [], []
+
+    def gone_at_first(*arguments, **options):
+        if not any(isinstance(event, Notice) and "page" in event.text for event in heard):
+            raise StorageError("eenas.db: database is locked")
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(run, "read_results", gone_at_first)
+    found = go(tmp_path, listener=heard.append, reporters=[lambda results, study: reported.append(results)])
+    assert len(found.trials) == 6
+    (said,) = [event.text for event in heard if isinstance(event, Notice) and "page" in event.text]
+    assert said == "the study's page was not refreshed: eenas.db: database is locked"
+    assert reported
 
 
 def test_settings_name_the_nearest_key(tmp_path):
