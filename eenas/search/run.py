@@ -153,11 +153,11 @@ def run_study(
 class _Reporting:
     def __init__(self, ground: Ground, name: str, reporters: Sequence[Reporter]) -> None:
         self.ground, self.name, self.reporters = ground, name, reporters
-        self.start, self.spent, self.calls = time.monotonic(), 0.0, 0
+        self.start, self.spent, self.latest, self.calls = time.monotonic(), 0.0, 0.0, 0
 
     def sometimes(self, study: optuna.Study) -> None:
         allowed = REPORTING_SHARE * (time.monotonic() - self.start)
-        if self.reporters and (self.calls == 0 or self.spent <= allowed):
+        if self.reporters and (self.calls == 0 or self.spent + self.latest <= allowed):
             try:
                 self.last(study)
             except StorageError as error:  # where the storage is really gone, the next trial says so
@@ -170,7 +170,8 @@ class _Reporting:
             for reporter in self.reporters:
                 reporter(results, study)
         finally:
-            self.spent, self.calls = self.spent + time.monotonic() - start, self.calls + 1
+            self.latest = time.monotonic() - start
+            self.spent, self.calls = self.spent + self.latest, self.calls + 1
         return results
 
 
