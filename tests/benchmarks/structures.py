@@ -43,7 +43,8 @@ def placed_of(on: Ground) -> list[Placed]:
     """Every family at every cut point; the learned ones found."""
     everything = [Placed(name, branch) for name in PLACES for branch in FAMILIES]
     open_ones = tuple(each for each in everything if each.branch.is_open)
-    found = dict(zip((each.cut_point for each in open_ones), Finder(on, Bank(on)).learn(open_ones).branches, strict=True))
+    learned = Finder(on, Bank(on)).learn(open_ones).branches
+    found = dict(zip((each.cut_point for each in open_ones), learned, strict=True))
     return [found[each.cut_point] if each.branch.is_open else each for each in everything]
 
 
