@@ -208,12 +208,8 @@ def _cross_hair(drawing: go.Figure, facts: FrontFacts) -> None:
 def _drawn(facts: FrontFacts) -> list[Mark]:
     """What has to fit into the axes; the cloud may be cut off below."""
     picked = () if facts.picked is None else (facts.picked,)
-    return [
-        *facts.front,
-        *picked,
-        *facts.infeasible,
-        *(mark for baseline in facts.baselines for mark in baseline.marks),
-    ]
+    baselines = [mark for baseline in facts.baselines for mark in baseline.marks]
+    return [*facts.front, *picked, *facts.infeasible, *baselines]
 
 
 def _accuracy_range(facts: FrontFacts) -> tuple[float, float]:

@@ -65,8 +65,8 @@ def latency_facts(runs: Sequence[RunReport]) -> LatencyFacts:
     return LatencyFacts(
         title="Latency predicted against measured",
         subtitles=(
-            f"each exit of {plural(len(both), 'fully trained network')}: measured end to end it takes "
-            f"{_range(ratios)} × what was composed for it;",
+            f"{plural(len(both), 'fully trained network')}: end to end an exit takes {_range(ratios)} × "
+            "what was composed;",
             f"{taken.conditions}; bars: interquartile range",
         ),
         batch=taken.batch,
@@ -77,10 +77,11 @@ def latency_facts(runs: Sequence[RunReport]) -> LatencyFacts:
 def draw_latency(facts: LatencyFacts) -> go.Figure:
     """The drawing: a mark for each exit with its number, and the line on which both are equal."""
     drawing = style.figure(facts.title, *facts.subtitles)
-    top = 1.08 * max(max(*run.composed, *run.measured) for run in facts.runs)
+    right = 1.08 * max(max(run.composed) for run in facts.runs)
+    top = 1.15 * max(max(run.measured) for run in facts.runs)
     drawing.add_scatter(
-        x=[0, top],
-        y=[0, top],
+        x=[0, min(right, top)],
+        y=[0, min(right, top)],
         mode="lines",
         name="as predicted",
         line={"color": "#777777", "width": 1, "dash": "dot"},
@@ -101,7 +102,7 @@ def draw_latency(facts: LatencyFacts) -> go.Figure:
             hovertemplate="%{customdata}: composed %{x:.3g} ms, measured %{y:.3g} ms<extra></extra>",
         )
     unit = f"ms for {each_batch(facts.batch)}"
-    drawing.update_xaxes(style.axis(f"composed latency of leaving at the exit, {unit}", range=[0, top]))
+    drawing.update_xaxes(style.axis(f"composed latency of leaving at the exit, {unit}", range=[0, right]))
     drawing.update_yaxes(style.axis(f"measured end to end, {unit}", range=[0, top]))
     return drawing
 

@@ -75,5 +75,5 @@ def test_the_report_of_a_run_fits():
     print_report(report(), Console(file=stream, width=100))
     text = stream.getvalue()
     assert max(map(len, text.splitlines())) <= 100
-    for word in ("temp.", "0.500 ms  0.600 ms", "86.0 % (49.0 %)", "+2.00", "+1.00 to +3.00", "500 test samples"):
+    for word in ("temp.", "0.500 ms    0.600 ms", "86.0 % (49.0 %)", "+2.00", "+1.00 to +3.00", "500 test samples"):
         assert word in text
