@@ -50,7 +50,8 @@ SCORES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 def _quick_entropy(below: list[float]) -> float:
     weights = [math.exp(value) for value in below]
     total = sum(weights)
-    return 1.0 - (math.log(total) - sum(map(operator.mul, weights, below)) / total) / math.log(len(below))
+    mean = float(sum(map(operator.mul, weights, below))) / total
+    return 1.0 - (math.log(total) - mean) / math.log(len(below))
 
 
 _QUICK: dict[str, Callable[[list[float]], float]] = {
