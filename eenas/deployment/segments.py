@@ -93,6 +93,8 @@ def open_session(path: Path, *, provider: str = "cpu", threads: int | None = Non
     options.log_severity_level = 3
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
+    # Laying out a run's memory beforehand, for every size of a batch anew, costs small segments more than it saves.
+    options.enable_mem_pattern = False
     # Every segment has threads of its own: those of the last one must not spin while the next one computes.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(str(path), options, providers=[wanted])

@@ -13,7 +13,7 @@ import gc
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,12 @@ from rivals import (
 
 import eenas
 from eenas.deployment.manifest import read_table
+from eenas.deployment.runtime import ExportedModel
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
+from eenas.policies.exit_table import ExitTable
 from eenas.policies.policy import Policy
+from eenas.policies.scores import branch_scores
 from eenas.policies.threshold import ThresholdPolicy
 from eenas.search.config import load_settings
 from eenas.tasks.load import load_task
@@ -60,15 +63,20 @@ def main() -> None:
     never = eenas.runtime.load(given.model, threads=given.threads)
     settings, home = load_settings(given.study, task=given.task, backbone=network.design.backbone)
     test = load_task(settings.task, relative_to=home).test
+    if given.samples is not None:
+        test = test.subset(np.arange(min(given.samples, len(test))))
     images = torch.cat(list(batches(network, test, 256, torch.device("cpu")))).contiguous().numpy()
     plain = plain_network(network)
     rows = Rows(given.out, ("model", "budget", "batch", "program"))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         rivals = [onnx_rival(plain, folder, given.threads), eager_rival(plain)]
-        for budget in given.budgets or [None]:
-            if budget is not None:
-                model.set_budget(macs=budget)
+        costs, labels = Costs(read_table(given.model)["measured"]), np.asarray(test.labels)
+        for name in given.budgets:
+            if name.startswith("~"):
+                model.set_policy(spending(model, images, costs, float(name[1:])))
+            elif name != "fitted":
+                model.set_budget(macs=float(name))
             assert model.policy is not None
             never.set_policy(model.policy)
             never.set_thresholds(None)
@@ -77,9 +85,8 @@ def main() -> None:
                 runs = [*fixed, branches_rival(model, images[:batch], folder, given.threads)]
                 if batch == 1:  # where one by one is how earlyon takes it
                     runs = [rival for rival in runs if rival.name != EARLYON]
-                costs = Costs(read_table(given.model)["measured"])
-                for row in table(measure(runs, images, batch, given.seconds), np.asarray(test.labels), batch, costs):
-                    where = {"model": given.name or given.model.name, "budget": budget or "fitted", "batch": batch}
+                for row in table(measure(runs, images, batch, given.rounds), labels, batch, costs):
+                    where = {"model": given.name or given.model.name, "budget": name, "batch": batch}
                     rows.add({**where, **row, "threads": given.threads, "machine": given.machine})
 
 
@@ -97,12 +104,26 @@ class Costs:
 
 @dataclass(frozen=True)
 class Run:
-    """What a program answered to the test split, and how many milliseconds each batch took, round after round."""
+    """What a program answered to the images, and how many milliseconds each batch took."""
 
     rival: Rival
     classes: NDArray[np.int64]
     exits: NDArray[np.int64]
     milliseconds: NDArray[np.float64]
+
+
+def spending(model: ExportedModel, images: Batch, costs: Costs, share: float) -> Policy:
+    """The model's policy with that common threshold at which the images spend the nearest to a share of the MACs."""
+    parts = [np.stack(model.logits(images[start : start + 64]), axis=1) for start in range(0, len(images), 64)]
+    logits = np.concatenate(parts)
+    exits = ExitTable(logits=logits, labels=np.zeros(len(logits), dtype=np.int64), exits=model.exits, macs=costs.exits)
+    assert isinstance(model.policy, ThresholdPolicy)
+    temperatures = model.policy.temperatures
+    scores = np.unique(branch_scores(logits, temperatures, model.policy.score))
+    limits = np.quantile(scores, np.linspace(0, 1, 400), method="nearest")
+    found = [replace(model.policy, thresholds=(float(limit),) * len(model.exits[1:])) for limit in limits]
+    means = [float(costs.exits[policy.apply(exits).exit_index].mean()) / costs.plain for policy in found]
+    return found[int(np.argmin(np.abs(np.array(means) - share)))]
 
 
 def other_tools(network: EarlyExitNetwork, plain: EarlyExitNetwork, policy: Policy) -> tuple[Rival, ...]:
@@ -115,34 +136,35 @@ def other_tools(network: EarlyExitNetwork, plain: EarlyExitNetwork, policy: Poli
         return ()
 
 
-def measure(runs: Sequence[Rival], images: Batch, batch: int, seconds: float) -> list[Run]:
-    """Every program over the whole batches of the images, in turn, the first one another each time, for so long."""
+def measure(runs: Sequence[Rival], images: Batch, batch: int, rounds: int) -> list[Run]:
+    """Every program over the whole batches of the images, in turn, the first one another each time.
+
+    A batch takes the median of its rounds: what else the machine did at that moment is not the program's.
+    """
     parts = [images[start : start + batch] for start in range(0, len(images) - batch + 1, batch)]
-    times: list[list[float]] = [[] for _ in runs]
+    times = np.zeros((len(runs), rounds, len(parts)))
     answers: list[list[Answer]] = [[] for _ in runs]
     for part in parts[:WARM_UP]:
         for rival in runs:
             rival.run(part)
-    end, turn = time.perf_counter() + seconds, 0
     gc.collect()
     gc.disable()
-    while turn < len(parts) or time.perf_counter() < end:
-        part = parts[turn % len(parts)]
-        for place in range(len(runs)):
-            index = (place + turn) % len(runs)
+    for turn in range(rounds * len(parts)):
+        number, place = divmod(turn, len(parts))
+        for offset in range(len(runs)):
+            index = (offset + turn) % len(runs)
             began = time.perf_counter()
-            answer = runs[index].run(part)
-            times[index].append(time.perf_counter() - began)
-            if turn < len(parts):
+            answer = runs[index].run(parts[place])
+            times[index, number, place] = time.perf_counter() - began
+            if number == 0:
                 answers[index].append(answer)
-        turn += 1
     gc.enable()
     return [
         Run(
             rival,
             np.concatenate([classes for classes, _ in answers[index]]),
             np.concatenate([exits for _, exits in answers[index]]),
-            1e3 * np.array(times[index]),
+            1e3 * np.median(times[index], axis=0),
         )
         for index, rival in enumerate(runs)
     ]
@@ -186,10 +208,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--study", default="digits", help="the study whose splits they are (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="the CSV to which rows are added")
     parser.add_argument("--name", help="what the rows call the model (default: its folder)")
-    parser.add_argument("--budgets", type=float, nargs="*", help="shares of the backbone's MACs (default: as fitted)")
+    parser.add_argument(
+        "--budgets",
+        nargs="*",
+        default=["fitted"],
+        help="'fitted', a share of the backbone's MACs (the manifest's point within it), or ~0.5: one threshold so "
+        "high that the samples spend about half of the MACs, which a fit may never choose",
+    )
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 32])
     parser.add_argument("--threads", type=int, default=1, help="of every program (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=30, help="of a batch size; the test split once at least")
+    parser.add_argument("--samples", type=int, help="only the first so many of the test split")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each batch is run (default: %(default)s)")
     parser.add_argument("--machine", default="", help="what the rows say they ran on")
     return parser.parse_args()
 

@@ -1,6 +1,7 @@
-"""Draws a benchmark's CSV: `python tests/benchmarks/draw.py strategies.csv strategies.html` (or structures, bank).
+"""Draws a benchmark's CSV: `python tests/benchmarks/draw.py strategies.csv strategies.html`.
 
 The page needs no network; open it in a browser. What is drawn follows from the columns of the CSV.
+It draws the CSVs of strategies, structures, bank and deployment.
 """
 
 import csv
@@ -103,11 +104,42 @@ def bank(rows: Table) -> go.Figure:
     return drawing
 
 
+def deployment(rows: Table) -> go.Figure:
+    """Speed-up over the plain backbone in the same runtime beside what the MACs promise, a model and batch a line."""
+    drawing = figure("What is kept of the promise", "mean time of the plain backbone over that of the program")
+    cases = list(dict.fromkeys((row["model"], row["budget"], row["batch"]) for row in rows))
+    names = [f"{model}, {budget}, batch {batch}" for model, budget, batch in cases]
+    shown = {"promised by MACs": ("eenas, onnxruntime", "promised")}
+    shown |= {name: (name, "speed_up") for name in ("eenas, onnxruntime", "earlyon", "earlyon, one by one")}
+    for index, (label, (program, column)) in enumerate(shown.items()):
+        found = {(row["model"], row["budget"], row["batch"]): row for row in rows if row["program"] == program}
+        drawing.add_trace(
+            go.Scatter(
+                x=[float(found[case][column]) if case in found else None for case in cases],
+                y=names,
+                mode="markers",
+                marker={"color": COLOURS[index], "symbol": SYMBOLS[index], "size": 10},
+                name=label,
+            )
+        )
+    drawing.update_layout(height=220 + 34 * len(cases), margin={"l": 260})
+    drawing.update_xaxes(axis("times as fast as the plain backbone", type="log"))
+    drawing.update_yaxes(axis("", autorange="reversed"))
+    return drawing
+
+
+def draw(rows: Table) -> go.Figure:
+    """The figure that the columns ask for."""
+    for column, drawn in (("hypervolume", bank), ("promised", deployment), ("structure", structures)):
+        if column in rows[0]:
+            return drawn(rows)
+    return strategies(rows)
+
+
 def main(source: str, target: str) -> None:
     """Read the CSV, draw what its columns say, and write the page."""
     with Path(source).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    draw = bank if "hypervolume" in rows[0] else structures if "structure" in rows[0] else strategies
     draw(rows).write_html(target, include_plotlyjs=True, config={"displayModeBar": False})
 
 
