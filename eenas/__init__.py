@@ -11,6 +11,7 @@ _HOMES = {
     "export": "eenas.search.export",
     "verify": "eenas.deployment.program_folder",
     "calibrate": "eenas.deployment.calibration",
+    "profile": "eenas.search.profiling",
     "open_results": "eenas.search.read",
     "load": "eenas.deployment.model_folder",
     "load_design": "eenas.deployment.model_folder",
@@ -29,6 +30,7 @@ __all__ = [
     "load",
     "load_design",
     "open_results",
+    "profile",
     "runtime",
     "search",
     "train",
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from eenas.errors import EenasError
     from eenas.search.export import export
     from eenas.search.full_training import train
+    from eenas.search.profiling import profile
     from eenas.search.read import open_results
     from eenas.search.run import search
     from eenas.tasks.task import Task

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import say, suggest
+from eenas.cli.console import out, say, suggest
 from eenas.cli.failures import one_of, quiet_optuna
 from eenas.errors import EenasError
 
@@ -27,6 +27,7 @@ def export(
         bool, typer.Option("--single-file", help="Also one ONNX model that stops by itself, for a batch of 1.")
     ] = False,
     data: options.Data = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to time the programs.")] = "cpu",
     storage: options.Storage = options.STORAGE,
     name: options.Name = None,
     trust_code: options.TrustCode = False,
@@ -37,6 +38,7 @@ def export(
     eenas.load("OUT") gives the network back as a torch.nn.Module.
     With --format onnx or pt2 there are programs beside it that run without eenas (runtime.py). They are compared
     with the network, on samples of the study's task or of --data, and nothing is written where they differ.
+    Then they are timed here, exit by exit; the manifest's latencies are those, beside the predicted ones.
 
     Example: eenas export runs/resnet50-digits-trial7 model --format onnx
     """
@@ -60,13 +62,16 @@ def export(
         format=format,  # type: ignore[arg-type]  # any other word is refused there
         single_file=single_file,
         data=data,
+        device=device,
     )
     say(f"written: {folder}")
     if format != "torch":
-        from eenas.cli.exported_tables import parity_line
+        from eenas.cli.exported_tables import latency_table, parity_line
+        from eenas.deployment.exit_latency import ProgramLatency
         from eenas.deployment.parity import Parity
 
         say(parity_line(Parity.of(folder)))
+        out().print(latency_table(ProgramLatency.of(folder)))
         suggest("run", str(folder), "IMAGE.png", trust_code=format == "pt2")
         return
     trust = ", trust_code=True" if trust_code else ""

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from eenas.cli.tables import table
 from eenas.deployment.calibration import Calibration
+from eenas.deployment.exit_latency import ProgramLatency
 from eenas.deployment.image_answers import ImageAnswer
 from eenas.deployment.parity import Parity
 from eenas.policies.operating_point import OperatingPoint
@@ -19,6 +20,30 @@ def parity_line(found: Parity) -> str:
         f"parity on {found.samples} samples of {source}: logits differ by at most {max(found.differences):.1e}; "
         f"{found.near} samples come within 1e-5 of a threshold, {found.differing} of them decided otherwise, no others"
     )
+
+
+def latency_table(found: ProgramLatency) -> Table:
+    """Predicted and measured milliseconds of each exit, and in the mean at the operating point."""
+    made = table(
+        f"Latency: {found.conditions}",
+        *("leaving at", "predicted", "measured", "difference"),
+        right=(1, 2, 3),
+    )
+    for k, name in enumerate(found.exits):
+        predicted = found.predicted_ms[k] if found.predicted_ms else None
+        made.add_row(name, *_compared(predicted, found.measured_ms[k]))
+    if found.expected_ms is not None:
+        measured, predicted = found.expected_ms
+        made.add_section()
+        made.add_row("expected, at the operating point", *_compared(predicted, measured))
+    if found.prediction:
+        made.caption, made.caption_justify = f"predicted: {found.prediction}", "left"
+    return made
+
+
+def _compared(predicted: float | None, measured: float) -> tuple[str, str, str]:
+    difference = "–" if predicted is None else f"{100 * (predicted / measured - 1):+.1f} %"
+    return milliseconds(predicted), milliseconds(measured), difference
 
 
 def answers_table(answers: Iterable[ImageAnswer]) -> Table:

@@ -12,6 +12,7 @@ from eenas.cli.export import export
 from eenas.cli.failures import guarded
 from eenas.cli.fidelity import fidelity
 from eenas.cli.front import front
+from eenas.cli.profile import profile
 from eenas.cli.report import report
 from eenas.cli.run import run
 from eenas.cli.search import search
@@ -51,7 +52,7 @@ def _options(
     pass
 
 
-for _verb in (search, front, train, export, verify, run, calibrate, dashboard, report, backbone, spaces):
+for _verb in (search, front, train, export, verify, run, calibrate, profile, dashboard, report, backbone, spaces):
     app.command()(guarded(_verb))
 study.command()(guarded(fidelity))
 app.add_typer(study)

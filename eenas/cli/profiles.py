@@ -4,15 +4,19 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from rich.table import Table
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
 from eenas.branches.branch import Branch
+from eenas.cli.tables import table
 from eenas.designs.counting import count_architectures
 from eenas.designs.space import Space
 from eenas.measurement.macs import count_macs
 from eenas.measurement.profile import Profile, profile_backbone
+from eenas.reporting.wording import milliseconds, percent, plural
+from eenas.search.profiling import Taken
 
 
 def profile_by_name(
@@ -28,6 +32,27 @@ def profile_by_name(
     )
     chain = Chain.built_from(backbone.module, backbone.example(), [point.name for point in backbone.cut_points])
     return backbone, profile_backbone(backbone, chain, device=torch.device("cpu"), latency=None)
+
+
+def profile_tables(taken: Taken) -> Table:
+    """The ways to each cut point in milliseconds and what cutting there adds, and how many branches were timed."""
+    found, profile = taken.profile, taken.profile.profile
+    made = table(
+        f"{profile.backbone}: {found.whole.conditions}",
+        *("cut point", "the way there", "share", "cutting there"),
+        right=(1, 2, 3),
+    )
+    joints = profile.joints
+    for k, point in enumerate(profile.cut_points):
+        cut = "–" if joints is None else milliseconds(joints.cut_ms[k])
+        way = profile.latency_ms[k].median_ms
+        made.add_row(point.name, milliseconds(way), percent(profile.share(k, "latency"), 0), cut)
+    made.add_section()
+    made.add_row("whole backbone", milliseconds(found.whole.median_ms), "100 %", "")
+    timed = taken.wanted - taken.lacking
+    made.caption = f"{timed} of the {plural(taken.wanted, 'branch', 'branches')} that the space can place are timed"
+    made.caption_justify = "left"
+    return made
 
 
 def architectures(space: Space, profile: Profile, classes: int) -> int:

@@ -1,6 +1,7 @@
 """`eenas search`: look for early-exit designs of a backbone, or go on with a search."""
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,9 @@ def search(
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help="Measure MACs and latencies again that the storage holds.")
     ] = False,
+    latency_profile: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Take latencies from a file of eenas profile; time nothing.")
+    ] = None,
     overrides: options.Overrides = None,
     json: options.Json = False,
     artifacts: options.Artifacts = None,
@@ -84,6 +88,7 @@ def search(
             seed=seed,
             overrides=(*(overrides or ()), *bank),
             remeasure=remeasure,
+            latency_profile=latency_profile,
             artifacts=artifacts,
             trust_code=trust_code,
             listener=listener,

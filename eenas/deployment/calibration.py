@@ -1,7 +1,7 @@
 """Recalibration: temperatures and thresholds of an exported model refitted on new data, without touching weights."""
 
+import os
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eenas.deployment.exit_latency import ProgramLatency, measure_exits, named
 from eenas.deployment.manifest import checksum, read_table
 from eenas.deployment.model_folder import CARD, write_manifest
 from eenas.deployment.programs import thresholds_of, write_onnx
@@ -16,7 +17,7 @@ from eenas.deployment.runtime import ExportedModel
 from eenas.deployment.runtime import load as open_model
 from eenas.errors import ExportError, PolicyError
 from eenas.files import write_whole
-from eenas.measurement.latency import LatencySpec, measure_latency
+from eenas.measurement.latency import LatencySpec
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
@@ -90,7 +91,7 @@ def calibrate(
     then), ExportError for a folder that is not whole or was exported untrained, and for data of other classes.
     """
     limits = _Limits(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
-    path = Path(folder)
+    path, threads = Path(folder), threads or os.cpu_count() or 1
     model, table = open_model(path, threads=threads, trust_code=trust_code), read_table(path)
     task = load_task(data, trust_code=trust_code) if isinstance(data, str) else data
     costs = _costs(path, table, model, task)
@@ -175,23 +176,25 @@ def _words(limits: _Limits) -> str:
     return f"{name} {value:g}"
 
 
-def _measure_latency(model: ExportedModel, table: dict[str, Any], threads: int | None) -> None:
+def _measure_latency(model: ExportedModel, table: dict[str, Any], threads: int) -> None:
     """Put into the manifest's table how long one sample takes to leave at each exit, here and now."""
-    x = np.zeros((1, *model.manifest.preprocessing.shape), dtype=np.float32)
-    found = [
-        measure_latency(
-            partial(model.reach, x, k),
-            device=torch.device("cpu"),
-            spec=LatencySpec(threads=threads),
-            runtime=f"{model.manifest.kind} programs",
-        )
-        for k in range(len(model.exits))
-    ]
-    # nobody waits less for more work; what says so is noise
-    times = np.maximum.accumulate([each.median_ms for each in found])
-    for exit_, time in zip(table["measured"]["exits"], times.tolist(), strict=True):
-        exit_["latency_ms"] = time
-    table["measured"]["latency"] = found[-1].conditions
+    program = table["program"]
+    found = measure_exits(
+        model,
+        LatencySpec(threads=threads),
+        device=torch.device("cpu"),
+        runtime=named(model.manifest.kind, program["versions"]),
+    )
+    times = tuple(each.median_ms for each in found)
+    before = program.get("latency", {})  # the prediction stays what it was, if it was of the same conditions
+    same = before.get("conditions") == found[-1].conditions
+    ProgramLatency(
+        exits=model.exits,
+        measured_ms=times,
+        conditions=found[-1].conditions,
+        predicted_ms=tuple(before["predicted_ms"]) if same else (),
+        prediction=before["prediction"] if same else "",
+    ).put(table)
 
 
 def _write(

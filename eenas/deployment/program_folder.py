@@ -2,25 +2,37 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import nn
 
+from eenas.deployment.exit_latency import ProgramLatency, Timing, time_programs
 from eenas.deployment.manifest import MANIFEST, read_table
-from eenas.deployment.model_folder import Package, check_free, clear, load, write_folder, write_manifest
+from eenas.deployment.model_folder import CARD, Package, check_free, clear, load, write_folder, write_manifest
 from eenas.deployment.parity import Parity, Samples, compare, some_samples
 from eenas.deployment.programs import Programs
 from eenas.deployment.runtime import load as open_model
 from eenas.errors import ExportError, StorageError
+from eenas.files import write_whole
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 
 
-def write_model(package: Package, out: Path, programs: Programs, samples: Samples) -> Path:
+def write_model(
+    package: Package,
+    out: Path,
+    programs: Programs,
+    samples: Samples,
+    *,
+    timing: Timing | None = None,
+    card: Callable[[ProgramLatency], str] | None = None,
+) -> Path:
     """Write `package` with programs to the folder `out`, unless they differ from the network.
 
-    Nothing in `out` is touched before they are compared. Raises ParityError for a difference, ExportError for what a
-    program cannot hold and for an `out` in use, StorageError where nothing can be written.
+    Nothing in `out` is touched before they are compared. With `timing` the programs are timed here, end to end, and
+    every latency in the manifest is theirs; `card` says it in the model card. Raises ParityError for a difference,
+    ExportError for what a program cannot hold and for an `out` in use, StorageError where nothing can be written.
     """
     check_free(out)
     package.network.eval()
@@ -34,7 +46,14 @@ def write_model(package: Package, out: Path, programs: Programs, samples: Sample
         parity = compare(package.network, open_model(work, trust_code=True), samples)
         table = read_table(work)
         table["program"]["parity"] = parity.to_table()
+        if timing is not None:
+            spec, kind = timing.spec, timing.device.type
+            model = open_model(work, provider=kind, threads=spec.threads or 1, trust_code=True)
+            time_programs(model, table, timing, samples.images.numpy())
         write_manifest(table, work)
+        if timing is not None and card is not None:
+            text = package.card + card(ProgramLatency.of(work))
+            write_whole(work / CARD, lambda file: file.write_text(text, encoding="utf-8"))
         _move(work, out)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -46,7 +46,7 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
     Raises ExportError for a backbone, a branch or a policy that the format cannot hold.
     """
     if wanted.format == "onnx":
-        _need_onnx()
+        need_onnx()
     if wanted.single_file:
         thresholds_of(network.policy)
     segments, models = [], []
@@ -106,7 +106,7 @@ def _save_pt2(segment: SegmentProgram, file: Path) -> None:
         torch.export.save(segment.program, stream)
 
 
-def _need_onnx() -> None:
+def need_onnx() -> None:
     """Say before minutes of work what is not installed."""
     for name in ("onnx", "onnxscript", "onnxruntime"):
         try:

@@ -63,7 +63,7 @@ class ExportedModel:
 
     def __init__(self, manifest: Manifest, segments: tuple[Segment, ...]) -> None:
         self.manifest = manifest
-        self._segments = segments
+        self.segments = segments
         self._policy = manifest.policy
         self.reset_statistics()
 
@@ -96,7 +96,7 @@ class ExportedModel:
         classes, exits = np.zeros(total, dtype=np.int64), np.zeros(total, dtype=np.int64)
         logits = np.zeros((total, len(self.classes)), dtype=np.float32)
         active, state = np.arange(total), policy.start(total)
-        for k, segment in enumerate(self._segments):
+        for k, segment in enumerate(self.segments):
             if len(active) == 0:
                 break
             began = time.perf_counter()
@@ -141,7 +141,7 @@ class ExportedModel:
         previous, found = None, []
         if len(batch) == 0:  # not every operator takes a batch of none
             return [np.zeros((0, len(self.classes)), dtype=np.float32) for _ in self.exits]
-        for segment in self._segments:
+        for segment in self.segments:
             assert features is not None
             features, previous = segment(features, previous)
             found.append(previous)
@@ -151,7 +151,7 @@ class ExportedModel:
         """Run what a batch that leaves at exit k (0 is the first) waits for, decisions included; for measuring."""
         features: NDArray[np.float32] | None = self._checked(batch)
         previous, state = None, None if self._policy is None else self._policy.start(len(batch))
-        for index, segment in enumerate(self._segments[: k + 1]):
+        for index, segment in enumerate(self.segments[: k + 1]):
             assert features is not None
             features, previous = segment(features, previous)
             if self._policy is not None:
@@ -177,9 +177,10 @@ class ExportedModel:
     ) -> OperatingPoint:
         """Take the best operating point of the manifest within a budget, and give it back.
 
-        `macs` is a share of the plain backbone's (0.5 is half), `latency_ms` the mean of a sample, both as measured for
-        the manifest: of the points within them the most accurate one. With `accuracy`, in [0, 1], the cheapest of them
-        that is as accurate. Raises PolicyError when no point meets that, saying which is nearest.
+        `macs` is a share of the plain backbone's (0.5 is half), `latency_ms` the mean of what a batch waits for, as it
+        was measured for the manifest, which says where and how: of the points within them the most accurate one. With
+        `accuracy`, in [0, 1], the cheapest of them that is as accurate. Raises PolicyError when no point meets that,
+        saying which is nearest.
         """
         self._policy = (found := within_budget(self.manifest, macs, latency_ms, accuracy)).policy
         return found

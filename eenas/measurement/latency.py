@@ -11,9 +11,19 @@ import torch
 
 from eenas.errors import MeasurementError, SpecError
 from eenas.measurement.device_lock import device_lock
-from eenas.measurement.devices import device_name, resolve_device
+from eenas.measurement.devices import device_name
 
-__all__ = ["Latency", "LatencySpec", "device_name", "measure_latency", "resolve_device", "summarise", "torch_runtime"]
+__all__ = [
+    "Latency",
+    "LatencySpec",
+    "device_name",
+    "measure_difference",
+    "measure_latency",
+    "place_of",
+    "resolve_device",
+    "summarise",
+    "torch_runtime",
+]
 
 LEAST_REPEATS = 3
 """How often a run is timed even when the first one has used the time up."""
@@ -26,9 +36,11 @@ class LatencySpec:
     `batch` samples at once; `threads` of the host (default 1); `warmup` runs before the first that counts; then between
     `min_repeats` and `max_repeats` timed runs, until their spread (interquartile range over median) is at most
     `spread`. `seconds` bounds the whole, except that one run warms up and three are timed in any case. `dtype` is that
-    of autocast, or float32 for none.
+    of autocast, or float32 for none. `runtime` is what runs the programs: torch, or onnxruntime with the programs that
+    are exported.
     """
 
+    runtime: Literal["torch", "onnxruntime"] = "torch"
     batch: int = 1
     threads: int | None = None
     warmup: int = 10
@@ -53,6 +65,11 @@ class LatencySpec:
             raise SpecError(
                 f"latency: spread and seconds must be positive, got {self.spread} and {self.seconds}; "
                 "a larger spread ends sooner"
+            )
+        if self.runtime == "onnxruntime" and self.dtype != "float32":
+            raise SpecError(
+                f"latency: the runtime 'onnxruntime' runs float32 programs, got dtype {self.dtype!r}; "
+                "set latency.dtype to 'float32', or latency.runtime to 'torch'"
             )
 
 
@@ -92,6 +109,12 @@ class Latency:
         except TypeError as error:
             where = " ".join(part for part in (file, key) if part) or "a latency"
             raise MeasurementError(f"{where}: not a measured latency ({error}); measure again") from None
+
+
+def place_of(latency: Latency) -> str:
+    """Where a latency was taken, in few words: the device, with the runtime where that is not torch."""
+    name = latency.runtime.partition(",")[0]
+    return latency.device if name.startswith("torch ") else f"{latency.device} in {name}"
 
 
 def torch_runtime(what: str = "eager") -> str:
@@ -136,6 +159,27 @@ def measure_latency(
         batch=spec.batch,
         dtype=spec.dtype,
     )
+
+
+def measure_difference(
+    run: Callable[[], object], other: Callable[[], object], *, device: torch.device, spec: LatencySpec
+) -> float:
+    """How many milliseconds `run` takes more than `other`: the difference of medians, both timed in turns.
+
+    What slows the machine down for a while then slows both. The host's counter is taken on every device; repeats and
+    limits are those of `measure_latency`, for the two together. Negative where `other` takes longer.
+    """
+    timed = [_timer(each, device, host_clock=True) for each in (run, other)]
+    with device_lock(device), _threads(spec.threads or 1):
+        start = time.perf_counter()
+        for _ in range(3):
+            for each in timed:
+                each()
+        times: tuple[list[float], list[float]] = ([], [])
+        while not _enough(times[0], spec, time.perf_counter() - start):
+            for each, kept in zip(timed, times, strict=True):
+                kept.append(each())
+    return statistics.median(times[0]) - statistics.median(times[1])
 
 
 def summarise(times: Sequence[float]) -> tuple[float, float, float]:

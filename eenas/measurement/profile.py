@@ -4,30 +4,26 @@ import copy
 import hashlib
 import importlib.metadata
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from eenas import __version__, specs
 from eenas.backbones.chain import Chain
 from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
-from eenas.branches.abilities import alone
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.branches.registry import FAMILIES
 from eenas.errors import CutError, MeasurementError, nearest
-from eenas.measurement.devices import device_name
-from eenas.measurement.latency import Latency, LatencySpec, measure_latency, torch_runtime
+from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.macs import count_macs, count_parameters
-from eenas.seeding import seeded
+from eenas.measurement.runtime import Joints, Runtime, branch_to_time
+from eenas.measurement.torch_runtime import TorchRuntime
 
 Metric = Literal["macs", "latency", "parameters"]
 
@@ -63,7 +59,8 @@ class Profile:
 
     `latency_ms` holds the prefix up to each cut point, timed as one program; it is empty, and the other latencies are
     None, where latency was not measured. `total_latency` is the whole chain's, `plain_latency` the user's own module's,
-    `decision` what the host waits for one decision. `total_parameters` are the module's.
+    `decision` what the host waits for one decision; `joints` is there where each segment is a program of its own.
+    `total_parameters` are the module's.
     """
 
     backbone: str
@@ -76,6 +73,7 @@ class Profile:
     total_latency: Latency | None = None
     plain_latency: Latency | None = None
     decision: Latency | None = None
+    joints: Joints | None = None
 
     def index(self, name: str) -> int:
         """The position of a cut point. Raises CutError with the nearest names."""
@@ -116,6 +114,8 @@ class Profile:
             for name in ("total_latency", "plain_latency", "decision"):
                 if values.get(name) is not None:
                     values[name] = Latency.from_table(values[name], file=file, key=key)
+            if values.get("joints") is not None:
+                values["joints"] = specs.from_table(Joints, values["joints"], file=file, key=key)
             return cls(**values)
         except (TypeError, KeyError, ValueError) as error:
             where = " ".join(part for part in (file, key) if part) or "the table"
@@ -138,12 +138,13 @@ def profile_backbone(
     device: torch.device,
     latency: LatencySpec | None,
     cache: MeasurementCache | None = None,
+    runtime: Runtime | None = None,
 ) -> Profile:
     """Measure a backbone, split at `chain.names` (cut points of the backbone), on `device`.
 
     MACs are counted segment by segment and added up. With `latency` every prefix, the whole chain, the plain module and
-    one decision are timed; latencies are taken from `cache` when the same was timed there before. The backbone's module
-    is not moved. Raises MeasurementError when something cannot be measured.
+    one decision are timed in `runtime` (default: torch); latencies are taken from `cache` when the same was timed there
+    before. The backbone's module is not moved. Raises MeasurementError when something cannot be measured.
     """
     known = {point.name: point for point in backbone.all_cut_points}
     missing = [name for name in chain.names if name not in known]
@@ -168,11 +169,19 @@ def profile_backbone(
     )
     if latency is None:
         return profile
-    identity = [backbone.digest, list(image.shape), profile.to_table(), _conditions(device, latency)]
+    runtime = runtime or TorchRuntime()
+    identity = [backbone.digest, list(image.shape), profile.to_table(), runtime.conditions(device, latency)]
     key = f"latency/backbone/{backbone.name}/{specs.digest(identity)}"
     table = cache.get(key) if cache is not None else None
     if table is None:
-        table = _time_backbone(backbone, chain, device, latency)
+        times = runtime.time_backbone(backbone, chain, device, latency)
+        table = {
+            "latency_ms": [prefix.to_table() for prefix in times.prefixes],
+            "total_latency": times.whole.to_table(),
+            "plain_latency": times.plain.to_table(),
+            "decision": times.decision.to_table(),
+            "joints": None if times.joints is None else specs.to_table(times.joints),
+        }
         if cache is not None:
             cache.put(key, table)
     return Profile.from_table({**profile.to_table(), **table})
@@ -186,102 +195,32 @@ def measure_branch(
     device: torch.device,
     latency: LatencySpec | None,
     cache: MeasurementCache | None = None,
+    runtime: Runtime | None = None,
 ) -> BranchCost:
-    """Measure one branch alone at features of `shape`, timed on `device` when `latency` is given.
+    """Measure one branch alone at features of `shape`, timed on `device` in `runtime` when `latency` is given.
 
     `cache` keeps counts by structure, shape and classes, and latencies also by device, runtime and conditions. The
     random state is left alone. Raises BranchError when the branch cannot stand there, MeasurementError otherwise.
     """
     identity = [__version__, branch, source_of(branch), shape, num_classes, importlib.metadata.version("ptflops")]
     cost_key = f"macs/branch/{branch.label()}/{specs.digest(identity)}"
-    time_key = ""
     cost = cache.get(cost_key) if cache is not None else None
+    if cost is None:
+        module, _ = branch_to_time(branch, shape, num_classes)
+        cost = {"macs": count_macs(module, shape), "parameters": count_parameters(module)}
+        if cache is not None:
+            cache.put(cost_key, cost)
     timed = None
     if latency is not None:
-        time_key = f"latency/branch/{branch.label()}/{specs.digest([*identity, _conditions(device, latency)])}"
+        runtime = runtime or TorchRuntime()
+        time_key = f"latency/branch/{branch.label()}/{specs.digest([*identity, runtime.conditions(device, latency)])}"
         timed = cache.get(time_key) if cache is not None else None
-    if cost is None or (latency is not None and timed is None):
-        with seeded(0):
-            module = alone(branch.build(shape, num_classes), num_classes).eval()
-            example = shape.example(latency.batch if latency is not None else 1)
-        if cost is None:
-            cost = {"macs": count_macs(module, shape), "parameters": count_parameters(module)}
-            if cache is not None:
-                cache.put(cost_key, cost)
-        if latency is not None and timed is None:
-            timed = time_program(
-                module.to(device), example.to(device), device=device, spec=latency, runtime=torch_runtime()
-            ).to_table()
+        if timed is None:
+            timed = runtime.time_branch(branch, shape, num_classes, device, latency).to_table()
             if cache is not None:
                 cache.put(time_key, timed)
     found = Latency.from_table(timed) if timed is not None else None
     return BranchCost(macs=int(cost["macs"]), parameters=int(cost["parameters"]), latency=found)
-
-
-def time_program(
-    program: Callable[[Tensor], object],
-    x: Tensor,
-    *,
-    device: torch.device,
-    spec: LatencySpec,
-    runtime: str,
-    host_clock: bool = False,
-) -> Latency:
-    """Time `program(x)` on `device` as a profile does: `measure_latency` without gradients, in the type of `spec`."""
-    with _inference(device, spec):
-        return measure_latency(lambda: program(x), device=device, spec=spec, runtime=runtime, host_clock=host_clock)
-
-
-def _time_backbone(backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> dict[str, Any]:
-    """The latencies of a profile as the part of its table that they fill."""
-    place = next(iter([*chain.parameters(), *chain.buffers()]), torch.empty(0)).device
-    if place != device:
-        chain = copy.deepcopy(chain).to(device)
-    module = copy.deepcopy(backbone.module).to(device).eval()
-    images = backbone.example(spec.batch).to(device)
-    program = torch_runtime("one program")
-
-    def time(what: Callable[[Tensor], object], runtime: str) -> Latency:
-        return time_program(what, images, device=device, spec=spec, runtime=runtime)
-
-    prefixes = [time(chain.prefix(k), program) for k in range(len(chain.names))]
-    whole, plain = time(chain, program), time(module, torch_runtime("the module"))
-    return {
-        "latency_ms": [prefix.to_table() for prefix in prefixes],
-        "total_latency": whole.to_table(),
-        "plain_latency": plain.to_table(),
-        "decision": _time_decision(backbone.num_classes, device, spec).to_table(),
-    }
-
-
-def _time_decision(num_classes: int, device: torch.device, spec: LatencySpec) -> Latency:
-    """What the host waits for: the logits brought to it, the softmax's maximum, and the comparison."""
-    logits = torch.zeros(spec.batch, num_classes, device=device)
-
-    def decide() -> bool:
-        values = logits.float().cpu().numpy()
-        shares = np.exp(values - values.max(axis=1, keepdims=True))
-        score = shares.max(axis=1) / shares.sum(axis=1)
-        return bool((score >= 0.5).any())
-
-    with _inference(device, spec):
-        return measure_latency(decide, device=device, spec=spec, runtime=torch_runtime("NumPy"), host_clock=True)
-
-
-@contextmanager
-def _inference(device: torch.device, spec: LatencySpec) -> Iterator[None]:
-    """No gradients, and autocast to the type of `spec`; weights are cast anew in each run, as in a single inference."""
-    kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(spec.dtype)
-    with (
-        torch.inference_mode(),
-        torch.autocast(device.type, dtype=kind or torch.bfloat16, enabled=kind is not None, cache_enabled=False),
-    ):
-        yield
-
-
-def _conditions(device: torch.device, spec: LatencySpec) -> list[Any]:
-    """What a latency depends on beside what was timed."""
-    return [device_name(device), torch.__version__, specs.to_table(spec)]
 
 
 def source_of(branch: Branch) -> str:

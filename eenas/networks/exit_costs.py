@@ -27,7 +27,8 @@ def exit_costs(design: Design, profile: Profile, branches: Sequence[BranchCost])
     """Compose the profile of the backbone with the costs of the design's branches, given in depth order.
 
     A decision costs one multiply-accumulate a class (the normalisation of the score) and the measured wait of the
-    host; the final exit decides nothing.
+    host; the final exit decides nothing. Where each segment is a program of its own (`Profile.joints`), every cut point
+    passed adds what joins two programs there, and an answer what it costs beside them.
     """
     at = [profile.index(placed.cut_point) for placed in design.branches]
     decision = design.num_classes
@@ -41,14 +42,19 @@ def exit_costs(design: Design, profile: Profile, branches: Sequence[BranchCost])
 
 
 def _latency(at: Sequence[int], profile: Profile, branches: Sequence[BranchCost]) -> NDArray[np.float64] | None:
+    """The prefix to each exit, every branch and decision on the way, and what joins programs of their own."""
     if not profile.latency_ms or profile.total_latency is None or profile.decision is None:
         return None
-    wait, times = 0.0, []
+    joints, decision = profile.joints, profile.decision.median_ms
+    wait, times = 0.0 if joints is None else joints.entry_ms, []
     for index, branch in zip(at, branches, strict=True):
         if branch.latency is None:
             return None
-        wait += branch.latency.median_ms + profile.decision.median_ms
+        # a branch shares the call of the program that its segment is
+        wait += max(branch.latency.median_ms - (joints.call_ms if joints else 0.0), 0.0) + decision
         times.append(profile.latency_ms[index].median_ms + wait)
-    times.append(profile.total_latency.median_ms + wait)
+        wait += joints.cut_ms[index] if joints else 0.0
+    # where programs are joined, the policy is asked at the final exit too: it knows what a sample answers
+    times.append(profile.total_latency.median_ms + wait + (decision if joints else 0.0))
     # A prefix timed alone may come out slower than a longer one by noise; nobody waits less for more work.
     return np.maximum.accumulate(np.array(times))

@@ -110,15 +110,18 @@ def _latency(results: StudyResults, facts: Mapping[str, Any]) -> str:
         return "not measured in this study"
     timed = facts.get("profile", {}).get("total_latency")
     spec = results.settings.latency
-    text = f"of {each_batch(spec.batch)} on {results.device}"
+    text = f"of {each_batch(spec.batch)} on {timed['device'] if timed else results.device}"
     if timed:
         text += (
             f", {timed['runtime']}, {plural(timed['threads'], 'thread')}, {timed['dtype']}; medians of up to "
             f"{spec.max_repeats} runs (the backbone's prefixes: {timed['repeats']}, spread {percent(timed['spread'])} "
             "of the median, interquartile)"
         )
+    if facts.get("latency_profile"):
+        text += f"; taken from a latency profile ({facts['latency_profile']}), nothing was timed in this study"
+    joined = ", with what joins the programs of its segments" if facts.get("profile", {}).get("joints") else ""
     return (
-        f"{text}; an exit's is composed of the prefix up to its cut point and every branch on the way, "
+        f"{text}; an exit's is composed of the prefix up to its cut point and every branch on the way{joined}, "
         "and eenas train measures it end to end beside that; "
         f"the plain backbone takes {milliseconds(results.backbone.latency_ms)}"
     )

@@ -172,6 +172,7 @@ def to_table(results: StudyResults) -> dict[str, Any]:
         "storage": results.storage,
         "task": results.task,
         "device": results.device,
+        "latency": None if results.latency is None else results.latency.conditions,
         "backbone": asdict(results.backbone),
         "chance": results.chance,
         "trials": states(results),

@@ -76,7 +76,7 @@ def _backbone(results: StudyResults) -> str:
         f"with {quantity(backbone.macs, 'MACs')}"
     )
     if backbone.latency_ms is not None:
-        text += f" and {milliseconds(backbone.latency_ms)} {each_batch(batch)} on {results.device}"
+        text += f" and {milliseconds(backbone.latency_ms)} {each_batch(batch)} on {results.latency_place}"
     return text + "."
 
 

@@ -95,4 +95,6 @@ def static_costs(ground: Ground, design: Design) -> tuple[float, float | None]:
     macs = float(costs.macs[0]) - design.num_classes
     if costs.latency_ms is None or ground.profile.decision is None:
         return macs, None
-    return macs, float(costs.latency_ms[0]) - ground.profile.decision.median_ms
+    joints = ground.profile.joints
+    nothing_decided = ground.profile.decision.median_ms + (joints.entry_ms if joints else 0.0)
+    return macs, float(costs.latency_ms[0]) - nothing_decided

@@ -5,7 +5,7 @@ from functools import partial
 import torch
 
 from eenas.measurement.latency import Latency, LatencySpec, torch_runtime
-from eenas.measurement.profile import time_program
+from eenas.measurement.torch_runtime import time_program
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.threshold import ThresholdPolicy
 

@@ -7,20 +7,22 @@ from typing import Any
 
 from torch import nn
 
-from eenas.backbones.load import BackboneSpec, load_backbone
+from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
 from eenas.deployment.model_folder import Package, check_code, load_design, write_folder
 from eenas.deployment.parity import Samples, some_samples
 from eenas.deployment.program_folder import write_model
 from eenas.deployment.programs import Format, Programs
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, WeightsError
+from eenas.measurement.devices import resolve_device
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights
 from eenas.networks.network import EarlyExitNetwork
 from eenas.records.database import Database
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec
-from eenas.search.model_card import DEVICE, run_card, untrained_card
+from eenas.search.model_card import DEVICE, latency_card, run_card, untrained_card
+from eenas.search.prediction import timing_of
 from eenas.search.read import code_folder, read_results, study_record
 from eenas.search.run_report import WEIGHTS, RunReport
 from eenas.seeding import seeded
@@ -42,12 +44,16 @@ def export(
     format: Format = "torch",
     single_file: bool = False,
     data: str | Task | None = None,
+    device: str = "cpu",
 ) -> Path:
     """Write a network to the folder `out`: for `eenas.load`, and with another `format` also for `eenas.runtime.load`.
 
     `format` "onnx" or "pt2" adds a program for each segment, `single_file` one ONNX model for a batch of 1. They are
     compared with the network on samples of `data` (a task or its spec; by default the study's), and nothing is
-    exported where they differ.
+    exported where they differ. Then they are timed on `device` of this machine, end to end, in the runtime that runs
+    them and with the threads and batch of the study: the manifest's latencies, those of the operating points and so of
+    `set_budget(latency_ms=...)` included, are these and say how they were taken. Beside them stands what was predicted:
+    by the study, where its latencies are of the same runtime, else composed here of a profile.
 
     Exactly one of `run` (a folder of full training), `trial` (of the study `name` in `storage`) and `design_file` says
     which; the latter two give an untrained architecture without a policy. `backbone` repeats a module that was given
@@ -60,17 +66,17 @@ def export(
     if len(given) != 1:
         raise ExportError("give exactly one of a run's folder, --trial N and --design FILE")
     if run is not None:
-        package = _from_run(Path(run), backbone, trust_code)
+        package, found = _from_run(Path(run), backbone, trust_code)
     elif trial is not None:
         database = Database(storage, create=False)
         record = study_record(database, name)
         results = read_results(database, record.name, trust_code=trust_code)
         design = choose_design(results, Choice(trial=trial)).design
-        package = _untrained(design, results.classes, backbone, trust_code, code_folder(record))
+        package, found = _untrained(design, results.classes, backbone, trust_code, code_folder(record))
     else:
         design = load_design(Path(str(design_file)), trust_code=trust_code)
         classes = tuple(str(index) for index in range(design.num_classes))
-        package = _untrained(design, classes, backbone, trust_code)
+        package, found = _untrained(design, classes, backbone, trust_code)
     if format == "torch":
         return write_folder(package, Path(out))
     if isinstance(data, str):
@@ -82,7 +88,12 @@ def export(
     else:
         study = name if run is None else RunReport.read(run, trust_code=trust_code).study
         samples = _study_samples(package.network, storage, study, trust_code)
-    return write_model(replace(package, card=package.card + DEVICE), Path(out), programs, samples)
+    where = resolve_device(device)
+    report = None if run is None else RunReport.read(run, trust_code=trust_code)
+    timing = timing_of(package.network, found, report, where, format)
+    return write_model(
+        replace(package, card=package.card + DEVICE), Path(out), programs, samples, timing=timing, card=latency_card
+    )
 
 
 def _study_samples(network: EarlyExitNetwork, storage: str, study: str | None, trust_code: bool) -> Samples:
@@ -99,11 +110,11 @@ def _study_samples(network: EarlyExitNetwork, storage: str, study: str | None, t
     return some_samples(network, task, data=spec.spec)
 
 
-def _from_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Package:
+def _from_run(folder: Path, module: nn.Module | None, trust_code: bool) -> tuple[Package, Backbone]:
     report = RunReport.read(folder, trust_code=trust_code)
     channels = 3 if report.transform is None else report.transform.channels
     home = None if report.code_folder is None else Path(report.code_folder)
-    package = _untrained(report.design, report.classes, module, trust_code, home, channels)
+    package, found = _untrained(report.design, report.classes, module, trust_code, home, channels)
     network = package.network
     try:
         load_weights(network, folder / WEIGHTS)
@@ -112,7 +123,7 @@ def _from_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Packa
     network.policy = report.reported.policy
     if report.transform is not None:
         network.transform = report.transform
-    return replace(package, trained=True, measured=_measured(report), card=run_card(report))
+    return replace(package, trained=True, measured=_measured(report), card=run_card(report)), found
 
 
 def _untrained(
@@ -122,7 +133,7 @@ def _untrained(
     trust_code: bool,
     folder: Path | None = None,
     channels: int = 3,
-) -> Package:
+) -> tuple[Package, Backbone]:
     check_code(design.backbone, given=module is not None, trust_code=trust_code)
     spec = BackboneSpec(name=design.backbone)
     with seeded(0):
@@ -135,7 +146,8 @@ def _untrained(
             relative_to=folder,
         )
         network = build_network(design, found, classes=classes)
-    return Package(network=network, backbone=spec, trained=False, measured={}, card=untrained_card(design, network))
+    card = untrained_card(design, network)
+    return Package(network=network, backbone=spec, trained=False, measured={}, card=card), found
 
 
 def _measured(report: RunReport) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from eenas.search.config import BUDGETS, StudySpec, override
 from eenas.search.design_training import inherits, network_digest
 from eenas.search.fidelity_measures import FidelityMeasure, FidelityNetwork, compare
 from eenas.search.identity import check_ground, check_objects
+from eenas.search.latencies import kept_latencies
 from eenas.search.longer_training import train_longer
 from eenas.search.network_scores import NetworkScores, score_network
 from eenas.search.preparation import Ground, lay_ground, prepare_backbone
@@ -102,6 +103,7 @@ def measure_fidelity(
         folder=code_folder(record),
         trust_code=trust_code,
         listener=listener,
+        latencies=kept_latencies(database, record),
     )
     check_ground(ground, record)
     scored = _brief_scores(trials, results, ground)

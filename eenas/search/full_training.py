@@ -19,6 +19,7 @@ from eenas.records.studies import StudyRecord
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec, override
 from eenas.search.identity import check_ground, check_objects
+from eenas.search.latencies import kept_latencies
 from eenas.search.preparation import Ground, lay_ground, prepare_backbone
 from eenas.search.read import code_folder, read_results, study_record
 from eenas.search.report import build_report
@@ -84,6 +85,7 @@ def train(
                 folder=home,
                 trust_code=trust_code,
                 listener=quiet,
+                latencies=kept_latencies(database, record),
             )
             check_ground(ground, record)
             _fits(chosen.design, ground)

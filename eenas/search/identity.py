@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from eenas.errors import StudyError
+from eenas.measurement.latency_profile import LatencyProfile
 from eenas.progress import Notice
 from eenas.records.studies import StudyRecord
 from eenas.search.config import StudySpec
@@ -20,9 +21,12 @@ _WORDS = {
 }
 
 
-def study_identity(settings: StudySpec, task: Task, backbone_digest: str, device: str) -> dict[str, Any]:
+def study_identity(
+    settings: StudySpec, task: Task, backbone_digest: str, device: str, latencies: LatencyProfile | None = None
+) -> dict[str, Any]:
     """The identity as a table: task and splits, backbone and weights, space, training, objectives, device and seed.
 
+    With a latency profile its digest, which covers what it holds and the conditions it was taken under, is in it too.
     The number of trials and the time limit are not in it, so that a study can be prolonged.
     """
     search = to_table(settings.search)
@@ -42,6 +46,7 @@ def study_identity(settings: StudySpec, task: Task, backbone_digest: str, device
         "latency": to_table(settings.latency),
         "device": device,
         "seed": settings.seed,
+        **({} if latencies is None else {"latency_profile": latencies.digest}),
     }
 
 
@@ -53,7 +58,7 @@ def default_name(identity: dict[str, Any], task: str) -> str:
 
 def differences(identity: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """The keys in which two identities differ."""
-    return [key for key in identity if identity[key] != other.get(key)]
+    return [key for key in dict.fromkeys((*identity, *other)) if identity.get(key) != other.get(key)]
 
 
 def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbone: nn.Module | None) -> None:
@@ -73,7 +78,7 @@ def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbo
 
 def check_ground(ground: Ground, record: StudyRecord) -> None:
     """Refuse a ground on which the study was not searched. Raises StudyError; another device is only said."""
-    now = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text)
+    now = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies)
     changed = [key for key in differences(now, record.identity) if key not in ("device", "latency")]
     if changed:
         raise _changed(changed, record.name)

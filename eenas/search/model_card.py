@@ -1,5 +1,6 @@
 """The model card of an exported network, in Markdown."""
 
+from eenas.deployment.exit_latency import ProgramLatency
 from eenas.designs.design import Design
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.fit import declined
@@ -60,7 +61,7 @@ def run_card(report: RunReport) -> str:
     lines += [
         "",
         "MACs are multiply-accumulates (1 MAC = 2 FLOPs) and include every branch on the way. Latency is of a batch of "
-        f"{report.latency_batch} in eager PyTorch on {report.device}. Temperatures and thresholds were fitted on the "
+        f"{report.latency_batch} {_where(report)}. Temperatures and thresholds were fitted on the "
         "calibration split; the test split was used once, for this card.",
         "",
         *([f"Not the default: {traits}.", ""] if (traits := Traits.of(report.design, point.policy).words()) else []),
@@ -71,6 +72,26 @@ def run_card(report: RunReport) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _where(report: RunReport) -> str:
+    if report.latency is None or report.latency.runtime.startswith("torch "):
+        return f"in eager PyTorch on {report.device if report.latency is None else report.latency.device}"
+    return f"in {report.latency.runtime.partition(',')[0]} (a program for each segment) on {report.latency.device}"
+
+
+def latency_card(found: ProgramLatency) -> str:
+    """What the card of a network with programs says of their latency: measured, beside what was predicted."""
+    heads = ("exit", "measured, ms", *(("predicted, ms", "difference") if found.predicted_ms else ()))
+    lines = ["", "## Latency of the programs", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for k, name in enumerate(found.exits):
+        measured = found.measured_ms[k]
+        cells = [name, f"{measured:.3f}"]
+        if found.predicted_ms:
+            cells += [f"{found.predicted_ms[k]:.3f}", f"{found.predicted_ms[k] / measured - 1:+.1%}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    said = f"Measured end to end: {found.conditions}."
+    return "\n".join([*lines, "", f"{said} Predicted: {found.prediction}." if found.predicted_ms else said, ""])
 
 
 def untrained_card(design: Design, network: EarlyExitNetwork) -> str:

@@ -17,7 +17,9 @@ from eenas.branches.branch import Branch
 from eenas.designs.design import Design, PolicyChoice, TrainingChoice
 from eenas.designs.space import check_space, load_families, may_learn_from_backbone
 from eenas.measurement.latency import device_name, resolve_device
+from eenas.measurement.latency_profile import LatencyProfile
 from eenas.measurement.profile import BranchCost, Profile, measure_branch, profile_backbone
+from eenas.measurement.runtime import Runtime
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.exit_costs import ExitCosts, exit_costs
@@ -30,6 +32,7 @@ from eenas.records.database import Database
 from eenas.records.measurements import DatabaseCache
 from eenas.records.prepared import PreparedRecord, PreparedRecords
 from eenas.search.config import StudySpec
+from eenas.search.latencies import check_timed, keep_latencies, runtime_for, with_spec
 from eenas.search.results import BackboneFacts
 from eenas.seeding import derive, seeded
 from eenas.specs import digest, to_table
@@ -54,6 +57,8 @@ class Ground:
     cache: DatabaseCache
     identity_backbone: str
     listener: Listener
+    runtime: Runtime
+    latencies: LatencyProfile | None = None
     plain: dict[str, ExitTable] = field(default_factory=dict)
 
     @property
@@ -122,6 +127,7 @@ class Ground:
             "device": self.device_text,
             "execution": str(self.execution),
             "profile": to_table(self.profile),
+            "latency_profile": None if self.latencies is None else self.latencies.digest,
             "folder": str((folder or Path.cwd()).resolve()),
         }
 
@@ -133,6 +139,7 @@ class Ground:
             device=self.device,
             latency=self.settings.latency if with_latency else None,
             cache=self.cache,
+            runtime=self.runtime,
         )
 
 
@@ -148,15 +155,18 @@ def lay_ground(
     trust_code: bool,
     listener: Listener,
     remeasure: bool = False,
+    latencies: LatencyProfile | None = None,
 ) -> Ground:
     """Load, check and measure everything that a study's trials share.
 
     What can be wrong with the settings is found here; nothing is trained before `prepare_backbone`. `module` and `task`
     replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative to;
-    `remeasure` takes MACs, latencies and the execution anew.
+    `remeasure` takes MACs, latencies and the execution anew. With `latencies` nothing is timed but the execution.
     """
     check_storage(storage, artifacts)
     where = resolve_device(device)
+    settings = with_spec(settings, latencies)
+    runtime = latencies or runtime_for(settings.latency, where)
     load_families(settings.space, trust_code=trust_code, relative_to=folder)
     if task is None:
         task = load_task(settings.task, trust_code=trust_code, relative_to=folder)
@@ -171,19 +181,40 @@ def lay_ground(
             listener=listener,
         )
     identity = backbone.digest
+    names = [point.name for point in backbone.cut_points]
+    module_there = copy.deepcopy(backbone.module).to(where)
+    chain = Chain.built_from(copy.deepcopy(module_there).eval(), backbone.example().to(where), names)
+    if latencies is not None:
+        counted = profile_backbone(backbone, chain, device=where, latency=None)
+        latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
     store, database = ArtifactStore.beside(storage, artifacts), Database(storage)  # nothing was written before
     cache = DatabaseCache(database, anew=remeasure)
     listener(Started("measuring the backbone"))
-    module_there = copy.deepcopy(backbone.module).to(where)
-    names = [point.name for point in backbone.cut_points]
-    chain = Chain.built_from(copy.deepcopy(module_there).eval(), backbone.example().to(where), names)
-    profile = profile_backbone(backbone, chain, device=where, latency=settings.latency, cache=cache)
+    profile = profile_backbone(backbone, chain, device=where, latency=settings.latency, cache=cache, runtime=runtime)
     check_space(settings.space, profile)
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
     execution = choose_execution(module_there, example, settings.training, cache=cache, key=key)
-    return Ground(settings, task, backbone, profile, where, execution, database, store, cache, identity, listener)
+    ground = Ground(
+        settings,
+        task,
+        backbone,
+        profile,
+        where,
+        execution,
+        database,
+        store,
+        cache,
+        identity,
+        listener,
+        runtime,
+        latencies,
+    )
+    if latencies is not None:
+        check_timed(settings.space, profile, ground.branch_macs, latencies)
+        keep_latencies(cache, latencies)
+    return ground
 
 
 def prepare_backbone(ground: Ground) -> Ground:

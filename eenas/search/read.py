@@ -1,8 +1,9 @@
 """A study read back from the database: trials, baselines and the front, as frozen values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from eenas.errors import StudyError, nearest
 from eenas.fronts.choice import knee
 from eenas.fronts.dominance import pareto_mask
 from eenas.fronts.hypervolume import hypervolume
+from eenas.measurement.latency import Latency
 from eenas.policies.operating_point import OperatingPoint
 from eenas.records.database import Database
 from eenas.records.studies import StudyRecord, StudyRecords
@@ -77,7 +79,13 @@ def read_results(database: Database, name: str, *, trust_code: bool = False) -> 
         hypervolume_latency=area_by_latency(searched, backbone, chance),
         at_shares={share: best_within(front, share) for share in SHARES},
         beats_baselines=_beats(searched, baselines, backbone, chance),
+        latency=_latency(facts),
     )
+
+
+def _latency(facts: Mapping[str, Any]) -> Latency | None:
+    table = facts.get("profile", {}).get("total_latency")
+    return None if table is None else Latency.from_table(table, key="profile.total_latency")
 
 
 def code_folder(record: StudyRecord) -> Path | None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from eenas.measurement.latency import torch_runtime
-from eenas.measurement.profile import time_program
+from eenas.measurement.torch_runtime import time_program
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
 from eenas.policies.bootstrap import paired_bootstrap
@@ -85,6 +85,7 @@ def build_report(
         transform=network.transform,
         code_folder=None if code_folder is None else str(code_folder),
         latency_batch=ground.settings.latency.batch,
+        latency=ground.profile.total_latency,
     )
 
 
@@ -141,7 +142,12 @@ def _compare(
 
 
 def _end_to_end(ground: Ground, network: EarlyExitNetwork) -> float | None:
-    """The median milliseconds of `predict` for one sample, over samples of the test split in turn."""
+    """The median milliseconds of `predict` for one sample, over samples of the test split in turn.
+
+    None where latencies are not of torch on this device: the two would stand side by side as if they were alike.
+    """
+    if ground.latencies is not None or ground.settings.latency.runtime != "torch":
+        return None
     some = np.random.default_rng(0).permutation(len(ground.task.test))[:200]
     part = ground.task.test.subset(some)
     images = torch.cat(list(batches(network, part, 100, ground.device)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from eenas.designs.design import Design
+from eenas.measurement.latency import Latency, place_of
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.config import StudySpec
 
@@ -66,7 +67,11 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResults:
-    """A study read back: the front falls in accuracy; hypervolumes are from (1.1 x backbone, chance)."""
+    """A study read back: the front falls in accuracy; hypervolumes are from (1.1 x backbone, chance).
+
+    `device` is where networks are trained; `latency` is that of the whole backbone as one program, which says where and
+    how all latencies were taken (None where none were).
+    """
 
     name: str
     storage: str
@@ -82,6 +87,12 @@ class StudyResults:
     hypervolume_latency: float | None
     at_shares: Mapping[float, FrontPoint | None]
     beats_baselines: bool
+    latency: Latency | None = None
+
+    @property
+    def latency_place(self) -> str:
+        """Where latencies were taken, such as "CPU: AMD EPYC 9B14", with the runtime where that is not torch."""
+        return self.device if self.latency is None else place_of(self.latency)
 
     @property
     def chance(self) -> float:

@@ -10,6 +10,7 @@ from optuna.exceptions import StorageInternalError
 from torch import nn
 
 from eenas.errors import StorageError, StudyError
+from eenas.measurement.latency_profile import read_latency_profile
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecords
@@ -51,6 +52,7 @@ def search(
     artifacts: str | Path | None = None,
     trust_code: bool = False,
     remeasure: bool = False,
+    latency_profile: str | Path | None = None,
     listener: Listener = silent,
     reporters: Sequence[Reporter] = (),
 ) -> StudyResults:
@@ -59,9 +61,10 @@ def search(
     `backbone` is a name (timm, `torchvision:NAME`, `cifar_resnet20`, `package.module:factory`) or an `nn.Module`;
     `task` a specification such as "digits" or "folder:PATH", or a Task. `study` is a study file or its shipped name,
     over which the other arguments and `overrides` ("table.key=value") are laid. `trials` is a total, `timeout` in
-    seconds; `remeasure` measures MACs and latencies again that are in the storage. Ctrl-C ends the search and returns
-    what was found. Raises an EenasError for whatever cannot work, before anything is trained; StudyError when `name`
-    belongs to another study, or three trials in a row fail alike.
+    seconds; `remeasure` measures MACs and latencies again that are in the storage. `latency_profile` is a file that
+    `eenas profile` wrote, on another machine perhaps: latencies are then taken from it and nothing is timed. Ctrl-C
+    ends the search and returns what was found. Raises an EenasError for whatever cannot work, before anything is
+    trained; StudyError when `name` belongs to another study, or three trials in a row fail alike.
     """
     module = backbone if isinstance(backbone, nn.Module) else None
     settings, folder = load_settings(
@@ -75,6 +78,7 @@ def search(
         seed=seed,
         overrides=overrides,
     )
+    latencies = None if latency_profile is None else read_latency_profile(latency_profile)
     ground = lay_ground(
         settings,
         storage=storage,
@@ -86,6 +90,7 @@ def search(
         trust_code=trust_code,
         listener=listener,
         remeasure=remeasure,
+        latencies=latencies,
     )
     return run_study(ground, name=name, folder=folder, reporters=reporters)
 
@@ -177,7 +182,9 @@ class _Reporting:
 
 def _own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
     """The study's name and identity. Raises StudyError when another identity has the name, before anything trains."""
-    identity = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text)
+    identity = study_identity(
+        ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies
+    )
     name = name or default_name(identity, ground.task.name)
     known = StudyRecords(ground.database).get(name)
     if known is not None and known.identity_digest != digest(identity):

@@ -62,7 +62,8 @@ class RunReport:
     point for the design's own target, `estimate` what the search had said of that point. `end_to_end_ms` is the
     median time of `predict` for one test sample, measured, beside the composed figure in `reported`. `transform` is
     the backbone's; `code_folder` is what a `./file.py` that names the backbone or a branch is relative to;
-    latencies are of `latency_batch` samples at once, that of `end_to_end_ms` aside.
+    latencies are of `latency_batch` samples at once, that of `end_to_end_ms` aside, and `latency`, the whole backbone's
+    as one program, says how they were taken.
     """
 
     folder: Path
@@ -88,6 +89,7 @@ class RunReport:
     transform: InputTransform | None = None
     code_folder: str | None = None
     latency_batch: int = 1
+    latency: Latency | None = None
 
     def save(self) -> None:
         """Write the report into its folder."""
@@ -136,6 +138,7 @@ class RunReport:
                 transform=from_table(InputTransform, table["transform"]) if "transform" in table else None,
                 code_folder=table.get("code_folder"),
                 latency_batch=table.get("latency_batch", 1),
+                latency=Latency.from_table(table["latency"]) if table.get("latency") else None,
             )
         except OSError:
             raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None

@@ -20,6 +20,7 @@ from eenas.search.design_training import inherits, network_digest, train_design
 from eenas.search.finder import Finder
 from eenas.search.frozen_front import FrozenFront
 from eenas.search.hopeless import HopelessRule
+from eenas.search.latencies import refuse_cells, refuse_untimed
 from eenas.search.preparation import Ground
 from eenas.search.scores import Scores, score_tables
 from eenas.search.watch import TrialWatch
@@ -49,8 +50,10 @@ def propose(trial: optuna.Trial, ground: Ground, bank: Bank) -> Design:
         return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
 
     space, finder = ground.settings.space, Finder(ground, bank)
-    return resolve(
-        draw(space, suggest),
+    proposal = draw(space, suggest)
+    refuse_cells(proposal, space, ground.latencies)
+    design = resolve(
+        proposal,
         space,
         ground.profile,
         num_classes=ground.backbone.num_classes,
@@ -59,6 +62,8 @@ def propose(trial: optuna.Trial, ground: Ground, bank: Bank) -> Design:
         chooser=finder.choose,
         learner=finder.learn,
     )
+    refuse_untimed(design, ground.profile, ground.latencies)
+    return design
 
 
 def run_trial(

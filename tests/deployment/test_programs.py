@@ -175,11 +175,11 @@ def test_decisions_may_differ_close_to_a_threshold_only(exported):
         logits = network(samples.images)[0].numpy()
     found = np.sort(score(logits, model.policy.temperatures[0], model.policy.score))
     at = replace(model.policy, thresholds=(float(found[30]), None))
-    model = ExportedModel(replace(model.manifest, single_file=None, policy=at), model._segments)
+    model = ExportedModel(replace(model.manifest, single_file=None, policy=at), model.segments)
     parity = compare(network, model, samples)
     assert parity.near == (np.abs(found - found[30]) <= 1e-5).sum() >= 1
-    model._segments = (lambda x, previous: turned(*segment(x, previous)), *model._segments[1:])
-    segment = open_model(exported)._segments[0]
+    model.segments = (lambda x, previous: turned(*segment(x, previous)), *model.segments[1:])
+    segment = open_model(exported).segments[0]
 
     def turned(features, logits, by=2e-6):
         return features, logits * np.float32(1 - by)  # every score a little lower

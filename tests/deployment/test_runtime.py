@@ -88,11 +88,11 @@ def test_it_answers_like_the_network_sample_by_sample_in_the_order_of_the_input(
 def test_samples_that_leave_free_the_rest_of_the_batch(model):
     x, _ = images()
     seen = []
-    for k, segment in enumerate(model._segments):
+    for k, segment in enumerate(model.segments):
         watched = lambda features, previous, k=k, segment=segment: (  # noqa: E731
             seen.append((k, len(features))) or segment(features, previous)
         )
-        model._segments = (*model._segments[:k], watched, *model._segments[k + 1 :])
+        model.segments = (*model.segments[:k], watched, *model.segments[k + 1 :])
     exits = model.predict(x).exits
     reached = [(k, int((exits >= k).sum())) for k in range(3)]
     assert seen == reached

@@ -18,7 +18,7 @@ from eenas import specs
 from eenas.errors import MeasurementError, SpecError
 from eenas.measurement import latency as timing
 from eenas.measurement.device_lock import device_lock, lock_file
-from eenas.measurement.latency import Latency, LatencySpec, measure_latency, summarise
+from eenas.measurement.latency import Latency, LatencySpec, measure_difference, measure_latency, summarise
 
 CPU = torch.device("cpu")
 
@@ -46,6 +46,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(timing.time, "perf_counter", lambda: found.seconds)
     monkeypatch.setattr(timing.time, "perf_counter_ns", lambda: round(found.seconds * 1e9))
     return found
+
+
+def test_a_difference_is_of_medians_and_may_be_negative(clock: Clock) -> None:
+    slow, quick = clock.run(lambda n: 0.005), clock.run(lambda n: 0.002)
+    assert measure_difference(slow, quick, device=CPU, spec=LatencySpec()) == pytest.approx(3.0)
+    assert measure_difference(quick, slow, device=CPU, spec=LatencySpec()) == pytest.approx(-3.0)
+
+
+def test_onnxruntime_is_measured_in_float32_only() -> None:
+    with pytest.raises(SpecError, match=r"study.toml: \[latency\]: .* got dtype 'bfloat16'; set latency.dtype to"):
+        specs.from_table(LatencySpec, {"runtime": "onnxruntime", "dtype": "bfloat16"}, file="study.toml", key="latency")
+    assert LatencySpec(runtime="onnxruntime").dtype == "float32"
 
 
 def test_steady_runs_stop_at_the_least_number(clock: Clock) -> None:

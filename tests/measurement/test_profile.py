@@ -17,7 +17,7 @@ from eenas.branches.conv_fc import ConvFc
 from eenas.branches.fc import Fc
 from eenas.branches.registry import FAMILIES
 from eenas.errors import BranchError, CutError, MeasurementError
-from eenas.measurement import profile as profiling
+from eenas.measurement import torch_runtime
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.macs import count_macs, count_parameters
 from eenas.measurement.profile import MemoryCache, Profile, measure_branch, profile_backbone
@@ -122,7 +122,7 @@ def test_latency_is_kept_by_what_was_measured_and_how(
     shorter = Chain.built_from(backbone.module, backbone.example(), ["1"])
     profile_backbone(backbone, shorter, device=CPU, latency=QUICK, cache=cache)
     assert len(cache.puts) == 3
-    monkeypatch.setattr(profiling, "device_name", lambda device: "another device")
+    monkeypatch.setattr(torch_runtime, "device_name", lambda device: "another device")
     profile_backbone(backbone, chain, device=CPU, latency=QUICK, cache=cache)
     assert len(cache.puts) == 4
 

@@ -1,5 +1,7 @@
 """Costs of leaving at each exit against sums made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from eenas.branches.fc import Fc
 from eenas.designs.design import Design, Placed
 from eenas.measurement.latency import Latency
 from eenas.measurement.profile import BranchCost, Profile
+from eenas.measurement.runtime import Joints
 from eenas.networks.exit_costs import exit_costs
 
 
@@ -49,6 +52,19 @@ def test_every_branch_and_decision_on_the_way_counts():
     assert found.macs.tolist() == [100 + 7 + 5, 600 + 7 + 11 + 10, 1000 + 7 + 11 + 10]
     assert found.latency_ms == pytest.approx([1.0 + 0.5 + 0.25, 6.0 + 0.5 + 0.75 + 0.5, 10.0 + 1.25 + 0.5])
     assert found.parameters == 50 + 2 + 3
+
+
+def test_programs_of_their_own_add_what_joins_them():
+    joints = Joints(cut_ms=(0.125, 9.0, 0.5), call_ms=0.25, entry_ms=0.0625)
+    found = exit_costs(design("a", "c"), replace(profile(), joints=joints), [cost(1, 1, 0.5), cost(1, 1, 0.75)])
+    first, second = 0.5 - 0.25 + 0.25, 0.75 - 0.25 + 0.25
+    assert found.latency_ms == pytest.approx(
+        [
+            1.0 + 0.0625 + first,
+            6.0 + 0.0625 + first + 0.125 + second,
+            10.0 + 0.0625 + first + 0.125 + second + 0.5 + 0.25,
+        ]
+    )
 
 
 def test_without_branches_the_backbone_alone_counts():

@@ -9,6 +9,7 @@ import torch
 
 import eenas
 from eenas.backbones.load import load_backbone
+from eenas.deployment.exit_latency import ProgramLatency
 from eenas.errors import ExportError
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights
@@ -195,6 +196,20 @@ def test_a_run_goes_home_as_programs_too(finished_run, tmp_path):
     np.testing.assert_array_equal(answer.classes, expected.classes)
     assert model.manifest.backbone_macs == finished_run.backbone.macs
     assert model.set_budget(macs=2.0).accuracy == max(point.accuracy for point in finished_run.points)
+    found = ProgramLatency.of(out)
+    assert found.conditions.endswith("one program for each segment")
+    assert len(found.predicted_ms) == len(found.measured_ms) == len(finished_run.exits)
+    assert found.prediction.startswith(f"composed by the study {finished_run.study}")
+    measured, predicted = found.expected_ms
+    assert predicted == pytest.approx(finished_run.reported.expected_latency_ms)
+    fastest = min(model.manifest.points, key=lambda point: point.expected_latency_ms)
+    assert model.set_budget(latency_ms=fastest.expected_latency_ms) in model.manifest.points
+    assert fastest.expected_latency_ms == pytest.approx(np.dot(fastest.shares, found.measured_ms))
+    kept = json.loads((out / "eenas.json").read_text())["measured"]
+    assert [exit_["latency_ms"] for exit_ in kept["exits"]] == list(found.measured_ms)
+    assert kept["reported"]["expected_latency_ms"] == pytest.approx(measured)
+    assert kept["end_to_end_ms"] > 0
+    assert "## Latency of the programs" in (out / "README.md").read_text()
     assert eenas.verify(out, data=smallest_task(), backbone=backbone(), trust_code=True).samples == 60
     found = eenas.calibrate(out, smallest_task(), max_accuracy_drop=0.05, trust_code=True)
     assert found.before.policy == finished_run.reported.policy

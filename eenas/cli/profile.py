@@ -1,0 +1,85 @@
+"""`eenas profile`: time a backbone and the branches of a search space on this machine, for a study elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eenas.cli import options
+from eenas.cli.console import out as console
+from eenas.cli.console import say, suggest
+from eenas.cli.progress import listening
+
+
+def profile(
+    backbone: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="timm name, torchvision:NAME, cifar_resnet20, package.module:factory, ..."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, or to go on with.")] = Path(
+        "profile.json"
+    ),
+    device: options.Device = "auto",
+    runtime: Annotated[
+        str | None, typer.Option(metavar="torch|onnxruntime", help="What runs the programs (default: torch).")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads of the host (default: 1).")] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", min=1, help="Samples at once (default: 1).")] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="The task, for its classes and image size (default: digits).")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(metavar="N", min=2, help="In place of a task whose data are not here.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Side of the images in pixels (default: the task's).")
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Of the images (default: the task's, or 3).")
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A study file, or the name of a shipped one.")
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The search space whose branches are timed (default: default).")
+    ] = None,
+    seconds: Annotated[float, typer.Option(metavar="S", min=0, help="Begin no branch after so many seconds.")] = 1200.0,
+    overrides: options.Overrides = None,
+    trust_code: options.TrustCode = False,
+) -> None:
+    """Time a backbone on this machine for a search on another one.
+
+    Every way to a cut point, what cutting there costs, and every branch that the search space can place. The file
+    stands in for measurements in eenas search --latency-profile FILE. What takes too long goes on with the same
+    command. No weights and, with --classes and --size, no data are needed.
+
+    Example, on the board: eenas profile --backbone cifar_resnet20 --classes 10 --size 32 --runtime onnxruntime
+    """
+    from eenas.cli.profiles import profile_tables
+    from eenas.search.profiling import profile as take
+
+    stated = {"runtime": runtime, "threads": threads, "batch": batch}
+    with listening() as listener:
+        taken = take(
+            backbone,
+            out=out,
+            task=task,
+            classes=classes,
+            size=size,
+            channels=channels,
+            study=study,
+            space=space,
+            device=device,
+            seconds=seconds,
+            overrides=(
+                *(overrides or ()),
+                *(f"latency.{key}={value}" for key, value in stated.items() if value is not None),
+            ),
+            trust_code=trust_code,
+            listener=listener,
+        )
+    console().print(profile_tables(taken))
+    say(f"written: {out}")
+    if not taken.lacking:
+        told = {"backbone": backbone, "study": study, "space": space, "task": task}
+        suggest("search", **told, latency_profile=out, trust_code=trust_code)

@@ -1,0 +1,210 @@
+"""The latency profile: what was timed on one machine, in a file, for a study on another."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eenas import __version__, specs
+from eenas.backbones.chain import Chain
+from eenas.backbones.features import FeatureShape
+from eenas.backbones.load import Backbone
+from eenas.branches.branch import Branch
+from eenas.branches.cascade import Cascade
+from eenas.errors import EenasError, MeasurementError, nearest
+from eenas.files import write_whole
+from eenas.measurement.latency import Latency, LatencySpec
+from eenas.measurement.profile import Profile, source_of
+from eenas.measurement.runtime import BackboneTimes
+
+FORMAT = 1
+_KIND = "eenas latency profile"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedBranch:
+    """A branch alone at features of one shape: MACs of one sample, and its latency (None: not timed yet)."""
+
+    macs: int
+    latency: Latency | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LatencyProfile:
+    """A `Runtime` that looks its figures up: a backbone's profile with latencies, and branches by structure and shape.
+
+    `input_shape` is (C, S, S) of a sample. `branches` go by `branch_key`. `cascade_ms` is what it adds to a branch to
+    read the logits of the exit before; a cascade takes that and the time of the branch inside. `file` is for messages.
+    """
+
+    profile: Profile
+    input_shape: tuple[int, ...]
+    num_classes: int
+    spec: LatencySpec
+    conditions_there: Sequence[Any]
+    branches: Mapping[str, TimedBranch]
+    cascade_ms: float
+    file: str = field(default="the latency profile")
+
+    @property
+    def whole(self) -> Latency:
+        """The whole backbone as one program, which says how everything was timed."""
+        assert self.profile.total_latency is not None
+        return self.profile.total_latency
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits of all that it holds."""
+        return specs.digest(self.to_table())
+
+    def find(self, branch: Branch, shape: FeatureShape) -> Latency | None:
+        """The latency of a branch at features of `shape`, None where it was not timed."""
+        if isinstance(branch, Cascade):
+            inside = self.find(branch.branch, shape)
+            return None if inside is None else _longer(inside, self.cascade_ms)
+        found = self.branches.get(branch_key(branch, shape))
+        return None if found is None else found.latency
+
+    def macs(self, branch: Branch, shape: FeatureShape) -> int | None:
+        """The MACs of a branch, None where it was not counted."""
+        found = self.branches.get(branch_key(branch, shape))
+        return None if found is None else found.macs
+
+    def check(self, profile: Profile, input_shape: Sequence[int], num_classes: int) -> None:
+        """Raise MeasurementError unless this is of the backbone that `profile` counts, for such samples and classes."""
+        if profile.backbone != self.profile.backbone:
+            raise self._other("the backbone", self.profile.backbone, profile.backbone)
+        if tuple(input_shape) != tuple(self.input_shape):
+            raise self._other("samples of", list(self.input_shape), list(input_shape))
+        if num_classes != self.num_classes:
+            raise self._other("the number of classes", self.num_classes, num_classes)
+        known = {point.name: macs for point, macs in zip(self.profile.cut_points, self.profile.macs, strict=True)}
+        for point, macs in zip(profile.cut_points, profile.macs, strict=True):
+            if point.name not in known:
+                raise MeasurementError(
+                    f"{self.file}: has no cut point {point.name!r}, which this study uses; "
+                    f"{nearest(point.name, known)}; profile with the same backbone.cut_points"
+                )
+            if known[point.name] != macs:
+                raise self._other(f"MACs up to {point.name!r}", known[point.name], macs)
+        if profile.total_macs != self.profile.total_macs:
+            raise self._other("MACs", self.profile.total_macs, profile.total_macs)
+
+    def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
+        """See `Runtime.conditions`: the digest stands for all of them."""
+        return ["latency profile", self.digest]
+
+    def time_backbone(self, backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> BackboneTimes:
+        """See `Runtime.time_backbone`: looked up, for the cut points of `chain`."""
+        there = self.profile
+        kept = [there.index(name) for name in chain.names]
+        assert there.plain_latency is not None
+        assert there.decision is not None
+        joints = there.joints
+        return BackboneTimes(
+            prefixes=tuple(there.latency_ms[index] for index in kept),
+            whole=self.whole,
+            plain=there.plain_latency,
+            decision=there.decision,
+            joints=None if joints is None else joints.at(kept),
+        )
+
+    def time_branch(
+        self, branch: Branch, shape: FeatureShape, num_classes: int, device: torch.device, spec: LatencySpec
+    ) -> Latency:
+        """See `Runtime.time_branch`: looked up. Raises MeasurementError for a branch that was not timed."""
+        if (found := self.find(branch, shape)) is not None:
+            return found
+        raise MeasurementError(
+            f"{self.file}: has no time of {branch.label()} at features {list(shape.dims)}; repeat `eenas profile` with "
+            "this search space and the same --out, which adds what is missing, or take it out of the space"
+        )
+
+    def to_table(self) -> dict[str, Any]:
+        """All of it as JSON data, `file` aside; `from_table` is the inverse."""
+        return {
+            "kind": _KIND,
+            "format": FORMAT,
+            "eenas": __version__,
+            "input_shape": list(self.input_shape),
+            "num_classes": self.num_classes,
+            "latency": specs.to_table(self.spec),
+            "conditions": list(self.conditions_there),
+            "profile": self.profile.to_table(),
+            "cascade_ms": self.cascade_ms,
+            "branches": {
+                key: {"macs": each.macs, "latency": None if each.latency is None else each.latency.to_table()}
+                for key, each in self.branches.items()
+            },
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        text = json.dumps(self.to_table(), indent=1) + "\n"
+        write_whole(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+    @classmethod
+    def from_table(cls, table: Any, *, file: str) -> "LatencyProfile":
+        """Read what `to_table` gave. Raises MeasurementError for anything else, and for a newer format."""
+        fix = "write it anew with `eenas profile`"
+        if not isinstance(table, Mapping) or table.get("kind") != _KIND:
+            raise MeasurementError(f"{file}: is not a latency profile of eenas; {fix}")
+        if table.get("format") != FORMAT:
+            raise MeasurementError(f"{file}: format {table.get('format')}, this eenas reads format {FORMAT}; {fix}")
+        try:
+            found = cls(
+                profile=Profile.from_table(table["profile"], file=file),
+                input_shape=tuple(int(side) for side in table["input_shape"]),
+                num_classes=int(table["num_classes"]),
+                spec=specs.from_table(LatencySpec, table["latency"], file=file, key="latency"),
+                conditions_there=tuple(table["conditions"]),
+                branches={
+                    key: TimedBranch(
+                        macs=int(each["macs"]),
+                        latency=None if each["latency"] is None else Latency.from_table(each["latency"]),
+                    )
+                    for key, each in table["branches"].items()
+                },
+                cascade_ms=float(table["cascade_ms"]),
+                file=file,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, EenasError) as error:
+            raise MeasurementError(f"{file}: is not whole ({error}); {fix}") from None
+        points, joints = len(found.profile.cut_points), found.profile.joints
+        parts = (found.profile.total_latency, found.profile.plain_latency, found.profile.decision)
+        if None in parts or len(found.profile.latency_ms) != points or (joints and len(joints.cut_ms) != points):
+            raise MeasurementError(f"{file}: is not whole (not every cut point has a time); {fix}")
+        return found
+
+    def _other(self, what: str, there: object, here: object) -> MeasurementError:
+        return MeasurementError(
+            f"{self.file}: a latency profile is used for what it was taken of; {what}: there {there}, in this study "
+            f"{here}; profile this one with `eenas profile`, or search what was profiled"
+        )
+
+
+def read_latency_profile(path: str | Path) -> LatencyProfile:
+    """The profile in a file. Raises MeasurementError for one that is missing, broken or newer."""
+    try:
+        table = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MeasurementError(
+            f"{path}: cannot be read ({error.strerror}); give a file that `eenas profile` wrote"
+        ) from None
+    except ValueError:
+        table = None
+    return LatencyProfile.from_table(table, file=str(path))
+
+
+def branch_key(branch: Branch, shape: FeatureShape) -> str:
+    """What a branch is timed by: its structure (the user's own with its source) and the features that it takes."""
+    return f"{branch.label()} at {list(shape.dims)}: {specs.digest([branch, source_of(branch), shape])}"
+
+
+def _longer(latency: Latency, by_ms: float) -> Latency:
+    table = latency.to_table()
+    return Latency(**{**table, "median_ms": latency.median_ms + by_ms, "p95_ms": latency.p95_ms + by_ms})

@@ -1,0 +1,109 @@
+"""Where a study's latencies come from: timed here in torch or onnxruntime, or looked up in a latency profile."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from eenas.designs.design import Design
+from eenas.designs.drawable import drawable_branches
+from eenas.designs.proposal import Proposal
+from eenas.designs.repair import BranchMacs
+from eenas.designs.space import Space
+from eenas.errors import InfeasibleError, MeasurementError
+from eenas.measurement.latency import LatencySpec
+from eenas.measurement.latency_profile import LatencyProfile
+from eenas.measurement.profile import Profile
+from eenas.measurement.runtime import Runtime
+from eenas.measurement.torch_runtime import TorchRuntime
+from eenas.records.database import Database
+from eenas.records.measurements import DatabaseCache
+from eenas.records.studies import StudyRecord
+
+_STATED = ("runtime", "batch", "threads", "dtype")
+
+
+def runtime_for(spec: LatencySpec, device: torch.device) -> Runtime:
+    """The runtime that `spec` names. Raises ExportError without the extra `onnx`, DeviceError."""
+    if spec.runtime == "onnxruntime":
+        from eenas.deployment.onnx_runtime import OnnxRuntime
+
+        return OnnxRuntime(device)
+    return TorchRuntime()
+
+
+def spec_of(spec: LatencySpec, profile: LatencyProfile) -> LatencySpec:
+    """How a study with a latency profile measures: as the profile did. Raises MeasurementError where both say it."""
+    for name in _STATED:
+        here, there, default = (getattr(each, name) for each in (spec, profile.spec, LatencySpec()))
+        if here not in (default, there) and not (name == "threads" and (here, there) == (1, None)):
+            raise MeasurementError(
+                f"{profile.file}: was taken with latency.{name} = {there!r}, the study asks for {here!r}; "
+                f"leave latency.{name} out, or profile with it"
+            )
+    return profile.spec
+
+
+def check_timed(space: Space, profile: Profile, branch_macs: BranchMacs, latencies: LatencyProfile) -> None:
+    """Raise MeasurementError when the space can place branches that a latency profile holds no time of."""
+
+    def macs(branch: Any, shape: Any) -> int:
+        known = latencies.macs(branch, shape)
+        return branch_macs(branch, shape) if known is None else known
+
+    wanted = drawable_branches(space, profile, macs)
+    lacking = [pair for pair in wanted if latencies.find(*pair) is None]
+    if lacking:
+        branch, shape = lacking[0]
+        raise MeasurementError(
+            f"{latencies.file}: lacks {len(lacking)} of the {len(wanted)} branches that this search space can place, "
+            f"such as {branch.label()} at features {list(shape.dims)}; repeat `eenas profile` with this space and the "
+            "same --out, which adds what is missing, or narrow the space (--set space.branch.structure=[...])"
+        )
+
+
+def refuse_cells(proposal: Proposal, space: Space, latencies: LatencyProfile | None) -> None:
+    """Raise InfeasibleError, before anything is trained for it, where a latency profile cannot know a branch's time."""
+    if latencies is None:
+        return
+    for slot in range(1, space.branches + 1):
+        drawn = space.value(proposal, f"slot{slot}.on") and space.value(proposal, f"slot{slot}.structure")
+        if drawn == "learned_cell":
+            raise InfeasibleError(
+                f"slot {slot}: learned_cell makes up a branch that {latencies.file} holds no time of; a study with a "
+                "latency profile cannot use it"
+            )
+
+
+def refuse_untimed(design: Design, profile: Profile, latencies: LatencyProfile | None) -> None:
+    """Raise InfeasibleError when a latency profile lacks a branch of `design`, such as one that a search made up."""
+    if latencies is None:
+        return
+    for placed in design.branches:
+        shape = profile.cut_points[profile.index(placed.cut_point)].shape
+        if latencies.find(placed.branch, shape) is None:
+            raise InfeasibleError(f"{latencies.file} holds no time of {placed.branch.label()} at {placed.cut_point}")
+
+
+def keep_latencies(cache: DatabaseCache, latencies: LatencyProfile | None) -> None:
+    """Keep a profile in the study's database, so that training finds it."""
+    if latencies is not None:
+        cache.put(_key(latencies.digest), latencies.to_table())
+
+
+def kept_latencies(database: Database, record: StudyRecord) -> LatencyProfile | None:
+    """The latency profile that a study was searched with, None where it timed for itself. Raises MeasurementError."""
+    digest = record.identity.get("latency_profile")
+    if digest is None:
+        return None
+    table = DatabaseCache(database).get(_key(digest))
+    return LatencyProfile.from_table(table, file=f"the latency profile of {record.name!r}")
+
+
+def _key(digest: str) -> str:
+    return f"latency_profile/{digest}"
+
+
+def with_spec(settings: Any, latencies: LatencyProfile | None) -> Any:
+    """A study's settings with the latency table of its profile."""
+    return settings if latencies is None else replace(settings, latency=spec_of(settings.latency, latencies))
