@@ -51,9 +51,9 @@ def profile(
 
     Every way to a cut point, what cutting there costs, and every branch that the search space can place. The file
     stands in for measurements in eenas search --latency-profile FILE. What takes too long goes on with the same
-    command. No weights and, with --classes and --size, no data are needed.
+    command. No weights are needed and, with --classes and --size, no data.
 
-    Example, on the board: eenas profile --backbone cifar_resnet20 --classes 10 --size 32 --runtime onnxruntime
+    Example: eenas profile --backbone cifar_resnet20 --classes 10 --size 32 --runtime onnxruntime --out board.json
     """
     from eenas.cli.profiles import profile_tables
     from eenas.search.profiling import profile as take

@@ -11,7 +11,7 @@ import torch
 
 from eenas.errors import MeasurementError, SpecError
 from eenas.measurement.device_lock import device_lock
-from eenas.measurement.devices import device_name
+from eenas.measurement.devices import device_name, resolve_device
 
 __all__ = [
     "Latency",
