@@ -183,7 +183,7 @@ def _measure_latency(model: ExportedModel, table: dict[str, Any], threads: int) 
         model,
         LatencySpec(threads=threads),
         device=torch.device("cpu"),
-        runtime=named(model.manifest.kind, program["versions"]),
+        runtime=named(model.manifest.kind),
     )
     times = tuple(each.median_ms for each in found)
     before = program.get("latency", {})  # the prediction stays what it was, if it was of the same conditions

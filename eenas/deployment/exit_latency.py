@@ -1,5 +1,6 @@
 """What leaving at each exit of an exported model takes, end to end, beside what was predicted for it."""
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -96,8 +97,7 @@ def time_programs(model: ExportedModel, table: dict[str, Any], timing: Timing, i
     `model` is open as `timing` says. Every exit is timed for a batch, and `predict` for one of `images` after another
     where there is a policy. The plain backbone's latency, which is not of this runtime, is taken out.
     """
-    runtime = named(model.manifest.kind, table["program"]["versions"])
-    found = measure_exits(model, timing.spec, device=timing.device, runtime=runtime)
+    found = measure_exits(model, timing.spec, device=timing.device, runtime=named(model.manifest.kind))
     ProgramLatency(
         exits=model.exits,
         measured_ms=tuple(each.median_ms for each in found),
@@ -146,10 +146,10 @@ def measure_answers(
     return each.median_ms
 
 
-def named(kind: str, versions: dict[str, Any]) -> str:
-    """The name of the runtime of programs of a kind, with its version."""
+def named(kind: str) -> str:
+    """The name of the runtime that runs programs of a kind here, with its version."""
     library = {"onnx": "onnxruntime", "pt2": "torch"}[kind]
-    return f"{library} {versions[library]}, one program for each segment"
+    return f"{library} {importlib.import_module(library).__version__}, one program for each segment"
 
 
 def _stand_in(exits: int) -> ThresholdPolicy:

@@ -25,13 +25,14 @@ def write_model(
     programs: Programs,
     samples: Samples,
     *,
-    timing: Timing | None = None,
+    timing: Callable[[], Timing] | None = None,
     card: Callable[[ProgramLatency], str] | None = None,
 ) -> Path:
     """Write `package` with programs to the folder `out`, unless they differ from the network.
 
-    Nothing in `out` is touched before they are compared. With `timing` the programs are timed here, end to end, and
-    every latency in the manifest is theirs; `card` says it in the model card. Raises ParityError for a difference,
+    Nothing in `out` is touched before they are compared. With `timing`, which is asked for once they
+    agree, the programs are timed here, end to end, and every latency in the manifest is theirs; `card` says it in the
+    model card. Raises ParityError for a difference,
     ExportError for what a program cannot hold and for an `out` in use, StorageError where nothing can be written.
     """
     check_free(out)
@@ -47,9 +48,10 @@ def write_model(
         table = read_table(work)
         table["program"]["parity"] = parity.to_table()
         if timing is not None:
-            spec, kind = timing.spec, timing.device.type
-            model = open_model(work, provider=kind, threads=spec.threads or 1, trust_code=True)
-            time_programs(model, table, timing, samples.images.numpy())
+            how = timing()
+            kind, threads = how.device.type, how.spec.threads or 1
+            model = open_model(work, provider=kind, threads=threads, trust_code=True)
+            time_programs(model, table, how, samples.images.numpy())
         write_manifest(table, work)
         if timing is not None and card is not None:
             text = package.card + card(ProgramLatency.of(work))

@@ -72,10 +72,11 @@ def commands(source: ReportSource) -> list[str]:
     device = ["--device", _device(results.device)]
     drawn = _flags(asked.choice)
     usual = Choice(max_accuracy_drop=ACCEPTED_DROP) if cheapest_within(results, ACCEPTED_DROP) else Choice()
+    profile = [] if results.latency_profile is None else ["--latency-profile", results.latency_profile]
     runs = [] if asked.runs is None else ["--runs", str(asked.runs)]
     page = [] if asked.page == PAGE else ["--page", asked.page]
     lines = [
-        ["search", "--study", SETTINGS, *place, *artifacts, *device, *trust],
+        ["search", "--study", SETTINGS, *profile, *place, *artifacts, *device, *trust],
         ["front", *place, *trust],
         ["train", *(drawn or _flags(usual)), *place, *artifacts, *device, *trust],
         ["report", *drawn, *place, *artifacts, *runs, *page, *trust, "--out", "report.html"],
@@ -117,12 +118,13 @@ def _latency(results: StudyResults, facts: Mapping[str, Any]) -> str:
             f"{spec.max_repeats} runs (the backbone's prefixes: {timed['repeats']}, spread {percent(timed['spread'])} "
             "of the median, interquartile)"
         )
-    if facts.get("latency_profile"):
-        text += f"; taken from a latency profile ({facts['latency_profile']}), nothing was timed in this study"
+    if results.latency_profile is not None:
+        text += f"; taken from the latency profile {results.latency_profile}, nothing was timed in this study"
     joined = ", with what joins the programs of its segments" if facts.get("profile", {}).get("joints") else ""
+    verb = "train" if spec.runtime == "torch" and results.latency_profile is None else "export"
     return (
         f"{text}; an exit's is composed of the prefix up to its cut point and every branch on the way{joined}, "
-        "and eenas train measures it end to end beside that; "
+        f"and eenas {verb} measures it end to end beside that; "
         f"the plain backbone takes {milliseconds(results.backbone.latency_ms)}"
     )
 

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,13 @@ def export(
         samples = _study_samples(package.network, storage, study, trust_code)
     where = resolve_device(device)
     report = None if run is None else RunReport.read(run, trust_code=trust_code)
-    timing = timing_of(package.network, found, report, where, format)
     return write_model(
-        replace(package, card=package.card + DEVICE), Path(out), programs, samples, timing=timing, card=latency_card
+        replace(package, card=package.card + DEVICE),
+        Path(out),
+        programs,
+        samples,
+        timing=partial(timing_of, package.network, found, report, where, format),
+        card=latency_card,
     )
 
 

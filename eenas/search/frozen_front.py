@@ -92,7 +92,8 @@ def lay_bank(ground: Ground, bank: Bank, beside: Sequence[Placed] = ()) -> Froze
     if not first:
         return FrozenFront()
     said = [[each.cut_point, each.branch.to_table(), source_of(each.branch)] for each in first]
-    key = f"frozen_front/{digest([bank.conditions, said, settings.space.digest, settings.latency, ground.device_text])}"
+    timed = ground.runtime.conditions(ground.device, settings.latency)
+    key = f"frozen_front/{digest([bank.conditions, said, settings.space.digest, timed])}"
     kept = ground.cache.get(key)
     if kept is not None:
         return read_front(kept)

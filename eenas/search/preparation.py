@@ -127,7 +127,7 @@ class Ground:
             "device": self.device_text,
             "execution": str(self.execution),
             "profile": to_table(self.profile),
-            "latency_profile": None if self.latencies is None else self.latencies.digest,
+            "latency_profile": None if self.latencies is None else self.latencies.file,
             "folder": str((folder or Path.cwd()).resolve()),
         }
 

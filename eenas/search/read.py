@@ -80,6 +80,7 @@ def read_results(database: Database, name: str, *, trust_code: bool = False) -> 
         at_shares={share: best_within(front, share) for share in SHARES},
         beats_baselines=_beats(searched, baselines, backbone, chance),
         latency=_latency(facts),
+        latency_profile=facts.get("latency_profile"),
     )
 
 

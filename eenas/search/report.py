@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eenas.measurement.latency import torch_runtime
+from eenas.measurement.latency import Latency, torch_runtime
 from eenas.measurement.torch_runtime import time_program
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
@@ -94,9 +94,11 @@ def _exits(
 ) -> tuple[ExitFacts, ...]:
     labels = [*(placed.branch.label() for placed in network.design.branches), "backbone's classifier"]
     temperatures, latency, total = fit_temperatures(calibration), test.latency_ms, ground.profile.total_macs
-    spec = ground.settings.latency
-    images = ground.backbone.example(spec.batch).to(ground.device)
-    measured = end_to_end(network, images, device=ground.device, spec=spec)
+    measured: tuple[Latency | None, ...] = (None,) * len(labels)
+    if _timed_in_torch(ground):
+        spec = ground.settings.latency
+        images = ground.backbone.example(spec.batch).to(ground.device)
+        measured = end_to_end(network, images, device=ground.device, spec=spec)
     return tuple(
         ExitFacts(
             name=name,
@@ -141,12 +143,17 @@ def _compare(
     return paired_bootstrap(right, right_there, seed=derive(ground.settings.seed, "bootstrap"))
 
 
+def _timed_in_torch(ground: Ground) -> bool:
+    """Whether the study's latencies are of torch on this device; others cannot stand beside those of the network."""
+    return ground.latencies is None and ground.settings.latency.runtime == "torch"
+
+
 def _end_to_end(ground: Ground, network: EarlyExitNetwork) -> float | None:
     """The median milliseconds of `predict` for one sample, over samples of the test split in turn.
 
-    None where latencies are not of torch on this device: the two would stand side by side as if they were alike.
+    None where latencies are not of torch on this device.
     """
-    if ground.latencies is not None or ground.settings.latency.runtime != "torch":
+    if not _timed_in_torch(ground):
         return None
     some = np.random.default_rng(0).permutation(len(ground.task.test))[:200]
     part = ground.task.test.subset(some)

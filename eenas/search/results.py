@@ -70,7 +70,7 @@ class StudyResults:
     """A study read back: the front falls in accuracy; hypervolumes are from (1.1 x backbone, chance).
 
     `device` is where networks are trained; `latency` is that of the whole backbone as one program, which says where and
-    how all latencies were taken (None where none were).
+    how all latencies were taken (None where none were); `latency_profile` is the file that they come from, if any.
     """
 
     name: str
@@ -88,6 +88,7 @@ class StudyResults:
     at_shares: Mapping[float, FrontPoint | None]
     beats_baselines: bool
     latency: Latency | None = None
+    latency_profile: str | None = None
 
     @property
     def latency_place(self) -> str:
