@@ -1,10 +1,11 @@
 """Where a study's latencies come from: timed here in torch or onnxruntime, or looked up in a latency profile."""
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 
+from eenas.backbones.features import FeatureShape
+from eenas.branches.branch import Branch
 from eenas.designs.design import Design
 from eenas.designs.drawable import drawable_branches
 from eenas.designs.proposal import Proposal
@@ -19,6 +20,7 @@ from eenas.measurement.torch_runtime import TorchRuntime
 from eenas.records.database import Database
 from eenas.records.measurements import DatabaseCache
 from eenas.records.studies import StudyRecord
+from eenas.search.config import StudySpec
 
 _STATED = ("runtime", "batch", "threads", "dtype")
 
@@ -47,7 +49,7 @@ def spec_of(spec: LatencySpec, profile: LatencyProfile) -> LatencySpec:
 def check_timed(space: Space, profile: Profile, branch_macs: BranchMacs, latencies: LatencyProfile) -> None:
     """Raise MeasurementError when the space can place branches that a latency profile holds no time of."""
 
-    def macs(branch: Any, shape: Any) -> int:
+    def macs(branch: Branch, shape: FeatureShape) -> int:
         known = latencies.macs(branch, shape)
         return branch_macs(branch, shape) if known is None else known
 
@@ -104,6 +106,6 @@ def _key(digest: str) -> str:
     return f"latency_profile/{digest}"
 
 
-def with_spec(settings: Any, latencies: LatencyProfile | None) -> Any:
+def with_spec(settings: StudySpec, latencies: LatencyProfile | None) -> StudySpec:
     """A study's settings with the latency table of its profile."""
     return settings if latencies is None else replace(settings, latency=spec_of(settings.latency, latencies))

@@ -170,7 +170,9 @@ def main(folder: str, name: str, step: str, out: str = "predicted_latency.csv") 
     drawn = designs(profile_backbone(backbone, chain, device=CPU, latency=None), cache)
     if step == "export":
         export(place, backbone, drawn)
-    elif step == "predict":
+        return
+    drawn = [design for number, design in enumerate(drawn) if (place / str(number) / "eenas.json").exists()]
+    if step == "predict":
         predict(place, backbone, chain, drawn, cache)
     elif step == "measure":
         measure(place, name, drawn, Path(out))
