@@ -30,8 +30,8 @@ def write_model(
 ) -> Path:
     """Write `package` with programs to the folder `out`, unless they differ from the network.
 
-    Nothing in `out` is touched before they are compared. With `timing`, which is asked for once they agree, the programs
-    are timed here, end to end, and every latency in the manifest is theirs; `card` says it in the model card. Raises
+    Nothing in `out` is touched before they are compared. With `timing`, asked for once they agree, the programs are
+    timed here, end to end, and every latency in the manifest is theirs; `card` says it in the model card. Raises
     ParityError for a difference, ExportError for what a program cannot hold and for an `out` in use, StorageError where
     nothing can be written.
     """
