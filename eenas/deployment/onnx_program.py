@@ -36,6 +36,7 @@ def onnx_model(segment: SegmentProgram) -> Any:
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
+        _one_registry(),
     ):
         warnings.simplefilter("ignore")  # the exporter warns about itself
         try:
@@ -77,6 +78,36 @@ def keep_layout(graph: Any) -> None:
     for node in readers:
         node.input[:] = [f"{name}_blocked" if given == name else given for given in node.input]
     graph.node.insert(0, onnx.helper.make_node("MaxPool", [name], [f"{name}_blocked"], kernel_shape=[1, 1]))
+
+
+_registries: dict[str, Any] = {}
+
+
+@contextlib.contextmanager
+def _one_registry() -> Iterator[None]:
+    """Let the exporter build its table of operators once in a process: for a branch that is most of the work.
+
+    The table is torch's own affair; where it is not found by this name, each export builds its own as before.
+    """
+    try:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+        build, own = ONNXRegistry.from_torchlib, vars(ONNXRegistry)["from_torchlib"]
+    except (ImportError, AttributeError, KeyError):
+        yield
+        return
+
+    def kept(*arguments: Any, **options: Any) -> Any:
+        key = repr((arguments, options))
+        if key not in _registries:
+            _registries[key] = build(*arguments, **options)
+        return _registries[key]
+
+    ONNXRegistry.from_torchlib = staticmethod(kept)  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        ONNXRegistry.from_torchlib = own  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager
