@@ -87,7 +87,9 @@ class ProgramLatency:
         if table is None:
             raise ExportError(f"{folder}: its programs were not timed; export them again")
         shares = manifest["measured"].get("reported", {}).get("shares", ())
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in table.items()
+        }
         return cls(**values, shares=tuple(shares))
 
 

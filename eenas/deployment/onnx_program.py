@@ -103,7 +103,7 @@ def _one_registry() -> Iterator[None]:
             _registries[key] = build(*arguments, **options)
         return _registries[key]
 
-    ONNXRegistry.from_torchlib = staticmethod(kept)  # type: ignore[method-assign,assignment]
+    ONNXRegistry.from_torchlib = staticmethod(kept)  # type: ignore[method-assign]
     try:
         yield
     finally:

@@ -122,7 +122,7 @@ class ExportedModel:
     def _predict_one(self, x: NDArray[np.float32], policy: Policy) -> Prediction:
         """The same for a single sample, of which there is nothing to sort: on small networks that is a tenth."""
         previous, state, clock = None, policy.start(1), time.perf_counter
-        for k, segment in enumerate(self._segments):
+        for k, segment in enumerate(self.segments):
             began = clock()
             features, found = segment(x, previous)
             between = clock()

@@ -50,9 +50,7 @@ class TorchRuntime:
     ) -> Latency:
         """See `Runtime.time_branch`."""
         module, features = branch_to_time(branch, shape, num_classes, spec.batch)
-        return time_program(
-            module.to(device), features.to(device), device=device, spec=spec, runtime=torch_runtime()
-        )
+        return time_program(module.to(device), features.to(device), device=device, spec=spec, runtime=torch_runtime())
 
 
 def time_program(

@@ -58,8 +58,8 @@ def latency_facts(runs: Sequence[RunReport]) -> LatencyFacts:
     if not both:
         names = ", ".join(report.folder.name for report in runs)
         raise StudyError(
-            f"no latency was measured exit by exit in {names}: its study's latencies are not of torch on the device that "
-            "trained it (`eenas export` measures programs end to end), or the run is older (delete it and train again)"
+            f"no latency was measured exit by exit in {names}: its study's latencies are not of torch on that device "
+            "(`eenas export` measures programs end to end), or the run is older (delete it and train again)"
         )
     ratios = [one / other for run in both for one, other in zip(run.measured, run.composed, strict=True) if other > 0]
     newest = next(report for report in reversed(runs) if _of(report) is not None)

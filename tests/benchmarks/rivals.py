@@ -96,7 +96,7 @@ def branches_rival(model: ExportedModel, samples: Batch, folder: Path, threads: 
     sessions: list[Any] = []
     features: list[Batch] = []
     x, previous = samples, None
-    for number, segment in enumerate(model._segments[:-1]):
+    for number, segment in enumerate(model.segments[:-1]):
         given = [OUTPUTS[0]] + ([INPUTS[1]] if model.manifest.segments[number].takes_previous else [])
         path = folder / f"branch_{number}.onnx"
         part = onnx.utils.Extractor(onnx.load(model.manifest.folder / model.manifest.segments[number].file))

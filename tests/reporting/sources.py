@@ -23,7 +23,17 @@ FACTS = {
     "profile": {
         "cut_points": [{"name": name} for name in CUT_POINT_MACS],
         "macs": list(CUT_POINT_MACS.values()),
-        "total_latency": {"runtime": "torch", "threads": 1, "dtype": "float32", "repeats": 50, "spread": 0.04},
+        "total_latency": {
+            "median_ms": 10.0,
+            "p95_ms": 11.0,
+            "spread": 0.04,
+            "repeats": 50,
+            "device": "CPU: a processor",
+            "runtime": "torch",
+            "threads": 1,
+            "batch": 1,
+            "dtype": "float32",
+        },
     },
     "execution": "float32",
 }

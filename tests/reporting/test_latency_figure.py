@@ -59,7 +59,7 @@ def test_what_is_missing_is_said():
         latency_facts([])
     old = run(RESULTS)
     old = replace(old, exits=tuple(replace(exit_, end_to_end=None) for exit_ in old.exits))
-    with pytest.raises(StudyError, match=r"no latency was measured exit by exit in one:.*train it again"):
+    with pytest.raises(StudyError, match=r"no latency was measured exit by exit in one:.*train again"):
         latency_facts([old])
     assert [each.name for each in latency_facts([run(RESULTS, folder=Path("runs/new")), old]).runs] == ["new"]
     untimed = run(RESULTS)
