@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from eenas.backbones.chain import Chain, plain_inference
 from eenas.backbones.exported import export_program
 from eenas.deployment.exit_segment import ExitSegment, SegmentProgram
-from eenas.deployment.onnx_program import onnx_model
+from eenas.deployment.onnx_program import leave_layout, onnx_model
 from eenas.deployment.segments import INPUTS, OUTPUTS
 from eenas.networks.network import FINAL
 
@@ -36,7 +36,7 @@ def module_model(module: nn.Module, example: Tensor, *, exit_: str, before: str 
 
 
 def joined(models: Sequence[Any]) -> Any:
-    """One ONNX model of several in a row: each takes what the one before gives."""
+    """One ONNX model of several in a row: each takes what the one before gives, in the layout that it gives it in."""
     import onnx
 
     if len(models) == 1:
@@ -49,6 +49,8 @@ def joined(models: Sequence[Any]) -> Any:
         part = onnx.compose.add_prefix(model, f"s{number}/").graph
         given = INPUTS[0] if number == 0 else f"s{number - 1}/{OUTPUTS[1]}"
         graph.node.append(onnx.helper.make_node("Identity", [given], [part.input[0].name]))
+        if number > 0:
+            leave_layout(part)  # inside a program features have it already
         graph.node.extend(part.node)
         graph.initializer.extend(part.initializer)
     graph.node.append(onnx.helper.make_node("Identity", [f"s{len(models) - 1}/{OUTPUTS[1]}"], [OUTPUTS[1]]))

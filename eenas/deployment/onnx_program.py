@@ -22,6 +22,8 @@ BATCH = "batch"
 
 _BLOCK = 16
 """The most channels that a block of onnxruntime's own layout has."""
+_BLOCKED = "_blocked"
+"""What ends the name of features in that layout."""
 
 
 def onnx_model(segment: SegmentProgram) -> Any:
@@ -76,8 +78,18 @@ def keep_layout(graph: Any) -> None:
     if len(shape) != 4 or shape[1].dim_value % _BLOCK or not kinds >= {"Conv", "Add"}:
         return
     for node in readers:
-        node.input[:] = [f"{name}_blocked" if given == name else given for given in node.input]
-    graph.node.insert(0, onnx.helper.make_node("MaxPool", [name], [f"{name}_blocked"], kernel_shape=[1, 1]))
+        node.input[:] = [f"{name}{_BLOCKED}" if given == name else given for given in node.input]
+    graph.node.insert(0, onnx.helper.make_node("MaxPool", [name], [f"{name}{_BLOCKED}"], kernel_shape=[1, 1]))
+
+
+def leave_layout(graph: Any) -> None:
+    """Undo `keep_layout`: for a graph that takes its features from another one within the same program."""
+    name = graph.input[0].name
+    pools = [node for node in graph.node if list(node.output) == [f"{name}{_BLOCKED}"]]
+    for node in pools:
+        graph.node.remove(node)
+    for node in graph.node if pools else ():
+        node.input[:] = [name if given == f"{name}{_BLOCKED}" else given for given in node.input]
 
 
 _registries: dict[str, Any] = {}

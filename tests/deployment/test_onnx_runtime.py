@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from eenas.backbones.chain import Chain
-from eenas.backbones.load import load_backbone
+from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.branches.cascade import Cascade
 from eenas.branches.fc import Fc
 from eenas.errors import DeviceError, ExportError, MeasurementError
@@ -48,6 +48,18 @@ def test_joined_segments_are_the_prefixes(backbone, chain):
                 expected = segment(expected)
         (found,) = session.run(["logits"], {"x": given.numpy()})
         np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+
+
+def test_joined_segments_keep_their_layout_without_entering_it_again():
+    backbone = load_backbone(BackboneSpec(name="cifar_resnet20"), num_classes=4, input_size=8)
+    chain = Chain.built_from(backbone.module, backbone.example(), ["layer1.0", "layer1.1"])
+    models = chain_models(chain, backbone.example(2))
+    pools = [sum(node.op_type == "MaxPool" for node in joined(part).graph.node) for part in (models[1:], models)]
+    assert pools == [1, 0]
+    x = torch.randn(3, 3, 8, 8)
+    (found,) = ort.InferenceSession(joined(models).SerializeToString()).run(["logits"], {"x": x.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(found, chain(x).numpy(), atol=1e-5)
 
 
 def test_a_profile_in_onnxruntime_says_so_and_has_what_joins_programs(backbone, chain):

@@ -19,7 +19,7 @@ from eenas.branches.capsule import Capsule
 from eenas.branches.cascade import Cascade
 from eenas.branches.pool_fc import PoolFc
 from eenas.deployment.model_folder import Package, load, write_folder
-from eenas.deployment.onnx_program import OPSET, keep_layout
+from eenas.deployment.onnx_program import OPSET, keep_layout, leave_layout
 from eenas.deployment.parity import CLOSE, Parity, compare, some_samples
 from eenas.deployment.program_folder import verify, write_model
 from eenas.deployment.programs import Programs
@@ -283,14 +283,17 @@ def answer(graph, x):
 def test_features_that_are_convolved_and_added_to_enter_the_layout_of_onnxruntime():
     x = np.random.default_rng(1).standard_normal((3, 16, 8, 8), dtype=np.float32)
     graph = residual_graph(16)
-    before = answer(graph, x)
+    as_it_was, before = graph.SerializeToString(), answer(graph, x)
     keep_layout(graph)
     assert [node.op_type for node in graph.node] == ["MaxPool", "Conv", "Add"]
     np.testing.assert_array_equal(answer(graph, x), before)
+    leave_layout(graph)
+    assert graph.SerializeToString() == as_it_was
 
 
 @pytest.mark.parametrize("graph", [residual_graph(12), residual_graph(16, convolved=False)])
 def test_other_features_are_left_alone(graph):
     before = graph.SerializeToString()
     keep_layout(graph)
+    leave_layout(graph)
     assert graph.SerializeToString() == before
