@@ -6,7 +6,8 @@ Arms: the study with the bank, the same with --no-bank, random search with neith
 storage under another sampler (it inherits the bank), the front of the frozen backbone alone, and placement by hand
 (uniform 1 to 6, SDN's six). Each row is the state after one trial: samples seen and seconds gone so far, with all that
 came before the first trial, and the hypervolume (accuracy over relative MACs, validation) of all points so far. Arms
-that the CSV has are not run again; seconds mean something only on a machine that does nothing else.
+that the CSV has are not run again. Seconds mean something only on a machine that does nothing else; the processor
+seconds beside them, of all threads, suffer less from what else runs.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import optuna
 from cifar import Rows
 
@@ -43,12 +45,19 @@ def run_search(arm: str, seed: int, given: argparse.Namespace, rows: Rows) -> No
     folder = given.out.with_suffix("") / f"{'bank' if arm == 'second study' else arm.replace(' ', '_')}_{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     fills: list[float] = []
+    clocks: list[tuple[float, float]] = []
 
     def listener(event: Event) -> None:
+        clocks.append((time.time(), time.process_time()))
         if isinstance(event, Started) and event.phase == PHASE:
             fills.append(time.time())
 
+    def spent(until: float) -> dict[str, int]:
+        worked = float(np.interp(until, *zip(*clocks, strict=True))) - clocks[0][1]
+        return {"seconds": round(until - start), "processor_seconds": round(worked)}
+
     start = time.time()
+    clocks.append((start, time.process_time()))
     results = search(
         study="cifar_resnet20",
         task=f"npz:{given.data}",
@@ -64,17 +73,18 @@ def run_search(arm: str, seed: int, given: argparse.Namespace, rows: Rows) -> No
     study = optuna.load_study(study_name=results.name, storage=f"sqlite:///{folder}/eenas.db")
     ended = {t.number: t.datetime_complete.timestamp() for t in study.trials if t.datetime_complete is not None}
     first = min(t.datetime_start.timestamp() for t in study.trials if t.datetime_start is not None)
+    clocks.append((time.time(), time.process_time()))
     before = given.samples * sum(at < first for at in fills)
     total, classes = results.backbone.macs, len(results.classes)
     if arm == "bank":
         frozen = next(baseline.points for baseline in results.baselines if baseline.name == BASELINE)
-        then = {"trial": 0, "samples": before, "seconds": round(first - start)}
+        then = {"trial": 0, "samples": before, **spent(first)}
         rows.add({"arm": "frozen search", "seed": seed, **then, **scores(frozen, total, classes), "origin": ""})
     points: list[OperatingPoint] = []
     for trial in results.trials:
         before += trial.samples
         points += trial.points
-        then = {"trial": trial.number + 1, "samples": before, "seconds": round(ended[trial.number] - start)}
+        then = {"trial": trial.number + 1, "samples": before, **spent(ended[trial.number])}
         rows.add({"arm": arm, "seed": seed, **then, **scores(points, total, classes), "origin": trial.origin})
 
 
@@ -89,7 +99,7 @@ def run_hand(seed: int, given: argparse.Namespace, rows: Rows) -> None:
     )
     place = given.out.with_suffix("") / f"hand_{seed}"
     place.mkdir(parents=True, exist_ok=True)
-    start = time.time()
+    start, worked = time.time(), time.process_time()
     ground = lay_ground(
         settings,
         storage=f"sqlite:///{place}/eenas.db",
@@ -116,7 +126,8 @@ def run_hand(seed: int, given: argparse.Namespace, rows: Rows) -> None:
         assert outcome.scores is not None
         samples += outcome.record.samples
         points += outcome.scores.points
-        then = {"trial": number, "samples": samples, "seconds": round(time.time() - start)}
+        spent = {"seconds": round(time.time() - start), "processor_seconds": round(time.process_time() - worked)}
+        then = {"trial": number, "samples": samples, **spent}
         worth = scores(points, ground.profile.total_macs, ground.backbone.num_classes)
         found.append({"arm": HAND, "seed": seed, **then, **worth, "origin": name})
     for row in found:  # all at once: an arm is there or it is not
