@@ -44,10 +44,14 @@ class OnnxRuntime:
     program, in turns: the difference is what cutting there costs (the call, features copied and laid out anew, layers
     that are not fused). Decisions are those of a threshold policy in `runtime.py`'s own loop.
 
+    Branches and decisions are short, and run again and again alone they would find everything in the processor's
+    caches. Within a network they do not: the backbone ran in between. So `footprint` bytes, those of the backbone's
+    weights, are read before each of their runs.
+
     Raises ExportError without the extra `onnx`, DeviceError for a device that onnxruntime has no provider for.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, *, footprint: int = 0) -> None:
         need_onnx()
         if device.type not in PROVIDERS:
             raise DeviceError(
@@ -62,11 +66,12 @@ class OnnxRuntime:
                 "onnxruntime-gpu, give --device cpu, or set latency.runtime to 'torch'"
             )
         self._version = f"onnxruntime {onnxruntime.__version__}"
+        self._others = np.ones(footprint // 4, dtype=np.float32)
 
     def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
         """See `Runtime.conditions`."""
         versions = [__version__, torch.__version__, importlib.metadata.version("onnx"), self._version, OPSET]
-        return [device_name(device), *versions, specs.to_table(spec)]
+        return [device_name(device), *versions, self._others.nbytes, specs.to_table(spec)]
 
     def time_backbone(self, backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> BackboneTimes:
         """See `Runtime.time_backbone`."""
@@ -102,8 +107,9 @@ class OnnxRuntime:
     ) -> Latency:
         """See `Runtime.time_branch`."""
         module, example = branch_to_time(branch, shape, num_classes, max(spec.batch, 2))
-        model = self._exported(lambda: module_model(module, example[:2], exit_=branch.label()), branch.label())
-        return self._time(self._run(model, example[: spec.batch].numpy(), device, spec), device, spec)
+        what = f"{branch.label()} at features {list(shape.dims)}"
+        model = self._exported(lambda: module_model(module, example[:2], exit_=branch.label()), what)
+        return self._time_between(self._run(model, example[: spec.batch].numpy(), device, spec), device, spec)
 
     def _exported(self, export: Callable[[], Any], what: str) -> Any:
         try:
@@ -125,10 +131,20 @@ class OnnxRuntime:
         feed = {INPUTS[0]: np.ascontiguousarray(x)}
         return lambda: session.run(OUTPUTS[1:], feed)
 
-    def _time(self, run: Run, device: torch.device, spec: LatencySpec, what: str = "one program") -> Latency:
+    def _time(self, run: Run, device: torch.device, spec: LatencySpec) -> Latency:
         # the host's counter also on CUDA: a run ends with its outputs in the host's memory
-        runtime = f"{self._version}, {what}"
-        return measure_latency(run, device=device, spec=spec, runtime=runtime, host_clock=True)
+        return measure_latency(run, device=device, spec=spec, runtime=f"{self._version}, one program", host_clock=True)
+
+    def _time_between(self, run: Run, device: torch.device, spec: LatencySpec, what: str = "one program") -> Latency:
+        """The same for what is run between others that take the caches."""
+        return measure_latency(
+            run,
+            device=device,
+            spec=spec,
+            runtime=f"{self._version}, {what}",
+            host_clock=True,
+            before=self._others.sum,
+        )
 
     def _empty(self, num_classes: int, device: torch.device, spec: LatencySpec) -> Run:
         """A program that gives what it takes."""
@@ -141,8 +157,8 @@ class OnnxRuntime:
         """What an answer costs with programs that cost nothing: once, and for each decision."""
         logits = np.random.default_rng(0).normal(size=(spec.batch, num_classes)).astype(np.float32)
         model = ExportedModel(_manifest(images, num_classes), (lambda x, previous: (x, logits),) * _DECISIONS)
-        one = self._time(lambda: model.reach(images, 0), device, spec, "decisions")
-        all_ = self._time(lambda: model.reach(images, _DECISIONS - 1), device, spec, "decisions")
+        one = self._time_between(lambda: model.reach(images, 0), device, spec, "decisions")
+        all_ = self._time_between(lambda: model.reach(images, _DECISIONS - 1), device, spec, "decisions")
         each = max(all_.median_ms - one.median_ms, 0.0) / (_DECISIONS - 1)
         decision = replace(all_, median_ms=each, p95_ms=each * all_.p95_ms / all_.median_ms)
         return max(one.median_ms - each, 0.0), decision

@@ -129,15 +129,17 @@ def measure_latency(
     spec: LatencySpec,
     runtime: str | None = None,
     host_clock: bool = False,
+    before: Callable[[], object] | None = None,
 ) -> Latency:
     """Time `run` on `device`, alone on it (a lock), by the rule of its kind.
 
     CUDA: events around the run and a synchronisation; MPS: the counter between synchronisations; CPU: the counter, with
     `spec.threads` threads, which are put back. `host_clock` takes the counter on CUDA too, for what the host waits for.
-    `run` has the batch and type that `spec` says; nothing here can check it. What `run` raises is not caught.
+    `before` is run before each run and not timed. `run` has the batch and type that `spec` says; nothing here can check
+    it. What `run` raises is not caught.
     """
     threads = spec.threads or 1
-    timed = _timer(run, device, host_clock=host_clock)
+    timed = _timer(run, device, host_clock=host_clock, before=before)
     with device_lock(device), _threads(threads):
         start = time.perf_counter()
         for done in range(max(spec.warmup, 1)):
@@ -201,13 +203,22 @@ def _enough(times: Sequence[float], spec: LatencySpec, seconds: float) -> bool:
     return count >= spec.min_repeats and (count - spec.min_repeats) % 5 == 0 and summarise(times)[2] <= spec.spread
 
 
-def _timer(run: Callable[[], object], device: torch.device, *, host_clock: bool) -> Callable[[], float]:
+def _timer(
+    run: Callable[[], object], device: torch.device, *, host_clock: bool, before: Callable[[], object] | None = None
+) -> Callable[[], float]:
     """A function that runs once and gives the milliseconds."""
+    first = before or (lambda: None)
+
+    def on_cuda() -> float:
+        first()
+        return _cuda_ms(run, device)
+
     if device.type == "cuda" and not host_clock:
-        return lambda: _cuda_ms(run, device)
+        return on_cuda
     synchronise = _synchroniser(device)
 
     def counted() -> float:
+        first()
         synchronise()
         start = time.perf_counter_ns()
         run()

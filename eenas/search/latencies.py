@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from eenas.backbones.features import FeatureShape
 from eenas.branches.branch import Branch
@@ -25,12 +26,13 @@ from eenas.search.config import StudySpec
 _STATED = ("runtime", "batch", "threads", "dtype")
 
 
-def runtime_for(spec: LatencySpec, device: torch.device) -> Runtime:
-    """The runtime that `spec` names. Raises ExportError without the extra `onnx`, DeviceError."""
+def runtime_for(spec: LatencySpec, device: torch.device, backbone: nn.Module) -> Runtime:
+    """The runtime that `spec` names, for a backbone. Raises ExportError without the extra `onnx`, DeviceError."""
     if spec.runtime == "onnxruntime":
         from eenas.deployment.onnx_runtime import OnnxRuntime
 
-        return OnnxRuntime(device)
+        weights = (*backbone.parameters(), *backbone.buffers())
+        return OnnxRuntime(device, footprint=sum(each.numel() * each.element_size() for each in weights))
     return TorchRuntime()
 
 

@@ -166,7 +166,6 @@ def lay_ground(
     check_storage(storage, artifacts)
     where = resolve_device(device)
     settings = with_spec(settings, latencies)
-    runtime = latencies or runtime_for(settings.latency, where)
     load_families(settings.space, trust_code=trust_code, relative_to=folder)
     if task is None:
         task = load_task(settings.task, trust_code=trust_code, relative_to=folder)
@@ -180,6 +179,7 @@ def lay_ground(
             relative_to=folder,
             listener=listener,
         )
+    runtime = latencies or runtime_for(settings.latency, where, backbone.module)
     identity = backbone.digest
     names = [point.name for point in backbone.cut_points]
     module_there = copy.deepcopy(backbone.module).to(where)

@@ -65,9 +65,9 @@ def profile(
     """
     settings, folder = load_settings(study, backbone=backbone, task=task, space=space, overrides=overrides)
     where = resolve_device(device)
-    runtime = runtime_for(settings.latency, where)
     load_families(settings.space, trust_code=trust_code, relative_to=folder)
     loaded = _load(settings, folder, classes, size, channels, trust_code=trust_code)
+    runtime = runtime_for(settings.latency, where, loaded.module)
     listener(Started("timing the backbone"))
     names = [point.name for point in loaded.cut_points]
     chain = Chain.built_from(loaded.module, loaded.example(), names)

@@ -1,23 +1,26 @@
 """Predicted latency, composed of a profile, against the exported programs end to end, for designs drawn from a space.
 
     python tests/benchmarks/predicted_latency.py FOLDER cifar_resnet20 export
-    python tests/benchmarks/predicted_latency.py FOLDER cifar_resnet20 predict
     python tests/benchmarks/predicted_latency.py FOLDER cifar_resnet20 measure docs/predicted_latency.csv
 
-Draws 20 designs for an untrained backbone at 32 px and keeps programs and measurements in FOLDER, so that each step
-goes on where it was cut off. `export` may run on a busy machine, the two others need a quiet one and take some minutes
-each. The designs are measured in turns, three times over, batch 1, one thread. Replaces the backbone's rows of the CSV.
+Draws 20 designs for an untrained backbone at 32 px and keeps their programs in FOLDER, where `export` goes on if it was
+cut off; it may run on a busy machine. `measure` needs a quiet one for some minutes: in each of 12 rounds (a number
+after the CSV says how many) it takes a short profile of the backbone and of all branches, then times every exit of
+every design for a moment, batch 1, one thread, so that what slows the machine down for a while meets both. The medians
+of the rounds count. Replaces the backbone's rows of the CSV.
 """
 
 import csv
-import json
 import random
 import statistics
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
@@ -26,22 +29,21 @@ from eenas.deployment.model_folder import Package, write_folder
 from eenas.deployment.onnx_runtime import OnnxRuntime
 from eenas.deployment.programs import Programs
 from eenas.deployment.runtime import load
-from eenas.designs.design import Design
+from eenas.designs.design import Design, Placed
 from eenas.designs.domains import Categorical, Domain, IntRange
 from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
 from eenas.errors import InfeasibleError
 from eenas.measurement.latency import LatencySpec
-from eenas.measurement.profile import MeasurementCache, Profile, measure_branch, profile_backbone
+from eenas.measurement.profile import BranchCost, MemoryCache, Profile, measure_branch, profile_backbone
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import exit_costs
-from eenas.records.database import Database
-from eenas.records.measurements import DatabaseCache
 
-DESIGNS, ROUNDS, CLASSES, SIZE = 20, 3, 10, 32
+DESIGNS, ROUNDS, CLASSES, SIZE = 20, 12, 10, 32
 CPU = torch.device("cpu")
-SPEC = LatencySpec(runtime="onnxruntime", seconds=0.5, threads=1)
+SPEC = LatencySpec(runtime="onnxruntime", threads=1, spread=0.01, min_repeats=10, max_repeats=30, seconds=0.25)
+Times = NDArray[np.float64]
 FIELDS = ("backbone", "design", "exits", "predicted_ms", "measured_ms", "error", "worst_exit_error", "structure")
 
 
@@ -53,9 +55,9 @@ def space() -> Space:
     return Space.from_table(table)
 
 
-def designs(profile: Profile, cache: MeasurementCache) -> list[Design]:
+def designs(profile: Profile) -> list[Design]:
     """Different designs with branches, the same ones each time."""
-    generator, found, drawn = random.Random(0), {}, space()
+    generator, found, drawn, cache = random.Random(0), {}, space(), MemoryCache()
 
     def suggest(name: str, domain: Domain) -> str | bool | int | float:
         if isinstance(domain, Categorical):
@@ -95,90 +97,96 @@ def export(folder: Path, backbone: Backbone, drawn: list[Design]) -> None:
         print("exported", number, flush=True)
 
 
-def predict(folder: Path, backbone: Backbone, chain: Chain, drawn: list[Design], cache: MeasurementCache) -> None:
+class ExportedOnce(OnnxRuntime):
+    """The runtime of a study, which keeps the models that it has exported for the next round."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        weights = backbone.module.state_dict().values()
+        super().__init__(CPU, footprint=sum(each.numel() * each.element_size() for each in weights))
+        self._models: dict[str, Any] = {}
+
+    def _exported(self, export: Callable[[], Any], what: str) -> Any:
+        if what not in self._models:
+            self._models[what] = super()._exported(export, what)
+        return self._models[what]
+
+
+def predict(backbone: Backbone, chain: Chain, drawn: list[Design], runtime: OnnxRuntime) -> list[Times]:
     """Compose every design's latencies from a profile of the backbone and of the branches alone."""
-    runtime = OnnxRuntime(CPU)
-    profile = profile_backbone(backbone, chain, device=CPU, latency=SPEC, cache=cache, runtime=runtime)
-    shapes = {point.name: point.shape for point in profile.cut_points}
-    rows = []
-    for design in drawn:
-        branches = [
-            measure_branch(
-                placed.branch,
-                shapes[placed.cut_point],
-                CLASSES,
-                device=CPU,
-                latency=SPEC,
-                cache=cache,
-                runtime=runtime,
-            )
-            for placed in design.branches
-        ]
-        costs = exit_costs(design, profile, branches)
-        assert costs.latency_ms is not None
-        rows.append(costs.latency_ms.tolist())
-    (folder / "predicted.json").write_text(json.dumps(rows))
-    print(profile.joints, profile.decision, profile.total_latency)
+    profile = profile_backbone(backbone, chain, device=CPU, latency=SPEC, runtime=runtime)
+    shapes, cache = {point.name: point.shape for point in profile.cut_points}, MemoryCache()
+
+    def cost(placed: Placed) -> BranchCost:
+        shape = shapes[placed.cut_point]
+        return measure_branch(placed.branch, shape, CLASSES, device=CPU, latency=SPEC, cache=cache, runtime=runtime)
+
+    found = [exit_costs(design, profile, [cost(placed) for placed in design.branches]) for design in drawn]
+    return [costs.latency_ms for costs in found if costs.latency_ms is not None]
 
 
-def measure(folder: Path, name: str, drawn: list[Design], out: Path) -> None:
-    """Time every exit of every design's programs, and write the errors."""
-    predicted = [np.array(row) for row in json.loads((folder / "predicted.json").read_text())]
-    measured: list[list[np.ndarray]] = [[] for _ in drawn]
-    for _ in range(ROUNDS):
-        for number in range(len(drawn)):
-            model = load(folder / str(number), threads=1)
-            found = measure_exits(model, SPEC, device=CPU, runtime="")
-            measured[number].append(np.array([each.median_ms for each in found]))
+def measure(folder: Path) -> Times:
+    """The time of every exit of a design's programs."""
+    found = measure_exits(load(folder, threads=1), SPEC, device=CPU, runtime="")
+    return np.array([each.median_ms for each in found])
+
+
+def compare(folder: Path, backbone: Backbone, chain: Chain, drawn: list[Design], out: Path, turns: int) -> None:
+    """Predict and measure in turns, and write the errors."""
+    runtime, rounds = ExportedOnce(backbone), []
+    predict(backbone, chain, drawn, runtime)  # exports, and warms up
+    for number in range(turns):
+        predicted = predict(backbone, chain, drawn, runtime)
+        rounds.append((predicted, [measure(folder / str(index)) for index in range(len(drawn))]))
+        print("round", number + 1, flush=True)
     rows = []
-    for number, design in enumerate(drawn):
-        times = np.median(measured[number], axis=0)
-        errors = predicted[number] / times - 1
+    for index, design in enumerate(drawn):
+        composed, times = (np.median([turn[side][index] for turn in rounds], axis=0) for side in (0, 1))
+        errors = composed / times - 1
         rows.append(
             {
-                "backbone": name,
-                "design": number,
+                "backbone": backbone.name,
+                "design": index,
                 "exits": len(times),
-                "predicted_ms": round(float(predicted[number].mean()), 4),
+                "predicted_ms": round(float(composed.mean()), 4),
                 "measured_ms": round(float(times.mean()), 4),
-                "error": round(float(predicted[number].mean() / times.mean() - 1), 4),
+                "error": round(float(composed.mean() / times.mean() - 1), 4),
                 "worst_exit_error": round(float(errors[np.abs(errors).argmax()]), 4),
                 "structure": design.label(),
             }
         )
-        print(number, np.round(predicted[number], 3), np.round(times, 3), np.round(errors, 3), design.label())
+        print(index, np.round(composed, 3), np.round(times, 3), np.round(errors, 3), design.label())
     kept = []
     if out.exists():
         with out.open(newline="", encoding="utf-8") as file:
-            kept = [row for row in csv.DictReader(file) if row["backbone"] != name]
+            kept = [row for row in csv.DictReader(file) if row["backbone"] != backbone.name]
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
         writer.writerows([*kept, *rows])
     each = [abs(row["error"]) for row in rows]
-    print(f"{name}: median error {statistics.median(each):.1%}, largest {max(each):.1%}, over {len(each)} designs")
+    print(
+        f"{backbone.name}: median error {statistics.median(each):.1%}, largest {max(each):.1%}, of {len(each)} designs"
+    )
 
 
-def main(folder: str, name: str, step: str, out: str = "predicted_latency.csv") -> None:
+def main(folder: str, name: str, step: str, out: str = "predicted_latency.csv", rounds: int | str = ROUNDS) -> None:
     """Do one step for one backbone."""
     torch.manual_seed(0)
     backbone = load_backbone(BackboneSpec(name=name), num_classes=CLASSES, input_size=SIZE)
     chain = Chain.built_from(backbone.module, backbone.example(), [point.name for point in backbone.cut_points])
     place = Path(folder) / name
     place.mkdir(parents=True, exist_ok=True)
-    cache = DatabaseCache(Database(f"sqlite:///{place}/measurements.db"))
-    drawn = designs(profile_backbone(backbone, chain, device=CPU, latency=None), cache)
+    drawn = designs(profile_backbone(backbone, chain, device=CPU, latency=None))
     if step == "export":
         export(place, backbone, drawn)
         return
-    drawn = [design for number, design in enumerate(drawn) if (place / str(number) / "eenas.json").exists()]
-    if step == "predict":
-        predict(place, backbone, chain, drawn, cache)
-    elif step == "measure":
-        measure(place, name, drawn, Path(out))
-    else:
-        raise SystemExit(f"the step is export, predict or measure, got {step!r}")
+    if step != "measure":
+        raise SystemExit(f"the step is export or measure, got {step!r}")
+    lacking = [number for number in range(len(drawn)) if not (place / str(number) / "eenas.json").exists()]
+    if lacking:
+        raise SystemExit(f"designs {lacking} have no programs in {place} yet; do the step export first")
+    compare(place, backbone, chain, drawn, Path(out), int(rounds))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:5])
+    main(*sys.argv[1:6])

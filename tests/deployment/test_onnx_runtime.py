@@ -11,11 +11,13 @@ from eenas.branches.fc import Fc
 from eenas.errors import DeviceError, ExportError, MeasurementError
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.profile import measure_branch, profile_backbone
+from eenas.search.latencies import runtime_for
 from eenas.testing.smallest import smallest_backbone
 
 pytest.importorskip("onnx", reason="needs the extra onnx")
 ort = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
+from eenas.deployment import onnx_runtime  # noqa: E402
 from eenas.deployment.chain_models import chain_models, joined  # noqa: E402
 from eenas.deployment.onnx_runtime import OnnxRuntime  # noqa: E402
 
@@ -78,6 +80,23 @@ def test_a_profile_in_onnxruntime_says_so_and_has_what_joins_programs(backbone, 
         assert cost.latency.runtime == f"onnxruntime {ort.__version__}, one program"
 
 
+def test_a_branch_is_timed_after_the_bytes_of_the_backbone_were_read(backbone, monkeypatch):
+    before, measure = [], onnx_runtime.measure_latency
+
+    def heard(run, **options):
+        before.append(options.get("before"))
+        return measure(run, **options)
+
+    monkeypatch.setattr(onnx_runtime, "measure_latency", heard)
+    small, large = (OnnxRuntime(CPU, footprint=size) for size in (0, 4000))
+    large.time_branch(Fc(), backbone.cut_points[0].shape, 4, CPU, SPEC)
+    assert [read() for read in before] == [1000.0]
+    assert small.conditions(CPU, SPEC) != large.conditions(CPU, SPEC)
+    runtime = runtime_for(SPEC, CPU, backbone.module)
+    weights = sum(each.numel() * each.element_size() for each in backbone.module.state_dict().values())
+    assert runtime.conditions(CPU, SPEC) == OnnxRuntime(CPU, footprint=weights).conditions(CPU, SPEC)
+
+
 def test_what_onnxruntime_cannot_do_is_one_line(backbone, monkeypatch):
     with pytest.raises(DeviceError, match="measures on cpu and cuda, got the device 'mps'"):
         OnnxRuntime(torch.device("mps"))
@@ -89,5 +108,5 @@ def test_what_onnxruntime_cannot_do_is_one_line(backbone, monkeypatch):
         raise ExportError("ONNX has no operator for 'aten.frac'")
 
     monkeypatch.setattr("eenas.deployment.onnx_runtime.module_model", fail)
-    with pytest.raises(MeasurementError, match="fc: cannot be timed in onnxruntime: ONNX has no operator"):
+    with pytest.raises(MeasurementError, match=r"fc at features \[.*\]: cannot be timed in onnxruntime: ONNX has no"):
         OnnxRuntime(CPU).time_branch(Fc(), backbone.cut_points[0].shape, 4, CPU, SPEC)

@@ -54,6 +54,13 @@ def test_a_difference_is_of_medians_and_may_be_negative(clock: Clock) -> None:
     assert measure_difference(quick, slow, device=CPU, spec=LatencySpec()) == pytest.approx(-3.0)
 
 
+def test_what_runs_before_is_run_each_time_and_not_timed(clock: Clock) -> None:
+    run, before = clock.run(lambda n: 0.002), clock.run(lambda n: 0.1)
+    spec = LatencySpec(warmup=2, min_repeats=5, max_repeats=5, seconds=100.0)
+    assert measure_latency(run, device=CPU, spec=spec, before=before).median_ms == pytest.approx(2.0)
+    assert clock.runs == 2 * (2 + 5)
+
+
 def test_onnxruntime_is_measured_in_float32_only() -> None:
     with pytest.raises(SpecError, match=r"study.toml: \[latency\]: .* got dtype 'bfloat16'; set latency.dtype to"):
         specs.from_table(LatencySpec, {"runtime": "onnxruntime", "dtype": "bfloat16"}, file="study.toml", key="latency")
