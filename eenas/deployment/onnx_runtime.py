@@ -33,6 +33,9 @@ from eenas.policies.threshold import ThresholdPolicy
 _DECISIONS = 8
 """Decisions are timed so many in a row."""
 
+MOST_READ = 2**22
+"""Bytes: more than the caches that a core has for itself, less than the one that cores share, where branches stay."""
+
 Run = Callable[[], object]
 
 
@@ -45,13 +48,13 @@ class OnnxRuntime:
     that are not fused). Decisions are those of a threshold policy in `runtime.py`'s own loop.
 
     Branches and decisions are short, and run again and again alone they would find everything in the processor's
-    caches. Within a network they do not: the backbone ran in between. So `footprint` bytes, those of the backbone's
-    weights, are read before each of their runs.
+    caches. Within a network they do not: the backbone ran in between. So as many bytes as the backbone's weights have
+    (`weights`, of which at most MOST_READ count) are read before each of their runs.
 
     Raises ExportError without the extra `onnx`, DeviceError for a device that onnxruntime has no provider for.
     """
 
-    def __init__(self, device: torch.device, *, footprint: int = 0) -> None:
+    def __init__(self, device: torch.device, *, weights: int = 0) -> None:
         need_onnx()
         if device.type not in PROVIDERS:
             raise DeviceError(
@@ -66,7 +69,7 @@ class OnnxRuntime:
                 "onnxruntime-gpu, give --device cpu, or set latency.runtime to 'torch'"
             )
         self._version = f"onnxruntime {onnxruntime.__version__}"
-        self._others = np.ones(footprint // 4, dtype=np.float32)
+        self._others = np.ones(min(weights, MOST_READ) // 4, dtype=np.float32)
 
     def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
         """See `Runtime.conditions`."""

@@ -31,8 +31,8 @@ def runtime_for(spec: LatencySpec, device: torch.device, backbone: nn.Module) ->
     if spec.runtime == "onnxruntime":
         from eenas.deployment.onnx_runtime import OnnxRuntime
 
-        weights = (*backbone.parameters(), *backbone.buffers())
-        return OnnxRuntime(device, footprint=sum(each.numel() * each.element_size() for each in weights))
+        tensors = (*backbone.parameters(), *backbone.buffers())
+        return OnnxRuntime(device, weights=sum(each.numel() * each.element_size() for each in tensors))
     return TorchRuntime()
 
 

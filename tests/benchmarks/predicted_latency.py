@@ -101,8 +101,8 @@ class ExportedOnce(OnnxRuntime):
     """The runtime of a study, which keeps the models that it has exported for the next round."""
 
     def __init__(self, backbone: Backbone) -> None:
-        weights = backbone.module.state_dict().values()
-        super().__init__(CPU, footprint=sum(each.numel() * each.element_size() for each in weights))
+        tensors = backbone.module.state_dict().values()
+        super().__init__(CPU, weights=sum(each.numel() * each.element_size() for each in tensors))
         self._models: dict[str, Any] = {}
 
     def _exported(self, export: Callable[[], Any], what: str) -> Any:

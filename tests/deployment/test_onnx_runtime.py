@@ -88,13 +88,14 @@ def test_a_branch_is_timed_after_the_bytes_of_the_backbone_were_read(backbone, m
         return measure(run, **options)
 
     monkeypatch.setattr(onnx_runtime, "measure_latency", heard)
-    small, large = (OnnxRuntime(CPU, footprint=size) for size in (0, 4000))
-    large.time_branch(Fc(), backbone.cut_points[0].shape, 4, CPU, SPEC)
-    assert [read() for read in before] == [1000.0]
-    assert small.conditions(CPU, SPEC) != large.conditions(CPU, SPEC)
+    none, small, large = (OnnxRuntime(CPU, weights=size) for size in (0, 4000, 2**30))
+    for runtime in (none, small, large):
+        runtime.time_branch(Fc(), backbone.cut_points[0].shape, 4, CPU, SPEC)
+    assert [read() for read in before] == [0.0, 1000.0, onnx_runtime.MOST_READ / 4]
+    assert none.conditions(CPU, SPEC) != small.conditions(CPU, SPEC)
     runtime = runtime_for(SPEC, CPU, backbone.module)
     weights = sum(each.numel() * each.element_size() for each in backbone.module.state_dict().values())
-    assert runtime.conditions(CPU, SPEC) == OnnxRuntime(CPU, footprint=weights).conditions(CPU, SPEC)
+    assert runtime.conditions(CPU, SPEC) == OnnxRuntime(CPU, weights=weights).conditions(CPU, SPEC)
 
 
 def test_what_onnxruntime_cannot_do_is_one_line(backbone, monkeypatch):
