@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import optuna
 from sqlalchemy import select
 
 from eenas.errors import StorageError
@@ -25,6 +26,7 @@ from eenas.records.bank import BankRecord, BankRecords
 from eenas.records.database import Database
 from eenas.records.tables import BANK
 from eenas.search.read import open_results
+from eenas.search.study import remaining
 
 SEARCH = """
 import sys, optuna, torch
@@ -64,7 +66,7 @@ def main() -> None:
     """Kill, look, go on."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     chance = random.Random(given.seed)
@@ -89,8 +91,16 @@ def main() -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         now = ended(storage)
         assert all(now[number] == values for number, values in known.items())
-        assert len(now) >= given.trials, f"{len(now)} of {given.trials} trials"
-        print(f"nothing was lost; {len(now)} trials in the end (the last {time.perf_counter() - start:.0f} s uncut)")
+        results = open_results(storage)
+        study = optuna.load_study(study_name=results.name, storage=storage)
+        assert remaining(study, given.trials) == 0, f"{remaining(study, given.trials)} of {given.trials} trials lack"
+        twice = given.trials - len(
+            results.trials
+        )  # it is not tried a third time, since it may be what ends the process
+        print(
+            f"nothing was lost; {len(results.trials)} trials in the end, {twice} that were killed twice "
+            f"(the last {time.perf_counter() - start:.0f} s uncut)"
+        )
 
 
 if __name__ == "__main__":
