@@ -1,9 +1,10 @@
 """The hypervolume of a front of two values: how much of the plane it dominates, in one number."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from eenas.errors import FrontError
 from eenas.fronts.dominance import pareto_mask
@@ -27,6 +28,38 @@ def hypervolume(accuracy: ArrayLike, cost: ArrayLike, *, reference_cost: float, 
     # By rising accuracy and therefore rising cost: each point adds the strip from the accuracy of the one before.
     heights = np.diff(points[:, 0], prepend=reference_accuracy)
     return float((heights * (reference_cost - points[:, 1])).sum())
+
+
+def most_added(
+    curves: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    count: int,
+    *,
+    reference_cost: float,
+    reference_accuracy: float,
+) -> list[int]:
+    """Up to `count` of `curves` (accuracy, cost), each the one that adds most hypervolume to those taken before it.
+
+    Indices in the order in which they were taken, of equals the first; fewer where nothing more is added.
+    """
+    accuracy, cost, area = np.zeros(0), np.zeros(0), 0.0
+    left, taken = list(range(len(curves))), list[int]()
+    while left and len(taken) < count:
+        areas = [
+            hypervolume(
+                np.append(accuracy, curves[index][0]),
+                np.append(cost, curves[index][1]),
+                reference_cost=reference_cost,
+                reference_accuracy=reference_accuracy,
+            )
+            for index in left
+        ]
+        best = int(np.argmax(areas))
+        if areas[best] <= area + 1e-9:
+            break
+        area, index = areas[best], left.pop(best)
+        taken.append(index)
+        accuracy, cost = np.append(accuracy, curves[index][0]), np.append(cost, curves[index][1])
+    return taken
 
 
 def _columns(accuracy: ArrayLike, cost: ArrayLike) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:

@@ -101,8 +101,9 @@ class BankSpec:
 
     With `use` every trial begins with branches that are trained on the frozen backbone, each for as long as `training`
     says (default: as a trial). Before the first trial branches of every family at every cut point are trained at once,
-    at most `branches` of them and together at most `share` of the backbone's MACs, and the best `designs` of their
-    front are the first trials. `feature_cache` is how much of the backbone's features may be kept on disk, such as
+    at most `branches` of them and together at most `share` of the backbone's MACs. The first trials are the best
+    `earlier` designs of earlier studies in the storage on the same backbone and data, and the best `designs` of the
+    frozen front. `feature_cache` is how much of the backbone's features may be kept on disk, such as
     "2GB" (none where it is empty); branches are then trained on features in half precision.
     """
 
@@ -111,6 +112,7 @@ class BankSpec:
     share: float = 1.0
     branches: int = 32
     designs: int = 4
+    earlier: int = 4
     feature_cache: str = ""
 
     def __post_init__(self) -> None:
@@ -121,8 +123,9 @@ class BankSpec:
             raise SpecError(
                 f"bank.branches must not be negative, got {self.branches}; 0 trains nothing before the trials"
             )
-        if self.designs < 0:
-            raise SpecError(f"bank.designs must not be negative, got {self.designs}")
+        for name in ("designs", "earlier"):
+            if (value := getattr(self, name)) < 0:
+                raise SpecError(f"bank.{name} must not be negative, got {value}")
         if self.feature_cache:
             read_size(self.feature_cache)
 

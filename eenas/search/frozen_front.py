@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import optuna
 from numpy.typing import NDArray
 
 from eenas.designs.design import Design, Placed
@@ -137,17 +136,6 @@ def first_branches(ground: Ground) -> list[Placed]:
                 budget -= standing[rank][0]
                 taken.add((position, rank))
     return [at_cut_points[position][rank][1] for position, rank in sorted(taken)]
-
-
-def enqueue_front(study: optuna.Study, ground: Ground, front: FrozenFront) -> None:
-    """Queue the best designs of the front, for a study that has no trials yet; their scores are told to nobody."""
-    for number, design in enumerate(front.designs[: ground.settings.bank.designs], start=1):
-        try:
-            parameters = encode(design, ground.settings.space, ground.profile, branch_macs=ground.branch_macs)
-        except DesignError as error:
-            ground.listener(Notice(f"design {number} of the frozen front is left out: {error}"))
-            continue
-        study.enqueue_trial(dict(parameters), user_attrs={"origin": f"frozen front: {number}"})
 
 
 def _standing(space: Space, profile: Profile, index: int, ground: Ground) -> list[tuple[int, Placed]]:

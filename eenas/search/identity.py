@@ -27,9 +27,11 @@ def study_identity(
     """The identity as a table: task and splits, backbone and weights, space, training, objectives, device and seed.
 
     With a latency profile its digest, which covers what it holds and the conditions it was taken under, is in it too.
-    The number of trials and the time limit are not in it, so that a study can be prolonged.
+    The number of trials and the time limit are not in it, so that a study can be prolonged, and what only decides about
+    the first trials, which are queued once, is not in it either.
     """
-    search = to_table(settings.search)
+    search, bank = to_table(settings.search), to_table(settings.bank)
+    del bank["earlier"]
     return {
         "task": task.digest,
         "backbone": backbone_digest,
@@ -39,7 +41,7 @@ def study_identity(
         "space_version": settings.space.version,
         "training": to_table(settings.training),
         "prepare": to_table(settings.prepare),
-        "bank": {**to_table(settings.bank), "feature_cache": bool(settings.bank.feature_cache)},
+        "bank": {**bank, "feature_cache": bool(settings.bank.feature_cache)},
         "objectives": search["objectives"],
         "sampler": search["sampler"],
         "constraints": to_table(settings.constraints),

@@ -17,9 +17,9 @@ from eenas.records.trials import TrialRecords
 from eenas.search.bank import Bank
 from eenas.search.baselines import measure_baselines, static_designs
 from eenas.search.config import load_settings
-from eenas.search.frozen_front import enqueue_front, lay_bank
+from eenas.search.first_trials import enqueue_first
+from eenas.search.frozen_front import lay_bank
 from eenas.search.identity import default_name, differences, study_identity
-from eenas.search.known import enqueue_known
 from eenas.search.objective import Objective
 from eenas.search.preparation import Ground, lay_ground, prepare_backbone
 from eenas.search.read import read_results
@@ -111,8 +111,7 @@ def run_study(
         front = lay_bank(ground, bank, [branch for design in static.values() for branch in design.branches])
         measure_baselines(ground, name, bank, front, static)
         if not study.get_trials(deepcopy=False):
-            enqueue_front(study, ground, front)
-            enqueue_known(study, ground)
+            enqueue_first(study, ground, front, identity)
     deadline = time.monotonic() + settings.search.timeout if settings.search.timeout is not None else None
     objective = Objective(ground, name, bank, front)
     reporting = _Reporting(ground, name, reporters)

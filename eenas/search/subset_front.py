@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.fronts.dominance import pareto_mask
-from eenas.fronts.hypervolume import hypervolume
+from eenas.fronts.hypervolume import hypervolume, most_added
 from eenas.training.subsets import Judge, Outcome, Subset
 
 EXACT = 2**16
@@ -57,20 +57,9 @@ def find_front(judge: Judge, *, most: int | None = None) -> SubsetFront:
 def pick(judge: Judge, subsets: Sequence[Subset], count: int, chance: float) -> tuple[Subset, ...]:
     """Up to `count` of `subsets`, each the one that adds most hypervolume to those before it; fewer when none does."""
     outcomes = [judge.outcome(subset) for subset in subsets]
-    left, chosen = list(range(len(subsets))), list[int]()
-    accuracy, cost, area = np.zeros(0), np.zeros(0), 0.0
-    while left and len(chosen) < count:
-        areas = [
-            _area(np.append(accuracy, outcomes[i].accuracy), np.append(cost, outcomes[i].cost), chance) for i in left
-        ]
-        best = int(np.argmax(areas))
-        if areas[best] <= area + 1e-9:
-            break
-        area, index = areas[best], left.pop(best)
-        chosen.append(index)
-        accuracy = np.append(accuracy, outcomes[index].accuracy)
-        cost = np.append(cost, outcomes[index].cost)
-    return tuple(subsets[index] for index in chosen)
+    curves = [(outcome.accuracy, outcome.cost) for outcome in outcomes]
+    taken = most_added(curves, count, reference_cost=REFERENCE_COST, reference_accuracy=chance)
+    return tuple(subsets[index] for index in taken)
 
 
 def _area(accuracy: NDArray[np.float64], cost: NDArray[np.float64], chance: float) -> float:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eenas.errors import FrontError
-from eenas.fronts.hypervolume import hypervolume
+from eenas.fronts.hypervolume import hypervolume, most_added
 
 points = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 13)), max_size=8)
 
@@ -50,3 +50,23 @@ def test_errors():
         hypervolume([0.5], [], reference_cost=1.1, reference_accuracy=0.1)
     with pytest.raises(FrontError, match="finite"):
         hypervolume([0.5], [1], reference_cost=np.nan, reference_accuracy=0.1)
+
+
+def test_most_added_takes_what_adds_most_and_stops_where_nothing_does():
+    random = np.random.default_rng(0)
+    curves = [(random.uniform(0.1, 0.9, 5), random.uniform(0.1, 1.0, 5)) for _ in range(12)]
+    reference = {"reference_cost": 1.1, "reference_accuracy": 0.1}
+
+    def area(indices):
+        chosen = [curves[index] for index in indices]
+        return hypervolume(*(np.concatenate(column) for column in zip(*chosen, strict=True)), **reference)
+
+    taken = most_added(curves, 12, **reference)
+    assert len(taken) == len(set(taken))
+    assert area(taken) == pytest.approx(area(range(12)))
+    for length in range(1, len(taken) + 1):
+        others = [area([*taken[: length - 1], other]) for other in range(12)]
+        assert area(taken[:length]) == pytest.approx(max(others))
+    assert most_added(curves, 2, **reference) == taken[:2]
+    assert most_added([], 2, **reference) == most_added(curves, 0, **reference) == []
+    assert most_added([curves[0], curves[0]], 2, **reference) == [0]

@@ -1,0 +1,126 @@
+"""A study's first trials: the best of earlier studies, the front of the frozen backbone, and known designs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+
+from eenas.designs.design import Design
+from eenas.designs.encode import encode
+from eenas.designs.known import known_designs
+from eenas.errors import DesignError, EenasError
+from eenas.fronts.hypervolume import most_added
+from eenas.policies.operating_point import OperatingPoint
+from eenas.progress import Notice
+from eenas.records.studies import StudyRecords
+from eenas.records.trials import TrialRecords
+from eenas.search.frozen_front import FrozenFront
+from eenas.search.preparation import Ground
+from eenas.search.subset_front import REFERENCE_COST
+
+_SAME = ("task", "backbone", "weights", "prepare")
+"""What of two studies' identities must be equal for the designs of one to be tried in the other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tried:
+    """A design that an earlier study trained to the end; `alike` where it trained as briefly as this study does."""
+
+    study: str
+    number: int
+    design: Design
+    points: tuple[OperatingPoint, ...]
+    alike: bool
+
+
+def enqueue_first(study: optuna.Study, ground: Ground, front: FrozenFront, identity: Mapping[str, Any]) -> None:
+    """Queue the first trials of a study that has none yet, those first that promise most; no scores are told with them.
+
+    Of earlier studies in the storage with the same data, splits and prepared backbone come the designs that add most
+    hypervolume one after another, as `[bank]` allows. What an earlier study with the same training tried of the frozen
+    front had its chance there, and is not queued for that front again. Known designs are baselines and come always.
+    """
+    settings = ground.settings
+    known = {design.digest: (f"known: {name}", design) for name, design in _known(ground)}
+    earlier = list(_earlier(ground, identity, study.study_name)) if settings.bank.use else []
+    tried = {each.design.digest for each in earlier if each.alike}
+    queue: dict[str, tuple[str, Design]] = {}
+    for each in _best(ground, earlier):
+        queue[each.design.digest] = f"study {each.study}: {each.number}", each.design
+    for number, design in enumerate(front.designs[: settings.bank.designs], start=1):
+        if design.digest not in tried:
+            queue.setdefault(design.digest, (f"frozen front: {number}", design))
+    queue.update(known)  # one that is queued already keeps its place, under the name that baselines are found by
+    for origin, design in queue.values():
+        try:
+            parameters = _parameters(design, ground)
+        except DesignError as error:
+            ground.listener(Notice(f"design {origin!r} is left out: {error}"))
+            continue
+        study.enqueue_trial(dict(parameters), user_attrs={"origin": origin})
+
+
+def _known(ground: Ground) -> list[tuple[str, Design]]:
+    if not ground.settings.search.known_designs:
+        return []
+    space = ground.settings.space
+    return known_designs(
+        space,
+        ground.profile,
+        num_classes=ground.backbone.num_classes,
+        input_size=ground.backbone.transform.size,
+        branch_macs=ground.branch_macs,
+        uniform_counts=sorted({space.branches, (space.branches + 1) // 2}),
+    )
+
+
+def _earlier(ground: Ground, identity: Mapping[str, Any], name: str) -> Iterator[_Tried]:
+    """The designs that other studies than `name` trained to the end on the same ground, the oldest first."""
+    trials = TrialRecords(ground.database)
+    for record in StudyRecords(ground.database).list():
+        if record.name == name or any(record.identity.get(key) != identity[key] for key in _SAME):
+            continue
+        for trial in trials.list(record.name):
+            if trial.state != "complete" or any(value > 0 for value in trial.violations.values()):
+                continue
+            try:
+                yield _Tried(
+                    study=record.name,
+                    number=trial.number,
+                    design=Design.from_table(trial.design, key=f"{record.name}: trial {trial.number}"),
+                    points=tuple(OperatingPoint.from_table(point) for point in trial.points),
+                    alike=record.identity.get("training") == identity["training"],
+                )
+            except EenasError:  # the user's own branches, which this study was not told of, or a newer eenas's
+                continue
+
+
+def _best(ground: Ground, earlier: list[_Tried]) -> list[_Tried]:
+    """Those with most added hypervolume on validation that this study's space can say."""
+    usable = [each for each in earlier if _can_say(each.design, ground)]
+    total = ground.profile.total_macs
+    curves = [
+        (np.array([p.accuracy for p in each.points]), np.array([p.expected_macs / total for p in each.points]))
+        for each in usable
+    ]
+    chance = 1.0 / ground.backbone.num_classes
+    most = ground.settings.bank.earlier
+    taken = most_added(curves, most, reference_cost=REFERENCE_COST, reference_accuracy=chance)
+    if taken:
+        studies = {usable[index].study for index in taken}
+        ground.listener(Notice(f"first trials: {len(taken)} of the designs that {', '.join(sorted(studies))} found"))
+    return [usable[index] for index in taken]
+
+
+def _can_say(design: Design, ground: Ground) -> bool:
+    try:
+        _parameters(design, ground)
+    except DesignError:
+        return False
+    return True
+
+
+def _parameters(design: Design, ground: Ground) -> Mapping[str, Any]:
+    return encode(design, ground.settings.space, ground.profile, branch_macs=ground.branch_macs)

@@ -1,0 +1,110 @@
+"""What a study tries first: the best of earlier studies on the same ground, the frozen front, known designs."""
+
+import numpy as np
+import pytest
+import torch
+
+from eenas.fronts.hypervolume import most_added
+from eenas.search.run import search
+from eenas.testing.smallest import smallest_backbone, smallest_task
+
+from .smallest_study import SETTINGS
+
+TRIALS = 7
+
+
+def go(folder, name, *overrides, **options):
+    torch.manual_seed(0)
+    heard = []
+    found = search(
+        smallest_backbone(),
+        task=options.pop("task", None) or smallest_task(),
+        space="small",
+        storage=f"sqlite:///{folder}/eenas.db",
+        device="cpu",
+        name=name,
+        trials=options.pop("trials", TRIALS),
+        overrides=(*SETTINGS, "search.stop_hopeless=false", *overrides),
+        listener=heard.append,
+        **options,
+    )
+    return found, [event.text for event in heard if hasattr(event, "text")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("studies")
+
+
+@pytest.fixture(scope="module")
+def first(folder):
+    return go(folder, "first")[0]
+
+
+@pytest.fixture(scope="module")
+def second(folder, first):
+    return go(folder, "second", "search.sampler=random")
+
+
+def best(results, count):
+    """The trials of a study that add most hypervolume one after another."""
+    trials = [trial for trial in results.trials if trial.state == "complete"]
+    total = results.backbone.macs
+    curves = [
+        (np.array([p.accuracy for p in t.points]), np.array([p.expected_macs / total for p in t.points]))
+        for t in trials
+    ]
+    taken = most_added(curves, count, reference_cost=1.1, reference_accuracy=results.chance)
+    return [trials[index] for index in taken]
+
+
+def test_a_later_study_begins_with_the_best_designs_of_an_earlier_one(first, second):
+    found, notices = second
+    wanted = best(first, 4)
+    assert wanted
+    begun = found.trials[: len(wanted)]
+    assert [trial.design.digest for trial in begun] == [trial.design.digest for trial in wanted]
+    for trial, earlier in zip(begun, wanted, strict=True):
+        known = earlier.origin.startswith("known")
+        assert trial.origin == (earlier.origin if known else f"study first: {earlier.number}")
+    assert f"first trials: {len(wanted)} of the designs that first found" in notices
+
+
+def test_its_front_is_at_least_as_large_once_they_are_trained(first, second):
+    assert second[0].hypervolume_macs >= first.hypervolume_macs - 1e-9
+
+
+def test_nothing_of_the_frozen_front_is_tried_again_with_the_same_training(first, second):
+    assert any(trial.origin.startswith("frozen front") for trial in first.trials)
+    assert not any(trial.origin.startswith("frozen front") for trial in second[0].trials)
+
+
+def test_with_another_training_the_frozen_front_is_tried_again(folder, first):
+    found, _ = go(folder, "longer", "training.epochs=1", "bank.earlier=0", "bank.training.epochs=0.5", trials=1)
+    assert found.trials[0].origin == "frozen front: 1"
+
+
+def test_no_design_is_queued_twice_and_known_designs_are_there_all_the_same(second):
+    digests = [trial.design.digest for trial in second[0].trials if trial.origin != "sampler"]
+    assert len(digests) == len(set(digests))
+    origins = {trial.origin for trial in second[0].trials}
+    assert "known: no branch" in origins
+    assert any(name.name.startswith("uniform") for name in second[0].baselines)
+
+
+@pytest.mark.parametrize("overrides", [("bank.earlier=0",), ("bank.use=false",)])
+def test_earlier_studies_can_be_left_aside(folder, first, overrides):
+    found, notices = go(folder, overrides[0], *overrides, trials=1)
+    assert not found.trials[0].origin.startswith("study")
+    assert not any(text.startswith("first trials") for text in notices)
+
+
+def test_other_data_have_other_designs(folder, first):
+    found, notices = go(folder, "other data", trials=1, task=smallest_task(seed=1))
+    assert found.trials[0].origin == "frozen front: 1"
+    assert not any(text.startswith("first trials") for text in notices)
+
+
+def test_a_study_goes_on_whatever_it_is_told_of_earlier_ones(folder, second):
+    again, _ = go(folder, "second", "search.sampler=random", "bank.earlier=1")
+    assert again.trials == second[0].trials
