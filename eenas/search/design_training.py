@@ -36,8 +36,9 @@ def train_design(
 ) -> tuple[dict[str, ExitTable], TrainingReport]:
     """The exit tables on calibration and validation of the network of `design` trained for the budget of `spec`.
 
-    Its branches begin as they are in `bank` (None: anew). The batches and their order are those of every training of
-    this network in the study. `after_epoch` and `checkpoint` are those of `train_network`, as is what it raises.
+    Its branches begin as they are in `bank` (None: anew). The batches and their order are those of every training in
+    the study: designs that are compared have seen the same, and a teacher answers to it once. `after_epoch` and
+    `checkpoint` are those of `train_network`, as is what it raises.
     """
     network = ground.build(design)
     if bank is not None and inherits(design):
@@ -48,10 +49,11 @@ def train_design(
         choice=design.training,
         spec=spec,
         costs=costs.macs.tolist(),
-        seed=derive(ground.settings.seed, "trial", network_digest(design)),
+        seed=derive(ground.settings.seed, "trial"),
         execution=ground.execution,
         after_epoch=after_epoch,
         checkpoint=checkpoint,
+        taught=ground.taught,
     )
     tables = {split: exit_table(network, ground.task.split(split), costs) for split in ("calibration", "validation")}
     return tables, report

@@ -38,6 +38,7 @@ from eenas.seeding import derive, seeded
 from eenas.specs import digest, to_table
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
+from eenas.training.distillation import KeptAnswers
 from eenas.training.execution import Execution, choose_execution
 from eenas.training.trainer import RoundReport, Verdict, train_network
 
@@ -60,6 +61,7 @@ class Ground:
     runtime: Runtime
     latencies: LatencyProfile | None = None
     plain: dict[str, ExitTable] = field(default_factory=dict)
+    taught: KeptAnswers = field(default_factory=KeptAnswers)
 
     @property
     def device_text(self) -> str:
@@ -258,7 +260,7 @@ def prepare_backbone(ground: Ground) -> Ground:
             )
         )
     module = network.backbone.cpu().to(memory_format=torch.contiguous_format)
-    return replace(ground, backbone=replace(backbone, module=module), plain={})
+    return replace(ground, backbone=replace(backbone, module=module), plain={}, taught=KeptAnswers())
 
 
 def _train_plain(ground: Ground, network: EarlyExitNetwork) -> None:

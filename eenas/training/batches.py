@@ -39,6 +39,8 @@ class Batches:
         self._transform, self._device, self._seed, self._flip = transform, device, seed, flip
         self._rank, self._world = rank, world
         self._batch_size = min(batch_size, len(split))
+        self.key = (seed, flip, self._batch_size, rank, world, len(split))
+        """What decides, with epoch and step, which images of a task's train split a batch has."""
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches `([n, C, S, S] floats, [n] labels)` on the device; the first `skip` are left out (a resumed run).

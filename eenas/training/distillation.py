@@ -1,6 +1,7 @@
 """Knowledge distillation among exits: who teaches, and the loss."""
 
 import copy
+from collections.abc import Hashable
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +21,46 @@ def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> T
     return functional.kl_div(said, wanted, reduction="batchmean", log_target=True) * temperature**2
 
 
+MOST_KEPT = 64 * 2**20
+"""Bytes of answers that are kept; what comes after them is computed every time."""
+
+
+class KeptAnswers:
+    """What one backbone answered to batches that come again, in the next training with the same batches."""
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, Tensor] = {}
+        self._bytes = 0
+
+    def get(self, batch: Hashable) -> Tensor | None:
+        """The answers to a batch, or None where they are not kept."""
+        return self._found.get(batch)
+
+    def keep(self, batch: Hashable, answers: Tensor) -> None:
+        """Keep them as far as there is room."""
+        size = answers.numel() * answers.element_size()
+        if batch not in self._found and self._bytes + size <= MOST_KEPT:
+            self._found[batch] = answers
+            self._bytes += size
+
+
 class BackboneTeacher:
     """The backbone as it is now, kept aside: its weights do not change, and its answers have no gradient."""
 
-    def __init__(self, backbone: nn.Module) -> None:
+    def __init__(self, backbone: nn.Module, kept: KeptAnswers | None = None) -> None:
+        """`kept` are answers of this backbone to batches of earlier trainings; new ones are added."""
         self.module = copy.deepcopy(backbone).eval().requires_grad_(False)
+        self._kept = kept or KeptAnswers()
 
     @torch.no_grad()
-    def answers(self, x: Tensor) -> Tensor:
-        """Logits `[N, num_classes]` for the network's own input `[N, C, S, S]`."""
-        return first_tensor(self.module(x))
+    def answers(self, x: Tensor, batch: Hashable = None) -> Tensor:
+        """Logits `[N, num_classes]` for the network's own input `[N, C, S, S]`.
+
+        `batch` names these very images, so that their answers are kept; None for images that do not come again.
+        """
+        found = None if batch is None else self._kept.get(batch)
+        if found is None:
+            found = first_tensor(self.module(x))
+            if batch is not None:
+                self._kept.keep(batch, found)
+        return found

@@ -1,6 +1,6 @@
 """The training steps of one phase: forward, loss, backward, and one update of what the phase trains."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -73,14 +73,17 @@ class Steps:
         self.model = world.wrap(network, self.device, partly=phase.alternate)
         self.count = 0
 
-    def take(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
-        """One step on a batch `[N, C, S, S]` with labels `[N]` at `progress` of the phase; the loss, detached."""
+    def take(self, images: Tensor, labels: Tensor, progress: float, batch: Hashable = None) -> Tensor:
+        """One step on a batch `[N, C, S, S]` with labels `[N]` at `progress` of the phase; the loss, detached.
+
+        `batch` names images that come again in other trainings, for the teacher.
+        """
         rate = rate_at(progress, self.spec.warmup)
         for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = base * rate
         images = self.execution.place(images)
         alone = self.phase.alternate and self.count % 2 == 0
-        loss = self._last_alone(images, labels, progress) if alone else self._all(images, labels, progress)
+        loss = self._last_alone(images, labels, progress) if alone else self._all(images, labels, progress, batch)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.world.average(self.loss.parameters())
@@ -94,10 +97,10 @@ class Steps:
         self.count += 1
         return loss.detach()
 
-    def _all(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
+    def _all(self, images: Tensor, labels: Tensor, progress: float, batch: Hashable) -> Tensor:
         with self.execution.precision(self.device):
             logits = self.model(images, equilibrium=self.choice.gradient_equilibrium, **self.options)
-            teacher = None if self.teacher is None else self.teacher.answers(images)
+            teacher = None if self.teacher is None else self.teacher.answers(images, batch)
         if self.phase.distils == "final":
             teacher = logits[-1]
         own: list[Tensor | None] = []

@@ -18,7 +18,7 @@ from eenas.seeding import derive, seeded
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 from eenas.training.batches import training_batches
-from eenas.training.distillation import BackboneTeacher
+from eenas.training.distillation import BackboneTeacher, KeptAnswers
 from eenas.training.execution import Execution
 from eenas.training.freezing import frozen
 from eenas.training.memory import memory_errors
@@ -81,12 +81,14 @@ def train_network(
     after_epoch: AfterEpoch | None = None,
     checkpoint: Path | None = None,
     world: World | None = None,
+    taught: KeptAnswers | None = None,
 ) -> TrainingReport:
     """Train the exits of `network` by the strategy of `choice` on the task's train split, on the network's device.
 
     `costs` `[K]` are the MACs of reaching each exit (for weight schemes). `after_epoch` is called after each round and
     may stop training. With `checkpoint` the state is written there after each round, and training goes on from it
     where it exists, step for step as if it had not been cut off. With `world` several processes share each epoch.
+    `taught` holds what the same backbone answered as a teacher in other trainings with this seed, and is added to.
     With patience a tenth of the train split is held out to see when a phase is over. A network in which the strategy
     trains nothing is left as it is. Raises TrainingError for a choice that is not the network's, DivergedError for a
     loss that is not finite and OutOfMemoryError where memory ran out.
@@ -95,7 +97,8 @@ def train_network(
     if len(costs) > 1 and boosted[0] != boosted[1]:
         raise TrainingError("loss_weights = 'boosted' changes what a network answers; train it as its design says")
     with memory_errors(spec.batch_for(len(task.train))), seeded(seed):
-        return _Run(network, task, choice, spec, costs, seed, execution, checkpoint, world or World()).go(after_epoch)
+        run = _Run(network, task, choice, spec, costs, seed, execution, checkpoint, world or World(), taught)
+        return run.go(after_epoch)
 
 
 @dataclass
@@ -123,6 +126,7 @@ class _Run:
         execution: Execution,
         checkpoint: Path | None,
         world: World,
+        taught: KeptAnswers | None,
     ) -> None:
         self.network, self.choice, self.spec, self.costs = network, choice.canonical(len(costs) - 1), spec, costs
         self.seed, self.execution, self.checkpoint, self.world = seed, execution, checkpoint, world
@@ -132,7 +136,8 @@ class _Run:
             network.to(memory_format=torch.channels_last)
         self.teacher: BackboneTeacher | None = None
         if any(phase.distils == "backbone" for phase in self.phases):
-            self.teacher = BackboneTeacher(network.backbone)
+            self.teacher = BackboneTeacher(network.backbone, taught)
+        self.comes_again = taught is not None
         train: Split = task.train
         self.tune: Split | None = None
         if self.choice.patience:
@@ -208,7 +213,8 @@ class _Run:
         return self.at.seconds + self.clock.seconds
 
     def _train_step(self, images: Tensor, labels: Tensor) -> None:
-        self.pending.append(self.steps.take(images, labels, self.clock.progress))
+        batch = (*self.batches.key, str(self.execution), self.at.epoch, self.at.step) if self.comes_again else None
+        self.pending.append(self.steps.take(images, labels, self.clock.progress, batch))
         self.at.step += 1
         self.clock.samples += len(labels) * self.world.size
         if self.device.type == "cpu" or len(self.pending) % 50 == 0:

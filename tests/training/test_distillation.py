@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from eenas.testing.smallest import smallest_backbone
-from eenas.training.distillation import BackboneTeacher, distillation_loss
+from eenas.training.distillation import BackboneTeacher, KeptAnswers, distillation_loss
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
@@ -60,3 +60,21 @@ def test_the_logits_of_a_backbone_that_returns_more():
             return {"out": self.inner(x), "aux": x}
 
     assert BackboneTeacher(Two()).answers(torch.zeros(2, 3, 8, 8)).shape == (2, 4)
+
+
+def test_what_the_teacher_said_to_a_batch_is_not_computed_again(monkeypatch):
+    import eenas.training.distillation as distillation
+
+    backbone, kept = smallest_backbone(4), KeptAnswers()
+    x, other = (torch.randn(3, 3, 8, 8) for _ in range(2))
+    first = BackboneTeacher(backbone, kept).answers(x, "a")
+    again = BackboneTeacher(backbone, kept)
+    monkeypatch.setattr(again.module, "forward", None)
+    assert torch.equal(again.answers(x, "a"), first)
+    with pytest.raises(TypeError):
+        again.answers(x)  # images without a name do not come again
+    monkeypatch.setattr(distillation, "MOST_KEPT", first.numel() * first.element_size())
+    teacher = BackboneTeacher(backbone, kept)
+    assert not torch.equal(teacher.answers(other, "b"), first)
+    assert kept.get("b") is None  # no room
+    assert kept.get("a") is first

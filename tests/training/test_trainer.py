@@ -15,6 +15,7 @@ from eenas.networks.tables import exit_table
 from eenas.networks.truncated import TruncatedNetwork
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone, smallest_task
+from eenas.training.distillation import BackboneTeacher, KeptAnswers
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import Verdict, train_network
@@ -68,6 +69,42 @@ def test_the_same_seed_gives_the_same_weights(task):
         weights.append(torch.cat([p.detach().flatten() for p in network.parameters()]))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_trainings_with_the_same_batches_ask_the_teacher_once_and_end_as_they_would(task, monkeypatch):
+    asked = []
+    real = BackboneTeacher.__init__
+
+    def counting(self, backbone, kept=None):
+        real(self, backbone, kept)
+        self.module.register_forward_hook(lambda *_: asked.append(1))
+
+    monkeypatch.setattr(BackboneTeacher, "__init__", counting)
+    choice = TrainingChoice(strategy="distillation", teacher="backbone", learning_rate=0.05)
+
+    def weights(taught, seed=1, epochs=2.0):
+        network, before = network_for(task), len(asked)
+        train_network(
+            network,
+            task,
+            choice=choice,
+            spec=TrainingSpec(epochs=epochs, batch_size=16),
+            costs=COSTS,
+            seed=seed,
+            execution=Execution(),
+            taught=taught,
+        )
+        return torch.cat([p.detach().flatten() for p in network.parameters()]), len(asked) - before
+
+    taught, steps = KeptAnswers(), 2 * (len(task.train) // 16)
+    alone, asked_alone = weights(None)
+    first, asked_first = weights(taught)
+    second, asked_second = weights(taught)
+    assert (asked_alone, asked_first, asked_second) == (steps, steps, 0)
+    assert torch.equal(first, alone)
+    assert torch.equal(second, alone)
+    assert weights(taught, seed=2)[1] == steps  # other batches
+    assert weights(taught, epochs=3.0)[1] == steps // 2  # as far as they are the same
 
 
 @pytest.mark.parametrize("killed_in", [1, 2])  # in the middle of an epoch, and at its end
