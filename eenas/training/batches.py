@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ class Batches:
         """
         parts = self._order(number)
         generator = torch.Generator()
-        with ThreadPoolExecutor(1) as reader:
+        with _reader() as reader:
             ahead = reader.submit(self._source.__getitem__, parts[skip]) if skip < len(parts) else None
             for index in range(skip, len(parts)):
                 assert ahead is not None
@@ -84,6 +85,20 @@ class Batches:
     def samples(self) -> int:
         """How many samples an epoch has on all devices together."""
         return self.steps() * self._batch_size * self._world
+
+
+@contextmanager
+def _reader() -> Iterator[ThreadPoolExecutor]:
+    """A thread that reads ahead, whose tensor operations run in it alone.
+
+    With OpenMP threads of its own there would be more of them than cores, and OpenMP then lets all threads sleep
+    between two parallel loops, those of the training among them.
+    """
+    with ThreadPoolExecutor(1) as reader:
+        reader.submit(torch.set_num_threads, 1).result()
+        reader.submit(torch.get_num_threads).result()  # a thread takes the common number when it first looks
+        torch.set_num_threads(torch.get_num_threads())  # the common number, which the reader has changed too
+        yield reader
 
 
 def training_batches(
