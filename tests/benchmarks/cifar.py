@@ -14,7 +14,6 @@ from eenas.progress import silent
 from eenas.search.config import load_settings
 from eenas.search.preparation import Ground, lay_ground
 from eenas.seeding import derive
-from eenas.training.distillation import KeptAnswers
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import train_network
 
@@ -67,10 +66,8 @@ def design_of(
     )
 
 
-def train(
-    on: Ground, design: Design, *, samples: int, seed: int, taught: KeptAnswers | None = None
-) -> EarlyExitNetwork:
-    """The network of `design`, trained with `samples` training samples; `taught` is what the teacher said before."""
+def train(on: Ground, design: Design, *, samples: int, seed: int) -> EarlyExitNetwork:
+    """The network of `design`, trained with `samples` training samples."""
     network = on.build(design)
     train_network(
         network,
@@ -80,7 +77,6 @@ def train(
         costs=on.costs(design).macs.tolist(),
         seed=derive(seed, "benchmark"),
         execution=on.execution,
-        taught=taught,
     )
     return network
 

@@ -4,14 +4,16 @@
 
 The limit is arithmetic: the multiply-accumulates of all forward passes, and twice as many for a backward pass, at the
 speed that large matrix products reach here. The trial is one after the first, in which the teacher has answered to the
-batches that all trials share; what that took is told apart. Run it with nothing else on the machine.
+batches that all trials share; what that took is told apart. Everything is timed in turns, step by step, so that a
+machine whose speed changes changes all parts alike. Run it with nothing else on the machine.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 import torch
-from cifar import Rows, arguments, design_of, ground, train
+from cifar import Rows, arguments, design_of, ground
 from strategies import HEADS
 from torch.nn import functional
 
@@ -21,84 +23,96 @@ from eenas.seeding import derive
 from eenas.training.batches import training_batches
 from eenas.training.distillation import BackboneTeacher, KeptAnswers
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import Steps
+from eenas.training.strategies import phases
 from eenas.training.world import World
 
 SIZE = 1024
+BATCH = 64
 
 
-def seconds(run: Callable[[], object], times: int) -> float:
-    """The median of several runs."""
-    found = []
-    for _ in range(times):
+class Clock:
+    """Seconds of each part, summed."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def of(self, part: str, run: Callable[[], object]) -> None:
+        """Run and time."""
         start = time.perf_counter()
         run()
-        found.append(time.perf_counter() - start)
-    return sorted(found)[len(found) // 2]
-
-
-def matrix_speed() -> float:
-    """Multiply-accumulates a second of a large float32 matrix product."""
-    a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
-    a @ b
-    return SIZE**3 / seconds(lambda: a @ b, 20)
+        self.seconds[part] += time.perf_counter() - start
 
 
 def main() -> None:
-    """Time the parts of one trial, then all of it."""
+    """Time the steps of one trial and their parts, then its exit tables."""
     given = arguments(__doc__ or "", samples=6400)
     on = ground(given)
     design = design_of(on, [Placed(name, head) for name, head in HEADS.items()], TrainingChoice())
-    costs, spec = on.costs(design), TrainingSpec(samples=given.samples, batch_size=64)
-    steps = given.samples // 64
+    costs, spec = on.costs(design), TrainingSpec(samples=given.samples, batch_size=BATCH)
+    count = given.samples // BATCH
     network = on.build(design)
     if on.execution.channels_last:
         network.to(memory_format=torch.channels_last)
-    teacher = BackboneTeacher(network.backbone)
+    kept = KeptAnswers()
+    teacher = BackboneTeacher(network.backbone, kept)
+    choice = design.training.canonical(len(design.branches))
+    (phase,) = phases(choice, len(costs.macs))
+    steps = Steps(network, phase, choice, spec, costs.macs.tolist(), on.execution, World(), teacher)
     batches = training_batches(
         on.task.train, on.task, network.transform, spec, derive(0, "profile"), on.device, World()
     )
-    images, labels = next(batches.epoch(0))
-    images = on.execution.place(images)
+    clock, left, right = Clock(), torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
+    matrices = 0
 
-    def forward() -> torch.Tensor:
-        return torch.stack([functional.cross_entropy(logits, labels) for logits in network(images)]).sum()
+    def matrix() -> None:
+        nonlocal matrices
+        matrices += 1
+        clock.of("matrices", lambda: left @ right)
 
-    def both() -> None:
-        forward().backward()
+    network.train()
+    coming = batches.epoch(0)
+    for number in range(-2, count):  # two steps to warm up
+        if number == 0:
+            clock.seconds.clear()
+            matrices = 0
+        start = time.perf_counter()
+        images, labels = next(coming)
+        clock.seconds["load"] += time.perf_counter() - start
+        placed, names = on.execution.place(images), labels
 
-    def load() -> None:
-        for number, _ in enumerate(batches.epoch(1)):
-            if number == 20:
-                return
+        def passes(x: torch.Tensor = placed, y: torch.Tensor = names) -> None:
+            with on.execution.precision(on.device):
+                logits = network(x)
+            torch.stack([functional.cross_entropy(each, y) for each in logits]).sum().backward()
 
-    parts = {
-        "loading and augmenting": seconds(load, 3) / 20 * steps,
-        "forward and backward": seconds(both, 15) * steps,
-    }
-    once = seconds(lambda: teacher.answers(images), 15) * steps
-    speed, taught = matrix_speed(), KeptAnswers()
-    train(on, design, samples=given.samples, seed=0, taught=taught)
-    start = time.perf_counter()
-    trained = train(on, design, samples=given.samples, seed=0, taught=taught)
-    whole = time.perf_counter() - start
-    parts["the rest of a step (loss, optimiser, checks)"] = whole - sum(parts.values())
-    start = time.perf_counter()
+        clock.of("teacher", lambda x=placed, n=number: teacher.answers(x, n))  # type: ignore[misc]
+        clock.of("step", lambda x=images, y=labels, n=number: steps.take(x, y, 0.5, n))  # type: ignore[misc]
+        clock.of("passes", passes)
+        matrix()
     for split in ("calibration", "validation"):
-        exit_table(trained, on.task.split(split), costs)
-    parts["exit tables"] = time.perf_counter() - start
-    speed = (speed + matrix_speed()) / 2
+        clock.of("tables", lambda name=split: exit_table(network, on.task.split(name), costs))  # type: ignore[misc]
+        matrix()
+    spent = clock.seconds
+    speed = SIZE**3 * matrices / spent["matrices"]
     read = (len(on.task.calibration) + len(on.task.validation)) * costs.macs[-1]
     limit = (3 * costs.macs[-1] * given.samples + read) / speed
+    total = spent["load"] + spent["step"] + spent["tables"]
+    parts = {
+        "waiting for images": spent["load"],
+        "forward and backward": spent["passes"],
+        "the rest of a step (loss, optimiser, checks)": spent["step"] - spent["passes"],
+        "exit tables": spent["tables"],
+        "the trial": total,
+        "the limit": limit,
+        "the teacher, in the first trial": spent["teacher"],
+    }
     rows = Rows(given.out, ("part",))
-    total = whole + parts["exit tables"]
     for part, value in parts.items():
         rows.add({"part": part, "seconds": f"{value:.2f}", "share": f"{value / total:.3f}"})
-    rows.add({"part": "the trial", "seconds": f"{total:.2f}", "share": "1"})
-    rows.add({"part": "the limit", "seconds": f"{limit:.2f}", "share": f"{limit / total:.3f}"})
-    rows.add({"part": "the teacher, in the first trial", "seconds": f"{once:.2f}", "share": f"{once / total:.3f}"})
     print(
-        f"{given.samples / whole:.0f} samples a second; matrix products: {speed / 1e9:.1f} GMAC/s; "
-        f"{total / limit:.2f} times the limit"
+        f"{given.samples / (spent['load'] + spent['step']):.0f} samples a second; "
+        f"matrix products: {speed / 1e9:.1f} GMAC/s; {total / limit:.2f} times the limit"
     )
 
 
