@@ -103,8 +103,8 @@ class BankSpec:
     says (default: as a trial). Before the first trial branches of every family at every cut point are trained at once,
     at most `branches` of them and together at most `share` of the backbone's MACs. The first trials are the best
     `earlier` designs of earlier studies in the storage on the same backbone and data, and the best `designs` of the
-    frozen front. `feature_cache` is how much of the backbone's features may be kept on disk, such as
-    "2GB" (none where it is empty); branches are then trained on features in half precision.
+    frozen front. `feature_cache` is how much of the backbone's features may be kept on disk, such as "2GB" (none where
+    it is empty); branches are then trained on features in half precision.
     """
 
     use: bool = True

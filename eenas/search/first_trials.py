@@ -23,6 +23,9 @@ from eenas.search.subset_front import REFERENCE_COST
 _SAME = ("task", "backbone", "weights", "prepare")
 """What of two studies' identities must be equal for the designs of one to be tried in the other."""
 
+_ASKED = 4
+"""How many times as many designs as are wanted are held against the space."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Tried:
@@ -98,20 +101,27 @@ def _earlier(ground: Ground, identity: Mapping[str, Any], name: str) -> Iterator
 
 
 def _best(ground: Ground, earlier: list[_Tried]) -> list[_Tried]:
-    """Those with most added hypervolume on validation that this study's space can say."""
-    usable = [each for each in earlier if _can_say(each.design, ground)]
-    total = ground.profile.total_macs
+    """Those with most added hypervolume on validation among what this study's space can say.
+
+    Whether it can takes a while to find out, so only a few times as many as are wanted are asked about.
+    """
+    most = ground.settings.bank.earlier
+    pool = [each for each in _most_added(ground, earlier, _ASKED * most) if _can_say(each.design, ground)]
+    taken = _most_added(ground, pool, most)
+    if taken:
+        studies = ", ".join(sorted({each.study for each in taken}))
+        ground.listener(Notice(f"first trials: {len(taken)} of the designs that {studies} found"))
+    return taken
+
+
+def _most_added(ground: Ground, tried: list[_Tried], count: int) -> list[_Tried]:
+    total, chance = ground.profile.total_macs, 1.0 / ground.backbone.num_classes
     curves = [
         (np.array([p.accuracy for p in each.points]), np.array([p.expected_macs / total for p in each.points]))
-        for each in usable
+        for each in tried
     ]
-    chance = 1.0 / ground.backbone.num_classes
-    most = ground.settings.bank.earlier
-    taken = most_added(curves, most, reference_cost=REFERENCE_COST, reference_accuracy=chance)
-    if taken:
-        studies = {usable[index].study for index in taken}
-        ground.listener(Notice(f"first trials: {len(taken)} of the designs that {', '.join(sorted(studies))} found"))
-    return [usable[index] for index in taken]
+    taken = most_added(curves, count, reference_cost=REFERENCE_COST, reference_accuracy=chance)
+    return [tried[index] for index in taken]
 
 
 def _can_say(design: Design, ground: Ground) -> bool:

@@ -19,7 +19,7 @@ def go(folder, name, *overrides, **options):
     found = search(
         smallest_backbone(),
         task=options.pop("task", None) or smallest_task(),
-        space="small",
+        space=options.pop("space", "small"),
         storage=f"sqlite:///{folder}/eenas.db",
         device="cpu",
         name=name,
@@ -103,6 +103,16 @@ def test_other_data_have_other_designs(folder, first):
     found, notices = go(folder, "other data", trials=1, task=smallest_task(seed=1))
     assert found.trials[0].origin == "frozen front: 1"
     assert not any(text.startswith("first trials") for text in notices)
+
+
+def test_what_the_space_cannot_say_is_not_tried(folder, first, tmp_path):
+    path = tmp_path / "one.toml"
+    path.write_text(
+        "version = 1\nbranches = 1\n[placement]\nkind = 'uniform'\n[branch]\non = true\nstructure = 'pool_fc'\n"
+        "[policy]\ntarget_macs = { low = 0.3, high = 1.0 }\n"
+    )
+    found, _ = go(folder, "one", space=path, trials=3)
+    assert all(len(trial.design.branches) <= 1 for trial in found.trials)
 
 
 def test_a_study_goes_on_whatever_it_is_told_of_earlier_ones(folder, second):
