@@ -151,7 +151,7 @@ def _draw_gains(drawing: go.Figure, gains: Sequence[TrialGain]) -> None:
     for name, chosen, colour, symbol in (
         ("proposed by the sampler", [g for g in gains if g.origin == "sampler"], style.GREEN, "diamond"),
         (
-            "known designs and the frozen front",
+            "first trials, queued before the search",
             [g for g in gains if g.origin != "sampler"],
             style.PURPLE,
             "square",
