@@ -124,15 +124,19 @@ def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list
 def networks(rows: Iterable[FrontRow]) -> list[tuple[FrontRow, str]]:
     """The networks behind points of the front, each once: one of its points, and how they all came about.
 
-    That is empty where everything is the default. Points of one network may differ in their policy.
+    That is empty where everything is the default. Points of one network may differ in how they decide; what all of
+    them share stands first.
     """
     points: dict[int | None, list[FrontRow]] = {}
     for row in rows:
         points.setdefault(row.trial, []).append(row)
     found = []
     for own in points.values():
-        hows = list(dict.fromkeys(row.how for row in own))
-        found.append((own[0], " or ".join(how or "default" for how in hows) if any(hows) else ""))
+        hows = [row.how.split(", ") if row.how else [] for row in own]
+        shared = [text for text in hows[0] if all(text in how for how in hows)]
+        rest = dict.fromkeys(", ".join(text for text in how if text not in shared) for how in hows)
+        own_ways = [" or ".join(way or "default" for way in rest)] if any(rest) else []
+        found.append((own[0], ", ".join((*shared, *own_ways))))
     return found
 
 

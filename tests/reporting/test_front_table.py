@@ -108,6 +108,9 @@ def test_a_point_tells_how_its_network_was_trained_and_decides():
     other = replace(plain, how="policy vote")
     assert networks([plain, other, plain]) == [(plain, "default or policy vote")]
     assert networks([other]) == [(other, "policy vote")]
+    staged, both = (replace(plain, how=f"strategy two_stage{more}") for more in ("", ", policy vote"))
+    assert networks([staged, both]) == [(staged, "strategy two_stage, default or policy vote")]
+    assert networks([staged, staged]) == [(staged, "strategy two_stage")]
     (read, _) = csv.DictReader(io.StringIO(to_csv([plain, baseline_rows(results)[0]])))
     assert (read["policy"], read["cascade"], read["how"]) == ("threshold", "0", "")
     assert exits_of(plain).startswith(f"{plain.exits[0]}: {plain.structures[0]}")
