@@ -26,10 +26,13 @@ _SAME = ("task", "backbone", "weights", "prepare")
 _ASKED = 4
 """How many times as many designs as are wanted are held against the space."""
 
+_TRAINED = ("complete", "stopped")
+"""The states of trials with scores of their own; one that was given up may still be the best where it is cheap."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Tried:
-    """A design that an earlier study trained to the end; `alike` where it trained as briefly as this study does."""
+    """A design that an earlier study trained; `alike` where that trained as briefly as this study does."""
 
     study: str
     number: int
@@ -80,13 +83,13 @@ def _known(ground: Ground) -> list[tuple[str, Design]]:
 
 
 def _earlier(ground: Ground, identity: Mapping[str, Any], name: str) -> Iterator[_Tried]:
-    """The designs that other studies than `name` trained to the end on the same ground, the oldest first."""
+    """The designs that other studies than `name` trained on the same ground, the oldest first."""
     trials = TrialRecords(ground.database)
     for record in StudyRecords(ground.database).list():
         if record.name == name or any(record.identity.get(key) != identity[key] for key in _SAME):
             continue
         for trial in trials.list(record.name):
-            if trial.state != "complete" or any(value > 0 for value in trial.violations.values()):
+            if trial.state not in _TRAINED or any(value > 0 for value in trial.violations.values()):
                 continue
             try:
                 yield _Tried(

@@ -48,7 +48,7 @@ def second(folder, first):
 
 def best(results, count):
     """The trials of a study that add most hypervolume one after another."""
-    trials = [trial for trial in results.trials if trial.state == "complete"]
+    trials = [trial for trial in results.trials if trial.state in ("complete", "stopped")]
     total = results.backbone.macs
     curves = [
         (np.array([p.accuracy for p in t.points]), np.array([p.expected_macs / total for p in t.points]))
