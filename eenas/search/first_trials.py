@@ -42,8 +42,9 @@ class _Tried:
 
 
 def enqueue_first(study: optuna.Study, ground: Ground, front: FrozenFront, identity: Mapping[str, Any]) -> None:
-    """Queue the first trials of a study that has none yet, those first that promise most; no scores are told with them.
+    """Queue the first trials of a study that has run none yet, those first that promise most.
 
+    No scores are told with them. What is queued already, by a search that was cut off here, is not queued again.
     Of earlier studies in the storage with the same data, splits and prepared backbone come the designs that add most
     hypervolume one after another, as `[bank]` allows. What an earlier study with the same training tried of the frozen
     front had its chance there, and is not queued for that front again. Known designs are baselines and come always.
@@ -65,7 +66,7 @@ def enqueue_first(study: optuna.Study, ground: Ground, front: FrozenFront, ident
         except DesignError as error:
             ground.listener(Notice(f"design {origin!r} is left out: {error}"))
             continue
-        study.enqueue_trial(dict(parameters), user_attrs={"origin": origin})
+        study.enqueue_trial(dict(parameters), user_attrs={"origin": origin}, skip_if_exists=True)
 
 
 def _known(ground: Ground) -> list[tuple[str, Design]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
+from optuna.trial import TrialState
 from torch import nn
 
 from eenas.errors import StorageError, StudyError
@@ -110,7 +111,7 @@ def run_study(
         static = static_designs(ground)
         front = lay_bank(ground, bank, [branch for design in static.values() for branch in design.branches])
         measure_baselines(ground, name, bank, front, static)
-        if not study.get_trials(deepcopy=False):
+        if all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
             enqueue_first(study, ground, front, identity)
     deadline = time.monotonic() + settings.search.timeout if settings.search.timeout is not None else None
     objective = Objective(ground, name, bank, front)

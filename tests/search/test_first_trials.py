@@ -1,6 +1,7 @@
 """What a study tries first: the best of earlier studies on the same ground, the frozen front, known designs."""
 
 import numpy as np
+import optuna
 import pytest
 import torch
 
@@ -103,6 +104,31 @@ def test_other_data_have_other_designs(folder, first):
     found, notices = go(folder, "other data", trials=1, task=smallest_task(seed=1))
     assert found.trials[0].origin == "frozen front: 1"
     assert not any(text.startswith("first trials") for text in notices)
+
+
+def test_a_search_that_was_cut_off_while_it_queued_its_first_trials_queues_the_rest(folder, first, monkeypatch):
+    def queued(name):
+        study = optuna.load_study(study_name=name, storage=f"sqlite:///{folder}/eenas.db")
+        return [(trial.user_attrs["origin"], trial.system_attrs["fixed_params"]) for trial in study.trials]
+
+    real, calls = optuna.Study.enqueue_trial, []
+
+    def dies(self, *args, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise SystemExit
+        real(self, *args, **options)
+
+    monkeypatch.setattr(optuna.Study, "enqueue_trial", dies)
+    with pytest.raises(SystemExit):
+        go(folder, "cut off")
+    assert len(queued("cut off")) == 2
+    monkeypatch.undo()
+    go(folder, "cut off", trials=1)
+    origins, parameters = zip(*queued("cut off"), strict=True)
+    assert "known: no branch" in origins
+    assert len(origins) == len(set(origins))
+    assert all(each not in parameters[:index] for index, each in enumerate(parameters))
 
 
 def test_what_the_space_cannot_say_is_not_tried(folder, first, tmp_path):
