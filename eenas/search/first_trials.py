@@ -49,23 +49,26 @@ def enqueue_first(study: optuna.Study, ground: Ground, front: FrozenFront, ident
     hypervolume one after another, as `[bank]` allows. What an earlier study with the same training tried of the frozen
     front had its chance there, and is not queued for that front again. Known designs are baselines and come always.
     """
-    settings = ground.settings
-    known = {design.digest: (f"known: {name}", design) for name, design in _known(ground)}
-    earlier = list(_earlier(ground, identity, study.study_name)) if settings.bank.use else []
+    bank = ground.settings.bank
+    earlier = list(_earlier(ground, identity, study.study_name)) if bank.use and bank.earlier else []
     tried = {each.design.digest for each in earlier if each.alike}
-    queue: dict[str, tuple[str, Design]] = {}
-    for each in _best(ground, earlier):
-        queue[each.design.digest] = f"study {each.study}: {each.number}", each.design
-    for number, design in enumerate(front.designs[: settings.bank.designs], start=1):
-        if design.digest not in tried:
-            queue.setdefault(design.digest, (f"frozen front: {number}", design))
-    queue.update(known)  # one that is queued already keeps its place, under the name that baselines are found by
-    for origin, design in queue.values():
+    frozen = enumerate(front.designs[: bank.designs], start=1)
+    wanted = [
+        *((f"study {each.study}: {each.number}", each.design) for each in _best(ground, earlier)),
+        *((f"frozen front: {number}", design) for number, design in frozen if design.digest not in tried),
+        *((f"known: {name}", design) for name, design in _known(ground)),
+    ]
+    queue: dict[tuple[tuple[str, Any], ...], str] = {}
+    for origin, design in wanted:
         try:
-            parameters = _parameters(design, ground)
+            parameters = tuple(_parameters(design, ground).items())
         except DesignError as error:
             ground.listener(Notice(f"design {origin!r} is left out: {error}"))
             continue
+        held = queue.get(parameters)
+        if held is None or (origin.startswith("known") and not held.startswith("known")):
+            queue[parameters] = origin  # a known design keeps the place, under the name that baselines go by
+    for parameters, origin in queue.items():
         study.enqueue_trial(dict(parameters), user_attrs={"origin": origin}, skip_if_exists=True)
 
 

@@ -47,6 +47,13 @@ def second(folder, first):
     return go(folder, "second", "search.sampler=random")
 
 
+def queued(folder, name):
+    """The origin and the parameters of each trial that a study queued."""
+    study = optuna.load_study(study_name=name, storage=f"sqlite:///{folder}/eenas.db")
+    trials = [trial for trial in study.trials if "fixed_params" in trial.system_attrs]
+    return [(trial.user_attrs["origin"], trial.system_attrs["fixed_params"]) for trial in trials]
+
+
 def best(results, count):
     """The trials of a study that add most hypervolume one after another."""
     trials = [trial for trial in results.trials if trial.state in ("complete", "stopped")]
@@ -93,10 +100,12 @@ def test_no_design_is_queued_twice_and_known_designs_are_there_all_the_same(seco
     assert any(name.name.startswith("uniform") for name in second[0].baselines)
 
 
-@pytest.mark.parametrize("overrides", [("bank.earlier=0",), ("bank.use=false",)])
-def test_earlier_studies_can_be_left_aside(folder, first, overrides):
+@pytest.mark.parametrize(
+    ("overrides", "begins"), [(("bank.earlier=0",), "frozen front: 1"), (("bank.use=false",), "known: no branch")]
+)
+def test_earlier_studies_can_be_left_aside(folder, first, overrides, begins):
     found, notices = go(folder, overrides[0], *overrides, trials=1)
-    assert not found.trials[0].origin.startswith("study")
+    assert found.trials[0].origin == begins
     assert not any(text.startswith("first trials") for text in notices)
 
 
@@ -107,10 +116,6 @@ def test_other_data_have_other_designs(folder, first):
 
 
 def test_a_search_that_was_cut_off_while_it_queued_its_first_trials_queues_the_rest(folder, first, monkeypatch):
-    def queued(name):
-        study = optuna.load_study(study_name=name, storage=f"sqlite:///{folder}/eenas.db")
-        return [(trial.user_attrs["origin"], trial.system_attrs["fixed_params"]) for trial in study.trials]
-
     real, calls = optuna.Study.enqueue_trial, []
 
     def dies(self, *args, **options):
@@ -122,10 +127,10 @@ def test_a_search_that_was_cut_off_while_it_queued_its_first_trials_queues_the_r
     monkeypatch.setattr(optuna.Study, "enqueue_trial", dies)
     with pytest.raises(SystemExit):
         go(folder, "cut off")
-    assert len(queued("cut off")) == 2
+    assert len(queued(folder, "cut off")) == 2
     monkeypatch.undo()
     go(folder, "cut off", trials=1)
-    origins, parameters = zip(*queued("cut off"), strict=True)
+    origins, parameters = zip(*queued(folder, "cut off"), strict=True)
     assert "known: no branch" in origins
     assert len(origins) == len(set(origins))
     assert all(each not in parameters[:index] for index, each in enumerate(parameters))
@@ -139,6 +144,20 @@ def test_what_the_space_cannot_say_is_not_tried(folder, first, tmp_path):
     )
     found, _ = go(folder, "one", space=path, trials=3)
     assert all(len(trial.design.branches) <= 1 for trial in found.trials)
+
+
+def test_a_known_design_that_an_earlier_study_trained_goes_by_its_own_name(folder, first, tmp_path):
+    """The space can say one design only, so whatever an earlier study found in it is that one."""
+    path = tmp_path / "only.toml"
+    path.write_text(
+        "version = 1\nbranches = 1\n[placement]\nkind = 'uniform'\n[branch]\non = true\nstructure = 'pool_fc'\n"
+        "pool = 'avg'\n[training]\nlearning_rate = 0.02\n[policy]\ntarget_macs = 0.5\n"
+    )
+    for name, trials in (("only", 3), ("only again", 1)):
+        go(folder, name, f"search.sampler={'tpe' if name == 'only' else 'random'}", space=path, trials=trials)
+        origins = [origin for origin, _ in queued(folder, name)]
+        assert any(origin.startswith("known: uniform") for origin in origins)
+        assert len(origins) == len(set(origins))
 
 
 def test_a_study_goes_on_whatever_it_is_told_of_earlier_ones(folder, second):
