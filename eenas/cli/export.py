@@ -14,8 +14,11 @@ from eenas.errors import EenasError
 def export(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="[RUN] OUT", help="The run's folder (not with --trial or --design), then OUT."),
+        typer.Argument(metavar="[RUN] OUT", help="The run's folder (not with --network or --design), then OUT."),
     ],
+    network: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The untrained network of this name in a study, as in `train`.")
+    ] = None,
     trial: Annotated[int | None, typer.Option(metavar="N", help="The untrained network of trial N.")] = None,
     design: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The untrained network of a design in JSON.")
@@ -42,10 +45,12 @@ def export(
 
     Example: eenas export runs/resnet50-digits-trial7 model --format onnx
     """
-    source = one_of(trial=trial, design=design)
+    source = one_of(network=network, trial=trial, design=design)
     if len(paths) != (1 if source else 2):
         wanted = (
-            f"with --{source} it takes OUT alone" if source else "it takes RUN and OUT, or OUT with --trial or --design"
+            f"with --{source} it takes OUT alone"
+            if source
+            else "it takes RUN and OUT, or OUT with --network or --design"
         )
         raise EenasError(f"export got {len(paths)} paths; {wanted}")
     from eenas.search.export import export as take_home
@@ -56,7 +61,7 @@ def export(
         run=paths[0] if source is None else None,
         storage=storage,
         name=name,
-        trial=trial,
+        network=network if trial is None else f"trial {trial}",
         design_file=design,
         trust_code=trust_code,
         format=format,  # type: ignore[arg-type]  # any other word is refused there

@@ -13,22 +13,29 @@ def front(
     storage: options.Storage = options.STORAGE,
     name: options.Name = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every point of the front, not a dozen spaced over cost.")
+        bool, typer.Option("--all", help="Every point of the front, also those within noise of a cheaper one.")
     ] = False,
+    network: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The operating points of one network, such as 'static layer2.1'.")
+    ] = None,
     json: options.Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print the front and the baselines as CSV on stdout.")] = False,
     trust_code: options.TrustCode = False,
 ) -> None:
-    """Print the front of a study and its baselines.
+    """Print the front of a study.
 
-    The front holds what no other design of the study beats. All operating points of all
-    trained networks count, so this is more than Optuna's best trials.
+    It holds what no other network that the study knows beats: trained by its trials, frozen with banked
+    branches, static at any cut point, or the plain backbone. Of points within sampling noise of each other
+    the cheapest is shown; --all shows every one.
 
     Example: eenas front --csv > front.csv
     """
-    one_of(json=json, csv=csv)
-    from eenas.cli.results import ROWS, print_results, without_front
+    one_of(json=json, csv=csv, network=network, all=every)
+    from eenas.cli.results import ROWS, print_network, print_results
     from eenas.reporting.front_table import baseline_rows, front_rows, to_csv, to_json
+    from eenas.search.choice import no_front
+    from eenas.search.front import points_of
+    from eenas.search.known_networks import find_network
     from eenas.search.read import open_results
 
     quiet_optuna()
@@ -37,9 +44,12 @@ def front(
         write(to_json(results))
     elif csv:
         write(to_csv([*front_rows(results), *baseline_rows(results)]))
+    elif network is not None:
+        found = find_network(results.networks, network, study=results.name)
+        print_network(results, tuple(points_of(found, results.backbone)))
     else:
         print_results(results, rows=None if every else ROWS)
-        if results.front:
+        if results.recommended:
             suggest("train", best=True, **options.told(storage, results.name, trust_code=trust_code))
-        else:
-            say(without_front(results))
+        elif not results.front:
+            say(no_front(results))

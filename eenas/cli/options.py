@@ -25,6 +25,34 @@ Data = Annotated[
 Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads within an operator (default: all cores).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 
+Network = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A network of the study by its name: 'trial 8', 'frozen 2', 'static layer2.1'."),
+]
+Trial = Annotated[int | None, typer.Option(metavar="N", help="The network of trial N: --network 'trial N'.")]
+Best = Annotated[bool, typer.Option("--best", help="The cheapest network that loses at most one point (the default).")]
+Knee = Annotated[bool, typer.Option("--knee", help="The knee of the front.")]
+MaxAccuracyDrop = Annotated[
+    float | None, typer.Option(metavar="X", help="The cheapest network that loses at most X (0.01 is one point).")
+]
+MaxMacs = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="Expected MACs, a share of the backbone's; alone: the most accurate within X."),
+]
+MaxLatency = Annotated[
+    float | None,
+    typer.Option("--max-latency-ms", metavar="X", help="Expected milliseconds; alone: the most accurate within X."),
+]
+MaxWorstMacs = Annotated[
+    float | None, typer.Option(metavar="X", help="MACs of the dearest exit, as a share of the backbone's.")
+]
+MaxWorstLatency = Annotated[
+    float | None, typer.Option("--max-worst-latency-ms", metavar="X", help="Milliseconds of the dearest exit.")
+]
+MinAccuracy = Annotated[float | None, typer.Option(metavar="X", help="Accuracy on validation, in [0, 1].")]
+MaxParameters = Annotated[int | None, typer.Option(metavar="N", help="Parameters of the network.")]
+MaxBranches = Annotated[int | None, typer.Option(metavar="N", help="Branches of the network.")]
+
 
 def told(
     storage: str, name: str | None, artifacts: Path | None = None, *, trust_code: bool = False

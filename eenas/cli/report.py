@@ -6,22 +6,25 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
+from eenas.cli.choosing import chosen
 from eenas.cli.console import say
-from eenas.cli.failures import one_of, quiet_optuna
+from eenas.cli.failures import quiet_optuna
 from eenas.cli.progress import Lines
 
 
 def report(
-    best: Annotated[bool, typer.Option("--best", help="Draw the knee of the front.")] = False,
-    max_accuracy_drop: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Draw the cheapest design that loses at most X (default: 0.01, else the knee)."),
-    ] = None,
-    max_macs: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Draw the most accurate design within a share X of the backbone's MACs."),
-    ] = None,
-    trial: Annotated[int | None, typer.Option(metavar="N", help="Draw the design of trial N.")] = None,
+    best: options.Best = False,
+    knee: options.Knee = False,
+    network: options.Network = None,
+    trial: options.Trial = None,
+    max_accuracy_drop: options.MaxAccuracyDrop = None,
+    max_macs: options.MaxMacs = None,
+    max_latency_ms: options.MaxLatency = None,
+    max_worst_macs: options.MaxWorstMacs = None,
+    max_worst_latency_ms: options.MaxWorstLatency = None,
+    min_accuracy: options.MinAccuracy = None,
+    max_parameters: options.MaxParameters = None,
+    max_branches: options.MaxBranches = None,
     storage: options.Storage = options.STORAGE,
     name: options.Name = None,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page that is written.")] = Path("report.html"),
@@ -37,20 +40,32 @@ def report(
 ) -> None:
     """Make one HTML page of a study.
 
-    It holds the front, one design with its policy explorer, and how the search went, and opens
-    without a network.
+    It holds the front, one network (the recommended one by default) with its policy explorer, and how
+    the search went, and opens without a connection.
 
     Example: eenas report --max-macs 0.5 --out report.html
     """
-    one_of(best=best, max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, trial=trial)
     from eenas.reporting.report_page import write_report
     from eenas.reporting.report_source import Asked
     from eenas.search.choice import Choice
 
     quiet_optuna()
-    choice = Choice(trial=trial, max_accuracy_drop=max_accuracy_drop, max_macs=max_macs)
+    choice = chosen(
+        best=best,
+        knee=knee,
+        network=network,
+        trial=trial,
+        max_accuracy_drop=max_accuracy_drop,
+        max_macs=max_macs,
+        max_latency_ms=max_latency_ms,
+        max_worst_macs=max_worst_macs,
+        max_worst_latency_ms=max_worst_latency_ms,
+        min_accuracy=min_accuracy,
+        max_parameters=max_parameters,
+        max_branches=max_branches,
+    )
     asked = Asked(
-        choice=choice if best or choice != Choice() else None,
+        choice=choice if choice != Choice() else None,
         artifacts=artifacts,
         runs=runs,
         page=page,

@@ -1,44 +1,50 @@
-"""A study's results on stdout: the summary in words, the front, and the front beside its baselines."""
+"""A study's results on stdout: the summary in words, the front, and each kind of network by itself."""
 
 from eenas.cli.console import out
 from eenas.cli.tables import front_table, networks_table, shares_table
-from eenas.reporting.front_table import backbone_row, front_rows, shares_rows
+from eenas.reporting.front_table import FrontRow, backbone_row, point_row, shares_rows
 from eenas.reporting.selection import spread
 from eenas.reporting.summary import summary
-from eenas.search.results import StudyResults
+from eenas.search.results import FrontPoint, StudyResults
 
 ROWS = 12
+MARKS = "▸ recommended, * knee"
 
 
 def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
-    """Print at most `rows` points of the front, spaced over cost (all of them for None), and the baselines."""
+    """Print at most `rows` choices of the front, spaced over cost (every point of it for None), and the rivals."""
     console = out()
     for line in summary(results):
         console.print(line, markup=False)
     console.print()
     if not results.front:
         return
-    shown = spread(results.front, len(results.front) if rows is None else rows)
-    chosen = [
-        row for item, row in zip(results.front, front_rows(results), strict=True) if any(item is one for one in shown)
-    ]
-    title = "Front (* knee)"
-    if len(chosen) < len(results.front):
-        title = f"Front, {len(chosen)} of {len(results.front)} points, --all shows every one (* knee)"
-    console.print(front_table([backbone_row(results.backbone), *chosen], title))
-    console.print(networks_table(chosen))
+    points = results.front if rows is None else spread(results.choices, rows)
+    shown = _rows(results, points)
+    console.print(
+        front_table([backbone_row(results.backbone), *shown], _title(results, len(points), every=rows is None))
+    )
+    console.print(networks_table(shown))
     console.print(shares_table(shares_rows(results)))
 
 
-def without_front(results: StudyResults) -> str:
-    """One line that says why a study has no front, and what to do."""
-    ended = [trial for trial in results.trials if trial.points]
-    if not ended:
-        return "no trial has finished; the same `eenas search` goes on, and its --debug shows why a trial failed"
-    limits: dict[str, int] = {}
-    for trial in ended:
-        for violation in trial.violations:
-            name = violation.split()[0]
-            limits[name] = limits.get(name, 0) + 1
-    broken = ", ".join(f"{name} ({count} of {len(ended)})" for name, count in limits.items())
-    return f"no design keeps the constraints; broken: {broken}; loosen them in [constraints] or search longer"
+def print_network(results: StudyResults, points: tuple[FrontPoint, ...]) -> None:
+    """Print the operating points of one network."""
+    shown = [point_row(item, results.backbone) for item in points]
+    console = out()
+    console.print(front_table([backbone_row(results.backbone), *shown], f"Operating points of {points[0].name}"))
+    console.print(networks_table(shown))
+
+
+def _rows(results: StudyResults, points: tuple[FrontPoint, ...]) -> list[FrontRow]:
+    return [point_row(item, results.backbone) for item in points if item.kind != "plain"]
+
+
+def _title(results: StudyResults, shown: int, *, every: bool) -> str:
+    """What the table of the front shows, and on how many samples its accuracies rest."""
+    on = f"accuracy on {results.samples:,} validation samples" if results.samples else "accuracy on validation"
+    if every:
+        return f"Front, every point of it ({MARKS}); {on}"
+    hidden = len(results.front) - shown
+    more = f", --all shows {hidden} more points" if hidden else ""
+    return f"Front ({MARKS}{more}); {on}"

@@ -64,9 +64,10 @@ def search(
 
     Example: eenas search --backbone resnet50 --trials 32
     """
-    from eenas.cli.results import print_results, without_front
+    from eenas.cli.results import print_results
     from eenas.reporting.front_table import to_json
     from eenas.reporting.study_page import publish
+    from eenas.search.choice import no_front
     from eenas.search.run import search as run
 
     quiet_optuna()
@@ -98,8 +99,9 @@ def search(
         write(to_json(results))
         return
     print_results(results)
-    if results.front:
+    if not results.front:
+        say(no_front(results))
+        return
+    if results.recommended:
         suggest("train", best=True, **options.told(storage, results.name, artifacts, trust_code=trust_code))
-        suggest("dashboard", **options.told(storage, None, artifacts))
-    else:
-        say(without_front(results))
+    suggest("dashboard", **options.told(storage, None, artifacts))

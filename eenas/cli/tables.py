@@ -31,10 +31,11 @@ def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
 def front_table(rows: Iterable[FrontRow], title: str) -> Table:
     """Points of the front: costs absolute and as a share of the backbone, the worst case, and who leaves where."""
     columns = ("", "accuracy", "MACs", "share", "latency", "share", "worst", "case", "% leaving at each")
+    marks = {"recommended": "▸", "knee": "*"}
     made = table(title, *columns, right=range(1, 8))
     for row in rows:
         made.add_row(
-            f"{row.name}{' *' if row.knee else ''}",
+            " ".join((row.name, *(mark for name, mark in marks.items() if getattr(row, name)))),
             percent(row.accuracy),
             quantity(row.macs),
             percent(row.macs_share, 0),
@@ -42,7 +43,7 @@ def front_table(rows: Iterable[FrontRow], title: str) -> Table:
             times(row.latency_share),
             percent(row.worst_macs_share, 0),
             milliseconds(row.worst_latency_ms),
-            " ".join(f"{100 * share:.0f}" for share in row.leaving) or "–",
+            f"all at {row.ends_at}" if row.ends_at else " ".join(f"{100 * share:.0f}" for share in row.leaving) or "–",
         )
     return made
 
@@ -59,7 +60,7 @@ def networks_table(rows: Iterable[FrontRow]) -> Table:
 
 
 def shares_table(rows: Iterable[SharesRow]) -> Table:
-    """The best accuracy within shares of the backbone's MACs: the front above its baselines."""
+    """The best accuracy within shares of the backbone's MACs: the front, then each kind of network by itself."""
     made = table(
         "Best accuracy within a share of the backbone's MACs",
         "",
@@ -68,8 +69,8 @@ def shares_table(rows: Iterable[SharesRow]) -> Table:
     )
     for row in rows:
         cells = [
-            percent(accuracy) + ("" if trial is None else f" (trial {trial})")
-            for accuracy, trial in zip(row.accuracies, row.trials, strict=True)
+            percent(accuracy) + (f"\n{network}" if network and row.name == "front" else "")
+            for accuracy, network in zip(row.accuracies, row.networks, strict=True)
         ]
         made.add_row(row.name, *cells)
     return made

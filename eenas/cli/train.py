@@ -6,28 +6,35 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
+from eenas.cli.choosing import chosen
 from eenas.cli.console import is_first_process, out, suggest, write
-from eenas.cli.failures import one_of, quiet_optuna
+from eenas.cli.failures import quiet_optuna
 from eenas.cli.progress import listening
 
 
 def train(
-    best: Annotated[bool, typer.Option("--best", help="The knee of the front (the default).")] = False,
-    max_accuracy_drop: Annotated[
-        float | None, typer.Option(metavar="X", help="The cheapest design that loses at most X (0.01 is one point).")
-    ] = None,
-    max_macs: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="The most accurate design within a share X of the backbone's MACs."),
-    ] = None,
-    trial: Annotated[int | None, typer.Option(metavar="N", help="The design of trial N.")] = None,
+    best: options.Best = False,
+    knee: options.Knee = False,
+    network: options.Network = None,
+    trial: options.Trial = None,
     design: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A design in JSON, trained as the study does.")
     ] = None,
+    max_accuracy_drop: options.MaxAccuracyDrop = None,
+    max_macs: options.MaxMacs = None,
+    max_latency_ms: options.MaxLatency = None,
+    max_worst_macs: options.MaxWorstMacs = None,
+    max_worst_latency_ms: options.MaxWorstLatency = None,
+    min_accuracy: options.MinAccuracy = None,
+    max_parameters: options.MaxParameters = None,
+    max_branches: options.MaxBranches = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Train rivals, too: static networks and branches placed by hand.")
+    ] = False,
     storage: options.Storage = options.STORAGE,
     name: options.Name = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", metavar="RUN", help="The run's folder (default: runs/STUDY-TRIAL).")
+        Path | None, typer.Option("--out", metavar="RUN", help="The run's folder (default: runs/STUDY-NETWORK).")
     ] = None,
     device: options.Device = "auto",
     overrides: options.Overrides = None,
@@ -35,26 +42,41 @@ def train(
     artifacts: options.Artifacts = None,
     trust_code: options.TrustCode = False,
 ) -> None:
-    """Train a chosen design with the full budget.
+    """Train a network of a study with the full budget.
 
-    The same command goes on from the checkpoint of a run that was cut off; the test split is looked at once.
+    By default the recommended one: the cheapest that loses at most one point against the backbone.
+    Limits hold beside those of the study, and the result is checked against them on the test split,
+    which is looked at once. The same command goes on from the checkpoint of a run that was cut off.
     --set reaches full_training.* and baselines.*. Under torchrun all processes train together.
 
-    Example: eenas train --max-accuracy-drop 0.01 --set full_training.epochs=60
+    Example: eenas train --max-worst-latency-ms 5 --set full_training.epochs=60
     """
-    one_of(best=best, max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, trial=trial, design=design)
     from eenas.cli.run_tables import print_report
     from eenas.reporting.run_facts import report_json
-    from eenas.search.choice import Choice
     from eenas.search.full_training import train as run
 
     quiet_optuna()
-    chosen = Choice(trial=trial, design_file=design, max_accuracy_drop=max_accuracy_drop, max_macs=max_macs)
+    choice = chosen(
+        best=best,
+        knee=knee,
+        network=network,
+        trial=trial,
+        design=design,
+        max_accuracy_drop=max_accuracy_drop,
+        max_macs=max_macs,
+        max_latency_ms=max_latency_ms,
+        max_worst_macs=max_worst_macs,
+        max_worst_latency_ms=max_worst_latency_ms,
+        min_accuracy=min_accuracy,
+        max_parameters=max_parameters,
+        max_branches=max_branches,
+    )
     with listening() as listener:
         report = run(
             storage,
             name=name,
-            choice=chosen,
+            choice=choice,
+            compare=compare,
             out=folder,
             device=device,
             overrides=tuple(overrides or ()),

@@ -11,7 +11,7 @@ from eenas.backbones.exported import export_program
 from eenas.deployment.exit_segment import ExitSegment, SegmentProgram
 from eenas.deployment.onnx_program import leave_layout, onnx_model
 from eenas.deployment.segments import INPUTS, OUTPUTS
-from eenas.networks.network import FINAL
+from eenas.designs.design import FINAL
 
 
 def chain_models(chain: Chain, example: Tensor) -> list[Any]:
@@ -30,7 +30,7 @@ def chain_models(chain: Chain, example: Tensor) -> list[Any]:
 def module_model(module: nn.Module, example: Tensor, *, exit_: str, before: str = "") -> Any:
     """The ONNX model of one module, for any batch; `exit_` and `before` say where it lies, for messages."""
     with plain_inference(module), torch.no_grad():
-        taken = ExitSegment(module, None, takes_previous=False, boosted=False).eval()
+        taken = ExitSegment(module, None, last=True, takes_previous=False, boosted=False).eval()
         program = export_program(taken, (example,), f"the segment at {exit_!r}")
         return onnx_model(SegmentProgram(program, taken, (example,), exit_, before))
 

@@ -9,8 +9,9 @@ from torch.export import ExportedProgram
 from eenas.backbones.chain import plain_inference
 from eenas.backbones.cut_points import enlarged
 from eenas.backbones.exported import export_program
+from eenas.designs.design import FINAL
 from eenas.errors import CutError, ExportError
-from eenas.networks.network import FINAL, EarlyExitNetwork, exit_logits
+from eenas.networks.network import EarlyExitNetwork, exit_logits
 
 
 class ExitSegment(nn.Module):
@@ -20,16 +21,18 @@ class ExitSegment(nn.Module):
     exit before, where `takes_previous` says that this one reads them.
     """
 
-    def __init__(self, segment: nn.Module, branch: nn.Module | None, *, takes_previous: bool, boosted: bool) -> None:
+    def __init__(
+        self, segment: nn.Module, branch: nn.Module | None, *, last: bool, takes_previous: bool, boosted: bool
+    ) -> None:
         super().__init__()
-        self.segment, self.branch = segment, branch
+        self.segment, self.branch, self.last = segment, branch, last
         self.takes_previous, self.boosted = takes_previous, boosted
 
     def forward(self, x: Tensor, previous: Tensor | None = None) -> tuple[Tensor, ...]:
         """Run the segment and its exit."""
         features = self.segment(x)
         logits = exit_logits(self.branch, features, previous, boosted=self.boosted).float()
-        return (logits,) if self.branch is None else (features, logits)
+        return (logits,) if self.last else (features, logits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +67,11 @@ def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
     with plain_inference(network), torch.no_grad():
         try:
             chain = network.chain(x)
-            for name, segment in zip(network.exits, chain.segments, strict=True):
+            for name, segment in zip(network.exits, chain.segments, strict=False):  # a static one needs the first alone
                 module = ExitSegment(
                     segment,
                     None if name == FINAL else network.branches.at(name),
+                    last=name == network.exits[-1],
                     takes_previous=network.reads_previous(name),
                     boosted=network.is_boosted,
                 ).eval()

@@ -22,6 +22,8 @@ FinalRule = Literal["last", "most_confident"]
 __all__ = ["Design", "Placed", "PolicyChoice", "TrainingChoice"]
 
 FORMAT = 1
+FINAL = "final"
+"""The name of the backbone's own classifier among the exits."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ class PolicyChoice:
             raise DesignError(f"policy.target_macs is a share of the backbone's MACs in (0, 1], got {self.target_macs}")
 
     def canonical(self, branches: int) -> "PolicyChoice":
-        """The same choice for a network of so many branches, with values that do nothing there at one fixed value.
+        """The same choice for a network of so many exits before its last, with values without effect at a fixed value.
 
-        Without branches nobody decides. One branch has one threshold, no other exit to agree with and no vote. Only
+        With one exit nobody decides. One branch has one threshold, no other exit to agree with and no vote. Only
         thresholds may differ by exit, and a score does nothing where no confidence is compared.
         """
         if branches == 0:
@@ -81,6 +83,8 @@ class PolicyChoice:
 class Design:
     """A proposal resolved. `branches` stand in depth order; `provenance` (JSON data) says how the design came about.
 
+    A `static` design ends at its one branch, where everybody leaves: what lies behind is not part of the network.
+
     `digest` covers everything but the provenance, `architecture_digest` also leaves out training and policy. Both are
     taken from the canonical design, so two designs that differ only in values without effect have equal digests.
     """
@@ -91,6 +95,7 @@ class Design:
     branches: tuple[Placed, ...] = ()
     training: TrainingChoice = field(default_factory=TrainingChoice)
     policy: PolicyChoice = field(default_factory=PolicyChoice)
+    static: bool = False
     provenance: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -113,6 +118,11 @@ class Design:
                     f"the first branch, at {placed.cut_point!r}, cannot be a cascade: no exit comes before it; "
                     f"give {placed.branch.branch.label()} itself"
                 )
+        truth("static", self.static)
+        if self.static and len(self.branches) != 1:
+            raise DesignError(
+                f"a static design ends at its one branch, got {len(self.branches)} branches; remove the others"
+            )
         try:
             copied = json.loads(json.dumps(dict(self.provenance), allow_nan=False))
         except (TypeError, ValueError) as error:
@@ -129,19 +139,32 @@ class Design:
     def architecture_digest(self) -> str:
         """The digest of backbone, classes, input size and branches alone."""
         table = self.to_table()
-        return specs.digest({name: table[name] for name in ("backbone", "num_classes", "input_size", "branches")})
+        names = ("backbone", "num_classes", "input_size", "branches", "static")
+        return specs.digest({name: table[name] for name in names if name in table})
+
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """The names of the exits in depth order: cut points, then "final", which a static design does not have."""
+        names = tuple(placed.cut_point for placed in self.branches)
+        return names if self.static else (*names, FINAL)
+
+    def static_at(self, exit_: int) -> "Design":
+        """The static design that ends at the branch of this index, without those before it."""
+        return replace(self, branches=(self.branches[exit_],), static=True)
 
     def canonical(self) -> "Design":
         """The same design with training and policy values that do nothing here at one fixed value.
 
-        Without branches there is one loss, nobody leaves early, and no gradients meet; with one branch there is one
+        With one exit there is one loss, nobody leaves early, and no gradients meet; with one branch there is one
         threshold, common or not; a strategy drops the values that it does not use.
         """
-        count = len(self.branches)
+        count = len(self.exits) - 1
         return replace(self, training=self.training.canonical(count), policy=self.policy.canonical(count))
 
     def label(self) -> str:
-        """Short text such as "layer1.2 fc, layer3.0 conv_fc 32", or "no branch"."""
+        """Short text such as "layer1.2 fc, layer3.0 conv_fc 32", "ends at layer1.2: fc", or "no branch"."""
+        if self.static:
+            return f"ends at {self.branches[0].cut_point}: {self.branches[0].branch.label()}"
         return ", ".join(f"{placed.cut_point} {placed.branch.label()}" for placed in self.branches) or "no branch"
 
     def to_table(self) -> dict[str, Any]:
@@ -153,6 +176,7 @@ class Design:
             "num_classes": self.num_classes,
             "input_size": self.input_size,
             "branches": placed,
+            **({"static": True} if self.static else {}),
             "training": specs.to_table(self.training),
             "policy": specs.to_table(self.policy),
             "provenance": dict(self.provenance),
@@ -182,7 +206,7 @@ class Design:
             raise DesignError(
                 f"{_where(file, key)}the design has format {version!r}, this eenas reads {FORMAT}; update"
             )
-        known = ("backbone", "num_classes", "input_size", "branches", "training", "policy", "provenance")
+        known = ("backbone", "num_classes", "input_size", "branches", "static", "training", "policy", "provenance")
         for name in values:
             if name not in known:
                 raise DesignError(f"{_where(file, prefix + name)}unknown key; {nearest(name, known)}")

@@ -23,6 +23,13 @@ def knee(accuracy: ArrayLike, cost: ArrayLike) -> int:
     return int(front[np.argmax(above)]) if above.max() > _SLACK else int(front[np.argmax(right[front])])
 
 
+def cheapest_within(accuracy: ArrayLike, cost: ArrayLike, *, floor: float) -> int | None:
+    """The index of the cheapest point [M] whose accuracy is at least `floor`; of equals the most accurate. Or None."""
+    right, dear = np.asarray(accuracy, dtype=np.float64), np.asarray(cost, dtype=np.float64)
+    good = np.nonzero(right >= floor - _SLACK)[0]
+    return int(good[np.lexsort((-right[good], dear[good]))[0]]) if len(good) else None
+
+
 def choose(
     accuracy: ArrayLike,
     cost_share: ArrayLike,

@@ -2,6 +2,8 @@
 
 import copy
 
+import torch
+
 from eenas.backbones.load import Backbone
 from eenas.branches.abilities import takes_previous
 from eenas.designs.design import Design
@@ -43,7 +45,7 @@ def build_network(
     first = next(iter(branches), None)
     if first is not None and takes_previous(branches[first]):
         raise DesignError(f"the first branch, at {first!r}, is a cascade and has no exit before it; use the plain one")
-    return EarlyExitNetwork(
+    network = EarlyExitNetwork(
         copy.deepcopy(backbone.module),
         branches,
         design=design,
@@ -51,3 +53,22 @@ def build_network(
         policy=policy,
         classes=classes,
     )
+    if design.static:
+        freeze_unreached(network)
+    return network
+
+
+def freeze_unreached(network: EarlyExitNetwork) -> None:
+    """Take the gradient from parameters of the backbone that no forward pass reaches, so that none is trained."""
+    was_training, transform = network.training, network.transform
+    example = torch.zeros(
+        1, transform.channels, transform.size, transform.size, device=next(network.parameters()).device
+    )
+    network.eval()
+    network.zero_grad(set_to_none=True)  # a copy of the user's module may hold gradients
+    with torch.enable_grad():
+        torch.stack(network(example)).sum().backward()  # type: ignore[no-untyped-call]
+    for parameter in network.backbone.parameters():
+        parameter.requires_grad_(parameter.grad is not None)
+    network.zero_grad(set_to_none=True)
+    network.train(was_training)

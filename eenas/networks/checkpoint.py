@@ -10,7 +10,6 @@ import torch
 from eenas.errors import StorageError, WeightsError
 from eenas.files import write_whole
 from eenas.networks.network import EarlyExitNetwork
-from eenas.networks.truncated import TruncatedNetwork
 
 STATE = (
     *("network", "teacher", "loss", "optimizer", "scaler", "average", "count", "patience"),
@@ -19,13 +18,13 @@ STATE = (
 """What the state of a training run holds."""
 
 
-def save_weights(network: EarlyExitNetwork | TruncatedNetwork, path: Path) -> None:
+def save_weights(network: EarlyExitNetwork, path: Path) -> None:
     """Write the network's state as safetensors (tied tensors are written once for each name)."""
     state = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
     write_whole(path, lambda file: safetensors.torch.save_file(state, file))
 
 
-def load_weights(network: EarlyExitNetwork | TruncatedNetwork, path: Path) -> None:
+def load_weights(network: EarlyExitNetwork, path: Path) -> None:
     """Load weights that `save_weights` wrote. Raises WeightsError when they do not fit, naming the keys."""
     try:
         state = safetensors.torch.load_file(path)

@@ -12,10 +12,11 @@ from eenas.measurement.profile import BranchCost, Profile
 
 @dataclass(frozen=True, eq=False)
 class ExitCosts:
-    """Costs of leaving at each of K exits, the last being the backbone's own classifier.
+    """Costs of leaving at each of K exits, the last being the backbone's own classifier, or a static design's branch.
 
     `macs` `[K]` and `latency_ms` `[K]` (None where latency was not measured) count the backbone up to the exit, every
-    branch up to it and every decision up to it: `c_k = b_k + a_1 + ... + a_k`. `parameters` is the whole network's.
+    branch up to it and every decision up to it: `c_k = b_k + a_1 + ... + a_k`. `parameters` is the whole network's,
+    without what a static one never reaches.
     """
 
     macs: NDArray[np.float64]
@@ -27,10 +28,14 @@ def exit_costs(design: Design, profile: Profile, branches: Sequence[BranchCost])
     """Compose the profile of the backbone with the costs of the design's branches, given in depth order.
 
     A decision costs one multiply-accumulate a class (the normalisation of the score) and the measured wait of the
-    host; the final exit decides nothing. Where each segment is a program of its own (`Profile.joints`), every cut point
+    host; the last exit decides nothing. Where each segment is a program of its own (`Profile.joints`), every cut point
     passed adds what joins two programs there, and an answer what it costs beside them.
     """
     at = [profile.index(placed.cut_point) for placed in design.branches]
+    if design.static:
+        (index,), (branch,) = at, branches
+        macs_there, parameters = profile.macs[index] + branch.macs, profile.parameters[index] + branch.parameters
+        return ExitCosts(np.array([float(macs_there)]), _static_latency(index, profile, branch), parameters)
     decision = design.num_classes
     macs, behind = [], 0
     for index, branch in zip(at, branches, strict=True):
@@ -58,3 +63,13 @@ def _latency(at: Sequence[int], profile: Profile, branches: Sequence[BranchCost]
     times.append(profile.total_latency.median_ms + wait + (decision if joints else 0.0))
     # A prefix timed alone may come out slower than a longer one by noise; nobody waits less for more work.
     return np.maximum.accumulate(np.array(times))
+
+
+def _static_latency(index: int, profile: Profile, branch: BranchCost) -> NDArray[np.float64] | None:
+    """The prefix and its classifier as one program; where programs are joined, the policy is asked what it answers."""
+    if not profile.latency_ms or profile.decision is None or branch.latency is None:
+        return None
+    call, decision = (profile.joints.call_ms, profile.decision.median_ms) if profile.joints else (0.0, 0.0)
+    entry = profile.joints.entry_ms if profile.joints else 0.0
+    time = profile.latency_ms[index].median_ms + entry + max(branch.latency.median_ms - call, 0.0) + decision
+    return np.array([time])

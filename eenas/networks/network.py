@@ -10,14 +10,12 @@ from torch import Tensor, nn
 from eenas.backbones.chain import Chain
 from eenas.backbones.transform import InputTransform
 from eenas.branches.abilities import auxiliary_loss_of, logits_of, takes_previous
-from eenas.designs.design import Design
+from eenas.designs.design import FINAL, Design
 from eenas.errors import CutError
 from eenas.networks.gradient_scale import scale_gradient
 from eenas.networks.partly_frozen import PartlyFrozen
 from eenas.networks.prediction import Prediction, predict
 from eenas.policies.policy import Policy
-
-FINAL = "final"
 
 
 class Branches(nn.Module):
@@ -55,6 +53,7 @@ class EarlyExitNetwork(PartlyFrozen):
 
     `forward(x)` takes `[N, C, S, S]` (floats, after `transform`) and gives all exits' logits in depth order, each
     `[N, num_classes]`, the backbone's own classifier last. `predict(x)` stops early by the network's `policy`.
+    The network of a static design has one exit, its branch; the backbone behind it is never run.
 
     A branch may read the logits of the exit before it, detached (cascades). Where the design's loss weights are
     "boosted", every exit but the first adds to them: the logits of exit k are F_k = F_(k-1) + z_k, F_(k-1) detached
@@ -86,8 +85,8 @@ class EarlyExitNetwork(PartlyFrozen):
 
     @property
     def exits(self) -> tuple[str, ...]:
-        """The names of the exits in depth order: cut points, then "final"."""
-        return (*self.branches.names, FINAL)
+        """The names of the exits in depth order: cut points, then "final", which a static network does not have."""
+        return self.branches.names if self.design.static else (*self.branches.names, FINAL)
 
     def forward(self, x: Tensor, *, equilibrium: bool = False, exits: Sequence[int] | None = None) -> list[Tensor]:
         """All exits' logits for `[N, C, S, S]`, float32 or the autocast type, each `[N, num_classes]`.

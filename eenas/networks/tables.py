@@ -8,15 +8,12 @@ from torch import Tensor
 
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.network import EarlyExitNetwork
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.policies.exit_table import ExitTable
 from eenas.tasks.split import Split
 
 
 @torch.inference_mode()
-def exit_table(
-    network: EarlyExitNetwork | TruncatedNetwork, split: Split, costs: ExitCosts, *, batch_size: int = 256
-) -> ExitTable:
+def exit_table(network: EarlyExitNetwork, split: Split, costs: ExitCosts, *, batch_size: int = 256) -> ExitTable:
     """All exits' float32 logits `[N, K, C]` on `split`, in its order, computed in eval mode and float32."""
     was_training = network.training
     network.eval()
@@ -37,9 +34,7 @@ def exit_table(
     )
 
 
-def batches(
-    network: EarlyExitNetwork | TruncatedNetwork, split: Split, batch_size: int, device: torch.device
-) -> Iterator[Tensor]:
+def batches(network: EarlyExitNetwork, split: Split, batch_size: int, device: torch.device) -> Iterator[Tensor]:
     """The transformed images `[n, C, S, S]` of a split in order, in the memory format that the network has."""
     transform = network.transform
     source = split.images(transform.size, transform.channels)

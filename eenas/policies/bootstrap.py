@@ -36,6 +36,22 @@ def paired_bootstrap(
     return float(differences.mean()), float(low), float(high)
 
 
+def interval_of_counts(
+    gained: int, lost: int, samples: int, *, rounds: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """The ends of the 95 % interval of `paired_bootstrap` for right and wrong answers, from what they come to.
+
+    Of `samples`, one policy alone is right on `gained` and the other alone on `lost`; resampling whole samples draws
+    these counts from a multinomial distribution. Both ends are in accuracy. Raises PolicyError for other counts.
+    """
+    if min(gained, lost) < 0 or gained + lost > samples or samples < 1 or rounds < 1:
+        raise PolicyError(f"a bootstrap of counts needs gained + lost <= samples, got {gained}, {lost} and {samples}")
+    shares = np.array([gained, lost, samples - gained - lost], dtype=np.float64) / samples
+    counts = np.random.default_rng(seed).multinomial(samples, shares / shares.sum(), size=rounds)
+    low, high = np.quantile((counts[:, 0] - counts[:, 1]) / samples, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    return float(low), float(high)
+
+
 def costs_of_leaving(exit_index: NDArray[np.int64], costs: NDArray[np.float64]) -> NDArray[np.float64]:
     """What each sample spent, [N], when it left at `exit_index` [N] and exits cost `costs` [K]."""
     return np.asarray(costs[exit_index], dtype=np.float64)

@@ -28,6 +28,10 @@ class TrialRecord:
     design: dict[str, Any] = field(default_factory=dict)
     points: Sequence[dict[str, Any]] = ()
     """Its operating points on the validation split."""
+    right: Sequence[str] = ()
+    """For each of the points which samples it answers rightly, packed."""
+    parameters: int | None = None
+    """The network's parameters."""
     chosen: dict[str, Any] | None = None
     """The operating point at the drawn target, from which the values come."""
     values: tuple[float, ...] | None = None

@@ -7,7 +7,6 @@ from typing import Any
 
 from eenas import __version__
 from eenas.reporting.report_source import PAGE, ReportSource
-from eenas.reporting.summary import ACCEPTED_DROP, cheapest_within
 from eenas.reporting.wording import each_batch, milliseconds, percent, plural, quantity
 from eenas.search.choice import Choice
 from eenas.search.results import StudyResults
@@ -71,7 +70,7 @@ def commands(source: ReportSource) -> list[str]:
     artifacts = [] if asked.artifacts is None else ["--artifacts", str(asked.artifacts)]
     device = ["--device", _device(results.device)]
     drawn = _flags(asked.choice)
-    usual = Choice(max_accuracy_drop=ACCEPTED_DROP) if cheapest_within(results, ACCEPTED_DROP) else Choice()
+    usual = Choice() if results.recommended else Choice(knee=True)
     profile = [] if results.latency_profile is None else ["--latency-profile", results.latency_profile]
     runs = [] if asked.runs is None else ["--runs", str(asked.runs)]
     page = [] if asked.page == PAGE else ["--page", asked.page]
@@ -92,8 +91,12 @@ def _flags(choice: Choice | None) -> list[str]:
     """The flags of `eenas train` and `eenas report` that make this choice; none for None."""
     if choice is None:
         return []
-    given = [(f"--{name.replace('_', '-')}", f"{value}") for name, value in vars(choice).items() if value is not None]
-    return [word for pair in given for word in pair] or ["--best"]
+    values = {**vars(choice), "knee": choice.knee or None, **to_table(choice.limits)}
+    words: list[str] = []
+    for name, value in values.items():
+        if name != "limits" and value is not None:
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [f"{value}"])]
+    return words or ["--best"]
 
 
 def _device(text: str) -> str:

@@ -55,7 +55,7 @@ def design_facts(picked: Picked, backbone: BackboneFacts, cut_point_macs: Mappin
     latency = "" if point.expected_latency_ms is None else f", {milliseconds(point.expected_latency_ms)}"
     share = "" if item.latency_share is None else f" ({times(item.latency_share)} the backbone's)"
     return DesignFacts(
-        title=f"The design: trial {item.trial}",
+        title=f"The design: {item.name}",
         subtitles=(
             f"{percent(point.accuracy)} (the backbone: {percent(backbone.accuracy)}) at "
             f"{quantity(point.expected_macs, 'MACs')} ({percent(item.macs_share)}){latency}{share}",

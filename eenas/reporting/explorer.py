@@ -73,7 +73,7 @@ def explorer_facts(
         latency = table.latency_ms / backbone_latency_ms
     spent = curve.macs[kept] / picked.backbone_macs
     return ExplorerFacts(
-        title=f"Policy explorer: trial {picked.item.trial}",
+        title=f"Policy explorer: {picked.item.name}",
         subtitles=(
             f"the slider moves {moved.what}; {len(table):,} samples of the validation split",
             f"the network's own policy, fitted on the calibration split (diamond): {moved.own}"

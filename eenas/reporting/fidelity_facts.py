@@ -9,8 +9,8 @@ from eenas.reporting.wording import percent, plural
 from eenas.search.agreement import Agreement
 from eenas.search.fidelity import Fidelity
 from eenas.search.fidelity_measures import FidelityMeasure
+from eenas.search.front import SHARES
 from eenas.search.network_scores import NetworkScores
-from eenas.search.read import SHARES
 from eenas.training.spec import TrainingSpec
 
 HYPERVOLUME = "hypervolume"

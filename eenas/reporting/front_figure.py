@@ -9,9 +9,11 @@ import plotly.graph_objects as go
 
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting import figure_style as style
-from eenas.reporting.front_table import PLAIN, TRUNCATED, family
-from eenas.reporting.summary import headline, recommended
+from eenas.reporting.front_table import PLAIN, STATIC, family
+from eenas.reporting.summary import headline
+from eenas.reporting.summary import shown as shown_point
 from eenas.reporting.wording import each_batch, milliseconds, percent, plural, quantity
+from eenas.search.front import offered
 from eenas.search.results import FrontPoint, StudyResults
 from eenas.search.traits import Traits
 
@@ -22,11 +24,11 @@ FRONT_LIMIT = 150
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """One point: cost as a share of the backbone's, accuracy in [0, 1], the trial, and what a reader hovers over."""
+    """One point: cost as a share of the backbone's, accuracy in [0, 1], the network, and what a reader hovers over."""
 
     share: float
     accuracy: float
-    trial: int | None = None
+    network: str = ""
     text: str = ""
 
 
@@ -74,17 +76,17 @@ def front_facts(results: StudyResults, cost: Cost = "macs", picked: FrontPoint |
     marks = [(item, mark) for item in results.front if (mark := _front_mark(item, whole, cost)) is not None]
     front = _stairs([mark for _, mark in marks])
     knee = next((mark for item, mark in marks if item.knee), None)
-    usual = recommended(results)
+    usual = shown_point(results)
     shown = picked or usual
     kept = {id(mark) for mark in front}
     clouds = [mark for _, mark in marks if id(mark) not in kept]
-    for trial in results.trials:
-        found = (_mark(point, whole, cost, trial.number) for point in trial.points if trial.feasible)
-        clouds.extend(mark for mark in found if mark is not None)
+    held = offered(results.networks, results.backbone, results.settings.constraints)
+    found = (_mark(item.point, whole, cost, item.name) for item in held if item.kind == "trial")
+    clouds += [mark for mark in found if mark is not None]
     broken = (
-        _mark(trial.chosen, whole, cost, trial.number, f"trial {trial.number} breaks: {', '.join(trial.violations)}")
+        _mark(trial.chosen, whole, cost, name, f"{name} misses: {', '.join(trial.violations)}")
         for trial in results.trials
-        if trial.chosen is not None and not trial.feasible
+        if trial.chosen is not None and trial.violations and (name := f"trial {trial.number}")
     )
     total = quantity(whole, "MACs") if cost == "macs" else milliseconds(whole)
     return FrontFacts(
@@ -102,7 +104,7 @@ def front_facts(results: StudyResults, cost: Cost = "macs", picked: FrontPoint |
         front=_even(front, FRONT_LIMIT),
         knee=knee,
         picked=None if shown is None or shown.knee else _front_mark(shown, whole, cost),
-        picked_name="within 1 point" if shown is usual else "picked",
+        picked_name="recommended" if shown is not None and shown.recommended else "picked",
         cloud=_thin(clouds, CLOUD_LIMIT),
         infeasible=tuple(mark for mark in broken if mark is not None),
         baselines=_baselines(results, whole, cost),
@@ -116,11 +118,11 @@ def draw_front(facts: FrontFacts) -> go.Figure:
         drawing.add_scatter(
             x=_shares(facts.cloud),
             y=_accuracies(facts.cloud),
-            customdata=[mark.trial for mark in facts.cloud],
+            customdata=[mark.network for mark in facts.cloud],
             mode="markers",
             name="all networks",
             marker={"color": style.PALE, "size": 5},
-            hovertemplate="trial %{customdata}: %{y:.1f} % at %{x:.1f} %<extra></extra>",
+            hovertemplate="%{customdata}: %{y:.1f} % at %{x:.1f} %<extra></extra>",
         )
     for index, baseline in enumerate(facts.baselines):
         colour, symbol, dash = style.BASELINE_LOOKS[index % len(style.BASELINE_LOOKS)]
@@ -223,22 +225,20 @@ def _accuracy_range(facts: FrontFacts) -> tuple[float, float]:
 def _front_mark(item: FrontPoint, whole: float | None, cost: Cost) -> Mark | None:
     placed = ", ".join(f"{branch.cut_point} {branch.branch.label()}" for branch in item.design.branches)
     text = (
-        f"trial {item.trial}: {percent(item.point.accuracy)} at {percent(item.macs_share)} of the MACs"
+        f"{item.name}: {percent(item.point.accuracy)} at {percent(item.macs_share)} of the MACs"
         + (f", {milliseconds(item.point.expected_latency_ms)}" if item.point.expected_latency_ms is not None else "")
         + f"<br>{placed or 'no branch'}"
     )
     if how := Traits.of(item.design, item.point.policy).words():
         text += f"<br>{how}"
-    return _mark(item.point, whole, cost, item.trial, text)
+    return _mark(item.point, whole, cost, item.name, text)
 
 
-def _mark(
-    point: OperatingPoint, whole: float | None, cost: Cost, trial: int | None = None, text: str = ""
-) -> Mark | None:
+def _mark(point: OperatingPoint, whole: float | None, cost: Cost, network: str = "", text: str = "") -> Mark | None:
     spent = point.expected_macs if cost == "macs" else point.expected_latency_ms
     if spent is None or not whole or not math.isfinite(spent):
         return None
-    return Mark(share=spent / whole, accuracy=point.accuracy, trial=trial, text=text)
+    return Mark(share=spent / whole, accuracy=point.accuracy, network=network, text=text)
 
 
 def _baselines(results: StudyResults, whole: float | None, cost: Cost) -> tuple[BaselineMarks, ...]:
@@ -260,7 +260,7 @@ def _baselines(results: StudyResults, whole: float | None, cost: Cost) -> tuple[
 
 
 def _is_static(name: str) -> bool:
-    return name == TRUNCATED
+    return name == STATIC
 
 
 def _stairs(marks: Iterable[Mark]) -> tuple[Mark, ...]:

@@ -5,23 +5,27 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from eenas.designs.design import Design
 from eenas.policies.operating_point import OperatingPoint
-from eenas.search.results import BackboneFacts, FrontPoint, StudyResults
+from eenas.search.front import best_within, offered
+from eenas.search.results import BackboneFacts, Comparison, FrontPoint, StudyResults
 from eenas.search.traits import Traits
+from eenas.specs import to_table as to_plain
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
-PLAIN, TRUNCATED, HAND_PLACED = "plain backbone", "truncated backbone", "uniform by hand"
+PLAIN, STATIC, HAND_PLACED = "plain backbone", "static networks", "uniform by hand"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontRow:
     """One operating point. Accuracies and shares are in [0, 1]; costs in MACs and milliseconds a sample.
 
-    `macs_share` and `latency_share` are of the plain backbone. `exits` are cut points in depth order, `structures` the
+    `macs_share` and `latency_share` are of the plain backbone. `choice`, `knee` and `recommended` mark points of the
+    front, `above_backbone` is the 95 % interval of a point's accuracy less the backbone's, and `ends_at` the cut point
+    where every sample leaves, where there is one. `exits` are cut points in depth order, `structures` the
     branch at each; `leaving` and `exit_accuracy` have one entry more, for the final exit. `strategy` to `final_rule`
     are those of `Traits`, for points of the front, and `how` says in words which of them are not the default.
     """
@@ -29,7 +33,11 @@ class FrontRow:
     kind: Literal["front", "backbone", "baseline"]
     name: str
     trial: int | None = None
+    choice: bool = False
     knee: bool = False
+    recommended: bool = False
+    above_backbone: tuple[float, ...] = ()
+    ends_at: str = ""
     accuracy: float
     macs: float
     macs_share: float
@@ -54,11 +62,16 @@ class FrontRow:
 
 @dataclass(frozen=True, kw_only=True)
 class SharesRow:
-    """The best accuracy within each share of the backbone's MACs; None where nothing is that cheap."""
+    """The best accuracy within each share of the backbone's MACs; None where nothing is that cheap.
+
+    `networks` are whose it is ("" for a row that names them itself), `comparisons` what the trials found against this
+    row.
+    """
 
     name: str
-    trials: tuple[int | None, ...]
+    networks: tuple[str, ...]
     accuracies: tuple[float | None, ...]
+    comparisons: tuple[Comparison | None, ...] = ()
 
 
 def front_rows(results: StudyResults) -> list[FrontRow]:
@@ -66,9 +79,24 @@ def front_rows(results: StudyResults) -> list[FrontRow]:
     return [point_row(item, results.backbone) for item in results.front]
 
 
+def choice_rows(results: StudyResults) -> list[FrontRow]:
+    """The points of the front that are choices."""
+    return [point_row(item, results.backbone) for item in results.choices]
+
+
 def point_row(item: FrontPoint, backbone: BackboneFacts) -> FrontRow:
     """One point of the front."""
-    return _row("front", f"trial {item.trial}", item.point, backbone, item.design, item.trial, item.knee)
+    row = _row("front", item.name, item.point, backbone, item.design)
+    ends = item.ends_at
+    return replace(
+        row,
+        trial=item.trial,
+        choice=item.choice,
+        knee=item.knee,
+        recommended=item.recommended,
+        above_backbone=item.against_backbone or (),
+        ends_at="" if ends is None else item.design.branches[ends].cut_point,
+    )
 
 
 def baseline_rows(results: StudyResults) -> list[FrontRow]:
@@ -101,23 +129,23 @@ def backbone_row(backbone: BackboneFacts) -> FrontRow:
 
 def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list[SharesRow]:
     """The front, then each baseline, at the given shares of the backbone's MACs. Families of baselines make one row."""
-    found = [results.at_shares.get(share) for share in shares]
-    rows = [
-        SharesRow(
-            name="front",
-            trials=tuple(None if item is None else item.trial for item in found),
-            accuracies=tuple(None if item is None else item.point.accuracy for item in found),
+    held: dict[str, list[FrontPoint]] = {}
+    families = {network.name: network.family for network in results.networks}
+    for item in offered(results.networks, results.backbone, results.settings.constraints):
+        held.setdefault(families[item.name], []).append(item)
+    compared = {(one.baseline, one.budget): one for one in results.comparisons}
+    order = ["search", *(name for name in held if name not in ("search", PLAIN)), PLAIN]
+    rows = []
+    for name, items in [("front", results.front), *((name, held.get(name, [])) for name in order)]:
+        best = [best_within(items, share) for share in shares]
+        rows.append(
+            SharesRow(
+                name="trained by trials" if name == "search" else name,
+                networks=tuple("" if item is None or name == PLAIN else item.name for item in best),
+                accuracies=tuple(None if item is None else item.point.accuracy for item in best),
+                comparisons=tuple(compared.get((name, share)) for share in shares),
+            )
         )
-    ]
-    groups: dict[str, list[OperatingPoint]] = {}
-    for baseline in results.baselines:
-        if baseline.name != "backbone":
-            groups.setdefault(family(baseline.name), []).extend(baseline.points)
-    for name, points in groups.items():
-        best = tuple(_best_within(points, share * results.backbone.macs) for share in shares)
-        rows.append(SharesRow(name=name, trials=(None,) * len(best), accuracies=best))
-    within = tuple(results.backbone.accuracy if share >= 1 else None for share in shares)
-    rows.append(SharesRow(name=PLAIN, trials=(None,) * len(within), accuracies=within))
     return rows
 
 
@@ -127,9 +155,9 @@ def networks(rows: Iterable[FrontRow]) -> list[tuple[FrontRow, str]]:
     That is empty where everything is the default. Points of one network may differ in how they decide; what all of
     them share stands first.
     """
-    points: dict[int | None, list[FrontRow]] = {}
+    points: dict[str, list[FrontRow]] = {}
     for row in rows:
-        points.setdefault(row.trial, []).append(row)
+        points.setdefault(row.name, []).append(row)
     found = []
     for own in points.values():
         hows = [row.how.split(", ") if row.how else [] for row in own]
@@ -146,11 +174,8 @@ def exits_of(row: FrontRow) -> str:
 
 
 def family(name: str) -> str:
-    """The group a baseline is shown in: truncated backbones are one family, uniform placements another."""
-    for start, group in (("truncated", TRUNCATED), ("uniform", HAND_PLACED)):
-        if name.startswith(start):
-            return group
-    return name
+    """The group a baseline is shown in: all uniform placements are one family."""
+    return HAND_PLACED if name.startswith("uniform") else name
 
 
 def states(results: StudyResults) -> dict[str, int]:
@@ -183,11 +208,18 @@ def to_table(results: StudyResults) -> dict[str, Any]:
         "front": [asdict(row) for row in front_rows(results)],
         "baselines": [asdict(row) for row in baseline_rows(results)],
         "at_shares": [
-            {"name": row.name, "accuracy": dict(zip(map("{:g}".format, SHARES), row.accuracies, strict=True))}
+            {
+                "name": row.name,
+                "accuracy": dict(zip(map("{:g}".format, SHARES), row.accuracies, strict=True)),
+                "network": dict(zip(map("{:g}".format, SHARES), row.networks, strict=True)),
+            }
             for row in shares_rows(results)
         ],
         "hypervolume": {"accuracy_macs": results.hypervolume_macs, "accuracy_latency": results.hypervolume_latency},
-        "beats_baselines": results.beats_baselines,
+        "comparisons": [{**asdict(one), "verdict": one.verdict} for one in results.comparisons],
+        "validation": {"samples": results.samples, "largest_class": results.largest_class},
+        "limits": to_plain(results.settings.constraints),
+        "warnings": list(results.warnings),
     }
 
 
@@ -202,16 +234,12 @@ def _row(
     point: OperatingPoint,
     backbone: BackboneFacts,
     design: Design | None = None,
-    trial: int | None = None,
-    knee: bool = False,
 ) -> FrontRow:
     placed = design.branches if design is not None else ()
     traits = None if design is None else Traits.of(design, point.policy)
     return FrontRow(
         kind=kind,
         name=name,
-        trial=trial,
-        knee=knee,
         accuracy=point.accuracy,
         macs=point.expected_macs,
         macs_share=point.expected_macs / backbone.macs,
@@ -232,10 +260,6 @@ def _row(
 
 def _ratio(value: float | None, whole: float | None) -> float | None:
     return None if value is None or not whole else value / whole
-
-
-def _best_within(points: Iterable[OperatingPoint], macs: float) -> float | None:
-    return max((point.accuracy for point in points if point.expected_macs <= macs * (1 + 1e-9)), default=None)
 
 
 def _cell(value: Any) -> Any:

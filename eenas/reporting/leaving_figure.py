@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from eenas.designs.design import FINAL
 from eenas.reporting import figure_style as style
 from eenas.reporting.selection import spread
 from eenas.reporting.wording import percent
@@ -25,7 +26,7 @@ class LeavingBar:
     """One operating point of the front; `exits` in depth order, the last is the final exit."""
 
     label: str
-    trial: int
+    network: str
     knee: bool
     exits: tuple[Leaving, ...]
 
@@ -42,14 +43,15 @@ class LeavingFacts:
 def leaving_facts(results: StudyResults, limit: int = 6) -> LeavingFacts:
     """The facts for at most `limit` points spaced evenly along the front, ends and knee among them."""
     bars = []
-    for item in reversed(spread(results.front, limit)):
+    for item in reversed(spread(results.choices, limit)):
         names = [(placed.cut_point, placed.branch.label()) for placed in item.design.branches]
-        exits = zip([*names, ("final", "backbone")], item.point.shares, item.point.exit_accuracy, strict=True)
+        names += [] if item.design.static else [(FINAL, "backbone")]
+        exits = zip(names, item.point.shares, item.point.exit_accuracy, strict=True)
         bars.append(
             LeavingBar(
-                label=f"trial {item.trial}{' (knee)' if item.knee else ''}<br>"
+                label=f"{item.name}{' (knee)' if item.knee else ''}<br>"
                 f"{percent(item.point.accuracy)} at {percent(item.macs_share, 0)}",
-                trial=item.trial,
+                network=item.name,
                 knee=item.knee,
                 exits=tuple(
                     Leaving(exit=name, structure=structure, share=share, accuracy=accuracy)
@@ -72,11 +74,12 @@ def draw_leaving(facts: LeavingFacts) -> go.Figure:
     drawing = style.figure(facts.title, *facts.subtitles)
     # Two thresholds of one design may round to the same label, so bars stand at numbers.
     rows = list(range(len(facts.bars)))
-    most = max((len(bar.exits) - 1 for bar in facts.bars), default=0)
-    for index in range(most):
-        found = [(row, bar.exits[index]) for row, bar in enumerate(facts.bars) if index < len(bar.exits) - 1]
+    branches = [[exit_ for exit_ in bar.exits if exit_.exit != FINAL] for bar in facts.bars]
+    for index in range(max(map(len, branches), default=0)):
+        found = [(row, exits[index]) for row, exits in enumerate(branches) if index < len(exits)]
         _add(drawing, f"exit {index + 1}", style.DEPTHS[min(index, len(style.DEPTHS) - 1)], found, dark=index >= 4)
-    _add(drawing, "final exit", style.FINAL, [(row, bar.exits[-1]) for row, bar in enumerate(facts.bars)], dark=False)
+    last = [(row, bar.exits[-1]) for row, bar in enumerate(facts.bars) if bar.exits[-1].exit == FINAL]
+    _add(drawing, "final exit", style.FINAL, last, dark=False)
     drawing.update_layout(barmode="stack", bargap=0.25, margin={"l": 125}, uniformtext={"minsize": 11, "mode": "hide"})
     drawing.update_layout(legend={"traceorder": "normal"})
     if not facts.bars:

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from eenas.designs.design import Design
-from eenas.reporting.front_table import SHARES, exits_of, front_rows, networks, shares_rows
+from eenas.reporting.front_table import SHARES, FrontRow, choice_rows, exits_of, front_rows, networks, shares_rows
 from eenas.reporting.selection import spread
 from eenas.reporting.summary import summary
 from eenas.reporting.wording import milliseconds, percent, quantity
-from eenas.search.results import StudyResults
+from eenas.search.results import FrontPoint, StudyResults
 
 NOTE_ROWS = 10
 GAP = "&nbsp;&nbsp;"
@@ -20,7 +20,7 @@ def study_note(results: StudyResults) -> str:
     parts = [f"## {results.name}", "", *(f"- {line}" for line in summary(results))]
     if results.front:
         parts += ["", "### Best accuracy within a share of the backbone's MACs", "", *_shares_table(results)]
-        parts += ["", "### Points along the front", "", *_front_table(results)]
+        parts += ["", "### Choices of the front", "", *_front_table(results)]
     reasons = Counter(trial.reason for trial in results.trials if trial.state == "failed" and trial.reason)
     if reasons:
         parts += ["", "### Failed trials", ""]
@@ -42,7 +42,7 @@ def trial_note(results: StudyResults, number: int) -> str:
         parts += [*_provenance(design), ""]
     rows = [
         (
-            f"{percent(item.point.accuracy)}{' (knee)' if item.knee else ''}",
+            f"{percent(item.point.accuracy)}{_marks(item)}",
             quantity(item.point.expected_macs),
             percent(item.macs_share),
             milliseconds(item.point.expected_latency_ms),
@@ -56,7 +56,8 @@ def trial_note(results: StudyResults, number: int) -> str:
 
 def _exits(design: Design, exit_accuracy: tuple[float, ...]) -> list[str]:
     """The branches in depth order; the accuracy of an exit is over all samples, none having left before it."""
-    names = [(placed.cut_point, placed.branch.label()) for placed in design.branches] + [("final", design.backbone)]
+    names = [(placed.cut_point, placed.branch.label()) for placed in design.branches]
+    names += [] if design.static else [("final", design.backbone)]
     alone: list[float | None] = list(exit_accuracy) if len(exit_accuracy) == len(names) else [None] * len(names)
     rows = [
         (str(index), where, structure, percent(accuracy))
@@ -85,27 +86,27 @@ def _shares_table(results: StudyResults) -> list[str]:
 
 def _front_table(results: StudyResults) -> list[str]:
     """Points along the front, then the exits of their networks, each network once."""
-    shown = spread(results.front, NOTE_ROWS)
-    pairs = zip(results.front, front_rows(results), strict=True)
+    shown = spread(results.choices, NOTE_ROWS)
+    pairs = zip(results.choices, choice_rows(results), strict=True)
     rows = [row for item, row in pairs if any(item is one for one in shown)]
     points = [
         (
-            f"{row.trial}{' (knee)' if row.knee else ''}",
+            f"{row.name}{_marks(row)}",
             percent(row.accuracy),
             quantity(row.macs),
             percent(row.macs_share),
             milliseconds(row.latency_ms),
             milliseconds(row.worst_latency_ms),
-            _leaving(row.leaving),
+            f"all at {row.ends_at}" if row.ends_at else _leaving(row.leaving),
         )
         for row in rows
     ]
-    heads = ("trial", "accuracy", "MACs", "of the backbone", "latency", "worst case", "leave at each exit")
-    found = [(str(row.trial), "; ".join(filter(None, (exits_of(row), how)))) for row, how in networks(rows)]
+    heads = ("network", "accuracy", "MACs", "of the backbone", "latency", "worst case", "leave at each exit")
+    found = [(row.name, "; ".join(filter(None, (exits_of(row), how)))) for row, how in networks(rows)]
     return [
         *_table(heads, points, left=(6,)),
         "",
-        *_table(("trial", "exits, and the branch at each"), found, left=(1,)),
+        *_table(("network", "exits, and the branch at each"), found, left=(1,)),
     ]
 
 
@@ -114,6 +115,12 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequenc
     lines = ["|" + "|".join(f" {head}{GAP} " for head in heads) + "|"]
     lines.append("|" + "|".join(":---" if index in left else "---:" for index in range(len(heads))) + "|")
     return lines + ["|" + "|".join(f" {_plain(cell)}{GAP} " for cell in row) + "|" for row in rows]
+
+
+def _marks(item: FrontPoint | FrontRow) -> str:
+    """What is special about a point, in brackets."""
+    words = [word for word, holds in (("recommended", item.recommended), ("knee", item.knee)) if holds]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _leaving(shares: Iterable[float]) -> str:

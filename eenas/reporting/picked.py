@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from eenas.errors import FrontError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.temperatures import fit_temperatures
-from eenas.reporting.summary import recommended
-from eenas.search.choice import Choice, choose_design
+from eenas.reporting.summary import shown
+from eenas.search.choice import Choice, choose_design, no_front
 from eenas.search.results import FrontPoint, StudyResults
 
 SPLITS = ("calibration", "validation")
@@ -20,7 +20,7 @@ SPLITS = ("calibration", "validation")
 class Picked:
     """One operating point with what its network said on two splits.
 
-    `item` is of the front, or what a trial that was asked for came to at the target that was drawn for it.
+    `item` is of the front, or the best point of a network that was asked for.
 
     `temperatures` float64 [K] are fitted on `calibration`. `exit_index` int64 [N] in 0..K-1 says where the point's
     policy lets the samples of `validation` leave, `answer` int64 [N] what they are answered.
@@ -48,29 +48,16 @@ class Picked:
 def drawn_item(results: StudyResults, choice: Choice | None = None) -> FrontPoint | None:
     """The point that a report draws: what `eenas train` takes for `choice`, or the recommended one (None: no front).
 
-    Raises StudyError and FrontError as `choose_design` does, StudyError for a trial that came to no operating point and
-    for a design from a file, of which the study knows nothing.
+    Raises StudyError and FrontError as `choose_design` does, and StudyError for a design from a file, of which the
+    study knows nothing.
     """
     if choice is None:
-        return recommended(results)
+        return shown(results)
     if choice.design_file is not None:
-        raise StudyError(f"a report draws a design of its study, got the file {choice.design_file}; name a trial")
-    chosen = choose_design(results, choice)
-    for item in results.front:
-        if item.trial == chosen.trial and item.point is chosen.estimate:
-            return item
-    trial = next(trial for trial in results.trials if trial.number == chosen.trial)
-    point, latency = trial.chosen, results.backbone.latency_ms
-    if point is None:
-        usable = [trial.number for trial in results.trials if trial.chosen is not None]
-        raise StudyError(f"trial {trial.number} came to no operating point ({trial.state}); those that did: {usable}")
-    return FrontPoint(
-        trial=trial.number,
-        design=chosen.design,
-        point=point,
-        macs_share=point.expected_macs / results.backbone.macs,
-        latency_share=point.expected_latency_ms / latency if latency and point.expected_latency_ms else None,
-    )
+        raise StudyError(f"a report draws a design of its study, got the file {choice.design_file}; name a network")
+    found = choose_design(results, choice).estimate
+    assert found is not None  # only a design from a file has none
+    return next((item for item in results.front if item.point is found.point), found)
 
 
 def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path) -> Picked:
@@ -80,14 +67,14 @@ def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path)
     that is no exit table.
     """
     if item is None:
-        raise FrontError("there is no front yet: no trial that keeps the constraints has finished")
-    trial = next(trial for trial in results.trials if trial.number == item.trial)
+        raise FrontError(no_front(results))
+    network = next(network for network in results.networks if network.name == item.name)
     tables = {}
     for split in SPLITS:
-        path = artifacts / trial.artifacts.get(split, f"exit table of {split}")
+        path = artifacts / network.artifacts.get(split, f"exit table of {split}").partition("@")[0]
         if not path.is_file():
             raise StorageError(
-                f"{artifacts}: holds no exit table of trial {item.trial} on {split}; give the --artifacts of the search"
+                f"{artifacts}: holds no exit table of {item.name} on {split}; give the --artifacts of the search"
             )
         tables[split] = ExitTable.load(path)
     return pick(item, tables["calibration"], tables["validation"], results.backbone.macs)
@@ -120,4 +107,4 @@ def exit_numbers(exits: int) -> tuple[str, ...]:
 
 def of_point(picked: Picked) -> str:
     """Which design a figure shows, for its subtitle."""
-    return f"trial {picked.item.trial}, {len(picked.validation):,} samples of the validation split"
+    return f"{picked.item.name}, {len(picked.validation):,} samples of the validation split"

@@ -9,7 +9,7 @@ from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting import figure_style as style
 from eenas.reporting.wording import percent, plural
-from eenas.search.read import REFERENCE_COST, area_by_macs
+from eenas.search.front import REFERENCE_COST, area_by_macs, offered
 from eenas.search.results import BackboneFacts, StudyResults
 
 
@@ -42,17 +42,18 @@ class ProgressFacts:
 
 
 def progress_facts(results: StudyResults) -> ProgressFacts:
-    """The facts of all trials; those that failed or break a constraint take time and add nothing."""
+    """The facts of all trials; those that failed take time and add nothing, as do points that miss a limit."""
     backbone, chance = results.backbone, results.chance
     hours, spent = [], 0.0
     for trial in results.trials:
         spent += trial.seconds / 3600
         hours.append(spent)
-    useful = [trial.feasible for trial in results.trials]
-    brief = areas([t.points if ok else () for t, ok in zip(results.trials, useful, strict=True)], backbone, chance)
-    frozen = areas(
-        [t.frozen_points if ok else () for t, ok in zip(results.trials, useful, strict=True)], backbone, chance
-    )
+    limits = results.settings.constraints
+    held: dict[int | None, list[OperatingPoint]] = {}
+    for item in offered(results.networks, backbone, limits):
+        held.setdefault(item.trial, []).append(item.point)
+    brief = areas([held.get(trial.number, ()) for trial in results.trials], backbone, chance)
+    frozen = areas([() if trial.violations else trial.frozen_points for trial in results.trials], backbone, chance)
     gains = tuple(
         TrialGain(
             trial=trial.number,
@@ -61,7 +62,7 @@ def progress_facts(results: StudyResults) -> ProgressFacts:
             brief=area_by_macs(trial.points, backbone, chance),
         )
         for trial in results.trials
-        if trial.feasible and trial.frozen_points and trial.points
+        if not trial.violations and trial.frozen_points and trial.points
     )
     better = sum(gain.brief > gain.frozen for gain in gains)
     said = (

@@ -94,7 +94,7 @@ def _tables(source: ReportSource) -> list[str]:
         return []
     rows = [(row.name, *(percent(accuracy) for accuracy in row.accuracies)) for row in shares_rows(results)]
     heads = ("", *(percent(share, 0) for share in SHARES))
-    items = list(spread(results.front, ROWS))
+    items = list(spread(results.choices, ROWS))
     if source.item is not None and all(source.item is not item for item in items):
         items = sorted((*items, source.item), key=lambda item: (-item.point.accuracy, item.macs_share))
     points = [point_row(item, results.backbone) for item in items]
@@ -108,7 +108,8 @@ def _tables(source: ReportSource) -> list[str]:
             milliseconds(row.latency_ms),
             times(row.latency_share),
             percent(row.worst_macs_share),
-            " / ".join(percent(share, 0) for share in row.leaving) or "–",
+            milliseconds(row.worst_latency_ms),
+            f"all at {row.ends_at}" if row.ends_at else " / ".join(percent(share, 0) for share in row.leaving) or "–",
         )
         for row, label in zip((backbone_row(results.backbone), *points), labels, strict=True)
     ]
@@ -120,24 +121,30 @@ def _tables(source: ReportSource) -> list[str]:
         "latency",
         "of the backbone",
         "worst MACs",
+        "worst latency",
         "leave at each exit",
     )
     exits = [(row.name, "; ".join(filter(None, (exits_of(row), how)))) for row, how in networks(points)]
     return [
         "<h2>Best accuracy within a share of the backbone's MACs</h2>",
         _table(heads, rows),
-        "<h2>Points along the front</h2>",
+        f"<h2>Choices of the front, on {results.samples:,} validation samples</h2>",
         _table(names, cells),
         _table(("", "exits, and the branch at each"), exits, is_text=True),
     ]
 
 
 def _name(item: FrontPoint, source: ReportSource) -> str:
-    """A point's trial, and what is special about it."""
+    """A point's network, and what is special about it."""
     is_on_front = any(item is one for one in source.results.front)
-    words = {"knee": item.knee, "drawn below": item is source.item, "not on the front": not is_on_front}
+    words = {
+        "recommended": item.recommended,
+        "knee": item.knee,
+        "drawn below": item is source.item,
+        "not on the front": not is_on_front,
+    }
     said = ", ".join(word for word, holds in words.items() if holds)
-    return f"trial {item.trial}" + (f" ({said})" if said else "")
+    return item.name + (f" ({said})" if said else "")
 
 
 def _panel(name: PanelName, source: ReportSource, listener: Listener) -> str:

@@ -47,12 +47,24 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
             f"{percent(report.estimate.expected_macs / backbone.macs)} after brief training, on validation: "
             f"{gap:+.1f} points since."
         )
+    if report.design.static:
+        lines.append(f"It is a static network: it ends at {report.exits[0].name}, where every sample leaves.")
+    lines += limits_held(report)
     if report.end_to_end_ms is not None:
         composed = f", composed {milliseconds(point.expected_latency_ms)} (mean)" if report.latency_batch == 1 else ""
         lines.append(f"One sample end to end: {milliseconds(report.end_to_end_ms)} (median){composed}.")
     if report.near_threshold:
         lines.append(f"{plural(report.near_threshold, 'score')} lie within 1e-5 of a threshold and may go either way.")
-    return tuple(lines)
+    return (*lines, *report.warnings)
+
+
+def limits_held(report: RunReport) -> list[str]:
+    """Whether the limits that the network was chosen for hold on the test split, a sentence for each."""
+    limits, found = to_table(report.limits), []
+    for name, by in report.violations.items():
+        held = f"held, with {abs(by):.3g} to spare" if by <= 0 else f"missed by {by:.3g}"
+        found.append(f"Limit {name} = {limits[name]:g}: {held} on the test split.")
+    return found
 
 
 def budget_rows(report: RunReport) -> list[BudgetRow]:

@@ -64,8 +64,8 @@ def _jobs(results: StudyResults, study: optuna.Study, page: PageSpec) -> Iterato
         yield f"figure {name}", lambda name=name: _figure(name, results, study)  # type: ignore[misc]
     if page.note:
         yield "the note", lambda: _note(study, study_note(results))
-    spaced = (item.trial for item in (*spread(results.front, page.trial_notes), *results.front))
-    on_front = list(dict.fromkeys(spaced))[: page.trial_notes]
+    spaced = (item.trial for item in (*spread(results.choices, page.trial_notes), *results.front))
+    on_front = [number for number in dict.fromkeys(spaced) if number is not None][: page.trial_notes]
     if on_front:
         trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
         for number in on_front:

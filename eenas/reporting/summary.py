@@ -2,42 +2,62 @@
 
 from eenas.reporting.front_table import states
 from eenas.reporting.wording import each_batch, milliseconds, percent, plural, quantity, times
-from eenas.search.results import BackboneFacts, FrontPoint, StudyResults
-
-ACCEPTED_DROP = 0.01
+from eenas.search.choice import no_front
+from eenas.search.front import offered
+from eenas.search.results import BackboneFacts, Comparison, FrontPoint, StudyResults
+from eenas.specs import to_table
 
 
 def summary(results: StudyResults) -> tuple[str, ...]:
-    """Three to six sentences: the trials, the backbone, the cheapest design within a point, the knee, the baselines."""
+    """A few sentences: trials, backbone, limits, the recommended network, the knee, rivals and warnings."""
     lines = [_trials(results), _backbone(results)]
     if not results.front:
-        lines.append("No trial has finished with an operating point yet, so there is no front.")
-        return tuple(lines)
-    cheapest = cheapest_within(results, ACCEPTED_DROP)
-    if cheapest is not None:
-        lines.append(f"Within 1 point of the backbone: trial {cheapest.trial} {_keeps(cheapest, results.backbone)}.")
+        lines.append(_capital(no_front(results)) + ".")
+        return (*lines, *results.warnings)
+    if results.settings.constraints:
+        lines.append(limits_line(results))
+    best = results.recommended
+    if best is not None:
+        lines.append(f"Recommended, within 1 point of the backbone: {best.name} {_keeps(best, results.backbone)}.")
+    elif choices := [item for item in results.choices if item.kind != "plain"]:
+        near = max(choices, key=lambda item: item.point.accuracy)
+        what = _keeps(near, results.backbone)
+        lines.append(f"No network is within 1 point of the backbone; the nearest, {near.name}, {what}.")
     else:
-        best = results.front[0]
-        what = _keeps(best, results.backbone)
-        lines.append(f"No design is within 1 point of the backbone; the nearest, trial {best.trial}, {what}.")
-    knee = next((item for item in results.front if item.knee), None)
-    if knee is not None and knee is not cheapest:
-        lines.append(f"At the knee of the front: trial {knee.trial} {_keeps(knee, results.backbone)}.")
-    lines.append(hypervolumes(results))
-    if not results.beats_baselines:
-        lines.append("This front does not beat its baselines: more trials, or the baseline itself, may serve better.")
-    return tuple(lines)
+        lines.append("No network is better than guessing or than a cheaper one; search longer.")
+    knee = results.knee
+    if knee is not None and knee is not best:
+        lines.append(f"At the knee of the front: {knee.name} {_keeps(knee, results.backbone)}.")
+    lines += [hypervolumes(results), *rivals(results)]
+    return (*lines, *results.warnings)
 
 
-def cheapest_within(results: StudyResults, drop: float) -> FrontPoint | None:
-    """The point of the front with the fewest expected MACs that loses at most `drop` (a share, 0.01 is one point)."""
-    floor = results.backbone.accuracy - drop - 1e-9
-    return min((item for item in results.front if item.point.accuracy >= floor), key=_macs, default=None)
+def limits_line(results: StudyResults) -> str:
+    """The study's limits, and how many of its networks have a point that holds them."""
+    names = {item.name for item in offered(results.networks, results.backbone, results.settings.constraints)}
+    said = ", ".join(f"{name} {value:g}" for name, value in to_table(results.settings.constraints).items())
+    return f"Limits, held by every point shown: {said} ({len(names)} of {plural(len(results.networks), 'network')})."
 
 
-def recommended(results: StudyResults) -> FrontPoint | None:
-    """The point that headlines and reports show: the cheapest within a point of the backbone, else the knee."""
-    return cheapest_within(results, ACCEPTED_DROP) or next((item for item in results.front if item.knee), None)
+def rivals(results: StudyResults) -> list[str]:
+    """What the trials found against each kind of rival, a sentence each."""
+    found: dict[str, list[Comparison]] = {}
+    for one in results.comparisons:
+        found.setdefault(one.baseline, []).append(one)
+    lines = []
+    for name, ones in found.items():
+        parts = [
+            f"{one.verdict.removesuffix(' to').removesuffix(' of')} at {percent(one.budget, 0)} "
+            f"({100 * one.difference:+.1f} points, {100 * one.low:+.1f} to {100 * one.high:+.1f})"
+            for one in ones
+        ]
+        lines.append(f"Trained trials against {name}: {', '.join(parts)}.")
+    return lines
+
+
+def shown(results: StudyResults) -> FrontPoint | None:
+    """The point that headlines and reports show: the recommended one, else the knee, else the most accurate."""
+    return results.recommended or results.knee or next(iter(results.front), None)
 
 
 def hypervolumes(results: StudyResults) -> str:
@@ -49,10 +69,10 @@ def hypervolumes(results: StudyResults) -> str:
 
 
 def headline(results: StudyResults, item: FrontPoint | None) -> str:
-    """One short line: what the design at an operating point buys; `recommended` gives the one for a headline."""
+    """One short line: what the design at an operating point buys; `shown` gives the one for a headline."""
     if item is None:
         return "no design yet"
-    return f"trial {item.trial} {_keeps(item, results.backbone)}"
+    return f"{item.name} {_keeps(item, results.backbone)}"
 
 
 def _keeps(item: FrontPoint, backbone: BackboneFacts) -> str:
@@ -60,7 +80,14 @@ def _keeps(item: FrontPoint, backbone: BackboneFacts) -> str:
     better = item.point.accuracy > backbone.accuracy
     accuracy = f"reaches {ours} (the backbone: {whole})" if better else f"keeps {ours} of {whole}"
     text = f"{accuracy} at {percent(item.macs_share, 0)} of the MACs"
-    return text if item.latency_share is None else f"{text} and {times(item.latency_share)} the latency"
+    text += "" if item.latency_share is None else f" and {times(item.latency_share)} the latency"
+    if item.against_backbone is not None and item.kind != "plain":
+        low, high = item.against_backbone
+        text += f" ({100 * low:+.1f} to {100 * high:+.1f} points against the backbone, 95 %)"
+    if item.ends_at is not None:
+        text += f"; every sample leaves at {item.design.branches[item.ends_at].cut_point}: it is a static network, and "
+        text += "the rest of the backbone is not needed"
+    return text
 
 
 def _trials(results: StudyResults) -> str:
@@ -72,7 +99,7 @@ def _trials(results: StudyResults) -> str:
 def _backbone(results: StudyResults) -> str:
     backbone, batch = results.backbone, results.settings.latency.batch
     text = (
-        f"The plain {backbone.name} reaches {percent(backbone.accuracy)} on the validation split "
+        f"The plain {backbone.name} reaches {percent(backbone.accuracy)} on {_samples(results)} "
         f"with {quantity(backbone.macs, 'MACs')}"
     )
     if backbone.latency_ms is not None:
@@ -80,5 +107,10 @@ def _backbone(results: StudyResults) -> str:
     return text + "."
 
 
-def _macs(item: FrontPoint) -> float:
-    return item.point.expected_macs
+def _samples(results: StudyResults) -> str:
+    counted = f"the {results.samples:,} samples of " if results.samples else ""
+    return f"{counted}the validation split"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

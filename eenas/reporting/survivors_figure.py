@@ -36,7 +36,7 @@ class SurvivorsFacts:
 def survivors_facts(results: StudyResults, cut_points: Sequence[str]) -> SurvivorsFacts:
     """The facts of every trial with operating points; `cut_points` are the backbone's, in depth order."""
     tried = {trial.number: trial.design for trial in results.trials if trial.points and trial.design is not None}
-    numbers = {item.trial for item in results.front}
+    numbers = {item.trial for item in results.front if item.trial is not None}
     surviving = {number: design for number, design in tried.items() if number in numbers}
     most = max((len(design.branches) for design in tried.values()), default=0)
     return SurvivorsFacts(

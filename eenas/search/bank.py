@@ -125,10 +125,10 @@ class Bank:
 
         A cascade begins as the branch that it wraps, and counts as that.
         """
-        exits = (*(each.cut_point for each in design.branches), _FINAL)
+        exits = design.exits
         return {
             split: ExitTable(
-                logits=self.logits(design.branches, split),
+                logits=self.logits(design.branches, split)[:, : len(exits)],
                 labels=self._splits[split].labels,
                 exits=exits,
                 macs=costs.macs,

@@ -1,100 +1,178 @@
-"""Baselines measured in the same study: the plain backbone, static networks on its frozen prefix, the frozen front."""
+"""The networks of a study that no trial trains: the plain backbone, the frozen front's, and static ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from eenas.branches.pool_fc import PoolFc
-from eenas.designs.design import Design, Placed, TrainingChoice
-from eenas.errors import BranchError
-from eenas.measurement.profile import Profile
+from eenas.designs.design import Design, Placed
+from eenas.designs.known import first_choices
+from eenas.designs.placement import candidates
+from eenas.errors import BranchError, DivergedError, OutOfMemoryError
+from eenas.fronts.hypervolume import most_added
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.right_answers import pack, right_answers
 from eenas.policies.threshold import ThresholdPolicy
 from eenas.progress import Finished, Notice, Started
 from eenas.records.studies import StudyRecords
 from eenas.search.bank import Bank
-from eenas.search.frozen_front import BASELINE, FrozenFront
+from eenas.search.design_training import train_design
+from eenas.search.frozen_front import FrozenFront, first_branches
+from eenas.search.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind
 from eenas.search.preparation import Ground
+from eenas.search.scores import score_tables
+from eenas.specs import digest
 
-SHARES = (0.25, 0.5, 0.75)
-"""Where the static networks end, as shares of the backbone's MACs."""
+PHASE = "measuring baselines"
+REFERENCE_COST = 1.1
+
+Tables = Mapping[str, ExitTable]
 
 
-def static_cut_points(profile: Profile) -> dict[str, float]:
-    """The cut points nearest to SHARES of the backbone's MACs, each once, with their shares."""
-    found: dict[str, float] = {}
-    for wanted in SHARES:
-        shares = [profile.share(index, "macs") for index in range(len(profile.cut_points))]
-        index = min(range(len(shares)), key=lambda i: abs(shares[i] - wanted), default=None)
-        if index is not None:
-            found.setdefault(profile.cut_points[index].name, shares[index])
+def static_branches(ground: Ground) -> list[Placed]:
+    """What may end a static network: the bank's first branches, and average pooling where a cut point has none.
+
+    In depth order; a cut point at which not even that can stand has none.
+    """
+    banked = first_branches(ground) if ground.settings.bank.use else []
+    found = []
+    for index in candidates(ground.profile):
+        point = ground.profile.cut_points[index]
+        there = [placed for placed in banked if placed.cut_point == point.name]
+        pooled = PoolFc(pool="avg", size=1)
+        try:
+            pooled.check(point.shape)
+        except BranchError as error:
+            if not there:
+                ground.listener(Notice(f"no static network at {point.name}: {error}"))
+            found += there
+            continue
+        found += there or [Placed(cut_point=point.name, branch=pooled)]
     return found
 
 
-def static_designs(ground: Ground) -> dict[str, Design]:
-    """For each static network the design that has its one branch: average pooling and a linear classifier."""
-    shapes = {point.name: point.shape for point in ground.profile.cut_points}
-    designs = {}
-    for name, share in static_cut_points(ground.profile).items():
-        branch = PoolFc(pool="avg", size=1)
-        try:
-            branch.check(shapes[name])
-        except BranchError as error:
-            ground.listener(Notice(f"no static network at {name}: {error}"))
-            continue
-        choice = TrainingChoice(strategy="joint", learning_rate=0.05, backbone_rate=1.0)
-        plain = ground.plain_design()
-        designs[f"truncated {share:.0%}"] = replace(
-            plain, branches=(Placed(cut_point=name, branch=branch),), training=choice
-        )
-    return designs
-
-
-def measure_baselines(ground: Ground, study: str, bank: Bank, front: FrozenFront, static: Mapping[str, Design]) -> None:
-    """Measure the baselines of a study once and keep them with it; the classifiers of `static` are the bank's."""
+def measure_baselines(ground: Ground, study: str, bank: Bank, front: FrozenFront) -> None:
+    """Measure these networks once and keep them with the study."""
     records = StudyRecords(ground.database)
     record = records.get(study)
     assert record is not None
-    if record.baselines:
+    if NETWORKS in record.baselines:
         return
-    points = {"backbone": [plain_point(ground, ground.plain_table("validation")).to_table()]}
-    ground.listener(Started("measuring baselines"))
-    bank.fill(branch for design in static.values() for branch in design.branches)
-    for name, design in static.items():
-        macs, latency = static_costs(ground, design)
-        table = bank.exit_tables(design, ground.costs(design))["validation"]
-        points[name] = [single_exit(table, 0, macs=macs, latency_ms=latency).to_table()]
-    if front.points:
-        points[BASELINE] = [point.to_table() for point in front.points]
-    ground.listener(Finished("measuring baselines"))
-    records.update_baselines(study, points)
+    ground.listener(Started(PHASE))
+    networks = [_plain(ground)]
+    for number, design in enumerate(front.designs, start=1):
+        tables = bank.exit_tables(design, ground.costs(design))
+        networks.append(_network(ground, f"frozen {number}", "frozen", design, tables))
+    networks += _static(ground, bank)
+    records.update_baselines(study, {NETWORKS: [network.to_table() for network in networks]})
+    ground.listener(Finished(PHASE, f"{len(networks)} networks"))
 
 
 def plain_point(ground: Ground, table: ExitTable) -> OperatingPoint:
     """The plain backbone as an operating point: one exit, nothing decided."""
-    point = evaluate(ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=()), table)
     latency = ground.plain_latency_ms()
-    return replace(point, expected_latency_ms=latency, worst_latency_ms=latency)
+    return replace(evaluate(_one_exit(), table), expected_latency_ms=latency, worst_latency_ms=latency)
 
 
-def single_exit(table: ExitTable, exit_: int, *, macs: float, latency_ms: float | None) -> OperatingPoint:
-    """One exit of a table as a static network of its own, at its own cost."""
-    alone = ExitTable(
-        logits=table.logits[:, exit_ : exit_ + 1],
-        labels=table.labels,
-        exits=(table.exits[exit_],),
-        macs=table.macs[:1] * 0 + macs,
-        latency_ms=None if latency_ms is None else table.macs[:1] * 0 + latency_ms,
+def _one_exit() -> ThresholdPolicy:
+    return ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=())
+
+
+def _plain(ground: Ground) -> KnownNetwork:
+    table = ground.plain_table("validation")
+    return KnownNetwork(
+        name=BACKBONE,
+        kind="plain",
+        design=ground.plain_design(),
+        points=(plain_point(ground, table),),
+        right=(pack(right_answers(_one_exit(), table)),),
+        parameters=ground.profile.total_parameters,
+        artifacts=_keep(
+            ground, BACKBONE, {split: ground.plain_table(split) for split in ("calibration", "validation")}
+        ),
     )
-    return evaluate(ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=()), alone)
 
 
-def static_costs(ground: Ground, design: Design) -> tuple[float, float | None]:
-    """MACs and milliseconds of a static network: the prefix and its classifier, with no decision."""
+def _static(ground: Ground, bank: Bank) -> list[KnownNetwork]:
+    """One static network for each cut point; those that promise most are trained like a trial."""
+    banked = _ended_at_best(ground, bank, static_branches(ground))
+    tables: dict[str, Tables] = {
+        name: bank.exit_tables(design, ground.costs(design)) for name, design in banked.items()
+    }
+    right = {name: table["calibration"].exit_accuracy()[0] for name, table in tables.items()}
+    total, chance = ground.profile.total_macs, 1.0 / ground.backbone.num_classes
+    names = list(banked)
+    curves = [(np.array([right[name]]), np.array([tables[name]["calibration"].macs[0] / total])) for name in names]
+    wanted = most_added(
+        curves, ground.settings.baselines.static, reference_cost=REFERENCE_COST, reference_accuracy=chance
+    )
+    for name in (names[index] for index in wanted):
+        trained = _trained(ground, bank, banked[name])
+        if trained is not None and trained["calibration"].exit_accuracy()[0] > right[name]:
+            tables[name] = trained
+    return [_network(ground, f"static {name}", "static", design, tables[name]) for name, design in banked.items()]
+
+
+def _ended_at_best(ground: Ground, bank: Bank, placed: Sequence[Placed]) -> dict[str, Design]:
+    """For each cut point the static design with the branch that is right most often on calibration."""
+    try:
+        bank.fill(placed)
+    except DivergedError as error:
+        ground.listener(Notice(f"static networks: left out: {error}"))
+        placed = [each for each in placed if bank.holds(each)]
+    if not placed:
+        return {}
+    training, policy = first_choices(ground.settings.space)
+    answers = bank.logits(placed, "calibration").argmax(axis=2)
+    right = (answers == ground.task.calibration.labels[:, None]).mean(axis=0)
+    shapes = {point.name: point.shape for point in ground.profile.cut_points}
+    order = sorted(
+        range(len(placed)),
+        key=lambda index: (-right[index], ground.branch_macs(placed[index].branch, shapes[placed[index].cut_point])),
+    )
+    best: dict[str, Placed] = {}
+    for index in order:
+        best.setdefault(placed[index].cut_point, placed[index])
+    plain = ground.plain_design()
+    return {
+        each.cut_point: replace(
+            plain, branches=(best[each.cut_point],), static=True, training=training, policy=policy
+        ).canonical()
+        for each in dict.fromkeys(placed)
+        if best[each.cut_point] == each
+    }
+
+
+def _trained(ground: Ground, bank: Bank, design: Design) -> Tables | None:
+    try:
+        tables, _ = train_design(design, ground, ground.costs(design), bank=bank, spec=ground.settings.training)
+    except (DivergedError, OutOfMemoryError) as error:
+        ground.listener(Notice(f"the static network that {design.label()} stays as it is in the bank: {error}"))
+        return None
+    return tables
+
+
+def _network(ground: Ground, name: str, kind: NetworkKind, design: Design, tables: Tables) -> KnownNetwork:
     costs = ground.costs(design)
-    macs = float(costs.macs[0]) - design.num_classes
-    if costs.latency_ms is None or ground.profile.decision is None:
-        return macs, None
-    joints = ground.profile.joints
-    nothing_decided = ground.profile.decision.median_ms + (joints.entry_ms if joints else 0.0)
-    return macs, float(costs.latency_ms[0]) - nothing_decided
+    scores = score_tables(design, tables, costs, ground.settings.constraints, backbone_macs=ground.profile.total_macs)
+    return KnownNetwork(
+        name=name,
+        kind=kind,
+        design=design,
+        points=scores.points,
+        right=scores.right,
+        parameters=costs.parameters,
+        artifacts=_keep(ground, name, tables),
+    )
+
+
+def _keep(ground: Ground, name: str, tables: Tables) -> dict[str, str]:
+    """The references of a network's exit tables, kept as artifacts."""
+    word = "".join(letter if letter.isalnum() else "-" for letter in name)
+    key = digest([ground.identity_backbone, ground.task.digest, ground.settings.seed, name])
+    return {
+        split: ground.artifacts.write(f"table-{word}-{split}-{key[:8]}.npz", table.save)
+        for split, table in tables.items()
+    }

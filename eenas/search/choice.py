@@ -1,80 +1,215 @@
-"""Which design to train fully: the knee, a limit on accuracy or MACs, a trial, or a file."""
+"""Which network to train, draw or export: the recommended one, the knee, one within limits, a name, or a file."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from eenas.deployment.model_folder import load_design
 from eenas.designs.design import Design, PolicyChoice
-from eenas.errors import FrontError, StudyError
-from eenas.fronts.choice import choose
+from eenas.errors import FrontError
+from eenas.fronts.choice import cheapest_within, knee
 from eenas.policies.operating_point import OperatingPoint
-from eenas.search.results import StudyResults
+from eenas.search.front import ACCEPTED_DROP, build_front, nearest_miss, points_of
+from eenas.search.known_networks import KnownNetwork, find_network
+from eenas.search.limits import Limits
+from eenas.search.results import FrontPoint, StudyResults
 from eenas.search.traits import Traits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """At most one of the four; none of them means the knee of the front.
+    """One way to choose; by default the recommended point of the front.
 
-    `max_accuracy_drop` in [0, 1] below the backbone takes the cheapest such point of the front; `max_macs`, a share of
-    the backbone's MACs, the most accurate one.
+    `network` is the name of a network ("trial 8", "frozen 2", "static layer2.1", or a trial's number), `design_file` a
+    design in JSON, `knee` the point where the front bends most. A trial's network is taken for the target that was
+    drawn for it, unless limits are given. Otherwise it is the cheapest choice that loses at most
+    `max_accuracy_drop` (in [0, 1], default ACCEPTED_DROP) against the backbone; where only a cost is limited
+    (`limits.max_macs`, `limits.max_latency_ms`), the most accurate point within it. `limits` hold beside the study's
+    own.
     """
 
-    trial: int | None = None
+    network: str | None = None
     design_file: Path | None = None
+    knee: bool = False
     max_accuracy_drop: float | None = None
-    max_macs: float | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         """Refuse more than one way to choose."""
-        given = [name for name, value in vars(self).items() if value is not None]
+        given = [
+            name
+            for name in ("network", "design_file", "knee", "max_accuracy_drop")
+            if getattr(self, name) not in (None, False)
+        ]
         if len(given) > 1:
             raise FrontError(f"choose in one way only, got {' and '.join(given)}")
-        drop, share = self.max_accuracy_drop, self.max_macs
+        drop = self.max_accuracy_drop
         if drop is not None and not 0 <= drop < 1:
             raise FrontError(f"max_accuracy_drop is in accuracy (0.01 is one point) and in [0, 1), got {drop}")
-        if share is not None and not 0 < share < float("inf"):
-            raise FrontError(f"max_macs is a share of the backbone's MACs (0.5 is half) and positive, got {share}")
+        if self.design_file is not None and self.limits:
+            raise FrontError("a design from a file has no scores that limits could be held against; leave them out")
+
+    @property
+    def wants_most_accurate(self) -> bool:
+        """Whether the most accurate point within a cost is asked for, and not the cheapest that loses little."""
+        costs = (self.limits.max_macs, self.limits.max_latency_ms)
+        return self.max_accuracy_drop is None and not self.knee and any(cost is not None for cost in costs)
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A design, the trial it comes from, and the operating point that the search saw (None for a file)."""
+    """A design to train, the network of the study that it comes from ("" for a file), and the point the search saw.
+
+    `limits` are what the design was chosen for: those of the study and of the choice.
+    """
 
     design: Design
-    trial: int | None
-    estimate: OperatingPoint | None
+    name: str
+    estimate: FrontPoint | None
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def point(self) -> OperatingPoint | None:
+        """The operating point that the search saw."""
+        return None if self.estimate is None else self.estimate.point
+
+    @property
+    def label(self) -> str:
+        """The name as a part of a file name, such as "trial8", "frozen2", "static-layer2.1" or "design-4e1f22"."""
+        if not self.name:
+            return f"design-{self.design.digest[:6]}"
+        kind, _, which = self.name.partition(" ")
+        word = f"{kind}{which}" if which.isdigit() else "-".join(filter(None, (kind, which)))
+        return f"{word}-static" if self.design.static and kind != "static" else word
 
 
 def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = False) -> Chosen:
-    """The design that `choice` means. Raises FrontError or StudyError when there is none, with the nearest there is.
+    """The design that `choice` means, for the point that it means.
 
-    A design file with branches of the user's own code needs `trust_code`.
+    Raises FrontError or StudyError when there is none, naming the nearest. A design file with branches of the user's
+    own code needs `trust_code`.
     """
+    limits = results.settings.constraints.and_also(choice.limits)
     if choice.design_file is not None:
-        return Chosen(load_design(choice.design_file, trust_code=trust_code), None, None)
-    if choice.trial is not None:
-        known = {trial.number: trial for trial in results.trials}
-        trial = known.get(choice.trial)
-        if trial is None or trial.design is None:
-            usable = [number for number, entry in known.items() if entry.design is not None]
-            raise StudyError(f"trial {choice.trial} of {results.name!r} has no design; usable trials: {usable}")
-        return Chosen(trial.design, trial.number, trial.chosen)
-    if not results.front:
-        raise FrontError(f"the study {results.name!r} has no front yet; run `eenas search` for more trials")
-    if choice.max_accuracy_drop is None and choice.max_macs is None:
-        entry = next((entry for entry in results.front if entry.knee), results.front[0])
+        return Chosen(load_design(choice.design_file, trust_code=trust_code), "", None)
+    if choice.network is not None:
+        network = find_network(results.networks, choice.network, study=results.name)
+        drawn = _drawn_point(results, network)
+        if drawn is not None and not choice.limits:
+            return Chosen(network.design, network.name, drawn, limits)
+        item = _point_of(results, network, choice.limits)
     else:
-        index = choose(
-            [entry.point.accuracy for entry in results.front],
-            [entry.macs_share for entry in results.front],
-            baseline_accuracy=results.backbone.accuracy,
-            max_accuracy_drop=choice.max_accuracy_drop,
-            max_macs=choice.max_macs,
-        )
-        entry = results.front[index]
-    target = min(1.0, max(0.01, round(entry.macs_share, 4)))
-    policy = replace(entry.design.policy, target_macs=target)
-    if Traits.of(entry.design, entry.point.policy).policy != policy.kind:  # a point of the default kind, which all have
-        policy = PolicyChoice(target_macs=target)
-    return Chosen(replace(entry.design, policy=policy), entry.trial, entry.point)
+        item = choose_point(results, choice)
+    if item.kind == "plain":
+        return Chosen(item.design, item.name, item, limits)
+    target = item.macs_share if choice.limits.max_macs is None else choice.limits.max_macs
+    return Chosen(_for_point(item, target), item.name, item, limits)
+
+
+def choose_point(results: StudyResults, choice: Choice) -> FrontPoint:
+    """The point of the front that `choice` means, unless it names a network or a file.
+
+    Raises FrontError when nothing holds what is asked, naming the nearest miss with its distance.
+    """
+    front = front_within(results, choice.limits)
+    if not front:
+        raise FrontError(no_front(results, choice.limits))
+    accuracy = np.array([item.point.accuracy for item in front])
+    costs = np.array([item.macs_share for item in front])
+    if choice.wants_most_accurate:
+        return front[int(np.lexsort((costs, -accuracy))[0])]
+    choices = [item for item in front if item.choice and item.kind != "plain"]
+    accuracy = np.array([item.point.accuracy for item in choices])
+    costs = np.array([item.macs_share for item in choices])
+    if choice.knee and choices:
+        return choices[knee(accuracy, costs)]
+    drop = ACCEPTED_DROP if choice.max_accuracy_drop is None else choice.max_accuracy_drop
+    index = cheapest_within(accuracy, costs, floor=results.backbone.accuracy - drop)
+    if index is not None:
+        return choices[index]
+    raise FrontError(_nothing_within(results, choices, drop, choice.limits))
+
+
+def front_within(results: StudyResults, limits: Limits) -> tuple[FrontPoint, ...]:
+    """The front of the points that hold `limits` beside the study's own."""
+    if not limits:
+        return results.front
+    objectives = results.settings.search.objectives
+    return build_front(
+        results.networks,
+        results.backbone,
+        results.settings.constraints.and_also(limits),
+        largest_class=results.largest_class,
+        by_latency="macs" not in objectives and "latency" in objectives,
+    )
+
+
+def no_front(results: StudyResults, limits: Limits | None = None) -> str:
+    """One line that says why no point is offered, with the nearest miss, and what to do."""
+    if not results.networks:
+        return "no trial has finished; the same `eenas search` goes on, and its --debug shows why a trial failed"
+    wanted = results.settings.constraints if limits is None else results.settings.constraints.and_also(limits)
+    found = nearest_miss(results.networks, results.backbone, wanted)
+    assert found is not None
+    item, missed = found
+    misses = " and ".join(f"{name} by {_amount(name, by)}" for name, by in missed.items())
+    return (
+        f"no network holds the limits; the nearest is {item.name} ({item.point.accuracy:.1%} at {item.macs_share:.0%} "
+        f"of the MACs), which misses {misses}; loosen the limits or search longer"
+    )
+
+
+def _amount(name: str, by: float) -> str:
+    if name.endswith("_ms"):
+        return f"{by:.3g} ms"
+    if name in ("max_parameters", "max_branches"):
+        return f"{by:,.0f}"
+    return f"{100 * by:.2g} points"
+
+
+def _nothing_within(results: StudyResults, choices: Sequence[FrontPoint], drop: float, limits: Limits) -> str:
+    held = " within the limits" if limits or results.settings.constraints else ""
+    if not choices:
+        return f"the study {results.name!r} has found nothing better than guessing{held}; search longer"
+    best = max(choices, key=lambda item: item.point.accuracy)
+    lost = results.backbone.accuracy - best.point.accuracy
+    return (
+        f"no network{held} is within {100 * drop:g} points of the backbone; the nearest, {best.name}, loses "
+        f"{100 * lost:.1f} points at {best.macs_share:.0%} of the MACs; give --max-accuracy-drop "
+        f"{np.ceil(1000 * lost) / 1000:g}, or search longer"
+    )
+
+
+def _drawn_point(results: StudyResults, network: KnownNetwork) -> FrontPoint | None:
+    """The point of a trial's network at the target that was drawn for it."""
+    trial = next((trial for trial in results.trials if trial.number == network.trial), None)
+    if trial is None or trial.chosen is None:
+        return None
+    return next(iter(points_of(replace(network, points=(trial.chosen,), right=()), results.backbone)))
+
+
+def _point_of(results: StudyResults, network: KnownNetwork, limits: Limits) -> FrontPoint:
+    """The point of a named network: the cheapest within limits that loses little, else its most accurate one."""
+    held = results.settings.constraints.and_also(limits)
+    own = build_front([network], results.backbone, held, largest_class=0.0) or tuple(
+        points_of(network, results.backbone)
+    )
+    accuracy = np.array([item.point.accuracy for item in own])
+    costs = np.array([item.macs_share for item in own])
+    index = None
+    if limits.max_macs is None and limits.max_latency_ms is None:
+        index = cheapest_within(accuracy, costs, floor=results.backbone.accuracy - ACCEPTED_DROP)
+    return own[int(np.lexsort((costs, -accuracy))[0]) if index is None else index]
+
+
+def _for_point(item: FrontPoint, target: float) -> Design:
+    """The network of a point, its policy fitted for `target` of the backbone's MACs when it is trained."""
+    design = item.network
+    if design.static:
+        return design.canonical()
+    policy = replace(design.policy, target_macs=min(1.0, max(0.01, round(target, 4))))
+    if Traits.of(design, item.point.policy).policy != policy.kind:  # a point of the default kind, which all have
+        policy = PolicyChoice(target_macs=policy.target_macs)
+    return replace(design, policy=policy)

@@ -12,6 +12,7 @@ from eenas.designs.space import Space, load_space
 from eenas.errors import SpecError
 from eenas.measurement.latency import LatencySpec
 from eenas.plugins import is_reference
+from eenas.search.limits import Limits
 from eenas.tasks.spec import TaskSpec
 from eenas.training.feature_cache import read_size
 from eenas.training.spec import TrainingSpec
@@ -19,29 +20,6 @@ from eenas.training.spec import TrainingSpec
 Objective = Literal["accuracy", "macs", "latency"]
 BUDGETS = ("epochs", "samples", "seconds")
 SamplerName = Literal["tpe", "nsgaii", "nsgaiii", "gp", "random"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Constraints:
-    """Limits on a design's drawn operating point; what is not set is not a limit.
-
-    `min_accuracy` in [0, 1]; `max_worst_latency_ms` of the slowest exit; `max_parameters` of backbone and branches.
-    """
-
-    min_accuracy: float | None = None
-    max_worst_latency_ms: float | None = None
-    max_parameters: int | None = None
-    max_branches: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse limits that no design can keep."""
-        if self.min_accuracy is not None and not 0 <= self.min_accuracy <= 1:
-            raise SpecError(f"min_accuracy is a share in [0, 1] (0.9 for 90 %), got {self.min_accuracy}")
-        for name in ("max_worst_latency_ms", "max_parameters"):
-            if (value := getattr(self, name)) is not None and value <= 0:
-                raise SpecError(f"{name} must be positive, got {value}; no design keeps it")
-        if self.max_branches is not None and self.max_branches < 0:
-            raise SpecError(f"max_branches must not be negative, got {self.max_branches}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +66,20 @@ class PrepareSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselinesSpec:
-    """Which baselines full training trains beside the design, and for how long (default: as long as the design)."""
+    """The rivals of a search: so many static networks are trained like a trial, and how long full training trains them.
 
-    truncated: bool = True
-    uniform: bool = True
+    Static networks end at a cut point. Each cut point has one, with the best structure that the bank has there; the
+    `static` ones that promise most are trained as a trial is. `eenas train --compare` trains rivals of the design for
+    as long as `training` says (default: as the design).
+    """
+
+    static: int = 3
     training: TrainingSpec | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a negative number."""
+        if self.static < 0:
+            raise SpecError(f"baselines.static must not be negative, got {self.static}; 0 trains none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +131,7 @@ class StudySpec:
     bank: BankSpec = field(default_factory=BankSpec)
     latency: LatencySpec = field(default_factory=LatencySpec)
     search: SearchSpec = field(default_factory=SearchSpec)
-    constraints: Constraints = field(default_factory=Constraints)
+    constraints: Limits = field(default_factory=Limits)
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A network taken home: from a finished run, or an untrained architecture from a trial or a design file."""
+"""A network taken home: from a finished run, or an untrained architecture of a study or a design file."""
 
 import copy
 from dataclasses import replace
@@ -24,7 +24,7 @@ from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec
 from eenas.search.model_card import DEVICE, latency_card, run_card, untrained_card
 from eenas.search.prediction import timing_of
-from eenas.search.read import code_folder, read_results, study_record
+from eenas.search.read import code_folder, read_results, readable, study_record
 from eenas.search.run_report import WEIGHTS, RunReport
 from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
@@ -38,7 +38,7 @@ def export(
     run: str | Path | None = None,
     storage: str = "sqlite:///eenas.db",
     name: str | None = None,
-    trial: int | None = None,
+    network: str | None = None,
     design_file: str | Path | None = None,
     backbone: nn.Module | None = None,
     trust_code: bool = False,
@@ -56,23 +56,23 @@ def export(
     `set_budget(latency_ms=...)` included, are these and say how they were taken. Beside them stands what was predicted:
     by the study, where its latencies are of the same runtime, else composed here of a profile.
 
-    Exactly one of `run` (a folder of full training), `trial` (of the study `name` in `storage`) and `design_file` says
-    which; the latter two give an untrained architecture without a policy. `backbone` repeats a module that was given
-    to `search` as an object, and is not changed. Raises ExportError for a run that is not finished, for an `out` in
-    use, for a backbone that is Python code without `trust_code`, and for what the format cannot hold; ParityError where
-    a program differs from the network.
+    Exactly one of `run` (a folder of full training), `network` (its name in the study `name` in `storage`, such as
+    "trial 8") and `design_file` says which; the latter two give an untrained architecture without a policy. `backbone`
+    repeats a module that was given to `search` as an object, and is not changed. Raises ExportError for a run that is
+    not finished, for an `out` in use, for a backbone that is Python code without `trust_code`, and for what the format
+    cannot hold; ParityError where a program differs from the network.
     """
     programs = Programs(format=format, single_file=single_file)
-    given = [source for source in (run, trial, design_file) if source is not None]
+    given = [source for source in (run, network, design_file) if source is not None]
     if len(given) != 1:
-        raise ExportError("give exactly one of a run's folder, --trial N and --design FILE")
+        raise ExportError("give exactly one of a run's folder, --network NAME and --design FILE")
     if run is not None:
         package, found = _from_run(Path(run), backbone, trust_code)
-    elif trial is not None:
+    elif network is not None:
         database = Database(storage, create=False)
         record = study_record(database, name)
         results = read_results(database, record.name, trust_code=trust_code)
-        design = choose_design(results, Choice(trial=trial)).design
+        design = choose_design(results, Choice(network=network)).design
         package, found = _untrained(design, results.classes, backbone, trust_code, code_folder(record))
     else:
         design = load_design(Path(str(design_file)), trust_code=trust_code)
@@ -105,7 +105,7 @@ def _study_samples(network: EarlyExitNetwork, storage: str, study: str | None, t
     """Samples of the task of a study in `storage`."""
     try:
         record = study_record(Database(storage, create=False), study)
-        spec = from_table(StudySpec, record.settings).task
+        spec = from_table(StudySpec, readable(record.settings)).task
         task = load_task(spec, trust_code=trust_code, relative_to=code_folder(record))
     except EenasError as error:
         raise ExportError(

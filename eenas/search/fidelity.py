@@ -22,7 +22,7 @@ from eenas.search.latencies import kept_latencies
 from eenas.search.longer_training import train_longer
 from eenas.search.network_scores import NetworkScores, score_network
 from eenas.search.preparation import Ground, lay_ground, prepare_backbone
-from eenas.search.read import code_folder, read_results, study_record
+from eenas.search.read import code_folder, read_results, readable, study_record
 from eenas.search.results import StudyResults, TrialResult
 from eenas.specs import from_table
 from eenas.tasks.load import load_task
@@ -137,7 +137,7 @@ def _longer_spec(
     record: StudyRecord, overrides: Sequence[str], epochs: float | None, samples: int | None
 ) -> TrainingSpec:
     """How the trials trained, with overrides and the larger budget."""
-    table = record.settings
+    table = readable(record.settings)
     for assignment in overrides:
         names = [name.strip() for name in assignment.partition("=")[0].split(".")]
         if names[0] != "training" or len(names) < 2:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.search.agreement import Agreement, agreement
+from eenas.search.front import SHARES
 from eenas.search.network_scores import NetworkScores
-from eenas.search.read import SHARES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,36 +15,31 @@ from eenas.designs.repair import fit
 from eenas.designs.space import Space, values_of
 from eenas.errors import DesignError, DivergedError
 from eenas.measurement.profile import Profile, source_of
-from eenas.policies.operating_point import OperatingPoint
 from eenas.progress import Notice
 from eenas.search.bank import MEMORY, Bank
 from eenas.search.preparation import Ground
-from eenas.search.scores import score_tables
 from eenas.search.subset_front import SubsetFront, find_front, pick
 from eenas.specs import digest
 from eenas.training.subsets import Judge
 
-BASELINE = "frozen search"
-"""The name under which the front stands among a study's baselines."""
 MARGIN = 0.03
 """How far below the front, in accuracy, a network may be before it is given up; its falling rate adds some yet."""
 
 _SHOWN = 8
-"""Designs of the front whose curves are the baseline."""
+"""Designs of the front that a study knows as networks of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FrozenFront:
     """The best choices of banked branches, on `calibration`: `accuracy` [M] over rising expected relative `cost` [M].
 
-    `designs` are those that add most hypervolume one after another; `points` are their operating points on validation.
-    `method` says how the choices were searched. All are empty where the bank trains nothing before the trials.
+    `designs` are those that add most hypervolume one after another. `method` says how the choices were searched. All
+    are empty where the bank trains nothing before the trials.
     """
 
     accuracy: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     cost: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     designs: tuple[Design, ...] = ()
-    points: tuple[OperatingPoint, ...] = ()
     method: str = ""
 
     def above(self, accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> float:
@@ -64,7 +59,6 @@ class FrozenFront:
             "accuracy": self.accuracy.tolist(),
             "cost": self.cost.tolist(),
             "designs": [design.to_table() for design in self.designs],
-            "points": [point.to_table() for point in self.points],
             "method": self.method,
         }
 
@@ -75,16 +69,14 @@ def read_front(table: Mapping[str, Any]) -> FrozenFront:
         accuracy=np.array(table["accuracy"], dtype=np.float64),
         cost=np.array(table["cost"], dtype=np.float64),
         designs=tuple(Design.from_table(each) for each in table["designs"]),
-        points=tuple(OperatingPoint.from_table(each) for each in table["points"]),
         method=table["method"],
     )
 
 
-def lay_bank(ground: Ground, bank: Bank, beside: Sequence[Placed] = ()) -> FrozenFront:
+def lay_bank(ground: Ground, bank: Bank) -> FrozenFront:
     """Train what the study's space suggests for the bank, and find the front; kept for other workers and for resuming.
 
-    Branches `beside` those are trained in the same passes. A structure whose training diverged is left out, with a
-    notice.
+    A structure whose training diverged is left out, with a notice.
     """
     settings = ground.settings
     first = first_branches(ground) if settings.bank.use else []
@@ -97,7 +89,7 @@ def lay_bank(ground: Ground, bank: Bank, beside: Sequence[Placed] = ()) -> Froze
     if kept is not None:
         return read_front(kept)
     try:
-        bank.fill([*first, *beside])
+        bank.fill(first)
     except DivergedError as error:
         ground.listener(Notice(f"bank: left out: {error}"))
         first = [each for each in first if bank.holds(each)]
@@ -110,7 +102,6 @@ def lay_bank(ground: Ground, bank: Bank, beside: Sequence[Placed] = ()) -> Froze
         accuracy=front.accuracy,
         cost=front.cost,
         designs=designs,
-        points=tuple(point for design in designs for point in _points(ground, bank, design)),
         method=front.method,
     )
     ground.cache.put(key, found.to_table())
@@ -187,10 +178,3 @@ def _designs(ground: Ground, judge: Judge, front: SubsetFront, first: Sequence[P
             return tuple(found[subset] for subset in wanted)
         left = [subset for subset in left if subset not in refused]
     return ()
-
-
-def _points(ground: Ground, bank: Bank, design: Design) -> tuple[OperatingPoint, ...]:
-    costs = ground.costs(design)
-    tables = bank.exit_tables(design, costs)
-    constraints, backbone_macs = ground.settings.constraints, ground.profile.total_macs
-    return score_tables(design, tables, costs, constraints, backbone_macs=backbone_macs).points

@@ -21,9 +21,9 @@ from eenas.search.config import StudySpec, override
 from eenas.search.identity import check_ground, check_objects
 from eenas.search.latencies import kept_latencies
 from eenas.search.preparation import Ground, lay_ground, prepare_backbone
-from eenas.search.read import code_folder, read_results, study_record
+from eenas.search.read import code_folder, read_results, readable, study_record
 from eenas.search.report import build_report
-from eenas.search.run_baselines import run_baselines
+from eenas.search.run_baselines import plain_baseline, run_rivals
 from eenas.search.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
 from eenas.search.train_fully import train_fully
 from eenas.specs import from_table
@@ -37,6 +37,7 @@ def train(
     *,
     name: str | None = None,
     choice: Choice | None = None,
+    compare: bool = False,
     out: str | Path | None = None,
     device: str = "auto",
     overrides: Sequence[str] = (),
@@ -48,9 +49,10 @@ def train(
 ) -> RunReport:
     """Train the chosen design of the study `name` (default: the newest) with the full budget and report on test.
 
-    Writes the run's folder `out` (default: `runs/STUDY-TRIAL`), goes on from its checkpoint when it was cut off, and
-    gives the report back when it was finished already. Under torchrun all processes train together and the first one
-    reports. `backbone` and `task` repeat what was given to `search` as objects. `overrides` may change
+    `choice` is by default the recommended network. With `compare` its rivals are trained, too, and stand beside it in
+    the report. Writes the run's folder `out` (default: `runs/STUDY-NETWORK`), goes on from its checkpoint when it was
+    cut off, and gives the report back when it was finished already. Under torchrun all processes train together and the
+    first one reports. `backbone` and `task` repeat what was given to `search` as objects. `overrides` may change
     `full_training.*` and `baselines.*`. Raises StudyError when data or backbone are not the study's any more, and for a
     folder that holds something else.
     """
@@ -63,11 +65,13 @@ def train(
         home = code_folder(record)
         settings = _settings(record, overrides)
         chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
-        label = f"trial{chosen.trial}" if chosen.trial is not None else f"design-{chosen.design.digest[:6]}"
-        folder = Path(out) if out is not None else Path("runs") / f"{record.name}-{label}"
+        folder = Path(out) if out is not None else Path("runs") / f"{record.name}-{chosen.label}"
         if (folder / REPORT).exists():
             report = RunReport.read(folder, trust_code=trust_code)
             _same_run(folder, report.design, chosen.design, record)
+        else:
+            report = None
+        if report is not None and (not compare or report.is_compared):
             quiet(Notice(f"{folder} is finished already; delete it to train again"))
             return report
         task = task or load_task(settings.task, trust_code=trust_code, relative_to=home)
@@ -103,7 +107,7 @@ def train(
             world=world,
             listener=quiet,
         )
-        baselines = run_baselines(ground, results, chosen.design, folder, world, quiet)
+        rivals = run_rivals(ground, results, chosen.design, folder, world, quiet) if compare else ()
         with world.first_alone():
             if world.rank == 0:
                 splits = ("calibration", "test")
@@ -114,7 +118,7 @@ def train(
                     chosen,
                     network,
                     tables,
-                    baselines,
+                    (plain_baseline(ground), *rivals),
                     folder=folder,
                     samples=trained.samples,
                     seconds=trained.seconds,
@@ -133,7 +137,7 @@ def _own_device(world: World, device: str) -> str:
 
 
 def _settings(record: StudyRecord, overrides: Sequence[str]) -> StudySpec:
-    table = record.settings
+    table = readable(record.settings)
     for assignment in overrides:
         if not assignment.strip().startswith(("full_training.", "baselines.")):
             raise StudyError(f"--set {assignment}: here only full_training.* and baselines.* can be changed")

@@ -8,9 +8,9 @@ from eenas.networks.exit_costs import ExitCosts
 from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.search.bank import Bank
 from eenas.search.design_training import network_digest, train_design
+from eenas.search.front import SHARES
 from eenas.search.network_scores import NetworkScores, score_network
 from eenas.search.preparation import Ground
-from eenas.search.read import SHARES
 from eenas.search.results import BackboneFacts
 from eenas.search.train_fully import execution_for
 from eenas.specs import digest, from_table, to_table

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
-from eenas.search.read import SHARES, area_by_macs
+from eenas.search.front import SHARES, area_by_macs
 from eenas.search.results import BackboneFacts
 
 

@@ -5,7 +5,7 @@ import gc
 import os
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -21,12 +21,17 @@ from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
 from eenas.files import write_whole
 from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.operating_point import OperatingPoint
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.bank import Bank
 from eenas.search.design_training import network_digest
+from eenas.search.front import offered
 from eenas.search.frozen_front import FrozenFront
 from eenas.search.hopeless import HopelessRule
+from eenas.search.known_networks import KnownNetwork
 from eenas.search.preparation import Ground
+from eenas.search.read import read_results
+from eenas.search.results import BackboneFacts
 from eenas.search.study import STOPPED, SURPLUS, is_surplus, origin
 from eenas.search.trial import Outcome, propose, run_trial
 
@@ -44,10 +49,9 @@ class Objective:
         self._storage_error: StorageError | None = None
         self._rule = HopelessRule()
         self._failures: list[str] = []
-        self._points: list[tuple[float, float]] = [
-            (point["accuracy"], point["expected_macs"])
-            for record in self._records.list(study)
-            for point in record.points
+        self._points = [
+            (item.point.accuracy, item.point.expected_macs)
+            for item in offered(*self._known_before(), ground.settings.constraints)
         ]
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
@@ -73,7 +77,7 @@ class Objective:
             self._fail(trial, error)
             raise
         self._failures.clear()
-        self._points += [(point["accuracy"], point["expected_macs"]) for point in record.points]
+        self._points += self._held(record)
         assert record.values is not None
         return record.values
 
@@ -97,6 +101,21 @@ class Objective:
         area = hypervolume(accuracy, macs / total, reference_cost=1.1, reference_accuracy=chance)
         half = accuracy[macs <= 0.5 * total]
         return f"hypervolume {area:.3f}" + (f", {100 * half.max():.1f} % at 50 % MACs" if len(half) else "")
+
+    def _known_before(self) -> tuple[Sequence[KnownNetwork], BackboneFacts]:
+        results = read_results(self._ground.database, self._study)
+        return results.networks, results.backbone
+
+    def _held(self, record: TrialRecord) -> list[tuple[float, float]]:
+        """Accuracy and MACs of those of a trial's points that hold the study's limits."""
+        limits, total = self._ground.settings.constraints, self._ground.profile.total_macs
+        branches, found = len(record.design.get("branches", ())), []
+        for table in record.points:
+            point = OperatingPoint.from_table(table)
+            broken = limits.violations(point, backbone_macs=total, branches=branches, parameters=record.parameters)
+            if all(by <= 0 for by in broken.values()):
+                found.append((point.accuracy, point.expected_macs))
+        return found
 
     def _run(self, trial: optuna.Trial) -> TrialRecord:
         try:

@@ -131,6 +131,8 @@ class Ground:
             "profile": to_table(self.profile),
             "latency_profile": None if self.latencies is None else self.latencies.file,
             "folder": str((folder or Path.cwd()).resolve()),
+            "validation_samples": len(table),
+            "largest_class": float(np.bincount(table.labels).max() / len(table)),
         }
 
     def _measure(self, branch: Branch, shape: FeatureShape, *, with_latency: bool) -> BranchCost:
@@ -194,6 +196,7 @@ def lay_ground(
     listener(Started("measuring the backbone"))
     profile = profile_backbone(backbone, chain, device=where, latency=settings.latency, cache=cache, runtime=runtime)
     check_space(settings.space, profile)
+    settings.constraints.check(profile, batch=settings.latency.batch)
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"

@@ -20,11 +20,12 @@ from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
 from eenas.search.choice import Chosen
 from eenas.search.end_to_end import end_to_end
+from eenas.search.front import SHARES
+from eenas.search.known_networks import BACKBONE
 from eenas.search.preparation import Ground
-from eenas.search.read import SHARES
-from eenas.search.results import Baseline, StudyResults
+from eenas.search.results import Baseline, Comparison, StudyResults
 from eenas.search.run_baselines import TrainedBaseline
-from eenas.search.run_report import Comparison, ExitFacts, RunReport
+from eenas.search.run_report import ExitFacts, RunReport
 from eenas.seeding import derive
 
 
@@ -49,18 +50,17 @@ def build_report(
     reported = evaluate(policy, test)
     network.policy = policy
     at_shares = dict(zip(SHARES, fitting.at_shares(test, total, SHARES), strict=True))
-    with_exits = {b.name: b for b in baselines if b.calibration is not None and b.test is not None}
+    rivals = {baseline.name: baseline for baseline in baselines}
     baselines_at_shares = {
-        name: dict(zip(SHARES, _fit(baseline, total), strict=True)) for name, baseline in with_exits.items()
+        name: dict(zip(SHARES, _fit(baseline, total), strict=True)) for name, baseline in rivals.items()
     }
     comparisons = [
         Comparison(baseline=name, budget=share, difference=found[0], low=found[1], high=found[2])
-        for name, baseline in with_exits.items()
+        for name, baseline in rivals.items()
         for share in SHARES
         if (found := _compare(at_shares[share], test, baselines_at_shares[name][share], baseline, ground)) is not None
     ]
-    plain = next(b.point for b in baselines if b.name == "backbone")
-    assert plain is not None
+    plain = _points(rivals[BACKBONE])[-1]
     return RunReport(
         folder=folder,
         study=results.name,
@@ -75,7 +75,16 @@ def build_report(
         baselines_at_shares=baselines_at_shares,
         comparisons=tuple(comparisons),
         reported=reported,
-        estimate=chosen.estimate,
+        estimate=chosen.point,
+        network=chosen.name,
+        violations=chosen.limits.violations(
+            reported,
+            backbone_macs=total,
+            branches=0 if design.static else len(design.branches),
+            parameters=ground.costs(design).parameters,
+        ),
+        limits=chosen.limits,
+        warnings=results.warnings,
         near_threshold=policy.apply(test).near,
         end_to_end_ms=_end_to_end(ground, network),
         classes=ground.task.classes,
@@ -92,7 +101,8 @@ def build_report(
 def _exits(
     network: EarlyExitNetwork, ground: Ground, calibration: ExitTable, test: ExitTable, shares: Sequence[float]
 ) -> tuple[ExitFacts, ...]:
-    labels = [*(placed.branch.label() for placed in network.design.branches), "backbone's classifier"]
+    labels = [placed.branch.label() for placed in network.design.branches]
+    labels += [] if network.design.static else ["backbone's classifier"]
     temperatures, latency, total = fit_temperatures(calibration), test.latency_ms, ground.profile.total_macs
     measured: tuple[Latency | None, ...] = (None,) * len(labels)
     if _timed_in_torch(ground):
@@ -116,16 +126,10 @@ def _exits(
 
 
 def _fit(baseline: TrainedBaseline, total: float) -> list[OperatingPoint | None]:
-    assert baseline.calibration is not None
-    assert baseline.test is not None
     return fit_at_shares(baseline.calibration, baseline.test, total, SHARES, Rule(score=baseline.score))
 
 
 def _points(baseline: TrainedBaseline) -> tuple[OperatingPoint, ...]:
-    if baseline.point is not None:
-        return (baseline.point,)
-    assert baseline.calibration is not None
-    assert baseline.test is not None
     return operating_points(baseline.calibration, baseline.test, Rule(score=baseline.score))
 
 
@@ -136,7 +140,7 @@ def _compare(
     baseline: TrainedBaseline,
     ground: Ground,
 ) -> tuple[float, float, float] | None:
-    if point is None or other is None or baseline.test is None:
+    if point is None or other is None:
         return None
     right = point.policy.apply(test).answer == test.labels
     right_there = other.policy.apply(baseline.test).answer == baseline.test.labels

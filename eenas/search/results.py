@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design
 from eenas.measurement.latency import Latency, place_of
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.config import StudySpec
+from eenas.search.known_networks import KnownNetwork, NetworkKind
 
 TrialState = Literal["complete", "failed", "infeasible", "stopped", "copied", "running"]
 
@@ -37,7 +39,6 @@ class TrialResult:
     values: tuple[float, ...] | None = None
     exit_accuracy: tuple[float, ...] = ()
     frozen_points: tuple[OperatingPoint, ...] = ()
-    feasible: bool = True
     violations: tuple[str, ...] = ()
     reason: str | None = None
     seconds: float = 0.0
@@ -47,14 +48,60 @@ class TrialResult:
 
 @dataclass(frozen=True, kw_only=True)
 class FrontPoint:
-    """An operating point that none other of the study dominates; shares are of the plain backbone."""
+    """An operating point of the network `name`; shares are of the plain backbone.
 
-    trial: int
+    `right` says, packed, which validation samples it answers rightly (None: not kept). On the front, `choice` marks
+    the points that a user has reason to tell apart, `recommended` and `knee` one of them each, and `against_backbone`
+    is the 95 % interval of its accuracy less the backbone's.
+    """
+
+    name: str
+    kind: NetworkKind
     design: Design
     point: OperatingPoint
     macs_share: float
     latency_share: float | None
+    trial: int | None = None
+    right: str | None = None
+    choice: bool = False
     knee: bool = False
+    recommended: bool = False
+    against_backbone: tuple[float, float] | None = None
+
+    @property
+    def ends_at(self) -> int | None:
+        """The index of the branch at which every sample leaves, whatever it is; None where some may go on.
+
+        None, too, where the answer there is made of more than that branch's own logits.
+        """
+        last, placed = self.point.policy.last_reachable, self.design.branches
+        if self.point.shares[last] < 1 or last >= len(placed):
+            return None
+        alone = last == 0 or not (
+            self.design.training.loss_weights == "boosted" or isinstance(placed[last].branch, Cascade)
+        )
+        return last if alone and self.point.policy.kind == "threshold" else None
+
+    @property
+    def network(self) -> Design:
+        """The design that this point needs: static where every sample leaves at one branch."""
+        return self.design if self.ends_at is None or self.design.static else self.design.static_at(self.ends_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Accuracy less a baseline's at the same budget of MACs (a share): paired bootstrap, 95 % interval."""
+
+    baseline: str
+    budget: float
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """What the interval says: "beats", "loses to" or "within noise of"."""
+        return "beats" if self.low > 0 else "loses to" if self.high < 0 else "within noise of"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +115,11 @@ class Baseline:
 @dataclass(frozen=True, kw_only=True)
 class StudyResults:
     """A study read back: the front falls in accuracy; hypervolumes are from (1.1 x backbone, chance).
+
+    `networks` are all that the study knows, and the front is of those of their points that hold the study's limits.
+    `comparisons` hold what the trials found against each kind of rival. `largest_class` is the share of the largest
+    class of the `samples` of the validation split (0: not recorded), on which accuracies rest. `warnings` are what was
+    found about the study that makes its accuracies doubtful.
 
     `device` is where networks are trained; `latency` is that of the whole backbone as one program, which says where and
     how all latencies were taken (None where none were); `latency_profile` is the file that they come from, if any.
@@ -86,9 +138,28 @@ class StudyResults:
     hypervolume_macs: float
     hypervolume_latency: float | None
     at_shares: Mapping[float, FrontPoint | None]
-    beats_baselines: bool
+    networks: tuple[KnownNetwork, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    samples: int = 0
+    largest_class: float = 0.0
+    warnings: tuple[str, ...] = ()
     latency: Latency | None = None
     latency_profile: str | None = None
+
+    @property
+    def choices(self) -> tuple[FrontPoint, ...]:
+        """The points of the front that a user has reason to tell apart."""
+        return tuple(item for item in self.front if item.choice)
+
+    @property
+    def recommended(self) -> FrontPoint | None:
+        """The cheapest choice that loses at most a point against the backbone, or None."""
+        return next((item for item in self.front if item.recommended), None)
+
+    @property
+    def knee(self) -> FrontPoint | None:
+        """The choice at which the front bends most, or None."""
+        return next((item for item in self.front if item.knee), None)
 
     @property
     def latency_place(self) -> str:

@@ -16,7 +16,7 @@ from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.search.bank import Bank
-from eenas.search.baselines import measure_baselines, static_designs
+from eenas.search.baselines import measure_baselines
 from eenas.search.config import load_settings
 from eenas.search.first_trials import enqueue_first
 from eenas.search.frozen_front import lay_bank
@@ -108,9 +108,8 @@ def run_study(
         study = open_study(open_storage(ground.database), name, settings)
         recover(study, TrialRecords(ground.database), listener)
         bank = Bank(ground)
-        static = static_designs(ground)
-        front = lay_bank(ground, bank, [branch for design in static.values() for branch in design.branches])
-        measure_baselines(ground, name, bank, front, static)
+        front = lay_bank(ground, bank)
+        measure_baselines(ground, name, bank, front)
         if all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
             enqueue_first(study, ground, front, identity)
     deadline = time.monotonic() + settings.search.timeout if settings.search.timeout is not None else None

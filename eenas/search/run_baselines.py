@@ -1,104 +1,103 @@
-"""The baselines of full training: the plain backbone, truncated networks and a hand-placed one, trained as fully."""
+"""The rivals of a full training: the plain backbone, and on request static networks and branches placed by hand."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from eenas.designs.design import Design, TrainingChoice
-from eenas.networks.exit_costs import ExitCosts
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.designs.design import Design
+from eenas.fronts.hypervolume import most_added
 from eenas.networks.tables import exit_table
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.operating_point import OperatingPoint
 from eenas.progress import Listener
-from eenas.search.baselines import plain_point, single_exit, static_costs, static_designs
+from eenas.search.baselines import plain_point
+from eenas.search.front import REFERENCE_COST, area_by_macs
+from eenas.search.known_networks import BACKBONE, KnownNetwork
 from eenas.search.preparation import Ground
-from eenas.search.read import area_by_macs
-from eenas.search.results import StudyResults, TrialResult
+from eenas.search.results import StudyResults
 from eenas.search.train_fully import train_fully
 from eenas.training.world import World
 
 
 @dataclass(frozen=True)
 class TrainedBaseline:
-    """A baseline on the test split: a static point, or the tables of a network with exits."""
+    """A rival's exit tables on calibration and test, and the score that its policy compares."""
 
     name: str
-    point: OperatingPoint | None = None
+    calibration: ExitTable
+    test: ExitTable
     score: str = "max_softmax"
-    calibration: ExitTable | None = None
-    test: ExitTable | None = None
 
 
-def run_baselines(
+def plain_baseline(ground: Ground) -> TrainedBaseline:
+    """The prepared backbone, which needs no training."""
+    return TrainedBaseline(BACKBONE, _as_user_runs(ground, "calibration"), _as_user_runs(ground, "test"))
+
+
+def run_rivals(
     ground: Ground, results: StudyResults, chosen: Design, folder: Path, world: World, listener: Listener
 ) -> tuple[TrainedBaseline, ...]:
-    """Train what `[baselines]` asks for, each in its own folder below the run's, and run it on the test split.
+    """Train the rivals of a design as it was trained, each in its own folder below the run's, and run them on test.
 
-    All processes train; what is run on the test split is run in process 0, and the others get nothing back.
+    They are the static networks of the study that promise most (`baselines.static` of them) and the best of the designs
+    that were placed by hand. All processes train; what is run on the test split is run in process 0, and the others get
+    nothing back.
     """
-    wanted = ground.settings.baselines
-    spec = wanted.training or ground.settings.full_training
+    spec = ground.settings.baselines.training or ground.settings.full_training
     found = []
-    if world.rank == 0:
-        found.append(TrainedBaseline("backbone", plain_point(ground, ground.plain_table("test"))))
-    if wanted.truncated:
-        for name, design in static_designs(ground).items():
-            built = ground.build(design)
-            cut_point = design.branches[0].cut_point
-            network = TruncatedNetwork(
-                built.backbone, cut_point, built.branches.at(cut_point), design=design, transform=built.transform
-            )
-            network.drop_unreached()
-            macs, latency = static_costs(ground, design)
-            train_fully(
-                network,
-                ground,
-                choice=replace(design.training, learning_rate=_rate(results)),
-                spec=spec,
-                costs=[macs],
-                folder=folder / "baselines" / name.replace(" ", "-").replace("%", ""),
-                phase=f"training {name}",
-                world=world,
-                listener=listener,
-            )
-            if world.rank != 0:
-                continue
-            costs = ground.costs(design)
-            table = exit_table(network, ground.task.test, ExitCosts(costs.macs[:1], None, costs.parameters))
-            found.append(TrainedBaseline(name, single_exit(table, 0, macs=macs, latency_ms=latency)))
-    hand_placed = _best_uniform(results)
-    if wanted.uniform and hand_placed is not None and hand_placed.design is not None:
-        design = hand_placed.design
-        name = hand_placed.origin.removeprefix("known: ")
-        with_exits, costs = ground.build(design), ground.costs(design)
-        theirs = folder / "baselines" / name.replace(" ", "-")
+    for rival in rivals(results, ground.settings.baselines.static):
+        design = rival.design
+        network, costs = ground.build(design), ground.costs(design)
+        name = rival.origin.removeprefix("known: ") or rival.name
         is_chosen = (design.architecture_digest, design.training) == (chosen.architecture_digest, chosen.training)
         train_fully(
-            with_exits,
+            network,
             ground,
             choice=design.training,
             spec=spec,
             costs=costs.macs.tolist(),
-            folder=folder if is_chosen and spec == ground.settings.full_training else theirs,
+            folder=folder
+            if is_chosen and spec == ground.settings.full_training
+            else folder / "baselines" / name.replace(" ", "-"),
             phase=f"training {name}",
             world=world,
             listener=listener,
         )
         if world.rank == 0:
-            tables = [exit_table(with_exits, ground.task.split(split), costs) for split in ("calibration", "test")]
-            found.append(TrainedBaseline(name, None, design.policy.score, *tables))
+            calibration, test = (
+                exit_table(network, ground.task.split(split), costs) for split in ("calibration", "test")
+            )
+            found.append(TrainedBaseline(name, calibration, test, design.policy.score))
     return tuple(found)
 
 
-def _best_uniform(results: StudyResults) -> TrialResult | None:
-    """The hand-placed trial of the study with the largest area."""
-    placed = [trial for trial in results.trials if trial.origin.startswith("known: uniform") and trial.points]
-    chance = results.chance
-    return max(placed, key=lambda trial: area_by_macs(trial.points, results.backbone, chance), default=None)
+def rivals(results: StudyResults, static: int) -> list[KnownNetwork]:
+    """The networks of a study that its design is held against: up to `static` static ones and one placed by hand."""
+    ended = [network for network in results.networks if network.kind == "static" and network.points]
+    curves = [_curve(network, results) for network in ended]
+    taken = most_added(curves, static, reference_cost=REFERENCE_COST, reference_accuracy=results.chance)
+    placed = [network for network in results.networks if network.family == "uniform by hand" and network.points]
+    best = max(placed, key=lambda each: area_by_macs(each.points, results.backbone, results.chance), default=None)
+    return [*(ended[index] for index in sorted(taken)), *([] if best is None else [best])]
 
 
-def _rate(results: StudyResults) -> float:
-    """The learning rate that hand-placed designs of the study use, so that no baseline is starved."""
-    best = _best_uniform(results)
-    training = best.design.training if best is not None and best.design is not None else TrainingChoice()
-    return training.learning_rate
+def _curve(network: KnownNetwork, results: StudyResults) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    points = network.points
+    return (
+        np.array([point.accuracy for point in points]),
+        np.array([point.expected_macs / results.backbone.macs for point in points]),
+    )
+
+
+def _as_user_runs(ground: Ground, split: str) -> ExitTable:
+    """The plain backbone's table with the latency of the backbone as a user runs it who wants no exits."""
+    table = ground.plain_table(split)
+    latency = plain_point(ground, table).expected_latency_ms
+    return ExitTable(
+        logits=table.logits,
+        labels=table.labels,
+        exits=table.exits,
+        macs=table.macs,
+        latency_ms=None if latency is None else np.array([latency]),
+    )

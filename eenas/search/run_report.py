@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +12,9 @@ from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_whole
 from eenas.measurement.latency import Latency
 from eenas.policies.operating_point import OperatingPoint
-from eenas.search.results import BackboneFacts, Baseline
+from eenas.search.known_networks import BACKBONE
+from eenas.search.limits import Limits
+from eenas.search.results import BackboneFacts, Baseline, Comparison
 from eenas.specs import digest, from_table, to_table
 
 REPORT, DESIGN, ORIGIN = "report.json", "design.json", "study.json"
@@ -44,26 +46,17 @@ class ExitFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Accuracy of the design minus a baseline's at the same budget: paired bootstrap, 95 % interval, test split."""
-
-    baseline: str
-    budget: float
-    difference: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunReport:
     """What full training came to. Policies are fitted on calibration; accuracies and costs are of the test split.
 
     `at_shares` maps a share of the backbone's MACs to the point fitted for it (None: out of reach); `reported` is the
     point for the design's own target, `estimate` what the search had said of that point. `end_to_end_ms` is the
     median time of `predict` for one test sample, measured, beside the composed figure in `reported`. `transform` is
-    the backbone's; `code_folder` is what a `./file.py` that names the backbone or a branch is relative to;
-    latencies are of `latency_batch` samples at once, that of `end_to_end_ms` aside, and `latency`, the whole backbone's
-    as one program, says how they were taken.
+    the backbone's; `code_folder` is what a `./file.py` that names the backbone or a branch is relative to.
+    `network` is its name in the study ("" for a design from a file), `limits` are what it was chosen for, and
+    `violations` by how much `reported` exceeds each of them on the test split (at most 0: it holds); `warnings` are the
+    study's. Latencies are of `latency_batch` samples at once, that of `end_to_end_ms` aside, and `latency`, the whole
+    backbone's as one program, says how they were taken.
     """
 
     folder: Path
@@ -90,6 +83,15 @@ class RunReport:
     code_folder: str | None = None
     latency_batch: int = 1
     latency: Latency | None = None
+    network: str = ""
+    limits: Limits = field(default_factory=Limits)
+    violations: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether rivals were trained beside the design."""
+        return any(baseline.name != BACKBONE for baseline in self.baselines)
 
     def save(self) -> None:
         """Write the report into its folder."""
@@ -139,6 +141,10 @@ class RunReport:
                 code_folder=table.get("code_folder"),
                 latency_batch=table.get("latency_batch", 1),
                 latency=Latency.from_table(table["latency"]) if table.get("latency") else None,
+                network=table.get("network", ""),
+                limits=from_table(Limits, table.get("limits", {})),
+                violations=dict(table.get("violations", {})),
+                warnings=tuple(table.get("warnings", ())),
             )
         except OSError:
             raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None

@@ -1,25 +1,34 @@
-"""A trial's scores: operating points, the one fitted for the drawn target, objectives and constraints."""
+"""A trial's scores: operating points, the one fitted for the drawn target, objectives and violated limits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from eenas.designs.design import Design
 from eenas.networks.exit_costs import ExitCosts
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import COMMON, Fitting, operating_points
 from eenas.policies.operating_point import OperatingPoint, evaluate
-from eenas.search.config import Constraints
+from eenas.policies.right_answers import pack, right_answers
+from eenas.policies.threshold import ThresholdPolicy
+from eenas.search.limits import Limits
+
+LIMITED = 32
+"""Operating points that are added where a limit on the worst case rules out a network's last exits."""
 
 
 @dataclass(frozen=True)
 class Scores:
     """`chosen` is fitted on calibration for the target and evaluated on validation, and so is each of `points`.
 
-    `violations` has a value for each constraint that was set, at most 0 where it holds.
+    `right` says, packed, which validation samples each of `points` answers rightly. `violations` are those of `chosen`:
+    a value for each limit that was set, at most 0 where it holds.
     """
 
     chosen: OperatingPoint
     points: tuple[OperatingPoint, ...]
+    right: tuple[str, ...]
     exit_accuracy: tuple[float, ...]
     violations: Mapping[str, float]
 
@@ -37,7 +46,7 @@ def score_tables(
     design: Design,
     tables: Mapping[str, ExitTable],
     costs: ExitCosts,
-    constraints: Constraints,
+    limits: Limits,
     *,
     backbone_macs: float,
 ) -> Scores:
@@ -48,19 +57,42 @@ def score_tables(
     points = fitting.operating_points(validation, common=True)
     if fitting.rule.kind != COMMON.kind:  # a kind with few points does not hide what the network can do
         points = tuple(dict.fromkeys((*points, *operating_points(calibration, validation, limit=32))))
+    points = tuple(dict.fromkeys((*points, *_within_worst(calibration, validation, limits, backbone_macs))))
     accuracy = (validation.logits.argmax(axis=2) == validation.labels[:, None]).mean(axis=0)
-    violations = _violations(constraints, chosen, costs, len(design.branches))
-    return Scores(chosen, points, tuple(float(value) for value in accuracy), violations)
+    violations = limits.violations(
+        chosen, backbone_macs=backbone_macs, branches=len(design.branches), parameters=costs.parameters
+    )
+    return Scores(
+        chosen,
+        points,
+        tuple(pack(right_answers(point.policy, validation)) for point in points),
+        tuple(float(value) for value in accuracy),
+        violations,
+    )
 
 
-def _violations(constraints: Constraints, chosen: OperatingPoint, costs: ExitCosts, branches: int) -> dict[str, float]:
-    found: dict[str, float] = {}
-    if constraints.min_accuracy is not None:
-        found["min_accuracy"] = constraints.min_accuracy - chosen.accuracy
-    if constraints.max_worst_latency_ms is not None and chosen.worst_latency_ms is not None:
-        found["max_worst_latency_ms"] = chosen.worst_latency_ms - constraints.max_worst_latency_ms
-    if constraints.max_parameters is not None:
-        found["max_parameters"] = float(costs.parameters - constraints.max_parameters)
-    if constraints.max_branches is not None:
-        found["max_branches"] = float(branches - constraints.max_branches)
-    return found
+def _within_worst(
+    calibration: ExitTable, validation: ExitTable, limits: Limits, backbone_macs: float
+) -> tuple[OperatingPoint, ...]:
+    """Points at which everybody has left by the last exit that the limits on the worst case allow.
+
+    Without them a network whose last exits are too dear for the limits would have no point but its first exit.
+    """
+    allowed = np.ones(calibration.num_exits, dtype=np.bool_)
+    if limits.max_worst_macs is not None:
+        allowed &= calibration.macs <= limits.max_worst_macs * backbone_macs
+    if limits.max_worst_latency_ms is not None and calibration.latency_ms is not None:
+        allowed &= calibration.latency_ms <= limits.max_worst_latency_ms
+    if allowed.all() or not allowed[0]:
+        return ()
+    last = int(np.argmin(allowed)) - 1
+    found = Fitting(calibration.truncate(last + 1)).operating_points(validation.truncate(last + 1), limit=LIMITED)
+    behind = calibration.num_exits - last - 1
+    policies = []
+    for point in found:
+        policy = point.policy
+        assert isinstance(policy, ThresholdPolicy)  # that is what COMMON fits
+        thresholds = (*policy.thresholds, 0.0, *(None,) * (behind - 1))
+        temperatures = (*policy.temperatures, *(1.0,) * behind)
+        policies.append(replace(policy, thresholds=thresholds, temperatures=temperatures))
+    return tuple(evaluate(policy, validation) for policy in policies)

@@ -11,7 +11,6 @@ from eenas.errors import StudyError
 from eenas.files import write_whole
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.progress import Advanced, Finished, Listener, Notice, Started
 from eenas.search.preparation import Ground
 from eenas.search.run_report import CHECKPOINT, TRAINING, WEIGHTS
@@ -32,7 +31,7 @@ class Trained:
 
 
 def train_fully(
-    network: EarlyExitNetwork | TruncatedNetwork,
+    network: EarlyExitNetwork,
     ground: Ground,
     *,
     choice: TrainingChoice,

@@ -115,6 +115,8 @@ def run_trial(
         values=scores.values(ground.settings.search.objectives),
         exit_accuracy=list(scores.exit_accuracy),
         frozen_points=[] if before_training is None else [point.to_table() for point in before_training.points],
+        right=list(scores.right),
+        parameters=costs.parameters,
         violations=dict(scores.violations),
         seconds=time.monotonic() - start,
         samples=samples,

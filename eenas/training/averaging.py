@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from eenas.networks.network import EarlyExitNetwork
-from eenas.networks.truncated import TruncatedNetwork
 
 
 class WeightAverage:
@@ -19,7 +18,7 @@ class WeightAverage:
     without a gradient and what is kept in eval mode are left out, as are whole numbers, which are counts.
     """
 
-    def __init__(self, network: EarlyExitNetwork | TruncatedNetwork, decay: float) -> None:
+    def __init__(self, network: EarlyExitNetwork, decay: float) -> None:
         self.decay, self.steps = decay, 0
         self._names: list[str] = []
         self._weights: list[Tensor] = []

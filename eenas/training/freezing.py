@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from torch import nn
 
 from eenas.networks.network import EarlyExitNetwork
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.training.segments import segments
 from eenas.training.strategies import Phase
 
 
 @contextmanager
-def frozen(network: EarlyExitNetwork | TruncatedNetwork, phase: Phase) -> Iterator[None]:
+def frozen(network: EarlyExitNetwork, phase: Phase) -> Iterator[None]:
     """Inside the block only what `phase` trains has a gradient and follows `train()`; afterwards all is as before.
 
     What was frozen before stays frozen. Parameters and buffers of what is frozen do not change by a bit.
@@ -35,20 +34,17 @@ def frozen(network: EarlyExitNetwork | TruncatedNetwork, phase: Phase) -> Iterat
         network.keep_in_eval(before)
 
 
-def _trained(network: EarlyExitNetwork | TruncatedNetwork, phase: Phase) -> tuple[list[nn.Parameter], list[nn.Module]]:
+def _trained(network: EarlyExitNetwork, phase: Phase) -> tuple[list[nn.Parameter], list[nn.Module]]:
     """What a phase trains: parameters, and modules in training mode."""
     whole: list[nn.Module] = []
     if phase.trains in ("all", "backbone"):
         whole.append(network.backbone)
-    if isinstance(network, TruncatedNetwork):
-        whole += [network.branches] if phase.trains != "backbone" else []
-    else:
-        names = network.branches.names
-        trained = {"all": range(len(names)), "backbone": (), "part": (phase.part,), "branches": phase.exits}
-        whole += [network.branches.at(names[k]) for k in trained[phase.trains] if k < len(names)]
+    names = network.branches.names
+    trained = {"all": range(len(names)), "backbone": (), "part": (phase.part,), "branches": phase.exits}
+    whole += [network.branches.at(names[k]) for k in trained[phase.trains] if k < len(names)]
     parameters = [parameter for module in whole for parameter in module.parameters()]
     modules = [inner for module in whole for inner in module.modules()]
-    if phase.trains == "part" and not isinstance(network, TruncatedNetwork):
+    if phase.trains == "part":
         segment = segments(network)[phase.part]
         parameters += [each for name, each in network.backbone.named_parameters() if name in segment.parameters]
         modules += [each for name, each in network.backbone.named_modules() if name in segment.modules]

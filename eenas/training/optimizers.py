@@ -8,12 +8,11 @@ from torch import nn
 from eenas.designs.design import TrainingChoice
 from eenas.errors import DesignError
 from eenas.networks.network import EarlyExitNetwork
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.training.strategies import Phase
 
 
 def build_optimizer(
-    network: EarlyExitNetwork | TruncatedNetwork, loss: nn.Module, choice: TrainingChoice, phase: Phase
+    network: EarlyExitNetwork, loss: nn.Module, choice: TrainingChoice, phase: Phase
 ) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum 0.9, or AdamW, for what has a gradient in a phase.
 

@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.tasks.split import Split
 
 BATCH = 256
@@ -25,7 +24,7 @@ class Patience:
         self.best = [math.inf] * len(exits)
         self.waited = 0
 
-    def is_over(self, network: EarlyExitNetwork | TruncatedNetwork) -> bool:
+    def is_over(self, network: EarlyExitNetwork) -> bool:
         """Look at the network after a round; whether it has been waited for long enough."""
         losses = self._losses(network)
         gained = any(now < before for now, before in zip(losses, self.best, strict=True))
@@ -34,7 +33,7 @@ class Patience:
         return self.waited >= self.rounds
 
     @torch.inference_mode()
-    def _losses(self, network: EarlyExitNetwork | TruncatedNetwork) -> list[float]:
+    def _losses(self, network: EarlyExitNetwork) -> list[float]:
         """The mean cross-entropy of each watched exit on the `tune` samples, in eval mode and float32."""
         was_training = network.training
         network.eval()

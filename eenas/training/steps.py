@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from eenas.branches.abilities import WithAuxiliaryLoss
 from eenas.designs.training_choice import TrainingChoice
 from eenas.networks.network import EarlyExitNetwork
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.training.averaging import WeightAverage
 from eenas.training.distillation import BackboneTeacher
 from eenas.training.execution import Execution
@@ -31,7 +30,7 @@ class Steps:
 
     def __init__(
         self,
-        network: EarlyExitNetwork | TruncatedNetwork,
+        network: EarlyExitNetwork,
         phase: Phase,
         choice: TrainingChoice,
         spec: TrainingSpec,
@@ -147,9 +146,7 @@ class Steps:
             self.average.load_state_dict(state["average"])
 
 
-def _branches(network: EarlyExitNetwork | TruncatedNetwork, exits: Sequence[int]) -> list[nn.Module]:
+def _branches(network: EarlyExitNetwork, exits: Sequence[int]) -> list[nn.Module]:
     """The modules of the branches at `exits`."""
-    if isinstance(network, TruncatedNetwork):
-        return [network.branches]
     names = network.branches.names
     return [network.branches.at(names[k]) for k in exits if k < len(names)]

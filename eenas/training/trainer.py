@@ -13,7 +13,6 @@ from eenas.designs.training_choice import TrainingChoice
 from eenas.errors import DivergedError, TrainingError
 from eenas.networks.checkpoint import load_state, save_state
 from eenas.networks.network import EarlyExitNetwork
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.seeding import derive, seeded
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
@@ -47,7 +46,7 @@ class RoundReport:
     The network has the weights that it would keep if training ended here: the averaged ones where weights are averaged.
     """
 
-    network: EarlyExitNetwork | TruncatedNetwork
+    network: EarlyExitNetwork
     round: int
     progress: float
     loss: float
@@ -70,7 +69,7 @@ AfterEpoch = Callable[[RoundReport], Verdict]
 
 
 def train_network(
-    network: EarlyExitNetwork | TruncatedNetwork,
+    network: EarlyExitNetwork,
     task: Task,
     *,
     choice: TrainingChoice,
@@ -117,7 +116,7 @@ class _Position:
 class _Run:
     def __init__(
         self,
-        network: EarlyExitNetwork | TruncatedNetwork,
+        network: EarlyExitNetwork,
         task: Task,
         choice: TrainingChoice,
         spec: TrainingSpec,

@@ -1,23 +1,37 @@
-"""A study without a front says why."""
+"""What the command line prints of a study."""
 
-from types import SimpleNamespace
+from eenas.cli.results import print_network, print_results
+from eenas.search.front import points_of
+from tests.reporting.studies import study
 
-from eenas.cli.results import without_front
-
-
-def trial(points=(1,), violations=()):
-    return SimpleNamespace(points=points, violations=violations)
+RESULTS = study(14)
 
 
-def test_no_trial_has_finished():
-    assert "no trial has finished" in without_front(SimpleNamespace(trials=(trial(points=()),)))
+def test_the_choices_stand_with_their_samples_and_the_rest_is_counted(capsys):
+    print_results(RESULTS)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "accuracy on 300 validation samples" in text
+    hidden = len(RESULTS.front) - min(12, len(RESULTS.choices))
+    assert f"--all shows {hidden} more points" in text
+    assert f"{RESULTS.recommended.name} ▸" in text
+    assert "all at" in text
+    for name in ("front", "trained by trials", "static networks", "uniform by hand", "plain backbone"):
+        assert name in text
 
 
-def test_no_design_keeps_the_constraints():
-    trials = (
-        trial(violations=("min_accuracy by 0.1",)),
-        trial(violations=("min_accuracy by 0.2", "max_branches by 1")),
-    )
-    text = without_front(SimpleNamespace(trials=(*trials, trial(points=()))))
-    assert "min_accuracy (2 of 2), max_branches (1 of 2)" in text
-    assert "\n" not in text
+def test_every_point_is_shown_on_request(capsys):
+    print_results(RESULTS, rows=None)
+    assert "every point of it" in capsys.readouterr().out
+
+
+def test_one_network_is_shown_by_its_name(capsys):
+    network = next(network for network in RESULTS.networks if network.kind == "static")
+    print_network(RESULTS, tuple(points_of(network, RESULTS.backbone)))
+    assert f"Operating points of {network.name}" in capsys.readouterr().out
+
+
+def test_a_study_without_a_front_prints_its_summary_alone(capsys):
+    print_results(study(0))
+    text = capsys.readouterr().out
+    assert "No trial has finished" in text
+    assert "Front" not in text

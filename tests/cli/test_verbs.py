@@ -11,6 +11,7 @@ from eenas import shipped
 from eenas.errors import StudyError
 from eenas.reporting.report_source import Asked
 from eenas.search.choice import Choice
+from eenas.search.limits import Limits
 
 from ..reporting.studies import failed, study
 from ..reporting.test_fidelity_facts import fidelity
@@ -88,7 +89,7 @@ def test_search_without_a_finished_trial(call, library):
     library("eenas.search.run.search", study(0, extra=[failed(0)]))
     answer = call("search", "--backbone", "resnet50")
     assert answer.status == 0
-    assert "no front" in answer.out
+    assert "No trial has finished" in answer.out
     assert "goes on" in answer.err
 
 
@@ -106,7 +107,7 @@ def test_front_prints_a_spaced_selection_or_all(call, library):
     calls = library("eenas.search.read.open_results", results)
     answer = call("front", "--name", results.name)
     assert calls[0] == (("sqlite:///eenas.db", results.name), {"trust_code": False})
-    assert f"12 of {len(results.front)} points" in answer.out
+    assert f"--all shows {len(results.front) - len(results.choices)} more points" in answer.out
     assert "next: eenas train --best" in answer.err
     whole = call("front", "--all").out
     assert whole.count(" ms ") > answer.out.count(" ms ")
@@ -152,7 +153,8 @@ def test_train_hands_over_the_choice(call, library):
     assert answer.status == 0, answer.err
     ((arguments, options),) = calls
     assert arguments == ("sqlite:///eenas.db",)
-    assert vars(options["choice"]) == {"trial": None, "design_file": None, "max_accuracy_drop": None, "max_macs": 0.5}
+    assert options["choice"] == Choice(limits=Limits(max_macs=0.5))
+    assert options["compare"] is False
     assert options["out"] == Path("runs/x")
     assert options["overrides"] == ("full_training.epochs=3",)
     assert "500 test samples" in answer.out
@@ -210,20 +212,21 @@ def test_fidelity_as_json_and_with_two_budgets(call, library):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "run", "trial", "design"),
+    ("arguments", "run", "network", "design"),
     [
         (["runs/one", "model"], Path("runs/one"), None, None),
-        (["--trial", "0", "model"], None, 0, None),
+        (["--trial", "0", "model"], None, "trial 0", None),
+        (["--network", "static layer2.1", "model"], None, "static layer2.1", None),
         (["--design", "d.json", "model"], None, None, Path("d.json")),
     ],
 )
-def test_export_from_a_run_a_trial_or_a_design(call, library, arguments, run, trial, design):
+def test_export_from_a_run_a_trial_or_a_design(call, library, arguments, run, network, design):
     calls = library("eenas.search.export.export", Path("model"))
     answer = call("export", *arguments)
     assert answer.status == 0, answer.err
     ((positional, options),) = calls
     assert positional == (Path("model"),)
-    assert (options["run"], options["trial"], options["design_file"]) == (run, trial, design)
+    assert (options["run"], options["network"], options["design_file"]) == (run, network, design)
     assert "eenas.load('model')" in answer.err
 
 
@@ -302,7 +305,7 @@ def test_report_hands_over_every_flag(call, library, tmp_path):
     ((arguments, options),) = calls
     assert arguments == ("sqlite:///b.db", tmp_path / "a.html")
     assert callable(options.pop("listener"))
-    choice = Choice(trial=3)
+    choice = Choice(network="trial 3")
     asked = Asked(choice=choice, artifacts=tmp_path, runs=tmp_path / "runs", page="mine.toml", trust_code=True)
     assert options == {"name": "one", "asked": asked}
     assert "a.html" in answer.err
@@ -312,8 +315,10 @@ def test_report_hands_over_every_flag(call, library, tmp_path):
     ("flags", "choice"),
     [
         ("", None),
-        ("--best", Choice()),
-        ("--max-macs 0.5", Choice(max_macs=0.5)),
+        ("--best", Choice(max_accuracy_drop=0.01)),
+        ("--knee", Choice(knee=True)),
+        ("--network static_x", Choice(network="static_x")),
+        ("--max-macs 0.5 --max-worst-latency-ms 3", Choice(limits=Limits(max_macs=0.5, max_worst_latency_ms=3.0))),
         ("--max-accuracy-drop 0.02", Choice(max_accuracy_drop=0.02)),
     ],
 )

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from eenas.backbones.load import load_backbone
 from eenas.branches.capsule import Capsule
@@ -19,7 +18,6 @@ from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.policies.scores import score
 from eenas.policies.threshold import ThresholdPolicy
 from eenas.testing.smallest import smallest_backbone, smallest_task
@@ -191,14 +189,10 @@ def test_each_branch_says_what_it_adds_to_the_loss(backbone):
     assert cost.parameters == sum(parameter.numel() for parameter in network.branches.at("1").parameters())
 
 
-def test_a_truncated_network_passes_its_classifiers_loss_on(backbone):
+def test_a_static_network_passes_its_classifiers_loss_on(backbone):
     branches = (Placed(cut_point="1", branch=Capsule(width=8)),)
-    built = build_network(Design(backbone="smallest", num_classes=4, input_size=8, branches=branches), backbone)
-    network = TruncatedNetwork(
-        built.backbone, "1", built.branches.at("1"), design=built.design, transform=built.transform
-    ).train()
+    design = Design(backbone="smallest", num_classes=4, input_size=8, branches=branches, static=True)
+    network = build_network(design, backbone).train()
     network(torch.randn(2, 3, 8, 8))
     (loss,) = network.auxiliary_losses(torch.tensor([0, 1]))
     assert loss.requires_grad
-    network.branches = nn.Identity()
-    assert network.auxiliary_losses(torch.tensor([0, 1])) == [None]

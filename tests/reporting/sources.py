@@ -11,8 +11,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from eenas.errors import EenasError, FrontError
 from eenas.measurement.latency import Latency
 from eenas.reporting.report_source import ReportSource
-from eenas.reporting.summary import recommended
-from eenas.search.run_report import Comparison, ExitFacts, RunReport
+from eenas.reporting.summary import shown
+from eenas.search.results import Comparison
+from eenas.search.run_report import ExitFacts, RunReport
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.task import Task
 
@@ -46,7 +47,7 @@ def source(results=None, **more):
         "results": results,
         "facts": FACTS,
         "created": "2026-01-02T03:04:05+00:00",
-        "item": recommended(results),
+        "item": shown(results),
         "picked": lambda: found(results),
         "task": lambda: task(found(results)),
         "trials": lambda: trials(len(results.trials)),
@@ -62,14 +63,14 @@ def with_frozen_points(results):
 
 
 def found(results):
-    if recommended(results) is None:
+    if shown(results) is None:
         raise FrontError("there is no front yet")
     return picked(results)
 
 
 def run(results, **changed):
     """The report of a made-up full training of the most accurate design; `changed` takes the place of its fields."""
-    item = results.front[0]
+    item = next(item for item in results.front if item.trial is not None)
     names = [*(placed.cut_point for placed in item.design.branches), "final"]
     exits = tuple(
         ExitFacts(

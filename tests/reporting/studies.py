@@ -9,11 +9,13 @@ from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import operating_points
 from eenas.policies.operating_point import OperatingPoint
+from eenas.policies.right_answers import pack, right_answers
 from eenas.policies.threshold import ThresholdPolicy
 from eenas.reporting.picked import pick
-from eenas.reporting.summary import recommended
+from eenas.reporting.summary import shown
 from eenas.search.config import load_settings
-from eenas.search.read import area_by_macs, best_within, build_front
+from eenas.search.front import area_by_macs, best_within, build_front, compare, offered
+from eenas.search.known_networks import KnownNetwork
 from eenas.search.results import BackboneFacts, Baseline, StudyResults, TrialResult
 
 CLASSES = tuple(str(digit) for digit in range(10))
@@ -64,16 +66,16 @@ def design(seed, branches):
 
 def tables(made, number, *, latency=True):
     """The exit tables of a made-up design on calibration and validation; every branch costs a hundredth."""
-    exits = (*(placed.cut_point for placed in made.branches), "final")
-    branches = [CUT_POINT_MACS[name] / BACKBONE.macs + 0.01 * k for k, name in enumerate(exits[:-1], start=1)]
-    cost = [*branches, 1 + 0.01 * len(made.branches)]
+    exits = made.exits
+    whole = {**CUT_POINT_MACS, "final": BACKBONE.macs}
+    cost = [whole[name] / BACKBONE.macs + 0.01 * min(k, len(made.branches)) for k, name in enumerate(exits, start=1)]
     return tuple(table(exits, cost, seed, latency=latency) for seed in (number, 1000 + number))
 
 
 def picked(results, item=None):
     """The recommended (or another) design of a made-up study with its exit tables."""
-    item = recommended(results) if item is None else item
-    return pick(item, *tables(item.design, item.trial), results.backbone.macs)
+    item = shown(results) if item is None else item
+    return pick(item, *tables(item.design, item.trial or 0), results.backbone.macs)
 
 
 def trial(number, branches=3, *, latency=True, **more):
@@ -108,20 +110,57 @@ def single(accuracy, share, latency=True):
     )
 
 
-def study(complete=8, *, latency=True, extra=(), name="cifar_resnet20-digits-0123abcd"):
+def network_of(made, latency=True):
+    """The network of a trial, with what each of its points answers rightly."""
+    _, validation = tables(made.design, made.number, latency=latency)
+    return KnownNetwork(
+        name=f"trial {made.number}",
+        kind="trial",
+        design=made.design,
+        points=made.points,
+        right=tuple(pack(right_answers(point.policy, validation)) for point in made.points),
+        parameters=BACKBONE.parameters + 1000,
+        trial=made.number,
+        origin=made.origin,
+    )
+
+
+def ended(name, accuracy, share, latency, kind="static", samples=300):
+    """A network with one exit, right on the first samples."""
+    right = np.arange(samples) < round(accuracy * samples)
+    made = design(0, 1)
+    return KnownNetwork(
+        name=name,
+        kind=kind,
+        design=replace(made, static=True) if kind == "static" else replace(made, branches=()),
+        points=(single(accuracy, share, latency),),
+        right=(pack(right),),
+        parameters=BACKBONE.parameters,
+    )
+
+
+def study(complete=8, *, latency=True, extra=(), name="cifar_resnet20-digits-0123abcd", limits=()):
     """A study with so many complete trials, and trials of every other kind in `extra`."""
     trials = [trial(0, 3, latency=latency, origin="known: uniform 3 fc")][:complete]
     trials += [trial(number, 1 + number % 6, latency=latency) for number in range(1, complete)]
     trials += extra
     backbone = BACKBONE if latency else replace(BACKBONE, latency_ms=None)
-    front = build_front(trials, backbone)
+    networks = [network_of(trial, latency) for trial in trials if trial.points]
+    if networks:
+        for where, share, accuracy in (("layer1.1", 0.25, 0.55), ("layer2.0", 0.5, 0.71), ("layer2.2", 0.75, 0.86)):
+            networks.append(ended(f"static {where}", accuracy, share, latency))
+        networks.append(ended("backbone", BACKBONE.accuracy, 1.0, latency, kind="plain"))
+    settings, _ = load_settings(backbone="cifar_resnet20", overrides=limits)
+    front = build_front(networks, backbone, settings.constraints, largest_class=0.1)
     points = [item.point for item in front]
     baselines = [Baseline(name="backbone", points=(single(BACKBONE.accuracy, 1.0, latency),))]
-    for share, accuracy in ((0.25, 0.55), (0.5, 0.71), (0.75, 0.86)):
-        baselines.append(Baseline(name=f"truncated {share:.0%}", points=(single(accuracy, share, latency),)))
+    baselines.append(
+        Baseline(name="static networks", points=tuple(p for n in networks if n.kind == "static" for p in n.points))
+    )
     if complete:
         baselines.append(Baseline(name="uniform 3 fc", points=trials[0].points))
-    settings, _ = load_settings(backbone="cifar_resnet20")
+    held = offered(networks, backbone, settings.constraints)
+    families = {network.name: network.family for network in networks}
     return StudyResults(
         name=name,
         storage="sqlite:///eenas.db",
@@ -136,15 +175,18 @@ def study(complete=8, *, latency=True, extra=(), name="cifar_resnet20-digits-012
         hypervolume_macs=area_by_macs(points, backbone, 0.1),
         hypervolume_latency=0.61 if latency else None,
         at_shares={share: best_within(front, share) for share in (0.25, 0.5, 0.75, 1.0)},
-        beats_baselines=complete > 1,
+        networks=tuple(networks),
+        comparisons=compare(held, [families[item.name] for item in held]),
+        samples=300,
+        largest_class=0.1,
     )
 
 
 def failed(number, reason="out of memory"):
     """A trial that failed."""
-    return TrialResult(number=number, state="failed", origin="sampler", feasible=False, reason=reason)
+    return TrialResult(number=number, state="failed", origin="sampler", reason=reason)
 
 
 def infeasible(number):
-    """A trial that breaks a constraint of its study."""
-    return trial(number, 2, feasible=False, violations=("max_parameters by 1200",))
+    """A trial whose drawn point misses a limit of its study."""
+    return trial(number, 2, violations=("max_parameters by 1200",))

@@ -14,7 +14,7 @@ from eenas.policies.temperatures import fit_temperatures
 from eenas.reporting.explored_policy import explored
 from eenas.reporting.explorer import draw_explorer, explorer_facts, leaving_at
 from eenas.reporting.picked import pick
-from eenas.reporting.summary import recommended
+from eenas.reporting.summary import shown
 
 from .studies import BACKBONE, study, tables
 
@@ -33,7 +33,7 @@ RULES = {
 
 def fitted(rule, budget=0.6):
     """The recommended network with a policy of this rule, fitted as a search does."""
-    item = recommended(RESULTS)
+    item = shown(RESULTS)
     calibration, validation = tables(item.design, item.trial)
     policy = Fitting(calibration, rule).policy(max_macs=budget * BACKBONE.macs)
     point = evaluate(policy, validation)

@@ -3,7 +3,7 @@
 import pytest
 
 from eenas.reporting.front_figure import CLOUD_LIMIT, draw_front, front_facts
-from eenas.reporting.summary import recommended
+from eenas.reporting.summary import shown
 
 from .studies import BACKBONE, failed, infeasible, study, trial
 
@@ -20,10 +20,7 @@ def test_the_front_is_what_nothing_cheaper_beats(results, cost):
         ("expected_macs", BACKBONE.macs) if cost == "macs" else ("expected_latency_ms", BACKBONE.latency_ms)
     )
     points = [
-        (getattr(point, attribute) / whole, point.accuracy)
-        for trial in results.trials
-        if trial.feasible
-        for point in trial.points
+        (getattr(point, attribute) / whole, point.accuracy) for network in results.networks for point in network.points
     ]
     best = {
         (share, accuracy)
@@ -39,21 +36,21 @@ def test_the_knee_the_baselines_and_the_infeasible_are_marked(results):
     knee = next(item for item in results.front if item.knee)
     assert (facts.knee.share, facts.knee.accuracy) == (knee.macs_share, knee.point.accuracy)
     assert {baseline.name: baseline.stairs for baseline in facts.baselines} == {
-        "truncated backbone": False,
+        "static networks": False,
         "uniform by hand": True,
     }
     assert [mark.accuracy for mark in facts.baselines[0].marks] == [0.55, 0.71, 0.86]
-    assert [mark.trial for mark in facts.infeasible] == [91]
+    assert [mark.network for mark in facts.infeasible] == ["trial 91"]
     assert "max_parameters" in facts.infeasible[0].text
-    assert 91 not in {mark.trial for mark in facts.cloud}
+    assert all(mark.network for mark in facts.cloud)
 
 
 def test_the_drawing_has_units_on_its_axes_and_says_what_the_facts_say(results):
     facts = front_facts(results)
     drawing = draw_front(facts)
     traces = {trace.name: trace for trace in drawing.data}
-    baselines = {"plain backbone", "truncated backbone", "uniform by hand"}
-    assert set(traces) == {"all networks", "infeasible", "front", "knee", "within 1 point", *baselines}
+    baselines = {"plain backbone", "static networks", "uniform by hand"}
+    assert set(traces) == {"all networks", "infeasible", "front", "knee", "recommended", *baselines}
     assert facts.picked.accuracy >= facts.backbone_accuracy - 0.01
     assert facts.picked in facts.front
     assert (traces["plain backbone"].x, traces["plain backbone"].y) == ((100,), (100 * BACKBONE.accuracy,))
@@ -71,11 +68,11 @@ def test_the_drawing_has_units_on_its_axes_and_says_what_the_facts_say(results):
 
 
 def test_another_design_that_is_picked_is_marked_and_in_the_title(results):
-    other = next(item for item in results.front if not item.knee and item is not recommended(results))
+    other = next(item for item in results.front if not item.knee and item is not shown(results))
     facts = front_facts(results, "macs", other)
-    assert (facts.picked.accuracy, facts.picked.trial) == (other.point.accuracy, other.trial)
+    assert (facts.picked.accuracy, facts.picked.network) == (other.point.accuracy, other.name)
     assert "picked" in {trace.name for trace in draw_front(facts).data}
-    assert facts.subtitles[0].startswith(f"trial {other.trial} ")
+    assert facts.subtitles[0].startswith(f"{other.name} ")
     knee = next(item for item in results.front if item.knee)
     assert front_facts(results, "macs", knee).picked is None
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,8 +39,7 @@ def test_tables_come_from_the_artifacts_of_the_recommended_trial(results, chosen
     for split, table in zip(("calibration", "validation"), tables(chosen.item.design, number), strict=True):
         table.save(tmp_path / split)
     kept = {"calibration": "calibration", "validation": "validation"}
-    for trial in results.trials:
-        object.__setattr__(trial, "artifacts", kept)
+    results = replace(results, networks=tuple(replace(each, artifacts=kept) for each in results.networks))
     found = load_picked(results, chosen.item, tmp_path)
     assert found.item is chosen.item
     assert np.array_equal(found.exit_index, chosen.exit_index)
@@ -49,7 +49,7 @@ def test_tables_come_from_the_artifacts_of_the_recommended_trial(results, chosen
     (tmp_path / "validation").unlink()
     with pytest.raises(StorageError, match="--artifacts"):
         load_picked(results, chosen.item, tmp_path)
-    with pytest.raises(FrontError, match="no front"):
+    with pytest.raises(FrontError, match="no trial has finished"):
         load_picked(study(0, extra=[failed(0)]), None, tmp_path)
 
 

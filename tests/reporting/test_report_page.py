@@ -16,10 +16,11 @@ from eenas.reporting.conditions import commands, conditions, settings_text
 from eenas.reporting.picked import drawn_item
 from eenas.reporting.report_page import ReportSpec, load_report, report_html
 from eenas.reporting.report_source import Asked
-from eenas.reporting.summary import recommended
+from eenas.reporting.summary import shown
 from eenas.reporting.wording import percent
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec, load_settings
+from eenas.search.limits import Limits
 from eenas.specs import from_table
 
 from .sources import broken, source, trials
@@ -43,9 +44,9 @@ def test_the_page_begins_with_the_summary_and_ends_with_the_commands(page):
     text = words(page)
     assert re.search(r"Trial \d+ (keeps|reaches) [\d.]+ %", text)
     assert text.index("keeps") < text.index("Best accuracy within a share") < text.index("eenas train")
-    item = recommended(study(9))
-    assert re.search(rf"trial {item.trial}\s[^:]*{percent(item.point.accuracy)} [^:]*{percent(item.macs_share)}", text)
-    for name in ("truncated backbone", "uniform by hand", "plain backbone", "1 MAC = 2 FLOPs", "calibration split"):
+    item = shown(study(9))
+    assert re.search(rf"{item.name}\s[^:]*{percent(item.point.accuracy)} [^:]*{percent(item.macs_share)}", text)
+    for name in ("static networks", "uniform by hand", "plain backbone", "1 MAC = 2 FLOPs", "calibration split"):
         assert name in text
 
 
@@ -127,17 +128,17 @@ def test_the_settings_read_back_as_the_study(name):
     assert from_table(StudySpec, tomllib.loads(text)) == settings
 
 
-@pytest.mark.parametrize("choice", [None, Choice(), Choice(trial=2), Choice(max_macs=0.5)])
+@pytest.mark.parametrize("choice", [None, Choice(), Choice(network="trial 2"), Choice(limits=Limits(max_macs=0.5))])
 def test_the_commands_train_what_is_drawn(choice):
     results = study(9)
     search, front, train, report = commands(source(results, asked=Asked(choice=choice, artifacts=Path("my own"))))
     words = shlex.split(train)
     flag, *value = words[2 : words.index("--storage")]
-    given = {flag.removeprefix("--").replace("-", "_"): float(value[0])} if value else {}
-    assert (flag == "--best") == (not given)
-    trained, drawn = choose_design(results, Choice(**given)), drawn_item(results, choice)
-    assert (trained.trial, trained.estimate) == (drawn.trial, drawn.point)
-    assert (" ".join([flag, *value]) in report) == (choice is not None)
+    made = {"--best": Choice, "--network": lambda: Choice(network=value[0])}
+    made["--max-macs"] = lambda: Choice(limits=Limits(max_macs=float(value[0])))
+    trained, drawn = choose_design(results, made[flag]()), drawn_item(results, choice)
+    assert (trained.name, trained.point) == (drawn.name, drawn.point)
+    assert (shlex.join([flag, *value]) in report) == (choice is not None)
     assert ["--artifacts 'my own'" in line for line in (search, front, train, report)] == [True, False, True, True]
 
 

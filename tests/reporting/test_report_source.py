@@ -16,7 +16,9 @@ from eenas.reporting.picked import drawn_item
 from eenas.reporting.report_page import write_report
 from eenas.reporting.report_source import Asked, open_source
 from eenas.search.choice import Choice
-from eenas.search.read import best_within
+from eenas.search.front import best_within
+from eenas.search.known_networks import NETWORKS
+from eenas.search.limits import Limits
 from eenas.search.run_report import ORIGIN, origin
 from eenas.specs import to_table
 
@@ -38,10 +40,17 @@ def storage(tmp_path):
         "device": "CPU",
         "classes": list(RESULTS.classes),
         "folder": str(tmp_path),
+        "validation_samples": RESULTS.samples,
+        "largest_class": RESULTS.largest_class,
     }
     StudyRecords(database).save(
         StudyRecord(
-            name=RESULTS.name, identity={}, identity_digest="", settings=to_table(RESULTS.settings), facts=facts
+            name=RESULTS.name,
+            identity={},
+            identity_digest="",
+            settings=to_table(RESULTS.settings),
+            facts=facts,
+            baselines={NETWORKS: [network.to_table() for network in RESULTS.networks if network.kind != "trial"]},
         )
     )
     (tmp_path / "study.artifacts").mkdir()
@@ -59,7 +68,10 @@ def record(trial, artifacts):
         for split, table in zip(("calibration", "validation"), tables(trial.design, trial.number), strict=True):
             kept[split] = f"{split}-{trial.number}"
             table.save(artifacts / kept[split])
+    network = next((each for each in RESULTS.networks if each.trial == trial.number), None)
     return TrialRecord(
+        right=network.right if network else (),
+        parameters=network.parameters if network else None,
         study=RESULTS.name,
         number=trial.number,
         state=trial.state,
@@ -124,38 +136,43 @@ def test_a_task_that_is_gone_is_said_in_the_place_of_its_panel(storage, tmp_path
 
 def test_another_design_is_drawn_where_it_is_asked_for(storage, tmp_path):
     usual = open_source(storage).item
-    knee = open_source(storage, None, Asked(choice=Choice())).item
-    cheap = open_source(storage, None, Asked(choice=Choice(max_macs=0.3))).item
+    knee = open_source(storage, None, Asked(choice=Choice(knee=True))).item
+    cheap = open_source(storage, None, Asked(choice=Choice(limits=Limits(max_macs=0.3)))).item
     assert knee.knee
     assert cheap.macs_share <= 0.3 < usual.macs_share
     assert cheap == best_within(RESULTS.front, 0.3)
-    page = write_report(storage, tmp_path / "a.html", asked=Asked(choice=Choice(max_macs=0.3))).read_text("utf-8")
-    assert f"The design: trial {cheap.trial}" in page
-    assert re.search(rf"trial {cheap.trial} \((knee, )?drawn below\)", page)
+    page = write_report(
+        storage, tmp_path / "a.html", asked=Asked(choice=Choice(limits=Limits(max_macs=0.3)))
+    ).read_text("utf-8")
+    assert f"The design: {cheap.name}" in page
+    assert re.search(rf"{cheap.name} \(((recommended|knee), )*drawn below\)", page)
     assert '"name":"picked"' in page
     assert "eenas train --max-macs 0.3 " in page
     assert "eenas report --max-macs 0.3 " in page
 
 
 def test_a_trial_that_is_not_on_the_front_is_drawn_at_its_own_target(storage, tmp_path):
-    on_front = {item.trial for item in RESULTS.front}
-    other = next(trial for trial in RESULTS.trials if trial.points and trial.number not in on_front)
-    source = open_source(storage, None, Asked(choice=Choice(trial=other.number)))
-    assert (source.item.trial, source.item.point, source.item.design) == (other.number, other.chosen, other.design)
-    assert source.item.macs_share == other.chosen.expected_macs / BACKBONE.macs
+    on_front = {item.name for item in RESULTS.front}
+    other = next(network for network in RESULTS.networks if network.kind == "trial" and network.name not in on_front)
+    source = open_source(storage, None, Asked(choice=Choice(network=other.name)))
+    assert source.item.name == other.name
+    assert source.item.point == RESULTS.trials[other.trial].chosen
     assert source.picked().item is source.item
     page = write_report(storage, tmp_path / "a.html", asked=source.asked).read_text("utf-8")
-    assert f"trial {other.number} (drawn below, not on the front)" in page
-    assert f"The design: trial {other.number}" in page
-    assert f"eenas train --trial {other.number} " in page
+    assert f"{other.name} (drawn below, not on the front)" in page
+    assert f"The design: {other.name}" in page
+    assert f"eenas train --network &#x27;{other.name}&#x27; " in page
 
 
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        (Choice(trial=99), "trial 99 of .* has no design; usable trials"),
-        (Choice(trial=6), "trial 6 of .* has no design; usable trials"),
-        (Choice(max_macs=0.001), "at most 0.001 of the backbone's MACs; the nearest"),
+        (Choice(network="trial 99"), "has no network 'trial 99'; nearest"),
+        (Choice(network="trial 6"), "has no network 'trial 6'; nearest"),
+        (
+            Choice(limits=Limits(max_macs=0.001)),
+            "no network holds the limits; the nearest is .* misses max_macs by",
+        ),
     ],
 )
 def test_a_choice_that_nothing_holds_is_refused_before_the_page(storage, tmp_path, choice, said):
@@ -165,14 +182,8 @@ def test_a_choice_that_nothing_holds_is_refused_before_the_page(storage, tmp_pat
 
 
 def test_a_design_from_a_file_is_refused():
-    with pytest.raises(StudyError, match=r"got the file a.json; name a trial"):
+    with pytest.raises(StudyError, match=r"got the file a.json; name a network"):
         drawn_item(RESULTS, Choice(design_file=Path("a.json")))
-
-
-def test_a_trial_without_an_operating_point_is_refused():
-    results = replace(RESULTS, trials=(replace(RESULTS.trials[0], chosen=None, state="running"),))
-    with pytest.raises(StudyError, match=r"trial 0 came to no operating point \(running\)"):
-        drawn_item(results, Choice(trial=0))
 
 
 def test_runs_of_the_study_are_found(storage, tmp_path, monkeypatch):

@@ -2,48 +2,79 @@
 
 from dataclasses import replace
 
-from eenas.reporting.summary import cheapest_within, headline, recommended, summary
+import pytest
+
+from eenas.reporting.summary import headline, shown, summary
+from eenas.search.results import Comparison
 
 from .studies import BACKBONE, failed, study
 
 
-def test_the_cheapest_point_within_an_accepted_drop():
+def test_the_recommended_point_is_the_cheapest_choice_within_a_point():
     results = study(14)
-    found = cheapest_within(results, 0.01)
-    within = [item for item in results.front if item.point.accuracy >= BACKBONE.accuracy - 0.01]
+    found = results.recommended
+    within = [item for item in results.choices if item.point.accuracy >= BACKBONE.accuracy - 0.01]
+    assert found is not None
     assert found in within
     assert found.macs_share == min(item.macs_share for item in within)
-    assert cheapest_within(results, -1.0) is None
+    assert shown(results) is found
 
 
-def test_the_summary_names_trials_backbone_design_and_hypervolume():
+def test_the_summary_names_trials_backbone_design_samples_and_hypervolume():
     results = study(14, extra=[failed(90)])
     text = "\n".join(summary(results))
-    found = cheapest_within(results, 0.01)
     assert "15 trials (14 complete, 1 failed)" in text
-    assert "91.7 %" in text
+    assert "91.7 % on the 300 samples of the validation split" in text
     assert "41.2 M MACs" in text
-    assert f"trial {found.trial} " in text
+    assert f"Recommended, within 1 point of the backbone: {results.recommended.name} " in text
+    assert "points against the backbone, 95 %" in text
     assert f"{results.hypervolume_macs:.4f}" in text
-    assert "does not beat" not in text
-    assert headline(results, recommended(results)) in text
+    assert headline(results, results.recommended) in text
 
 
-def test_a_front_that_does_not_beat_its_baselines_says_so():
-    results = replace(study(3), beats_baselines=False)
-    assert "does not beat its baselines" in summary(results)[-1]
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(0.01, 0.03, "beats at"), (-0.01, 0.03, "within noise at"), (-0.03, -0.01, "loses at")]
+)
+def test_every_statement_about_a_rival_carries_its_interval(low, high, said):
+    one = Comparison(baseline="frozen search", budget=0.25, difference=(low + high) / 2, low=low, high=high)
+    text = summary(replace(study(3), comparisons=(one,)))[-1]
+    assert text.startswith(f"Trained trials against frozen search: {said} 25 % (")
+    assert f"{100 * low:+.1f} to {100 * high:+.1f}" in text
 
 
 def test_nothing_within_a_point_names_the_nearest():
     results = study(4)
-    strong = replace(results, backbone=replace(BACKBONE, accuracy=0.999))
-    text = "\n".join(summary(strong))
-    assert f"the nearest, trial {results.front[0].trial}" in text
+    front = tuple(replace(item, recommended=False) for item in results.front)
+    best = max((item for item in front if item.choice and item.kind != "plain"), key=lambda item: item.point.accuracy)
+    text = "\n".join(summary(replace(results, front=front)))
+    assert f"No network is within 1 point of the backbone; the nearest, {best.name}" in text
+
+
+def test_a_point_where_everybody_leaves_is_called_static():
+    results = study(14)
+    item = next(item for item in results.front if item.ends_at is not None and item.kind == "trial")
+    assert "it is a static network, and the rest of the backbone is not needed" in headline(results, item)
+    assert item.network.static
+    assert item.network.exits == (item.design.branches[item.ends_at].cut_point,)
+
+
+def test_limits_are_said_and_what_misses_them_least():
+    held = study(6, limits=("constraints.max_worst_macs=0.6",))
+    assert all(item.point.worst_macs <= 0.6 * BACKBONE.macs for item in held.front)
+    assert any(line.startswith("Limits, held by every point shown: max_worst_macs 0.6") for line in summary(held))
+    none = study(6, limits=("constraints.min_accuracy=0.999",))
+    assert not none.front
+    assert "no network holds the limits; the nearest is" in summary(none)[-1].lower()
+    assert "which misses min_accuracy by" in summary(none)[-1]
+
+
+def test_warnings_of_a_study_are_said():
+    assert summary(replace(study(3), warnings=("seen before",)))[-1] == "seen before"
 
 
 def test_no_finished_trial():
-    assert "no front" in summary(study(0))[-1]
-    assert "no front" in summary(study(0, extra=[failed(0), failed(1)]))[-1]
+    assert "No trial has finished" in summary(study(0))[-1]
+    assert "No trial has finished" in summary(study(0, extra=[failed(0), failed(1)]))[-1]
     assert headline(study(0), None) == "no design yet"
 
 

@@ -14,6 +14,6 @@ def smallest_study(tmp_path_factory) -> SmallestStudy:
 
 @pytest.fixture(scope="session")
 def finished_run(smallest_study, tmp_path_factory) -> RunReport:
-    """The trial with the most branches trained fully, with all baselines."""
+    """The trial with the most branches trained fully, with all rivals."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    return smallest_study.train(out, overrides=("baselines.truncated=true", "baselines.uniform=true"))
+    return smallest_study.train(out, compare=True, overrides=("baselines.static=3",))

@@ -17,8 +17,7 @@ SETTINGS = (
     "prepare.training.epochs=3",
     "training.epochs=0.5",
     "full_training.epochs=1",
-    "baselines.truncated=false",
-    "baselines.uniform=false",
+    "baselines.static=1",
     *(f"{name}.{value}" for name in ("training", "prepare.training", "full_training") for value in (
         "batch_size=16", "precision=float32", "channels_last=false")),
     "latency.seconds=0.01",
@@ -53,7 +52,7 @@ class SmallestStudy:
 
     def train(self, out: Path, **options) -> RunReport:
         """Train that trial fully; options are those of `train`."""
-        options.setdefault("choice", Choice(trial=self.trial))
+        options.setdefault("choice", Choice(network=f"trial {self.trial}"))
         options.setdefault("backbone", backbone())
         options.setdefault("task", smallest_task())
         return train(self.storage, out=out, device="cpu", **options)

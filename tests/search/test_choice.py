@@ -1,56 +1,123 @@
-"""Which design is trained fully."""
+"""Which network is trained fully."""
 
 from dataclasses import replace
 
 import pytest
 
-from eenas.errors import DesignError, ExportError, FrontError, StudyError
-from eenas.search.choice import Choice, choose_design
+from eenas.errors import DesignError, ExportError, FrontError, SpecError, StudyError
+from eenas.search.choice import Choice, choose_design, choose_point
+from eenas.search.front import build_front
+from eenas.search.limits import Limits
+from tests.reporting.studies import BACKBONE, study
+
+RESULTS = study(14)
 
 
-def test_the_knee_by_default(smallest_study):
-    knee = next(entry for entry in smallest_study.results.front if entry.knee)
-    chosen = choose_design(smallest_study.results, Choice())
-    assert chosen.trial == knee.trial
-    assert chosen.estimate == knee.point
-    assert chosen.design.architecture_digest == knee.design.architecture_digest
-    assert chosen.design.policy.target_macs == pytest.approx(min(1.0, knee.macs_share), abs=1e-4)
+def within(results, limits):
+    """A study with other limits, read anew."""
+    settings = replace(results.settings, constraints=limits)
+    front = build_front(results.networks, results.backbone, limits, largest_class=results.largest_class)
+    return replace(results, settings=settings, front=front)
 
 
-def test_a_limit_on_accuracy_takes_the_cheapest_and_one_on_macs_the_most_accurate(smallest_study):
-    results = smallest_study.results
-    chosen = choose_design(results, Choice(max_accuracy_drop=0.1))
-    good = [e for e in results.front if e.point.accuracy >= results.backbone.accuracy - 0.1]
-    assert chosen.estimate.expected_macs == min(entry.point.expected_macs for entry in good)
-    chosen = choose_design(results, Choice(max_macs=0.5))
-    cheap = [entry for entry in results.front if entry.macs_share <= 0.5]
-    assert chosen.estimate.accuracy == max(entry.point.accuracy for entry in cheap)
-    assert chosen.design.policy.target_macs <= 0.5
+def test_the_recommended_network_by_default():
+    chosen = choose_design(RESULTS, Choice())
+    assert chosen.estimate is RESULTS.recommended
+    assert chosen.name == RESULTS.recommended.name
+    assert chosen.label == RESULTS.recommended.name.replace(" ", "")
+    assert chosen.design.policy.target_macs == pytest.approx(RESULTS.recommended.macs_share, abs=1e-4)
 
 
-def test_a_point_of_another_kind_than_the_drawn_one_is_trained_for_its_own(smallest_study):
-    results = smallest_study.results
-    drawn = [
+def test_the_knee_on_request():
+    assert choose_point(RESULTS, Choice(knee=True)) is RESULTS.knee
+
+
+def test_a_limit_on_accuracy_takes_the_cheapest_choice_and_one_on_macs_the_most_accurate_point():
+    found = choose_point(RESULTS, Choice(max_accuracy_drop=0.1))
+    good = [e for e in RESULTS.choices if e.kind != "plain" and e.point.accuracy >= BACKBONE.accuracy - 0.1]
+    assert found.macs_share == min(entry.macs_share for entry in good)
+    found = choose_design(RESULTS, Choice(limits=Limits(max_macs=0.5)))
+    cheap = [entry for entry in RESULTS.front if entry.macs_share <= 0.5]
+    assert found.point.accuracy == max(entry.point.accuracy for entry in cheap)
+    assert found.design.policy.target_macs == 0.5, "it is trained for the budget that was asked for"
+    both = choose_point(RESULTS, Choice(max_accuracy_drop=0.3, limits=Limits(max_macs=0.5)))
+    assert both.macs_share <= 0.5
+    assert both.point.accuracy >= BACKBONE.accuracy - 0.3
+
+
+def test_limits_are_held_point_by_point():
+    limit = 0.6 * BACKBONE.macs
+    found = choose_point(RESULTS, Choice(max_accuracy_drop=0.5, limits=Limits(max_worst_macs=0.6)))
+    assert found.point.worst_macs <= limit
+    held = within(RESULTS, Limits(max_worst_macs=0.6))
+    assert held.front
+    assert all(item.point.worst_macs <= limit for item in held.front)
+    assert held.knee is None or held.knee.point.worst_macs <= limit
+
+
+def test_where_nothing_holds_the_limits_the_nearest_miss_is_named_with_its_distance():
+    with pytest.raises(
+        FrontError, match=r"no network holds the limits; the nearest is .* misses min_accuracy by .*point"
+    ):
+        choose_point(RESULTS, Choice(limits=Limits(min_accuracy=0.999)))
+    with pytest.raises(FrontError, match=r"misses max_worst_latency_ms by [\d.]+ ms"):
+        choose_point(RESULTS, Choice(limits=Limits(max_worst_latency_ms=0.01)))
+
+
+def test_where_nothing_is_near_the_backbone_the_nearest_is_named_with_the_flag_that_takes_it():
+    strong = replace(RESULTS, backbone=replace(BACKBONE, accuracy=0.999))
+    with pytest.raises(
+        FrontError, match=r"is within 1 points of the backbone; the nearest, .*--max-accuracy-drop"
+    ) as said:
+        choose_point(strong, Choice())
+    drop = float(str(said.value).partition("--max-accuracy-drop ")[2].partition(",")[0])
+    assert choose_point(strong, Choice(max_accuracy_drop=drop)).name in str(said.value)
+
+
+def test_a_point_where_everybody_leaves_is_trained_as_a_static_network():
+    item = next(item for item in RESULTS.front if item.ends_at is not None and item.kind == "trial")
+    marked = tuple(replace(each, recommended=each is item, choice=each is item) for each in RESULTS.front)
+    weak = replace(BACKBONE, accuracy=item.point.accuracy)
+    chosen = choose_design(replace(RESULTS, front=marked, backbone=weak), Choice())
+    assert chosen.design.static
+    assert chosen.design.branches == (item.design.branches[item.ends_at],)
+    assert chosen.label.endswith("-static")
+
+
+def test_a_point_of_another_kind_than_the_drawn_one_is_trained_for_its_own():
+    drawn = tuple(
         replace(entry, design=replace(entry.design, policy=replace(entry.design.policy, kind="patience")))
-        for entry in results.front
-        if entry.design.branches
-    ]
-    chosen = choose_design(replace(results, front=tuple(drawn)), Choice(max_macs=1.0))
-    assert chosen.design.policy.kind == "threshold"
-    assert chosen.design.policy.target_macs <= 1
+        for entry in RESULTS.front
+        if len(entry.design.branches) > 1
+    )
+    chosen = choose_design(replace(RESULTS, front=drawn), Choice(knee=True))
+    assert chosen.design.policy.kind == "threshold" or chosen.design.static
+
+
+def test_every_network_has_a_name():
+    for network in RESULTS.networks:
+        chosen = choose_design(RESULTS, Choice(network=network.name))
+        assert chosen.name == network.name
+        assert chosen.design.branches == network.design.branches
+        assert chosen.design.static == network.design.static
+    assert choose_design(RESULTS, Choice(network="3")).name == "trial 3"
+    labels = {choose_design(RESULTS, Choice(network=network.name)).label for network in RESULTS.networks}
+    assert len(labels) == len(RESULTS.networks)
+    assert "static-layer1.1" in labels
 
 
 def test_a_trial_keeps_its_own_target(smallest_study):
     trial = smallest_study.results.trials[2]
-    chosen = choose_design(smallest_study.results, Choice(trial=2))
-    assert (chosen.design, chosen.trial, chosen.estimate) == (trial.design, 2, trial.chosen)
+    chosen = choose_design(smallest_study.results, Choice(network="trial 2"))
+    assert (chosen.design, chosen.name, chosen.point) == (trial.design, "trial 2", trial.chosen)
 
 
 def test_a_design_file_has_no_estimate(smallest_study, tmp_path):
     design = smallest_study.results.trials[1].design
     (tmp_path / "design.json").write_text(design.to_json())
     chosen = choose_design(smallest_study.results, Choice(design_file=tmp_path / "design.json"))
-    assert (chosen.design, chosen.trial, chosen.estimate) == (design, None, None)
+    assert (chosen.design, chosen.name, chosen.estimate) == (design, "", None)
+    assert chosen.label == f"design-{design.digest[:6]}"
     with pytest.raises(ExportError, match="cannot be read"):
         choose_design(smallest_study.results, Choice(design_file=tmp_path / "none.json"))
     (tmp_path / "design.json").write_text("{}")
@@ -58,16 +125,15 @@ def test_a_design_file_has_no_estimate(smallest_study, tmp_path):
         choose_design(smallest_study.results, Choice(design_file=tmp_path / "design.json"))
 
 
-def test_what_cannot_be_chosen_says_what_can(smallest_study):
-    results = smallest_study.results
-    with pytest.raises(StudyError, match=r"trial 77 .* usable trials: \[0, 1, 2, 3\]"):
-        choose_design(results, Choice(trial=77))
-    with pytest.raises(FrontError, match="no front yet"):
-        choose_design(replace(results, front=()), Choice())
-    with pytest.raises(FrontError, match="one way only, got trial and max_macs"):
-        Choice(trial=1, max_macs=0.5)
-    with pytest.raises(FrontError):
-        choose_design(results, Choice(max_macs=1e-6))
+def test_what_cannot_be_chosen_says_what_can():
+    with pytest.raises(StudyError, match=r"has no network 'trial 77'; nearest"):
+        choose_design(RESULTS, Choice(network="77"))
+    with pytest.raises(FrontError, match="no trial has finished"):
+        choose_design(study(0), Choice())
+    with pytest.raises(FrontError, match="one way only, got network and knee"):
+        Choice(network="trial 1", knee=True)
+    with pytest.raises(FrontError, match="no scores"):
+        Choice(design_file="design.json", limits=Limits(max_macs=0.5))
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.0, 5.0, float("nan")])
@@ -77,6 +143,6 @@ def test_a_drop_is_a_share_and_not_a_percentage(value):
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_limit_on_macs_is_a_positive_share(value):
-    with pytest.raises(FrontError, match=r"0\.5 is half"):
-        Choice(max_macs=value)
+def test_a_limit_on_a_cost_is_positive(value):
+    with pytest.raises(SpecError, match="max_macs must be positive"):
+        Limits(max_macs=value)

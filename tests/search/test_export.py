@@ -92,7 +92,7 @@ def test_exporting_again_replaces_what_eenas_wrote(finished_run, model):
 def test_a_trial_and_a_design_file_go_home_untrained(smallest_study, tmp_path):
     trial = smallest_study.results.trials[2]
     (tmp_path / "design.json").write_text(trial.design.to_json())
-    from_trial = export(tmp_path / "one", storage=smallest_study.storage, trial=2, backbone=backbone())
+    from_trial = export(tmp_path / "one", storage=smallest_study.storage, network="trial 2", backbone=backbone())
     from_file = export(tmp_path / "two", design_file=tmp_path / "design.json", backbone=backbone())
     one, two = (eenas.load(path, backbone=backbone()) for path in (from_trial, from_file))
     assert one.design == two.design == trial.design

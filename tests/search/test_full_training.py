@@ -21,6 +21,8 @@ from eenas.policies.operating_point import evaluate
 from eenas.policies.temperatures import fit_temperatures
 from eenas.progress import Notice
 from eenas.search.choice import Choice
+from eenas.search.limits import Limits
+from eenas.search.run_baselines import rivals
 from eenas.search.run_report import CHECKPOINT, DESIGN, REPORT, WEIGHTS, RunReport
 from eenas.tasks.split import Split
 from eenas.testing.smallest import smallest_backbone, smallest_task
@@ -65,13 +67,13 @@ def test_the_baselines_are_the_backbone_static_networks_and_hand_placement(finis
     names = [baseline.name for baseline in finished_run.baselines]
     assert names[0] == "backbone"
     assert names[-1].startswith("uniform")
-    static = [baseline for baseline in finished_run.baselines if baseline.name.startswith("truncated")]
+    static = [baseline for baseline in finished_run.baselines if baseline.name.startswith("static")]
     assert static
     for baseline in static:
         (point,) = baseline.points
-        share = point.expected_macs / finished_run.backbone.macs
-        assert share == pytest.approx(float(baseline.name.split()[1].rstrip("%")) / 100, abs=0.02)
-        assert point.expected_macs == point.worst_macs
+        assert point.shares == (1.0,)
+        assert point.expected_macs == point.worst_macs < finished_run.backbone.macs
+        assert set(finished_run.baselines_at_shares) >= {baseline.name, "backbone"}, "every rival is shown"
     (plain,) = finished_run.baselines[0].points
     assert plain.expected_macs == finished_run.backbone.macs
     assert plain.accuracy == finished_run.backbone.accuracy
@@ -100,23 +102,63 @@ def test_a_finished_run_is_given_back_and_not_trained_again(smallest_study, fini
     assert any(isinstance(event, Notice) and "finished already" in event.text for event in heard)
 
 
-@pytest.mark.parametrize("phase", ["training", "training truncated 37%"])
+@pytest.mark.parametrize("phase", ["training", "training static"])
 def test_a_run_that_was_killed_goes_on_to_the_same_report(smallest_study, tmp_path, phase):
-    overrides = ("baselines.truncated=true",)
+    options = {"compare": True, "overrides": ("baselines.static=1",)}
+    if phase != "training":
+        phase = f"training {rivals(smallest_study.results, 1)[0].name}"
     listen = kill_in(phase, after=30)
     with pytest.raises(Killed):
-        smallest_study.train(tmp_path / "cut", overrides=overrides, listener=listen)
+        smallest_study.train(tmp_path / "cut", listener=listen, **options)
     assert not (tmp_path / "cut" / REPORT).exists()
     assert list((tmp_path / "cut").rglob(CHECKPOINT))
     heard = []
-    resumed = smallest_study.train(tmp_path / "cut", overrides=overrides, listener=heard.append)
+    resumed = smallest_study.train(tmp_path / "cut", listener=heard.append, **options)
     assert any(isinstance(event, Notice) and "going on from" in event.text for event in heard)
-    whole = smallest_study.train(tmp_path / "whole", overrides=overrides)
+    whole = smallest_study.train(tmp_path / "whole", **options)
     assert facts(resumed) == facts(whole)
     for path in (tmp_path / "whole").rglob(WEIGHTS):
         assert same_weights(path.parent, tmp_path / "cut" / path.parent.relative_to(tmp_path / "whole"))
     assert resumed.samples == 240  # also where the design was trained before the kill
     assert resumed.seconds > 0
+
+
+def test_rivals_are_trained_on_request_alone_and_afterwards_too(smallest_study, tmp_path):
+    alone = smallest_study.train(tmp_path / "run", overrides=("full_training.samples=32",))
+    assert [baseline.name for baseline in alone.baselines] == ["backbone"]
+    assert not (tmp_path / "run" / "baselines").exists()
+    options = {"compare": True, "overrides": ("full_training.samples=32", "baselines.static=1")}
+    beside = smallest_study.train(tmp_path / "run", **options)
+    assert len(beside.baselines) == 3
+    assert beside.exits[0].accuracy == alone.exits[0].accuracy
+    assert smallest_study.train(tmp_path / "run", **options) == beside
+
+
+def test_limits_are_checked_on_the_test_split(smallest_study, tmp_path):
+    choice = Choice(network=f"trial {smallest_study.trial}", limits=Limits(min_accuracy=0.01, max_branches=9))
+    report = smallest_study.train(tmp_path / "run", choice=choice, overrides=("full_training.samples=32",))
+    assert report.violations["min_accuracy"] == pytest.approx(0.01 - report.reported.accuracy)
+    assert report.violations["max_branches"] == len(report.design.branches) - 9
+    assert report.limits == choice.limits
+    assert RunReport.read(tmp_path / "run") == report
+
+
+def test_a_static_network_is_trained_exported_and_answers_alike(smallest_study, tmp_path):
+    name = next(network.name for network in smallest_study.results.networks if network.kind == "static")
+    options = {"choice": Choice(network=name), "overrides": ("full_training.samples=64",)}
+    report = smallest_study.train(tmp_path / "run", **options)
+    assert report.design.static
+    assert len(report.exits) == 1
+    assert report.exits[0].share == 1
+    folder = eenas.export(
+        tmp_path / "model", run=tmp_path / "run", backbone=backbone(), format="pt2", data=smallest_task()
+    )
+    network = eenas.load(folder, backbone=backbone())
+    model = eenas.runtime.load(folder, trust_code=True)
+    images = np.random.default_rng(0).integers(256, size=(5, 3, 8, 8), dtype=np.uint8)
+    ours, theirs = network.predict(network.transform(torch.from_numpy(images))), model.predict(images)
+    assert model.exits == network.exits == (report.exits[0].name,)
+    np.testing.assert_allclose(ours.logits.numpy(), theirs.logits, atol=1e-4)
 
 
 def test_a_run_does_not_go_on_with_another_budget(smallest_study, tmp_path):
@@ -138,7 +180,7 @@ def test_a_broken_checkpoint_is_named(smallest_study, tmp_path):
 
 
 def test_folders_of_something_else_are_refused(smallest_study, finished_run, tmp_path):
-    other = Choice(trial=1)
+    other = Choice(network="trial 1")
     with pytest.raises(StudyError, match="another design; give another --out"):
         smallest_study.train(finished_run.folder, choice=other)
     target = replace(finished_run.design, policy=replace(finished_run.design.policy, target_macs=0.9))
@@ -228,7 +270,7 @@ def test_the_report_is_what_the_weights_do_on_the_test_split(finished_run, tmp_p
 
 def test_a_drawn_policy_with_a_threshold_for_each_exit_is_fitted_so(smallest_study, tmp_path, monkeypatch):
     import eenas.policies.fit as fit_module
-    from eenas.search.read import SHARES
+    from eenas.search.front import SHARES
 
     calls = []
     real = fit_module.fit_per_exit
@@ -248,14 +290,16 @@ def test_hand_placement_that_was_chosen_is_trained_once(smallest_study, tmp_path
     for trial in placed:
         report = smallest_study.train(
             tmp_path / str(trial.number),
-            choice=Choice(trial=trial.number),
-            overrides=("baselines.uniform=true", "full_training.samples=32"),
+            choice=Choice(network=f"trial {trial.number}"),
+            compare=True,
+            overrides=("baselines.static=0", "full_training.samples=32"),
             listener=heard.append,
         )
         chosen = trial.origin.removeprefix("known: ") == report.baselines[-1].name
         assert (tmp_path / str(trial.number) / "baselines").exists() != chosen
         if chosen:
-            assert {found.difference for found in report.comparisons} == {0.0}
+            same = [found for found in report.comparisons if found.baseline == report.baselines[-1].name]
+            assert {found.difference for found in same} == {0.0}
 
 
 def test_a_design_of_somewhere_else_is_refused(smallest_study, tmp_path):
@@ -299,6 +343,8 @@ import eenas.search.full_training as full_training
 import eenas.search.run_report as run_report
 import eenas.search.train_fully as module
 from eenas.search.choice import Choice
+from eenas.search.limits import Limits
+from eenas.search.run_baselines import rivals
 from eenas.testing.smallest import smallest_backbone, smallest_task
 storage, trial, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
 kept, saves = {}, []
@@ -311,8 +357,8 @@ def keep(network, *args, **kwargs):
 full_training.train_fully = keep
 run_report.RunReport.save = lambda self: saves.append(1) or real_save(self)
 torch.manual_seed(0)
-report = full_training.train(storage, choice=Choice(trial=trial), out=folder / "run", device="cpu",
-    backbone=smallest_backbone(), task=smallest_task(), overrides=("baselines.truncated=true",))
+report = full_training.train(storage, choice=Choice(network=f"trial {trial}"), out=folder / "run", device="cpu",
+    compare=True, backbone=smallest_backbone(), task=smallest_task(), overrides=("baselines.static=1",))
 import os
 torch.save({"weights": kept, "saves": len(saves), "samples": report.samples}, folder / f"rank{os.environ['RANK']}.pt")
 """

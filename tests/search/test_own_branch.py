@@ -98,14 +98,14 @@ def test_another_process_reads_the_study_only_with_the_users_word(results, home)
 
 
 def test_it_is_trained_and_taken_home(results, home):
-    chosen = {"choice": Choice(trial=trial_of(results)), "backbone": backbone(), "task": smallest_task()}
+    chosen = {"choice": Choice(network=f"trial {trial_of(results)}"), "backbone": backbone(), "task": smallest_task()}
     report = train(name=results.name, out="run", device="cpu", trust_code=True, **chosen)
     assert "MyBranch" in report.exits[0].structure
     again = train(name=results.name, out="run", device="cpu", trust_code=True, **chosen)
     assert again.design == report.design
     out = export("model", run="run", backbone=backbone(), trust_code=True)
     assert eenas.load(out, backbone=backbone(), trust_code=True).exits == tuple(exit_.name for exit_ in report.exits)
-    untrained = export("untrained", trial=trial_of(results), backbone=backbone(), trust_code=True)
+    untrained = export("untrained", network=f"trial {trial_of(results)}", backbone=backbone(), trust_code=True)
     assert NAME in (untrained / "design.json").read_text()
 
 

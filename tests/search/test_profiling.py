@@ -71,7 +71,9 @@ def test_a_study_takes_its_latencies_from_the_profile(board, tmp_path, monkeypat
             overrides=SETTINGS, trust_code=True, name=results.name,
         )  # fmt: skip
     storage = f"sqlite:///{tmp_path}/eenas.db"
-    report = train(storage, choice=Choice(trial=2), out=tmp_path / "run", task=smallest_task(), trust_code=True)
+    report = train(
+        storage, choice=Choice(network="trial 2"), out=tmp_path / "run", task=smallest_task(), trust_code=True
+    )
     assert report.latency == there.whole
     assert report.end_to_end_ms is None
     assert all(exit_.end_to_end is None for exit_ in report.exits)

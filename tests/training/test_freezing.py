@@ -10,17 +10,18 @@ from eenas.backbones.load import load_backbone
 from eenas.branches.mlp import Mlp
 from eenas.designs.design import Design, Placed
 from eenas.networks.assembly import build_network
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.testing.smallest import SIZE, smallest_backbone
 from eenas.training.freezing import frozen
 from eenas.training.strategies import Phase
 
 
-def network():
+def network(static=False):
     backbone = load_backbone(smallest_backbone(4), num_classes=4, input_size=SIZE)
     names = [point.name for point in backbone.cut_points]
     placed = tuple(Placed(names[position], Mlp(width=4)) for position in (0, 2))
-    return build_network(Design(backbone="own", num_classes=4, input_size=SIZE, branches=placed), backbone)
+    placed = placed[:1] if static else placed
+    design = Design(backbone="own", num_classes=4, input_size=SIZE, branches=placed, static=static)
+    return build_network(design, backbone)
 
 
 def phase(trains, *exits, part=0):
@@ -100,9 +101,8 @@ def test_no_statistics_and_no_dropout_of_a_frozen_backbone():
     assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
-def test_a_truncated_network_has_its_classifier_for_a_branch():
-    built = network()
-    cut = TruncatedNetwork(built.backbone, "0", built.branches.at("0"), design=built.design, transform=built.transform)
+def test_a_static_network_has_its_classifier_for_a_branch():
+    cut = network(static=True)
     with frozen(cut, phase("branches", 0)):
         assert {name.split(".")[0] for name in learning(cut)} == {"branches"}
         assert not cut.train().backbone[0].training

@@ -12,7 +12,6 @@ from eenas.errors import DivergedError, OutOfMemoryError
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.distillation import BackboneTeacher, KeptAnswers
@@ -28,7 +27,7 @@ def task() -> Task:
     return smallest_task()
 
 
-def network_for(task, seed=0):
+def network_for(task, seed=0, static=False):
     torch.manual_seed(0)
     backbone = load_backbone(smallest_backbone(task.num_classes), num_classes=task.num_classes, input_size=8)
     name = backbone.cut_points[0].name
@@ -37,6 +36,7 @@ def network_for(task, seed=0):
         num_classes=task.num_classes,
         input_size=8,
         branches=(Placed(cut_point=name, branch=PoolFc(pool="avg", size=2)),),
+        static=static,
     )
     return build_network(design, backbone, seed=seed)
 
@@ -154,13 +154,8 @@ def test_a_frozen_backbone_does_not_move(task):
     assert any(not torch.equal(before[name], after[name]) for name in before if name.startswith("branches."))
 
 
-def test_a_truncated_network_trains_only_what_it_reaches(task):
-    built = network_for(task)
-    name = built.branches.names[0]
-    network = TruncatedNetwork(
-        built.backbone, name, built.branches.at(name), design=built.design, transform=built.transform
-    )
-    network.drop_unreached()
+def test_a_static_network_trains_only_what_it_reaches(task):
+    network = network_for(task, static=True)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     train_network(
         network,

@@ -1,40 +1,44 @@
-"""The static network against the backbone's own prefix, and weights and checkpoints on a full disk."""
+"""A static network against the backbone's own prefix, and weights and checkpoints on a full disk."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+from eenas.backbones.chain import Chain
 from eenas.backbones.load import load_backbone
 from eenas.branches.pool_fc import PoolFc
+from eenas.deployment.exit_segment import segment_programs
 from eenas.designs.design import Design, Placed
-from eenas.errors import StorageError, WeightsError
+from eenas.errors import DesignError, StorageError, WeightsError
+from eenas.measurement.profile import measure_branch, profile_backbone
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import STATE, load_state, load_weights, save_state, save_weights
-from eenas.networks.truncated import TruncatedNetwork
+from eenas.networks.exit_costs import exit_costs
+from eenas.policies.threshold import ThresholdPolicy
 from eenas.testing.smallest import smallest_backbone
 
 
-def truncated(cut_point="1", module=None):
+def static(cut_point="1", module=None):
     torch.manual_seed(0)
     backbone = load_backbone(module or smallest_backbone(), num_classes=4, input_size=8)
     branches = (Placed(cut_point=cut_point, branch=PoolFc(pool="avg", size=1)),)
-    built = build_network(Design(backbone="smallest", num_classes=4, input_size=8, branches=branches), backbone)
-    return TruncatedNetwork(
-        built.backbone, cut_point, built.branches.at(cut_point), design=built.design, transform=built.transform
-    )
+    design = Design(backbone="smallest", num_classes=4, input_size=8, branches=branches, static=True)
+    return build_network(design, backbone)
 
 
 def test_it_is_the_prefix_with_a_classifier():
-    network = truncated().eval()
+    network = static().eval()
     x = torch.randn(3, 3, 8, 8)
     (logits,) = network(x)
     assert network.exits == ("1",)
-    assert torch.equal(logits, network.branches(network.backbone[1](network.backbone[0](x))))
+    assert torch.equal(logits, network.branches.at("1")(network.backbone[1](network.backbone[0](x))))
     assert torch.equal(network(x, equilibrium=True)[0], logits)
 
 
 def test_what_lies_behind_is_never_run():
-    network = truncated()
+    network = static()
     ran = []
     for index, module in enumerate(network.backbone):
         module.register_forward_pre_hook(lambda module, inputs, index=index: ran.append(index))
@@ -44,8 +48,47 @@ def test_what_lies_behind_is_never_run():
     assert hooks == [0] * 5  # the cut point's own is taken away again
 
 
+def test_prediction_and_an_exported_program_stop_there_too(tmp_path):
+    network = static().eval()
+    network.policy = ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=())
+    x = torch.randn(3, 3, 8, 8)
+    found = network.predict(x)
+    assert torch.equal(found.logits, network(x)[0])
+    assert found.exits.tolist() == [0, 0, 0]
+    (program,) = segment_programs(network)
+    (logits,) = program.program.module()(x)
+    assert torch.allclose(logits, found.logits, atol=1e-6)
+
+
+def test_its_costs_are_those_of_the_prefix_and_its_classifier():
+    backbone = load_backbone(smallest_backbone(), num_classes=4, input_size=8)
+    chain = Chain.built_from(backbone.module.eval(), backbone.example(), [p.name for p in backbone.cut_points])
+    profile = profile_backbone(backbone, chain, device=torch.device("cpu"), latency=None)
+    network = static()
+    placed = network.design.branches[0]
+    branch = measure_branch(
+        placed.branch, profile.cut_points[profile.index("1")].shape, 4, device=torch.device("cpu"), latency=None
+    )
+    costs = exit_costs(network.design, profile, [branch])
+    assert costs.macs.tolist() == [profile.macs[profile.index("1")] + branch.macs]
+    reached = [p for p in network.parameters() if p.requires_grad]
+    assert costs.parameters == sum(parameter.numel() for parameter in reached)
+
+
+def test_a_static_design_has_one_branch_and_a_digest_of_its_own():
+    design = static().design
+    assert Design.from_json(design.to_json()) == design
+    open_ = replace(design, static=False)
+    assert open_.digest != design.digest
+    assert open_.architecture_digest != design.architecture_digest
+    assert open_.static_at(0) == design
+    assert "static" not in open_.to_table()
+    with pytest.raises(DesignError, match="ends at its one branch, got 0 branches"):
+        replace(design, branches=())
+
+
 def test_errors_of_the_backbone_are_not_swallowed():
-    network = truncated()
+    network = static()
     with pytest.raises(RuntimeError):
         network(torch.randn(2, 5, 8, 8))
     assert not network.backbone[1]._forward_hooks
@@ -55,8 +98,7 @@ def test_only_what_is_reached_is_trained_though_the_module_holds_old_gradients()
     module = smallest_backbone()
     module(torch.randn(2, 3, 8, 8)).sum().backward()
     module[0][0].weight.requires_grad_(False)  # frozen by the user, and stays so
-    network = truncated(module=module).train()
-    network.drop_unreached()
+    network = static(module=module).train()
     trained = {name.split(".")[1] for name, p in network.backbone.named_parameters(prefix="b") if p.requires_grad}
     assert trained == {"0", "1"}
     assert not network.backbone[0][0].weight.requires_grad
@@ -66,7 +108,7 @@ def test_only_what_is_reached_is_trained_though_the_module_holds_old_gradients()
 
 
 def test_weights_travel_and_name_what_does_not_fit(tmp_path):
-    one, other = truncated(), truncated()
+    one, other = static(), static()
     with torch.no_grad():
         for parameter in one.parameters():
             parameter.add_(1.0)
@@ -74,8 +116,8 @@ def test_weights_travel_and_name_what_does_not_fit(tmp_path):
     load_weights(other, tmp_path / "w.safetensors")
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name])
-    with pytest.raises(WeightsError, match=r"does not fit the network: missing .* other shape \['branches"):
-        load_weights(truncated("3"), tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"does not fit the network: missing \['branches"):
+        load_weights(static("3"), tmp_path / "w.safetensors")
     (tmp_path / "w.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:100])
     with pytest.raises(WeightsError, match="cannot be read as safetensors"):
         load_weights(other, tmp_path / "w.safetensors")
@@ -116,7 +158,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, small_disk):
 
 
 def test_a_full_disk_keeps_the_old_weights(tmp_path, small_disk):
-    network = truncated()
+    network = static()
     save_weights(network, tmp_path / "w.safetensors")
     before = (tmp_path / "w.safetensors").read_bytes()
     network.backbone.append(nn.Linear(300, 300))

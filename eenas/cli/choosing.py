@@ -1,0 +1,34 @@
+"""The flags that choose a network of a study, as one value."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eenas.cli.failures import one_of
+
+if TYPE_CHECKING:
+    from eenas.search.choice import Choice
+
+
+def chosen(
+    *,
+    best: bool = False,
+    knee: bool = False,
+    network: str | None = None,
+    trial: int | None = None,
+    design: Path | None = None,
+    max_accuracy_drop: float | None = None,
+    **limits: float | int | None,
+) -> "Choice":
+    """What the flags of a verb choose; `limits` are named as in `[constraints]`. Raises EenasError for two ways."""
+    one_of(best=best, knee=knee, network=network, trial=trial, design=design, max_accuracy_drop=max_accuracy_drop)
+    from eenas.search.choice import Choice
+    from eenas.search.front import ACCEPTED_DROP
+    from eenas.search.limits import Limits
+
+    return Choice(
+        network=network if trial is None else f"trial {trial}",
+        design_file=design,
+        knee=knee,
+        max_accuracy_drop=ACCEPTED_DROP if best else max_accuracy_drop,
+        limits=Limits(**limits),  # type: ignore[arg-type]  # each verb's flags have the types of the limits
+    )

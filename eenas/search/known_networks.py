@@ -1,0 +1,80 @@
+"""The networks that a study knows: trained by trials, frozen with banked branches, static, and the plain backbone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from eenas.designs.design import Design
+from eenas.errors import StudyError, nearest
+from eenas.policies.operating_point import OperatingPoint
+
+NetworkKind = Literal["trial", "frozen", "static", "plain"]
+BACKBONE = "backbone"
+"""The name of the plain backbone among a study's networks."""
+NETWORKS = "networks"
+"""The key of a study's baselines under which the networks that no trial trains stand in its record."""
+BY_HAND = "known: uniform"
+"""What the origin of trials begins with whose branches were placed uniformly by hand."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownNetwork:
+    """A network with its operating points on the validation split.
+
+    `name` is "trial 8", "frozen 2", "static layer2.1" or "backbone". `right` says for each of `points`, packed
+    (`eenas.policies.right_answers`), which samples it answers rightly; it is empty where that was not kept.
+    `parameters` are the network's (None: not recorded), `artifacts` the references of its exit tables by split. `trial`
+    is the number of a trial's network, and `origin` where that trial's parameters come from.
+    """
+
+    name: str
+    kind: NetworkKind
+    design: Design
+    points: tuple[OperatingPoint, ...]
+    right: tuple[str, ...] = ()
+    parameters: int | None = None
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    trial: int | None = None
+    origin: str = ""
+
+    @property
+    def family(self) -> str:
+        """The group in which it is compared: "search", "uniform by hand", "frozen search", "static networks", ..."""
+        if self.kind == "trial":
+            return "uniform by hand" if self.origin.startswith(BY_HAND) else "search"
+        return {"frozen": "frozen search", "static": "static networks", "plain": "plain backbone"}[self.kind]
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain data for a study's record."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "design": self.design.to_table(),
+            "points": [point.to_table() for point in self.points],
+            "right": list(self.right),
+            "parameters": self.parameters,
+            "artifacts": dict(self.artifacts),
+        }
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> "KnownNetwork":
+        """Read what `to_table` wrote."""
+        return cls(
+            name=table["name"],
+            kind=table["kind"],
+            design=Design.from_table(table["design"], key=table["name"]),
+            points=tuple(OperatingPoint.from_table(point) for point in table["points"]),
+            right=tuple(table["right"]),
+            parameters=table["parameters"],
+            artifacts=dict(table["artifacts"]),
+        )
+
+
+def find_network(networks: Sequence[KnownNetwork], name: str, *, study: str) -> KnownNetwork:
+    """The network of this name; a bare number is a trial's. Raises StudyError with the nearest name."""
+    wanted = f"trial {name}" if name.isdigit() else name
+    for network in networks:
+        if network.name == wanted:
+            return network
+    names = [network.name for network in networks]
+    raise StudyError(f"the study {study!r} has no network {wanted!r}; {nearest(wanted, names)}")

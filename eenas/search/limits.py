@@ -1,0 +1,111 @@
+"""The limits that a user sets: which operating points hold them, which never can, and which miss them least."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+
+from eenas.errors import SpecError
+from eenas.measurement.profile import Profile
+from eenas.policies.operating_point import OperatingPoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Limits on every operating point that a study offers; what is None is not a limit.
+
+    `min_accuracy` in [0, 1] on validation; `max_macs` and `max_latency_ms` on what a sample is expected to cost,
+    `max_worst_macs` and `max_worst_latency_ms` on the dearest exit that it may reach, MACs as a share of the plain
+    backbone's; `max_parameters` and `max_branches` of the network. Raises SpecError for limits that no network holds.
+    """
+
+    min_accuracy: float | None = None
+    max_macs: float | None = None
+    max_worst_macs: float | None = None
+    max_latency_ms: float | None = None
+    max_worst_latency_ms: float | None = None
+    max_parameters: int | None = None
+    max_branches: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse limits that no network can hold, whatever the backbone."""
+        if self.min_accuracy is not None and not 0 <= self.min_accuracy <= 1:
+            raise SpecError(f"min_accuracy is a share in [0, 1] (0.9 for 90 %), got {self.min_accuracy}")
+        for name in ("max_macs", "max_worst_macs", "max_latency_ms", "max_worst_latency_ms", "max_parameters"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise SpecError(f"{name} must be positive, got {value}; no network holds it")
+        if self.max_branches is not None and self.max_branches < 0:
+            raise SpecError(f"max_branches must not be negative, got {self.max_branches}")
+
+    def __bool__(self) -> bool:
+        """Whether anything is limited."""
+        return any(getattr(self, field.name) is not None for field in fields(self))
+
+    def and_also(self, other: "Limits") -> "Limits":
+        """Both together: of two limits on the same the stricter one."""
+        found = {}
+        for field in fields(self):
+            given = [value for value in (getattr(self, field.name), getattr(other, field.name)) if value is not None]
+            strictest = max if field.name == "min_accuracy" else min
+            found[field.name] = strictest(given) if given else None
+        return replace(self, **found)
+
+    def violations(
+        self, point: OperatingPoint, *, backbone_macs: float, branches: int, parameters: int | None
+    ) -> dict[str, float]:
+        """By how much an operating point exceeds each limit that is set, in the limit's unit; at most 0 where it holds.
+
+        A limit on something that was not measured is left out.
+        """
+        values: dict[str, float | None] = {
+            "min_accuracy": -point.accuracy,
+            "max_macs": point.expected_macs / backbone_macs,
+            "max_worst_macs": point.worst_macs / backbone_macs,
+            "max_latency_ms": point.expected_latency_ms,
+            "max_worst_latency_ms": point.worst_latency_ms,
+            "max_parameters": parameters,
+            "max_branches": branches,
+        }
+        found = {}
+        for name, limit in self._set():
+            if (value := values[name]) is not None:
+                found[name] = float(value + limit if name == "min_accuracy" else value - limit)
+        return found
+
+    def distance(self, violations: Mapping[str, float]) -> float:
+        """How far a point is from holding all limits: its violations as shares of the limits, summed up."""
+        limits = dict(self._set())
+        return sum(max(0.0, by) / max(abs(limits[name]), 1e-9) for name, by in violations.items())
+
+    def check(self, profile: Profile, *, batch: int = 1) -> None:
+        """Refuse limits that no network on this backbone can hold, before anything is trained. Raises SpecError."""
+        if self.max_parameters is not None and self.max_parameters < profile.total_parameters:
+            raise SpecError(
+                f"constraints.max_parameters = {self.max_parameters:,} is below the {profile.total_parameters:,} of "
+                "the backbone, which every network with exits holds; raise it, or take a smaller backbone"
+            )
+        no_branch = self.max_branches == 0
+        macs = [1.0] if no_branch else [profile.share(index, "macs") for index in range(len(profile.cut_points))]
+        for name in ("max_macs", "max_worst_macs"):
+            self._reachable(name, min([*macs, 1.0]), "of the backbone's MACs")
+        if profile.total_latency is None:
+            for name in ("max_latency_ms", "max_worst_latency_ms"):
+                if getattr(self, name) is not None:
+                    raise SpecError(f"constraints.{name} is set, but latency is not measured in this study; measure it")
+            return
+        whole = profile.total_latency.median_ms
+        times = [whole] if no_branch else [each.median_ms for each in profile.latency_ms]
+        for name in ("max_latency_ms", "max_worst_latency_ms"):
+            self._reachable(name, min([*times, whole]), f"ms for {'a sample' if batch == 1 else f'{batch} samples'}")
+
+    def _reachable(self, name: str, least: float, unit: str) -> None:
+        limit = getattr(self, name)
+        if limit is not None and limit < least:
+            what = (
+                "the plain backbone, as max_branches is 0," if self.max_branches == 0 else "the first cut point alone"
+            )
+            raise SpecError(f"constraints.{name} = {limit:g} cannot be held: {what} takes {least:.3g} {unit}; raise it")
+
+    def _set(self) -> Iterator[tuple[str, float]]:
+        for field in fields(self):
+            if (value := getattr(self, field.name)) is not None:
+                yield field.name, float(value)
