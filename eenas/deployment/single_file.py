@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from eenas.deployment.segments import ANSWERS, INPUTS, OUTPUTS, THRESHOLDS
@@ -17,13 +18,25 @@ from eenas.policies.threshold import ThresholdPolicy
 _KINDS = (onnx.TensorProto.INT64, onnx.TensorProto.INT64, onnx.TensorProto.FLOAT)
 """The types of ANSWERS."""
 
+NO_CLASS = -1
+"""The class of an image that is not finite."""
+
+_FINITE = "image/finite"
+"""In the graph: whether the image is finite, bool [1]."""
+
 
 def single_file(models: list[Any], policy: ThresholdPolicy) -> Any:
     """One ONNX model (`onnx.ModelProto`) of the segments' models in order, for a batch of 1.
 
     Inputs: `x` float32 [1, C, S, S] and, with a default, `thresholds` float32 [K - 1] (infinity: nobody leaves there).
     Outputs: `classes` int64 [1], `exits` int64 [1] and `logits` float32 [1, num_classes] of that exit. Scores are
-    computed in float64, as everywhere in eenas. Raises ExportError for a model that is too large for one file.
+    computed in float64, as everywhere in eenas.
+
+    A model cannot raise InputError. An image that is not finite has the score 0 at every exit, so that its confidence
+    never lets it leave; its class is NO_CLASS and its logits are NaN. The graph tests the image itself for that, since
+    libraries do not agree on what an operator makes of NaN: the max pooling of some gives finite numbers.
+
+    Raises ExportError for a model that is too large for one file.
     """
     first, last = models[0].graph, models[-1].graph
     graph = _Nested(models, policy).graph(0, "eenas")
@@ -57,6 +70,9 @@ class _Nested:
         nodes, outputs = list(part.node), [f"{k}/{answer}" for answer in ANSWERS]
         if k == 0:
             outputs = list(ANSWERS)
+            write = _Writer("image/")
+            write.finite(write("Cast", INPUTS[0], to=onnx.TensorProto.DOUBLE), named="finite")
+            nodes = write.nodes + nodes
         logits = f"s{k}/{OUTPUTS[1]}"
         if k == len(self.models) - 1:
             nodes += self._answer(k, logits, outputs)
@@ -95,11 +111,22 @@ class _Nested:
     def _answer(self, k: int, logits: str, names: list[str]) -> list[Any]:
         """Class, exit and logits of who leaves at exit k."""
         classes, exits, given = names
+        write = _Writer(f"{names[0]}/")
+        largest = write("ArgMax", logits, axis=1, keepdims=0)
         exit_ = numpy_helper.from_array(np.array([k], dtype=np.int64))
         return [
-            helper.make_node("ArgMax", [logits], [classes], axis=1, keepdims=0),
+            *write.nodes,
+            *self._where_finite(classes, largest, np.array([NO_CLASS], dtype=np.int64)),
             helper.make_node("Constant", [], [exits], value=exit_),
-            helper.make_node("Identity", [logits], [given]),
+            *self._where_finite(given, logits, np.array([math.nan], dtype=np.float32)),
+        ]
+
+    def _where_finite(self, name: str, value: str, otherwise: NDArray[Any]) -> list[Any]:
+        """`name`: the value where the image is finite."""
+        constant = f"{name}/otherwise"
+        return [
+            helper.make_node("Constant", [], [constant], value=numpy_helper.from_array(otherwise)),
+            helper.make_node("Where", [_FINITE, value, constant], [name]),
         ]
 
     def _score(self, k: int, logits: str) -> list[Any]:
@@ -120,13 +147,14 @@ class _Nested:
         else:
             second = write("Slice", write.largest(below, 2), write.ints([1]), write.ints([2]), write.ints([1]))
             score = write("Div", write("Sub", one, write("Exp", second)), total)
-        # a score that is not finite is 0: such a sample never leaves early by its confidence
-        score = write("Where", write("IsNaN", score), write.number(0.0), score)
         score = write("Max", write("Min", score, one), write.number(0.0))
+        # who is not finite, or has logits that are not, never leaves early by its confidence
+        finite = write("And", _FINITE, write.finite(z))
+        score = write("Where", finite, write("Reshape", score, write.ints([1])), write.number(0.0))
         threshold = write(
             "Cast", write("Slice", THRESHOLDS, write.ints([k]), write.ints([k + 1])), to=onnx.TensorProto.DOUBLE
         )
-        write("GreaterOrEqual", write("Reshape", score, write.ints([1])), threshold, named="leave")
+        write("GreaterOrEqual", score, threshold, named="leave")
         return write.nodes
 
     @property
@@ -149,6 +177,11 @@ class _Writer:
         self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
         return name
 
+    def finite(self, values: str, *, named: str = "") -> str:
+        """Whether float64 values that were float32 are all finite, [1]: then so is their sum, which cannot overflow."""
+        total = self("Reshape", self("ReduceSum", values, keepdims=0), self.ints([1]))
+        return self("Not", self("Or", self("IsNaN", total), self("IsInf", total)), named=named)
+
     def number(self, value: float) -> str:
         """A constant in float64, [1]."""
         return self._constant(np.array([value], dtype=np.float64))
@@ -161,6 +194,6 @@ class _Writer:
         """The largest of each row, in falling order."""
         return self("TopK", values, self.ints([count]), outputs=2, axis=1)
 
-    def _constant(self, array: np.ndarray[Any, Any]) -> str:
+    def _constant(self, array: NDArray[Any]) -> str:
 
         return self("Constant", value=numpy_helper.from_array(array))

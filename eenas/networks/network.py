@@ -161,7 +161,7 @@ class EarlyExitNetwork(PartlyFrozen):
         """Answers for `[N, C, S, S]`, where each sample leaves at the first exit where the policy lets it go.
 
         Samples that leave are removed from the batch, so that what lies behind is computed for the others only.
-        Raises PolicyError when neither the network nor the caller has a policy.
+        Raises PolicyError when neither the network nor the caller has a policy, InputError for NaN or infinity in `x`.
         """
         return predict(self, x, policy if policy is not None else self.policy)
 

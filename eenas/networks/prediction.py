@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from eenas.errors import PolicyError
+from eenas.errors import InputError, PolicyError
 from eenas.policies.policy import Policy
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ class Prediction:
 
 @torch.inference_mode()
 def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Prediction:
-    """Run `network` segment by segment on `[N, C, S, S]`, removing whoever leaves; on the network's device."""
+    """Run `network` segment by segment on `[N, C, S, S]`, removing whoever leaves; on the network's device.
+
+    Raises InputError for a batch that is not finite, as the runtime of an exported model does.
+    """
     if policy is None:
         raise PolicyError("this network has no policy; pass one, or load a network that eenas exported from a study")
     if policy.num_exits != len(network.exits):
         raise PolicyError(f"the policy is for {policy.num_exits} exits, the network has {len(network.exits)}")
+    _check_finite(x)
     was_training = network.training
     network.eval()
     try:
@@ -44,6 +49,14 @@ def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Pred
     finally:
         if was_training:
             network.train()
+
+
+def _check_finite(x: Tensor) -> None:
+    """Raise InputError naming the first sample of `[N, ...]` that holds NaN or infinity."""
+    # The sum of finite numbers is finite but for an overflow, and a few times faster than a look at each.
+    if not math.isfinite(x.sum(dtype=torch.promote_types(x.dtype, torch.float32))) and not x.isfinite().all():
+        bad = int((~x.isfinite().flatten(1).all(dim=1)).nonzero()[0])
+        raise InputError(f"a batch is finite numbers, got NaN or infinity in sample {bad} of {len(x)}")
 
 
 def _run(network: EarlyExitNetwork, x: Tensor, policy: Policy) -> Prediction:

@@ -85,12 +85,11 @@ def score(logits: NDArray[Any], temperature: float = 1.0, kind: str = "max_softm
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         for start in range(0, logits.shape[0], rows):
             below = np.array(logits[start : start + rows].astype(np.float32), dtype=np.float64, order="C")
+            finite = np.isfinite(below).all(axis=1)  # of the logits: a score may be a number where they are not
             below -= below.max(axis=1, keepdims=True)
             below /= temperature
-            result[start : start + rows] = SCORES[kind](below)
-    np.clip(result, 0.0, 1.0, out=result)
-    result[np.isnan(result)] = 0.0
-    return result
+            result[start : start + rows] = np.where(finite, SCORES[kind](below), 0.0)
+    return np.clip(result, 0.0, 1.0, out=result)
 
 
 def reaches(logits: NDArray[Any], temperature: float, kind: str, threshold: float) -> NDArray[np.bool_]:
@@ -101,10 +100,12 @@ def reaches(logits: NDArray[Any], temperature: float, kind: str, threshold: floa
     if logits.size <= _FEW and logits.dtype == np.float32 and logits.ndim == 2 and logits.shape[1] > 1:
         quick, found = _QUICK[kind], []
         for row in logits.tolist():
+            if not math.isfinite(sum(row)):
+                break
             largest = max(row)
             value = quick([(one - largest) / temperature for one in row])
-            if not abs(value - threshold) > _SAME:  # also NaN: what is not finite, and what is close, is scored exactly
-                break
+            if abs(value - threshold) <= _SAME:
+                break  # what is not finite, and what is close, is scored exactly
             found.append(value > threshold)
         else:
             return np.array(found, dtype=np.bool_)

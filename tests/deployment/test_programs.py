@@ -26,7 +26,7 @@ from eenas.deployment.programs import Programs
 from eenas.deployment.runtime import ExportedModel
 from eenas.deployment.runtime import load as open_model
 from eenas.designs.design import Design, Placed
-from eenas.errors import ExportError, ParityError
+from eenas.errors import ExportError, InputError, ParityError
 from eenas.networks.assembly import build_network
 from eenas.policies.patience import PatiencePolicy
 from eenas.policies.scores import score
@@ -112,8 +112,61 @@ def test_the_single_file_stops_like_the_programs(exported, score):
     assert len(same(policy, {})) >= 2
     assert same(replace(policy, thresholds=(None, 0.0)), {"thresholds": np.array([np.inf, 0], np.float32)}) == {1}
     assert same(replace(policy, thresholds=(None, None)), {"thresholds": np.array([np.inf] * 2, np.float32)}) == {2}
-    lost = session.run(None, {"x": np.full_like(x[:1], np.nan), "thresholds": np.array([0.1, 0.0], np.float32)})
-    assert [int(value[0]) for value in lost[:2]][1] == 1  # a score that is not a number is 0
+
+
+def broken_images(x):
+    """Images [1, ...] that are not finite, each for another reason: all of it, or one pixel."""
+    found = [np.full_like(x[:1], value) for value in (np.nan, np.inf, -np.inf)]
+    for value in (np.nan, np.inf, -np.inf):
+        found.append(x[:1].copy())
+        found[-1][0, 1, 5, 2] = value
+    both = x[:1].copy()
+    both[0, 0, 0, :2] = np.inf, -np.inf
+    return [*found, both]
+
+
+@pytest.mark.parametrize("score", ["max_softmax", "entropy", "margin"])
+def test_the_single_file_never_lets_an_image_go_early_that_is_not_finite(exported, score):
+    from eenas.deployment.single_file import NO_CLASS, single_file
+
+    models = [onnx.load(exported / f"segment_{k}.onnx") for k in range(3)]
+    policy = ThresholdPolicy(score=score, temperatures=(0.5, 0.2, 0.3), thresholds=(0.01, 0.01))
+    content = single_file(models, policy).SerializeToString()
+    sessions = [onnxruntime.InferenceSession(content)]
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    sessions.append(onnxruntime.InferenceSession(content, options))
+    x, _ = images()
+    everybody = {"thresholds": np.array([0.01, 0.0], np.float32)}
+    for session in sessions:
+        for image in broken_images(x):
+            for feed, exit_ in (({}, 2), (everybody, 1)):  # a threshold of 0 lets everybody go
+                classes, exits, logits = session.run(["classes", "exits", "logits"], {"x": image, **feed})
+                assert (classes.tolist(), exits.tolist()) == ([NO_CLASS], [exit_])
+                assert logits.shape == (1, 4)
+                assert np.isnan(logits).all()
+        classes, exits, logits = session.run(["classes", "exits", "logits"], {"x": x[:1]})
+        assert classes[0] >= 0
+        assert exits[0] < 2
+        assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("format", ["onnx", "pt2"])
+def test_the_programs_refuse_an_image_that_is_not_finite_and_answer_the_others(exported, tmp_path, format):
+    folder = exported if format == "onnx" else export(smallest_package(), tmp_path / "model", format="pt2")
+    model, (x, _) = open_model(folder, threads=1, trust_code=True), images()
+    network = smallest_package().network
+    before = model.predict(x[:8])
+    for image in broken_images(x):
+        batch = np.concatenate([x[:5], image, x[5:8]])
+        for run in (model.predict, model.logits, lambda batch: model.reach(batch, 2)):
+            with pytest.raises(InputError, match="NaN or infinity in sample 5 of 9"):
+                run(batch)
+        with pytest.raises(InputError, match="NaN or infinity in sample 5 of 9"):
+            network.predict(torch.from_numpy(batch))
+        with pytest.raises(InputError, match="NaN or infinity in sample 0 of 1"):
+            model.predict(image)
+        np.testing.assert_array_equal(model.predict(np.delete(batch, 5, axis=0)).logits, before.logits)
 
 
 def untrained(name, thresholds, branches=()):

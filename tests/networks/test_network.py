@@ -12,7 +12,7 @@ from eenas.backbones.load import load_backbone
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
-from eenas.errors import CutError, DesignError, PolicyError
+from eenas.errors import CutError, DesignError, InputError, PolicyError
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
@@ -174,6 +174,26 @@ def test_thresholds_at_the_ends(network):
     last = network.predict(x, nobody)
     assert last.exits.tolist() == [2] * 6
     torch.testing.assert_close(last.logits, network.backbone(x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_predict_refuses_a_sample_that_is_not_finite(network, dtype, value):
+    network = network.to(dtype)
+    policy = ThresholdPolicy(score="margin", temperatures=(1.0,) * 3, thresholds=(0.5, 0.5))
+    x = torch.randn(4, 3, 32, 32, dtype=dtype)
+    before = network.predict(x, policy)
+    broken = x.clone()
+    broken[2, 1, 7, 9] = value
+    with pytest.raises(InputError, match="NaN or infinity in sample 2 of 4"):
+        network.predict(broken, policy)
+    assert torch.equal(network.predict(x, policy).logits, before.logits)
+
+
+def test_large_finite_numbers_are_no_error(network):
+    policy = ThresholdPolicy(score="margin", temperatures=(1.0,) * 3, thresholds=(0.5, 0.5))
+    network.predict(torch.randn(1, 3, 32, 32), policy)
+    assert len(network.predict(torch.full((2, 3, 32, 32), 3e38), policy).exits) == 2
 
 
 def test_predict_sees_trained_weights_and_keeps_the_mode(network):

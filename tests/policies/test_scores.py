@@ -77,7 +77,9 @@ def test_extremes(kind):
     assert one([3e38, -3e38], 0.05, kind) == 1
     assert one([1000, 0], 1, kind) == 1
     assert one([math.nan, 0], 1, kind) == 0
-    assert one([math.inf, math.inf], 1, kind) == 0
+    for broken in ([math.inf, math.inf], [math.inf, 0], [-math.inf, 0], [0, -math.inf], [-math.inf] * 2, [0, math.nan]):
+        assert one(broken, 1, kind) == 0
+        assert reaches(np.array([broken, [0, 9]], np.float32), 1.0, kind, 0.5).tolist() == [False, True]
     assert score(np.zeros((0, 3), np.float32), 1, kind).shape == (0,)
 
 
