@@ -21,12 +21,13 @@ from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
 from eenas.files import write_whole
 from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.exit_table import ExitTable
+from eenas.records.learning_curves import LearningCurves
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.bank import Bank
 from eenas.search.design_training import network_digest
 from eenas.search.frozen_front import FrozenFront
-from eenas.search.hopeless import HopelessRule
 from eenas.search.preparation import Ground
+from eenas.search.pruning import PruningRule
 from eenas.search.study import STOPPED, SURPLUS, is_surplus, origin
 from eenas.search.trial import Outcome, propose, run_trial
 
@@ -42,7 +43,7 @@ class Objective:
         self._records = TrialRecords(ground.database)
         self._store = _WholeStore(ground.artifacts.root)
         self._storage_error: StorageError | None = None
-        self._rule = HopelessRule()
+        self._rule = PruningRule(LearningCurves(ground.database), study)
         self._failures: list[str] = []
         self._points: list[tuple[float, float]] = [
             (point["accuracy"], point["expected_macs"])

@@ -1,4 +1,4 @@
-"""When a trial's training ends early, on made-up tables."""
+"""When a trial is pruned, on made-up tables."""
 
 from types import SimpleNamespace
 
@@ -8,9 +8,11 @@ import pytest
 from eenas.branches.fc import Fc
 from eenas.designs.design import Design, Placed
 from eenas.policies.exit_table import ExitTable
+from eenas.records.database import Database
+from eenas.records.learning_curves import LearningCurves
 from eenas.search.frozen_front import FrozenFront
-from eenas.search.hopeless import HopelessRule, curve_hypervolume
-from eenas.search.watch import LIMIT, TrialWatch
+from eenas.search.pruner import LIMIT, TrialPruner
+from eenas.search.pruning import PruningRule, curve_hypervolume
 from eenas.tasks.task import Task
 
 LABELS = np.random.default_rng(0).integers(4, size=1500)
@@ -24,14 +26,18 @@ def table(skill, rows=None):
     return ExitTable(logits=logits[rows], labels=LABELS[rows], exits=("a", "final"), macs=np.array([50.0, 100.0]))
 
 
-def watch(frozen, *, rule=None, front=None):
+def new_rule():
+    return PruningRule(LearningCurves(Database("sqlite://")), "study")
+
+
+def pruner(frozen, *, rule=None, front=None):
     images = np.zeros((len(LABELS), 8, 8, 3), dtype=np.uint8)
     split = Task.from_arrays("t", images, LABELS, flip=False).train
     task = SimpleNamespace(calibration=split)
     ground = SimpleNamespace(task=task, profile=SimpleNamespace(total_macs=100.0))
     design = Design(backbone="b", num_classes=4, input_size=8, branches=(Placed("a", Fc()),))
     tables = {} if frozen is None else {"calibration": frozen}
-    return TrialWatch(design, ground, rule or HopelessRule(), tables, front or FrozenFront())
+    return TrialPruner(design, ground, rule or new_rule(), tables, front or FrozenFront())
 
 
 def rows_of(one):
@@ -39,29 +45,29 @@ def rows_of(one):
 
 
 def test_it_looks_at_some_samples_always_the_same():
-    one, other = watch(None), watch(None)
+    one, other = pruner(None), pruner(None)
     assert len(one.part) == min(LIMIT, len(one._ground.task.calibration))
     assert (rows_of(one) == rows_of(other)).all()
 
 
 @pytest.mark.parametrize(("rise", "over"), [(0.0, True), (0.5, False)])
 def test_training_that_will_not_get_above_the_frozen_network_ends(rise, over):
-    rule = HopelessRule()
-    one = watch(table(3.0), rule=rule)
+    rule = new_rule()
+    one = pruner(table(3.0), rule=rule)
     low = table(1.5, rows_of(one))
     value = curve_hypervolume(low, backbone_macs=100.0, score="max_softmax")
     assert not one.is_over(0.5, low)  # nobody has ended yet, so that no rise is known
-    for _ in range(2):
-        rule.add_end({0.5: value}, value + rise, method=one._design.training.method)
+    for number in range(2):
+        rule.add(number, one._design.training.method, ((0.5, value), (1.0, value + rise)))
     assert not one.is_over(0.25, low)
     assert one.is_over(0.5, low) is over
     assert (one.reason is not None) is over
-    assert not over or "did not pay" in one.reason
+    assert not over or "below its own branches" in one.reason
 
 
 def test_a_curve_far_below_the_front_ends_and_one_near_it_does_not():
     front = FrozenFront(accuracy=np.array([0.9, 0.95]), cost=np.array([0.1, 0.9]))
-    bad, good = watch(table(0.1), front=front), watch(table(0.1), front=front)
+    bad, good = pruner(table(0.1), front=front), pruner(table(0.1), front=front)
     assert bad.is_over(0.5, table(0.5, rows_of(bad)))
     assert "frozen front" in bad.reason
     assert not good.is_over(0.5, table(6.0, rows_of(good)))
@@ -69,14 +75,23 @@ def test_a_curve_far_below_the_front_ends_and_one_near_it_does_not():
 
 def test_without_a_bank_only_earlier_trials_count():
     front = FrozenFront(accuracy=np.array([1.0]), cost=np.array([0.1]))
-    one = watch(None, front=front)
+    one = pruner(None, front=front)
     assert not one.is_over(0.75, table(0.0, rows_of(one)))
 
 
 def test_a_trial_that_ended_tells_the_later_ones():
-    rule = HopelessRule()
-    for _ in range(2):
-        one = watch(table(1.0), rule=rule)
+    rule = new_rule()
+    for number in range(2):
+        one = pruner(table(1.0), rule=rule)
         one.is_over(0.5, table(1.0, rows_of(one)))
-        one.ended(table(3.0))
+        one.finish(number, table(3.0))
     assert rule.rise(0.5, method=one._design.training.method) > 0.1
+
+
+def test_a_pruned_trial_has_no_end():
+    rule = new_rule()
+    for number in range(2):
+        one = pruner(table(3.0), rule=rule, front=FrozenFront(accuracy=np.array([0.9]), cost=np.array([0.1])))
+        assert one.is_over(0.5, table(0.0, rows_of(one)))
+        one.finish(number, table(0.0))
+    assert rule.rise(0.5, method=one._design.training.method) is None

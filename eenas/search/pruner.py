@@ -1,4 +1,4 @@
-"""When a trial's training ends early: hopeless beside others, below the frozen front, or not worth its while."""
+"""When a trial is pruned: it stays below other trials or the frozen front, or training does not pay for it."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -10,8 +10,8 @@ from eenas.designs.design import Design
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.search.frozen_front import MARGIN, FrozenFront
-from eenas.search.hopeless import HopelessRule, curve_hypervolume
 from eenas.search.preparation import Ground
+from eenas.search.pruning import PruningRule, curve_hypervolume
 from eenas.tasks.split import Split
 
 HALF = 0.5
@@ -20,20 +20,20 @@ LIMIT = 1000
 """So many calibration samples are enough to see it."""
 
 
-class TrialWatch:
-    """Watches one trial on some samples of `calibration`, never of validation, and keeps the `reason` why it ended.
+class TrialPruner:
+    """Follows one trial on some samples of `calibration`, never of validation; `reason` says why it was pruned, if so.
 
-    From half of the budget on a network ends whose curve is nowhere near the frozen front at equal cost, and one that
-    will not get above what its own branches had on the frozen backbone, if it rises from here to the end as others did
-    (the falling rate is worth some points): training does not pay for it. `frozen` are the exit tables of the frozen
-    network, empty without a bank.
+    From half of the budget on, a network is pruned whose curve is nowhere near the frozen front at equal cost. So is
+    one that will not exceed what its own branches had on the frozen backbone if it rises from here to the end as others
+    did (the falling rate is worth some points): training does not pay for it. `frozen` are the exit tables of the
+    frozen network, empty without a bank.
     """
 
     def __init__(
         self,
         design: Design,
         ground: Ground,
-        rule: HopelessRule,
+        rule: PruningRule,
         frozen: Mapping[str, ExitTable],
         front: FrozenFront,
     ) -> None:
@@ -54,24 +54,26 @@ class TrialWatch:
         return self._ground.task.calibration.subset(self._chosen)
 
     def is_over(self, progress: float, table: ExitTable) -> bool:
-        """Whether training should end at `progress` in [0, 1], where the network answers as in `table` on `part`."""
+        """Whether to prune at `progress` in [0, 1), where the network answers as in `table` on `part`."""
         method, macs = self._design.training.method, self._ground.profile.total_macs
         value = self._values[progress] = self._area(table)
-        if self._rule.is_hopeless(progress, value, method=method):
-            self.reason = "hopeless: its curve stayed below the earlier trials'"
+        if self._rule.is_below(progress, value, method=method):
+            self.reason = "pruned: its curve stayed below the earlier trials'"
         elif progress >= HALF and self._frozen:
             curve = common_curve(table, score=self._design.policy.score)
             rise = self._rule.rise(progress, method=method)
             if self._front.above(curve.accuracy, curve.macs / macs) < -MARGIN:
-                self.reason = "hopeless: its curve stayed below the frozen front at every cost"
+                self.reason = "pruned: its curve stayed below the frozen front at every cost"
             elif rise is not None and value + rise < self._frozen_area:
-                self.reason = "training did not pay: it would end below its own branches on the frozen backbone"
+                self.reason = "pruned: training would end below its own branches on the frozen backbone"
         return self.reason is not None
 
-    def ended(self, calibration: ExitTable) -> None:
-        """Training went to its end, where the network answers as in `calibration`: later trials are told."""
-        end = self._area(self._some(calibration))
-        self._rule.add_end(self._values, end, method=self._design.training.method)
+    def finish(self, number: int, calibration: ExitTable) -> None:
+        """Record the learning curve of trial `number`, whose network ended with these answers on `calibration`."""
+        values = list(self._values.items())
+        if self.reason is None:
+            values.append((1.0, self._area(self._some(calibration))))
+        self._rule.add(number, self._design.training.method, tuple(values))
 
     def _area(self, table: ExitTable) -> float:
         score, macs = self._design.policy.score, self._ground.profile.total_macs
