@@ -25,8 +25,8 @@ class TrialPruner:
 
     From half of the budget on, a network is pruned whose curve is nowhere near the frozen front at equal cost. So is
     one that will not exceed what its own branches had on the frozen backbone if it rises from here to the end as others
-    did (the falling rate is worth some points): training does not pay for it. `frozen` are the exit tables of the
-    frozen network, empty without a bank.
+    did (the falling rate is worth some points), neither over its whole curve nor within its own target: training does
+    not pay for it. `frozen` are the exit tables of the frozen network, empty without a bank.
     """
 
     def __init__(
@@ -64,7 +64,11 @@ class TrialPruner:
             rise = self._rule.rise(progress, method=method)
             if self._front.above(curve.accuracy, curve.macs / macs) < -MARGIN:
                 self.reason = "pruned: its curve stayed below the frozen front at every cost"
-            elif rise is not None and value + rise < self._frozen_area:
+            elif (
+                rise is not None
+                and value + rise < self._frozen_area
+                and self._at_target(table) + rise < self._frozen_at_target
+            ):
                 self.reason = "pruned: training would end below its own branches on the frozen backbone"
         return self.reason is not None
 
@@ -75,6 +79,15 @@ class TrialPruner:
             values.append((1.0, self._area(self._some(calibration))))
         self._rule.add(number, self._design.training.method, tuple(values))
 
+    def _at_target(self, table: ExitTable) -> float:
+        """The accuracy within the drawn target, or of the cheapest point where the target is below it.
+
+        A network for a low budget may give up what lies above that.
+        """
+        curve = common_curve(table, score=self._design.policy.score)
+        within = curve.macs <= self._design.policy.target_macs * self._ground.profile.total_macs
+        return float(curve.accuracy[within].max()) if within.any() else float(curve.accuracy[0])
+
     def _area(self, table: ExitTable) -> float:
         score, macs = self._design.policy.score, self._ground.profile.total_macs
         return curve_hypervolume(table, backbone_macs=macs, score=score)
@@ -83,6 +96,10 @@ class TrialPruner:
         """The rows of a calibration table that belong to `part`."""
         chosen = self._chosen
         return ExitTable(logits=whole.logits[chosen], labels=whole.labels[chosen], exits=whole.exits, macs=whole.macs)
+
+    @cached_property
+    def _frozen_at_target(self) -> float:
+        return self._at_target(self._some(self._frozen["calibration"]))
 
     @cached_property
     def _frozen_area(self) -> float:

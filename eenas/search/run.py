@@ -113,7 +113,7 @@ def run_study(
         front = lay_bank(ground, bank, [branch for design in static.values() for branch in design.branches])
         measure_baselines(ground, name, bank, front, static)
         if all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
-            enqueue_first(study, ground, front, identity)
+            enqueue_first(study, ground, bank, front, identity)
     deadline = time.monotonic() + settings.search.timeout if settings.search.timeout is not None else None
     objective = Objective(ground, name, bank, front)
     reporting = _Reporting(ground, name, reporters)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eenas.branches.fc import Fc
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Design, Placed, PolicyChoice
 from eenas.policies.exit_table import ExitTable
 from eenas.records.database import Database
 from eenas.records.learning_curves import LearningCurves
@@ -30,12 +30,18 @@ def new_rule():
     return PruningRule(LearningCurves(Database("sqlite://")), "study")
 
 
-def pruner(frozen, *, rule=None, front=None):
+def pruner(frozen, *, rule=None, front=None, target=0.5):
     images = np.zeros((len(LABELS), 8, 8, 3), dtype=np.uint8)
     split = Task.from_arrays("t", images, LABELS, flip=False).train
     task = SimpleNamespace(calibration=split)
     ground = SimpleNamespace(task=task, profile=SimpleNamespace(total_macs=100.0))
-    design = Design(backbone="b", num_classes=4, input_size=8, branches=(Placed("a", Fc()),))
+    design = Design(
+        backbone="b",
+        num_classes=4,
+        input_size=8,
+        branches=(Placed("a", Fc()),),
+        policy=PolicyChoice(target_macs=target),
+    )
     tables = {} if frozen is None else {"calibration": frozen}
     return TrialPruner(design, ground, rule or new_rule(), tables, front or FrozenFront())
 
@@ -63,6 +69,24 @@ def test_training_that_will_not_get_above_the_frozen_network_ends(rise, over):
     assert one.is_over(0.5, low) is over
     assert (one.reason is not None) is over
     assert not over or "below its own branches" in one.reason
+
+
+def test_what_is_lost_above_its_own_target_ends_no_trial():
+    def answers(first, final):
+        made = table(0.0)
+        for index, skill in enumerate((first, final)):
+            made.logits[np.arange(len(LABELS)), index, LABELS] += skill
+        return made
+
+    rule = new_rule()
+    frozen, trained = answers(0.8, 6.0), answers(1.2, 1.2)
+    low, high = (pruner(frozen, rule=rule, target=target) for target in (0.5, 1.0))
+    before = low._area(low._some(trained))
+    assert before < low._frozen_area
+    for number in range(2):
+        rule.add(number, low._design.training.method, ((0.5, before), (1.0, before)))
+    assert not low.is_over(0.5, low._some(trained))
+    assert high.is_over(0.5, high._some(trained))
 
 
 def test_a_curve_far_below_the_front_ends_and_one_near_it_does_not():
