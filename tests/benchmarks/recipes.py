@@ -3,8 +3,8 @@
     python tests/benchmarks/recipes.py --data cifar10.npz --weights cifar10_resnet20.safetensors --out recipes.csv
 
 A recipe is what moves between a network for a low budget and one for a high budget: who teaches, the backbone's rate,
-the weights of the exits. Each row is one recipe on one architecture with one seed. Thresholds come from the calibration
-split. Which recipe wins depends on how long is trained: give `--samples`.
+the weights of the exits. Each row is one recipe with one seed. Thresholds come from the calibration split. Which recipe
+wins depends on how long is trained: give `--samples`.
 """
 
 import time
@@ -14,10 +14,6 @@ import numpy as np
 from cifar import SHARES, Rows, arguments, design_of, ground, tables, train
 from strategies import HEADS
 
-from eenas.branches.branch import Branch
-from eenas.branches.conv_fc import ConvFc
-from eenas.branches.conv_stack import ConvStack
-from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed, TrainingChoice
 from eenas.policies.fit import fit_at_shares
 
@@ -35,31 +31,17 @@ RECIPES: dict[str, dict[str, object]] = {
     "no teacher, rate 1, final 1": {"strategy": "joint", "backbone_rate": 1.0, "final_weight": 1.0},
 }
 """By name, what differs from the default training."""
-ARCHITECTURES: dict[str, dict[str, Branch]] = {
-    "five": HEADS,
-    "strong start": {
-        "layer1.0": ConvStack(width=32, layers=2),
-        "layer1.1": ConvStack(width=32, layers=2),
-        "layer2.0": ConvStack(width=32, layers=2),
-        "layer2.1": ConvFc(width=32),
-        "layer3.0": PoolFc(pool="mixed"),
-    },
-}
-"""Branches by cut point: a network that a study put on its front, and one with deeper branches at its start."""
 
 
 def main() -> None:
-    """Run every pair of recipe and architecture that the CSV has no row for."""
-    names = [f"{recipe} | {architecture}" for recipe, architecture in product(RECIPES, ARCHITECTURES)]
-    given = arguments(__doc__ or "", samples=50_000, arms=names)
+    """Run every recipe that the CSV has no row for."""
+    given = arguments(__doc__ or "", samples=50_000, arms=tuple(RECIPES))
     on = ground(given)
     rows = Rows(given.out, ("arm", "seed", "samples"))
-    wanted = ((arm, seed, given.samples) for seed, arm in product(range(given.seeds), given.arm or names))
+    wanted = ((arm, seed, given.samples) for seed, arm in product(range(given.seeds), given.arm or RECIPES))
     for arm, seed, samples in rows.missing(wanted):
-        recipe, _, architecture = str(arm).partition(" | ")
-        training = TrainingChoice(**{"learning_rate": 0.05, **RECIPES[recipe]})  # type: ignore[arg-type]
-        placed = [Placed(name, branch) for name, branch in ARCHITECTURES[architecture].items()]
-        design = design_of(on, placed, training)
+        training = TrainingChoice(**{"learning_rate": 0.05, **RECIPES[str(arm)]})  # type: ignore[arg-type]
+        design = design_of(on, [Placed(name, branch) for name, branch in HEADS.items()], training)
         start = time.process_time()
         network = train(on, design, samples=int(str(samples)), seed=int(str(seed)))
         seconds = time.process_time() - start
