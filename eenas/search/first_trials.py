@@ -57,8 +57,8 @@ def enqueue_first(
     front had its chance there, and is not queued for that front again. Known designs are baselines and come always.
     Those of the frozen front come each for a budget of its own, with the recipe that suits it.
     """
-    wish = ground.settings.bank
-    earlier = list(_earlier(ground, identity, study.study_name)) if wish.use and wish.earlier else []
+    spec = ground.settings.bank
+    earlier = list(_earlier(ground, identity, study.study_name)) if spec.use and spec.earlier else []
     tried = {each.design.digest for each in earlier if each.alike}
     frozen = enumerate(_of_front(ground, bank, front), start=1)
     wanted = [
@@ -84,8 +84,8 @@ def _of_front(ground: Ground, bank: Bank, front: FrozenFront) -> list[Design]:
     """As many designs of the frozen front as `[bank]` asks for: the best one within each of as many budgets.
 
     Budgets are evenly spaced shares of the backbone's MACs, and `calibration` says which design is best within each,
-    the first among equals. Where the same network would be trained for two of them, it is trained for the lower one,
-    and the next designs of the front make up the number.
+    the first among equals. Middle budgets come first, since their networks cover most of the front. A network that is
+    wanted for two budgets is trained for the first of them, and the next designs of the front make up the number.
     """
     count, space = ground.settings.bank.designs, ground.settings.space
     if not front.designs or count < 2:
@@ -93,8 +93,7 @@ def _of_front(ground: Ground, bank: Bank, front: FrozenFront) -> list[Design]:
     curves = [_common_curve(ground, bank, design) for design in front.designs]
     target = space.setting("policy.target_macs")
     found: dict[str, Design] = {}
-    for number in range(1, count + 1):
-        share = number / count
+    for share in sorted((number / count for number in range(1, count + 1)), key=lambda share: abs(share - 0.5)):
         within = [float(curve.accuracy[curve.macs <= share].max(initial=0.0)) for curve in curves]
         if not any(within):
             continue  # nothing is so cheap
