@@ -35,6 +35,16 @@ TRIALS = Table(
     Index("eenas_trials_by_design", "study", "design_digest"),
 )
 
+LEARNING_CURVES = Table(
+    "eenas_learning_curves",
+    METADATA,
+    Column("study", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("method", Text, nullable=False),
+    Column("curve", Text, nullable=False),
+)
+"""A table of its own: a storage without it gets it when it is opened, and an older eenas does not read it."""
+
 PREPARED = Table(
     "eenas_prepared",
     METADATA,

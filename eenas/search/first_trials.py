@@ -1,21 +1,26 @@
 """A study's first trials: the best of earlier studies, the front of the frozen backbone, and known designs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import optuna
 
 from eenas.designs.design import Design
+from eenas.designs.domains import Domain
 from eenas.designs.encode import encode
 from eenas.designs.known import known_designs
+from eenas.designs.recipes import recipe_for
 from eenas.errors import DesignError, EenasError
 from eenas.fronts.hypervolume import most_added
+from eenas.policies.curve import Curve, common_curve
 from eenas.policies.operating_point import OperatingPoint
 from eenas.progress import Notice
 from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecords
+from eenas.search.bank import Bank
+from eenas.search.design_training import network_digest
 from eenas.search.frozen_front import FrozenFront
 from eenas.search.preparation import Ground
 from eenas.search.subset_front import REFERENCE_COST
@@ -41,18 +46,21 @@ class _Tried:
     alike: bool
 
 
-def enqueue_first(study: optuna.Study, ground: Ground, front: FrozenFront, identity: Mapping[str, Any]) -> None:
+def enqueue_first(
+    study: optuna.Study, ground: Ground, bank: Bank, front: FrozenFront, identity: Mapping[str, Any]
+) -> None:
     """Queue the first trials of a study that has run none yet, those first that promise most.
 
     No scores are told with them. What is queued already, by a search that was cut off here, is not queued again.
     Of earlier studies in the storage with the same data, splits and prepared backbone come the designs that add most
     hypervolume one after another, as `[bank]` allows. What an earlier study with the same training tried of the frozen
     front had its chance there, and is not queued for that front again. Known designs are baselines and come always.
+    Those of the frozen front come each for a budget of its own, with the recipe that suits it.
     """
-    bank = ground.settings.bank
-    earlier = list(_earlier(ground, identity, study.study_name)) if bank.use and bank.earlier else []
+    spec = ground.settings.bank
+    earlier = list(_earlier(ground, identity, study.study_name)) if spec.use and spec.earlier else []
     tried = {each.design.digest for each in earlier if each.alike}
-    frozen = enumerate(front.designs[: bank.designs], start=1)
+    frozen = enumerate(_of_front(ground, bank, front), start=1)
     wanted = [
         *((f"study {each.study}: {each.number}", each.design) for each in _best(ground, earlier)),
         *((f"frozen front: {number}", design) for number, design in frozen if design.digest not in tried),
@@ -70,6 +78,40 @@ def enqueue_first(study: optuna.Study, ground: Ground, front: FrozenFront, ident
             queue[parameters] = origin  # a known design keeps the place, under the name that baselines go by
     for parameters, origin in queue.items():
         study.enqueue_trial(dict(parameters), user_attrs={"origin": origin}, skip_if_exists=True)
+
+
+def _of_front(ground: Ground, bank: Bank, front: FrozenFront) -> list[Design]:
+    """As many designs of the frozen front as `[bank]` asks for: the best one within each of as many budgets.
+
+    Budgets are evenly spaced shares of the backbone's MACs, and `calibration` says which design is best within each,
+    the first among equals. Middle budgets come first, since their networks cover most of the front. A network that is
+    wanted for two budgets is trained for the first of them, and the next designs of the front make up the number.
+    """
+    count, space = ground.settings.bank.designs, ground.settings.space
+    if not front.designs or count < 2:
+        return list(front.designs[:count])
+    curves = [_common_curve(ground, bank, design) for design in front.designs]
+    target = space.setting("policy.target_macs")
+    found: dict[str, Design] = {}
+    for share in sorted((number / count for number in range(1, count + 1)), key=lambda share: abs(share - 0.5)):
+        within = [float(curve.accuracy[curve.macs <= share].max(initial=0.0)) for curve in curves]
+        if not any(within):
+            continue  # nothing is so cheap
+        design = front.designs[int(np.argmax(within))]
+        wanted = target.nearest(share) if isinstance(target, Domain) else target
+        policy = replace(design.policy, target_macs=float(wanted))
+        for_budget = replace(design, training=recipe_for(space, share), policy=policy).canonical()
+        found.setdefault(network_digest(for_budget), for_budget)
+    for design in front.designs:
+        found.setdefault(network_digest(design), design)
+    return list(found.values())[:count]
+
+
+def _common_curve(ground: Ground, bank: Bank, design: Design) -> Curve:
+    """What a design reaches on the frozen backbone, on `calibration`, with costs as shares of the backbone's MACs."""
+    costs = ground.costs(design)
+    curve = common_curve(bank.exit_tables(design, costs)["calibration"], score=design.policy.score)
+    return replace(curve, macs=curve.macs / ground.profile.total_macs)
 
 
 def _known(ground: Ground) -> list[tuple[str, Design]]:

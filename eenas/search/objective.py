@@ -22,14 +22,15 @@ from eenas.files import write_whole
 from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.operating_point import OperatingPoint
+from eenas.records.learning_curves import LearningCurves
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.bank import Bank
 from eenas.search.design_training import network_digest
 from eenas.search.front import offered
 from eenas.search.frozen_front import FrozenFront
-from eenas.search.hopeless import HopelessRule
 from eenas.search.known_networks import KnownNetwork
 from eenas.search.preparation import Ground
+from eenas.search.pruning import PruningRule
 from eenas.search.read import read_results
 from eenas.search.results import BackboneFacts
 from eenas.search.study import STOPPED, SURPLUS, is_surplus, origin
@@ -47,7 +48,7 @@ class Objective:
         self._records = TrialRecords(ground.database)
         self._store = _WholeStore(ground.artifacts.root)
         self._storage_error: StorageError | None = None
-        self._rule = HopelessRule()
+        self._rule = PruningRule(LearningCurves(ground.database), study)
         self._failures: list[str] = []
         self._points = [
             (item.point.accuracy, item.point.expected_macs)

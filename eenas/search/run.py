@@ -18,6 +18,7 @@ from eenas.records.trials import TrialRecords
 from eenas.search.bank import Bank
 from eenas.search.baselines import measure_baselines
 from eenas.search.config import load_settings
+from eenas.search.experimental import experimental
 from eenas.search.first_trials import enqueue_first
 from eenas.search.frozen_front import lay_bank
 from eenas.search.identity import default_name, differences, study_identity
@@ -25,7 +26,7 @@ from eenas.search.objective import Objective
 from eenas.search.preparation import Ground, lay_ground, prepare_backbone
 from eenas.search.read import read_results
 from eenas.search.results import StudyResults
-from eenas.search.study import experimental, open_storage, open_study, recover, remaining, running
+from eenas.search.study import open_storage, open_study, recover, remaining, running
 from eenas.specs import digest, to_table
 from eenas.tasks.task import Task
 
@@ -111,7 +112,7 @@ def run_study(
         front = lay_bank(ground, bank)
         measure_baselines(ground, name, bank, front)
         if all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
-            enqueue_first(study, ground, front, identity)
+            enqueue_first(study, ground, bank, front, identity)
     deadline = time.monotonic() + settings.search.timeout if settings.search.timeout is not None else None
     objective = Objective(ground, name, bank, front)
     reporting = _Reporting(ground, name, reporters)

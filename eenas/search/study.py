@@ -1,10 +1,8 @@
-"""The Optuna study: its storage, sampler, constraints, and what happens to trials that were cut off."""
+"""The Optuna study: its storage, and what happens to trials that were cut off."""
 
 import os
 import socket
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -15,8 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from eenas.progress import Listener, Notice
 from eenas.records.database import Database
 from eenas.records.trials import TrialRecords
-from eenas.search.config import SamplerName, StudySpec
-from eenas.seeding import derive
+from eenas.search.config import StudySpec
+from eenas.search.experimental import experimental
+from eenas.search.samplers import build_sampler
 
 HEARTBEAT = 10
 GRACE = 40
@@ -30,14 +29,6 @@ DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
     "macs": "minimize",
     "latency": "minimize",
 }
-
-
-@contextmanager
-def experimental() -> Iterator[None]:
-    """Use what Optuna calls experimental without a warning each time."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield
 
 
 def open_storage(database: Database) -> RDBStorage:
@@ -66,22 +57,8 @@ def open_study(storage: RDBStorage, name: str, settings: StudySpec) -> optuna.St
     )
     with experimental():
         study.set_metric_names([{"macs": "expected MACs", "latency": "expected ms"}.get(o, o) for o in objectives])
-    study.sampler = build_sampler(settings.search.sampler, derive(settings.seed, "sampler", len(study.trials)))
+    study.sampler = build_sampler(settings.search.sampler, settings.seed)
     return study
-
-
-def build_sampler(name: SamplerName, seed: int) -> optuna.samplers.BaseSampler:
-    """A sampler by the name that a study file gives it; constraints reach it through the trials themselves."""
-    with experimental():
-        if name == "tpe":
-            return optuna.samplers.TPESampler(seed=seed, n_startup_trials=10, multivariate=True)
-        if name == "nsgaii":
-            return optuna.samplers.NSGAIISampler(seed=seed, population_size=20)
-        if name == "nsgaiii":
-            return optuna.samplers.NSGAIIISampler(seed=seed, population_size=20)
-        if name == "gp":
-            return optuna.samplers.GPSampler(seed=seed)
-        return optuna.samplers.RandomSampler(seed=seed)
 
 
 def remaining(study: optuna.Study, total: int) -> int:

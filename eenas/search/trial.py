@@ -19,11 +19,11 @@ from eenas.search.bank import Bank
 from eenas.search.design_training import inherits, network_digest, train_design
 from eenas.search.finder import Finder
 from eenas.search.frozen_front import FrozenFront
-from eenas.search.hopeless import HopelessRule
 from eenas.search.latencies import refuse_cells, refuse_untimed
 from eenas.search.preparation import Ground
+from eenas.search.pruner import TrialPruner
+from eenas.search.pruning import PruningRule
 from eenas.search.scores import Scores, score_tables
-from eenas.search.watch import TrialWatch
 from eenas.training.trainer import RoundReport, Verdict
 
 
@@ -69,7 +69,7 @@ def propose(trial: optuna.Trial, ground: Ground, bank: Bank) -> Design:
 def run_trial(
     design: Design,
     ground: Ground,
-    rule: HopelessRule,
+    rule: PruningRule,
     *,
     study: str,
     number: int,
@@ -97,10 +97,11 @@ def run_trial(
             before = lender.samples
             frozen = lender.exit_tables(design, costs)
             samples = lender.samples - before
-        watch = TrialWatch(design, ground, rule, frozen, front or FrozenFront())
-        tables, seen = _train(design, costs, ground, watch, lender)
+        pruner = TrialPruner(design, ground, rule, frozen, front or FrozenFront())
+        tables, seen = _train(design, costs, ground, pruner, lender)
+        pruner.finish(number, tables["calibration"])
         samples += seen
-        state, reason = ("stopped" if watch.reason else "complete"), watch.reason
+        state, reason = ("stopped" if pruner.reason else "complete"), pruner.reason
     backbone_macs, constraints = ground.profile.total_macs, ground.settings.constraints
     scores = score_tables(design, tables, costs, constraints, backbone_macs=backbone_macs)
     before_training = score_tables(design, frozen, costs, constraints, backbone_macs=backbone_macs) if frozen else None
@@ -130,17 +131,15 @@ def _plain_tables(ground: Ground) -> dict[str, ExitTable]:
 
 
 def _train(
-    design: Design, costs: ExitCosts, ground: Ground, watch: TrialWatch, bank: Bank | None
+    design: Design, costs: ExitCosts, ground: Ground, pruner: TrialPruner, bank: Bank | None
 ) -> tuple[dict[str, ExitTable], int]:
     settings = ground.settings
 
     def after_epoch(report: RoundReport) -> Verdict:
         if not settings.search.stop_hopeless or report.progress >= 0.99:
             return Verdict.CONTINUE
-        table = exit_table(report.network, watch.part, costs)
-        return Verdict.STOP if watch.is_over(report.progress, table) else Verdict.CONTINUE
+        table = exit_table(report.network, pruner.part, costs)
+        return Verdict.STOP if pruner.is_over(report.progress, table) else Verdict.CONTINUE
 
     tables, report = train_design(design, ground, costs, bank=bank, spec=settings.training, after_epoch=after_epoch)
-    if not report.stopped:
-        watch.ended(tables["calibration"])
     return tables, report.samples

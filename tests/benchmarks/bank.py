@@ -24,11 +24,12 @@ from eenas.designs.known import known_designs
 from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.operating_point import OperatingPoint
 from eenas.progress import Event, Finished, Started
+from eenas.records.learning_curves import LearningCurves
 from eenas.search.bank import PHASE
 from eenas.search.config import load_settings
 from eenas.search.frozen_front import BASELINE
-from eenas.search.hopeless import HopelessRule
 from eenas.search.preparation import lay_ground, prepare_backbone
+from eenas.search.pruning import PruningRule
 from eenas.search.run import search
 from eenas.search.trial import run_trial
 
@@ -124,8 +125,9 @@ def run_hand(seed: int, given: argparse.Namespace, rows: Rows) -> None:
     )
     samples, found = 0, []
     points: list[OperatingPoint] = []
+    rule = PruningRule(LearningCurves(ground.database), HAND)
     for number, (name, design) in enumerate(designs, start=1):
-        outcome = run_trial(design, ground, HopelessRule(), study=HAND, number=number)
+        outcome = run_trial(design, ground, rule, study=HAND, number=number)
         assert outcome.scores is not None
         samples += outcome.record.samples
         points += outcome.scores.points

@@ -5,6 +5,8 @@ import optuna
 import pytest
 import torch
 
+from eenas.designs.recipes import recipe_for
+from eenas.designs.space import load_space
 from eenas.fronts.hypervolume import most_added
 from eenas.search.run import search
 from eenas.testing.smallest import smallest_backbone, smallest_task
@@ -144,6 +146,24 @@ def test_what_the_space_cannot_say_is_not_tried(folder, first, tmp_path):
     )
     found, _ = go(folder, "one", space=path, trials=3)
     assert all(len(trial.design.branches) <= 1 for trial in found.trials)
+
+
+def test_designs_of_the_frozen_front_come_each_for_a_budget_with_its_recipe(tmp_path):
+    path = tmp_path / "recipes.toml"
+    path.write_text(
+        "version = 1\nbranches = 2\n[placement]\nkind = 'free'\n[branch]\non = [true, false]\n"
+        "depth = { low = 0.0, high = 1.0 }\nstructure = 'pool_fc'\n"
+        "[training]\nbackbone_rate = { low = 0.3, high = 1.0, log = true }\nfinal_weight = [1.0, 2.0, 4.0]\n"
+        "[policy]\ntarget_macs = { low = 0.3, high = 1.0 }\n"
+    )
+    go(tmp_path, "recipes", "bank.designs=4", space=path, trials=1)
+    values = [values for origin, values in queued(tmp_path, "recipes") if origin.startswith("frozen front")]
+    assert [each["policy.target_macs"] for each in values[:3]] == [0.5, 0.3, 0.75]  # of 0.5, 0.25 and 0.75
+    for each, budget in zip(values, (0.5, 0.25, 0.75), strict=False):
+        recipe = recipe_for(load_space(path), budget)
+        assert each["training.backbone_rate"] == pytest.approx(recipe.backbone_rate)
+        assert each["training.final_weight"] == recipe.final_weight
+    assert values[1]["training.backbone_rate"] > values[2]["training.backbone_rate"]
 
 
 def test_a_known_design_that_an_earlier_study_trained_goes_by_its_own_name(folder, first, tmp_path):

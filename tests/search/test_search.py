@@ -14,6 +14,8 @@ from eenas.fronts.dominance import pareto_mask
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.operating_point import evaluate
 from eenas.progress import Notice, Started
+from eenas.records.database import Database
+from eenas.records.learning_curves import LearningCurves
 from eenas.search.bank import PHASE
 from eenas.search.config import load_settings
 from eenas.search.read import open_results
@@ -207,6 +209,18 @@ def test_every_trial_records_what_its_branches_reached_before_training(results):
     for trial in trained:
         assert trial.frozen_points
         assert trial.samples > 0
+
+
+def test_every_trained_trial_records_its_learning_curve_and_a_later_worker_reads_it(results, folder):
+    database = Database(f"sqlite:///{folder}/eenas.db", create=False)
+    curves = {curve.number: curve for curve in LearningCurves(database).list(results.name)}
+    trained = {t.number: t for t in results.trials if t.state in ("complete", "stopped") and t.design.branches}
+    assert set(trained) == {number for number in curves if number < 6}
+    for number, trial in trained.items():
+        assert curves[number].method == trial.design.training.method
+        assert (curves[number].end is not None) == (trial.state == "complete")
+        assert all(0 < progress <= 1 for progress, _ in curves[number].values)
+    assert any(len(curve.values) > 1 for curve in curves.values())
 
 
 def test_without_a_bank_nothing_is_inherited_and_no_front_is_sought(tmp_path):

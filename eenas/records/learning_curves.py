@@ -1,0 +1,69 @@
+"""How far each trial had come at each share of its training, from which pruning decides about later trials."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from eenas.records.database import Database
+from eenas.records.tables import LEARNING_CURVES
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningCurve:
+    """The learning curve of one trial that has ended.
+
+    `method` names how it was trained. `values` are pairs of a progress in [0, 1] and the hypervolume on calibration
+    samples there, in order; a trial that was trained to its end has a last pair at progress 1.
+    """
+
+    study: str
+    number: int
+    """Optuna's number of the trial within the study."""
+    method: str
+    values: tuple[tuple[float, float], ...]
+
+    @property
+    def end(self) -> float | None:
+        """The value at the end of training; None for a trial that was pruned."""
+        return self.values[-1][1] if self.values and self.values[-1][0] == 1.0 else None
+
+
+class LearningCurves:
+    """The learning curves of a database, found by study. Raises StorageError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, curve: LearningCurve) -> None:
+        """Keep `curve` whole, in the place of an earlier one of the same study and number."""
+        row = {
+            "study": curve.study,
+            "number": curve.number,
+            "method": curve.method,
+            "curve": json.dumps(curve.values),
+        }
+        self._database.upsert(LEARNING_CURVES, row)
+
+    def list(self, study: str, *, known: Collection[int] = ()) -> list[LearningCurve]:
+        """The curves of a study by number, without those of the trials in `known`."""
+        table = LEARNING_CURVES
+        of_study = table.c.study == study
+        with self._database.transaction() as connection:
+            numbers = connection.execute(select(table.c.number).where(of_study)).scalars()
+            new = set(numbers).difference(known)
+            if not new:
+                return []
+            since = of_study & (table.c.number >= min(new))
+            rows = connection.execute(select(table).where(since).order_by(table.c.number)).all()
+        return [
+            LearningCurve(
+                study=row.study,
+                number=row.number,
+                method=row.method,
+                values=tuple((progress, value) for progress, value in json.loads(row.curve)),
+            )
+            for row in rows
+            if row.number in new
+        ]
