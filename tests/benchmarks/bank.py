@@ -27,7 +27,6 @@ from eenas.progress import Event, Finished, Started
 from eenas.records.learning_curves import LearningCurves
 from eenas.search.bank import PHASE
 from eenas.search.config import load_settings
-from eenas.search.frozen_front import BASELINE
 from eenas.search.preparation import lay_ground, prepare_backbone
 from eenas.search.pruning import PruningRule
 from eenas.search.run import search
@@ -81,7 +80,7 @@ def run_search(arm: str, seed: int, given: argparse.Namespace, rows: Rows) -> No
     before = given.samples * sum(at < first for at in fills)
     total, classes = results.backbone.macs, len(results.classes)
     if arm == "bank":
-        frozen = next(baseline.points for baseline in results.baselines if baseline.name == BASELINE)
+        frozen = [point for network in results.networks if network.kind == "frozen" for point in network.points]
         then = {"trial": 0, "samples": before, **spent(first)}
         rows.add({"arm": "frozen search", "seed": seed, **then, **scores(frozen, total, classes), "origin": ""})
     points: list[OperatingPoint] = []

@@ -17,11 +17,11 @@ from eenas.designs.known import first_choices, known_designs
 from eenas.errors import InfeasibleError
 from eenas.progress import Event, Finished, Notice, Started, silent
 from eenas.search.bank import PHASE, Bank
-from eenas.search.baselines import static_costs
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import load_settings
 from eenas.search.design_training import network_digest
 from eenas.search.frozen_front import first_branches, lay_bank
+from eenas.search.limits import Limits
 from eenas.search.preparation import Ground, lay_ground
 from eenas.search.read import open_results
 from eenas.search.run import search
@@ -37,18 +37,17 @@ JOINT = {"strategy": "joint", "backbone_rate": 1.0}
 
 @dataclass(frozen=True)
 class Arm:
-    """A design to train. `static`: truncated at its one branch. It took `seconds` and `samples` to be found."""
+    """A design to train, which took `seconds` and `samples` to be found."""
 
     name: str
     design: Design
-    static: bool = False
     seconds: float = 0.0
     samples: int = 0
 
     @property
     def network(self) -> str:
         """A name for what is trained: arms that differ in their policy alone share it."""
-        return ("static-" if self.static else "") + network_digest(self.design)[:12]
+        return ("static-" if self.design.static else "") + network_digest(self.design)[:12]
 
     def to_table(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -125,7 +124,7 @@ def run_search(given: argparse.Namespace) -> bool:
 
 def recommended(storage: str, share: float) -> Design:
     """The design that the study recommends for a share of the backbone's MACs."""
-    return choose_design(open_results(storage, STUDY), Choice(max_macs=share)).design
+    return choose_design(open_results(storage, STUDY), Choice(limits=Limits(max_macs=share))).design
 
 
 def find_arms(given: argparse.Namespace) -> list[Arm]:
@@ -172,8 +171,8 @@ def _rivals(on: Ground) -> list[Arm]:
     began, bank = time.monotonic(), Bank(on)
     front = lay_bank(on, bank)
     seconds, samples = time.monotonic() - began, bank.samples
-    arms += [Arm("frozen front", design, False, seconds, samples) for design in front.designs[:1]]
-    arms += [Arm(name, design, True, seconds, samples) for name, design in _static(on, bank).items()]
+    arms += [Arm("frozen front", design, seconds, samples) for design in front.designs[:1]]
+    arms += [Arm(name, design, seconds, samples) for name, design in _static(on, bank).items()]
     return arms + [Arm(f"{RANDOM} {number}", design) for number, design in enumerate(_random(on, bank), 1)]
 
 
@@ -183,9 +182,9 @@ def _static(on: Ground, bank: Bank) -> dict[str, Design]:
     order = {point.name: number for number, point in enumerate(on.profile.cut_points)}
     entries = []
     for placed in first_branches(on):
-        design = replace(on.plain_design(), branches=(placed,), training=training, policy=policy)
+        design = replace(on.plain_design(), branches=(placed,), static=True, training=training, policy=policy)
         accuracy = bank.exit_tables(design, on.costs(design))["calibration"].exit_accuracy()[0]
-        entries.append((static_costs(on, design)[0] / on.profile.total_macs, order[placed.cut_point], accuracy, design))
+        entries.append((on.costs(design).macs[0] / on.profile.total_macs, order[placed.cut_point], accuracy, design))
     found = {}
     for share in SHARES:
         fitting = [entry for entry in entries if entry[0] <= share]

@@ -26,14 +26,10 @@ from equal_arms import RANDOM, SEARCH, SHARES, Arm, find_arms, lay, run_search, 
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from eenas.networks.exit_costs import ExitCosts
-from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
-from eenas.networks.truncated import TruncatedNetwork
 from eenas.policies.bootstrap import paired_bootstrap
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import fit_at_shares
-from eenas.search.baselines import static_costs
 from eenas.search.preparation import Ground
 from eenas.seeding import derive
 from eenas.training.spec import TrainingSpec
@@ -49,24 +45,11 @@ def folder_of(given: argparse.Namespace, arm: Arm, seed: int) -> Path:
     return folder
 
 
-def built(on: Ground, arm: Arm) -> tuple[EarlyExitNetwork | TruncatedNetwork, ExitCosts]:
-    """The network of an arm before its training, and what its exits cost."""
-    network, costs = on.build(arm.design), on.costs(arm.design)
-    if not arm.static:
-        return network, costs
-    cut_point = arm.design.branches[0].cut_point
-    truncated = TruncatedNetwork(
-        network.backbone, cut_point, network.branches.at(cut_point), design=arm.design, transform=network.transform
-    )
-    truncated.drop_unreached()
-    return truncated, ExitCosts(np.array([static_costs(on, arm.design)[0]]), None, costs.parameters)
-
-
 def train_arm(on: Ground, arm: Arm, seed: int, given: argparse.Namespace, deadline: float) -> None:
     """Train an arm, from its checkpoint where there is one, and keep its exit tables; or leave a checkpoint."""
     folder = folder_of(given, arm, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    network, costs = built(on, arm)
+    network, costs = on.build(arm.design), on.costs(arm.design)
     checkpoint = folder / "checkpoint.pt"
 
     def in_time(report: RoundReport) -> Verdict:

@@ -151,7 +151,7 @@ def test_python_code_runs_only_with_the_users_word(tmp_path, monkeypatch):
 
 
 def test_wrong_requests_are_one_line(smallest_study, finished_run, tmp_path):
-    for sources in ({}, {"run": finished_run.folder, "trial": 1}):
+    for sources in ({}, {"run": finished_run.folder, "network": "trial 1"}):
         with pytest.raises(ExportError, match="exactly one of"):
             export(tmp_path / "out", **sources)
     with pytest.raises(ExportError, match=r"given from Python as a Sequential; give the module again: backbone="):
@@ -176,7 +176,10 @@ def test_programs_are_compared_on_the_samples_of_the_study(smallest_study, finis
         "eenas.search.export.load_task", lambda spec, **options: asked.append(spec.spec) or smallest_task()
     )
     options = {"storage": smallest_study.storage, "backbone": backbone(), "format": "pt2"}
-    for name, source in (("run", {"run": finished_run.folder}), ("trial", {"trial": smallest_study.trial})):
+    for name, source in (
+        ("run", {"run": finished_run.folder}),
+        ("trial", {"network": f"trial {smallest_study.trial}"}),
+    ):
         out = export(tmp_path / name, **source, **options)
         assert json.loads((out / "eenas.json").read_text())["program"]["parity"]["data"] == "smallest"
         assert "## On a device" in (out / "README.md").read_text()

@@ -87,8 +87,8 @@ def test_the_first_trials_are_known_designs(results):
     assert any(name.startswith("uniform") for name in names)
 
 
-def test_no_point_of_any_trial_dominates_the_front(results):
-    points = [p for trial in results.trials for p in trial.points]
+def test_no_point_of_any_network_dominates_the_front(results):
+    points = [p for network in results.networks for p in network.points]
     values = np.array([(p.accuracy, p.expected_macs, p.expected_latency_ms) for p in points])
     best = {tuple(row) for row in values[pareto_mask(values, (True, False, False))]}
     front = {(e.point.accuracy, e.point.expected_macs, e.point.expected_latency_ms) for e in results.front}
@@ -159,7 +159,7 @@ def test_a_failed_trial_keeps_its_reason_and_the_study_goes_on(tmp_path, monkeyp
         return real(*args, **kwargs)
 
     monkeypatch.setattr(design_training, "train_network", sometimes)
-    found = go(tmp_path)
+    found = go(tmp_path, overrides=(*OVERRIDES, "baselines.static=0"))
     failed = [trial for trial in found.trials if trial.state == "failed"]
     assert len(failed) == 1
     assert "learning_rate=9" in failed[0].reason
@@ -175,7 +175,7 @@ def test_three_equal_failures_in_a_row_end_the_study_and_lose_nothing(tmp_path, 
 
     monkeypatch.setattr(design_training, "train_network", never)
     with pytest.raises(StudyError, match="failed alike: no space left"):
-        go(tmp_path, trials=12, overrides=(*OVERRIDES, "bank.designs=0"))
+        go(tmp_path, trials=12, overrides=(*OVERRIDES, "bank.designs=0", "baselines.static=0"))
     found = open_results(f"sqlite:///{tmp_path}/eenas.db")
     assert [trial.state for trial in found.trials][:4] == ["complete", "failed", "failed", "failed"]
 
@@ -192,7 +192,7 @@ def test_ctrl_c_ends_cleanly_and_the_trial_is_run_again(tmp_path, monkeypatch):
         return real(*args, **kwargs)
 
     monkeypatch.setattr(design_training, "train_network", interrupted)
-    known_first = (*OVERRIDES, "bank.designs=0")
+    known_first = (*OVERRIDES, "bank.designs=0", "baselines.static=0")
     first = go(tmp_path, overrides=known_first)
     assert [t.state for t in first.trials] == ["complete", "complete"]
     whole = go(tmp_path, overrides=known_first)
@@ -228,6 +228,41 @@ def test_without_a_bank_nothing_is_inherited_and_no_front_is_sought(tmp_path):
     assert not any(trial.frozen_points for trial in found.trials)
     assert all(trial.origin.startswith("known") for trial in found.trials)
     assert "frozen search" not in [baseline.name for baseline in found.baselines]
+
+
+def test_static_networks_stand_at_every_cut_point_and_the_best_are_trained(results, folder):
+    static = {network.name: network for network in results.networks if network.kind == "static"}
+    assert len(static) >= 3
+    for network in static.values():
+        assert network.design.static
+        (point,) = network.points
+        table = ExitTable.load(folder / "eenas.artifacts" / network.artifacts["validation"].partition("@")[0])
+        assert table.exits == network.design.exits
+        assert evaluate(point.policy, table) == point
+    names = {network.name for network in results.networks}
+    assert {"backbone", "frozen 1"} <= names
+
+
+def test_a_static_network_that_diverges_stays_as_it_is_in_the_bank(tmp_path, monkeypatch):
+    import eenas.search.design_training as design_training
+
+    real = design_training.train_network
+
+    def diverges(network, *args, **kwargs):
+        if network.design.static:
+            raise DivergedError("the loss is not finite")
+        return real(network, *args, **kwargs)
+
+    monkeypatch.setattr(design_training, "train_network", diverges)
+    heard = []
+    found = go(tmp_path, trials=1, overrides=(*OVERRIDES, "baselines.static=2"), listener=heard.append)
+    assert sum(network.kind == "static" for network in found.networks) >= 3
+    assert sum("stays as it is in the bank" in event.text for event in heard if isinstance(event, Notice)) == 2
+
+
+def test_limits_that_no_network_holds_are_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(SpecError, match="max_parameters = 10 is below"):
+        go(tmp_path, overrides=(*OVERRIDES, "constraints.max_parameters=10"))
 
 
 def test_a_later_study_inherits_the_bank(tmp_path):
@@ -267,8 +302,9 @@ def test_a_design_drawn_again_copies_its_scores(tmp_path):
 def test_constraints_reach_the_sampler_once_and_the_front(tmp_path):
     found = go(tmp_path, overrides=(*OVERRIDES, "constraints.max_branches=1"))
     for trial in found.trials:
-        assert trial.feasible == (len(trial.design.branches) <= 1)
+        assert bool(trial.violations) == (len(trial.design.branches) > 1)
     assert all(len(entry.design.branches) <= 1 for entry in found.front)
+    assert found.front
     study = optuna.load_study(study_name=found.name, storage=f"sqlite:///{tmp_path}/eenas.db")
     for trial in study.trials:
         assert set(trial.constraints) == {"buildable", "max_branches"}
