@@ -19,6 +19,7 @@ from eenas.records.database import Database
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.config import StudySpec
+from eenas.search.held_out import as_searched
 from eenas.search.results import BackboneFacts, Baseline, FrontPoint, StudyResults, TrialResult
 from eenas.specs import from_table
 
@@ -55,7 +56,7 @@ def read_results(database: Database, name: str, *, trust_code: bool = False) -> 
     """Everything that is known about the study `name`; `trust_code` as in `open_results`."""
     record = study_record(database, name)
     facts = record.facts
-    settings = from_table(StudySpec, record.settings)
+    settings = as_searched(from_table(StudySpec, record.settings))
     load_families(settings.space, trust_code=trust_code, relative_to=code_folder(record))
     backbone = from_table(BackboneFacts, facts["backbone"])
     classes = tuple(facts["classes"])
@@ -81,6 +82,7 @@ def read_results(database: Database, name: str, *, trust_code: bool = False) -> 
         beats_baselines=_beats(searched, baselines, backbone, chance),
         latency=_latency(facts),
         latency_profile=facts.get("latency_profile"),
+        warnings=tuple(facts.get("warnings", ())),
     )
 
 

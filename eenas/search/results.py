@@ -71,6 +71,7 @@ class StudyResults:
 
     `device` is where networks are trained; `latency` is that of the whole backbone as one program, which says where and
     how all latencies were taken (None where none were); `latency_profile` is the file that they come from, if any.
+    `warnings` say in a sentence each why the figures may mislead.
     """
 
     name: str
@@ -89,6 +90,7 @@ class StudyResults:
     beats_baselines: bool
     latency: Latency | None = None
     latency_profile: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def latency_place(self) -> str:

@@ -28,7 +28,8 @@ from eenas.search.bank import PHASE
 from eenas.search.config import load_settings
 from eenas.search.frozen_front import BASELINE
 from eenas.search.hopeless import HopelessRule
-from eenas.search.preparation import lay_ground, prepare_backbone
+from eenas.search.preparation import lay_ground
+from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.run import search
 from eenas.search.trial import run_trial
 
