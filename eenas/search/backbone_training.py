@@ -1,7 +1,7 @@
 """The plain backbone trained on the task, watched on held-out training samples where there are some."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -45,13 +45,12 @@ class HeldOut:
         return (self.correct.sum(), -self.loss) > (other.correct.sum(), -other.loss)
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Attempt:
-    """A training as it was after the round with the lowest held-out loss: `round` counts from 1."""
+    """A training after the round, counted from 1, with the lowest loss on held-out samples."""
 
-    scores: HeldOut | None = None
-    state: Mapping[str, Tensor] = field(default_factory=dict)
-    round: int = 0
+    scores: HeldOut
+    round: int
 
 
 def train_plain(ground: Ground, network: EarlyExitNetwork, rate: float = 1.0, *, rounds: int | None = None) -> None:
@@ -60,19 +59,16 @@ def train_plain(ground: Ground, network: EarlyExitNetwork, rate: float = 1.0, *,
 
 
 def attempt(ground: Ground, network: EarlyExitNetwork, task: Task, held: Split, rate: float) -> Attempt:
-    """Train on the train split of `task` at `rate` times the learning rate; `network` ends as after its best round."""
-    best = Attempt()
+    """Train on the train split of `task` at `rate` times the learning rate, looking at `held` after each round."""
+    found: list[Attempt] = []
 
     def look(report: RoundReport) -> bool:
         scores = HeldOut.of(read_head(network.backbone, network.transform, held).logits, held.labels)
-        if best.scores is None or scores.loss < best.scores.loss:
-            best.scores, best.round = scores, report.round
-            best.state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+        found.append(Attempt(scores, report.round))
         return False
 
     _train(ground, network, task, rate, look)
-    network.load_state_dict(best.state)
-    return best
+    return min(found, key=lambda each: each.scores.loss)
 
 
 def _train(

@@ -1,6 +1,6 @@
 """A backbone whose weights were given, prepared by measuring: kept, its classifier fitted, fine-tuned or trained."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -9,64 +9,60 @@ from torch import Tensor
 
 from eenas.networks.network import EarlyExitNetwork
 from eenas.progress import Finished, Started
-from eenas.search.backbone_training import HeldOut, attempt, train_plain
+from eenas.search.backbone_training import Attempt, HeldOut, attempt, train_plain
 from eenas.search.preparation import Ground
 from eenas.seeding import derive
 from eenas.tasks.split import Split
 from eenas.tasks.splitting import hold_out
-from eenas.training.frozen_head import FrozenHead, linear_head, put_head, read_head
+from eenas.training.frozen_head import linear_head, put_head, read_head
 from eenas.training.linear_probe import MOST, LinearProbe, choose_penalty, fit_probe
 
 PHASE = "fitting the classifier on frozen features"
+TRIED = 5000
+"""Training samples on which the ways are compared at most; what wins is then done with all of train."""
+WANTED = 200
+"""Of these, held-out samples that decide, where a quarter is so many; a tenth where that is more."""
 FEATURE_BYTES = 10**9
 """Features that are held in memory at most; of more samples a stratified part is taken."""
-WANTED = 200
-"""Held-out samples that decide, where a quarter of train has so many; a tenth of train where that is more."""
 
 
 def prepare_given(ground: Ground, network: EarlyExitNetwork) -> tuple[bool, str]:
     """Prepare `network`, the plain one with the weights as given; whether they changed, and what was done in words.
 
-    Where the backbone's own classifier is as good as one that is fitted on its features nothing is changed. Otherwise
-    the classifier is fitted on frozen features, held against fine-tuning from there at a low rate (or, where the
-    features are no better than random ones, against training at the full rate) on held-out training samples, and what
-    wins is kept. Where few samples were left, the winner is made again with the held-out ones.
+    Where the backbone's own classifier is as good as one that is fitted on its features nothing is changed. Otherwise a
+    classifier is fitted on the frozen features, and held against fine-tuning from there at `backbone_rate` times the
+    learning rate and at the full one, on held-out training samples. Where the features are no better than random ones
+    it is held against training everything at the full rate. What wins is done again with all of train.
     """
-    look, given = ground.look, _words_of_given(ground)
+    look, spec = ground.look, ground.settings.prepare
     if look.keeps_classifier:
         fitted = "" if look.fitted is None else f" (a classifier fitted on its features: {look.fitted.mean():.1%})"
         return False, f"kept as given, {look.given.mean():.1%} on {len(look.part)} training samples{fitted}"
-    parts = _divided(ground)
+    given = _words_of_given(ground)
     name = linear_head(network.backbone, ground.backbone.example().to(ground.device))
     if name is None:
         train_plain(ground, network)
         return True, f"{given}, and its classifier is not one linear layer: trained on all of train"
+    kept, held = _divided(ground)
     ground.listener(Started(PHASE))
-    head = _Head.of(ground, network, parts)
-    ground.listener(Finished(PHASE, f"{head.scores.accuracy:.1%}"))
+    head, scores = _fit(ground, network, kept, held)
+    ground.listener(Finished(PHASE, f"{scores.accuracy:.1%}"))
     learnt = look.has_learnt
-    rate = ground.settings.prepare.backbone_rate if learnt else 1.0
-    held = f"on {len(parts.held)} held-out training samples"
-    said = f"{given}, head fitted on frozen features {head.scores.accuracy:.1%}"
-    if not learnt:
-        said = f"{given} and features no better than random ones, head fitted on them {head.scores.accuracy:.1%}"
-    if rate == 0:
-        head.put_whole(network, name)
-        return True, f"{said} {held}"
+    rates = sorted({spec.backbone_rate, 1.0} if spec.backbone_rate else ()) if learnt else [1.0]
     first = {key: value.detach().clone() for key, value in network.state_dict().items()}
-    if learnt:
-        put_head(network.backbone, name, head.probe)
-    tried = attempt(ground, network, replace(ground.task, train=parts.kept), parts.held, rate)
-    assert tried.scores is not None
-    won = tried.scores.beats(head.scores) if learnt else tried.scores.accuracy >= head.scores.accuracy
-    if not won or parts.is_few:
+    tried: dict[float, Attempt] = {}
+    for rate in rates:
         network.load_state_dict(first)
-        if learnt or not won:
-            head.put_whole(network, name)
-        if won:
-            train_plain(ground, network, rate, rounds=tried.round)
-    verb = "fine-tuned" if learnt else "trained"
-    return True, f"{said}, {verb} {tried.scores.accuracy:.1%} ({'kept' if won else 'not kept'}) {held}"
+        if learnt:
+            put_head(network.backbone, name, head)
+        tried[rate] = attempt(ground, network, replace(ground.task, train=kept), held, rate)
+    won = _winner(scores, tried, learnt)
+    network.load_state_dict(first)
+    if learnt or won is None:
+        put_head(network.backbone, name, _refit(ground, network, head, len(kept)))
+    if won is not None:
+        train_plain(ground, network, won, rounds=tried[won].round)
+    return True, f"{given}{_words_of_ways(scores, tried, won, learnt)} on {len(held)} held-out training samples"
 
 
 def _words_of_given(ground: Ground) -> str:
@@ -74,77 +70,68 @@ def _words_of_given(ground: Ground) -> str:
         return "new classifier"
     look = ground.look
     level = "" if look.is_above_chance else ", which is chance"
-    return f"its own classifier {look.given.mean():.1%} on training samples{level}"
+    return f"given classifier {look.given.mean():.1%} on training samples{level}"
 
 
-@dataclass(frozen=True, eq=False)
-class _Parts:
-    """Train divided: what is fitted on, and what decides."""
-
-    kept: Split
-    held: Split
-    kept_rows: NDArray[np.int64]
-    held_rows: NDArray[np.int64]
-
-    @property
-    def is_few(self) -> bool:
-        """Whether more than a tenth is held out, which is too much to leave out in the end."""
-        return len(self.held) * 9 > len(self.kept) + 9
-
-
-def _divided(ground: Ground) -> _Parts:
-    train = ground.task.train
-    share = max(0.1, min(0.25, WANTED / len(train)))
-    kept, held = hold_out(train.labels, share, derive(ground.settings.seed, "prepare"))
-    return _Parts(train.subset(kept), train.subset(held, "tune"), kept, held)
-
-
-@dataclass(frozen=True, eq=False)
-class _Head:
-    """A classifier fitted on the kept part of train, with its scores on the held-out part, and all that was read."""
-
-    probe: LinearProbe
-    scores: HeldOut
-    features: Tensor
-    labels: Tensor
-    classes: int
-
-    @classmethod
-    def of(cls, ground: Ground, network: EarlyExitNetwork, parts: _Parts) -> "_Head":
-        seed, classes = derive(ground.settings.seed, "prepare"), ground.backbone.num_classes
-        held = _features(ground, network, parts.held, seed)
-        kept = _features(ground, network, parts.kept, seed)
-        (features, labels), (held_features, held_labels) = kept, held
-        some = _some(labels.numpy(), MOST, seed)
-        penalty, _ = choose_penalty(features[some], labels[some], classes, seed=seed)
-        probe = fit_probe(features, labels, classes, penalty * len(some) / len(labels))
-        scores = HeldOut.of(probe.logits(held_features), held_labels.numpy())
-        both, theirs = torch.cat([features, held_features]), torch.cat([labels, held_labels])
-        return cls(probe, scores, both, theirs, classes)
-
-    def put_whole(self, network: EarlyExitNetwork, name: str) -> None:
-        """Give the network the classifier that is fitted on all that was read, the held-out part with it."""
-        fitted_on = len(self.labels) - len(self.scores.correct)
-        put_head(
-            network.backbone,
-            name,
-            fit_probe(self.features, self.labels, self.classes, self.probe.penalty * fitted_on / len(self.labels)),
+def _words_of_ways(head: HeldOut, tried: dict[float, Attempt], won: float | None, learnt: bool) -> str:
+    kept = {rate: " (kept)" if rate == won else "" for rate in (None, *tried)}
+    if not learnt:
+        return (
+            f" and features no better than random ones: head fitted on them {head.accuracy:.1%}{kept[None]}, "
+            f"everything trained {tried[1.0].scores.accuracy:.1%}{kept[1.0]}"
         )
+    found = f", head fitted on frozen features {head.accuracy:.1%}{kept[None]}"
+    for rate, each in tried.items():
+        at = "at the full rate" if rate == 1 else f"at {rate:g} of the rate"
+        found += f", fine-tuned {at} {each.scores.accuracy:.1%}{kept[rate]}"
+    return found
 
 
-def _features(ground: Ground, network: EarlyExitNetwork, split: Split, seed: int) -> tuple[Tensor, Tensor]:
-    """Features [N, D] and labels [N] of a split, or of as much of it as FEATURE_BYTES hold."""
-    first: FrozenHead = read_head(network.backbone, network.transform, split.subset(np.arange(1)))
-    assert first.features is not None
-    some = _some(split.labels, FEATURE_BYTES // (4 * first.features.shape[1]), seed)
-    taken = split.subset(some)
-    read = read_head(network.backbone, network.transform, taken)
-    assert read.features is not None
-    return read.features, torch.tensor(taken.labels)
+def _winner(head: HeldOut, tried: dict[float, Attempt], learnt: bool) -> float | None:
+    """The rate that is kept, None for the classifier alone.
+
+    Of features that have learnt nothing the classifier has to be better, since branches need features.
+    """
+    best: float | None = None
+    ahead = head
+    for rate, each in tried.items():
+        if each.scores.beats(ahead) or (not learnt and each.scores.accuracy >= ahead.accuracy):
+            best, ahead = rate, each.scores
+    return best
+
+
+def _divided(ground: Ground) -> tuple[Split, Split]:
+    """Train, or a part of it, without the held-out samples, and these."""
+    train, seed = ground.task.train, derive(ground.settings.seed, "prepare")
+    train = train.subset(_some(train.labels, TRIED, seed))
+    return train.held_out(max(0.1, min(0.25, WANTED / len(train))), seed)
+
+
+def _fit(ground: Ground, network: EarlyExitNetwork, kept: Split, held: Split) -> tuple[LinearProbe, HeldOut]:
+    """A classifier fitted on the features of `kept`, and its scores on `held`."""
+    seed, classes = derive(ground.settings.seed, "prepare"), ground.backbone.num_classes
+    features, labels = _features(network, kept), torch.tensor(kept.labels)
+    some = _some(kept.labels, MOST, seed)
+    penalty, _ = choose_penalty(features[some], labels[some], classes, seed=seed)
+    probe = fit_probe(features, labels, classes, penalty * len(some) / len(labels))
+    return probe, HeldOut.of(probe.logits(_features(network, held)), held.labels)
+
+
+def _refit(ground: Ground, network: EarlyExitNetwork, head: LinearProbe, fitted_on: int) -> LinearProbe:
+    """The classifier fitted on all of train, or as much of it as FEATURE_BYTES hold, with as strong a prior."""
+    train = ground.task.train
+    bytes_each = 4 * head.weight.shape[1]
+    some = train.subset(_some(train.labels, FEATURE_BYTES // bytes_each, derive(ground.settings.seed, "prepare")))
+    penalty = head.penalty * fitted_on / len(some)
+    return fit_probe(_features(network, some), torch.tensor(some.labels), ground.backbone.num_classes, penalty)
+
+
+def _features(network: EarlyExitNetwork, split: Split) -> Tensor:
+    found = read_head(network.backbone, network.transform, split).features
+    assert found is not None  # there is a linear head
+    return found
 
 
 def _some(labels: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """Positions of all samples, or of a stratified part of at most `most`."""
-    if len(labels) <= most:
-        return np.arange(len(labels))
-    return hold_out(labels, most / len(labels), seed)[1]
+    """Positions of all samples, or of a stratified part of about `most`."""
+    return np.arange(len(labels)) if len(labels) <= most else hold_out(labels, most / len(labels), seed)[1]

@@ -68,7 +68,7 @@ def choose_penalty(features: Tensor, labels: Tensor, classes: int, *, seed: int)
 
 
 def _folds(labels: NDArray[np.int64], seed: int) -> list[NDArray[np.int64]]:
-    """Disjoint, stratified parts that together are all samples."""
+    """Disjoint, stratified parts that together are all samples; none where each class has one sample only."""
     left = np.arange(len(labels))
     found = []
     for more in range(min(FOLDS, len(labels)), 1, -1):
@@ -78,7 +78,7 @@ def _folds(labels: NDArray[np.int64], seed: int) -> list[NDArray[np.int64]]:
         kept, held = hold_out(labels[left], 1 / more, seed)
         found.append(left[held])
         left = left[kept]
-    return [*found, left]
+    return [*found, left] if found else []
 
 
 def _statistics(features: Tensor) -> tuple[Tensor, Tensor]:
