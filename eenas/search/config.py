@@ -76,8 +76,8 @@ class PrepareSpec:
     `when` is "auto", "always" (train whatever is given) or "never" (train nothing). "auto" measures on training
     samples: a classifier that came with the weights and is as good as one fitted on its features is kept; otherwise a
     classifier is fitted on the frozen features, and then all is fine-tuned at `backbone_rate` times `learning_rate` and
-    at the full one (0: neither), which is kept where it wins on held-out training samples. Weights whose features are
-    no better than random ones are trained at the full rate.
+    at the full one (0: neither), which is kept where it wins on held-out training samples. A module or factory whose
+    classifier is at chance is trained at the full rate.
     """
 
     when: Literal["auto", "always", "never"] = "auto"

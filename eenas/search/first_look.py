@@ -7,22 +7,17 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from eenas.backbones.load import Backbone
 from eenas.policies.proportions import above_chance, largest_share, right_more_often
-from eenas.seeding import derive, seeded
 from eenas.tasks.split import Split
-from eenas.training.frozen_head import FrozenHead, read_head, with_random_weights
+from eenas.training.frozen_head import read_head
 from eenas.training.linear_probe import choose_penalty
 
 SAMPLES = 600
 SURE = 0.001
 """A classifier is above chance where guessing would do as well less often than this."""
 WINS = 0.01
-LEARNT = 0.05
-TWINS = 3
-"""Networks with random weights; one alone may happen to have good features."""
 _CLEARLY = 0.25
 
 
@@ -30,9 +25,8 @@ _CLEARLY = 0.25
 class FirstLook:
     """A backbone on at most SAMPLES samples of train, whose own classifier counts unless it is fresh.
 
-    What is compared are right answers on the same samples: those of its own classifier, of a linear classifier fitted
-    on its frozen features (each sample by one that has not seen it), and of one fitted on the features of the same
-    architecture with random weights.
+    What is compared are right answers on the same samples: those of its own classifier, and of a linear classifier
+    fitted on its frozen features (each sample by one that has not seen it).
     """
 
     backbone: Backbone
@@ -62,18 +56,6 @@ class FirstLook:
         """Whether one fitted on its features is right [N]; None where its classifier is not one Linear layer."""
         return self._fit(self._read[1])
 
-    @cached_property
-    def random(self) -> NDArray[np.bool_] | None:
-        """The same on the features of random weights, of TWINS networks the one where most are right."""
-        found = []
-        for number in range(TWINS):
-            with seeded(derive(self.seed, "random weights", number)):
-                twin = with_random_weights(self.backbone.module)
-            if (fitted := self._fit(self._head_of(twin).features)) is None:
-                return None
-            found.append(fitted)
-        return max(found, key=lambda right: int(right.sum()))
-
     @property
     def is_above_chance(self) -> bool:
         """Whether its own classifier came with the weights and answers better than chance."""
@@ -100,19 +82,16 @@ class FirstLook:
         return bool(self.given.mean() - self.chance >= share * (best - self.chance))
 
     @property
-    def has_learnt(self) -> bool:
-        """Whether its features are better than those of random weights, or it cannot be told."""
-        if self.fitted is None or self.random is None:
-            return not self.backbone.untrained and self.backbone.weights not in ("none", "own")
-        return right_more_often(self.fitted, self.random) < LEARNT
+    def seems_untrained(self) -> bool:
+        """Whether nobody says that the weights were trained, and the classifier that came with them is at chance."""
+        known = self.backbone.weights not in ("none", "own")
+        return not known and not self.backbone.fresh_classifier and not self.is_above_chance
 
     @cached_property
     def _read(self) -> tuple[NDArray[np.bool_], torch.Tensor | None]:
-        head = self._head_of(copy.deepcopy(self.backbone.module))
+        module = copy.deepcopy(self.backbone.module).to(self.device)
+        head = read_head(module, self.backbone.transform, self.part)
         return head.correct(self.part.labels), head.features
-
-    def _head_of(self, module: nn.Module) -> FrozenHead:
-        return read_head(module.to(self.device), self.backbone.transform, self.part)
 
     def _fit(self, features: torch.Tensor | None) -> NDArray[np.bool_] | None:
         if features is None:

@@ -31,8 +31,8 @@ def prepare_given(ground: Ground, network: EarlyExitNetwork) -> tuple[bool, str]
 
     Where the backbone's own classifier is as good as one that is fitted on its features nothing is changed. Otherwise a
     classifier is fitted on the frozen features, and held against fine-tuning from there at `backbone_rate` times the
-    learning rate and at the full one, on held-out training samples. Where the features are no better than random ones
-    it is held against training everything at the full rate. What wins is done again with all of train.
+    learning rate and at the full one, on held-out training samples. Where the weights seem untrained it is held against
+    training everything from them. What wins is done again with all of train.
     """
     look, spec = ground.look, ground.settings.prepare
     if look.keeps_classifier:
@@ -47,7 +47,7 @@ def prepare_given(ground: Ground, network: EarlyExitNetwork) -> tuple[bool, str]
     ground.listener(Started(PHASE))
     head, scores = _fit(ground, network, kept, held)
     ground.listener(Finished(PHASE, f"{scores.accuracy:.1%}"))
-    learnt = look.has_learnt
+    learnt = not look.seems_untrained
     rates = sorted({spec.backbone_rate, 1.0} if spec.backbone_rate else ()) if learnt else [1.0]
     first = {key: value.detach().clone() for key, value in network.state_dict().items()}
     tried: dict[float, Attempt] = {}
@@ -56,7 +56,7 @@ def prepare_given(ground: Ground, network: EarlyExitNetwork) -> tuple[bool, str]
         if learnt:
             put_head(network.backbone, name, head)
         tried[rate] = attempt(ground, network, replace(ground.task, train=kept), held, rate)
-    won = _winner(scores, tried, learnt)
+    won = _winner(scores, tried, known=ground.backbone.weights not in ("none", "own"))
     network.load_state_dict(first)
     if learnt or won is None:
         put_head(network.backbone, name, _refit(ground, network, head, len(kept)))
@@ -77,8 +77,8 @@ def _words_of_ways(head: HeldOut, tried: dict[float, Attempt], won: float | None
     kept = {rate: " (kept)" if rate == won else "" for rate in (None, *tried)}
     if not learnt:
         return (
-            f" and features no better than random ones: head fitted on them {head.accuracy:.1%}{kept[None]}, "
-            f"everything trained {tried[1.0].scores.accuracy:.1%}{kept[1.0]}"
+            f": everything trained {tried[1.0].scores.accuracy:.1%}{kept[1.0]}, "
+            f"head alone fitted {head.accuracy:.1%}{kept[None]}"
         )
     found = f", head fitted on frozen features {head.accuracy:.1%}{kept[None]}"
     for rate, each in tried.items():
@@ -87,15 +87,15 @@ def _words_of_ways(head: HeldOut, tried: dict[float, Attempt], won: float | None
     return found
 
 
-def _winner(head: HeldOut, tried: dict[float, Attempt], learnt: bool) -> float | None:
+def _winner(head: HeldOut, tried: dict[float, Attempt], *, known: bool) -> float | None:
     """The rate that is kept, None for the classifier alone.
 
-    Of features that have learnt nothing the classifier has to be better, since branches need features.
+    Where nobody says that the weights were trained the classifier alone has to be better: branches need features.
     """
     best: float | None = None
     ahead = head
     for rate, each in tried.items():
-        if each.scores.beats(ahead) or (not learnt and each.scores.accuracy >= ahead.accuracy):
+        if each.scores.beats(ahead) or (not known and best is None and each.scores.accuracy >= ahead.accuracy):
             best, ahead = rate, each.scores
     return best
 

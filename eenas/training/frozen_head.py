@@ -1,6 +1,5 @@
 """What the classifier of a frozen backbone reads: features, beside the answers that it gives."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -83,15 +82,6 @@ def put_head(module: nn.Module, name: str, probe: LinearProbe) -> None:
     with torch.no_grad():
         layer.weight.copy_(probe.weight)
         layer.bias.copy_(probe.bias)
-
-
-def with_random_weights(module: nn.Module) -> nn.Module:
-    """A copy whose layers are initialised anew, as far as they know how (`reset_parameters`)."""
-    twin = copy.deepcopy(module)
-    for part in twin.modules():
-        if callable(reset := getattr(part, "reset_parameters", None)):
-            reset()
-    return twin
 
 
 def _keep(read: list[Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:

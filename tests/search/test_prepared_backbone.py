@@ -3,14 +3,11 @@
 import copy
 import re
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
 
-from eenas.backbones.transform import default_transform
 from eenas.errors import SpecError
 from eenas.progress import Notice
 from eenas.search import given_backbone
@@ -19,52 +16,16 @@ from eenas.search.config import PrepareSpec, load_settings
 from eenas.search.preparation import lay_ground
 from eenas.search.prepared_backbone import prepare_backbone
 from eenas.tasks.task import Task
-from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task
+from eenas.testing.smallest import SIZE, smallest_task
 from eenas.training.frozen_head import read_head
 
-SETTINGS = (
-    "space.branches=3",
-    "training.epochs=1",
-    "prepare.training.epochs=6",
-    *(f"{name}.{value}" for name in ("training", "prepare.training") for value in (
-        "batch_size=16", "precision=float32", "channels_last=false", "small_maps=false")),
-    "latency.seconds=0.01",
-    "latency.min_repeats=2",
-    "latency.warmup=1",
-)  # fmt: skip
-
-
-@cache
-def _trained():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        module, task, transform = smallest_backbone(), smallest_task(seed=7), default_transform(SIZE, 3)
-        images, labels = transform(task.train.images(SIZE, 3)[np.arange(240)]), torch.tensor(task.train.labels)
-        optimizer = torch.optim.Adam(module.parameters(), lr=5e-3)
-        for _ in range(30):
-            optimizer.zero_grad()
-            cross_entropy(module.train()(images), labels).backward()
-            optimizer.step()
-    return module.eval()
-
-
-def trained():
-    """A backbone that has learnt the smallest task on other images of it (about 96 %)."""
-    return copy.deepcopy(_trained())
-
-
-def untrained(num_classes=4):
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        return smallest_backbone(num_classes)
+from .trained_backbone import SETTINGS, images_of, trained, untrained
 
 
 def relabelled(labels_of, splits=("train", "calibration", "validation", "test")):
     """The smallest task under other labels."""
-    task = smallest_task()
-    images = [task.split(name).images(SIZE, 3)[np.arange(len(task.split(name)))] for name in splits]
-    labels = np.concatenate([task.split(name).labels for name in splits])
-    return Task.from_arrays("other", torch.cat(images).permute(0, 2, 3, 1).numpy(), labels_of(labels), flip=False)
+    images, labels = images_of(smallest_task(), splits)
+    return Task.from_arrays("other", images, labels_of(labels), flip=False)
 
 
 def halves(labels):
@@ -135,8 +96,7 @@ def test_what_is_untrained_is_trained_whoever_brings_it(tmp_path, source):
     found = Prepared(tmp_path, module, "prepare.learning_rate=0.01", name="eenas.testing.smallest:smallest_backbone")
     assert any(name.endswith("running_mean") for name in found.changed)  # more than the classifier
     assert found.accuracy() > 0.6
-    assert "features no better than random ones" in found.said
-    assert "trained" in found.said
+    assert "which is chance: everything trained" in found.said
 
 
 def test_a_named_architecture_without_weights_is_trained_as_ever(tmp_path):
@@ -161,8 +121,15 @@ def test_a_new_classifier_is_fitted_on_frozen_features(tmp_path):
 
 def test_a_classifier_of_other_classes_is_fitted_anew(tmp_path):
     """The numbers of the classes are others, so that the given classifier is at chance and its features are not."""
-    task = relabelled(lambda labels: (labels + 1) % 4)
-    found = Prepared(tmp_path, trained(), "prepare.backbone_rate=0", task=task)
+    torch.save(trained().state_dict(), tmp_path / "w.pt")
+    found = Prepared(
+        tmp_path,
+        None,
+        "prepare.backbone_rate=0",
+        task=relabelled(lambda labels: (labels + 1) % 4),
+        name="eenas.testing.smallest:smallest_backbone",
+        weights=str(tmp_path / "w.pt"),
+    )
     assert "which is chance, head fitted on frozen features" in found.said
     assert found.changed == {"4.2.weight", "4.2.bias"}
     assert found.accuracy() > 0.85

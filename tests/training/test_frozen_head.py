@@ -1,7 +1,5 @@
 """What a classifier reads is found where it is one linear layer, and can be given another one."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,7 @@ from torch import nn
 
 from eenas.backbones.transform import default_transform
 from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task
-from eenas.training.frozen_head import linear_head, put_head, read_head, with_random_weights
+from eenas.training.frozen_head import linear_head, put_head, read_head
 from eenas.training.linear_probe import LinearProbe
 
 TRANSFORM = default_transform(SIZE, 3)
@@ -71,11 +69,3 @@ def test_other_classifiers_are_left_alone(make, split):
     read = read_head(module, TRANSFORM, split)
     assert read.features is None
     assert read.logits.shape == (60, 4)
-
-
-def test_random_weights_are_a_copy():
-    module = smallest_backbone()
-    before = copy.deepcopy(module.state_dict())
-    twin = with_random_weights(module)
-    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-    assert not torch.equal(twin[0][0].weight, module[0][0].weight)
