@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.proportions import right_more_often
 from eenas.progress import Finished, Started
 from eenas.search.backbone_training import Attempt, HeldOut, attempt, train_plain
 from eenas.search.preparation import Ground
@@ -22,6 +23,8 @@ TRIED = 5000
 """Training samples on which the ways are compared at most; what wins is then done with all of train."""
 WANTED = 200
 """Of these, held-out samples that decide, where a quarter is so many; a tenth where that is more."""
+NOISE = 0.05
+"""Training everything wins where chance alone would put it so far ahead less often than this."""
 FEATURE_BYTES = 10**9
 """Features that are held in memory at most; of more samples a stratified part is taken."""
 
@@ -90,13 +93,17 @@ def _words_of_ways(head: HeldOut, tried: dict[float, Attempt], won: float | None
 def _winner(head: HeldOut, tried: dict[float, Attempt], *, known: bool) -> float | None:
     """The rate that is kept, None for the classifier alone.
 
-    Where nobody says that the weights were trained the classifier alone has to be better: branches need features.
+    The classifier alone stays where training everything is within noise of it, since few samples are easily learnt by
+    heart; where nobody says that the weights were trained it has to be better, since branches need features.
     """
     best: float | None = None
-    ahead = head
     for rate, each in tried.items():
-        if each.scores.beats(ahead) or (not known and best is None and each.scores.accuracy >= ahead.accuracy):
-            best, ahead = rate, each.scores
+        if known:
+            wins = right_more_often(each.scores.correct, head.correct) < NOISE
+        else:
+            wins = each.scores.accuracy >= head.accuracy
+        if wins and (best is None or each.scores.beats(tried[best].scores)):
+            best = rate
     return best
 
 

@@ -135,11 +135,7 @@ def run_study(
         while (left := remaining(study, total)) > 0 and objective.trouble() is None:
             seconds = deadline - time.monotonic() if deadline is not None else None
             if seconds is not None and seconds <= 0:
-                why = (
-                    ""
-                    if ran
-                    else "; all of it went into preparation, which is kept: the same command goes on from here"
-                )
+                why = "" if ran else "; preparation took all of it and is kept: the same command goes on from here"
                 listener(Notice(f"the time limit is reached with {total - left} of {total} trials{why}"))
                 break
             if (own := left - running(study)) <= 0:  # others run the rest; where one of them dies, it is run again

@@ -155,6 +155,19 @@ def test_fine_tuning_is_kept_where_it_wins(tmp_path, monkeypatch, wins):
     assert {"4.2.weight", "4.2.bias"} <= found.changed
 
 
+@pytest.mark.parametrize(
+    ("known", "right", "won"), [(True, 90, None), (True, 95, 0.1), (False, 88, 0.1), (False, 87, None)]
+)
+def test_given_weights_are_fine_tuned_beyond_noise_only(known, right, won):
+    """The classifier alone has 88 of 100; unknown weights are trained where that is no worse."""
+
+    def scores(count):
+        return HeldOut(np.arange(100) < count, 1.0)
+
+    tried = {0.1: Attempt(scores(right), 1), 1.0: Attempt(scores(80), 1)}
+    assert given_backbone._winner(scores(88), tried, known=known) == won
+
+
 def test_fine_tuning_really_trains(tmp_path):
     found = Prepared(tmp_path, trained(), "prepare.backbone_rate=1", task=relabelled(halves))
     share = re.search(r"fine-tuned at the full rate (\d+\.\d)%( \(kept\))? on 60", found.said)
