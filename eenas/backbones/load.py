@@ -1,7 +1,7 @@
 """A backbone by name or as a module: the network, its transform, its weights and its cut points."""
 
 import hashlib
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -47,7 +47,8 @@ class Backbone:
 
     `module` takes [N, channels, S, S] and gives logits [N, num_classes]; it is the very module that trains. `weights`
     is what the specification says, or "own" for a module given from Python. `fresh_classifier` says that the
-    classifier's weights were not loaded. `cut_points` are the candidates for branches, `all_cut_points` every one, in
+    classifier's weights were not loaded, `untrained` that no weights were loaded into a named architecture (a module or
+    a factory may bring some). `cut_points` are the candidates for branches, `all_cut_points` every one, in
     depth order.
     """
 
@@ -59,6 +60,7 @@ class Backbone:
     cut_points: tuple[CutPoint, ...]
     all_cut_points: tuple[CutPoint, ...]
     fresh_classifier: bool
+    untrained: bool = False
 
     def example(self, batch: int = 2) -> Tensor:
         """A batch float32 [batch, channels, S, S] of standard normal values, always the same, where the module is."""
@@ -138,7 +140,11 @@ def load_backbone(
     else:
         fresh = True
         notify(Notice(f"{spec.name}: weights none, so it starts untrained (--weights pretrained or PATH loads some)"))
-    return _finish(module, transform, spec.name, spec.weights, spec.cut_points, num_classes, fresh=fresh, notify=notify)
+    untrained = spec.weights == "none" and kind != "code"
+    found = _finish(
+        module, transform, spec.name, spec.weights, spec.cut_points, num_classes, fresh=fresh, notify=notify
+    )
+    return replace(found, untrained=untrained)
 
 
 def choose_cut_points(found: tuple[CutPoint, ...], wanted: str | tuple[str, ...], what: str) -> tuple[CutPoint, ...]:

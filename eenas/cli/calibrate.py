@@ -52,4 +52,6 @@ def calibrate(
         trust_code=trust_code,
     )
     out().print(calibration_table(found))
+    if found.warning is not None:
+        say(f"warning: {found.warning}")
     say(f"written: {folder}")

@@ -22,6 +22,7 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.policy import Policy
+from eenas.policies.proportions import higher
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
 from eenas.specs import from_table
@@ -30,6 +31,9 @@ from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 
 HEADING = "\n## Recalibrated\n"
+TESTED = "tested"
+"""The manifest's key for the final exit on the run's test split, once figures of other data take the place of these."""
+UNLIKELY = 0.01
 _BATCH = 64
 
 
@@ -58,6 +62,8 @@ class Calibration:
 
     Both points are of the same samples and costs; `before` is None where there was no policy. `fitted_on` counts the
     samples that temperatures and thresholds were fitted on; `final_accuracy` is the final exit's on the others.
+    `warning` says where the network knows these data better than the test split that it was exported with: it has
+    probably been trained on them, so that the thresholds are too low.
     """
 
     before: OperatingPoint | None
@@ -66,6 +72,7 @@ class Calibration:
     backbone_macs: float
     samples: int
     fitted_on: int
+    warning: str | None = None
 
 
 def calibrate(
@@ -111,6 +118,7 @@ def calibrate(
         backbone_macs=float(model.manifest.backbone_macs or 0.0),
         samples=len(test),
         fitted_on=len(fitted_on),
+        warning=_warning(table["measured"], fitted_on, test),
     )
     points = fitting.operating_points(test, common=True)
     spec = data if isinstance(data, str) else data.name
@@ -134,6 +142,30 @@ def exit_table(
             rows.append(np.stack(model.logits(batch), axis=1))
     labels = np.concatenate([split.labels for split in splits])
     return ExitTable(logits=np.concatenate(rows), labels=labels, exits=model.exits, macs=macs, latency_ms=latency_ms)
+
+
+def _warning(measured: dict[str, Any], fitted_on: ExitTable, test: ExitTable) -> str | None:
+    """A sentence where the final exit is right about these data more often than about the test split, beyond noise."""
+    known = measured.get(TESTED) or _tested(measured)
+    if known is None:
+        return None
+    right = sum(int(each.correct()[:, -1].sum()) for each in (fitted_on, test))
+    samples = len(fitted_on) + len(test)
+    if higher(right, samples, round(known["accuracy"] * known["samples"]), known["samples"]) >= UNLIKELY:
+        return None
+    return (
+        f"the final exit has {right / samples:.1%} on these {samples:,} samples, and had {known['accuracy']:.1%} on "
+        f"{known['samples']:,} test samples when it was exported: these were probably trained on, or are easier than "
+        "what comes later, so that thresholds are too low; calibrate on data that it has not seen"
+    )
+
+
+def _tested(measured: dict[str, Any]) -> dict[str, Any] | None:
+    """The final exit's accuracy on the test split of the run, as the export wrote it; None where it wrote none."""
+    final = measured["exits"][-1]
+    if "samples" not in measured or "accuracy" not in final or "calibrated_on" in measured:
+        return None
+    return {"accuracy": final["accuracy"], "samples": measured["samples"]}
 
 
 def _costs(path: Path, table: dict[str, Any], model: ExportedModel, task: Task) -> NDArray[np.float64]:
@@ -209,6 +241,7 @@ def _write(
     """The manifest with the new policy, points and figures; the single file and the model card with it."""
     after, accuracies = found.after, test.exit_accuracy()
     measured = table["measured"]
+    measured.setdefault(TESTED, _tested(measured))  # the figures that follow are of other data
     for k, exit_ in enumerate(measured["exits"]):
         exit_ |= {"accuracy": accuracies[k], "temperature": float(temperatures[k]), "share": after.shares[k]}
     measured |= {

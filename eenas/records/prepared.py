@@ -22,9 +22,11 @@ class PreparedRecord:
     """The digest of its training's specification."""
     seed: int
     artifact: str
-    """The reference that `ArtifactStore.write` gave."""
+    """The reference that `ArtifactStore.write` gave; empty for a backbone that was kept as it was given."""
     accuracy: float
     """On the validation split, 0 to 1."""
+    how: str = ""
+    """What was done to it, in one line."""
 
 
 class PreparedRecords:

@@ -24,7 +24,11 @@ SamplerName = Literal["tpe", "nsgaii", "nsgaiii", "gp", "random"]
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpec:
-    """How the study proposes and for how long: `trials` is a total (also on resume), `timeout` is in seconds."""
+    """How the study proposes and for how long: `trials` is a total (also on resume).
+
+    `timeout` is in seconds and counts all that a search does, measuring and preparation included; preparation that was
+    begun is finished.
+    """
 
     trials: int = 16
     timeout: float | None = None
@@ -47,7 +51,11 @@ class SearchSpec:
 class PrepareSpec:
     """How the plain backbone is trained on the task before the search.
 
-    `when` is "auto" (where no weights were loaded, or its classifier is new), "always" or "never".
+    `when` is "auto", "always" (train whatever is given) or "never" (train nothing). "auto" measures on training
+    samples: a classifier that came with the weights and is as good as one fitted on its features is kept; otherwise a
+    classifier is fitted on the frozen features, and then all is fine-tuned at `backbone_rate` times `learning_rate` and
+    at the full one (0: neither), which is kept where it wins on held-out training samples. A module or factory whose
+    classifier is at chance is trained at the full rate.
     """
 
     when: Literal["auto", "always", "never"] = "auto"
@@ -55,9 +63,12 @@ class PrepareSpec:
     optimizer: Literal["sgd", "adamw"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
+    backbone_rate: float = 0.1
 
     def __post_init__(self) -> None:
         """Refuse rates that no optimizer takes."""
+        if not 0 <= self.backbone_rate <= 1:
+            raise SpecError(f"backbone_rate is a share of learning_rate in [0, 1], got {self.backbone_rate}")
         if self.learning_rate <= 0:
             raise SpecError(f"learning_rate must be above 0, got {self.learning_rate}")
         if self.weight_decay < 0:

@@ -21,10 +21,12 @@ from eenas.search.identity import check_ground, check_objects
 from eenas.search.latencies import kept_latencies
 from eenas.search.longer_training import train_longer
 from eenas.search.network_scores import NetworkScores, score_network
-from eenas.search.preparation import Ground, lay_ground, prepare_backbone
+from eenas.search.preparation import Ground, lay_ground
+from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.read import code_folder, read_results, readable, study_record
 from eenas.search.results import StudyResults, TrialResult
 from eenas.specs import from_table
+from eenas.tasks.held_out import from_test_source
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 from eenas.training.spec import TrainingSpec
@@ -91,7 +93,10 @@ def measure_fidelity(
             f"{record.name!r} has {len(trials)} networks with branches trained to the end, and a rank correlation "
             f"needs at least {FEWEST}; run `eenas search` for more trials"
         )
-    task = task or load_task(results.settings.task, trust_code=trust_code, relative_to=code_folder(record))
+    if task is None:
+        task = load_task(results.settings.task, trust_code=trust_code, relative_to=code_folder(record))
+    elif results.settings.task.held_out == "test" and task.default_splits:
+        task = from_test_source(task)
     check_objects(results, record, task, backbone)
     ground = lay_ground(
         results.settings,

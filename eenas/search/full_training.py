@@ -18,15 +18,18 @@ from eenas.records.database import Database
 from eenas.records.studies import StudyRecord
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec, override
+from eenas.search.held_out import as_searched
 from eenas.search.identity import check_ground, check_objects
 from eenas.search.latencies import kept_latencies
-from eenas.search.preparation import Ground, lay_ground, prepare_backbone
+from eenas.search.preparation import Ground, lay_ground
+from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.read import code_folder, read_results, readable, study_record
 from eenas.search.report import build_report
 from eenas.search.run_baselines import plain_baseline, run_rivals
 from eenas.search.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
 from eenas.search.train_fully import train_fully
 from eenas.specs import from_table
+from eenas.tasks.held_out import from_test_source
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 from eenas.training.world import World, open_world
@@ -74,7 +77,10 @@ def train(
         if report is not None and (not compare or report.is_compared):
             quiet(Notice(f"{folder} is finished already; delete it to train again"))
             return report
-        task = task or load_task(settings.task, trust_code=trust_code, relative_to=home)
+        if task is None:
+            task = load_task(settings.task, trust_code=trust_code, relative_to=home)
+        elif settings.task.held_out == "test" and task.default_splits:
+            task = from_test_source(task)
         check_objects(results, record, task, backbone)
         with world.first_alone():
             if world.rank == 0:
@@ -142,7 +148,7 @@ def _settings(record: StudyRecord, overrides: Sequence[str]) -> StudySpec:
         if not assignment.strip().startswith(("full_training.", "baselines.")):
             raise StudyError(f"--set {assignment}: here only full_training.* and baselines.* can be changed")
         table = override(table, assignment)
-    return from_table(StudySpec, table, file="--set" if overrides else "")
+    return as_searched(from_table(StudySpec, table, file="--set" if overrides else ""))
 
 
 def _fits(design: Design, ground: Ground) -> None:

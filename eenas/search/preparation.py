@@ -1,7 +1,7 @@
 """What every trial of a study stands on: task, prepared backbone, its profile, the device and where records go."""
 
 import copy
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,32 +15,31 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.branch import Branch
 from eenas.designs.design import Design, PolicyChoice, TrainingChoice
-from eenas.designs.space import check_space, load_families, may_learn_from_backbone
+from eenas.designs.space import check_space, load_families
 from eenas.measurement.latency import device_name, resolve_device
 from eenas.measurement.latency_profile import LatencyProfile
 from eenas.measurement.profile import BranchCost, Profile, measure_branch, profile_backbone
 from eenas.measurement.runtime import Runtime
 from eenas.networks.assembly import build_network
-from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.exit_costs import ExitCosts, exit_costs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
-from eenas.progress import Advanced, Finished, Listener, Notice, Started
+from eenas.progress import Finished, Listener, Started
 from eenas.records.artifacts import ArtifactStore, check_storage
 from eenas.records.database import Database
 from eenas.records.measurements import DatabaseCache
-from eenas.records.prepared import PreparedRecord, PreparedRecords
 from eenas.search.config import StudySpec
+from eenas.search.first_look import FirstLook
+from eenas.search.held_out import held_out_of
 from eenas.search.latencies import check_timed, keep_latencies, runtime_for, with_spec
 from eenas.search.results import BackboneFacts
 from eenas.seeding import derive, seeded
-from eenas.specs import digest, to_table
+from eenas.specs import to_table
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 from eenas.training.distillation import KeptAnswers
 from eenas.training.execution import Execution, choose_execution
-from eenas.training.trainer import RoundReport, Verdict, train_network
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,12 @@ class Ground:
     identity_backbone: str
     listener: Listener
     runtime: Runtime
+    look: FirstLook
     latencies: LatencyProfile | None = None
     plain: dict[str, ExitTable] = field(default_factory=dict)
     taught: KeptAnswers = field(default_factory=KeptAnswers)
+    warnings: tuple[str, ...] = ()
+    started: float = field(default_factory=time.monotonic)
 
     @property
     def device_text(self) -> str:
@@ -133,6 +135,7 @@ class Ground:
             "folder": str((folder or Path.cwd()).resolve()),
             "validation_samples": len(table),
             "largest_class": float(np.bincount(table.labels).max() / len(table)),
+            "warnings": list(self.warnings),
         }
 
     def _measure(self, branch: Branch, shape: FeatureShape, *, with_latency: bool) -> BranchCost:
@@ -167,6 +170,7 @@ def lay_ground(
     replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative to;
     `remeasure` takes MACs, latencies and the execution anew. With `latencies` nothing is timed but the execution.
     """
+    started = time.monotonic()
     check_storage(storage, artifacts)
     where = resolve_device(device)
     settings = with_spec(settings, latencies)
@@ -183,6 +187,9 @@ def lay_ground(
             relative_to=folder,
             listener=listener,
         )
+    look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
+    task, held_out = held_out_of(look, task, settings.task.held_out, listener)
+    settings = replace(settings, task=replace(settings.task, held_out=held_out))
     runtime = latencies or runtime_for(settings.latency, where, backbone.module)
     identity = backbone.digest
     names = [point.name for point in backbone.cut_points]
@@ -214,83 +221,11 @@ def lay_ground(
         identity,
         listener,
         runtime,
+        look,
         latencies,
+        started=started,
     )
     if latencies is not None:
         check_timed(settings.space, profile, ground.branch_macs, latencies)
         keep_latencies(cache, latencies)
     return ground
-
-
-def prepare_backbone(ground: Ground) -> Ground:
-    """The ground with a backbone that is trained on the task: as loaded, from an earlier study, or trained now."""
-    settings, backbone = ground.settings, ground.backbone
-    spec = settings.prepare
-    untrained = backbone.weights == "none" or backbone.fresh_classifier
-    if spec.when == "never" or (spec.when == "auto" and not untrained):
-        if untrained and may_learn_from_backbone(settings.space):
-            ground.listener(
-                Notice(
-                    "the backbone is untrained and prepare.when is 'never', so that training.teacher = 'backbone' "
-                    "teaches noise; set prepare.when to 'auto', or training.strategy to 'joint'"
-                )
-            )
-        return ground
-    kept = replace(spec, training=spec.training.to_key())
-    key = digest(
-        [ground.identity_backbone, ground.task.digest, kept, settings.seed, backbone.transform, str(ground.execution)]
-    )
-    network = ground.build(ground.plain_design())
-    records = PreparedRecords(ground.database)
-    known = records.find(key)
-    if known is not None and ground.artifacts.holds(known.artifact):
-        load_weights(network, ground.artifacts.path(known.artifact))
-        ground.listener(Notice(f"backbone: trained by an earlier study ({known.accuracy:.1%} on validation)"))
-    else:
-        _train_plain(ground, network)
-        artifact = ground.artifacts.write(f"backbone-{key}.safetensors", lambda path: save_weights(network, path))
-        table = exit_table(network, ground.task.validation, ground.costs(ground.plain_design()))
-        accuracy = float(np.mean(table.logits[:, -1].argmax(axis=1) == table.labels))
-        records.save(
-            PreparedRecord(
-                key=key,
-                backbone=backbone.name,
-                task=ground.task.digest,
-                training=digest(spec),
-                seed=settings.seed,
-                artifact=artifact,
-                accuracy=accuracy,
-            )
-        )
-    module = network.backbone.cpu().to(memory_format=torch.contiguous_format)
-    return replace(ground, backbone=replace(backbone, module=module), plain={}, taught=KeptAnswers())
-
-
-def _train_plain(ground: Ground, network: EarlyExitNetwork) -> None:
-    spec = ground.settings.prepare
-    phase = "training the backbone"
-    ground.listener(Started(phase, 100))
-
-    def report(round_: RoundReport) -> Verdict:
-        ground.listener(Advanced(phase, 100 * round_.progress, f"loss {round_.loss:.3f}"))
-        return Verdict.CONTINUE
-
-    choice = TrainingChoice(
-        strategy="joint",
-        optimizer=spec.optimizer,
-        learning_rate=spec.learning_rate,
-        weight_decay=spec.weight_decay,
-        backbone_rate=1.0,
-    )
-    costs: Sequence[float] = [float(ground.profile.total_macs)]
-    train_network(
-        network,
-        ground.task,
-        choice=choice,
-        spec=spec.training,
-        costs=costs,
-        seed=derive(ground.settings.seed, "prepare"),
-        execution=ground.execution,
-        after_epoch=report,
-    )
-    ground.listener(Finished(phase))

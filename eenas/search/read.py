@@ -14,6 +14,7 @@ from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.config import StudySpec
 from eenas.search.front import SHARES, area_by_latency, area_by_macs, best_within, build_front, compare, offered
+from eenas.search.held_out import as_searched
 from eenas.search.known_networks import BACKBONE, NETWORKS, KnownNetwork
 from eenas.search.results import BackboneFacts, Baseline, StudyResults, TrialResult
 from eenas.specs import from_table
@@ -47,7 +48,7 @@ def read_results(database: Database, name: str, *, trust_code: bool = False) -> 
     """Everything that is known about the study `name`; `trust_code` as in `open_results`."""
     record = study_record(database, name)
     facts = record.facts
-    settings = from_table(StudySpec, readable(record.settings))
+    settings = as_searched(from_table(StudySpec, readable(record.settings)))
     load_families(settings.space, trust_code=trust_code, relative_to=code_folder(record))
     backbone = from_table(BackboneFacts, facts["backbone"])
     classes = tuple(facts["classes"])

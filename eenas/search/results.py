@@ -123,6 +123,7 @@ class StudyResults:
 
     `device` is where networks are trained; `latency` is that of the whole backbone as one program, which says where and
     how all latencies were taken (None where none were); `latency_profile` is the file that they come from, if any.
+    `warnings` say in a sentence each why the figures may mislead.
     """
 
     name: str

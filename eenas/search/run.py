@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ from eenas.search.first_trials import enqueue_first
 from eenas.search.frozen_front import lay_bank
 from eenas.search.identity import default_name, differences, study_identity
 from eenas.search.objective import Objective
-from eenas.search.preparation import Ground, lay_ground, prepare_backbone
+from eenas.search.preparation import Ground, lay_ground
+from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.read import read_results
 from eenas.search.results import StudyResults
 from eenas.search.study import open_storage, open_study, recover, remaining, running
+from eenas.search.study_warnings import guessing_teacher, seen_samples
 from eenas.specs import digest, to_table
 from eenas.tasks.task import Task
 
@@ -63,10 +66,11 @@ def search(
     `backbone` is a name (timm, `torchvision:NAME`, `cifar_resnet20`, `package.module:factory`) or an `nn.Module`;
     `task` a specification such as "digits" or "folder:PATH", or a Task. `study` is a study file or its shipped name,
     over which the other arguments and `overrides` ("table.key=value") are laid. `trials` is a total, `timeout` in
-    seconds; `remeasure` measures MACs and latencies again that are in the storage. `latency_profile` is a file that
-    `eenas profile` wrote, on another machine perhaps: latencies are then taken from it and nothing is timed. Ctrl-C
-    ends the search and returns what was found. Raises an EenasError for whatever cannot work, before anything is
-    trained; StudyError when `name` belongs to another study, or three trials in a row fail alike.
+    seconds from now, preparation included; `remeasure` measures MACs and latencies again that are in the storage.
+    `latency_profile` is a file that `eenas profile` wrote, on another machine perhaps: latencies are then taken from it
+    and nothing is timed. Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot
+    work, before anything is trained; StudyError when `name` belongs to another study, or three trials in a row fail
+    alike.
     """
     module = backbone if isinstance(backbone, nn.Module) else None
     settings, folder = load_settings(
@@ -103,8 +107,9 @@ def run_study(
     """Run trials on `ground` until the study has its total or its time is over."""
     settings, listener = ground.settings, ground.listener
     name, identity = _own_name(ground, name)
+    deadline = ground.started + settings.search.timeout if settings.search.timeout is not None else None
     with ground.artifacts.lock(name):  # what every worker needs and one of them makes
-        ground = prepare_backbone(ground)
+        ground = _prepared(ground)
         _keep_record(ground, name, identity, folder)
         study = open_study(open_storage(ground.database), name, settings)
         recover(study, TrialRecords(ground.database), listener)
@@ -113,10 +118,9 @@ def run_study(
         measure_baselines(ground, name, bank, front)
         if all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
             enqueue_first(study, ground, bank, front, identity)
-    deadline = time.monotonic() + settings.search.timeout if settings.search.timeout is not None else None
     objective = Objective(ground, name, bank, front)
     reporting = _Reporting(ground, name, reporters)
-    total = settings.search.trials
+    total, ran = settings.search.trials, False
     listener(Started("searching", total))
     listener(Advanced("searching", total - remaining(study, total), objective.best_so_far()))
 
@@ -131,12 +135,14 @@ def run_study(
         while (left := remaining(study, total)) > 0 and objective.trouble() is None:
             seconds = deadline - time.monotonic() if deadline is not None else None
             if seconds is not None and seconds <= 0:
-                listener(Notice(f"the time limit is reached with {total - left} of {total} trials"))
+                why = "" if ran else "; preparation took all of it and is kept: the same command goes on from here"
+                listener(Notice(f"the time limit is reached with {total - left} of {total} trials{why}"))
                 break
             if (own := left - running(study)) <= 0:  # others run the rest; where one of them dies, it is run again
                 time.sleep(POLL)
                 recover(study, TrialRecords(ground.database), listener)
                 continue
+            ran = True
             with experimental():
                 study.optimize(objective, n_trials=own, timeout=seconds, callbacks=[after_trial], catch=(Exception,))
     except KeyboardInterrupt:
@@ -194,6 +200,16 @@ def _own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
             "or repeat the flags that it was started with"
         )
     return name, identity
+
+
+def _prepared(ground: Ground) -> Ground:
+    """The ground with its backbone prepared, and whatever makes the study's figures doubtful said and kept."""
+    seen, remark = seen_samples(ground)
+    prepared = prepare_backbone(ground)
+    warnings = tuple(text for text in (seen, guessing_teacher(prepared)) if text)
+    for text in (*((remark,) if remark else ()), *(f"warning: {text}" for text in warnings)):
+        ground.listener(Notice(text))
+    return replace(prepared, warnings=warnings)
 
 
 def _keep_record(ground: Ground, name: str, identity: dict[str, Any], folder: Path | None) -> None:

@@ -12,6 +12,7 @@ from eenas.errors import EenasError, TaskError, nearest
 from eenas.specs import digest
 from eenas.tasks.digits import digits_task
 from eenas.tasks.folder import folder_task
+from eenas.tasks.held_out import from_test_source
 from eenas.tasks.npz import npz_task
 from eenas.tasks.spec import SplitsSpec, TaskSpec
 from eenas.tasks.task import Task
@@ -27,6 +28,11 @@ def load_task(spec: TaskSpec | str, *, trust_code: bool = False, relative_to: Pa
     where it has parameters of these names, and returns a Task. Raises TaskError, or PluginError for code.
     """
     spec = TaskSpec(spec=spec) if isinstance(spec, str) else spec
+    task = _load(spec, trust_code, relative_to)
+    return from_test_source(task) if spec.held_out == "test" else task
+
+
+def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None) -> Task:
     kind, colon, place = spec.spec.partition(":")
     if spec.spec == "digits":
         return digits_task(spec.splits, input_size=spec.input_size, flip=bool(spec.flip))

@@ -6,6 +6,7 @@ from typing import Literal
 from eenas.errors import TaskError
 
 SourceName = Literal["train", "test"]
+HeldOut = Literal["auto", "train", "test"]
 SplitName = Literal["train", "calibration", "validation", "test"]
 SOURCE_NAMES: tuple[SourceName, ...] = ("train", "test")
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "calibration", "validation", "test")
@@ -86,17 +87,24 @@ class TaskSpec:
 
     `spec` is "digits", "folder:PATH", "npz:PATH", "package.module:function" or "./file.py:function". `input_size` in
     pixels goes before the task's own. `flip` says whether a horizontal flip keeps the class; None takes the task's
-    own word: colour images are flipped in training, grey ones (digits, scans) are not.
+    own word: colour images are flipped in training, grey ones (digits, scans) are not. `held_out` is the source of
+    calibration and validation where no splits are given: "train" as `SplitsSpec.with_defaults` says, "test" a quarter
+    of the test source each, or "auto": "test" where the backbone's weights have probably seen the train source.
     """
 
     spec: str = "digits"
     splits: SplitsSpec = field(default_factory=SplitsSpec)
     input_size: int | None = None
     flip: bool | None = None
+    held_out: HeldOut = "auto"
 
     def __post_init__(self) -> None:
-        """Refuse an empty name and sizes that no image can have."""
+        """Refuse an empty name, sizes that no image can have, and two words on where a split comes from."""
         if not self.spec:
             raise TaskError("a task needs a name; give digits, folder:PATH, npz:PATH or package.module:function")
         if self.input_size is not None and self.input_size < 1:
             raise TaskError(f"the task's input_size is in pixels and must be positive, got {self.input_size}")
+        if self.held_out == "test" and self.splits != SplitsSpec(seed=self.splits.seed):
+            raise TaskError(
+                '[task] held_out = "test" makes the splits that [task.splits] sets too; leave one of them out'
+            )

@@ -1,5 +1,6 @@
 """One split of a task: its labels, and its images at the size a backbone asks for."""
 
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -80,6 +81,15 @@ class Split:
     def subset(self, positions: NDArray[np.int64], name: str | None = None) -> "Split":
         """The samples at `positions` of this split, sharing the images."""
         return Split(name or self.name, self.source, self._pixels, self.labels[positions], self.rows[positions])
+
+    def joined(self, others: Sequence["Split"]) -> "Split":
+        """The samples of this split and `others` of the same source, in the source's order, under this name."""
+        parts = [self, *(other for other in others if other is not self)]
+        if any(part._pixels is not self._pixels for part in parts):
+            raise TaskError(f"splits of one source can be joined, got {', '.join(map(repr, parts))}")
+        rows, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "labels"))
+        order = np.argsort(rows, kind="stable")
+        return Split(self.name, self.source, self._pixels, labels[order], rows[order])
 
     def held_out(self, share: float = 0.1, seed: int = 0) -> tuple["Split", "Split"]:
         """This split without a stratified share of it, and that share, named `tune`.

@@ -28,6 +28,7 @@ class Task:
     once, by the final report. `input_size` in pixels is the size the task prefers (None: the backbone's); `channels`
     is what its images have; `flip` says whether a horizontal flip keeps the class. `digest` is 16 hexadecimal digits
     of the data, the class names, the splits' samples, `input_size` and `flip`; the same on every machine.
+    `default_splits` says that nobody chose where the splits come from.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Task:
     channels: int
     flip: bool
     digest: str
+    default_splits: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -142,6 +144,7 @@ def assemble(
         channels=channels,
         flip=flip,
         digest=digest_of(facts),
+        default_splits=splits == SplitsSpec(seed=splits.seed),
     )
 
 

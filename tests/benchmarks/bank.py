@@ -27,7 +27,8 @@ from eenas.progress import Event, Finished, Started
 from eenas.records.learning_curves import LearningCurves
 from eenas.search.bank import PHASE
 from eenas.search.config import load_settings
-from eenas.search.preparation import lay_ground, prepare_backbone
+from eenas.search.preparation import lay_ground
+from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.pruning import PruningRule
 from eenas.search.run import search
 from eenas.search.trial import run_trial

@@ -81,6 +81,27 @@ def test_it_says_what_was_done_once(folder):
     assert (measured["calibrated_on"], measured["samples"], measured["end_to_end_ms"]) == ("smallest", 60, None)
 
 
+@pytest.mark.parametrize(("accuracy", "warned"), [(0.4, True), (0.95, False)])
+def test_data_that_the_network_knows_better_than_its_test_split_are_said(folder, accuracy, warned):
+    """Also where it was recalibrated before: the figures of its run are kept."""
+    table = json.loads((folder / "eenas.json").read_text())
+    table["measured"]["samples"] = 200
+    table["measured"]["exits"][-1]["accuracy"] = accuracy
+    (folder / "eenas.json").write_text(json.dumps(table))
+    for _ in range(2):
+        warning = calibrate(folder, NEW, max_macs=0.3).warning
+        assert (warning is not None) == warned
+        if warning is not None:
+            assert "and had 40.0% on 200 test samples when it was exported: these were probably trained on" in warning
+            assert "on these 100 samples" in warning
+    measured = json.loads((folder / "eenas.json").read_text())["measured"]
+    assert measured["tested"] == {"accuracy": accuracy, "samples": 200}
+
+
+def test_a_manifest_that_does_not_say_how_many_were_tested_gives_no_warning(folder):
+    assert calibrate(folder, NEW, max_macs=0.3).warning is None
+
+
 def test_milliseconds_are_measured_here(folder):
     calibrate(folder, NEW, max_latency_ms=1000.0)
     measured = json.loads((folder / "eenas.json").read_text())["measured"]

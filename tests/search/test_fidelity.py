@@ -21,7 +21,8 @@ from eenas.search.bank import Bank
 from eenas.search.fidelity import measure_fidelity
 from eenas.search.longer_training import Longer
 from eenas.search.network_scores import NetworkScores
-from eenas.search.preparation import lay_ground, prepare_backbone
+from eenas.search.preparation import lay_ground
+from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.read import SHARES, open_results
 from eenas.search.run import search
 from eenas.seeding import derive

@@ -1,0 +1,74 @@
+"""The backbone as trials take it: as given, from an earlier study, or prepared now."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from eenas.networks.checkpoint import load_weights, save_weights
+from eenas.networks.tables import exit_table
+from eenas.progress import Notice
+from eenas.records.prepared import PreparedRecord, PreparedRecords
+from eenas.search.backbone_training import train_plain
+from eenas.search.given_backbone import prepare_given
+from eenas.search.preparation import Ground
+from eenas.specs import digest
+from eenas.training.distillation import KeptAnswers
+
+
+def prepare_backbone(ground: Ground) -> Ground:
+    """The ground with its backbone prepared as `[prepare]` says; one line says what was done."""
+    settings, backbone = ground.settings, ground.backbone
+    spec = settings.prepare
+    if spec.when == "never":
+        if backbone.untrained or backbone.fresh_classifier:
+            what = "the backbone is untrained" if backbone.untrained else "the backbone's classifier is new"
+            ground.listener(
+                Notice(
+                    f"{what} and prepare.when is 'never', so that its answers are guesses and stay so; "
+                    "set prepare.when to 'auto', which trains what is not trained"
+                )
+            )
+        return ground
+    kept = replace(spec, training=spec.training.to_key())
+    key = digest(
+        [ground.identity_backbone, ground.task.digest, kept, settings.seed, backbone.transform, str(ground.execution)]
+    )
+    records = PreparedRecords(ground.database)
+    known = records.find(key)
+    if known is not None and (not known.artifact or ground.artifacts.holds(known.artifact)):
+        how = f"; {known.how}" if known.how else ""
+        ground.listener(Notice(f"backbone: prepared by an earlier study ({known.accuracy:.1%} on validation){how}"))
+        if not known.artifact:
+            return ground
+        network = ground.build(ground.plain_design())
+        load_weights(network, ground.artifacts.path(known.artifact))
+    else:
+        network = ground.build(ground.plain_design())
+        if backbone.untrained or spec.when == "always":
+            train_plain(ground, network)
+            changed, how = True, "trained on all of train"
+        else:
+            changed, how = prepare_given(ground, network)
+        artifact = ""
+        if changed:
+            artifact = ground.artifacts.write(f"backbone-{key}.safetensors", lambda path: save_weights(network, path))
+        table = exit_table(network, ground.task.validation, ground.costs(ground.plain_design()))
+        accuracy = float(np.mean(table.logits[:, -1].argmax(axis=1) == table.labels))
+        ground.listener(Notice(f"backbone: {how}; {accuracy:.1%} on validation"))
+        records.save(
+            PreparedRecord(
+                key=key,
+                backbone=backbone.name,
+                task=ground.task.digest,
+                training=digest(spec),
+                seed=settings.seed,
+                artifact=artifact,
+                accuracy=accuracy,
+                how=how,
+            )
+        )
+        if not changed:
+            return ground
+    module = network.backbone.cpu().to(memory_format=torch.contiguous_format)
+    return replace(ground, backbone=replace(backbone, module=module), plain={}, taught=KeptAnswers())

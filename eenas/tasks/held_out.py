@@ -1,0 +1,36 @@
+"""Calibration and validation from the test source, for weights that have seen all of the train source."""
+
+from dataclasses import replace
+
+from eenas.errors import TaskError
+from eenas.specs import digest
+from eenas.tasks.spec import SplitSpec
+from eenas.tasks.splitting import divide
+from eenas.tasks.task import Task
+
+QUARTERS = {"calibration": 0.25, "validation": 0.25, "test": None}
+"""The shares of the test source; test keeps the rest."""
+
+
+def from_test_source(task: Task) -> Task:
+    """The same data, where train is all of the train source and the test source is divided by QUARTERS.
+
+    Raises TaskError for a task without a test source, with splits that were chosen, or with fewer than three test
+    samples of a class.
+    """
+    if task.test.source != "test":
+        raise TaskError(f"{task.name}: has no test source to take calibration and validation from; give test data")
+    if not task.default_splits:
+        raise TaskError(f"{task.name}: its splits were chosen already; leave task.held_out or the splits out")
+    wanted = {name: SplitSpec(source="test", size=share) for name, share in QUARTERS.items()}
+    rows = divide(task.test.labels, task.classes, wanted, source="test", seed=0)
+    parts = {name: task.test.subset(chosen, name) for name, chosen in rows.items()}
+    return replace(
+        task,
+        train=task.train.joined((task.calibration, task.validation)),
+        calibration=parts["calibration"],
+        validation=parts["validation"],
+        test=parts["test"],
+        digest=digest([task.digest, "calibration and validation from the test source"]),
+        default_splits=False,
+    )
