@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import importlib.util
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from eenas.deployment.onnx_program import OPSET, onnx_model
 from eenas.deployment.runtime_source import runtime_source
 from eenas.errors import ExportError, nearest
 from eenas.files import write_whole
+from eenas.measurement.memory_format import lay_out
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.policy import Policy
 from eenas.policies.threshold import ThresholdPolicy
@@ -23,6 +25,7 @@ from eenas.specs import to_table
 
 Format = Literal["torch", "onnx", "pt2"]
 SINGLE_FILE, RUNTIME = "model.onnx", "runtime.py"
+_EXTRA = ("onnx", "onnxscript", "onnxruntime")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,7 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
         need_onnx()
     if wanted.single_file:
         thresholds_of(network.policy)
+    lay_out(network)  # programs of torch keep the memory format that their weights have
     segments, models = [], []
     for number, segment in enumerate(segment_programs(network)):
         path = folder / f"segment_{number}.{wanted.format}"
@@ -106,9 +110,14 @@ def _save_pt2(segment: SegmentProgram, file: Path) -> None:
         torch.export.save(segment.program, stream)
 
 
+def has_onnx() -> bool:
+    """Whether networks can be exported to ONNX here and run in onnxruntime."""
+    return all(importlib.util.find_spec(name) is not None for name in _EXTRA)
+
+
 def need_onnx() -> None:
     """Say before minutes of work what is not installed."""
-    for name in ("onnx", "onnxscript", "onnxruntime"):
+    for name in _EXTRA:
         try:
             importlib.import_module(name)
         except ImportError as error:

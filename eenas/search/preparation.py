@@ -32,7 +32,7 @@ from eenas.records.database import Database
 from eenas.records.measurements import DatabaseCache
 from eenas.records.prepared import PreparedRecord, PreparedRecords
 from eenas.search.config import StudySpec
-from eenas.search.latencies import check_timed, keep_latencies, runtime_for, with_spec
+from eenas.search.latencies import check_timed, keep_latencies, profiled, with_spec
 from eenas.search.results import BackboneFacts
 from eenas.seeding import derive, seeded
 from eenas.specs import digest, to_table
@@ -181,7 +181,6 @@ def lay_ground(
             relative_to=folder,
             listener=listener,
         )
-    runtime = latencies or runtime_for(settings.latency, where, backbone.module)
     identity = backbone.digest
     names = [point.name for point in backbone.cut_points]
     module_there = copy.deepcopy(backbone.module).to(where)
@@ -192,7 +191,10 @@ def lay_ground(
     store, database = ArtifactStore.beside(storage, artifacts), Database(storage)  # nothing was written before
     cache = DatabaseCache(database, anew=remeasure)
     listener(Started("measuring the backbone"))
-    profile = profile_backbone(backbone, chain, device=where, latency=settings.latency, cache=cache, runtime=runtime)
+    latency, runtime, profile = profiled(
+        settings.latency, backbone, chain, device=where, cache=cache, latencies=latencies, listener=listener
+    )
+    settings = replace(settings, latency=latency)
     check_space(settings.space, profile)
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
