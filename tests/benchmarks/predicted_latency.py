@@ -5,11 +5,11 @@
     python tests/benchmarks/predicted_latency.py FOLDER resnet50 onnxruntime measure --busy 2
     python tests/benchmarks/predicted_latency.py FOLDER table docs/predicted_latency.csv
 
-Draws 20 designs for an untrained backbone at 32 px, batch 1, one thread, as a study measures by default. `export` writes
-the programs for onnxruntime and may run on a busy machine. `measure` times the backbone and every branch alone, then
-every exit of every design end to end, within some minutes. With `--busy N` it times backbone and branches only, beside N
-processes that never rest; what they are composed to is held against the quiet end-to-end times. Everything is kept
-in FOLDER, where a step that was cut off goes on. `table` writes a CSV of all that is there and prints the errors.
+Draws 20 designs for an untrained backbone at 32 px, batch 1, one thread, as a study measures by default. `export`
+writes the programs for onnxruntime and may run on a busy machine. `measure` times the backbone and every branch alone,
+then every exit of every design end to end, within some minutes. With `--busy N` it times backbone and branches only,
+beside N processes that never rest; what they are composed to is held against the quiet end-to-end times. Everything is
+kept in FOLDER, where a step that was cut off goes on. `table` writes a CSV of all that is there and prints the errors.
 """
 
 import argparse
@@ -72,15 +72,12 @@ class FileCache(MemoryCache):
         self._file.write_text(json.dumps(self._values), encoding="utf-8")
 
     def medians(self) -> dict[str, float]:
-        """The time of every part, by its name: cut points by their number."""
+        """The time of every part: prefixes by number, the last of which is the whole, and branches by key."""
         found = {}
         for key, value in self._values.items():
             if key.startswith("latency/backbone/"):
-                named = {
-                    **{f"prefix {k}": each for k, each in enumerate(value["latency_ms"])},
-                    "whole": value["total_latency"],
-                }
-                found |= {name: each["median_ms"] for name, each in named.items()}
+                ways = [*value["latency_ms"], value["total_latency"]]
+                found |= {f"prefix {k}": each["median_ms"] for k, each in enumerate(ways)}
             elif key.startswith("latency/branch/"):
                 found[key] = value["median_ms"]
         return found
@@ -237,7 +234,7 @@ def table(folder: Path, out: Path) -> None:
         worst = max(ratios, key=lambda name: ratios[name])
         print(
             f"{file.parent.name} in {runtime}, {loops} busy: median error {statistics.median(each):.1%}, largest "
-            f"{max(each):.1%}, of a single exit {max(exits):.1%}, {len(each)} designs; the slowest of {len(ratios)} parts "
+            f"{max(each):.1%}, of a single exit {max(exits):.1%}, {len(each)} designs; slowest of {len(ratios)} parts "
             f"at {ratios[worst]:.2f} of its quiet time ({worst[:60]})"
         )
         rows += own
