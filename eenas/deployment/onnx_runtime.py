@@ -95,7 +95,7 @@ class OnnxRuntime:
         cuts = tuple(max(apart.median_ms - together.median_ms, 0.0) for apart, together in pairs)
         entry, decision = host_times(
             self._loop(images.numpy()), rounds, backbone.num_classes,
-            program=self._run(self._whole, images.numpy(), device, spec), runtime=f"{self._version}, decisions",
+            program=self._run(joined(models[: max(last // 2, 1)]), images.numpy(), device, spec), runtime=f"{self._version}, decisions",
         )  # fmt: skip
         return BackboneTimes(
             prefixes=found[:last],

@@ -99,8 +99,8 @@ def host_times(
 ) -> tuple[float, Latency]:
     """What an answer costs beside its programs, in milliseconds: once, and for each decision.
 
-    `program` is the whole backbone. It runs before each decision as segments do, so that the decision does not find
-    everything in the processor's caches, and does not count.
+    `program` is the first half of the backbone. It runs before each decision as segments do, so that the decision does
+    not find everything in the processor's caches, and does not count.
     """
     apart = Apart(rounds.spec.threads or 1)
     runs = loop(num_classes, rounds.device, rounds.spec.batch, lambda: apart(program))
