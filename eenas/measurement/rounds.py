@@ -1,5 +1,6 @@
 """Rounds: parts are timed in turns, what other load disturbed is not believed, and contradictions are timed again."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,9 @@ PATIENCE = 3
 
 FAR = 1.25
 """A run that took so many times the lower quartile of those beside it is an outlier."""
+
+EXACT_MS = 0.002
+"""A median is known well enough whose interquartile range, over the root of its runs, is this small."""
 
 TOLERANCE, TOLERANCE_MS = 1.05, 0.01
 """How much more than a longer way a shorter one may take before that is a contradiction."""
@@ -127,7 +131,10 @@ class Rounds:
         if count < spec.min_repeats or (count - spec.min_repeats) % 5:
             return False
         times = believed(samples)
-        return len(times) >= min(count // 2, spec.min_repeats) and summarise(times)[2] <= spec.spread
+        if len(times) < min(count // 2, spec.min_repeats):
+            return False
+        median, _, spread = summarise(times)
+        return spread <= spec.spread or spread * median / math.sqrt(len(times)) <= EXACT_MS
 
     def _latency(self, part: Part, samples: Sequence[Sample], watch: Stopwatch) -> Latency:
         times = believed(samples, varied=part.varies)
