@@ -93,9 +93,10 @@ class OnnxRuntime:
         )
         pairs = zip(found[last + 1 : -1 : 2], found[last + 2 : -1 : 2], strict=True)
         cuts = tuple(max(apart.median_ms - together.median_ms, 0.0) for apart, together in pairs)
+        half = self._run(joined(models[: max(last // 2, 1)]), images.numpy(), device, spec)
         entry, decision = host_times(
             self._loop(images.numpy()), rounds, backbone.num_classes,
-            program=self._run(joined(models[: max(last // 2, 1)]), images.numpy(), device, spec), runtime=f"{self._version}, decisions",
+            program=half, runtime=f"{self._version}, decisions",
         )  # fmt: skip
         return BackboneTimes(
             prefixes=found[:last],
