@@ -27,7 +27,8 @@ class LatencySpec:
 
     `batch` samples at once; `threads` of the host (default 1); `warmup` runs before the first that counts; then between
     `min_repeats` and `max_repeats` timed runs, until their spread (interquartile range over median) is at most
-    `spread`. `seconds` bounds the whole, except that one run warms up and three are timed in any case. `dtype` is that
+    `spread`. `seconds` bounds each part that is timed, except that one run warms up and three are timed in any case,
+    and that a machine on which too few runs are undisturbed has three times these limits. `dtype` is that
     of autocast, or float32 for none. `runtime` is what runs the programs: torch (the network itself, eager),
     onnxruntime (the programs that are exported), or "auto": onnxruntime on a CPU where it is installed, else torch.
     """
@@ -118,9 +119,9 @@ class Latency:
 
 
 def place_of(latency: Latency) -> str:
-    """Where a latency was taken, in few words: the device, with the runtime where that is not torch."""
+    """Where a latency was taken, in few words: the device and the runtime."""
     name = latency.runtime.partition(",")[0]
-    return latency.device if name.startswith("torch ") else f"{latency.device} in {name}"
+    return f"{latency.device} in {'eager torch' if name.startswith('torch ') else name}"
 
 
 def torch_runtime(what: str = "eager") -> str:

@@ -121,7 +121,9 @@ def test_a_latency_says_its_interval_and_reads_older_tables() -> None:
         "runtime": "torch 2, eager", "threads": 1, "batch": 1, "dtype": "float32",
     }  # fmt: skip
     older = Latency.from_table(table)
-    assert (older.interval, older.doubtful, older.rejected, place_of(older)) == ("2 to 2 ms", False, 0, "CPU: a board")
+    assert (older.interval, older.doubtful, older.rejected, place_of(older)) == (
+        "2 to 2 ms", False, 0, "CPU: a board in eager torch",
+    )  # fmt: skip
     newer = Latency.from_table({**table, "low_ms": 1.5, "high_ms": 40.25, "doubtful": True, "rejected": 3})
     assert newer.interval == "1.5 to 40.2 ms"
     assert Latency.from_table(json.loads(json.dumps(newer.to_table()))) == newer

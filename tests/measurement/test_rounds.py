@@ -44,15 +44,20 @@ class Clock:
 
         return advance
 
+    @classmethod
+    def installed(cls, monkeypatch: pytest.MonkeyPatch) -> "Clock":
+        """A clock in the place of the system's."""
+        found = cls()
+        monkeypatch.setattr("time.perf_counter", lambda: found.seconds)
+        monkeypatch.setattr("time.perf_counter_ns", lambda: round(found.seconds * 1e9))
+        monkeypatch.setattr("time.thread_time_ns", lambda: round(found.cpu * 1e9))
+        monkeypatch.setattr("eenas.measurement.stopwatch.switch_count", lambda: found.switches)
+        return found
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr("time.perf_counter", lambda: found.seconds)
-    monkeypatch.setattr("time.perf_counter_ns", lambda: round(found.seconds * 1e9))
-    monkeypatch.setattr("time.thread_time_ns", lambda: round(found.cpu * 1e9))
-    monkeypatch.setattr("eenas.measurement.stopwatch.switch_count", lambda: found.switches)
-    return found
+    return Clock.installed(monkeypatch)
 
 
 def test_what_runs_before_is_run_each_time_and_not_timed(clock: Clock) -> None:
