@@ -1,5 +1,6 @@
 """The programs of a network: a file for each segment, on request the single file, and their part of the manifest."""
 
+import copy
 import importlib
 import importlib.metadata
 import importlib.util
@@ -52,9 +53,8 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
         need_onnx()
     if wanted.single_file:
         thresholds_of(network.policy)
-    lay_out(network)  # programs of torch keep the memory format that their weights have
     segments, models = [], []
-    for number, segment in enumerate(segment_programs(network)):
+    for number, segment in enumerate(segment_programs(_contiguous(network))):
         path = folder / f"segment_{number}.{wanted.format}"
         if wanted.format == "onnx":
             models.append(model := onnx_model(segment))
@@ -83,6 +83,15 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
     source = runtime_source()
     write_whole(folder / RUNTIME, lambda file: file.write_text(source, encoding="utf-8"))
     return table
+
+
+def _contiguous(network: EarlyExitNetwork) -> EarlyExitNetwork:
+    """The network, or a copy with its weights as files hold them: torch saves no others whole."""
+    if all(each.is_contiguous() for each in (*network.parameters(), *network.buffers())):
+        return network
+    copied = copy.deepcopy(network)
+    lay_out(copied, torch.contiguous_format)
+    return copied
 
 
 def thresholds_of(policy: Policy | None) -> ThresholdPolicy:
