@@ -21,7 +21,7 @@ def profile(
     ),
     device: options.Device = "auto",
     runtime: Annotated[
-        str | None, typer.Option(metavar="torch|onnxruntime", help="What runs the programs (default: torch).")
+        str | None, typer.Option(metavar="auto|torch|onnxruntime", help="What runs the programs (default: auto).")
     ] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads of the host (default: 1).")] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", min=1, help="Samples at once (default: 1).")] = None,

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import cycle
+from itertools import accumulate, cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from eenas.deployment.manifest import read_table
 from eenas.deployment.runtime import ExportedModel
 from eenas.errors import ExportError
-from eenas.measurement.latency import Latency, LatencySpec, measure_latency
+from eenas.measurement.latency import Latency, LatencySpec
+from eenas.measurement.rounds import Part, Rounds, measure_latency
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.threshold import ThresholdPolicy
 
@@ -117,7 +118,7 @@ def time_programs(model: ExportedModel, table: dict[str, Any], timing: Timing, i
 def measure_exits(
     model: ExportedModel, spec: LatencySpec, *, device: torch.device, runtime: str
 ) -> tuple[Latency, ...]:
-    """Time how long `spec.batch` samples take to leave at each exit, decisions included; `runtime` names it.
+    """Time in turns how long `spec.batch` samples take to leave at each exit, with decisions; `runtime` names it.
 
     The model has to be open on `device` with the threads of `spec`. A model without a policy decides by a threshold.
     Rising: where an exit comes out faster than one before it, which is noise, it has that one's times.
@@ -125,12 +126,10 @@ def measure_exits(
     x = np.zeros((spec.batch, *model.manifest.preprocessing.shape), dtype=np.float32)
     timed = ExportedModel(model.manifest, model.segments)
     timed.set_policy(model.policy or _stand_in(len(model.exits)))
-    found: list[Latency] = []
-    for k in range(len(model.exits)):
-        # the host's counter also on CUDA: an answer is one in the host's memory
-        each = measure_latency(partial(timed.reach, x, k), device=device, spec=spec, runtime=runtime, host_clock=True)
-        found.append(max([each, *found[-1:]], key=lambda latency: latency.median_ms))
-    return tuple(found)
+    parts = [Part(open=lambda k=k: partial(timed.reach, x, k), runtime=runtime) for k in range(len(model.exits))]  # type: ignore[misc]
+    # the host's counter also on CUDA: an answer is one in the host's memory
+    found = Rounds(device=device, spec=spec, host_clock=True).measure(parts, rising=range(len(parts)))
+    return tuple(accumulate(found, partial(max, key=lambda latency: latency.median_ms)))
 
 
 def measure_answers(
@@ -142,8 +141,8 @@ def measure_answers(
         lambda: model.predict(images[(index := next(turn)) : index + 1]),
         device=device,
         spec=replace(spec, batch=1),
-        runtime="",
         host_clock=True,
+        varies=True,
     )
     return each.median_ms
 

@@ -24,19 +24,15 @@ from eenas.deployment.preprocessing import Preprocessing
 from eenas.deployment.programs import need_onnx
 from eenas.deployment.runtime import ExportedModel
 from eenas.deployment.segments import INPUTS, OUTPUTS, PROVIDERS, open_session
+from eenas.designs.design import FINAL
 from eenas.errors import DeviceError, EenasError, MeasurementError
 from eenas.measurement.devices import device_name
-from eenas.measurement.latency import Latency, LatencySpec, measure_difference, measure_latency
-from eenas.measurement.runtime import BackboneTimes, Joints, branch_to_time
+from eenas.measurement.latency import Latency, LatencySpec
+from eenas.measurement.rounds import Part, Rounds, measure_beside
+from eenas.measurement.runtime import DECISIONS, BackboneTimes, HostLoop, Joints, branch_to_time, host_times
+from eenas.measurement.stopwatch import Run
+from eenas.measurement.torch_runtime import named_beside
 from eenas.policies.threshold import ThresholdPolicy
-
-_DECISIONS = 8
-"""Decisions are timed so many in a row."""
-
-MOST_READ = 2**22
-"""Bytes: more than the caches that a core has for itself, less than the one that cores share, where branches stay."""
-
-Run = Callable[[], object]
 
 
 class OnnxRuntime:
@@ -47,14 +43,12 @@ class OnnxRuntime:
     program, in turns: the difference is what cutting there costs (the call, features copied and laid out anew, layers
     that are not fused). Decisions are those of a threshold policy in `runtime.py`'s own loop.
 
-    Branches and decisions are short, and run again and again alone they would find everything in the processor's
-    caches. Within a network they do not: the backbone ran in between. So as many bytes as the backbone's weights have
-    (`weights`, of which at most MOST_READ count) are read before each of their runs.
+    Branches run in turns with all of `backbone` as one program, where one is given, else alone.
 
     Raises ExportError without the extra `onnx`, DeviceError for a device that onnxruntime has no provider for.
     """
 
-    def __init__(self, device: torch.device, *, weights: int = 0) -> None:
+    def __init__(self, device: torch.device, backbone: Backbone | None = None) -> None:
         need_onnx()
         if device.type not in PROVIDERS:
             raise DeviceError(
@@ -69,40 +63,47 @@ class OnnxRuntime:
                 "onnxruntime-gpu, give --device cpu, or set latency.runtime to 'torch'"
             )
         self._version = f"onnxruntime {onnxruntime.__version__}"
-        self._others = np.ones(min(weights, MOST_READ) // 4, dtype=np.float32)
+        self._backbone = backbone
+        self._whole: Any = None
+        self._runs: dict[tuple[torch.device, int], Run] = {}
 
     def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
         """See `Runtime.conditions`."""
         versions = [__version__, torch.__version__, importlib.metadata.version("onnx"), self._version, OPSET]
-        return [device_name(device), *versions, self._others.nbytes, specs.to_table(spec)]
+        return [device_name(device), *versions, named_beside(self._backbone, spec), specs.to_table(spec)]
 
     def time_backbone(self, backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> BackboneTimes:
         """See `Runtime.time_backbone`."""
         images = backbone.example(spec.batch).cpu()
         on_cpu = copy.deepcopy(chain).cpu()
         models = self._exported(lambda: chain_models(on_cpu, backbone.example(2).cpu()), backbone.name)
-        features = _features(on_cpu, images)
-        prefixes = [
-            self._time(self._run(joined(models[: k + 1]), images.numpy(), device, spec), device, spec)
-            for k in range(len(models))
-        ]
-        cuts = []
-        for k in range(len(models) - 1):
-            first = self._run(models[k], features[k], device, spec)
-            second = self._run(models[k + 1], features[k + 1], device, spec)
-            both = self._run(joined(models[k : k + 2]), features[k], device, spec)
-            cuts.append(measure_difference(_in_turn(first, second), both, device=device, spec=spec))
-        entry, decision = self._time_host(images.numpy(), backbone.num_classes, device, spec)
+        self._whole = joined(models)
+        features, last = _features(on_cpu, images), len(models) - 1
+        parts = [self._part(models[: k + 1], images.numpy(), device, spec) for k in range(len(models))]
+        for k in range(last):
+            first, second, both = (
+                self._part(models[start:end], features[start], device, spec)
+                for start, end in ((k, k + 1), (k + 1, k + 2), (k, k + 2))
+            )
+            parts += [_in_turn(first, second), both]
+        rounds = Rounds(device=device, spec=spec, host_clock=True)
+        found = rounds.measure(
+            [*parts, self._empty(backbone.num_classes, device, spec)],
+            rising=range(len(models)),
+        )
+        pairs = zip(found[last + 1 : -1 : 2], found[last + 2 : -1 : 2], strict=True)
+        cuts = tuple(max(apart.median_ms - together.median_ms, 0.0) for apart, together in pairs)
+        half = self._run(joined(models[: max(last // 2, 1)]), images.numpy(), device, spec)
+        entry, decision = host_times(
+            self._loop(images.numpy()), rounds, backbone.num_classes,
+            program=half, runtime=f"{self._version}, decisions",
+        )  # fmt: skip
         return BackboneTimes(
-            prefixes=tuple(prefixes[:-1]),
-            whole=prefixes[-1],
-            plain=prefixes[-1],  # who wants no exits runs all of it as one program
+            prefixes=found[:last],
+            whole=found[last],
+            plain=found[last],  # who wants no exits runs all of it as one program
             decision=decision,
-            joints=Joints(
-                cut_ms=tuple(max(cut, 0.0) for cut in cuts),
-                call_ms=self._time(self._empty(backbone.num_classes, device, spec), device, spec).median_ms,
-                entry_ms=entry,
-            ),
+            joints=Joints(cut_ms=cuts, call_ms=found[-1].median_ms, entry_ms=entry),
         )
 
     def time_branch(
@@ -112,13 +113,35 @@ class OnnxRuntime:
         module, example = branch_to_time(branch, shape, num_classes, max(spec.batch, 2))
         what = f"{branch.label()} at features {list(shape.dims)}"
         model = self._exported(lambda: module_model(module, example[:2], exit_=branch.label()), what)
-        return self._time_between(self._run(model, example[: spec.batch].numpy(), device, spec), device, spec)
+        timed = self._part([model], example[: spec.batch].numpy(), device, spec)
+        rounds = Rounds(device=device, spec=spec, host_clock=True)
+        if self._backbone is None:
+            return rounds.measure([timed])[0]
+        key = (device, spec.batch)
+        if key not in self._runs:
+            self._runs[key] = self._plain(self._backbone, device, spec)
+        return measure_beside(timed, self._runs[key], rounds, f"{self._version}, one program")
+
+    def _plain(self, backbone: Backbone, device: torch.device, spec: LatencySpec) -> Run:
+        """A run of the whole backbone as one program, exported where `time_backbone` has not done that."""
+        if self._whole is None:
+            module, example = copy.deepcopy(backbone.module).cpu().eval(), backbone.example(2).cpu()
+            self._whole = self._exported(lambda: module_model(module, example, exit_=FINAL), backbone.name)
+        return self._run(self._whole, backbone.example(spec.batch).cpu().numpy(), device, spec)
 
     def _exported(self, export: Callable[[], Any], what: str) -> Any:
         try:
             return export()
         except EenasError as error:
             raise MeasurementError(f"{what}: cannot be timed in onnxruntime: {error}") from None
+
+    def _part(self, models: list[Any], x: NDArray[np.float32], device: torch.device, spec: LatencySpec) -> Part:
+        """Models in a row, joined to one program, on `x`. A run ends with its outputs in the host's memory."""
+        return Part(
+            open=lambda: self._run(joined(models), x, device, spec),
+            runtime=f"{self._version}, one program",
+            size=sum(each.ByteSize() for each in models),
+        )
 
     def _run(self, model: Any, x: NDArray[np.float32], device: torch.device, spec: LatencySpec) -> Run:
         """A function that runs a model on `x` once, in a session like those of the exported programs."""
@@ -134,37 +157,25 @@ class OnnxRuntime:
         feed = {INPUTS[0]: np.ascontiguousarray(x)}
         return lambda: session.run(OUTPUTS[1:], feed)
 
-    def _time(self, run: Run, device: torch.device, spec: LatencySpec) -> Latency:
-        # the host's counter also on CUDA: a run ends with its outputs in the host's memory
-        return measure_latency(run, device=device, spec=spec, runtime=f"{self._version}, one program", host_clock=True)
-
-    def _time_between(self, run: Run, device: torch.device, spec: LatencySpec, what: str = "one program") -> Latency:
-        """The same for what is run between others that take the caches."""
-        return measure_latency(
-            run,
-            device=device,
-            spec=spec,
-            runtime=f"{self._version}, {what}",
-            host_clock=True,
-            before=self._others.sum,
-        )
-
-    def _empty(self, num_classes: int, device: torch.device, spec: LatencySpec) -> Run:
+    def _empty(self, num_classes: int, device: torch.device, spec: LatencySpec) -> Part:
         """A program that gives what it takes."""
         model = self._exported(lambda: module_model(_Same(), torch.zeros(2, num_classes), exit_="nothing"), "nothing")
-        return self._run(model, np.zeros((spec.batch, num_classes), dtype=np.float32), device, spec)
+        return self._part([model], np.zeros((spec.batch, num_classes), dtype=np.float32), device, spec)
 
-    def _time_host(
-        self, images: NDArray[np.float32], num_classes: int, device: torch.device, spec: LatencySpec
-    ) -> tuple[float, Latency]:
-        """What an answer costs with programs that cost nothing: once, and for each decision."""
-        logits = np.random.default_rng(0).normal(size=(spec.batch, num_classes)).astype(np.float32)
-        model = ExportedModel(_manifest(images, num_classes), (lambda x, previous: (x, logits),) * _DECISIONS)
-        one = self._time_between(lambda: model.reach(images, 0), device, spec, "decisions")
-        all_ = self._time_between(lambda: model.reach(images, _DECISIONS - 1), device, spec, "decisions")
-        each = max(all_.median_ms - one.median_ms, 0.0) / (_DECISIONS - 1)
-        decision = replace(all_, median_ms=each, p95_ms=each * all_.p95_ms / all_.median_ms)
-        return max(one.median_ms - each, 0.0), decision
+    def _loop(self, images: NDArray[np.float32]) -> HostLoop:
+        """The loop of `runtime.py` around programs that cost nothing."""
+
+        def runtime_loop(num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:
+            logits = np.random.default_rng(0).normal(size=(batch, num_classes)).astype(np.float32)
+
+            def segment(x: NDArray[np.float32], previous: object) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+                program()
+                return x, logits
+
+            model = ExportedModel(_manifest(images, num_classes), (segment,) * DECISIONS)
+            return (lambda: model.reach(images, 0)), (lambda: model.reach(images, DECISIONS - 1))
+
+        return runtime_loop
 
 
 class _Same(torch.nn.Module):
@@ -173,12 +184,19 @@ class _Same(torch.nn.Module):
         return x.clone()
 
 
-def _in_turn(first: Run, second: Run) -> Run:
-    def both() -> None:
-        first()
-        second()
+def _in_turn(first: Part, second: Part) -> Part:
+    """One part after the other."""
 
-    return both
+    def opened() -> Run:
+        one, two = first.open(), second.open()
+
+        def both() -> None:
+            one()
+            two()
+
+        return both
+
+    return replace(first, open=opened, size=first.size + second.size)
 
 
 @torch.inference_mode()
@@ -200,12 +218,12 @@ def _manifest(images: NDArray[np.float32], num_classes: int) -> Manifest:
         segments=(),
         single_file=None,
         classes=tuple(str(number) for number in range(num_classes)),
-        exits=tuple(str(number) for number in range(_DECISIONS + 1)),
+        exits=tuple(str(number) for number in range(DECISIONS + 1)),
         preprocessing=Preprocessing(images.shape[-1], images.shape[1], zeros, tuple(1.0 for _ in zeros)),
         policy=ThresholdPolicy(
-            score="max_softmax", temperatures=(1.0,) * (_DECISIONS + 1), thresholds=(0.5,) * _DECISIONS
+            score="max_softmax", temperatures=(1.0,) * (DECISIONS + 1), thresholds=(0.5,) * DECISIONS
         ),
-        temperatures=(1.0,) * (_DECISIONS + 1),
+        temperatures=(1.0,) * (DECISIONS + 1),
         points=(),
         backbone_macs=None,
     )

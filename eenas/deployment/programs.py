@@ -1,7 +1,9 @@
 """The programs of a network: a file for each segment, on request the single file, and their part of the manifest."""
 
+import copy
 import importlib
 import importlib.metadata
+import importlib.util
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from eenas.deployment.onnx_program import OPSET, onnx_model
 from eenas.deployment.runtime_source import runtime_source
 from eenas.errors import ExportError, nearest
 from eenas.files import write_whole
+from eenas.measurement.memory_format import lay_out
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.policy import Policy
 from eenas.policies.threshold import ThresholdPolicy
@@ -23,6 +26,7 @@ from eenas.specs import to_table
 
 Format = Literal["torch", "onnx", "pt2"]
 SINGLE_FILE, RUNTIME = "model.onnx", "runtime.py"
+_EXTRA = ("onnx", "onnxscript", "onnxruntime")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
     if wanted.single_file:
         thresholds_of(network.policy)
     segments, models = [], []
-    for number, segment in enumerate(segment_programs(network)):
+    for number, segment in enumerate(segment_programs(_contiguous(network))):
         path = folder / f"segment_{number}.{wanted.format}"
         if wanted.format == "onnx":
             models.append(model := onnx_model(segment))
@@ -81,6 +85,15 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
     return table
 
 
+def _contiguous(network: EarlyExitNetwork) -> EarlyExitNetwork:
+    """The network, or a copy with its weights as files hold them: torch saves no others whole."""
+    if all(each.is_contiguous() for each in (*network.parameters(), *network.buffers())):
+        return network
+    copied = copy.deepcopy(network)
+    lay_out(copied, torch.contiguous_format)
+    return copied
+
+
 def thresholds_of(policy: Policy | None) -> ThresholdPolicy:
     """The policy of a single file. Raises ExportError for one that is not of thresholds."""
     if not isinstance(policy, ThresholdPolicy):
@@ -106,9 +119,14 @@ def _save_pt2(segment: SegmentProgram, file: Path) -> None:
         torch.export.save(segment.program, stream)
 
 
+def has_onnx() -> bool:
+    """Whether networks can be exported to ONNX here and run in onnxruntime."""
+    return all(importlib.util.find_spec(name) is not None for name in _EXTRA)
+
+
 def need_onnx() -> None:
     """Say before minutes of work what is not installed."""
-    for name in ("onnx", "onnxscript", "onnxruntime"):
+    for name in _EXTRA:
         try:
             importlib.import_module(name)
         except ImportError as error:

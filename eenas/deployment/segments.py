@@ -125,6 +125,9 @@ class Pt2Segment:
 
             program = move_to_device_pass(program, self._device)
         self._module = program.module()
+        for tensor in (*self._module.parameters(), *self._module.buffers()):
+            if tensor.dim() == 4:  # as the network itself predicts
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
         self._takes_previous = file.takes_previous
         self._last = last
 

@@ -59,7 +59,7 @@ class Profile:
 
     `latency_ms` holds the prefix up to each cut point, timed as one program; it is empty, and the other latencies are
     None, where latency was not measured. `total_latency` is the whole chain's, `plain_latency` the user's own module's,
-    `decision` what the host waits for one decision; `joints` is there where each segment is a program of its own.
+    `decision` what the host waits for one decision; `joints` what an answer takes beside programs.
     `total_parameters` are the module's.
     """
 

@@ -13,12 +13,26 @@ from eenas.backbones.load import Backbone
 from eenas.branches.abilities import alone
 from eenas.branches.branch import Branch
 from eenas.measurement.latency import Latency, LatencySpec
+from eenas.measurement.rounds import Part, Rounds
+from eenas.measurement.stopwatch import Apart, Run
 from eenas.seeding import seeded
+
+DECISIONS = 3
+"""So many decisions are timed beside one."""
+
+
+class HostLoop(Protocol):
+    """The loop that answers a batch, around programs that it does not time; `__name__` says which loop it is."""
+
+    __name__: str
+
+    def __call__(self, num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:
+        """Two runs: an answer with one decision, and one with DECISIONS, each after a run of `program`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Joints:
-    """What lies between programs where each segment is one of its own, in milliseconds.
+    """What an answer takes beside its programs, in milliseconds, and what lies between programs of their own.
 
     `cut_ms[i]` is what it adds to end a program at cut point i and begin the next one there: the call, and handing the
     features over. `call_ms` is the call of a program that computes nothing; a branch that was timed alone holds it, and
@@ -66,8 +80,11 @@ class Runtime(Protocol):
     def time_branch(
         self, branch: Branch, shape: FeatureShape, num_classes: int, device: torch.device, spec: LatencySpec
     ) -> Latency:
-        """Time a branch alone at features of `shape`; the random state is left alone. Raises BranchError where it
-        cannot stand there, MeasurementError where its time is not to be had."""
+        """Time a branch alone at features of `shape`, in turns with the plain backbone, whose time it carries.
+
+        So it runs as in a network, after others, and `Latency.reference_ms` tells a slow period. The random state is
+        left alone. Raises BranchError where it cannot stand there, MeasurementError where its time is not to be had.
+        """
 
 
 def branch_to_time(branch: Branch, shape: FeatureShape, num_classes: int, batch: int = 1) -> tuple[nn.Module, Tensor]:
@@ -75,3 +92,30 @@ def branch_to_time(branch: Branch, shape: FeatureShape, num_classes: int, batch:
     with seeded(0):
         module = alone(branch.build(shape, num_classes), num_classes).eval()
         return module, shape.example(batch)
+
+
+def host_times(
+    loop: HostLoop, rounds: Rounds, num_classes: int, *, program: Run, runtime: str
+) -> tuple[float, Latency]:
+    """What an answer costs beside its programs, in milliseconds: once, and for each decision.
+
+    `program` is the first half of the backbone. It runs before each decision as segments do, so that the decision does
+    not find everything in the processor's caches, and does not count.
+    """
+    apart = Apart(rounds.spec.threads or 1)
+    runs = loop(num_classes, rounds.device, rounds.spec.batch, lambda: apart(program))
+
+    def counted(run: Run) -> Run:
+        def timed() -> Apart:
+            apart.reset()
+            run()
+            return apart
+
+        return timed
+
+    one, all_ = rounds.measure([Part(open=lambda run=run: counted(run), runtime=runtime) for run in runs])  # type: ignore[misc]
+    each = max(all_.median_ms - one.median_ms, 0.0) / (DECISIONS - 1)
+    part = each / all_.median_ms if all_.median_ms > 0 else 0.0
+    low, high = (None if value is None else value * part for value in (all_.low_ms, all_.high_ms))
+    decision = replace(all_, median_ms=each, p95_ms=part * all_.p95_ms, low_ms=low, high_ms=high)
+    return max(one.median_ms - each, 0.0), decision

@@ -1,7 +1,7 @@
 """The runtime torch: modules in eager mode, as the network itself runs them."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,40 +9,57 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eenas import specs
+from eenas import __version__, specs
 from eenas.backbones.chain import Chain
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
 from eenas.branches.branch import Branch
 from eenas.measurement.devices import device_name
-from eenas.measurement.latency import Latency, LatencySpec, measure_latency, torch_runtime
-from eenas.measurement.runtime import BackboneTimes, branch_to_time
+from eenas.measurement.latency import Latency, LatencySpec, torch_runtime
+from eenas.measurement.memory_format import INFERENCE, lay_out
+from eenas.measurement.rounds import Part, Rounds, measure_beside, measure_latency
+from eenas.measurement.runtime import DECISIONS, BackboneTimes, HostLoop, Joints, branch_to_time, host_times
+from eenas.measurement.stopwatch import Run
 
 
 class TorchRuntime:
-    """A `Runtime`: prefixes of the chain, the user's own module as the plain backbone, decisions in NumPy."""
+    """A `Runtime`: prefixes of the chain and the user's own module, in the memory format of inference.
+
+    Branches run in turns with the plain `backbone`, where one is given, else alone. `host_loop` is the loop of
+    `predict`, of which entry and decisions are timed; without one a decision is what NumPy takes for it.
+    """
+
+    def __init__(self, backbone: Backbone | None = None, *, host_loop: HostLoop | None = None) -> None:
+        self._backbone = backbone
+        self._host_loop = host_loop or bare_decisions
+        self._plain: dict[tuple[torch.device, int], Run] = {}
 
     def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
         """See `Runtime.conditions`."""
-        return [device_name(device), torch.__version__, specs.to_table(spec)]
+        known = [__version__, device_name(device), torch.__version__, str(INFERENCE), self._host_loop.__name__]
+        return [*known, named_beside(self._backbone, spec), specs.to_table(spec)]
 
     def time_backbone(self, backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> BackboneTimes:
         """See `Runtime.time_backbone`."""
-        place = next(iter([*chain.parameters(), *chain.buffers()]), torch.empty(0)).device
-        if place != device:
-            chain = copy.deepcopy(chain).to(device)
-        module = copy.deepcopy(backbone.module).to(device).eval()
+        chain = copy.deepcopy(chain).to(device)
+        lay_out(chain)
         images = backbone.example(spec.batch).to(device)
-        program = torch_runtime("one program")
-
-        def time(what: Callable[[Tensor], object], runtime: str) -> Latency:
-            return time_program(what, images, device=device, spec=spec, runtime=runtime)
-
+        program, whole = torch_runtime("one program"), _module_run(backbone, device, spec)
+        ways = [_part(chain.prefix(k), images, program) for k in range(len(chain.segments))]
+        segment = chain.prefix(max(len(chain.names) // 2 - 1, 0))
+        plain = Part(open=lambda: whole, runtime=torch_runtime("the module"))
+        with inference(device, spec):
+            found = Rounds(device=device, spec=spec).measure([*ways, plain], rising=range(len(ways)))
+            entry, decision = host_times(
+                self._host_loop, Rounds(device=device, spec=spec, host_clock=True), backbone.num_classes,
+                program=lambda: segment(images), runtime=torch_runtime("the loop of predict"),
+            )  # fmt: skip
         return BackboneTimes(
-            prefixes=tuple(time(chain.prefix(k), program) for k in range(len(chain.names))),
-            whole=time(chain, program),
-            plain=time(module, torch_runtime("the module")),
-            decision=_time_decision(backbone.num_classes, device, spec),
+            prefixes=found[:-2],
+            whole=found[-2],
+            plain=found[-1],
+            decision=decision,
+            joints=Joints(cut_ms=(0.0,) * len(chain.names), call_ms=0.0, entry_ms=entry),
         )
 
     def time_branch(
@@ -50,7 +67,17 @@ class TorchRuntime:
     ) -> Latency:
         """See `Runtime.time_branch`."""
         module, features = branch_to_time(branch, shape, num_classes, spec.batch)
-        return time_program(module.to(device), features.to(device), device=device, spec=spec, runtime=torch_runtime())
+        lay_out(module)
+        timed = _part(module.to(device), _laid_out(features.to(device)), torch_runtime())
+        rounds = Rounds(device=device, spec=spec)
+        if self._backbone is None:
+            with inference(device, spec):
+                return rounds.measure([timed])[0]
+        key = (device, spec.batch)
+        if key not in self._plain:
+            self._plain[key] = _module_run(self._backbone, device, spec)
+        with inference(device, spec):
+            return measure_beside(timed, self._plain[key], rounds, torch_runtime("the module"))
 
 
 def time_program(
@@ -61,28 +88,62 @@ def time_program(
     spec: LatencySpec,
     runtime: str,
     host_clock: bool = False,
+    varies: bool = False,
 ) -> Latency:
     """Time `program(x)` on `device` as a profile does: `measure_latency` without gradients, in the type of `spec`."""
-    with _inference(device, spec):
-        return measure_latency(lambda: program(x), device=device, spec=spec, runtime=runtime, host_clock=host_clock)
+    with inference(device, spec):
+        return measure_latency(
+            lambda: program(x), device=device, spec=spec, runtime=runtime, host_clock=host_clock, varies=varies
+        )
 
 
-def _time_decision(num_classes: int, device: torch.device, spec: LatencySpec) -> Latency:
-    """What the host waits for: the logits brought to it, the softmax's maximum, and the comparison."""
-    logits = torch.zeros(spec.batch, num_classes, device=device)
+def time_programs(
+    programs: Sequence[Callable[[Tensor], object]], x: Tensor, *, device: torch.device, spec: LatencySpec, runtime: str
+) -> tuple[Latency, ...]:
+    """The same for several programs in turns, each of which does at least what the one before does; by the host."""
+    parts = [_part(program, x, runtime) for program in programs]
+    with inference(device, spec):
+        return Rounds(device=device, spec=spec, host_clock=True).measure(parts, rising=range(len(parts)))
+
+
+def _part(program: Callable[[Tensor], object], x: Tensor, runtime: str) -> Part:
+    return Part(open=lambda: lambda: program(x), runtime=runtime)
+
+
+def named_beside(backbone: Backbone | None, spec: LatencySpec) -> list[Any]:
+    """What a backbone is known by that runs beside a branch."""
+    return [] if backbone is None else [backbone.name, list(backbone.example(spec.batch).shape)]
+
+
+def _module_run(backbone: Backbone, device: torch.device, spec: LatencySpec) -> Run:
+    """A run of the user's own module."""
+    module = copy.deepcopy(backbone.module).to(device).eval()
+    lay_out(module)
+    images = backbone.example(spec.batch).to(device)
+    return lambda: module(images)
+
+
+def _laid_out(features: Tensor) -> Tensor:
+    """Features as the backbone gives them."""
+    return features.contiguous(memory_format=INFERENCE) if features.dim() == 4 else features
+
+
+def bare_decisions(num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:
+    """What the host waits for, as a `HostLoop`: logits brought to it, the softmax's maximum, and the comparison."""
+    logits = torch.zeros(batch, num_classes, device=device)
 
     def decide() -> bool:
+        program()
         values = logits.float().cpu().numpy()
         shares = np.exp(values - values.max(axis=1, keepdims=True))
         score = shares.max(axis=1) / shares.sum(axis=1)
         return bool((score >= 0.5).any())
 
-    with _inference(device, spec):
-        return measure_latency(decide, device=device, spec=spec, runtime=torch_runtime("NumPy"), host_clock=True)
+    return decide, lambda: [decide() for _ in range(DECISIONS)]
 
 
 @contextmanager
-def _inference(device: torch.device, spec: LatencySpec) -> Iterator[None]:
+def inference(device: torch.device, spec: LatencySpec) -> Iterator[None]:
     """No gradients, and autocast to the type of `spec`; weights are cast anew in each run, as in a single inference."""
     kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(spec.dtype)
     with (

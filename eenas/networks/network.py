@@ -12,9 +12,10 @@ from eenas.backbones.transform import InputTransform
 from eenas.branches.abilities import auxiliary_loss_of, logits_of, takes_previous
 from eenas.designs.design import FINAL, Design
 from eenas.errors import CutError
+from eenas.measurement.memory_format import lay_out
 from eenas.networks.gradient_scale import scale_gradient
 from eenas.networks.partly_frozen import PartlyFrozen
-from eenas.networks.prediction import Prediction, predict
+from eenas.networks.prediction import Prediction, Steps, predict
 from eenas.policies.policy import Policy
 
 
@@ -78,6 +79,7 @@ class EarlyExitNetwork(PartlyFrozen):
         self.policy = policy
         self.classes = classes
         self._chain: list[Chain] = []  # in a list, so that its segments are not registered a second time
+        self._steps: list[Steps] = []
         known = dict(backbone.named_modules())
         for name in branches:
             if name not in known:
@@ -160,8 +162,11 @@ class EarlyExitNetwork(PartlyFrozen):
     def predict(self, x: Tensor, policy: Policy | None = None) -> Prediction:
         """Answers for `[N, C, S, S]`, where each sample leaves at the first exit where the policy lets it go.
 
-        Samples that leave are removed from the batch, so that what lies behind is computed for the others only.
-        Raises PolicyError when neither the network nor the caller has a policy, InputError for NaN or infinity in `x`.
+        Samples that leave are removed from the batch, so that what lies behind is computed for the others only. Always
+        in eval mode, whatever mode the network and the modules in it are in, which it does not change. The first call
+        after `train()`, loading or `to()` looks up what is to be run; modules that are exchanged by hand are found
+        after the next of these. Raises PolicyError when neither the network nor the caller has a policy, InputError for
+        NaN or infinity in `x`.
         """
         return predict(self, x, policy if policy is not None else self.policy)
 
@@ -171,6 +176,19 @@ class EarlyExitNetwork(PartlyFrozen):
             self._chain.append(Chain.built_from(self.backbone, example, self.branches.names))
         return self._chain[0]
 
+    def steps(self, example: Tensor) -> Steps:
+        """What `predict` runs: the chain's segments, which are always in eval mode, and the branches.
+
+        Made with the chain, when the weights are laid out as inference wants them (`lay_out`): a network that was
+        trained and one that was loaded run alike.
+        """
+        if not self._steps:
+            lay_out(self)
+            branches = tuple(None if name == FINAL else self.branches.at(name) for name in self.exits)
+            segments = tuple(self.chain(example[:1]).segments)[: len(branches)]
+            self._steps.append(Steps(segments=segments, branches=branches, exits=self.exits, boosted=self.is_boosted))
+        return self._steps[0]
+
     def freeze_backbone(self) -> None:
         """From now on the backbone gets no gradient and stays in eval mode, also after `train()`."""
         self.backbone.requires_grad_(False)
@@ -179,22 +197,25 @@ class EarlyExitNetwork(PartlyFrozen):
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; training drops the chain, what is kept in eval mode stays in it."""
         if mode:
-            self._chain = []
+            self._forget()
         return super().train(mode)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load weights; the chain is made anew afterwards."""
-        self._chain = []
+        self._forget()
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "EarlyExitNetwork":
-        if hasattr(self, "_chain"):
-            self._chain = []
+        self._forget()
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_chain": []}
+        return {**self.__dict__, "_chain": [], "_steps": []}
+
+    def _forget(self) -> None:
+        """The chain and the steps are made anew at the next use."""
+        self._chain, self._steps = [], []
 
 
 def exit_logits(branch: nn.Module | None, features: Tensor, previous: Tensor | None, *, boosted: bool) -> Tensor:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from eenas.branches.abilities import takes_previous
 from eenas.errors import InputError, PolicyError
 from eenas.policies.policy import Policy
 
@@ -31,7 +36,44 @@ class Prediction:
     exit_names: tuple[str, ...]
 
 
-@torch.inference_mode()
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What `predict` runs, exit by exit: looked up once, so that a call costs segments, branches and decisions only.
+
+    `segments` lead from cut point to cut point, the last one to the logits; `branches` are the network's own modules,
+    None for the final exit; `exits` their names. With `boosted` every exit but the first adds to the logits before it.
+    """
+
+    segments: tuple[Callable[[Tensor], Tensor], ...]
+    branches: tuple[Callable[..., Tensor] | None, ...]
+    exits: tuple[str, ...]
+    boosted: bool = False
+    reading: tuple[bool, ...] = field(init=False)
+    modules: tuple[nn.Module, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look up which branches read the logits before them, and which modules have to be in eval mode."""
+        modules = [each for each in self.branches if isinstance(each, nn.Module)]
+        reading = tuple(isinstance(each, nn.Module) and takes_previous(each) for each in self.branches)
+        object.__setattr__(self, "reading", reading)
+        object.__setattr__(self, "modules", tuple(inner for module in modules for inner in module.modules()))
+
+    def run(self, x: Tensor, policy: Policy) -> Prediction:
+        """The answers for `x` `[N, C, S, S]`; branches that somebody set to training mode run in eval mode."""
+        answer = _one if len(x) == 1 else _many
+        with torch.inference_mode():
+            if any(module.training for module in self.modules):
+                with _in_eval(self.modules):
+                    return answer(self, x, policy)
+            return answer(self, x, policy)
+
+    def logits(self, k: int, features: Tensor, previous: Tensor | None) -> Tensor:
+        """The logits of exit k, float32, given its features (the logits themselves at the final exit)."""
+        branch, reads = self.branches[k], self.reading[k]
+        own = features if branch is None else branch(features, previous) if reads else branch(features)
+        return (previous + own if self.boosted and previous is not None else own).float()
+
+
 def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Prediction:
     """Run `network` segment by segment on `[N, C, S, S]`, removing whoever leaves; on the network's device.
 
@@ -39,16 +81,11 @@ def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Pred
     """
     if policy is None:
         raise PolicyError("this network has no policy; pass one, or load a network that eenas exported from a study")
-    if policy.num_exits != len(network.exits):
-        raise PolicyError(f"the policy is for {policy.num_exits} exits, the network has {len(network.exits)}")
+    steps = network.steps(x)
+    if policy.num_exits != len(steps.exits):
+        raise PolicyError(f"the policy is for {policy.num_exits} exits, the network has {len(steps.exits)}")
     _check_finite(x)
-    was_training = network.training
-    network.eval()
-    try:
-        return _run(network, x, policy)
-    finally:
-        if was_training:
-            network.train()
+    return steps.run(x, policy)
 
 
 def _check_finite(x: Tensor) -> None:
@@ -59,28 +96,65 @@ def _check_finite(x: Tensor) -> None:
         raise InputError(f"a batch is finite numbers, got NaN or infinity in sample {bad} of {len(x)}")
 
 
-def _run(network: EarlyExitNetwork, x: Tensor, policy: Policy) -> Prediction:
+def _one(steps: Steps, x: Tensor, policy: Policy) -> Prediction:
+    """The answer of a batch of one, which leaves or stays as a whole."""
+    features, previous, last = x, None, len(steps.segments) - 1
+    state = policy.start(1)
+    for k, segment in enumerate(steps.segments):
+        features = segment(features)
+        previous = steps.logits(k, features, previous)
+        leave, state = policy.decide(k, previous.cpu().numpy(), state)
+        if leave[0] or k == last:
+            break
+    assert previous is not None
+    classes = _classes(policy.answer(state), x.device)
+    return Prediction(classes, torch.tensor([k], device=x.device), previous, steps.exits)
+
+
+def _many(steps: Steps, x: Tensor, policy: Policy) -> Prediction:
     total, device = len(x), x.device
-    chain = network.chain(x[:1])
     classes = torch.zeros(total, dtype=torch.int64, device=device)
     exits = torch.zeros(total, dtype=torch.int64, device=device)
-    logits = torch.zeros(total, network.design.num_classes, dtype=torch.float32, device=device)
+    logits: Tensor | None = None
     active, features = torch.arange(total, device=device), x
     previous: Tensor | None = None
     state = policy.start(total)
-    for k, name in enumerate(network.exits):
-        if len(active) == 0:
-            break
-        features = chain.segments[k](features)
-        previous = found = network.exit_logits(name, features, previous).float()
+    for k, segment in enumerate(steps.segments):
+        features = segment(features)
+        previous = found = steps.logits(k, features, previous)
+        if logits is None:
+            logits = torch.zeros_like(found)
         decided, state = policy.decide(k, found.cpu().numpy(), state)
-        if not decided.any():
+        leaving_count = int(np.count_nonzero(decided))
+        if leaving_count == 0:
             continue
+        if leaving_count == len(decided):
+            classes[active], exits[active], logits[active] = _classes(policy.answer(state), device), k, found
+            break
         leave = torch.from_numpy(decided).to(device)
         leaving = active[leave]
-        classes[leaving] = torch.from_numpy(policy.answer(state[decided])).to(device)
+        classes[leaving] = _classes(policy.answer(state[decided]), device)
         exits[leaving] = k
         logits[leaving] = found[leave]
-        active, features, previous = active[~leave], features[~leave], found[~leave]
+        stay = ~leave
+        active, features, previous = active[stay], features[stay], found[stay]
         state = state[~decided]
-    return Prediction(classes=classes, exits=exits, logits=logits, exit_names=network.exits)
+    assert logits is not None
+    return Prediction(classes=classes, exits=exits, logits=logits, exit_names=steps.exits)
+
+
+def _classes(answers: NDArray[Any], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.asarray(answers, dtype=np.int64)).to(device)
+
+
+@contextmanager
+def _in_eval(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Eval mode inside the block, and each module's own mode again afterwards."""
+    before = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.training = False
+        yield
+    finally:
+        for module, mode in zip(modules, before, strict=True):
+            module.training = mode

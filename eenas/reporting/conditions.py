@@ -121,10 +121,12 @@ def _latency(results: StudyResults, facts: Mapping[str, Any]) -> str:
             f"{spec.max_repeats} runs (the backbone's prefixes: {timed['repeats']}, spread {percent(timed['spread'])} "
             "of the median, interquartile)"
         )
+        if timed.get("doubtful"):
+            text += "; the machine was never quiet, so that they are doubtful"
     if results.latency_profile is not None:
         text += f"; taken from the latency profile {results.latency_profile}, nothing was timed in this study"
-    joined = ", with what joins the programs of its segments" if facts.get("profile", {}).get("joints") else ""
-    verb = "train" if spec.runtime == "torch" and results.latency_profile is None else "export"
+    joined = ", with what joins the programs of its segments" if spec.runtime == "onnxruntime" else ""
+    verb = "train" if results.latency_profile is None else "export"
     return (
         f"{text}; an exit's is composed of the prefix up to its cut point and every branch on the way{joined}, "
         f"and eenas {verb} measures it end to end beside that; "

@@ -91,8 +91,9 @@ def export(
         samples = _study_samples(package.network, storage, study, trust_code)
     where = resolve_device(device)
     report = None if run is None else RunReport.read(run, trust_code=trust_code)
+    card = package.card if report is None else run_card(report, timed_below=True)
     return write_model(
-        replace(package, card=package.card + DEVICE),
+        replace(package, card=card + DEVICE),
         Path(out),
         programs,
         samples,

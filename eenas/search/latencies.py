@@ -3,21 +3,26 @@
 from dataclasses import replace
 
 import torch
-from torch import nn
 
+from eenas.backbones.chain import Chain
 from eenas.backbones.features import FeatureShape
+from eenas.backbones.load import Backbone
 from eenas.branches.branch import Branch
+from eenas.deployment.programs import has_onnx
 from eenas.designs.design import Design
 from eenas.designs.drawable import drawable_branches
 from eenas.designs.proposal import Proposal
 from eenas.designs.repair import BranchMacs
 from eenas.designs.space import Space
 from eenas.errors import InfeasibleError, MeasurementError
+from eenas.measurement.checked import CheckedRuntime
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.latency_profile import LatencyProfile
-from eenas.measurement.profile import Profile
+from eenas.measurement.profile import Profile, profile_backbone
 from eenas.measurement.runtime import Runtime
 from eenas.measurement.torch_runtime import TorchRuntime
+from eenas.networks.host_loop import predict_loop
+from eenas.progress import Listener, Notice
 from eenas.records.database import Database
 from eenas.records.measurements import DatabaseCache
 from eenas.records.studies import StudyRecord
@@ -26,14 +31,54 @@ from eenas.search.config import StudySpec
 _STATED = ("runtime", "batch", "threads", "dtype")
 
 
-def runtime_for(spec: LatencySpec, device: torch.device, backbone: nn.Module) -> Runtime:
+def resolved(spec: LatencySpec, device: torch.device) -> LatencySpec:
+    """`spec` with the runtime that "auto" means on `device`: what a user of the network will run it in.
+
+    That is onnxruntime on a CPU and in float32, where the extra `onnx` is installed, else eager torch.
+    """
+    if spec.runtime != "auto":
+        return spec
+    exports = device.type == "cpu" and spec.dtype == "float32"
+    return replace(spec, runtime="onnxruntime" if exports and has_onnx() else "torch")
+
+
+def profiled(
+    spec: LatencySpec,
+    backbone: Backbone,
+    chain: Chain,
+    *,
+    device: torch.device,
+    cache: DatabaseCache,
+    latencies: LatencyProfile | None,
+    listener: Listener,
+) -> tuple[LatencySpec, Runtime, Profile]:
+    """The profile of a backbone, with the runtime that took it and takes the branches, and the spec that names that.
+
+    Where "auto" meant onnxruntime and the backbone cannot be exported to it, eager torch takes its place, and
+    `listener` hears so. Raises MeasurementError, ExportError and DeviceError.
+    """
+    known = resolved(spec, device)
+    runtime = latencies or runtime_for(known, device, backbone)
+    try:
+        profile = profile_backbone(backbone, chain, device=device, latency=known, cache=cache, runtime=runtime)
+    except MeasurementError as error:
+        if spec.runtime != "auto" or known.runtime == "torch":
+            raise
+        listener(Notice(f"latency: {error}; latencies are of eager torch instead"))
+        return profiled(
+            replace(spec, runtime="torch"), backbone, chain,
+            device=device, cache=cache, latencies=latencies, listener=listener,
+        )  # fmt: skip
+    return known, latencies or CheckedRuntime(runtime, profile, listener), profile
+
+
+def runtime_for(spec: LatencySpec, device: torch.device, backbone: Backbone) -> Runtime:
     """The runtime that `spec` names, for a backbone. Raises ExportError without the extra `onnx`, DeviceError."""
-    if spec.runtime == "onnxruntime":
+    if resolved(spec, device).runtime == "onnxruntime":
         from eenas.deployment.onnx_runtime import OnnxRuntime
 
-        tensors = (*backbone.parameters(), *backbone.buffers())
-        return OnnxRuntime(device, weights=sum(each.numel() * each.element_size() for each in tensors))
-    return TorchRuntime()
+        return OnnxRuntime(device, backbone)
+    return TorchRuntime(backbone, host_loop=predict_loop)
 
 
 def spec_of(spec: LatencySpec, profile: LatencyProfile) -> LatencySpec:

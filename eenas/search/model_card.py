@@ -34,8 +34,11 @@ model.set_budget(macs=0.5)  # another operating point
 """What the card of a network with programs says besides."""
 
 
-def run_card(report: RunReport) -> str:
-    """The card of a fully trained network: what it is, what it scored on the test split, and under which conditions."""
+def run_card(report: RunReport, *, timed_below: bool = False) -> str:
+    """The card of a fully trained network: what it is, what it scored on the test split, and under which conditions.
+
+    With `timed_below` the latencies are left to `latency_card`, which are those of the programs beside the card.
+    """
     backbone, point = report.backbone, report.reported
     lines = [
         f"# {backbone.name} with {len(report.design.branches)} early exits on {report.task}",
@@ -44,15 +47,14 @@ def run_card(report: RunReport) -> str:
         f"{point.expected_macs / backbone.macs:.1%} of the backbone's MACs "
         f"(the plain backbone: {backbone.accuracy:.2%}, {backbone.macs / 1e6:,.1f} M MACs).",
         "",
-        "| exit | structure | share of MACs | latency, ms | accuracy of all | temperature | leaves here |",
-        "|---|---|---|---|---|---|---|",
     ]
-    for exit_ in report.exits:
-        latency = "" if exit_.latency_ms is None else f"{exit_.latency_ms:.2f}"
-        lines.append(
-            f"| {exit_.name} | {exit_.structure} | {exit_.macs_share:.1%} | {latency} | {exit_.accuracy:.2%} "
-            f"| {exit_.temperature:.2f} | {exit_.share:.1%} |"
-        )
+    times = {} if timed_below else _times(report)
+    heads = ("exit", "structure", "share of MACs", *times, "accuracy of all", "temperature", "leaves here")
+    lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for k, exit_ in enumerate(report.exits):
+        cells = [exit_.name, exit_.structure, f"{exit_.macs_share:.1%}", *(column[k] for column in times.values())]
+        cells += [f"{exit_.accuracy:.2%}", f"{exit_.temperature:.2f}", f"{exit_.share:.1%}"]
+        lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| budget, share of MACs | accuracy | MACs really spent | leaves at |", "|---|---|---|---|"]
     for share, found in report.at_shares.items():
         if found is not None:
@@ -60,8 +62,8 @@ def run_card(report: RunReport) -> str:
             lines.append(f"| {share:.0%} | {found.accuracy:.2%} | {spent:.1%} | {found.policy.label()} |")
     lines += [
         "",
-        "MACs are multiply-accumulates (1 MAC = 2 FLOPs) and include every branch on the way. Latency is of a batch of "
-        f"{report.latency_batch} {_where(report)}. Temperatures and thresholds were fitted on the "
+        "MACs are multiply-accumulates (1 MAC = 2 FLOPs) and include every branch on the way. "
+        f"{'' if timed_below else _conditions(report)}Temperatures and thresholds were fitted on the "
         "calibration split; the test split was used once, for this card.",
         "",
         *([f"Not the default: {traits}.", ""] if (traits := Traits.of(report.design, point.policy).words()) else []),
@@ -72,6 +74,32 @@ def run_card(report: RunReport) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _times(report: RunReport) -> dict[str, list[str]]:
+    """The columns of the latencies: composed, and beside it end to end where that was measured."""
+    composed = [exit_.latency_ms for exit_ in report.exits]
+    measured = [exit_.end_to_end for exit_ in report.exits]
+    columns = {}
+    if any(time is not None for time in composed):
+        columns["composed, ms"] = ["" if time is None else f"{time:.2f}" for time in composed]
+    if any(measured):
+        columns["end to end, ms"] = ["" if each is None else f"{each.median_ms:.2f}" for each in measured]
+    return columns
+
+
+def _conditions(report: RunReport) -> str:
+    """How the latencies were taken, in a sentence or none."""
+    if not _times(report):
+        return ""
+    both = (
+        "composed of what the search timed, and measured end to end"
+        if any(exit_.end_to_end for exit_ in report.exits)
+        else "composed of what the search timed"
+    )
+    doubtful = any(exit_.end_to_end is not None and exit_.end_to_end.doubtful for exit_ in report.exits)
+    noise = " The machine was never quiet, so that they are doubtful." if doubtful else ""
+    return f"Latency is of a batch of {report.latency_batch} {_where(report)}, {both}.{noise} "
 
 
 def _where(report: RunReport) -> str:

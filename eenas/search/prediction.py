@@ -49,7 +49,7 @@ def _composed(
     network: EarlyExitNetwork, backbone: Backbone, spec: LatencySpec, device: torch.device
 ) -> tuple[float, ...]:
     """The latencies of the exits out of a profile with their cut points and branches."""
-    runtime, design = runtime_for(spec, device, backbone.module), network.design
+    runtime, design = runtime_for(spec, device, backbone), network.design
     chain = network.eval().chain(backbone.example())
     profile = profile_backbone(backbone, chain, device=device, latency=spec, runtime=runtime)
     shapes = {point.name: point.shape for point in profile.cut_points}

@@ -32,7 +32,7 @@ from eenas.records.measurements import DatabaseCache
 from eenas.search.config import StudySpec
 from eenas.search.first_look import FirstLook
 from eenas.search.held_out import held_out_of
-from eenas.search.latencies import check_timed, keep_latencies, runtime_for, with_spec
+from eenas.search.latencies import check_timed, keep_latencies, profiled, with_spec
 from eenas.search.results import BackboneFacts
 from eenas.seeding import derive, seeded
 from eenas.specs import to_table
@@ -190,7 +190,6 @@ def lay_ground(
     look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
     task, held_out = held_out_of(look, task, settings.task.held_out, listener)
     settings = replace(settings, task=replace(settings.task, held_out=held_out))
-    runtime = latencies or runtime_for(settings.latency, where, backbone.module)
     identity = backbone.digest
     names = [point.name for point in backbone.cut_points]
     module_there = copy.deepcopy(backbone.module).to(where)
@@ -201,7 +200,10 @@ def lay_ground(
     store, database = ArtifactStore.beside(storage, artifacts), Database(storage)  # nothing was written before
     cache = DatabaseCache(database, anew=remeasure)
     listener(Started("measuring the backbone"))
-    profile = profile_backbone(backbone, chain, device=where, latency=settings.latency, cache=cache, runtime=runtime)
+    latency, runtime, profile = profiled(
+        settings.latency, backbone, chain, device=where, cache=cache, latencies=latencies, listener=listener
+    )
+    settings = replace(settings, latency=latency)
     check_space(settings.space, profile)
     settings.constraints.check(profile, batch=settings.latency.batch)
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))

@@ -16,13 +16,14 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.designs.drawable import drawable_branches
 from eenas.designs.space import load_families
 from eenas.errors import BranchError, MeasurementError
+from eenas.measurement.checked import CheckedRuntime
 from eenas.measurement.latency import LatencySpec, resolve_device
 from eenas.measurement.latency_profile import LatencyProfile, TimedBranch, branch_key, read_latency_profile
 from eenas.measurement.profile import MemoryCache, Profile, measure_branch, profile_backbone
 from eenas.measurement.runtime import Runtime
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.search.config import StudySpec, load_settings
-from eenas.search.latencies import runtime_for
+from eenas.search.latencies import resolved, runtime_for
 from eenas.specs import to_table
 from eenas.tasks.load import load_task
 
@@ -67,7 +68,8 @@ def profile(
     where = resolve_device(device)
     load_families(settings.space, trust_code=trust_code, relative_to=folder)
     loaded = _load(settings, folder, classes, size, channels, trust_code=trust_code)
-    runtime = runtime_for(settings.latency, where, loaded.module)
+    settings = replace(settings, latency=resolved(settings.latency, where))
+    runtime = runtime_for(settings.latency, where, loaded)
     listener(Started("timing the backbone"))
     names = [point.name for point in loaded.cut_points]
     chain = Chain.built_from(loaded.module, loaded.example(), names)
@@ -88,7 +90,8 @@ def profile(
         )
         found.save(path)
     listener(Finished("timing the backbone", f"{found.whole.median_ms:.3g} ms"))
-    return _with_branches(found, settings, runtime, where, path, begun + seconds, listener)
+    checked = CheckedRuntime(runtime, found.profile, listener)
+    return _with_branches(found, settings, checked, where, path, begun + seconds, listener)
 
 
 def _with_branches(

@@ -1,6 +1,5 @@
 """The one look at the test split: every exit, operating points, baselines, and how the estimate compared."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eenas.measurement.latency import Latency, torch_runtime
-from eenas.measurement.torch_runtime import time_program
+from eenas.errors import ExportError
+from eenas.measurement.latency import Latency
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
 from eenas.policies.bootstrap import paired_bootstrap
@@ -18,8 +17,9 @@ from eenas.policies.fit import Fitting, fit_at_shares, operating_points
 from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
+from eenas.progress import Notice
 from eenas.search.choice import Chosen
-from eenas.search.end_to_end import end_to_end
+from eenas.search.end_to_end import answers_ms, end_to_end, programs_end_to_end
 from eenas.search.front import SHARES
 from eenas.search.known_networks import BACKBONE
 from eenas.search.preparation import Ground
@@ -61,6 +61,7 @@ def build_report(
         if (found := _compare(at_shares[share], test, baselines_at_shares[name][share], baseline, ground)) is not None
     ]
     plain = _points(rivals[BACKBONE])[-1]
+    measured, answers = _measured(ground, network)
     return RunReport(
         folder=folder,
         study=results.name,
@@ -68,7 +69,7 @@ def build_report(
         device=ground.device_text,
         design=design,
         backbone=replace(results.backbone, accuracy=plain.accuracy, latency_ms=plain.expected_latency_ms),
-        exits=_exits(network, ground, calibration, test, reported.shares),
+        exits=_exits(network, ground, calibration, test, reported.shares, measured),
         points=fitting.operating_points(test, common=True),
         at_shares=at_shares,
         baselines=tuple(Baseline(name=b.name, points=_points(b)) for b in baselines),
@@ -86,7 +87,7 @@ def build_report(
         limits=chosen.limits,
         warnings=results.warnings,
         near_threshold=policy.apply(test).near,
-        end_to_end_ms=_end_to_end(ground, network),
+        end_to_end_ms=answers,
         classes=ground.task.classes,
         test_samples=len(test),
         samples=samples,
@@ -99,16 +100,16 @@ def build_report(
 
 
 def _exits(
-    network: EarlyExitNetwork, ground: Ground, calibration: ExitTable, test: ExitTable, shares: Sequence[float]
+    network: EarlyExitNetwork,
+    ground: Ground,
+    calibration: ExitTable,
+    test: ExitTable,
+    shares: Sequence[float],
+    measured: Sequence[Latency | None],
 ) -> tuple[ExitFacts, ...]:
     labels = [placed.branch.label() for placed in network.design.branches]
     labels += [] if network.design.static else ["backbone's classifier"]
     temperatures, latency, total = fit_temperatures(calibration), test.latency_ms, ground.profile.total_macs
-    measured: tuple[Latency | None, ...] = (None,) * len(labels)
-    if _timed_in_torch(ground):
-        spec = ground.settings.latency
-        images = ground.backbone.example(spec.batch).to(ground.device)
-        measured = end_to_end(network, images, device=ground.device, spec=spec)
     return tuple(
         ExitFacts(
             name=name,
@@ -147,29 +148,22 @@ def _compare(
     return paired_bootstrap(right, right_there, seed=derive(ground.settings.seed, "bootstrap"))
 
 
-def _timed_in_torch(ground: Ground) -> bool:
-    """Whether the study's latencies are of torch on this device; others cannot stand beside those of the network."""
-    return ground.latencies is None and ground.settings.latency.runtime == "torch"
+def _measured(ground: Ground, network: EarlyExitNetwork) -> tuple[tuple[Latency | None, ...], float | None]:
+    """What leaving at each exit takes end to end, and the median of answers for samples of the test split, in turn.
 
-
-def _end_to_end(ground: Ground, network: EarlyExitNetwork) -> float | None:
-    """The median milliseconds of `predict` for one sample, over samples of the test split in turn.
-
-    None where latencies are not of torch on this device.
+    In the runtime of the study's latencies; nothing where these are not of this device, or ONNX cannot hold it.
     """
-    if not _timed_in_torch(ground):
-        return None
+    spec, nothing = ground.settings.latency, (None,) * len(network.exits)
+    if ground.latencies is not None:
+        return nothing, None
+    example = ground.backbone.example(spec.batch).to(ground.device)
     some = np.random.default_rng(0).permutation(len(ground.task.test))[:200]
-    part = ground.task.test.subset(some)
-    images = torch.cat(list(batches(network, part, 100, ground.device)))
-    turn = itertools.cycle(np.arange(len(images)).tolist())
-    network.eval()
-    found = time_program(
-        lambda x: network.predict(x[(index := next(turn)) : index + 1]),
-        images,
-        device=ground.device,
-        spec=replace(ground.settings.latency, batch=1),
-        runtime=torch_runtime("segment by segment"),
-        host_clock=True,
-    )
-    return found.median_ms
+    images = torch.cat(list(batches(network, ground.task.test.subset(some), 100, ground.device)))
+    if spec.runtime == "torch":
+        found = end_to_end(network, example, device=ground.device, spec=spec)
+        return found, answers_ms(network, images, device=ground.device, spec=spec)
+    try:
+        return programs_end_to_end(network, images, device=ground.device, spec=spec)
+    except ExportError as error:
+        ground.listener(Notice(f"no latency was measured end to end: {error}"))
+        return nothing, None

@@ -164,7 +164,7 @@ class StudyResults:
 
     @property
     def latency_place(self) -> str:
-        """Where latencies were taken, such as "CPU: AMD EPYC 9B14", with the runtime where that is not torch."""
+        """Where latencies were taken and in what, such as "CPU: AMD EPYC 9B14 in eager torch"."""
         return self.device if self.latency is None else place_of(self.latency)
 
     @property

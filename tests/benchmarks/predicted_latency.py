@@ -1,20 +1,28 @@
-"""Predicted latency, composed of a profile, against the exported programs end to end, for designs drawn from a space.
+"""Predicted latency, composed of a profile, against the network or its programs end to end, for designs of a space.
 
-    python tests/benchmarks/predicted_latency.py FOLDER cifar_resnet20 export
-    python tests/benchmarks/predicted_latency.py FOLDER cifar_resnet20 measure docs/predicted_latency.csv
+    python tests/benchmarks/predicted_latency.py FOLDER resnet50 onnxruntime export
+    python tests/benchmarks/predicted_latency.py FOLDER resnet50 onnxruntime measure
+    python tests/benchmarks/predicted_latency.py FOLDER resnet50 onnxruntime measure --busy 2
+    python tests/benchmarks/predicted_latency.py FOLDER table docs/predicted_latency.csv
 
-Draws 20 designs for an untrained backbone at 32 px and keeps their programs in FOLDER, where `export` goes on if it was
-cut off; it may run on a busy machine. `measure` needs a quiet one for some minutes: in each of 12 rounds (a number
-after the CSV says how many) it takes a short profile of the backbone and of all branches, then times every exit of
-every design for a moment, batch 1, one thread, so that what slows the machine down for a while meets both. The medians
-of the rounds count. Replaces the backbone's rows of the CSV.
+Draws 20 designs for an untrained backbone at 32 px, batch 1, one thread, as a study measures by default. `export`
+writes the programs for onnxruntime and may run on a busy machine. `measure` times the backbone and every branch alone,
+then every exit of every design end to end, within some minutes. With `--busy N` it times backbone and branches only,
+beside N processes that never rest; what they are composed to is held against the quiet end-to-end times. Everything is
+kept in FOLDER, where a step that was cut off goes on; designs that were not exported yet are left out. `table` writes a
+CSV of all that is there and prints the errors.
 """
 
+import argparse
 import csv
+import json
 import random
 import statistics
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +34,6 @@ from eenas.backbones.chain import Chain
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
 from eenas.deployment.exit_latency import measure_exits
 from eenas.deployment.model_folder import Package, write_folder
-from eenas.deployment.onnx_runtime import OnnxRuntime
 from eenas.deployment.programs import Programs
 from eenas.deployment.runtime import load
 from eenas.designs.design import Design, Placed
@@ -35,16 +42,46 @@ from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
 from eenas.errors import InfeasibleError
+from eenas.measurement.checked import CheckedRuntime
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.profile import BranchCost, MemoryCache, Profile, measure_branch, profile_backbone
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import exit_costs
+from eenas.networks.network import EarlyExitNetwork
+from eenas.search.end_to_end import end_to_end
+from eenas.search.latencies import runtime_for
 
-DESIGNS, ROUNDS, CLASSES, SIZE = 20, 12, 10, 32
+DESIGNS, CLASSES, SIZE = 20, 10, 32
 CPU = torch.device("cpu")
-SPEC = LatencySpec(runtime="onnxruntime", threads=1, spread=0.01, min_repeats=10, max_repeats=30, seconds=0.25)
 Times = NDArray[np.float64]
-FIELDS = ("backbone", "design", "exits", "predicted_ms", "measured_ms", "error", "worst_exit_error", "structure")
+FIELDS = ("backbone", "runtime", "busy", "design", "exits", "predicted_ms", "measured_ms", "error", "worst_exit_error",
+          "structure")  # fmt: skip
+
+
+class FileCache(MemoryCache):
+    """Measurements in a file of JSON, so that what was timed once is not timed again."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+        if file.exists():
+            self._values.update(json.loads(file.read_text(encoding="utf-8")))
+
+    def put(self, key: str, value: dict[str, Any]) -> None:
+        """See `MeasurementCache.put`."""
+        super().put(key, value)
+        self._file.write_text(json.dumps(self._values), encoding="utf-8")
+
+    def medians(self) -> dict[str, float]:
+        """The time of every part: prefixes by number, the last of which is the whole, and branches by key."""
+        found = {}
+        for key, value in self._values.items():
+            if key.startswith("latency/backbone/"):
+                ways = [*value["latency_ms"], value["total_latency"]]
+                found |= {f"prefix {k}": each["median_ms"] for k, each in enumerate(ways)}
+            elif key.startswith("latency/branch/"):
+                found[key] = value["median_ms"]
+        return found
 
 
 def space() -> Space:
@@ -85,108 +122,159 @@ def designs(profile: Profile) -> list[Design]:
     return list(found.values())
 
 
+def built(design: Design, backbone: Backbone) -> EarlyExitNetwork:
+    """The network of a design, untrained."""
+    return build_network(design, backbone, classes=tuple(map(str, range(CLASSES)))).eval()
+
+
 def export(folder: Path, backbone: Backbone, drawn: list[Design]) -> None:
     """Write the programs of every design that has none yet."""
     for number, design in enumerate(drawn):
         if not (folder / str(number) / "eenas.json").exists():
-            network = build_network(design, backbone, classes=tuple(map(str, range(CLASSES)))).eval()
             package = Package(
-                network=network, backbone=BackboneSpec(name=backbone.name), trained=False, measured={}, card=""
+                network=built(design, backbone),
+                backbone=BackboneSpec(name=backbone.name),
+                trained=False,
+                measured={},
+                card="",
             )
             write_folder(package, folder / str(number), Programs(format="onnx"))
         print("exported", number, flush=True)
 
 
-class ExportedOnce(OnnxRuntime):
-    """The runtime of a study, which keeps the models that it has exported for the next round."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        tensors = backbone.module.state_dict().values()
-        super().__init__(CPU, weights=sum(each.numel() * each.element_size() for each in tensors))
-        self._models: dict[str, Any] = {}
-
-    def _exported(self, export: Callable[[], Any], what: str) -> Any:
-        if what not in self._models:
-            self._models[what] = super()._exported(export, what)
-        return self._models[what]
-
-
-def predict(backbone: Backbone, chain: Chain, drawn: list[Design], runtime: OnnxRuntime) -> list[Times]:
+def predict(backbone: Backbone, chain: Chain, drawn: list[Design], spec: LatencySpec, cache: FileCache) -> list[Times]:
     """Compose every design's latencies from a profile of the backbone and of the branches alone."""
-    profile = profile_backbone(backbone, chain, device=CPU, latency=SPEC, runtime=runtime)
-    shapes, cache = {point.name: point.shape for point in profile.cut_points}, MemoryCache()
+    runtime = runtime_for(spec, CPU, backbone)
+    profile = profile_backbone(backbone, chain, device=CPU, latency=spec, cache=cache, runtime=runtime)
+    checked = CheckedRuntime(runtime, profile, print)
+    shapes = {point.name: point.shape for point in profile.cut_points}
 
     def cost(placed: Placed) -> BranchCost:
         shape = shapes[placed.cut_point]
-        return measure_branch(placed.branch, shape, CLASSES, device=CPU, latency=SPEC, cache=cache, runtime=runtime)
+        return measure_branch(placed.branch, shape, CLASSES, device=CPU, latency=spec, cache=cache, runtime=checked)
 
     found = [exit_costs(design, profile, [cost(placed) for placed in design.branches]) for design in drawn]
     return [costs.latency_ms for costs in found if costs.latency_ms is not None]
 
 
-def measure(folder: Path) -> Times:
-    """The time of every exit of a design's programs."""
-    found = measure_exits(load(folder, threads=1), SPEC, device=CPU, runtime="")
-    return np.array([each.median_ms for each in found])
+def measure(folder: Path, backbone: Backbone, design: Design, spec: LatencySpec) -> list[float]:
+    """The time of every exit of a design end to end: of the network itself, or of its programs in `folder`."""
+    if spec.runtime == "torch":
+        found = end_to_end(built(design, backbone), backbone.example(1), device=CPU, spec=spec)
+    else:
+        found = measure_exits(load(folder, threads=1), spec, device=CPU, runtime="")
+    return [each.median_ms for each in found]
 
 
-def compare(folder: Path, backbone: Backbone, chain: Chain, drawn: list[Design], out: Path, turns: int) -> None:
-    """Predict and measure in turns, and write the errors."""
-    runtime, rounds = ExportedOnce(backbone), []
-    predict(backbone, chain, drawn, runtime)  # exports, and warms up
-    for number in range(turns):
-        predicted = predict(backbone, chain, drawn, runtime)
-        rounds.append((predicted, [measure(folder / str(index)) for index in range(len(drawn))]))
-        print("round", number + 1, flush=True)
-    rows = []
-    for index, design in enumerate(drawn):
-        composed, times = (np.median([turn[side][index] for turn in rounds], axis=0) for side in (0, 1))
-        errors = composed / times - 1
-        rows.append(
-            {
-                "backbone": backbone.name,
-                "design": index,
-                "exits": len(times),
-                "predicted_ms": round(float(composed.mean()), 4),
-                "measured_ms": round(float(times.mean()), 4),
-                "error": round(float(composed.mean() / times.mean() - 1), 4),
-                "worst_exit_error": round(float(errors[np.abs(errors).argmax()]), 4),
-                "structure": design.label(),
-            }
-        )
-        print(index, np.round(composed, 3), np.round(times, 3), np.round(errors, 3), design.label())
-    kept = []
-    if out.exists():
-        with out.open(newline="", encoding="utf-8") as file:
-            kept = [row for row in csv.DictReader(file) if row["backbone"] != backbone.name]
-    with out.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*kept, *rows])
-    each = [abs(row["error"]) for row in rows]
-    print(
-        f"{backbone.name}: median error {statistics.median(each):.1%}, largest {max(each):.1%}, of {len(each)} designs"
-    )
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """So many processes that never rest, as long as the block."""
+    beside = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        time.sleep(0.5 if beside else 0.0)
+        yield
+    finally:
+        for each in beside:
+            each.kill()
+            each.wait()
 
 
-def main(folder: str, name: str, step: str, out: str = "predicted_latency.csv", rounds: int | str = ROUNDS) -> None:
-    """Do one step for one backbone."""
-    torch.manual_seed(0)
-    backbone = load_backbone(BackboneSpec(name=name), num_classes=CLASSES, input_size=SIZE)
+def compare(place: Path, backbone: Backbone, drawn: list[Design], runtime: str, loops: int) -> None:
+    """Compose every design's times, on a quiet machine measure them end to end too, and keep both."""
+    spec = LatencySpec(runtime=runtime)  # type: ignore[arg-type]  # one of the two
     chain = Chain.built_from(backbone.module, backbone.example(), [point.name for point in backbone.cut_points])
-    place = Path(folder) / name
+    parts = FileCache(place / f"{runtime}-busy{loops}-parts.json")
+    with busy(loops):
+        composed = predict(backbone, chain, drawn, spec, parts)
+    kept = {"structure": [design.label() for design in drawn], "predicted": [times.tolist() for times in composed]}
+    write(place / f"{runtime}-busy{loops}.json", kept)
+    print("composed", flush=True)
+    if loops:
+        return
+    file = place / f"{runtime}-measured.json"
+    measured = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    for number in range(len(measured), len(drawn)):
+        measured.append(measure(place / str(number), backbone, drawn[number], spec))
+        write(file, measured)
+        print("measured", number, flush=True)
+
+
+def write(file: Path, value: Any) -> None:
+    """Write JSON."""
+    file.write_text(json.dumps(value), encoding="utf-8")
+
+
+def table(folder: Path, out: Path) -> None:
+    """The errors of all that was measured, as a CSV and in a line for each combination."""
+    rows: list[dict[str, Any]] = []
+    for file in sorted(folder.glob("*/*-busy*[0-9].json")):
+        runtime, loops = file.stem.split("-busy")
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        measured = json.loads((file.parent / f"{runtime}-measured.json").read_text(encoding="utf-8"))
+        own = []
+        for number, (composed, times) in enumerate(zip(kept["predicted"], measured, strict=False)):
+            errors = np.array(composed) / np.array(times) - 1
+            own.append(
+                {
+                    "backbone": file.parent.name,
+                    "runtime": runtime,
+                    "busy": int(loops),
+                    "design": number,
+                    "exits": len(times),
+                    "predicted_ms": round(float(np.mean(composed)), 4),
+                    "measured_ms": round(float(np.mean(times)), 4),
+                    "error": round(float(np.mean(composed) / np.mean(times) - 1), 4),
+                    "worst_exit_error": round(float(errors[np.abs(errors).argmax()]), 4),
+                    "structure": kept["structure"][number],
+                }
+            )
+        each = [abs(row["error"]) for row in own]
+        exits = [abs(row["worst_exit_error"]) for row in own]
+        quiet, there = (FileCache(file.parent / f"{runtime}-busy{n}-parts.json").medians() for n in (0, loops))
+        ratios = {name: there[name] / quiet[name] for name in quiet.keys() & there.keys()}
+        worst = max(ratios, key=lambda name: ratios[name])
+        print(
+            f"{file.parent.name} in {runtime}, {loops} busy: median error {statistics.median(each):.1%}, largest "
+            f"{max(each):.1%}, of a single exit {max(exits):.1%}, {len(each)} designs; slowest of {len(ratios)} parts "
+            f"at {ratios[worst]:.2f} of its quiet time ({worst[:60]})"
+        )
+        rows += own
+    with out.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def main() -> None:
+    """Do one step for one backbone and runtime, or write the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("backbone", help="a backbone, or the word table")
+    parser.add_argument("runtime", help="torch or onnxruntime; after table, the CSV")
+    parser.add_argument("step", nargs="?", choices=("export", "measure"))
+    parser.add_argument("--busy", type=int, default=0)
+    given = parser.parse_args()
+    if given.backbone == "table":
+        table(given.folder, Path(given.runtime))
+        return
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    backbone = load_backbone(BackboneSpec(name=given.backbone), num_classes=CLASSES, input_size=SIZE)
+    place = given.folder / given.backbone
     place.mkdir(parents=True, exist_ok=True)
+    chain = Chain.built_from(backbone.module, backbone.example(), [point.name for point in backbone.cut_points])
     drawn = designs(profile_backbone(backbone, chain, device=CPU, latency=None))
-    if step == "export":
+    if given.step == "export":
         export(place, backbone, drawn)
         return
-    if step != "measure":
-        raise SystemExit(f"the step is export or measure, got {step!r}")
-    lacking = [number for number in range(len(drawn)) if not (place / str(number) / "eenas.json").exists()]
-    if lacking:
-        raise SystemExit(f"designs {lacking} have no programs in {place} yet; do the step export first")
-    compare(place, backbone, chain, drawn, Path(out), int(rounds))
+    if given.runtime == "onnxruntime":
+        there = [(place / str(number) / "eenas.json").exists() for number in range(len(drawn))]
+        drawn = drawn[: there.index(False) if False in there else len(drawn)]
+        print(f"{len(drawn)} designs have programs", flush=True)
+    if not drawn:
+        raise SystemExit(f"no design has programs in {place} yet; do the step export first")
+    compare(place, backbone, drawn, given.runtime, given.busy)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:6])
+    main()

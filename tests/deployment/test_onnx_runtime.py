@@ -80,22 +80,25 @@ def test_a_profile_in_onnxruntime_says_so_and_has_what_joins_programs(backbone, 
         assert cost.latency.runtime == f"onnxruntime {ort.__version__}, one program"
 
 
-def test_a_branch_is_timed_after_the_bytes_of_the_backbone_were_read(backbone, monkeypatch):
-    before, measure = [], onnx_runtime.measure_latency
+def test_a_branch_is_timed_beside_the_whole_backbone_which_is_exported_once(backbone, chain, monkeypatch):
+    exported, export = [], onnx_runtime.module_model
 
-    def heard(run, **options):
-        before.append(options.get("before"))
-        return measure(run, **options)
+    def heard(module, example, *, exit_, before=""):
+        exported.append(exit_)
+        return export(module, example, exit_=exit_, before=before)
 
-    monkeypatch.setattr(onnx_runtime, "measure_latency", heard)
-    none, small, large = (OnnxRuntime(CPU, weights=size) for size in (0, 4000, 2**30))
-    for runtime in (none, small, large):
-        runtime.time_branch(Fc(), backbone.cut_points[0].shape, 4, CPU, SPEC)
-    assert [read() for read in before] == [0.0, 1000.0, onnx_runtime.MOST_READ / 4]
-    assert none.conditions(CPU, SPEC) != small.conditions(CPU, SPEC)
-    runtime = runtime_for(SPEC, CPU, backbone.module)
-    weights = sum(each.numel() * each.element_size() for each in backbone.module.state_dict().values())
-    assert runtime.conditions(CPU, SPEC) == OnnxRuntime(CPU, weights=weights).conditions(CPU, SPEC)
+    monkeypatch.setattr(onnx_runtime, "module_model", heard)
+    shape = backbone.cut_points[0].shape
+    alone, beside = OnnxRuntime(CPU), runtime_for(SPEC, CPU, backbone)
+    assert alone.time_branch(Fc(), shape, 4, CPU, SPEC).reference_ms is None
+    for _ in range(2):
+        assert beside.time_branch(Fc(), shape, 4, CPU, SPEC).reference_ms > 0
+    assert exported.count("final") == 1
+    again = runtime_for(SPEC, CPU, backbone)
+    again.time_backbone(backbone, chain, CPU, SPEC)
+    again.time_branch(Fc(), shape, 4, CPU, SPEC)
+    assert exported.count("final") == 1  # the chain's segments, joined
+    assert alone.conditions(CPU, SPEC) != beside.conditions(CPU, SPEC) == again.conditions(CPU, SPEC)
 
 
 def test_what_onnxruntime_cannot_do_is_one_line(backbone, monkeypatch):

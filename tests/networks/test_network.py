@@ -283,3 +283,86 @@ def test_a_token_free_fc_branch_builds(backbone):
         branches=(Placed(cut_point="layer3.1", branch=Fc()),),
     )
     assert build_network(design, backbone)(torch.randn(2, 3, 32, 32))[0].shape == (2, 4)
+
+
+def test_predict_walks_over_no_modules(network, monkeypatch):
+    x = torch.randn(1, 3, 32, 32)
+    policy, _ = thresholds_in_the_middle(network, torch.randn(64, 3, 32, 32))
+    network.predict(x, policy)  # looks up what it runs
+    for name in ("train", "eval", "modules", "named_modules", "children", "named_children", "parameters"):
+        monkeypatch.setattr(nn.Module, name, None)
+    monkeypatch.setattr(EarlyExitNetwork, "train", None)
+    for count in (1, 5):
+        assert len(network.predict(x.expand(count, -1, -1, -1), policy).classes) == count
+
+
+class Dropping(nn.Module):
+    """A branch that answers noise in training mode."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module, self.drop = module, nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.drop(self.module(x))
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_predict_is_in_eval_mode_and_leaves_every_mode_as_it_is(network, count):
+    network.branches._modules["layer1.0"] = Dropping(network.branches.at("layer1.0"))
+    network.eval()
+    x = torch.randn(count, 3, 32, 32)
+    policy = ThresholdPolicy(score="max_softmax", temperatures=(1.0,) * 3, thresholds=(0.0, 0.0))
+    expected = network.predict(x, policy).logits
+    network.branches.at("layer1.0").drop.train()  # by hand, one module
+    torch.testing.assert_close(network.predict(x, policy).logits, expected)
+    network.train()
+    modes = [module.training for module in network.modules()]
+    statistics = {name: value.clone() for name, value in network.named_buffers()}
+    torch.testing.assert_close(network.predict(x, policy).logits, expected)
+    assert [module.training for module in network.modules()] == modes
+    assert all(torch.equal(value, statistics[name]) for name, value in network.named_buffers())
+
+
+def test_predict_follows_the_weights(network):
+    x = torch.randn(2, 3, 32, 32)
+    policy = ThresholdPolicy(score="max_softmax", temperatures=(1.0,) * 3, thresholds=(None, None))
+    before = network.predict(x, policy).logits
+    twin = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.01)
+    changed = network.predict(x, policy).logits
+    assert not torch.allclose(changed, before)
+    torch.testing.assert_close(changed, network(x)[-1])
+    torch.testing.assert_close(twin.predict(x, policy).logits, before)  # a copy of its own
+    network.load_state_dict(twin.state_dict())
+    torch.testing.assert_close(network.predict(x, policy).logits, before)
+    network.double()
+    torch.testing.assert_close(network.predict(x.double(), policy).logits, before, atol=1e-4, rtol=0)
+
+
+def formats(network):
+    weights = [each for each in network.parameters() if each.dim() == 4 and min(each.shape[1], each.shape[2]) > 1]
+    assert len(weights) > 10
+    return [each.is_contiguous(memory_format=torch.channels_last) for each in weights]
+
+
+def test_a_trained_and_a_loaded_network_predict_in_one_memory_format(backbone, network, tmp_path):
+    policy = ThresholdPolicy(score="max_softmax", temperatures=(1.0,) * 3, thresholds=(None, None))
+    x = torch.randn(1, 3, 32, 32)
+    trained = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    save_weights(trained, tmp_path / "w.safetensors")
+    loaded = build_network(design_at("layer1.0", "layer2.1"), backbone)
+    load_weights(loaded, tmp_path / "w.safetensors")
+    parameters = list(loaded.parameters())
+    answers = [each.predict(x, policy).logits for each in (trained, loaded)]
+    assert torch.equal(*answers)
+    assert all(formats(trained))
+    assert all(formats(loaded))
+    assert all(one is other for one, other in zip(parameters, loaded.parameters(), strict=True))  # an optimiser's too
+    loaded.to(memory_format=torch.contiguous_format)
+    assert torch.equal(loaded.predict(x, policy).logits, answers[0])
+    assert all(formats(loaded))
+    loaded.train()
+    sum(exit_.sum() for exit_ in loaded(torch.randn(4, 3, 32, 32))).backward()  # no weight is an inference tensor

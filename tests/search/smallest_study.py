@@ -20,6 +20,7 @@ SETTINGS = (
     "baselines.static=1",
     *(f"{name}.{value}" for name in ("training", "prepare.training", "full_training") for value in (
         "batch_size=16", "precision=float32", "channels_last=false")),
+    "latency.runtime=torch",
     "latency.seconds=0.01",
     "latency.min_repeats=2",
     "latency.warmup=1",

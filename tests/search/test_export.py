@@ -77,6 +77,10 @@ def test_the_folder_says_how_it_was_measured(finished_run, model):
     assert f"{finished_run.reported.accuracy:.2%}" in card
     assert "network.predict" in card
     assert "Latency is of a batch of 1 in eager" in card
+    assert "| composed, ms | end to end, ms |" in card
+    for exit_ in finished_run.exits:
+        assert f"| {exit_.latency_ms:.2f} | {exit_.end_to_end.median_ms:.2f} |" in card
+    assert "ms |" not in run_card(finished_run, timed_below=True)
     assert "of a batch of 8 in eager" in run_card(replace(finished_run, latency_batch=8))
     for exit_ in finished_run.exits:
         assert f"| {exit_.name} | {exit_.structure} |" in card
@@ -212,7 +216,9 @@ def test_a_run_goes_home_as_programs_too(finished_run, tmp_path):
     assert [exit_["latency_ms"] for exit_ in kept["exits"]] == list(found.measured_ms)
     assert kept["reported"]["expected_latency_ms"] == pytest.approx(measured)
     assert kept["end_to_end_ms"] > 0
-    assert "## Latency of the programs" in (out / "README.md").read_text()
+    card = (out / "README.md").read_text()
+    assert "## Latency of the programs" in card
+    assert "composed, ms" not in card  # one latency, not the search's and another one
     assert eenas.verify(out, data=smallest_task(), backbone=backbone(), trust_code=True).samples == 60
     found = eenas.calibrate(out, smallest_task(), max_accuracy_drop=0.05, trust_code=True)
     assert found.before.policy == finished_run.reported.policy

@@ -30,6 +30,7 @@ OVERRIDES = (
     "training.precision=float32",
     "training.channels_last=false",
     "training.small_maps=false",
+    "latency.runtime=torch",
     "latency.seconds=0.02",
     "latency.min_repeats=2",
     "latency.warmup=1",

@@ -1,0 +1,31 @@
+"""The loop of `predict` around programs that cost nothing: what an answer takes beside segments and branches."""
+
+import torch
+
+from eenas.measurement.runtime import DECISIONS
+from eenas.measurement.stopwatch import Run
+from eenas.networks.prediction import Steps
+from eenas.policies.threshold import ThresholdPolicy
+
+
+def predict_loop(num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:
+    """See `HostLoop`: every decision scores its logits, and everybody leaves at the last of them."""
+    with torch.inference_mode():
+        logits = torch.randn(batch, num_classes, generator=torch.Generator().manual_seed(0)).to(device)
+    return _run(logits, 1, program), _run(logits, DECISIONS, program)
+
+
+def _run(logits: torch.Tensor, decisions: int, program: Run) -> Run:
+    def segment(x: torch.Tensor) -> torch.Tensor:
+        program()
+        return x
+
+    exits = decisions + 1
+    steps = Steps(
+        segments=(segment,) * exits,
+        branches=(lambda x: logits,) * exits,
+        exits=tuple(str(number) for number in range(exits)),
+    )
+    thresholds = (*(1.0,) * (decisions - 1), 0.0)
+    policy = ThresholdPolicy(score="max_softmax", temperatures=(1e6,) * exits, thresholds=thresholds)
+    return lambda: steps.run(logits, policy)
