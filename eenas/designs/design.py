@@ -159,7 +159,9 @@ class Design:
         threshold, common or not; a strategy drops the values that it does not use.
         """
         count = len(self.exits) - 1
-        return replace(self, training=self.training.canonical(count), policy=self.policy.canonical(count))
+        return replace(
+            self, training=self.training.canonical(count, static=self.static), policy=self.policy.canonical(count)
+        )
 
     def label(self) -> str:
         """Short text such as "layer1.2 fc, layer3.0 conv_fc 32", "ends at layer1.2: fc", or "no branch"."""

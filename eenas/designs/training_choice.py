@@ -93,13 +93,17 @@ class TrainingChoice:
         """The strategy, or the hybrid where the strategy is one."""
         return self.hybrid if self.strategy == "hybrid" else self.strategy
 
-    def canonical(self, branches: int) -> "TrainingChoice":
+    def canonical(self, branches: int, *, static: bool = False) -> "TrainingChoice":
         """The same training of a network with so many branches; values that do nothing there have their defaults.
 
-        Without branches there is one exit, which every strategy trains alike. `joint` with a backbone that learns at
+        One exit is trained alike by every strategy, but that of a `static` network may be
+        taught by the backbone as it was. `joint` with a backbone that learns at
         rate 0 is `two_stage`, and distillation with weight 0 is the training without a teacher.
         """
         if branches == 0:
+            is_taught = self.method == "distillation" and self.teacher == "backbone" and self.distillation_weight > 0
+            if static and is_taught and self.backbone_rate > 0:
+                return self._with_defaults(("hybrid", "loss_weights", "final_weight", "gradient_equilibrium"))
             return replace(self._with_defaults(_STRATEGY_KEYS), strategy="joint")
         found = self
         if not found.distillation_weight:

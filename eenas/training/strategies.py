@@ -34,13 +34,13 @@ class Phase:
     backbone_rate: float = 1.0
 
 
-def phases(choice: TrainingChoice, num_exits: int) -> tuple[Phase, ...]:
+def phases(choice: TrainingChoice, num_exits: int, *, static: bool = False) -> tuple[Phase, ...]:
     """The phases of a training choice for a network with `num_exits` exits, the backbone's own classifier being last.
 
-    The backbone is taken to be prepared. A network with one exit has one phase under every strategy. A backbone that
-    learns at rate 0 is frozen in every phase.
+    The backbone is taken to be prepared. A network with one exit has one phase under every strategy; that of a `static`
+    network is a branch. A backbone that learns at rate 0 is frozen in every phase.
     """
-    choice = choice.canonical(num_exits - 1)
+    choice = choice.canonical(num_exits - 1, static=static)
     found = STRATEGIES[choice.method](choice, tuple(range(num_exits)))
     if choice.backbone_rate > 0:
         return found

@@ -127,10 +127,12 @@ class _Run:
         world: World,
         taught: KeptAnswers | None,
     ) -> None:
-        self.network, self.choice, self.spec, self.costs = network, choice.canonical(len(costs) - 1), spec, costs
+        static = network.design.static
+        self.network, self.spec, self.costs = network, spec, costs
+        self.choice = choice.canonical(len(costs) - 1, static=static)
         self.seed, self.execution, self.checkpoint, self.world = seed, execution, checkpoint, world
         self.device = next(network.parameters()).device
-        self.phases = phases(self.choice, len(costs))
+        self.phases = phases(self.choice, len(costs), static=static)
         if execution.channels_last:
             network.to(memory_format=torch.channels_last)
         self.teacher: BackboneTeacher | None = None

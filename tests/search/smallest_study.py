@@ -17,7 +17,7 @@ SETTINGS = (
     "prepare.training.epochs=3",
     "training.epochs=0.5",
     "full_training.epochs=1",
-    "baselines.static=1",
+    "baselines.static=0",
     *(f"{name}.{value}" for name in ("training", "prepare.training", "full_training") for value in (
         "batch_size=16", "precision=float32", "channels_last=false")),
     "latency.runtime=torch",

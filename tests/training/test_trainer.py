@@ -1,5 +1,7 @@
 """The training loop: it learns, resumes step for step, stops when asked, and says why it cannot go on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -169,6 +171,20 @@ def test_a_static_network_trains_only_what_it_reaches(task):
     unreached = [key for key, value in network.named_parameters() if not value.requires_grad]
     assert unreached
     assert all(torch.equal(before[key], network.state_dict()[key]) for key in unreached)
+    assert accuracy(network, task)[0] > 0.6
+
+
+def test_a_static_network_may_be_taught_by_the_backbone(task, monkeypatch):
+    asked = []
+    real = BackboneTeacher.answers
+    monkeypatch.setattr(BackboneTeacher, "answers", lambda self, x, batch=None: asked.append(1) or real(self, x, batch))
+    network = network_for(task, static=True)
+    choice = TrainingChoice(strategy="distillation", teacher="backbone", learning_rate=0.05, backbone_rate=1.0)
+    assert replace(network.design, training=choice).canonical().training == choice
+    assert replace(network.design, static=False, branches=(), training=choice).canonical().training.strategy == "joint"
+    spec = TrainingSpec(epochs=6, batch_size=16)
+    train_network(network, task, choice=choice, spec=spec, costs=[1.0], seed=0, execution=Execution())
+    assert asked
     assert accuracy(network, task)[0] > 0.6
 
 
