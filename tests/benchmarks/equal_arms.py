@@ -14,7 +14,7 @@ from strategies import arm_design
 
 from eenas.designs.design import Design, TrainingChoice
 from eenas.designs.known import first_choices, known_designs
-from eenas.errors import InfeasibleError
+from eenas.errors import FrontError, InfeasibleError
 from eenas.progress import Event, Finished, Notice, Started, silent
 from eenas.search.bank import PHASE, Bank
 from eenas.search.choice import Choice, choose_design
@@ -27,6 +27,7 @@ from eenas.search.read import open_results
 from eenas.search.run import search
 from eenas.search.trial import propose
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 SHARES = (0.25, 0.5, 0.75, 1.0)
 STUDY = "equal-training"
 SEARCH, RANDOM, STATIC = "search", "random", "static"
@@ -122,9 +123,13 @@ def run_search(given: argparse.Namespace) -> bool:
     return done
 
 
-def recommended(storage: str, share: float) -> Design:
-    """The design that the study recommends for a share of the backbone's MACs."""
-    return choose_design(open_results(storage, STUDY), Choice(limits=Limits(max_macs=share))).design
+def recommended(storage: str, share: float) -> Design | None:
+    """The design that the study recommends for a share of the backbone's MACs, None where it has none."""
+    try:
+        return choose_design(open_results(storage, STUDY), Choice(limits=Limits(max_macs=share))).design
+    except FrontError as error:
+        print(error, flush=True)
+        return None
 
 
 def find_arms(given: argparse.Namespace) -> list[Arm]:
@@ -146,10 +151,11 @@ def find_arms(given: argparse.Namespace) -> list[Arm]:
 
 
 def _searched(given: argparse.Namespace, took: Mapping[str, Any]) -> list[Arm]:
-    storage = f"sqlite:///{given.out}/search.db"
+    found = {share: recommended(f"sqlite:///{given.out}/search.db", share) for share in SHARES}
     return [
-        Arm(f"{SEARCH} {share:.0%}", recommended(storage, share), seconds=took["seconds"], samples=took["samples"])
-        for share in SHARES
+        Arm(f"{SEARCH} {share:.0%}", design, seconds=took["seconds"], samples=took["samples"])
+        for share, design in found.items()
+        if design is not None
     ]
 
 
@@ -198,7 +204,6 @@ def _static(on: Ground, bank: Bank) -> dict[str, Design]:
 
 def _random(on: Ground, bank: Bank) -> list[Design]:
     """Designs drawn evenly from the space, each another network."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.RandomSampler(seed=on.settings.seed)
     study = optuna.create_study(sampler=sampler, directions=["maximize"])
     found: dict[str, Design] = {}
