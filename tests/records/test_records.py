@@ -53,6 +53,8 @@ def test_a_trial_is_read_back_as_it_was_written(
         number=3,
         state="complete",
         points=points,
+        right=[],
+        parameters=5,
         values=values,
         design=design,
         reason=reason,

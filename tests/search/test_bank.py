@@ -178,7 +178,6 @@ def test_the_front_is_found_once_and_its_designs_are_the_space_s(lay, heard):
     ground = lay()
     front = lay_bank(ground, Bank(ground))
     assert front.designs
-    assert front.points
     assert (np.diff(front.cost) > 0).all()
     assert (np.diff(front.accuracy) > 0).all()
     offered = {(each.cut_point, each.branch) for each in first_branches(ground)}
