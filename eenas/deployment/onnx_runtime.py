@@ -24,12 +24,11 @@ from eenas.deployment.preprocessing import Preprocessing
 from eenas.deployment.programs import need_onnx
 from eenas.deployment.runtime import ExportedModel
 from eenas.deployment.segments import INPUTS, OUTPUTS, PROVIDERS, open_session
-from eenas.designs.design import FINAL
 from eenas.errors import DeviceError, EenasError, MeasurementError
 from eenas.measurement.devices import device_name
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.rounds import Part, Rounds, measure_beside
-from eenas.measurement.runtime import DECISIONS, BackboneTimes, HostLoop, Joints, branch_to_time, host_times
+from eenas.measurement.runtime import DECISIONS, BackboneTimes, HostLoop, Joints, branch_to_time, host_times, way_to
 from eenas.measurement.stopwatch import Run
 from eenas.measurement.torch_runtime import named_beside
 from eenas.policies.threshold import ThresholdPolicy
@@ -64,8 +63,8 @@ class OnnxRuntime:
             )
         self._version = f"onnxruntime {onnxruntime.__version__}"
         self._backbone = backbone
-        self._whole: Any = None
-        self._runs: dict[tuple[torch.device, int], Run] = {}
+        self._models: list[Any] = []
+        self._runs: dict[tuple[torch.device, int, int], Run] = {}
 
     def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
         """See `Runtime.conditions`."""
@@ -76,8 +75,7 @@ class OnnxRuntime:
         """See `Runtime.time_backbone`."""
         images = backbone.example(spec.batch).cpu()
         on_cpu = copy.deepcopy(chain).cpu()
-        models = self._exported(lambda: chain_models(on_cpu, backbone.example(2).cpu()), backbone.name)
-        self._whole = joined(models)
+        models = self._models = self._exported(lambda: chain_models(on_cpu, backbone.example(2).cpu()), backbone.name)
         features, last = _features(on_cpu, images), len(models) - 1
         parts = [self._part(models[: k + 1], images.numpy(), device, spec) for k in range(len(models))]
         for k in range(last):
@@ -117,17 +115,22 @@ class OnnxRuntime:
         rounds = Rounds(device=device, spec=spec, host_clock=True)
         if self._backbone is None:
             return rounds.measure([timed])[0]
-        key = (device, spec.batch)
-        if key not in self._runs:
-            self._runs[key] = self._plain(self._backbone, device, spec)
-        return measure_beside(timed, self._runs[key], rounds, f"{self._version}, one program")
+        k = way_to(self._backbone, shape)
+        way = None if k is None else self._way(self._backbone, k + 1, device, spec)
+        plain = self._way(self._backbone, None, device, spec)
+        return measure_beside(timed, plain, rounds, f"{self._version}, one program", way)
 
-    def _plain(self, backbone: Backbone, device: torch.device, spec: LatencySpec) -> Run:
-        """A run of the whole backbone as one program, exported where `time_backbone` has not done that."""
-        if self._whole is None:
-            module, example = copy.deepcopy(backbone.module).cpu().eval(), backbone.example(2).cpu()
-            self._whole = self._exported(lambda: module_model(module, example, exit_=FINAL), backbone.name)
-        return self._run(self._whole, backbone.example(spec.batch).cpu().numpy(), device, spec)
+    def _way(self, backbone: Backbone, segments: int | None, device: torch.device, spec: LatencySpec) -> Run:
+        """A run of the first so many segments as one program (None: all), exported where that was not done before."""
+        if not self._models:
+            module, names = copy.deepcopy(backbone.module).cpu().eval(), [point.name for point in backbone.cut_points]
+            chain = Chain.built_from(module, backbone.example().cpu(), names)
+            self._models = self._exported(lambda: chain_models(chain, backbone.example(2).cpu()), backbone.name)
+        key = (device, spec.batch, segments or len(self._models))
+        if key not in self._runs:
+            model = joined(self._models[: key[2]])
+            self._runs[key] = self._run(model, backbone.example(spec.batch).cpu().numpy(), device, spec)
+        return self._runs[key]
 
     def _exported(self, export: Callable[[], Any], what: str) -> Any:
         try:

@@ -23,6 +23,9 @@ PATIENCE = 3
 FAR = 1.25
 """A run that took so many times the lower quartile of those beside it is an outlier."""
 
+WARM, WARM_MS = 3, 1.0
+"""How often a part is run before it is timed where others ran in between, and after how long no more."""
+
 EXACT_MS = 0.002
 """A median is known well enough whose interquartile range, over the root of its runs, is this small."""
 
@@ -37,10 +40,10 @@ RETRIES = 2
 class Part:
     """Something to time: `open` gives the run, which is let go afterwards; `runtime` names what runs it.
 
-    `before` is run before each run and not timed; by default the part itself, where others ran in between, unless it
-    is `cold`: then it finds in the processor's caches what the part before it left. `size` is
-    the memory in bytes that it takes while it is open. Where a part `varies`, its runs differ by what they compute, and
-    a long one is no outlier.
+    `before` is run before each run and not timed; by default the part itself, where others ran in between, so that it
+    finds in the processor's caches what it finds there when it is asked again and again. One that is `cold` finds what
+    the part before it left. `size` is the memory in bytes that it takes while it is open. Where a part `varies`, its
+    runs differ by what they compute, and a long one is no outlier.
     """
 
     open: Callable[[], Run]
@@ -100,9 +103,10 @@ class Rounds:
         start = time.perf_counter()
 
         def turn(part: Part, run: Run) -> Sample:
-            first = part.before or (run if len(parts) > 1 and not part.cold else None)
-            if first is not None:
-                first()
+            if part.before is not None:
+                part.before()
+            elif len(parts) > 1 and not part.cold:
+                _warm(run)
             return watch.time(run)
 
         for done in range(max(spec.warmup, 1)):
@@ -206,10 +210,32 @@ def measure_latency(
     return Rounds(device=device, spec=spec, host_clock=host_clock).measure([part])[0]
 
 
-def measure_beside(part: Part, plain: Run, rounds: Rounds, runtime: str) -> Latency:
-    """A branch, each time right after a run of the plain backbone, as in a network; with what that took."""
-    reference, found = rounds.measure([Part(open=lambda: plain, runtime=runtime, cold=True), replace(part, cold=True)])
+def measure_beside(part: Part, plain: Run, rounds: Rounds, runtime: str, way: Run | None = None) -> Latency:
+    """A branch in turns with the plain backbone, with what that took.
+
+    Before it is timed the `way` to it is run, the branch, and the way again, so that it finds in the processor's caches
+    what it finds in a network that answers there time after time; without a way, what it leaves there itself.
+    """
+    run = part.open()
+
+    def before() -> None:
+        assert way is not None
+        way()
+        run()
+        way()
+
+    branch = replace(part, open=lambda: run, before=None if way is None else before)
+    reference, found = rounds.measure([Part(open=lambda: plain, runtime=runtime, cold=True), branch])
     return replace(found, reference_ms=reference.median_ms, doubtful=found.doubtful or reference.doubtful)
+
+
+def _warm(run: Run) -> None:
+    """Run a part as often as its own data need to be back in the processor's caches, a long one once."""
+    start = time.perf_counter()
+    for _ in range(WARM):
+        run()
+        if 1000 * (time.perf_counter() - start) >= WARM_MS:
+            break
 
 
 def _groups(parts: Sequence[Part], most_bytes: int) -> list[list[int]]:

@@ -82,8 +82,8 @@ class Runtime(Protocol):
     ) -> Latency:
         """Time a branch alone at features of `shape`, in turns with the plain backbone, whose time it carries.
 
-        So it runs as in a network, after others, and `Latency.reference_ms` tells a slow period. The random state is
-        left alone. Raises BranchError where it cannot stand there, MeasurementError where its time is not to be had.
+        `Latency.reference_ms` tells a slow period. The random state is left alone. Raises BranchError where the branch
+        cannot stand there, MeasurementError where its time is not to be had.
         """
 
 
@@ -92,6 +92,12 @@ def branch_to_time(branch: Branch, shape: FeatureShape, num_classes: int, batch:
     with seeded(0):
         module = alone(branch.build(shape, num_classes), num_classes).eval()
         return module, shape.example(batch)
+
+
+def way_to(backbone: Backbone, shape: FeatureShape) -> int | None:
+    """The index of the middle one of the backbone's cut points whose features have this shape, None where none has."""
+    found = [index for index, point in enumerate(backbone.cut_points) if point.shape == shape]
+    return found[len(found) // 2] if found else None
 
 
 def host_times(

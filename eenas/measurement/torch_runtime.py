@@ -18,7 +18,7 @@ from eenas.measurement.devices import device_name
 from eenas.measurement.latency import Latency, LatencySpec, torch_runtime
 from eenas.measurement.memory_format import INFERENCE, lay_out
 from eenas.measurement.rounds import Part, Rounds, measure_beside, measure_latency
-from eenas.measurement.runtime import DECISIONS, BackboneTimes, HostLoop, Joints, branch_to_time, host_times
+from eenas.measurement.runtime import DECISIONS, BackboneTimes, HostLoop, Joints, branch_to_time, host_times, way_to
 from eenas.measurement.stopwatch import Run
 
 
@@ -33,6 +33,8 @@ class TorchRuntime:
         self._backbone = backbone
         self._host_loop = host_loop or bare_decisions
         self._plain: dict[tuple[torch.device, int], Run] = {}
+        self._chain: Chain | None = None
+        self._ways: dict[tuple[torch.device, int, int], Run] = {}
 
     def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
         """See `Runtime.conditions`."""
@@ -76,8 +78,24 @@ class TorchRuntime:
         key = (device, spec.batch)
         if key not in self._plain:
             self._plain[key] = _module_run(self._backbone, device, spec)
+        way = self._way(self._backbone, shape, device, spec)
         with inference(device, spec):
-            return measure_beside(timed, self._plain[key], rounds, torch_runtime("the module"))
+            return measure_beside(timed, self._plain[key], rounds, torch_runtime("the module"), way)
+
+    def _way(self, backbone: Backbone, shape: FeatureShape, device: torch.device, spec: LatencySpec) -> Run | None:
+        """A run of the backbone up to where features have this shape, None where they never have."""
+        k = way_to(backbone, shape)
+        if k is None:
+            return None
+        if self._chain is None:
+            module, names = copy.deepcopy(backbone.module).cpu().eval(), [point.name for point in backbone.cut_points]
+            self._chain = Chain.built_from(module, backbone.example().cpu(), names)
+        key = (device, spec.batch, k)
+        if key not in self._ways:
+            prefix, images = copy.deepcopy(self._chain.prefix(k)).to(device), backbone.example(spec.batch).to(device)
+            lay_out(prefix)
+            self._ways[key] = lambda: prefix(images)
+        return self._ways[key]
 
 
 def time_program(

@@ -88,6 +88,7 @@ def test_a_branch_is_timed_beside_the_whole_backbone_which_is_exported_once(back
         return export(module, example, exit_=exit_, before=before)
 
     monkeypatch.setattr(onnx_runtime, "module_model", heard)
+    monkeypatch.setattr("eenas.deployment.chain_models.module_model", heard)
     shape = backbone.cut_points[0].shape
     alone, beside = OnnxRuntime(CPU), runtime_for(SPEC, CPU, backbone)
     assert alone.time_branch(Fc(), shape, 4, CPU, SPEC).reference_ms is None

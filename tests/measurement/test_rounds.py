@@ -12,6 +12,7 @@ from eenas import specs
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.rounds import (
     RETRIES,
+    WARM,
     Part,
     Rounds,
     believed,
@@ -171,10 +172,10 @@ def test_parts_are_timed_in_turns_each_after_a_run_that_does_not_count(clock: Cl
     order: list[str] = []
     runs = [lambda name=name: order.append(name) for name in "ab"]  # type: ignore[misc]
     Rounds(device=CPU, spec=LatencySpec(warmup=1, min_repeats=2, max_repeats=2)).measure(parts(*runs))
-    assert "".join(order) == "aabb" * 3
+    assert "".join(order) == ("a" * (WARM + 1) + "b" * (WARM + 1)) * 3
 
 
-def test_what_is_cold_runs_right_after_the_backbone_that_tells_a_slow_period(clock: Clock) -> None:
+def test_a_branch_runs_after_the_way_to_it_beside_the_backbone_that_tells_a_slow_period(clock: Clock) -> None:
     order: list[str] = []
 
     def heard(name: str, seconds: float) -> Run:
@@ -182,8 +183,9 @@ def test_what_is_cold_runs_right_after_the_backbone_that_tells_a_slow_period(clo
         return lambda: (order.append(name), run())
 
     rounds = Rounds(device=CPU, spec=LatencySpec(warmup=1, min_repeats=2, max_repeats=2))
-    found = measure_beside(parts(heard("branch ", 0.001))[0], heard("backbone ", 0.01), rounds, "torch")
-    assert "".join(order) == "backbone branch " * 3
+    branch, plain, way = parts(heard("branch ", 0.001))[0], heard("backbone ", 0.01), heard("way ", 0.002)
+    found = measure_beside(branch, plain, rounds, "torch", way)
+    assert "".join(order) == "backbone way branch way branch " * 3
     assert (found.median_ms, found.reference_ms) == (pytest.approx(1.0), pytest.approx(10.0))
 
 
