@@ -97,8 +97,9 @@ def test_a_branch_is_timed_beside_the_whole_backbone_which_is_exported_once(back
     assert exported.count("final") == 1
     again = runtime_for(SPEC, CPU, backbone)
     again.time_backbone(backbone, chain, CPU, SPEC)
+    assert exported.count("final") == 2
     again.time_branch(Fc(), shape, 4, CPU, SPEC)
-    assert exported.count("final") == 1  # the chain's segments, joined
+    assert exported.count("final") == 2  # the chain's segments, joined
     assert alone.conditions(CPU, SPEC) != beside.conditions(CPU, SPEC) == again.conditions(CPU, SPEC)
 
 
