@@ -1,5 +1,7 @@
 """What a study found, in words: the same few lines in the terminal, in the study's note and above every figure."""
 
+import itertools
+
 from eenas.reporting.front_table import states
 from eenas.reporting.wording import each_batch, milliseconds, percent, plural, quantity, times
 from eenas.search.choice import no_front
@@ -46,13 +48,20 @@ def rivals(results: StudyResults) -> list[str]:
         found.setdefault(one.baseline, []).append(one)
     lines = []
     for name, ones in found.items():
-        parts = [
-            f"{one.verdict.removesuffix(' to').removesuffix(' of')} at {percent(one.budget, 0)} "
-            f"({100 * one.difference:+.1f} points, {100 * one.low:+.1f} to {100 * one.high:+.1f})"
-            for one in ones
-        ]
+        parts = []
+        for (verdict, difference, low, high), same in itertools.groupby(ones, key=_said):
+            budgets = [percent(one.budget, 0) for one in same]
+            at = budgets[0] if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]}"
+            parts.append(f"{verdict} at {at} of the MACs ({difference} points, {low} to {high})")
         lines.append(f"Trained trials against {name}: {', '.join(parts)}.")
     return lines
+
+
+def _said(one: Comparison) -> tuple[str, str, str, str]:
+    """The verdict and its figures as they are printed."""
+    figures = (f"{100 * value:+.1f}" for value in (one.difference, one.low, one.high))
+    verdict = {"beats": "ahead", "loses to": "behind"}.get(one.verdict, "within noise")
+    return (verdict, *figures)  # type: ignore[return-value]  # three figures
 
 
 def shown(results: StudyResults) -> FrontPoint | None:

@@ -33,12 +33,12 @@ def test_the_summary_names_trials_backbone_design_samples_and_hypervolume():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"), [(0.01, 0.03, "beats at"), (-0.01, 0.03, "within noise at"), (-0.03, -0.01, "loses at")]
+    ("low", "high", "said"), [(0.01, 0.03, "ahead at"), (-0.01, 0.03, "within noise at"), (-0.03, -0.01, "behind at")]
 )
 def test_every_statement_about_a_rival_carries_its_interval(low, high, said):
     one = Comparison(baseline="frozen search", budget=0.25, difference=(low + high) / 2, low=low, high=high)
     text = summary(replace(study(3), comparisons=(one,)))[-1]
-    assert text.startswith(f"Trained trials against frozen search: {said} 25 % (")
+    assert text.startswith(f"Trained trials against frozen search: {said} 25 % of the MACs (")
     assert f"{100 * low:+.1f} to {100 * high:+.1f}" in text
 
 
