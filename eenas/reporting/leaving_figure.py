@@ -80,7 +80,7 @@ def draw_leaving(facts: LeavingFacts) -> go.Figure:
         _add(drawing, f"exit {index + 1}", style.DEPTHS[min(index, len(style.DEPTHS) - 1)], found, dark=index >= 4)
     last = [(row, bar.exits[-1]) for row, bar in enumerate(facts.bars) if bar.exits[-1].exit == FINAL]
     _add(drawing, "final exit", style.FINAL, last, dark=False)
-    drawing.update_layout(barmode="stack", bargap=0.25, margin={"l": 125}, uniformtext={"minsize": 11, "mode": "hide"})
+    drawing.update_layout(barmode="stack", bargap=0.25, margin={"l": 165}, uniformtext={"minsize": 11, "mode": "hide"})
     drawing.update_layout(legend={"traceorder": "normal"})
     if not facts.bars:
         style.say_empty(drawing, "there is no front yet")

@@ -81,15 +81,19 @@ def headline(results: StudyResults, item: FrontPoint | None) -> str:
     """One short line: what the design at an operating point buys; `shown` gives the one for a headline."""
     if item is None:
         return "no design yet"
-    return f"{item.name} {_keeps(item, results.backbone)}"
+    return f"{item.name} {_short(item, results.backbone)}"
 
 
-def _keeps(item: FrontPoint, backbone: BackboneFacts) -> str:
+def _short(item: FrontPoint, backbone: BackboneFacts) -> str:
     ours, whole = percent(item.point.accuracy), percent(backbone.accuracy)
     better = item.point.accuracy > backbone.accuracy
     accuracy = f"reaches {ours} (the backbone: {whole})" if better else f"keeps {ours} of {whole}"
     text = f"{accuracy} at {percent(item.macs_share, 0)} of the MACs"
-    text += "" if item.latency_share is None else f" and {times(item.latency_share)} the latency"
+    return text if item.latency_share is None else f"{text} and {times(item.latency_share)} the latency"
+
+
+def _keeps(item: FrontPoint, backbone: BackboneFacts) -> str:
+    text = _short(item, backbone)
     if item.against_backbone is not None and item.kind != "plain":
         low, high = item.against_backbone
         text += f" ({100 * low:+.1f} to {100 * high:+.1f} points against the backbone, 95 %)"

@@ -53,7 +53,9 @@ def test_nothing_within_a_point_names_the_nearest():
 def test_a_point_where_everybody_leaves_is_called_static():
     results = study(14)
     item = next(item for item in results.front if item.ends_at is not None and item.kind == "trial")
-    assert "it is a static network, and the rest of the backbone is not needed" in headline(results, item)
+    marked = tuple(replace(each, recommended=each is item, choice=True) for each in results.front)
+    text = "\n".join(summary(replace(results, front=marked)))
+    assert "it is a static network, and the rest of the backbone is not needed" in text
     assert item.network.static
     assert item.network.exits == (item.design.branches[item.ends_at].cut_point,)
 
