@@ -18,11 +18,15 @@ _HOMES = {
     "Design": "eenas.designs.design",
     "Task": "eenas.tasks.task",
     "EenasError": "eenas.errors",
+    "Choice": "eenas.search.choice",
+    "Limits": "eenas.search.limits",
 }
 
 __all__ = [
+    "Choice",
     "Design",
     "EenasError",
+    "Limits",
     "Task",
     "__version__",
     "calibrate",
@@ -44,8 +48,10 @@ if TYPE_CHECKING:
     from eenas.deployment.program_folder import verify
     from eenas.designs.design import Design
     from eenas.errors import EenasError
+    from eenas.search.choice import Choice
     from eenas.search.export import export
     from eenas.search.full_training import train
+    from eenas.search.limits import Limits
     from eenas.search.profiling import profile
     from eenas.search.read import open_results
     from eenas.search.run import search

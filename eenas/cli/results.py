@@ -5,6 +5,7 @@ from eenas.cli.tables import front_table, networks_table, shares_table
 from eenas.reporting.front_table import FrontRow, backbone_row, point_row, shares_rows
 from eenas.reporting.selection import spread
 from eenas.reporting.summary import summary
+from eenas.reporting.wording import plural
 from eenas.search.results import FrontPoint, StudyResults
 
 ROWS = 12
@@ -46,5 +47,5 @@ def _title(results: StudyResults, shown: int, *, every: bool) -> str:
     if every:
         return f"Front, every point of it ({MARKS}); {on}"
     hidden = len(results.front) - shown
-    more = f", --all shows {hidden} more points" if hidden else ""
+    more = f", --all shows {plural(hidden, 'more point')}" if hidden else ""
     return f"Front ({MARKS}{more}); {on}"

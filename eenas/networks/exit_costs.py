@@ -48,7 +48,8 @@ def exit_costs(design: Design, profile: Profile, branches: Sequence[BranchCost])
 
 def _latency(at: Sequence[int], profile: Profile, branches: Sequence[BranchCost]) -> NDArray[np.float64] | None:
     """The prefix to each exit, every branch and decision on the way, and what joins programs of their own."""
-    if not profile.latency_ms or profile.total_latency is None or profile.decision is None:
+    timed = len(profile.latency_ms) == len(profile.cut_points)
+    if not timed or profile.total_latency is None or profile.decision is None:
         return None
     joints, decision = profile.joints, profile.decision.median_ms
     wait, times = 0.0 if joints is None else joints.entry_ms, []

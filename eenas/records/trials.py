@@ -39,6 +39,8 @@ class TrialRecord:
     exit_accuracy: Sequence[float] = ()
     frozen_points: Sequence[dict[str, Any]] = ()
     """The operating points that its design had on the frozen backbone, before it was trained; none without a bank."""
+    frozen_right: Sequence[str] = ()
+    """For each of the frozen points which samples it answers rightly, packed."""
     violations: dict[str, float] = field(default_factory=dict)
     """By how much each constraint is violated; at most 0 where it holds."""
     seconds: float = 0.0

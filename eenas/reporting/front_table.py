@@ -140,7 +140,7 @@ def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list
         best = [best_within(items, share) for share in shares]
         rows.append(
             SharesRow(
-                name="trained by trials" if name == "search" else name,
+                name="proposed by the search" if name == "search" else name,
                 networks=tuple("" if item is None or name == PLAIN else item.name for item in best),
                 accuracies=tuple(None if item is None else item.point.accuracy for item in best),
                 comparisons=tuple(compared.get((name, share)) for share in shares),

@@ -46,7 +46,7 @@ def trial_note(results: StudyResults, number: int) -> str:
             quantity(item.point.expected_macs),
             percent(item.macs_share),
             milliseconds(item.point.expected_latency_ms),
-            _leaving(item.point.shares),
+            _leaving(item.point.shares) if item.ends_at is None else f"all at {item.network.exits[0]}",
         )
         for item in spread(points, NOTE_ROWS)
     ]

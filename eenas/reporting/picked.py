@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from eenas.errors import FrontError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.temperatures import fit_temperatures
+from eenas.records.artifacts import ArtifactStore
 from eenas.reporting.summary import shown
 from eenas.search.choice import Choice, choose_design, no_front
 from eenas.search.results import FrontPoint, StudyResults
@@ -71,7 +72,10 @@ def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path)
     network = next(network for network in results.networks if network.name == item.name)
     tables = {}
     for split in SPLITS:
-        path = artifacts / network.artifacts.get(split, f"exit table of {split}").partition("@")[0]
+        reference = network.artifacts.get(split, f"exit table of {split}")
+        path = artifacts / reference.partition("@")[0]
+        if "@" in reference and path.is_file():
+            path = ArtifactStore(artifacts).path(reference)  # the file that this study wrote
         if not path.is_file():
             raise StorageError(
                 f"{artifacts}: holds no exit table of {item.name} on {split}; give the --artifacts of the search"

@@ -1,7 +1,7 @@
 """The progress of a search: hypervolume over its time, and what brief training made of each frozen network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import plotly.graph_objects as go
 
@@ -10,7 +10,7 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting import figure_style as style
 from eenas.reporting.wording import percent, plural
 from eenas.search.front import REFERENCE_COST, area_by_macs, offered
-from eenas.search.results import BackboneFacts, StudyResults
+from eenas.search.results import BackboneFacts, StudyResults, TrialResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +53,17 @@ def progress_facts(results: StudyResults) -> ProgressFacts:
     for item in offered(results.networks, backbone, limits):
         held.setdefault(item.trial, []).append(item.point)
     brief = areas([held.get(trial.number, ()) for trial in results.trials], backbone, chance)
-    frozen = areas([() if trial.violations else trial.frozen_points for trial in results.trials], backbone, chance)
+    before = {trial.number: _frozen_held(trial, results) for trial in results.trials}
+    frozen = areas(list(before.values()), backbone, chance)
     gains = tuple(
         TrialGain(
             trial=trial.number,
             origin=trial.origin,
-            frozen=area_by_macs(trial.frozen_points, backbone, chance),
-            brief=area_by_macs(trial.points, backbone, chance),
+            frozen=area_by_macs(before[trial.number], backbone, chance),
+            brief=area_by_macs(held[trial.number], backbone, chance),
         )
         for trial in results.trials
-        if not trial.violations and trial.frozen_points and trial.points
+        if before[trial.number] and held.get(trial.number)
     )
     better = sum(gain.brief > gain.frozen for gain in gains)
     said = (
@@ -80,6 +81,15 @@ def progress_facts(results: StudyResults) -> ProgressFacts:
         frozen=tuple(value or None for value in frozen),
         gains=gains,
     )
+
+
+def _frozen_held(trial: TrialResult, results: StudyResults) -> list[OperatingPoint]:
+    """The points that a trial's network had on the frozen backbone, as far as they hold the study's limits."""
+    network = next((network for network in results.networks if network.trial == trial.number), None)
+    if network is None:
+        return []
+    frozen = replace(network, points=trial.frozen_points, right=())
+    return [item.point for item in offered([frozen], results.backbone, results.settings.constraints)]
 
 
 def areas(curves: Sequence[Sequence[OperatingPoint]], backbone: BackboneFacts, chance: float) -> list[float]:

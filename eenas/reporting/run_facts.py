@@ -50,12 +50,20 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
     if report.design.static:
         lines.append(f"It is a static network: it ends at {report.exits[0].name}, where every sample leaves.")
     lines += limits_held(report)
-    if report.end_to_end_ms is not None:
-        composed = f", composed {milliseconds(point.expected_latency_ms)} (mean)" if report.latency_batch == 1 else ""
-        lines.append(f"One sample end to end: {milliseconds(report.end_to_end_ms)} (median){composed}.")
+    if point.expected_latency_ms is not None and (measured := _expected_end_to_end(report)) is not None:
+        composed = milliseconds(point.expected_latency_ms)
+        lines.append(f"A sample takes {milliseconds(measured)} end to end on average, composed of parts {composed}.")
     if report.near_threshold:
         lines.append(f"{plural(report.near_threshold, 'score')} lie within 1e-5 of a threshold and may go either way.")
     return (*lines, *report.warnings)
+
+
+def _expected_end_to_end(report: RunReport) -> float | None:
+    """The mean of the exits' end-to-end milliseconds over who leaves where; None where one was not measured."""
+    times = [None if exit_.end_to_end is None else exit_.end_to_end.median_ms for exit_ in report.exits]
+    pairs = [(share, time) for share, time in zip(report.reported.shares, times, strict=True) if share]
+    known = [share * time for share, time in pairs if time is not None]
+    return sum(known) if len(known) == len(pairs) else None
 
 
 def limits_held(report: RunReport) -> list[str]:
@@ -64,6 +72,14 @@ def limits_held(report: RunReport) -> list[str]:
     for name, by in report.violations.items():
         held = f"held, with {abs(by):.3g} to spare" if by <= 0 else f"missed by {by:.3g}"
         found.append(f"Limit {name} = {limits[name]:g}: {held} on the test split.")
+    plain = next((base.points[0] for base in report.baselines if base.name == "backbone" and base.points), None)
+    if report.accepted_drop is not None and plain is not None:
+        lost, drop = plain.accuracy - report.reported.accuracy, 100 * report.accepted_drop
+        verdict = "held" if lost <= report.accepted_drop + 1e-9 else "missed"
+        found.append(
+            f"It was to lose at most {drop:g} point{'' if drop == 1 else 's'} against the backbone: {verdict}, with "
+            f"{-100 * lost:+.1f} on the test split."
+        )
     return found
 
 

@@ -26,7 +26,7 @@ def summary(results: StudyResults) -> tuple[str, ...]:
         what = _keeps(near, results.backbone)
         lines.append(f"No network is within 1 point of the backbone; the nearest, {near.name}, {what}.")
     else:
-        lines.append("No network is better than guessing or than a cheaper one; search longer.")
+        lines.append("No network is better than guessing; search longer, or give the validation split more samples.")
     knee = results.knee
     if knee is not None and knee is not best:
         lines.append(f"At the knee of the front: {knee.name} {_keeps(knee, results.backbone)}.")
@@ -38,7 +38,9 @@ def limits_line(results: StudyResults) -> str:
     """The study's limits, and how many of its networks have a point that holds them."""
     names = {item.name for item in offered(results.networks, results.backbone, results.settings.constraints)}
     said = ", ".join(f"{name} {value:g}" for name, value in to_table(results.settings.constraints).items())
-    return f"Limits, held by every point shown: {said} ({len(names)} of {plural(len(results.networks), 'network')})."
+    return (
+        f"Limits, held by every network offered: {said} ({len(names)} of {plural(len(results.networks), 'network')})."
+    )
 
 
 def rivals(results: StudyResults) -> list[str]:
@@ -53,7 +55,7 @@ def rivals(results: StudyResults) -> list[str]:
             budgets = [percent(one.budget, 0) for one in same]
             at = budgets[0] if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]}"
             parts.append(f"{verdict} at {at} of the MACs ({difference} points, {low} to {high})")
-        lines.append(f"Trained trials against {name}: {', '.join(parts)}.")
+        lines.append(f"What the search proposed against {name}: {', '.join(parts)}.")
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from uuid import uuid4
 
 import numpy as np
 
@@ -17,13 +18,13 @@ from eenas.policies.right_answers import pack, right_answers
 from eenas.policies.threshold import ThresholdPolicy
 from eenas.progress import Finished, Notice, Started
 from eenas.records.studies import StudyRecords
+from eenas.records.trials import TrialRecords
 from eenas.search.bank import Bank
 from eenas.search.design_training import train_design
 from eenas.search.frozen_front import FrozenFront, first_branches
-from eenas.search.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind
+from eenas.search.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind, frozen_design
 from eenas.search.preparation import Ground
 from eenas.search.scores import score_tables
-from eenas.specs import digest
 
 PHASE = "measuring baselines"
 REFERENCE_COST = 1.1
@@ -68,6 +69,32 @@ def measure_baselines(ground: Ground, study: str, bank: Bank, front: FrozenFront
     networks += _static(ground, bank)
     records.update_baselines(study, {NETWORKS: [network.to_table() for network in networks]})
     ground.listener(Finished(PHASE, f"{len(networks)} networks"))
+
+
+def refresh_static(ground: Ground, study: str, bank: Bank) -> None:
+    """Let static networks end in what trials have added to the bank since, where that is right more often."""
+    records = StudyRecords(ground.database)
+    record = records.get(study)
+    assert record is not None
+    known = [KnownNetwork.from_table(table) for table in record.baselines.get(NETWORKS, ())]
+    placed = static_branches(ground)
+    for trial in TrialRecords(ground.database).list(study):
+        design = Design.from_table(trial.design) if trial.design else None
+        placed += [] if design is None else list(frozen_design(design).branches)
+    offered = _ended_at_best(ground, bank, [each for each in dict.fromkeys(placed) if bank.holds(each)])
+    better = {}
+    for network in known:
+        design = offered.get(network.name.removeprefix("static ")) if network.kind == "static" else None
+        reference = network.artifacts.get("calibration", "")
+        if design is None or design.branches == network.design.branches or not ground.artifacts.holds(reference):
+            continue
+        tables = bank.exit_tables(design, ground.costs(design))
+        before = ExitTable.load(ground.artifacts.path(reference)).exit_accuracy()[0]
+        if tables["calibration"].exit_accuracy()[0] > before:
+            better[network.name] = _network(ground, network.name, "static", design, tables)
+    if better:
+        kept = [better.get(network.name, network) for network in known]
+        records.update_baselines(study, {NETWORKS: [network.to_table() for network in kept]})
 
 
 def plain_point(ground: Ground, table: ExitTable) -> OperatingPoint:
@@ -119,7 +146,7 @@ def _ended_at_best(ground: Ground, bank: Bank, placed: Sequence[Placed]) -> dict
     """For each cut point the static design with the branch that is right most often on calibration."""
     try:
         bank.fill(placed)
-    except DivergedError as error:
+    except (DivergedError, OutOfMemoryError) as error:
         ground.listener(Notice(f"static networks: left out: {error}"))
         placed = [each for each in placed if bank.holds(each)]
     if not placed:
@@ -171,8 +198,7 @@ def _network(ground: Ground, name: str, kind: NetworkKind, design: Design, table
 def _keep(ground: Ground, name: str, tables: Tables) -> dict[str, str]:
     """The references of a network's exit tables, kept as artifacts."""
     word = "".join(letter if letter.isalnum() else "-" for letter in name)
-    key = digest([ground.identity_backbone, ground.task.digest, ground.settings.seed, name])
+    key = uuid4().hex[:8]  # every study on the storage has its own
     return {
-        split: ground.artifacts.write(f"table-{word}-{split}-{key[:8]}.npz", table.save)
-        for split, table in tables.items()
+        split: ground.artifacts.write(f"table-{word}-{split}-{key}.npz", table.save) for split, table in tables.items()
     }

@@ -11,7 +11,7 @@ from eenas.designs.design import Design, PolicyChoice
 from eenas.errors import FrontError
 from eenas.fronts.choice import cheapest_within, knee
 from eenas.policies.operating_point import OperatingPoint
-from eenas.search.front import ACCEPTED_DROP, build_front, nearest_miss, points_of
+from eenas.search.front import ACCEPTED_DROP, build_front, cheapest_losing, nearest_miss, points_of
 from eenas.search.known_networks import KnownNetwork, find_network
 from eenas.search.limits import Limits
 from eenas.search.results import FrontPoint, StudyResults
@@ -62,13 +62,15 @@ class Choice:
 class Chosen:
     """A design to train, the network of the study that it comes from ("" for a file), and the point the search saw.
 
-    `limits` are what the design was chosen for: those of the study and of the choice.
+    `limits` are what the design was chosen for: those of the study and of the choice; `accepted_drop` is what it was to
+    lose at most of the backbone's accuracy (None: nothing was said).
     """
 
     design: Design
     name: str
     estimate: FrontPoint | None
     limits: Limits = field(default_factory=Limits)
+    accepted_drop: float | None = None
 
     @property
     def point(self) -> OperatingPoint | None:
@@ -81,7 +83,7 @@ class Chosen:
         if not self.name:
             return f"design-{self.design.digest[:6]}"
         kind, _, which = self.name.partition(" ")
-        word = f"{kind}{which}" if which.isdigit() else "-".join(filter(None, (kind, which)))
+        word = f"{kind}{which}" if which.isdigit() else "-".join(filter(None, (kind, which.replace(" ", ""))))
         return f"{word}-static" if self.design.static and kind != "static" else word
 
 
@@ -97,15 +99,18 @@ def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = F
     if choice.network is not None:
         network = find_network(results.networks, choice.network, study=results.name)
         drawn = _drawn_point(results, network)
-        if drawn is not None and not choice.limits:
+        if drawn is not None and not choice.limits and not _misses(results, network):
             return Chosen(network.design, network.name, drawn, limits)
         item = _point_of(results, network, choice.limits)
     else:
         item = choose_point(results, choice)
     if item.kind == "plain":
         return Chosen(item.design, item.name, item, limits)
-    target = item.macs_share if choice.limits.max_macs is None else choice.limits.max_macs
-    return Chosen(_for_point(item, target), item.name, item, limits)
+    target = item.macs_share if choice.limits.max_macs is None else limits.max_macs
+    assert target is not None
+    by_drop = choice.network is None and not choice.knee and not choice.wants_most_accurate
+    drop = (ACCEPTED_DROP if choice.max_accuracy_drop is None else choice.max_accuracy_drop) if by_drop else None
+    return Chosen(_for_point(item, target), item.name, item, limits, drop)
 
 
 def choose_point(results: StudyResults, choice: Choice) -> FrontPoint:
@@ -116,33 +121,31 @@ def choose_point(results: StudyResults, choice: Choice) -> FrontPoint:
     front = front_within(results, choice.limits)
     if not front:
         raise FrontError(no_front(results, choice.limits))
-    accuracy = np.array([item.point.accuracy for item in front])
-    costs = np.array([item.macs_share for item in front])
-    if choice.wants_most_accurate:
-        return front[int(np.lexsort((costs, -accuracy))[0])]
-    choices = [item for item in front if item.choice and item.kind != "plain"]
-    accuracy = np.array([item.point.accuracy for item in choices])
-    costs = np.array([item.macs_share for item in choices])
+    real = [item for item in front if item.point.accuracy > results.largest_class and item.kind != "plain"]
+    choices = [item for item in real if item.choice]
+    if choice.wants_most_accurate and real:
+        return min(real, key=lambda item: (-item.point.accuracy, item.macs_share))
     if choice.knee and choices:
-        return choices[knee(accuracy, costs)]
+        costs = [item.point.expected_latency_ms if results.by_latency else item.macs_share for item in choices]
+        return choices[knee([item.point.accuracy for item in choices], np.array(costs, dtype=np.float64))]
     drop = ACCEPTED_DROP if choice.max_accuracy_drop is None else choice.max_accuracy_drop
-    index = cheapest_within(accuracy, costs, floor=results.backbone.accuracy - drop)
-    if index is not None:
-        return choices[index]
-    raise FrontError(_nothing_within(results, choices, drop, choice.limits))
+    floor = results.backbone.accuracy - drop
+    taken = cheapest_losing(front, floor, largest_class=results.largest_class, by_latency=results.by_latency)
+    if taken is not None and not choice.wants_most_accurate and not choice.knee:
+        return taken
+    raise FrontError(_nothing_within(results, real, drop, choice.limits))
 
 
 def front_within(results: StudyResults, limits: Limits) -> tuple[FrontPoint, ...]:
     """The front of the points that hold `limits` beside the study's own."""
     if not limits:
         return results.front
-    objectives = results.settings.search.objectives
     return build_front(
         results.networks,
         results.backbone,
         results.settings.constraints.and_also(limits),
         largest_class=results.largest_class,
-        by_latency="macs" not in objectives and "latency" in objectives,
+        by_latency=results.by_latency,
     )
 
 
@@ -162,6 +165,8 @@ def no_front(results: StudyResults, limits: Limits | None = None) -> str:
 
 
 def _amount(name: str, by: float) -> str:
+    if by == float("inf"):
+        return "what was not recorded"
     if name.endswith("_ms"):
         return f"{by:.3g} ms"
     if name in ("max_parameters", "max_branches"):
@@ -175,11 +180,17 @@ def _nothing_within(results: StudyResults, choices: Sequence[FrontPoint], drop: 
         return f"the study {results.name!r} has found nothing better than guessing{held}; search longer"
     best = max(choices, key=lambda item: item.point.accuracy)
     lost = results.backbone.accuracy - best.point.accuracy
+    points = f"{100 * drop:g} point" + ("" if drop == 0.01 else "s")
+    enough = np.ceil(1000 * lost) / 1000
     return (
-        f"no network{held} is within {100 * drop:g} points of the backbone; the nearest, {best.name}, loses "
-        f"{100 * lost:.1f} points at {best.macs_share:.0%} of the MACs; give --max-accuracy-drop "
-        f"{np.ceil(1000 * lost) / 1000:g}, or search longer"
+        f"no network{held} is within {points} of the backbone; the nearest, {best.name}, loses {100 * lost:.1f} points "
+        f"at {best.macs_share:.0%} of the MACs; give --max-accuracy-drop {enough:g}, or search longer"
     )
+
+
+def _misses(results: StudyResults, network: KnownNetwork) -> bool:
+    """Whether the drawn point of a trial misses a limit of the study."""
+    return any(trial.violations for trial in results.trials if trial.number == network.trial)
 
 
 def _drawn_point(results: StudyResults, network: KnownNetwork) -> FrontPoint | None:
@@ -193,9 +204,9 @@ def _drawn_point(results: StudyResults, network: KnownNetwork) -> FrontPoint | N
 def _point_of(results: StudyResults, network: KnownNetwork, limits: Limits) -> FrontPoint:
     """The point of a named network: the cheapest within limits that loses little, else its most accurate one."""
     held = results.settings.constraints.and_also(limits)
-    own = build_front([network], results.backbone, held, largest_class=0.0) or tuple(
-        points_of(network, results.backbone)
-    )
+    own = build_front([network], results.backbone, held, largest_class=0.0)
+    if not own:
+        raise FrontError(no_front(replace(results, networks=(network,)), limits))
     accuracy = np.array([item.point.accuracy for item in own])
     costs = np.array([item.macs_share for item in own])
     index = None

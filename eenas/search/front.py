@@ -1,5 +1,6 @@
 """The front of a study: of all networks that it knows, the operating points that no other one beats."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -69,7 +70,8 @@ def build_front(
     Where latency was not measured it is the same for all. Of equal points the first network's stays. The choices among
     them are marked (above `largest_class`, the share of the largest class, and not within noise of a cheaper one), the
     knee of the choices, and the recommended one: the cheapest in MACs, or in milliseconds with `by_latency`, that loses
-    at most ACCEPTED_DROP against the backbone. The backbone itself is a choice, but neither knee nor recommended.
+    at most ACCEPTED_DROP against the backbone. Where no choice does that, it is taken from the whole front. The
+    backbone itself is a choice, but neither knee nor recommended.
     """
     items = offered(networks, backbone, limits)
     if not items:
@@ -83,22 +85,44 @@ def build_front(
     found = sorted(different.values(), key=lambda item: (-item.point.accuracy, item.point.expected_macs))
     accuracy = np.array([item.point.accuracy for item in found])
     costs = np.array([_costs(item)[::-1] if by_latency else _costs(item) for item in found])
-    marked = choices(accuracy, costs, floor=largest_class, right=_answers(found))
+    right = _answers(found)
+    guesses = largest_class if right is None else beyond_guessing(largest_class, right.shape[1])
+    marked = choices(accuracy, costs, floor=guesses, right=right)
     chosen = np.nonzero(marked & np.array([item.kind != "plain" for item in found]))[0]
     best = int(chosen[knee(accuracy[chosen], costs[chosen, 0])]) if len(chosen) else -1
-    taken = cheapest_within(accuracy[chosen], costs[chosen, 0], floor=backbone.accuracy - ACCEPTED_DROP)
-    recommended = -1 if taken is None else int(chosen[taken])
+    real = np.nonzero(np.array([item.kind != "plain" for item in found]) & (accuracy > guesses + 1e-12))[0]
+    recommended = _cheapest(accuracy, costs[:, 0], (chosen, real), floor=backbone.accuracy - ACCEPTED_DROP)
     whole = next((network.right[0] for network in networks if network.name == BACKBONE and network.right), None)
     return tuple(
         replace(
             item,
-            choice=bool(marked[index]),
+            choice=bool(marked[index]) or index == recommended,
             knee=index == best,
             recommended=index == recommended,
             against_backbone=None if whole is None or item.right is None else interval(item.right, whole),
         )
         for index, item in enumerate(found)
     )
+
+
+def beyond_guessing(largest_class: float, samples: int) -> float:
+    """The accuracy that guessing the largest class stays below on so many samples, 19 times of 20."""
+    return largest_class + 1.645 * math.sqrt(largest_class * (1 - largest_class) / samples)
+
+
+def cheapest_losing(
+    front: Sequence[FrontPoint], floor: float, *, largest_class: float, by_latency: bool
+) -> FrontPoint | None:
+    """The cheapest choice whose accuracy is at least `floor`, else the cheapest such point of the whole front.
+
+    So sampling noise hides no network that does what is asked. Points that guess and the plain backbone are left out.
+    """
+    real = [item for item in front if item.kind != "plain" and item.point.accuracy > largest_class + 1e-12]
+    accuracy = np.array([item.point.accuracy for item in real])
+    costs = np.array([_costs(item)[by_latency] for item in real])
+    groups = (np.nonzero([item.choice for item in real])[0], np.arange(len(real)))
+    index = _cheapest(accuracy, costs, groups, floor=floor)
+    return None if index < 0 else real[index]
 
 
 def nearest_miss(
@@ -127,23 +151,41 @@ def best_within(front: Sequence[FrontPoint], share: float) -> FrontPoint | None:
 def compare(items: Sequence[FrontPoint], families: Sequence[str]) -> tuple[Comparison, ...]:
     """The best that trials found at each of SHARES less the best of each other family; `families[i]` is item i's.
 
-    Accuracy on validation with the paired bootstrap interval of the two points; nothing where either has no point that
-    is cheap enough, or where right answers were not kept.
+    Each family's point is chosen on one half of the validation samples and judged on the other, both ways round: the
+    best of many is too good on the samples that chose it. The interval is the paired bootstrap's over all samples.
+    Nothing where either has no point that is cheap enough, or where right answers were not kept.
     """
     groups: dict[str, list[FrontPoint]] = {}
     for item, family in zip(items, families, strict=True):
         groups.setdefault(family, []).append(item)
+    answers = {family: _answers(group) for family, group in groups.items()}
     found = []
     for share in SHARES:
-        ours = best_within(groups.get("search", ()), share)
-        for family, rivals in groups.items():
-            theirs = None if family == "search" else best_within(rivals, share)
-            if ours is None or theirs is None or ours.right is None or theirs.right is None:
+        judged = {family: _judged(group, answers[family], share) for family, group in groups.items()}
+        ours = judged.get("search")
+        for family, theirs in judged.items():
+            if family == "search" or ours is None or theirs is None:
                 continue
-            low, high = interval(ours.right, theirs.right)
-            difference = ours.point.accuracy - theirs.point.accuracy
+            gained, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+            low, high = interval_of_counts(gained, lost, len(ours))
+            difference = (gained - lost) / len(ours)
             found.append(Comparison(baseline=family, budget=share, difference=difference, low=low, high=high))
     return tuple(found)
+
+
+def _judged(items: Sequence[FrontPoint], answers: NDArray[np.bool_] | None, share: float) -> NDArray[np.bool_] | None:
+    """Which samples [N] the best point within a share of the MACs answers rightly, chosen on the other half of them."""
+    within = [index for index, item in enumerate(items) if item.macs_share <= share + 1e-9]
+    if answers is None or not within:
+        return None
+    own = answers[within]
+    cheap = np.array([items[index].macs_share for index in within])
+    first = np.random.default_rng(0).permutation(own.shape[1]) < own.shape[1] // 2
+    found = np.zeros(own.shape[1], dtype=np.bool_)
+    for half in (first, ~first):
+        best = np.lexsort((cheap, -own[:, ~half].sum(axis=1)))[0]
+        found[half] = own[best, half]
+    return found
 
 
 def interval(one: str, other: str) -> tuple[float, float]:
@@ -174,6 +216,17 @@ def _area(accuracy: Sequence[float], shares: Sequence[float], chance: float) -> 
     return hypervolume(np.array(accuracy), np.array(shares), reference_cost=REFERENCE_COST, reference_accuracy=chance)
 
 
+def _cheapest(
+    accuracy: NDArray[np.float64], costs: NDArray[np.float64], groups: Sequence[NDArray[np.int64]], *, floor: float
+) -> int:
+    """The cheapest point that is as accurate as `floor`, of the first group that has one; -1 where none has."""
+    for group in groups:
+        taken = cheapest_within(accuracy[group], costs[group], floor=floor)
+        if taken is not None:
+            return int(group[taken])
+    return -1
+
+
 def _costs(item: FrontPoint) -> tuple[float, float]:
     return item.point.expected_macs, item.point.expected_latency_ms or 0.0
 
@@ -187,5 +240,6 @@ def _answers(items: Sequence[FrontPoint]) -> NDArray[np.bool_] | None:
 def _violations(
     network: KnownNetwork, point: OperatingPoint, backbone: BackboneFacts, limits: Limits
 ) -> dict[str, float]:
-    branches = 0 if network.design.static else len(network.design.branches)
+    item = points_of(replace(network, points=(point,), right=()), backbone)[0]
+    branches = 0 if item.network.static else len(network.design.branches)
     return limits.violations(point, backbone_macs=backbone.macs, branches=branches, parameters=network.parameters)

@@ -75,8 +75,8 @@ def train(
         else:
             report = None
         if report is not None and (not compare or report.is_compared):
-            quiet(Notice(f"{folder} is finished already; delete it to train again"))
-            return report
+            quiet(Notice(f"{folder} is finished already ({report.samples:,} samples); delete it to train again"))
+            return report.held_against(chosen.limits, chosen.accepted_drop)
         if task is None:
             task = load_task(settings.task, trust_code=trust_code, relative_to=home)
         elif settings.task.held_out == "test" and task.default_splits:

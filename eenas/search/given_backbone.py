@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eenas.errors import DivergedError, OutOfMemoryError
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.proportions import right_more_often
-from eenas.progress import Finished, Started
+from eenas.progress import Finished, Notice, Started
 from eenas.search.backbone_training import Attempt, HeldOut, attempt, train_plain
 from eenas.search.preparation import Ground
 from eenas.seeding import derive
@@ -58,7 +59,10 @@ def prepare_given(ground: Ground, network: EarlyExitNetwork) -> tuple[bool, str]
         network.load_state_dict(first)
         if learnt:
             put_head(network.backbone, name, head)
-        tried[rate] = attempt(ground, network, replace(ground.task, train=kept), held, rate)
+        try:
+            tried[rate] = attempt(ground, network, replace(ground.task, train=kept), held, rate)
+        except (DivergedError, OutOfMemoryError) as error:
+            ground.listener(Notice(f"preparing at {rate:g} of the learning rate is left out: {error}"))
     won = _winner(scores, tried, known=ground.backbone.weights not in ("none", "own"))
     network.load_state_dict(first)
     if learnt or won is None:
@@ -78,6 +82,8 @@ def _words_of_given(ground: Ground) -> str:
 
 def _words_of_ways(head: HeldOut, tried: dict[float, Attempt], won: float | None, learnt: bool) -> str:
     kept = {rate: " (kept)" if rate == won else "" for rate in (None, *tried)}
+    if not learnt and 1.0 not in tried:
+        return f": head alone fitted {head.accuracy:.1%}{kept[None]}"
     if not learnt:
         return (
             f": everything trained {tried[1.0].scores.accuracy:.1%}{kept[1.0]}, "

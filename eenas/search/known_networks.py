@@ -1,9 +1,10 @@
 """The networks that a study knows: trained by trials, frozen with banked branches, static, and the plain backbone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design
 from eenas.errors import StudyError, nearest
 from eenas.policies.operating_point import OperatingPoint
@@ -13,6 +14,8 @@ BACKBONE = "backbone"
 """The name of the plain backbone among a study's networks."""
 NETWORKS = "networks"
 """The key of a study's baselines under which the networks that no trial trains stand in its record."""
+FROZEN = "frozen "
+"""What the name of a trial's network on the frozen backbone begins with, and the splits of its exit tables."""
 BY_HAND = "known: uniform"
 """What the origin of trials begins with whose branches were placed uniformly by hand."""
 
@@ -21,8 +24,9 @@ BY_HAND = "known: uniform"
 class KnownNetwork:
     """A network with its operating points on the validation split.
 
-    `name` is "trial 8", "frozen 2", "static layer2.1" or "backbone". `right` says for each of `points`, packed
-    (`eenas.policies.right_answers`), which samples it answers rightly; it is empty where that was not kept.
+    `name` is "trial 8", "frozen 2", "frozen trial 8" (what the branches of trial 8 do on the frozen backbone),
+    "static layer2.1" or "backbone". `right` says for each of `points`, packed (`eenas.policies.right_answers`), which
+    samples it answers rightly; it is empty where that was not kept.
     `parameters` are the network's (None: not recorded), `artifacts` the references of its exit tables by split. `trial`
     is the number of a trial's network, and `origin` where that trial's parameters come from.
     """
@@ -70,9 +74,24 @@ class KnownNetwork:
         )
 
 
+def frozen_design(design: Design) -> Design:
+    """The design whose branches are trained on the frozen backbone, as they were in the bank: plain ones."""
+    branches = tuple(
+        replace(placed, branch=placed.branch.branch) if isinstance(placed.branch, Cascade) else placed
+        for placed in design.branches
+    )
+    return replace(
+        design,
+        branches=branches,
+        training=replace(design.training, strategy="two_stage", loss_weights="equal"),
+        provenance={},
+    ).canonical()
+
+
 def find_network(networks: Sequence[KnownNetwork], name: str, *, study: str) -> KnownNetwork:
     """The network of this name; a bare number is a trial's. Raises StudyError with the nearest name."""
-    wanted = f"trial {name}" if name.isdigit() else name
+    wanted = " ".join(name.split())
+    wanted = f"trial {wanted}" if wanted.isdigit() else wanted.removeprefix("plain ")
     for network in networks:
         if network.name == wanted:
             return network

@@ -1,5 +1,6 @@
 """The limits that a user sets: which operating points hold them, which never can, and which miss them least."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
@@ -54,7 +55,7 @@ class Limits:
     ) -> dict[str, float]:
         """By how much an operating point exceeds each limit that is set, in the limit's unit; at most 0 where it holds.
 
-        A limit on something that was not measured is left out.
+        A limit on something that was not measured or recorded is exceeded beyond measure.
         """
         values: dict[str, float | None] = {
             "min_accuracy": -point.accuracy,
@@ -67,8 +68,9 @@ class Limits:
         }
         found = {}
         for name, limit in self._set():
-            if (value := values[name]) is not None:
-                found[name] = float(value + limit if name == "min_accuracy" else value - limit)
+            value = values[name]
+            over = math.inf if value is None else value + limit if name == "min_accuracy" else value - limit
+            found[name] = float(over)
         return found
 
     def distance(self, violations: Mapping[str, float]) -> float:
@@ -78,24 +80,23 @@ class Limits:
 
     def check(self, profile: Profile, *, batch: int = 1) -> None:
         """Refuse limits that no network on this backbone can hold, before anything is trained. Raises SpecError."""
-        if self.max_parameters is not None and self.max_parameters < profile.total_parameters:
+        least = min((*profile.parameters, profile.total_parameters))
+        if self.max_parameters is not None and self.max_parameters < least:
             raise SpecError(
-                f"constraints.max_parameters = {self.max_parameters:,} is below the {profile.total_parameters:,} of "
-                "the backbone, which every network with exits holds; raise it, or take a smaller backbone"
+                f"constraints.max_parameters = {self.max_parameters:,} cannot be held: the first cut point alone takes "
+                f"{least:,}, and all of the backbone {profile.total_parameters:,}; raise it, or take a smaller backbone"
             )
-        no_branch = self.max_branches == 0
-        macs = [1.0] if no_branch else [profile.share(index, "macs") for index in range(len(profile.cut_points))]
+        shares = [profile.share(index, "macs") for index in range(len(profile.cut_points))]
         for name in ("max_macs", "max_worst_macs"):
-            self._reachable(name, min([*macs, 1.0]), "of the backbone's MACs")
+            self._reachable(name, min([*shares, 1.0]), "of the backbone's MACs")
         if profile.total_latency is None:
             for name in ("max_latency_ms", "max_worst_latency_ms"):
                 if getattr(self, name) is not None:
                     raise SpecError(f"constraints.{name} is set, but latency is not measured in this study; measure it")
             return
-        whole = profile.total_latency.median_ms
-        times = [whole] if no_branch else [each.median_ms for each in profile.latency_ms]
+        times = [each.median_ms for each in (*profile.latency_ms, profile.total_latency)]
         for name in ("max_latency_ms", "max_worst_latency_ms"):
-            self._reachable(name, min([*times, whole]), f"ms for {'a sample' if batch == 1 else f'{batch} samples'}")
+            self._reachable(name, min(times), f"ms for {'a sample' if batch == 1 else f'{batch} samples'}")
 
     def _reachable(self, name: str, least: float, unit: str) -> None:
         limit = getattr(self, name)

@@ -25,7 +25,7 @@ from eenas.networks.exit_costs import ExitCosts, exit_costs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
-from eenas.progress import Finished, Listener, Started
+from eenas.progress import Finished, Listener, Notice, Started
 from eenas.records.artifacts import ArtifactStore, check_storage
 from eenas.records.database import Database
 from eenas.records.measurements import DatabaseCache
@@ -206,6 +206,10 @@ def lay_ground(
     settings = replace(settings, latency=latency)
     check_space(settings.space, profile)
     settings.constraints.check(profile, batch=settings.latency.batch)
+    most = settings.constraints.max_parameters
+    if most is not None and most < profile.total_parameters:
+        whole = f"all {profile.total_parameters:,} of the backbone"
+        listener(Notice(f"only static networks hold max_parameters = {most:,}: others have {whole}"))
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"

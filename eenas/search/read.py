@@ -15,8 +15,8 @@ from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.config import StudySpec
 from eenas.search.front import SHARES, area_by_latency, area_by_macs, best_within, build_front, compare, offered
 from eenas.search.held_out import as_searched
-from eenas.search.known_networks import BACKBONE, NETWORKS, KnownNetwork
-from eenas.search.results import BackboneFacts, Baseline, StudyResults, TrialResult
+from eenas.search.known_networks import BACKBONE, FROZEN, NETWORKS, KnownNetwork, frozen_design
+from eenas.search.results import BackboneFacts, Baseline, FrontPoint, StudyResults, TrialResult
 from eenas.specs import from_table
 
 
@@ -75,7 +75,7 @@ def read_results(database: Database, name: str, *, trust_code: bool = False) -> 
         backbone=backbone,
         settings=settings,
         trials=trials,
-        baselines=_baselines(networks),
+        baselines=_baselines(networks, held),
         front=front,
         hypervolume_macs=area_by_macs(points, backbone, chance),
         hypervolume_latency=area_by_latency(points, backbone, chance),
@@ -132,6 +132,21 @@ def _trial(record: TrialRecord) -> TrialResult:
 def _networks(record: StudyRecord, trials: Sequence[TrialResult], records: Sequence[TrialRecord]) -> list[KnownNetwork]:
     """Every network that has operating points: those of the trials, then what was measured beside them."""
     known = [KnownNetwork.from_table(table) for table in record.baselines.get(NETWORKS, ())]
+    known += [
+        KnownNetwork(
+            name=f"{FROZEN}trial {trial.number}",
+            kind="frozen",
+            design=frozen_design(trial.design),
+            points=trial.frozen_points,
+            right=tuple(kept.frozen_right),
+            parameters=kept.parameters,
+            artifacts={
+                split.removeprefix(FROZEN): name for split, name in trial.artifacts.items() if split.startswith(FROZEN)
+            },
+        )
+        for trial, kept in zip(trials, records, strict=True)
+        if trial.design is not None and trial.frozen_points
+    ]
     found = [
         KnownNetwork(
             name=f"trial {trial.number}",
@@ -150,11 +165,13 @@ def _networks(record: StudyRecord, trials: Sequence[TrialResult], records: Seque
     return [*found, *known]
 
 
-def _baselines(networks: Sequence[KnownNetwork]) -> tuple[Baseline, ...]:
-    """The points of networks that were not searched for, by kind, and by name where hands placed the branches."""
+def _baselines(networks: Sequence[KnownNetwork], held: Sequence[FrontPoint]) -> tuple[Baseline, ...]:
+    """The points within the limits of networks that nobody searched for, by kind, by name where placed by hand."""
+    known = {network.name: network for network in networks}
     found: dict[str, list[OperatingPoint]] = {}
-    for network in networks:
+    for item in held:
+        network = known[item.name]
         if network.family != "search":
             name = network.origin.removeprefix("known: ") if network.kind == "trial" else network.family
-            found.setdefault(BACKBONE if network.kind == "plain" else name, []).extend(network.points)
+            found.setdefault(BACKBONE if network.kind == "plain" else name, []).append(item.point)
     return tuple(Baseline(name=name, points=tuple(points)) for name, points in found.items())

@@ -26,6 +26,7 @@ from eenas.search.preparation import Ground
 from eenas.search.results import Baseline, Comparison, StudyResults
 from eenas.search.run_baselines import TrainedBaseline
 from eenas.search.run_report import ExitFacts, RunReport
+from eenas.search.scores import points_within_worst, policy_within
 from eenas.seeding import derive
 
 
@@ -46,10 +47,14 @@ def build_report(
     calibration, test = tables["calibration"], tables["test"]
     design, total = chosen.design, float(ground.profile.total_macs)
     fitting = Fitting(calibration, design.policy)
-    policy = fitting.policy(max_macs=design.policy.target_macs * total)
+    limits = chosen.limits
+    policy = policy_within(fitting, limits, target_macs=design.policy.target_macs, backbone_macs=total)
     reported = evaluate(policy, test)
     network.policy = policy
-    at_shares = dict(zip(SHARES, fitting.at_shares(test, total, SHARES), strict=True))
+    within = {share: policy_within(fitting, limits, target_macs=share, backbone_macs=total) for share in SHARES}
+    at_shares = {share: evaluate(each, test) if each.within_budget else None for share, each in within.items()}
+    points = fitting.operating_points(test, common=True)
+    points = tuple(dict.fromkeys((*points, *points_within_worst(calibration, test, limits, total))))
     rivals = {baseline.name: baseline for baseline in baselines}
     baselines_at_shares = {
         name: dict(zip(SHARES, _fit(baseline, total), strict=True)) for name, baseline in rivals.items()
@@ -62,7 +67,7 @@ def build_report(
     ]
     plain = _points(rivals[BACKBONE])[-1]
     measured, answers = _measured(ground, network)
-    return RunReport(
+    report = RunReport(
         folder=folder,
         study=results.name,
         task=results.task,
@@ -70,7 +75,7 @@ def build_report(
         design=design,
         backbone=replace(results.backbone, accuracy=plain.accuracy, latency_ms=plain.expected_latency_ms),
         exits=_exits(network, ground, calibration, test, reported.shares, measured),
-        points=fitting.operating_points(test, common=True),
+        points=points,
         at_shares=at_shares,
         baselines=tuple(Baseline(name=b.name, points=_points(b)) for b in baselines),
         baselines_at_shares=baselines_at_shares,
@@ -78,13 +83,7 @@ def build_report(
         reported=reported,
         estimate=chosen.point,
         network=chosen.name,
-        violations=chosen.limits.violations(
-            reported,
-            backbone_macs=total,
-            branches=0 if design.static else len(design.branches),
-            parameters=ground.costs(design).parameters,
-        ),
-        limits=chosen.limits,
+        parameters=ground.costs(design).parameters,
         warnings=results.warnings,
         near_threshold=policy.apply(test).near,
         end_to_end_ms=answers,
@@ -97,6 +96,7 @@ def build_report(
         latency_batch=ground.settings.latency.batch,
         latency=ground.profile.total_latency,
     )
+    return report.held_against(limits, chosen.accepted_drop)
 
 
 def _exits(

@@ -153,6 +153,12 @@ class StudyResults:
         return tuple(item for item in self.front if item.choice)
 
     @property
+    def by_latency(self) -> bool:
+        """Whether the cheaper of two networks is the quicker one: the study minimises latency and not MACs."""
+        objectives = self.settings.search.objectives
+        return "macs" not in objectives and "latency" in objectives
+
+    @property
     def recommended(self) -> FrontPoint | None:
         """The cheapest choice that loses at most a point against the backbone, or None."""
         return next((item for item in self.front if item.recommended), None)

@@ -17,7 +17,7 @@ from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.search.bank import Bank
-from eenas.search.baselines import measure_baselines
+from eenas.search.baselines import measure_baselines, refresh_static
 from eenas.search.config import load_settings
 from eenas.search.experimental import experimental
 from eenas.search.first_trials import enqueue_first
@@ -155,6 +155,8 @@ def run_study(
     listener(Finished("searching", objective.best_so_far()))
     if isinstance(trouble := objective.trouble(), StorageError):
         raise trouble
+    with ground.artifacts.lock(name):
+        refresh_static(ground, name, bank)
     results = reporting.last(study)
     if trouble is not None:
         raise trouble

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,8 +53,9 @@ class RunReport:
     point for the design's own target, `estimate` what the search had said of that point. `end_to_end_ms` is the
     median time of `predict` for one test sample, measured, beside the composed figure in `reported`. `transform` is
     the backbone's; `code_folder` is what a `./file.py` that names the backbone or a branch is relative to.
-    `network` is its name in the study ("" for a design from a file), `limits` are what it was chosen for, and
-    `violations` by how much `reported` exceeds each of them on the test split (at most 0: it holds); `warnings` are the
+    `network` is its name in the study ("" for a design from a file), `parameters` what it has, `limits` what it was
+    chosen for, and `violations` by how much `reported` exceeds each of them on the test split (at most 0: it holds);
+    `accepted_drop` is what it was to lose at most against the backbone (None: nothing was said), `warnings` are the
     study's. Latencies are of `latency_batch` samples at once, that of `end_to_end_ms` aside, and `latency`, the whole
     backbone's as one program, says how they were taken.
     """
@@ -84,14 +85,24 @@ class RunReport:
     latency_batch: int = 1
     latency: Latency | None = None
     network: str = ""
+    parameters: int | None = None
     limits: Limits = field(default_factory=Limits)
     violations: Mapping[str, float] = field(default_factory=dict)
+    accepted_drop: float | None = None
     warnings: tuple[str, ...] = ()
 
     @property
     def is_compared(self) -> bool:
         """Whether rivals were trained beside the design."""
         return any(baseline.name != BACKBONE for baseline in self.baselines)
+
+    def held_against(self, chosen_limits: Limits, accepted_drop: float | None) -> Self:
+        """The same report held against other limits."""
+        branches = 0 if self.design.static else len(self.design.branches)
+        found = chosen_limits.violations(
+            self.reported, backbone_macs=self.backbone.macs, branches=branches, parameters=self.parameters
+        )
+        return replace(self, limits=chosen_limits, violations=found, accepted_drop=accepted_drop)
 
     def save(self) -> None:
         """Write the report into its folder."""
@@ -142,8 +153,10 @@ class RunReport:
                 latency_batch=table.get("latency_batch", 1),
                 latency=Latency.from_table(table["latency"]) if table.get("latency") else None,
                 network=table.get("network", ""),
+                parameters=table.get("parameters"),
                 limits=from_table(Limits, table.get("limits", {})),
                 violations=dict(table.get("violations", {})),
+                accepted_drop=table.get("accepted_drop"),
                 warnings=tuple(table.get("warnings", ())),
             )
         except OSError:

@@ -10,6 +10,7 @@ from eenas.networks.exit_costs import ExitCosts
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import COMMON, Fitting, operating_points
 from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.policy import Policy
 from eenas.policies.right_answers import pack, right_answers
 from eenas.policies.threshold import ThresholdPolicy
 from eenas.search.limits import Limits
@@ -53,11 +54,12 @@ def score_tables(
     """Fit on the calibration table, evaluate on the validation table. Costs may be fresher than those in the tables."""
     calibration, validation = tables["calibration"], tables["validation"]
     fitting = Fitting(calibration, design.policy)
-    chosen = evaluate(fitting.policy(max_macs=design.policy.target_macs * backbone_macs), validation)
+    target = design.policy.target_macs
+    chosen = evaluate(policy_within(fitting, limits, target_macs=target, backbone_macs=backbone_macs), validation)
     points = fitting.operating_points(validation, common=True)
     if fitting.rule.kind != COMMON.kind:  # a kind with few points does not hide what the network can do
         points = tuple(dict.fromkeys((*points, *operating_points(calibration, validation, limit=32))))
-    points = tuple(dict.fromkeys((*points, *_within_worst(calibration, validation, limits, backbone_macs))))
+    points = tuple(dict.fromkeys((*points, *points_within_worst(calibration, validation, limits, backbone_macs))))
     accuracy = (validation.logits.argmax(axis=2) == validation.labels[:, None]).mean(axis=0)
     violations = limits.violations(
         chosen, backbone_macs=backbone_macs, branches=len(design.branches), parameters=costs.parameters
@@ -71,28 +73,50 @@ def score_tables(
     )
 
 
-def _within_worst(
+def points_within_worst(
     calibration: ExitTable, validation: ExitTable, limits: Limits, backbone_macs: float
 ) -> tuple[OperatingPoint, ...]:
     """Points at which everybody has left by the last exit that the limits on the worst case allow.
 
     Without them a network whose last exits are too dear for the limits would have no point but its first exit.
     """
+    last = last_allowed(calibration, limits, backbone_macs)
+    if last is None:
+        return ()
+    found = Fitting(calibration.truncate(last + 1)).operating_points(validation.truncate(last + 1), limit=LIMITED)
+    behind = calibration.num_exits - last - 1
+    return tuple(evaluate(_ended(point.policy, behind), validation) for point in found)
+
+
+def policy_within(fitting: Fitting, limits: Limits, *, target_macs: float, backbone_macs: float) -> Policy:
+    """The policy for an expected cost, a share of the backbone's MACs, within limits on costs.
+
+    Everybody leaves by the last exit that limits on the worst case allow. Where no policy holds the limits on expected
+    costs it is the nearest one, which says so.
+    """
+    calibration = fitting.calibration
+    share = target_macs if limits.max_macs is None else min(target_macs, limits.max_macs)
+    within = {
+        "max_macs": share * backbone_macs,
+        "max_latency_ms": None if calibration.latency_ms is None else limits.max_latency_ms,
+    }
+    last = last_allowed(calibration, limits, backbone_macs)
+    if last is None:
+        return fitting.policy(**within)
+    return _ended(Fitting(calibration.truncate(last + 1)).policy(**within), calibration.num_exits - last - 1)
+
+
+def last_allowed(calibration: ExitTable, limits: Limits, backbone_macs: float) -> int | None:
+    """The last exit that limits on the worst case allow, None where they allow all or not even the first."""
     allowed = np.ones(calibration.num_exits, dtype=np.bool_)
     if limits.max_worst_macs is not None:
         allowed &= calibration.macs <= limits.max_worst_macs * backbone_macs
     if limits.max_worst_latency_ms is not None and calibration.latency_ms is not None:
         allowed &= calibration.latency_ms <= limits.max_worst_latency_ms
-    if allowed.all() or not allowed[0]:
-        return ()
-    last = int(np.argmin(allowed)) - 1
-    found = Fitting(calibration.truncate(last + 1)).operating_points(validation.truncate(last + 1), limit=LIMITED)
-    behind = calibration.num_exits - last - 1
-    policies = []
-    for point in found:
-        policy = point.policy
-        assert isinstance(policy, ThresholdPolicy)  # that is what COMMON fits
-        thresholds = (*policy.thresholds, 0.0, *(None,) * (behind - 1))
-        temperatures = (*policy.temperatures, *(1.0,) * behind)
-        policies.append(replace(policy, thresholds=thresholds, temperatures=temperatures))
-    return tuple(evaluate(policy, validation) for policy in policies)
+    return None if allowed.all() or not allowed[0] else int(np.argmin(allowed)) - 1
+
+
+def _ended(policy: Policy, behind: int) -> ThresholdPolicy:
+    assert isinstance(policy, ThresholdPolicy)  # that is what COMMON fits
+    thresholds = (*policy.thresholds, 0.0, *(None,) * (behind - 1))
+    return replace(policy, thresholds=thresholds, temperatures=(*policy.temperatures, *(1.0,) * behind))

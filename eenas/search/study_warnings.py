@@ -46,7 +46,7 @@ def guessing_teacher(ground: Ground) -> str:
     if above_chance(right, samples, chance) < UNLIKELY:
         return ""
     return (
-        f"the prepared backbone has {right / samples:.1%} on {samples:,} held-out samples, no better than chance "
+        f"the prepared backbone has {right / samples:.1%} on {samples:,} held-out samples, not surely more than chance "
         f"({chance:.1%}), and training.teacher = 'backbone' would teach noise; set prepare.when to 'always' with more "
         "prepare.training.epochs, or training.strategy of the space to 'joint'"
     )

@@ -19,6 +19,7 @@ from eenas.search.bank import Bank
 from eenas.search.design_training import inherits, network_digest, train_design
 from eenas.search.finder import Finder
 from eenas.search.frozen_front import FrozenFront
+from eenas.search.known_networks import FROZEN
 from eenas.search.latencies import refuse_cells, refuse_untimed
 from eenas.search.preparation import Ground
 from eenas.search.pruner import TrialPruner
@@ -29,7 +30,7 @@ from eenas.training.trainer import RoundReport, Verdict
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial came to; tables are None where there was nothing to train."""
+    """What a trial came to: its exit tables by split, and those on the frozen backbone behind FROZEN."""
 
     record: TrialRecord
     tables: Mapping[str, ExitTable]
@@ -116,6 +117,7 @@ def run_trial(
         values=scores.values(ground.settings.search.objectives),
         exit_accuracy=list(scores.exit_accuracy),
         frozen_points=[] if before_training is None else [point.to_table() for point in before_training.points],
+        frozen_right=[] if before_training is None else list(before_training.right),
         right=list(scores.right),
         parameters=costs.parameters,
         violations=dict(scores.violations),
@@ -123,7 +125,8 @@ def run_trial(
         samples=samples,
         reason=reason,
     )
-    return Outcome(record, tables, scores)
+    kept = {f"{FROZEN}{split}": table for split, table in frozen.items()}
+    return Outcome(record, {**tables, **kept}, scores)
 
 
 def _plain_tables(ground: Ground) -> dict[str, ExitTable]:

@@ -128,8 +128,9 @@ def _step_seconds(module: nn.Module, example: Tensor, execution: Execution) -> f
         with execution.precision(example.device):
             output = trial(batch)
         logits = output if isinstance(output, Tensor) else output[0]
-        logits.float().square().mean().backward()
-        trial.zero_grad(set_to_none=True)
+        if logits.requires_grad:  # a module may come with all its parameters frozen
+            logits.float().square().mean().backward()
+            trial.zero_grad(set_to_none=True)
         if example.device.type == "cuda":
             torch.cuda.synchronize(example.device)
         times.append(time.perf_counter() - start)

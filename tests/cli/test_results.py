@@ -15,7 +15,7 @@ def test_the_choices_stand_with_their_samples_and_the_rest_is_counted(capsys):
     assert f"--all shows {hidden} more points" in text
     assert f"{RESULTS.recommended.name} ▸" in text
     assert "all at" in text
-    for name in ("front", "trained by trials", "static networks", "uniform by hand", "plain backbone"):
+    for name in ("front", "proposed by the search", "static networks", "uniform by hand", "plain backbone"):
         assert name in text
 
 

@@ -54,6 +54,7 @@ def test_a_trial_is_read_back_as_it_was_written(
         state="complete",
         points=points,
         right=[],
+        frozen_right=["3:x"],
         parameters=5,
         values=values,
         design=design,

@@ -38,7 +38,7 @@ def test_the_summary_names_trials_backbone_design_samples_and_hypervolume():
 def test_every_statement_about_a_rival_carries_its_interval(low, high, said):
     one = Comparison(baseline="frozen search", budget=0.25, difference=(low + high) / 2, low=low, high=high)
     text = summary(replace(study(3), comparisons=(one,)))[-1]
-    assert text.startswith(f"Trained trials against frozen search: {said} 25 % of the MACs (")
+    assert text.startswith(f"What the search proposed against frozen search: {said} 25 % of the MACs (")
     assert f"{100 * low:+.1f} to {100 * high:+.1f}" in text
 
 
@@ -63,7 +63,7 @@ def test_a_point_where_everybody_leaves_is_called_static():
 def test_limits_are_said_and_what_misses_them_least():
     held = study(6, limits=("constraints.max_worst_macs=0.6",))
     assert all(item.point.worst_macs <= 0.6 * BACKBONE.macs for item in held.front)
-    assert any(line.startswith("Limits, held by every point shown: max_worst_macs 0.6") for line in summary(held))
+    assert any(line.startswith("Limits, held by every network offered: max_worst_macs 0.6") for line in summary(held))
     none = study(6, limits=("constraints.min_accuracy=0.999",))
     assert not none.front
     assert "no network holds the limits; the nearest is" in summary(none)[-1].lower()

@@ -90,7 +90,7 @@ def test_the_recommended_one_is_the_cheapest_choice_within_a_point_and_never_the
     assert [(item.kind, item.recommended, item.knee) for item in front] == [("plain", False, False)]
 
 
-def test_comparisons_are_of_the_best_point_within_each_budget():
+def test_comparisons_are_within_each_budget_of_points_chosen_on_other_samples():
     results = study(14)
     items = offered(results.networks, BACKBONE, Limits())
     families = {network.name: network.family for network in results.networks}
@@ -102,8 +102,20 @@ def test_comparisons_are_of_the_best_point_within_each_budget():
             if item.macs_share <= one.budget + 1e-9:
                 name = families[item.name]
                 best[name] = max(best.get(name, 0.0), item.point.accuracy)
-        assert one.difference == pytest.approx(best["search"] - best[one.baseline])
         assert one.low <= one.difference <= one.high
+        assert abs(one.difference - (best["search"] - best[one.baseline])) < 0.1
+
+
+def test_the_best_of_many_equals_is_not_said_to_beat_one():
+    claims = 0
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        many = [network(index, "trial", [(0.9, 0.2)] * 6, generator) for index in range(10)]
+        one = network(0, "static", [(0.9, 0.2)], generator)
+        items = offered([*many, one], BACKBONE, Limits())
+        (first, *_) = compare(items, ["search" if item.kind == "trial" else "static networks" for item in items])
+        claims += first.verdict == "beats"
+    assert claims <= 4, "of 40 studies in which nothing is better, about one may be said to be"
 
 
 def test_an_interval_is_that_of_resampled_samples():
