@@ -60,10 +60,9 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
 
 def _expected_end_to_end(report: RunReport) -> float | None:
     """The mean of the exits' end-to-end milliseconds over who leaves where; None where one was not measured."""
-    times = [None if exit_.end_to_end is None else exit_.end_to_end.median_ms for exit_ in report.exits]
-    pairs = [(share, time) for share, time in zip(report.reported.shares, times, strict=True) if share]
-    known = [share * time for share, time in pairs if time is not None]
-    return sum(known) if len(known) == len(pairs) else None
+    reached = [exit_ for exit_ in report.exits if exit_.share]
+    known = [exit_.share * exit_.end_to_end.median_ms for exit_ in reached if exit_.end_to_end is not None]
+    return sum(known) if len(known) == len(reached) else None
 
 
 def limits_held(report: RunReport) -> list[str]:

@@ -65,9 +65,9 @@ def test_where_nothing_holds_the_limits_the_nearest_miss_is_named_with_its_dista
 
 
 def test_where_nothing_is_near_the_backbone_the_nearest_is_named_with_the_flag_that_takes_it():
-    strong = replace(RESULTS, backbone=replace(BACKBONE, accuracy=0.999))
+    strong = within(replace(RESULTS, backbone=replace(BACKBONE, accuracy=0.999)), Limits())
     with pytest.raises(
-        FrontError, match=r"is within 1 points of the backbone; the nearest, .*--max-accuracy-drop"
+        FrontError, match=r"is within 1 point of the backbone; the nearest, .*--max-accuracy-drop"
     ) as said:
         choose_point(strong, Choice())
     drop = float(str(said.value).partition("--max-accuracy-drop ")[2].partition(",")[0])

@@ -20,6 +20,7 @@ def counted_runs(monkeypatch):
     """Nothing is timed again, however busy the machine is."""
     monkeypatch.setattr("eenas.measurement.rounds.RETRIES", 0)
     monkeypatch.setattr("eenas.measurement.rounds.PATIENCE", 1)
+    monkeypatch.setattr("eenas.measurement.rounds.WARM", 1)
 
 
 @pytest.fixture

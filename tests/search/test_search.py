@@ -262,7 +262,7 @@ def test_a_static_network_that_diverges_stays_as_it_is_in_the_bank(tmp_path, mon
 
 
 def test_limits_that_no_network_holds_are_refused_before_anything_is_trained(tmp_path):
-    with pytest.raises(SpecError, match="max_parameters = 10 is below"):
+    with pytest.raises(SpecError, match="max_parameters = 10 cannot be held"):
         go(tmp_path, overrides=(*OVERRIDES, "constraints.max_parameters=10"))
 
 
@@ -304,7 +304,7 @@ def test_constraints_reach_the_sampler_once_and_the_front(tmp_path):
     found = go(tmp_path, overrides=(*OVERRIDES, "constraints.max_branches=1"))
     for trial in found.trials:
         assert bool(trial.violations) == (len(trial.design.branches) > 1)
-    assert all(len(entry.design.branches) <= 1 for entry in found.front)
+    assert all(len(entry.network.branches) <= 1 for entry in found.front)
     assert found.front
     study = optuna.load_study(study_name=found.name, storage=f"sqlite:///{tmp_path}/eenas.db")
     for trial in study.trials:
