@@ -75,17 +75,15 @@ class KnownNetwork:
 
 
 def frozen_design(design: Design) -> Design:
-    """The design whose branches are trained on the frozen backbone, as they were in the bank: plain ones."""
+    """The design with plain branches, as they are in the bank: what a trial's network is before its training.
+
+    It keeps the trial's training, which full training goes on with: the frozen scores are where that begins.
+    """
     branches = tuple(
         replace(placed, branch=placed.branch.branch) if isinstance(placed.branch, Cascade) else placed
         for placed in design.branches
     )
-    return replace(
-        design,
-        branches=branches,
-        training=replace(design.training, strategy="two_stage", loss_weights="equal"),
-        provenance={},
-    ).canonical()
+    return replace(design, branches=branches, provenance={}).canonical()
 
 
 def find_network(networks: Sequence[KnownNetwork], name: str, *, study: str) -> KnownNetwork:
