@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from eenas.errors import FrontError
 from eenas.policies.bootstrap import interval_of_counts
 
-SAME_COST = 0.02
+SAME_COST = 0.05
 """Costs that differ by less than this share are the same cost: a measured latency is no more certain."""
 
 
@@ -22,7 +22,8 @@ def choices(
     `accuracy` [M] is better higher, `costs` [M, D] (the first decides the order) lower. A point whose accuracy is at or
     below `floor`, the share of the largest class, is none. With `right` [M, N], whether each point was right on each of
     N samples, a point is none either where a choice costs no more in every respect (within SAME_COST) and the paired
-    bootstrap interval of the point's advantage in accuracy reaches zero. Raises FrontError for shapes that differ.
+    bootstrap interval of the point's advantage in accuracy reaches zero, nor where such a choice is better beyond it.
+    Raises FrontError for shapes that differ.
     """
     exact, dear = np.asarray(accuracy, dtype=np.float64), np.asarray(costs, dtype=np.float64)
     if exact.ndim != 1 or dear.ndim != 2 or len(exact) != len(dear):
@@ -35,6 +36,11 @@ def choices(
             continue
         chosen[index] = right is None or not any(
             (dear[other] <= dear[index] * (1 + SAME_COST)).all() and not _better(right[index], right[other])
+            for other in np.nonzero(chosen)[0]
+        )
+    for index in np.nonzero(chosen)[0]:  # cheaper by less than can be told, and worse by more than noise
+        chosen[index] = right is None or not any(
+            (dear[other] <= dear[index] * (1 + SAME_COST)).all() and _better(right[other], right[index])
             for other in np.nonzero(chosen)[0]
         )
     return chosen

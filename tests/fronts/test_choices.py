@@ -22,6 +22,13 @@ def test_a_point_that_is_cheaper_in_another_respect_stays():
     assert choices(accuracy, costs, floor=0.1, right=right(360, 361)).all()
 
 
+def test_what_is_cheaper_by_less_than_can_be_told_and_clearly_worse_is_no_choice():
+    accuracy, costs = [0.2, 0.95], [[1.0, 0.69], [1.02, 0.68]]
+    assert choices(accuracy, costs, floor=0.1, right=right(80, 380)).tolist() == [False, True]
+    far = [[1.0, 0.5], [1.2, 0.68]]
+    assert choices(accuracy, far, floor=0.1, right=right(80, 380)).all()
+
+
 def test_the_floor_is_no_choice_and_without_answers_only_it_counts():
     accuracy, costs = [0.1, 0.11, 0.5], [[1.0], [2.0], [3.0]]
     assert choices(accuracy, costs, floor=0.1).tolist() == [False, True, True]
