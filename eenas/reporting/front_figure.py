@@ -70,11 +70,12 @@ def front_facts(results: StudyResults, cost: Cost = "macs", picked: FrontPoint |
     """The facts of the front over expected MACs or expected latency; `picked` is by default the recommended point.
 
     The front of a study is taken over accuracy, MACs and latency; drawn over one cost, only those of its points that
-    nothing cheaper beats on accuracy are marked, the others join the cloud.
+    nothing cheaper beats on accuracy are marked, the others join the cloud, and so do those below every choice.
     """
     whole = float(results.backbone.macs) if cost == "macs" else results.backbone.latency_ms
     marks = [(item, mark) for item in results.front if (mark := _front_mark(item, whole, cost)) is not None]
-    front = _stairs([mark for _, mark in marks])
+    least = min((item.point.accuracy for item in results.choices), default=0.0)
+    front = _stairs([mark for item, mark in marks if item.point.accuracy >= least])
     knee = next((mark for item, mark in marks if item.knee), None)
     usual = shown_point(results)
     shown = picked or usual
@@ -215,11 +216,13 @@ def _drawn(facts: FrontFacts) -> list[Mark]:
 
 
 def _accuracy_range(facts: FrontFacts) -> tuple[float, float]:
-    values = [mark.accuracy for mark in _drawn(facts)] or [mark.accuracy for mark in facts.cloud]
+    """Around the front and the backbone, with as much again below for rivals; what lies deeper is not drawn for."""
+    near = [*facts.front, *(mark for mark in (facts.picked, facts.knee) if mark is not None)]
+    values = [mark.accuracy for mark in near or _drawn(facts) or facts.cloud]
     low = min([facts.backbone_accuracy, *values])
     high = max([facts.backbone_accuracy, *values])
-    room = max(high - low, 0.02)
-    return max(0.0, low - 0.06 * room), high + 0.1 * room
+    room = max(high - low, 0.05)
+    return max(0.0, low - room), high + 0.1 * room
 
 
 def _front_mark(item: FrontPoint, whole: float | None, cost: Cost) -> Mark | None:
