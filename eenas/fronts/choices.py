@@ -1,5 +1,7 @@
 """The choices of a front: the points that a user has reason to tell apart."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -8,6 +10,11 @@ from eenas.policies.bootstrap import interval_of_counts
 
 SAME_COST = 0.05
 """Costs that differ by less than this share are the same cost: a measured latency is no more certain."""
+
+
+def beyond_guessing(largest_class: float, samples: int) -> float:
+    """The accuracy that guessing the largest class stays below on so many samples, 19 times of 20 (0: not known)."""
+    return largest_class + (1.645 * math.sqrt(largest_class * (1 - largest_class) / samples) if samples else 0.0)
 
 
 def choices(
@@ -20,7 +27,7 @@ def choices(
     """Which of M points are choices, as a mask [M].
 
     `accuracy` [M] is better higher, `costs` [M, D] (the first decides the order) lower. A point whose accuracy is at or
-    below `floor`, the share of the largest class, is none. With `right` [M, N], whether each point was right on each of
+    below `floor`, which guessing reaches, is none. With `right` [M, N], whether each point was right on each of
     N samples, a point is none either where a choice costs no more in every respect (within SAME_COST) and the paired
     bootstrap interval of the point's advantage in accuracy reaches zero, nor where such a choice is better beyond it.
     Raises FrontError for shapes that differ.

@@ -115,6 +115,10 @@ class ThresholdPolicy(SignalPolicy):
         return table if self.within_budget else {**table, "within_budget": False}
 
 
+ONE_EXIT = ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=())
+"""The policy of a network with one exit, where nobody decides."""
+
+
 def midway(below: NDArray[np.float64], above: NDArray[np.float64]) -> NDArray[np.float64]:
     """Thresholds between scores below < above that split them with >=, also where no number lies between."""
     middle = 0.5 * (below + above)

@@ -69,7 +69,9 @@ def limits_held(report: RunReport) -> list[str]:
     """Whether the limits that the network was chosen for hold on the test split, a sentence for each."""
     limits, found = to_table(report.limits), []
     for name, by in report.violations.items():
-        held = f"held, with {abs(by):.3g} to spare" if by <= 0 else f"missed by {by:.3g}"
+        held = f"held, with {abs(by):.3g} to spare," if by <= 0 else f"missed by {by:.3g}"
+        if by == float("inf"):
+            held = "not known, since it was not recorded,"
         found.append(f"Limit {name} = {limits[name]:g}: {held} on the test split.")
     plain = next((base.points[0] for base in report.baselines if base.name == "backbone" and base.points), None)
     if report.accepted_drop is not None and plain is not None:

@@ -44,7 +44,7 @@ def limits_line(results: StudyResults) -> str:
 
 
 def rivals(results: StudyResults) -> list[str]:
-    """What the trials found against each kind of rival, a sentence each."""
+    """What the search proposed against each kind of rival, a sentence each."""
     found: dict[str, list[Comparison]] = {}
     for one in results.comparisons:
         found.setdefault(one.baseline, []).append(one)

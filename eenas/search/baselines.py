@@ -15,19 +15,19 @@ from eenas.fronts.hypervolume import most_added
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.right_answers import pack, right_answers
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.threshold import ONE_EXIT
 from eenas.progress import Finished, Notice, Started
 from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.search.bank import Bank
 from eenas.search.design_training import train_design
+from eenas.search.front import REFERENCE_COST
 from eenas.search.frozen_front import FrozenFront, first_branches
 from eenas.search.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind, frozen_design
 from eenas.search.preparation import Ground
 from eenas.search.scores import score_tables
 
 PHASE = "measuring baselines"
-REFERENCE_COST = 1.1
 
 Tables = Mapping[str, ExitTable]
 
@@ -100,11 +100,7 @@ def refresh_static(ground: Ground, study: str, bank: Bank) -> None:
 def plain_point(ground: Ground, table: ExitTable) -> OperatingPoint:
     """The plain backbone as an operating point: one exit, nothing decided."""
     latency = ground.plain_latency_ms()
-    return replace(evaluate(_one_exit(), table), expected_latency_ms=latency, worst_latency_ms=latency)
-
-
-def _one_exit() -> ThresholdPolicy:
-    return ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=())
+    return replace(evaluate(ONE_EXIT, table), expected_latency_ms=latency, worst_latency_ms=latency)
 
 
 def _plain(ground: Ground) -> KnownNetwork:
@@ -114,7 +110,7 @@ def _plain(ground: Ground) -> KnownNetwork:
         kind="plain",
         design=ground.plain_design(),
         points=(plain_point(ground, table),),
-        right=(pack(right_answers(_one_exit(), table)),),
+        right=(pack(right_answers(ONE_EXIT, table)),),
         parameters=ground.profile.total_parameters,
         artifacts=_keep(
             ground, BACKBONE, {split: ground.plain_table(split) for split in ("calibration", "validation")}

@@ -95,7 +95,7 @@ def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = F
     """
     limits = results.settings.constraints.and_also(choice.limits)
     if choice.design_file is not None:
-        return Chosen(load_design(choice.design_file, trust_code=trust_code), "", None)
+        return Chosen(load_design(choice.design_file, trust_code=trust_code), "", None, limits)
     if choice.network is not None:
         network = find_network(results.networks, choice.network, study=results.name)
         drawn = _drawn_point(results, network)
@@ -121,7 +121,7 @@ def choose_point(results: StudyResults, choice: Choice) -> FrontPoint:
     front = front_within(results, choice.limits)
     if not front:
         raise FrontError(no_front(results, choice.limits))
-    real = [item for item in front if item.point.accuracy > results.largest_class and item.kind != "plain"]
+    real = [item for item in front if item.point.accuracy > results.guessing and item.kind != "plain"]
     choices = [item for item in real if item.choice]
     if choice.wants_most_accurate and real:
         return min(real, key=lambda item: (-item.point.accuracy, item.macs_share))
@@ -130,7 +130,7 @@ def choose_point(results: StudyResults, choice: Choice) -> FrontPoint:
         return choices[knee([item.point.accuracy for item in choices], np.array(costs, dtype=np.float64))]
     drop = ACCEPTED_DROP if choice.max_accuracy_drop is None else choice.max_accuracy_drop
     floor = results.backbone.accuracy - drop
-    taken = cheapest_losing(front, floor, largest_class=results.largest_class, by_latency=results.by_latency)
+    taken = cheapest_losing(front, floor, guessing=results.guessing, by_latency=results.by_latency)
     if taken is not None and not choice.wants_most_accurate and not choice.knee:
         return taken
     raise FrontError(_nothing_within(results, real, drop, choice.limits))
@@ -157,7 +157,7 @@ def no_front(results: StudyResults, limits: Limits | None = None) -> str:
     found = nearest_miss(results.networks, results.backbone, wanted)
     assert found is not None
     item, missed = found
-    misses = " and ".join(f"{name} by {_amount(name, by)}" for name, by in missed.items())
+    misses = " and ".join(f"{name} {_amount(name, by)}" for name, by in missed.items())
     return (
         f"no network holds the limits; the nearest is {item.name} ({item.point.accuracy:.1%} at {item.macs_share:.0%} "
         f"of the MACs), which misses {misses}; loosen the limits or search longer"
@@ -166,12 +166,12 @@ def no_front(results: StudyResults, limits: Limits | None = None) -> str:
 
 def _amount(name: str, by: float) -> str:
     if by == float("inf"):
-        return "what was not recorded"
+        return "(not recorded for it)"
     if name.endswith("_ms"):
-        return f"{by:.3g} ms"
+        return f"by {by:.3g} ms"
     if name in ("max_parameters", "max_branches"):
-        return f"{by:,.0f}"
-    return f"{100 * by:.2g} points"
+        return f"by {by:,.0f}"
+    return f"by {100 * by:.2g} points"
 
 
 def _nothing_within(results: StudyResults, choices: Sequence[FrontPoint], drop: float, limits: Limits) -> str:

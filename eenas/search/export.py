@@ -19,7 +19,7 @@ from eenas.measurement.devices import resolve_device
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights
 from eenas.networks.network import EarlyExitNetwork
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.threshold import ONE_EXIT
 from eenas.records.database import Database
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec
@@ -154,7 +154,7 @@ def _untrained(
         )
         network = build_network(design, found, classes=classes)
     if len(network.exits) == 1:  # nobody decides, so that nothing has to be fitted
-        network.policy = ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=())
+        network.policy = ONE_EXIT
     card = untrained_card(design, network)
     return Package(network=network, backbone=spec, trained=False, measured={}, card=card), found
 

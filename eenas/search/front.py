@@ -1,6 +1,5 @@
 """The front of a study: of all networks that it knows, the operating points that no other one beats."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import FrontError
 from eenas.fronts.choice import cheapest_within, knee
-from eenas.fronts.choices import choices
+from eenas.fronts.choices import beyond_guessing, choices
 from eenas.fronts.dominance import pareto_mask
 from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.bootstrap import interval_of_counts
@@ -32,7 +31,7 @@ def offered(networks: Sequence[KnownNetwork], backbone: BackboneFacts, limits: L
         item
         for network in networks
         for item in points_of(network, backbone)
-        if all(by <= 1e-9 for by in _violations(network, item.point, backbone, limits).values())
+        if all(by <= 1e-9 for by in _violations(item, network, backbone, limits).values())
     ]
 
 
@@ -86,7 +85,7 @@ def build_front(
     accuracy = np.array([item.point.accuracy for item in found])
     costs = np.array([_costs(item)[::-1] if by_latency else _costs(item) for item in found])
     right = _answers(found)
-    guesses = largest_class if right is None else beyond_guessing(largest_class, right.shape[1])
+    guesses = beyond_guessing(largest_class, 0 if right is None else right.shape[1])
     marked = choices(accuracy, costs, floor=guesses, right=right)
     chosen = np.nonzero(marked & np.array([item.kind != "plain" for item in found]))[0]
     best = int(chosen[knee(accuracy[chosen], costs[chosen, 0])]) if len(chosen) else -1
@@ -105,19 +104,15 @@ def build_front(
     )
 
 
-def beyond_guessing(largest_class: float, samples: int) -> float:
-    """The accuracy that guessing the largest class stays below on so many samples, 19 times of 20."""
-    return largest_class + 1.645 * math.sqrt(largest_class * (1 - largest_class) / samples)
-
-
 def cheapest_losing(
-    front: Sequence[FrontPoint], floor: float, *, largest_class: float, by_latency: bool
+    front: Sequence[FrontPoint], floor: float, *, guessing: float, by_latency: bool
 ) -> FrontPoint | None:
     """The cheapest choice whose accuracy is at least `floor`, else the cheapest such point of the whole front.
 
-    So sampling noise hides no network that does what is asked. Points that guess and the plain backbone are left out.
+    So sampling noise hides no network that does what is asked. Points at or below `guessing` and the plain backbone are
+    left out.
     """
-    real = [item for item in front if item.kind != "plain" and item.point.accuracy > largest_class + 1e-12]
+    real = [item for item in front if item.kind != "plain" and item.point.accuracy > guessing + 1e-12]
     accuracy = np.array([item.point.accuracy for item in real])
     costs = np.array([_costs(item)[by_latency] for item in real])
     groups = (np.nonzero([item.choice for item in real])[0], np.arange(len(real)))
@@ -132,7 +127,7 @@ def nearest_miss(
     best: tuple[float, FrontPoint, dict[str, float]] | None = None
     for network in networks:
         for item in points_of(network, backbone):
-            violations = _violations(network, item.point, backbone, limits)
+            violations = _violations(item, network, backbone, limits)
             distance = limits.distance(violations)
             if best is None or distance < best[0]:
                 best = (distance, item, {name: by for name, by in violations.items() if by > 0})
@@ -149,7 +144,7 @@ def best_within(front: Sequence[FrontPoint], share: float) -> FrontPoint | None:
 
 
 def compare(items: Sequence[FrontPoint], families: Sequence[str]) -> tuple[Comparison, ...]:
-    """The best that trials found at each of SHARES less the best of each other family; `families[i]` is item i's.
+    """The best that the search proposed at each of SHARES less the best of each rival; `families[i]` is item i's.
 
     Each family's point is chosen on one half of the validation samples and judged on the other, both ways round: the
     best of many is too good on the samples that chose it. The interval is the paired bootstrap's over all samples.
@@ -237,9 +232,7 @@ def _answers(items: Sequence[FrontPoint]) -> NDArray[np.bool_] | None:
     return None if any(text is None for text in texts) else np.stack([unpack(text) for text in texts if text])
 
 
-def _violations(
-    network: KnownNetwork, point: OperatingPoint, backbone: BackboneFacts, limits: Limits
-) -> dict[str, float]:
-    item = points_of(replace(network, points=(point,), right=()), backbone)[0]
-    branches = 0 if item.network.static else len(network.design.branches)
-    return limits.violations(point, backbone_macs=backbone.macs, branches=branches, parameters=network.parameters)
+def _violations(item: FrontPoint, network: KnownNetwork, backbone: BackboneFacts, limits: Limits) -> dict[str, float]:
+    """By how much a point exceeds each limit, as the network that it needs."""
+    branches = 0 if item.network.static else len(item.design.branches)
+    return limits.violations(item.point, backbone_macs=backbone.macs, branches=branches, parameters=network.parameters)

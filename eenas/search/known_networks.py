@@ -28,7 +28,7 @@ class KnownNetwork:
     "static layer2.1" or "backbone". `right` says for each of `points`, packed (`eenas.policies.right_answers`), which
     samples it answers rightly; it is empty where that was not kept.
     `parameters` are the network's (None: not recorded), `artifacts` the references of its exit tables by split. `trial`
-    is the number of a trial's network, and `origin` where that trial's parameters come from.
+    is the number of a trial's trained network, and `origin` where the parameters of a trial come from.
     """
 
     name: str
@@ -44,7 +44,7 @@ class KnownNetwork:
     @property
     def family(self) -> str:
         """The group in which it is compared: "search", "uniform by hand", "frozen search", "static networks", ..."""
-        if self.kind == "trial":
+        if self.origin:
             return "uniform by hand" if self.origin.startswith(BY_HAND) else "search"
         return {"frozen": "frozen search", "static": "static networks", "plain": "plain backbone"}[self.kind]
 

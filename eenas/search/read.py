@@ -138,6 +138,7 @@ def _networks(record: StudyRecord, trials: Sequence[TrialResult], records: Seque
             kind="frozen",
             design=frozen_design(trial.design),
             points=trial.frozen_points,
+            origin=trial.origin,
             right=tuple(kept.frozen_right),
             parameters=kept.parameters,
             artifacts={
@@ -172,6 +173,6 @@ def _baselines(networks: Sequence[KnownNetwork], held: Sequence[FrontPoint]) -> 
     for item in held:
         network = known[item.name]
         if network.family != "search":
-            name = network.origin.removeprefix("known: ") if network.kind == "trial" else network.family
+            name = network.origin.removeprefix("known: ") or network.family
             found.setdefault(BACKBONE if network.kind == "plain" else name, []).append(item.point)
     return tuple(Baseline(name=name, points=tuple(points)) for name, points in found.items())

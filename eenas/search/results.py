@@ -6,6 +6,7 @@ from typing import Literal
 
 from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design
+from eenas.fronts.choices import beyond_guessing
 from eenas.measurement.latency import Latency, place_of
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.config import StudySpec
@@ -151,6 +152,11 @@ class StudyResults:
     def choices(self) -> tuple[FrontPoint, ...]:
         """The points of the front that a user has reason to tell apart."""
         return tuple(item for item in self.front if item.choice)
+
+    @property
+    def guessing(self) -> float:
+        """The accuracy that a network has to be above to be told from guessing the largest class."""
+        return beyond_guessing(self.largest_class, self.samples)
 
     @property
     def by_latency(self) -> bool:

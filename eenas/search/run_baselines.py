@@ -11,7 +11,6 @@ from eenas.fronts.hypervolume import most_added
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
 from eenas.progress import Listener
-from eenas.search.baselines import plain_point
 from eenas.search.front import REFERENCE_COST, area_by_macs
 from eenas.search.known_networks import BACKBONE, KnownNetwork
 from eenas.search.preparation import Ground
@@ -77,7 +76,7 @@ def rivals(results: StudyResults, static: int) -> list[KnownNetwork]:
     ended = [network for network in results.networks if network.kind == "static" and network.points]
     curves = [_curve(network, results) for network in ended]
     taken = most_added(curves, static, reference_cost=REFERENCE_COST, reference_accuracy=results.chance)
-    placed = [network for network in results.networks if network.family == "uniform by hand" and network.points]
+    placed = [each for each in results.networks if each.kind == "trial" and each.family == "uniform by hand"]
     best = max(placed, key=lambda each: area_by_macs(each.points, results.backbone, results.chance), default=None)
     return [*(ended[index] for index in sorted(taken)), *([] if best is None else [best])]
 
@@ -93,7 +92,7 @@ def _curve(network: KnownNetwork, results: StudyResults) -> tuple[NDArray[np.flo
 def _as_user_runs(ground: Ground, split: str) -> ExitTable:
     """The plain backbone's table with the latency of the backbone as a user runs it who wants no exits."""
     table = ground.plain_table(split)
-    latency = plain_point(ground, table).expected_latency_ms
+    latency = ground.plain_latency_ms()
     return ExitTable(
         logits=table.logits,
         labels=table.labels,
