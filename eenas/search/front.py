@@ -234,5 +234,5 @@ def _answers(items: Sequence[FrontPoint]) -> NDArray[np.bool_] | None:
 
 def _violations(item: FrontPoint, network: KnownNetwork, backbone: BackboneFacts, limits: Limits) -> dict[str, float]:
     """By how much a point exceeds each limit, as the network that it needs."""
-    branches = 0 if item.network.static else len(item.design.branches)
+    branches = len(item.network.exits) - 1
     return limits.violations(item.point, backbone_macs=backbone.macs, branches=branches, parameters=network.parameters)

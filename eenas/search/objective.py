@@ -21,7 +21,6 @@ from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
 from eenas.files import write_whole
 from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.operating_point import OperatingPoint
 from eenas.records.learning_curves import LearningCurves
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.bank import Bank
@@ -31,8 +30,7 @@ from eenas.search.frozen_front import FrozenFront
 from eenas.search.known_networks import KnownNetwork
 from eenas.search.preparation import Ground
 from eenas.search.pruning import PruningRule
-from eenas.search.read import read_results
-from eenas.search.results import BackboneFacts
+from eenas.search.read import read_results, trial_networks
 from eenas.search.study import STOPPED, SURPLUS, is_surplus, origin
 from eenas.search.trial import Outcome, propose, run_trial
 
@@ -50,10 +48,9 @@ class Objective:
         self._storage_error: StorageError | None = None
         self._rule = PruningRule(LearningCurves(ground.database), study)
         self._failures: list[str] = []
-        self._points = [
-            (item.point.accuracy, item.point.expected_macs)
-            for item in offered(*self._known_before(), ground.settings.constraints)
-        ]
+        results = read_results(ground.database, study)
+        self._backbone = results.backbone
+        self._points = self._held(results.networks)
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Run one trial and give its values in the order of the study's objectives."""
@@ -78,7 +75,7 @@ class Objective:
             self._fail(trial, error)
             raise
         self._failures.clear()
-        self._points += self._held(record)
+        self._points += self._held(trial_networks(record))
         assert record.values is not None
         return record.values
 
@@ -103,20 +100,10 @@ class Objective:
         half = accuracy[macs <= 0.5 * total]
         return f"hypervolume {area:.3f}" + (f", {100 * half.max():.1f} % at 50 % MACs" if len(half) else "")
 
-    def _known_before(self) -> tuple[Sequence[KnownNetwork], BackboneFacts]:
-        results = read_results(self._ground.database, self._study)
-        return results.networks, results.backbone
-
-    def _held(self, record: TrialRecord) -> list[tuple[float, float]]:
-        """Accuracy and MACs of those of a trial's points that hold the study's limits."""
-        limits, total = self._ground.settings.constraints, self._ground.profile.total_macs
-        branches, found = len(record.design.get("branches", ())), []
-        for table in record.points:
-            point = OperatingPoint.from_table(table)
-            broken = limits.violations(point, backbone_macs=total, branches=branches, parameters=record.parameters)
-            if all(by <= 0 for by in broken.values()):
-                found.append((point.accuracy, point.expected_macs))
-        return found
+    def _held(self, networks: Sequence[KnownNetwork]) -> list[tuple[float, float]]:
+        """Accuracy and MACs of those points of networks that hold the study's limits."""
+        items = offered(networks, self._backbone, self._ground.settings.constraints)
+        return [(item.point.accuracy, item.point.expected_macs) for item in items]
 
     def _run(self, trial: optuna.Trial) -> TrialRecord:
         try:

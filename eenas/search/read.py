@@ -54,7 +54,7 @@ def read_results(database: Database, name: str, *, trust_code: bool = False) -> 
     classes = tuple(facts["classes"])
     records = TrialRecords(database).list(name)
     trials = tuple(_trial(trial) for trial in records)
-    networks = _networks(record, trials, records)
+    networks = _networks(record, records)
     chance, limits = 1.0 / len(classes), settings.constraints
     held = offered(networks, backbone, limits)
     families = {network.name: network.family for network in networks}
@@ -116,11 +116,11 @@ def _trial(record: TrialRecord) -> TrialResult:
         state=record.state,
         origin=record.origin,
         design=Design.from_table(record.design, key=f"trial {record.number}") if record.design else None,
-        points=tuple(OperatingPoint.from_table(point) for point in record.points),
+        points=_points(record.points),
         chosen=OperatingPoint.from_table(record.chosen) if record.chosen else None,
         values=record.values,
         exit_accuracy=tuple(record.exit_accuracy),
-        frozen_points=tuple(OperatingPoint.from_table(point) for point in record.frozen_points),
+        frozen_points=_points(record.frozen_points),
         violations=violations,
         reason=record.reason,
         seconds=record.seconds,
@@ -129,41 +129,51 @@ def _trial(record: TrialRecord) -> TrialResult:
     )
 
 
-def _networks(record: StudyRecord, trials: Sequence[TrialResult], records: Sequence[TrialRecord]) -> list[KnownNetwork]:
+def _networks(record: StudyRecord, trials: Sequence[TrialRecord]) -> list[KnownNetwork]:
     """Every network that has operating points: those of the trials, then what was measured beside them."""
     known = [KnownNetwork.from_table(table) for table in record.baselines.get(NETWORKS, ())]
-    known += [
-        KnownNetwork(
-            name=f"{FROZEN}trial {trial.number}",
-            kind="frozen",
-            design=frozen_design(trial.design),
-            points=trial.frozen_points,
-            origin=trial.origin,
-            right=tuple(kept.frozen_right),
-            parameters=kept.parameters,
-            artifacts={
-                split.removeprefix(FROZEN): name for split, name in trial.artifacts.items() if split.startswith(FROZEN)
-            },
+    made = [network for trial in trials for network in trial_networks(trial)]
+    return [*(each for each in made if each.kind == "trial"), *known, *(each for each in made if each.kind != "trial")]
+
+
+def trial_networks(record: TrialRecord) -> list[KnownNetwork]:
+    """The network that a trial trained, and the same on the frozen backbone, as far as they have operating points."""
+    if not record.design:
+        return []
+    design, found = Design.from_table(record.design, key=f"trial {record.number}"), []
+    if record.points:
+        found.append(
+            KnownNetwork(
+                name=f"trial {record.number}",
+                kind="trial",
+                design=design,
+                points=_points(record.points),
+                right=tuple(record.right),
+                parameters=record.parameters,
+                artifacts=record.artifacts,
+                trial=record.number,
+                origin=record.origin,
+            )
         )
-        for trial, kept in zip(trials, records, strict=True)
-        if trial.design is not None and trial.frozen_points
-    ]
-    found = [
-        KnownNetwork(
-            name=f"trial {trial.number}",
-            kind="trial",
-            design=trial.design,
-            points=trial.points,
-            right=tuple(kept.right),
-            parameters=kept.parameters,
-            artifacts=trial.artifacts,
-            trial=trial.number,
-            origin=trial.origin,
+    if record.frozen_points:
+        tables = {split: name for split, name in record.artifacts.items() if split.startswith(FROZEN)}
+        found.append(
+            KnownNetwork(
+                name=f"{FROZEN}trial {record.number}",
+                kind="frozen",
+                design=frozen_design(design),
+                points=_points(record.frozen_points),
+                right=tuple(record.frozen_right),
+                parameters=record.parameters,
+                artifacts={split.removeprefix(FROZEN): name for split, name in tables.items()},
+                origin=record.origin,
+            )
         )
-        for trial, kept in zip(trials, records, strict=True)
-        if trial.design is not None and trial.points
-    ]
-    return [*found, *known]
+    return found
+
+
+def _points(tables: Sequence[Mapping[str, Any]]) -> tuple[OperatingPoint, ...]:
+    return tuple(OperatingPoint.from_table(table) for table in tables)
 
 
 def _baselines(networks: Sequence[KnownNetwork], held: Sequence[FrontPoint]) -> tuple[Baseline, ...]:

@@ -98,7 +98,7 @@ class RunReport:
 
     def held_against(self, chosen_limits: Limits, accepted_drop: float | None) -> Self:
         """The same report held against other limits."""
-        branches = 0 if self.design.static else len(self.design.branches)
+        branches = len(self.design.exits) - 1
         found = chosen_limits.violations(
             self.reported, backbone_macs=self.backbone.macs, branches=branches, parameters=self.parameters
         )

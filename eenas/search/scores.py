@@ -62,7 +62,7 @@ def score_tables(
     points = tuple(dict.fromkeys((*points, *points_within_worst(calibration, validation, limits, backbone_macs))))
     accuracy = (validation.logits.argmax(axis=2) == validation.labels[:, None]).mean(axis=0)
     violations = limits.violations(
-        chosen, backbone_macs=backbone_macs, branches=len(design.branches), parameters=costs.parameters
+        chosen, backbone_macs=backbone_macs, branches=len(design.exits) - 1, parameters=costs.parameters
     )
     return Scores(
         chosen,
