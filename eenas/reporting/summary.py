@@ -56,6 +56,8 @@ def rivals(results: StudyResults) -> list[str]:
             at = budgets[0] if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]}"
             parts.append(f"{verdict} at {at} of the MACs ({difference} points, {low} to {high})")
         lines.append(f"What the search proposed against {name}: {', '.join(parts)}.")
+    if lines:
+        lines.append("(Both points are chosen on one half of the validation samples and judged on the other.)")
     return lines
 
 

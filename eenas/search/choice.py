@@ -27,7 +27,7 @@ class Choice:
     drawn for it, unless limits are given. Otherwise it is the cheapest choice that loses at most
     `max_accuracy_drop` (in [0, 1], default ACCEPTED_DROP) against the backbone; where only a cost is limited
     (`limits.max_macs`, `limits.max_latency_ms`), the most accurate point within it. `limits` hold beside the study's
-    own.
+    own; they choose among points that the study knows, which has fitted policies for its own limits alone.
     """
 
     network: str | None = None
@@ -206,7 +206,14 @@ def _point_of(results: StudyResults, network: KnownNetwork, limits: Limits) -> F
     held = results.settings.constraints.and_also(limits)
     own = build_front([network], results.backbone, held, largest_class=0.0)
     if not own:
-        raise FrontError(no_front(replace(results, networks=(network,)), limits))
+        found = nearest_miss([network], results.backbone, held)
+        assert found is not None
+        misses = " and ".join(
+            f"{name} = {getattr(held, name):g} {_amount(name, by)}"
+            + ("" if getattr(limits, name) == getattr(held, name) else " (a limit of the study)")
+            for name, by in found[1].items()
+        )
+        raise FrontError(f"{network.name} misses {misses}; name another network, or loosen the limit")
     accuracy = np.array([item.point.accuracy for item in own])
     costs = np.array([item.macs_share for item in own])
     index = None

@@ -38,7 +38,7 @@ def prepare_backbone(ground: Ground) -> Ground:
     known = records.find(key)
     if known is not None and (not known.artifact or ground.artifacts.holds(known.artifact)):
         how = f"; {known.how}" if known.how else ""
-        ground.listener(Notice(f"backbone: prepared by an earlier study ({known.accuracy:.1%} on validation){how}"))
+        ground.listener(Notice(f"backbone: prepared before ({known.accuracy:.1%} on validation){how}"))
         if not known.artifact:
             return ground
         network = ground.build(ground.plain_design())

@@ -184,5 +184,6 @@ def _baselines(networks: Sequence[KnownNetwork], held: Sequence[FrontPoint]) -> 
         network = known[item.name]
         if network.family != "search":
             name = network.origin.removeprefix("known: ") or network.family
+            name += ", frozen" if network.origin and network.kind == "frozen" else ""
             found.setdefault(BACKBONE if network.kind == "plain" else name, []).append(item.point)
     return tuple(Baseline(name=name, points=tuple(points)) for name, points in found.items())

@@ -179,11 +179,11 @@ def test_fine_tuning_really_trains(tmp_path):
 def test_it_is_found_again(tmp_path):
     first = Prepared(tmp_path, trained(), task=relabelled(halves))
     again = Prepared(tmp_path, trained(), task=relabelled(halves))
-    assert again.said.startswith("backbone: prepared by an earlier study (")
+    assert again.said.startswith("backbone: prepared before (")
     assert again.done.backbone.digest == first.done.backbone.digest
     kept = [Prepared(tmp_path, trained()).said for _ in range(2)]
     assert "kept as given" in kept[0]
-    assert kept[1].startswith("backbone: prepared by an earlier study")
+    assert kept[1].startswith("backbone: prepared before")
     assert "kept as given" in kept[1]
 
 

@@ -130,7 +130,7 @@ def test_the_same_search_goes_on_and_counts_a_total(results, folder):
     more = go(folder, trials=8, listener=events.append)
     assert [t for t in more.trials if t.number < 6] == list(results.trials)
     assert len(more.trials) == 8
-    assert any(isinstance(e, Notice) and "earlier study" in e.text for e in events)
+    assert any(isinstance(e, Notice) and "prepared before" in e.text for e in events)
     assert len(go(folder, trials=8).trials) == 8
 
 

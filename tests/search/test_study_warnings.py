@@ -155,4 +155,4 @@ def test_preparation_counts_in_the_time_limit(tmp_path):
     assert any(text.startswith(limit) for text in said)
     heard.clear()
     assert len(go().trials) == 1
-    assert any("prepared by an earlier study" in event.text for event in heard if isinstance(event, Notice))
+    assert any("prepared before" in event.text for event in heard if isinstance(event, Notice))
