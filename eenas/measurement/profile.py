@@ -34,8 +34,8 @@ class MeasurementCache(Protocol):
     def get(self, key: str) -> dict[str, Any] | None:
         """The value kept under `key`, or None."""
 
-    def put(self, key: str, value: dict[str, Any]) -> None:
-        """Keep `value` under `key`, in the place of an earlier one."""
+    def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
+        """Keep `value` under `key` unless there is one already; what is kept then, which the caller goes on with."""
 
 
 class MemoryCache:
@@ -48,9 +48,9 @@ class MemoryCache:
         """See `MeasurementCache.get`."""
         return copy.deepcopy(self._values.get(key))
 
-    def put(self, key: str, value: dict[str, Any]) -> None:
+    def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
         """See `MeasurementCache.put`."""
-        self._values[key] = copy.deepcopy(value)
+        return copy.deepcopy(self._values.setdefault(key, copy.deepcopy(value)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +183,7 @@ def profile_backbone(
             "joints": None if times.joints is None else specs.to_table(times.joints),
         }
         if cache is not None:
-            cache.put(key, table)
+            table = cache.put(key, table)
     return Profile.from_table({**profile.to_table(), **table})
 
 
@@ -209,7 +209,7 @@ def measure_branch(
         module, _ = branch_to_time(branch, shape, num_classes)
         cost = {"macs": count_macs(module, shape), "parameters": count_parameters(module)}
         if cache is not None:
-            cache.put(cost_key, cost)
+            cost = cache.put(cost_key, cost)
     timed = None
     if latency is not None:
         runtime = runtime or TorchRuntime()
@@ -218,7 +218,7 @@ def measure_branch(
         if timed is None:
             timed = runtime.time_branch(branch, shape, num_classes, device, latency).to_table()
             if cache is not None:
-                cache.put(time_key, timed)
+                timed = cache.put(time_key, timed)
     found = Latency.from_table(timed) if timed is not None else None
     return BranchCost(macs=int(cost["macs"]), parameters=int(cost["parameters"]), latency=found)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, select, text
+from sqlalchemy import Connection, Delete, Engine, Table, Update, create_engine, event, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -88,6 +88,11 @@ class Database:
             options["pool_events"] = [(_sync_less, "connect")]
         return options
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes can open the same database."""
+        return not self._is_sqlite or self._file is not None
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A connection whose statements are kept together at the end, or not at all; failures are StorageErrors."""
@@ -100,16 +105,23 @@ class Database:
         """Insert `row`, or replace the row of the same primary key, in one statement.
 
         Columns in `keep` stay what they were. With `only_same` a row that differs in this column is left alone.
-        Returns whether a row was written.
+        Returns whether a row was written, which the database tells (RETURNING): drivers count differently.
         """
+        statement = self._upsert_of(table, row, keep, only_same).returning(*table.primary_key)
         with self.transaction() as connection:
-            return connection.execute(self._upsert_of(table, row, keep, only_same)).rowcount > 0
+            return connection.execute(statement).first() is not None
 
     def insert(self, table: Table, row: Mapping[str, Any]) -> bool:
         """Insert `row` where no row has its primary key; whether it was written. The first of several workers wins."""
         insert = sqlite.insert(table) if self._is_sqlite else postgresql.insert(table)
+        statement = insert.values(**row).on_conflict_do_nothing().returning(*table.primary_key)
         with self.transaction() as connection:
-            return connection.execute(insert.values(**row).on_conflict_do_nothing()).rowcount > 0
+            return connection.execute(statement).first() is not None
+
+    def change(self, statement: Update | Delete) -> bool:
+        """Run `statement`; whether it found a row."""
+        with self.transaction() as connection:
+            return connection.execute(statement.returning(*statement.table.primary_key)).first() is not None
 
     def trouble(self, error: BaseException) -> StorageError:
         """What SQLAlchemy, a driver or Optuna raised about this database, as an error of one line with its fix."""

@@ -29,19 +29,34 @@ class DatabaseCache:
         if digest not in self._seen:
             if self._anew and key.startswith(MEASURED):
                 return None
-            with self._database.transaction() as connection:
-                row = connection.execute(select(MEASUREMENTS.c.value).where(MEASUREMENTS.c.digest == digest)).first()
-            if row is None:
+            kept = self._read(digest)
+            if kept is None:
                 return None
-            self._seen[digest] = row.value
+            self._seen[digest] = kept
         value: dict[str, Any] = json.loads(self._seen[digest])
         return value
 
-    def put(self, key: str, value: dict[str, Any]) -> None:
-        """Keep `value` (a table of plain values) under `key`, in the place of an earlier one. Raises StorageError."""
-        text = json.dumps(value)
-        self._database.upsert(MEASUREMENTS, {"digest": _digest(key), "key": key, "value": text})
-        self._seen[_digest(key)] = text
+    def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
+        """Keep `value` (a table of plain values) under `key` unless another worker was first; what is kept then.
+
+        Workers that measured the same at once go on with the same. Raises StorageError.
+        """
+        digest = _digest(key)
+        row = {"digest": digest, "key": key, "value": json.dumps(value)}
+        if self._anew and key.startswith(MEASURED) and digest not in self._seen:
+            self._database.upsert(MEASUREMENTS, row)
+        else:
+            self._database.insert(MEASUREMENTS, row)
+        self._seen.pop(digest, None)
+        kept = self._read(digest)
+        self._seen[digest] = row["value"] if kept is None else kept
+        found: dict[str, Any] = json.loads(self._seen[digest])
+        return found
+
+    def _read(self, digest: str) -> str | None:
+        with self._database.transaction() as connection:
+            row = connection.execute(select(MEASUREMENTS.c.value).where(MEASUREMENTS.c.digest == digest)).first()
+        return None if row is None else str(row.value)
 
 
 def _digest(key: str) -> str:

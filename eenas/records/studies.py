@@ -69,9 +69,8 @@ class StudyRecords:
     def update_baselines(self, name: str, baselines: Mapping[str, Any]) -> None:
         """Replace the baselines of a study. Raises StudyError when there is no such study."""
         statement = update(STUDIES).where(STUDIES.c.name == name).values(baselines=json.dumps(baselines))
-        with self._database.transaction() as connection:
-            if connection.execute(statement).rowcount == 0:
-                raise StudyError(f"no study {name!r} in this storage; save it before its baselines")
+        if not self._database.change(statement):
+            raise StudyError(f"no study {name!r} in this storage; save it before its baselines")
 
 
 def _record(row: Row[Any]) -> StudyRecord:

@@ -60,6 +60,14 @@ MEASUREMENTS = Table(
     Column("value", Text, nullable=False),
 )
 
+LEASES = Table(
+    "eenas_leases",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("beat", Integer, nullable=False),
+)
+
 BANK = Table(
     "eenas_bank",
     METADATA,

@@ -104,9 +104,8 @@ def lay_bank(ground: Ground, bank: Bank) -> FrozenFront:
         designs=designs,
         method=front.method,
     )
-    ground.cache.put(key, found.to_table())
     ground.listener(Notice(f"bank: {len(first)} branches; front of the frozen backbone by {front.method}"))
-    return found
+    return read_front(ground.cache.put(key, found.to_table()))
 
 
 def first_branches(ground: Ground) -> list[Placed]:

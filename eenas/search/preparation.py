@@ -28,6 +28,7 @@ from eenas.policies.exit_table import ExitTable
 from eenas.progress import Finished, Listener, Notice, Started
 from eenas.records.artifacts import ArtifactStore, check_storage
 from eenas.records.database import Database
+from eenas.records.leases import Leases
 from eenas.records.measurements import DatabaseCache
 from eenas.search.config import StudySpec
 from eenas.search.first_look import FirstLook
@@ -69,6 +70,11 @@ class Ground:
     def device_text(self) -> str:
         """The device by its full name, as it is printed and kept with measurements."""
         return device_name(self.device)
+
+    @property
+    def leases(self) -> Leases:
+        """The leases under which workers make what they share."""
+        return Leases(self.database, self.listener)
 
     def branch_macs(self, branch: Branch, shape: FeatureShape) -> int:
         """The MACs of one branch at a feature of this shape, counted once and kept."""
@@ -198,10 +204,14 @@ def lay_ground(
         counted = profile_backbone(backbone, chain, device=where, latency=None)
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
     store, database = ArtifactStore.beside(storage, artifacts), Database(storage)  # nothing was written before
-    cache = DatabaseCache(database, anew=remeasure)
+    cache, leases = DatabaseCache(database, anew=remeasure), Leases(database, listener)
     listener(Started("measuring the backbone"))
-    latency, runtime, profile = profiled(
-        settings.latency, backbone, chain, device=where, cache=cache, latencies=latencies, listener=listener
+    latency, runtime, profile = leases.once(
+        f"profile/{device_name(where)}/{identity}",
+        "measuring the backbone",
+        lambda: profiled(
+            settings.latency, backbone, chain, device=where, cache=cache, latencies=latencies, listener=listener
+        ),
     )
     settings = replace(settings, latency=latency)
     check_space(settings.space, profile)
@@ -213,7 +223,11 @@ def lay_ground(
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
-    execution = choose_execution(module_there, example, settings.training, cache=cache, key=key)
+    execution = leases.once(
+        f"execution/{key}",
+        "choosing precision and memory format",
+        lambda: choose_execution(module_there, example, settings.training, cache=cache, key=key),
+    )
     ground = Ground(
         settings,
         task,

@@ -1,6 +1,7 @@
 """The backbone as trials take it: as given, from an earlier study, or prepared now."""
 
 from dataclasses import replace
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -34,6 +35,13 @@ def prepare_backbone(ground: Ground) -> Ground:
     key = digest(
         [ground.identity_backbone, ground.task.digest, kept, settings.seed, backbone.transform, str(ground.execution)]
     )
+    return ground.leases.once(f"backbone/{key}", "preparing the backbone", lambda: _prepared(ground, key))
+
+
+def _prepared(ground: Ground, key: str) -> Ground:
+    """The ground with the backbone that is kept under `key`, or with one prepared now and kept."""
+    settings, backbone = ground.settings, ground.backbone
+    spec = settings.prepare
     records = PreparedRecords(ground.database)
     known = records.find(key)
     if known is not None and (not known.artifact or ground.artifacts.holds(known.artifact)):
@@ -44,6 +52,8 @@ def prepare_backbone(ground: Ground) -> Ground:
         network = ground.build(ground.plain_design())
         load_weights(network, ground.artifacts.path(known.artifact))
     else:
+        if known is not None:
+            ground.listener(Notice("backbone: the weights that were prepared before are gone or changed; once again"))
         network = ground.build(ground.plain_design())
         if backbone.untrained or spec.when == "always":
             train_plain(ground, network)
@@ -52,22 +62,25 @@ def prepare_backbone(ground: Ground) -> Ground:
             changed, how = prepare_given(ground, network)
         artifact = ""
         if changed:
-            artifact = ground.artifacts.write(f"backbone-{key}.safetensors", lambda path: save_weights(network, path))
+            name = f"backbone-{key}-{uuid4().hex[:8]}.safetensors"
+            artifact = ground.artifacts.write(name, lambda path: save_weights(network, path))
         table = exit_table(network, ground.task.validation, ground.costs(ground.plain_design()))
         accuracy = float(np.mean(table.logits[:, -1].argmax(axis=1) == table.labels))
         ground.listener(Notice(f"backbone: {how}; {accuracy:.1%} on validation"))
-        records.save(
-            PreparedRecord(
-                key=key,
-                backbone=backbone.name,
-                task=ground.task.digest,
-                training=digest(spec),
-                seed=settings.seed,
-                artifact=artifact,
-                accuracy=accuracy,
-                how=how,
-            )
+        record = PreparedRecord(
+            key=key,
+            backbone=backbone.name,
+            task=ground.task.digest,
+            training=digest(spec),
+            seed=settings.seed,
+            artifact=artifact,
+            accuracy=accuracy,
+            how=how,
         )
+        if not records.keep(record, instead_of=known):  # this worker slept, and another prepared it
+            if artifact:
+                ground.artifacts.remove(artifact)
+            return _prepared(ground, key)
         if not changed:
             return ground
     module = network.backbone.cpu().to(memory_format=torch.contiguous_format)

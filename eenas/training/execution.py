@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,7 @@ def choose_execution(
     name = f"execution/{key}/{spec.precision}/{spec.channels_last}/{spec.small_maps}/{len(example)}"
     known = cache.get(name)
     if known is not None:
-        return Execution(known["channels_last"], TYPES[known["precision"]], known["small_maps"])
+        return _read(known)
     precisions: tuple[str, ...] = (spec.precision,)
     if spec.precision == "auto":
         precisions = ("float32", "bfloat16") if _bfloat16_gains(example.device) else ("float32",)
@@ -78,16 +79,17 @@ def choose_execution(
     if spec.small_maps == "auto" and has_small_maps(module, example):
         best = _fastest(module, example, [best, replace(best, small_maps=True)], seconds)
     precision = next(name for name, kind in TYPES.items() if kind is best.autocast)
-    cache.put(
-        name,
-        {
-            "precision": precision,
-            "channels_last": best.channels_last,
-            "small_maps": best.small_maps,
-            "step_seconds": {str(option): value for option, value in seconds.items()},
-        },
-    )
-    return best
+    found = {
+        "precision": precision,
+        "channels_last": best.channels_last,
+        "small_maps": best.small_maps,
+        "step_seconds": {str(option): value for option, value in seconds.items()},
+    }
+    return _read(cache.put(name, found))
+
+
+def _read(table: dict[str, Any]) -> Execution:
+    return Execution(table["channels_last"], TYPES[table["precision"]], table["small_maps"])
 
 
 def _fastest(
