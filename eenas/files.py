@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from eenas.errors import StorageError
+from eenas.faults import is_write_failure
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -26,7 +27,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         temporary.chmod(0o644)
         temporary.replace(path)
     except Exception as error:  # torch.save and safetensors raise errors of their own for a full disk
-        if not isinstance(error, OSError) and not _is_write_failure(error):
+        if not isinstance(error, OSError) and not is_write_failure(error):
             raise
         raise StorageError(f"{path}: could not be written ({error}); free space or choose another folder") from error
     finally:
@@ -56,8 +57,3 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _is_write_failure(error: Exception) -> bool:
-    text = str(error).lower()
-    return any(words in text for words in ("no space left", "unexpected pos", "file write failed", "os error"))

@@ -14,6 +14,7 @@ import typer
 
 from eenas.cli.console import say
 from eenas.errors import EenasError
+from eenas.faults import machine_fault
 
 WRONG_INPUT = 2
 OUR_MISTAKE = 1
@@ -25,7 +26,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def guarded(verb: Callable[..., None]) -> Callable[..., None]:
     """The verb with a `--debug` flag, and with errors turned into lines.
 
-    Exit status 2 and `error: ...` for an EenasError; 130 for Ctrl-C; 1 for anything else, which is a mistake of eenas.
+    Exit status 2 and `error: ...` for an EenasError and for what the machine lacks; 130 for Ctrl-C; 1 for anything
+    else, which is a mistake of eenas.
     """
 
     @functools.wraps(verb)
@@ -43,6 +45,8 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # the reader of a pipe has gone; typer ends quietly
+            if (fault := machine_fault(error)) is not None:
+                _end(f"error: {_line(fault)}", WRONG_INPUT, debug=debug)
             text = f"error: unexpected {type(error).__name__}: {_line(error)} ({_place(error)})"
             _end(f"{text}; please report it with the output of --debug", OUR_MISTAKE, debug=debug)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from eenas.errors import MeasurementError
+from eenas.errors import MachineError
 
 
 @contextlib.contextmanager
@@ -17,8 +17,8 @@ def device_lock(device: torch.device) -> Iterator[None]:
     """Hold the lock of `device` inside the block, among all processes and threads; waits for its turn.
 
     The lock is a file in the temporary folder, and falls with the process that holds it. Where the system has no file
-    locks (Windows) nothing is locked. It must not be taken again inside the block. Raises MeasurementError when the
-    file cannot be made.
+    locks (Windows) nothing is locked. It must not be taken again inside the block. Raises MachineError when the file
+    cannot be made.
     """
     try:
         import fcntl
@@ -47,7 +47,7 @@ def _open(path: Path) -> int:
             return os.open(path, flags)
         handle = os.open(path, flags | os.O_CREAT, 0o644)
     except OSError as error:
-        raise MeasurementError(
+        raise MachineError(
             f"{path}: the lock of the device cannot be opened ({error.strerror}); set TMPDIR to a writable folder"
         ) from None
     return handle

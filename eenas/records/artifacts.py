@@ -3,12 +3,11 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from eenas.errors import StorageError
-from eenas.files import locked, write_whole
+from eenas.files import write_whole
 from eenas.records.database import Database
 from eenas.records.urls import label, read_url, sqlite_file
 
@@ -47,6 +46,7 @@ class ArtifactStore:
         """
         if not _NAME.fullmatch(name):
             raise StorageError(f"{name!r}: not a name for an artifact; use letters, digits, '.', '_' and '-'")
+        self.check()
         digest = ""
 
         def fill(path: Path) -> None:
@@ -77,22 +77,30 @@ class ArtifactStore:
         return self.path(reference).read_bytes()
 
     def holds(self, reference: str) -> bool:
-        """Whether the artifact is there, as it was written."""
+        """Whether the artifact is there, as it was written. Raises StorageError when the whole folder is gone."""
+        self.check()
         try:
             self.path(reference)
         except StorageError:
             return False
         return True
 
+    def is_there(self, reference: str) -> bool:
+        """Whether there is a file for a reference; what is in it was checked before, and is not read again."""
+        self.check()
+        return self._split(reference)[0].exists()
+
     def remove(self, reference: str) -> None:
         """Delete the artifact, where it is still there."""
         self._split(reference)[0].unlink(missing_ok=True)
 
-    @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of `name` among the processes that share the folder, where its file system has locks."""
-        with locked(self.root / f".{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.lock"):
-            yield
+    def check(self) -> None:
+        """Raise StorageError when the folder is gone: it may be a disk that is away, with all that others made."""
+        if not self.root.is_dir():
+            raise StorageError(
+                f"{self.root}: the folder of artifacts is gone; put it back, or run the same command again, "
+                "which makes anew what it needs of it"
+            )
 
     def _split(self, reference: str) -> tuple[Path, str]:
         match = _REFERENCE.fullmatch(reference)

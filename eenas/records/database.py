@@ -41,6 +41,7 @@ class Database:
                 self._use_write_ahead_log(create)
             if create:
                 self._make_tables()
+        self._place = self._identity()
 
     @classmethod
     def check(cls, url: str) -> None:
@@ -59,6 +60,7 @@ class Database:
     def _connect(self, url: str, create: bool) -> None:
         self._url = read_url(url)
         self._file = sqlite_file(self._url)
+        self._path = None if self._file is None else self._file.absolute()
         self.label = label(url)
         self._check_file(create)
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
@@ -96,6 +98,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A connection whose statements are kept together at the end, or not at all; failures are StorageErrors."""
+        self._check_place()
         with self._plain_errors(), self.engine.begin() as connection:
             yield connection
 
@@ -132,6 +135,26 @@ class Database:
         reason = label(next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__))
         return StorageError(f"{self.label}: {reason}; {_fix(reason)}")
 
+    def caused(self, error: BaseException) -> bool:
+        """Whether SQLAlchemy or a driver raised `error`."""
+        return isinstance(error, SQLAlchemyError | sqlite3.Error)
+
+    def comes_back(self, seconds: float) -> bool:
+        """Whether a server answers within so many seconds; a file that failed is not waited for."""
+        if self._is_sqlite:
+            return False
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.engine.dispose()
+                with self.engine.connect() as connection:
+                    connection.execute(select(1))
+                return True
+            except SQLAlchemyError:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.5)
+
     def close(self) -> None:
         """Close every connection; the database opens new ones when it is used again."""
         self.engine.dispose()
@@ -147,6 +170,27 @@ class Database:
             raise StorageError(f"{self.label}: no such database; run `eenas search` first or give its --storage")
         if not file.absolute().parent.is_dir():
             raise StorageError(f"{self.label}: the folder {file.parent} does not exist; make it or name another file")
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file the path names now; None where there is no file."""
+        if self._path is None:
+            return None
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            raise StorageError(
+                f"{self.label}: the database is gone while it is in use ({error.strerror}); "
+                "put it back, or run the same command again, which begins anew"
+            ) from None
+        return found.st_dev, found.st_ino
+
+    def _check_place(self) -> None:
+        """Refuse to write into a file that was deleted or replaced: SQLite would, and all of it would be lost."""
+        if self._identity() != self._place:
+            raise StorageError(
+                f"{self.label}: another file was put in the place of the database while it was in use; "
+                "run the same command again, which goes on with what is there now"
+            )
 
     def _refuse_foreign(self, create: bool) -> None:
         with self.engine.connect() as connection:
@@ -230,5 +274,8 @@ def _fix(reason: str) -> str:
         "full": "free space on its disk and run the same command again",
         "locked": "another process writes to it; end that one or try again",
         "malformed": "restore it from a backup, or give another --storage",
+        "no such table": "another database is in its place; restore it from a backup, or give another --storage",
+        "terminat": "see that the server runs, and run the same command again",
+        "connect": "see that the server runs, and run the same command again",
     }
     return next((fix for word, fix in fixes.items() if word in reason), "check the URL, the server and the account")

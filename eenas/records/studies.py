@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Connection, Row, column, delete, inspect, select, table, update
 
 from eenas.errors import StudyError
 from eenas.records.database import Database
-from eenas.records.tables import STUDIES
+from eenas.records.tables import LEARNING_CURVES, STUDIES, TRIALS
+
+MARK = "eenas:token"
+"""The system attribute of Optuna's study that holds its record's token."""
+_OPTUNA_STUDIES = table("studies", column("study_id"), column("study_name"))
+_OPTUNA_ATTRIBUTES = table("study_system_attributes", column("study_id"), column("key"), column("value_json"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +31,19 @@ class StudyRecord:
     """What was found about task, device and backbone when the study began."""
     baselines: dict[str, Any] = field(default_factory=dict)
     """The operating points of each baseline by its name; empty before they are measured."""
+    token: str = ""
+    """What Optuna's study is marked with, so that another one of the same name is not taken for it; empty for a study
+    of an earlier eenas, which is known by its name alone."""
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="microseconds"))
     """When the study was first saved, in UTC (ISO 8601, so that texts sort by time)."""
 
 
 class StudyRecords:
-    """The studies of a database. Raises StorageError."""
+    """The studies of a database. Raises StorageError.
+
+    A study lives as long as Optuna's: one that was deleted there, in the dashboard or by `optuna.delete_study`, is not
+    found here either, also when the name was used again.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -42,7 +54,12 @@ class StudyRecords:
         The first save's `created` stays, and so do baselines when `record` has none. Raises StudyError when another
         identity has the name; nothing is changed then.
         """
-        body = {"identity": record.identity, "settings": record.settings, "facts": record.facts}
+        body = {
+            "identity": record.identity,
+            "settings": record.settings,
+            "facts": record.facts,
+            "token": record.token,
+        }
         row = {
             "name": record.name,
             "identity_digest": record.identity_digest,
@@ -58,19 +75,54 @@ class StudyRecords:
         """The study of this name, or None."""
         with self._database.transaction() as connection:
             row = connection.execute(select(STUDIES).where(STUDIES.c.name == name)).first()
-        return None if row is None else _record(row)
+            marks = self._marks(connection) if row is not None else None
+        record = None if row is None else _record(row)
+        return record if record is not None and _lives(record, marks) else None
 
     def list(self) -> list[StudyRecord]:
         """All studies, the oldest first."""
         with self._database.transaction() as connection:
             rows = connection.execute(select(STUDIES).order_by(STUDIES.c.created, STUDIES.c.name)).all()
-        return [_record(row) for row in rows]
+            marks = self._marks(connection)
+        return [record for record in map(_record, rows) if _lives(record, marks)]
+
+    def forget_deleted(self, name: str) -> bool:
+        """Let the rows of `name` go where Optuna's study is gone; whether there were any."""
+        if self.get(name) is not None:
+            return False
+        with self._database.transaction() as connection:
+            for own in (TRIALS, LEARNING_CURVES):
+                connection.execute(delete(own).where(own.c.study == name))
+        return self._database.change(delete(STUDIES).where(STUDIES.c.name == name))
+
+    def is_current(self, name: str, token: str) -> bool:
+        """Whether Optuna's study of this name is still the one that was marked with `token`."""
+        with self._database.transaction() as connection:
+            marks = self._marks(connection)
+        return marks is None or marks.get(name) == token
 
     def update_baselines(self, name: str, baselines: Mapping[str, Any]) -> None:
         """Replace the baselines of a study. Raises StudyError when there is no such study."""
         statement = update(STUDIES).where(STUDIES.c.name == name).values(baselines=json.dumps(baselines))
         if not self._database.change(statement):
             raise StudyError(f"no study {name!r} in this storage; save it before its baselines")
+
+    def _marks(self, connection: Connection) -> dict[str, str] | None:
+        """The marks of Optuna's studies by name, empty for one without; None where Optuna has no tables yet."""
+        if not inspect(connection).has_table(_OPTUNA_STUDIES.name):
+            return None
+        of_study = (_OPTUNA_STUDIES.c.study_id == _OPTUNA_ATTRIBUTES.c.study_id) & (_OPTUNA_ATTRIBUTES.c.key == MARK)
+        joined = _OPTUNA_STUDIES.outerjoin(_OPTUNA_ATTRIBUTES, of_study)
+        rows = connection.execute(
+            select(_OPTUNA_STUDIES.c.study_name, _OPTUNA_ATTRIBUTES.c.value_json).select_from(joined)
+        )
+        return {name: "" if value is None else str(json.loads(value)) for name, value in rows}
+
+
+def _lives(record: StudyRecord, marks: Mapping[str, str] | None) -> bool:
+    if marks is None:
+        return True
+    return record.name in marks and record.token in ("", marks[record.name])
 
 
 def _record(row: Row[Any]) -> StudyRecord:

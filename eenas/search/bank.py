@@ -172,13 +172,20 @@ class Bank:
 
     def _find(self, keys: Iterable[str]) -> dict[str, BankRecord]:
         """The records of `keys` whose artifacts are as they were written; the others are forgotten."""
-        wanted = list(dict.fromkeys(keys))
-        unknown = [key for key in wanted if key not in self._checked]
+        wanted, store = list(dict.fromkeys(keys)), self._ground.artifacts
+        unknown = [key for key in wanted if key not in self._checked or not store.is_there(self._checked[key].artifact)]
+        gone = 0
         for key, record in self._records.find(unknown).items() if unknown else ():
-            if self._ground.artifacts.holds(record.artifact):
+            if store.holds(record.artifact):
                 self._checked[key] = record
             else:
+                self._checked.pop(key, None)
                 self._records.drop(record)
+                gone += 1
+        if gone:
+            self._ground.listener(
+                Notice(f"bank: the files of {gone} rows are gone or were changed; they are made again")
+            )
         return {key: self._checked[key] for key in wanted if key in self._checked}
 
     def _groups(self, missing: Sequence[Placed]) -> list[tuple[Placed, ...]]:

@@ -10,7 +10,7 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
 from eenas.designs.known import first_choices
 from eenas.designs.placement import candidates
-from eenas.errors import BranchError, DivergedError, OutOfMemoryError
+from eenas.errors import BranchError, DivergedError
 from eenas.fronts.hypervolume import most_added
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.operating_point import OperatingPoint, evaluate
@@ -142,7 +142,7 @@ def _ended_at_best(ground: Ground, bank: Bank, placed: Sequence[Placed]) -> dict
     """For each cut point the static design with the branch that is right most often on calibration."""
     try:
         bank.fill(placed)
-    except (DivergedError, OutOfMemoryError) as error:
+    except DivergedError as error:
         ground.listener(Notice(f"static networks: left out: {error}"))
         placed = [each for each in placed if bank.holds(each)]
     if not placed:
@@ -171,7 +171,7 @@ def _ended_at_best(ground: Ground, bank: Bank, placed: Sequence[Placed]) -> dict
 def _trained(ground: Ground, bank: Bank, design: Design) -> Tables | None:
     try:
         tables, _ = train_design(design, ground, ground.costs(design), bank=bank, spec=ground.settings.training)
-    except (DivergedError, OutOfMemoryError) as error:
+    except DivergedError as error:
         ground.listener(Notice(f"the static network that {design.label()} stays as it is in the bank: {error}"))
         return None
     return tables

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eenas.errors import DivergedError, OutOfMemoryError
+from eenas.errors import DivergedError
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.proportions import right_more_often
 from eenas.progress import Finished, Notice, Started
@@ -61,7 +61,7 @@ def prepare_given(ground: Ground, network: EarlyExitNetwork) -> tuple[bool, str]
             put_head(network.backbone, name, head)
         try:
             tried[rate] = attempt(ground, network, replace(ground.task, train=kept), held, rate)
-        except (DivergedError, OutOfMemoryError) as error:
+        except DivergedError as error:
             ground.listener(Notice(f"preparing at {rate:g} of the learning rate is left out: {error}"))
     won = _winner(scores, tried, known=ground.backbone.weights not in ("none", "own"))
     network.load_state_dict(first)

@@ -15,6 +15,7 @@ from eenas.designs.proposal import Proposal
 from eenas.designs.repair import BranchMacs
 from eenas.designs.space import Space
 from eenas.errors import InfeasibleError, MeasurementError
+from eenas.faults import machine_fault
 from eenas.measurement.checked import CheckedRuntime
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.latency_profile import LatencyProfile
@@ -62,7 +63,7 @@ def profiled(
     try:
         profile = profile_backbone(backbone, chain, device=device, latency=known, cache=cache, runtime=runtime)
     except MeasurementError as error:
-        if spec.runtime != "auto" or known.runtime == "torch":
+        if spec.runtime != "auto" or known.runtime == "torch" or machine_fault(error) is not None:
             raise
         listener(Notice(f"latency: {error}; latencies are of eager torch instead"))
         return profiled(

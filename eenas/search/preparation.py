@@ -28,6 +28,7 @@ from eenas.policies.exit_table import ExitTable
 from eenas.progress import Finished, Listener, Notice, Started
 from eenas.records.artifacts import ArtifactStore, check_storage
 from eenas.records.database import Database
+from eenas.records.in_flight import InFlight
 from eenas.records.leases import Leases
 from eenas.records.measurements import DatabaseCache
 from eenas.search.config import StudySpec
@@ -75,6 +76,11 @@ class Ground:
     def leases(self) -> Leases:
         """The leases under which workers make what they share."""
         return Leases(self.database, self.listener)
+
+    @property
+    def in_flight(self) -> InFlight:
+        """The notes of the trials in flight."""
+        return InFlight(self.artifacts.root)
 
     def branch_macs(self, branch: Branch, shape: FeatureShape) -> int:
         """The MACs of one branch at a feature of this shape, counted once and kept."""

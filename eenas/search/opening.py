@@ -1,0 +1,113 @@
+"""A study opened by a worker: what all its trials share is made once, by whichever worker comes first."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import optuna
+from optuna.trial import TrialState
+
+from eenas.errors import StudyError
+from eenas.progress import Notice
+from eenas.records.studies import MARK, StudyRecord, StudyRecords
+from eenas.search.bank import Bank
+from eenas.search.baselines import measure_baselines
+from eenas.search.first_trials import enqueue_first
+from eenas.search.frozen_front import FrozenFront, lay_bank
+from eenas.search.identity import default_name, differences, study_identity
+from eenas.search.preparation import Ground
+from eenas.search.prepared_backbone import prepare_backbone
+from eenas.search.recovery import Recovery
+from eenas.search.study import open_storage, open_study
+from eenas.search.study_warnings import guessing_teacher, seen_samples
+from eenas.specs import digest, to_table
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    """A study whose trials can begin: the prepared ground, Optuna's study, the bank and the frozen front."""
+
+    name: str
+    ground: Ground
+    study: optuna.Study
+    bank: Bank
+    front: FrozenFront
+    token: str
+    recovery: Recovery
+
+    def check(self) -> None:
+        """Raise StudyError when the study was deleted since it was opened."""
+        if not StudyRecords(self.ground.database).is_current(self.name, self.token):
+            raise StudyError(
+                f"the study {self.name!r} was deleted while it ran; run the same command again to begin it anew"
+            )
+
+
+def own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
+    """The study's name and identity. Raises StudyError when another identity has the name, before anything trains."""
+    identity = study_identity(
+        ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies
+    )
+    name = name or default_name(identity, ground.task.name)
+    known = StudyRecords(ground.database).get(name)
+    if known is not None and known.identity_digest != digest(identity):
+        changed = ", ".join(differences(identity, known.identity))
+        raise StudyError(
+            f"the study {name!r} belongs to another search (different: {changed}); give another --name, "
+            "or repeat the flags that it was started with"
+        )
+    return name, identity
+
+
+def open_shared(ground: Ground, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:
+    """The study, with what is missing of backbone, bank, baselines and first trials made now.
+
+    Of the workers that come at once one makes it, and the others wait and take it.
+    """
+    return ground.leases.once(
+        f"study/{name}", "preparing what the trials share", lambda: _open(ground, name, identity, folder)
+    )
+
+
+def _open(ground: Ground, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:
+    ground = _prepared(ground)
+    records = StudyRecords(ground.database)
+    if records.forget_deleted(name):
+        ground.listener(Notice(f"the study {name!r} was deleted in Optuna: it begins anew"))
+    study = open_study(open_storage(ground.database), name, ground.settings)
+    record = StudyRecord(
+        name=name,
+        identity=identity,
+        identity_digest=digest(identity),
+        settings=to_table(ground.settings),
+        facts=ground.facts_table(folder),
+        token=_token(study, records),
+    )
+    records.save(record)
+    recovery = Recovery(study, ground.database, ground.in_flight, ground.listener)
+    recovery.run()
+    bank = Bank(ground)
+    front = lay_bank(ground, bank)
+    measure_baselines(ground, name, bank, front)
+    if all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
+        enqueue_first(study, ground, bank, front, identity)
+    return OpenStudy(name, ground, study, bank, front, record.token, recovery)
+
+
+def _prepared(ground: Ground) -> Ground:
+    """The ground with its backbone prepared, and whatever makes the study's figures doubtful said and kept."""
+    seen, remark = seen_samples(ground)
+    prepared = prepare_backbone(ground)
+    warnings = tuple(text for text in (seen, guessing_teacher(prepared)) if text)
+    for text in (*((remark,) if remark else ()), *(f"warning: {text}" for text in warnings)):
+        ground.listener(Notice(text))
+    return replace(prepared, warnings=warnings)
+
+
+def _token(study: optuna.Study, records: StudyRecords) -> str:
+    """What ties the record to Optuna's study, which is marked with it."""
+    known = records.get(study.study_name)
+    token = known.token if known is not None and known.token else uuid4().hex
+    study._storage.set_study_system_attr(study._study_id, MARK, token)
+    return token
