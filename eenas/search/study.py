@@ -16,9 +16,8 @@ HEARTBEAT = 10
 GRACE = 40
 """Seconds between signs of life of a running trial, and after which one without them counts as dead."""
 
-DIED, STOPPED, MEMORY, SURPLUS = "died", "stopped", "memory", "surplus"
-"""How a trial was cut off: with its process, by Ctrl-C or a fault of the machine, for lack of memory, or as one too
-many."""
+DIED, STOPPED, SURPLUS = "died", "stopped", "surplus"
+"""How a trial was cut off: with its process, by Ctrl-C or a fault of the machine, or as one too many."""
 
 DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
     "accuracy": "maximize",
