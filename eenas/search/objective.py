@@ -55,7 +55,7 @@ class Objective:
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Run one trial and give its values in the order of the study's objectives."""
-        notes = self._ground.in_flight
+        notes, kept = self._ground.in_flight, False
         try:
             self._opened.check()
             notes.begin(self._study, trial.number)
@@ -66,7 +66,10 @@ class Objective:
             record = self._run_with_room(trial)
             self._opened.check()
             self._keep(trial, record)
+            kept = True
         except KeyboardInterrupt:
+            if kept:
+                raise
             with contextlib.suppress(Exception):  # it may be the storage that was waited for
                 trial.set_user_attr("cut_off", STOPPED)
             raise

@@ -93,9 +93,9 @@ def origin(trial: FrozenTrial | optuna.Trial) -> str:
 
 
 def counts(trial: FrozenTrial, again: set[int]) -> bool:
-    """Whether a trial is one of the total: not one in whose place another was queued, and not one too many."""
+    """Whether a trial is one of the total: not one that another replaces or will replace, and not one too many."""
     failed = trial.state == TrialState.FAIL
-    return not (failed and (trial.number in again or trial.user_attrs.get("cut_off") == SURPLUS))
+    return not (failed and (trial.number in again or trial.user_attrs.get("cut_off") in (STOPPED, SURPLUS)))
 
 
 def run_again(study: optuna.Study) -> set[int]:

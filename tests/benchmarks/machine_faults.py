@@ -7,6 +7,7 @@ to a total without faults. Prints a line for each fault and raises AssertionErro
 need Linux, a full disk needs root.
 """
 
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -18,19 +19,22 @@ from tests.search.test_machine_faults import befall, go, open_results, url, used
 
 
 def main() -> None:
-    """All faults."""
+    """All faults, or those that are named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("faults", nargs="*", help="names of faults (default: all)")
+    given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         go(folder, trials=1)
-        for fault in FAULTS:
+        for fault in given.faults or FAULTS:
             said = befall(folder, fault)
             print(f"{fault}: {used_up(folder)} trials used up; {said}", flush=True)
         ended = len(open_results(url(folder)).trials)
         whole = go(folder, trials=ended + 2)
         lost = used_up(folder)
-        print(f"{len(FAULTS)} faults, {lost} trials used up, {len(whole.trials)} trials in the end")
+        print(f"{len(given.faults or FAULTS)} faults, {lost} trials used up, {len(whole.trials)} trials in the end")
         assert lost == 0
         assert len(whole.trials) == ended + 2
 

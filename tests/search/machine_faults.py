@@ -34,12 +34,12 @@ Fault = Callable[[Path], Any]
 
 
 @contextmanager
-def in_training(act: Callable[[], object]) -> Iterator[None]:
-    """Do `act` when the first network of a trial is trained."""
+def in_training(act: Callable[[], object], *, each: bool = False) -> Iterator[None]:
+    """Do `act` when the first network of a trial is trained, or with `each` before every training."""
     real, done = design_training.train_network, []
 
     def train(*args: Any, **options: Any) -> Any:
-        if not done:
+        if each or not done:
             done.append(1)
             act()
         return real(*args, **options)
@@ -103,9 +103,7 @@ def replaced(path: Path, by: Callable[[Path], object]) -> Iterator[None]:
 
     with in_training(act):
         yield
-    for name in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        name.unlink(missing_ok=True)
-    away.rename(path)
+    away.replace(path)
 
 
 @contextmanager
@@ -134,7 +132,7 @@ def short_of_memory(spare: int) -> Iterator[None]:
         torch.empty(2**28)
 
     try:
-        with in_training(act):
+        with in_training(act, each=True):
             yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
