@@ -14,6 +14,7 @@ from eenas.records.database import Database
 from eenas.search.blame import Blame, blame, storage_faults
 from eenas.search.study import DIED, STOPPED
 
+CPU = torch.device("cpu")
 LACK = OutOfMemoryError("out of memory with batch_size=16; set a smaller one")
 
 
@@ -21,7 +22,7 @@ LACK = OutOfMemoryError("out of memory with batch_size=16; set a smaller one")
 class Ground:
     """What blame asks of a ground."""
 
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     database: Database = field(default_factory=lambda: Database("sqlite://"))
 
 
