@@ -1,5 +1,7 @@
 """Settings of all tests: properties are bounded in examples, never in seconds; sums are added up in one order."""
 
+import os
+
 import pytest
 import torch
 from hypothesis import settings
@@ -8,6 +10,12 @@ settings.register_profile("eenas", deadline=None)
 settings.load_profile("eenas")
 
 torch.set_num_threads(1)  # two trainings that are compared bit by bit do not differ by how threads shared a sum
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_pictures(tmp_path_factory):
+    """What tests find out of picture files is not kept for other sessions."""
+    os.environ["EENAS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
