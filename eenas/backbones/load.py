@@ -116,7 +116,7 @@ def load_backbone(
     if pretrained and kind in ("own", "code"):
         raise no_published_weights(spec.name)
     file = find_weights(spec.weights, relative_to) if spec.weights not in ("none", "pretrained") else None
-    state = read_weights(file) if file is not None else None
+    state = read_weights(file, notify) if file is not None else None
     if kind == "own":
         module, transform = build_own(bare, num_classes, input_size)
     elif kind == "timm":
@@ -132,9 +132,7 @@ def load_backbone(
         example = _example(module, transform, 2)
         count_classes(module, example, spec.name)  # a size that the model cannot take is the first thing to say
         head = find_classifier(module, example)
-        fresh = not load_weights(module, state, classifier=head, source=spec.weights)
-        if fresh:
-            notify(Notice(f"{spec.name}: {spec.weights} is for other classes; the classifier starts untrained"))
+        fresh = not load_weights(module, state, classifier=head, source=spec.weights, listener=notify)
     elif pretrained:
         published = getattr(module, "pretrained_cfg", {}).get("num_classes", num_classes) if kind == "timm" else None
         fresh = published not in (None, num_classes)
