@@ -170,7 +170,7 @@ class _Unwrapping:
             where.append(key)
         if not _holds_tensors(content):
             raise WeightsError(
-                f"weights {self.path}: not a state dict ({self._found(content)}); save model.state_dict()"
+                f"weights {self.path}: not a state dict: {self._found(content)}; save model.state_dict()"
             )
         return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
 

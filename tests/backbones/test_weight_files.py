@@ -157,7 +157,7 @@ def test_code_in_a_file_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_whole_module_is_no_state_dict(tmp_path: Path) -> None:
     torch.save({"model": net(), "ema": None}, tmp_path / "w.pt")
     with pytest.raises(
-        WeightsError, match=r"Python objects \(torch.nn.modules.* more\), whose code eenas never runs\); save"
+        WeightsError, match=r"Python objects \(torch.nn.modules.* more\), whose code eenas never runs; save"
     ):
         read(tmp_path / "w.pt")
 
