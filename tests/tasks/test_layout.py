@@ -68,7 +68,7 @@ def test_test_pictures_without_labels_are_passed_over(tmp_path):
 def test_folders_that_all_hold_the_same_folders_are_refused(tmp_path, names):
     for name in names:
         fill(tmp_path / name)
-    with pytest.raises(TaskError, match="all hold the same folders .*expected is PATH/CLASS.*PATH/train/CLASS"):
+    with pytest.raises(TaskError, match=r"all hold the same folders .*expected is PATH/CLASS.*PATH/train/CLASS"):
         folder_task(tmp_path)
 
 
