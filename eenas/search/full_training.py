@@ -177,7 +177,10 @@ def _claim_folder(folder: Path, design: Design, record: StudyRecord, *, trust_co
             raise StudyError(f"{folder} is not a run of eenas ({error}); give another --out, or delete it") from None
         _same_run(folder, known, design, record)
         return
-    if folder.exists() and (not folder.is_dir() or any(not item.name.startswith(".") for item in folder.iterdir())):
+    begun = {ORIGIN}  # all there is where the command was cut off between its first two files
+    if folder.exists() and not (
+        folder.is_dir() and all(each.name in begun or each.name.startswith(".") for each in folder.iterdir())
+    ):
         raise StudyError(f"{folder} exists and is not a run of eenas; give a new or empty folder as --out")
     text = json.dumps(origin(record.name, record.identity), indent=2) + "\n"
     write_whole(folder / ORIGIN, lambda file: file.write_text(text, encoding="utf-8"))
