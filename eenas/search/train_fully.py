@@ -16,6 +16,7 @@ from eenas.search.preparation import Ground
 from eenas.search.run_report import CHECKPOINT, TRAINING, WEIGHTS
 from eenas.seeding import derive
 from eenas.specs import digest, to_table
+from eenas.training.checkpoints import Checkpoint
 from eenas.training.execution import TYPES, Execution
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import RoundReport, Verdict, train_network
@@ -75,7 +76,7 @@ def train_fully(
         seed=derive(ground.settings.seed, "full", digest([choice, sorted(network.exits)])),
         execution=execution_for(ground, spec),
         after_epoch=report,
-        checkpoint=checkpoint,
+        checkpoint=Checkpoint(checkpoint),
         world=world,
     )
     world.match(network)
