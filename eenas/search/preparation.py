@@ -211,6 +211,7 @@ def lay_ground(
     fresh = settings.prepare.when != "never" and backbone.weights == "own" and not look.is_above_chance
     fresh = fresh and is_fresh(backbone.module)
     identity = structure_digest(backbone) if fresh else backbone.digest
+    backbone = replace(backbone, known_as=identity)
     names = [point.name for point in backbone.cut_points]
     module_there = copy.deepcopy(backbone.module).to(where)
     chain = Chain.built_from(copy.deepcopy(module_there).eval(), backbone.example().to(where), names)
