@@ -59,7 +59,7 @@ def folder_in_place_of(path: Path, keep: Callable[[str], bool] = lambda name: Fa
     try:
         with _storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            is_fixed = path.is_dir() and (os.path.ismount(path) or not _is_writable(path.parent))
+            is_fixed = path.is_dir() and (os.path.ismount(path) or not is_writable(path.parent))
             work = temporary_beside(path / path.name if is_fixed else path, folder=True)
             if path.is_dir():
                 _take_over(path, work, keep)
@@ -72,9 +72,15 @@ def folder_in_place_of(path: Path, keep: Callable[[str], bool] = lambda name: Fa
             shutil.rmtree(work, ignore_errors=True)
 
 
+def is_writable(path: Path) -> bool:
+    """Whether a file, or what is in a folder, can be changed; on a read-only file system nobody can."""
+    mode = os.W_OK | os.X_OK if path.is_dir() else os.W_OK
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
 def check_writable(folder: Path) -> None:
     """Raise StorageError, before work is done for it, where a folder that is there can be written neither way."""
-    if folder.is_dir() and not (_is_writable(folder) or _is_writable(folder.resolve().parent)):
+    if folder.is_dir() and not (is_writable(folder) or is_writable(folder.resolve().parent)):
         raise StorageError(f"{folder}: cannot be written (read-only); copy it to a writable place and take the copy")
 
 
@@ -130,11 +136,6 @@ def _is_given_up(item: Path, host: str, process: int) -> bool:
     except OSError:
         return False
     return False
-
-
-def _is_writable(folder: Path) -> bool:
-    """Whether files can be made in a folder; on a read-only file system root cannot either."""
-    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def _take_over(path: Path, work: Path, keep: Callable[[str], bool]) -> None:

@@ -1,12 +1,10 @@
-"""Files as locks among processes; whoever waits for one says what for, and who holds it."""
+"""Waiting for the lock of a file; whoever waits for long says what for, and who holds it."""
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from eenas.errors import StorageError
 from eenas.progress import notify
 
 SOON = 2.0
@@ -14,27 +12,11 @@ SOON = 2.0
 _POLL = 0.05
 
 
-@contextlib.contextmanager
-def locked(path: Path, what: str, *, meanwhile: Callable[[], object] | None = None) -> Iterator[None]:
-    """Hold the lock of the file `path` inside the block; waits for its turn. It falls with the process that holds it.
+def wait_for(handle: int, path: Path, what: str) -> None:
+    """Lock the open file `handle` of `path`, as soon as no other process does; the lock falls when it is closed.
 
-    `what` names in a message what is locked; `meanwhile` is called again and again while this waits, and may raise.
-    Where the system or the file system has no locks nothing is locked. Raises StorageError when there is no such file
-    and none can be made.
+    `what` names in a message what is locked. Where the system or the file system has no locks nothing is locked.
     """
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise StorageError(f"{path}: no lock can be made there ({error.strerror}); make the folder writable") from None
-    try:
-        wait_for(handle, path, what, meanwhile=meanwhile)
-        yield
-    finally:
-        os.close(handle)
-
-
-def wait_for(handle: int, path: Path, what: str, *, meanwhile: Callable[[], object] | None = None) -> None:
-    """Lock the open file `handle` of `path`, as soon as nobody else does; see `locked`."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -51,15 +33,13 @@ def wait_for(handle: int, path: Path, what: str, *, meanwhile: Callable[[], obje
         if not said and time.monotonic() - start >= SOON:
             said = True
             notify(f"waiting for {what}, {_holder(handle, path)}")
-        if meanwhile is not None:
-            meanwhile()
         time.sleep(_POLL)
 
 
 def _holder(handle: int, path: Path) -> str:
     """A clause that says who holds the lock, or how to find out."""
     inode = str(os.fstat(handle).st_ino)
-    with contextlib.suppress(OSError, IndexError):
+    with suppress(OSError, IndexError):
         for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
             words = line.split()  # 1: FLOCK ADVISORY WRITE 4711 fe:00:1234 0 EOF
             if words[1] == "FLOCK" and words[5].rpartition(":")[2] == inode and int(words[4]) > 0:

@@ -1,15 +1,9 @@
 """Seeds: one number for a study, and others derived from it by words."""
 
-from __future__ import annotations
-
 import hashlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
 
 
 def derive(seed: int, *words: str | int) -> int:
@@ -35,20 +29,3 @@ def seeded(seed: int) -> Iterator[None]:
         finally:
             random.setstate(python_state)
             np.random.set_state(numpy_state)
-
-
-def random_state(device: torch.device) -> dict[str, torch.Tensor]:
-    """The states of torch's generators that a computation on `device` draws from."""
-    import torch
-
-    state = {"cpu": torch.get_rng_state()}
-    return {**state, "cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
-
-
-def restore_random_state(state: Mapping[str, torch.Tensor], device: torch.device) -> None:
-    """Let torch draw on from what `random_state` gave."""
-    import torch
-
-    torch.set_rng_state(state["cpu"])
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)

@@ -10,51 +10,28 @@ import pytest
 import torch
 
 from eenas import locks
-from eenas.errors import StorageError
-from eenas.locks import locked
+from eenas.locks import wait_for
 from eenas.measurement.device_lock import device_lock
 from eenas.progress import heard_by
-from eenas.records.artifacts import ArtifactStore
-
-
-def test_a_lock_lets_one_in_at_a_time(tmp_path):
-    inside, most = [], []
-
-    def work():
-        for _ in range(20):
-            with locked(tmp_path / "lock", "it"):
-                inside.append(1)
-                most.append(len(inside))
-                inside.pop()
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(most) == 80
-    assert max(most) == 1
-
-
-def test_a_lock_falls_with_its_process(tmp_path):
-    code = "import os, sys, pathlib, eenas.locks as f\nwith f.locked(pathlib.Path(sys.argv[1]), 'it'): os._exit(9)"
-    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / "lock")], check=False, timeout=30)
-    assert ended.returncode == 9
-    with locked(tmp_path / "lock", "it"):
-        pass
-
-
-def test_a_lock_that_cannot_be_made_is_one_line(tmp_path):
-    with pytest.raises(StorageError, match="no lock can be made"), locked(tmp_path / "missing" / "lock", "it"):
-        pass
-
 
 HOLD = """
-import eenas.locks, pathlib, sys
-with eenas.locks.locked(pathlib.Path(sys.argv[1]), "it"):
-    print(1, flush=True)
-    sys.stdin.read()
+import os, pathlib, sys
+import eenas.locks
+path = pathlib.Path(sys.argv[1])
+eenas.locks.wait_for(os.open(path, os.O_RDWR | os.O_CREAT), path, "it")
+print(1, flush=True)
+sys.stdin.read()
 """
+
+
+@contextlib.contextmanager
+def locked(path):
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    try:
+        wait_for(handle, path, "it")
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -72,34 +49,56 @@ def held(path):
         holder.stdout.close()
 
 
-@pytest.mark.parametrize("kind", ["study", "device"])
-def test_who_waits_says_what_for_and_who_holds_it(tmp_path, monkeypatch, kind):
+def test_a_lock_lets_one_in_at_a_time(tmp_path):
+    inside, most = [], []
+
+    def work():
+        for _ in range(10):
+            with locked(tmp_path / "lock"):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(most) == 40
+    assert max(most) == 1
+
+
+def test_a_lock_falls_with_its_process(tmp_path):
+    with held(tmp_path / "lock") as holder:
+        holder.kill()
+        holder.wait()
+        with locked(tmp_path / "lock"):
+            pass
+
+
+@pytest.mark.parametrize("has_list", [True, False])
+def test_who_waits_says_what_for_and_who_holds_it(tmp_path, monkeypatch, has_list):
     monkeypatch.setattr(locks, "SOON", 0.05)
     monkeypatch.setattr("eenas.measurement.device_lock.tempfile.gettempdir", lambda: str(tmp_path))
-    device = torch.device("cpu")
-    lock = ArtifactStore(tmp_path).lock("mine") if kind == "study" else device_lock(device)
-    file = tmp_path / (".mine.lock" if kind == "study" else "eenas-cpu-0.lock")
-    said = []
-    with held(file) as holder, heard_by(lambda event: (said.append(event.text), holder.stdin.close())), lock:
-        pass
-    what = "the study 'mine'" if kind == "study" else "the device cpu"
+    if not has_list:
+        monkeypatch.setattr(locks, "Path", lambda name: tmp_path / "no such list")
+    file, said = tmp_path / "eenas-cpu-0.lock", []
+    with held(file) as holder:
+
+        def hear(event):
+            said.append(event.text)
+            holder.stdin.close()
+
+        with heard_by(hear), device_lock(torch.device("cpu")):
+            pass
     assert len(said) == 1
-    assert said[0].startswith(f"waiting for {what}")
-    who = f"process {holder.pid}" if os.path.exists("/proc/locks") else "fuser"
-    assert who in said[0]
+    assert said[0].startswith("waiting for the device cpu")
+    assert (f"process {holder.pid}" if has_list and os.path.exists("/proc/locks") else "fuser -v") in said[0]
     assert str(file) in said[0]
-
-
-def test_waiting_can_be_given_up(tmp_path):
-    def give_up():
-        raise TimeoutError
-
-    with held(tmp_path / "lock"), pytest.raises(TimeoutError), locked(tmp_path / "lock", "it", meanwhile=give_up):
-        pass
 
 
 def test_nothing_is_said_of_a_lock_that_is_free(tmp_path):
     said = []
-    with heard_by(said.append), locked(tmp_path / "lock", "it"):
+    with heard_by(said.append), locked(tmp_path / "lock"):
         pass
     assert not said

@@ -1,9 +1,11 @@
 """Where a training keeps its state: after each round or as often as that is cheap, and when its time is over."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from eenas.errors import TimeOverError
 from eenas.networks.checkpoint import load_state, save_state
@@ -64,3 +66,16 @@ class Checkpoint:
     def remove(self) -> None:
         """Delete the file, when what it led to is kept elsewhere."""
         self.path.unlink(missing_ok=True)
+
+
+def random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    """The states of torch's generators that a computation on `device` draws from."""
+    state = {"cpu": torch.get_rng_state()}
+    return {**state, "cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
+
+
+def restore_random_state(state: Mapping[str, torch.Tensor], device: torch.device) -> None:
+    """Let torch draw on from what `random_state` gave."""
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -12,11 +12,11 @@ from torch import Tensor
 from eenas.designs.training_choice import TrainingChoice
 from eenas.errors import DivergedError, TrainingError
 from eenas.networks.network import EarlyExitNetwork
-from eenas.seeding import derive, random_state, restore_random_state, seeded
+from eenas.seeding import derive, seeded
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 from eenas.training.batches import training_batches
-from eenas.training.checkpoints import STATE, Checkpoint, Position
+from eenas.training.checkpoints import STATE, Checkpoint, Position, random_state, restore_random_state
 from eenas.training.distillation import BackboneTeacher, KeptAnswers
 from eenas.training.execution import Execution
 from eenas.training.freezing import frozen
