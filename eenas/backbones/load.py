@@ -62,6 +62,8 @@ class Backbone:
     all_cut_points: tuple[CutPoint, ...]
     fresh_classifier: bool
     untrained: bool = False
+    known_as: str = ""
+    """What measurements are kept under, by default the digest."""
 
     def example(self, batch: int = 2) -> Tensor:
         """A batch float32 [batch, channels, S, S] of standard normal values, always the same, where the module is."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import say, suggest, write
+from eenas.cli.console import BEGAN, say, suggest, write
 from eenas.cli.failures import quiet_optuna
 from eenas.cli.progress import listening
 
@@ -31,7 +31,10 @@ def search(
     trials: Annotated[
         int | None, typer.Option(metavar="N", help="Trials in total, also on resume (default: 16).")
     ] = None,
-    timeout: Annotated[float | None, typer.Option(metavar="S", help="Start no trial after so many seconds.")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Stop after so many seconds in all; a trial that runs is finished."),
+    ] = None,
     storage: options.Storage = options.STORAGE,
     name: Annotated[
         str | None, typer.Option(metavar="STUDY", help="The study's name (default: backbone, task and a digest).")
@@ -94,6 +97,7 @@ def search(
             trust_code=trust_code,
             listener=listener,
             reporters=[partial(publish, written={}, listener=listener)],
+            started=BEGAN,
         )
     if json:
         write(to_json(results))

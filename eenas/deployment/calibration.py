@@ -16,7 +16,7 @@ from eenas.deployment.programs import thresholds_of, write_onnx
 from eenas.deployment.runtime import ExportedModel
 from eenas.deployment.runtime import load as open_model
 from eenas.errors import ExportError, PolicyError
-from eenas.files import write_whole
+from eenas.files import check_writable, folder_in_place_of, write_whole
 from eenas.measurement.latency import LatencySpec
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
@@ -89,6 +89,8 @@ def calibrate(
 ) -> Calibration:
     """Refit the exported model in `folder` on `data` (a task or its spec) within one limit; writes its manifest anew.
 
+    The folder stays as it is until all of its new files are whole.
+
     `max_accuracy_drop` against the final exit, in [0, 1] (0.005 is half a point): the cheapest policy that loses no
     more. `max_macs` as a share of the plain backbone's, `max_latency_ms` of a sample on this machine in this runtime:
     the most accurate policy that spends no more in the mean.
@@ -100,6 +102,7 @@ def calibrate(
     """
     limits = _Limits(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
     path, threads = Path(folder), threads or os.cpu_count() or 1
+    check_writable(path)
     model, table = open_model(path, threads=threads, trust_code=trust_code), read_table(path)
     task = load_task(_spec(data, model), trust_code=trust_code) if isinstance(data, str) else data
     costs = _costs(path, table, model, task)
@@ -123,7 +126,8 @@ def calibrate(
     )
     points = fitting.operating_points(test, common=True)
     spec = data if isinstance(data, str) else data.name
-    _write(path, table, found, points, fit_temperatures(fitted_on), test, spec)
+    with folder_in_place_of(path, keep=lambda name: True) as work:
+        _write(work, table, found, points, fit_temperatures(fitted_on), test, spec)
     return found
 
 

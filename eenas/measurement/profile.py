@@ -170,7 +170,12 @@ def profile_backbone(
     if latency is None:
         return profile
     runtime = runtime or TorchRuntime()
-    identity = [backbone.digest, list(image.shape), profile.to_table(), runtime.conditions(device, latency)]
+    identity = [
+        backbone.known_as or backbone.digest,
+        list(image.shape),
+        profile.to_table(),
+        runtime.conditions(device, latency),
+    ]
     key = f"latency/backbone/{backbone.name}/{specs.digest(identity)}"
     table = cache.get(key) if cache is not None else None
     if table is None:

@@ -26,8 +26,8 @@ SamplerName = Literal["tpe", "nsgaii", "nsgaiii", "gp", "random"]
 class SearchSpec:
     """How the study proposes and for how long: `trials` is a total (also on resume).
 
-    `timeout` is in seconds and counts all that a search does, measuring and preparation included; preparation that was
-    begun is finished.
+    `timeout` is in seconds from the start of the command and counts all that a search does, loading, measuring and
+    preparation included, which stop there and are gone on with by the next command; a trial that runs is finished.
     """
 
     trials: int = 16

@@ -9,8 +9,9 @@ from torch import nn
 
 from eenas.errors import DivergedError, PolicyError, StudyError
 from eenas.policies.exit_table import ExitTable
-from eenas.progress import Listener, Notice, silent
+from eenas.progress import Listener, Notice, heard_by, silent
 from eenas.records.database import Database
+from eenas.records.read_only import writable_place
 from eenas.records.studies import StudyRecord
 from eenas.search.agreement import FEWEST
 from eenas.search.bank import Bank
@@ -98,36 +99,40 @@ def measure_fidelity(
     elif results.settings.task.held_out == "test" and task.default_splits:
         task = from_test_source(task)
     check_objects(results, record, task, backbone)
-    ground = lay_ground(
-        results.settings,
-        storage=storage,
-        artifacts=Path(artifacts) if artifacts is not None else None,
-        device=device,
-        module=backbone,
-        task=task,
-        folder=code_folder(record),
-        trust_code=trust_code,
-        listener=listener,
-        latencies=kept_latencies(database, record),
-    )
-    check_ground(ground, record)
-    scored = _brief_scores(trials, results, ground)
-    if len(scored) < designs:
-        listener(Notice(f"{results.name} has {len(scored)} networks trained to the end, not {designs}; all are taken"))
-    _say_if_not_longer(spec, ground)
-    networks, diverged = _train(_spread(scored, designs), prepare_backbone(ground), results, spec)
-    return Fidelity(
-        study=results.name,
-        storage=results.storage,
-        task=results.task,
-        device=ground.device_text,
-        brief_training=results.settings.training,
-        full_training=spec,
-        offered=len(trials),
-        networks=networks,
-        measures=compare(networks),
-        diverged=diverged,
-    )
+    folder = Path(artifacts) if artifacts is not None else None
+    with heard_by(listener), writable_place(storage, folder) as (place, kept):
+        ground = lay_ground(
+            results.settings,
+            storage=place,
+            artifacts=kept,
+            device=device,
+            module=backbone,
+            task=task,
+            folder=code_folder(record),
+            trust_code=trust_code,
+            listener=listener,
+            latencies=kept_latencies(database, record),
+        )
+        check_ground(ground, record)
+        scored = _brief_scores(trials, results, ground)
+        if len(scored) < designs:
+            listener(
+                Notice(f"{results.name} has {len(scored)} networks trained to the end, not {designs}; all are taken")
+            )
+        _say_if_not_longer(spec, ground)
+        networks, diverged = _train(_spread(scored, designs), prepare_backbone(ground), results, spec)
+        return Fidelity(
+            study=results.name,
+            storage=results.storage,
+            task=results.task,
+            device=ground.device_text,
+            brief_training=results.settings.training,
+            full_training=spec,
+            offered=len(trials),
+            networks=networks,
+            measures=compare(networks),
+            diverged=diverged,
+        )
 
 
 def _check_budget(epochs: float | None, samples: int | None) -> None:

@@ -13,8 +13,9 @@ from eenas.designs.design import Design
 from eenas.errors import EenasError, StudyError, nearest
 from eenas.files import write_whole
 from eenas.networks.tables import exit_table
-from eenas.progress import Listener, Notice, silent
+from eenas.progress import Listener, Notice, heard_by, silent
 from eenas.records.database import Database
+from eenas.records.read_only import writable_place
 from eenas.records.studies import StudyRecord
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec, override
@@ -59,7 +60,11 @@ def train(
     `full_training.*` and `baselines.*`. Raises StudyError when data or backbone are not the study's any more, and for a
     folder that holds something else.
     """
-    with open_world("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as world:
+    with (
+        open_world("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as world,
+        heard_by(listener),
+        writable_place(storage, Path(artifacts) if artifacts is not None else None) as (place, kept),
+    ):
         device = _own_device(world, device)
         quiet: Listener = listener if world.rank == 0 else silent
         database = Database(storage, create=False)
@@ -87,8 +92,8 @@ def train(
                 _claim_folder(folder, chosen.design, record, trust_code=trust_code)
             ground = lay_ground(
                 settings,
-                storage=storage,
-                artifacts=Path(artifacts) if artifacts is not None else None,
+                storage=place,
+                artifacts=kept,
                 device=device,
                 module=backbone,
                 task=task,
@@ -177,7 +182,10 @@ def _claim_folder(folder: Path, design: Design, record: StudyRecord, *, trust_co
             raise StudyError(f"{folder} is not a run of eenas ({error}); give another --out, or delete it") from None
         _same_run(folder, known, design, record)
         return
-    if folder.exists() and (not folder.is_dir() or any(not item.name.startswith(".") for item in folder.iterdir())):
+    begun = {ORIGIN}  # all there is where the command was cut off between its first two files
+    if folder.exists() and not (
+        folder.is_dir() and all(each.name in begun or each.name.startswith(".") for each in folder.iterdir())
+    ):
         raise StudyError(f"{folder} exists and is not a run of eenas; give a new or empty folder as --out")
     text = json.dumps(origin(record.name, record.identity), indent=2) + "\n"
     write_whole(folder / ORIGIN, lambda file: file.write_text(text, encoding="utf-8"))

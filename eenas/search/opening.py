@@ -15,7 +15,7 @@ from eenas.search.bank import Bank
 from eenas.search.baselines import measure_baselines
 from eenas.search.first_trials import enqueue_first
 from eenas.search.frozen_front import FrozenFront, lay_bank
-from eenas.search.identity import default_name, differences, study_identity
+from eenas.search.identity import default_name, differences, differs_from, study_identity
 from eenas.search.preparation import Ground
 from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.recovery import Recovery
@@ -49,15 +49,26 @@ def own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
     identity = study_identity(
         ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies
     )
-    name = name or default_name(identity, ground.task.name)
-    known = StudyRecords(ground.database).get(name)
+    is_named, name = name is not None, name or default_name(identity, ground.task.name)
+    records = StudyRecords(ground.database)
+    known = records.get(name)
     if known is not None and known.identity_digest != digest(identity):
-        changed = ", ".join(differences(identity, known.identity))
         raise StudyError(
-            f"the study {name!r} belongs to another search (different: {changed}); give another --name, "
-            "or repeat the flags that it was started with"
+            f"the study {name!r} belongs to another search: {differs_from(ground, identity, known)}; give another "
+            "--name, or repeat the flags that it was started with"
         )
+    if known is None and not is_named:
+        alike = [each for each in records.list() if _is_alike(each, identity, ground.task.name)]
+        if alike:
+            nearest = min(reversed(alike), key=lambda each: len(differences(identity, each.identity)))
+            what = differs_from(ground, identity, nearest)
+            ground.listener(Notice(f"{name} is a new study; it differs from {nearest.name}: {what}"))
     return name, identity
+
+
+def _is_alike(record: StudyRecord, identity: dict[str, Any], task: str) -> bool:
+    """Whether a study is of the same backbone and task by their names."""
+    return record.identity.get("backbone_name") == identity["backbone_name"] and record.facts.get("task") == task
 
 
 def open_shared(ground: Ground, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:

@@ -1,7 +1,6 @@
 """What every trial of a study stands on: task, prepared backbone, its profile, the device and where records go."""
 
 import copy
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,9 +32,11 @@ from eenas.records.leases import Leases
 from eenas.records.measurements import DatabaseCache
 from eenas.search.config import StudySpec
 from eenas.search.first_look import FirstLook
+from eenas.search.fresh_weights import is_fresh, structure_digest
 from eenas.search.held_out import held_out_of
 from eenas.search.latencies import check_timed, keep_latencies, profiled, with_spec
 from eenas.search.results import BackboneFacts
+from eenas.search.time_limit import TimeLimit
 from eenas.seeding import derive, seeded
 from eenas.specs import to_table
 from eenas.tasks.load import load_task
@@ -65,7 +66,9 @@ class Ground:
     plain: dict[str, ExitTable] = field(default_factory=dict)
     taught: KeptAnswers = field(default_factory=KeptAnswers)
     warnings: tuple[str, ...] = ()
-    started: float = field(default_factory=time.monotonic)
+    limit: TimeLimit = field(default_factory=TimeLimit)
+    is_fresh: bool = False
+    """Whether the first weights are drawn anew each time and trained anyway, so that they are not in the identity."""
 
     @property
     def device_text(self) -> str:
@@ -75,7 +78,7 @@ class Ground:
     @property
     def leases(self) -> Leases:
         """The leases under which workers make what they share."""
-        return Leases(self.database, self.listener)
+        return Leases(self.database, self.listener, meanwhile=self.limit.check)
 
     @property
     def in_flight(self) -> InFlight:
@@ -175,14 +178,17 @@ def lay_ground(
     listener: Listener,
     remeasure: bool = False,
     latencies: LatencyProfile | None = None,
+    limit: TimeLimit | None = None,
 ) -> Ground:
     """Load, check and measure everything that a study's trials share.
 
     What can be wrong with the settings is found here; nothing is trained before `prepare_backbone`. `module` and `task`
     replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative to;
     `remeasure` takes MACs, latencies and the execution anew. With `latencies` nothing is timed but the execution.
+    Raises TimeOverError, once a part is measured and kept, where `limit` is over.
     """
-    started = time.monotonic()
+    limit = limit or TimeLimit()
+    listener = limit.hearing(listener)
     check_storage(storage, artifacts)
     where = resolve_device(device)
     settings = with_spec(settings, latencies)
@@ -203,7 +209,10 @@ def lay_ground(
     look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
     task, held_out = held_out_of(look, task, settings.task.held_out, listener)
     settings = replace(settings, task=replace(settings.task, held_out=held_out))
-    identity = backbone.digest
+    fresh = settings.prepare.when != "never" and backbone.weights == "own" and not look.is_above_chance
+    fresh = fresh and is_fresh(backbone.module)
+    identity = structure_digest(backbone) if fresh else backbone.digest
+    backbone = replace(backbone, known_as=identity)
     names = [point.name for point in backbone.cut_points]
     module_there = copy.deepcopy(backbone.module).to(where)
     chain = Chain.built_from(copy.deepcopy(module_there).eval(), backbone.example().to(where), names)
@@ -211,7 +220,8 @@ def lay_ground(
         counted = profile_backbone(backbone, chain, device=where, latency=None)
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
     store, database = ArtifactStore.beside(storage, artifacts), Database(storage)  # nothing was written before
-    cache, leases = DatabaseCache(database, anew=remeasure), Leases(database, listener)
+    cache = DatabaseCache(database, anew=remeasure, kept=limit.check)
+    leases = Leases(database, listener, meanwhile=limit.check)
     listener(Started("measuring the backbone"))
     latency, runtime, profile = leases.once(
         f"profile/{device_name(where)}/{identity}",
@@ -250,7 +260,8 @@ def lay_ground(
         runtime,
         look,
         latencies,
-        started=started,
+        limit=limit,
+        is_fresh=fresh,
     )
     if latencies is not None:
         check_timed(settings.space, profile, ground.branch_macs, latencies)

@@ -1,6 +1,7 @@
 """Branches at all candidate cut points, trained at once on a frozen backbone: one forward pass feeds every one."""
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ from eenas.specs import digest
 from eenas.tasks.split import Split
 from eenas.training.batches import Batches
 from eenas.training.candidate_table import CandidateTable
+from eenas.training.candidates_checkpoint import CandidatesCheckpoint
 from eenas.training.execution import Execution
 from eenas.training.feature_cache import FeatureStream
 from eenas.training.memory import memory_errors
@@ -112,6 +114,7 @@ def train_candidates(
     execution: Execution,
     after_step: AfterStep | None = None,
     stream: FeatureStream | None = None,
+    checkpoint: CandidatesCheckpoint | None = None,
 ) -> CandidatesReport:
     """Train every branch of `candidates` on `split` with cross-entropy (and its own auxiliary loss, half as heavy).
 
@@ -119,7 +122,9 @@ def train_candidates(
     beside it: batches are the same, every branch draws its own random numbers and its gradient is clipped alone.
     `after_step` hears the share of the budget that is used up. Runs where `candidates` is; the backbone computes in the
     type of `execution`, branches in float32. With `stream`, which is this training's, features come from there where
-    it holds them, and are kept there where it does not. Raises OutOfMemoryError.
+    it holds them, and are kept there where it does not. With `checkpoint` the state is kept there now and then and when
+    the time is over, and training goes on from it as if it had not been cut off. Raises OutOfMemoryError and
+    TimeOverError.
     """
     device = next(candidates.backbone.parameters()).device
     if execution.channels_last:
@@ -136,10 +141,14 @@ def train_candidates(
     clock = BudgetClock(spec, batches.steps() * spec.batch_for(len(split)))
     epoch, step = 0, 0
     diverged: set[int] = set()
+    if checkpoint is not None:
+        epoch, step = checkpoint.resume(candidates.branches, optimizer, clock, diverged)
+    if step and stream is not None:
+        stream.go_on_at(clock.samples)
     candidates.train()
     with memory_errors(spec.batch_for(len(split))), seeded(seed):
         while clock.progress < 1.0:
-            for features, labels in _fed(candidates, batches, epoch, execution, stream):
+            for features, labels in _fed(candidates, batches, (epoch, step % batches.steps()), execution, stream):
                 for group in optimizer.param_groups:
                     group["lr"] = LEARNING_RATE * rate_at(clock.progress, spec.warmup)
                 optimizer.zero_grad(set_to_none=True)
@@ -151,6 +160,9 @@ def train_candidates(
                     after_step(clock.progress)
                 if clock.progress >= 1.0:
                     break
+                if checkpoint is not None:
+                    at = (step // batches.steps(), step)
+                    checkpoint.after_step(candidates.branches, optimizer, clock, diverged, at)
             epoch += 1
     if stream is not None:
         stream.finish()
@@ -159,16 +171,16 @@ def train_candidates(
 
 
 def _fed(
-    candidates: Candidates, batches: Batches, epoch: int, execution: Execution, stream: FeatureStream | None
+    candidates: Candidates, batches: Batches, at: tuple[int, int], execution: Execution, stream: FeatureStream | None
 ) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """The features and labels of each batch of an epoch."""
+    """The features and labels of each batch of an epoch, from the batch at which it is gone on with; `at` are both."""
     device = next(candidates.backbone.parameters()).device
     names = candidates.cut_points
     if stream is not None and stream.holds(names):
-        for labels in batches.labels(epoch):
+        for labels in itertools.islice(batches.labels(at[0]), at[1], None):
             yield stream.read(names, len(labels), device), labels
         return
-    for images, labels in batches.epoch(epoch):
+    for images, labels in batches.epoch(*at):
         with execution.precision(device):
             features, _ = candidates.features(execution.place(images))
         yield features if stream is None else stream.write(features), labels
