@@ -37,6 +37,8 @@ from eenas.search.results import BackboneFacts
 from eenas.seeding import derive, seeded
 from eenas.specs import to_table
 from eenas.tasks.load import load_task
+from eenas.tasks.notices import cut_notice, left_out_notice
+from eenas.tasks.picture_check import check_pictures
 from eenas.tasks.task import Task
 from eenas.training.distillation import KeptAnswers
 from eenas.training.execution import Execution, choose_execution
@@ -136,6 +138,7 @@ class Ground:
             "validation_samples": len(table),
             "largest_class": float(np.bincount(table.labels).max() / len(table)),
             "warnings": list(self.warnings),
+            "left_out": list(self.task.left_out),
         }
 
     def _measure(self, branch: Branch, shape: FeatureShape, *, with_latency: bool) -> BranchCost:
@@ -176,7 +179,12 @@ def lay_ground(
     settings = with_spec(settings, latencies)
     load_families(settings.space, trust_code=trust_code, relative_to=folder)
     if task is None:
-        task = load_task(settings.task, trust_code=trust_code, relative_to=folder)
+        task = load_task(settings.task, trust_code=trust_code, relative_to=folder, listener=listener)
+    for text in task.notices:
+        listener(Notice(text))
+    if task.left_out:
+        listener(Notice(left_out_notice(task)))
+        settings = replace(settings, task=replace(settings.task, without=task.left_out))
     with seeded(derive(settings.seed, "backbone")):  # the first weights of whatever is not loaded
         backbone = load_backbone(
             settings.backbone if module is None else module,
@@ -188,6 +196,9 @@ def lay_ground(
             listener=listener,
         )
     backbone = replace(backbone, transform=replace(backbone.transform, fit=task.fit, white=task.white))
+    if (cut := cut_notice(task, backbone.transform.size)) is not None:
+        listener(Notice(cut))
+    check_pictures(task, listener)
     look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
     task, held_out = held_out_of(look, task, settings.task.held_out, listener)
     settings = replace(settings, task=replace(settings.task, held_out=held_out))

@@ -14,11 +14,13 @@ from torch import nn
 from eenas.errors import StorageError, StudyError
 from eenas.measurement.latency_profile import read_latency_profile
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
+from eenas.records.artifacts import ArtifactStore
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.search.bank import Bank
 from eenas.search.baselines import measure_baselines, refresh_static
 from eenas.search.config import load_settings
+from eenas.search.data_changes import ACCEPT, DATA, changed_since, keep_contents, known_record, same_data
 from eenas.search.experimental import experimental
 from eenas.search.first_trials import enqueue_first
 from eenas.search.frozen_front import lay_bank
@@ -31,6 +33,8 @@ from eenas.search.results import StudyResults
 from eenas.search.study import open_storage, open_study, recover, remaining, running
 from eenas.search.study_warnings import guessing_teacher, seen_samples
 from eenas.specs import digest, to_table
+from eenas.tasks.load import load_task
+from eenas.tasks.spec import TaskSpec
 from eenas.tasks.task import Task
 
 Reporter = Callable[[StudyResults, optuna.Study], None]
@@ -58,6 +62,7 @@ def search(
     trust_code: bool = False,
     remeasure: bool = False,
     latency_profile: str | Path | None = None,
+    accept_changed_data: bool = False,
     listener: Listener = silent,
     reporters: Sequence[Reporter] = (),
 ) -> StudyResults:
@@ -68,9 +73,10 @@ def search(
     over which the other arguments and `overrides` ("table.key=value") are laid. `trials` is a total, `timeout` in
     seconds from now, preparation included; `remeasure` measures MACs and latencies again that are in the storage.
     `latency_profile` is a file that `eenas profile` wrote, on another machine perhaps: latencies are then taken from it
-    and nothing is timed. Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot
-    work, before anything is trained; StudyError when `name` belongs to another study, or three trials in a row fail
-    alike.
+    and nothing is timed. With `accept_changed_data` the study `name` goes on although its data changed, where its
+    results still hold: added files are left out, a changed test split is taken as it is. Ctrl-C ends the search and
+    returns what was found. Raises an EenasError for whatever cannot work, before anything is trained; StudyError when
+    `name` belongs to another study, or three trials in a row fail alike.
     """
     module = backbone if isinstance(backbone, nn.Module) else None
     settings, folder = load_settings(
@@ -85,13 +91,24 @@ def search(
         overrides=overrides,
     )
     latencies = None if latency_profile is None else read_latency_profile(latency_profile)
+    given = task if isinstance(task, Task) else None
+    if name is not None and (record := known_record(storage, name)) is not None:
+        store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None)
+
+        def load(spec: TaskSpec) -> Task:
+            if given is not None:
+                return given
+            return load_task(spec, trust_code=trust_code, relative_to=folder, listener=listener)
+
+        given, spec = same_data(record, store, settings.task, load, accept=accept_changed_data, listener=listener)
+        settings = replace(settings, task=spec)
     ground = lay_ground(
         settings,
         storage=storage,
         artifacts=Path(artifacts) if artifacts is not None else None,
         device=device,
         module=module,
-        task=task if isinstance(task, Task) else None,
+        task=given,
         folder=folder,
         trust_code=trust_code,
         listener=listener,
@@ -193,8 +210,10 @@ def _own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
     identity = study_identity(
         ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies
     )
-    name = name or default_name(identity, ground.task.name)
+    asked, name = name, name or default_name(identity, ground.task.name)
     known = StudyRecords(ground.database).get(name)
+    if known is None and asked is None:
+        _say_if_data_changed(ground, identity)
     if known is not None and known.identity_digest != digest(identity):
         changed = ", ".join(differences(identity, known.identity))
         raise StudyError(
@@ -214,13 +233,27 @@ def _prepared(ground: Ground) -> Ground:
     return replace(prepared, warnings=warnings)
 
 
+def _say_if_data_changed(ground: Ground, identity: dict[str, Any]) -> None:
+    """A study that differs from an earlier one in nothing but the data of the same place is new; say so."""
+    for record in reversed(StudyRecords(ground.database).list()):
+        same_place = record.settings.get("task", {}).get("spec") == ground.settings.task.spec
+        if same_place and differences(identity, record.identity) == ["task"]:
+            if (text := changed_since(record, ground.task, ground.artifacts)) is not None:
+                ground.listener(
+                    Notice(f"{text}, so this is another one; --name {record.name} {ACCEPT} goes on with it")
+                )
+            return
+
+
 def _keep_record(ground: Ground, name: str, identity: dict[str, Any], folder: Path | None) -> None:
+    facts = ground.facts_table(folder)
+    facts[DATA] = keep_contents(ground.task, StudyRecords(ground.database).get(name), ground.artifacts)
     StudyRecords(ground.database).save(
         StudyRecord(
             name=name,
             identity=identity,
             identity_digest=digest(identity),
             settings=to_table(ground.settings),
-            facts=ground.facts_table(folder),
+            facts=facts,
         )
     )
