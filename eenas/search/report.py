@@ -89,6 +89,7 @@ def build_report(
         end_to_end_ms=answers,
         classes=ground.task.classes,
         test_samples=len(test),
+        largest_class=float(np.bincount(test.labels).max() / len(test)),
         samples=samples,
         seconds=seconds,
         transform=network.transform,
