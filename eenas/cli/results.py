@@ -45,9 +45,9 @@ def _rows(results: StudyResults, points: tuple[FrontPoint, ...]) -> list[FrontRo
 def _title(results: StudyResults, shown: int, *, every: bool) -> str:
     """What the table of the front shows, and on how many samples its accuracies rest."""
     on = (
-        f"accuracy on {results.samples:,} validation samples{largest_words(results.largest_class)}"
+        f"{results.measure} on {results.samples:,} validation samples{largest_words(results.largest_class)}"
         if results.samples
-        else "accuracy on validation"
+        else f"{results.measure} on validation"
     )
     if every:
         return f"Front, every point of it ({MARKS}); {on}"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -112,13 +113,14 @@ class Bank:
         """The candidate table of branches in depth order, from which any choice of them is scored."""
         ground = self._ground
         shapes = {point.name: point.shape for point in ground.profile.cut_points}
-        return candidate_table(
+        found = candidate_table(
             placed,
             self.logits(placed, split),
             self._splits[split].labels,
             profile=ground.profile,
             branch_macs=[ground.branch_macs(each.branch, shapes[each.cut_point]) for each in placed],
         )
+        return replace(found, balanced=self._splits[split].balanced)
 
     def exit_tables(self, design: Design, costs: ExitCosts) -> dict[str, ExitTable]:
         """The exit tables that `design` has on the frozen backbone, on calibration and validation.
@@ -133,6 +135,7 @@ class Bank:
                 exits=exits,
                 macs=costs.macs,
                 latency_ms=costs.latency_ms,
+                balanced=self._splits[split].balanced,
             )
             for split in ("calibration", "validation")
         }

@@ -46,7 +46,7 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
     lines = [
         f"# {backbone.name} with {len(report.design.branches)} early exits on {report.task}",
         "",
-        f"Accuracy {point.accuracy:.2%} on {report.test_samples:,} test samples"
+        f"{report.measure.capitalize()} {point.accuracy:.2%} on {report.test_samples:,} test samples"
         f"{largest_words(report.largest_class)} at "
         f"{point.expected_macs / backbone.macs:.1%} of the backbone's MACs "
         f"(the plain backbone: {backbone.accuracy:.2%}, {backbone.macs / 1e6:,.1f} M MACs).",

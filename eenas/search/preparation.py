@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -25,6 +24,7 @@ from eenas.networks.exit_costs import ExitCosts, exit_costs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.proportions import largest_share
 from eenas.progress import Finished, Listener, Notice, Started
 from eenas.records.artifacts import ArtifactStore, check_storage
 from eenas.records.database import Database
@@ -136,7 +136,8 @@ class Ground:
             "latency_profile": None if self.latencies is None else self.latencies.file,
             "folder": str((folder or Path.cwd()).resolve()),
             "validation_samples": len(table),
-            "largest_class": float(np.bincount(table.labels).max() / len(table)),
+            "largest_class": largest_share(table.labels),
+            "weights": None if table.weights is None else table.weights.tolist(),
             "warnings": list(self.warnings),
             "left_out": list(self.task.left_out),
         }
@@ -202,6 +203,7 @@ def lay_ground(
     look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
     task, held_out = held_out_of(look, task, settings.task.held_out, listener)
     settings = replace(settings, task=replace(settings.task, held_out=held_out))
+    task = task.counted(balanced=settings.search.accuracy == "balanced")
     identity = backbone.digest
     names = [point.name for point in backbone.cut_points]
     module_there = copy.deepcopy(backbone.module).to(where)

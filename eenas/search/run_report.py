@@ -11,6 +11,7 @@ from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_whole
 from eenas.measurement.latency import Latency
+from eenas.policies.class_weights import measure_name
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.known_networks import BACKBONE
 from eenas.search.limits import Limits
@@ -97,6 +98,12 @@ class RunReport:
     accepted_drop: float | None = None
     warnings: tuple[str, ...] = ()
     largest_class: float | None = None
+    balanced: bool = False
+
+    @property
+    def measure(self) -> str:
+        """What the report's accuracies are called: "accuracy" or "balanced accuracy"."""
+        return measure_name(balanced=self.balanced)
 
     @property
     def is_compared(self) -> bool:
@@ -166,6 +173,7 @@ class RunReport:
                 accepted_drop=table.get("accepted_drop"),
                 warnings=tuple(table.get("warnings", ())),
                 largest_class=table.get("largest_class"),
+                balanced=table.get("balanced", False),
             )
         except OSError:
             raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None
