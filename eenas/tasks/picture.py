@@ -139,10 +139,10 @@ def fitted(image: Any, frame: Frame, whole: tuple[int, int] | None = None) -> ND
         if place.box != (0, 0, *image.size):
             image = image.crop(place.box)
         shown = image.resize(size, Image.Resampling.BILINEAR)
-    if (place.width, place.height) != (frame.width, frame.height):
-        whole = Image.new(shown.mode, (frame.width, frame.height), (BORDER,) * len(shown.getbands()))
-        whole.paste(shown, place.at)
-        shown = whole
+    if size != (frame.width, frame.height):
+        canvas = Image.new(shown.mode, (frame.width, frame.height), (BORDER,) * len(shown.getbands()))
+        canvas.paste(shown, place.at)
+        shown = canvas
     pixels = np.array(shown, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
 
