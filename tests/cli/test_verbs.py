@@ -190,6 +190,7 @@ def test_fidelity_hands_over_every_flag(call, library, tmp_path):
     assert options == {
         "name": "one",
         "designs": 5,
+        "accept_changed_data": False,
         "epochs": None,
         "samples": 900,
         "device": "cpu",
