@@ -56,6 +56,10 @@ def search(
     latency_profile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Take latencies from a file of eenas profile; time nothing.")
     ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out pictures that cannot be read, and list them.")
+    ] = False,
+    accept_changed_data: options.AcceptChangedData = False,
     overrides: options.Overrides = None,
     json: options.Json = False,
     artifacts: options.Artifacts = None,
@@ -75,6 +79,7 @@ def search(
 
     quiet_optuna()
     bank = ["bank.use=false"] if no_bank else []
+    bank += ["task.skip_bad=true"] if skip_bad else []
     if feature_cache is not None:
         bank.append(f'bank.feature_cache="{feature_cache}"')
     with listening() as listener:
@@ -93,6 +98,7 @@ def search(
             overrides=(*(overrides or ()), *bank),
             remeasure=remeasure,
             latency_profile=latency_profile,
+            accept_changed_data=accept_changed_data,
             artifacts=artifacts,
             trust_code=trust_code,
             listener=listener,

@@ -106,12 +106,13 @@ def calibrate(
     model, table = open_model(path, threads=threads, trust_code=trust_code), read_table(path)
     task = load_task(_spec(data, model), trust_code=trust_code) if isinstance(data, str) else data
     costs = _costs(path, table, model, task)
+    balanced = bool(table["measured"].get("balanced", False))  # of the model, as its study had it
     if limits.max_latency_ms is not None:
         _measure_latency(model, table, threads)
     times = [exit_.get("latency_ms") for exit_ in table["measured"]["exits"]]
     latency = None if None in times else np.array(times, dtype=np.float64)
     splits = [task.train, task.calibration, task.validation] if unseen else [task.calibration]
-    fitted_on, test = (exit_table(model, parts, costs, latency) for parts in (splits, [task.test]))
+    fitted_on, test = (exit_table(model, parts, costs, latency, balanced=balanced) for parts in (splits, [task.test]))
     fitting = Fitting(fitted_on, _rule(table, limits))
     policy = _fit(fitting, limits, float(model.manifest.backbone_macs or 0.0))
     before = None if model.policy is None else evaluate(model.policy, test)
@@ -142,6 +143,8 @@ def exit_table(
     splits: list[Split],
     macs: NDArray[np.float64],
     latency_ms: NDArray[np.float64] | None = None,
+    *,
+    balanced: bool = False,
 ) -> ExitTable:
     """Every exit's logits on some splits, one after another, as the program gives them."""
     preprocessing = model.manifest.preprocessing
@@ -153,7 +156,14 @@ def exit_table(
             batch = images[np.arange(start, min(start + _BATCH, len(split)))].numpy()
             rows.append(np.stack(model.logits(batch), axis=1))
     labels = np.concatenate([split.labels for split in splits])
-    return ExitTable(logits=np.concatenate(rows), labels=labels, exits=model.exits, macs=macs, latency_ms=latency_ms)
+    return ExitTable(
+        logits=np.concatenate(rows),
+        labels=labels,
+        exits=model.exits,
+        macs=macs,
+        latency_ms=latency_ms,
+        balanced=balanced,
+    )
 
 
 def _warning(measured: dict[str, Any], fitted_on: ExitTable, test: ExitTable) -> str | None:
@@ -202,7 +212,7 @@ def _fit(fitting: Fitting, limits: _Limits, backbone_macs: float) -> Policy:
     table = fitting.calibration
     final = table.exit_accuracy()[-1]
     if limits.max_accuracy_drop is not None:
-        policy = fitting.policy(min_accuracy=final - limits.max_accuracy_drop)
+        policy = fitting.policy(min_accuracy=max(0.0, final - limits.max_accuracy_drop))
         nearest = f"{evaluate(policy, table).accuracy:.2%} against {final:.2%} at the final exit"
     elif limits.max_macs is not None:
         policy = fitting.policy(max_macs=limits.max_macs * backbone_macs)

@@ -31,6 +31,7 @@ def exit_table(network: EarlyExitNetwork, split: Split, costs: ExitCosts, *, bat
         exits=network.exits,
         macs=costs.macs,
         latency_ms=costs.latency_ms,
+        balanced=split.balanced,
     )
 
 

@@ -1,6 +1,7 @@
 """The branch bank: branches trained on the frozen prepared backbone, kept so that none is trained twice."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
@@ -114,13 +115,14 @@ class Bank:
         """The candidate table of branches in depth order, from which any choice of them is scored."""
         ground = self._ground
         shapes = {point.name: point.shape for point in ground.profile.cut_points}
-        return candidate_table(
+        found = candidate_table(
             placed,
             self.logits(placed, split),
             self._splits[split].labels,
             profile=ground.profile,
             branch_macs=[ground.branch_macs(each.branch, shapes[each.cut_point]) for each in placed],
         )
+        return replace(found, balanced=self._splits[split].balanced)
 
     def exit_tables(self, design: Design, costs: ExitCosts) -> dict[str, ExitTable]:
         """The exit tables that `design` has on the frozen backbone, on calibration and validation.
@@ -135,6 +137,7 @@ class Bank:
                 exits=exits,
                 macs=costs.macs,
                 latency_ms=costs.latency_ms,
+                balanced=self._splits[split].balanced,
             )
             for split in ("calibration", "validation")
         }

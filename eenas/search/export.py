@@ -166,6 +166,7 @@ def _measured(report: RunReport) -> dict[str, Any]:
         "device": report.device,
         "split": "test",
         "samples": report.test_samples,
+        **({"balanced": True} if report.balanced else {}),
         "backbone": to_table(report.backbone),
         "exits": [to_table(exit_) for exit_ in report.exits],
         "reported": report.reported.to_table(),

@@ -49,6 +49,7 @@ def study_identity(
         "bank": {**bank, "feature_cache": bool(settings.bank.feature_cache)},
         "objectives": search["objectives"],
         "sampler": search["sampler"],
+        **({"accuracy": search["accuracy"]} if search["accuracy"] != "plain" else {}),
         "constraints": to_table(settings.constraints),
         "latency": to_table(settings.latency),
         "device": device,

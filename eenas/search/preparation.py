@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -24,6 +23,7 @@ from eenas.networks.exit_costs import ExitCosts, exit_costs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.proportions import largest_share
 from eenas.progress import Finished, Listener, Notice, Started
 from eenas.records.artifacts import ArtifactStore, check_storage
 from eenas.records.database import Database
@@ -40,6 +40,8 @@ from eenas.search.time_limit import TimeLimit
 from eenas.seeding import derive, seeded
 from eenas.specs import to_table
 from eenas.tasks.load import load_task
+from eenas.tasks.notices import cut_notice, left_out_notice
+from eenas.tasks.picture_check import check_pictures
 from eenas.tasks.task import Task
 from eenas.training.distillation import KeptAnswers
 from eenas.training.execution import Execution, choose_execution
@@ -149,8 +151,10 @@ class Ground:
             "latency_profile": None if self.latencies is None else self.latencies.file,
             "folder": str((folder or Path.cwd()).resolve()),
             "validation_samples": len(table),
-            "largest_class": float(np.bincount(table.labels).max() / len(table)),
+            "largest_class": largest_share(table.labels),
+            "weights": None if table.weights is None else table.weights.tolist(),
             "warnings": list(self.warnings),
+            "left_out": list(self.task.left_out),
         }
 
     def _measure(self, branch: Branch, shape: FeatureShape, *, with_latency: bool) -> BranchCost:
@@ -194,7 +198,12 @@ def lay_ground(
     settings = with_spec(settings, latencies)
     load_families(settings.space, trust_code=trust_code, relative_to=folder)
     if task is None:
-        task = load_task(settings.task, trust_code=trust_code, relative_to=folder)
+        task = load_task(settings.task, trust_code=trust_code, relative_to=folder, listener=listener)
+    for text in task.notices:
+        listener(Notice(text))
+    if task.left_out:
+        listener(Notice(left_out_notice(task)))
+        settings = replace(settings, task=replace(settings.task, without=task.left_out))
     with seeded(derive(settings.seed, "backbone")):  # the first weights of whatever is not loaded
         backbone = load_backbone(
             settings.backbone if module is None else module,
@@ -206,9 +215,13 @@ def lay_ground(
             listener=listener,
         )
     backbone = replace(backbone, transform=replace(backbone.transform, fit=task.fit, white=task.white))
+    if (cut := cut_notice(task, backbone.transform.size)) is not None:
+        listener(Notice(cut))
+    check_pictures(task, listener)
     look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
     task, held_out = held_out_of(look, task, settings.task.held_out, listener)
     settings = replace(settings, task=replace(settings.task, held_out=held_out))
+    task = task.counted(balanced=settings.search.accuracy == "balanced")
     fresh = settings.prepare.when != "never" and backbone.weights == "own" and not look.is_above_chance
     fresh = fresh and is_fresh(backbone.module)
     identity = structure_digest(backbone) if fresh else backbone.digest

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -12,9 +13,11 @@ from eenas.errors import StorageError
 from eenas.faults import machine_faults
 from eenas.measurement.latency_profile import read_latency_profile
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, heard_by, silent
+from eenas.records.artifacts import ArtifactStore
 from eenas.search.baselines import refresh_static
 from eenas.search.blame import storage_faults
 from eenas.search.config import load_settings
+from eenas.search.data_changes import known_record, same_data
 from eenas.search.experimental import experimental
 from eenas.search.objective import Objective
 from eenas.search.opening import OpenStudy, open_shared, own_name
@@ -23,6 +26,8 @@ from eenas.search.read import read_results
 from eenas.search.results import StudyResults
 from eenas.search.study import remaining, running
 from eenas.search.time_limit import TimeLimit
+from eenas.tasks.load import load_task
+from eenas.tasks.spec import TaskSpec
 from eenas.tasks.task import Task
 
 Reporter = Callable[[StudyResults, optuna.Study], None]
@@ -54,6 +59,7 @@ def search(
     trust_code: bool = False,
     remeasure: bool = False,
     latency_profile: str | Path | None = None,
+    accept_changed_data: bool = False,
     listener: Listener = silent,
     reporters: Sequence[Reporter] = (),
     started: float | None = None,
@@ -65,10 +71,11 @@ def search(
     over which the other arguments and `overrides` ("table.key=value") are laid. `trials` is a total, `timeout` in
     seconds from now, or from `started` (a reading of `time.monotonic`), for all that is done; `remeasure` measures MACs
     and latencies again that are in the storage. `latency_profile` is a file that `eenas profile` wrote, on another
-    machine perhaps: latencies are then taken from it and nothing is timed. Ctrl-C ends the search and returns what was
-    found. Raises an EenasError for whatever cannot work, before anything is trained; StudyError when `name` belongs to
-    another study, or three trials in a row fail alike; TimeOverError when the time was over before a trial of the study
-    finished.
+    machine perhaps: latencies are then taken from it and nothing is timed. With `accept_changed_data` the study `name`
+    goes on although its data changed, where its results still hold: added files are left out, a changed test split is
+    taken as it is. Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot work,
+    before anything is trained; StudyError when `name` belongs to another study, or three trials in a row fail alike;
+    TimeOverError when the time was over before a trial of the study finished.
     """
     began = time.monotonic() if started is None else started
     module = backbone if isinstance(backbone, nn.Module) else None
@@ -85,13 +92,24 @@ def search(
     )
     latencies = None if latency_profile is None else read_latency_profile(latency_profile)
     with machine_faults(), heard_by(listener):
+        given = task if isinstance(task, Task) else None
+        if name is not None and (record := known_record(storage, name)) is not None:
+            store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None)
+
+            def load(spec: TaskSpec) -> Task:
+                if given is not None:
+                    return given
+                return load_task(spec, trust_code=trust_code, relative_to=folder, listener=listener)
+
+            given, spec = same_data(record, store, settings.task, load, accept=accept_changed_data, listener=listener)
+            settings = replace(settings, task=spec)
         ground = lay_ground(
             settings,
             storage=storage,
             artifacts=Path(artifacts) if artifacts is not None else None,
             device=device,
             module=module,
-            task=task if isinstance(task, Task) else None,
+            task=given,
             folder=folder,
             trust_code=trust_code,
             listener=listener,
