@@ -13,7 +13,8 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 
-from eenas.backbones.cut_points import BY_HAND, first_line, main_output
+from eenas.backbones.cut_points import BY_HAND, first_line
+from eenas.backbones.outputs import main_output
 from eenas.errors import CutError
 
 
@@ -160,8 +161,12 @@ class _Graph:
             needed.add(node)
             if self._samples(node) is None:
                 waiting.extend(node.all_input_nodes)
-                writers = self._writers[self._memory[node]]
-                waiting.extend(writer for writer in writers if self._position[writer] < self._position[end])
+                memory = self._memory[node]
+                # what was written into the start's memory before the start is in its value already
+                first = self._position[start] if memory is self._memory[start] else -1
+                waiting.extend(
+                    writer for writer in self._writers[memory] if first < self._position[writer] < self._position[end]
+                )
         return needed
 
     def _samples(self, node: fx.Node) -> int | None:

@@ -110,6 +110,20 @@ class Space:
         """16 hexadecimal digits over everything but the name."""
         return specs.digest(self.to_table())
 
+    def within(self, slots: int) -> "Space":
+        """This space where only `slots` (1 or more) are to be had; with fewer than its branches it is another one."""
+        if slots >= self.branches:
+            return self
+        table = self.to_table() | {"branches": slots}
+        table["slot"] = {number: each for number, each in table.get("slot", {}).items() if int(number) <= slots}
+        if slots == 1:  # it joins branches
+            del table["network"]
+        if min(values_in(self.placement["count"]), default=0) > slots:  # type: ignore[operator]
+            table["placement"] = {**table["placement"], "count": slots}
+        found = Space.from_table(table)
+        object.__setattr__(found, "name", self.name)
+        return found
+
     def slot_settings(self, slot: int) -> Mapping[str, Setting]:
         """The settings of one slot (from 1): those of [branch] under those of its own table."""
         return {**self.branch, **self.slot.get(slot, {})}
@@ -207,6 +221,20 @@ def load_families(space: Space, *, trust_code: bool, relative_to: Path | None = 
             family(str(structure), trust_code=trust_code and str(structure) not in FAMILIES, relative_to=relative_to)
 
 
+def fitted_space(space: Space, profile: Profile) -> Space:
+    """The space with as many slots as the backbone has cut points with work behind them, if it has more.
+
+    Raises DesignError where there is no such cut point.
+    """
+    count = len(candidates(profile))
+    if not count:
+        raise DesignError(
+            f"{profile.backbone} has no cut point with work behind it, where a branch could save something; "
+            "cut_points = 'all' for the backbone may offer more"
+        )
+    return space.within(count)
+
+
 def check_space(space: Space, profile: Profile, *, latency: bool = True) -> None:
     """Raise DesignError when the backbone has too few cut points for the slots, or no latencies to place by.
 
@@ -214,7 +242,7 @@ def check_space(space: Space, profile: Profile, *, latency: bool = True) -> None
     """
     count = len(candidates(profile))
     if space.branches > count:
-        fix = f"set branches = {count} in the search space, or cut_points = 'all' for the backbone"
+        fix = f"take space.within({count}), or cut_points = 'all' for the backbone"
         if not count:
             fix = "cut_points = 'all' for the backbone may offer more"
         raise DesignError(
