@@ -67,9 +67,9 @@ def read_shapes(
 ) -> list[FeatureShape | None]:
     """The shape of each tensor [N, ...] by the name of the module that gave it, in depth order.
 
-    None stands for a map whose layout nobody knows: two sizes of input tell it, else the module is asked, then the
-    layers that make or read it, then its proportions, then a map of the same dimensions before it. `example` [N, ...]
-    is what the pass was made with.
+    None stands for a map whose layout nobody knows: two sizes of input tell it, else the layers that make or read it,
+    then the module is asked, then its proportions, then a map of the same dimensions before it. `example` [N, ...] is
+    what the pass was made with.
     """
     image = tuple(example.shape[2:]) if example.ndim == 4 else None
     maps = [name for name, tensor in named if tensor.ndim == 4]
@@ -82,8 +82,8 @@ def read_shapes(
         if len(dims) == 3:
             layout = (
                 _measured(dims, elsewhere.get(name))
-                or _asked(module, name)
                 or seen.readers.of(tensor)
+                or _asked(module, name)
                 or _by_proportion(dims, image)
                 or known.get(dims)
             )

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from eenas import specs
-from eenas.backbones.channels import channels_of
+from eenas.backbones.channels import channels_of, initialise
 from eenas.backbones.transform import InputTransform, default_transform
 from eenas.errors import BackboneError
 from eenas.tasks.frame import Size
@@ -54,6 +55,7 @@ def user_transform(module: nn.Module, input_size: Size | None, channels: int, wh
             f"or give the module an attribute {ATTRIBUTE}"
         )
     sides = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
+    initialise(module, torch.zeros(2, channels, *sides))  # a lazy layer takes any channels
     return default_transform(input_size, channels_of(module, channels, sides))
 
 

@@ -242,7 +242,7 @@ def check_space(space: Space, profile: Profile, *, latency: bool = True) -> None
     """
     count = len(candidates(profile))
     if space.branches > count:
-        fix = f"take space.within({count}), or cut_points = 'all' for the backbone"
+        fix = f"set branches = {count} in the search space, or cut_points = 'all' for the backbone"
         if not count:
             fix = "cut_points = 'all' for the backbone may offer more"
         raise DesignError(

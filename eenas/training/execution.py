@@ -123,9 +123,10 @@ def _fastest(
     able = [option for option in options if option in seconds]
     if not able:
         assert failure is not None
+        plain = options[0] == Execution()
         raise TrainingError(
-            f"{type(module).__name__} does not run a training step in {options[0]} ({first_line(failure)}); set "
-            "training.precision to float32 and training.channels_last and training.small_maps to false, or correct it"
+            f"{type(module).__name__} does not run a training step in {options[0]} ({first_line(failure)}); "
+            + ("correct its forward" if plain else "leave training.precision, channels_last and small_maps at 'auto'")
         ) from failure
     best = min(able, key=lambda option: seconds[option])
     return able[0] if seconds[able[0]] < GAIN * seconds[best] else best

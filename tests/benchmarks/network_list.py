@@ -54,4 +54,8 @@ def _named() -> tuple[Named, ...]:
 
 
 MODELS = _named()
-STYLES: tuple[Named, ...] = ()
+_STYLES = (
+    "HeadFirst Containers nested Functional Shared Looped Hooked FrozenStem Lazy Tupled Objects Dicts FiveDimensions "
+    "Softmax LogSoftmax Rows Normed Custom InPlace Patches Groups"
+)
+STYLES = (*(Named(f"./styles.py:{name}", 32) for name in _STYLES.split()), Named("./styles.py:grey", 32, 1))
