@@ -1,11 +1,12 @@
 """The segments of an exported network: its graph, cut at the tensors that modules gave."""
 
+import builtins
 import contextlib
 import io
 import operator
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -91,7 +92,8 @@ def export_program(module: nn.Module, examples: tuple[Tensor, ...], what: str) -
             "ignore", message=r"The tensor attributes? .* assigned during export", category=UserWarning
         )
         try:
-            program = torch.export.export(module, examples, dynamic_shapes=batches, strict=False)
+            with _symbolic_len():
+                program = torch.export.export(module, examples, dynamic_shapes=batches, strict=False)
         except CutError:
             raise
         except Exception as error:  # the exporter and the user's model may raise anything
@@ -101,6 +103,21 @@ def export_program(module: nn.Module, examples: tuple[Tensor, ...], what: str) -
     if not isinstance(shape[0], torch.SymInt):
         raise CutError(f"{what} only works for a fixed batch size ({shape[0]}); {BY_HAND}")
     return program
+
+
+@contextlib.contextmanager
+def _symbolic_len() -> Iterator[None]:
+    """Inside this context the `len` of a tensor is its symbolic size: `x.view(len(x), -1)` means any batch."""
+    own = builtins.len
+
+    def length(value: Any) -> Any:
+        return value.shape[0] if isinstance(value, Tensor) and value.ndim else own(value)
+
+    builtins.len = length
+    try:
+        yield
+    finally:
+        builtins.len = own
 
 
 class _Graph:

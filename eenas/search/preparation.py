@@ -248,11 +248,14 @@ def lay_ground(
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
-    execution = leases.once(
+    chosen = leases.once(
         f"execution/{key}",
         "choosing precision and memory format",
         lambda: choose_execution(module_there, example, settings.training, cache=cache, key=key),
     )
+    execution = chosen.within(backbone.memory_format)
+    if execution != chosen:
+        listener(Notice(f"training.channels_last is left out: {backbone.name} does not run so"))
     ground = Ground(
         settings,
         task,

@@ -68,11 +68,13 @@ def choose_execution(
     """The fastest execution that `spec` allows, measured on a copy of `module` in training mode and kept in `cache`.
 
     What a module does not run in (channels last, another precision, small maps as products) is left out where `spec`
-    leaves the choice; TrainingError where it names just that.
+    leaves the choice. Raises TrainingError where it runs in none.
 
     `example` `[N, C, S, S]` is a training batch on the device. float16 is tried only where the spec names it: it needs
     loss scaling, and bfloat16 does not.
     """
+    if spec.precision != "auto" and spec.channels_last != "auto" and spec.small_maps != "auto":
+        return Execution(spec.channels_last, TYPES[spec.precision], spec.small_maps)
     name = f"execution/{key}/{spec.precision}/{spec.channels_last}/{spec.small_maps}/{len(example)}"
     known = cache.get(name)
     if known is not None:
@@ -85,7 +87,7 @@ def choose_execution(
         Execution(order, TYPES[precision], spec.small_maps is True) for precision in precisions for order in orders
     ]
     seconds: dict[Execution, float] = {}
-    best = options[0] if options == [Execution()] else _fastest(module, example, options, seconds)
+    best = options[0] if len(options) == 1 else _fastest(module, example, options, seconds)
     if spec.small_maps == "auto" and has_small_maps(module, example):
         best = _fastest(module, example, [best, replace(best, small_maps=True)], seconds)
     precision = next(name for name, kind in TYPES.items() if kind is best.autocast)

@@ -49,10 +49,10 @@ class Walk:
     failed: str = ""
     reason: str = ""
 
-    def go(self) -> "Walk":
-        """Take every step, until one fails."""
+    def go(self, until: str = STEPS[-1]) -> "Walk":
+        """Take every step up to `until`, or until one fails."""
         steps = self._steps()
-        while True:
+        while until not in self.passed:
             expected = STEPS[len(self.passed)] if len(self.passed) < len(STEPS) else ""
             start = time.perf_counter()
             try:
@@ -67,6 +67,7 @@ class Walk:
                 return self
             self.passed.append(name)
             self.facts |= facts | {f"{name}_s": f"{time.perf_counter() - start:.1f}"}
+        return self
 
     def _steps(self) -> Iterator[tuple[str, dict[str, Any]]]:
         torch.manual_seed(0)
@@ -79,10 +80,11 @@ class Walk:
         chain = Chain.built_from(backbone.module, backbone.example(), names)
         yield "chain", {"parity": f"{_difference(backbone, chain):.1e}"}
         profile = profile_backbone(backbone, chain, device=torch.device("cpu"), latency=None)
-        yield "count", {"macs": profile.total_macs}
+        yield "count", {"macs": profile.total_macs, "uncounted": " ".join(profile.uncounted)}
         points = candidates(profile)
         chosen = [names[points[k]] for k in uniform(min(2, len(points)), len(points))]
         network = _network(backbone, chosen)
+        assert len(network.state_dict()) == _entries(network), "two parameters or buffers share a key"
         task = _task(self.channels, self.size)
         _train(network, task, backbone)
         yield "train", {"branches": " ".join(chosen)}
@@ -111,6 +113,16 @@ def _network(backbone: Backbone, chosen: list[str]) -> EarlyExitNetwork:
         branches=tuple(Placed(name, PoolFc(pool="avg", size=2)) for name in chosen),
     )
     return build_network(design, backbone, classes=tuple("abcd"))
+
+
+def _entries(network: EarlyExitNetwork) -> int:
+    """How many parameters and buffers a state dict has to hold, one that is shared once for each of its names."""
+    modules = [part for _, part in network.named_modules(remove_duplicate=False)]
+    kept = [value for part in modules for value in part._parameters.values()]
+    for part in modules:
+        hidden = part._non_persistent_buffers_set
+        kept += [value for name, value in part._buffers.items() if name not in hidden]
+    return sum(value is not None for value in kept)
 
 
 def _task(channels: int, size: int) -> Task:
