@@ -3,11 +3,13 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.classifier import evaluating
@@ -88,7 +90,7 @@ class Walk:
         task = _task(self.channels, self.size)
         _train(network, task, backbone)
         yield "train", {"branches": " ".join(chosen)}
-        short = Chain.built_from(backbone.module, backbone.example(), chosen)
+        short = _joined(chain, chosen)
         timed = profile_backbone(backbone, short, device=torch.device("cpu"), latency=QUICK)
         assert timed.plain_latency is not None
         yield "measure", {"plain_ms": f"{timed.plain_latency.median_ms:.2f}"}
@@ -103,6 +105,13 @@ def _difference(backbone: Backbone, chain: Chain) -> float:
     with torch.no_grad(), evaluating(backbone.module):
         expected = main_output(backbone.module(x))
         return float((chain(x) - expected).abs().max() / expected.abs().max().clamp(min=1.0))
+
+
+def _joined(chain: Chain, names: list[str]) -> Chain:
+    """The chain with only some of its cut points."""
+    ends = [chain.names.index(name) + 1 for name in names]
+    parts = list(chain.segments)
+    return Chain(names, [nn.Sequential(*parts[a:b]) for a, b in pairwise([0, *ends, len(parts)])])
 
 
 def _network(backbone: Backbone, chosen: list[str]) -> EarlyExitNetwork:
