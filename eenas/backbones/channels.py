@@ -21,9 +21,14 @@ def channels_of(module: nn.Module, channels: int, sides: tuple[int, int]) -> int
 
     Otherwise those that its first convolution to run takes, then those that any convolution takes, 3 and 1. Where it
     runs on none of them, those of the first convolution: another cause is then to be found. What has no convolution
-    has its size to tell, not its channels.
+    has its size to tell, not its channels. Lazy layers are initialised.
     """
-    wanted = [channels, *_first_to_run(module, channels, sides)]
+    try:
+        images = _images(channels, sides)
+    except RuntimeError:  # the allocator's; whoever makes an example says so
+        return channels
+    initialise(module, images)  # a lazy layer takes any
+    wanted = [channels, *_first_to_run(module, images)]
     declared = [part.in_channels for part in module.modules() if isinstance(part, _Layer)]
     options = list(dict.fromkeys([*wanted, *filter(None, declared), *((3, 1) if declared else ())]))
     found = next((option for option in options if _runs(module, option, sides)), None)
@@ -72,9 +77,9 @@ def replace_stem(module: nn.Module, channels: int, example: Tensor, what: str) -
     setattr(module.get_submodule(owner), attribute, made.train(first.training))
 
 
-def _first_to_run(module: nn.Module, channels: int, sides: tuple[int, int]) -> list[int]:
+def _first_to_run(module: nn.Module, images: Tensor) -> list[int]:
     """The channels that the first two-dimensional convolution takes to which a pass of images comes."""
-    first = _first(copy_of(module), _images(channels, sides))
+    first = _first(copy_of(module), images)
     return [first.in_channels] if isinstance(first, nn.Conv2d) and first.in_channels else []
 
 

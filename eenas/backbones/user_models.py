@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from eenas import specs
-from eenas.backbones.channels import channels_of, initialise
+from eenas.backbones.channels import channels_of
 from eenas.backbones.transform import InputTransform, default_transform
 from eenas.errors import BackboneError
-from eenas.tasks.frame import Size
+from eenas.tasks.frame import Size, sides_of
 
 ATTRIBUTE = "eenas_transform"
 
@@ -39,8 +38,7 @@ def user_transform(module: nn.Module, input_size: Size | None, channels: int, wh
     """The module's own `eenas_transform` (an InputTransform or a table of its fields), at `input_size` if given.
 
     Without one: the default transform for as many `channels` as the task has, where the module runs on them, or for
-    those that its first layer takes (`channels_of`).
-    Raises BackboneError when nobody says the size.
+    those that its first layer takes (`channels_of`). Raises BackboneError when nobody says the size.
     """
     stated = getattr(module, ATTRIBUTE, None)
     if isinstance(stated, Mapping):
@@ -54,9 +52,7 @@ def user_transform(module: nn.Module, input_size: Size | None, channels: int, wh
             f"{what}: its input size is not known; pass input_size=N (--set task.input_size=N), "
             f"or give the module an attribute {ATTRIBUTE}"
         )
-    sides = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
-    initialise(module, torch.zeros(2, channels, *sides))  # a lazy layer takes any channels
-    return default_transform(input_size, channels_of(module, channels, sides))
+    return default_transform(input_size, channels_of(module, channels, sides_of(input_size)))
 
 
 def _takes(factory: Callable[..., Any], name: str) -> bool:
