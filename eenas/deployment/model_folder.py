@@ -1,6 +1,5 @@
 """A network in a folder: design, weights, policy and measured table; written by export and read by `eenas.load`."""
 
-import copy
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from eenas.backbones.copies import copy_of
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.backbones.transform import InputTransform
 from eenas.deployment.manifest import FORMAT, MANIFEST, read_table
@@ -132,7 +132,7 @@ def load(
         name = str(manifest["backbone"]["name"])
         check_code(name, given=backbone is not None, trust_code=trust_code)
         found = load_backbone(
-            copy.deepcopy(backbone) if backbone is not None else BackboneSpec(name=name),
+            copy_of(backbone) if backbone is not None else BackboneSpec(name=name, channels=transform.channels),
             num_classes=design.num_classes,
             input_size=transform.size,
             channels=transform.channels,

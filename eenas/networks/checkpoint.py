@@ -10,7 +10,7 @@ import torch
 
 from eenas.errors import StorageError, WeightsError
 from eenas.files import write_whole
-from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.network import EarlyExitNetwork, renamed
 
 
 def save_weights(network: EarlyExitNetwork, path: Path) -> None:
@@ -25,6 +25,7 @@ def load_weights(network: EarlyExitNetwork, path: Path) -> None:
         state = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise WeightsError(f"{path}: cannot be read as safetensors ({error}); export the network again") from None
+    state = renamed(state, network.branches.names)
     own = network.state_dict()
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     shapes = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]

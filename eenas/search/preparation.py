@@ -1,6 +1,5 @@
 """What every trial of a study stands on: task, prepared backbone, its profile, the device and where records go."""
 
-import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,12 @@ import torch
 from torch import nn
 
 from eenas.backbones.chain import Chain
+from eenas.backbones.copies import copy_of, evaluated
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.branch import Branch
 from eenas.designs.design import Design, PolicyChoice, TrainingChoice
-from eenas.designs.space import check_space, load_families
+from eenas.designs.space import check_space, fitted_space, load_families
 from eenas.measurement.latency import device_name, resolve_device
 from eenas.measurement.latency_profile import LatencyProfile
 from eenas.measurement.profile import BranchCost, Profile, measure_branch, profile_backbone
@@ -227,8 +227,8 @@ def lay_ground(
     identity = structure_digest(backbone) if fresh else backbone.digest
     backbone = replace(backbone, known_as=identity)
     names = [point.name for point in backbone.cut_points]
-    module_there = copy.deepcopy(backbone.module).to(where)
-    chain = Chain.built_from(copy.deepcopy(module_there).eval(), backbone.example().to(where), names)
+    module_there = copy_of(backbone.module, device=where)
+    chain = Chain.built_from(evaluated(module_there), backbone.example().to(where), names)
     if latencies is not None:
         counted = profile_backbone(backbone, chain, device=where, latency=None)
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
@@ -244,7 +244,15 @@ def lay_ground(
         ),
     )
     settings = replace(settings, latency=latency)
-    check_space(settings.space, profile)
+    space = fitted_space(settings.space, profile)
+    if space is not settings.space:
+        slots = f"{space.branches} branch slot{'s' if space.branches > 1 else ''} instead of {settings.space.branches}"
+        listener(Notice(f"the space has {slots}: {backbone.name} has no more cut points with work behind them"))
+    settings = replace(settings, space=space)
+    check_space(space, profile)
+    if profile.uncounted:
+        left = ", ".join(profile.uncounted)
+        listener(Notice(f"the MACs of {backbone.name} leave out {left}: there is no formula for what these compute"))
     settings.constraints.check(profile, batch=settings.latency.batch)
     most = settings.constraints.max_parameters
     if most is not None and most < profile.total_parameters:
@@ -253,11 +261,14 @@ def lay_ground(
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
-    execution = leases.once(
+    chosen = leases.once(
         f"execution/{key}",
         "choosing precision and memory format",
         lambda: choose_execution(module_there, example, settings.training, cache=cache, key=key),
     )
+    execution = chosen.within(backbone.memory_format)
+    if execution != chosen:
+        listener(Notice(f"training.channels_last is left out: {backbone.name} does not run so"))
     ground = Ground(
         settings,
         task,

@@ -4,8 +4,8 @@ from dataclasses import replace
 from uuid import uuid4
 
 import numpy as np
-import torch
 
+from eenas.backbones.memory_format import PLAIN, lay_out
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.tables import exit_table
 from eenas.progress import Notice
@@ -87,5 +87,7 @@ def _prepared(ground: Ground, key: str) -> Ground:
         ground.limit.check()
         if not changed:
             return ground
-    module = network.backbone.cpu().to(memory_format=torch.contiguous_format)
+    module = network.backbone
+    module.cpu()
+    lay_out(module, PLAIN)
     return replace(ground, backbone=replace(backbone, module=module), plain={}, taught=KeptAnswers())

@@ -8,6 +8,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from eenas.designs.design import exit_names
 from eenas.errors import TrainingError
 from eenas.policies.class_weights import balanced_weights
 from eenas.policies.exit_table import ExitTable
@@ -109,7 +110,7 @@ class CandidateTable:
         return ExitTable(
             logits=self.logits[:, kept],
             labels=self.labels,
-            exits=(*(self.names[index] for index in chosen), "final"),
+            exits=exit_names([self.names[index] for index in chosen]),
             macs=self.backbone_macs[kept] + heads,
             balanced=self.balanced,
         )

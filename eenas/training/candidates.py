@@ -1,6 +1,5 @@
 """Branches at all candidate cut points, trained at once on a frozen backbone: one forward pass feeds every one."""
 
-import copy
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eenas.backbones.copies import evaluated
 from eenas.backbones.load import Backbone
+from eenas.backbones.memory_format import PLAIN, laid, lay_out
+from eenas.backbones.outputs import main_output
 from eenas.branches.abilities import auxiliary_loss_of
 from eenas.designs.design import Placed
 from eenas.errors import TrainingError
 from eenas.measurement.profile import Profile
-from eenas.networks.network import first_tensor
+from eenas.networks.assembly import common_format
 from eenas.seeding import derive, seeded
 from eenas.specs import digest
 from eenas.tasks.split import Split
@@ -62,13 +64,18 @@ class Candidates(nn.Module):
         super().__init__()
         self.placed = tuple(placed)
         self.transform = backbone.transform
-        self.backbone = copy.deepcopy(backbone.module).requires_grad_(False).eval()
+        self.backbone = evaluated(backbone.module)
+        self.backbone.requires_grad_(False)
         shapes = {point.name: point.shape for point in backbone.all_cut_points}
         branches = []
         for each in self.placed:
             with seeded(derive(seed, "branch", each.cut_point, digest(each.branch))):
                 branches.append(each.branch.build(shapes[each.cut_point], backbone.num_classes))
         self.branches = nn.ModuleList(branches)
+        formats = [
+            common_format(backbone, [each], {each.cut_point: made}) for each, made in zip(placed, branches, strict=True)
+        ]
+        self.memory_format = PLAIN if PLAIN in formats else backbone.memory_format
 
     def train(self, mode: bool = True) -> "Candidates":
         """Set the branches to training or evaluation mode."""
@@ -83,7 +90,7 @@ class Candidates(nn.Module):
         modules = dict(self.backbone.named_modules())
         handles = [modules[name].register_forward_hook(partial(_keep, found, name)) for name in self.cut_points]
         try:
-            final = first_tensor(self.backbone(x))
+            final = main_output(self.backbone(x))
         finally:
             for handle in handles:
                 handle.remove()
@@ -127,8 +134,9 @@ def train_candidates(
     TimeOverError.
     """
     device = next(candidates.backbone.parameters()).device
+    execution = execution.within(candidates.memory_format)
     if execution.channels_last:
-        candidates.backbone.to(memory_format=torch.channels_last)
+        lay_out(candidates.backbone)
     batches = Batches(
         split,
         candidates.transform,
@@ -230,7 +238,7 @@ def candidate_logits(
         if stream is not None and held:
             logits = candidates.answers(stream.read(names, len(indices), device))
         else:
-            images = candidates.transform(source[indices].to(device)).contiguous(memory_format=torch.channels_last)
+            images = laid(candidates.transform(source[indices].to(device)), candidates.memory_format)
             features, final = candidates.features(images)
             kept = stream.write(features) if stream is not None and features else features
             logits = [*candidates.answers(kept), *([final] if with_final else [])]

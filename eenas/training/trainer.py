@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eenas.backbones.memory_format import lay_out
 from eenas.designs.training_choice import TrainingChoice
 from eenas.errors import DivergedError, TrainingError
 from eenas.networks.network import EarlyExitNetwork
@@ -116,13 +117,14 @@ class _Run:
         taught: KeptAnswers | None,
     ) -> None:
         static = network.design.static
+        execution = execution.within(network.memory_format)
         self.network, self.spec, self.costs = network, spec, costs
         self.choice = choice.canonical(len(costs) - 1, static=static)
         self.seed, self.execution, self.checkpoint, self.world = seed, execution, checkpoint, world
         self.device = next(network.parameters()).device
         self.phases = phases(self.choice, len(costs), static=static)
         if execution.channels_last:
-            network.to(memory_format=torch.channels_last)
+            lay_out(network)
         self.teacher: BackboneTeacher | None = None
         if any(phase.distils == "backbone" for phase in self.phases):
             self.teacher = BackboneTeacher(network.backbone, taught)
