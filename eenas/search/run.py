@@ -108,8 +108,8 @@ def run_study(
     objective = Objective(opened)
     reporting = _Reporting(opened.ground, name, reporters)
     _run_trials(opened, objective, reporting, deadline)
-    opened.check()
     ground.listener(Finished("searching", objective.best_so_far()))
+    opened.check()
     ground.leases.once(
         f"static/{name}", "looking for better static networks", lambda: refresh_static(opened.ground, name, opened.bank)
     )
