@@ -59,6 +59,7 @@ class Recovery:
         for trial in self._cut_off():
             parameters = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
             study.enqueue_trial(parameters, user_attrs={"origin": origin(trial), "again_for": trial.number})
+            self.in_flight.end(name, trial.number)
             self.listener(Notice(f"trial {trial.number} was cut off and is run again"))
         for number in self._overtaken():
             self._records.drop(name, number)
