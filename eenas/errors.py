@@ -100,6 +100,10 @@ class InputError(EenasError):
     """A batch has another shape, type or value than a program takes."""
 
 
+class PictureError(EenasError):
+    """A picture cannot be read or shown to a network."""
+
+
 def nearest(got: str, known: Iterable[str], limit: int = 3) -> str:
     """A clause for an error message: the known names closest to `got`, or all of them where they are few.
 

@@ -8,7 +8,7 @@ from eenas.errors import EenasError, MachineError
 
 MEMORY = (
     *("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "defaultcpuallocator"),
-    *("bad_alloc", "can't start new thread", "unable to allocate"),
+    *("bad_alloc", "can't start new thread", "unable to allocate", "failed to map segment"),
 )
 """Parts of what allocators say, lower case."""
 WRITING = ("no space left", "unexpected pos", "file write failed", "failed writing", "os error", "quota exceeded")
@@ -28,7 +28,7 @@ def machine_fault(error: BaseException) -> MachineError | None:
     for cause in causes(error):
         if is_memory_shortage(cause):
             what = said or _said(cause)
-            return MachineError(f"{what}; free memory, raise its limit, or set a smaller training.batch_size")
+            return MachineError(f"{what}; free memory or raise its limit, and run the same command again")
         if isinstance(cause, OSError) or is_write_failure(cause):
             return MachineError(f"{said or _said(cause)}; {_fix(cause)}")
         if is_device_failure(cause):
@@ -54,7 +54,7 @@ def is_memory_shortage(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     said = f"{type(error).__name__} {error}".lower()
-    return isinstance(error, RuntimeError | EenasError) and any(words in said for words in MEMORY)
+    return isinstance(error, RuntimeError | ImportError | EenasError) and any(words in said for words in MEMORY)
 
 
 def is_write_failure(error: BaseException) -> bool:

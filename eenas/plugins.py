@@ -1,13 +1,11 @@
 """`package.module:name` or `./file.py:name` turned into the object it names, only with the user's word."""
 
-import hashlib
 import importlib
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
 from eenas.errors import PluginError, nearest
+from eenas.user_code import import_file
 
 
 def is_reference(text: str) -> bool:
@@ -30,8 +28,14 @@ def load(reference: str, *, trust_code: bool, relative_to: Path | None = None) -
         module = _from_file(place, relative_to) if place.endswith(".py") else importlib.import_module(place)
     except PluginError:
         raise
+    except SystemExit as error:
+        raise PluginError(
+            f"{reference!r}: importing {place!r} ended the program (status {error.code}); put what it does when it is "
+            'run under `if __name__ == "__main__":`'
+        ) from error
     except Exception as error:  # whatever the user's module raises while it is imported
-        raise PluginError(f"{reference!r}: importing {place!r} failed: {type(error).__name__}: {error}") from error
+        reason = (str(error).strip().splitlines() or [""])[0][:300]
+        raise PluginError(f"{reference!r}: importing {place!r} failed: {type(error).__name__}: {reason}") from error
     if not hasattr(module, name):
         public = [key for key in vars(module) if not key.startswith("_")]
         raise PluginError(f"{reference!r}: {place!r} has no name {name!r}; {nearest(name, public)}")
@@ -43,17 +47,4 @@ def _from_file(place: str, relative_to: Path | None) -> Any:
     path = next((path for path in places if path.is_file()), None)
     if path is None:
         raise PluginError(f"{place!r}: no such file ({places[0]}); give a path relative to the file that names it")
-    key = f"eenas_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if key in sys.modules:
-        return sys.modules[key]
-    spec = importlib.util.spec_from_file_location(key, path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"{place!r}: not a Python file; give a path that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[key] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[key]
-        raise
-    return module
+    return import_file(path)

@@ -18,6 +18,12 @@ settings.load_profile("eenas")
 torch.set_num_threads(1)  # two trainings that are compared bit by bit do not differ by how threads shared a sum
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_pictures(tmp_path_factory):
+    """What tests find out of picture files is not kept for other sessions."""
+    os.environ["EENAS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
     """The smallest network with ONNX programs and a single file, compared on the smallest task; for reading only."""

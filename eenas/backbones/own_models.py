@@ -9,18 +9,19 @@ from torch import nn
 from eenas.backbones.branchynet_models import branchynet_alexnet, branchynet_lenet
 from eenas.backbones.cifar_resnet import DEPTHS, CifarResNet
 from eenas.backbones.transform import InputTransform, default_transform
+from eenas.tasks.frame import Size
 
 
 @dataclass(frozen=True)
 class OwnModel:
     """How one is built, `build(num_classes, input_size)`, and the image size in pixels and channels it is made for."""
 
-    build: Callable[[int, int], nn.Module]
+    build: Callable[[int, Size], nn.Module]
     size: int
     channels: int
 
 
-def _cifar_resnet(depth: int, num_classes: int, input_size: int) -> nn.Module:
+def _cifar_resnet(depth: int, num_classes: int, input_size: Size) -> nn.Module:
     return CifarResNet(depth, num_classes)
 
 
@@ -31,7 +32,7 @@ OWN_MODELS: dict[str, OwnModel] = {
 }
 
 
-def build_own(name: str, num_classes: int, input_size: int | None) -> tuple[nn.Module, InputTransform]:
+def build_own(name: str, num_classes: int, input_size: Size | None) -> tuple[nn.Module, InputTransform]:
     """The model and its transform. Raises BackboneError when the size is too small for it."""
     model = OWN_MODELS[name]
     size = input_size or model.size

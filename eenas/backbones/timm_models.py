@@ -10,10 +10,11 @@ from torch import nn
 from eenas.backbones.transform import InputTransform, default_transform
 from eenas.backbones.weights import check_reachable, no_published_weights, unreachable
 from eenas.errors import BackboneError
+from eenas.tasks.frame import Size, canonical_size, size_text
 
 
 def build_timm(
-    name: str, num_classes: int, input_size: int | None, *, pretrained: bool
+    name: str, num_classes: int, input_size: Size | None, *, pretrained: bool
 ) -> tuple[nn.Module, InputTransform]:
     """The model with `num_classes` outputs, and a transform with the mean and deviation of its configuration.
 
@@ -23,7 +24,14 @@ def build_timm(
     import timm
 
     config = timm.get_pretrained_cfg(name)
-    channels, default_size = (3, 224) if config is None else (config.input_size[0], config.input_size[-1])
+    channels, default_size = (
+        (3, 224)
+        if config is None
+        else (
+            config.input_size[0],
+            canonical_size(tuple(config.input_size[1:])),
+        )
+    )
     size = input_size or default_size
     options: dict[str, Any] = {"num_classes": num_classes}
     if pretrained:
@@ -36,7 +44,7 @@ def build_timm(
     return module, transform
 
 
-def _create(name: str, options: dict[str, Any], size: int | None) -> nn.Module:
+def _create(name: str, options: dict[str, Any], size: Size | None) -> nn.Module:
     """Try to build the model for another image size than its own, and as it is where it knows no such option."""
     import timm
 
@@ -54,7 +62,7 @@ def _create(name: str, options: dict[str, Any], size: int | None) -> nn.Module:
         if options.get("pretrained") and isinstance(error, OSError):
             raise unreachable(name, _address(timm.get_pretrained_cfg(name)), error) from None
         reason = (str(error).strip().splitlines() or [""])[0][:200]
-        at = f" for images of {size} px" if size is not None else ""
+        at = f" for images of {size_text(size)} px" if size is not None else ""
         raise BackboneError(
             f"{name}: timm cannot build it{at} ({type(error).__name__}: {reason}); "
             "choose another input size, for example --set task.input_size=224, or another backbone"

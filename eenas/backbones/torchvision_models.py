@@ -11,10 +11,11 @@ from torch import nn
 from eenas.backbones.transform import InputTransform, default_transform
 from eenas.backbones.weights import check_reachable, no_published_weights, unreachable
 from eenas.errors import BackboneError, WeightsError
+from eenas.tasks.frame import Size, size_text
 
 
 def build_torchvision(
-    name: str, num_classes: int, input_size: int | None, *, pretrained: bool
+    name: str, num_classes: int, input_size: Size | None, *, pretrained: bool
 ) -> tuple[nn.Module, InputTransform]:
     """The model and the transform of its published weights; `name` is without the prefix `torchvision:`.
 
@@ -30,7 +31,7 @@ def build_torchvision(
     if name.startswith("vit_"):
         options["image_size"] = transform.size
     elif name.startswith("maxvit_"):
-        options["input_size"] = (transform.size, transform.size)
+        options["input_size"] = transform.shape[1:]
     elif name in ("googlenet", "inception_v3"):  # their weights want the input normalised otherwise: always, to be one
         options["transform_input"] = True
         options |= {} if pretrained else {"aux_logits": False, "init_weights": True}
@@ -45,7 +46,7 @@ def build_torchvision(
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         kept = " with pretrained weights" if pretrained else ""
         raise BackboneError(
-            f"{what}: torchvision cannot build it for images of {transform.size} px{kept} ({reason}); "
+            f"{what}: torchvision cannot build it for images of {size_text(transform.size)} px{kept} ({reason}); "
             "choose another input size, for example --set task.input_size=224, or another backbone"
         ) from error
     if not isinstance(module, nn.Module):
@@ -64,7 +65,7 @@ def _default_weights(name: str) -> Any:
     return getattr(torchvision.models.get_model_weights(name), "DEFAULT", known[0]) if known else None
 
 
-def _transform(weights: Any, input_size: int | None) -> InputTransform:
+def _transform(weights: Any, input_size: Size | None) -> InputTransform:
     if weights is None:
         return default_transform(input_size or 224, 3)
     preset = weights.transforms()

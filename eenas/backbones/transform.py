@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from eenas.errors import BackboneError
+from eenas.tasks.frame import FITS, Fit, Size, canonical_size, sides_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -15,31 +17,54 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights that Pillow's conversi
 
 @dataclass(frozen=True)
 class InputTransform:
-    """Images uint8 [N, 1 or C, S, S] to float32 [N, channels, S, S]: scaled to [0, 1], then `(x - mean) / std`.
+    """Images uint8 [N, 1 or C, H, W] to float32 [N, channels, H, W]: scaled to [0, 1], then `(x - mean) / std`.
 
-    `size` is S in pixels. A grey image is repeated for a backbone of several channels; a colour image is reduced to
-    its luma for a backbone of one. Works on the device that the images are on.
+    `size` in pixels is H and W in one number, or (H, W). A grey image is repeated for a backbone of several channels; a
+    colour image is reduced to its luma for a backbone of one. Works on the device that the images are on. `fit` and
+    `white` say how the task made its images of pictures (`prepare_picture`), which a device has to do alike.
     """
 
-    size: int
+    size: int | tuple[int, ...]
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    fit: Fit = "crop"
+    white: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse sizes and statistics that no image can have."""
-        if self.size < 1 or self.channels < 1:
-            raise BackboneError(f"a transform needs a positive size and channels, got {self.size} and {self.channels}")
+        try:
+            object.__setattr__(self, "size", canonical_size(self.size))
+        except ValueError:
+            raise BackboneError(f"a transform needs a positive size, a number or [H, W], got {self.size}") from None
+        if self.channels < 1:
+            raise BackboneError(f"a transform needs a positive number of channels, got {self.channels}")
+        if self.fit not in FITS:
+            raise BackboneError(f"fit is one of {', '.join(FITS)}, got {self.fit!r}")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != self.channels or not all(math.isfinite(value) for value in values):
                 raise BackboneError(f"{name} must hold one number for each of {self.channels} channels, got {values}")
         if min(self.std) <= 0:
             raise BackboneError(f"std must be positive, got {self.std}")
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, H, W) of what it gives."""
+        return (self.channels, *sides_of(self.size))
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain data; `fit` and `white` stand in it only where they are not the default, as in older files."""
+        size = self.size if isinstance(self.size, int) else list(self.size)
+        table: dict[str, Any] = {"size": size, "channels": self.channels}
+        table |= {"mean": list(self.mean), "std": list(self.std)}
+        more = {"fit": self.fit if self.fit != "crop" else None, "white": self.white}
+        return table | {name: value for name, value in more.items() if value is not None}
+
     def __call__(self, images: Tensor) -> Tensor:
         """Transform a batch. Raises BackboneError for other shapes or a type that is not uint8."""
-        expected = f"uint8 [N, {self.channels} or 1, {self.size}, {self.size}]"
-        if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[2:]) != (self.size, self.size):
+        _, height, width = self.shape
+        expected = f"uint8 [N, {self.channels} or 1, {height}, {width}]"
+        if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[2:]) != (height, width):
             raise BackboneError(f"the transform takes {expected}, got {images.dtype} {list(images.shape)}")
         scaled = images.to(torch.float32) / 255
         if images.shape[1] != self.channels:
@@ -50,7 +75,7 @@ class InputTransform:
         return (scaled - _column(self.mean, scaled)) / _column(self.std, scaled)
 
 
-def default_transform(size: int, channels: int) -> InputTransform:
+def default_transform(size: Size, channels: int) -> InputTransform:
     """ImageNet's mean and standard deviation for colour images; 0.5 and 0.5 for any other number of channels."""
     if channels == 3:
         return InputTransform(size, channels, IMAGENET_MEAN, IMAGENET_STD)

@@ -10,6 +10,7 @@ from torch import nn
 from eenas import specs
 from eenas.backbones.transform import InputTransform, default_transform
 from eenas.errors import BackboneError
+from eenas.tasks.frame import Size
 
 ATTRIBUTE = "eenas_transform"
 
@@ -32,7 +33,7 @@ def call_factory(factory: Any, num_classes: int, what: str) -> nn.Module:
     return module
 
 
-def user_transform(module: nn.Module, input_size: int | None, channels: int, what: str) -> InputTransform:
+def user_transform(module: nn.Module, input_size: Size | None, channels: int, what: str) -> InputTransform:
     """The module's own `eenas_transform` (an InputTransform or a table of its fields), at `input_size` if given.
 
     Without one: the default transform for as many channels as the module's first Conv2d takes, or for `channels`.

@@ -1,88 +1,163 @@
-"""Weights read from a file without running its code, and loaded with errors that name the keys."""
+"""Weights loaded into a module, with notices and errors that name the keys; and published ones that are not reached."""
 
-import re
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Mapping
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from eenas.errors import WeightsError, nearest
+from eenas.backbones.weight_files import find_weights, read_weights, some
+from eenas.backbones.weight_keys import LEFTOVERS, Renamed, renamed
+from eenas.errors import WeightsError
+from eenas.progress import Listener, Notice, silent
 
-CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "state_dict_ema", "model_ema")
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
-SHOWN = 3  # keys that an error message names of each kind
+__all__ = ["check_reachable", "find_weights", "load_weights", "no_published_weights", "read_weights", "unreachable"]
+
 PROBE_SECONDS = 5.0
 
-_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\..+)$")  # as torchvision's published files have it
-_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads of torchvision's googlenet and inception_v3, for training only
-
-State = dict[str, Tensor]
+_STATISTICS = ("running_mean", "running_var")  # buffers that are learned
 
 
-def find_weights(text: str, relative_to: Path | None = None) -> Path:
-    """The file that `text` names: below `relative_to` where it is there, else in the working folder.
-
-    Raises WeightsError when there is no such file.
-    """
-    places = [Path(text).expanduser()]
-    if relative_to is not None:
-        places.insert(0, relative_to / places[0])
-    for place in places:
-        if place.is_file():
-            return place
-    hint = nearest(text, ("none", "pretrained")) if not any(mark in text for mark in "./\\") else "check the path"
-    raise WeightsError(f"weights {text!r}: no such file; give none, pretrained or the path of a file; {hint}")
-
-
-def read_weights(path: Path) -> State:
-    """The tensors of a safetensors file (by its suffix) or of a torch file, read with `weights_only=True`.
-
-    Containers such as `{"state_dict": ...}` are unwrapped. Raises WeightsError for a file that is broken, holds Python
-    objects or holds no tensors.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            content: Any = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # safetensors, zip and pickle each raise their own kinds
-        reason = _first_line(error)
-        if "weights_only" in reason.lower() or "weights only" in reason.lower():
-            reason = "it is neither, or holds Python objects, whose code eenas never runs; save model.state_dict()"
-        raise WeightsError(f"weights {path}: cannot be read as safetensors or as a torch file: {reason}") from None
-    return _unwrap(content, path)
-
-
-def load_weights(module: nn.Module, state: Mapping[str, Tensor], *, classifier: Collection[str], source: str) -> bool:
+def load_weights(
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    classifier: Collection[str],
+    source: str,
+    listener: Listener = silent,
+) -> bool:
     """Load `state` into `module`; whether all of it, the classifier included, came from there.
 
-    `classifier` holds the full names of the modules that give the logits. Their tensors may be for another number of
-    classes, or missing altogether: they then keep the values they have, and False is returned. Any other key that is
-    missing, unexpected or of another shape raises WeightsError naming a few of each; `source` says where they stand.
+    Prefixes of wrappers are taken off, numbers are cast to the module's types. What stands beside the model in a file
+    is left out. `classifier` holds the full names of the modules that give the logits. Their tensors may be for another
+    number of classes, or missing, also with the rest of their head: they then keep the values they have, and False is
+    returned. `listener` hears of all this, by number and a few names. Any other parameter that is missing, of another
+    shape or in the file alone though it is of the model's own parts raises WeightsError; `source` says where they
+    stand.
     """
-    own = module.state_dict()
-    given = _fitting(module, dict(state), own)
-    head = {key for key in own if any(key.startswith(f"{name}.") for name in classifier)}
-    fresh = _other_classes(own, given, head)
-    missing = [key for key in own if key not in given and key not in fresh and not key.endswith(".num_batches_tracked")]
-    unexpected = [key for key in given if key not in own]
-    mismatched = [key for key in own if key in given and key not in fresh and own[key].shape != given[key].shape]
-    if broken := [key for key, value in given.items() if value.is_floating_point() and not value.isfinite().all()]:
-        raise WeightsError(f"weights {source} hold NaN or infinity ({_some(broken)}); give a file that holds numbers")
-    if missing or unexpected or mismatched:
-        shapes = [f"{key} {list(given[key].shape)} for {list(own[key].shape)}" for key in mismatched]
-        kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-        problems = "; ".join(f"{len(keys)} {kind} ({_some(keys)})" for kind, keys in kinds if keys)
-        raise WeightsError(f"weights {source} do not fit: {problems}; give a file of this model")
-    module.load_state_dict({key: given[key] for key in given if key not in fresh}, strict=False)
-    return not fresh
+    found = renamed(module, dict(state), source)
+    match = _Match(module, found, classifier)
+    match.check(source)
+    try:
+        module.load_state_dict(match.taken, strict=False)
+    except Exception as error:  # a module may read its state in its own way
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise WeightsError(f"weights {source}: the model does not take them ({reason}); give a file of it") from None
+    for words in match.notices():
+        listener(Notice(f"weights {source}: {words}"))
+    return not match.fresh
+
+
+class _Match:
+    """A file's tensors beside a module's: what is taken, what is not there, what is left out."""
+
+    def __init__(self, module: nn.Module, found: Renamed, classifier: Collection[str]) -> None:
+        self.found, self.given = found, found.state
+        self.own = {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
+        self.parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+        head = {key for key in self.own if any(key.startswith(f"{name}.") for name in classifier)}
+        self.fresh = self._other_classes(head) | self._new_head(classifier)
+        self.taken = {key: self.given[key] for key in self.own if key in self.given and key not in self.fresh}
+        self.missing = [key for key in self.own if key not in self.given and key not in self.fresh]
+        parts = {name for name, _ in module.named_children()}
+        extra = [key for key in self.given if key not in self.own]
+        self.unexpected = [key for key in extra if self._is_structure(key, parts)]
+        beside = [found.prefix + key for key in extra if key not in set(self.unexpected)]
+        self.left_out = [*beside, *found.beside]
+
+    def check(self, source: str) -> None:
+        """Raise WeightsError for a file of another model, or with numbers that no model can have."""
+        lacking = [key for key in self.missing if self._is_learned(key)]
+        shapes, kinds = [], []
+        for key, value in self.taken.items():
+            if self.own[key].shape != value.shape:
+                shapes.append(f"{key} {list(value.shape)} for {list(self.own[key].shape)}")
+            elif not _is_plain(value) or (self.own[key].is_floating_point() and not value.is_floating_point()):
+                kinds.append(f"{key} {str(value.dtype).removeprefix('torch.')}")
+        if not self.taken:
+            there, here = some(list(self.given)), some(list(self.own))
+            raise WeightsError(f"weights {source} do not fit: they hold {there}, the model {here}; give a file of it")
+        if lacking or self.unexpected or shapes or kinds:
+            found = (
+                *(("missing", lacking), ("unexpected", self.unexpected)),
+                *(("of another shape", shapes), ("of another type", kinds)),
+            )
+            problems = "; ".join(f"{len(keys)} {kind} ({some(keys)})" for kind, keys in found if keys)
+            raise WeightsError(f"weights {source} do not fit: {problems}; give a file of this model")
+        if broken := [key for key, value in self.taken.items() if not _is_finite(value)]:
+            raise WeightsError(
+                f"weights {source} hold NaN or infinity ({some(broken)}); give a file that holds numbers"
+            )
+
+    def notices(self) -> list[str]:
+        """What a user should know of a file that was taken, a sentence each."""
+        said = []
+        if self.found.rival is not None:
+            said.append(
+                f"took the weights averaged over training, below {self.found.prefix!r}, not those below "
+                f"{self.found.rival!r}; save the one you want alone to choose"
+            )
+        if self.left_out:
+            said.append(f"left out {len(self.left_out)} that are not of the model ({some(self.left_out)})")
+        counters = [key for key in self.missing if not key.endswith(".num_batches_tracked")]
+        if counters:
+            said.append(f"{len(counters)} were not found and stay as built ({some(counters)})")
+        if cast := sorted({str(value.dtype).removeprefix("torch.") for value in self._cast()}):
+            said.append(f"{', '.join(cast)} was cast to the type of the model")
+        if self.fresh:
+            said.append(f"{self._classes()}; the classifier starts untrained ({some(sorted(self.fresh))})")
+        return said
+
+    def _cast(self) -> list[Tensor]:
+        return [
+            value
+            for key, value in self.taken.items()
+            if value.is_floating_point() and value.dtype != self.own[key].dtype
+        ]
+
+    def _classes(self) -> str:
+        """How the file's classifier differs, in words."""
+        sizes = [(self.given[key].shape[0], self.own[key].shape[0]) for key in self.fresh if key in self.given]
+        if not sizes:
+            return "they hold no classifier for this model"
+        return f"they are for {sizes[0][0]} classes, the model has {sizes[0][1]}"
+
+    def _other_classes(self, head: set[str]) -> set[str]:
+        """The classifier's keys when a file brings none, or one whose tensors differ in the number of classes only."""
+        there = [key for key in head if key in self.given]
+        if not there:
+            return head
+        differs = [key for key in there if self.own[key].shape != self.given[key].shape]
+        by_classes = all(
+            self.own[key].shape[1:] == self.given[key].shape[1:] and self.own[key].ndim and self.given[key].ndim
+            for key in differs
+        )
+        return head if differs and by_classes and len(there) == len(head) else set()
+
+    def _new_head(self, classifier: Collection[str]) -> set[str]:
+        """The keys of the container of the classifier, where a file brings nothing of it: several layers, all new."""
+        parents = {name.rpartition(".")[0] for name in classifier} - {""}
+        keys = {key for key in self.own if any(key.startswith(f"{parent}.") for parent in parents)}
+        return keys if keys and not any(key in self.given for key in keys) else set()
+
+    def _is_learned(self, key: str) -> bool:
+        return key in self.parameters or key.endswith(_STATISTICS)
+
+    def _is_structure(self, key: str, parts: set[str]) -> bool:
+        """Whether a key that the model lacks lies in one of its own parts: then the file is of another model."""
+        head, _, rest = key.partition(".")
+        if not rest or key.endswith(LEFTOVERS) or not self.given[key].is_floating_point():
+            return False
+        return head in parts or head.isdigit()
+
+
+def _is_plain(value: Tensor) -> bool:
+    return value.layout == torch.strided and not value.is_quantized and not value.is_meta and not value.is_complex()
+
+
+def _is_finite(value: Tensor) -> bool:
+    return not value.is_floating_point() or bool(value.float().isfinite().all())
 
 
 def check_reachable(url: str, what: str) -> None:
@@ -99,7 +174,7 @@ def check_reachable(url: str, what: str) -> None:
 def unreachable(what: str, url: str, error: BaseException) -> WeightsError:
     """The error for published weights that could not be fetched from `url`."""
     reason = getattr(error, "reason", None) or error
-    text = _first_line(reason) if isinstance(reason, BaseException) else str(reason)
+    text = (str(reason).strip().splitlines() or [type(reason).__name__])[0][:200]
     return WeightsError(
         f"{what}: the pretrained weights at {url} could not be reached ({text}); "
         "connect this machine, or pass --weights PATH with a downloaded file, or --weights none"
@@ -109,76 +184,3 @@ def unreachable(what: str, url: str, error: BaseException) -> WeightsError:
 def no_published_weights(what: str) -> WeightsError:
     """The error for a backbone that has no published weights."""
     return WeightsError(f"{what}: no published weights are known; pass --weights PATH or --weights none")
-
-
-def _unwrap(content: Any, path: Path) -> State:
-    """The state dict inside its containers, without the prefixes of wrappers."""
-    for _ in range(len(CONTAINERS)):
-        inner = next(
-            (content[key] for key in CONTAINERS if isinstance(content, Mapping) and _holds(content, key)), None
-        )
-        if inner is None:
-            break
-        content = inner
-    tensors = {str(key): value for key, value in content.items()} if isinstance(content, Mapping) else {}
-    if not tensors or not all(isinstance(value, Tensor) for value in tensors.values()):
-        other = next((key for key, value in tensors.items() if not isinstance(value, Tensor)), None)
-        found = f"{other!r} is no tensor" if other is not None else f"it holds {_kind(content)}"
-        raise WeightsError(f"weights {path}: not a state dict ({found}); save model.state_dict()")
-    return tensors
-
-
-def _holds(content: Mapping[Any, Any], key: str) -> bool:
-    return isinstance(content.get(key), Mapping)
-
-
-def _kind(content: Any) -> str:
-    return "nothing" if isinstance(content, Mapping) else f"a {type(content).__name__}"
-
-
-def _fitting(module: nn.Module, given: State, own: Mapping[str, Tensor]) -> State:
-    """`given` under the module's own names: wrappers' prefixes, old spellings and timm's own conversions undone."""
-    for _ in range(len(PREFIXES)):
-        prefix = next((mark for mark in PREFIXES if all(key.startswith(mark) for key in given)), None)
-        if prefix is None or any(key.startswith(prefix) for key in own):
-            break
-        given = {key[len(prefix) :]: value for key, value in given.items()}
-    if set(given) == set(own) and all(given[key].shape == own[key].shape for key in own):
-        return given
-    given = {_DENSENET.sub(r"\1\2", key) if key not in own else key: value for key, value in given.items()}
-    used = tuple(mark for mark in _AUXILIARY if not any(key.startswith(mark) for key in own))
-    if type(module).__module__.startswith("torchvision."):
-        given = {key: value for key, value in given.items() if not key.startswith(used)} if used else given
-    return _converted_by_timm(module, given)
-
-
-def _converted_by_timm(module: nn.Module, given: State) -> State:
-    """What timm's own filter makes of a checkpoint, such as position embeddings resampled to another image size."""
-    home = type(module).__module__
-    convert = getattr(sys.modules.get(home), "checkpoint_filter_fn", None) if home.startswith("timm.") else None
-    if convert is None:
-        return given
-    try:
-        converted = convert(dict(given), module)
-    except Exception:  # a filter for other checkpoints than this one: the keys are then judged as they are
-        return given
-    return dict(converted) if isinstance(converted, Mapping) else given
-
-
-def _other_classes(own: Mapping[str, Tensor], given: Mapping[str, Tensor], head: set[str]) -> set[str]:
-    """The classifier's keys when the weights bring none, or one whose tensors differ in the number of classes only."""
-    there = [key for key in head if key in given]
-    if not there:
-        return head
-    differs = [key for key in there if own[key].shape != given[key].shape]
-    by_classes = all(own[key].shape[1:] == given[key].shape[1:] and own[key].ndim for key in differs)
-    return head if differs and by_classes and len(there) == len(head) else set()
-
-
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:SHOWN]) + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:200] if text else type(error).__name__

@@ -9,7 +9,7 @@ from eenas.cli.console import out, suggest, write
 
 Classes = Annotated[int, typer.Option(metavar="N", min=2, help="Classes of the task.")]
 InputSize = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Side of the images in pixels (default: the backbone's own).")
+    str | None, typer.Option(metavar="N|HxW", help="Size of the images in pixels (default: the backbone's own).")
 ]
 
 
@@ -32,15 +32,20 @@ def backbone(
     from eenas.reporting.backbone_facts import backbone_rows, profile_json
     from eenas.reporting.wording import percent, quantity
 
+    size = options.size(input_size)
     loaded, profile = profile_by_name(
-        name, cut_points="all" if every else "blocks", classes=classes, input_size=input_size, trust_code=trust_code
+        name,
+        cut_points="all" if every else "blocks",
+        classes=classes,
+        input_size=size,
+        trust_code=trust_code,
     )
     if json:
         write(profile_json(profile, size=loaded.transform.size, classes=classes))
         return
-    size = loaded.transform.size
+    height, width = loaded.transform.shape[1:]
     title = (
-        f"{name}: {len(profile.cut_points)} of {len(loaded.all_cut_points)} cut points, {size} × {size} px, "
+        f"{name}: {len(profile.cut_points)} of {len(loaded.all_cut_points)} cut points, {height} × {width} px, "
         f"{classes} classes"
     )
     made = table(title, "cut point", "shape", "MACs to here", "share", "parameters", "share", right=(2, 3, 4, 5))

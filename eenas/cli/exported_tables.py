@@ -11,6 +11,7 @@ from eenas.deployment.image_answers import ImageAnswer
 from eenas.deployment.parity import Parity
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting.wording import milliseconds, percent
+from eenas.tasks.picture import printable
 
 
 def parity_line(found: Parity) -> str:
@@ -50,7 +51,8 @@ def answers_table(answers: Iterable[ImageAnswer]) -> Table:
     """One row for each image."""
     made = table("", "image", "class", "confidence", "exit", "time", right=(2, 4))
     for one in answers:
-        made.add_row(str(one.file), one.label, percent(one.confidence), one.exit, milliseconds(one.milliseconds))
+        file, time = printable(str(one.file)), milliseconds(one.milliseconds)
+        made.add_row(file, one.label, percent(one.confidence), one.exit, time)
     return made
 
 

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from eenas.errors import EenasError
+from eenas.tasks.frame import Size, canonical_size
+
 STORAGE = "sqlite:///eenas.db"
 
 Storage = Annotated[str, typer.Option(metavar="URL", help="The database of the studies (any URL that Optuna takes).")]
@@ -52,6 +55,19 @@ MaxWorstLatency = Annotated[
 MinAccuracy = Annotated[float | None, typer.Option(metavar="X", help="Accuracy on validation, in [0, 1].")]
 MaxParameters = Annotated[int | None, typer.Option(metavar="N", help="Parameters of the network.")]
 MaxBranches = Annotated[int | None, typer.Option(metavar="N", help="Branches of the network.")]
+
+
+def size(text: str | None) -> Size | None:
+    """The size that "224" or "32x128" (height first) says. Raises EenasError for anything else."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if not 1 <= len(parts) <= 2 or not all(part.isascii() and part.isdigit() and 0 < len(part) < 7 for part in parts):
+        raise EenasError(f"an image size is in pixels, such as 224 or 32x128 (height x width), got {text!r}")
+    try:
+        return canonical_size(tuple(map(int, parts)) if len(parts) == 2 else int(parts[0]))
+    except ValueError as error:
+        raise EenasError(str(error)) from None
 
 
 def told(

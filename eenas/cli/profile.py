@@ -32,7 +32,7 @@ def profile(
         int | None, typer.Option(metavar="N", min=2, help="In place of a task whose data are not here.")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Side of the images in pixels (default: the task's).")
+        str | None, typer.Option(metavar="N|HxW", help="Size of the images in pixels (default: the task's).")
     ] = None,
     channels: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Of the images (default: the task's, or 3).")
@@ -65,7 +65,7 @@ def profile(
             out=out,
             task=task,
             classes=classes,
-            size=size,
+            size=options.size(size),
             channels=channels,
             study=study,
             space=space,

@@ -17,10 +17,11 @@ from eenas.measurement.macs import count_macs
 from eenas.measurement.profile import Profile, profile_backbone
 from eenas.reporting.wording import milliseconds, percent, plural
 from eenas.search.profiling import Taken
+from eenas.tasks.frame import Size
 
 
 def profile_by_name(
-    name: str, *, cut_points: str = "blocks", classes: int, input_size: int | None, trust_code: bool
+    name: str, *, cut_points: str = "blocks", classes: int, input_size: Size | None, trust_code: bool
 ) -> tuple[Backbone, Profile]:
     """Build the backbone without weights of its own and count its segments; nothing is timed."""
     backbone = load_backbone(

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, write
+from eenas.cli.console import out, say, write
+from eenas.cli.failures import WRONG_INPUT
 
 
 def run(
@@ -23,22 +24,31 @@ def run(
 ) -> None:
     """Answer images with an exported model, one at a time.
 
-    Each with its class, the confidence in it, the exit that answered, and the time of this image alone.
+    Each with its class, the confidence in it, the exit that answered, and the time of this image alone. Files that
+    cannot be read get a line each, and exit status 2; the others are answered.
 
     Example: eenas run model photo.png
     """
     import json as writer
 
-    from eenas.deployment.image_answers import answer_images
+    from eenas.deployment.image_answers import ImageAnswer, answer_images
     from eenas.deployment.runtime import load
+    from eenas.tasks.picture import printable
 
     model = load(folder, provider=provider, threads=threads, trust_code=trust_code)
     if max_macs is not None:
         model.set_budget(macs=max_macs)
-    answers = list(answer_images(model, images))
+    found = list(answer_images(model, images))
+    answers = [one for one in found if isinstance(one, ImageAnswer)]
+    others = [one for one in found if not isinstance(one, ImageAnswer)]
     if json:
-        write(writer.dumps([{**vars(one), "file": str(one.file)} for one in answers], indent=2))
-        return
-    from eenas.cli.exported_tables import answers_table
+        tried = [one for one in found if isinstance(one, ImageAnswer) or not one.hidden]
+        write(writer.dumps([{**vars(one), "file": printable(str(one.file))} for one in tried], indent=2))
+    elif answers:
+        from eenas.cli.exported_tables import answers_table
 
-    out().print(answers_table(answers))
+        out().print(answers_table(answers))
+    for one in others:
+        say(one.reason if one.hidden else f"error: {one.reason}")
+    if any(not one.hidden for one in others):
+        raise typer.Exit(WRONG_INPUT)

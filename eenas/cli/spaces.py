@@ -40,7 +40,8 @@ def spaces(
     if backbone is not None:
         from eenas.cli.profiles import architectures, profile_by_name
 
-        _, profile = profile_by_name(backbone, classes=classes, input_size=input_size, trust_code=trust_code)
+        size = options.size(input_size)
+        _, profile = profile_by_name(backbone, classes=classes, input_size=size, trust_code=trust_code)
         for each, space in found.items():
             try:
                 counts[each] = _count(architectures(space, profile, classes))

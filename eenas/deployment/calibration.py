@@ -27,6 +27,7 @@ from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
 from eenas.specs import from_table
 from eenas.tasks.load import load_task
+from eenas.tasks.spec import TaskSpec
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 
@@ -103,7 +104,7 @@ def calibrate(
     path, threads = Path(folder), threads or os.cpu_count() or 1
     check_writable(path)
     model, table = open_model(path, threads=threads, trust_code=trust_code), read_table(path)
-    task = load_task(data, trust_code=trust_code) if isinstance(data, str) else data
+    task = load_task(_spec(data, model), trust_code=trust_code) if isinstance(data, str) else data
     costs = _costs(path, table, model, task)
     if limits.max_latency_ms is not None:
         _measure_latency(model, table, threads)
@@ -130,6 +131,12 @@ def calibrate(
     return found
 
 
+def _spec(data: str, model: ExportedModel) -> TaskSpec:
+    """The task by its spec; deep pictures of a folder with the white that the model was trained with."""
+    white = model.manifest.preprocessing.white
+    return TaskSpec(spec=data, white=white if data.startswith("folder:") else None)
+
+
 def exit_table(
     model: ExportedModel,
     splits: list[Split],
@@ -137,10 +144,11 @@ def exit_table(
     latency_ms: NDArray[np.float64] | None = None,
 ) -> ExitTable:
     """Every exit's logits on some splits, one after another, as the program gives them."""
-    size, channels = model.manifest.preprocessing.size, model.manifest.preprocessing.channels
+    preprocessing = model.manifest.preprocessing
+    frame = preprocessing.frame
     rows = []
     for split in splits:
-        images = split.images(size, channels)
+        images = split.images((frame.height, frame.width), preprocessing.channels, frame.fit)
         for start in range(0, len(split), _BATCH):
             batch = images[np.arange(start, min(start + _BATCH, len(split)))].numpy()
             rows.append(np.stack(model.logits(batch), axis=1))

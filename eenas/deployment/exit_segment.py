@@ -61,7 +61,7 @@ def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
     Raises ExportError where a backbone cannot be cut or torch.export cannot trace a segment or branch.
     """
     transform = network.transform
-    x = torch.randn(2, transform.channels, transform.size, transform.size, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, *transform.shape, generator=torch.Generator().manual_seed(0))
     programs: list[SegmentProgram] = []
     previous, before = x, ""
     with plain_inference(network), torch.no_grad():

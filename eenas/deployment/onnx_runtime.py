@@ -222,7 +222,7 @@ def _manifest(images: NDArray[np.float32], num_classes: int) -> Manifest:
         single_file=None,
         classes=tuple(str(number) for number in range(num_classes)),
         exits=tuple(str(number) for number in range(DECISIONS + 1)),
-        preprocessing=Preprocessing(images.shape[-1], images.shape[1], zeros, tuple(1.0 for _ in zeros)),
+        preprocessing=Preprocessing(tuple(images.shape[2:]), images.shape[1], zeros, tuple(1.0 for _ in zeros)),
         policy=ThresholdPolicy(
             score="max_softmax", temperatures=(1.0,) * (DECISIONS + 1), thresholds=(0.5,) * DECISIONS
         ),

@@ -82,12 +82,21 @@ class ExportedModel:
         """What decides who leaves; at first the policy of the manifest."""
         return self._policy
 
+    def preprocess(self, *pictures: Any) -> NDArray[np.uint8]:
+        """Pictures made ready as they were for training: uint8 [N, channels, H, W], which `predict` takes.
+
+        Each is a path, the bytes of a file, a Pillow image, or an array uint8 [H, W] or [H, W, C] (red, green, blue;
+        OpenCV's are blue first: `image[..., ::-1]`). Needs Pillow. Pixel values are those of training but for 1 of 255.
+        Raises PictureError for what cannot be read.
+        """
+        return self.manifest.preprocessing.pictures(pictures)
+
     def predict(self, batch: NDArray[Any]) -> Prediction:
         """Answers for a batch in which each sample leaves at the first exit where the policy lets it go.
 
-        `batch` are images uint8 [N, C, S, S], which are preprocessed first, or preprocessed ones, float32. Samples that
-        leave free the rest: what lies behind is computed for the others only. Raises InputError for any other batch,
-        PolicyError where no policy was fitted.
+        `batch` are images uint8 [N, C, H, W], as `preprocess` makes them, or already transformed ones, float32. Samples
+        that leave free the rest: what lies behind is computed for the others only. Raises InputError for any other
+        batch, PolicyError where no policy was fitted.
         """
         x, policy = self._checked(batch), self._fitted()
         if len(x) == 1:
@@ -213,7 +222,7 @@ class ExportedModel:
         return self._policy
 
     def _checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """The batch as float32 [N, channels, S, S]. Raises InputError when it is not what the model takes."""
+        """The batch as float32 [N, channels, H, W]. Raises InputError when it is not what the model takes."""
         preprocessing = self.manifest.preprocessing
         if not isinstance(batch, np.ndarray):
             raise InputError(f"a batch is a NumPy array, got {type(batch).__name__}; convert it with numpy.asarray")

@@ -13,9 +13,12 @@ ENTRY = "eenas.deployment.runtime"
 
 _HEADER = '''"""Runs the exported model that lies beside this file; needs numpy and onnxruntime, and nothing of eenas.
 
+Reading pictures needs Pillow, too.
+
     import runtime
     model = runtime.load(".")               # the folder with eenas.json
-    answer = model.predict(images)          # uint8 [N, C, S, S]; answer.classes, answer.exits, answer.confidences
+    images = model.preprocess("photo.png")  # uint8 [N, C, H, W], resized as in training; several paths or arrays
+    answer = model.predict(images)          # answer.classes, answer.exits, answer.confidences
     model.set_budget(macs=0.5)              # an operating point of the manifest
 
 eenas wrote this file out of its own sources, each named above its part. Python 3.11 or newer.

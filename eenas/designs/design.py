@@ -13,6 +13,7 @@ from eenas.branches.registry import branch_from_table
 from eenas.designs.checks import at_least, number, one_of, truth
 from eenas.designs.training_choice import TrainingChoice
 from eenas.errors import DesignError, nearest
+from eenas.tasks.frame import Size, canonical_size
 
 Score = Literal["max_softmax", "entropy", "margin"]
 PolicyKind = Literal["threshold", "patience", "patience_confidence", "vote"]
@@ -91,7 +92,7 @@ class Design:
 
     backbone: str
     num_classes: int
-    input_size: int
+    input_size: Size
     branches: tuple[Placed, ...] = ()
     training: TrainingChoice = field(default_factory=TrainingChoice)
     policy: PolicyChoice = field(default_factory=PolicyChoice)
@@ -101,7 +102,12 @@ class Design:
     def __post_init__(self) -> None:
         """Refuse a design that no backbone can have; copy the provenance as plain JSON data."""
         at_least("num_classes", self.num_classes, 2)
-        at_least("input_size", self.input_size, 1)
+        try:
+            object.__setattr__(self, "input_size", canonical_size(self.input_size))
+        except (ValueError, TypeError):
+            raise DesignError(
+                f"input_size must be a whole number of at least 1 or [height, width], got {self.input_size!r}"
+            ) from None
         object.__setattr__(self, "branches", tuple(self.branches))
         names = [placed.cut_point for placed in self.branches]
         doubled = [name for index, name in enumerate(names) if name in names[:index]]
@@ -176,7 +182,7 @@ class Design:
             "format": FORMAT,
             "backbone": self.backbone,
             "num_classes": self.num_classes,
-            "input_size": self.input_size,
+            "input_size": self.input_size if isinstance(self.input_size, int) else list(self.input_size),
             "branches": placed,
             **({"static": True} if self.static else {}),
             "training": specs.to_table(self.training),

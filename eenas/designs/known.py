@@ -16,6 +16,7 @@ from eenas.designs.resolve import cascaded
 from eenas.designs.space import Space, values_of
 from eenas.designs.training_choice import without_contradiction
 from eenas.measurement.profile import Profile
+from eenas.tasks.frame import Size
 
 BRANCHYNET = {
     "branchynet_lenet": (Placed(cut_point="conv1", branch=branchynet_lenet()),),
@@ -32,7 +33,7 @@ def known_designs(
     profile: Profile,
     *,
     num_classes: int,
-    input_size: int,
+    input_size: Size,
     branch_macs: BranchMacs,
     uniform_counts: Sequence[int] | None = None,
 ) -> list[tuple[str, Design]]:

@@ -14,6 +14,7 @@ from eenas.designs.space import Space, check_space
 from eenas.designs.training_choice import without_contradiction
 from eenas.errors import DesignError, InfeasibleError
 from eenas.measurement.profile import Profile
+from eenas.tasks.frame import Size
 
 
 def resolve(
@@ -22,7 +23,7 @@ def resolve(
     profile: Profile,
     *,
     num_classes: int,
-    input_size: int,
+    input_size: Size,
     branch_macs: BranchMacs,
     chooser: Chooser | None = None,
     learner: Learner | None = None,

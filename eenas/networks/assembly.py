@@ -61,9 +61,7 @@ def build_network(
 def freeze_unreached(network: EarlyExitNetwork) -> None:
     """Take the gradient from parameters of the backbone that no forward pass reaches, so that none is trained."""
     was_training, transform = network.training, network.transform
-    example = torch.zeros(
-        1, transform.channels, transform.size, transform.size, device=next(network.parameters()).device
-    )
+    example = torch.zeros(1, *transform.shape, device=next(network.parameters()).device)
     network.eval()
     network.zero_grad(set_to_none=True)  # a copy of the user's module may hold gradients
     with torch.enable_grad():

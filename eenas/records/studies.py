@@ -1,7 +1,7 @@
 """Studies as they were asked for: identity, settings, facts and baselines."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, column, delete, inspect, select, table, 
 
 from eenas.errors import StudyError
 from eenas.records.database import Database
-from eenas.records.tables import LEARNING_CURVES, STUDIES, TRIALS
+from eenas.records.tables import LEARNING_CURVES, STUDIES, TOKENS, TRIALS
 
 MARK = "eenas:token"
 """The system attribute of Optuna's study that holds its record's token."""
@@ -31,9 +31,6 @@ class StudyRecord:
     """What was found about task, device and backbone when the study began."""
     baselines: dict[str, Any] = field(default_factory=dict)
     """The operating points of each baseline by its name; empty before they are measured."""
-    token: str = ""
-    """What Optuna's study is marked with, so that another one of the same name is not taken for it; empty for a study
-    of an earlier eenas, which is known by its name alone."""
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="microseconds"))
     """When the study was first saved, in UTC (ISO 8601, so that texts sort by time)."""
 
@@ -54,12 +51,7 @@ class StudyRecords:
         The first save's `created` stays, and so do baselines when `record` has none. Raises StudyError when another
         identity has the name; nothing is changed then.
         """
-        body = {
-            "identity": record.identity,
-            "settings": record.settings,
-            "facts": record.facts,
-            "token": record.token,
-        }
+        body = {"identity": record.identity, "settings": record.settings, "facts": record.facts}
         row = {
             "name": record.name,
             "identity_digest": record.identity_digest,
@@ -75,25 +67,34 @@ class StudyRecords:
         """The study of this name, or None."""
         with self._database.transaction() as connection:
             row = connection.execute(select(STUDIES).where(STUDIES.c.name == name)).first()
-            marks = self._marks(connection) if row is not None else None
-        record = None if row is None else _record(row)
-        return record if record is not None and _lives(record, marks) else None
+            lives = row is not None and self._living(connection)(name)
+        return _record(row) if row is not None and lives else None
 
     def list(self) -> list[StudyRecord]:
         """All studies, the oldest first."""
         with self._database.transaction() as connection:
             rows = connection.execute(select(STUDIES).order_by(STUDIES.c.created, STUDIES.c.name)).all()
-            marks = self._marks(connection)
-        return [record for record in map(_record, rows) if _lives(record, marks)]
+            lives = self._living(connection)
+        return [_record(row) for row in rows if lives(row.name)]
 
     def forget_deleted(self, name: str) -> bool:
         """Let the rows of `name` go where Optuna's study is gone; whether there were any."""
         if self.get(name) is not None:
             return False
         with self._database.transaction() as connection:
-            for own in (TRIALS, LEARNING_CURVES):
+            for own in (TRIALS, LEARNING_CURVES, TOKENS):
                 connection.execute(delete(own).where(own.c.study == name))
         return self._database.change(delete(STUDIES).where(STUDIES.c.name == name))
+
+    def token(self, name: str) -> str:
+        """The token of a study; empty for none, and for a study of an earlier eenas, which is known by its name."""
+        with self._database.transaction() as connection:
+            found = connection.execute(select(TOKENS.c.token).where(TOKENS.c.study == name)).scalar()
+        return str(found or "")
+
+    def keep_token(self, name: str, token: str) -> None:
+        """Tie the study to Optuna's study that is marked with `token`, so that no other of its name is taken for it."""
+        self._database.upsert(TOKENS, {"study": name, "token": token})
 
     def is_current(self, name: str, token: str) -> bool:
         """Whether Optuna's study of this name is still the one that was marked with `token`."""
@@ -107,6 +108,17 @@ class StudyRecords:
         if not self._database.change(statement):
             raise StudyError(f"no study {name!r} in this storage; save it before its baselines")
 
+    def _living(self, connection: Connection) -> Callable[[str], bool]:
+        """What tells by the name of a study of ours whether Optuna's study is still there."""
+        marks, tokens = self._marks(connection), {}
+        if inspect(connection).has_table(TOKENS.name):
+            tokens = {row.study: row.token for row in connection.execute(select(TOKENS))}
+
+        def lives(name: str) -> bool:
+            return marks is None or (name in marks and tokens.get(name, "") in ("", marks[name]))
+
+        return lives
+
     def _marks(self, connection: Connection) -> dict[str, str] | None:
         """The marks of Optuna's studies by name, empty for one without; None where Optuna has no tables yet."""
         if not inspect(connection).has_table(_OPTUNA_STUDIES.name):
@@ -117,12 +129,6 @@ class StudyRecords:
             select(_OPTUNA_STUDIES.c.study_name, _OPTUNA_ATTRIBUTES.c.value_json).select_from(joined)
         )
         return {name: "" if value is None else str(json.loads(value)) for name, value in rows}
-
-
-def _lives(record: StudyRecord, marks: Mapping[str, str] | None) -> bool:
-    if marks is None:
-        return True
-    return record.name in marks and record.token in ("", marks[record.name])
 
 
 def _record(row: Row[Any]) -> StudyRecord:

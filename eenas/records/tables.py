@@ -24,6 +24,14 @@ STUDIES = Table(
     Column("baselines", Text, nullable=False),
 )
 
+TOKENS = Table(
+    "eenas_tokens",
+    METADATA,
+    Column("study", Text, primary_key=True),
+    Column("token", Text, nullable=False),
+)
+"""What Optuna's studies are marked with; a table of its own, which an older eenas does not read."""
+
 TRIALS = Table(
     "eenas_trials",
     METADATA,

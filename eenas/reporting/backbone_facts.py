@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from eenas.backbones.features import FeatureShape
 from eenas.measurement.profile import Profile
+from eenas.tasks.frame import Size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ def shape_text(shape: FeatureShape) -> str:
     return f"{shape.tokens} tokens × {shape.channels}" if shape.kind == "tokens" else f"{shape.channels}"
 
 
-def profile_json(profile: Profile, *, size: int, classes: int) -> str:
+def profile_json(profile: Profile, *, size: Size, classes: int) -> str:
     """The rows and the totals as JSON."""
     table = {
         "backbone": profile.backbone,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eenas.errors import StudyError
 from eenas.policies.scores import score
 from eenas.reporting.picked import Picked, exit_names
+from eenas.tasks.frame import sides_of
 from eenas.tasks.task import Task
 
 SHOWN = 14
@@ -59,7 +60,9 @@ def pictures(task: Task, picked: Picked, facts: SamplesFacts) -> dict[int, str]:
     split = task.validation
     if not np.array_equal(split.labels, picked.validation.labels):
         raise StudyError("the task's validation split is not the one that was searched on; give the data of the search")
-    size = min(task.input_size or LARGEST, LARGEST)
+    height, width = sides_of(task.input_size or LARGEST)
+    shrink = min(1.0, LARGEST / max(height, width))
+    size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
     positions = [sample.position for sample in (*facts.first, *facts.last)]
     images = split.images(size, task.channels)[np.array(positions, dtype=np.int64)].numpy()
     return {

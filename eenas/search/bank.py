@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -271,10 +270,7 @@ class Bank:
         ground = self._ground
         tensors = {_WEIGHTS + name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
         tensors |= {_LOGITS + name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in logits.items()}
-
-        def write(path: Path) -> None:
-            safetensors.torch.save_file(tensors, path)
-
+        name = f"branch-{key}-{uuid4().hex[:8]}.safetensors"
         record = BankRecord(
             key=key,
             backbone=self.backbone,
@@ -282,7 +278,7 @@ class Bank:
             branch={} if branch is None else branch.to_table(),
             task=ground.task.digest,
             samples=samples,
-            artifact=ground.artifacts.write(f"branch-{key}-{uuid4().hex[:8]}.safetensors", write),
+            artifact=ground.artifacts.write(name, lambda path: safetensors.torch.save_file(tensors, path)),
         )
         if not self._records.add(record):
             ground.artifacts.remove(record.artifact)

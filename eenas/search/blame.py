@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import optuna
 import torch
 from optuna.exceptions import StorageInternalError
 
@@ -13,7 +12,7 @@ from eenas.errors import EenasError, StorageError
 from eenas.faults import causes, is_device_failure, is_memory_shortage, machine_fault
 from eenas.records.database import Database
 from eenas.search.preparation import Ground
-from eenas.search.study import DIED, MEMORY, STOPPED
+from eenas.search.study import DIED, STOPPED
 
 _OTHERS = 0.02
 """Other processes hold memory of a device where they have more than this share of it."""
@@ -27,13 +26,11 @@ class Blame:
     cut_off: str
 
 
-def blame(error: Exception, trial: optuna.Trial, ground: Ground) -> Blame | None:
+def blame(error: Exception, ground: Ground) -> Blame | None:
     """Who else is at fault for `error`; None where the design is.
 
-    A design that needs more memory than the machine gives says little about the design on a CPU, where limits and other
-    programs decide: the study stops, and only where it runs out again, while the plain backbone can be trained beside
-    it, is it the design's fault. On an accelerator it is, unless the plain backbone does not fit either or other
-    processes hold memory of it.
+    Lack of memory is the machine's on a CPU, where limits and other programs decide about it. On an accelerator it is
+    the design's, unless the plain backbone cannot be trained there now either, or other processes hold memory of it.
     """
     if (trouble := storage_trouble(error, ground.database)) is not None:
         return Blame(trouble, STOPPED)
@@ -44,7 +41,8 @@ def blame(error: Exception, trial: optuna.Trial, ground: Ground) -> Blame | None
         return Blame(fault, DIED)
     if not any(map(is_memory_shortage, causes(error))):
         return Blame(fault, STOPPED)
-    return None if _is_too_large(trial, ground) else Blame(fault, MEMORY)
+    too_large = ground.device.type == "cuda" and plain_step_fits(ground) and not _others_hold_memory(ground.device)
+    return None if too_large else Blame(fault, STOPPED)
 
 
 def storage_trouble(error: BaseException, database: Database) -> StorageError | None:
@@ -70,19 +68,16 @@ def storage_faults(database: Database) -> Iterator[None]:
         raise trouble from error
 
 
-def _is_too_large(trial: optuna.Trial, ground: Ground) -> bool:
-    if ground.device.type != "cuda":
-        before = trial.user_attrs.get("again_for")
-        ran_out = before is not None and trial.study.trials[int(before)].user_attrs.get("cut_off") == MEMORY
-        return ran_out and plain_step_fits(ground)
-    return plain_step_fits(ground) and not _others_hold_memory(ground.device)
+def free_memory() -> None:
+    """Let go of what nobody refers to, on the device too."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def plain_step_fits(ground: Ground) -> bool:
     """Whether the plain backbone can be trained on a batch now."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    free_memory()
     try:
         module = ground.build(ground.plain_design()).train()
         batch = ground.settings.training.batch_for(len(ground.task.train))

@@ -6,6 +6,7 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.fit import declined
 from eenas.search.run_report import RunReport
 from eenas.search.traits import Traits
+from eenas.tasks.frame import size_text
 
 USE = """## Use
 
@@ -130,8 +131,9 @@ def untrained_card(design: Design, network: EarlyExitNetwork) -> str:
         [
             f"# {design.backbone} with {len(design.branches)} early exits, untrained",
             "",
-            f"{design.num_classes} classes, {design.input_size} px, {parameters:,} parameters. The weights are initial "
-            "ones and no thresholds are fitted: train it in your own loop on the sum of the exits' losses.",
+            f"{design.num_classes} classes, {size_text(design.input_size)} px, {parameters:,} parameters. "
+            "The weights are initial ones and no thresholds are fitted: train it in your own loop on the sum of the "
+            "exits' losses.",
             "",
             "| exit | structure |",
             "|---|---|",

@@ -1,7 +1,6 @@
 """What Optuna calls for each trial: it keeps the record, the artifacts, the constraints and the reasons of failures."""
 
 import contextlib
-import gc
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,13 +9,12 @@ from typing import BinaryIO
 
 import numpy as np
 import optuna
-import torch
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.exceptions import UpdateFinishedTrialError
 
 from eenas.designs.design import Design
 from eenas.errors import EenasError, InfeasibleError, PolicyError, StudyError
-from eenas.faults import machine_fault
+from eenas.faults import causes, is_memory_shortage, machine_fault
 from eenas.files import write_whole
 from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.exit_table import ExitTable
@@ -25,7 +23,7 @@ from eenas.records.artifacts import ArtifactStore
 from eenas.records.learning_curves import LearningCurves
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.workers import worker_name
-from eenas.search.blame import Blame, blame, storage_trouble
+from eenas.search.blame import Blame, blame, free_memory, storage_trouble
 from eenas.search.design_training import network_digest
 from eenas.search.front import offered
 from eenas.search.known_networks import KnownNetwork
@@ -57,7 +55,7 @@ class Objective:
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Run one trial and give its values in the order of the study's objectives."""
-        notes = self._ground.in_flight
+        notes, kept = self._ground.in_flight, False
         try:
             self._opened.check()
             notes.begin(self._study, trial.number)
@@ -65,10 +63,13 @@ class Objective:
                 trial.set_user_attr("cut_off", SURPLUS)
                 raise _SurplusError("another worker had begun the last trial; this one is not run")
             trial.set_user_attr("worker", worker_name())
-            record = self._run(trial)
+            record = self._run_with_room(trial)
             self._opened.check()
             self._keep(trial, record)
+            kept = True
         except KeyboardInterrupt:
+            if kept:
+                raise
             with contextlib.suppress(Exception):  # it may be the storage that was waited for
                 trial.set_user_attr("cut_off", STOPPED)
             raise
@@ -136,6 +137,16 @@ class Objective:
         items = offered(networks, self._backbone, self._ground.settings.constraints)
         return [(item.point.accuracy, item.point.expected_macs) for item in items]
 
+    def _run_with_room(self, trial: optuna.Trial) -> TrialRecord:
+        """Run a trial, and once more where memory ran out: what it held, or another program, may be gone then."""
+        try:
+            return self._run(trial)
+        except Exception as error:
+            if not any(map(is_memory_shortage, causes(error))):
+                raise
+        free_memory()  # out of the handler, whose traceback holds what the trial made
+        return self._run(trial)
+
     def _run(self, trial: optuna.Trial) -> TrialRecord:
         try:
             design = propose(trial, self._ground, self._opened.bank)
@@ -194,7 +205,7 @@ class Objective:
         if isinstance(error, KeyError) and (gone := self.fault(error)) is not None:
             self._fault = gone
             return
-        blamed = blame(error, trial, self._ground)
+        blamed = blame(error, self._ground)
         if blamed is None and isinstance(error, StudyError):
             blamed = Blame(error, STOPPED)
         if blamed is None:
@@ -212,9 +223,7 @@ class Objective:
         self._records.save(
             TrialRecord(study=self._study, number=trial.number, state="failed", reason=reason, origin=origin(trial))
         )
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
 
 
 class _SurplusError(StudyError):

@@ -93,9 +93,11 @@ def _open(ground: Ground, name: str, identity: dict[str, Any], folder: Path | No
         identity_digest=digest(identity),
         settings=to_table(ground.settings),
         facts=ground.facts_table(folder),
-        token=_token(study, records),
     )
+    token = records.token(name) or uuid4().hex
+    study._storage.set_study_system_attr(study._study_id, MARK, token)
     records.save(record)
+    records.keep_token(name, token)
     recovery = Recovery(study, ground.database, ground.in_flight, ground.listener)
     recovery.run()
     bank = Bank(ground)
@@ -103,7 +105,7 @@ def _open(ground: Ground, name: str, identity: dict[str, Any], folder: Path | No
     measure_baselines(ground, name, bank, front)
     if all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
         enqueue_first(study, ground, bank, front, identity)
-    return OpenStudy(name, ground, study, bank, front, record.token, recovery)
+    return OpenStudy(name, ground, study, bank, front, token, recovery)
 
 
 def _prepared(ground: Ground) -> Ground:
@@ -114,11 +116,3 @@ def _prepared(ground: Ground) -> Ground:
     for text in (*((remark,) if remark else ()), *(f"warning: {text}" for text in warnings)):
         ground.listener(Notice(text))
     return replace(prepared, warnings=warnings)
-
-
-def _token(study: optuna.Study, records: StudyRecords) -> str:
-    """What ties the record to Optuna's study, which is marked with it."""
-    known = records.get(study.study_name)
-    token = known.token if known is not None and known.token else uuid4().hex
-    study._storage.set_study_system_attr(study._study_id, MARK, token)
-    return token

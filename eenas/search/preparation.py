@@ -205,6 +205,7 @@ def lay_ground(
             relative_to=folder,
             listener=listener,
         )
+    backbone = replace(backbone, transform=replace(backbone.transform, fit=task.fit, white=task.white))
     look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
     task, held_out = held_out_of(look, task, settings.task.held_out, listener)
     settings = replace(settings, task=replace(settings.task, held_out=held_out))

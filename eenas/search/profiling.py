@@ -27,6 +27,7 @@ from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.search.config import StudySpec, load_settings
 from eenas.search.latencies import resolved, runtime_for
 from eenas.specs import to_table
+from eenas.tasks.frame import Size
 from eenas.tasks.load import load_task
 
 PHASE = "timing branches"
@@ -47,7 +48,7 @@ def profile(
     out: str | Path,
     task: str | None = None,
     classes: int | None = None,
-    size: int | None = None,
+    size: Size | None = None,
     channels: int | None = None,
     study: str | Path | None = None,
     space: str | Path | None = None,
@@ -148,7 +149,7 @@ def _load(
     settings: StudySpec,
     folder: Path | None,
     classes: int | None,
-    size: int | None,
+    size: Size | None,
     channels: int | None,
     *,
     trust_code: bool,

@@ -15,7 +15,7 @@ from eenas.records.leases import Leases
 from eenas.records.trials import TrialRecords
 from eenas.records.workers import is_gone, worker_name
 from eenas.search.experimental import experimental
-from eenas.search.study import DIED, GRACE, MEMORY, STOPPED, SURPLUS, origin, run_again
+from eenas.search.study import DIED, GRACE, STOPPED, SURPLUS, origin, run_again
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ class Recovery:
     def _is_run_again(self, trial: FrozenTrial, trials: dict[int, FrozenTrial]) -> bool:
         """Whether a failed trial without a record counts for nothing: no worker died in it, or the first one did."""
         how = trial.user_attrs.get("cut_off")
-        if how in (STOPPED, MEMORY, SURPLUS):
-            return bool(how != SURPLUS)
+        if how in (STOPPED, SURPLUS):
+            return bool(how == STOPPED)
         if not (how == DIED or self._may_have_died(trial)):  # its worker slept, and took its note back
             return True
         before = trials.get(_first_run_of(trial))
         while before is not None:
-            if before.user_attrs.get("cut_off") not in (STOPPED, MEMORY):
+            if before.user_attrs.get("cut_off") != STOPPED:
                 return False
             before = trials.get(_first_run_of(before))
         return True

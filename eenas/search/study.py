@@ -16,9 +16,8 @@ HEARTBEAT = 10
 GRACE = 40
 """Seconds between signs of life of a running trial, and after which one without them counts as dead."""
 
-DIED, STOPPED, MEMORY, SURPLUS = "died", "stopped", "memory", "surplus"
-"""How a trial was cut off: with its process, by Ctrl-C or a fault of the machine, for lack of memory, or as one too
-many."""
+DIED, STOPPED, SURPLUS = "died", "stopped", "surplus"
+"""How a trial was cut off: with its process, by Ctrl-C or a fault of the machine, or as one too many."""
 
 DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
     "accuracy": "maximize",
@@ -94,9 +93,9 @@ def origin(trial: FrozenTrial | optuna.Trial) -> str:
 
 
 def counts(trial: FrozenTrial, again: set[int]) -> bool:
-    """Whether a trial is one of the total: not one in whose place another was queued, and not one too many."""
+    """Whether a trial is one of the total: not one that another replaces or will replace, and not one too many."""
     failed = trial.state == TrialState.FAIL
-    return not (failed and (trial.number in again or trial.user_attrs.get("cut_off") == SURPLUS))
+    return not (failed and (trial.number in again or trial.user_attrs.get("cut_off") in (STOPPED, SURPLUS)))
 
 
 def run_again(study: optuna.Study) -> set[int]:

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import TaskError
+from eenas.tasks.spec import Layout
 
 MOST_CHANNELS = 16
+DARK = 16
+"""Images with no value above this are nearly black."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +22,7 @@ class CheckedArrays:
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    name: str
 
     @property
     def digest(self) -> str:
@@ -27,48 +31,94 @@ class CheckedArrays:
         state.update(np.ascontiguousarray(self.images).data)
         return state.hexdigest()[:16]
 
+    def dark(self) -> str | None:
+        """A sentence where the images use so few of the 256 levels that they are nearly black."""
+        top = int(self.images.max())
+        if top > DARK:
+            return None
+        return f"{self.name} holds values up to {top} of 255, so that its images are nearly black; scale them to 0..255"
 
-def check_source(images: Any, labels: Any, source: str, classes: Sequence[str] | None) -> CheckedArrays:
+
+def check_source(
+    images: Any, labels: Any, source: str, classes: Sequence[str] | None, layout: Layout | None = None
+) -> CheckedArrays:
     """One source's arrays, named `{source}_x` and `{source}_y` in messages; `classes` bounds the labels where given.
 
-    Images are uint8 [n, H, W] or [n, H, W, C], or floats that all lie in [0, 1], which become `round(255 x)`. Labels
-    are integers [n] from 0 up. Raises TaskError for anything else.
+    Images are as `check_images` takes them. Labels are integers [n] from 0 up. Raises TaskError for anything else.
     """
-    pixels = check_images(images, f"{source}_x")
+    pixels = check_images(images, f"{source}_x", layout)
     numbers = check_labels(labels, f"{source}_y", classes)
     if len(pixels) != len(numbers):
         raise TaskError(
             f"{source}_x has {len(pixels)} images but {source}_y has {len(numbers)} labels; give each image one label"
         )
-    return CheckedArrays(pixels, numbers)
+    return CheckedArrays(pixels, numbers, f"{source}_x")
 
 
-def check_images(images: Any, name: str) -> NDArray[np.uint8]:
-    """Images as uint8 [n, H, W, C]; raises TaskError for another shape, type or range."""
+def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArray[np.uint8]:
+    """Images as uint8 [n, H, W, C].
+
+    They may be [n, H, W], [n, H, W, C] or [n, C, H, W]; integers of any type in 0..255, booleans, or floats in [0, 1],
+    which become `round(255 x)`. Raises TaskError for another shape, type or range.
+    """
     array = np.asarray(images)
     shape = list(array.shape)
     if array.ndim not in (3, 4):
-        raise TaskError(f"{name} must be [n, H, W] or [n, H, W, C], got the shape {shape}")
-    if len(array) == 0 or array.size == 0:
+        raise TaskError(f"{name} must be [n, H, W], [n, H, W, C] or [n, C, H, W], got the shape {shape}")
+    if array.size == 0:
         raise TaskError(f"{name} is empty: got the shape {shape}; give at least a few images of each class")
-    if array.ndim == 3:
-        array = array[..., None]
-    elif array.shape[3] > MOST_CHANNELS:
-        first = array.shape[1] <= 4
-        fix = f"{name}.transpose(0, 2, 3, 1) puts them last" if first else f"at most {MOST_CHANNELS} channels are taken"
-        raise TaskError(f"{name} must have its channels on the last axis, got the shape {shape}; {fix}")
+    array = array[..., None] if array.ndim == 3 else _channels_last(array, name, layout)
     if array.dtype == np.uint8:
         return array
-    if array.dtype.kind != "f":
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype.kind not in "iuf":
+        raise TaskError(f"{name} must hold numbers in 0..255, or floats in [0, 1], got {array.dtype}")
+    low, high = array.min(), array.max()
+    if array.dtype.kind in "iu":
+        if int(low) >= 0 and int(high) <= 255:
+            return array.astype(np.uint8)
         raise TaskError(
-            f"{name} must be uint8, or floats in [0, 1], got {array.dtype}; convert it with .astype('uint8')"
+            f"{name} holds {array.dtype} from {low} to {high}, but integers must lie in 0..255; "
+            f"{_scaled(name, float(low), float(high))}"
         )
-    low, high = float(array.min()), float(array.max())
     if not (low >= 0.0 and high <= 1.0):  # NaN fails this, too
         raise TaskError(
-            f"{name} holds floats from {low:g} to {high:g}, but floats must lie in [0, 1]; scale them, or give uint8"
+            f"{name} holds floats from {low:g} to {high:g}, but floats must lie in [0, 1]; "
+            f"{_scaled(name, float(low), float(high))}"
         )
     return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
+
+
+def _scaled(name: str, low: float, high: float) -> str:
+    """What brings values from `low` to `high` into [0, 1] and wraps none."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "replace what is no finite number"
+    if low >= 0:
+        top = next((top for top in (255, 1023, 4095, 16383, 65535) if high <= top), None)
+        return f"{name} / {high:g} scales them" if top is None else f"{name} / {top} scales them"
+    if low >= -1.0 and high <= 1.0:
+        return f"({name} + 1) / 2 scales what lies in [-1, 1]"
+    return f"({name} - {low:g}) / {high - low:g} scales them; give images before any standardisation"
+
+
+def _channels_last(array: NDArray[Any], name: str, layout: Layout | None) -> NDArray[Any]:
+    """Images [n, H, W, C], of whichever layout; raises TaskError where the shape tells nothing or no channels are."""
+    shape = list(array.shape)
+    if layout is None:
+        first, last = _rank(array.shape[1]), _rank(array.shape[3])
+        if first == last:
+            raise TaskError(
+                f"{name} must have at most {MOST_CHANNELS} channels, got the shape {shape}"
+                if first == _rank(MOST_CHANNELS + 1)
+                else f"{name} has the shape {shape}, of which axis 1 or axis 3 could be the channels; "
+                'say which: layout = "NCHW" or "NHWC" (task.layout)'
+            )
+        layout = "NCHW" if first < last else "NHWC"
+    planes = np.moveaxis(array, 1, 3) if layout == "NCHW" else array
+    if planes.shape[3] > MOST_CHANNELS:
+        raise TaskError(f"{name} must have at most {MOST_CHANNELS} channels, got the shape {shape} as {layout}")
+    return planes
 
 
 def check_labels(labels: Any, name: str, classes: Sequence[str] | None) -> NDArray[np.int64]:
@@ -108,3 +158,8 @@ def check_class_names(classes: Any) -> tuple[str, ...]:
     if twice:
         raise TaskError(f"classes must differ, got {twice[0]!r} more than once")
     return tuple(names)
+
+
+def _rank(length: int) -> int:
+    """How likely an axis of this length has the channels: 0 for grey and colour, 3 for not at all."""
+    return 0 if length in (1, 3) else 1 if length == 4 else 2 if length <= MOST_CHANNELS else 3

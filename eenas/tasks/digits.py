@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from eenas.tasks.frame import Size
 from eenas.tasks.spec import SplitsSpec
 from eenas.tasks.task import Task
 
 INPUT_SIZE = 32  # pixels
 
 
-def digits_task(splits: SplitsSpec | None = None, *, input_size: int | None = None, flip: bool = False) -> Task:
+def digits_task(splits: SplitsSpec | None = None, *, input_size: Size | None = None, flip: bool = False) -> Task:
     """1,797 grey images of 8 px in ten classes (the test set of UCI's optical recognition of handwritten digits).
 
     Their 17 levels are spread over 0..255; they are shown at 32 px unless `input_size` says otherwise.

@@ -20,6 +20,8 @@ def from_test_source(task: Task) -> Task:
     """
     if task.test.source != "test":
         raise TaskError(f"{task.name}: has no test source to take calibration and validation from; give test data")
+    if task.validation.source != "train":
+        raise TaskError(f"{task.name}: calibration and validation have data of their own; leave task.held_out out")
     if not task.default_splits:
         raise TaskError(f"{task.name}: its splits were chosen already; leave task.held_out or the splits out")
     wanted = {name: SplitSpec(source="test", size=share) for name, share in QUARTERS.items()}

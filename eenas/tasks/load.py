@@ -3,12 +3,12 @@
 import dataclasses
 import inspect
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from eenas import plugins
 from eenas.errors import EenasError, TaskError, nearest
+from eenas.progress import Listener, silent
 from eenas.specs import digest
 from eenas.tasks.digits import digits_task
 from eenas.tasks.folder import folder_task
@@ -20,30 +20,52 @@ from eenas.tasks.task import Task
 KINDS = "digits, folder:PATH, npz:PATH, package.module:function or ./file.py:function"
 
 
-def load_task(spec: TaskSpec | str, *, trust_code: bool = False, relative_to: Path | None = None) -> Task:
-    """The task that `spec` names.
+def load_task(
+    spec: TaskSpec | str,
+    *,
+    trust_code: bool = False,
+    relative_to: Path | None = None,
+    listener: Listener = silent,
+) -> Task:
+    """The task that `spec` names; `listener` hears how far the check of `skip_bad` is.
 
     A path is looked for in `relative_to` first (the folder of the file that names it), then in the working folder. A
     function of the user runs only with `trust_code`; it is called without arguments, or with `splits` and `input_size`
     where it has parameters of these names, and returns a Task. Raises TaskError, or PluginError for code.
     """
     spec = TaskSpec(spec=spec) if isinstance(spec, str) else spec
-    task = _load(spec, trust_code, relative_to)
+    task = _load(spec, trust_code, relative_to, listener)
     return from_test_source(task) if spec.held_out == "test" else task
 
 
-def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None) -> Task:
+def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: Listener) -> Task:
     kind, colon, place = spec.spec.partition(":")
+    _check_keys(spec, kind if colon else "")
     if spec.spec == "digits":
-        return digits_task(spec.splits, input_size=spec.input_size, flip=bool(spec.flip))
+        task = digits_task(spec.splits, input_size=spec.input_size, flip=bool(spec.flip))
+        return task if spec.fit is None else task.fitted(spec.fit)
     if kind in ("folder", "npz") and colon:
         if not place:
             raise TaskError(f"the task {spec.spec!r} names no path; give {kind}:PATH")
-        read: Callable[..., Task] = folder_task if kind == "folder" else npz_task
-        return read(_find(place, relative_to), spec.splits, input_size=spec.input_size, flip=spec.flip)
+        path, size, flip = _find(place, relative_to), spec.input_size, spec.flip
+        if kind == "npz":
+            return npz_task(path, spec.splits, input_size=size, flip=flip, spec=spec)
+        return folder_task(path, spec.splits, input_size=size, flip=flip, spec=spec, listener=listener)
     if plugins.is_reference(spec.spec):
         return _call(plugins.load(spec.spec, trust_code=trust_code, relative_to=relative_to), spec)
     raise TaskError(f"unknown task {spec.spec!r}; {_hint(spec.spec, relative_to)}")
+
+
+def _check_keys(spec: TaskSpec, kind: str) -> None:
+    """Refuse keys that this kind of task would ignore."""
+    for key, there, of in (
+        ("white", spec.white is not None, "folder"),
+        ("skip_bad", spec.skip_bad, "folder"),
+        ("without", bool(spec.without), "folder"),
+        ("layout", spec.layout is not None, "npz"),
+    ):
+        if there and kind != of:
+            raise TaskError(f"task.{key} is for {of}:PATH, and the task is {spec.spec!r}; leave it out")
 
 
 def _find(place: str, relative_to: Path | None) -> Path:
@@ -75,6 +97,8 @@ def _call(function: Any, spec: TaskSpec) -> Task:
         raise TaskError(f"{spec.spec!r} failed: {type(error).__name__}: {error}") from error
     if not isinstance(task, Task):
         raise TaskError(f"{spec.spec!r} must return an eenas Task (see Task.from_arrays), got {type(task).__name__}")
+    if spec.fit is not None:
+        task = task.fitted(spec.fit)
     size = spec.input_size or task.input_size
     flip = task.flip if spec.flip is None else spec.flip
     if (size, flip) == (task.input_size, task.flip):

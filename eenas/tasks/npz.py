@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from eenas.errors import TaskError
 from eenas.tasks.arrays import check_class_names
-from eenas.tasks.spec import SplitsSpec
+from eenas.tasks.frame import Size
+from eenas.tasks.spec import SplitsSpec, TaskSpec
 from eenas.tasks.task import Task
 
 NEEDED = ("train_x", "train_y")
@@ -21,12 +22,17 @@ _BROKEN = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile
 
 
 def npz_task(
-    path: Path, splits: SplitsSpec | None = None, *, input_size: int | None = None, flip: bool | None = None
+    path: Path,
+    splits: SplitsSpec | None = None,
+    *,
+    input_size: Size | None = None,
+    flip: bool | None = None,
+    spec: TaskSpec | None = None,
 ) -> Task:
     """Read a .npz file (`numpy.savez`), never a pickle in it; `Task.from_arrays` says what the arrays must be.
 
-    `flip` None means for colour images only. Raises TaskError, with the file's name, when it is missing, broken or
-    holds other arrays.
+    `flip` None means for colour images only; `spec` says the rest (`TaskSpec`). Raises TaskError, with the file's
+    name, when it is missing, broken or holds other arrays.
     """
     arrays = _read(path)
     try:
@@ -40,6 +46,8 @@ def npz_task(
             splits=splits,
             flip=flip,
             input_size=input_size,
+            fit=(spec.fit if spec else None) or "crop",
+            layout=spec.layout if spec else None,
         )
     except TaskError as error:
         raise TaskError(f"{path}: {error}") from None

@@ -1,6 +1,10 @@
 """The images of one source, whatever holds them, and the tensors made of them."""
 
+import copy
+import hashlib
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -10,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from eenas.errors import TaskError
+from eenas.tasks.frame import BORDER, Fit, Frame, Size
 
 KEEP_BYTES = 2 << 30  # resized images up to this many bytes for each source and size stay in memory
 _CHUNK = 512  # images resized at once, so that the intermediate values stay small
@@ -18,100 +23,146 @@ _CHUNK = 512  # images resized at once, so that the intermediate values stay sma
 class Pixels(ABC):
     """All images of one source, in the order of its labels.
 
-    `size` is the image size in pixels that the source prefers (None: none), `channels` how many its images have,
-    `digest` 16 hexadecimal digits of the content. Only the largest centred square of an image is shown.
+    `size` is the image size in pixels that the source prefers (None: none), `fit` how images of other proportions are
+    fitted into it, `channels` how many its images have, `digest` 16 hexadecimal digits of the content. `white` is the
+    value that became white of images of more than 8 bits (None: there are none).
     """
 
-    def __init__(self, size: int | None, channels: int, digest: str) -> None:
-        self.size, self.channels, self.digest = size, channels, digest
-        self._kept: dict[tuple[int, int], KeptPixels] = {}
+    white: int | None = None
+
+    def __init__(self, size: Size | None, channels: int, digest: str, fit: Fit = "crop") -> None:
+        self.size, self.channels, self.digest, self.fit = size, channels, digest, fit
+        self._kept: dict[tuple[Frame, int], KeptPixels] = {}
 
     @abstractmethod
     def __len__(self) -> int: ...
 
+    @property
     @abstractmethod
-    def read(self, rows: NDArray[np.int64], size: int, channels: int) -> Tensor:
-        """Images uint8 [n, channels, size, size], made anew. `channels` is the source's own, or 1 of 3, or 3 of 1.
+    def sizes(self) -> NDArray[np.int64]:
+        """(width, height) of each image, [n, 2]."""
 
-        Raises TaskError when an image cannot be decoded.
+    @property
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """What each image is called [n], as it can be printed."""
+
+    @abstractmethod
+    def digests(self) -> NDArray[np.uint64]:
+        """A number of 64 bits for the content of each image, [n]."""
+
+    @abstractmethod
+    def read(self, rows: NDArray[np.int64], frame: Frame, channels: int) -> Tensor:
+        """Images uint8 [n, channels, H, W] of the frame, made anew.
+
+        `channels` is the source's own, or 1 of 3, or 3 of 1. Raises TaskError when an image cannot be decoded.
         """
 
-    def worth_keeping(self, size: int, channels: int) -> bool:
-        """Whether `read` at this size is work that need not be done twice."""
+    def worth_keeping(self, frame: Frame, channels: int) -> bool:
+        """Whether `read` in this frame is work that need not be done twice."""
         return True
 
-    def kept(self, size: int, channels: int) -> "KeptPixels":
-        """These images at one size, shared by all splits of this source."""
-        if (size, channels) not in self._kept:
-            self._kept[size, channels] = KeptPixels(self, size, channels)
-        return self._kept[size, channels]
+    def fitted(self, fit: Fit) -> "Pixels":
+        """The same images with another fit."""
+        other = copy.copy(self)
+        other.fit, other._kept = fit, {}
+        return other
+
+    def kept(self, frame: Frame, channels: int) -> "KeptPixels":
+        """These images in one frame, shared by all splits of this source."""
+        if (frame, channels) not in self._kept:
+            self._kept[frame, channels] = KeptPixels(self, frame, channels)
+        return self._kept[frame, channels]
 
 
 @final
 class ArrayPixels(Pixels):
     """Images held in memory: uint8 [n, H, W, C], copied. `size` defaults to the shorter side."""
 
-    def __init__(self, images: NDArray[np.uint8], digest: str, size: int | None = None) -> None:
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        digest: str,
+        size: Size | None = None,
+        fit: Fit = "crop",
+        name: str = "train_x",
+    ) -> None:
         # contiguous as [n, C, H, W]; np.array copies, so that a later change of the caller's array changes nothing
-        self._images = centred_square(torch.from_numpy(np.array(np.moveaxis(images, 3, 1), order="C")))
-        super().__init__(size or int(self._images.shape[2]), int(images.shape[3]), digest)
+        self._images = torch.from_numpy(np.array(np.moveaxis(images, 3, 1), order="C"))
+        self._name = name
+        super().__init__(size or min(map(int, images.shape[1:3])), int(images.shape[3]), digest, fit)
 
     def __len__(self) -> int:
         return len(self._images)
 
-    def worth_keeping(self, size: int, channels: int) -> bool:
-        """Only where images are resized or their colour is reduced."""
-        return (size, channels) != (self._images.shape[2], self.channels)
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """(width, height) of each image, [n, 2]."""
+        return np.tile(np.array([self._images.shape[3], self._images.shape[2]], dtype=np.int64), (len(self), 1))
 
-    def read(self, rows: NDArray[np.int64], size: int, channels: int) -> Tensor:
-        """Gather, reduce to grey where asked, resize."""
+    @property
+    def names(self) -> Sequence[str]:
+        """The array's name and the position in it."""
+        return [f"{self._name}[{row}]" for row in range(len(self))]
+
+    def digests(self) -> NDArray[np.uint64]:
+        """A number of 64 bits for each image."""
+        found = [hashlib.sha256(image.numpy().tobytes()).digest()[:8] for image in self._images]
+        return np.frombuffer(b"".join(found), dtype="<u8").astype(np.uint64)
+
+    def worth_keeping(self, frame: Frame, channels: int) -> bool:
+        """Only where images are resized or their colour is reduced."""
+        return (frame.height, frame.width, channels) != (*self._images.shape[2:], self.channels)
+
+    def read(self, rows: NDArray[np.int64], frame: Frame, channels: int) -> Tensor:
+        """Gather, reduce to grey where asked, fit into the frame."""
         images = self._images[torch.from_numpy(rows)]
         if channels == 1 and self.channels == 3:
             images = grey(images)
         return (
-            torch.cat([resize(part, size) for part in torch.split(images, _CHUNK)])
+            torch.cat([fit_images(part, frame) for part in torch.split(images, _CHUNK)])
             if len(rows)
-            else images.new_empty((0, images.shape[1], size, size))
+            else images.new_empty((0, images.shape[1], frame.height, frame.width))
         )
 
 
 @final
 class KeptPixels:
-    """The images of a source at one size, each read when it is first asked for and kept as long as they fit."""
+    """The images of a source in one frame, each read when it is first asked for and kept as long as they fit."""
 
-    def __init__(self, pixels: Pixels, size: int, channels: int) -> None:
-        self._pixels, self._size, self._channels = pixels, size, channels
-        fits = len(pixels) * channels * size * size <= KEEP_BYTES
+    def __init__(self, pixels: Pixels, frame: Frame, channels: int) -> None:
+        self._pixels, self._frame, self._channels = pixels, frame, channels
+        shape = (len(pixels), channels, frame.height, frame.width)
         self._kept: Tensor | None = None
-        if fits and pixels.worth_keeping(size, channels):
+        if math.prod(shape) <= KEEP_BYTES and pixels.worth_keeping(frame, channels):
             with torch.inference_mode(False):  # whoever asks first, training writes to it later
-                self._kept = torch.empty((len(pixels), channels, size, size), dtype=torch.uint8)
+                self._kept = torch.empty(shape, dtype=torch.uint8)
             self._have = np.zeros(len(pixels), dtype=bool)
 
     def read(self, rows: NDArray[np.int64]) -> Tensor:
-        """Images uint8 [n, channels, size, size]. Threads may read at once: at worst one image is made twice."""
+        """Images uint8 [n, channels, H, W]. Threads may read at once: at worst one image is made twice."""
         if self._kept is None:
-            return self._pixels.read(rows, self._size, self._channels)
+            return self._pixels.read(rows, self._frame, self._channels)
         missing = np.unique(rows[~self._have[rows]])
         if len(missing):
-            self._kept[torch.from_numpy(missing)] = self._pixels.read(missing, self._size, self._channels)
+            self._kept[torch.from_numpy(missing)] = self._pixels.read(missing, self._frame, self._channels)
             self._have[missing] = True
         return self._kept[torch.from_numpy(rows)]
 
 
-def centred_square(images: Tensor) -> Tensor:
-    """The largest centred square of images [n, C, H, W]."""
-    height, width = int(images.shape[2]), int(images.shape[3])
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return images[:, :, top : top + side, left : left + side].contiguous()
-
-
-def resize(images: Tensor, size: int) -> Tensor:
-    """Square uint8 images [n, C, S, S] to [n, C, size, size]: bilinear, with antialiasing when they shrink."""
-    if images.shape[2] == size:
-        return images
-    return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+def fit_images(images: Tensor, frame: Frame) -> Tensor:
+    """Images uint8 [n, C, H, W] of one size in a frame: bilinear, with antialiasing where they shrink."""
+    place = frame.place(int(images.shape[3]), int(images.shape[2]))
+    left, top, right, bottom = place.box
+    shown = images[:, :, top:bottom, left:right].contiguous()
+    if tuple(shown.shape[2:]) != (place.height, place.width):
+        shown = functional.interpolate(shown, size=(place.height, place.width), mode="bilinear", antialias=True)
+    if (place.height, place.width) == (frame.height, frame.width):
+        return shown
+    whole = shown.new_full((*shown.shape[:2], frame.height, frame.width), BORDER)
+    left, top = place.at
+    whole[:, :, top : top + place.height, left : left + place.width] = shown
+    return whole
 
 
 def grey(images: Tensor) -> Tensor:

@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from eenas.errors import TaskError
+from eenas.tasks.frame import FITS, Fit, canonical_size
 
-SourceName = Literal["train", "test"]
+SourceName = Literal["train", "validation", "test"]
 HeldOut = Literal["auto", "train", "test"]
 SplitName = Literal["train", "calibration", "validation", "test"]
-SOURCE_NAMES: tuple[SourceName, ...] = ("train", "test")
+Layout = Literal["NHWC", "NCHW"]
+SOURCE_NAMES: tuple[SourceName, ...] = ("train", "validation", "test")
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "calibration", "validation", "test")
 
 
@@ -26,7 +28,7 @@ class SplitSpec:
     def __post_init__(self) -> None:
         """Refuse unknown sources and sizes that are neither a count nor a share."""
         if self.source not in SOURCE_NAMES:
-            raise TaskError(f"a split's source must be 'train' or 'test', got {self.source!r}")
+            raise TaskError(f"a split's source must be 'train', 'validation' or 'test', got {self.source!r}")
         size = self.size
         if size is None:
             return
@@ -49,13 +51,14 @@ class SplitsSpec:
     test: SplitSpec | None = None
     seed: int = 0
 
-    def with_defaults(self, *, test_source: bool) -> dict[SplitName, SplitSpec]:
+    def with_defaults(self, *, test_source: bool, validation_source: bool = False) -> dict[SplitName, SplitSpec]:
         """What each split takes, in the order of SPLIT_NAMES.
 
         With a test source: calibration and validation are a tenth of the train source each, train is the rest of it,
-        test the rest of the test source. Without one, the one pool gives 60 % train, 10 % calibration, 15 % validation
-        and 15 % test. Raises TaskError when a split names a test source that is not there, or two splits both take
-        the rest of one source.
+        test the rest of the test source. With a validation source, too, calibration is 40 % of that, validation the
+        rest of it, and train all of the train source. Without either, the one pool gives 60 % train, 10 % calibration,
+        15 % validation and 15 % test. Raises TaskError when a split names a source that is not there, or two splits
+        both take the rest of one source.
         """
         last_two = 0.1 if test_source else 0.15
         defaults: dict[SplitName, SplitSpec] = {
@@ -64,12 +67,15 @@ class SplitsSpec:
             "validation": SplitSpec(source="train", size=last_two),
             "test": SplitSpec(source="test") if test_source else SplitSpec(source="train", size=last_two),
         }
+        if validation_source:
+            defaults["calibration"] = SplitSpec(source="validation", size=0.4)
+            defaults["validation"] = SplitSpec(source="validation")
         chosen = {name: getattr(self, name) or default for name, default in defaults.items()}
         for name, split in chosen.items():
-            if split.source == "test" and not test_source:
+            if not {"train": True, "validation": validation_source, "test": test_source}[split.source]:
                 raise TaskError(
-                    f"[task.splits] {name} takes from the test source, but this task has none; "
-                    'use source = "train" or give test data'
+                    f"[task.splits] {name} takes from the {split.source} source, but this task has none; "
+                    f'use source = "train" or give {split.source} data'
                 )
         for source in SOURCE_NAMES:
             rest = [name for name, split in chosen.items() if split.source == source and split.size is None]
@@ -86,24 +92,42 @@ class TaskSpec:
     """A task by its name, as in a study file.
 
     `spec` is "digits", "folder:PATH", "npz:PATH", "package.module:function" or "./file.py:function". `input_size` in
-    pixels goes before the task's own. `flip` says whether a horizontal flip keeps the class; None takes the task's
-    own word: colour images are flipped in training, grey ones (digits, scans) are not. `held_out` is the source of
-    calibration and validation where no splits are given: "train" as `SplitsSpec.with_defaults` says, "test" a quarter
-    of the test source each, or "auto": "test" where the backbone's weights have probably seen the train source.
+    pixels, one number or [height, width], goes before the task's own; `fit` says how images of other proportions are
+    fitted into it (`Frame`; None: the task's own word, "crop" where it has none). `flip` says whether a horizontal flip
+    keeps the class; None takes the task's own word: colour images are flipped in training, grey ones (digits, scans)
+    are not. `held_out` is the source of calibration and validation where no splits are given: "train" as
+    `SplitsSpec.with_defaults` says, "test" a quarter of the test source each, or "auto": "test" where the backbone's
+    weights have probably seen the train source.
+
+    Of folders: `white` is the value that becomes white of pictures of more than 8 bits (None: found in the data),
+    `skip_bad` leaves out pictures that cannot be read, `without` those named (relative to PATH). Of arrays: `layout`
+    says where the channels are, where their shape does not.
     """
 
     spec: str = "digits"
     splits: SplitsSpec = field(default_factory=SplitsSpec)
-    input_size: int | None = None
+    input_size: int | tuple[int, ...] | None = None
+    fit: Fit | None = None
     flip: bool | None = None
     held_out: HeldOut = "auto"
+    white: int | None = None
+    skip_bad: bool = False
+    without: tuple[str, ...] = ()
+    layout: Layout | None = None
 
     def __post_init__(self) -> None:
         """Refuse an empty name, sizes that no image can have, and two words on where a split comes from."""
         if not self.spec:
             raise TaskError("a task needs a name; give digits, folder:PATH, npz:PATH or package.module:function")
-        if self.input_size is not None and self.input_size < 1:
-            raise TaskError(f"the task's input_size is in pixels and must be positive, got {self.input_size}")
+        if self.input_size is not None:
+            try:
+                object.__setattr__(self, "input_size", canonical_size(self.input_size))
+            except ValueError as error:
+                raise TaskError(f"the task's input_size: {error}") from None
+        if self.fit is not None and self.fit not in FITS:
+            raise TaskError(f"the task's fit is one of {', '.join(FITS)}, got {self.fit!r}")
+        if self.white is not None and not 255 <= self.white < 1 << 32:
+            raise TaskError(f"the task's white is a value from 255 up, such as 4095 for 12 bits, got {self.white}")
         if self.held_out == "test" and self.splits != SplitsSpec(seed=self.splits.seed):
             raise TaskError(
                 '[task] held_out = "test" makes the splits that [task.splits] sets too; leave one of them out'

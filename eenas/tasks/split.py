@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.errors import TaskError
+from eenas.tasks.frame import Fit, Frame, Size, canonical_size
 from eenas.tasks.pixels import KeptPixels, Pixels, check_channels
 from eenas.tasks.spec import SourceName
 from eenas.tasks.splitting import hold_out
@@ -60,23 +61,38 @@ class Split:
     def __repr__(self) -> str:
         return f"Split({self.name!r}, {len(self)} samples of the {self.source} source)"
 
-    def images(self, size: int | None, channels: int) -> ImageSource:
-        """The images as uint8 [n, channels, size, size]; `size` None takes the size the task prefers.
+    @property
+    def pixels(self) -> Pixels:
+        """All images of the source."""
+        return self._pixels
 
-        The largest centred square is resized (bilinear). A grey image is repeated for several channels, a colour image
-        reduced to its luma for one. Resized images are kept for the life of the task while those of a source take at
-        most 2 GiB. Raises TaskError when the task prefers no size or has other channels.
+    def images(self, size: Size | None, channels: int, fit: Fit | None = None) -> ImageSource:
+        """The images as uint8 [n, channels, H, W]; `size` None takes the size the task prefers, `fit` None its fit.
+
+        A size is one number or (height, width). The part that the fit shows (see `Frame`) is resized (bilinear). A grey
+        image is repeated for several channels, a colour image reduced to its luma for one. Resized images are kept for
+        the life of the task while those of a source take at most 2 GiB. Raises TaskError when the task prefers no size
+        or has other channels.
         """
         size = size if size is not None else self._pixels.size
         if size is None:
             raise TaskError(
                 "these images have no size of their own; give an input size, for example task.input_size=224"
             )
-        if size < 1 or channels < 1:
-            raise TaskError(f"images need a positive size and number of channels, got {size} and {channels}")
+        try:
+            size = canonical_size(size)
+        except ValueError as error:
+            raise TaskError(str(error)) from None
+        if channels < 1:
+            raise TaskError(f"images need a positive number of channels, got {channels}")
         check_channels(self._pixels.channels, channels)
         stored = 1 if self._pixels.channels == 1 else channels
-        return ImageSource(self._pixels.kept(size, stored), self.rows, channels)
+        frame = Frame.of(size, fit or self._pixels.fit)
+        return ImageSource(self._pixels.kept(frame, stored), self.rows, channels)
+
+    def shown_by(self, pixels: Pixels) -> "Split":
+        """The same samples with the images of `pixels`."""
+        return Split(self.name, self.source, pixels, self.labels, self.rows)
 
     def subset(self, positions: NDArray[np.int64], name: str | None = None) -> "Split":
         """The samples at `positions` of this split, sharing the images."""

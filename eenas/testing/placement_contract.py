@@ -15,6 +15,7 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space
 from eenas.errors import InfeasibleError
 from eenas.measurement.profile import Profile
+from eenas.tasks.frame import Size
 
 
 def check_placement(
@@ -22,7 +23,7 @@ def check_placement(
     profile: Profile,
     *,
     num_classes: int,
-    input_size: int,
+    input_size: Size,
     branch_macs: BranchMacs,
     chooser: Chooser | None = None,
     learner: Learner | None = None,

@@ -8,15 +8,21 @@ SHIFT = 1 / 8
 
 
 def augment(images: Tensor, *, flip: bool, generator: torch.Generator) -> Tensor:
-    """Each image of uint8 `[N, C, S, S]` shifted by up to S/8 both ways and, with `flip`, mirrored half the time.
+    """Each image of uint8 `[N, C, H, W]` shifted by up to an eighth of each side both ways and, with `flip`, mirrored.
+
+    Half of them are mirrored.
 
     The generator lives on the CPU, so that every device draws the same.
     """
     count, _, height, width = images.shape
-    reach = max(1, round(width * SHIFT))
+    reach, down = max(1, round(width * SHIFT)), max(1, round(height * SHIFT))
     device = images.device
-    shift = torch.randint(0, 2 * reach + 1, (2, count), generator=generator).to(device)
-    padded = torch.nn.functional.pad(images, (reach, reach, reach, reach))
+    if down == reach:
+        shift = torch.randint(0, 2 * reach + 1, (2, count), generator=generator).to(device)
+    else:
+        drawn = [torch.randint(0, 2 * side + 1, (count,), generator=generator) for side in (down, reach)]
+        shift = torch.stack(drawn).to(device)
+    padded = torch.nn.functional.pad(images, (reach, reach, down, down))
     rows = shift[0][:, None] + torch.arange(height, device=device)
     columns = shift[1][:, None] + torch.arange(width, device=device)
     if flip:

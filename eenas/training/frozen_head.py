@@ -36,7 +36,7 @@ class FrozenHead:
 def read_head(module: nn.Module, transform: InputTransform, split: Split) -> FrozenHead:
     """Run `module` over `split` in eval mode, on its device and in float32."""
     place = next(module.parameters())
-    shape = (2, transform.channels, transform.size, transform.size)
+    shape = (2, *transform.shape)
     name = linear_head(module, torch.ones(shape, device=place.device))
     source = split.images(transform.size, transform.channels)
     logits, features, read = [], [], list[Tensor]()

@@ -33,9 +33,8 @@ def segments(network: EarlyExitNetwork) -> tuple[Segment, ...]:
     handles = [module.register_forward_pre_hook(_begins(begun, name, features)) for name, module in known.items()]
     handles += [known[name].register_forward_hook(_ends(features)) for name in names]
     parameter = next(backbone.parameters())
-    size, channels = network.transform.size, network.transform.channels
     generator = torch.Generator().manual_seed(0)
-    example = torch.randn(2, channels, size, size, generator=generator).to(parameter.device)
+    example = torch.randn(2, *network.transform.shape, generator=generator).to(parameter.device)
     try:
         with torch.enable_grad():
             features.append(first_tensor(backbone(example)))

@@ -124,7 +124,10 @@ def test_weights_from_a_file(tmp_path: Path) -> None:
     assert all(torch.equal(value, source.state_dict()[key]) for key, value in backbone.module.state_dict().items())
     other, notices = load(spec, num_classes=4, relative_to=tmp_path)
     assert other.fresh_classifier
-    assert notices == ["cifar_resnet20: w.safetensors is for other classes; the classifier starts untrained"]
+    assert notices == [
+        "weights w.safetensors: they are for 10 classes, the model has 4; the classifier starts untrained "
+        "(linear.bias, linear.weight)"
+    ]
     assert torch.equal(other.module.state_dict()["conv1.weight"], source.conv1.weight)
     with pytest.raises(WeightsError, match=r"missing .*unexpected .*of another shape"):
         load(BackboneSpec("test_resnet", weights=str(tmp_path / "w.safetensors")))

@@ -1,6 +1,5 @@
 """Weights: containers, prefixes, safety, errors that name keys, and hosts that do not answer."""
 
-import os
 import socket
 import urllib.error
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from eenas.backbones.weights import check_reachable, find_weights, load_weights, read_weights
+from eenas.backbones.weights import check_reachable, load_weights, read_weights
 from eenas.errors import WeightsError
 
 
@@ -69,13 +68,13 @@ def test_errors_name_a_few_keys_of_each_kind_and_change_nothing() -> None:
     state = dict(model().state_dict())
     state["0.weight"] = torch.zeros(5, 3, 5, 5)
     del state["1.running_mean"]
-    state |= {f"extra{index}": torch.zeros(1) for index in range(5)}
+    state |= {f"1.extra{index}": torch.zeros(1) for index in range(5)}
     with pytest.raises(WeightsError) as caught:
         load_weights(target, state, classifier=("4",), source="w.pth")
     message = str(caught.value)
     assert "\n" not in message
     assert "1 missing (1.running_mean)" in message
-    assert "5 unexpected (extra0, extra1, extra2 and 2 more)" in message
+    assert "5 unexpected (1.extra0, 1.extra1, 1.extra2 and 2 more)" in message
     assert "1 of another shape (0.weight [5, 3, 5, 5] for [5, 3, 3, 3])" in message
     assert all(torch.equal(before[key], value) for key, value in target.state_dict().items())
 
@@ -89,46 +88,92 @@ def test_a_classifier_that_differs_in_more_than_classes_is_an_error() -> None:
         load_weights(model(), half, classifier=("4",), source="w.pth")
 
 
-class Evil:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, ("ran",)
+def heard(target: nn.Module, state: dict[str, torch.Tensor], classifier: tuple[str, ...] = ("4",)) -> list[str]:
+    notices: list[str] = []
+    load_weights(target, state, classifier=classifier, source="w", listener=lambda event: notices.append(event.text))  # type: ignore[union-attr]
+    return notices
 
 
-def test_code_in_a_file_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.save({"state_dict": Evil()}, "evil.pth")
-    with pytest.raises(WeightsError, match="whose code eenas never runs"):
-        read_weights(Path("evil.pth"))
-    assert not Path("ran").exists()
+def test_what_stands_beside_the_model_is_left_out_and_said() -> None:
+    source, target = model(), model()
+    state = {f"net.backbone.{key}": value for key, value in source.state_dict().items()}
+    state |= {"metric.total": torch.zeros(1), "loss.weight": torch.ones(4), "net.projector.weight": torch.ones(2, 2)}
+    state |= {"net.backbone.total_ops": torch.zeros(1), "net.backbone.0.total_params": torch.zeros(1)}
+    (said,) = heard(target, state)
+    assert said.startswith("weights w: left out 5 that are not of the model (net.backbone.0.total_params, ") or (
+        said.startswith("weights w: left out 5 that are not of the model (net.backbone.total_ops, ")
+    )
+    assert same(source, target)
 
 
-@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"not weights at all", b"PK\x03\x04 torn"])
-def test_broken_files(tmp_path: Path, name: str, content: bytes) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(WeightsError, match="cannot be read") as caught:
-        read_weights(tmp_path / name)
+def test_a_file_of_a_deeper_model_of_the_same_names_is_refused() -> None:
+    def stage(blocks: int) -> nn.Module:
+        class Net(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer1 = nn.Sequential(*(nn.Linear(3, 3) for _ in range(blocks)))
+                self.fc = nn.Linear(3, 4)
+
+        return Net()
+
+    with pytest.raises(WeightsError, match=r"2 unexpected \(layer1.1.weight, layer1.1.bias\)"):
+        load_weights(stage(1), stage(2).state_dict(), classifier=("fc",), source="w")
+    deeper = dict(nn.Sequential(*model(), nn.Linear(4, 4)).state_dict())
+    with pytest.raises(WeightsError, match=r"2 unexpected \(5.weight, 5.bias\)"):
+        load_weights(model(), deeper, classifier=("4",), source="w")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_another_precision_is_cast_and_said(dtype: torch.dtype) -> None:
+    source, target = model(), model()
+    state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in source.state_dict().items()}
+    (said,) = heard(target, state)
+    assert said == f"weights w: {str(dtype)[6:]} was cast to the type of the model"
+    assert target[0].weight.dtype == torch.float32
+    torch.testing.assert_close(target[0].weight, source[0].weight, atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["whole numbers", "sparse"])
+def test_tensors_of_another_kind_are_refused(kind: str) -> None:
+    value = torch.ones(5, 3, 3, 3)
+    value = value.to_sparse() if kind == "sparse" else value.to(torch.int8)
+    with pytest.raises(WeightsError, match=r"1 of another type \(0.weight"):
+        load_weights(model(), {**model().state_dict(), "0.weight": value}, classifier=("4",), source="w")
+
+
+def test_a_classifier_of_another_size_and_a_head_that_is_new_are_said() -> None:
+    (said,) = heard(model(4), dict(model(9).state_dict()))
+    assert (
+        said == "weights w: they are for 9 classes, the model has 4; the classifier starts untrained (4.bias, 4.weight)"
+    )
+    deep = nn.ModuleDict({"body": model(6), "head": nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 4))})
+    body = {key: value for key, value in deep.state_dict().items() if key.startswith("body.")}
+    (said,) = heard(deep, body, ("head.2",))
+    assert said == (
+        "weights w: they hold no classifier for this model; the classifier starts untrained "
+        "(head.0.bias, head.0.weight, head.2.bias and 1 more)"
+    )
+    with pytest.raises(WeightsError, match=r"2 missing \(head.0.weight, head.0.bias\)"):
+        load_weights(
+            deep,
+            {**body, "head.2.weight": torch.ones(4, 6), "head.2.bias": torch.ones(4)},
+            classifier=("head.2",),
+            source="w",
+        )
+
+
+def test_buffers_that_are_not_learned_may_be_missing_and_are_said() -> None:
+    target = model()
+    target.register_buffer("mean", torch.zeros(3))
+    assert heard(target, dict(model().state_dict())) == ["weights w: 1 were not found and stay as built (mean)"]
+
+
+def test_a_file_of_quite_another_model_is_one_line() -> None:
+    with pytest.raises(
+        WeightsError, match=r"do not fit: they hold a.b, c\?, the model 0.weight, 0.bias, 1.weight and"
+    ) as caught:
+        load_weights(model(), {"a.b": torch.ones(2), "c\n": torch.ones(1)}, classifier=("4",), source="w")
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [torch.zeros(3), {}, {"epoch": 3}, {"state_dict": {"a": 1}}, [torch.zeros(2)]])
-def test_files_without_a_state_dict(tmp_path: Path, content: Any) -> None:
-    torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match="not a state dict"):
-        read_weights(tmp_path / "w.pth")
-
-
-def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "studies").mkdir()
-    (tmp_path / "here.pth").touch()
-    (tmp_path / "studies" / "there.pth").touch()
-    assert find_weights("there.pth", tmp_path / "studies") == tmp_path / "studies" / "there.pth"
-    assert find_weights("here.pth", tmp_path / "studies") == Path("here.pth")
-    with pytest.raises(WeightsError, match="nearest: 'pretrained'"):
-        find_weights("pretraind")
-    with pytest.raises(WeightsError, match="no such file"):
-        find_weights("there.pth")
 
 
 def test_unreachable_host_is_named_quickly(monkeypatch: pytest.MonkeyPatch) -> None:

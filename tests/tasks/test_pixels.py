@@ -11,6 +11,7 @@ from PIL import Image
 
 from eenas.errors import TaskError
 from eenas.tasks import pixels
+from eenas.tasks.frame import Frame
 from eenas.tasks.pixels import ArrayPixels, KeptPixels, grey
 from eenas.tasks.split import Split
 
@@ -77,7 +78,7 @@ def test_kept_images_are_those_made_anew_in_any_order(monkeypatch, channels):
 
 def test_an_image_is_made_once_and_the_batch_is_the_callers():
     source = ArrayPixels(smooth(), "digest")
-    kept = KeptPixels(source, 16, 3)
+    kept = KeptPixels(source, Frame(16, 16), 3)
     first = kept.read(ALL)
     kept_before = first.clone()
     first.zero_()

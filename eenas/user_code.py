@@ -1,0 +1,128 @@
+"""A user's Python file imported with the files beside it, each folder as a package of its own that nobody else sees."""
+
+import builtins
+import hashlib
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+PREFIX = "eenas_plugin_"
+_SUFFIXES = (*importlib.machinery.SOURCE_SUFFIXES, *importlib.machinery.EXTENSION_SUFFIXES)
+
+
+def import_file(path: Path) -> ModuleType:
+    """The module in the Python file `path`, which is read once.
+
+    It finds the files and packages beside it, as where Python runs it: `from blocks import X`, `from .blocks import X`,
+    `import models.blocks`, also inside functions and from those files themselves. `sys.path` stays as it is, and files
+    of the same name in two folders are two modules. Raises whatever the file raises; it is read again then.
+    """
+    folder = path.parent
+    package = f"{PREFIX}{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())  # before the one that knows no `_Import`
+    if package not in sys.modules:
+        holder = ModuleType(package, f"The files in {folder}.")
+        holder.__path__ = [str(folder)]
+        holder.__spec__ = importlib.machinery.ModuleSpec(package, None, is_package=True)
+        sys.modules[package] = holder
+    name = f"{package}.{path.stem.replace('.', '_')}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(name, str(path)))
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    before = set(sys.modules)
+    sys.modules[name] = module
+    try:
+        _Loader(name, str(path)).exec_module(module)
+    except BaseException:
+        for read in set(sys.modules) - before:  # this file, and those beside it that it had read by then
+            if read.startswith(f"{package}."):
+                del sys.modules[read]
+        raise
+    return module
+
+
+class _Finder:
+    """Finds modules of the packages above, and no others."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """See `importlib.abc.MetaPathFinder`."""
+        if not fullname.startswith(PREFIX) or path is None:
+            return None
+        loaders = (
+            (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
+            (_Loader, importlib.machinery.SOURCE_SUFFIXES),
+        )
+        for folder in path:
+            found = importlib.machinery.FileFinder(folder, *loaders).find_spec(fullname)
+            if found is not None:
+                return found  # of a folder without __init__.py a package without a loader
+        return None
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Runs a file whose `import` looks beside the user's file first."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the file."""
+        package = module.__name__.partition(".")[0]
+        own = _Import(package, Path(sys.modules[package].__path__[0]), module.__name__)
+        vars(module)["__builtins__"] = {**vars(builtins), "__import__": own}
+        super().exec_module(module)
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """Compile the file; without a cache, which would trust times of files that are written twice in a second."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+class _Import:
+    """`__import__` of the modules of one folder."""
+
+    def __init__(self, package: str, folder: Path, importer: str) -> None:
+        self.package, self.folder, self.importer = package, folder, importer
+
+    def __call__(
+        self,
+        name: str,
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        """Import by an absolute name: what lies in the folder comes first, as where Python runs a file of it."""
+        top = name.partition(".")[0]
+        ordinary: Callable[..., ModuleType] = builtins.__import__
+        if level or top in ("", "eenas") or f"{self.package}.{top}" == self.importer:
+            return ordinary(name, globals, locals, fromlist or (), level)
+        beside = self._beside(top)
+        if beside is None or beside == _known(top):
+            try:
+                return ordinary(name, globals, locals, fromlist or (), level)
+            except ModuleNotFoundError as error:
+                if error.name != top or not (self.folder / top).is_dir():
+                    raise
+        found = ordinary(f"{self.package}.{name}", globals, locals, fromlist or (), 0)
+        return found if fromlist else sys.modules[f"{self.package}.{top}"]
+
+    def _beside(self, top: str) -> Path | None:
+        """The file of a module or package of this name in the folder; a folder without __init__.py is none."""
+        places = (self.folder / top / "__init__.py", *(self.folder / f"{top}{suffix}" for suffix in _SUFFIXES))
+        return next((place for place in places if place.is_file()), None)
+
+
+def _known(top: str) -> Path | None:
+    """The file in which Python itself finds the module `top`: where both find the same file it is one module."""
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError, AttributeError):  # modules that were put together by hand
+        return None
+    return None if spec is None or spec.origin is None else Path(spec.origin).resolve()

@@ -1,0 +1,140 @@
+"""Layouts of folders: which are understood, which are refused, and what is said of what was passed over."""
+
+import os
+import unicodedata
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eenas.errors import TaskError
+from eenas.tasks.folder import folder_task
+from eenas.tasks.image_files import endings
+
+from .test_folder import fill
+
+
+def said(task):
+    return " | ".join(task.notices)
+
+
+@pytest.mark.parametrize("train", ["train", "Train", "TRAINING"])
+@pytest.mark.parametrize("other", ["val", "Valid", "validation", "test", "Testing"])
+def test_two_split_folders_are_train_and_test(tmp_path, train, other):
+    fill(tmp_path / "pets" / train)
+    fill(tmp_path / "pets" / other, count=3, seed=1)
+    task = folder_task(tmp_path / "pets")
+    assert task.classes == ("cat", "owl")
+    assert [split.source for split in task.splits] == ["train", "train", "train", "test"]
+    assert f"splits: train 12, calibration 2, validation 2 from {train}/; test 6 from {other}/" in said(task)
+
+
+def test_three_split_folders_are_three_sources(tmp_path):
+    for name, count in (("training", 8), ("val", 5), ("test", 3)):
+        fill(tmp_path / name, count=count, seed=count)
+    task = folder_task(tmp_path)
+    assert "splits: train 16 from training/; calibration 4, validation 6 from val/; test 6 from test/" in said(task)
+    rows = np.concatenate([task.calibration.rows, task.validation.rows])
+    assert np.array_equal(np.sort(rows), np.arange(10))
+
+
+def test_a_picture_and_junk_beside_the_class_folders_change_nothing(tmp_path):
+    root = fill(tmp_path / "pets" / "train").parent
+    fill(root / "test", count=3)
+    before = folder_task(root).digest
+    Image.new("RGB", (8, 8)).save(root / "train" / "sample.png")
+    Image.new("RGB", (8, 8)).save(root / "overview.jpg")
+    (root / "labels").mkdir()
+    (root / "labels" / "a.xml").write_text("")
+    (root / "train" / ".DS_Store").write_bytes(b"")
+    (root / "train" / "Thumbs.db").write_bytes(b"")
+    (root / "__MACOSX" / "train").mkdir(parents=True)
+    (root / "train" / ".ipynb_checkpoints").mkdir()
+    task = folder_task(root)
+    assert task.digest == before
+    assert "1 picture beside the class folders of train/: no class, so passed over" in said(task)
+
+
+def test_test_pictures_without_labels_are_passed_over(tmp_path):
+    fill(tmp_path / "train")
+    (tmp_path / "test").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "test" / "1.png")
+    task = folder_task(tmp_path)
+    assert task.test.source == "train"
+    assert "test/ has no class folders, so no labels" in said(task)
+
+
+@pytest.mark.parametrize("names", [("fold1", "fold2", "fold3"), ("Apr", "May"), ("entrainement", "essai")])
+def test_folders_that_all_hold_the_same_folders_are_refused(tmp_path, names):
+    for name in names:
+        fill(tmp_path / name)
+    with pytest.raises(TaskError, match=r"all hold the same folders .*expected is PATH/CLASS.*PATH/train/CLASS"):
+        folder_task(tmp_path)
+
+
+def test_other_unclear_layouts_are_refused(tmp_path):
+    fill(tmp_path / "set" / "pets")
+    with pytest.raises(
+        TaskError, match=r"holds one folder only, 'pets'; if the classes are in it, give folder:.*/pets"
+    ):
+        folder_task(tmp_path / "set")
+    for name in ("Train", "training"):
+        fill(tmp_path / "twice" / name)
+    with pytest.raises(TaskError, match="Train/ and training/ are both train data; keep one"):
+        folder_task(tmp_path / "twice")
+
+
+def test_classes_whose_pictures_lie_in_one_folder_each_are_classes(tmp_path):
+    for name in ("cat", "owl"):
+        fill(tmp_path / name, classes=("images",))
+    assert folder_task(tmp_path).classes == ("cat", "owl")
+
+
+def test_every_ending_of_pillow_is_read_and_others_are_counted(tmp_path):
+    root = fill(tmp_path / "pets")
+    image = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
+    for name, kind in (("a.jfif", "JPEG"), ("b.JPE", "JPEG"), ("c.webp", "WEBP"), ("d.tga", "TGA"), ("e.qoi", "QOI")):
+        image.save(root / "cat" / name, format=kind)
+    for name in ("1.txt", "2.txt", "3.svg", "README", "list.pdf"):
+        (root / "owl" / name).write_text("")
+    task = folder_task(root)
+    assert sum(map(len, task.splits)) == 16 + 5
+    assert "no pictures by their ending: 2 .txt, 1 " in said(task)
+    assert "1 without ending" in said(task)
+    assert {".avif", ".jp2", ".jfif"} <= set(endings())
+    assert not {".eps", ".mpg", ".h5"} & set(endings())
+
+
+def test_links_pipes_and_folders_called_like_pictures(tmp_path):
+    root = fill(tmp_path / "pets")
+    os.mkfifo(root / "cat" / "pipe.png")
+    (root / "cat" / "folder.png").mkdir()
+    Image.new("RGB", (8, 8)).save(root / "cat" / "folder.png" / "inside.png")
+    (root / "cat" / "up").symlink_to(root)
+    (root / "cat" / "up" / "again").symlink_to(root)
+    task = folder_task(root / ".." / "pets", skip(root))
+    assert "1 pipes, sockets or devices" in said(task)
+    (root / "cat" / "gone.png").symlink_to(root / "nowhere.png")
+    with pytest.raises(TaskError, match=r"cat/gone\.png: .*no such file"):
+        folder_task(root)
+
+
+def skip(root):
+    (root / "again").unlink()
+    (root / "cat" / "up").unlink()
+    return
+
+
+def test_names_of_other_systems(tmp_path):
+    """Composed and separate accents are one name; bytes that are not UTF-8 and control characters are shown."""
+    composed, separate = unicodedata.normalize("NFC", "caf\u00e9"), unicodedata.normalize("NFD", "caf\u00e9")
+    odd = (os.fsdecode(b"na\xefve"), "a\x1b[31mb", "[cat]")
+    fill(tmp_path / "one" / "train", classes=(composed, *odd))
+    fill(tmp_path / "one" / "test", classes=(separate, *odd), count=3, seed=1)
+    task = folder_task(tmp_path / "one")
+    assert task.classes == tuple(sorted((composed, "na\\xefve", "a\\x1b[31mb", "[cat]")))
+    os.rename(tmp_path / "one" / "train" / composed, tmp_path / "one" / "train" / separate)
+    assert folder_task(tmp_path / "one").digest == task.digest
+    fill(tmp_path / "two", classes=(composed, separate))
+    with pytest.raises(TaskError, match="two class folders are called"):
+        folder_task(tmp_path / "two")
