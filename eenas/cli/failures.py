@@ -4,6 +4,7 @@ import errno
 import functools
 import inspect
 import logging
+import signal
 import traceback
 import warnings
 from collections.abc import Callable
@@ -19,17 +20,31 @@ from eenas.faults import machine_fault
 WRONG_INPUT = 2
 OUR_MISTAKE = 1
 INTERRUPTED = 130
+TERMINATED = 143
 TIME_OVER = 124
 """What `timeout` of the coreutils answers, too."""
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and warnings of libraries.")]
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, as from a scheduler: a verb ends as it does on Ctrl-C."""
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process in good order."""
+
+    def end(number: int, frame: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+
+
 def guarded(verb: Callable[..., None]) -> Callable[..., None]:
     """The verb with a `--debug` flag, and with errors turned into lines.
 
     Exit status 2 and `error: ...` for an EenasError and for what the machine lacks; 124 where a search's time was over
-    before a trial finished; 130 for Ctrl-C; 1 for anything else, which is a mistake of eenas.
+    before a trial finished; 130 for Ctrl-C and 143 for SIGTERM; 1 for anything else, which is a mistake of eenas.
     """
 
     @functools.wraps(verb)
@@ -42,8 +57,9 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
             _end(_line(error), TIME_OVER, debug=debug)
         except EenasError as error:
             _end(f"error: {_line(error)}", WRONG_INPUT, debug=debug)
-        except KeyboardInterrupt:
-            _end("interrupted; the same command goes on from what was finished", INTERRUPTED, debug=False)
+        except KeyboardInterrupt as error:
+            what, status = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
+            _end(f"{what}; the same command goes on from what was finished", status, debug=False)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:

@@ -9,7 +9,7 @@ from eenas.cli.backbone import backbone
 from eenas.cli.calibrate import calibrate
 from eenas.cli.dashboard import dashboard
 from eenas.cli.export import export
-from eenas.cli.failures import guarded
+from eenas.cli.failures import end_on_sigterm, guarded
 from eenas.cli.fidelity import fidelity
 from eenas.cli.front import front
 from eenas.cli.profile import profile
@@ -60,6 +60,7 @@ app.add_typer(study)
 
 def main() -> None:
     """The entry point of the console script."""
+    end_on_sigterm()
     app()
 
 
