@@ -202,7 +202,7 @@ def _fit(fitting: Fitting, limits: _Limits, backbone_macs: float) -> Policy:
     table = fitting.calibration
     final = table.exit_accuracy()[-1]
     if limits.max_accuracy_drop is not None:
-        policy = fitting.policy(min_accuracy=final - limits.max_accuracy_drop)
+        policy = fitting.policy(min_accuracy=max(0.0, final - limits.max_accuracy_drop))
         nearest = f"{evaluate(policy, table).accuracy:.2%} against {final:.2%} at the final exit"
     elif limits.max_macs is not None:
         policy = fitting.policy(max_macs=limits.max_macs * backbone_macs)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eenas.deployment.manifest import ProgramFile, read_table
+from eenas.deployment.manifest import MANIFEST, ProgramFile, one_error, read_table
 from eenas.deployment.programs import SINGLE_FILE
 from eenas.deployment.runtime import ExportedModel, Prediction
 from eenas.deployment.segments import ANSWERS, INPUTS, open_session
@@ -18,6 +18,7 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
 from eenas.policies.policy import NEAR, Policy
 from eenas.policies.scores import score
+from eenas.specs import from_table
 from eenas.tasks.task import Task
 
 CLOSE = 1e-4
@@ -62,10 +63,12 @@ class Parity:
     @classmethod
     def of(cls, folder: Path) -> "Parity":
         """What the export to a folder found. Raises ExportError for one without programs."""
-        table = read_table(folder).get("program", {}).get("parity")
+        program = read_table(folder).get("program")
+        table = program.get("parity") if isinstance(program, dict) else None
         if table is None:
             raise ExportError(f"{folder}: holds no programs that were compared; export with --format onnx or pt2")
-        return cls(**{**table, "differences": tuple(table["differences"])})
+        with one_error(folder / MANIFEST):
+            return from_table(cls, table, key="program.parity")
 
 
 def some_samples(network: EarlyExitNetwork, task: Task, *, data: str = "", count: int = SAMPLES) -> Samples:
