@@ -11,8 +11,6 @@ from eenas.errors import ExportError
 MOST_BYTES = 64 << 20
 """The largest JSON file that is read; a manifest with 64 operating points of 100 exits has less than one MiB."""
 
-_SHOWN = 60
-
 
 def read_json(path: Path) -> Any:
     """What a JSON file holds. Raises ExportError for one that is missing, no JSON, too large or nested too deeply."""
@@ -31,11 +29,11 @@ def read_json(path: Path) -> Any:
         raise ExportError(f"{path}: is not valid JSON ({shown(str(error))}); copy the file again") from None
 
 
-def shown(value: object) -> str:
-    """A value from outside for a message, in one line and not too long."""
+def shown(value: object, most: int = 60) -> str:
+    """A value from outside for a message, in one line of at most so many characters."""
     text = value if isinstance(value, str) else repr(value)
-    text = "".join(mark if mark.isprintable() else "?" for mark in text[: 4 * _SHOWN])
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    found = "".join(mark if mark.isprintable() else "?" for mark in text[:most])
+    return found if len(text) <= most else f"{found}…"
 
 
 def is_text(value: object, most: int = 1000) -> bool:
