@@ -37,9 +37,10 @@ class ProgramFile:
 class Manifest:
     """What the runtime needs to know of a model folder.
 
-    `segments` (K of them) belong to the `exits` in depth order; `single_file` is all of them in one, or None. `policy`
-    is None where no thresholds were fitted. `temperatures` (K) divide logits for a confidence. `points` are the
-    operating points by rising MACs; `backbone_macs` is what the plain backbone costs, None where it is not known.
+    `segments` (K of them; none of the kind "torch") belong to the `exits` in depth order; `single_file` is all of them
+    in one, or None. `policy` is None where no thresholds were fitted. `temperatures` (K) divide logits for a
+    confidence. `points` are the operating points by rising MACs; `backbone_macs` is what the plain backbone costs, None
+    where it is not known.
     """
 
     folder: Path
@@ -101,11 +102,16 @@ def read_table(folder: Path) -> dict[str, Any]:
     return table
 
 
-def read_manifest(folder: str | Path) -> Manifest:
-    """The manifest of a folder with programs. Raises ExportError that names the folder and what is wrong with it."""
+def read_manifest(folder: str | Path, *, programs: bool = True) -> Manifest:
+    """The manifest of a folder with programs, or with `programs` false of any folder, whose segments are not read then.
+
+    Raises ExportError that names the folder and what is wrong with it.
+    """
     path = Path(folder)
     table = read_table(path)
-    if table.get("program") is None:
+    if not programs:
+        table = {**table, "program": None}
+    elif table.get("program") is None:
         raise ExportError(f"{path}: holds no program, only the network; export with --format onnx, or use eenas.load")
     with one_error(path / MANIFEST):
         return _manifest(path, table)
@@ -122,14 +128,17 @@ def one_error(file: Path) -> Iterator[None]:
         text = text if text.startswith(str(file.parent)) else f"{file}: {text}; export the network again"
         raise ExportError(text) from None
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
-        raise ExportError(f"{file}: is not whole ({shown(error)}); export the network again") from None
+        raise ExportError(f"{file}: is not whole (a value is missing or has another kind); export again") from error
 
 
 def _manifest(folder: Path, table: Mapping[str, Any]) -> Manifest:
     policy = check_network(table)
     preprocessing = Preprocessing(**table["transform"])
     program, measured, exits = table["program"], table["measured"], tuple(table["exits"])
-    check_programs(program, exits, preprocessing.shape)
+    if program is None:
+        program = {"kind": "torch", "segments": []}
+    else:
+        check_programs(program, exits, preprocessing.shape)
     need(len(table["classes"]) >= 2, "classes", "at least 2 names", table["classes"])
     points = tuple(OperatingPoint.from_table(point) for point in measured.get("points", ()))
     temperatures = tuple(float(exit_["temperature"]) for exit_ in measured.get("exits", ()))

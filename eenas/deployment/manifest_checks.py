@@ -86,6 +86,9 @@ def _check_transform(table: Mapping[str, Any]) -> None:
     right = len(sides) in (1, 2) and all(is_whole(side, 1, _MOST_PIXELS) for side in sides)
     need(right, "transform.size", f"1 to {_MOST_PIXELS:,} pixels", size)
     need(is_whole(channels, 1, 4096), "transform.channels", "a whole number from 1 to 4,096", channels)
+    white, fit = table.get("white"), table.get("fit", "crop")
+    need(white is None or is_whole(white, 1, 2**32), "transform.white", "a whole number from 1 up", white)
+    need(is_text(fit), "transform.fit", "a text", fit)
     for name in ("mean", "std"):
         values = inner(table, name, "transform")
         right = isinstance(values, list) and len(values) == channels
@@ -112,6 +115,8 @@ def _check_measured(table: Mapping[str, Any], exits: Sequence[str], classes: Seq
     named = [(f"measured.points[{index}]", point) for index, point in enumerate(points)]
     for place, point in [*named, *([("measured.reported", table["reported"])] if "reported" in table else [])]:
         _check_point(_table(point, place), place, exits, classes)
+    for name in ("data", "calibrated_on"):
+        need(table.get(name) is None or is_text(table[name], 10_000), f"measured.{name}", "a text", table.get(name))
     for name, most in (("samples", 1e15), ("end_to_end_ms", 1e12)):
         value = table.get(name)
         need(value is None or is_number(value, 0, most), f"measured.{name}", "a number from 0 up", value)

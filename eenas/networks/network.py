@@ -11,7 +11,7 @@ from eenas.backbones.chain import Chain
 from eenas.backbones.transform import InputTransform
 from eenas.branches.abilities import auxiliary_loss_of, logits_of, takes_previous
 from eenas.designs.design import FINAL, Design
-from eenas.errors import CutError
+from eenas.errors import CutError, InputError
 from eenas.measurement.memory_format import lay_out
 from eenas.networks.gradient_scale import scale_gradient
 from eenas.networks.partly_frozen import PartlyFrozen
@@ -97,6 +97,8 @@ class EarlyExitNetwork(PartlyFrozen):
         run than they need. With `equilibrium` the gradients are scaled as in gradient equilibrium, so that each feature
         receives a mean and not a sum of what the wanted exits behind it send back.
         """
+        if x.dtype == torch.uint8:
+            raise InputError("images as they are, uint8, are transformed first: network(network.transform(x))")
         features: dict[str, Tensor] = {}
         wanted = range(len(self.exits)) if exits is None else exits
         needed = self._needed(wanted)
@@ -161,6 +163,8 @@ class EarlyExitNetwork(PartlyFrozen):
 
     def predict(self, x: Tensor, policy: Policy | None = None) -> Prediction:
         """Answers for `[N, C, S, S]`, where each sample leaves at the first exit where the policy lets it go.
+
+        `x` is what `transform` gives, or images as they are, uint8, which are transformed first.
 
         Samples that leave are removed from the batch, so that what lies behind is computed for the others only. Always
         in eval mode, whatever mode the network and the modules in it are in, which it does not change. The first call

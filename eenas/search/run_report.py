@@ -171,7 +171,8 @@ class RunReport:
         except PluginError:
             raise
         except _BROKEN as error:
-            reason = shown(str(error).removeprefix(f"{path / REPORT}: "), 300)
+            known = isinstance(error, EenasError)
+            reason = shown(str(error).removeprefix(f"{path / REPORT}: "), 300) if known else "a value has another kind"
             raise ExportError(f"{path / REPORT}: not a report of eenas ({reason}); run `eenas train` again") from None
         return found
 
