@@ -118,15 +118,19 @@ def read_manifest(folder: str | Path, *, programs: bool = True) -> Manifest:
 
 
 @contextmanager
-def one_error(file: Path) -> Iterator[None]:
-    """Whatever is wrong with what a file of a model folder holds, said as an ExportError that names it, in one line."""
+def one_error(file: Path, *, advice: str = "; export the network again") -> Iterator[None]:
+    """Whatever is wrong with what a file of a model folder holds, said as an ExportError that names it, in one line.
+
+    Without `advice` errors say themselves what to do, and the folder is named.
+    """
     try:
         yield
     except EenasError as error:
-        text = str(error).removesuffix("; add it")
+        text = str(error).removesuffix("; add it") if advice else str(error)
         text = text if len(text) <= 600 else f"{text[:600]}…"
-        text = text if text.startswith(str(file.parent)) else f"{file}: {text}; export the network again"
-        raise ExportError(text) from None
+        if not text.startswith(str(file.parent)):
+            text = f"{file}: {text}{advice}" if advice else f"{file.parent}: {text}"
+        raise ExportError(text) from error
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
         raise ExportError(f"{file}: is not whole (a value is missing or has another kind); export again") from error
 

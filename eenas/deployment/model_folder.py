@@ -14,11 +14,12 @@ from torch import nn
 
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.backbones.transform import InputTransform
+from eenas.deployment.json_files import MOST_BYTES, shown
 from eenas.deployment.manifest import FORMAT, MANIFEST, checksum, one_error, read_table
 from eenas.deployment.manifest_checks import check_network
 from eenas.deployment.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.designs.design import Design
-from eenas.errors import EenasError, ExportError
+from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import folder_in_place_of, is_temporary, write_whole
 from eenas.measurement.devices import resolve_device
 from eenas.networks.assembly import build_network
@@ -32,6 +33,7 @@ from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
 
 DESIGN, WEIGHTS, CARD = "design.json", "weights.safetensors", "README.md"
+_LONGEST = 600  # an error that repeats a value of a file
 _NAMES = (SINGLE_FILE, RUNTIME, DESIGN, WEIGHTS, CARD)
 _OURS = re.compile("|".join((r"segment_\d+\.(onnx|pt2)", *map(re.escape, _NAMES))))
 """The names of all files but the manifest."""
@@ -128,8 +130,9 @@ def load(
     path = Path(folder)
     place = resolve_device(str(device))
     manifest = _manifest(path)
-    with one_error(path / MANIFEST), seeded(0):
+    with one_error(path / MANIFEST):
         policy = check_network(manifest)
+    with one_error(path / MANIFEST, advice=""), seeded(0):
         _check_files(path, manifest)
         design = load_design(path / DESIGN, trust_code=trust_code)
         _check_design(design, manifest)
@@ -169,12 +172,22 @@ def load_design(path: str | Path, *, trust_code: bool = False, relative_to: Path
     """
     file = Path(path)
     try:
+        if file.is_file() and file.stat().st_size > MOST_BYTES:
+            raise ExportError(f"{file}: is larger than {MOST_BYTES >> 20} MiB; give a design.json that eenas wrote")
         text = file.read_text(encoding="utf-8")
         return Design.from_json(text, file=str(file), trust_code=trust_code, relative_to=relative_to)
     except OSError as error:
         raise ExportError(f"{file}: cannot be read ({error.strerror}); give a design.json") from None
     except UnicodeDecodeError:
         raise ExportError(f"{file}: is not a design in JSON; give a design.json that eenas wrote") from None
+    except (TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        raise ExportError(f"{file}: a value has another kind; give a design.json that eenas wrote") from error
+    except PluginError:
+        raise
+    except EenasError as error:
+        if len(str(error)) <= _LONGEST:
+            raise
+        raise type(error)(f"{shown(str(error), _LONGEST)}; give a design.json that eenas wrote") from None
 
 
 def _is_free(out: Path) -> bool:
