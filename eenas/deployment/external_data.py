@@ -1,5 +1,6 @@
 """Whether an ONNX file takes numbers from other files, which its own checksum does not cover; read without onnx."""
 
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +22,10 @@ _DEEPEST = 64
 
 def check_no_external_data(path: Path) -> None:
     """Raise ExportError for an ONNX file with tensors in other files, and for one that is no ONNX file."""
-    content = path.read_bytes()
     try:
-        _check(memoryview(content), "model", 0)
-    except (IndexError, ValueError, KeyError):
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            _check(content, 0, len(content), "model", 0)
+    except (IndexError, ValueError, OSError):  # ValueError also for an empty file
         raise ExportError(f"{path}: is no ONNX file; copy it, or export again") from None
     except _External:
         raise ExportError(
@@ -36,42 +37,43 @@ class _External(Exception):
     """A tensor lies in another file."""
 
 
-def _check(message: memoryview, kind: str, depth: int) -> None:
+def _check(content: mmap.mmap, start: int, end: int, kind: str, depth: int) -> None:
+    """Look through the message of a kind that lies from `start` to `end`."""
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
-    for field, value in _fields(message):
+    for field, first, last in _fields(content, start, end):
         if kind == "tensor":
             if field == _EXTERNAL:
                 raise _External
         elif (following := _GRAPHS[kind].get(field)) is not None:
-            _check(value, following, depth + 1)
+            _check(content, first, last, following, depth + 1)
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The fields of a message of protobuf: number and content; numbers have an empty one."""
-    place = 0
-    while place < len(message):
-        tag, place = _number(message, place)
+def _fields(content: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The fields of a message of protobuf: number, and where the content lies; that of numbers is empty."""
+    place = start
+    while place < end:
+        tag, place = _varint(content, place)
         kind, length = tag & 7, 0
         if kind == 0:
-            _, place = _number(message, place)
+            _, place = _varint(content, place)
         elif kind in (1, 5):
             place += 8 if kind == 1 else 4
         elif kind == 2:
-            length, place = _number(message, place)
+            length, place = _varint(content, place)
             place += length
         else:
             raise ValueError(f"no field has the type {kind}")
-        if place > len(message):
+        if place > end:
             raise ValueError("a field is cut off")
-        yield tag >> 3, message[place - length : place]
+        yield tag >> 3, place - length, place
 
 
-def _number(message: memoryview, place: int) -> tuple[int, int]:
+def _varint(content: mmap.mmap, place: int) -> tuple[int, int]:
     """A number of variable length at a place, and the place behind it."""
     value = 0
     for index in range(10):
-        byte = message[place + index]
+        byte = content[place + index]
         value |= (byte & 127) << (7 * index)
         if byte < 128:
             return value, place + index + 1
