@@ -25,9 +25,9 @@ def check_one_line(read: Callable[[], object]) -> None:
         read()
     except EenasError as error:
         said = str(error)
-    assert "\n" not in said
-    assert "unexpected" not in said
-    assert len(said) < 3000
+    assert "\n" not in said, said
+    assert "unexpected" not in said, said
+    assert len(said) < 3000, said
 
 
 @st.composite

@@ -8,6 +8,7 @@ from torch import nn
 from eenas.deployment.exit_latency import ProgramLatency, Timing, time_programs
 from eenas.deployment.manifest import read_table
 from eenas.deployment.model_folder import CARD, Package, fill_folder, load, new_model_folder, write_manifest
+from eenas.deployment.network_segments import as_model
 from eenas.deployment.parity import Parity, Samples, compare, some_samples
 from eenas.deployment.programs import Programs
 from eenas.deployment.runtime import load as open_model
@@ -60,13 +61,19 @@ def verify(
 ) -> Parity:
     """Compare the programs in a folder with the network in it again, checksums included.
 
+    Of a folder without programs the network that stops early is compared with all of its exits.
+
     `data` is a task or its spec; without it, the one that the export compared on. `trust_code` and `backbone` are those
     of `eenas.load`. Raises ParityError for a difference, ExportError for a folder that is not whole.
     """
     path = Path(folder)
-    model = open_model(path, trust_code=trust_code)
+    table = read_table(path)
     network = load(path, trust_code=trust_code, backbone=backbone)
-    given = data if data is not None else Parity.of(path).data
+    if table.get("program") is None:
+        model, known = as_model(network, path), table["measured"].get("data")
+    else:
+        model, known = open_model(path, trust_code=trust_code), Parity.of(path).data
+    given = data if data is not None else known
     if not given:
         raise ExportError(f"{path}: does not say which samples it was compared on; give them as --data (data=...)")
     task = load_task(given, trust_code=trust_code) if isinstance(given, str) else given

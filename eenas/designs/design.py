@@ -26,6 +26,9 @@ FORMAT = 1
 FINAL = "final"
 """The name of the backbone's own classifier among the exits, where no cut point has it."""
 
+MOST_CLASSES = 1_000_000
+"""More classes than any data set has; a damaged file must not let a classifier of gigabytes be made."""
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -108,6 +111,8 @@ class Design:
             raise DesignError(
                 f"input_size must be a whole number of at least 1 or [height, width], got {self.input_size!r}"
             ) from None
+        if self.num_classes > MOST_CLASSES:
+            raise DesignError(f"num_classes must be at most {MOST_CLASSES:,}, got {self.num_classes:,}")
         object.__setattr__(self, "branches", tuple(self.branches))
         names = [placed.cut_point for placed in self.branches]
         doubled = [name for index, name in enumerate(names) if name in names[:index]]
@@ -250,7 +255,7 @@ class Design:
         """Read what `to_json` wrote; `file` says where it came from."""
         try:
             table = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DesignError(f"{_where(file, '')}not valid JSON: {error}") from None
         return cls.from_table(table, file=file, trust_code=trust_code, relative_to=relative_to)
 

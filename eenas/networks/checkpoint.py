@@ -23,8 +23,12 @@ def load_weights(network: EarlyExitNetwork, path: Path) -> None:
     """Load weights that `save_weights` wrote. Raises WeightsError when they do not fit, naming the keys."""
     try:
         state = safetensors.torch.load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise WeightsError(f"{path}: cannot be read as safetensors ({error}); export the network again") from None
+    except Exception as error:  # safetensors and torch raise many kinds for a damaged file
+        reason = (
+            str(error).strip().partition("\n")[0] if isinstance(error, OSError | safetensors.SafetensorError) else ""
+        )
+        said = f" ({reason[:200]})" if reason else ""
+        raise WeightsError(f"{path}: cannot be read as safetensors{said}; export the network again") from None
     state = renamed(state, network.branches.names)
     own = network.state_dict()
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())

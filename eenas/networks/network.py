@@ -13,7 +13,7 @@ from eenas.backbones.outputs import main_output
 from eenas.backbones.transform import InputTransform
 from eenas.branches.abilities import auxiliary_loss_of, logits_of, takes_previous
 from eenas.designs.design import Design, exit_names
-from eenas.errors import CutError
+from eenas.errors import CutError, InputError
 from eenas.networks.gradient_scale import scale_gradient
 from eenas.networks.partly_frozen import PartlyFrozen
 from eenas.networks.prediction import Prediction, Steps, predict
@@ -109,6 +109,8 @@ class EarlyExitNetwork(PartlyFrozen):
         run than they need. With `equilibrium` the gradients are scaled as in gradient equilibrium, so that each feature
         receives a mean and not a sum of what the wanted exits behind it send back.
         """
+        if x.dtype == torch.uint8:
+            raise InputError("images as they are, uint8, are transformed first: network(network.transform(x))")
         features: dict[str, Tensor] = {}
         wanted = range(len(self.exits)) if exits is None else exits
         needed = self._needed(wanted)
@@ -174,6 +176,8 @@ class EarlyExitNetwork(PartlyFrozen):
 
     def predict(self, x: Tensor, policy: Policy | None = None) -> Prediction:
         """Answers for `[N, C, S, S]`, where each sample leaves at the first exit where the policy lets it go.
+
+        `x` is what `transform` gives, or images as they are, uint8, which are transformed first.
 
         Samples that leave are removed from the batch, so that what lies behind is computed for the others only. Always
         in eval mode, whatever mode the network and the modules in it are in, which it does not change. The first call

@@ -1,5 +1,8 @@
 """The model card of an exported network, in Markdown."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from eenas.backbones.transform import InputTransform
 from eenas.deployment.exit_latency import ProgramLatency
 from eenas.designs.design import Design
@@ -108,6 +111,31 @@ def preparation(transform: InputTransform) -> tuple[str, ...]:
         "the last.",
         "",
     )
+
+
+def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
+    """The card of a network of the user's own training; `measured` is the table of its manifest, or empty."""
+    design = network.design
+    lines = [f"# {design.backbone} with {len(design.branches)} early exits, trained in a loop of one's own", ""]
+    if measured:
+        reported, backbone = measured["reported"], measured["backbone"]
+        lines += [
+            f"Accuracy {reported['accuracy']:.2%} on {measured['samples']:,} test samples of {measured['task']} at "
+            f"{reported['expected_macs'] / backbone['macs']:.1%} of the backbone's MACs. Temperatures and thresholds "
+            "were fitted on the calibration split.",
+            "",
+            "| exit | structure | share of MACs | accuracy of all | temperature | leaves here |",
+            "|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {each['name']} | {each['structure']} | {each['macs_share']:.1%} | {each['accuracy']:.2%} "
+            f"| {each['temperature']:.2f} | {each['share']:.1%} |"
+            for each in measured["exits"]
+        ]
+    else:
+        lines.append("Nothing was measured: export it with data to have its figures here.")
+    use = USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```"
+    return "\n".join([*lines, "", use if network.policy is not None else USE + "```", ""])
 
 
 def _times(report: RunReport) -> dict[str, list[str]]:

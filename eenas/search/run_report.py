@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from eenas.backbones.transform import InputTransform
+from eenas.deployment.json_files import is_number, is_text, is_whole, need, read_json, shown
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_whole
@@ -20,6 +21,9 @@ from eenas.specs import digest, from_table, to_table
 
 REPORT, DESIGN, ORIGIN = "report.json", "design.json", "study.json"
 TRAINING, CHECKPOINT, WEIGHTS = "training.json", "checkpoint.pt", "weights.safetensors"
+
+
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, EenasError)
 
 
 def largest_words(share: float | None) -> str:
@@ -136,9 +140,11 @@ class RunReport:
         """
         path = Path(folder)
         try:
-            table: dict[str, Any] = json.loads((path / REPORT).read_text(encoding="utf-8"))
+            if not (path / REPORT).is_file():
+                raise FileNotFoundError
+            table = read_json(path / REPORT)
             home = Path(table["code_folder"]) if table.get("code_folder") else None
-            return cls(
+            found = cls(
                 folder=path,
                 study=table["study"],
                 task=table["task"],
@@ -175,12 +181,40 @@ class RunReport:
                 largest_class=table.get("largest_class"),
                 balanced=table.get("balanced", False),
             )
+            found.check()
         except OSError:
             raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None
         except PluginError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, EenasError) as error:
-            raise ExportError(f"{path / REPORT}: not a report of eenas ({error}); run `eenas train` again") from None
+        except _BROKEN as error:
+            known = isinstance(error, EenasError)
+            reason = shown(str(error).removeprefix(f"{path / REPORT}: "), 300) if known else "a value has another kind"
+            raise ExportError(f"{path / REPORT}: not a report of eenas ({reason}); run `eenas train` again") from None
+        return found
+
+    def check(self) -> None:
+        """Raise ExportError where its parts are not of one network, or a value has not its type."""
+        texts = (self.study, self.task, self.device, *self.classes, *self.warnings)
+        optional = tuple(text for text in (self.network, self.code_folder) if text)
+        for text in (*texts, *optional):
+            need(is_text(text, 10_000), "a name", "a text", text)
+        names, exits = len(self.classes), [exit_.name for exit_ in self.exits]
+        need(names in (0, self.design.num_classes), "classes", f"{self.design.num_classes} names", names)
+        need(exits == list(self.design.exits), "exits", f"those of the design, {list(self.design.exits)}", exits)
+        need(all(exit_.temperature > 0 for exit_ in self.exits), "temperatures", "positive", self.exits)
+        need(self.backbone.macs > 0, "the backbone's MACs", "positive", self.backbone.macs)
+        points = (self.reported, self.estimate, *self.points, *self.at_shares.values())
+        for point in points:
+            if point is not None:
+                of = point.policy.num_exits
+                need(of == len(self.exits), "a policy", f"for {len(self.exits)} exits", of)
+        counts = ("near_threshold", "test_samples", "samples", "latency_batch", "parameters")
+        for name in counts:
+            value = getattr(self, name)
+            need((name == "parameters" and value is None) or is_whole(value, 0, 2**63), name, "a whole number", value)
+        numbers = (("seconds", self.seconds), ("end_to_end_ms", self.end_to_end_ms or 0), *self.violations.items())
+        for name, value in numbers:
+            need(is_number(value, -1e300), name, "a number", value)
 
 
 def _pack(points: Mapping[float, OperatingPoint | None]) -> dict[str, Any]:
