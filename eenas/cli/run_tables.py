@@ -5,7 +5,7 @@ from rich.console import Console
 from eenas.cli.tables import table
 from eenas.reporting.run_facts import budget_rows, run_summary
 from eenas.reporting.wording import milliseconds, percent, quantity
-from eenas.search.run_report import RunReport, largest_words
+from eenas.search.run_report import RunReport
 
 
 def print_report(report: RunReport, console: Console) -> None:
@@ -13,9 +13,8 @@ def print_report(report: RunReport, console: Console) -> None:
     for line in run_summary(report):
         console.print(line, markup=False)
     console.print()
-    on = f"{report.test_samples} test samples{largest_words(report.largest_class)}"
     made = table(
-        f"Exits, {report.measure} on {on}; latency: composed of its parts, and measured end to end",
+        f"Exits on {report.test_samples} test samples (latency: composed of its parts, and measured end to end)",
         *("exit", "structure", "MACs", "share", "composed", "end to end", "alone", "temp.", "leave"),
         right=range(2, 9),
     )

@@ -68,6 +68,8 @@ class Task:
 
     def counted(self, *, balanced: bool) -> "Task":
         """The same task, accuracies on which are balanced or not."""
+        if all(split.balanced == balanced for split in self.splits):
+            return self
         parts = {split.name: split.counted(balanced=balanced) for split in self.splits}
         return replace(self, **parts)  # type: ignore[arg-type]
 
