@@ -84,6 +84,10 @@ class StudyError(EenasError):
     """A study is missing, belongs to another identity or cannot go on."""
 
 
+class TimeOverError(StudyError):
+    """The time limit of a search ended before a trial finished; what was done is kept."""
+
+
 class ExportError(EenasError):
     """A network could not be exported, or an exported folder not be loaded."""
 

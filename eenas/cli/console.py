@@ -2,10 +2,14 @@
 
 import os
 import shlex
+import time
 from collections.abc import Sequence
 
 import typer
 from rich.console import Console
+
+BEGAN = time.monotonic()
+"""When the command began."""
 
 WIDTH = 100
 """Tables are drawn for so many columns at most, and for exactly so many where the output is no terminal."""

@@ -13,12 +13,14 @@ from typing import Annotated, Any
 import typer
 
 from eenas.cli.console import say
-from eenas.errors import EenasError
+from eenas.errors import EenasError, TimeOverError
 from eenas.faults import machine_fault
 
 WRONG_INPUT = 2
 OUR_MISTAKE = 1
 INTERRUPTED = 130
+TIME_OVER = 124
+"""What `timeout` of the coreutils answers, too."""
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and warnings of libraries.")]
 
@@ -26,8 +28,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def guarded(verb: Callable[..., None]) -> Callable[..., None]:
     """The verb with a `--debug` flag, and with errors turned into lines.
 
-    Exit status 2 and `error: ...` for an EenasError and for what the machine lacks; 130 for Ctrl-C; 1 for anything
-    else, which is a mistake of eenas.
+    Exit status 2 and `error: ...` for an EenasError and for what the machine lacks; 124 where a search's time was over
+    before a trial finished; 130 for Ctrl-C; 1 for anything else, which is a mistake of eenas.
     """
 
     @functools.wraps(verb)
@@ -36,10 +38,12 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
             warnings.simplefilter("ignore")
         try:
             verb(*arguments, **options)
+        except TimeOverError as error:
+            _end(_line(error), TIME_OVER, debug=debug)
         except EenasError as error:
             _end(f"error: {_line(error)}", WRONG_INPUT, debug=debug)
         except KeyboardInterrupt:
-            _end("interrupted", INTERRUPTED, debug=False)
+            _end("interrupted; the same command goes on from what was finished", INTERRUPTED, debug=False)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:

@@ -5,7 +5,7 @@ from rich.console import Console
 from eenas.cli.tables import table
 from eenas.reporting.run_facts import budget_rows, run_summary
 from eenas.reporting.wording import milliseconds, percent, quantity
-from eenas.search.run_report import RunReport
+from eenas.search.run_report import RunReport, largest_words
 
 
 def print_report(report: RunReport, console: Console) -> None:
@@ -13,8 +13,9 @@ def print_report(report: RunReport, console: Console) -> None:
     for line in run_summary(report):
         console.print(line, markup=False)
     console.print()
+    on = f"{report.test_samples} test samples{largest_words(report.largest_class)}"
     made = table(
-        f"Exits on {report.test_samples} test samples (latency: composed of its parts, and measured end to end)",
+        f"Exits, {report.measure} on {on}; latency: composed of its parts, and measured end to end",
         *("exit", "structure", "MACs", "share", "composed", "end to end", "alone", "temp.", "leave"),
         right=range(2, 9),
     )
@@ -35,7 +36,7 @@ def print_report(report: RunReport, console: Console) -> None:
     if rows:
         shares = [share for share, _, _ in rows[0].cells]
         made = table(
-            "Accuracy within a budget of MACs (what the test split really spends)",
+            f"{report.measure.capitalize()} within a budget of MACs (what the test split really spends)",
             *("", *(percent(share, 0) for share in shares)),
             right=range(1, len(shares) + 1),
         )

@@ -16,7 +16,7 @@ from eenas.deployment.programs import thresholds_of, write_onnx
 from eenas.deployment.runtime import ExportedModel
 from eenas.deployment.runtime import load as open_model
 from eenas.errors import ExportError, PolicyError
-from eenas.files import write_whole
+from eenas.files import check_writable, folder_in_place_of, write_whole
 from eenas.measurement.latency import LatencySpec
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
@@ -89,6 +89,8 @@ def calibrate(
 ) -> Calibration:
     """Refit the exported model in `folder` on `data` (a task or its spec) within one limit; writes its manifest anew.
 
+    The folder stays as it is until all of its new files are whole.
+
     `max_accuracy_drop` against the final exit, in [0, 1] (0.005 is half a point): the cheapest policy that loses no
     more. `max_macs` as a share of the plain backbone's, `max_latency_ms` of a sample on this machine in this runtime:
     the most accurate policy that spends no more in the mean.
@@ -100,15 +102,17 @@ def calibrate(
     """
     limits = _Limits(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
     path, threads = Path(folder), threads or os.cpu_count() or 1
+    check_writable(path)
     model, table = open_model(path, threads=threads, trust_code=trust_code), read_table(path)
     task = load_task(_spec(data, model), trust_code=trust_code) if isinstance(data, str) else data
     costs = _costs(path, table, model, task)
+    balanced = bool(table["measured"].get("balanced", False))  # of the model, as its study had it
     if limits.max_latency_ms is not None:
         _measure_latency(model, table, threads)
     times = [exit_.get("latency_ms") for exit_ in table["measured"]["exits"]]
     latency = None if None in times else np.array(times, dtype=np.float64)
     splits = [task.train, task.calibration, task.validation] if unseen else [task.calibration]
-    fitted_on, test = (exit_table(model, parts, costs, latency) for parts in (splits, [task.test]))
+    fitted_on, test = (exit_table(model, parts, costs, latency, balanced=balanced) for parts in (splits, [task.test]))
     fitting = Fitting(fitted_on, _rule(table, limits))
     policy = _fit(fitting, limits, float(model.manifest.backbone_macs or 0.0))
     before = None if model.policy is None else evaluate(model.policy, test)
@@ -123,7 +127,8 @@ def calibrate(
     )
     points = fitting.operating_points(test, common=True)
     spec = data if isinstance(data, str) else data.name
-    _write(path, table, found, points, fit_temperatures(fitted_on), test, spec)
+    with folder_in_place_of(path, keep=lambda name: True) as work:
+        _write(work, table, found, points, fit_temperatures(fitted_on), test, spec)
     return found
 
 
@@ -138,6 +143,8 @@ def exit_table(
     splits: list[Split],
     macs: NDArray[np.float64],
     latency_ms: NDArray[np.float64] | None = None,
+    *,
+    balanced: bool = False,
 ) -> ExitTable:
     """Every exit's logits on some splits, one after another, as the program gives them."""
     preprocessing = model.manifest.preprocessing
@@ -149,7 +156,14 @@ def exit_table(
             batch = images[np.arange(start, min(start + _BATCH, len(split)))].numpy()
             rows.append(np.stack(model.logits(batch), axis=1))
     labels = np.concatenate([split.labels for split in splits])
-    return ExitTable(logits=np.concatenate(rows), labels=labels, exits=model.exits, macs=macs, latency_ms=latency_ms)
+    return ExitTable(
+        logits=np.concatenate(rows),
+        labels=labels,
+        exits=model.exits,
+        macs=macs,
+        latency_ms=latency_ms,
+        balanced=balanced,
+    )
 
 
 def _warning(measured: dict[str, Any], fitted_on: ExitTable, test: ExitTable) -> str | None:
@@ -198,7 +212,7 @@ def _fit(fitting: Fitting, limits: _Limits, backbone_macs: float) -> Policy:
     table = fitting.calibration
     final = table.exit_accuracy()[-1]
     if limits.max_accuracy_drop is not None:
-        policy = fitting.policy(min_accuracy=final - limits.max_accuracy_drop)
+        policy = fitting.policy(min_accuracy=max(0.0, final - limits.max_accuracy_drop))
         nearest = f"{evaluate(policy, table).accuracy:.2%} against {final:.2%} at the final exit"
     elif limits.max_macs is not None:
         policy = fitting.policy(max_macs=limits.max_macs * backbone_macs)

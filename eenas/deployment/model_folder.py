@@ -1,10 +1,9 @@
 """A network in a folder: design, weights, policy and measured table; written by export and read by `eenas.load`."""
 
-import copy
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from eenas.backbones.copies import copy_of
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.backbones.transform import InputTransform
 from eenas.deployment.manifest import FORMAT, MANIFEST, read_table
 from eenas.deployment.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError
-from eenas.files import write_whole
+from eenas.files import folder_in_place_of, is_temporary, write_whole
 from eenas.measurement.devices import resolve_device
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
@@ -54,14 +54,29 @@ class Package:
 def write_folder(package: Package, out: Path, programs: Programs | None = None) -> Path:
     """Write `package` to the folder `out`, with programs where they are wanted.
 
-    Raises ExportError when the folder holds something else already, for a policy of a kind that is not eenas's own (a
-    folder could not give it back), and for what a program cannot hold.
+    An older export there stays until the new one is whole. Raises ExportError when the folder holds something else
+    already, for a policy of a kind that is not eenas's own (a folder could not give it back), and for what a program
+    cannot hold; StorageError where nothing can be written.
+    """
+    with new_model_folder(out) as work:
+        fill_folder(package, work, programs)
+    return out
 
-    The manifest is written last and taken away first, so that a folder with one is whole.
+
+@contextmanager
+def new_model_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of the model folder `out` once the block ends; the user's files stay.
+
+    Raises ExportError when `out` holds something else, StorageError where nothing can be written.
     """
     check_free(out)
+    with folder_in_place_of(out, keep=lambda name: name != MANIFEST and not _OURS.fullmatch(name)) as work:
+        yield work
+
+
+def fill_folder(package: Package, out: Path, programs: Programs | None = None) -> None:
+    """Write `package` into the folder `out`, the manifest last; for what it raises see `write_folder`."""
     policy = _policy_table(package.network.policy)
-    clear(out)
     network = package.network
     program = None if programs is None else write_programs(network, programs, out)
     manifest = {
@@ -80,7 +95,6 @@ def write_folder(package: Package, out: Path, programs: Programs | None = None) 
     save_weights(network, out / WEIGHTS)
     write_whole(out / CARD, lambda file: file.write_text(package.card, encoding="utf-8"))
     write_manifest(manifest, out)
-    return out
 
 
 def write_manifest(manifest: Mapping[str, Any], out: Path) -> None:
@@ -93,15 +107,6 @@ def check_free(out: Path) -> None:
     """Raise ExportError when something of somebody else's would be lost in the folder `out`."""
     if not _is_free(out):
         raise ExportError(f"{out}: exists and was not written by eenas; give a new or empty folder")
-
-
-def clear(out: Path) -> None:
-    """Take away the manifest, which makes the folder one that is not whole, and the programs of an older export."""
-    with suppress(OSError):  # whatever hinders this hinders writing, and is said there
-        (out / MANIFEST).unlink(missing_ok=True)
-        for path in list(out.iterdir()):
-            if _OURS.fullmatch(path.name) and path.name not in (DESIGN, WEIGHTS, CARD):
-                path.unlink()
 
 
 def load(
@@ -127,7 +132,7 @@ def load(
         name = str(manifest["backbone"]["name"])
         check_code(name, given=backbone is not None, trust_code=trust_code)
         found = load_backbone(
-            copy.deepcopy(backbone) if backbone is not None else BackboneSpec(name=name),
+            copy_of(backbone) if backbone is not None else BackboneSpec(name=name, channels=transform.channels),
             num_classes=design.num_classes,
             input_size=transform.size,
             channels=transform.channels,
@@ -177,7 +182,7 @@ def _is_free(out: Path) -> bool:
         return True
     except OSError:
         return False
-    left = {name for name in names if not (name.startswith(".") and name.endswith(".part"))}
+    left = {name for name in names if not is_temporary(name)}
     return not left or MANIFEST in left or (left != {CARD} and all(_OURS.fullmatch(name) for name in left))
 
 

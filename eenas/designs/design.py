@@ -1,7 +1,7 @@
 """A design, as plain data: branches at named cut points of a backbone, how to train them, which policy to fit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,7 +24,7 @@ __all__ = ["Design", "Placed", "PolicyChoice", "TrainingChoice"]
 
 FORMAT = 1
 FINAL = "final"
-"""The name of the backbone's own classifier among the exits."""
+"""The name of the backbone's own classifier among the exits, where no cut point has it."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ class Design:
 
     @property
     def exits(self) -> tuple[str, ...]:
-        """The names of the exits in depth order: cut points, then "final", which a static design does not have."""
+        """The names of the exits in depth order: see `exit_names`; a static design has no final one."""
         names = tuple(placed.cut_point for placed in self.branches)
-        return names if self.static else (*names, FINAL)
+        return names if self.static else exit_names(names)
 
     def static_at(self, exit_: int) -> "Design":
         """The static design that ends at the branch of this index, without those before it."""
@@ -253,6 +253,14 @@ class Design:
         except ValueError as error:
             raise DesignError(f"{_where(file, '')}not valid JSON: {error}") from None
         return cls.from_table(table, file=file, trust_code=trust_code, relative_to=relative_to)
+
+
+def exit_names(cut_points: Sequence[str]) -> tuple[str, ...]:
+    """The exits of branches at `cut_points` and of the backbone's classifier: "final", in brackets where one is so."""
+    last = FINAL
+    while last in cut_points:
+        last = f"({last})"
+    return (*cut_points, last)
 
 
 def _read_placed(item: Any, file: str, key: str, trust_code: bool, relative_to: Path | None) -> Placed:

@@ -110,6 +110,20 @@ class Space:
         """16 hexadecimal digits over everything but the name."""
         return specs.digest(self.to_table())
 
+    def within(self, slots: int) -> "Space":
+        """This space where only `slots` (1 or more) are to be had; with fewer than its branches it is another one."""
+        if slots >= self.branches:
+            return self
+        table = self.to_table() | {"branches": slots}
+        table["slot"] = {number: each for number, each in table.get("slot", {}).items() if int(number) <= slots}
+        if slots == 1:  # it joins branches
+            del table["network"]
+        if min(values_in(self.placement["count"]), default=0) > slots:  # type: ignore[operator]
+            table["placement"] = {**table["placement"], "count": slots}
+        found = Space.from_table(table)
+        object.__setattr__(found, "name", self.name)
+        return found
+
     def slot_settings(self, slot: int) -> Mapping[str, Setting]:
         """The settings of one slot (from 1): those of [branch] under those of its own table."""
         return {**self.branch, **self.slot.get(slot, {})}
@@ -205,6 +219,20 @@ def load_families(space: Space, *, trust_code: bool, relative_to: Path | None = 
     for slot in range(1, space.branches + 1):
         for structure in values_of(space, f"slot{slot}.structure"):
             family(str(structure), trust_code=trust_code and str(structure) not in FAMILIES, relative_to=relative_to)
+
+
+def fitted_space(space: Space, profile: Profile) -> Space:
+    """The space with as many slots as the backbone has cut points with work behind them, if it has more.
+
+    Raises DesignError where there is no such cut point.
+    """
+    count = len(candidates(profile))
+    if not count:
+        raise DesignError(
+            f"{profile.backbone} has no cut point with work behind it, where a branch could save something; "
+            "cut_points = 'all' for the backbone may offer more"
+        )
+    return space.within(count)
 
 
 def check_space(space: Space, profile: Profile, *, latency: bool = True) -> None:

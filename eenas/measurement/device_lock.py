@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from eenas.errors import MachineError
+from eenas.locks import wait_for
 
 
 @contextlib.contextmanager
@@ -20,14 +21,10 @@ def device_lock(device: torch.device) -> Iterator[None]:
     locks (Windows) nothing is locked. It must not be taken again inside the block. Raises MachineError when the file
     cannot be made.
     """
+    path = lock_file(device)
+    handle = _open(path)
     try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    handle = _open(lock_file(device))
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        wait_for(handle, path, f"the device {device}, on which one measurement runs at a time")
         yield
     finally:
         os.close(handle)

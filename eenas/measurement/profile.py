@@ -21,7 +21,7 @@ from eenas.branches.cascade import Cascade
 from eenas.branches.registry import FAMILIES
 from eenas.errors import CutError, MeasurementError, nearest
 from eenas.measurement.latency import Latency, LatencySpec
-from eenas.measurement.macs import count_macs, count_parameters
+from eenas.measurement.macs import count, count_macs, count_parameters
 from eenas.measurement.runtime import Joints, Runtime, branch_to_time
 from eenas.measurement.torch_runtime import TorchRuntime
 
@@ -60,7 +60,7 @@ class Profile:
     `latency_ms` holds the prefix up to each cut point, timed as one program; it is empty, and the other latencies are
     None, where latency was not measured. `total_latency` is the whole chain's, `plain_latency` the user's own module's,
     `decision` what the host waits for one decision; `joints` what an answer takes beside programs.
-    `total_parameters` are the module's.
+    `total_parameters` are the module's. `uncounted` names operators that do products and are not among the MACs.
     """
 
     backbone: str
@@ -74,6 +74,7 @@ class Profile:
     plain_latency: Latency | None = None
     decision: Latency | None = None
     joints: Joints | None = None
+    uncounted: tuple[str, ...] = ()
 
     def index(self, name: str) -> int:
         """The position of a cut point. Raises CutError with the nearest names."""
@@ -110,6 +111,7 @@ class Profile:
             values = dict(table)
             points = tuple(specs.from_table(CutPoint, point, file=file, key=key) for point in values["cut_points"])
             values |= {"cut_points": points, "macs": tuple(values["macs"]), "parameters": tuple(values["parameters"])}
+            values["uncounted"] = tuple(values.get("uncounted", ()))
             values["latency_ms"] = tuple(Latency.from_table(item, file=file, key=key) for item in values["latency_ms"])
             for name in ("total_latency", "plain_latency", "decision"):
                 if values.get(name) is not None:
@@ -154,8 +156,11 @@ def profile_backbone(
     image = backbone.example(1).cpu()
     macs, parameters, reached = [], [], 0
     seen: dict[int, int] = {}
+    uncounted: dict[str, None] = {}
     for k, segment in enumerate(chain.segments):
-        reached += count_macs(segment, image if k == 0 else points[k - 1].shape)
+        counted = count(segment, image if k == 0 else points[k - 1].shape)
+        reached += counted.macs
+        uncounted.update(dict.fromkeys(counted.uncounted))
         seen.update((id(parameter), parameter.numel()) for parameter in segment.parameters())
         macs.append(reached)
         parameters.append(sum(seen.values()))
@@ -166,11 +171,17 @@ def profile_backbone(
         total_macs=macs[-1],
         parameters=tuple(parameters[:-1]),
         total_parameters=count_parameters(backbone.module),
+        uncounted=tuple(uncounted),
     )
     if latency is None:
         return profile
     runtime = runtime or TorchRuntime()
-    identity = [backbone.digest, list(image.shape), profile.to_table(), runtime.conditions(device, latency)]
+    identity = [
+        backbone.known_as or backbone.digest,
+        list(image.shape),
+        profile.to_table(),
+        runtime.conditions(device, latency),
+    ]
     key = f"latency/backbone/{backbone.name}/{specs.digest(identity)}"
     table = cache.get(key) if cache is not None else None
     if table is None:

@@ -1,13 +1,12 @@
 """Large things that trials make (weights, exit tables) as files in one folder, whole or not there at all."""
 
 import hashlib
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from eenas.errors import StorageError
-from eenas.files import write_whole
+from eenas.files import is_writable, write_whole
 from eenas.records.database import Database
 from eenas.records.urls import label, read_url, sqlite_file
 
@@ -17,26 +16,29 @@ _REFERENCE = re.compile(rf"({_NAME.pattern})@sha256:([0-9a-f]{{64}})")
 
 class ArtifactStore:
     """A folder of artifacts. A reference is `NAME@sha256:DIGEST`, so that whoever keeps it can tell whether the file
-    is still the one that was written. Raises StorageError when the folder cannot be made or written.
+    is still the one that was written. Raises StorageError when the folder cannot be made or written; with
+    `create=False` the store is for reading, and the folder is left alone.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, create: bool = True) -> None:
         self.root = Path(root)
+        if not create:
+            return
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = error.strerror or error
             raise StorageError(f"{self.root}: no folder for artifacts ({reason}); give another --artifacts") from None
-        if not os.access(self.root, os.W_OK | os.X_OK):
+        if not is_writable(self.root):
             raise StorageError(f"{self.root}: not writable; make it writable or give another --artifacts folder")
 
     @classmethod
-    def beside(cls, storage: str, artifacts: Path | None = None) -> "ArtifactStore":
+    def beside(cls, storage: str, artifacts: Path | None = None, *, create: bool = True) -> "ArtifactStore":
         """The store in `artifacts`, or by default beside an SQLite file: `x.artifacts/` for `sqlite:///x.db`.
 
         Raises StorageError for a storage without a file when no folder is given: workers must share one.
         """
-        return cls(_folder(storage, artifacts))
+        return cls(_folder(storage, artifacts), create=create)
 
     def write(self, name: str, data: bytes | Callable[[Path], object]) -> str:
         """Keep `data`, or what it writes to the path it is given, under `name`; returns the reference.

@@ -2,10 +2,12 @@
 
 import os
 import sqlite3
+import tempfile
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Delete, Engine, Table, Update, create_engine, event, inspect, select, text
@@ -15,6 +17,7 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from eenas.errors import StorageError
+from eenas.records.read_only import is_read_only, reading_url
 from eenas.records.tables import METADATA, SCHEMA, SCHEMA_ROW
 from eenas.records.urls import label, read_url, sqlite_file
 
@@ -63,6 +66,13 @@ class Database:
         self._path = None if self._file is None else self._file.absolute()
         self.label = label(url)
         self._check_file(create)
+        if not create and self._file is not None and is_read_only(self._file):
+            copies = tempfile.TemporaryDirectory(prefix="eenas-")
+            weakref.finalize(self, copies.cleanup)
+            try:
+                self._url = reading_url(self._file, Path(copies.name))
+            except (OSError, sqlite3.Error) as error:
+                raise self.trouble(error) from error
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         self._is_wal = False
         try:

@@ -33,9 +33,16 @@ class Leases:
     """
 
     def __init__(
-        self, database: Database, listener: Listener = silent, *, beat: float = BEAT, expiry: float = EXPIRY
+        self,
+        database: Database,
+        listener: Listener = silent,
+        *,
+        meanwhile: Callable[[], object] | None = None,
+        beat: float = BEAT,
+        expiry: float = EXPIRY,
     ) -> None:
-        self._database, self._listener = database, listener
+        """`meanwhile` is called again and again by a worker that waits, and may raise."""
+        self._database, self._listener, self._meanwhile = database, listener, meanwhile
         self._beat, self._expiry = beat, expiry
 
     def once(self, name: str, work: str, make: Callable[[], Made]) -> Made:
@@ -80,6 +87,8 @@ class Leases:
             if not told:
                 self._listener(Started(phase))
                 told = True
+            if self._meanwhile is not None:
+                self._meanwhile()
             time.sleep(POLL)
         if told:
             self._listener(Finished(phase))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import select
@@ -19,8 +20,9 @@ class DatabaseCache:
     With `anew` what an earlier process measured is not believed: it is measured again, and replaced for everybody.
     """
 
-    def __init__(self, database: Database, *, anew: bool = False) -> None:
-        self._database, self._anew = database, anew
+    def __init__(self, database: Database, *, anew: bool = False, kept: Callable[[], object] | None = None) -> None:
+        """`kept` is called whenever something new was kept, and may raise."""
+        self._database, self._anew, self._kept = database, anew, kept
         self._seen: dict[str, str] = {}
 
     def get(self, key: str) -> dict[str, Any] | None:
@@ -51,6 +53,8 @@ class DatabaseCache:
         kept = self._read(digest)
         self._seen[digest] = row["value"] if kept is None else kept
         found: dict[str, Any] = json.loads(self._seen[digest])
+        if self._kept is not None:
+            self._kept()
         return found
 
     def _read(self, digest: str) -> str | None:

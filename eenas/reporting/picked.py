@@ -75,7 +75,7 @@ def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path)
         reference = network.artifacts.get(split, f"exit table of {split}")
         path = artifacts / reference.partition("@")[0]
         if "@" in reference and path.is_file():
-            path = ArtifactStore(artifacts).path(reference)  # the file that this study wrote
+            path = ArtifactStore(artifacts, create=False).path(reference)  # the file that this study wrote
         if not path.is_file():
             raise StorageError(
                 f"{artifacts}: holds no exit table of {item.name} on {split}; give the --artifacts of the search"

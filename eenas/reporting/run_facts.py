@@ -30,10 +30,12 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
     if point.expected_latency_ms is not None and backbone.latency_ms:
         latency = point.expected_latency_ms / backbone.latency_ms
     spent = percent(point.expected_macs / backbone.macs)
+    named = "a balanced accuracy of " if report.balanced else ""
     lines = [
         f"Run {report.folder}: {backbone.name} on {report.task}, trained with {plural(report.samples, 'sample')} "
         f"in {report.seconds / 60:.1f} min on {report.device}.",
-        f"On the test split it reaches {percent(point.accuracy)}{kept} at {spent} of {quantity(backbone.macs, 'MACs')}"
+        f"On the test split it reaches {named}{percent(point.accuracy)}{kept} at {spent} of "
+        f"{quantity(backbone.macs, 'MACs')}"
         + (f" and {times(latency)} the latency" if latency is not None else "")
         + " (thresholds from the calibration split).",
     ]

@@ -1,6 +1,5 @@
 """A network taken home: from a finished run, or an untrained architecture of a study or a design file."""
 
-import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from eenas.backbones.copies import copy_of
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
 from eenas.deployment.model_folder import Package, check_code, load_design, write_folder
 from eenas.deployment.parity import Samples, some_samples
@@ -145,7 +145,7 @@ def _untrained(
     spec = BackboneSpec(name=design.backbone)
     with seeded(0):
         found = load_backbone(
-            spec if module is None else copy.deepcopy(module),
+            spec if module is None else copy_of(module),
             num_classes=design.num_classes,
             input_size=design.input_size,
             channels=channels,
@@ -166,6 +166,7 @@ def _measured(report: RunReport) -> dict[str, Any]:
         "device": report.device,
         "split": "test",
         "samples": report.test_samples,
+        **({"balanced": True} if report.balanced else {}),
         "backbone": to_table(report.backbone),
         "exits": [to_table(exit_) for exit_ in report.exits],
         "reported": report.reported.to_table(),

@@ -137,7 +137,7 @@ def refuse_untimed(design: Design, profile: Profile, latencies: LatencyProfile |
 
 def keep_latencies(cache: DatabaseCache, latencies: LatencyProfile | None) -> None:
     """Keep a profile in the study's database, so that training finds it."""
-    if latencies is not None:
+    if latencies is not None and cache.get(_key(latencies.digest)) is None:
         cache.put(_key(latencies.digest), latencies.to_table())
 
 

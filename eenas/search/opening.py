@@ -13,9 +13,10 @@ from eenas.progress import Notice
 from eenas.records.studies import MARK, StudyRecord, StudyRecords
 from eenas.search.bank import Bank
 from eenas.search.baselines import measure_baselines
+from eenas.search.data_changes import ACCEPT, DATA, changed_since, keep_contents
 from eenas.search.first_trials import enqueue_first
 from eenas.search.frozen_front import FrozenFront, lay_bank
-from eenas.search.identity import default_name, differences, study_identity
+from eenas.search.identity import default_name, differences, differs_from, study_identity
 from eenas.search.preparation import Ground
 from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.recovery import Recovery
@@ -49,15 +50,35 @@ def own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
     identity = study_identity(
         ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies
     )
-    name = name or default_name(identity, ground.task.name)
-    known = StudyRecords(ground.database).get(name)
+    is_named, name = name is not None, name or default_name(identity, ground.task.name)
+    records = StudyRecords(ground.database)
+    known = records.get(name)
     if known is not None and known.identity_digest != digest(identity):
-        changed = ", ".join(differences(identity, known.identity))
         raise StudyError(
-            f"the study {name!r} belongs to another search (different: {changed}); give another --name, "
-            "or repeat the flags that it was started with"
+            f"the study {name!r} belongs to another search: {differs_from(ground, identity, known)}; give another "
+            "--name, or repeat the flags that it was started with"
         )
+    if known is None and not is_named:
+        alike = [each for each in records.list() if _is_alike(each, identity, ground.task.name)]
+        if alike:
+            nearest = min(reversed(alike), key=lambda each: len(differences(identity, each.identity)))
+            ground.listener(Notice(f"{name} is a new study; {_differing(ground, identity, nearest)}"))
     return name, identity
+
+
+def _differing(ground: Ground, identity: dict[str, Any], record: StudyRecord) -> str:
+    """In what a study differs from an earlier one; where only data of the same place changed, how that one goes on."""
+    same_place = record.settings.get("task", {}).get("spec") == ground.settings.task.spec
+    if same_place and differences(identity, record.identity) == ["task"]:
+        text = changed_since(record, ground.task, ground.artifacts)
+        if text is not None:
+            return f"{text}; --name {record.name} {ACCEPT} goes on with that one where its results hold"
+    return f"it differs from {record.name}: {differs_from(ground, identity, record)}"
+
+
+def _is_alike(record: StudyRecord, identity: dict[str, Any], task: str) -> bool:
+    """Whether a study is of the same backbone and task by their names."""
+    return record.identity.get("backbone_name") == identity["backbone_name"] and record.facts.get("task") == task
 
 
 def open_shared(ground: Ground, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:
@@ -76,12 +97,14 @@ def _open(ground: Ground, name: str, identity: dict[str, Any], folder: Path | No
     if records.forget_deleted(name):
         ground.listener(Notice(f"the study {name!r} was deleted in Optuna: it begins anew"))
     study = open_study(open_storage(ground.database), name, ground.settings)
+    facts = ground.facts_table(folder)
+    facts[DATA] = keep_contents(ground.task, records.get(name), ground.artifacts)
     record = StudyRecord(
         name=name,
         identity=identity,
         identity_digest=digest(identity),
         settings=to_table(ground.settings),
-        facts=ground.facts_table(folder),
+        facts=facts,
     )
     token = records.token(name) or uuid4().hex
     study._storage.set_study_system_attr(study._study_id, MARK, token)

@@ -4,8 +4,8 @@ from dataclasses import replace
 from uuid import uuid4
 
 import numpy as np
-import torch
 
+from eenas.backbones.memory_format import PLAIN, lay_out
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.tables import exit_table
 from eenas.progress import Notice
@@ -13,6 +13,7 @@ from eenas.records.prepared import PreparedRecord, PreparedRecords
 from eenas.search.backbone_training import train_plain
 from eenas.search.given_backbone import prepare_given
 from eenas.search.preparation import Ground
+from eenas.search.stages import Stages
 from eenas.specs import digest
 from eenas.training.distillation import KeptAnswers
 
@@ -54,12 +55,12 @@ def _prepared(ground: Ground, key: str) -> Ground:
     else:
         if known is not None:
             ground.listener(Notice("backbone: the weights that were prepared before are gone or changed; once again"))
-        network = ground.build(ground.plain_design())
+        network, stages = ground.build(ground.plain_design()), Stages(ground, key)
         if backbone.untrained or spec.when == "always":
-            train_plain(ground, network)
+            train_plain(ground, network, stages)
             changed, how = True, "trained on all of train"
         else:
-            changed, how = prepare_given(ground, network)
+            changed, how = prepare_given(ground, network, stages)
         artifact = ""
         if changed:
             name = f"backbone-{key}-{uuid4().hex[:8]}.safetensors"
@@ -77,11 +78,16 @@ def _prepared(ground: Ground, key: str) -> Ground:
             accuracy=accuracy,
             how=how,
         )
-        if not records.keep(record, instead_of=known):  # this worker slept, and another prepared it
+        is_kept = records.keep(record, instead_of=known)
+        stages.remove()
+        if not is_kept:  # this worker slept, and another prepared it
             if artifact:
                 ground.artifacts.remove(artifact)
             return _prepared(ground, key)
+        ground.limit.check()
         if not changed:
             return ground
-    module = network.backbone.cpu().to(memory_format=torch.contiguous_format)
+    module = network.backbone
+    module.cpu()
+    lay_out(module, PLAIN)
     return replace(ground, backbone=replace(backbone, module=module), plain={}, taught=KeptAnswers())

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -11,10 +12,12 @@ from torch import nn
 from eenas.errors import StorageError
 from eenas.faults import machine_faults
 from eenas.measurement.latency_profile import read_latency_profile
-from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
+from eenas.progress import Advanced, Finished, Listener, Notice, Started, heard_by, silent
+from eenas.records.artifacts import ArtifactStore
 from eenas.search.baselines import refresh_static
 from eenas.search.blame import storage_faults
 from eenas.search.config import load_settings
+from eenas.search.data_changes import known_record, same_data
 from eenas.search.experimental import experimental
 from eenas.search.objective import Objective
 from eenas.search.opening import OpenStudy, open_shared, own_name
@@ -22,6 +25,9 @@ from eenas.search.preparation import Ground, lay_ground
 from eenas.search.read import read_results
 from eenas.search.results import StudyResults
 from eenas.search.study import remaining, running
+from eenas.search.time_limit import TimeLimit
+from eenas.tasks.load import load_task
+from eenas.tasks.spec import TaskSpec
 from eenas.tasks.task import Task
 
 Reporter = Callable[[StudyResults, optuna.Study], None]
@@ -53,20 +59,25 @@ def search(
     trust_code: bool = False,
     remeasure: bool = False,
     latency_profile: str | Path | None = None,
+    accept_changed_data: bool = False,
     listener: Listener = silent,
     reporters: Sequence[Reporter] = (),
+    started: float | None = None,
 ) -> StudyResults:
     """Search for early-exit designs of `backbone` on `task`, or go on with a search that was ended or cut off.
 
     `backbone` is a name (timm, `torchvision:NAME`, `cifar_resnet20`, `package.module:factory`) or an `nn.Module`;
     `task` a specification such as "digits" or "folder:PATH", or a Task. `study` is a study file or its shipped name,
     over which the other arguments and `overrides` ("table.key=value") are laid. `trials` is a total, `timeout` in
-    seconds from now, preparation included; `remeasure` measures MACs and latencies again that are in the storage.
-    `latency_profile` is a file that `eenas profile` wrote, on another machine perhaps: latencies are then taken from it
-    and nothing is timed. Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot
-    work, before anything is trained; StudyError when `name` belongs to another study, or three trials in a row fail
-    alike.
+    seconds from now, or from `started` (a reading of `time.monotonic`), for all that is done; `remeasure` measures MACs
+    and latencies again that are in the storage. `latency_profile` is a file that `eenas profile` wrote, on another
+    machine perhaps: latencies are then taken from it and nothing is timed. With `accept_changed_data` the study `name`
+    goes on although its data changed, where its results still hold: added files are left out, a changed test split is
+    taken as it is. Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot work,
+    before anything is trained; StudyError when `name` belongs to another study, or three trials in a row fail alike;
+    TimeOverError when the time was over before a trial of the study finished.
     """
+    began = time.monotonic() if started is None else started
     module = backbone if isinstance(backbone, nn.Module) else None
     settings, folder = load_settings(
         study,
@@ -80,19 +91,31 @@ def search(
         overrides=overrides,
     )
     latencies = None if latency_profile is None else read_latency_profile(latency_profile)
-    with machine_faults():
+    with machine_faults(), heard_by(listener):
+        given = task if isinstance(task, Task) else None
+        if name is not None and (record := known_record(storage, name)) is not None:
+            store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None)
+
+            def load(spec: TaskSpec) -> Task:
+                if given is not None:
+                    return given
+                return load_task(spec, trust_code=trust_code, relative_to=folder, listener=listener)
+
+            given, spec = same_data(record, store, settings.task, load, accept=accept_changed_data, listener=listener)
+            settings = replace(settings, task=spec)
         ground = lay_ground(
             settings,
             storage=storage,
             artifacts=Path(artifacts) if artifacts is not None else None,
             device=device,
             module=module,
-            task=task if isinstance(task, Task) else None,
+            task=given,
             folder=folder,
             trust_code=trust_code,
             listener=listener,
             remeasure=remeasure,
             latencies=latencies,
+            limit=TimeLimit(settings.search.timeout, began),
         )
         with storage_faults(ground.database):
             return run_study(ground, name=name, folder=folder, reporters=reporters)
@@ -103,13 +126,13 @@ def run_study(
 ) -> StudyResults:
     """Run trials on `ground` until the study has its total or its time is over."""
     name, identity = own_name(ground, name)
-    deadline = None if ground.settings.search.timeout is None else ground.started + ground.settings.search.timeout
     opened = open_shared(ground, name, identity, folder)
     objective = Objective(opened)
     reporting = _Reporting(opened.ground, name, reporters)
-    _run_trials(opened, objective, reporting, deadline)
-    ground.listener(Finished("searching", objective.best_so_far()))
+    ground.limit.lift()
+    _run_trials(opened, objective, reporting)
     opened.check()
+    ground.listener(Finished("searching", objective.best_so_far()))
     ground.leases.once(
         f"static/{name}", "looking for better static networks", lambda: refresh_static(opened.ground, name, opened.bank)
     )
@@ -119,7 +142,7 @@ def run_study(
     return results
 
 
-def _run_trials(opened: OpenStudy, objective: Objective, reporting: "_Reporting", deadline: float | None) -> None:
+def _run_trials(opened: OpenStudy, objective: Objective, reporting: "_Reporting") -> None:
     """Run trials until the study has its total, its time is over, Ctrl-C comes, or three in a row fail alike.
 
     Raises what is no design's fault; a server that was away for a moment is only said.
@@ -128,7 +151,6 @@ def _run_trials(opened: OpenStudy, objective: Objective, reporting: "_Reporting"
     listener, total = ground.listener, ground.settings.search.trials
     listener(Started("searching", total))
     listener(Advanced("searching", total - remaining(study, total), objective.best_so_far()))
-    ran = False
 
     def after_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         nonlocal outages
@@ -145,15 +167,15 @@ def _run_trials(opened: OpenStudy, objective: Objective, reporting: "_Reporting"
             opened.recovery.run()
             if (left := remaining(study, total)) <= 0 or objective.failures_alike():
                 return
-            seconds = deadline - time.monotonic() if deadline is not None else None
+            seconds = ground.limit.left()
             if seconds is not None and seconds <= 0:
-                why = "" if ran else "; preparation took all of it and is kept: the same command goes on from here"
-                listener(Notice(f"the time limit is reached with {total - left} of {total} trials{why}"))
+                if left == total:
+                    raise ground.limit.error()
+                listener(Notice(f"the time limit is reached with {total - left} of {total} trials"))
                 return
             if (own := left - running(study)) <= 0:  # others run the rest; where one of them dies, it is run again
                 time.sleep(POLL)
                 continue
-            ran = True
             with experimental():
                 study.optimize(objective, n_trials=own, timeout=seconds, callbacks=[after_trial], catch=(Exception,))
             trouble = objective.stopped_by()

@@ -11,6 +11,7 @@ from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_whole
 from eenas.measurement.latency import Latency
+from eenas.policies.class_weights import measure_name
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.known_networks import BACKBONE
 from eenas.search.limits import Limits
@@ -19,6 +20,11 @@ from eenas.specs import digest, from_table, to_table
 
 REPORT, DESIGN, ORIGIN = "report.json", "design.json", "study.json"
 TRAINING, CHECKPOINT, WEIGHTS = "training.json", "checkpoint.pt", "weights.safetensors"
+
+
+def largest_words(share: float | None) -> str:
+    """What always answering the largest class would reach, in words after a number of samples; none if not known."""
+    return "" if not share else f" ({share:.1%} of them of the largest class)"
 
 
 def origin(study: str, identity: Mapping[str, Any]) -> dict[str, str]:
@@ -56,8 +62,9 @@ class RunReport:
     `network` is its name in the study ("" for a design from a file), `parameters` what it has, `limits` what it was
     chosen for, and `violations` by how much `reported` exceeds each of them on the test split (at most 0: it holds);
     `accepted_drop` is what it was to lose at most against the backbone (None: nothing was said), `warnings` are the
-    study's. Latencies are of `latency_batch` samples at once, that of `end_to_end_ms` aside, and `latency`, the whole
-    backbone's as one program, says how they were taken.
+    study's, `largest_class` the share of the largest class of the test split. Latencies are of `latency_batch` samples
+    at once, that of `end_to_end_ms` aside, and `latency`, the whole backbone's as one program, says how they were
+    taken.
     """
 
     folder: Path
@@ -90,6 +97,13 @@ class RunReport:
     violations: Mapping[str, float] = field(default_factory=dict)
     accepted_drop: float | None = None
     warnings: tuple[str, ...] = ()
+    largest_class: float | None = None
+    balanced: bool = False
+
+    @property
+    def measure(self) -> str:
+        """What the report's accuracies are called: "accuracy" or "balanced accuracy"."""
+        return measure_name(balanced=self.balanced)
 
     @property
     def is_compared(self) -> bool:
@@ -158,6 +172,8 @@ class RunReport:
                 violations=dict(table.get("violations", {})),
                 accepted_drop=table.get("accepted_drop"),
                 warnings=tuple(table.get("warnings", ())),
+                largest_class=table.get("largest_class"),
+                balanced=table.get("balanced", False),
             )
         except OSError:
             raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None

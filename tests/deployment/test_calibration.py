@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from eenas import files
 from eenas.deployment.calibration import HEADING, calibrate, exit_table
 from eenas.deployment.model_folder import load, write_folder
 from eenas.deployment.program_folder import verify
@@ -126,6 +127,27 @@ def test_limits_that_cannot_be_kept_change_nothing(folder, limits, match):
     with pytest.raises(PolicyError, match=match):
         calibrate(folder, NEW, **limits)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_recalibration_that_was_cut_off_leaves_the_model_as_it_was(folder, monkeypatch, written):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done, real = [], files.os.fsync
+
+    def cut(handle):
+        if len(done) == written:
+            raise KeyboardInterrupt
+        done.append(handle)
+        return real(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", cut)
+        with pytest.raises(KeyboardInterrupt):
+            calibrate(folder, NEW, max_accuracy_drop=0.02)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    calibrate(folder, NEW, max_accuracy_drop=0.02)
+    assert {path.name for path in folder.iterdir()} == before.keys()
 
 
 def test_data_and_models_that_do_not_fit_are_refused(folder, tmp_path):

@@ -186,18 +186,21 @@ def test_folders_of_others_are_left_alone(whole, tmp_path):
     assert write_folder(package(), tmp_path / "empty")
 
 
-def test_a_kill_while_writing_leaves_no_folder_that_loads(whole, monkeypatch):
-    def killed(network, path):
+@pytest.mark.parametrize("cut", ["save_weights", "write_manifest"])
+def test_a_kill_while_writing_leaves_the_older_export(whole, monkeypatch, cut):
+    before = {path.name: path.read_bytes() for path in whole.iterdir()}
+
+    def killed(*given):
         raise KeyboardInterrupt
 
-    real = model_folder.save_weights
-    monkeypatch.setattr(model_folder, "save_weights", killed)
-    with pytest.raises(KeyboardInterrupt):
-        write_folder(package(), whole)
-    refused(whole, "not whole")
-    monkeypatch.setattr(model_folder, "save_weights", real)
-    write_folder(package(), whole)
-    assert load(whole, backbone=smallest_backbone()).policy == POLICY
+    with monkeypatch.context() as patch:
+        patch.setattr(model_folder, cut, killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_folder(package(None), whole)
+    assert {path.name: path.read_bytes() for path in whole.iterdir()} == before
+    assert [path.name for path in whole.parent.iterdir()] == [whole.name]
+    write_folder(package(None), whole)
+    assert load(whole, backbone=smallest_backbone()).policy is None
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):

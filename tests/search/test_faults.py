@@ -258,7 +258,7 @@ def test_a_disk_that_is_full_for_artifacts_ends_the_search_and_the_trial_is_run_
     assert [trial.state for trial in found.trials] == ["complete"]
     kept = set(found.trials[0].artifacts.values())
     files_there = {path.name for path in (tmp_path / "eenas.artifacts").iterdir() if not path.name.startswith(".")}
-    assert {name for name in files_there if not name.startswith(("backbone", "branch", "table"))} == kept
+    assert {name for name in files_there if not name.startswith(("backbone", "branch", "data", "table"))} == kept
     whole = go(tmp_path, overrides=KNOWN_FIRST)
     assert whole.trials[0] == found.trials[0]
     assert len(whole.trials) == TRIALS
@@ -266,18 +266,17 @@ def test_a_disk_that_is_full_for_artifacts_ends_the_search_and_the_trial_is_run_
 
 
 def test_a_disk_that_is_full_for_the_bank_is_one_line_and_the_same_command_goes_on(tmp_path, monkeypatch):
-    import eenas.files as files
+    import safetensors.torch
 
-    real, calls = files.os.fsync, []
+    real = safetensors.torch.save_file
 
-    def full(handle):
-        calls.append(1)
-        if len(calls) > 3:  # the backbone and a branch or two fit
+    def full(tensors, path):
+        if ".branch-" in str(path) and len(list(Path(path).parent.glob("branch-*"))) >= 2:  # two of them fit
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(handle)
+        return real(tensors, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "fsync", full)
+        patch.setattr(safetensors.torch, "save_file", full)
         with pytest.raises(StorageError, match=r"branch-.*No space left on device.*free space"):
             go(tmp_path)
     kept = set((tmp_path / "eenas.artifacts").glob("branch-*"))

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 import eenas
 import eenas.search.full_training as full_training
+from eenas import files
 from eenas.errors import ExportError, SpecError, StudyError
 from eenas.networks.checkpoint import load_weights
 from eenas.networks.exit_costs import ExitCosts
@@ -121,6 +122,25 @@ def test_a_run_that_was_killed_goes_on_to_the_same_report(smallest_study, tmp_pa
         assert same_weights(path.parent, tmp_path / "cut" / path.parent.relative_to(tmp_path / "whole"))
     assert resumed.samples == 240  # also where the design was trained before the kill
     assert resumed.seconds > 0
+
+
+@pytest.mark.parametrize("written", [0, 1, 2, 3])
+def test_a_run_that_was_cut_off_after_so_many_files_goes_on(smallest_study, tmp_path, monkeypatch, written):
+    done, real = [], files.os.fsync
+
+    def cut(handle):
+        if len(done) == written:
+            raise Killed
+        done.append(handle)
+        return real(handle)
+
+    options = {"overrides": ("full_training.samples=32",)}
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", cut)
+        with pytest.raises(Killed):
+            smallest_study.train(tmp_path / "run", **options)
+    assert len([path for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")]) == written
+    assert smallest_study.train(tmp_path / "run", **options).samples == 32
 
 
 def test_rivals_are_trained_on_request_alone_and_afterwards_too(smallest_study, tmp_path):
