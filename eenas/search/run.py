@@ -131,8 +131,8 @@ def run_study(
     reporting = _Reporting(opened.ground, name, reporters)
     ground.limit.lift()
     _run_trials(opened, objective, reporting)
-    ground.listener(Finished("searching", objective.best_so_far()))
     opened.check()
+    ground.listener(Finished("searching", objective.best_so_far()))
     ground.leases.once(
         f"static/{name}", "looking for better static networks", lambda: refresh_static(opened.ground, name, opened.bank)
     )
