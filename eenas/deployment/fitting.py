@@ -71,6 +71,7 @@ class Scored:
             "task": self.task,
             "split": "test",
             "samples": len(self.test),
+            **({"balanced": True} if self.test.balanced else {}),
             "backbone": {"name": network.design.backbone, "macs": self.backbone_macs},
             "exits": exits,
             "reported": point.to_table(),

@@ -36,25 +36,26 @@ def build(
     backbone: nn.Module | None = None,
     weights: str = "none",
     classes: tuple[str, ...] = (),
+    channels: int | None = None,
     trust_code: bool = False,
 ) -> EarlyExitNetwork:
     """The untrained network of a design (or of its JSON file), an `nn.Module` for one's own training loop.
 
     `forward(x)` takes what `network.transform` gives and returns the logits of every exit, the backbone's own last: a
     loss is a sum over them. `weights` of the backbone are "none", "pretrained" or the path of a file; a `backbone` that
-    is given as a module is copied and keeps its own. `classes` are the names of the classes. Raises what is wrong with
-    the design, the backbone or its weights.
+    is given as a module is copied and keeps its own. `classes` are the names of the classes, `channels` those of its
+    input where they are not the backbone's own. Raises what is wrong with the design, the backbone or its weights.
     """
     folder = None if isinstance(design, Design) else Path(design).parent
     found = design if isinstance(design, Design) else load_design(design, trust_code=trust_code)
-    package, _ = untrained(found, classes, backbone, trust_code, folder, weights=weights)
+    package, _ = untrained(found, classes, backbone, trust_code, folder, channels=channels, weights=weights)
     return package.network
 
 
 def of_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Source:
     """The network of a finished run."""
     report = RunReport.read(folder, trust_code=trust_code)
-    channels = 3 if report.transform is None else report.transform.channels
+    channels = None if report.transform is None else report.transform.channels
     home = None if report.code_folder is None else Path(report.code_folder)
     package, found = untrained(report.design, report.classes, module, trust_code, home, channels=channels)
     network = package.network
@@ -95,18 +96,18 @@ def untrained(
     trust_code: bool,
     folder: Path | None = None,
     *,
-    channels: int = 3,
+    channels: int | None = None,
     weights: str = "none",
 ) -> Source:
     """The network of a design; `folder` is what a `./file.py` that names its backbone is relative to."""
     check_code(design.backbone, given=module is not None, trust_code=trust_code)
-    spec = BackboneSpec(name=design.backbone, weights=weights)
+    spec = BackboneSpec(name=design.backbone, weights=weights, channels=channels)
     with seeded(0):
         found = load_backbone(
             spec if module is None else copy_of(module),
             num_classes=design.num_classes,
             input_size=design.input_size,
-            channels=channels,
+            channels=channels or 3,
             trust_code=trust_code,
             relative_to=folder,
         )
