@@ -70,7 +70,7 @@ def states(folder):
         return [state for (state,) in connection.execute("select state from trials order by number")]
 
 
-def wait_for(folder, condition, seconds=60.0):
+def wait_for(folder, condition, seconds=300.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(sqlite3.Error):  # the database or its tables are not there yet
@@ -197,7 +197,7 @@ def test_sigint_ends_a_search_cleanly(tmp_path):
         wait_for(tmp_path, lambda found: found.count("COMPLETE") >= 1 and "RUNNING" in found)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     finally:
         process.kill()
         process.communicate()
@@ -208,7 +208,7 @@ def test_sigint_ends_a_search_cleanly(tmp_path):
 
 def test_two_workers_share_one_study(tmp_path):
     workers = [start(tmp_path) for _ in range(2)]
-    said = [worker.communicate(timeout=120)[1] for worker in workers]
+    said = [worker.communicate(timeout=300)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], said
     found = open_results(f"sqlite:///{tmp_path}/eenas.db")
     origins = [trial.origin for trial in found.trials if trial.origin.startswith("known")]
