@@ -109,7 +109,7 @@ def plain_inference(module: nn.Module) -> Iterator[None]:
 
 def _split_sequential(module: nn.Module, names: tuple[str, ...]) -> list[nn.Module] | None:
     """The segments of a (nested) plain nn.Sequential; None where it is none or a name lies inside another module."""
-    if type(module) is not nn.Sequential:
+    if not _is_plain(module):
         return None
     parts: list[nn.Module] = []
     ends: dict[str, int] = {}
@@ -123,12 +123,17 @@ def _split_sequential(module: nn.Module, names: tuple[str, ...]) -> list[nn.Modu
     return [nn.Sequential(*parts[start:end]) for start, end in pairwise(cuts)]
 
 
-def _flatten(module: nn.Sequential, prefix: str, parts: list[nn.Module], ends: dict[str, int]) -> None:
+def _is_plain(module: nn.Module) -> bool:
+    """Whether a module only runs its parts one by one; a hook may change what they give."""
+    return type(module) is nn.Sequential and not module._forward_hooks and not module._forward_pre_hooks
+
+
+def _flatten(module: nn.Module, prefix: str, parts: list[nn.Module], ends: dict[str, int]) -> None:
     """Collect what a sequence runs, one by one, and after how many of them each name's module has run."""
     for key, part in module._modules.items():
         if part is None:
             continue
-        if type(part) is nn.Sequential:
+        if _is_plain(part):
             _flatten(part, f"{prefix}{key}.", parts, ends)
         else:
             parts.append(part)

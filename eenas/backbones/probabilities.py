@@ -26,14 +26,19 @@ def with_logits(module: nn.Module, example: Tensor, what: str, notify: Listener)
             given = main_output(module(example))
     except Exception:  # whatever a module raises for an input that it cannot take
         return module
-    sums = given.float().sum(dim=-1)
-    if given.ndim != 2 or given.shape[1] < 2 or float(given.min()) < 0 or float((sums - 1).abs().max()) > _CLOSE:
+    if given.ndim != 2 or given.shape[1] < 2 or not _are_probabilities(given.float()):
         return module
     notify(Notice(f"{what}: gives probabilities; their logarithm is taken as its logits"))
     shown = copy.copy(module)  # the same parts and parameters; only the hooks are its own
     shown._forward_hooks = OrderedDict(module._forward_hooks)
     shown.register_forward_hook(_logarithm)
     return shown
+
+
+def _are_probabilities(given: Tensor) -> bool:
+    """Whether rows are distributions, and not all of them zeros and a one: such logits can be a classifier's bias."""
+    between = bool(((given > 0) & (given < 1)).any())
+    return between and float(given.min()) >= 0 and float((given.sum(dim=-1) - 1).abs().max()) <= _CLOSE
 
 
 def _logarithm(module: nn.Module, inputs: Any, output: Any) -> Tensor:

@@ -99,7 +99,7 @@ def measure_fidelity(
             f"needs at least {FEWEST}; run `eenas search` for more trials"
         )
     given, home = task, code_folder(record)
-    store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None)
+    store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None, create=False)
 
     def load(spec: TaskSpec) -> Task:
         return given if given is not None else load_task(spec, trust_code=trust_code, relative_to=home)

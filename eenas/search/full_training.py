@@ -85,7 +85,7 @@ def train(
         if report is not None and (not compare or report.is_compared):
             quiet(Notice(f"{folder} is finished already ({report.samples:,} samples); delete it to train again"))
             return report.held_against(chosen.limits, chosen.accepted_drop)
-        store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None)
+        store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None, create=False)
 
         def load(spec: TaskSpec) -> Task:
             return task if task is not None else load_task(spec, trust_code=trust_code, relative_to=home)

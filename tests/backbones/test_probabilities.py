@@ -3,9 +3,12 @@
 import copy
 
 import torch
+from torch import nn
 
+from eenas.backbones.chain import Chain
 from eenas.backbones.load import load_backbone
 from eenas.progress import Notice
+from eenas.testing.smallest import smallest_backbone
 
 from ..styles import LogSoftmax, Net, Softmax
 
@@ -25,6 +28,24 @@ def test_probabilities_become_logits() -> None:
     assert next(found.module.parameters()) is next(module.parameters())
     again = load_backbone(found.module, num_classes=4, input_size=32)
     assert again.module is found.module, "once is enough"
+
+
+def test_a_sequence_that_ends_in_a_softmax_is_cut_with_its_logarithm() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(smallest_backbone(), nn.Softmax(dim=1))
+    found = load_backbone(module, num_classes=4, input_size=8)
+    names = [point.name for point in found.cut_points]
+    assert names
+    chain, x = Chain.built_from(found.module.eval(), found.example(), names), found.example()
+    assert torch.allclose(chain(x), torch.log(module(x)), atol=1e-6)
+
+
+def test_a_classifier_that_always_gives_its_bias_gives_logits() -> None:
+    module = smallest_backbone(2)
+    with torch.no_grad():
+        module[4][2].weight.zero_()
+        module[4][2].bias.copy_(torch.tensor([1.0, 0.0]))
+    assert load_backbone(module, num_classes=2, input_size=8).module is module
 
 
 def test_logits_are_left_alone() -> None:

@@ -34,9 +34,9 @@ class CountingCache(MemoryCache):
         super().__init__()
         self.puts: list[str] = []
 
-    def put(self, key: str, value: dict[str, Any]) -> None:
+    def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
         self.puts.append(key)
-        super().put(key, json.loads(json.dumps(value)))
+        return super().put(key, json.loads(json.dumps(value)))
 
 
 @pytest.fixture(scope="module")

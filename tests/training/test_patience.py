@@ -19,7 +19,7 @@ class Constant(PartlyFrozen):
 
     def __init__(self, transform, values):
         super().__init__()
-        self.transform = transform
+        self.transform, self.memory_format = transform, torch.contiguous_format
         self.values = nn.Parameter(torch.tensor(values))
 
     def forward(self, x):
