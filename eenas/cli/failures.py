@@ -12,12 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from eenas.cli.console import say
+from eenas.cli.console import err, say
 from eenas.errors import EenasError
 
 WRONG_INPUT = 2
 OUR_MISTAKE = 1
 INTERRUPTED = 130
+LONGEST = 2000
+"""Characters of an error's text, such as a library's, that are shown."""
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and warnings of libraries.")]
 
@@ -72,13 +74,14 @@ def one_of(**given: object) -> str | None:
 
 def _end(text: str, status: int, *, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
+        err().print(traceback.format_exc(), soft_wrap=True)
     say(text)
     raise typer.Exit(status)
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _place(error: BaseException) -> str:

@@ -7,6 +7,7 @@ import typer
 
 from eenas.errors import EenasError
 from eenas.tasks.frame import Size, canonical_size
+from eenas.masking import masked_url
 
 STORAGE = "sqlite:///eenas.db"
 
@@ -74,5 +75,5 @@ def told(
     storage: str, name: str | None, artifacts: Path | None = None, *, trust_code: bool = False
 ) -> dict[str, object]:
     """The flags with which the next verb finds the same study again; those at their default are left out."""
-    place = None if storage == STORAGE else storage
+    place = None if storage == STORAGE else masked_url(storage)
     return {"storage": place, "name": name, "artifacts": artifacts, "trust_code": trust_code}

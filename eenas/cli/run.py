@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, say, write
+from eenas.cli.console import out, say, write_json
 from eenas.cli.failures import WRONG_INPUT
 
 
@@ -43,7 +43,7 @@ def run(
     others = [one for one in found if not isinstance(one, ImageAnswer)]
     if json:
         tried = [one for one in found if isinstance(one, ImageAnswer) or not one.hidden]
-        write(writer.dumps([{**vars(one), "file": printable(str(one.file))} for one in tried], indent=2))
+        write_json(writer.dumps([{**vars(one), "file": printable(str(one.file))} for one in tried], indent=2))
     elif answers:
         from eenas.cli.exported_tables import answers_table
 

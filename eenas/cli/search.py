@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import say, suggest, write
+from eenas.cli.console import say, suggest, write_json
 from eenas.cli.failures import quiet_optuna
 from eenas.cli.progress import listening
 
@@ -96,7 +96,7 @@ def search(
             reporters=[partial(publish, written={}, listener=listener)],
         )
     if json:
-        write(to_json(results))
+        write_json(to_json(results))
         return
     print_results(results)
     if not results.front:

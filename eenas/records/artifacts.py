@@ -9,8 +9,9 @@ from pathlib import Path
 
 from eenas.errors import StorageError
 from eenas.files import locked, write_whole
+from eenas.masking import masked_url
 from eenas.records.database import Database
-from eenas.records.urls import label, read_url, sqlite_file
+from eenas.records.urls import read_url, sqlite_file
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _REFERENCE = re.compile(rf"({_NAME.pattern})@sha256:([0-9a-f]{{64}})")
@@ -112,7 +113,9 @@ def _folder(storage: str, artifacts: Path | None) -> Path:
         return artifacts
     file = sqlite_file(read_url(storage))
     if file is None:
-        raise StorageError(f"{label(storage)}: has no folder beside it; give one that all workers share (--artifacts)")
+        raise StorageError(
+            f"{masked_url(storage)}: has no folder beside it; give one that all workers share (--artifacts)"
+        )
     return file.with_suffix(".artifacts")
 
 

@@ -15,8 +15,9 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from eenas.errors import StorageError
+from eenas.masking import masked, masked_url
 from eenas.records.tables import METADATA, SCHEMA, SCHEMA_ROW
-from eenas.records.urls import label, read_url, sqlite_file
+from eenas.records.urls import read_url, sqlite_file
 
 BUSY_SECONDS = 60
 """How long a writer of SQLite waits for the one before it."""
@@ -59,7 +60,7 @@ class Database:
     def _connect(self, url: str, create: bool) -> None:
         self._url = read_url(url)
         self._file = sqlite_file(self._url)
-        self.label = label(url)
+        self.label = masked_url(url)
         self._check_file(create)
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         self._is_wal = False
@@ -117,7 +118,7 @@ class Database:
         while cause is not None and getattr(cause, "orig", None) is None:
             cause = cause.__cause__
         said = str(getattr(cause, "orig", None) or error)
-        reason = label(next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__))
+        reason = masked(next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__))
         return StorageError(f"{self.label}: {reason}; {_fix(reason)}")
 
     def close(self) -> None:
