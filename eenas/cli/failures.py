@@ -4,6 +4,7 @@ import errno
 import functools
 import inspect
 import logging
+import os
 import traceback
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import typer
 
 from eenas.cli.console import err, say
 from eenas.errors import EenasError
+from eenas.escaping import shortened
 
 WRONG_INPUT = 2
 OUR_MISTAKE = 1
@@ -45,6 +47,10 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # the reader of a pipe has gone; typer ends quietly
+            if isinstance(error, OSError) and error.filename is not None:
+                file = shortened(os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename)
+                fix = "give a path that can be read and written"
+                _end(f"error: {file}: {error.strerror}; {fix}", WRONG_INPUT, debug=debug)
             text = f"error: unexpected {type(error).__name__}: {_line(error)} ({_place(error)})"
             _end(f"{text}; please report it with the output of --debug", OUR_MISTAKE, debug=debug)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from eenas.errors import StorageError
 from eenas.files import locked, write_whole
 from eenas.masking import masked_url
+from eenas.names import file_part
 from eenas.records.database import Database
 from eenas.records.urls import read_url, sqlite_file
 
@@ -92,7 +93,7 @@ class ArtifactStore:
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock of `name` among the processes that share the folder, where its file system has locks."""
-        with locked(self.root / f".{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.lock"):
+        with locked(self.root / f".{file_part(name)}.lock"):
             yield
 
     def _split(self, reference: str) -> tuple[Path, str]:

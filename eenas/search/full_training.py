@@ -12,6 +12,7 @@ from eenas.deployment.model_folder import load_design
 from eenas.designs.design import Design
 from eenas.errors import EenasError, StudyError, nearest
 from eenas.files import write_whole
+from eenas.names import file_part
 from eenas.networks.tables import exit_table
 from eenas.progress import Listener, Notice, silent
 from eenas.records.database import Database
@@ -68,7 +69,7 @@ def train(
         home = code_folder(record)
         settings = _settings(record, overrides)
         chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
-        folder = Path(out) if out is not None else Path("runs") / f"{record.name}-{chosen.label}"
+        folder = Path(out) if out is not None else Path("runs") / file_part(f"{record.name}-{chosen.label}")
         if (folder / REPORT).exists():
             report = RunReport.read(folder, trust_code=trust_code)
             _same_run(folder, report.design, chosen.design, record)

@@ -13,6 +13,7 @@ from torch import nn
 
 from eenas.errors import StorageError, StudyError
 from eenas.measurement.latency_profile import read_latency_profile
+from eenas.names import check_name
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecords
@@ -193,7 +194,7 @@ def _own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
     identity = study_identity(
         ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies
     )
-    name = name or default_name(identity, ground.task.name)
+    name = check_name(name, "a study") if name is not None else default_name(identity, ground.task.name)
     known = StudyRecords(ground.database).get(name)
     if known is not None and known.identity_digest != digest(identity):
         changed = ", ".join(differences(identity, known.identity))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from eenas.errors import SpecError
 from eenas.files import write_whole
+from eenas.names import file_part
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -165,7 +166,7 @@ class FeatureStream:
         self._cache.turn_off(reason)
 
     def _file(self, name: str) -> Path:
-        return self._cache.folder / f"{self._key}-{re.sub(r'[^A-Za-z0-9_.]', '_', name)}.f16"
+        return self._cache.folder / f"{self._key}-{file_part(name)}.f16"
 
 
 def _table_of(file: Path) -> Path:
