@@ -56,7 +56,10 @@ def json_for_terminal(text: str, *, ascii_only: bool = False) -> str:
 
 
 def as_markdown(text: str) -> str:
-    """`text` as one line of Markdown (CommonMark, its tables and mathematics) that shows it letter by letter."""
+    """`text` as one line of Markdown (CommonMark, its tables and mathematics) that shows it letter by letter.
+
+    An address in it may become a link, which shows the address.
+    """
     line = " ".join(visible(text).split())
     line = _MARKDOWN.sub(lambda found: "\\" + found[0], line)
     if re.match(r"[-+=#>]", line):

@@ -21,9 +21,7 @@ def check_name(name: str, what: str) -> str:
     if len(name) > LONGEST:
         raise SpecError(f"the name of {what} has at most {LONGEST} characters, got {shortened(name)}; shorten it")
     if one_line(name) != name:
-        raise SpecError(
-            f"the name of {what} holds a control or an invisible character, got {name!r}; leave it out"
-        )
+        raise SpecError(f"the name of {what} holds a control or an invisible character, got {name!r}; leave it out")
     return name
 
 

@@ -49,9 +49,7 @@ def load(reference: str, *, trust_code: bool, relative_to: Path | None = None) -
 
 def _from_file(place: str, relative_to: Path | None) -> Any:
     if not place.isprintable() or len(place) > LONGEST:
-        raise PluginError(
-            f"{shortened(place)}: no path of a file; give a readable one of at most {LONGEST} characters"
-        )
+        raise PluginError(f"{shortened(place)}: no path of a file; give a readable one of at most {LONGEST} characters")
     places = [(folder / place).resolve() for folder in (relative_to, Path.cwd()) if folder is not None]
     path = next((path for path in places if os.path.isfile(path)), None)
     if path is None:

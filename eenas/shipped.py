@@ -30,7 +30,5 @@ def find(kind: Kind, name: str) -> Path:
     if os.path.isfile(name):  # unlike Path.is_file it takes any text
         return path
     if path.suffix == ".toml" or len(path.parts) > 1:
-        raise SpecError(
-            f"{shortened(name)}: no such file; give a path or a shipped name ({', '.join(names(kind))})"
-        )
+        raise SpecError(f"{shortened(name)}: no such file; give a path or a shipped name ({', '.join(names(kind))})")
     raise SpecError(f"{shortened(name)}: no shipped file of {kind} has this name; {nearest(name, names(kind))}")
