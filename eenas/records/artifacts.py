@@ -103,6 +103,11 @@ class ArtifactStore:
         return self.root / match[1], match[2]
 
 
+def reference_to(name: str, file: Path) -> str:
+    """The reference of the artifact `name` that holds what `file` does."""
+    return f"{name}@sha256:{_sha256(file)}"
+
+
 def check_storage(storage: str, artifacts: Path | None = None) -> None:
     """Raise the StorageError that opening `storage` and its artifacts would, as far as it is known without writing."""
     Database.check(storage)

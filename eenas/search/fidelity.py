@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from eenas.errors import DivergedError, PolicyError, StudyError
+from eenas.errors import DivergedError, PolicyError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
 from eenas.progress import Listener, Notice, silent
 from eenas.records.database import Database
@@ -185,10 +185,10 @@ def _brief_scores(
 def _tables(trial: TrialResult, ground: Ground) -> dict[str, ExitTable] | None:
     try:
         return {
-            split: ExitTable.load(ground.artifacts.root / trial.artifacts[split])
+            split: ExitTable.load(ground.artifacts.path(trial.artifacts[split]))
             for split in ("calibration", "validation")
         }
-    except (KeyError, PolicyError):
+    except (KeyError, PolicyError, StorageError):
         return None
 
 

@@ -100,7 +100,7 @@ def test_every_score_comes_from_the_stored_exit_table(results, folder):
     for trial in results.trials:
         if not trial.artifacts:
             continue
-        table = ExitTable.load(folder / "eenas.artifacts" / trial.artifacts["validation"])
+        table = ExitTable.load(folder / "eenas.artifacts" / trial.artifacts["validation"].partition("@")[0])
         assert evaluate(trial.chosen.policy, table) == trial.chosen
         assert trial.values == (
             trial.chosen.accuracy,
@@ -113,7 +113,7 @@ def test_every_score_comes_from_the_stored_exit_table(results, folder):
 
 def test_costs_count_every_branch_on_the_way(results, folder):
     trial = max(results.trials, key=lambda t: len(t.design.branches))
-    table = ExitTable.load(folder / "eenas.artifacts" / trial.artifacts["validation"])
+    table = ExitTable.load(folder / "eenas.artifacts" / trial.artifacts["validation"].partition("@")[0])
     assert table.macs[-1] > results.backbone.macs
     assert trial.chosen.worst_macs == table.macs[trial.chosen.policy.last_reachable]
 
