@@ -29,7 +29,7 @@ LONGEST_KEY = 500
 """Characters of a key."""
 WIDEST = 63
 """Bits of an integer."""
-DAMAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, AssertionError)
+DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, AssertionError)
 """What code raises that reads a table whose values are not what they were when it was written."""
 
 _DOTTED = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{DEEPEST}}}""")
@@ -86,24 +86,27 @@ def parse_json(text: str | bytes, *, most: int = MOST_JSON, finite: bool = True)
         raise SpecError(f"is nested more than {DEEPEST} deep; {_FIX}") from None
     except ValueError as error:
         raise SpecError(f"not valid JSON: {shortened_error(error)}") from None
-    check_values(value, finite=finite)
+    check_values(value, finite=finite, nul=True)
     return value
 
 
-def check_values(value: Any, *, finite: bool = True) -> None:
-    """Raise SpecError for nesting, integers, numbers, texts and types beyond the bounds, wherever they stand in it."""
+def check_values(value: Any, *, finite: bool = True, nul: bool = False) -> None:
+    """Raise SpecError for nesting, integers, numbers, texts and types beyond the bounds, wherever they stand in it.
+
+    A text that may become a path holds no NUL; with `nul` texts may.
+    """
     level: list[Any] = [value]
     for depth in range(DEEPEST + 2):
         below: list[Any] = []
         for item in level:
             if isinstance(item, Mapping):
                 for key in item:
-                    _check_text(key, LONGEST_KEY)
+                    _check_text(key, LONGEST_KEY, nul=nul)
                 below += item.values()
             elif isinstance(item, list | tuple):
                 below += item
             else:
-                _check_leaf(item, finite=finite)
+                _check_leaf(item, finite=finite, nul=nul)
         if not below:
             return
         if depth == DEEPEST:
@@ -128,9 +131,9 @@ def shortened_error(error: BaseException) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _check_leaf(item: Any, *, finite: bool) -> None:
+def _check_leaf(item: Any, *, finite: bool, nul: bool) -> None:
     if isinstance(item, str):
-        _check_text(item, None)
+        _check_text(item, None, nul=nul)
     elif isinstance(item, int):
         if item.bit_length() > WIDEST:
             raise SpecError(f"integers have at most {WIDEST} bits, got {shortened(item)}; give a smaller one")
@@ -141,12 +144,12 @@ def _check_leaf(item: Any, *, finite: bool) -> None:
         raise SpecError(f"dates and times are no values here, got {shortened(item)}; give text, a number or a table")
 
 
-def _check_text(text: Any, longest: int | None) -> None:
+def _check_text(text: Any, longest: int | None, *, nul: bool) -> None:
     if not isinstance(text, str):
         raise SpecError(f"keys must be text, got {shortened(text)}; give text")
     if longest is not None and len(text) > longest:
         raise SpecError(f"keys have at most {longest} characters, got {shortened(text)}; shorten it")
-    if "\0" in text:
+    if "\0" in text and not nul:
         raise SpecError(f"texts must hold no NUL, got {shortened(text)}; leave it out")
     try:
         text.encode()

@@ -1,13 +1,14 @@
 """A TOML table read into a frozen dataclass and written back, with errors that name file, key and nearest known key."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -68,9 +69,14 @@ def from_table(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: s
     reader = getattr(cls, "from_table", None)
     if reader is not None:
         return typing.cast(T, reader(table, file=file, key=key))
+    return read_fields(cls, table, file=file, key=key)
+
+
+def read_fields(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: str = "") -> T:
+    """As `from_table`, by the fields of `cls` whether it reads itself or not."""
     if not isinstance(table, Mapping):
         raise SpecError(f"{_where(file, key)}: must be a table, got {shortened(table)}")
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = _hints(typing.cast(Hashable, cls))
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     values: Table = {}
     for name, value in table.items():
@@ -150,6 +156,11 @@ def assign(table: Mapping[str, Any], assignment: str) -> Table:
     for name in reversed(names):
         value = {name: value}
     return merge(table, value)
+
+
+@functools.cache
+def _hints(cls: Hashable) -> dict[str, Any]:
+    return typing.get_type_hints(typing.cast(type, cls), include_extras=True)
 
 
 def _where(file: str, key: str) -> str:

@@ -20,6 +20,7 @@ from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.branches.presets import PRESETS
 from eenas.errors import BranchError, EenasError, nearest
+from eenas.escaping import shortened
 
 FAMILIES: dict[str, type[Branch]] = {
     Fc.kind: Fc,
@@ -91,11 +92,11 @@ def branch_from_table(
     """
     where = f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""
     if not isinstance(table, Mapping):
-        raise BranchError(f"{where}a branch must be a table, got {table!r}")
+        raise BranchError(f"{where}a branch must be a table, got {shortened(table)}")
     values = dict(table)
     kind = values.pop("kind", None)
     if not isinstance(kind, str):
-        raise BranchError(f"{where}a branch needs a kind, one of {', '.join(FAMILIES)}; got {kind!r}")
+        raise BranchError(f"{where}a branch needs a kind, one of {', '.join(FAMILIES)}; got {shortened(kind)}")
     if kind == Cascade.kind:
         _no_keys_but(("branch",), values, where, "a cascade")
         inside = f"{key}.branch" if key else "branch"
@@ -133,7 +134,7 @@ def _no_keys_but(known: tuple[str, ...], table: Mapping[str, Any], where: str, w
     for name in table:
         if name not in known:
             keys = ", ".join(("kind", *known))
-            raise BranchError(f"{where}{what} has no keys but {keys}, got {name!r}; remove it")
+            raise BranchError(f"{where}{what} has no keys but {keys}, got {shortened(name)}; remove it")
 
 
 def _problem(found: Any) -> str | None:

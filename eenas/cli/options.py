@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from eenas.errors import EenasError
-from eenas.tasks.frame import Size, canonical_size
 from eenas.masking import masked_url
+from eenas.tasks.frame import Size, canonical_size
 
 STORAGE = "sqlite:///eenas.db"
 

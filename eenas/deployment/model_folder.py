@@ -14,6 +14,7 @@ from torch import nn
 
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.backbones.transform import InputTransform
+from eenas.bounds import MOST_JSON, read_file
 from eenas.deployment.manifest import FORMAT, MANIFEST, read_table
 from eenas.deployment.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.designs.design import Design
@@ -161,7 +162,7 @@ def load_design(path: str | Path, *, trust_code: bool = False, relative_to: Path
     """
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_file(file, MOST_JSON).decode()
         return Design.from_json(text, file=str(file), trust_code=trust_code, relative_to=relative_to)
     except OSError as error:
         raise ExportError(f"{file}: cannot be read ({error.strerror}); give a design.json") from None

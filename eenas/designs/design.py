@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from eenas import specs
+from eenas.bounds import parse_json
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.branches.registry import branch_from_table
 from eenas.designs.checks import at_least, number, one_of, truth
 from eenas.designs.training_choice import TrainingChoice
-from eenas.errors import DesignError, nearest
+from eenas.errors import DesignError, SpecError, nearest
+from eenas.escaping import shortened
 from eenas.tasks.frame import Size, canonical_size
 
 Score = Literal["max_softmax", "entropy", "margin"]
@@ -131,7 +133,7 @@ class Design:
             )
         try:
             copied = json.loads(json.dumps(dict(self.provenance), allow_nan=False))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise DesignError(f"provenance must be plain JSON data: {error}") from None
         object.__setattr__(self, "provenance", copied)
 
@@ -207,12 +209,12 @@ class Design:
         """
         prefix = f"{key}." if key else ""
         if not isinstance(table, Mapping):
-            raise DesignError(f"{_where(file, key)}a design must be a table, got {table!r}")
+            raise DesignError(f"{_where(file, key)}a design must be a table, got {shortened(table)}")
         values = dict(table)
         version = values.pop("format", FORMAT)
         if version != FORMAT:
             raise DesignError(
-                f"{_where(file, key)}the design has format {version!r}, this eenas reads {FORMAT}; update"
+                f"{_where(file, key)}the design has format {shortened(version)}, this eenas reads {FORMAT}; update"
             )
         known = ("backbone", "num_classes", "input_size", "branches", "static", "training", "policy", "provenance")
         for name in values:
@@ -222,10 +224,10 @@ class Design:
             if name not in values:
                 raise DesignError(f"{_where(file, key)}the key {name!r} is missing; add it")
         if not isinstance(values["backbone"], str):
-            raise DesignError(f"{_where(file, prefix + 'backbone')}must be text, got {values['backbone']!r}")
+            raise DesignError(f"{_where(file, prefix + 'backbone')}must be text, got {shortened(values['backbone'])}")
         branches = values.get("branches", ())
         if not isinstance(branches, list | tuple):
-            raise DesignError(f"{_where(file, prefix + 'branches')}must be a list, got {branches!r}")
+            raise DesignError(f"{_where(file, prefix + 'branches')}must be a list, got {shortened(branches)}")
         values["branches"] = tuple(
             _read_placed(item, file, f"{prefix}branches.{index}", trust_code, relative_to)
             for index, item in enumerate(branches)
@@ -233,7 +235,9 @@ class Design:
         for name, spec in (("training", TrainingChoice), ("policy", PolicyChoice)):
             values[name] = specs.from_table(spec, values.get(name, {}), file=file, key=prefix + name)
         if not isinstance(values.setdefault("provenance", {}), Mapping):
-            raise DesignError(f"{_where(file, prefix + 'provenance')}must be a table, got {values['provenance']!r}")
+            raise DesignError(
+                f"{_where(file, prefix + 'provenance')}must be a table, got {shortened(values['provenance'])}"
+            )
         try:
             return cls(**values)
         except DesignError as error:
@@ -249,22 +253,22 @@ class Design:
     ) -> "Design":
         """Read what `to_json` wrote; `file` says where it came from."""
         try:
-            table = json.loads(text)
-        except ValueError as error:
-            raise DesignError(f"{_where(file, '')}not valid JSON: {error}") from None
+            table = parse_json(text)
+        except SpecError as error:
+            raise DesignError(f"{_where(file, '')}{error}") from None
         return cls.from_table(table, file=file, trust_code=trust_code, relative_to=relative_to)
 
 
 def _read_placed(item: Any, file: str, key: str, trust_code: bool, relative_to: Path | None) -> Placed:
     if not isinstance(item, Mapping):
-        raise DesignError(f"{_where(file, key)}must be a table with cut_point and branch, got {item!r}")
+        raise DesignError(f"{_where(file, key)}must be a table with cut_point and branch, got {shortened(item)}")
     for name in item:
         if name not in ("cut_point", "branch"):
             raise DesignError(f"{_where(file, f'{key}.{name}')}unknown key; {nearest(name, ('cut_point', 'branch'))}")
     for name, kind in (("cut_point", str), ("branch", Mapping)):
         if not isinstance(item.get(name), kind):
             text = "text" if kind is str else "a table"
-            raise DesignError(f"{_where(file, f'{key}.{name}')}must be {text}, got {item.get(name)!r}")
+            raise DesignError(f"{_where(file, f'{key}.{name}')}must be {text}, got {shortened(item.get(name))}")
     folder = relative_to or (Path(file).parent if file else None)
     branch = branch_from_table(
         item["branch"], file=file, key=f"{key}.branch", trust_code=trust_code, relative_to=folder

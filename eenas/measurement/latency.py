@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from eenas import specs
 from eenas.errors import MeasurementError, SpecError
 from eenas.measurement.devices import device_name, resolve_device
 
@@ -112,10 +113,9 @@ class Latency:
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Latency":
         """Read what `to_table` wrote. Raises MeasurementError for anything else."""
         try:
-            return cls(**table)
-        except TypeError as error:
-            where = " ".join(part for part in (file, key) if part) or "a latency"
-            raise MeasurementError(f"{where}: not a measured latency ({error}); measure again") from None
+            return specs.read_fields(cls, table, file=file, key=key)
+        except SpecError as error:
+            raise MeasurementError(f"not a measured latency: {error}; measure again") from None
 
 
 def place_of(latency: Latency) -> str:

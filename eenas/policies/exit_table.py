@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.archives import read_arrays
-from eenas.errors import PolicyError, SpecError
+from eenas.errors import PolicyError
 from eenas.escaping import shortened
 
-_KEYS = ("logits", "labels", "exits", "macs")
+KEYS = ("logits", "labels", "exits", "macs")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,24 +116,6 @@ class ExitTable:
             arrays["latency_ms"] = self.latency_ms
         with Path(path).open("wb") as stream:
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote, never running code from it. Raises PolicyError when it is not an exit table."""
-        try:
-            arrays = read_arrays(Path(path), _KEYS, ("latency_ms",))
-        except SpecError as error:
-            raise PolicyError(f"not an exit table: {error}") from None
-        try:
-            return cls(
-                logits=arrays["logits"],
-                labels=arrays["labels"],
-                exits=tuple(str(name) for name in arrays["exits"].reshape(-1)),
-                macs=arrays["macs"],
-                latency_ms=arrays.get("latency_ms"),
-            )
-        except (PolicyError, ValueError, TypeError) as error:
-            raise PolicyError(f"{path}: {error}") from None
 
 
 def mean_cost(leaving: NDArray[np.int64], costs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError, SpecError, nearest
+from eenas.escaping import shortened
 from eenas.policies.exit_table import ExitTable, mean_cost
 from eenas.policies.policy import Policy
 from eenas.policies.registry import policy_from_table
@@ -66,15 +67,15 @@ class OperatingPoint:
         """The inverse of `to_table`. Raises SpecError for unknown and missing keys, PolicyError for bad values."""
         where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "an operating point"
         if not isinstance(table, Mapping):
-            raise SpecError(f"{where}: must be a table, got {table!r}")
+            raise SpecError(f"{where}: must be a table, got {shortened(table)}")
         names = [field.name for field in fields(cls)]
         if unknown := [name for name in table if name not in names]:
-            raise SpecError(f"{where}: unknown key {unknown[0]!r}; {nearest(str(unknown[0]), names)}")
+            raise SpecError(f"{where}: unknown key {shortened(unknown[0])}; {nearest(str(unknown[0]), names)}")
         if missing := [name for name in names if name not in table and name not in _OPTIONAL]:
             raise SpecError(f"{where}: the key {missing[0]!r} is missing; add it")
         for name in ("shares", "exit_accuracy"):
             if not isinstance(table[name], list | tuple):
-                raise SpecError(f"{where}: {name} must be a list, got {table[name]!r}")
+                raise SpecError(f"{where}: {name} must be a list, got {shortened(table[name])}")
         policy = policy_from_table(table["policy"], file=file, key=f"{key}.policy" if key else "policy")
         return cls(**{**table, "policy": policy})
 

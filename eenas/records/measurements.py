@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from eenas.escaping import shortened
 from eenas.records.database import Database
+from eenas.records.rows import damaged, read_body
 from eenas.records.tables import MEASUREMENTS
 
 MEASURED = ("macs/", "latency/", "execution/")
@@ -34,7 +36,9 @@ class DatabaseCache:
             if row is None:
                 return None
             self._seen[digest] = row.value
-        value: dict[str, Any] = json.loads(self._seen[digest])
+        value = read_body(self._seen[digest], where := f"measurement {shortened(key)}")
+        if not isinstance(value, dict):
+            raise damaged(where, f"must be a table, got {shortened(value)}")
         return value
 
     def put(self, key: str, value: dict[str, Any]) -> None:

@@ -9,8 +9,11 @@ from typing import Any, Literal
 from sqlalchemy import Select, case, select
 
 from eenas.records.database import Database
+from eenas.records.rows import read_body, read_record
 from eenas.records.tables import TRIALS
+from eenas.specs import Extended
 
+ROW = "row of a trial"
 TrialState = Literal["complete", "stopped", "copied", "infeasible", "failed"]
 _USEFUL = {"complete": 0, "copied": 1, "stopped": 2}
 
@@ -41,7 +44,7 @@ class TrialRecord:
     """The operating points that its design had on the frozen backbone, before it was trained; none without a bank."""
     frozen_right: Sequence[str] = ()
     """For each of the frozen points which samples it answers rightly, packed."""
-    violations: dict[str, float] = field(default_factory=dict)
+    violations: dict[str, Extended] = field(default_factory=dict)
     """By how much each constraint is violated; at most 0 where it holds."""
     seconds: float = 0.0
     samples: int = 0
@@ -89,9 +92,5 @@ class TrialRecords:
 
     def _read(self, statement: Select[Any]) -> builtins.list[TrialRecord]:
         with self._database.transaction() as connection:
-            tables = [json.loads(body) for body in connection.execute(statement).scalars()]
-        return [TrialRecord(**{**table, "values": _tuple(table["values"])}) for table in tables]
-
-
-def _tuple(values: builtins.list[float] | None) -> tuple[float, ...] | None:
-    return None if values is None else tuple(values)
+            bodies = list(connection.execute(statement).scalars())
+        return [read_record(TrialRecord, read_body(body, ROW), ROW) for body in bodies]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import FrontError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.temperatures import fit_temperatures
 from eenas.records.artifacts import ArtifactStore
 from eenas.reporting.summary import shown
@@ -78,7 +79,7 @@ def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path)
             raise StorageError(
                 f"{artifacts}: holds no exit table of {item.name} on {split}; give the --artifacts of the search"
             )
-        tables[split] = ExitTable.load(ArtifactStore(artifacts).path(reference))  # the file that this study wrote
+        tables[split] = load_exit_table(ArtifactStore(artifacts).path(reference))  # the file that this study wrote
     return pick(item, tables["calibration"], tables["validation"], results.backbone.macs)
 
 

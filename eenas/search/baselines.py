@@ -13,6 +13,7 @@ from eenas.designs.placement import candidates
 from eenas.errors import BranchError, DivergedError, OutOfMemoryError
 from eenas.fronts.hypervolume import most_added
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.right_answers import pack, right_answers
 from eenas.policies.threshold import ONE_EXIT
@@ -89,7 +90,7 @@ def refresh_static(ground: Ground, study: str, bank: Bank) -> None:
         if design is None or design.branches == network.design.branches or not ground.artifacts.holds(reference):
             continue
         tables = bank.exit_tables(design, ground.costs(design))
-        before = ExitTable.load(ground.artifacts.path(reference)).exit_accuracy()[0]
+        before = load_exit_table(ground.artifacts.path(reference)).exit_accuracy()[0]
         if tables["calibration"].exit_accuracy()[0] > before:
             better[network.name] = _network(ground, network.name, "static", design, tables)
     if better:

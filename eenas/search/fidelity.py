@@ -9,6 +9,7 @@ from torch import nn
 
 from eenas.errors import DivergedError, PolicyError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
 from eenas.progress import Listener, Notice, silent
 from eenas.records.database import Database
 from eenas.records.studies import StudyRecord
@@ -185,7 +186,7 @@ def _brief_scores(
 def _tables(trial: TrialResult, ground: Ground) -> dict[str, ExitTable] | None:
     try:
         return {
-            split: ExitTable.load(ground.artifacts.path(trial.artifacts[split]))
+            split: load_exit_table(ground.artifacts.path(trial.artifacts[split]))
             for split in ("calibration", "validation")
         }
     except (KeyError, PolicyError, StorageError):

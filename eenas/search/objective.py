@@ -22,6 +22,7 @@ from eenas.files import write_whole
 from eenas.fronts.hypervolume import hypervolume
 from eenas.masking import masked
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
 from eenas.records.artifacts import reference_to
 from eenas.records.learning_curves import LearningCurves
 from eenas.records.trials import TrialRecord, TrialRecords
@@ -144,7 +145,7 @@ class Objective:
             paths = {split: self._ground.artifacts.path(reference) for split, reference in record.artifacts.items()}
         except StorageError:  # gone or changed: the network is trained again
             return None
-        tables = {split: ExitTable.load(path) for split, path in paths.items()}
+        tables = {split: load_exit_table(path) for split, path in paths.items()}
         return Outcome(record, tables, None) if {"calibration", "validation"} <= tables.keys() else None
 
     def _upload(self, trial: optuna.Trial, tables: Mapping[str, ExitTable]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from eenas.backbones.transform import InputTransform
+from eenas.bounds import DAMAGE, MOST_JSON, parse_json, read_file
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_whole
@@ -15,7 +16,7 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.search.known_networks import BACKBONE
 from eenas.search.limits import Limits
 from eenas.search.results import BackboneFacts, Baseline, Comparison
-from eenas.specs import digest, from_table, to_table
+from eenas.specs import Extended, digest, from_table, read_fields, to_table
 
 REPORT, DESIGN, ORIGIN = "report.json", "design.json", "study.json"
 TRAINING, CHECKPOINT, WEIGHTS = "training.json", "checkpoint.pt", "weights.safetensors"
@@ -87,7 +88,7 @@ class RunReport:
     network: str = ""
     parameters: int | None = None
     limits: Limits = field(default_factory=Limits)
-    violations: Mapping[str, float] = field(default_factory=dict)
+    violations: Mapping[str, Extended] = field(default_factory=dict)
     accepted_drop: float | None = None
     warnings: tuple[str, ...] = ()
 
@@ -122,48 +123,49 @@ class RunReport:
         """
         path = Path(folder)
         try:
-            table: dict[str, Any] = json.loads((path / REPORT).read_text(encoding="utf-8"))
+            table: dict[str, Any] = parse_json(read_file(path / REPORT, MOST_JSON), finite=False)
             home = Path(table["code_folder"]) if table.get("code_folder") else None
-            return cls(
-                folder=path,
-                study=table["study"],
-                task=table["task"],
-                device=table["device"],
-                design=Design.from_table(table["design"], trust_code=trust_code, relative_to=home),
-                backbone=from_table(BackboneFacts, {"latency_ms": None, **table["backbone"]}),
-                exits=tuple(from_table(ExitFacts, {"latency_ms": None, **exit_}) for exit_ in table["exits"]),
-                points=tuple(OperatingPoint.from_table(point) for point in table["points"]),
-                at_shares=_unpack(table["at_shares"]),
-                baselines=tuple(
+            values = {
+                "folder": path,
+                "study": table["study"],
+                "task": table["task"],
+                "device": table["device"],
+                "design": Design.from_table(table["design"], trust_code=trust_code, relative_to=home),
+                "backbone": from_table(BackboneFacts, {"latency_ms": None, **table["backbone"]}),
+                "exits": tuple(from_table(ExitFacts, {"latency_ms": None, **exit_}) for exit_ in table["exits"]),
+                "points": tuple(OperatingPoint.from_table(point) for point in table["points"]),
+                "at_shares": _unpack(table["at_shares"]),
+                "baselines": tuple(
                     Baseline(name=entry["name"], points=tuple(OperatingPoint.from_table(p) for p in entry["points"]))
                     for entry in table["baselines"]
                 ),
-                baselines_at_shares={name: _unpack(points) for name, points in table["baselines_at_shares"].items()},
-                comparisons=tuple(from_table(Comparison, entry) for entry in table["comparisons"]),
-                reported=OperatingPoint.from_table(table["reported"]),
-                estimate=OperatingPoint.from_table(table["estimate"]) if "estimate" in table else None,
-                near_threshold=table["near_threshold"],
-                end_to_end_ms=table.get("end_to_end_ms"),
-                classes=tuple(table["classes"]),
-                test_samples=table["test_samples"],
-                samples=table["samples"],
-                seconds=table["seconds"],
-                transform=from_table(InputTransform, table["transform"]) if "transform" in table else None,
-                code_folder=table.get("code_folder"),
-                latency_batch=table.get("latency_batch", 1),
-                latency=Latency.from_table(table["latency"]) if table.get("latency") else None,
-                network=table.get("network", ""),
-                parameters=table.get("parameters"),
-                limits=from_table(Limits, table.get("limits", {})),
-                violations=dict(table.get("violations", {})),
-                accepted_drop=table.get("accepted_drop"),
-                warnings=tuple(table.get("warnings", ())),
-            )
+                "baselines_at_shares": {name: _unpack(points) for name, points in table["baselines_at_shares"].items()},
+                "comparisons": tuple(from_table(Comparison, entry) for entry in table["comparisons"]),
+                "reported": OperatingPoint.from_table(table["reported"]),
+                "estimate": OperatingPoint.from_table(table["estimate"]) if "estimate" in table else None,
+                "near_threshold": table["near_threshold"],
+                "end_to_end_ms": table.get("end_to_end_ms"),
+                "classes": tuple(table["classes"]),
+                "test_samples": table["test_samples"],
+                "samples": table["samples"],
+                "seconds": table["seconds"],
+                "transform": from_table(InputTransform, table["transform"]) if "transform" in table else None,
+                "code_folder": table.get("code_folder"),
+                "latency_batch": table.get("latency_batch", 1),
+                "latency": Latency.from_table(table["latency"]) if table.get("latency") else None,
+                "network": table.get("network", ""),
+                "parameters": table.get("parameters"),
+                "limits": from_table(Limits, table.get("limits", {})),
+                "violations": dict(table.get("violations", {})),
+                "accepted_drop": table.get("accepted_drop"),
+                "warnings": tuple(table.get("warnings", ())),
+            }
+            return read_fields(cls, values)
         except OSError:
             raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None
         except PluginError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, EenasError) as error:
+        except (*DAMAGE, EenasError) as error:
             raise ExportError(f"{path / REPORT}: not a report of eenas ({error}); run `eenas train` again") from None
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from eenas.bounds import damage_as
+from eenas.errors import StorageError
 from eenas.measurement.profile import MeasurementCache
 from eenas.training.small_maps import SmallMaps, has_small_maps
 from eenas.training.spec import TrainingSpec
@@ -65,7 +67,8 @@ def choose_execution(
     name = f"execution/{key}/{spec.precision}/{spec.channels_last}/{spec.small_maps}/{len(example)}"
     known = cache.get(name)
     if known is not None:
-        return Execution(known["channels_last"], TYPES[known["precision"]], known["small_maps"])
+        with damage_as(StorageError, "the measured execution", "measure anew (--remeasure)"):
+            return Execution(bool(known["channels_last"]), TYPES[known["precision"]], bool(known["small_maps"]))
     precisions: tuple[str, ...] = (spec.precision,)
     if spec.precision == "auto":
         precisions = ("float32", "bfloat16") if _bfloat16_gains(example.device) else ("float32",)
