@@ -9,7 +9,7 @@ _UNSEEN = re.compile(
 )
 """Controls of terminals (C0 but tab and newline, C1), controls of direction, invisible characters, lone surrogates."""
 _MARKDOWN = re.compile(r"[\\`*\[\]<|~$&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-_LONGEST = 80
+_SHORT = 80
 
 
 def visible(text: str) -> str:
@@ -22,7 +22,7 @@ def one_line(text: str) -> str:
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def shortened(value: object, limit: int = _LONGEST) -> str:
+def shortened(value: object, limit: int = _SHORT) -> str:
     """A value as a message quotes it: its `repr` in one line, cut off after `limit` characters."""
     if isinstance(value, str | bytes | bytearray):
         text = repr(value[:limit])
@@ -76,6 +76,8 @@ def in_figure(text: str) -> str:
 
 
 def _escape(code: int) -> str:
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python reads it from a folder
+        code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 

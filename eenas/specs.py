@@ -46,16 +46,17 @@ def read_table(path: str | Path) -> Table:
 
 
 def read_json(path: str | Path, *, finite: bool = True) -> Any:
-    """Read a JSON file within the bounds of `bounds`. Raises SpecError when it is missing, unreadable or not JSON."""
+    """Read a JSON file within the bounds of `bounds`.
+
+    Raises SpecError when it is missing, unreadable or not JSON; the caller adds what to give instead.
+    """
     file = Path(path)
     try:
         return bounds.parse_json(bounds.read_file(file, bounds.MOST_JSON), finite=finite)
-    except FileNotFoundError:
-        raise SpecError(f"{file}: no such file; give the path of a JSON file") from None
     except OSError as error:
-        raise SpecError(f"{file}: cannot be read ({error.strerror}); give a readable JSON file") from None
+        raise SpecError(f"{file}: cannot be read ({error.strerror})") from None
     except ValueError as error:
-        raise SpecError(f"{shortened(str(file))}: not a path ({error}); give another") from None
+        raise SpecError(f"{shortened(str(file))}: not a path ({error})") from None
     except SpecError as error:
         raise SpecError(str(error) if str(error).startswith(str(file)) else f"{file}: {error}") from None
 

@@ -192,7 +192,7 @@ def read_latency_profile(path: str | Path) -> LatencyProfile:
     try:
         table = specs.read_json(path)
     except SpecError as error:
-        raise MeasurementError(f"not a latency profile: {error}") from None
+        raise MeasurementError(f"{error}; give a file that `eenas profile` wrote") from None
     return LatencyProfile.from_table(table, file=str(path))
 
 

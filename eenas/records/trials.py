@@ -37,7 +37,7 @@ class TrialRecord:
     """The network's parameters."""
     chosen: dict[str, Any] | None = None
     """The operating point at the drawn target, from which the values come."""
-    values: tuple[float, ...] | None = None
+    values: tuple[Extended, ...] | None = None
     """In the order of the study's objectives; None for a failed trial."""
     exit_accuracy: Sequence[float] = ()
     frozen_points: Sequence[dict[str, Any]] = ()
