@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from eenas import bounds
 from eenas.errors import EenasError, SpecError, nearest
-from eenas.escaping import shortened
+from eenas.escaping import one_line, shortened
 
 T = TypeVar("T")
 Table = dict[str, Any]
@@ -165,8 +165,13 @@ def _hints(cls: Hashable) -> dict[str, Any]:
 
 
 def _where(file: str, key: str) -> str:
-    key = key if len(key) <= LONGEST_SHOWN else f"{key[:LONGEST_SHOWN]}..."
+    key = shown_key(key)
     return f"{file}: [{key}]" if file and key else file or (f"[{key}]" if key else "the table")
+
+
+def shown_key(key: str) -> str:
+    """A key for a message: in one line, cut off where it is long."""
+    return one_line(key if len(key) <= LONGEST_SHOWN else f"{key[:LONGEST_SHOWN]}...")
 
 
 def _near(value: Any, known: tuple[Any, ...]) -> str:

@@ -108,13 +108,13 @@ class Design:
             object.__setattr__(self, "input_size", canonical_size(self.input_size))
         except (ValueError, TypeError):
             raise DesignError(
-                f"input_size must be a whole number of at least 1 or [height, width], got {self.input_size!r}"
+                f"input_size must be a whole number of at least 1 or [height, width], got {shortened(self.input_size)}"
             ) from None
         object.__setattr__(self, "branches", tuple(self.branches))
         names = [placed.cut_point for placed in self.branches]
         doubled = [name for index, name in enumerate(names) if name in names[:index]]
         if doubled:
-            raise DesignError(f"a cut point carries one branch, got two at {doubled[0]!r}; remove one")
+            raise DesignError(f"a cut point carries one branch, got two at {shortened(doubled[0])}; remove one")
         for index, placed in enumerate(self.branches):
             if placed.branch.is_open:
                 raise DesignError(
@@ -222,7 +222,7 @@ class Design:
                 raise DesignError(f"{_where(file, prefix + name)}unknown key; {nearest(name, known)}")
         for name in known[:3]:
             if name not in values:
-                raise DesignError(f"{_where(file, key)}the key {name!r} is missing; add it")
+                raise DesignError(f"{_where(file, key)}the key {shortened(name)} is missing; add it")
         if not isinstance(values["backbone"], str):
             raise DesignError(f"{_where(file, prefix + 'backbone')}must be text, got {shortened(values['backbone'])}")
         branches = values.get("branches", ())
@@ -277,4 +277,5 @@ def _read_placed(item: Any, file: str, key: str, trust_code: bool, relative_to: 
 
 
 def _where(file: str, key: str) -> str:
+    key = specs.shown_key(key)
     return f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""

@@ -70,7 +70,9 @@ class Space:
             given = _read_section(getattr(self, name), keys, file=file, key=key, name=name)
             object.__setattr__(self, name, {each: given.get(each, known.default) for each, known in keys.items()})
         if not isinstance(self.slot, Mapping):
-            raise SpecError(f"{_where(file, key, 'slot')}: must hold tables such as [slot.2], got {self.slot!r}")
+            raise SpecError(
+                f"{_where(file, key, 'slot')}: must hold tables such as [slot.2], got {shortened(self.slot)}"
+            )
         slots: dict[int, Mapping[str, Setting]] = {}
         for label, table in self.slot.items():
             if not (str(label).isdecimal() and 1 <= int(label) <= self.branches):
@@ -257,7 +259,7 @@ def _section_table(settings: Mapping[str, Setting]) -> dict[str, Any]:
 
 
 def _where(file: str, key: str, name: str) -> str:
-    path = ".".join(part for part in (key, name) if part)
+    path = specs.shown_key(".".join(part for part in (key, name) if part))
     return f"{file}: [{path}]" if file and path else file or (f"[{path}]" if path else "the search space")
 
 

@@ -43,7 +43,7 @@ def policy_from_table(table: Mapping[str, Any], *, file: str = "", key: str = ""
         raise SpecError(f"{where}: unknown key {shortened(unknown[0])}; {nearest(str(unknown[0]), fields)}")
     needed = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
     if missing := [name for name in needed if name not in values]:
-        raise SpecError(f"{where}: the key {missing[0]!r} is missing; add it")
+        raise SpecError(f"{where}: the key {shortened(missing[0])} is missing; add it")
     if "policy" in values:
         values["policy"] = policy_from_table(values["policy"], file=file, key=f"{key}.policy" if key else "policy")
     return KINDS[kind](**values)

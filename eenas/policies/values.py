@@ -41,7 +41,7 @@ def numbers_of(name: str, values: Iterable[Iterable[float]]) -> tuple[tuple[floa
 def check_choice(score: object, within_budget: object = True) -> None:
     """Raise PolicyError for an unknown score and for a mark that is neither true nor false."""
     if not isinstance(score, str):
-        raise PolicyError(f"a score is named by a text, got {score!r}")
+        raise PolicyError(f"a score is named by a text, got {shortened(score)}")
     check_score(score)
     check_truth("within_budget", within_budget)
 

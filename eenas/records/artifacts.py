@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from eenas.escaping import shortened
 from eenas.errors import StorageError
 from eenas.files import locked, write_whole
 from eenas.masking import masked_url
@@ -48,7 +49,7 @@ class ArtifactStore:
         raised and the old one is still there.
         """
         if not _NAME.fullmatch(name):
-            raise StorageError(f"{name!r}: not a name for an artifact; use letters, digits, '.', '_' and '-'")
+            raise StorageError(f"{shortened(name)}: not a name for an artifact; use letters, digits, '.', '_' and '-'")
         digest = ""
 
         def fill(path: Path) -> None:
@@ -99,7 +100,7 @@ class ArtifactStore:
     def _split(self, reference: str) -> tuple[Path, str]:
         match = _REFERENCE.fullmatch(reference)
         if match is None:
-            raise StorageError(f"{reference!r}: not a reference to an artifact; it must read NAME@sha256:DIGEST")
+            raise StorageError(f"{shortened(reference)}: not a reference to an artifact; it must read NAME@sha256:DIGEST")
         return self.root / match[1], match[2]
 
 

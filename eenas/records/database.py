@@ -143,6 +143,8 @@ class Database:
             version = 0
             if SCHEMA_ROW.name in names:
                 version = connection.execute(select(SCHEMA_ROW.c.version)).scalar() or 0
+        if not isinstance(version, int):
+            raise StorageError(f"{self.label}: the number of its schema is damaged; restore it from a copy")
         if version > SCHEMA:
             raise StorageError(
                 f"{self.label}: was made by a newer eenas (schema {version}, this one reads up to {SCHEMA}); "

@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from eenas import shipped, specs
 from eenas.errors import EenasError, SpecError, StorageError
-from eenas.escaping import as_html, json_in_html
+from eenas.escaping import as_html, json_in_html, shortened
 from eenas.files import write_whole
 from eenas.progress import Listener, Notice, silent
 from eenas.reporting.conditions import SETTINGS, commands, conditions, settings_text
@@ -41,7 +41,7 @@ class ReportSpec:
     def __post_init__(self) -> None:
         """Refuse a panel twice, which could not be told apart by its place in the page."""
         if len(set(self.panels)) != len(self.panels):
-            raise SpecError(f"panels must name each panel once, got {list(self.panels)}")
+            raise SpecError(f"panels must name each panel once, got {shortened(list(self.panels))}")
 
 
 def load_report(name: str | Path = PAGE) -> ReportSpec:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.errors import SpecError
+from eenas.escaping import shortened
 from eenas.files import write_whole
 from eenas.names import file_part
 
@@ -23,7 +24,7 @@ def read_size(text: str) -> int:
     """Bytes of a size such as "2GB" or "500 MB". Raises SpecError."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     if match is None or match[2].upper() not in UNITS or not float(match[1]):
-        raise SpecError(f"a size is a number above 0 with B, KB, MB, GB or TB, such as 2GB, got {text!r}")
+        raise SpecError(f"a size is a number above 0 with B, KB, MB, GB or TB, such as 2GB, got {shortened(text)}")
     return int(float(match[1]) * UNITS[match[2].upper()])
 
 

@@ -1,0 +1,155 @@
+"""Spoilt inputs for every reader of what comes from outside: how many are read, refused in one line, or go wrong.
+
+    python tests/benchmarks/fuzz.py [--inputs 2000] [--readers NAME ...] [--atheris SECONDS] [--out fuzz.csv]
+
+Each reader runs in a process of its own that may take 1 GB more than it has when it begins (`RLIMIT_AS`), so that a
+larger allocation goes wrong, too. The inputs follow from the reader's name and a number: a finding can be had again
+with `--readers NAME --from NUMBER --inputs 1`. Readers that the file of `--out` holds already are not run again. With
+`--atheris` (`pip install atheris`) each is also driven by coverage for so many seconds. Exits with status 1 where
+anything went wrong.
+"""
+
+import argparse
+import contextlib
+import csv
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+ROOM = 10**9
+"""Bytes of memory that a reader may take."""
+FIELDS = ("reader", "inputs", "read", "refused", "wrong", "most_mb", "slowest_s", "seconds")
+
+
+def main() -> int:
+    arguments = _arguments()
+    if arguments.child:
+        print(json.dumps(_run(arguments.child, arguments)))
+        return 0
+    from tests.fuzzing import READERS
+
+    names = arguments.readers or [reader.name for reader in READERS]
+    out = arguments.out
+    done = {} if out is None or not out.exists() else {row["reader"]: row for row in csv.DictReader(out.open())}
+    print(("{:<18}" + "{:>10}" * 7).format(*FIELDS))
+    for name in names:
+        if name not in done:
+            done[name] = _in_child(name, arguments)
+            if out is not None:
+                with out.open("w", newline="") as stream:
+                    writer = csv.DictWriter(stream, FIELDS, extrasaction="ignore")
+                    writer.writeheader()
+                    writer.writerows(done.values())
+        row = done[name]
+        print(("{:<18}" + "{:>10}" * 7).format(*(row[field] for field in FIELDS)), flush=True)
+        for finding in row.get("findings", ()):
+            print(f"    {finding}", flush=True)
+    return 1 if any(int(done[name]["wrong"]) for name in names) else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inputs", type=int, default=2000)
+    parser.add_argument("--from", dest="first", type=int, default=0)
+    parser.add_argument("--readers", nargs="*")
+    parser.add_argument("--atheris", type=float, default=0.0)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _in_child(name: str, arguments: argparse.Namespace) -> dict:
+    """The row of one reader, whose process may be killed by what it reads."""
+    command = [sys.executable, __file__, "--child", name, "--inputs", str(arguments.inputs)]
+    command += ["--from", str(arguments.first), "--atheris", str(arguments.atheris)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    lines = done.stdout.splitlines()
+    with contextlib.suppress(ValueError, IndexError):
+        return dict(json.loads(lines[-1]))
+    row = dict.fromkeys(FIELDS, 0) | {"reader": name, "inputs": arguments.inputs, "wrong": 1}
+    return row | {"findings": [f"the process ended with {done.returncode}: {done.stderr.strip()[-500:]}"]}
+
+
+def _run(name: str, arguments: argparse.Namespace) -> dict:
+    from tests.fuzzing import READERS, attempt, spoil
+
+    reader = next(reader for reader in READERS if reader.name == name)
+    for data in reader.valid():
+        with tempfile.TemporaryDirectory() as folder:
+            attempt(reader, data, Path(folder))  # what is imported and made once
+    begun, before = _address_space(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    resource.setrlimit(resource.RLIMIT_AS, (begun + ROOM, resource.RLIM_INFINITY))
+    found: Counter = Counter()
+    findings: list[str] = []
+    slowest, start = 0.0, time.monotonic()
+
+    def one(data: bytes, label: object) -> None:
+        nonlocal slowest
+        with tempfile.TemporaryDirectory() as folder:
+            beginning = time.monotonic()
+            outcome = attempt(reader, data, Path(folder))
+            slowest = max(slowest, time.monotonic() - beginning)
+        found[outcome if outcome in ("read", "refused") else "wrong"] += 1
+        if outcome not in ("read", "refused") and len(findings) < 5:
+            findings.append(f"{label}: {outcome}")
+
+    for number in range(arguments.first, arguments.first + arguments.inputs):
+        one(spoil(reader, random.Random(f"{name}/{number}")), number)
+    if arguments.atheris:
+        _drive(one, reader.valid(), arguments.atheris)
+    most = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return {
+        "reader": name,
+        "inputs": sum(found.values()),
+        **{kind: found[kind] for kind in ("read", "refused", "wrong")},
+        "most_mb": round(most),
+        "slowest_s": round(slowest, 2),
+        "seconds": round(time.monotonic() - start, 1),
+        "findings": findings,
+    }
+
+
+def _drive(one, valid: list[bytes], seconds: float) -> None:
+    """Inputs by the coverage that earlier ones reached; atheris ends its process, so that it has one of its own."""
+    import atheris
+
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        number = 0
+
+        def tried(data: bytes) -> None:
+            nonlocal number
+            number += 1
+            os.write(writing, len(data).to_bytes(4, "big") + data)
+
+        with tempfile.TemporaryDirectory() as corpus:
+            for index, data in enumerate(valid):
+                (Path(corpus) / str(index)).write_bytes(data)
+            atheris.Setup([sys.argv[0], corpus, f"-max_total_time={seconds:.0f}"], tried)
+            atheris.Fuzz()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        index = 0
+        while len(size := stream.read(4)) == 4:
+            one(stream.read(int.from_bytes(size, "big")), f"atheris {index}")
+            index += 1
+    os.wait()
+
+
+def _address_space() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
