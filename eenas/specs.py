@@ -138,7 +138,7 @@ def assign(table: Mapping[str, Any], assignment: str) -> Table:
     names = [name.strip() for name in path.split(".")]
     if not equals or not all(names):
         said = shortened(assignment)
-        raise SpecError(f"--set {said}: must read table.key=value, for example --set training.batch_size=64")
+        raise SpecError(f"--set {said}: must read table.key=value, for example --set training.epochs=3")
     if len(assignment) > LONGEST_SET or len(names) > bounds.DEEPEST:
         raise SpecError(
             f"--set {shortened(assignment)}: has at most {LONGEST_SET:,} characters, {bounds.DEEPEST} of them dots of "

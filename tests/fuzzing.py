@@ -403,7 +403,7 @@ def _assigned(text: str) -> object:
 
 
 SETS = (
-    "training.batch_size=64",
+    "training.epochs=2",
     "search.trials=8",
     'task.splits.validation.source="train"',
     "constraints.max_macs=0.5",
@@ -418,7 +418,7 @@ READERS = (
     ),
     Reader("page.toml", lambda: _shipped_files("dashboards", "^figures"), _from_file("a.toml", load_page), "toml"),
     Reader("report.toml", lambda: _shipped_files("dashboards", "^panels"), _from_file("a.toml", load_report), "toml"),
-    Reader("--set", _texts(*SETS), _from_text(_assigned), "toml"),
+    Reader("assignment", _texts(*SETS), _from_text(_assigned), "toml"),
     Reader("task.npz", lambda: _arrays(table=False), _from_file("a.npz", npz_task), "npz"),
     Reader("exit table", lambda: _arrays(table=True), _from_file("a.npz", load_exit_table), "npz"),
     Reader("latency profile", _profile, _from_file("a.json", read_latency_profile), "json"),

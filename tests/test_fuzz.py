@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from .fuzzing import READERS, Reader, attempt, spoil
 
 EXAMPLES = int(os.environ.get("EENAS_FUZZ", "200"))
-SLOW = ("database", "study.toml", "space.toml", "run report", "--set")
+SLOW = ("database", "study.toml", "space.toml", "run report", "assignment")
 
 
 @pytest.mark.parametrize("reader", READERS, ids=[reader.name for reader in READERS])

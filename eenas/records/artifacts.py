@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from eenas.escaping import shortened
 from eenas.errors import StorageError
+from eenas.escaping import shortened
 from eenas.files import locked, write_whole
 from eenas.masking import masked_url
 from eenas.names import file_part
@@ -100,7 +100,7 @@ class ArtifactStore:
     def _split(self, reference: str) -> tuple[Path, str]:
         match = _REFERENCE.fullmatch(reference)
         if match is None:
-            raise StorageError(f"{shortened(reference)}: not a reference to an artifact; it must read NAME@sha256:DIGEST")
+            raise StorageError(f"{shortened(reference)}: not a reference to an artifact; give NAME@sha256:DIGEST")
         return self.root / match[1], match[2]
 
 

@@ -12,6 +12,7 @@ anything went wrong.
 import argparse
 import contextlib
 import csv
+import inspect
 import json
 import os
 import random
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +72,7 @@ def _arguments() -> argparse.Namespace:
 
 def _in_child(name: str, arguments: argparse.Namespace) -> dict:
     """The row of one reader, whose process may be killed by what it reads."""
-    command = [sys.executable, __file__, "--child", name, "--inputs", str(arguments.inputs)]
+    command = [sys.executable, __file__, f"--child={name}", "--inputs", str(arguments.inputs)]
     command += ["--from", str(arguments.first), "--atheris", str(arguments.atheris)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     lines = done.stdout.splitlines()
@@ -93,20 +95,23 @@ def _run(name: str, arguments: argparse.Namespace) -> dict:
     findings: list[str] = []
     slowest, start = 0.0, time.monotonic()
 
+    def count(outcome: str, label: object) -> None:
+        found[outcome if outcome in ("read", "refused") else "wrong"] += 1
+        if outcome not in ("read", "refused") and len(findings) < 5:
+            findings.append(f"{label}: {outcome}")
+
     def one(data: bytes, label: object) -> None:
         nonlocal slowest
         with tempfile.TemporaryDirectory() as folder:
             beginning = time.monotonic()
             outcome = attempt(reader, data, Path(folder))
             slowest = max(slowest, time.monotonic() - beginning)
-        found[outcome if outcome in ("read", "refused") else "wrong"] += 1
-        if outcome not in ("read", "refused") and len(findings) < 5:
-            findings.append(f"{label}: {outcome}")
+        count(outcome, label)
 
     for number in range(arguments.first, arguments.first + arguments.inputs):
         one(spoil(reader, random.Random(f"{name}/{number}")), number)
-    if arguments.atheris:
-        _drive(one, reader.valid(), arguments.atheris)
+    for outcome, label in _driven(reader, arguments.atheris) if arguments.atheris else ():
+        count(outcome, label)
     most = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     return {
         "reader": name,
@@ -119,30 +124,36 @@ def _run(name: str, arguments: argparse.Namespace) -> dict:
     }
 
 
-def _drive(one, valid: list[bytes], seconds: float) -> None:
-    """Inputs by the coverage that earlier ones reached; atheris ends its process, so that it has one of its own."""
+def _driven(reader, seconds: float) -> Iterator[tuple[str, str]]:
+    """Inputs by the coverage of eenas that earlier ones reached, in a fork since libFuzzer ends its process: each
+    outcome with the beginning of its input.
+    """
     import atheris
+
+    from tests.fuzzing import attempt
 
     reading, writing = os.pipe()
     if os.fork() == 0:
-        number = 0
+        os.close(reading)
+        for module in [module for name, module in sys.modules.items() if name.startswith("eenas.")]:
+            for function in [each for each in vars(module).values() if inspect.isfunction(each)]:
+                atheris.instrument_func(function)
 
         def tried(data: bytes) -> None:
-            nonlocal number
-            number += 1
-            os.write(writing, len(data).to_bytes(4, "big") + data)
+            with tempfile.TemporaryDirectory() as folder:
+                outcome = attempt(reader, data, Path(folder))
+            os.write(writing, json.dumps([outcome, data.hex()[:200]]).encode() + b"\n")
 
         with tempfile.TemporaryDirectory() as corpus:
-            for index, data in enumerate(valid):
+            for index, data in enumerate(reader.valid()):
                 (Path(corpus) / str(index)).write_bytes(data)
-            atheris.Setup([sys.argv[0], corpus, f"-max_total_time={seconds:.0f}"], tried)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            atheris.Setup([sys.argv[0], corpus, f"-max_total_time={seconds:.0f}", "-verbosity=0"], tried)
             atheris.Fuzz()
+        os._exit(0)
     os.close(writing)
-    with os.fdopen(reading, "rb") as stream:
-        index = 0
-        while len(size := stream.read(4)) == 4:
-            one(stream.read(int.from_bytes(size, "big")), f"atheris {index}")
-            index += 1
+    with os.fdopen(reading) as lines:
+        yield from (tuple(json.loads(line)) for line in lines)
     os.wait()
 
 
