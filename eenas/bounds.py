@@ -33,6 +33,7 @@ DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, R
 """What code raises that reads a table whose values are not what they were when it was written."""
 
 _DOTTED = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{DEEPEST}}}""")
+_NESTING = re.compile(r"""[\[\]{}]|"(?:[^"\\\n]|\\.)*+\"""")
 _FIX = "give a file that eenas or its documentation describes"
 
 
@@ -59,6 +60,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     """A TOML text as a table of plain values. Raises SpecError; the caller says where the text stands."""
     if _DOTTED.search(text):
         raise SpecError(f"holds a key of more than {DEEPEST} parts; shorten it")
+    _check_depth(text)
     try:
         table = tomllib.loads(text)
     except RecursionError:
@@ -80,6 +82,7 @@ def parse_json(text: str | bytes, *, most: int = MOST_JSON, finite: bool = True)
         raise SpecError(f"has more than {most:,} bytes; {_FIX}")
     if sum(text.count(mark) if isinstance(text, str) else text.count(mark.encode()) for mark in ",[{") > MOST_VALUES:
         raise SpecError(f"holds more than {MOST_VALUES:,} values; {_FIX}")
+    _check_depth(text if isinstance(text, str) else text.decode("latin-1"))
     try:
         value = json.loads(text)
     except RecursionError:
@@ -129,6 +132,18 @@ def shortened_error(error: BaseException) -> str:
     lines = [line.strip() for line in str(error)[:2000].splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _check_depth(text: str) -> None:
+    """Refuse deep nesting before a parser follows it with the stack of the process, as far as brackets tell."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
+    depth = 0
+    for found in _NESTING.finditer(text):
+        mark = found[0]
+        depth += 1 if mark in "[{" else -1 if mark in "]}" else 0
+        if depth > DEEPEST:
+            raise SpecError(f"is nested more than {DEEPEST} deep; {_FIX}")
 
 
 def _check_leaf(item: Any, *, finite: bool, nul: bool) -> None:

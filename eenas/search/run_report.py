@@ -1,7 +1,7 @@
 """A run: the folder that full training makes, and the report in it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -133,11 +133,10 @@ class RunReport:
                 "design": Design.from_table(table["design"], trust_code=trust_code, relative_to=home),
                 "backbone": from_table(BackboneFacts, {"latency_ms": None, **table["backbone"]}),
                 "exits": tuple(from_table(ExitFacts, {"latency_ms": None, **exit_}) for exit_ in table["exits"]),
-                "points": tuple(OperatingPoint.from_table(point) for point in table["points"]),
+                "points": _points(table["points"]),
                 "at_shares": _unpack(table["at_shares"]),
                 "baselines": tuple(
-                    Baseline(name=entry["name"], points=tuple(OperatingPoint.from_table(p) for p in entry["points"]))
-                    for entry in table["baselines"]
+                    Baseline(name=str(entry["name"]), points=_points(entry["points"])) for entry in table["baselines"]
                 ),
                 "baselines_at_shares": {name: _unpack(points) for name, points in table["baselines_at_shares"].items()},
                 "comparisons": tuple(from_table(Comparison, entry) for entry in table["comparisons"]),
@@ -171,6 +170,10 @@ class RunReport:
 
 def _pack(points: Mapping[float, OperatingPoint | None]) -> dict[str, Any]:
     return {f"{share:g}": None if point is None else point.to_table() for share, point in points.items()}
+
+
+def _points(tables: Iterable[Mapping[str, Any]]) -> tuple[OperatingPoint, ...]:
+    return tuple(OperatingPoint.from_table(table) for table in tables)
 
 
 def _unpack(table: Mapping[str, Any]) -> dict[float, OperatingPoint | None]:
