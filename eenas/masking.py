@@ -2,12 +2,14 @@
 
 import re
 
+from eenas.escaping import one_line
+
 _SECRETS = ("password", "passwd", "sslpassword", "pgpassword")
 
 
 def masked_url(text: str) -> str:
-    """A URL as it was written but for its passwords; whatever stands before its last `@` counts as one."""
-    return _parameters(re.sub(r"(?s)(://[^:/@\s]*):.*@", r"\1:***@", text))
+    """A URL in one line, as it was written but for its passwords; what stands before its last `@` counts as one."""
+    return one_line(_parameters(re.sub(r"(?s)(://[^:/@\s]*):.*@", r"\1:***@", text)))
 
 
 def masked(text: str) -> str:
