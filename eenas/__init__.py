@@ -9,6 +9,8 @@ _HOMES = {
     "search": "eenas.search.run",
     "train": "eenas.search.full_training",
     "export": "eenas.search.export",
+    "build": "eenas.search.network_sources",
+    "fit_thresholds": "eenas.deployment.fitting",
     "verify": "eenas.deployment.program_folder",
     "calibrate": "eenas.deployment.calibration",
     "profile": "eenas.search.profiling",
@@ -29,8 +31,10 @@ __all__ = [
     "Limits",
     "Task",
     "__version__",
+    "build",
     "calibrate",
     "export",
+    "fit_thresholds",
     "load",
     "load_design",
     "open_results",
@@ -44,6 +48,7 @@ __all__ = [
 if TYPE_CHECKING:
     from eenas import runtime
     from eenas.deployment.calibration import calibrate
+    from eenas.deployment.fitting import fit_thresholds
     from eenas.deployment.model_folder import load, load_design
     from eenas.deployment.program_folder import verify
     from eenas.designs.design import Design
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
     from eenas.search.export import export
     from eenas.search.full_training import train
     from eenas.search.limits import Limits
+    from eenas.search.network_sources import build
     from eenas.search.profiling import profile
     from eenas.search.read import open_results
     from eenas.search.run import search

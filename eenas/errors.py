@@ -76,8 +76,16 @@ class StorageError(EenasError):
     """The database or the artifact folder cannot be used."""
 
 
+class MachineError(EenasError):
+    """The machine lacks what any work needs: memory, room on a disk, a folder, a device."""
+
+
 class StudyError(EenasError):
     """A study is missing, belongs to another identity or cannot go on."""
+
+
+class TimeOverError(StudyError):
+    """The time limit of a search ended before a trial finished; what was done is kept."""
 
 
 class ExportError(EenasError):

@@ -1,6 +1,8 @@
 """Events that long work sends to whoever listens; the library itself never prints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 
@@ -42,3 +44,21 @@ Listener = Callable[[Event], None]
 
 def silent(event: Event) -> None:
     """The listener that ignores everything."""
+
+
+_LISTENER: ContextVar[Listener] = ContextVar("listener", default=silent)
+
+
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """Let `listener` hear inside the block what is said by `notify`, which is too deep to be given a listener."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def notify(text: str) -> None:
+    """Say one line to whoever listens to the work that is under way."""
+    _LISTENER.get()(Notice(text))

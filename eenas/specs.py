@@ -236,3 +236,14 @@ def _read_scalar(hint: Any, value: Any, file: str, key: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise SpecError(f"{_where(file, key)}: must be finite, got {value!r}")
     return value
+
+
+def differing(here: Any, there: Any, name: str = "") -> list[tuple[str, Any, Any]]:
+    """The fields in which two tables differ, as (dotted name, value here, value there); None where there is none."""
+    if not (isinstance(here, Mapping) and isinstance(there, Mapping)):
+        return [] if here == there else [(name, here, there)]
+    found = []
+    for key in dict.fromkeys((*here, *there)):
+        inner = f"{name}.{key}" if name else str(key)
+        found += differing(here.get(key), there.get(key), inner)
+    return found

@@ -1,10 +1,16 @@
 """Settings of all tests: properties are bounded in examples, never in seconds; sums are added up in one order."""
 
 import os
+from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 import torch
 from hypothesis import settings
+from sqlalchemy import create_engine, make_url, text
+
+SERVER = "EENAS_TEST_POSTGRESQL"
+NO_SERVER = f"no PostgreSQL server: run `python tests/postgresql_server.py pytest`, or set {SERVER} to a server's URL"
 
 settings.register_profile("eenas", deadline=None)
 settings.load_profile("eenas")
@@ -33,3 +39,28 @@ def exported(tmp_path_factory):
     return write_model(
         package, tmp_path_factory.mktemp("exported") / "model", Programs(format="onnx", single_file=True), samples
     )
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The URL of a new database on the server that the environment names."""
+    given = os.environ.get(SERVER)
+    if given is None:
+        pytest.skip(NO_SERVER)
+    pytest.importorskip("psycopg", reason="no psycopg: pip install '.[postgresql]'")
+    server, name = make_url(given).set(drivername="postgresql+psycopg"), f"eenas_{uuid4().hex}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shared_storage(request: pytest.FixtureRequest, tmp_path) -> str:
+    """The URL of a new database that several workers can share, of each kind."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgresql")
+    return f"sqlite:///{tmp_path}/eenas.db"

@@ -1,14 +1,16 @@
-"""A file is written whole or not at all, and a file is a lock among processes."""
+"""A file or a folder is written whole or not at all, and what a dead process left half-written goes."""
 
 import errno
+import os
 import subprocess
 import sys
-import threading
+from pathlib import Path
 
 import pytest
 
+from eenas import files
 from eenas.errors import StorageError
-from eenas.files import locked, write_whole
+from eenas.files import folder_in_place_of, remove_stale, write_whole
 
 
 def test_a_file_is_written_with_its_folders(tmp_path):
@@ -54,33 +56,84 @@ def test_a_folder_that_is_a_file_is_one_line(tmp_path):
         write_whole(tmp_path / "file" / "x", lambda part: part.write_text("new"))
 
 
-def test_a_lock_lets_one_in_at_a_time(tmp_path):
-    inside, most = [], []
-
-    def work():
-        for _ in range(20):
-            with locked(tmp_path / "lock"):
-                inside.append(1)
-                most.append(len(inside))
-                inside.pop()
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(most) == 80
-    assert max(most) == 1
+def dead_process():
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    return gone.pid
 
 
-def test_a_lock_falls_with_its_process(tmp_path):
-    code = "import os, sys, pathlib, eenas.files as f\nwith f.locked(pathlib.Path(sys.argv[1])): os._exit(9)"
-    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / "lock")], check=False, timeout=30)
-    assert ended.returncode == 9
-    with locked(tmp_path / "lock"):
-        pass
+def left_by(process, name="x", host=None, kind="part"):
+    return f".{name}.eenas-{files._HOST if host is None else host}-{process}-abc123.{kind}"
 
 
-def test_a_lock_that_cannot_be_made_is_one_line(tmp_path):
-    with pytest.raises(StorageError, match="no lock can be made"), locked(tmp_path / "missing" / "lock"):
-        pass
+def test_what_dead_processes_left_is_removed_and_what_living_ones_write_is_not(tmp_path):
+    dead = dead_process()
+    (tmp_path / left_by(dead)).write_text("half")
+    (tmp_path / left_by(dead, "folder")).mkdir()
+    (tmp_path / left_by(dead, "folder") / "file").write_text("half")
+    old = tmp_path / left_by(1, "y", host="elsewhere")
+    stays = {left_by(os.getppid()), left_by(1, "x", host="elsewhere"), ".download.part", ".x.abc123.part"}
+    for name in (*stays, old.name):
+        (tmp_path / name).write_text("half")
+    os.utime(old, (0, 0))
+    write_whole(tmp_path / "new", lambda part: part.write_text("new"))
+    assert {item.name for item in tmp_path.iterdir()} == {"new", *stays}
+
+
+def test_a_long_name_leaves_room_for_that_of_its_temporary_file(tmp_path):
+    path = tmp_path / ("n" * 250)
+    write_whole(path, lambda part: part.write_text("new"))
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]
+
+
+def make(folder, text, name="file"):
+    with folder_in_place_of(folder, keep=lambda name: name == "notes.txt") as work:
+        write_whole(work / name, lambda part: part.write_text(text))
+        yield work
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_folder_is_replaced_in_one_step_and_keeps_what_it_is_to_keep(tmp_path, monkeypatch, can_exchange):
+    if not can_exchange:
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    folder = tmp_path / "folder"
+    for _ in make(folder, "old", "first"):
+        assert not folder.exists()
+    (folder / "notes.txt").write_text("mine")
+    for _ in make(folder, "new", "second"):
+        assert {item.name for item in folder.iterdir()} == {"first", "notes.txt"}
+    assert {item.name: item.read_text() for item in folder.iterdir()} == {"second": "new", "notes.txt": "mine"}
+    assert [item.name for item in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_whose_new_one_failed_is_as_it_was(tmp_path):
+    folder = tmp_path / "folder"
+    list(make(folder, "old"))
+    change = make(folder, "new")
+    next(change)
+    with pytest.raises(KeyboardInterrupt):
+        change.throw(KeyboardInterrupt)
+    assert {item.name: item.read_text() for item in folder.iterdir()} == {"file": "old"}
+    assert [item.name for item in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_cannot_be_replaced_itself_has_its_files_replaced(tmp_path, monkeypatch):
+    folder = tmp_path / "folder"
+    list(make(folder, "old", "first"))
+    (folder / "notes.txt").write_text("mine")
+    monkeypatch.setattr(files.os.path, "ismount", lambda path: path == folder)
+
+    def refuse(self, to):
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    list(make(folder, "new", "second"))
+    assert {item.name: item.read_text() for item in folder.iterdir()} == {"second": "new", "notes.txt": "mine"}
+
+
+def test_a_process_that_died_between_two_renames_leaves_the_old_folder(tmp_path):
+    aside = tmp_path / left_by(dead_process(), "folder", kind="old")
+    aside.mkdir()
+    (aside / "file").write_text("old")
+    remove_stale(tmp_path)
+    assert (tmp_path / "folder" / "file").read_text() == "old"

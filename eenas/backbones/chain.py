@@ -1,6 +1,5 @@
 """The chain: a backbone in segments between cut points, for inference that stops and for measuring."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain as joined
@@ -9,8 +8,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from eenas.backbones.cut_points import BY_HAND, enlarged, first_line, main_output, place_like
+from eenas.backbones.copies import copy_of
+from eenas.backbones.cut_points import BY_HAND, enlarged, first_line, place_like
 from eenas.backbones.exported import exported_segments, overwritten
+from eenas.backbones.outputs import main_output
 from eenas.errors import CutError, nearest
 
 
@@ -49,9 +50,10 @@ class Chain(nn.Module):
         with plain_inference(module):
             try:
                 # the memo makes the copy keep the very tensors: only modules and their attributes are copied
-                shell = copy.deepcopy(module, dict(own)).eval()
+                shell = copy_of(module, sharing=own)
             except Exception as error:  # a module of the user may refuse
                 raise CutError(f"{what} cannot be copied: {first_line(error)}; {BY_HAND}") from error
+            shell.eval()
             samples = enlarged(place_like(example, module), 3)
             segments = _split_sequential(shell, names)
             if segments is None:

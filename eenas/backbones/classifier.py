@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eenas.errors import BackboneError
+from eenas.backbones.outputs import main_output
+from eenas.errors import BackboneError, CutError
 
 _Layer = nn.Linear | nn.Conv1d | nn.Conv2d
 
@@ -33,15 +34,15 @@ def count_classes(module: nn.Module, example: Tensor, what: str) -> int:
     shape = list(example.shape)
     try:
         with evaluating(module):
-            logits = module(example)
+            logits = main_output(module(example))
+    except CutError as error:
+        raise BackboneError(f"{what}: {error}") from None
     except Exception as error:  # whatever a module raises for an input that it cannot take
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise BackboneError(
             f"{what}: does not run on an input of shape {shape} ({type(error).__name__}: {reason}); "
             "choose another input size, for example --set task.input_size=224, or another backbone"
         ) from error
-    if not isinstance(logits, Tensor):
-        raise BackboneError(f"{what}: must return logits as one tensor, got a {type(logits).__name__}; wrap the module")
     if logits.ndim != 2 or logits.shape[0] != shape[0]:
         raise BackboneError(f"{what}: must return logits [{shape[0]}, classes], got {list(logits.shape)}")
     return int(logits.shape[1])
@@ -66,7 +67,7 @@ def find_classifier(module: nn.Module, example: Tensor) -> tuple[str, ...]:
     hooks = [part.register_forward_hook(remember) for part in names]
     try:
         with evaluating(module):
-            classes = module(example).shape[1]
+            classes = main_output(module(example)).shape[1]
     finally:
         for hook in hooks:
             hook.remove()
@@ -129,7 +130,8 @@ def _renewed(old: nn.Module, num_classes: int) -> nn.Module:
             "dilation": old.dilation,
             "padding_mode": old.padding_mode,
         }
-        new = type(old)(old.in_channels, num_classes, old.kernel_size, **sizes, **place)  # type: ignore[arg-type]
+        kind = nn.Conv1d if isinstance(old, nn.Conv1d) else nn.Conv2d  # a parametrised layer is of a class of its own
+        new = kind(old.in_channels, num_classes, old.kernel_size, **sizes, **place)  # type: ignore[arg-type]
     else:
         raise TypeError(f"no classifier: {type(old).__name__}")
     return new.train(old.training)

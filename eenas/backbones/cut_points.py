@@ -1,7 +1,7 @@
 """Cut points: the places of a network through which every path goes in one tensor, found by running it once."""
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -9,15 +9,18 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from eenas.backbones.block_names import block_name, is_stage, weighs
+from eenas.backbones.copies import copy_of
 from eenas.backbones.dominators import Place, dominators, place_of
 from eenas.backbones.features import FeatureShape
+from eenas.backbones.layouts import Readers, Seen, read_shapes
+from eenas.backbones.outputs import main_output
 from eenas.errors import CutError, EenasError
 from eenas.seeding import seeded
 
 BY_HAND = "an nn.Sequential of its parts can always be cut between them"
-_PREFIX_LIMIT = 5  # a class token, and the four registers that vision transformers have
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,9 @@ class _Pass:
     places: tuple[Place, ...]
     weight_layers: int
     final: Place
+    inputs: Tensor | None
+    logits: Tensor
+    readers: Readers
 
 
 class _Found(NamedTuple):
@@ -69,10 +75,10 @@ def find_cut_points(module: nn.Module, example: Tensor) -> tuple[CutPoint, ...]:
 
     A module is a cut point when it runs once and its output lies on every path of the autograd graph from the network's
     output (the first one, where training gives auxiliary outputs) to its input, in training and in evaluation. Of
-    modules that give the same tensor the block is named. Left out are places before the first and behind the last
-    layer with weights, pooled vectors with nothing but the classifier behind them, and tensors that a later
-    operation overwrites. A deep copy runs; neither the module nor the random state changes. Raises CutError for a
-    network that cannot be run or has no cut point.
+    modules that give the same tensor the block is named. Left out are places before the first and behind the last layer
+    with weights, pooled vectors with nothing but the classifier behind them, tensors that a later operation overwrites,
+    and maps of which nobody can tell where their channels are. A deep copy runs; neither the module nor the random
+    state changes. Raises CutError for a network that cannot be run or has no cut point.
     """
     what = type(module).__name__
     evaluated = _run(module, example, 2, what, training=False)
@@ -86,8 +92,13 @@ def find_cut_points(module: nn.Module, example: Tensor) -> tuple[CutPoint, ...]:
         names = [name for name, output in evaluated.outputs.items() if output.place == place and name in usable]
         if names and place != evaluated.final and 0 < evaluated.outputs[names[0]].order < evaluated.weight_layers:
             named.append((block_name(names, modules), evaluated.outputs[names[0]]))
-    shapes = _shapes([output.tensor for _, output in named], module, example)
-    found = [_Found(name, output.order, shape) for (name, output), shape in zip(named, shapes, strict=True)]
+    seen = Seen(evaluated.inputs, evaluated.logits, evaluated.readers)
+    shapes = read_shapes([(name, output.tensor) for name, output in named], module, example, seen)
+    found = [
+        _Found(name, output.order, shape)
+        for (name, output), shape in zip(named, shapes, strict=True)
+        if shape is not None
+    ]
     found = [each for each in found if each.order < evaluated.weight_layers - 1 or not _is_pooled(each, found)]
     ends = _block_ends(found, modules)
     points = tuple(CutPoint(each.name, each.shape, end) for each, end in zip(found, ends, strict=True))
@@ -97,18 +108,6 @@ def find_cut_points(module: nn.Module, example: Tensor) -> tuple[CutPoint, ...]:
             f"rest needs; {BY_HAND}"
         )
     return points
-
-
-def main_output(output: Any) -> Tensor:
-    """The logits of a network that may return auxiliary outputs beside them. Raises CutError where there are none."""
-    while not isinstance(output, Tensor):
-        parts = list(output.values()) if isinstance(output, Mapping) else output
-        if not isinstance(parts, list | tuple) or not parts:
-            raise CutError(
-                f"a backbone returns a tensor of logits, or a tuple or dict that begins with it, got {type(output)}"
-            )
-        output = parts[0]
-    return output
 
 
 def first_line(error: BaseException) -> str:
@@ -135,10 +134,14 @@ def _run(module: nn.Module, example: Tensor, batch: int, what: str, *, training:
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with seeded(0):
-            copied = copy.deepcopy(module).requires_grad_(False).train(training)
+        with ExitStack() as stack:
+            stack.enter_context(seeded(0))
+            copied = copy_of(module)
+            copied.requires_grad_(False)
+            copied.train(training)
             watch = _Watch(copied)
             inputs = enlarged(place_like(example, module), batch)
+            stack.enter_context(_Followed())
             if inputs.is_floating_point():
                 output = main_output(copied(watch.begin(inputs)))
             else:
@@ -156,7 +159,31 @@ def _run(module: nn.Module, example: Tensor, batch: int, what: str, *, training:
         raise CutError(f"no gradient flows from the output of {what} to its input, so it cannot be cut; {BY_HAND}")
     final = place_of(output)
     places = tuple(place for place in dominators(final) if place not in watch.starts)
-    return _Pass(watch.outputs_called_once(), places, watch.weight_layers, final)
+    leaf = inputs if inputs.is_floating_point() else None
+    return _Pass(watch.outputs_called_once(), places, watch.weight_layers, final, leaf, output, watch.readers)
+
+
+class _Followed(TorchFunctionMode):
+    """Inside this context what is computed without a gradient, or detached, is followed as everything else is.
+
+    What the rest of a network needs has nothing to do with what is trained: a stem under `torch.no_grad` is cut too.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run `func` with gradients; take detached tensors as they are."""
+        if func in _DETACH:
+            return args[0].view_as(args[0])
+        with torch.inference_mode(False), torch.enable_grad():
+            return func(*args, **(kwargs or {}))
+
+
+_DETACH = (torch.detach, Tensor.detach, Tensor.data.__get__)  # type: ignore[attr-defined]
 
 
 class _Watch:
@@ -166,11 +193,13 @@ class _Watch:
         self.root = root
         self.weight_layers = 0
         self.starts: set[Place] = set()
+        self.readers = Readers()
         self._calls: dict[str, int] = {}
         self._outputs: dict[str, _Output] = {}
         for name, part in root.named_modules():
             if name:
                 part.register_forward_hook(partial(self._keep, name))
+                part.register_forward_hook(self.readers.note)
 
     def begin(self, inputs: Tensor) -> Tensor:
         """The input as the graph's leaf; a copy goes on, so that the network may overwrite it."""
@@ -204,40 +233,6 @@ def _follows_batch(output: _Output, again: _Output | None, trained: _Pass) -> bo
     if again is None or again.place not in trained.places or not 2 <= output.tensor.ndim <= 4:
         return False
     return tuple(again.tensor.shape) == (3, *output.tensor.shape[1:]) and output.tensor.shape[0] == 2
-
-
-def _shapes(tensors: list[Tensor], module: nn.Module, example: Tensor) -> list[FeatureShape]:
-    """Read the layout of each tensor, in depth order."""
-    shapes: list[FeatureShape] = []
-    layout = False
-    image = tuple(example.shape[2:]) if example.ndim == 4 else None
-    for tensor in tensors:
-        dims = tuple(tensor.shape[1:])
-        if len(dims) == 3:
-            layout = _channels_last(dims, image, layout)
-            shapes.append(FeatureShape(dims, channels_last=layout))
-        elif len(dims) == 2 and image is not None:
-            shapes.append(FeatureShape(dims, prefix_tokens=_prefix_tokens(dims[0], module)))
-        else:
-            shapes.append(FeatureShape(dims))
-    return shapes
-
-
-def _channels_last(dims: tuple[int, ...], image: tuple[int, ...] | None, before: bool) -> bool:
-    """Which reading of three dimensions has the image's aspect ratio; the layout before where both have it."""
-    height, width = image or (1, 1)
-    first, last = (abs(a * width - b * height) / (a * width) for a, b in (dims[1:], dims[:2]))
-    return before if first == last else last < first
-
-
-def _prefix_tokens(tokens: int, module: nn.Module) -> int:
-    """How many of `tokens` come before a square of patches; what the module (timm's do) says goes first."""
-    told = getattr(module, "num_prefix_tokens", None)
-    side = int(tokens**0.5)
-    prefix = told if isinstance(told, int) else tokens - side * side
-    patches = tokens - prefix
-    fits = 0 < prefix < tokens and int(patches**0.5) ** 2 == patches
-    return prefix if fits and (isinstance(told, int) or prefix <= _PREFIX_LIMIT) else 0
 
 
 def _is_pooled(point: _Found, found: list[_Found]) -> bool:

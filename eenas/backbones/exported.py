@@ -1,11 +1,12 @@
 """The segments of an exported network: its graph, cut at the tensors that modules gave."""
 
+import builtins
 import contextlib
 import io
 import operator
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 
-from eenas.backbones.cut_points import BY_HAND, first_line, main_output
+from eenas.backbones.cut_points import BY_HAND, first_line
+from eenas.backbones.outputs import main_output
 from eenas.errors import CutError
 
 
@@ -90,7 +92,8 @@ def export_program(module: nn.Module, examples: tuple[Tensor, ...], what: str) -
             "ignore", message=r"The tensor attributes? .* assigned during export", category=UserWarning
         )
         try:
-            program = torch.export.export(module, examples, dynamic_shapes=batches, strict=False)
+            with _symbolic_len():
+                program = torch.export.export(module, examples, dynamic_shapes=batches, strict=False)
         except CutError:
             raise
         except Exception as error:  # the exporter and the user's model may raise anything
@@ -100,6 +103,21 @@ def export_program(module: nn.Module, examples: tuple[Tensor, ...], what: str) -
     if not isinstance(shape[0], torch.SymInt):
         raise CutError(f"{what} only works for a fixed batch size ({shape[0]}); {BY_HAND}")
     return program
+
+
+@contextlib.contextmanager
+def _symbolic_len() -> Iterator[None]:
+    """Inside this context the `len` of a tensor is its symbolic size: `x.view(len(x), -1)` means any batch."""
+    own = builtins.len
+
+    def length(value: Any) -> Any:
+        return value.shape[0] if isinstance(value, Tensor) and value.ndim else own(value)
+
+    builtins.len = length
+    try:
+        yield
+    finally:
+        builtins.len = own
 
 
 class _Graph:
@@ -160,8 +178,12 @@ class _Graph:
             needed.add(node)
             if self._samples(node) is None:
                 waiting.extend(node.all_input_nodes)
-                writers = self._writers[self._memory[node]]
-                waiting.extend(writer for writer in writers if self._position[writer] < self._position[end])
+                memory = self._memory[node]
+                # what was written into the start's memory before the start is in its value already
+                first = self._position[start] if memory is self._memory[start] else -1
+                waiting.extend(
+                    writer for writer in self._writers[memory] if first < self._position[writer] < self._position[end]
+                )
         return needed
 
     def _samples(self, node: fx.Node) -> int | None:

@@ -1,5 +1,6 @@
 """The shape of what flows through a cut point: a map, a sequence of tokens or a vector."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,12 +16,17 @@ class FeatureShape:
 
     `dims` is (C, H, W) of a map [N, C, H, W], (H, W, C) of a map [N, H, W, C] when `channels_last` (as Swin gives it),
     (L, D) of tokens [N, L, D] or (D,) of a vector [N, D]. `prefix_tokens` counts the tokens in front that stand for no
-    place of the image (class token, registers). Raises CutError for dimensions that are none of these.
+    place of the image (class token, registers), the first of them a class token where `class_token` says so. The others
+    go row by row over a `grid` of (rows, columns); None is a square, or with `is_set` no order that is known. Raises
+    CutError for dimensions that are none of these.
     """
 
     dims: tuple[int, ...]
     channels_last: bool = False
     prefix_tokens: int = 0
+    class_token: bool = True
+    grid: tuple[int, ...] | None = None
+    is_set: bool = False
 
     def __post_init__(self) -> None:
         """Refuse dimensions that no feature tensor has."""
@@ -31,6 +37,13 @@ class FeatureShape:
             raise CutError(f"only a map of three dimensions can have its channels last, got {self.dims}")
         if self.prefix_tokens and not (len(self.dims) == 2 and 0 < self.prefix_tokens < self.dims[0]):
             raise CutError(f"prefix tokens must be fewer than the tokens, got {self.prefix_tokens} of {self.dims}")
+        if not (self.kind == "tokens" and self.prefix_tokens):
+            object.__setattr__(self, "class_token", True)  # without effect, so that equal shapes are equal
+        if self.grid is not None:
+            rows, columns = self.grid if len(self.grid) == 2 else (0, 0)
+            if self.kind != "tokens" or rows * columns != self.dims[0] - self.prefix_tokens:
+                raise CutError(f"a grid holds the tokens behind the prefix, got {self.grid} for {self.dims}")
+            object.__setattr__(self, "grid", (int(rows), int(columns)) if rows != columns else None)
 
     @property
     def kind(self) -> Literal["map", "tokens", "vector"]:
@@ -38,6 +51,17 @@ class FeatureShape:
         if len(self.dims) == 3:
             return "map"
         return "tokens" if len(self.dims) == 2 else "vector"
+
+    @property
+    def patches(self) -> tuple[int, int] | None:
+        """Rows and columns of the tokens behind the prefix; None for what has no order, or fills no square."""
+        if self.kind != "tokens" or self.is_set:
+            return None
+        if self.grid is not None:
+            return self.grid[0], self.grid[1]
+        count = self.dims[0] - self.prefix_tokens
+        side = math.isqrt(count)
+        return (side, side) if side * side == count else None
 
     @property
     def channels(self) -> int:

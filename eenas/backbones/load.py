@@ -8,13 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from eenas import plugins, specs
+from eenas.backbones.channels import initialise
 from eenas.backbones.classifier import count_classes, find_classifier, replace_classifier
 from eenas.backbones.cut_points import CutPoint, find_cut_points
+from eenas.backbones.memory_format import INFERENCE, format_of
 from eenas.backbones.names import read_name
 from eenas.backbones.own_models import build_own
+from eenas.backbones.probabilities import with_logits
 from eenas.backbones.timm_models import build_timm
 from eenas.backbones.torchvision_models import build_torchvision
-from eenas.backbones.transform import InputTransform
+from eenas.backbones.transform import InputTransform, with_statistics
 from eenas.backbones.user_models import call_factory, user_transform
 from eenas.backbones.weights import find_weights, load_weights, no_published_weights, read_weights
 from eenas.errors import BackboneError, CutError, SpecError, nearest
@@ -28,18 +31,25 @@ class BackboneSpec:
 
     `name`: a name of timm, `torchvision:NAME`, one of eenas's own, `package.module:factory` or `./file.py:factory`.
     `weights`: "none", "pretrained" or the path of a file. `cut_points`: which ones branches may use: "blocks" (the
-    ends of blocks), "all", or names.
+    ends of blocks), "all", or names. `channels` are those of its input, and `mean` and `std` what is taken from pixels
+    in [0, 1] and what they are divided by (one number, or one for each channel); None is the backbone's own word, where
+    a named one is made for the channels of a task that has neither 1 nor 3.
     """
 
     name: str
     _: KW_ONLY
     weights: str = "none"
     cut_points: str | tuple[str, ...] = "blocks"
+    channels: int | None = None
+    mean: float | tuple[float, ...] | None = None
+    std: float | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse empty values."""
         if not self.name or not self.weights or not self.cut_points:
             raise SpecError(f"name, weights and cut_points of a backbone must not be empty, got {self}")
+        if self.channels is not None and self.channels < 1:
+            raise SpecError(f"channels of a backbone must be at least 1, got {self.channels}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +60,7 @@ class Backbone:
     is what the specification says, or "own" for a module given from Python. `fresh_classifier` says that the
     classifier's weights were not loaded, `untrained` that no weights were loaded into a named architecture (a module or
     a factory may bring some). `cut_points` are the candidates for branches, `all_cut_points` every one, in
-    depth order.
+    depth order. `memory_format` is that of inference: channels last where the module runs so and gives the same.
     """
 
     name: str
@@ -62,6 +72,9 @@ class Backbone:
     all_cut_points: tuple[CutPoint, ...]
     fresh_classifier: bool
     untrained: bool = False
+    known_as: str = ""
+    """What measurements are kept under, by default the digest."""
+    memory_format: torch.memory_format = INFERENCE
 
     def example(self, batch: int = 2) -> Tensor:
         """A batch float32 [batch, channels, S, S] of standard normal values, always the same, where the module is."""
@@ -92,10 +105,10 @@ def load_backbone(
     """Build the backbone for a task of `num_classes` classes, and find its cut points.
 
     `input_size` in pixels, one number or (height, width), defaults to the backbone's own; `channels` are the task's,
-    for modules that do not tell theirs. A module is used as it is, and changed in place only where its number of
-    classes differs. What was not loaded is initialised from torch's random state. Raises BackboneError (unknown name
-    with the nearest ones, a size it cannot take), WeightsError, CutError and, for the user's code without `trust_code`,
-    PluginError.
+    for modules that do not tell theirs and for named ones where they are neither 1 nor 3. A module is used as it is,
+    and changed in place only where its number of classes differs. What was not loaded is initialised from torch's
+    random state. Raises BackboneError (unknown name with the nearest ones, a size it cannot take), WeightsError,
+    CutError and, for the user's code without `trust_code`, PluginError.
     """
     notify = listener or silent
     if num_classes < 2:
@@ -108,6 +121,8 @@ def load_backbone(
     if isinstance(spec, nn.Module):
         name = f"module:{type(spec).__qualname__}"
         transform = user_transform(spec, input_size, channels, name)
+        initialise(spec, _example(spec, transform, 2))
+        spec = with_logits(spec, _example(spec, transform, 2), name, notify)
         return _finish(spec, transform, name, "own", "blocks", num_classes, fresh=False, notify=notify)
     if isinstance(spec, str):
         spec = BackboneSpec(spec)
@@ -117,16 +132,26 @@ def load_backbone(
         raise no_published_weights(spec.name)
     file = find_weights(spec.weights, relative_to) if spec.weights not in ("none", "pretrained") else None
     state = read_weights(file, notify) if file is not None else None
+    wanted = spec.channels if spec.channels is not None else None if channels in (1, 3) else channels
     if kind == "own":
         module, transform = build_own(bare, num_classes, input_size)
     elif kind == "timm":
-        module, transform = build_timm(bare, num_classes, input_size, pretrained=pretrained)
+        module, transform = build_timm(bare, num_classes, input_size, pretrained=pretrained, wanted_channels=wanted)
     elif kind == "torchvision":
-        module, transform = build_torchvision(bare, num_classes, input_size, pretrained=pretrained)
+        module, transform = build_torchvision(
+            bare, num_classes, input_size, pretrained=pretrained, wanted_channels=wanted
+        )
     else:
         factory = plugins.load(bare, trust_code=trust_code, relative_to=relative_to)
         module = call_factory(factory, num_classes, spec.name)
-        transform = user_transform(module, input_size, channels, spec.name)
+        transform = user_transform(module, input_size, spec.channels or channels, spec.name)
+    if spec.channels not in (None, transform.channels):
+        raise BackboneError(
+            f"{spec.name}: takes {transform.channels} channels, got backbone.channels = {spec.channels}"
+        )
+    transform = with_statistics(transform, transform.channels, _numbers(spec.mean), _numbers(spec.std))
+    initialise(module, _example(module, transform, 2))
+    module = with_logits(module, _example(module, transform, 2), spec.name, notify)
     fresh = False
     if state is not None:
         example = _example(module, transform, 2)
@@ -199,7 +224,12 @@ def _finish(
         cut_points=choose_cut_points(found, wanted, name),
         all_cut_points=found,
         fresh_classifier=fresh,
+        memory_format=format_of(module, example),
     )
+
+
+def _numbers(given: float | tuple[float, ...] | None) -> tuple[float, ...] | None:
+    return (given,) if isinstance(given, int | float) else given
 
 
 def _example(module: nn.Module, transform: InputTransform, batch: int) -> Tensor:

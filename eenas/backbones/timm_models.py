@@ -7,18 +7,19 @@ from typing import Any
 
 from torch import nn
 
-from eenas.backbones.transform import InputTransform, default_transform
+from eenas.backbones.transform import InputTransform, default_transform, with_statistics
 from eenas.backbones.weights import check_reachable, no_published_weights, unreachable
 from eenas.errors import BackboneError
 from eenas.tasks.frame import Size, canonical_size, size_text
 
 
 def build_timm(
-    name: str, num_classes: int, input_size: Size | None, *, pretrained: bool
+    name: str, num_classes: int, input_size: Size | None, *, pretrained: bool, wanted_channels: int | None = None
 ) -> tuple[nn.Module, InputTransform]:
     """The model with `num_classes` outputs, and a transform with the mean and deviation of its configuration.
 
-    Models of a fixed image size (transformers with position embeddings or windows) are built for `input_size`.
+    Models of a fixed image size (transformers with position embeddings or windows) are built for `input_size`, and
+    all for `wanted_channels` (None: their own) where that is given.
     Raises BackboneError when that cannot be done, WeightsError when published weights are not to be had.
     """
     import timm
@@ -34,6 +35,8 @@ def build_timm(
     )
     size = input_size or default_size
     options: dict[str, Any] = {"num_classes": num_classes}
+    if wanted_channels not in (None, channels):
+        options["in_chans"] = wanted_channels
     if pretrained:
         overlay = _published(name, config)
         options |= {"pretrained": True} | ({"pretrained_cfg_overlay": overlay} if overlay else {})
@@ -41,7 +44,7 @@ def build_timm(
     transform = default_transform(size, channels)
     if config is not None and len(config.mean) == len(config.std) == channels:
         transform = InputTransform(size, channels, tuple(map(float, config.mean)), tuple(map(float, config.std)))
-    return module, transform
+    return module, transform if wanted_channels is None else with_statistics(transform, wanted_channels)
 
 
 def _create(name: str, options: dict[str, Any], size: Size | None) -> nn.Module:

@@ -8,18 +8,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from eenas.backbones.transform import InputTransform, default_transform
+from eenas.backbones.channels import replace_stem
+from eenas.backbones.transform import InputTransform, default_transform, with_statistics
 from eenas.backbones.weights import check_reachable, no_published_weights, unreachable
 from eenas.errors import BackboneError, WeightsError
 from eenas.tasks.frame import Size, size_text
 
 
 def build_torchvision(
-    name: str, num_classes: int, input_size: Size | None, *, pretrained: bool
+    name: str, num_classes: int, input_size: Size | None, *, pretrained: bool, wanted_channels: int | None = None
 ) -> tuple[nn.Module, InputTransform]:
     """The model and the transform of its published weights; `name` is without the prefix `torchvision:`.
 
-    Pretrained models come with the classes they were trained for. Raises BackboneError when the model cannot be built
+    Pretrained models come with the classes they were trained for. The first convolution is replaced where
+    `wanted_channels` (None: 3) are others. Raises BackboneError when the model cannot be built
     for this size, WeightsError when published weights are not to be had.
     """
     import torchvision
@@ -33,7 +35,7 @@ def build_torchvision(
     elif name.startswith("maxvit_"):
         options["input_size"] = transform.shape[1:]
     elif name in ("googlenet", "inception_v3"):  # their weights want the input normalised otherwise: always, to be one
-        options["transform_input"] = True
+        options["transform_input"] = wanted_channels in (None, 3)
         options |= {} if pretrained else {"aux_logits": False, "init_weights": True}
     if pretrained:
         if weights is None:
@@ -54,7 +56,11 @@ def build_torchvision(
     if getattr(module, "AuxLogits", None) is not None:  # a head for training only: the model returns one tensor
         setattr(module, "aux_logits", False)  # noqa: B010
         setattr(module, "AuxLogits", None)  # noqa: B010
-    return module, transform
+    if wanted_channels in (None, transform.channels):
+        return module, transform
+    assert wanted_channels is not None
+    replace_stem(module, wanted_channels, torch.zeros(2, *transform.shape), what)
+    return module, with_statistics(transform, wanted_channels)
 
 
 def _default_weights(name: str) -> Any:

@@ -1,7 +1,7 @@
 """The input transform: images as a task keeps them turned into what a backbone takes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -73,6 +73,26 @@ class InputTransform:
             elif images.shape[1] != 1:
                 raise BackboneError(f"the transform takes {expected}, got {list(images.shape)}")
         return (scaled - _column(self.mean, scaled)) / _column(self.std, scaled)
+
+
+def with_statistics(
+    transform: InputTransform,
+    channels: int,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+) -> InputTransform:
+    """The same for `channels`, with these statistics; one number stands for all channels.
+
+    Without them those of the transform, or their averages where the number of channels is another. Raises
+    BackboneError.
+    """
+    found = []
+    for given, own in ((mean, transform.mean), (std, transform.std)):
+        values = own if given is None else given
+        if given is None and len(own) != channels:
+            values = (sum(own) / len(own),)
+        found.append(values * channels if len(values) == 1 else values)
+    return replace(transform, channels=channels, mean=found[0], std=found[1])
 
 
 def default_transform(size: Size, channels: int) -> InputTransform:

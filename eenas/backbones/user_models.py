@@ -8,9 +8,10 @@ from typing import Any
 from torch import nn
 
 from eenas import specs
+from eenas.backbones.channels import channels_of
 from eenas.backbones.transform import InputTransform, default_transform
 from eenas.errors import BackboneError
-from eenas.tasks.frame import Size
+from eenas.tasks.frame import Size, sides_of
 
 ATTRIBUTE = "eenas_transform"
 
@@ -36,8 +37,8 @@ def call_factory(factory: Any, num_classes: int, what: str) -> nn.Module:
 def user_transform(module: nn.Module, input_size: Size | None, channels: int, what: str) -> InputTransform:
     """The module's own `eenas_transform` (an InputTransform or a table of its fields), at `input_size` if given.
 
-    Without one: the default transform for as many channels as the module's first Conv2d takes, or for `channels`.
-    Raises BackboneError when nobody says the size.
+    Without one: the default transform for as many `channels` as the task has, where the module runs on them, or for
+    those that its first layer takes (`channels_of`). Raises BackboneError when nobody says the size.
     """
     stated = getattr(module, ATTRIBUTE, None)
     if isinstance(stated, Mapping):
@@ -51,8 +52,7 @@ def user_transform(module: nn.Module, input_size: Size | None, channels: int, wh
             f"{what}: its input size is not known; pass input_size=N (--set task.input_size=N), "
             f"or give the module an attribute {ATTRIBUTE}"
         )
-    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
-    return default_transform(input_size, first.in_channels if first is not None else channels)
+    return default_transform(input_size, channels_of(module, channels, sides_of(input_size)))
 
 
 def _takes(factory: Callable[..., Any], name: str) -> bool:

@@ -1,7 +1,5 @@
 """What every branch begins with: features of any layout turned into a map, a vector or pooled tokens."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -18,19 +16,20 @@ def map_size(shape: FeatureShape, what: str) -> tuple[int, int, int]:
         return shape.channels, shape.height, shape.width
     if shape.kind == "vector":
         raise BranchError(f"{what}: needs a map, got a vector of {shape.channels}; use fc or mlp there")
-    patches = shape.dims[0] - shape.prefix_tokens
-    side = math.isqrt(patches)
-    if side * side != patches:
-        raise BranchError(f"{what}: needs patch tokens that fill a square, got {patches}; use fc, mlp or pool_fc there")
-    return shape.channels, side, side
+    patches = shape.patches
+    if patches is None:
+        count = shape.dims[0] - shape.prefix_tokens
+        rule = "tokens whose order over the image is known" if shape.is_set else "patch tokens that fill a square"
+        raise BranchError(f"{what}: needs {rule}, got {count}; use fc, mlp or pool_fc there")
+    return shape.channels, *patches
 
 
 class MapFront(nn.Module):
     """Features to a map `[N, C, H, W]`.
 
-    A map passes as it is. Tokens are normalised (LayerNorm), the class token is dropped and the patches are laid out
-    as the square that they come from. A map with channels last comes from a transformer (Swin) too: its channels are
-    normalised and moved to the front.
+    A map passes as it is. Tokens are normalised (LayerNorm), those of the prefix are dropped and the patches are laid
+    out as the rows and columns that they come from. A map with channels last comes from a transformer (Swin) too: its
+    channels are normalised and moved to the front.
     """
 
     def __init__(self, shape: FeatureShape, what: str) -> None:
@@ -53,13 +52,15 @@ class MapFront(nn.Module):
 class VectorFront(nn.Module):
     """Features to a vector `[N, D]`: a map averaged over its places; of tokens, after a LayerNorm, the class token.
 
-    Tokens without a class token are averaged. A vector passes as it is. Without `normalised` there is no LayerNorm.
+    Patches are averaged where there is no class token. A vector passes as it is. Without `normalised` there is no
+    LayerNorm.
     """
 
     def __init__(self, shape: FeatureShape, *, normalised: bool = True) -> None:
         super().__init__()
         self.channels = shape.channels
-        self.has_class_token = shape.prefix_tokens > 0
+        self.has_class_token = shape.prefix_tokens > 0 and shape.class_token
+        self.prefix_tokens = shape.prefix_tokens
         self.places = (1, 2) if shape.channels_last else (2, 3) if shape.kind == "map" else (1,)
         self.is_vector = shape.kind == "vector"
         self.norm = _norm(shape) if normalised else None
@@ -70,7 +71,10 @@ class VectorFront(nn.Module):
             return features
         if self.norm is not None:
             features = self.norm(features)
-        return features[:, 0] if self.has_class_token else features.mean(dim=self.places)
+        if self.has_class_token:
+            return features[:, 0]
+        patches = features[:, self.prefix_tokens :] if self.prefix_tokens else features
+        return patches.mean(dim=self.places)
 
 
 class Pooling(nn.Module):

@@ -6,6 +6,7 @@ Everything passes through `Screen` or `write`, which show what a user's text hol
 import os
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from rich.text import Text
 
 from eenas.escaping import json_for_terminal, one_line, visible
 from eenas.masking import masked
+
+BEGAN = time.monotonic()
+"""When the command began."""
 
 WIDTH = 100
 """Tables are drawn for so many columns at most, and for exactly so many where the output is no terminal."""

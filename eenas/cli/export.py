@@ -9,12 +9,15 @@ from eenas.cli import options
 from eenas.cli.console import out, say, suggest
 from eenas.cli.failures import one_of, quiet_optuna
 from eenas.errors import EenasError
+from eenas.progress import Notice
 
 
 def export(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="[RUN] OUT", help="The run's folder (not with --network or --design), then OUT."),
+        typer.Argument(
+            metavar="[RUN] OUT", help="A run's or model's folder (not with --network or --design), then OUT."
+        ),
     ],
     network: Annotated[
         str | None, typer.Option(metavar="NAME", help="The untrained network of this name in a study, as in `train`.")
@@ -22,6 +25,9 @@ def export(
     trial: Annotated[int | None, typer.Option(metavar="N", help="The untrained network of trial N.")] = None,
     design: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The untrained network of a design in JSON.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The state dict that your own training of it saved.")
     ] = None,
     format: Annotated[
         str, typer.Option("--format", metavar="torch|onnx|pt2", help="torch, or also a program for each segment.")
@@ -43,6 +49,9 @@ def export(
     with the network, on samples of the study's task or of --data, and nothing is written where they differ.
     Then they are timed here, exit by exit; the manifest's latencies are those, beside the predicted ones.
 
+    --weights makes a trained network of an untrained one: thresholds are then fitted on the calibration split of
+    --data, and the figures are those of its test split.
+
     Example: eenas export runs/resnet50-digits-trial7 model --format onnx
     """
     source = one_of(network=network, trial=trial, design=design)
@@ -63,11 +72,13 @@ def export(
         name=name,
         network=network if trial is None else f"trial {trial}",
         design_file=design,
+        weights=weights,
         trust_code=trust_code,
         format=format,  # type: ignore[arg-type]  # any other word is refused there
         single_file=single_file,
         data=data,
         device=device,
+        listener=lambda event: say(event.text) if isinstance(event, Notice) else None,
     )
     say(f"written: {folder}")
     if format != "torch":

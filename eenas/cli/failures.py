@@ -4,7 +4,7 @@ import errno
 import functools
 import inspect
 import logging
-import os
+import signal
 import traceback
 import warnings
 from collections.abc import Callable
@@ -14,22 +14,39 @@ from typing import Annotated, Any
 import typer
 
 from eenas.cli.console import err, say
-from eenas.errors import EenasError
-from eenas.escaping import shortened
+from eenas.errors import EenasError, TimeOverError
+from eenas.faults import machine_fault
 
 WRONG_INPUT = 2
 OUR_MISTAKE = 1
 INTERRUPTED = 130
 LONGEST = 2000
 """Characters of an error's text, such as a library's, that are shown."""
+TERMINATED = 143
+TIME_OVER = 124
+"""What `timeout` of the coreutils answers, too."""
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and warnings of libraries.")]
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, as from a scheduler: a verb ends as it does on Ctrl-C."""
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process in good order."""
+
+    def end(number: int, frame: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def guarded(verb: Callable[..., None]) -> Callable[..., None]:
     """The verb with a `--debug` flag, and with errors turned into lines.
 
-    Exit status 2 and `error: ...` for an EenasError; 130 for Ctrl-C; 1 for anything else, which is a mistake of eenas.
+    Exit status 2 and `error: ...` for an EenasError and for what the machine lacks; 124 where a search's time was over
+    before a trial finished; 130 for Ctrl-C and 143 for SIGTERM; 1 for anything else, which is a mistake of eenas.
     """
 
     @functools.wraps(verb)
@@ -38,19 +55,20 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
             warnings.simplefilter("ignore")
         try:
             verb(*arguments, **options)
+        except TimeOverError as error:
+            _end(_line(error), TIME_OVER, debug=debug)
         except EenasError as error:
             _end(f"error: {_line(error)}", WRONG_INPUT, debug=debug)
-        except KeyboardInterrupt:
-            _end("interrupted", INTERRUPTED, debug=False)
+        except KeyboardInterrupt as error:
+            what, status = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
+            _end(f"{what}; the same command goes on from what was finished", status, debug=False)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # the reader of a pipe has gone; typer ends quietly
-            if isinstance(error, OSError) and error.filename is not None:
-                file = shortened(os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename)
-                fix = "give a path that can be read and written"
-                _end(f"error: {file}: {error.strerror}; {fix}", WRONG_INPUT, debug=debug)
+            if (fault := machine_fault(error)) is not None:
+                _end(f"error: {_line(fault)}", WRONG_INPUT, debug=debug)
             text = f"error: unexpected {type(error).__name__}: {_line(error)} ({_place(error)})"
             _end(f"{text}; please report it with the output of --debug", OUR_MISTAKE, debug=debug)
 

@@ -21,6 +21,7 @@ def fidelity(
         int | None, typer.Option(metavar="N", help="Training samples for each, in place of --epochs.")
     ] = None,
     device: options.Device = "auto",
+    accept_changed_data: options.AcceptChangedData = False,
     overrides: options.Overrides = None,
     json: options.Json = False,
     artifacts: options.Artifacts = None,
@@ -50,6 +51,7 @@ def fidelity(
             epochs=epochs,
             samples=samples,
             device=device,
+            accept_changed_data=accept_changed_data,
             overrides=tuple(overrides or ()),
             artifacts=artifacts,
             trust_code=trust_code,

@@ -11,7 +11,7 @@ from eenas.cli.calibrate import calibrate
 from eenas.cli.console import replace_what_cannot_be_written, say
 from eenas.cli.dashboard import dashboard
 from eenas.cli.export import export
-from eenas.cli.failures import WRONG_INPUT, guarded
+from eenas.cli.failures import WRONG_INPUT, end_on_sigterm, guarded
 from eenas.cli.fidelity import fidelity
 from eenas.cli.front import front
 from eenas.cli.profile import profile
@@ -69,6 +69,7 @@ def main() -> None:
         if word.startswith("-") and one_line(flag) != flag:  # typer would repeat it as it is
             say(f"error: {flag!r} is no flag; eenas --help lists the verbs, and VERB --help the flags of one")
             sys.exit(WRONG_INPUT)
+    end_on_sigterm()
     app()
 
 

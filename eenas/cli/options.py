@@ -27,6 +27,10 @@ Data = Annotated[
     str | None, typer.Option(metavar="TASK", help="Labelled images: digits, folder:PATH, npz:PATH or a function.")
 ]
 Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads within an operator (default: all cores).")]
+AcceptChangedData = Annotated[
+    bool,
+    typer.Option("--accept-changed-data", help="Go on although data changed, where the study's results still hold."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 
 Network = Annotated[

@@ -7,6 +7,7 @@ from eenas.reporting.selection import spread
 from eenas.reporting.summary import summary
 from eenas.reporting.wording import plural
 from eenas.search.results import FrontPoint, StudyResults
+from eenas.search.run_report import largest_words
 
 ROWS = 12
 MARKS = "▸ recommended, * knee"
@@ -43,7 +44,11 @@ def _rows(results: StudyResults, points: tuple[FrontPoint, ...]) -> list[FrontRo
 
 def _title(results: StudyResults, shown: int, *, every: bool) -> str:
     """What the table of the front shows, and on how many samples its accuracies rest."""
-    on = f"accuracy on {results.samples:,} validation samples" if results.samples else "accuracy on validation"
+    on = (
+        f"{results.measure} on {results.samples:,} validation samples{largest_words(results.largest_class)}"
+        if results.samples
+        else f"{results.measure} on validation"
+    )
     if every:
         return f"Front, every point of it ({MARKS}); {on}"
     hidden = len(results.front) - shown

@@ -35,7 +35,7 @@ def print_report(report: RunReport, console: Console) -> None:
     if rows:
         shares = [share for share, _, _ in rows[0].cells]
         made = table(
-            "Accuracy within a budget of MACs (what the test split really spends)",
+            f"{report.measure.capitalize()} within a budget of MACs (what the test split really spends)",
             *("", *(percent(share, 0) for share in shares)),
             right=range(1, len(shares) + 1),
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import say, suggest, write_json
+from eenas.cli.console import BEGAN, say, suggest, write_json
 from eenas.cli.failures import quiet_optuna
 from eenas.cli.progress import listening
 
@@ -31,7 +31,10 @@ def search(
     trials: Annotated[
         int | None, typer.Option(metavar="N", help="Trials in total, also on resume (default: 16).")
     ] = None,
-    timeout: Annotated[float | None, typer.Option(metavar="S", help="Start no trial after so many seconds.")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Stop after so many seconds in all; a trial that runs is finished."),
+    ] = None,
     storage: options.Storage = options.STORAGE,
     name: Annotated[
         str | None, typer.Option(metavar="STUDY", help="The study's name (default: backbone, task and a digest).")
@@ -53,6 +56,10 @@ def search(
     latency_profile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Take latencies from a file of eenas profile; time nothing.")
     ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out pictures that cannot be read, and list them.")
+    ] = False,
+    accept_changed_data: options.AcceptChangedData = False,
     overrides: options.Overrides = None,
     json: options.Json = False,
     artifacts: options.Artifacts = None,
@@ -72,6 +79,7 @@ def search(
 
     quiet_optuna()
     bank = ["bank.use=false"] if no_bank else []
+    bank += ["task.skip_bad=true"] if skip_bad else []
     if feature_cache is not None:
         bank.append(f'bank.feature_cache="{feature_cache}"')
     with listening() as listener:
@@ -90,10 +98,12 @@ def search(
             overrides=(*(overrides or ()), *bank),
             remeasure=remeasure,
             latency_profile=latency_profile,
+            accept_changed_data=accept_changed_data,
             artifacts=artifacts,
             trust_code=trust_code,
             listener=listener,
             reporters=[partial(publish, written={}, listener=listener)],
+            started=BEGAN,
         )
     if json:
         write_json(to_json(results))

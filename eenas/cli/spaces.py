@@ -31,7 +31,7 @@ def spaces(
 
     from eenas import shipped
     from eenas.cli.tables import table
-    from eenas.designs.space import load_space
+    from eenas.designs.space import fitted_space, load_space
     from eenas.errors import DesignError
 
     names = [name] if name is not None else list(shipped.names("search_spaces"))
@@ -44,7 +44,7 @@ def spaces(
         _, profile = profile_by_name(backbone, classes=classes, input_size=size, trust_code=trust_code)
         for each, space in found.items():
             try:
-                counts[each] = _count(architectures(space, profile, classes))
+                counts[each] = _count(architectures(fitted_space(space, profile), profile, classes))
             except DesignError:
                 if name is not None:
                     raise

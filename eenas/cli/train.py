@@ -37,6 +37,7 @@ def train(
         Path | None, typer.Option("--out", metavar="RUN", help="The run's folder (default: runs/STUDY-NETWORK).")
     ] = None,
     device: options.Device = "auto",
+    accept_changed_data: options.AcceptChangedData = False,
     overrides: options.Overrides = None,
     json: options.Json = False,
     artifacts: options.Artifacts = None,
@@ -79,6 +80,7 @@ def train(
             compare=compare,
             out=folder,
             device=device,
+            accept_changed_data=accept_changed_data,
             overrides=tuple(overrides or ()),
             artifacts=artifacts,
             trust_code=trust_code,

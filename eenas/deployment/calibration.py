@@ -1,28 +1,30 @@
 """Recalibration: temperatures and thresholds of an exported model refitted on new data, without touching weights."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from eenas.deployment.exit_latency import ProgramLatency, measure_exits, named
-from eenas.deployment.manifest import checksum, read_table
+from eenas.deployment.fit_limits import FitLimits
+from eenas.deployment.manifest import MANIFEST, checksum, one_error, read_table
 from eenas.deployment.model_folder import CARD, write_manifest
+from eenas.deployment.network_segments import open_network
 from eenas.deployment.programs import thresholds_of, write_onnx
 from eenas.deployment.runtime import ExportedModel
 from eenas.deployment.runtime import load as open_model
-from eenas.errors import ExportError, PolicyError
+from eenas.errors import ExportError
 from eenas.escaping import as_markdown
-from eenas.files import write_whole
+from eenas.files import check_writable, folder_in_place_of, write_whole
 from eenas.measurement.latency import LatencySpec
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
-from eenas.policies.policy import Policy
 from eenas.policies.proportions import higher
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
@@ -37,25 +39,6 @@ TESTED = "tested"
 """The manifest's key for the final exit on the run's test split, once figures of other data take the place of these."""
 UNLIKELY = 0.01
 _BATCH = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Limits:
-    """What a refitted policy has to keep, exactly one of them: see `calibrate`. Raises PolicyError."""
-
-    max_accuracy_drop: float | None = None
-    max_macs: float | None = None
-    max_latency_ms: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse none, several and what is no limit."""
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        flags = "max_accuracy_drop, max_macs and max_latency_ms"
-        if len(given) != 1:
-            raise PolicyError(f"a recalibration keeps one of {flags}, got {', '.join(given) or 'none'}")
-        for name, value in given.items():
-            if not value >= 0:
-                raise PolicyError(f"{name} must be a number from 0 up, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +70,11 @@ def calibrate(
     unseen: bool = False,
     threads: int | None = None,
     trust_code: bool = False,
+    backbone: nn.Module | None = None,
 ) -> Calibration:
     """Refit the exported model in `folder` on `data` (a task or its spec) within one limit; writes its manifest anew.
+
+    The folder stays as it is until all of its new files are whole.
 
     `max_accuracy_drop` against the final exit, in [0, 1] (0.005 is half a point): the cheapest policy that loses no
     more. `max_macs` as a share of the plain backbone's, `max_latency_ms` of a sample on this machine in this runtime:
@@ -96,22 +82,31 @@ def calibrate(
 
     Temperatures and thresholds are fitted on the calibration split; `unseen` says that the network was trained on none
     of these data, so that the train and validation splits calibrate too. All figures are then of the test split. The
-    kind of policy stays. Raises PolicyError when no policy keeps the limit, saying which is nearest (nothing is written
+    kind of policy stays. A folder without programs is calibrated in torch; `trust_code` and `backbone` are those of
+    `eenas.load` there. Raises PolicyError when no policy keeps the limit, saying which is nearest (nothing is written
     then), ExportError for a folder that is not whole or was exported untrained, and for data of other classes.
     """
-    limits = _Limits(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
+    limits = FitLimits(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
     path, threads = Path(folder), threads or os.cpu_count() or 1
-    model, table = open_model(path, threads=threads, trust_code=trust_code), read_table(path)
+    check_writable(path)
+    table = read_table(path)
+    if table.get("program") is not None:
+        model = open_model(path, threads=threads, trust_code=trust_code)
+    elif limits.max_latency_ms is None:
+        model = open_network(path, trust_code=trust_code, backbone=backbone)
+    else:
+        raise ExportError(f"{path}: holds no programs to time; export with --format onnx, or keep another limit")
     task = load_task(_spec(data, model), trust_code=trust_code) if isinstance(data, str) else data
     costs = _costs(path, table, model, task)
+    balanced = bool(table["measured"].get("balanced", False))  # of the model, as its study had it
     if limits.max_latency_ms is not None:
         _measure_latency(model, table, threads)
     times = [exit_.get("latency_ms") for exit_ in table["measured"]["exits"]]
     latency = None if None in times else np.array(times, dtype=np.float64)
     splits = [task.train, task.calibration, task.validation] if unseen else [task.calibration]
-    fitted_on, test = (exit_table(model, parts, costs, latency) for parts in (splits, [task.test]))
-    fitting = Fitting(fitted_on, _rule(table, limits))
-    policy = _fit(fitting, limits, float(model.manifest.backbone_macs or 0.0))
+    fitted_on, test = (exit_table(model, parts, costs, latency, balanced=balanced) for parts in (splits, [task.test]))
+    fitting = Fitting(fitted_on, limits.rule(_rule(path, table)))
+    policy = limits.fit(fitting, float(model.manifest.backbone_macs or 0.0))
     before = None if model.policy is None else evaluate(model.policy, test)
     found = Calibration(
         before=before,
@@ -124,7 +119,8 @@ def calibrate(
     )
     points = fitting.operating_points(test, common=True)
     spec = data if isinstance(data, str) else data.name
-    _write(path, table, found, points, fit_temperatures(fitted_on), test, spec)
+    with folder_in_place_of(path, keep=lambda name: True) as work:
+        _write(work, table, found, points, fit_temperatures(fitted_on), test, spec)
     return found
 
 
@@ -139,6 +135,8 @@ def exit_table(
     splits: list[Split],
     macs: NDArray[np.float64],
     latency_ms: NDArray[np.float64] | None = None,
+    *,
+    balanced: bool = False,
 ) -> ExitTable:
     """Every exit's logits on some splits, one after another, as the program gives them."""
     preprocessing = model.manifest.preprocessing
@@ -150,7 +148,14 @@ def exit_table(
             batch = images[np.arange(start, min(start + _BATCH, len(split)))].numpy()
             rows.append(np.stack(model.logits(batch), axis=1))
     labels = np.concatenate([split.labels for split in splits])
-    return ExitTable(logits=np.concatenate(rows), labels=labels, exits=model.exits, macs=macs, latency_ms=latency_ms)
+    return ExitTable(
+        logits=np.concatenate(rows),
+        labels=labels,
+        exits=model.exits,
+        macs=macs,
+        latency_ms=latency_ms,
+        balanced=balanced,
+    )
 
 
 def _warning(measured: dict[str, Any], fitted_on: ExitTable, test: ExitTable) -> str | None:
@@ -188,33 +193,10 @@ def _costs(path: Path, table: dict[str, Any], model: ExportedModel, task: Task) 
     return np.array([float(exit_["macs"]) for exit_ in table["measured"]["exits"]])
 
 
-def _rule(table: dict[str, Any], limits: _Limits) -> Rule:
-    """The kind of policy that the model has; for a limit on accuracy one threshold for all exits."""
-    rule = from_table(Rule, table["rule"])
-    return replace(rule, per_exit=False) if limits.max_accuracy_drop is not None else rule
-
-
-def _fit(fitting: Fitting, limits: _Limits, backbone_macs: float) -> Policy:
-    """The policy that keeps the limit. Raises PolicyError when there is none, with the nearest one."""
-    table = fitting.calibration
-    final = table.exit_accuracy()[-1]
-    if limits.max_accuracy_drop is not None:
-        policy = fitting.policy(min_accuracy=final - limits.max_accuracy_drop)
-        nearest = f"{evaluate(policy, table).accuracy:.2%} against {final:.2%} at the final exit"
-    elif limits.max_macs is not None:
-        policy = fitting.policy(max_macs=limits.max_macs * backbone_macs)
-        nearest = f"{evaluate(policy, table).expected_macs / backbone_macs:.1%} of the backbone's MACs"
-    else:
-        policy = fitting.policy(max_latency_ms=limits.max_latency_ms)
-        nearest = f"{evaluate(policy, table).expected_latency_ms:.3g} ms"
-    if not policy.within_budget:
-        raise PolicyError(f"no policy keeps {_words(limits)} on the calibration samples; the nearest: {nearest}")
-    return policy
-
-
-def _words(limits: _Limits) -> str:
-    name, value = next((name, value) for name, value in vars(limits).items() if value is not None)
-    return f"{name} {value:g}"
+def _rule(path: Path, table: dict[str, Any]) -> Rule:
+    """The kind of policy that the model has."""
+    with one_error(path / MANIFEST):
+        return from_table(Rule, table["rule"], key="rule")
 
 
 def _measure_latency(model: ExportedModel, table: dict[str, Any], threads: int) -> None:
@@ -261,7 +243,7 @@ def _write(
         "end_to_end_ms": None,
     }
     table["policy"] = after.policy.to_table()
-    if single := table["program"].get("single_file"):
+    if single := (table.get("program") or {}).get("single_file"):
         import onnx
 
         from eenas.deployment.single_file import single_file

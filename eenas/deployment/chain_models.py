@@ -11,7 +11,6 @@ from eenas.backbones.exported import export_program
 from eenas.deployment.exit_segment import ExitSegment, SegmentProgram
 from eenas.deployment.onnx_program import leave_layout, onnx_model
 from eenas.deployment.segments import INPUTS, OUTPUTS
-from eenas.designs.design import FINAL
 
 
 def chain_models(chain: Chain, example: Tensor) -> list[Any]:
@@ -21,7 +20,7 @@ def chain_models(chain: Chain, example: Tensor) -> list[Any]:
     """
     models, x, before = [], example, ""
     with plain_inference(chain), torch.no_grad():
-        for name, segment in zip((*chain.names, FINAL), chain.segments, strict=True):
+        for name, segment in zip((*chain.names, ""), chain.segments, strict=True):
             models.append(module_model(segment, x, exit_=name, before=before))
             x, before = segment(x), name
     return models

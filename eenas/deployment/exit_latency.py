@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eenas.deployment.manifest import read_table
+from eenas.deployment.manifest import MANIFEST, one_error, read_table
+from eenas.deployment.manifest_checks import check_network
 from eenas.deployment.runtime import ExportedModel
 from eenas.errors import ExportError
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.rounds import Part, Rounds, measure_latency
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.threshold import ThresholdPolicy
+from eenas.specs import from_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +86,18 @@ class ProgramLatency:
     def of(cls, folder: Path) -> "ProgramLatency":
         """What the export to a folder measured. Raises ExportError where it measured nothing."""
         manifest = read_table(folder)
-        table = manifest.get("program", {}).get("latency")
+        program = manifest.get("program")
+        table = program.get("latency") if isinstance(program, dict) else None
         if table is None:
             raise ExportError(f"{folder}: its programs were not timed; export them again")
-        shares = manifest["measured"].get("reported", {}).get("shares", ())
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in table.items()
-        }
-        return cls(**values, shares=tuple(shares))
+        with one_error(folder / MANIFEST):
+            check_network(manifest)
+            found = from_table(cls, table, key="program.latency")
+            shares = tuple(manifest["measured"].get("reported", {}).get("shares", ()))
+            counts = {len(found.exits), len(found.measured_ms), len(found.predicted_ms or found.exits)}
+            if counts != {len(manifest["exits"])} or len(shares) not in (0, len(found.exits)):
+                raise ExportError(f"program.latency must be of {len(manifest['exits'])} exits, got {sorted(counts)}")
+            return replace(found, shares=shares)
 
 
 def time_programs(model: ExportedModel, table: dict[str, Any], timing: Timing, images: NDArray[np.float32]) -> None:

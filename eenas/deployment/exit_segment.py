@@ -9,7 +9,6 @@ from torch.export import ExportedProgram
 from eenas.backbones.chain import plain_inference
 from eenas.backbones.cut_points import enlarged
 from eenas.backbones.exported import export_program
-from eenas.designs.design import FINAL
 from eenas.errors import CutError, ExportError
 from eenas.networks.network import EarlyExitNetwork, exit_logits
 
@@ -39,7 +38,7 @@ class ExitSegment(nn.Module):
 class SegmentProgram:
     """One exit's program: `program` for any batch, exported from `module` on the `examples` `[2, ...]`.
 
-    `exit` is the name of the exit, `before` that of the exit before it (empty for the first one).
+    `exit` is the cut point where it ends (empty: the end), `before` that of the segment before (empty: the input).
     """
 
     program: ExportedProgram
@@ -52,7 +51,7 @@ class SegmentProgram:
     def where(self) -> str:
         """Where in the network it lies, for messages."""
         start = f"from cut point {self.before!r}" if self.before else "from the input"
-        return f"the segment {start} to " + ("the end" if self.exit == FINAL else f"cut point {self.exit!r}")
+        return f"the segment {start} to " + ("the end" if self.exit == "" else f"cut point {self.exit!r}")
 
 
 def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
@@ -70,7 +69,7 @@ def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
             for name, segment in zip(network.exits, chain.segments, strict=False):  # a static one needs the first alone
                 module = ExitSegment(
                     segment,
-                    None if name == FINAL else network.branches.at(name),
+                    None if name == network.final else network.branches.at(name),
                     last=name == network.exits[-1],
                     takes_previous=network.reads_previous(name),
                     boosted=network.is_boosted,
@@ -80,7 +79,8 @@ def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
                 program = export_program(module, examples, f"the segment at exit {name!r}")
                 for node in program.graph.nodes:
                     node.meta.pop("stack_trace", None)  # lines of files on this machine
-                programs.append(SegmentProgram(program, module, examples, name, before))
+                end = "" if name == network.final else name
+                programs.append(SegmentProgram(program, module, examples, end, before))
                 found: tuple[Tensor, ...] = module(*examples)
                 x, previous, before = found[0], found[-1], name
         except CutError as error:

@@ -1,22 +1,22 @@
 """The manifest of a model folder: what lies in it, read and checked before anything of it is run."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eenas.deployment.external_data import check_no_external_data
+from eenas.deployment.json_files import need, read_json, shown
+from eenas.deployment.manifest_checks import check_network, check_programs
 from eenas.deployment.preprocessing import Preprocessing
 from eenas.errors import EenasError, ExportError
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
-from eenas.policies.registry import policy_from_table
 
 FORMAT = 1
 MANIFEST = "eenas.json"
-PROGRAM_KINDS = ("onnx", "pt2")
-"""The kinds of programs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,10 @@ class ProgramFile:
 class Manifest:
     """What the runtime needs to know of a model folder.
 
-    `segments` (K of them) belong to the `exits` in depth order; `single_file` is all of them in one, or None. `policy`
-    is None where no thresholds were fitted. `temperatures` (K) divide logits for a confidence. `points` are the
-    operating points by rising MACs; `backbone_macs` is what the plain backbone costs, None where it is not known.
+    `segments` (K of them; none of the kind "torch") belong to the `exits` in depth order; `single_file` is all of them
+    in one, or None. `policy` is None where no thresholds were fitted. `temperatures` (K) divide logits for a
+    confidence. `points` are the operating points by rising MACs; `backbone_macs` is what the plain backbone costs, None
+    where it is not known.
     """
 
     folder: Path
@@ -63,6 +64,8 @@ class Manifest:
             raise ExportError(
                 f"{path}: has the checksum {found[:12]}, the manifest {program.sha256[:12]}; copy it, or export again"
             )
+        if self.kind == "onnx":
+            check_no_external_data(path)
         return path
 
 
@@ -87,53 +90,71 @@ def read_table(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         raise ExportError(f"{folder}: has no {MANIFEST}; give a folder that `eenas export` wrote")
     try:
-        table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        found = table["format"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ExportError(f"{file}: is not a manifest of eenas; export the network again") from None
-    if found != FORMAT:
+        table = read_json(file)
+    except ExportError as error:
+        reason = str(error).removeprefix(f"{file}: ").partition(";")[0]
+        raise ExportError(f"{file}: is not a manifest of eenas ({reason}); export the network again") from None
+    if not isinstance(table, dict) or "format" not in table:
+        raise ExportError(f"{file}: is not a manifest of eenas; export the network again")
+    if table["format"] != FORMAT or isinstance(table["format"], bool):
+        found = shown(table["format"])
         raise ExportError(f"{file}: format {found}, this eenas reads format {FORMAT}; use the eenas that wrote it")
     return table
 
 
-def read_manifest(folder: str | Path) -> Manifest:
-    """The manifest of a folder with programs. Raises ExportError that names the folder and what is wrong with it."""
+def read_manifest(folder: str | Path, *, programs: bool = True) -> Manifest:
+    """The manifest of a folder with programs, or with `programs` false of any folder, whose segments are not read then.
+
+    Raises ExportError that names the folder and what is wrong with it.
+    """
     path = Path(folder)
     table = read_table(path)
-    if table.get("program") is None:
+    if not programs:
+        table = {**table, "program": None}
+    elif table.get("program") is None:
         raise ExportError(f"{path}: holds no program, only the network; export with --format onnx, or use eenas.load")
-    try:
+    with one_error(path / MANIFEST):
         return _manifest(path, table)
+
+
+@contextmanager
+def one_error(file: Path, *, advice: str = "; export the network again") -> Iterator[None]:
+    """Whatever is wrong with what a file of a model folder holds, said as an ExportError that names it, in one line.
+
+    Without `advice` errors say themselves what to do, and the folder is named.
+    """
+    try:
+        yield
     except EenasError as error:
-        raise ExportError(f"{path / MANIFEST}: {error}; export the network again") from None
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ExportError(f"{path / MANIFEST}: is not whole ({error!r}); export the network again") from None
+        text = str(error).removesuffix("; add it") if advice else str(error)
+        text = text if len(text) <= 600 else f"{text[:600]}…"
+        if not text.startswith(str(file.parent)):
+            text = f"{file}: {text}{advice}" if advice else f"{file.parent}: {text}"
+        raise ExportError(text) from error
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise ExportError(f"{file}: is not whole (a value is missing or has another kind); export again") from error
 
 
 def _manifest(folder: Path, table: Mapping[str, Any]) -> Manifest:
-    program, measured = table["program"], table["measured"]
-    kind, segments = program["kind"], tuple(ProgramFile(**segment) for segment in program["segments"])
-    single = ProgramFile(**program["single_file"]) if "single_file" in program else None
-    exits, policy = tuple(table["exits"]), table["policy"]
-    if kind not in PROGRAM_KINDS:
-        raise ExportError(f"unknown kind of program {kind!r}; this eenas runs {' and '.join(PROGRAM_KINDS)}")
-    if any(Path(file.file).name != file.file for file in (*segments, *([single] if single else []))):
-        raise ExportError(f"a program lies in the folder of the manifest, got {[file.file for file in segments]}")
-    fitted = None if policy is None else policy_from_table(policy)
-    if len(segments) != len(exits) or (fitted is not None and fitted.num_exits != len(exits)):
-        counts = f"{len(segments)} programs and a policy for {fitted.num_exits if fitted else 'no'} exits"
-        raise ExportError(f"{len(exits)} exits need a program each and a policy for them, got {counts}")
-    temperatures = tuple(float(exit_["temperature"]) for exit_ in measured.get("exits", ()))
+    policy = check_network(table)
+    preprocessing = Preprocessing(**table["transform"])
+    program, measured, exits = table["program"], table["measured"], tuple(table["exits"])
+    if program is None:
+        program = {"kind": "torch", "segments": []}
+    else:
+        check_programs(program, exits, preprocessing.shape)
+    need(len(table["classes"]) >= 2, "classes", "at least 2 names", table["classes"])
     points = tuple(OperatingPoint.from_table(point) for point in measured.get("points", ()))
+    temperatures = tuple(float(exit_["temperature"]) for exit_ in measured.get("exits", ()))
     return Manifest(
         folder=folder,
-        kind=kind,
-        segments=segments,
-        single_file=single,
-        classes=tuple(str(name) for name in table["classes"]),
+        kind=program["kind"],
+        segments=tuple(ProgramFile(**segment) for segment in program["segments"]),
+        single_file=ProgramFile(**program["single_file"]) if "single_file" in program else None,
+        classes=tuple(table["classes"]),
         exits=exits,
-        preprocessing=Preprocessing(**table["transform"]),
-        policy=fitted,
+        preprocessing=preprocessing,
+        policy=policy,
         temperatures=temperatures or (1.0,) * len(exits),
         points=tuple(sorted(points, key=lambda point: point.expected_macs)),
         backbone_macs=float(measured["backbone"]["macs"]) if "backbone" in measured else None,

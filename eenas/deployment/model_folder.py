@@ -1,10 +1,9 @@
 """A network in a folder: design, weights, policy and measured table; written by export and read by `eenas.load`."""
 
-import copy
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from eenas.backbones.copies import copy_of
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.backbones.transform import InputTransform
-from eenas.bounds import MOST_JSON, read_file
-from eenas.deployment.manifest import FORMAT, MANIFEST, read_table
+from eenas.deployment.json_files import MOST_BYTES, shown
+from eenas.deployment.manifest import FORMAT, MANIFEST, checksum, one_error, read_table
+from eenas.deployment.manifest_checks import check_network
 from eenas.deployment.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.designs.design import Design
-from eenas.errors import EenasError, ExportError
-from eenas.files import write_whole
+from eenas.errors import EenasError, ExportError, PluginError
+from eenas.files import folder_in_place_of, is_temporary, write_whole
 from eenas.measurement.devices import resolve_device
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
@@ -32,6 +33,7 @@ from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
 
 DESIGN, WEIGHTS, CARD = "design.json", "weights.safetensors", "README.md"
+_LONGEST = 600  # an error that repeats a value of a file
 _NAMES = (SINGLE_FILE, RUNTIME, DESIGN, WEIGHTS, CARD)
 _OURS = re.compile("|".join((r"segment_\d+\.(onnx|pt2)", *map(re.escape, _NAMES))))
 """The names of all files but the manifest."""
@@ -55,14 +57,29 @@ class Package:
 def write_folder(package: Package, out: Path, programs: Programs | None = None) -> Path:
     """Write `package` to the folder `out`, with programs where they are wanted.
 
-    Raises ExportError when the folder holds something else already, for a policy of a kind that is not eenas's own (a
-    folder could not give it back), and for what a program cannot hold.
+    An older export there stays until the new one is whole. Raises ExportError when the folder holds something else
+    already, for a policy of a kind that is not eenas's own (a folder could not give it back), and for what a program
+    cannot hold; StorageError where nothing can be written.
+    """
+    with new_model_folder(out) as work:
+        fill_folder(package, work, programs)
+    return out
 
-    The manifest is written last and taken away first, so that a folder with one is whole.
+
+@contextmanager
+def new_model_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of the model folder `out` once the block ends; the user's files stay.
+
+    Raises ExportError when `out` holds something else, StorageError where nothing can be written.
     """
     check_free(out)
+    with folder_in_place_of(out, keep=lambda name: name != MANIFEST and not _OURS.fullmatch(name)) as work:
+        yield work
+
+
+def fill_folder(package: Package, out: Path, programs: Programs | None = None) -> None:
+    """Write `package` into the folder `out`, the manifest last; for what it raises see `write_folder`."""
     policy = _policy_table(package.network.policy)
-    clear(out)
     network = package.network
     program = None if programs is None else write_programs(network, programs, out)
     manifest = {
@@ -80,8 +97,8 @@ def write_folder(package: Package, out: Path, programs: Programs | None = None) 
     write_whole(out / DESIGN, lambda file: file.write_text(network.design.to_json(), encoding="utf-8"))
     save_weights(network, out / WEIGHTS)
     write_whole(out / CARD, lambda file: file.write_text(package.card, encoding="utf-8"))
+    manifest["files"] = {name: checksum(out / name) for name in (DESIGN, WEIGHTS)}
     write_manifest(manifest, out)
-    return out
 
 
 def write_manifest(manifest: Mapping[str, Any], out: Path) -> None:
@@ -94,15 +111,6 @@ def check_free(out: Path) -> None:
     """Raise ExportError when something of somebody else's would be lost in the folder `out`."""
     if not _is_free(out):
         raise ExportError(f"{out}: exists and was not written by eenas; give a new or empty folder")
-
-
-def clear(out: Path) -> None:
-    """Take away the manifest, which makes the folder one that is not whole, and the programs of an older export."""
-    with suppress(OSError):  # whatever hinders this hinders writing, and is said there
-        (out / MANIFEST).unlink(missing_ok=True)
-        for path in list(out.iterdir()):
-            if _OURS.fullmatch(path.name) and path.name not in (DESIGN, WEIGHTS, CARD):
-                path.unlink()
 
 
 def load(
@@ -122,22 +130,24 @@ def load(
     path = Path(folder)
     place = resolve_device(str(device))
     manifest = _manifest(path)
-    with _one_error(path), seeded(0):
+    with one_error(path / MANIFEST):
+        policy = check_network(manifest)
+    with one_error(path / MANIFEST, advice=""), seeded(0):
+        _check_files(path, manifest)
         design = load_design(path / DESIGN, trust_code=trust_code)
+        _check_design(design, manifest)
         transform = from_table(InputTransform, manifest["transform"])
         name = str(manifest["backbone"]["name"])
         check_code(name, given=backbone is not None, trust_code=trust_code)
         found = load_backbone(
-            copy.deepcopy(backbone) if backbone is not None else BackboneSpec(name=name),
+            copy_of(backbone) if backbone is not None else BackboneSpec(name=name, channels=transform.channels),
             num_classes=design.num_classes,
             input_size=transform.size,
             channels=transform.channels,
             trust_code=trust_code,
             relative_to=path if (path / name.rpartition(":")[0]).is_file() else None,
         )
-        network = build_network(design, found, policy=_policy(manifest), classes=tuple(manifest["classes"]))
-        if list(network.exits) != manifest["exits"]:
-            raise ExportError(f"the network has the exits {list(network.exits)}, the manifest {manifest['exits']}")
+        network = build_network(design, found, policy=policy, classes=tuple(manifest["classes"]))
         network.transform = transform
         load_weights(network, path / WEIGHTS)
     return network.to(place).eval()
@@ -162,12 +172,22 @@ def load_design(path: str | Path, *, trust_code: bool = False, relative_to: Path
     """
     file = Path(path)
     try:
-        text = read_file(file, MOST_JSON).decode()
+        if file.is_file() and file.stat().st_size > MOST_BYTES:
+            raise ExportError(f"{file}: is larger than {MOST_BYTES >> 20} MiB; give a design.json that eenas wrote")
+        text = file.read_text(encoding="utf-8")
         return Design.from_json(text, file=str(file), trust_code=trust_code, relative_to=relative_to)
     except OSError as error:
         raise ExportError(f"{file}: cannot be read ({error.strerror}); give a design.json") from None
     except UnicodeDecodeError:
         raise ExportError(f"{file}: is not a design in JSON; give a design.json that eenas wrote") from None
+    except (TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        raise ExportError(f"{file}: a value has another kind; give a design.json that eenas wrote") from error
+    except PluginError:
+        raise
+    except EenasError as error:
+        if len(str(error)) <= _LONGEST:
+            raise
+        raise type(error)(f"{shown(str(error), _LONGEST)}; give a design.json that eenas wrote") from None
 
 
 def _is_free(out: Path) -> bool:
@@ -178,20 +198,8 @@ def _is_free(out: Path) -> bool:
         return True
     except OSError:
         return False
-    left = {name for name in names if not (name.startswith(".") and name.endswith(".part"))}
+    left = {name for name in names if not is_temporary(name)}
     return not left or MANIFEST in left or (left != {CARD} and all(_OURS.fullmatch(name) for name in left))
-
-
-@contextmanager
-def _one_error(path: Path) -> Iterator[None]:
-    """Whatever is wrong with a folder, said as an ExportError that names it."""
-    try:
-        yield
-    except EenasError as error:
-        text = str(error)
-        raise ExportError(text if text.startswith(str(path)) else f"{path}: {text}") from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ExportError(f"{path / MANIFEST}: is not whole ({error!r}); export the network again") from error
 
 
 def _policy_table(policy: Policy | None) -> dict[str, Any] | None:
@@ -206,14 +214,22 @@ def _policy_table(policy: Policy | None) -> dict[str, Any] | None:
     return table
 
 
-def _policy(manifest: Mapping[str, Any]) -> Policy | None:
-    table = manifest["policy"]
-    if table is None:
-        return None
-    policy = policy_from_table(table)
-    if policy.num_exits != len(manifest["exits"]):
-        raise ExportError(f"its policy is for {policy.num_exits} exits of {len(manifest['exits'])}; export again")
-    return policy
+def _check_files(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise ExportError where a file is not the one that was exported; older manifests have no checksums of them."""
+    for name, digest in manifest.get("files", {}).items():
+        if (path / name).is_file() and (found := checksum(path / name)) != digest:
+            raise ExportError(
+                f"{path / name}: has the checksum {found[:12]}, the manifest {digest[:12]}; copy it again"
+            )
+
+
+def _check_design(design: Design, manifest: Mapping[str, Any]) -> None:
+    """Raise ExportError for a design of another network, before any of it is built."""
+    classes = manifest["classes"]
+    if classes and len(classes) != design.num_classes:
+        raise ExportError(f"the design is for {design.num_classes:,} classes, the manifest names {len(classes):,}")
+    if list(design.exits) != manifest["exits"]:
+        raise ExportError(f"the design has the exits {list(design.exits)}, the manifest {manifest['exits']}")
 
 
 def _manifest(path: Path) -> dict[str, Any]:

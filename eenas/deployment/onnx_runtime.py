@@ -1,6 +1,5 @@
 """The runtime onnxruntime for measurements: the programs that an export writes, run as `runtime.py` runs them."""
 
-import copy
 import importlib.metadata
 import tempfile
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from eenas import __version__, specs
 from eenas.backbones.chain import Chain
+from eenas.backbones.copies import copy_of, evaluated
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
 from eenas.branches.branch import Branch
@@ -74,7 +74,7 @@ class OnnxRuntime:
     def time_backbone(self, backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> BackboneTimes:
         """See `Runtime.time_backbone`."""
         images = backbone.example(spec.batch).cpu()
-        on_cpu = copy.deepcopy(chain).cpu()
+        on_cpu = copy_of(chain, device="cpu")
         models = self._models = self._exported(lambda: chain_models(on_cpu, backbone.example(2).cpu()), backbone.name)
         features, last = _features(on_cpu, images), len(models) - 1
         parts = [self._part(models[: k + 1], images.numpy(), device, spec) for k in range(len(models))]
@@ -123,7 +123,7 @@ class OnnxRuntime:
     def _way(self, backbone: Backbone, segments: int | None, device: torch.device, spec: LatencySpec) -> Run:
         """A run of the first so many segments as one program (None: all), exported where that was not done before."""
         if not self._models:
-            module, names = copy.deepcopy(backbone.module).cpu().eval(), [point.name for point in backbone.cut_points]
+            module, names = evaluated(backbone.module, device="cpu"), [point.name for point in backbone.cut_points]
             chain = Chain.built_from(module, backbone.example().cpu(), names)
             self._models = self._exported(lambda: chain_models(chain, backbone.example(2).cpu()), backbone.name)
         key = (device, spec.batch, segments or len(self._models))

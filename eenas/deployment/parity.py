@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eenas.deployment.manifest import ProgramFile, read_table
+from eenas.deployment.manifest import MANIFEST, ProgramFile, one_error, read_table
 from eenas.deployment.programs import SINGLE_FILE
 from eenas.deployment.runtime import ExportedModel, Prediction
 from eenas.deployment.segments import ANSWERS, INPUTS, open_session
@@ -18,10 +18,11 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
 from eenas.policies.policy import NEAR, Policy
 from eenas.policies.scores import score
+from eenas.specs import from_table
 from eenas.tasks.task import Task
 
-CLOSE = 1e-4
-"""Logits may differ by so much."""
+CLOSE, ROUNDING = 1e-4, 3e-6
+"""Logits may differ by so much, or by this share of an exit's largest one, which float32 does not resolve."""
 
 SAMPLES = 256
 _BATCH = 32
@@ -43,9 +44,9 @@ class Samples:
 class Parity:
     """What a comparison on `samples` samples of the split `split` of `data` found.
 
-    `differences` are the largest differences of logits, exit by exit, at most CLOSE. `near` samples met a score within
-    1e-5 of a threshold on their way, or left with two classes that close, and `differing` of those were decided
-    otherwise; no others were.
+    `differences` are the largest differences of logits, exit by exit, and at most what CLOSE and ROUNDING say. `near`
+    samples met a score within 1e-5 of a threshold on their way, or left with two classes that close, and `differing`
+    of those were decided otherwise; no others were.
     """
 
     samples: int
@@ -62,10 +63,12 @@ class Parity:
     @classmethod
     def of(cls, folder: Path) -> "Parity":
         """What the export to a folder found. Raises ExportError for one without programs."""
-        table = read_table(folder).get("program", {}).get("parity")
+        program = read_table(folder).get("program")
+        table = program.get("parity") if isinstance(program, dict) else None
         if table is None:
             raise ExportError(f"{folder}: holds no programs that were compared; export with --format onnx or pt2")
-        return cls(**{**table, "differences": tuple(table["differences"])})
+        with one_error(folder / MANIFEST):
+            return from_table(cls, table, key="program.parity")
 
 
 def some_samples(network: EarlyExitNetwork, task: Task, *, data: str = "", count: int = SAMPLES) -> Samples:
@@ -114,15 +117,16 @@ def compare(network: EarlyExitNetwork, model: ExportedModel, samples: Samples) -
 
 
 def _differences(expected: NDArray[Any], found: NDArray[Any], exits: tuple[str, ...]) -> tuple[float, ...]:
-    """The largest difference at each exit, of logits [N, K, C]. Raises ParityError above CLOSE."""
+    """The largest difference at each exit, of logits [N, K, C]. Raises ParityError above what is allowed."""
     if expected.shape != found.shape:
         raise ParityError(f"the program gives logits {list(found.shape)}, the network {list(expected.shape)}")
     apart = np.abs(expected.astype(np.float64) - found).max(axis=2)  # [N, K]
     for k, name in enumerate(exits):
         worst = int(np.argmax(np.where(np.isnan(apart[:, k]), np.inf, apart[:, k])))
-        if not apart[worst, k] <= CLOSE:
+        allowed = max(CLOSE, ROUNDING * float(np.abs(expected[:, k]).max()))
+        if not apart[worst, k] <= allowed:
             raise ParityError(
-                f"exit {name!r}: logits of sample {worst} differ by {apart[worst, k]:.2g}, allowed are {CLOSE:g}; "
+                f"exit {name!r}: logits of sample {worst} differ by {apart[worst, k]:.2g}, allowed are {allowed:.2g}; "
                 "the program is not the network, and is not exported"
             )
     return tuple(float(value) for value in apart.max(axis=0))

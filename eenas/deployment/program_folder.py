@@ -1,19 +1,18 @@
 """A model folder with programs: written aside, compared with its network on real samples, then put in place."""
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from torch import nn
 
 from eenas.deployment.exit_latency import ProgramLatency, Timing, time_programs
-from eenas.deployment.manifest import MANIFEST, read_table
-from eenas.deployment.model_folder import CARD, Package, check_free, clear, load, write_folder, write_manifest
+from eenas.deployment.manifest import read_table
+from eenas.deployment.model_folder import CARD, Package, fill_folder, load, new_model_folder, write_manifest
+from eenas.deployment.network_segments import as_model
 from eenas.deployment.parity import Parity, Samples, compare, some_samples
 from eenas.deployment.programs import Programs
 from eenas.deployment.runtime import load as open_model
-from eenas.errors import ExportError, StorageError
+from eenas.errors import ExportError
 from eenas.files import write_whole
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
@@ -30,20 +29,14 @@ def write_model(
 ) -> Path:
     """Write `package` with programs to the folder `out`, unless they differ from the network.
 
-    Nothing in `out` is touched before they are compared. With `timing`, asked for once they agree, the programs are
-    timed here, end to end, and every latency in the manifest is theirs; `card` says it in the model card. Raises
-    ParityError for a difference, ExportError for what a program cannot hold and for an `out` in use, StorageError where
-    nothing can be written.
+    An older export in `out` stays until the new one is compared, timed and whole. With `timing`, asked for once they
+    agree, the programs are timed here, end to end, and every latency in the manifest is theirs; `card` says it in the
+    model card. Raises ParityError for a difference, ExportError for what a program cannot hold and for an `out` in use,
+    StorageError where nothing can be written.
     """
-    check_free(out)
     package.network.eval()
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    except OSError as error:
-        raise StorageError(f"{out}: cannot be made ({error.strerror}); choose another folder") from None
-    try:
-        write_folder(package, work, programs)
+    with new_model_folder(out) as work:
+        fill_folder(package, work, programs)
         parity = compare(package.network, open_model(work, trust_code=True), samples)
         table = read_table(work)
         table["program"]["parity"] = parity.to_table()
@@ -56,9 +49,6 @@ def write_model(
         if timing is not None and card is not None:
             text = package.card + card(ProgramLatency.of(work))
             write_whole(work / CARD, lambda file: file.write_text(text, encoding="utf-8"))
-        _move(work, out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return out
 
 
@@ -71,25 +61,20 @@ def verify(
 ) -> Parity:
     """Compare the programs in a folder with the network in it again, checksums included.
 
+    Of a folder without programs the network that stops early is compared with all of its exits.
+
     `data` is a task or its spec; without it, the one that the export compared on. `trust_code` and `backbone` are those
     of `eenas.load`. Raises ParityError for a difference, ExportError for a folder that is not whole.
     """
     path = Path(folder)
-    model = open_model(path, trust_code=trust_code)
+    table = read_table(path)
     network = load(path, trust_code=trust_code, backbone=backbone)
-    given = data if data is not None else Parity.of(path).data
+    if table.get("program") is None:
+        model, known = as_model(network, path), table["measured"].get("data")
+    else:
+        model, known = open_model(path, trust_code=trust_code), Parity.of(path).data
+    given = data if data is not None else known
     if not given:
         raise ExportError(f"{path}: does not say which samples it was compared on; give them as --data (data=...)")
     task = load_task(given, trust_code=trust_code) if isinstance(given, str) else given
     return compare(network, model, some_samples(network, task, data=given if isinstance(given, str) else ""))
-
-
-def _move(work: Path, out: Path) -> None:
-    """Put the files of `work` into `out`, the manifest last, so that a folder with one is whole."""
-    try:
-        out.mkdir(exist_ok=True)
-        clear(out)
-        for path in sorted(work.iterdir(), key=lambda path: path.name == MANIFEST):
-            path.replace(out / path.name)
-    except OSError as error:
-        raise StorageError(f"{out}: could not be written ({error}); free space or choose another folder") from None

@@ -1,6 +1,5 @@
 """The programs of a network: a file for each segment, on request the single file, and their part of the manifest."""
 
-import copy
 import importlib
 import importlib.metadata
 import importlib.util
@@ -12,13 +11,14 @@ from typing import Any, Literal, get_args
 import torch
 
 from eenas import __version__
+from eenas.backbones.copies import copy_of
+from eenas.backbones.memory_format import lay_out
 from eenas.deployment.exit_segment import SegmentProgram, segment_programs
 from eenas.deployment.manifest import ProgramFile, checksum
 from eenas.deployment.onnx_program import OPSET, onnx_model
 from eenas.deployment.runtime_source import runtime_source
 from eenas.errors import ExportError, nearest
 from eenas.files import write_whole
-from eenas.measurement.memory_format import lay_out
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.policy import Policy
 from eenas.policies.threshold import ThresholdPolicy
@@ -89,7 +89,7 @@ def _contiguous(network: EarlyExitNetwork) -> EarlyExitNetwork:
     """The network, or a copy with its weights as files hold them: torch saves no others whole."""
     if all(each.is_contiguous() for each in (*network.parameters(), *network.buffers())):
         return network
-    copied = copy.deepcopy(network)
+    copied = copy_of(network)
     lay_out(copied, torch.contiguous_format)
     return copied
 

@@ -52,7 +52,8 @@ def open_segments(
     for number, file in enumerate(manifest.segments):
         path = manifest.path(file)
         try:
-            opened.append(kind(path, file, last=file is manifest.segments[-1], provider=provider, threads=threads))
+            last, classes = file is manifest.segments[-1], len(manifest.classes)
+            opened.append(kind(path, file, last=last, provider=provider, threads=threads, classes=classes))
         except EenasError:
             raise
         except Exception as error:  # onnxruntime and torch raise many kinds for a program that they cannot run
@@ -65,7 +66,9 @@ def open_segments(
 class OnnxSegment:
     """An ONNX file in onnxruntime."""
 
-    def __init__(self, path: Path, file: ProgramFile, *, last: bool, provider: str, threads: int | None) -> None:
+    def __init__(
+        self, path: Path, file: ProgramFile, *, last: bool, provider: str, threads: int | None, classes: int
+    ) -> None:
         session = open_session(path, provider=provider, threads=threads)
         # Under `session.run` lies the call that computes. What it adds takes a sample of a small network microseconds,
         # and after an error it would go on with the CPU, printing so.
@@ -106,7 +109,9 @@ def open_session(path: Path, *, provider: str = "cpu", threads: int | None = Non
 class Pt2Segment:
     """A program of torch.export in torch; `threads` are set for the whole process, as torch has them."""
 
-    def __init__(self, path: Path, file: ProgramFile, *, last: bool, provider: str, threads: int | None) -> None:
+    def __init__(
+        self, path: Path, file: ProgramFile, *, last: bool, provider: str, threads: int | None, classes: int
+    ) -> None:
         try:
             import torch
         except ImportError as error:
@@ -125,14 +130,26 @@ class Pt2Segment:
 
             program = move_to_device_pass(program, self._device)
         self._module = program.module()
-        for tensor in (*self._module.parameters(), *self._module.buffers()):
-            if tensor.dim() == 4:  # as the network itself predicts
-                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
         self._takes_previous = file.takes_previous
         self._last = last
+        self._plain = False
+        self._lay_out(torch.channels_last)  # as the network itself predicts
+        x = np.zeros((2, *file.shape), np.float32)
+        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)  # features as such a segment gives them
+        try:
+            self(x, np.zeros((2, classes), np.float32) if file.takes_previous else None)
+        except RuntimeError:  # a `view` of a map, say; that network does not predict in this format either
+            self._plain = True
+            self._lay_out(torch.contiguous_format)
+
+    def _lay_out(self, memory_format: Any) -> None:
+        for tensor in (*self._module.parameters(), *self._module.buffers()):
+            if tensor.dim() == 4:
+                tensor.data = tensor.data.contiguous(memory_format=memory_format)
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
         """See `Segment`."""
+        x = np.ascontiguousarray(x) if self._plain else x
         given = [x, previous] if self._takes_previous else [x]
         with self._torch.inference_mode():
             found = self._module(*(self._torch.from_numpy(array).to(self._device) for array in given))

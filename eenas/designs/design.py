@@ -1,7 +1,7 @@
 """A design, as plain data: branches at named cut points of a backbone, how to train them, which policy to fit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -26,7 +26,10 @@ __all__ = ["Design", "Placed", "PolicyChoice", "TrainingChoice"]
 
 FORMAT = 1
 FINAL = "final"
-"""The name of the backbone's own classifier among the exits."""
+"""The name of the backbone's own classifier among the exits, where no cut point has it."""
+
+MOST_CLASSES = 1_000_000
+"""More classes than any data set has; a damaged file must not let a classifier of gigabytes be made."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ class Design:
             raise DesignError(
                 f"input_size must be a whole number of at least 1 or [height, width], got {shortened(self.input_size)}"
             ) from None
+        if self.num_classes > MOST_CLASSES:
+            raise DesignError(f"num_classes must be at most {MOST_CLASSES:,}, got {self.num_classes:,}")
         object.__setattr__(self, "branches", tuple(self.branches))
         names = [placed.cut_point for placed in self.branches]
         doubled = [name for index, name in enumerate(names) if name in names[:index]]
@@ -152,9 +157,9 @@ class Design:
 
     @property
     def exits(self) -> tuple[str, ...]:
-        """The names of the exits in depth order: cut points, then "final", which a static design does not have."""
+        """The names of the exits in depth order: see `exit_names`; a static design has no final one."""
         names = tuple(placed.cut_point for placed in self.branches)
-        return names if self.static else (*names, FINAL)
+        return names if self.static else exit_names(names)
 
     def static_at(self, exit_: int) -> "Design":
         """The static design that ends at the branch of this index, without those before it."""
@@ -257,6 +262,14 @@ class Design:
         except SpecError as error:
             raise DesignError(f"{_where(file, '')}{error}") from None
         return cls.from_table(table, file=file, trust_code=trust_code, relative_to=relative_to)
+
+
+def exit_names(cut_points: Sequence[str]) -> tuple[str, ...]:
+    """The exits of branches at `cut_points` and of the backbone's classifier: "final", in brackets where one is so."""
+    last = FINAL
+    while last in cut_points:
+        last = f"({last})"
+    return (*cut_points, last)
 
 
 def _read_placed(item: Any, file: str, key: str, trust_code: bool, relative_to: Path | None) -> Placed:

@@ -70,9 +70,7 @@ class Space:
             given = _read_section(getattr(self, name), keys, file=file, key=key, name=name)
             object.__setattr__(self, name, {each: given.get(each, known.default) for each, known in keys.items()})
         if not isinstance(self.slot, Mapping):
-            raise SpecError(
-                f"{_where(file, key, 'slot')}: must hold tables such as [slot.2], got {shortened(self.slot)}"
-            )
+            raise SpecError(f"{_where(file, key, 'slot')}: must hold tables like [slot.2], got {shortened(self.slot)}")
         slots: dict[int, Mapping[str, Setting]] = {}
         for label, table in self.slot.items():
             if not (str(label).isdecimal() and 1 <= int(label) <= self.branches):
@@ -112,6 +110,20 @@ class Space:
     def digest(self) -> str:
         """16 hexadecimal digits over everything but the name."""
         return specs.digest(self.to_table())
+
+    def within(self, slots: int) -> "Space":
+        """This space where only `slots` (1 or more) are to be had; with fewer than its branches it is another one."""
+        if slots >= self.branches:
+            return self
+        table = self.to_table() | {"branches": slots}
+        table["slot"] = {number: each for number, each in table.get("slot", {}).items() if int(number) <= slots}
+        if slots == 1:  # it joins branches
+            del table["network"]
+        if min(values_in(self.placement["count"]), default=0) > slots:  # type: ignore[operator]
+            table["placement"] = {**table["placement"], "count": slots}
+        found = Space.from_table(table)
+        object.__setattr__(found, "name", self.name)
+        return found
 
     def slot_settings(self, slot: int) -> Mapping[str, Setting]:
         """The settings of one slot (from 1): those of [branch] under those of its own table."""
@@ -210,6 +222,20 @@ def load_families(space: Space, *, trust_code: bool, relative_to: Path | None = 
             family(str(structure), trust_code=trust_code and str(structure) not in FAMILIES, relative_to=relative_to)
 
 
+def fitted_space(space: Space, profile: Profile) -> Space:
+    """The space with as many slots as the backbone has cut points with work behind them, if it has more.
+
+    Raises DesignError where there is no such cut point.
+    """
+    count = len(candidates(profile))
+    if not count:
+        raise DesignError(
+            f"{profile.backbone} has no cut point with work behind it, where a branch could save something; "
+            "cut_points = 'all' for the backbone may offer more"
+        )
+    return space.within(count)
+
+
 def check_space(space: Space, profile: Profile, *, latency: bool = True) -> None:
     """Raise DesignError when the backbone has too few cut points for the slots, or no latencies to place by.
 
@@ -259,7 +285,7 @@ def _section_table(settings: Mapping[str, Setting]) -> dict[str, Any]:
 
 
 def _where(file: str, key: str, name: str) -> str:
-    path = specs.shown_key(".".join(part for part in (key, name) if part))
+    path = specs.shown_key(f"{key}.{name}".strip("."))
     return f"{file}: [{path}]" if file and path else file or (f"[{path}]" if path else "the search space")
 
 

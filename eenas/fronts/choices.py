@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eenas.errors import FrontError
-from eenas.policies.bootstrap import interval_of_counts
+from eenas.policies.bootstrap import advantage
 
 SAME_COST = 0.05
 """Costs that differ by less than this share are the same cost: a measured latency is no more certain."""
 
 
-def beyond_guessing(largest_class: float, samples: int) -> float:
+def beyond_guessing(largest_class: float, samples: float) -> float:
     """The accuracy that guessing the largest class stays below on so many samples, 19 times of 20 (0: not known)."""
     return largest_class + (1.645 * math.sqrt(largest_class * (1 - largest_class) / samples) if samples else 0.0)
 
@@ -23,13 +23,15 @@ def choices(
     *,
     floor: float,
     right: NDArray[np.bool_] | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> NDArray[np.bool_]:
     """Which of M points are choices, as a mask [M].
 
     `accuracy` [M] is better higher, `costs` [M, D] (the first decides the order) lower. A point whose accuracy is at or
     below `floor`, which guessing reaches, is none. With `right` [M, N], whether each point was right on each of
     N samples, a point is none either where a choice costs no more in every respect (within SAME_COST) and the paired
-    bootstrap interval of the point's advantage in accuracy reaches zero, nor where such a choice is better beyond it.
+    bootstrap interval of the point's advantage in accuracy reaches zero, nor where such a choice is better beyond it;
+    `weights` [N] are what the samples count (None: all alike).
     Raises FrontError for shapes that differ.
     """
     exact, dear = np.asarray(accuracy, dtype=np.float64), np.asarray(costs, dtype=np.float64)
@@ -42,18 +44,19 @@ def choices(
         if exact[index] <= floor + 1e-12:
             continue
         chosen[index] = right is None or not any(
-            (dear[other] <= dear[index] * (1 + SAME_COST)).all() and not _better(right[index], right[other])
+            (dear[other] <= dear[index] * (1 + SAME_COST)).all() and not _better(right[index], right[other], weights)
             for other in np.nonzero(chosen)[0]
         )
     for index in np.nonzero(chosen)[0]:  # cheaper by less than can be told, and worse by more than noise
         chosen[index] = right is None or not any(
-            (dear[other] <= dear[index] * (1 + SAME_COST)).all() and _better(right[other], right[index])
+            (dear[other] <= dear[index] * (1 + SAME_COST)).all() and _better(right[other], right[index], weights)
             for other in np.nonzero(chosen)[0]
         )
     return chosen
 
 
-def _better(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
+def _better(one: NDArray[np.bool_], other: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> bool:
     """Whether the interval of the first one's advantage lies above zero."""
-    gained, lost = int((one & ~other).sum()), int((other & ~one).sum())
-    return gained > lost and interval_of_counts(gained, lost, len(one))[0] > 0
+    if weights is None and (one & ~other).sum() <= (other & ~one).sum():  # no need to draw anything
+        return False
+    return advantage(one, other, weights)[1] > 0

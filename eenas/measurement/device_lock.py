@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from eenas.errors import MeasurementError
+from eenas.errors import MachineError
+from eenas.locks import wait_for
 
 
 @contextlib.contextmanager
@@ -17,17 +18,13 @@ def device_lock(device: torch.device) -> Iterator[None]:
     """Hold the lock of `device` inside the block, among all processes and threads; waits for its turn.
 
     The lock is a file in the temporary folder, and falls with the process that holds it. Where the system has no file
-    locks (Windows) nothing is locked. It must not be taken again inside the block. Raises MeasurementError when the
-    file cannot be made.
+    locks (Windows) nothing is locked. It must not be taken again inside the block. Raises MachineError when the file
+    cannot be made.
     """
+    path = lock_file(device)
+    handle = _open(path)
     try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    handle = _open(lock_file(device))
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        wait_for(handle, path, f"the device {device}, on which one measurement runs at a time")
         yield
     finally:
         os.close(handle)
@@ -47,7 +44,7 @@ def _open(path: Path) -> int:
             return os.open(path, flags)
         handle = os.open(path, flags | os.O_CREAT, 0o644)
     except OSError as error:
-        raise MeasurementError(
+        raise MachineError(
             f"{path}: the lock of the device cannot be opened ({error.strerror}); set TMPDIR to a writable folder"
         ) from None
     return handle

@@ -2,12 +2,11 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal
 
 import torch
 
-from eenas import specs
 from eenas.errors import MeasurementError, SpecError
 from eenas.measurement.devices import device_name, resolve_device
 
@@ -112,10 +111,14 @@ class Latency:
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Latency":
         """Read what `to_table` wrote. Raises MeasurementError for anything else."""
-        try:
-            return specs.read_fields(cls, table, file=file, key=key)
-        except SpecError as error:
-            raise MeasurementError(f"not a measured latency: {error}; measure again") from None
+        kinds = {field.name: field.type for field in fields(cls)}
+        given = dict(table) if isinstance(table, Mapping) else {"": table}
+        wrong = [name for name, value in given.items() if not _is_of(value, kinds.get(name))]
+        needed = [field.name for field in fields(cls) if field.default is MISSING]
+        if bad := [*wrong, *(name for name in needed if name not in given)]:
+            where = " ".join(part for part in (file, key) if part) or "a latency"
+            raise MeasurementError(f"{where}: not a measured latency (see {bad[0][:40]!r}); measure again")
+        return cls(**given)
 
 
 def place_of(latency: Latency) -> str:
@@ -136,3 +139,13 @@ def summarise(times: Sequence[float]) -> tuple[float, float, float]:
     cuts = statistics.quantiles(times, n=20, method="inclusive")
     median = statistics.median(times)
     return median, cuts[18], (cuts[14] - cuts[4]) / median if median > 0 else 0.0
+
+
+def _is_of(value: Any, kind: object) -> bool:
+    """Whether a value from a file is of the kind of a field of `Latency`; numbers are finite and from 0 up."""
+    if kind in (str, bool):
+        return type(value) is kind
+    if value is None:
+        return kind == float | None
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return kind is not None and (whole or (kind is not int and isinstance(value, float))) and bool(0 <= value <= 1e300)

@@ -1,21 +1,36 @@
 """Multiply-accumulates and parameters of a module, counted by ptflops."""
 
 import contextlib
-import copy
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from eenas.backbones.copies import evaluated
 from eenas.backbones.features import FeatureShape
 from eenas.errors import MeasurementError
+from eenas.measurement.products import Uncounted, formulas
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The MACs of one sample, and the names of operators that do products and were not counted."""
+
+    macs: int
+    uncounted: tuple[str, ...] = ()
 
 
 def count_macs(module: nn.Module, inputs: Tensor | FeatureShape) -> int:
-    """The MACs that one sample costs (1 MAC = 2 FLOPs): convolutions, matrix products and their biases.
+    """The MACs that one sample costs: see `count`."""
+    return count(module, inputs).macs
+
+
+def count(module: nn.Module, inputs: Tensor | FeatureShape) -> Counted:
+    """The MACs that one sample costs (1 MAC = 2 FLOPs): convolutions, products and distances, and their biases.
 
     `inputs` is a batch whose first sample is taken, or the shape of a feature. Neither the module nor the random state
     is changed: a copy without storage (device "meta") is counted in eval mode, or a copy where the module is, for
@@ -34,17 +49,20 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _count(module: nn.Module, sample: Tensor, device: torch.device) -> int:
+def _count(module: nn.Module, sample: Tensor, device: torch.device) -> Counted:
     """ptflops on a copy on `device`; fused products are taken apart so that its table of operators knows them."""
     import ptflops
+    from ptflops.aten_ops import ATEN_OPS_MAPPING
 
     printed = io.StringIO()
     reason = ""
     macs: Any = None
+    known = formulas()
+    rest = Uncounted([*ATEN_OPS_MAPPING, *known])
     try:
-        copied = copy.deepcopy(module).to(device).eval()
+        copied = evaluated(module, device=device)
         zeros = torch.zeros_like(sample, device=device)
-        with _taken_apart(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        with _taken_apart(), rest, contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             macs, _ = ptflops.get_model_complexity_info(
                 copied,
                 tuple(sample.shape[1:]) or (1,),
@@ -53,7 +71,7 @@ def _count(module: nn.Module, sample: Tensor, device: torch.device) -> int:
                 as_strings=False,
                 backend="aten",
                 custom_modules_hooks={
-                    torch.ops.aten.baddbmm: _baddbmm_macs,
+                    **known,
                     torch.ops.aten.mkldnn_rnn_layer: _refuse,
                     torch.ops.aten._cudnn_rnn: _refuse,
                 },
@@ -67,30 +85,27 @@ def _count(module: nn.Module, sample: Tensor, device: torch.device) -> int:
             f"the MACs of {type(module).__name__} could not be counted on an input of {list(sample.shape)}: "
             f"{reason.splitlines()[0]}; check that it takes a batch of one"
         )
-    return int(macs)
+    return Counted(int(macs), rest.names)
 
 
 @contextlib.contextmanager
 def _taken_apart() -> Iterator[None]:
-    """Attention as the plain products that it consists of; everything is put back afterwards."""
+    """Attention and recurrent layers as the plain products that they consist of; all is put back afterwards."""
     fastpath = torch.backends.mha.get_fastpath_enabled()
+    fused = torch._C._get_mkldnn_enabled()  # torch.backends.mkldnn.flags warns of TF32
     torch.backends.mha.set_fastpath_enabled(False)
+    torch._C._set_mkldnn_enabled(False)
     try:
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fastpath)
-
-
-def _baddbmm_macs(inputs: Any, outputs: Any) -> int:
-    """`baddbmm(input, a [n, i, j], b [n, j, k])`: n * i * j * k."""
-    n, i, j = inputs[1].shape
-    return int(n * i * j * inputs[2].shape[-1])
+        torch._C._set_mkldnn_enabled(fused)
 
 
 def _refuse(inputs: Any, outputs: Any) -> int:
     """A fused recurrent layer would count as nothing; without storage it is not fused."""
-    raise MeasurementError("a recurrent layer can only be counted in a module that runs on the device 'meta'")
+    raise MeasurementError("a fused recurrent layer cannot be counted")
 
 
 def _device_of(module: nn.Module, sample: Tensor) -> torch.device:

@@ -21,7 +21,7 @@ from eenas.branches.cascade import Cascade
 from eenas.branches.registry import FAMILIES
 from eenas.errors import CutError, MeasurementError, SpecError, nearest
 from eenas.measurement.latency import Latency, LatencySpec
-from eenas.measurement.macs import count_macs, count_parameters
+from eenas.measurement.macs import count, count_macs, count_parameters
 from eenas.measurement.runtime import Joints, Runtime, branch_to_time
 from eenas.measurement.torch_runtime import TorchRuntime
 
@@ -34,8 +34,8 @@ class MeasurementCache(Protocol):
     def get(self, key: str) -> dict[str, Any] | None:
         """The value kept under `key`, or None."""
 
-    def put(self, key: str, value: dict[str, Any]) -> None:
-        """Keep `value` under `key`, in the place of an earlier one."""
+    def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
+        """Keep `value` under `key` unless there is one already; what is kept then, which the caller goes on with."""
 
 
 class MemoryCache:
@@ -48,9 +48,9 @@ class MemoryCache:
         """See `MeasurementCache.get`."""
         return copy.deepcopy(self._values.get(key))
 
-    def put(self, key: str, value: dict[str, Any]) -> None:
+    def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
         """See `MeasurementCache.put`."""
-        self._values[key] = copy.deepcopy(value)
+        return copy.deepcopy(self._values.setdefault(key, copy.deepcopy(value)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Profile:
     `latency_ms` holds the prefix up to each cut point, timed as one program; it is empty, and the other latencies are
     None, where latency was not measured. `total_latency` is the whole chain's, `plain_latency` the user's own module's,
     `decision` what the host waits for one decision; `joints` what an answer takes beside programs.
-    `total_parameters` are the module's.
+    `total_parameters` are the module's. `uncounted` names operators that do products and are not among the MACs.
     """
 
     backbone: str
@@ -74,6 +74,7 @@ class Profile:
     plain_latency: Latency | None = None
     decision: Latency | None = None
     joints: Joints | None = None
+    uncounted: tuple[str, ...] = ()
 
     def index(self, name: str) -> int:
         """The position of a cut point. Raises CutError with the nearest names."""
@@ -148,8 +149,11 @@ def profile_backbone(
     image = backbone.example(1).cpu()
     macs, parameters, reached = [], [], 0
     seen: dict[int, int] = {}
+    uncounted: dict[str, None] = {}
     for k, segment in enumerate(chain.segments):
-        reached += count_macs(segment, image if k == 0 else points[k - 1].shape)
+        counted = count(segment, image if k == 0 else points[k - 1].shape)
+        reached += counted.macs
+        uncounted.update(dict.fromkeys(counted.uncounted))
         seen.update((id(parameter), parameter.numel()) for parameter in segment.parameters())
         macs.append(reached)
         parameters.append(sum(seen.values()))
@@ -160,11 +164,17 @@ def profile_backbone(
         total_macs=macs[-1],
         parameters=tuple(parameters[:-1]),
         total_parameters=count_parameters(backbone.module),
+        uncounted=tuple(uncounted),
     )
     if latency is None:
         return profile
     runtime = runtime or TorchRuntime()
-    identity = [backbone.digest, list(image.shape), profile.to_table(), runtime.conditions(device, latency)]
+    identity = [
+        backbone.known_as or backbone.digest,
+        list(image.shape),
+        profile.to_table(),
+        runtime.conditions(device, latency),
+    ]
     key = f"latency/backbone/{backbone.name}/{specs.digest(identity)}"
     table = cache.get(key) if cache is not None else None
     if table is None:
@@ -177,7 +187,7 @@ def profile_backbone(
             "joints": None if times.joints is None else specs.to_table(times.joints),
         }
         if cache is not None:
-            cache.put(key, table)
+            table = cache.put(key, table)
     return Profile.from_table({**profile.to_table(), **table})
 
 
@@ -203,7 +213,7 @@ def measure_branch(
         module, _ = branch_to_time(branch, shape, num_classes)
         cost = {"macs": count_macs(module, shape), "parameters": count_parameters(module)}
         if cache is not None:
-            cache.put(cost_key, cost)
+            cost = cache.put(cost_key, cost)
     timed = None
     if latency is not None:
         runtime = runtime or TorchRuntime()
@@ -212,7 +222,7 @@ def measure_branch(
         if timed is None:
             timed = runtime.time_branch(branch, shape, num_classes, device, latency).to_table()
             if cache is not None:
-                cache.put(time_key, timed)
+                timed = cache.put(time_key, timed)
     found = Latency.from_table(timed) if timed is not None else None
     with bounds.damage_as(MeasurementError, f"the measurement of {branch.label()}", "measure anew (--remeasure)"):
         return BranchCost(macs=int(cost["macs"]), parameters=int(cost["parameters"]), latency=found)

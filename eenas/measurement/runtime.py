@@ -90,7 +90,8 @@ class Runtime(Protocol):
 def branch_to_time(branch: Branch, shape: FeatureShape, num_classes: int, batch: int = 1) -> tuple[nn.Module, Tensor]:
     """The module of a branch that takes features only, in eval mode, and features `[batch, ...]` for it."""
     with seeded(0):
-        module = alone(branch.build(shape, num_classes), num_classes).eval()
+        module = alone(branch.build(shape, num_classes), num_classes)
+        module.eval()
         return module, shape.example(batch)
 
 

@@ -1,6 +1,5 @@
 """The runtime torch: modules in eager mode, as the network itself runs them."""
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,12 +10,13 @@ from torch import Tensor
 
 from eenas import __version__, specs
 from eenas.backbones.chain import Chain
+from eenas.backbones.copies import copy_of, evaluated
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
+from eenas.backbones.memory_format import INFERENCE, PLAIN, format_of, laid, lay_out
 from eenas.branches.branch import Branch
 from eenas.measurement.devices import device_name
 from eenas.measurement.latency import Latency, LatencySpec, torch_runtime
-from eenas.measurement.memory_format import INFERENCE, lay_out
 from eenas.measurement.rounds import Part, Rounds, measure_beside, measure_latency
 from eenas.measurement.runtime import DECISIONS, BackboneTimes, HostLoop, Joints, branch_to_time, host_times, way_to
 from eenas.measurement.stopwatch import Run
@@ -31,6 +31,7 @@ class TorchRuntime:
 
     def __init__(self, backbone: Backbone | None = None, *, host_loop: HostLoop | None = None) -> None:
         self._backbone = backbone
+        self._format = INFERENCE if backbone is None else backbone.memory_format
         self._host_loop = host_loop or bare_decisions
         self._plain: dict[tuple[torch.device, int], Run] = {}
         self._chain: Chain | None = None
@@ -38,14 +39,14 @@ class TorchRuntime:
 
     def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
         """See `Runtime.conditions`."""
-        known = [__version__, device_name(device), torch.__version__, str(INFERENCE), self._host_loop.__name__]
+        known = [__version__, device_name(device), torch.__version__, str(self._format), self._host_loop.__name__]
         return [*known, named_beside(self._backbone, spec), specs.to_table(spec)]
 
     def time_backbone(self, backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> BackboneTimes:
         """See `Runtime.time_backbone`."""
-        chain = copy.deepcopy(chain).to(device)
-        lay_out(chain)
+        chain = copy_of(chain, device=device)
         images = backbone.example(spec.batch).to(device)
+        lay_out(chain, backbone.memory_format)
         program, whole = torch_runtime("one program"), _module_run(backbone, device, spec)
         ways = [_part(chain.prefix(k), images, program) for k in range(len(chain.segments))]
         segment = chain.prefix(max(len(chain.names) // 2 - 1, 0))
@@ -69,8 +70,10 @@ class TorchRuntime:
     ) -> Latency:
         """See `Runtime.time_branch`."""
         module, features = branch_to_time(branch, shape, num_classes, spec.batch)
-        lay_out(module)
-        timed = _part(module.to(device), _laid_out(features.to(device)), torch_runtime())
+        module.to(device)
+        format_ = format_of(module, features.to(device)) if self._format == INFERENCE else PLAIN
+        lay_out(module, format_)
+        timed = _part(module, laid(features.to(device), format_), torch_runtime())
         rounds = Rounds(device=device, spec=spec)
         if self._backbone is None:
             with inference(device, spec):
@@ -88,12 +91,12 @@ class TorchRuntime:
         if k is None:
             return None
         if self._chain is None:
-            module, names = copy.deepcopy(backbone.module).cpu().eval(), [point.name for point in backbone.cut_points]
+            module, names = evaluated(backbone.module, device="cpu"), [point.name for point in backbone.cut_points]
             self._chain = Chain.built_from(module, backbone.example().cpu(), names)
         key = (device, spec.batch, k)
         if key not in self._ways:
-            prefix, images = copy.deepcopy(self._chain.prefix(k)).to(device), backbone.example(spec.batch).to(device)
-            lay_out(prefix)
+            prefix, images = copy_of(self._chain.prefix(k), device=device), backbone.example(spec.batch).to(device)
+            lay_out(prefix, backbone.memory_format)
             self._ways[key] = lambda: prefix(images)
         return self._ways[key]
 
@@ -135,15 +138,10 @@ def named_beside(backbone: Backbone | None, spec: LatencySpec) -> list[Any]:
 
 def _module_run(backbone: Backbone, device: torch.device, spec: LatencySpec) -> Run:
     """A run of the user's own module."""
-    module = copy.deepcopy(backbone.module).to(device).eval()
-    lay_out(module)
+    module = evaluated(backbone.module, device=device)
+    lay_out(module, backbone.memory_format)
     images = backbone.example(spec.batch).to(device)
     return lambda: module(images)
-
-
-def _laid_out(features: Tensor) -> Tensor:
-    """Features as the backbone gives them."""
-    return features.contiguous(memory_format=INFERENCE) if features.dim() == 4 else features
 
 
 def bare_decisions(num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:

@@ -1,13 +1,17 @@
 """A design built on a backbone: a copy of the user's module with fresh branches."""
 
-import copy
+from collections.abc import Mapping, Sequence
 
 import torch
+from torch import nn
 
+from eenas.backbones.copies import copy_of
 from eenas.backbones.load import Backbone
-from eenas.branches.abilities import takes_previous
-from eenas.designs.design import Design
+from eenas.backbones.memory_format import INFERENCE, PLAIN, format_of
+from eenas.branches.abilities import alone, takes_previous
+from eenas.designs.design import Design, Placed
 from eenas.errors import CutError, DesignError, nearest
+from eenas.measurement.profile import source_of
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.policy import Policy
 from eenas.seeding import derive, seeded
@@ -46,16 +50,32 @@ def build_network(
     if first is not None and takes_previous(branches[first]):
         raise DesignError(f"the first branch, at {first!r}, is a cascade and has no exit before it; use the plain one")
     network = EarlyExitNetwork(
-        copy.deepcopy(backbone.module),
+        copy_of(backbone.module),
         branches,
         design=design,
         transform=backbone.transform,
         policy=policy,
         classes=classes,
+        memory_format=common_format(backbone, design.branches, branches),
     )
     if design.static:
         freeze_unreached(network)
     return network
+
+
+def common_format(
+    backbone: Backbone, placed: Sequence[Placed], modules: Mapping[str, nn.Module]
+) -> torch.memory_format:
+    """The memory format in which the backbone runs and every branch: `modules` by the cut points of `placed`.
+
+    Families of eenas run in any; those of the user are tried.
+    """
+    shapes = {point.name: point.shape for point in backbone.all_cut_points}
+    for each in placed if backbone.memory_format == INFERENCE else ():
+        module, shape = alone(modules[each.cut_point], backbone.num_classes), shapes[each.cut_point]
+        if source_of(each.branch) and format_of(module, shape.example()) != INFERENCE:
+            return PLAIN
+    return backbone.memory_format
 
 
 def freeze_unreached(network: EarlyExitNetwork) -> None:

@@ -1,5 +1,6 @@
 """A network's weights, and the state of a training run, in files that are whole or absent."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,7 @@ import torch
 
 from eenas.errors import StorageError, WeightsError
 from eenas.files import write_whole
-from eenas.networks.network import EarlyExitNetwork
-
-STATE = (
-    *("network", "teacher", "loss", "optimizer", "scaler", "average", "count", "patience"),
-    *("position", "samples", "seconds", "ended", "losses"),
-)
-"""What the state of a training run holds."""
+from eenas.networks.network import EarlyExitNetwork, renamed
 
 
 def save_weights(network: EarlyExitNetwork, path: Path) -> None:
@@ -28,8 +23,13 @@ def load_weights(network: EarlyExitNetwork, path: Path) -> None:
     """Load weights that `save_weights` wrote. Raises WeightsError when they do not fit, naming the keys."""
     try:
         state = safetensors.torch.load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise WeightsError(f"{path}: cannot be read as safetensors ({error}); export the network again") from None
+    except Exception as error:  # safetensors and torch raise many kinds for a damaged file
+        reason = (
+            str(error).strip().partition("\n")[0] if isinstance(error, OSError | safetensors.SafetensorError) else ""
+        )
+        said = f" ({reason[:200]})" if reason else ""
+        raise WeightsError(f"{path}: cannot be read as safetensors{said}; export the network again") from None
+    state = renamed(state, network.branches.names)
     own = network.state_dict()
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     shapes = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
@@ -45,8 +45,8 @@ def save_state(state: dict[str, Any], path: Path) -> None:
     write_whole(path, lambda file: torch.save(state, file))
 
 
-def load_state(path: Path) -> dict[str, Any] | None:
-    """The state that `save_state` wrote, or None when there is no such file."""
+def load_state(path: Path, keys: Collection[str]) -> dict[str, Any] | None:
+    """The state with at least `keys` that `save_state` wrote, or None when there is no such file."""
     if not path.exists():
         return None
     try:
@@ -54,6 +54,6 @@ def load_state(path: Path) -> dict[str, Any] | None:
     except Exception as error:  # torch raises many kinds for a broken file
         reason = str(error).strip().partition("\n")[0]
         raise StorageError(f"{path}: not a checkpoint of eenas ({reason}); delete it to start again") from None
-    if not isinstance(state, dict) or not state.keys() >= set(STATE):
+    if not isinstance(state, dict) or not state.keys() >= set(keys):
         raise StorageError(f"{path}: not a checkpoint of eenas; delete it to start again")
     return state

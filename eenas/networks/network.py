@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.chain import Chain
+from eenas.backbones.memory_format import INFERENCE, lay_out
+from eenas.backbones.outputs import main_output
 from eenas.backbones.transform import InputTransform
 from eenas.branches.abilities import auxiliary_loss_of, logits_of, takes_previous
-from eenas.designs.design import FINAL, Design
-from eenas.errors import CutError
-from eenas.measurement.memory_format import lay_out
+from eenas.designs.design import Design, exit_names
+from eenas.errors import CutError, InputError
 from eenas.networks.gradient_scale import scale_gradient
 from eenas.networks.partly_frozen import PartlyFrozen
 from eenas.networks.prediction import Prediction, Steps, predict
@@ -20,33 +21,37 @@ from eenas.policies.policy import Policy
 
 
 class Branches(nn.Module):
-    """The branches by cut point, so that their keys read `branches.<cut point>.*` though the names hold dots."""
+    """The branches by cut point. Their keys read `branches.<cut point>.*` with "/" for each dot of the cut point.
+
+    With the dots left in, the keys of branches at `0` and `0.1` could be the same.
+    """
 
     def __init__(self, branches: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.names = tuple(branches)
-        self._modules.update(branches)
-
-    def _load_from_state_dict(
-        self,
-        state_dict: Mapping[str, Any],
-        prefix: str,
-        local_metadata: Any,
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        """Check names that hold dots, which torch would take for nesting; the branches load themselves."""
-        known = tuple(f"{prefix}{name}." for name in self.names)
-        if strict:
-            unexpected_keys += [key for key in state_dict if key.startswith(prefix) and not key.startswith(known)]
+        for name, branch in branches.items():
+            self.add_module(key_of(name), branch)
 
     def at(self, name: str) -> nn.Module:
         """The branch at a cut point. Raises KeyError when there is none."""
-        branch = self._modules[name]
+        branch = self._modules[key_of(name)]
         assert branch is not None
         return branch
+
+
+def key_of(cut_point: str) -> str:
+    """The name of a branch's module: that of its cut point in other letters, different for different cut points."""
+    return cut_point.replace("~", "~0").replace("/", "~1").replace(".", "/")
+
+
+def renamed(state: Mapping[str, Any], cut_points: Sequence[str]) -> dict[str, Any]:
+    """A state dict with the keys of branches as they are now, where it was written with dots in cut points."""
+    names = sorted((name for name in cut_points if key_of(name) != name), key=len, reverse=True)
+    found = {}
+    for key, value in state.items():
+        old = next((name for name in names if key.startswith(f"branches.{name}.")), None)
+        found[key if old is None else f"branches.{key_of(old)}.{key.removeprefix(f'branches.{old}.')}"] = value
+    return found
 
 
 class EarlyExitNetwork(PartlyFrozen):
@@ -70,6 +75,7 @@ class EarlyExitNetwork(PartlyFrozen):
         transform: InputTransform,
         policy: Policy | None = None,
         classes: tuple[str, ...] = (),
+        memory_format: torch.memory_format = INFERENCE,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -78,6 +84,7 @@ class EarlyExitNetwork(PartlyFrozen):
         self.transform = transform
         self.policy = policy
         self.classes = classes
+        self.memory_format = memory_format
         self._chain: list[Chain] = []  # in a list, so that its segments are not registered a second time
         self._steps: list[Steps] = []
         known = dict(backbone.named_modules())
@@ -87,8 +94,13 @@ class EarlyExitNetwork(PartlyFrozen):
 
     @property
     def exits(self) -> tuple[str, ...]:
-        """The names of the exits in depth order: cut points, then "final", which a static network does not have."""
-        return self.branches.names if self.design.static else (*self.branches.names, FINAL)
+        """The names of the exits in depth order: see `exit_names`; a static network has no final one."""
+        return self.branches.names if self.design.static else exit_names(self.branches.names)
+
+    @property
+    def final(self) -> str:
+        """The name of the backbone's own classifier among the exits, whether this network has that exit or not."""
+        return exit_names(self.branches.names)[-1]
 
     def forward(self, x: Tensor, *, equilibrium: bool = False, exits: Sequence[int] | None = None) -> list[Tensor]:
         """All exits' logits for `[N, C, S, S]`, float32 or the autocast type, each `[N, num_classes]`.
@@ -97,20 +109,23 @@ class EarlyExitNetwork(PartlyFrozen):
         run than they need. With `equilibrium` the gradients are scaled as in gradient equilibrium, so that each feature
         receives a mean and not a sum of what the wanted exits behind it send back.
         """
+        if x.dtype == torch.uint8:
+            raise InputError("images as they are, uint8, are transformed first: network(network.transform(x))")
         features: dict[str, Tensor] = {}
         wanted = range(len(self.exits)) if exits is None else exits
         needed = self._needed(wanted)
         scaled = equilibrium and torch.is_grad_enabled()
         modules = dict(self.backbone.named_modules())
+        final = self.final
         handles = []
         for index in needed:
-            if (name := self.exits[index]) != FINAL:
+            if (name := self.exits[index]) != final:
                 behind = sum(other >= index for other in wanted) if scaled and index in wanted else 0
                 handles.append(modules[name].register_forward_hook(partial(_keep, features, name, behind)))
-        if self.exits[needed[-1]] != FINAL:
+        if self.exits[needed[-1]] != final:
             handles.append(modules[self.exits[needed[-1]]].register_forward_hook(_stop))
         try:
-            features[FINAL] = first_tensor(self.backbone(x))
+            features[final] = main_output(self.backbone(x))
         except _Reached:
             pass
         finally:
@@ -125,9 +140,9 @@ class EarlyExitNetwork(PartlyFrozen):
     def exit_logits(self, name: str, features: Tensor, previous: Tensor | None) -> Tensor:
         """The logits `[N, num_classes]` of one exit, given those of the exit before (None for the first one).
 
-        `features` are those at the cut point `name`; for "final" they are the backbone's own logits.
+        `features` are those at the cut point `name`; for the final exit they are the backbone's own logits.
         """
-        branch = None if name == FINAL else self.branches.at(name)
+        branch = None if name == self.final else self.branches.at(name)
         return exit_logits(branch, features, previous, boosted=self.is_boosted)
 
     def auxiliary_losses(self, labels: Tensor, exits: Sequence[int] | None = None) -> list[Tensor | None]:
@@ -152,7 +167,7 @@ class EarlyExitNetwork(PartlyFrozen):
         """Whether the logits of the exit `name` are made from those of the exit before it too."""
         if name == self.exits[0]:
             return False
-        return self.is_boosted or (name != FINAL and takes_previous(self.branches.at(name)))
+        return self.is_boosted or (name != self.final and takes_previous(self.branches.at(name)))
 
     @property
     def is_boosted(self) -> bool:
@@ -161,6 +176,8 @@ class EarlyExitNetwork(PartlyFrozen):
 
     def predict(self, x: Tensor, policy: Policy | None = None) -> Prediction:
         """Answers for `[N, C, S, S]`, where each sample leaves at the first exit where the policy lets it go.
+
+        `x` is what `transform` gives, or images as they are, uint8, which are transformed first.
 
         Samples that leave are removed from the batch, so that what lies behind is computed for the others only. Always
         in eval mode, whatever mode the network and the modules in it are in, which it does not change. The first call
@@ -179,12 +196,12 @@ class EarlyExitNetwork(PartlyFrozen):
     def steps(self, example: Tensor) -> Steps:
         """What `predict` runs: the chain's segments, which are always in eval mode, and the branches.
 
-        Made with the chain, when the weights are laid out as inference wants them (`lay_out`): a network that was
-        trained and one that was loaded run alike.
+        Made with the chain, when the weights are laid out in the network's memory format: one that was trained and one
+        that was loaded run alike.
         """
         if not self._steps:
-            lay_out(self)
-            branches = tuple(None if name == FINAL else self.branches.at(name) for name in self.exits)
+            lay_out(self, self.memory_format)
+            branches = tuple(None if name == self.final else self.branches.at(name) for name in self.exits)
             segments = tuple(self.chain(example[:1]).segments)[: len(branches)]
             self._steps.append(Steps(segments=segments, branches=branches, exits=self.exits, boosted=self.is_boosted))
         return self._steps[0]
@@ -203,7 +220,8 @@ class EarlyExitNetwork(PartlyFrozen):
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load weights; the chain is made anew afterwards."""
         self._forget()
-        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+        state = renamed(state_dict, self.branches.names)
+        return super().load_state_dict(state, strict=strict, assign=assign)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "EarlyExitNetwork":
         self._forget()
@@ -230,15 +248,6 @@ def exit_logits(branch: nn.Module | None, features: Tensor, previous: Tensor | N
 
 class _Reached(Exception):
     """Ends the backbone's forward pass at the last cut point that is wanted."""
-
-
-def first_tensor(output: Any) -> Tensor:
-    """The logits of a backbone that may return auxiliary outputs beside them in training."""
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, Mapping):
-        return first_tensor(next(iter(output.values())))
-    return first_tensor(output[0])
 
 
 def _keep(

@@ -77,10 +77,13 @@ class Steps:
 def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Prediction:
     """Run `network` segment by segment on `[N, C, S, S]`, removing whoever leaves; on the network's device.
 
-    Raises InputError for a batch that is not finite, as the runtime of an exported model does.
+    Images as they are, uint8, are transformed first, as the runtime of an exported model does. Raises InputError for a
+    batch that is not finite, as that does.
     """
     if policy is None:
-        raise PolicyError("this network has no policy; pass one, or load a network that eenas exported from a study")
+        raise PolicyError("this network has no policy; fit one: eenas.fit_thresholds(network, data), or pass one")
+    if x.dtype == torch.uint8:
+        x = network.transform(x)
     steps = network.steps(x)
     if policy.num_exits != len(steps.exits):
         raise PolicyError(f"the policy is for {policy.num_exits} exits, the network has {len(steps.exits)}")

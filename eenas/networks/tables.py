@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eenas.backbones.memory_format import laid
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.exit_table import ExitTable
@@ -31,6 +32,7 @@ def exit_table(network: EarlyExitNetwork, split: Split, costs: ExitCosts, *, bat
         exits=network.exits,
         macs=costs.macs,
         latency_ms=costs.latency_ms,
+        balanced=split.balanced,
     )
 
 
@@ -40,4 +42,4 @@ def batches(network: EarlyExitNetwork, split: Split, batch_size: int, device: to
     source = split.images(transform.size, transform.channels)
     for start in range(0, len(split), batch_size):
         indices = np.arange(start, min(start + batch_size, len(split)))
-        yield transform(source[indices].to(device)).contiguous(memory_format=torch.channels_last)
+        yield laid(transform(source[indices].to(device)), network.memory_format)

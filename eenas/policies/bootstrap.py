@@ -52,6 +52,23 @@ def interval_of_counts(
     return float(low), float(high)
 
 
+def advantage(
+    one: NDArray[np.bool_], other: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
+) -> tuple[float, float, float]:
+    """One policy's accuracy less the other's on the same samples, and the ends of its 95 % interval.
+
+    `one` and `other` [N] say where they are right, `weights` [N] of mean 1 what each sample counts (`balanced_weights`;
+    None: all alike). Samples are drawn as in `interval_of_counts`, those of each weight a kind of their own.
+    """
+    if weights is None:
+        gained, lost = int((one & ~other).sum()), int((other & ~one).sum())
+        return (gained - lost) / len(one), *interval_of_counts(gained, lost, len(one))
+    values, counts = np.unique(weights * (one.astype(np.float64) - other), return_counts=True)
+    drawn = np.random.default_rng(0).multinomial(len(one), counts / counts.sum(), size=1000)
+    low, high = np.quantile(drawn @ values / len(one), [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    return float(values @ counts) / len(one), float(low), float(high)
+
+
 def costs_of_leaving(exit_index: NDArray[np.int64], costs: NDArray[np.float64]) -> NDArray[np.float64]:
     """What each sample spent, [N], when it left at `exit_index` [N] and exits cost `costs` [K]."""
     return np.asarray(costs[exit_index], dtype=np.float64)

@@ -57,6 +57,7 @@ def signal_curve(signals: NDArray[np.float64], correct: NDArray[np.bool_], table
     by signal and summed up are the curve.
     """
     samples, branches = signals.shape
+    counted = correct.astype(np.int64) if table.weights is None else correct * table.weights[:, None]
     arrival = np.full(samples, branches)
     values, origins, targets, gains = [], [], [], []
     best_before = np.maximum.accumulate(signals, axis=1)
@@ -66,9 +67,9 @@ def signal_curve(signals: NDArray[np.float64], correct: NDArray[np.bool_], table
         values.append(signals[movers, k])
         origins.append(arrival[movers])
         targets.append(np.full(len(movers), k))
-        gains.append(correct[movers, k].astype(np.int64) - correct[movers, arrival[movers]])
+        gains.append(counted[movers, k] - counted[movers, arrival[movers]])
         arrival[movers] = k
-    right = np.array([int(correct[:, -1].sum())])
+    right = np.array([counted[:, -1].sum()])
     leaving = np.zeros((1, branches + 1), dtype=np.int64)
     leaving[0, -1] = samples
     thresholds = np.array([np.inf])

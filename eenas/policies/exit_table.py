@@ -1,6 +1,7 @@
 """The exit table: every exit's logits on one split, with the labels and what leaving at each exit costs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
 from eenas.escaping import shortened
+from eenas.policies.class_weights import balanced_weights, share_right
 
 KEYS = ("logits", "labels", "exits", "macs")
 
@@ -19,7 +21,8 @@ class ExitTable:
     `logits` float32 [N, K, C], exits in depth order, the final exit last; `labels` int64 [N] in 0..C-1; `exits` the K
     names (cut points, then "final"); `macs` float64 [K], the MACs of a sample that leaves there, every branch run on
     the way included, strictly increasing; `latency_ms` float64 [K] likewise in milliseconds, or None where it was not
-    measured (a measurement is noisy and need not increase). Lists and other dtypes are converted.
+    measured (a measurement is noisy and need not increase). `balanced` makes every accuracy the mean of those of the
+    classes; costs stay those of the samples as they come. Lists and other dtypes are converted.
 
     Raises PolicyError for an empty table, logits that are not finite, labels out of range and costs that do not fit.
     """
@@ -29,6 +32,7 @@ class ExitTable:
     exits: tuple[str, ...]
     macs: NDArray[np.float64]
     latency_ms: NDArray[np.float64] | None = None
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         """Convert to the dtypes above and refuse what contradicts itself."""
@@ -83,27 +87,26 @@ class ExitTable:
         """Whether every exit would be right, [N, K]."""
         return np.asarray(self.answers() == self.labels[:, None])
 
+    @cached_property
+    def weights(self) -> NDArray[np.float64] | None:
+        """What each sample's right answer counts, [N] of mean 1; None where all count alike."""
+        return balanced_weights(self.labels) if self.balanced else None
+
     def exit_accuracy(self) -> tuple[float, ...]:
         """Accuracy in [0, 1] of every exit if all samples left there."""
-        return tuple(float(value) for value in self.correct().mean(axis=0))
+        return tuple(float(value) for value in share_right(self.correct(), self.weights))
 
     def take(self, indices: NDArray[np.int64] | NDArray[np.bool_]) -> "ExitTable":
         """The table of some samples, by indices or a mask [N]."""
-        return ExitTable(
-            logits=self.logits[indices],
-            labels=self.labels[indices],
-            exits=self.exits,
-            macs=self.macs,
-            latency_ms=self.latency_ms,
-        )
+        return replace(self, logits=self.logits[indices], labels=self.labels[indices])
 
     def truncate(self, exits: int) -> "ExitTable":
         """The table of the network that ends at its `exits`-th exit (1..K), which becomes the final one."""
         if not 1 <= exits <= self.num_exits:
             raise PolicyError(f"a table of {self.num_exits} exits cannot be cut after exit {exits}; give 1 to all")
-        return ExitTable(
+        return replace(
+            self,
             logits=self.logits[:, :exits],
-            labels=self.labels,
             exits=self.exits[:exits],
             macs=self.macs[:exits],
             latency_ms=None if self.latency_ms is None else self.latency_ms[:exits],
@@ -114,6 +117,8 @@ class ExitTable:
         arrays = {"logits": self.logits, "labels": self.labels, "exits": np.array(self.exits), "macs": self.macs}
         if self.latency_ms is not None:
             arrays["latency_ms"] = self.latency_ms
+        if self.balanced:
+            arrays["balanced"] = np.array(True)
         with Path(path).open("wb") as stream:
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 

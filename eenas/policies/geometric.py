@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -151,10 +151,4 @@ def ensembled(
     """The table with the ensemble of the exits up to each one in the place of its own logits."""
     seen = tuple(log_probabilities(table.logits[:, k]) for k in range(table.num_exits))
     logits = [together(seen[: k + 1], weights[k], biases[k]) for k in range(table.num_exits)]
-    return ExitTable(
-        logits=np.stack(logits, axis=1),
-        labels=table.labels,
-        exits=table.exits,
-        macs=table.macs,
-        latency_ms=table.latency_ms,
-    )
+    return replace(table, logits=np.stack(logits, axis=1))

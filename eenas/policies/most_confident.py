@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -123,6 +123,4 @@ def surest_at_the_end(table: ExitTable, temperatures: tuple[float, ...], kind: s
     scores = np.stack([score(table.logits[:, k], temperatures[k], kind) for k in range(table.num_exits)], axis=1)
     logits = table.logits.copy()
     logits[:, -1] = table.logits[np.arange(len(table)), surest(scores)]
-    return ExitTable(
-        logits=logits, labels=table.labels, exits=table.exits, macs=table.macs, latency_ms=table.latency_ms
-    )
+    return replace(table, logits=logits)

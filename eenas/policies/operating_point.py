@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError, SpecError, nearest
 from eenas.escaping import shortened
+from eenas.policies.class_weights import share_right
 from eenas.policies.exit_table import ExitTable, mean_cost
 from eenas.policies.policy import Policy
 from eenas.policies.registry import policy_from_table
@@ -96,16 +97,18 @@ def point_of(
     """What a policy does on a table, given the exits [N] at which samples leave and the classes [N] they answer."""
     leaving = np.bincount(exit_index, minlength=table.num_exits)
     right = answer == table.labels
-    right_at = np.bincount(exit_index[right], minlength=table.num_exits)
+    weights = table.weights
+    counted = np.ones(len(table), dtype=np.int64) if weights is None else weights
+    right_at, all_at = (np.bincount(exit_index, counted * each, table.num_exits) for each in (right, 1))
     reachable = slice(0, policy.last_reachable + 1)
     latency = table.latency_ms
     return OperatingPoint(
         policy=policy,
-        accuracy=int(right.sum()) / len(table),
+        accuracy=float(share_right(right, weights)),
         expected_macs=float(mean_cost(leaving, table.macs)),
         worst_macs=float(table.macs[reachable].max()),
         expected_latency_ms=None if latency is None else float(mean_cost(leaving, latency)),
         worst_latency_ms=None if latency is None else float(latency[reachable].max()),
         shares=tuple(int(count) / len(table) for count in leaving),
-        exit_accuracy=tuple(int(r) / int(n) if n else None for r, n in zip(right_at, leaving, strict=True)),
+        exit_accuracy=tuple(float(r) / float(n) if n else None for r, n in zip(right_at, all_at, strict=True)),
     )

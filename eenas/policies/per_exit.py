@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from eenas.policies.class_weights import share_right
 from eenas.policies.curve import Curve, best_index, common_curve, fit_common
 from eenas.policies.exit_table import ExitTable, mean_cost
 from eenas.policies.scores import branch_scores
@@ -16,6 +17,7 @@ from eenas.policies.threshold import ThresholdPolicy, midway
 MINIMUM_SAMPLES = 50
 """A threshold of its own must be backed by at least this many samples that leave there."""
 
+_SAME = 1e-6  # right answers, of which weights make sums that are rounded
 _SWEEPS, _BISECTIONS = 6, 10
 
 Vector = NDArray[np.float64]
@@ -63,7 +65,7 @@ def _wins(limits: Vector, held_out: ExitTable, temperatures: Vector, score: str,
         return False
     cost = mean_cost(np.bincount(done.exit_index, minlength=held_out.num_exits), costs)
     affordable = curve.accuracy[shared <= cost * (1 + 1e-9)]
-    return len(affordable) > 0 and bool((done.answer == held_out.labels).mean() > affordable[-1])
+    return len(affordable) > 0 and bool(share_right(done.answer == held_out.labels, held_out.weights) > affordable[-1])
 
 
 def _policy(limits: Vector, temperatures: Vector, score: str) -> ThresholdPolicy:
@@ -89,7 +91,8 @@ class _Ascent:
         self.limits = {"max_macs": max_macs, "max_latency_ms": max_latency_ms}
         self.scores = branch_scores(table.logits, temperatures, score)
         self.order = np.argsort(-self.scores, axis=0, kind="stable")
-        self.correct = table.correct()
+        correct = table.correct()
+        self.counted = correct.astype(np.int64) if table.weights is None else correct * table.weights[:, None]
         pairs = ((table.macs, max_macs), (table.latency_ms, max_latency_ms))
         shares = [cost / limit for cost, limit in pairs if cost is not None and limit is not None]
         # Costs [L, K] as shares of the L limits, each of which a mean may reach; without a limit nothing is too dear.
@@ -102,7 +105,7 @@ class _Ascent:
         index, _ = best_index(curve.accuracy, curve.macs, curve.latency_ms, **self.limits)
         common = np.full(self.scores.shape[1], curve.thresholds[index])
         price = mean_cost(curve.leaving[:, None], self.costs).sum(axis=1)
-        best, most = None, round(float(curve.accuracy[index]) * len(self.table))
+        best, most = None, float(curve.accuracy[index]) * len(self.table) + _SAME
         for start in (common, *self._priced(common, curve, price)):
             for limits in self._sweeps(start, self._within):
                 right = self._right(limits)
@@ -147,7 +150,7 @@ class _Ascent:
         sorted_samples = self.order[:, j][reaching[self.order[:, j]]]
         value = self.scores[sorted_samples, j]
         onward = later[sorted_samples]
-        gain = self.correct[sorted_samples, j].astype(np.int64) - self.correct[sorted_samples, onward]
+        gain = self.counted[sorted_samples, j] - self.counted[sorted_samples, onward]
         saving = self.costs[:, onward] - self.costs[:, j : j + 1]
         # Where m samples leave, for m = 0 and every m >= MINIMUM_SAMPLES that does not part equal scores.
         sizes = np.nonzero(np.append(value[1:] != value[:-1], True))[0] + 1 if len(value) else np.zeros(0, np.int64)
@@ -155,7 +158,7 @@ class _Ascent:
         right = np.concatenate([[0], np.cumsum(gain)])[sizes]
         saved = np.concatenate([np.zeros((len(saving), 1)), np.cumsum(saving, axis=1)], axis=1)[:, sizes]
         others = np.where(reaching, later, before)
-        right = right + int(self.correct[np.arange(len(others)), others].sum())
+        right = right + self.counted[np.arange(len(others)), others].sum()
         cost = (self.costs[:, others].sum(axis=1, keepdims=True) - saved) / len(others)
         size = int(sizes[choose(right, cost, sizes)])
         if size == 0:
@@ -177,9 +180,9 @@ class _Ascent:
     def _leaving(self, limits: Vector) -> NDArray[np.int64]:
         return np.bincount(leave(self.scores, limits), minlength=self.table.num_exits)
 
-    def _right(self, limits: Vector) -> int:
+    def _right(self, limits: Vector) -> float:
         exit_index = leave(self.scores, limits)
-        return int(self.correct[np.arange(len(exit_index)), exit_index].sum())
+        return float(self.counted[np.arange(len(exit_index)), exit_index].sum())
 
     def _holds(self, limits: Vector) -> bool:
         return bool((mean_cost(self._leaving(limits)[None], self.costs) <= self.most).all())

@@ -20,7 +20,7 @@ def limits_of(values: Iterable[float | None], name: str = "a threshold") -> tupl
     """Limits in [0, 1] as floats, None: nobody leaves. Raises PolicyError for anything else."""
     try:
         found = tuple(None if value is None else float(value) for value in values)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise PolicyError(f"{name} must be a number or null (nobody leaves), got {shortened(values)}") from None
     if bad := [value for value in found if value is not None and not 0 <= value <= 1]:
         raise PolicyError(f"{name} must be in [0, 1] or null (nobody leaves), got {bad[0]}")
@@ -61,5 +61,5 @@ def check_whole(name: str, value: object, least: int, most: int) -> None:
 def _floats(name: str, values: Iterable[float]) -> tuple[float, ...]:
     try:
         return tuple(float(value) for value in values)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise PolicyError(f"{name} must be lists of numbers, got {shortened(values)}") from None

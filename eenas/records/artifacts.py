@@ -1,17 +1,14 @@
 """Large things that trials make (weights, exit tables) as files in one folder, whole or not there at all."""
 
 import hashlib
-import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from eenas.errors import StorageError
 from eenas.escaping import shortened
-from eenas.files import locked, write_whole
+from eenas.files import is_writable, write_whole
 from eenas.masking import masked_url
-from eenas.names import file_part
 from eenas.records.database import Database
 from eenas.records.urls import read_url, sqlite_file
 
@@ -21,26 +18,29 @@ _REFERENCE = re.compile(rf"({_NAME.pattern})@sha256:([0-9a-f]{{64}})")
 
 class ArtifactStore:
     """A folder of artifacts. A reference is `NAME@sha256:DIGEST`, so that whoever keeps it can tell whether the file
-    is still the one that was written. Raises StorageError when the folder cannot be made or written.
+    is still the one that was written. Raises StorageError when the folder cannot be made or written; with
+    `create=False` the store is for reading, and the folder is left alone.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, create: bool = True) -> None:
         self.root = Path(root)
+        if not create:
+            return
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = error.strerror or error
             raise StorageError(f"{self.root}: no folder for artifacts ({reason}); give another --artifacts") from None
-        if not os.access(self.root, os.W_OK | os.X_OK):
+        if not is_writable(self.root):
             raise StorageError(f"{self.root}: not writable; make it writable or give another --artifacts folder")
 
     @classmethod
-    def beside(cls, storage: str, artifacts: Path | None = None) -> "ArtifactStore":
+    def beside(cls, storage: str, artifacts: Path | None = None, *, create: bool = True) -> "ArtifactStore":
         """The store in `artifacts`, or by default beside an SQLite file: `x.artifacts/` for `sqlite:///x.db`.
 
         Raises StorageError for a storage without a file when no folder is given: workers must share one.
         """
-        return cls(_folder(storage, artifacts))
+        return cls(_folder(storage, artifacts), create=create)
 
     def write(self, name: str, data: bytes | Callable[[Path], object]) -> str:
         """Keep `data`, or what it writes to the path it is given, under `name`; returns the reference.
@@ -50,6 +50,7 @@ class ArtifactStore:
         """
         if not _NAME.fullmatch(name):
             raise StorageError(f"{shortened(name)}: not a name for an artifact; use letters, digits, '.', '_' and '-'")
+        self.check()
         digest = ""
 
         def fill(path: Path) -> None:
@@ -80,22 +81,30 @@ class ArtifactStore:
         return self.path(reference).read_bytes()
 
     def holds(self, reference: str) -> bool:
-        """Whether the artifact is there, as it was written."""
+        """Whether the artifact is there, as it was written. Raises StorageError when the whole folder is gone."""
+        self.check()
         try:
             self.path(reference)
         except StorageError:
             return False
         return True
 
+    def is_there(self, reference: str) -> bool:
+        """Whether there is a file for a reference; what is in it was checked before, and is not read again."""
+        self.check()
+        return self._split(reference)[0].exists()
+
     def remove(self, reference: str) -> None:
         """Delete the artifact, where it is still there."""
         self._split(reference)[0].unlink(missing_ok=True)
 
-    @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of `name` among the processes that share the folder, where its file system has locks."""
-        with locked(self.root / f".{file_part(name)}.lock"):
-            yield
+    def check(self) -> None:
+        """Raise StorageError when the folder is gone: it may be a disk that is away, with all that others made."""
+        if not self.root.is_dir():
+            raise StorageError(
+                f"{self.root}: the folder of artifacts is gone; put it back, or run the same command again, "
+                "which makes anew what it needs of it"
+            )
 
     def _split(self, reference: str) -> tuple[Path, str]:
         match = _REFERENCE.fullmatch(reference)

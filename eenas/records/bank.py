@@ -32,6 +32,11 @@ class BankRecord:
     artifact: str
     """The reference that `ArtifactStore.write` gave."""
 
+    @property
+    def file(self) -> str:
+        """The name of the artifact's file."""
+        return self.artifact.partition("@")[0]
+
 
 class BankRecords:
     """The branches of a database; every study on the same prepared backbone shares them. Raises StorageError."""

@@ -2,13 +2,15 @@
 
 import os
 import sqlite3
+import tempfile
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, select, text
+from sqlalchemy import Connection, Delete, Engine, Table, Update, create_engine, event, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -16,6 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from eenas.errors import StorageError
 from eenas.masking import masked, masked_url
+from eenas.records.read_only import is_read_only, reading_url
 from eenas.records.tables import METADATA, SCHEMA, SCHEMA_ROW
 from eenas.records.urls import read_url, sqlite_file
 
@@ -42,6 +45,7 @@ class Database:
                 self._use_write_ahead_log(create)
             if create:
                 self._make_tables()
+        self._place = self._identity()
 
     @classmethod
     def check(cls, url: str) -> None:
@@ -61,7 +65,15 @@ class Database:
         self._url = read_url(url)
         self._file = sqlite_file(self._url)
         self.label = masked_url(url)
+        self._path = None if self._file is None else self._file.absolute()
         self._check_file(create)
+        if not create and self._file is not None and is_read_only(self._file):
+            copies = tempfile.TemporaryDirectory(prefix="eenas-")
+            weakref.finalize(self, copies.cleanup)
+            try:
+                self._url = reading_url(self._file, Path(copies.name))
+            except (OSError, sqlite3.Error) as error:
+                raise self.trouble(error) from error
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         self._is_wal = False
         try:
@@ -89,9 +101,15 @@ class Database:
             options["pool_events"] = [(_sync_less, "connect")]
         return options
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes can open the same database."""
+        return not self._is_sqlite or self._file is not None
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A connection whose statements are kept together at the end, or not at all; failures are StorageErrors."""
+        self._check_place()
         with self._plain_errors(), self.engine.begin() as connection:
             yield connection
 
@@ -101,16 +119,23 @@ class Database:
         """Insert `row`, or replace the row of the same primary key, in one statement.
 
         Columns in `keep` stay what they were. With `only_same` a row that differs in this column is left alone.
-        Returns whether a row was written.
+        Returns whether a row was written, which the database tells (RETURNING): drivers count differently.
         """
+        statement = self._upsert_of(table, row, keep, only_same).returning(*table.primary_key)
         with self.transaction() as connection:
-            return connection.execute(self._upsert_of(table, row, keep, only_same)).rowcount > 0
+            return connection.execute(statement).first() is not None
 
     def insert(self, table: Table, row: Mapping[str, Any]) -> bool:
         """Insert `row` where no row has its primary key; whether it was written. The first of several workers wins."""
         insert = sqlite.insert(table) if self._is_sqlite else postgresql.insert(table)
+        statement = insert.values(**row).on_conflict_do_nothing().returning(*table.primary_key)
         with self.transaction() as connection:
-            return connection.execute(insert.values(**row).on_conflict_do_nothing()).rowcount > 0
+            return connection.execute(statement).first() is not None
+
+    def change(self, statement: Update | Delete) -> bool:
+        """Run `statement`; whether it found a row."""
+        with self.transaction() as connection:
+            return connection.execute(statement.returning(*statement.table.primary_key)).first() is not None
 
     def trouble(self, error: BaseException) -> StorageError:
         """What SQLAlchemy, a driver or Optuna raised about this database, as an error of one line with its fix."""
@@ -120,6 +145,26 @@ class Database:
         said = str(getattr(cause, "orig", None) or error)
         reason = masked(next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__))
         return StorageError(f"{self.label}: {reason}; {_fix(reason)}")
+
+    def caused(self, error: BaseException) -> bool:
+        """Whether SQLAlchemy or a driver raised `error`."""
+        return isinstance(error, SQLAlchemyError | sqlite3.Error)
+
+    def comes_back(self, seconds: float) -> bool:
+        """Whether a server answers within so many seconds; a file that failed is not waited for."""
+        if self._is_sqlite:
+            return False
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.engine.dispose()
+                with self.engine.connect() as connection:
+                    connection.execute(select(1))
+                return True
+            except SQLAlchemyError:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.5)
 
     def close(self) -> None:
         """Close every connection; the database opens new ones when it is used again."""
@@ -136,6 +181,27 @@ class Database:
             raise StorageError(f"{self.label}: no such database; run `eenas search` first or give its --storage")
         if not file.absolute().parent.is_dir():
             raise StorageError(f"{self.label}: the folder {file.parent} does not exist; make it or name another file")
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file the path names now; None where there is no file."""
+        if self._path is None:
+            return None
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            raise StorageError(
+                f"{self.label}: the database is gone while it is in use ({error.strerror}); "
+                "put it back, or run the same command again, which begins anew"
+            ) from None
+        return found.st_dev, found.st_ino
+
+    def _check_place(self) -> None:
+        """Refuse to write into a file that was deleted or replaced: SQLite would, and all of it would be lost."""
+        if self._identity() != self._place:
+            raise StorageError(
+                f"{self.label}: another file was put in the place of the database while it was in use; "
+                "run the same command again, which goes on with what is there now"
+            )
 
     def _refuse_foreign(self, create: bool) -> None:
         with self.engine.connect() as connection:
@@ -221,5 +287,8 @@ def _fix(reason: str) -> str:
         "full": "free space on its disk and run the same command again",
         "locked": "another process writes to it; end that one or try again",
         "malformed": "restore it from a backup, or give another --storage",
+        "no such table": "another database is in its place; restore it from a backup, or give another --storage",
+        "terminat": "see that the server runs, and run the same command again",
+        "connect": "see that the server runs, and run the same command again",
     }
     return next((fix for word, fix in fixes.items() if word in reason), "check the URL, the server and the account")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import select
@@ -21,8 +22,9 @@ class DatabaseCache:
     With `anew` what an earlier process measured is not believed: it is measured again, and replaced for everybody.
     """
 
-    def __init__(self, database: Database, *, anew: bool = False) -> None:
-        self._database, self._anew = database, anew
+    def __init__(self, database: Database, *, anew: bool = False, kept: Callable[[], object] | None = None) -> None:
+        """`kept` is called whenever something new was kept, and may raise."""
+        self._database, self._anew, self._kept = database, anew, kept
         self._seen: dict[str, str] = {}
 
     def get(self, key: str) -> dict[str, Any] | None:
@@ -31,21 +33,38 @@ class DatabaseCache:
         if digest not in self._seen:
             if self._anew and key.startswith(MEASURED):
                 return None
-            with self._database.transaction() as connection:
-                row = connection.execute(select(MEASUREMENTS.c.value).where(MEASUREMENTS.c.digest == digest)).first()
-            if row is None:
+            kept = self._read(digest)
+            if kept is None:
                 return None
-            self._seen[digest] = row.value
+            self._seen[digest] = kept
         value = read_body(self._seen[digest], where := f"measurement {shortened(key)}")
         if not isinstance(value, dict):
             raise damaged(where, f"must be a table, got {shortened(value)}")
         return value
 
-    def put(self, key: str, value: dict[str, Any]) -> None:
-        """Keep `value` (a table of plain values) under `key`, in the place of an earlier one. Raises StorageError."""
-        text = json.dumps(value)
-        self._database.upsert(MEASUREMENTS, {"digest": _digest(key), "key": key, "value": text})
-        self._seen[_digest(key)] = text
+    def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
+        """Keep `value` (a table of plain values) under `key` unless another worker was first; what is kept then.
+
+        Workers that measured the same at once go on with the same. Raises StorageError.
+        """
+        digest = _digest(key)
+        row = {"digest": digest, "key": key, "value": json.dumps(value)}
+        if self._anew and key.startswith(MEASURED) and digest not in self._seen:
+            self._database.upsert(MEASUREMENTS, row)
+        else:
+            self._database.insert(MEASUREMENTS, row)
+        self._seen.pop(digest, None)
+        kept = self._read(digest)
+        self._seen[digest] = row["value"] if kept is None else kept
+        found: dict[str, Any] = json.loads(self._seen[digest])
+        if self._kept is not None:
+            self._kept()
+        return found
+
+    def _read(self, digest: str) -> str | None:
+        with self._database.transaction() as connection:
+            row = connection.execute(select(MEASUREMENTS.c.value).where(MEASUREMENTS.c.digest == digest)).first()
+        return None if row is None else str(row.value)
 
 
 def _digest(key: str) -> str:

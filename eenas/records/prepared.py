@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from eenas.records.database import Database
 from eenas.records.rows import read_body, read_record
@@ -38,9 +38,17 @@ class PreparedRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save(self, record: PreparedRecord) -> None:
-        """Keep `record` in the place of one with the same key."""
-        self._database.upsert(PREPARED, {"key": record.key, "body": json.dumps(asdict(record))})
+    def keep(self, record: PreparedRecord, *, instead_of: PreparedRecord | None = None) -> bool:
+        """Keep `record` in the place of `instead_of` (None: of nothing); whether that was still what is there."""
+        body = json.dumps(asdict(record))
+        with self._database.transaction() as connection:
+            row = connection.execute(select(PREPARED.c.body).where(PREPARED.c.key == record.key)).first()
+        if row is None:
+            return self._database.insert(PREPARED, {"key": record.key, "body": body})
+        if instead_of != PreparedRecord(**json.loads(row.body)):
+            return False
+        same = (PREPARED.c.key == record.key) & (PREPARED.c.body == row.body)
+        return self._database.change(update(PREPARED).where(same).values(body=body))
 
     def find(self, key: str) -> PreparedRecord | None:
         """The record with this key, or None."""

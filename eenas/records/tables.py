@@ -24,6 +24,14 @@ STUDIES = Table(
     Column("baselines", Text, nullable=False),
 )
 
+TOKENS = Table(
+    "eenas_tokens",
+    METADATA,
+    Column("study", Text, primary_key=True),
+    Column("token", Text, nullable=False),
+)
+"""What Optuna's studies are marked with; a table of its own, which an older eenas does not read."""
+
 TRIALS = Table(
     "eenas_trials",
     METADATA,
@@ -58,6 +66,14 @@ MEASUREMENTS = Table(
     Column("digest", Text, primary_key=True),
     Column("key", Text, nullable=False),
     Column("value", Text, nullable=False),
+)
+
+LEASES = Table(
+    "eenas_leases",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("beat", Integer, nullable=False),
 )
 
 BANK = Table(

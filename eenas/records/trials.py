@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Select, case, select
+from sqlalchemy import Select, case, delete, select
 
 from eenas.records.database import Database
 from eenas.records.rows import read_body, read_record
-from eenas.records.tables import TRIALS
+from eenas.records.tables import LEARNING_CURVES, TRIALS
 from eenas.specs import Extended
 
 ROW = "row of a trial"
@@ -81,6 +81,19 @@ class TrialRecords:
         """One trial, or None."""
         found = self._read(select(TRIALS.c.body).where((TRIALS.c.study == study) & (TRIALS.c.number == number)))
         return found[0] if found else None
+
+    def numbers(self, study: str) -> set[int]:
+        """The numbers of a study's trials."""
+        with self._database.transaction() as connection:
+            return set(connection.execute(select(TRIALS.c.number).where(TRIALS.c.study == study)).scalars())
+
+    def drop(self, study: str, number: int) -> None:
+        """Forget a trial in whose place another one counts."""
+        one = (TRIALS.c.study == study) & (TRIALS.c.number == number)
+        with self._database.transaction() as connection:
+            connection.execute(delete(TRIALS).where(one))
+            curve = (LEARNING_CURVES.c.study == study) & (LEARNING_CURVES.c.number == number)
+            connection.execute(delete(LEARNING_CURVES).where(curve))
 
     def find_by_digest(self, study: str, digest: str) -> TrialRecord | None:
         """The most useful trial of a network: complete before copied, stopped and the rest, then the earliest."""

@@ -217,7 +217,11 @@ def to_table(results: StudyResults) -> dict[str, Any]:
         ],
         "hypervolume": {"accuracy_macs": results.hypervolume_macs, "accuracy_latency": results.hypervolume_latency},
         "comparisons": [{**asdict(one), "verdict": one.verdict} for one in results.comparisons],
-        "validation": {"samples": results.samples, "largest_class": results.largest_class},
+        "validation": {
+            "samples": results.samples,
+            "largest_class": results.largest_class,
+            "measure": results.measure,
+        },
         "limits": to_plain(results.settings.constraints),
         "warnings": list(results.warnings),
     }

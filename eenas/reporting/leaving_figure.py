@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from eenas.designs.design import FINAL
 from eenas.escaping import in_figure
 from eenas.reporting import figure_style as style
 from eenas.reporting.selection import spread
@@ -20,6 +19,7 @@ class Leaving:
     structure: str
     share: float
     accuracy: float | None
+    is_final: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,8 @@ def leaving_facts(results: StudyResults, limit: int = 6) -> LeavingFacts:
     """The facts for at most `limit` points spaced evenly along the front, ends and knee among them."""
     bars = []
     for item in reversed(spread(results.choices, limit)):
-        names = [(placed.cut_point, placed.branch.label()) for placed in item.design.branches]
-        names += [] if item.design.static else [(FINAL, "backbone")]
-        exits = zip(names, item.point.shares, item.point.exit_accuracy, strict=True)
+        structures = [*(placed.branch.label() for placed in item.design.branches), "backbone"]
+        exits = zip(item.design.exits, structures, item.point.shares, item.point.exit_accuracy, strict=False)
         bars.append(
             LeavingBar(
                 label=f"{in_figure(item.name)}{' (knee)' if item.knee else ''}<br>"
@@ -55,8 +54,14 @@ def leaving_facts(results: StudyResults, limit: int = 6) -> LeavingFacts:
                 network=item.name,
                 knee=item.knee,
                 exits=tuple(
-                    Leaving(exit=name, structure=structure, share=share, accuracy=accuracy)
-                    for (name, structure), share, accuracy in exits
+                    Leaving(
+                        exit=name,
+                        structure=structure,
+                        share=share,
+                        accuracy=accuracy,
+                        is_final=index == len(item.design.branches),
+                    )
+                    for index, (name, structure, share, accuracy) in enumerate(exits)
                 ),
             )
         )
@@ -75,11 +80,11 @@ def draw_leaving(facts: LeavingFacts) -> go.Figure:
     drawing = style.figure(facts.title, *facts.subtitles)
     # Two thresholds of one design may round to the same label, so bars stand at numbers.
     rows = list(range(len(facts.bars)))
-    branches = [[exit_ for exit_ in bar.exits if exit_.exit != FINAL] for bar in facts.bars]
+    branches = [[exit_ for exit_ in bar.exits if not exit_.is_final] for bar in facts.bars]
     for index in range(max(map(len, branches), default=0)):
         found = [(row, exits[index]) for row, exits in enumerate(branches) if index < len(exits)]
         _add(drawing, f"exit {index + 1}", style.DEPTHS[min(index, len(style.DEPTHS) - 1)], found, dark=index >= 4)
-    last = [(row, bar.exits[-1]) for row, bar in enumerate(facts.bars) if bar.exits[-1].exit == FINAL]
+    last = [(row, bar.exits[-1]) for row, bar in enumerate(facts.bars) if bar.exits[-1].is_final]
     _add(drawing, "final exit", style.FINAL, last, dark=False)
     drawing.update_layout(barmode="stack", bargap=0.25, margin={"l": 165}, uniformtext={"minsize": 11, "mode": "hide"})
     drawing.update_layout(legend={"traceorder": "normal"})

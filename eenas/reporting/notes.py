@@ -58,7 +58,7 @@ def trial_note(results: StudyResults, number: int) -> str:
 def _exits(design: Design, exit_accuracy: tuple[float, ...]) -> list[str]:
     """The branches in depth order; the accuracy of an exit is over all samples, none having left before it."""
     names = [(placed.cut_point, placed.branch.label()) for placed in design.branches]
-    names += [] if design.static else [("final", design.backbone)]
+    names += [] if design.static else [(design.exits[-1], design.backbone)]
     alone: list[float | None] = list(exit_accuracy) if len(exit_accuracy) == len(names) else [None] * len(names)
     rows = [
         (str(index), where, structure, percent(accuracy))

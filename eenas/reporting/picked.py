@@ -79,7 +79,7 @@ def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path)
             raise StorageError(
                 f"{artifacts}: holds no exit table of {item.name} on {split}; give the --artifacts of the search"
             )
-        tables[split] = load_exit_table(ArtifactStore(artifacts).path(reference))  # the file that this study wrote
+        tables[split] = load_exit_table(ArtifactStore(artifacts, create=False).path(reference))
     return pick(item, tables["calibration"], tables["validation"], results.backbone.macs)
 
 

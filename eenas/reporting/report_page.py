@@ -21,6 +21,7 @@ from eenas.reporting.selection import spread
 from eenas.reporting.summary import headline, summary
 from eenas.reporting.wording import milliseconds, percent, quantity, times
 from eenas.search.results import FrontPoint
+from eenas.search.run_report import largest_words
 
 ROWS = 10
 POLICY = (
@@ -133,10 +134,11 @@ def _tables(source: ReportSource) -> list[str]:
         "leave at each exit",
     )
     exits = [(row.name, "; ".join(filter(None, (exits_of(row), how)))) for row, how in networks(points)]
+    largest = largest_words(results.largest_class)
     return [
-        "<h2>Best accuracy within a share of the backbone's MACs</h2>",
+        f"<h2>Best {results.measure} within a share of the backbone's MACs</h2>",
         _table(heads, rows),
-        f"<h2>Choices of the front, on {results.samples:,} validation samples</h2>",
+        f"<h2>Choices of the front, {results.measure} on {results.samples:,} validation samples{largest}</h2>",
         _table(names, cells),
         _table(("", "exits, and the branch at each"), exits, is_text=True),
     ]

@@ -90,7 +90,7 @@ def open_source(storage: str, name: str | None = None, asked: Asked = USUAL) -> 
 
     @functools.cache
     def picked() -> Picked:
-        return load_picked(results, item, ArtifactStore.beside(storage, artifacts).root)
+        return load_picked(results, item, ArtifactStore.beside(storage, artifacts, create=False).root)
 
     @functools.cache
     def task() -> Task:

@@ -9,7 +9,7 @@ from typing import Any
 from eenas.policies.fit import declined
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting.wording import milliseconds, percent, plural, quantity, times
-from eenas.search.run_report import RunReport
+from eenas.search.run_report import RunReport, largest_words
 from eenas.search.traits import Traits
 from eenas.specs import to_table
 
@@ -31,10 +31,14 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
     if point.expected_latency_ms is not None and backbone.latency_ms:
         latency = point.expected_latency_ms / backbone.latency_ms
     spent = percent(point.expected_macs / backbone.macs)
+    largest = largest_words(report.largest_class)
+    counted = f" of {report.test_samples:,} samples{largest}" if largest else ""
+    named = "a balanced accuracy of " if report.balanced else ""
     lines = [
         f"Run {report.folder}: {backbone.name} on {report.task}, trained with {plural(report.samples, 'sample')} "
         f"in {report.seconds / 60:.1f} min on {report.device}.",
-        f"On the test split it reaches {percent(point.accuracy)}{kept} at {spent} of {quantity(backbone.macs, 'MACs')}"
+        f"On the test split{counted} it reaches {named}{percent(point.accuracy)}{kept} at {spent} of "
+        f"{quantity(backbone.macs, 'MACs')}"
         + (f" and {times(latency)} the latency" if latency is not None else "")
         + " (thresholds from the calibration split).",
     ]

@@ -115,8 +115,9 @@ def _trials(results: StudyResults) -> str:
 
 def _backbone(results: StudyResults) -> str:
     backbone, batch = results.backbone, results.settings.latency.batch
+    named = "" if results.weights is None else f"a {results.measure} of "
     text = (
-        f"The plain {backbone.name} reaches {percent(backbone.accuracy)} on {_samples(results)} "
+        f"The plain {backbone.name} reaches {named}{percent(backbone.accuracy)} on {_samples(results)} "
         f"with {quantity(backbone.macs, 'MACs')}"
     )
     if backbone.latency_ms is not None:

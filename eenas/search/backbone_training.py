@@ -1,7 +1,8 @@
 """The plain backbone trained on the task, watched on held-out training samples where there are some."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +12,13 @@ from torch.nn import functional
 
 from eenas.designs.design import TrainingChoice
 from eenas.networks.network import EarlyExitNetwork
-from eenas.progress import Advanced, Finished, Started
+from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.search.preparation import Ground
+from eenas.search.stages import Stages
 from eenas.seeding import derive
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
+from eenas.training.checkpoints import Checkpoint
 from eenas.training.frozen_head import read_head
 from eenas.training.trainer import RoundReport, Verdict, train_network
 
@@ -35,6 +38,15 @@ class HeldOut:
         loss = functional.cross_entropy(logits, torch.tensor(labels))
         return cls(np.asarray(logits.argmax(dim=1).numpy() == labels), float(loss))
 
+    @classmethod
+    def read(cls, table: Mapping[str, Any]) -> "HeldOut":
+        """What `to_table` gave."""
+        return cls(np.asarray(table["correct"].numpy(), dtype=np.bool_), float(table["loss"]))
+
+    def to_table(self) -> dict[str, Any]:
+        """Tensors and plain values."""
+        return {"correct": torch.from_numpy(self.correct), "loss": self.loss}
+
     @property
     def accuracy(self) -> float:
         """In [0, 1]."""
@@ -53,29 +65,52 @@ class Attempt:
     round: int
 
 
-def train_plain(ground: Ground, network: EarlyExitNetwork, rate: float = 1.0, *, rounds: int | None = None) -> None:
-    """Train by `[prepare]` on all of train at `rate` times its learning rate; `rounds` ends it after so many."""
-    _train(ground, network, ground.task, rate, lambda report: report.round == rounds)
+def train_plain(
+    ground: Ground, network: EarlyExitNetwork, stages: Stages, rate: float = 1.0, *, rounds: int | None = None
+) -> None:
+    """Train by `[prepare]` on all of train at `rate` times its learning rate; `rounds` ends it after so many.
+
+    Goes on where an earlier command was cut off. Raises TimeOverError, and what `train_network` raises.
+    """
+    _train(ground, network, ground.task, rate, stages.checkpoint("whole"), lambda report: report.round == rounds)
 
 
-def attempt(ground: Ground, network: EarlyExitNetwork, task: Task, held: Split, rate: float) -> Attempt:
-    """Train on the train split of `task` at `rate` times the learning rate, looking at `held` after each round."""
-    found: list[Attempt] = []
+def attempt(ground: Ground, network: EarlyExitNetwork, task: Task, held: Split, rate: float, stages: Stages) -> Attempt:
+    """Train on the train split of `task` at `rate` times the learning rate, looking at `held` after each round.
 
-    def look(report: RoundReport) -> bool:
-        scores = HeldOut.of(read_head(network.backbone, network.transform, held).logits, held.labels)
-        found.append(Attempt(scores, report.round))
-        return False
+    What was found after each round is kept in `stages`, and so is the outcome. Raises as `train_plain` does.
+    """
+    name = f"at-{rate:g}"
 
-    _train(ground, network, task, rate, look)
-    return min(found, key=lambda each: each.scores.loss)
+    def make() -> dict[str, Any]:
+        found: dict[int, Any] = (stages.find(f"{name}.rounds") or {}).get("rounds", {})
+
+        def look(report: RoundReport) -> bool:
+            scores = HeldOut.of(read_head(network.backbone, network.transform, held).logits, held.labels)
+            found[report.round] = scores.to_table()
+            stages.keep(f"{name}.rounds", {"rounds": found})
+            return False
+
+        _train(ground, network, task, rate, stages.checkpoint(name), look)
+        best = min(found, key=lambda number: (found[number]["loss"], number))
+        return {**found[best], "round": best}
+
+    outcome = stages.once(name, make)
+    return Attempt(HeldOut.read(outcome), int(outcome["round"]))
 
 
 def _train(
-    ground: Ground, network: EarlyExitNetwork, task: Task, rate: float, is_over: Callable[[RoundReport], bool]
+    ground: Ground,
+    network: EarlyExitNetwork,
+    task: Task,
+    rate: float,
+    checkpoint: Checkpoint,
+    is_over: Callable[[RoundReport], bool],
 ) -> None:
     spec = ground.settings.prepare
     ground.listener(Started(PHASE, 100))
+    if checkpoint.path.exists():
+        ground.listener(Notice(f"{PHASE}: going on from {checkpoint.path}"))
 
     def report(round_: RoundReport) -> Verdict:
         ground.listener(Advanced(PHASE, 100 * round_.progress, f"loss {round_.loss:.3f}"))
@@ -97,5 +132,6 @@ def _train(
         seed=derive(ground.settings.seed, "prepare"),
         execution=ground.execution,
         after_epoch=report,
+        checkpoint=checkpoint,
     )
     ground.listener(Finished(PHASE))

@@ -1,9 +1,8 @@
 """The branch bank: branches trained on the frozen prepared backbone, kept so that none is trained twice."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -38,7 +37,10 @@ from eenas.training.candidates import (
     candidate_table,
     train_candidates,
 )
+from eenas.training.candidates_checkpoint import CandidatesCheckpoint
+from eenas.training.checkpoints import Checkpoint
 from eenas.training.feature_cache import FeatureCache, FeatureStream, read_size
+from eenas.training.schedule import samples_of
 from eenas.training.spec import TrainingSpec
 
 PHASE = "training branches for the bank"
@@ -90,6 +92,7 @@ class Bank:
         with_final = self._final_key not in held
         for number, group in enumerate(self._groups(missing) or ([()] if with_final else [])):
             self._train(group, keep_final=with_final and number == 0)
+            self._ground.limit.check()
         return len(missing)
 
     def holds(self, placed: Placed) -> bool:
@@ -105,20 +108,21 @@ class Bank:
         self.fill(placed)
         keys = [*(self._key(_plain(each)) for each in placed), self._final_key]
         records = self._find(keys)
-        found = [self._tensor(records[key], _LOGITS + split).numpy() for key in keys]
+        found = [self._tensors(records[key], _LOGITS + split)[""].numpy() for key in keys]
         return np.stack(found, axis=1)
 
     def table(self, placed: Sequence[Placed], split: str) -> CandidateTable:
         """The candidate table of branches in depth order, from which any choice of them is scored."""
         ground = self._ground
         shapes = {point.name: point.shape for point in ground.profile.cut_points}
-        return candidate_table(
+        found = candidate_table(
             placed,
             self.logits(placed, split),
             self._splits[split].labels,
             profile=ground.profile,
             branch_macs=[ground.branch_macs(each.branch, shapes[each.cut_point]) for each in placed],
         )
+        return replace(found, balanced=self._splits[split].balanced)
 
     def exit_tables(self, design: Design, costs: ExitCosts) -> dict[str, ExitTable]:
         """The exit tables that `design` has on the frozen backbone, on calibration and validation.
@@ -133,6 +137,7 @@ class Bank:
                 exits=exits,
                 macs=costs.macs,
                 latency_ms=costs.latency_ms,
+                balanced=self._splits[split].balanced,
             )
             for split in ("calibration", "validation")
         }
@@ -147,8 +152,7 @@ class Bank:
             branch: nn.Module = network.branches.at(each.cut_point)
             inside = branch.branch if isinstance(each.branch, Cascade) else branch
             assert isinstance(inside, nn.Module)
-            path = self._ground.artifacts.root / records[keys[each.cut_point]].artifact.partition("@")[0]
-            inside.load_state_dict(_weights(path))
+            inside.load_state_dict(self._tensors(records[keys[each.cut_point]], _WEIGHTS))
 
     @cached_property
     def _splits(self) -> Mapping[str, Split]:
@@ -172,13 +176,20 @@ class Bank:
 
     def _find(self, keys: Iterable[str]) -> dict[str, BankRecord]:
         """The records of `keys` whose artifacts are as they were written; the others are forgotten."""
-        wanted = list(dict.fromkeys(keys))
-        unknown = [key for key in wanted if key not in self._checked]
+        wanted, store = list(dict.fromkeys(keys)), self._ground.artifacts
+        unknown = [key for key in wanted if key not in self._checked or not store.is_there(self._checked[key].artifact)]
+        gone = 0
         for key, record in self._records.find(unknown).items() if unknown else ():
-            if self._ground.artifacts.holds(record.artifact):
+            if store.holds(record.artifact):
                 self._checked[key] = record
             else:
+                self._checked.pop(key, None)
                 self._records.drop(record)
+                gone += 1
+        if gone:
+            self._ground.listener(
+                Notice(f"bank: the files of {gone} rows are gone or were changed; they are made again")
+            )
         return {key: self._checked[key] for key in wanted if key in self._checked}
 
     def _groups(self, missing: Sequence[Placed]) -> list[tuple[Placed, ...]]:
@@ -187,12 +198,13 @@ class Bank:
         return [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]
 
     def _train(self, placed: Sequence[Placed], *, keep_final: bool) -> None:
-        ground = self._ground
-        seed = ground.settings.seed
+        ground, seed = self._ground, self._ground.settings.seed
         candidates = Candidates(ground.backbone, placed, seed=seed).to(ground.device)
-        report = CandidatesReport()
+        report, checkpoint = CandidatesReport(), self._checkpoint
         if placed:
             ground.listener(Started(PHASE, 100))
+            if checkpoint.path.exists():
+                ground.listener(Notice(f"{PHASE}: going on from {checkpoint.path}"))
             train, _ = ground.task.train.held_out()
             report = train_candidates(
                 candidates,
@@ -202,7 +214,8 @@ class Bank:
                 flip=ground.task.flip,
                 execution=ground.execution,
                 after_step=lambda progress: ground.listener(Advanced(PHASE, 100 * progress)),
-                stream=self._stream("train", self._rows(len(train))),
+                stream=self._stream("train", samples_of(self.training, len(train))),
+                checkpoint=CandidatesCheckpoint(checkpoint, [self._key(each) for each in placed]),
             )
             self.samples += report.samples
             ground.listener(Finished(PHASE, f"{len(placed)} of them"))
@@ -219,12 +232,20 @@ class Bank:
                 self._keep(self._key(each), each.cut_point, each.branch, weights, own, report.samples)
         if keep_final:
             self._keep(self._final_key, _FINAL, None, {}, {name: values[:, -1] for name, values in logits.items()}, 0)
+        if placed:
+            checkpoint.remove()
         if report.diverged:
             bad = placed[report.diverged[0]]
             raise DivergedError(
                 f"the loss of {bad.branch.label()} at {bad.cut_point} on the frozen backbone is not finite; "
                 "take the structure out of the search space"
             )
+
+    @property
+    def _checkpoint(self) -> Checkpoint:
+        """Where a training of branches keeps its state until they are in the bank."""
+        path = self._ground.artifacts.root / f"bank-{digest(self.conditions)}.checkpoint.pt"
+        return Checkpoint(path, paced=True, check=self._ground.limit.check)
 
     @cached_property
     def _features(self) -> FeatureCache | None:
@@ -239,13 +260,6 @@ class Bank:
             return None
         return self._features.stream(digest([*self.conditions, name]), rows)
 
-    def _rows(self, samples: int) -> int | None:
-        """How many samples a training sees, as far as it is known before: not for a budget in seconds."""
-        spec = self.training
-        size = spec.batch_for(samples)
-        wanted = spec.samples if spec.samples is not None else (spec.epochs or 0.0) * (samples // size * size)
-        return None if spec.seconds is not None else math.ceil(wanted / size - 1e-9) * size
-
     def _keep(
         self,
         key: str,
@@ -259,10 +273,7 @@ class Bank:
         ground = self._ground
         tensors = {_WEIGHTS + name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
         tensors |= {_LOGITS + name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in logits.items()}
-
-        def write(path: Path) -> None:
-            safetensors.torch.save_file(tensors, path)
-
+        name = f"branch-{key}-{uuid4().hex[:8]}.safetensors"
         record = BankRecord(
             key=key,
             backbone=self.backbone,
@@ -270,25 +281,19 @@ class Bank:
             branch={} if branch is None else branch.to_table(),
             task=ground.task.digest,
             samples=samples,
-            artifact=ground.artifacts.write(f"branch-{key}-{uuid4().hex[:8]}.safetensors", write),
+            artifact=ground.artifacts.write(name, lambda path: safetensors.torch.save_file(tensors, path)),
         )
         if not self._records.add(record):
             ground.artifacts.remove(record.artifact)
 
-    def _tensor(self, record: BankRecord, name: str) -> Tensor:
-        path = self._ground.artifacts.root / record.artifact.partition("@")[0]
-        with safetensors.safe_open(path, framework="pt") as file:
-            tensor: Tensor = file.get_tensor(name)
-        return tensor
+    def _tensors(self, record: BankRecord, prefix: str) -> dict[str, Tensor]:
+        """The tensors of an artifact whose names begin with `prefix`, by what follows."""
+        with safetensors.safe_open(self._ground.artifacts.root / record.file, framework="pt") as file:
+            names = [str(name) for name in file.keys() if str(name).startswith(prefix)]  # noqa: SIM118
+            return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
 
 
 def _plain(placed: Placed) -> Placed:
     """The branch that the bank keeps for this one: of a cascade the one inside."""
     branch = placed.branch
     return Placed(placed.cut_point, branch.branch) if isinstance(branch, Cascade) else placed
-
-
-def _weights(path: Path) -> dict[str, Tensor]:
-    with safetensors.safe_open(path, framework="pt") as file:
-        names: list[str] = list(file.keys())
-        return {name.removeprefix(_WEIGHTS): file.get_tensor(name) for name in names if name.startswith(_WEIGHTS)}

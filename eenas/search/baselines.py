@@ -10,8 +10,9 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
 from eenas.designs.known import first_choices
 from eenas.designs.placement import candidates
-from eenas.errors import BranchError, DivergedError, OutOfMemoryError
+from eenas.errors import BranchError, DivergedError
 from eenas.fronts.hypervolume import most_added
+from eenas.measurement.profile import source_of
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.operating_point import OperatingPoint, evaluate
@@ -21,12 +22,14 @@ from eenas.progress import Finished, Notice, Started
 from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.search.bank import Bank
-from eenas.search.design_training import train_design
+from eenas.search.design_training import network_digest, train_design
 from eenas.search.front import REFERENCE_COST
 from eenas.search.frozen_front import FrozenFront, first_branches
 from eenas.search.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind, frozen_design
 from eenas.search.preparation import Ground
 from eenas.search.scores import score_tables
+from eenas.specs import digest, to_table
+from eenas.training.checkpoints import Checkpoint
 
 PHASE = "measuring baselines"
 
@@ -70,6 +73,7 @@ def measure_baselines(ground: Ground, study: str, bank: Bank, front: FrozenFront
     networks += _static(ground, bank)
     records.update_baselines(study, {NETWORKS: [network.to_table() for network in networks]})
     ground.listener(Finished(PHASE, f"{len(networks)} networks"))
+    ground.limit.check()
 
 
 def refresh_static(ground: Ground, study: str, bank: Bank) -> None:
@@ -143,7 +147,7 @@ def _ended_at_best(ground: Ground, bank: Bank, placed: Sequence[Placed]) -> dict
     """For each cut point the static design with the branch that is right most often on calibration."""
     try:
         bank.fill(placed)
-    except (DivergedError, OutOfMemoryError) as error:
+    except DivergedError as error:
         ground.listener(Notice(f"static networks: left out: {error}"))
         placed = [each for each in placed if bank.holds(each)]
     if not placed:
@@ -170,11 +174,23 @@ def _ended_at_best(ground: Ground, bank: Bank, placed: Sequence[Placed]) -> dict
 
 
 def _trained(ground: Ground, bank: Bank, design: Design) -> Tables | None:
+    """The exit tables of a static network trained like a trial, from where they are kept or were cut off."""
+    costs, sources = ground.costs(design), [source_of(placed.branch) for placed in design.branches]
+    training = [to_table(ground.settings.training), str(ground.execution)]
+    key = f"static/{digest([bank.conditions, network_digest(design), sources, training])}"
+    kept = ground.cache.get(key)
+    if kept is not None and all(ground.artifacts.holds(reference) for reference in kept.values()):
+        found = {split: load_exit_table(ground.artifacts.path(reference)) for split, reference in kept.items()}
+        return {split: replace(table, macs=costs.macs, latency_ms=costs.latency_ms) for split, table in found.items()}
+    path = ground.artifacts.root / f"{key.replace('/', '-')}.checkpoint.pt"
+    checkpoint = Checkpoint(path, paced=True, check=ground.limit.check)
     try:
-        tables, _ = train_design(design, ground, ground.costs(design), bank=bank, spec=ground.settings.training)
-    except (DivergedError, OutOfMemoryError) as error:
+        tables, _ = train_design(design, ground, costs, bank=bank, spec=ground.settings.training, checkpoint=checkpoint)
+    except DivergedError as error:
         ground.listener(Notice(f"the static network that {design.label()} stays as it is in the bank: {error}"))
         return None
+    ground.cache.put(key, _keep(ground, "trained", tables))
+    checkpoint.remove()
     return tables
 
 

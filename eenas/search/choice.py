@@ -144,7 +144,8 @@ def front_within(results: StudyResults, limits: Limits) -> tuple[FrontPoint, ...
         results.networks,
         results.backbone,
         results.settings.constraints.and_also(limits),
-        largest_class=results.largest_class,
+        largest_class=results.floor,
+        weights=results.sample_weights,
         by_latency=results.by_latency,
     )
 

@@ -27,14 +27,17 @@ SamplerName = Literal["tpe", "nsgaii", "nsgaiii", "gp", "random"]
 class SearchSpec:
     """How the study proposes and for how long: `trials` is a total (also on resume).
 
-    `timeout` is in seconds and counts all that a search does, measuring and preparation included; preparation that was
-    begun is finished.
+    `timeout` is in seconds from the start of the command and counts all that a search does, loading, measuring and
+    preparation included, which stop there and are gone on with by the next command; a trial that runs is finished.
+    `accuracy` is the share of right answers, or with "balanced" the mean of these shares over the classes: what trials
+    are scored by, and what front, tables and reports hold.
     """
 
     trials: int = 16
     timeout: float | None = None
     sampler: SamplerName = "tpe"
     objectives: tuple[Objective, ...] = ("accuracy", "macs", "latency")
+    accuracy: Literal["plain", "balanced"] = "plain"
     known_designs: bool = True
     stop_hopeless: bool = True
 

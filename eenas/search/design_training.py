@@ -1,7 +1,6 @@
 """The training of a design: built on the prepared backbone, begun with the bank's branches, trained by its strategy."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from eenas.designs.design import Design, PolicyChoice
 from eenas.networks.exit_costs import ExitCosts
@@ -10,6 +9,7 @@ from eenas.policies.exit_table import ExitTable
 from eenas.search.bank import Bank
 from eenas.search.preparation import Ground
 from eenas.seeding import derive
+from eenas.training.checkpoints import Checkpoint
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import AfterEpoch, TrainingReport, train_network
 
@@ -32,7 +32,7 @@ def train_design(
     bank: Bank | None,
     spec: TrainingSpec,
     after_epoch: AfterEpoch | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[dict[str, ExitTable], TrainingReport]:
     """The exit tables on calibration and validation of the network of `design` trained for the budget of `spec`.
 

@@ -1,6 +1,5 @@
 """End-to-end latency: the network itself run to each of its exits, to be held against what was composed for them."""
 
-import copy
 import itertools
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from eenas.backbones.copies import evaluated
 from eenas.backbones.load import BackboneSpec
 from eenas.deployment.exit_latency import measure_answers, measure_exits, named
 from eenas.deployment.model_folder import Package, write_folder
@@ -75,7 +75,7 @@ def programs_end_to_end(
 @contextmanager
 def _programs(network: EarlyExitNetwork, device: torch.device, spec: LatencySpec) -> Iterator[ExportedModel]:
     """The programs of a network, open, in a folder that is there as long as the block."""
-    on_cpu = copy.deepcopy(network).cpu().eval()
+    on_cpu = evaluated(network, device="cpu")
     with tempfile.TemporaryDirectory() as folder:
         backbone = BackboneSpec(name=network.design.backbone)
         package = Package(network=on_cpu, backbone=backbone, trained=False, measured={}, card="")

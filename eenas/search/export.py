@@ -1,34 +1,29 @@
-"""A network taken home: from a finished run, or an untrained architecture of a study or a design file."""
+"""A network taken home: a trained one, or an untrained architecture of a study or a design file."""
 
-import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
-from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
-from eenas.deployment.model_folder import Package, check_code, load_design, write_folder
-from eenas.deployment.parity import Samples, some_samples
+from eenas.backbones.weights import find_weights
+from eenas.deployment.model_folder import load_design, write_folder
+from eenas.deployment.parity import some_samples
 from eenas.deployment.program_folder import write_model
 from eenas.deployment.programs import Format, Programs
-from eenas.designs.design import Design
-from eenas.errors import EenasError, ExportError, WeightsError
+from eenas.errors import EenasError, ExportError
 from eenas.measurement.devices import resolve_device
-from eenas.networks.assembly import build_network
-from eenas.networks.checkpoint import load_weights
 from eenas.networks.network import EarlyExitNetwork
-from eenas.policies.threshold import ONE_EXIT
+from eenas.progress import Listener, silent
 from eenas.records.database import Database
+from eenas.search import network_sources as sources
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec
-from eenas.search.model_card import DEVICE, latency_card, run_card, untrained_card
+from eenas.search.model_card import DEVICE, latency_card, run_card
 from eenas.search.prediction import timing_of
 from eenas.search.read import code_folder, read_results, readable, study_record
-from eenas.search.run_report import WEIGHTS, RunReport
-from eenas.seeding import seeded
-from eenas.specs import from_table, to_table
+from eenas.search.run_report import RunReport
+from eenas.specs import from_table
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 
@@ -39,14 +34,16 @@ def export(
     run: str | Path | None = None,
     storage: str = "sqlite:///eenas.db",
     name: str | None = None,
-    network: str | None = None,
+    network: str | EarlyExitNetwork | None = None,
     design_file: str | Path | None = None,
+    weights: str | Path | None = None,
     backbone: nn.Module | None = None,
     trust_code: bool = False,
     format: Format = "torch",
     single_file: bool = False,
     data: str | Task | None = None,
     device: str = "cpu",
+    listener: Listener = silent,
 ) -> Path:
     """Write a network to the folder `out`: for `eenas.load`, and with another `format` also for `eenas.runtime.load`.
 
@@ -57,118 +54,84 @@ def export(
     `set_budget(latency_ms=...)` included, are these and say how they were taken. Beside them stands what was predicted:
     by the study, where its latencies are of the same runtime, else composed here of a profile.
 
-    Exactly one of `run` (a folder of full training), `network` (its name in the study `name` in `storage`, such as
-    "trial 8") and `design_file` says which; the latter two give an untrained architecture without a policy. `backbone`
-    repeats a module that was given to `search` as an object, and is not changed. Raises ExportError for a run that is
-    not finished, for an `out` in use, for a backbone that is Python code without `trust_code`, and for what the format
-    cannot hold; ParityError where a program differs from the network.
+    Exactly one of `run` (a folder of full training, or one that was exported before), `network` and `design_file` says
+    which. A `network` is the name of one in the study `name` in `storage`, such as "trial 8", or an `EarlyExitNetwork`
+    that was trained in one's own loop, and is not changed. Names and design files give untrained architectures without
+    a policy, unless `weights` names a file with the state dict of the trained network. What was trained in one's own
+    loop and has no policy gets one that is fitted on `data` for the design's own target, and its figures are those of
+    the test split of `data`. `backbone` repeats a module that was given to `search` as an object, and is not changed.
+    `listener` hears what of `weights` was left out. Raises ExportError for a run that is not finished, for an `out` in
+    use, for a backbone that is Python code without `trust_code`, and for what the format cannot hold; ParityError where
+    a program differs from the network.
     """
     programs = Programs(format=format, single_file=single_file)
     given = [source for source in (run, network, design_file) if source is not None]
     if len(given) != 1:
         raise ExportError("give exactly one of a run's folder, --network NAME and --design FILE")
-    if run is not None:
-        package, found = _from_run(Path(run), backbone, trust_code)
-    elif network is not None:
+    module = network if isinstance(network, EarlyExitNetwork) else None
+    if module is not None and weights is not None:
+        raise ExportError("a network that is given as a module has its weights; leave weights out")
+    is_run = run is not None and not sources.is_model_folder(Path(run))
+    if is_run and weights is not None:
+        raise ExportError("a run has its weights; give --weights with a model folder, --network NAME or --design FILE")
+    report = RunReport.read(str(run), trust_code=trust_code) if is_run else None
+    if module is not None:
+        package, found = sources.of_own_training(module, *_given(data, trust_code))
+    elif report is not None:
+        package, found = sources.of_run(report.folder, backbone, trust_code)
+    elif run is not None:
+        package, found = sources.of_folder(Path(run), backbone, trust_code)
+    elif design_file is not None:
+        design = load_design(design_file, trust_code=trust_code)
+        package, found = sources.untrained(design, (), backbone, trust_code)
+    else:
         database = Database(storage, create=False)
         record = study_record(database, name)
         results = read_results(database, record.name, trust_code=trust_code)
-        design = choose_design(results, Choice(network=network)).design
-        package, found = _untrained(design, results.classes, backbone, trust_code, code_folder(record))
-    else:
-        design = load_design(Path(str(design_file)), trust_code=trust_code)
-        classes = tuple(str(index) for index in range(design.num_classes))
-        package, found = _untrained(design, classes, backbone, trust_code)
+        design = choose_design(results, Choice(network=str(network))).design
+        package, found = sources.untrained(design, results.classes, backbone, trust_code, code_folder(record))
+    study = report.study if report is not None else name
+    of_study = report is not None or isinstance(network, str)
+    if weights is not None:
+        task, spec = _task(data, storage, study if of_study else None, trust_code, of_study=of_study)
+        trained = sources.with_weights(package.network, find_weights(str(weights)), listener)
+        package, found = sources.of_own_training(trained, task, spec)
+    if not package.network.classes:
+        package.network.classes = tuple(str(index) for index in range(package.network.design.num_classes))
     if format == "torch":
         return write_folder(package, Path(out))
-    if isinstance(data, str):
-        samples = some_samples(package.network, load_task(data, trust_code=trust_code), data=data)
-    elif data is not None:
-        samples = some_samples(package.network, data)
-    elif design_file is not None:
-        raise ExportError("a program is compared with the network on real samples; give some as --data (data=...)")
-    else:
-        study = name if run is None else RunReport.read(run, trust_code=trust_code).study
-        samples = _study_samples(package.network, storage, study, trust_code)
-    where = resolve_device(device)
-    report = None if run is None else RunReport.read(run, trust_code=trust_code)
+    task, spec = _task(data, storage, study if of_study else None, trust_code, of_study=of_study)
     card = package.card if report is None else run_card(report, timed_below=True)
     return write_model(
         replace(package, card=card + DEVICE),
         Path(out),
         programs,
-        samples,
-        timing=partial(timing_of, package.network, found, report, where, format),
+        some_samples(package.network, task, data=spec),
+        timing=partial(timing_of, package.network, found, report, resolve_device(device), format),
         card=latency_card,
     )
 
 
-def _study_samples(network: EarlyExitNetwork, storage: str, study: str | None, trust_code: bool) -> Samples:
-    """Samples of the task of a study in `storage`."""
+def _given(data: str | Task | None, trust_code: bool) -> tuple[Task | None, str]:
+    """The task that was given, and its spec."""
+    return (load_task(data, trust_code=trust_code), data) if isinstance(data, str) else (data, "")
+
+
+def _task(
+    data: str | Task | None, storage: str, study: str | None, trust_code: bool, *, of_study: bool
+) -> tuple[Task, str]:
+    """The task that was given, or that of a study in `storage`, and its spec."""
+    given, spec = _given(data, trust_code)
+    if given is not None:
+        return given, spec
+    if not of_study:
+        raise ExportError("a program is compared with the network on real samples; give some as --data (data=...)")
     try:
         record = study_record(Database(storage, create=False), study)
-        spec = from_table(StudySpec, readable(record.settings)).task
-        task = load_task(spec, trust_code=trust_code, relative_to=code_folder(record))
+        found = from_table(StudySpec, readable(record.settings)).task
+        return load_task(found, trust_code=trust_code, relative_to=code_folder(record)), found.spec
     except EenasError as error:
         raise ExportError(
             f"a program is compared with the network on samples of the study, which are not to be had: {error}; "
             "give some as --data (data=...)"
         ) from None
-    return some_samples(network, task, data=spec.spec)
-
-
-def _from_run(folder: Path, module: nn.Module | None, trust_code: bool) -> tuple[Package, Backbone]:
-    report = RunReport.read(folder, trust_code=trust_code)
-    channels = 3 if report.transform is None else report.transform.channels
-    home = None if report.code_folder is None else Path(report.code_folder)
-    package, found = _untrained(report.design, report.classes, module, trust_code, home, channels)
-    network = package.network
-    try:
-        load_weights(network, folder / WEIGHTS)
-    except WeightsError as error:
-        raise ExportError(f"{error}; is this the backbone that was trained?") from None
-    network.policy = report.reported.policy
-    if report.transform is not None:
-        network.transform = report.transform
-    return replace(package, trained=True, measured=_measured(report), card=run_card(report)), found
-
-
-def _untrained(
-    design: Design,
-    classes: tuple[str, ...],
-    module: nn.Module | None,
-    trust_code: bool,
-    folder: Path | None = None,
-    channels: int = 3,
-) -> tuple[Package, Backbone]:
-    check_code(design.backbone, given=module is not None, trust_code=trust_code)
-    spec = BackboneSpec(name=design.backbone)
-    with seeded(0):
-        found = load_backbone(
-            spec if module is None else copy.deepcopy(module),
-            num_classes=design.num_classes,
-            input_size=design.input_size,
-            channels=channels,
-            trust_code=trust_code,
-            relative_to=folder,
-        )
-        network = build_network(design, found, classes=classes)
-    if len(network.exits) == 1:  # nobody decides, so that nothing has to be fitted
-        network.policy = ONE_EXIT
-    card = untrained_card(design, network)
-    return Package(network=network, backbone=spec, trained=False, measured={}, card=card), found
-
-
-def _measured(report: RunReport) -> dict[str, Any]:
-    return {
-        "study": report.study,
-        "task": report.task,
-        "device": report.device,
-        "split": "test",
-        "samples": report.test_samples,
-        "backbone": to_table(report.backbone),
-        "exits": [to_table(exit_) for exit_ in report.exits],
-        "reported": report.reported.to_table(),
-        "points": [point.to_table() for point in report.points],
-        "end_to_end_ms": report.end_to_end_ms,
-    }

@@ -10,12 +10,15 @@ from torch import nn
 from eenas.errors import DivergedError, PolicyError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
-from eenas.progress import Listener, Notice, silent
+from eenas.progress import Listener, Notice, heard_by, silent
+from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
+from eenas.records.read_only import writable_place
 from eenas.records.studies import StudyRecord
 from eenas.search.agreement import FEWEST
 from eenas.search.bank import Bank
 from eenas.search.config import BUDGETS, StudySpec, override
+from eenas.search.data_changes import same_data
 from eenas.search.design_training import inherits, network_digest
 from eenas.search.fidelity_measures import FidelityMeasure, FidelityNetwork, compare
 from eenas.search.identity import check_ground, check_objects
@@ -27,8 +30,8 @@ from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.read import code_folder, read_results, readable, study_record
 from eenas.search.results import StudyResults, TrialResult
 from eenas.specs import from_table
-from eenas.tasks.held_out import from_test_source
 from eenas.tasks.load import load_task
+from eenas.tasks.spec import TaskSpec
 from eenas.tasks.task import Task
 from eenas.training.spec import TrainingSpec
 
@@ -69,6 +72,7 @@ def measure_fidelity(
     trust_code: bool = False,
     backbone: nn.Module | None = None,
     task: Task | None = None,
+    accept_changed_data: bool = False,
     listener: Listener = silent,
 ) -> Fidelity:
     """Train networks of the study `name` (default: the newest) as its trials did, but for `epochs` (10) or `samples`.
@@ -76,8 +80,9 @@ def measure_fidelity(
     These are at most `designs` of the networks that the study trained to the end, evenly spread over their order by
     brief hypervolume, the worst and the best among them. What is finished is kept, and what was cut off has a
     checkpoint, so that the same call goes on. `overrides` may change `training.*` of the longer training, its budget
-    aside. `backbone` and `task` repeat what was given to `search` as objects. Raises StudyError for a study with fewer
-    than three such networks, for a budget that is not above 0, and when data or backbone are not the study's any more.
+    aside. `backbone` and `task` repeat what was given to `search` as objects, `accept_changed_data` is as there. Raises
+    StudyError for a study with fewer than three such networks, for a budget that is not above 0, and when data or
+    backbone are not the study's any more.
     """
     if designs < FEWEST:
         raise StudyError(f"designs must be at least {FEWEST} (two have no rank correlation), got {designs}")
@@ -94,41 +99,48 @@ def measure_fidelity(
             f"{record.name!r} has {len(trials)} networks with branches trained to the end, and a rank correlation "
             f"needs at least {FEWEST}; run `eenas search` for more trials"
         )
-    if task is None:
-        task = load_task(results.settings.task, trust_code=trust_code, relative_to=code_folder(record))
-    elif results.settings.task.held_out == "test" and task.default_splits:
-        task = from_test_source(task)
+    given, home = task, code_folder(record)
+    store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None)
+
+    def load(spec: TaskSpec) -> Task:
+        return given if given is not None else load_task(spec, trust_code=trust_code, relative_to=home)
+
+    task, loaded = same_data(record, store, results.settings.task, load, accept=accept_changed_data, listener=listener)
     check_objects(results, record, task, backbone)
-    ground = lay_ground(
-        results.settings,
-        storage=storage,
-        artifacts=Path(artifacts) if artifacts is not None else None,
-        device=device,
-        module=backbone,
-        task=task,
-        folder=code_folder(record),
-        trust_code=trust_code,
-        listener=listener,
-        latencies=kept_latencies(database, record),
-    )
-    check_ground(ground, record)
-    scored = _brief_scores(trials, results, ground)
-    if len(scored) < designs:
-        listener(Notice(f"{results.name} has {len(scored)} networks trained to the end, not {designs}; all are taken"))
-    _say_if_not_longer(spec, ground)
-    networks, diverged = _train(_spread(scored, designs), prepare_backbone(ground), results, spec)
-    return Fidelity(
-        study=results.name,
-        storage=results.storage,
-        task=results.task,
-        device=ground.device_text,
-        brief_training=results.settings.training,
-        full_training=spec,
-        offered=len(trials),
-        networks=networks,
-        measures=compare(networks),
-        diverged=diverged,
-    )
+    folder = Path(artifacts) if artifacts is not None else None
+    with heard_by(listener), writable_place(storage, folder) as (place, kept):
+        ground = lay_ground(
+            replace(results.settings, task=loaded),
+            storage=place,
+            artifacts=kept,
+            device=device,
+            module=backbone,
+            task=task,
+            folder=home,
+            trust_code=trust_code,
+            listener=listener,
+            latencies=kept_latencies(database, record),
+        )
+        check_ground(ground, record)
+        scored = _brief_scores(trials, results, ground)
+        if len(scored) < designs:
+            listener(
+                Notice(f"{results.name} has {len(scored)} networks trained to the end, not {designs}; all are taken")
+            )
+        _say_if_not_longer(spec, ground)
+        networks, diverged = _train(_spread(scored, designs), prepare_backbone(ground), results, spec)
+        return Fidelity(
+            study=results.name,
+            storage=results.storage,
+            task=results.task,
+            device=ground.device_text,
+            brief_training=results.settings.training,
+            full_training=spec,
+            offered=len(trials),
+            networks=networks,
+            measures=compare(networks),
+            diverged=diverged,
+        )
 
 
 def _check_budget(epochs: float | None, samples: int | None) -> None:

@@ -61,13 +61,14 @@ class Finder:
         """
         ground = self._ground
         key = f"placement/{digest([*self._conditions, self._cap, dict(values), [_said(each) for each in candidates]])}"
-        with ground.artifacts.lock("placement"):
+
+        def make() -> Found:
             table = ground.cache.get(key)
             if table is None:
-                found = self._choose(candidates, values)
-                ground.cache.put(key, _found_table(found))
-            else:
-                found = _read_found(table)
+                table = ground.cache.put(key, _found_table(self._choose(candidates, values)))
+            return _read_found(table)
+
+        found = ground.leases.once(key, "choosing a placement", make)
         for note in found.notes:
             ground.listener(Notice(note))
         return found
@@ -76,7 +77,8 @@ class Finder:
         """See `eenas.designs.finding.Learner`: every open branch by differentiable search, side by side."""
         ground = self._ground
         wanted = {each.cut_point: f"structure/{digest([*self._conditions, self._cap, _said(each)])}" for each in placed}
-        with ground.artifacts.lock("structures"):
+
+        def make() -> None:
             missing = tuple(
                 each for each in placed if each.branch.is_open and not ground.cache.get(wanted[each.cut_point])
             )
@@ -85,6 +87,8 @@ class Finder:
                 for each, own in zip(found, facts["branches"], strict=True):
                     table = {"branch": each.branch.to_table(), "facts": {**own, "samples": facts["samples"]}}
                     ground.cache.put(wanted[each.cut_point], table)
+
+        ground.leases.once(f"structures/{digest(sorted(wanted.values()))}", "searching structures", make)
         branches, told = [], []
         for each in placed:
             kept = ground.cache.get(wanted[each.cut_point]) if each.branch.is_open else None

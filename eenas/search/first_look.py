@@ -1,6 +1,5 @@
 """What a backbone's weights are worth before anything is trained, measured on some training samples."""
 
-import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eenas.backbones.copies import copy_of
 from eenas.backbones.load import Backbone
 from eenas.policies.proportions import above_chance, largest_share, right_more_often
 from eenas.tasks.split import Split
@@ -89,7 +89,7 @@ class FirstLook:
 
     @cached_property
     def _read(self) -> tuple[NDArray[np.bool_], torch.Tensor | None]:
-        module = copy.deepcopy(self.backbone.module).to(self.device)
+        module = copy_of(self.backbone.module, device=self.device)
         head = read_head(module, self.backbone.transform, self.part)
         return head.correct(self.part.labels), head.features
 

@@ -11,7 +11,8 @@ from eenas.fronts.choice import cheapest_within, knee
 from eenas.fronts.choices import beyond_guessing, choices
 from eenas.fronts.dominance import pareto_mask
 from eenas.fronts.hypervolume import hypervolume
-from eenas.policies.bootstrap import interval_of_counts
+from eenas.policies.bootstrap import advantage
+from eenas.policies.class_weights import deciding
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.right_answers import unpack
 from eenas.search.known_networks import BACKBONE, KnownNetwork
@@ -63,6 +64,7 @@ def build_front(
     *,
     largest_class: float,
     by_latency: bool = False,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[FrontPoint, ...]:
     """The points within the limits that none dominates in accuracy, expected MACs and latency, by falling accuracy.
 
@@ -70,7 +72,8 @@ def build_front(
     them are marked (above `largest_class`, the share of the largest class, and not within noise of a cheaper one), the
     knee of the choices, and the recommended one: the cheapest in MACs, or in milliseconds with `by_latency`, that loses
     at most ACCEPTED_DROP against the backbone. Where no choice does that, it is taken from the whole front. The
-    backbone itself is a choice, but neither knee nor recommended.
+    backbone itself is a choice, but neither knee nor recommended. `weights` are what the validation samples count where
+    accuracies are balanced; guessing then reaches `largest_class` = 1 / classes.
     """
     items = offered(networks, backbone, limits)
     if not items:
@@ -85,8 +88,8 @@ def build_front(
     accuracy = np.array([item.point.accuracy for item in found])
     costs = np.array([_costs(item)[::-1] if by_latency else _costs(item) for item in found])
     right = _answers(found)
-    guesses = beyond_guessing(largest_class, 0 if right is None else right.shape[1])
-    marked = choices(accuracy, costs, floor=guesses, right=right)
+    guesses = beyond_guessing(largest_class, 0 if right is None else deciding(right.shape[1], weights))
+    marked = choices(accuracy, costs, floor=guesses, right=right, weights=weights)
     chosen = np.nonzero(marked & np.array([item.kind != "plain" for item in found]))[0]
     best = int(chosen[knee(accuracy[chosen], costs[chosen, 0])]) if len(chosen) else -1
     real = np.nonzero(np.array([item.kind != "plain" for item in found]) & (accuracy > guesses + 1e-12))[0]
@@ -98,7 +101,7 @@ def build_front(
             choice=bool(marked[index]) or index == recommended,
             knee=index == best,
             recommended=index == recommended,
-            against_backbone=None if whole is None or item.right is None else interval(item.right, whole),
+            against_backbone=None if whole is None or item.right is None else interval(item.right, whole, weights),
         )
         for index, item in enumerate(found)
     )
@@ -143,7 +146,9 @@ def best_within(front: Sequence[FrontPoint], share: float) -> FrontPoint | None:
     )
 
 
-def compare(items: Sequence[FrontPoint], families: Sequence[str]) -> tuple[Comparison, ...]:
+def compare(
+    items: Sequence[FrontPoint], families: Sequence[str], weights: NDArray[np.float64] | None = None
+) -> tuple[Comparison, ...]:
     """The best that the search proposed at each of SHARES less the best of each rival; `families[i]` is item i's.
 
     Each family's point is chosen on one half of the validation samples and judged on the other, both ways round: the
@@ -156,39 +161,43 @@ def compare(items: Sequence[FrontPoint], families: Sequence[str]) -> tuple[Compa
     answers = {family: _answers(group) for family, group in groups.items()}
     found = []
     for share in SHARES:
-        judged = {family: _judged(group, answers[family], share) for family, group in groups.items()}
+        judged = {family: _judged(group, answers[family], share, weights) for family, group in groups.items()}
         ours = judged.get("search")
         for family, theirs in judged.items():
             if family == "search" or ours is None or theirs is None:
                 continue
-            gained, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-            low, high = interval_of_counts(gained, lost, len(ours))
-            difference = (gained - lost) / len(ours)
+            difference, low, high = advantage(ours, theirs, weights)
             found.append(Comparison(baseline=family, budget=share, difference=difference, low=low, high=high))
     return tuple(found)
 
 
-def _judged(items: Sequence[FrontPoint], answers: NDArray[np.bool_] | None, share: float) -> NDArray[np.bool_] | None:
+def _judged(
+    items: Sequence[FrontPoint],
+    answers: NDArray[np.bool_] | None,
+    share: float,
+    weights: NDArray[np.float64] | None,
+) -> NDArray[np.bool_] | None:
     """Which samples [N] the best point within a share of the MACs answers rightly, chosen on the other half of them."""
     within = [index for index, item in enumerate(items) if item.macs_share <= share + 1e-9]
     if answers is None or not within:
         return None
     own = answers[within]
+    counted = own if weights is None else own * weights
     cheap = np.array([items[index].macs_share for index in within])
     first = np.random.default_rng(0).permutation(own.shape[1]) < own.shape[1] // 2
     found = np.zeros(own.shape[1], dtype=np.bool_)
     for half in (first, ~first):
-        best = np.lexsort((cheap, -own[:, ~half].sum(axis=1)))[0]
+        best = np.lexsort((cheap, -counted[:, ~half].sum(axis=1)))[0]
         found[half] = own[best, half]
     return found
 
 
-def interval(one: str, other: str) -> tuple[float, float]:
+def interval(one: str, other: str, weights: NDArray[np.float64] | None = None) -> tuple[float, float]:
     """The paired bootstrap interval of one point's advantage in accuracy, by their packed right answers."""
     ours, theirs = unpack(one), unpack(other)
     if len(ours) != len(theirs):
         raise FrontError(f"points of one study rest on the same samples, got {len(ours)} and {len(theirs)}")
-    return interval_of_counts(int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), len(ours))
+    return advantage(ours, theirs, weights)[1:]
 
 
 def area_by_macs(points: Sequence[OperatingPoint], backbone: BackboneFacts, chance: float) -> float:

@@ -88,6 +88,16 @@ def lay_bank(ground: Ground, bank: Bank) -> FrozenFront:
     said = [[each.cut_point, each.branch.to_table(), source_of(each.branch)] for each in first]
     timed = ground.runtime.conditions(ground.device, settings.latency)
     key = f"frozen_front/{digest([bank.conditions, said, settings.space.digest, timed])}"
+    return ground.leases.once(
+        key,
+        "training branches on the frozen backbone and choosing among them",
+        lambda: _front(ground, bank, first, key),
+    )
+
+
+def _front(ground: Ground, bank: Bank, first: list[Placed], key: str) -> FrozenFront:
+    """The front that is kept under `key`, or the one of the branches `first`, found now and kept."""
+    settings = ground.settings
     kept = ground.cache.get(key)
     if kept is not None:
         return read_front(kept)
@@ -107,9 +117,8 @@ def lay_bank(ground: Ground, bank: Bank) -> FrozenFront:
         designs=designs,
         method=front.method,
     )
-    ground.cache.put(key, found.to_table())
     ground.listener(Notice(f"bank: {len(first)} branches; front of the frozen backbone by {front.method}"))
-    return found
+    return read_front(ground.cache.put(key, found.to_table()))
 
 
 def first_branches(ground: Ground) -> list[Placed]:

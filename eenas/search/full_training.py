@@ -14,11 +14,14 @@ from eenas.errors import EenasError, SpecError, StudyError, nearest
 from eenas.files import write_whole
 from eenas.names import file_part
 from eenas.networks.tables import exit_table
-from eenas.progress import Listener, Notice, silent
+from eenas.progress import Listener, Notice, heard_by, silent
+from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
+from eenas.records.read_only import writable_place
 from eenas.records.studies import StudyRecord
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec, override
+from eenas.search.data_changes import same_data
 from eenas.search.held_out import as_searched
 from eenas.search.identity import check_ground, check_objects
 from eenas.search.latencies import kept_latencies
@@ -30,8 +33,8 @@ from eenas.search.run_baselines import plain_baseline, run_rivals
 from eenas.search.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
 from eenas.search.train_fully import train_fully
 from eenas.specs import from_table, read_json
-from eenas.tasks.held_out import from_test_source
 from eenas.tasks.load import load_task
+from eenas.tasks.spec import TaskSpec
 from eenas.tasks.task import Task
 from eenas.training.world import World, open_world
 
@@ -49,6 +52,7 @@ def train(
     trust_code: bool = False,
     backbone: nn.Module | None = None,
     task: Task | None = None,
+    accept_changed_data: bool = False,
     listener: Listener = silent,
 ) -> RunReport:
     """Train the chosen design of the study `name` (default: the newest) with the full budget and report on test.
@@ -57,10 +61,14 @@ def train(
     the report. Writes the run's folder `out` (default: `runs/STUDY-NETWORK`), goes on from its checkpoint when it was
     cut off, and gives the report back when it was finished already. Under torchrun all processes train together and the
     first one reports. `backbone` and `task` repeat what was given to `search` as objects. `overrides` may change
-    `full_training.*` and `baselines.*`. Raises StudyError when data or backbone are not the study's any more, and for a
-    folder that holds something else.
+    `full_training.*` and `baselines.*`. `accept_changed_data` is as for `search`. Raises StudyError when data or
+    backbone are not the study's any more, and for a folder that holds something else.
     """
-    with open_world("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as world:
+    with (
+        open_world("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as world,
+        heard_by(listener),
+        writable_place(storage, Path(artifacts) if artifacts is not None else None) as (place, kept),
+    ):
         device = _own_device(world, device)
         quiet: Listener = listener if world.rank == 0 else silent
         database = Database(storage, create=False)
@@ -78,18 +86,21 @@ def train(
         if report is not None and (not compare or report.is_compared):
             quiet(Notice(f"{folder} is finished already ({report.samples:,} samples); delete it to train again"))
             return report.held_against(chosen.limits, chosen.accepted_drop)
-        if task is None:
-            task = load_task(settings.task, trust_code=trust_code, relative_to=home)
-        elif settings.task.held_out == "test" and task.default_splits:
-            task = from_test_source(task)
+        store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None)
+
+        def load(spec: TaskSpec) -> Task:
+            return task if task is not None else load_task(spec, trust_code=trust_code, relative_to=home)
+
+        task, spec = same_data(record, store, settings.task, load, accept=accept_changed_data, listener=quiet)
+        settings = replace(settings, task=spec)
         check_objects(results, record, task, backbone)
         with world.first_alone():
             if world.rank == 0:
                 _claim_folder(folder, chosen.design, record, trust_code=trust_code)
             ground = lay_ground(
                 settings,
-                storage=storage,
-                artifacts=Path(artifacts) if artifacts is not None else None,
+                storage=place,
+                artifacts=kept,
                 device=device,
                 module=backbone,
                 task=task,
@@ -178,7 +189,10 @@ def _claim_folder(folder: Path, design: Design, record: StudyRecord, *, trust_co
             raise StudyError(f"{folder} is not a run of eenas ({error}); give another --out, or delete it") from None
         _same_run(folder, known, design, record)
         return
-    if folder.exists() and (not folder.is_dir() or any(not item.name.startswith(".") for item in folder.iterdir())):
+    begun = {ORIGIN}  # all there is where the command was cut off between its first two files
+    if folder.exists() and not (
+        folder.is_dir() and all(each.name in begun or each.name.startswith(".") for each in folder.iterdir())
+    ):
         raise StudyError(f"{folder} exists and is not a run of eenas; give a new or empty folder as --out")
     text = json.dumps(origin(record.name, record.identity), indent=2) + "\n"
     write_whole(folder / ORIGIN, lambda file: file.write_text(text, encoding="utf-8"))

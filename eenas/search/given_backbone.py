@@ -1,18 +1,21 @@
 """A backbone whose weights were given, prepared by measuring: kept, its classifier fitted, fine-tuned or trained."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eenas.errors import DivergedError, OutOfMemoryError
+from eenas.errors import DivergedError
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.proportions import right_more_often
 from eenas.progress import Finished, Notice, Started
 from eenas.search.backbone_training import Attempt, HeldOut, attempt, train_plain
 from eenas.search.preparation import Ground
+from eenas.search.stages import Stages
 from eenas.seeding import derive
 from eenas.tasks.split import Split
 from eenas.tasks.splitting import hold_out
@@ -30,13 +33,14 @@ FEATURE_BYTES = 10**9
 """Features that are held in memory at most; of more samples a stratified part is taken."""
 
 
-def prepare_given(ground: Ground, network: EarlyExitNetwork) -> tuple[bool, str]:
+def prepare_given(ground: Ground, network: EarlyExitNetwork, stages: Stages) -> tuple[bool, str]:
     """Prepare `network`, the plain one with the weights as given; whether they changed, and what was done in words.
 
     Where the backbone's own classifier is as good as one that is fitted on its features nothing is changed. Otherwise a
     classifier is fitted on the frozen features, and held against fine-tuning from there at `backbone_rate` times the
     learning rate and at the full one, on held-out training samples. Where the weights seem untrained it is held against
-    training everything from them. What wins is done again with all of train.
+    training everything from them. What wins is done again with all of train. Each of these is kept in
+    `stages`. Raises TimeOverError between and within them.
     """
     look, spec = ground.look, ground.settings.prepare
     if look.keeps_classifier:
@@ -45,11 +49,13 @@ def prepare_given(ground: Ground, network: EarlyExitNetwork) -> tuple[bool, str]
     given = _words_of_given(ground)
     name = linear_head(network.backbone, ground.backbone.example().to(ground.device))
     if name is None:
-        train_plain(ground, network)
+        train_plain(ground, network, stages)
         return True, f"{given}, and its classifier is not one linear layer: trained on all of train"
     kept, held = _divided(ground)
     ground.listener(Started(PHASE))
-    head, scores = _fit(ground, network, kept, held)
+    if ground.is_fresh:  # other weights come with the command that goes on
+        network.load_state_dict(stages.once("first", network.state_dict))
+    head, scores = _read_fit(stages.once("head", lambda: _fit_table(*_fit(ground, network, kept, held))))
     ground.listener(Finished(PHASE, f"{scores.accuracy:.1%}"))
     learnt = not look.seems_untrained
     rates = sorted({spec.backbone_rate, 1.0} if spec.backbone_rate else ()) if learnt else [1.0]
@@ -60,16 +66,26 @@ def prepare_given(ground: Ground, network: EarlyExitNetwork) -> tuple[bool, str]
         if learnt:
             put_head(network.backbone, name, head)
         try:
-            tried[rate] = attempt(ground, network, replace(ground.task, train=kept), held, rate)
-        except (DivergedError, OutOfMemoryError) as error:
+            tried[rate] = attempt(ground, network, replace(ground.task, train=kept), held, rate, stages)
+        except DivergedError as error:
             ground.listener(Notice(f"preparing at {rate:g} of the learning rate is left out: {error}"))
     won = _winner(scores, tried, known=ground.backbone.weights not in ("none", "own"))
     network.load_state_dict(first)
     if learnt or won is None:
-        put_head(network.backbone, name, _refit(ground, network, head, len(kept)))
+        again = stages.once("all", lambda: _fit_table(_refit(ground, network, head, len(kept)), scores))
+        put_head(network.backbone, name, _read_fit(again)[0])
     if won is not None:
-        train_plain(ground, network, won, rounds=tried[won].round)
+        train_plain(ground, network, stages, won, rounds=tried[won].round)
     return True, f"{given}{_words_of_ways(scores, tried, won, learnt)} on {len(held)} held-out training samples"
+
+
+def _fit_table(head: LinearProbe, scores: HeldOut) -> dict[str, Any]:
+    return {**vars(head), **scores.to_table()}
+
+
+def _read_fit(table: Mapping[str, Any]) -> tuple[LinearProbe, HeldOut]:
+    names = (each.name for each in fields(LinearProbe))
+    return LinearProbe(**{name: table[name] for name in names}), HeldOut.read(table)
 
 
 def _words_of_given(ground: Ground) -> str:

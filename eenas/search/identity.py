@@ -1,10 +1,12 @@
 """What makes a study the same study: everything that changes its scores, and nothing that only prolongs it."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
+from eenas import specs
 from eenas.errors import StudyError
 from eenas.escaping import one_line
 from eenas.measurement.latency_profile import LatencyProfile
@@ -20,7 +22,10 @@ from eenas.tasks.task import Task
 _WORDS = {
     "task": "the task (its data or splits)",
     "backbone": "the backbone (its code or first weights)",
+    "latency_profile": "the latency profile (what it holds)",
 }
+_LONGEST = 60
+"""Characters of a value that a message shows."""
 
 
 def study_identity(
@@ -46,6 +51,7 @@ def study_identity(
         "bank": {**bank, "feature_cache": bool(settings.bank.feature_cache)},
         "objectives": search["objectives"],
         "sampler": search["sampler"],
+        **({"accuracy": search["accuracy"]} if search["accuracy"] != "plain" else {}),
         "constraints": to_table(settings.constraints),
         "latency": to_table(settings.latency),
         "device": device,
@@ -61,9 +67,41 @@ def default_name(identity: dict[str, Any], task: str) -> str:
     return f"{name if len(name) < LONGEST // 2 and one_line(name) == name else file_part(name)}-{digest(identity)[:6]}"
 
 
-def differences(identity: dict[str, Any], other: dict[str, Any]) -> list[str]:
+def differences(identity: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """The keys in which two identities differ."""
     return [key for key in dict.fromkeys((*identity, *other)) if identity.get(key) != other.get(key)]
+
+
+def told(keys: Sequence[str], here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
+    """What differs in these keys of two identities, field by field: "training.epochs is 2.0 and was 1.0".
+
+    `here` and `there` are the identities, laid over the settings that belong to them, which say what a digest does not.
+    """
+    parts = []
+    for key in keys:
+        if key in _WORDS:
+            parts.append(_WORDS[key])
+            continue
+        found = specs.differing(here.get(key), there.get(key), key)
+        parts += [f"{name} is {_text(now)} and was {_text(before)}" for name, now, before in found]
+    return ", ".join(parts)
+
+
+def spelled_out(identity: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity whose search space is the table that the settings hold, in the place of its digest."""
+    space = settings.get("space", identity.get("space"))
+    return {**identity, "space": {"settings": space, "digest": identity.get("space")}}
+
+
+def differs_from(ground: Ground, identity: Mapping[str, Any], record: StudyRecord) -> str:
+    """In which fields a study of `ground` and a kept one differ."""
+    keys = differences(identity, record.identity)
+    here, there = spelled_out(identity, to_table(ground.settings)), spelled_out(record.identity, record.settings)
+    text = told(keys, here, there)
+    own = ground.backbone.weights == "own" and not ground.is_fresh
+    if "backbone" in keys and own:
+        text += " (weights that are not trained anew belong to the study: give the same ones, drawn with the same seed)"
+    return text
 
 
 def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbone: nn.Module | None) -> None:
@@ -78,7 +116,7 @@ def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbo
     if not own and backbone is not None:
         raise StudyError(f"{results.name!r} was searched with {results.backbone.name}; leave backbone out")
     if task.digest != record.identity["task"]:
-        raise _changed(["task"], results.name)
+        raise _changed(_WORDS["task"], results.name)
 
 
 def check_ground(ground: Ground, record: StudyRecord) -> None:
@@ -86,12 +124,17 @@ def check_ground(ground: Ground, record: StudyRecord) -> None:
     now = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies)
     changed = [key for key in differences(now, record.identity) if key not in ("device", "latency")]
     if changed:
-        raise _changed(changed, record.name)
+        here, there = spelled_out(now, to_table(ground.settings)), spelled_out(record.identity, record.settings)
+        raise _changed(told(changed, here, there), record.name)
     if now["device"] != record.identity.get("device"):
         before = record.identity.get("device")
         ground.listener(Notice(f"searched on {before}, trained and measured on {now['device']}"))
 
 
-def _changed(keys: Sequence[str], study: str) -> StudyError:
-    what = " and ".join(_WORDS.get(key, key) for key in keys)
+def _changed(what: str, study: str) -> StudyError:
     return StudyError(f"{what} changed since the study {study!r} was searched; restore what it was, or search again")
+
+
+def _text(value: Any) -> str:
+    text = "not set" if value is None else json.dumps(value, default=str)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -15,6 +15,7 @@ from eenas.designs.proposal import Proposal
 from eenas.designs.repair import BranchMacs
 from eenas.designs.space import Space
 from eenas.errors import InfeasibleError, MeasurementError
+from eenas.faults import machine_fault
 from eenas.measurement.checked import CheckedRuntime
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.latency_profile import LatencyProfile
@@ -62,7 +63,7 @@ def profiled(
     try:
         profile = profile_backbone(backbone, chain, device=device, latency=known, cache=cache, runtime=runtime)
     except MeasurementError as error:
-        if spec.runtime != "auto" or known.runtime == "torch":
+        if spec.runtime != "auto" or known.runtime == "torch" or machine_fault(error) is not None:
             raise
         listener(Notice(f"latency: {error}; latencies are of eager torch instead"))
         return profiled(
@@ -136,7 +137,7 @@ def refuse_untimed(design: Design, profile: Profile, latencies: LatencyProfile |
 
 def keep_latencies(cache: DatabaseCache, latencies: LatencyProfile | None) -> None:
     """Keep a profile in the study's database, so that training finds it."""
-    if latencies is not None:
+    if latencies is not None and cache.get(_key(latencies.digest)) is None:
         cache.put(_key(latencies.digest), latencies.to_table())
 
 

@@ -14,6 +14,7 @@ from eenas.search.preparation import Ground
 from eenas.search.results import BackboneFacts
 from eenas.search.train_fully import execution_for
 from eenas.specs import digest, from_table, to_table
+from eenas.training.checkpoints import Checkpoint
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import RoundReport, Verdict
 
@@ -66,7 +67,7 @@ def train_longer(
         bank=bank if uses_bank else None,
         spec=spec,
         after_epoch=after_epoch,
-        checkpoint=checkpoint,
+        checkpoint=Checkpoint(checkpoint),
     )
     found = Longer(scores=score_network(tables, backbone), samples=report.samples, seconds=report.seconds)
     ground.cache.put(f"fidelity/{key}", to_table(found))

@@ -1,13 +1,17 @@
 """The model card of an exported network, in Markdown."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from eenas.backbones.transform import InputTransform
 from eenas.deployment.exit_latency import ProgramLatency
 from eenas.designs.design import Design
 from eenas.escaping import as_markdown
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.fit import declined
-from eenas.search.run_report import RunReport
+from eenas.search.run_report import RunReport, largest_words
 from eenas.search.traits import Traits
-from eenas.tasks.frame import size_text
+from eenas.tasks.frame import BORDER, size_text
 
 USE = """## Use
 
@@ -15,7 +19,7 @@ USE = """## Use
 import eenas
 
 network = eenas.load("THIS_FOLDER")  # an nn.Module in eval mode
-x = network.transform(images)  # uint8 [N, C, S, S] -> float32
+x = network.transform(images)  # uint8 [N, C, H, W] -> float32
 logits = network(x)  # one tensor [N, classes] for each exit
 """
 
@@ -29,7 +33,8 @@ What is needed of this folder is `eenas.json`, `runtime.py` and the `segment_*` 
 import runtime
 
 model = runtime.load("THIS_FOLDER")
-answer = model.predict(images)  # uint8 [N, C, S, S]; answer.classes, answer.exits, answer.confidences
+images = model.preprocess("photo.png")  # uint8 [N, C, H, W], as below; paths or arrays
+answer = model.predict(images)  # answer.classes, answer.exits, answer.confidences
 model.set_budget(macs=0.5)  # another operating point
 ```
 """
@@ -45,7 +50,8 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
     lines = [
         "# " + as_markdown(f"{backbone.name} with {len(report.design.branches)} early exits on {report.task}"),
         "",
-        f"Accuracy {point.accuracy:.2%} on {report.test_samples:,} test samples at "
+        f"{report.measure.capitalize()} {point.accuracy:.2%} on {report.test_samples:,} test samples"
+        f"{largest_words(report.largest_class)} at "
         f"{point.expected_macs / backbone.macs:.1%} of the backbone's MACs "
         f"(the plain backbone: {backbone.accuracy:.2%}, {backbone.macs / 1e6:,.1f} M MACs).",
         "",
@@ -79,9 +85,64 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```",
         "",
         f"Made by the study {as_markdown(report.study)}; `design.json` replays the architecture.",
+        *(() if report.transform is None else preparation(report.transform)),
         "",
     ]
     return "\n".join(lines)
+
+
+def preparation(transform: InputTransform) -> tuple[str, ...]:
+    """How a picture becomes an input, step by step."""
+    channels, height, width = transform.shape
+    shape = "square" if height == width else f"part of the proportions {height} : {width} (height : width)"
+    size = f"{height} x {width} pixels (height x width)"
+    fits = {
+        "crop": f"Cut out the largest centred {shape} and resize it to {size}.",
+        "pad": f"Resize all of it, its proportions kept, until it just fits into {size}, and put it into the middle of "
+        f"a grey ({BORDER}) picture of that size.",
+        "stretch": f"Resize all of it to {size}.",
+    }
+    white = "" if transform.white is None else f" 16-bit values are multiplied by 255 / {transform.white} and rounded."
+    colours = {1: "Grey (ITU-R BT.601 luma of colours)", 3: "Colours in the order red, green, blue"}
+    mean, std = ([round(value, 4) for value in values] for values in (transform.mean, transform.std))
+    return (
+        "## How a picture is prepared",
+        "",
+        f"1. Turn it as its EXIF orientation says, and put transparent parts on white.{white}",
+        f"2. {fits[transform.fit]} The filter is bilinear and antialiased where it shrinks: Pillow's `BILINEAR`, not "
+        "OpenCV's `INTER_LINEAR`.",
+        f"3. {colours.get(channels, f'{channels} channels')}, channels before rows, uint8.",
+        f"4. Divide by 255, subtract the mean {mean}, divide by the standard deviation {std}.",
+        "",
+        "`preprocess` of `runtime.py` does the first three steps as training did, `predict` and `network.transform` "
+        "the last.",
+        "",
+    )
+
+
+def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
+    """The card of a network of the user's own training; `measured` is the table of its manifest, or empty."""
+    design = network.design
+    lines = [f"# {design.backbone} with {len(design.branches)} early exits, trained in a loop of one's own", ""]
+    if measured:
+        reported, backbone = measured["reported"], measured["backbone"]
+        lines += [
+            f"Accuracy {reported['accuracy']:.2%} on {measured['samples']:,} test samples of {measured['task']} at "
+            f"{reported['expected_macs'] / backbone['macs']:.1%} of the backbone's MACs. Temperatures and thresholds "
+            "were fitted on the calibration split.",
+            "",
+            "| exit | structure | share of MACs | accuracy of all | temperature | leaves here |",
+            "|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {each['name']} | {each['structure']} | {each['macs_share']:.1%} | {each['accuracy']:.2%} "
+            f"| {each['temperature']:.2f} | {each['share']:.1%} |"
+            for each in measured["exits"]
+        ]
+    else:
+        lines.append("Nothing was measured: export it with data to have its figures here.")
+    use = USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```"
+    return "\n".join([*lines, "", use if network.policy is not None else USE + "```", ""])
 
 
 def _times(report: RunReport) -> dict[str, list[str]]:
@@ -151,5 +212,6 @@ def untrained_card(design: Design, network: EarlyExitNetwork) -> str:
             "",
             USE + "```",
             "",
+            *preparation(network.transform),
         ]
     )

@@ -1,9 +1,6 @@
 """What Optuna calls for each trial: it keeps the record, the artifacts, the constraints and the reasons of failures."""
 
 import contextlib
-import gc
-import os
-import socket
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,25 +9,27 @@ from typing import BinaryIO
 
 import numpy as np
 import optuna
-import torch
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import UpdateFinishedTrialError
 
 from eenas.designs.design import Design
 from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
+from eenas.faults import causes, is_memory_shortage, machine_fault
 from eenas.files import write_whole
 from eenas.fronts.hypervolume import hypervolume
 from eenas.masking import masked
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
-from eenas.records.artifacts import reference_to
+from eenas.progress import Notice
+from eenas.records.artifacts import ArtifactStore, reference_to
 from eenas.records.learning_curves import LearningCurves
 from eenas.records.trials import TrialRecord, TrialRecords
-from eenas.search.bank import Bank
+from eenas.records.workers import worker_name
+from eenas.search.blame import Blame, blame, free_memory, storage_trouble
 from eenas.search.design_training import network_digest
 from eenas.search.front import offered
-from eenas.search.frozen_front import FrozenFront
 from eenas.search.known_networks import KnownNetwork
+from eenas.search.opening import OpenStudy
 from eenas.search.preparation import Ground
 from eenas.search.pruning import PruningRule
 from eenas.search.read import read_results, trial_networks
@@ -44,11 +43,12 @@ FAILURES = 3
 class Objective:
     """The objective of one worker. Every trial is recorded before Optuna hears its values."""
 
-    def __init__(self, ground: Ground, study: str, bank: Bank, front: FrozenFront) -> None:
-        self._ground, self._study, self._bank, self._front = ground, study, bank, front
+    def __init__(self, opened: OpenStudy) -> None:
+        ground, study = opened.ground, opened.name
+        self._opened, self._ground, self._study = opened, ground, study
         self._records = TrialRecords(ground.database)
-        self._store = _WholeStore(ground.artifacts.root)
-        self._storage_error: StorageError | None = None
+        self._store = _WholeStore(ground.artifacts)
+        self._fault: EenasError | None = None
         self._rule = PruningRule(LearningCurves(ground.database), study)
         self._failures: list[str] = []
         results = read_results(ground.database, study)
@@ -57,41 +57,72 @@ class Objective:
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Run one trial and give its values in the order of the study's objectives."""
+        notes, kept = self._ground.in_flight, False
         try:
+            self._opened.check()
+            notes.begin(self._study, trial.number)
             if is_surplus(trial.study, trial.number, self._ground.settings.search.trials):
                 trial.set_user_attr("cut_off", SURPLUS)
                 raise _SurplusError("another worker had begun the last trial; this one is not run")
-            trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
-            record = self._run(trial)
+            trial.set_user_attr("worker", worker_name())
+            record = self._run_with_room(trial)
+            self._opened.check()
             self._keep(trial, record)
+            kept = True
         except KeyboardInterrupt:
-            trial.set_user_attr("cut_off", STOPPED)
-            raise
-        except (StorageError, StorageInternalError) as error:  # not the design's fault: it is run again
-            self._storage_error = error if isinstance(error, StorageError) else self._ground.database.trouble(error)
-            with contextlib.suppress(StorageInternalError):
+            if kept:
+                raise
+            with contextlib.suppress(Exception):  # it may be the storage that was waited for
                 trial.set_user_attr("cut_off", STOPPED)
             raise
         except _SurplusError:
             raise
+        except UpdateFinishedTrialError as error:
+            raise self.overtaken(trial.number) from error
         except Exception as error:
-            self._fail(trial, error)
+            self._end(trial, error)
             raise
+        finally:
+            notes.end(self._study, trial.number)
         self._failures.clear()
         self._points += self._held(trial_networks(record))
         assert record.values is not None
         return record.values
 
-    def trouble(self) -> EenasError | None:
-        """Why the study cannot go on: a storage that keeps nothing more, or the last failures, all for one reason."""
-        if self._storage_error is not None:
-            return StorageError(f"{self._storage_error}; nothing finished was lost")
+    def stopped_by(self) -> EenasError | None:
+        """The fault, no design's, for which the study cannot go on."""
+        return None if self._fault is None else type(self._fault)(f"{self._fault}; nothing finished was lost")
+
+    def failures_alike(self) -> StudyError | None:
+        """Why the study should not go on: the last failures, all for one reason."""
         last = self._failures[-FAILURES:]
         if len(last) < FAILURES or len(set(last)) > 1:
             return None
         return StudyError(
-            f"three trials in a row failed alike: {last[0]}; nothing finished was lost, mend it and go on"
+            f"three trials in a row failed alike: {last[0]}; fix the cause and run the same command again, "
+            "nothing finished was lost"
         )
+
+    def fault(self, error: Exception) -> EenasError | None:
+        """What `error` of Optuna or of a trial means for the study; None where it is a mistake of ours."""
+        if (trouble := storage_trouble(error, self._ground.database)) is not None:
+            return trouble
+        if isinstance(error, KeyError):  # what Optuna says of rows that are gone
+            try:
+                self._opened.check()
+            except EenasError as gone:
+                return gone
+        return error if isinstance(error, EenasError) else machine_fault(error)
+
+    def forgive(self) -> None:
+        """Go on after a fault that is over."""
+        self._fault = None
+
+    def overtaken(self, number: int) -> EenasError:
+        """Say that a trial was given to another worker while this one slept; its result counts for nothing."""
+        text = f"trial {number}: was given to another worker while this one did not answer; its result here is left out"
+        self._ground.listener(Notice(text))
+        return _OvertakenError(text)
 
     def best_so_far(self) -> str:
         """A short text: the hypervolume, and the best accuracy at half of the backbone's MACs."""
@@ -108,9 +139,19 @@ class Objective:
         items = offered(networks, self._backbone, self._ground.settings.constraints)
         return [(item.point.accuracy, item.point.expected_macs) for item in items]
 
+    def _run_with_room(self, trial: optuna.Trial) -> TrialRecord:
+        """Run a trial, and once more where memory ran out: what it held, or another program, may be gone then."""
+        try:
+            return self._run(trial)
+        except Exception as error:
+            if not any(map(is_memory_shortage, causes(error))):
+                raise
+        free_memory()  # out of the handler, whose traceback holds what the trial made
+        return self._run(trial)
+
     def _run(self, trial: optuna.Trial) -> TrialRecord:
         try:
-            design = propose(trial, self._ground, self._bank)
+            design = propose(trial, self._ground, self._opened.bank)
         except InfeasibleError as error:
             record = _infeasible_record(error, self._ground, study=self._study, number=trial.number)
             return replace(record, origin=origin(trial))
@@ -121,8 +162,8 @@ class Objective:
             self._rule,
             study=self._study,
             number=trial.number,
-            bank=self._bank if self._ground.settings.bank.use else None,
-            front=self._front,
+            bank=self._opened.bank if self._ground.settings.bank.use else None,
+            front=self._opened.front,
             earlier=self._earlier(design),
         )
         artifacts = self._upload(trial, outcome.tables)
@@ -161,6 +202,21 @@ class Objective:
                 names[split] = reference_to(kept, path)
         return names
 
+    def _end(self, trial: optuna.Trial, error: Exception) -> None:
+        """Record a failure of the design; after any other fault the trial counts as cut off, and the study stops."""
+        if isinstance(error, KeyError) and (gone := self.fault(error)) is not None:
+            self._fault = gone
+            return
+        blamed = blame(error, self._ground)
+        if blamed is None and isinstance(error, StudyError):
+            blamed = Blame(error, STOPPED)
+        if blamed is None:
+            self._fail(trial, error)
+            return
+        self._fault = blamed.error
+        with contextlib.suppress(Exception):  # the database may be what failed
+            trial.set_user_attr("cut_off", blamed.cut_off)
+
     def _fail(self, trial: optuna.Trial, error: Exception) -> None:
         """Keep the reason; a worker that fails for lack of memory lets go of what it holds."""
         reason = masked(str(error) if isinstance(error, EenasError) else f"{type(error).__name__}: {error}")
@@ -169,25 +225,28 @@ class Objective:
         self._records.save(
             TrialRecord(study=self._study, number=trial.number, state="failed", reason=reason, origin=origin(trial))
         )
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
 
 
 class _SurplusError(StudyError):
     """A trial beyond the study's total."""
 
 
+class _OvertakenError(StudyError):
+    """A trial that another worker runs again."""
+
+
 class _WholeStore(FileSystemArtifactStore):
     """Optuna's folder of artifacts, in which a full disk leaves no halves."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self._root = root
+    def __init__(self, store: ArtifactStore) -> None:
+        super().__init__(store.root)
+        self._store = store
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         """Keep all of `content_body`, or nothing. Raises StorageError."""
-        write_whole(self._root / artifact_id, lambda path: path.write_bytes(content_body.read()))
+        self._store.check()
+        write_whole(self._store.root / artifact_id, lambda path: path.write_bytes(content_body.read()))
 
 
 def _infeasible_record(error: InfeasibleError, ground: Ground, *, study: str, number: int) -> TrialRecord:

@@ -1,21 +1,19 @@
 """What every trial of a study stands on: task, prepared backbone, its profile, the device and where records go."""
 
-import copy
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from eenas.backbones.chain import Chain
+from eenas.backbones.copies import copy_of, evaluated
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.branch import Branch
 from eenas.designs.design import Design, PolicyChoice, TrainingChoice
-from eenas.designs.space import check_space, load_families
+from eenas.designs.space import check_space, fitted_space, load_families
 from eenas.measurement.latency import device_name, resolve_device
 from eenas.measurement.latency_profile import LatencyProfile
 from eenas.measurement.profile import BranchCost, Profile, measure_branch, profile_backbone
@@ -25,18 +23,25 @@ from eenas.networks.exit_costs import ExitCosts, exit_costs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.proportions import largest_share
 from eenas.progress import Finished, Listener, Notice, Started
 from eenas.records.artifacts import ArtifactStore, check_storage
 from eenas.records.database import Database
+from eenas.records.in_flight import InFlight
+from eenas.records.leases import Leases
 from eenas.records.measurements import DatabaseCache
 from eenas.search.config import StudySpec
 from eenas.search.first_look import FirstLook
+from eenas.search.fresh_weights import is_fresh, structure_digest
 from eenas.search.held_out import held_out_of
 from eenas.search.latencies import check_timed, keep_latencies, profiled, with_spec
 from eenas.search.results import BackboneFacts
+from eenas.search.time_limit import TimeLimit
 from eenas.seeding import derive, seeded
 from eenas.specs import to_table
 from eenas.tasks.load import load_task
+from eenas.tasks.notices import cut_notice, left_out_notice
+from eenas.tasks.picture_check import check_pictures
 from eenas.tasks.task import Task
 from eenas.training.distillation import KeptAnswers
 from eenas.training.execution import Execution, choose_execution
@@ -63,12 +68,24 @@ class Ground:
     plain: dict[str, ExitTable] = field(default_factory=dict)
     taught: KeptAnswers = field(default_factory=KeptAnswers)
     warnings: tuple[str, ...] = ()
-    started: float = field(default_factory=time.monotonic)
+    limit: TimeLimit = field(default_factory=TimeLimit)
+    is_fresh: bool = False
+    """Whether the first weights are drawn anew each time and trained anyway, so that they are not in the identity."""
 
     @property
     def device_text(self) -> str:
         """The device by its full name, as it is printed and kept with measurements."""
         return device_name(self.device)
+
+    @property
+    def leases(self) -> Leases:
+        """The leases under which workers make what they share."""
+        return Leases(self.database, self.listener, meanwhile=self.limit.check)
+
+    @property
+    def in_flight(self) -> InFlight:
+        """The notes of the trials in flight."""
+        return InFlight(self.artifacts.root)
 
     def branch_macs(self, branch: Branch, shape: FeatureShape) -> int:
         """The MACs of one branch at a feature of this shape, counted once and kept."""
@@ -134,8 +151,10 @@ class Ground:
             "latency_profile": None if self.latencies is None else self.latencies.file,
             "folder": str((folder or Path.cwd()).resolve()),
             "validation_samples": len(table),
-            "largest_class": float(np.bincount(table.labels).max() / len(table)),
+            "largest_class": largest_share(table.labels),
+            "weights": None if table.weights is None else table.weights.tolist(),
             "warnings": list(self.warnings),
+            "left_out": list(self.task.left_out),
         }
 
     def _measure(self, branch: Branch, shape: FeatureShape, *, with_latency: bool) -> BranchCost:
@@ -163,20 +182,28 @@ def lay_ground(
     listener: Listener,
     remeasure: bool = False,
     latencies: LatencyProfile | None = None,
+    limit: TimeLimit | None = None,
 ) -> Ground:
     """Load, check and measure everything that a study's trials share.
 
     What can be wrong with the settings is found here; nothing is trained before `prepare_backbone`. `module` and `task`
     replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative to;
     `remeasure` takes MACs, latencies and the execution anew. With `latencies` nothing is timed but the execution.
+    Raises TimeOverError, once a part is measured and kept, where `limit` is over.
     """
-    started = time.monotonic()
+    limit = limit or TimeLimit()
+    listener = limit.hearing(listener)
     check_storage(storage, artifacts)
     where = resolve_device(device)
     settings = with_spec(settings, latencies)
     load_families(settings.space, trust_code=trust_code, relative_to=folder)
     if task is None:
-        task = load_task(settings.task, trust_code=trust_code, relative_to=folder)
+        task = load_task(settings.task, trust_code=trust_code, relative_to=folder, listener=listener)
+    for text in task.notices:
+        listener(Notice(text))
+    if task.left_out:
+        listener(Notice(left_out_notice(task)))
+        settings = replace(settings, task=replace(settings.task, without=task.left_out))
     with seeded(derive(settings.seed, "backbone")):  # the first weights of whatever is not loaded
         backbone = load_backbone(
             settings.backbone if module is None else module,
@@ -188,24 +215,44 @@ def lay_ground(
             listener=listener,
         )
     backbone = replace(backbone, transform=replace(backbone.transform, fit=task.fit, white=task.white))
+    if (cut := cut_notice(task, backbone.transform.size)) is not None:
+        listener(Notice(cut))
+    check_pictures(task, listener)
     look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
     task, held_out = held_out_of(look, task, settings.task.held_out, listener)
     settings = replace(settings, task=replace(settings.task, held_out=held_out))
-    identity = backbone.digest
+    task = task.counted(balanced=settings.search.accuracy == "balanced")
+    fresh = settings.prepare.when != "never" and backbone.weights == "own" and not look.is_above_chance
+    fresh = fresh and is_fresh(backbone.module)
+    identity = structure_digest(backbone) if fresh else backbone.digest
+    backbone = replace(backbone, known_as=identity)
     names = [point.name for point in backbone.cut_points]
-    module_there = copy.deepcopy(backbone.module).to(where)
-    chain = Chain.built_from(copy.deepcopy(module_there).eval(), backbone.example().to(where), names)
+    module_there = copy_of(backbone.module, device=where)
+    chain = Chain.built_from(evaluated(module_there), backbone.example().to(where), names)
     if latencies is not None:
         counted = profile_backbone(backbone, chain, device=where, latency=None)
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
     store, database = ArtifactStore.beside(storage, artifacts), Database(storage)  # nothing was written before
-    cache = DatabaseCache(database, anew=remeasure)
+    cache = DatabaseCache(database, anew=remeasure, kept=limit.check)
+    leases = Leases(database, listener, meanwhile=limit.check)
     listener(Started("measuring the backbone"))
-    latency, runtime, profile = profiled(
-        settings.latency, backbone, chain, device=where, cache=cache, latencies=latencies, listener=listener
+    latency, runtime, profile = leases.once(
+        f"profile/{device_name(where)}/{identity}",
+        "measuring the backbone",
+        lambda: profiled(
+            settings.latency, backbone, chain, device=where, cache=cache, latencies=latencies, listener=listener
+        ),
     )
     settings = replace(settings, latency=latency)
-    check_space(settings.space, profile)
+    space = fitted_space(settings.space, profile)
+    if space is not settings.space:
+        slots = f"{space.branches} branch slot{'s' if space.branches > 1 else ''} instead of {settings.space.branches}"
+        listener(Notice(f"the space has {slots}: {backbone.name} has no more cut points with work behind them"))
+    settings = replace(settings, space=space)
+    check_space(space, profile)
+    if profile.uncounted:
+        left = ", ".join(profile.uncounted)
+        listener(Notice(f"the MACs of {backbone.name} leave out {left}: there is no formula for what these compute"))
     settings.constraints.check(profile, batch=settings.latency.batch)
     most = settings.constraints.max_parameters
     if most is not None and most < profile.total_parameters:
@@ -214,7 +261,14 @@ def lay_ground(
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
-    execution = choose_execution(module_there, example, settings.training, cache=cache, key=key)
+    chosen = leases.once(
+        f"execution/{key}",
+        "choosing precision and memory format",
+        lambda: choose_execution(module_there, example, settings.training, cache=cache, key=key),
+    )
+    execution = chosen.within(backbone.memory_format)
+    if execution != chosen:
+        listener(Notice(f"training.channels_last is left out: {backbone.name} does not run so"))
     ground = Ground(
         settings,
         task,
@@ -230,7 +284,8 @@ def lay_ground(
         runtime,
         look,
         latencies,
-        started=started,
+        limit=limit,
+        is_fresh=fresh,
     )
     if latencies is not None:
         check_timed(settings.space, profile, ground.branch_macs, latencies)

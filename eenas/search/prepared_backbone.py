@@ -1,10 +1,11 @@
 """The backbone as trials take it: as given, from an earlier study, or prepared now."""
 
 from dataclasses import replace
+from uuid import uuid4
 
 import numpy as np
-import torch
 
+from eenas.backbones.memory_format import PLAIN, lay_out
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.tables import exit_table
 from eenas.progress import Notice
@@ -12,6 +13,7 @@ from eenas.records.prepared import PreparedRecord, PreparedRecords
 from eenas.search.backbone_training import train_plain
 from eenas.search.given_backbone import prepare_given
 from eenas.search.preparation import Ground
+from eenas.search.stages import Stages
 from eenas.specs import digest
 from eenas.training.distillation import KeptAnswers
 
@@ -34,6 +36,13 @@ def prepare_backbone(ground: Ground) -> Ground:
     key = digest(
         [ground.identity_backbone, ground.task.digest, kept, settings.seed, backbone.transform, str(ground.execution)]
     )
+    return ground.leases.once(f"backbone/{key}", "preparing the backbone", lambda: _prepared(ground, key))
+
+
+def _prepared(ground: Ground, key: str) -> Ground:
+    """The ground with the backbone that is kept under `key`, or with one prepared now and kept."""
+    settings, backbone = ground.settings, ground.backbone
+    spec = settings.prepare
     records = PreparedRecords(ground.database)
     known = records.find(key)
     if known is not None and (not known.artifact or ground.artifacts.holds(known.artifact)):
@@ -44,31 +53,41 @@ def prepare_backbone(ground: Ground) -> Ground:
         network = ground.build(ground.plain_design())
         load_weights(network, ground.artifacts.path(known.artifact))
     else:
-        network = ground.build(ground.plain_design())
+        if known is not None:
+            ground.listener(Notice("backbone: the weights that were prepared before are gone or changed; once again"))
+        network, stages = ground.build(ground.plain_design()), Stages(ground, key)
         if backbone.untrained or spec.when == "always":
-            train_plain(ground, network)
+            train_plain(ground, network, stages)
             changed, how = True, "trained on all of train"
         else:
-            changed, how = prepare_given(ground, network)
+            changed, how = prepare_given(ground, network, stages)
         artifact = ""
         if changed:
-            artifact = ground.artifacts.write(f"backbone-{key}.safetensors", lambda path: save_weights(network, path))
+            name = f"backbone-{key}-{uuid4().hex[:8]}.safetensors"
+            artifact = ground.artifacts.write(name, lambda path: save_weights(network, path))
         table = exit_table(network, ground.task.validation, ground.costs(ground.plain_design()))
         accuracy = float(np.mean(table.logits[:, -1].argmax(axis=1) == table.labels))
         ground.listener(Notice(f"backbone: {how}; {accuracy:.1%} on validation"))
-        records.save(
-            PreparedRecord(
-                key=key,
-                backbone=backbone.name,
-                task=ground.task.digest,
-                training=digest(spec),
-                seed=settings.seed,
-                artifact=artifact,
-                accuracy=accuracy,
-                how=how,
-            )
+        record = PreparedRecord(
+            key=key,
+            backbone=backbone.name,
+            task=ground.task.digest,
+            training=digest(spec),
+            seed=settings.seed,
+            artifact=artifact,
+            accuracy=accuracy,
+            how=how,
         )
+        is_kept = records.keep(record, instead_of=known)
+        stages.remove()
+        if not is_kept:  # this worker slept, and another prepared it
+            if artifact:
+                ground.artifacts.remove(artifact)
+            return _prepared(ground, key)
+        ground.limit.check()
         if not changed:
             return ground
-    module = network.backbone.cpu().to(memory_format=torch.contiguous_format)
+    module = network.backbone
+    module.cpu()
+    lay_out(module, PLAIN)
     return replace(ground, backbone=replace(backbone, module=module), plain={}, taught=KeptAnswers())

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from eenas.measurement.latency import LatencySpec, resolve_device
 from eenas.measurement.latency_profile import LatencyProfile, TimedBranch, branch_key, read_latency_profile
 from eenas.measurement.profile import MemoryCache, Profile, measure_branch, profile_backbone
 from eenas.measurement.runtime import Runtime
+from eenas.pace import Pace
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.search.config import StudySpec, load_settings
 from eenas.search.latencies import resolved, runtime_for
@@ -29,8 +31,6 @@ from eenas.tasks.frame import Size
 from eenas.tasks.load import load_task
 
 PHASE = "timing branches"
-_EACH = 20
-"""The file is written anew after so many branches."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _with_branches(
         macs(branch, shape)
     listener(Finished("counting the branches of the space", f"{len(wanted)} of them"))
     listener(Started(PHASE, len(wanted)))
-    lacking = 0
+    lacking, pace = 0, Pace()
     for number, (branch, shape) in enumerate(wanted, start=1):
         key = branch_key(branch, shape)
         if branches[key].latency is None:
@@ -129,8 +129,8 @@ def _with_branches(
                 continue
             latency = runtime.time_branch(branch, shape, found.num_classes, device, settings.latency)
             branches[key] = replace(branches[key], latency=latency)
-            if number % _EACH == 0:
-                replace(found, branches=branches).save(path)
+            if pace.is_due():
+                pace.save(partial(replace(found, branches=branches).save, path))
         listener(Advanced(PHASE, number, f"{branch.label()} at {list(shape.dims)}"))
     found = replace(found, branches=branches)
     found.save(path)

@@ -1,6 +1,7 @@
 """When a trial is pruned: it stays below other trials or the frozen front, or training does not pay for it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -95,7 +96,7 @@ class TrialPruner:
     def _some(self, whole: ExitTable) -> ExitTable:
         """The rows of a calibration table that belong to `part`."""
         chosen = self._chosen
-        return ExitTable(logits=whole.logits[chosen], labels=whole.labels[chosen], exits=whole.exits, macs=whole.macs)
+        return replace(whole.take(chosen), latency_ms=None)
 
     @cached_property
     def _frozen_at_target(self) -> float:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from eenas.bounds import damage_as
 from eenas.designs.design import Design
 from eenas.designs.space import load_families
@@ -65,12 +67,15 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
     networks = _networks(record, records)
     chance, limits = 1.0 / len(classes), settings.constraints
     held = offered(networks, backbone, limits)
+    weights = None if facts.get("weights") is None else np.array(facts["weights"], dtype=np.float64)
+    largest = max(chance, float(facts.get("largest_class", 0.0)))
     families = {network.name: network.family for network in networks}
     front = build_front(
         networks,
         backbone,
         limits,
-        largest_class=max(chance, float(facts.get("largest_class", 0.0))),
+        largest_class=largest if weights is None else chance,
+        weights=weights,
         by_latency="macs" not in settings.search.objectives and "latency" in settings.search.objectives,
     )
     points = [item.point for item in front]
@@ -89,9 +94,10 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
         hypervolume_latency=area_by_latency(points, backbone, chance),
         at_shares={share: best_within(front, share) for share in SHARES},
         networks=tuple(networks),
-        comparisons=compare(held, [families[item.name] for item in held]),
+        comparisons=compare(held, [families[item.name] for item in held], weights),
+        weights=None if weights is None else tuple(weights.tolist()),
         samples=int(facts.get("validation_samples", 0)),
-        largest_class=max(chance, float(facts.get("largest_class", 0.0))),
+        largest_class=largest,
         warnings=tuple(map(str, facts.get("warnings", ()))),
         latency=_latency(facts),
         latency_profile=facts.get("latency_profile"),

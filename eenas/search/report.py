@@ -15,6 +15,7 @@ from eenas.policies.bootstrap import paired_bootstrap
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting, fit_at_shares, operating_points
 from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.proportions import largest_share
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
 from eenas.progress import Notice
@@ -89,6 +90,8 @@ def build_report(
         end_to_end_ms=answers,
         classes=ground.task.classes,
         test_samples=len(test),
+        largest_class=largest_share(test.labels),
+        balanced=test.balanced,
         samples=samples,
         seconds=seconds,
         transform=network.transform,
@@ -145,6 +148,8 @@ def _compare(
         return None
     right = point.policy.apply(test).answer == test.labels
     right_there = other.policy.apply(baseline.test).answer == baseline.test.labels
+    if test.weights is not None:
+        right, right_there = right * test.weights, right_there * test.weights
     return paired_bootstrap(right, right_there, seed=derive(ground.settings.seed, "bootstrap"))
 
 

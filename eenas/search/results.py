@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design
 from eenas.fronts.choices import beyond_guessing
 from eenas.measurement.latency import Latency, place_of
+from eenas.policies.class_weights import deciding, measure_name
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.config import StudySpec
 from eenas.search.known_networks import KnownNetwork, NetworkKind
@@ -119,7 +123,8 @@ class StudyResults:
 
     `networks` are all that the study knows, and the front is of those of their points that hold the study's limits.
     `comparisons` hold what the trials found against each kind of rival. `largest_class` is the share of the largest
-    class of the `samples` of the validation split (0: not recorded), on which accuracies rest. `warnings` are what was
+    class of the `samples` of the validation split (0: not recorded), on which accuracies rest; `weights` are what these
+    count where accuracies are balanced. `warnings` are what was
     found about the study that makes its accuracies doubtful.
 
     `device` is where networks are trained; `latency` is that of the whole backbone as one program, which says where and
@@ -144,6 +149,7 @@ class StudyResults:
     comparisons: tuple[Comparison, ...] = ()
     samples: int = 0
     largest_class: float = 0.0
+    weights: tuple[float, ...] | None = None
     warnings: tuple[str, ...] = ()
     latency: Latency | None = None
     latency_profile: str | None = None
@@ -154,9 +160,24 @@ class StudyResults:
         return tuple(item for item in self.front if item.choice)
 
     @property
+    def sample_weights(self) -> NDArray[np.float64] | None:
+        """What each validation sample's right answer counts, [samples]; None where all count alike."""
+        return None if self.weights is None else np.array(self.weights, dtype=np.float64)
+
+    @property
+    def measure(self) -> str:
+        """What the study's accuracies are called: "accuracy" or "balanced accuracy"."""
+        return measure_name(balanced=self.weights is not None)
+
+    @property
+    def floor(self) -> float:
+        """The accuracy of always answering the largest class."""
+        return self.largest_class if self.weights is None else 1 / len(self.classes)
+
+    @property
     def guessing(self) -> float:
         """The accuracy that a network has to be above to be told from guessing the largest class."""
-        return beyond_guessing(self.largest_class, self.samples)
+        return beyond_guessing(self.floor, deciding(self.samples, self.sample_weights))
 
     @property
     def by_latency(self) -> bool:

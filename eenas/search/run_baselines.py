@@ -1,6 +1,6 @@
 """The rivals of a full training: the plain backbone, and on request static networks and branches placed by hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,10 +94,4 @@ def _as_user_runs(ground: Ground, split: str) -> ExitTable:
     """The plain backbone's table with the latency of the backbone as a user runs it who wants no exits."""
     table = ground.plain_table(split)
     latency = ground.plain_latency_ms()
-    return ExitTable(
-        logits=table.logits,
-        labels=table.labels,
-        exits=table.exits,
-        macs=table.macs,
-        latency_ms=None if latency is None else np.array([latency]),
-    )
+    return replace(table, latency_ms=None if latency is None else np.array([latency]))

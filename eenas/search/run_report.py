@@ -1,25 +1,34 @@
 """A run: the folder that full training makes, and the report in it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from eenas.backbones.transform import InputTransform
-from eenas.bounds import DAMAGE, MOST_JSON, parse_json, read_file
+from eenas.deployment.json_files import is_number, is_text, is_whole, need, read_json, shown
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_whole
 from eenas.measurement.latency import Latency
+from eenas.policies.class_weights import measure_name
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.known_networks import BACKBONE
 from eenas.search.limits import Limits
 from eenas.search.results import BackboneFacts, Baseline, Comparison
-from eenas.specs import Extended, digest, from_table, read_fields, to_table
+from eenas.specs import digest, from_table, to_table
 
 REPORT, DESIGN, ORIGIN = "report.json", "design.json", "study.json"
 TRAINING, CHECKPOINT, WEIGHTS = "training.json", "checkpoint.pt", "weights.safetensors"
+
+
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, EenasError)
+
+
+def largest_words(share: float | None) -> str:
+    """What always answering the largest class would reach, in words after a number of samples; none if not known."""
+    return "" if not share else f" ({share:.1%} of them of the largest class)"
 
 
 def origin(study: str, identity: Mapping[str, Any]) -> dict[str, str]:
@@ -57,8 +66,9 @@ class RunReport:
     `network` is its name in the study ("" for a design from a file), `parameters` what it has, `limits` what it was
     chosen for, and `violations` by how much `reported` exceeds each of them on the test split (at most 0: it holds);
     `accepted_drop` is what it was to lose at most against the backbone (None: nothing was said), `warnings` are the
-    study's. Latencies are of `latency_batch` samples at once, that of `end_to_end_ms` aside, and `latency`, the whole
-    backbone's as one program, says how they were taken.
+    study's, `largest_class` the share of the largest class of the test split. Latencies are of `latency_batch` samples
+    at once, that of `end_to_end_ms` aside, and `latency`, the whole backbone's as one program, says how they were
+    taken.
     """
 
     folder: Path
@@ -88,9 +98,16 @@ class RunReport:
     network: str = ""
     parameters: int | None = None
     limits: Limits = field(default_factory=Limits)
-    violations: Mapping[str, Extended] = field(default_factory=dict)
+    violations: Mapping[str, float] = field(default_factory=dict)
     accepted_drop: float | None = None
     warnings: tuple[str, ...] = ()
+    largest_class: float | None = None
+    balanced: bool = False
+
+    @property
+    def measure(self) -> str:
+        """What the report's accuracies are called: "accuracy" or "balanced accuracy"."""
+        return measure_name(balanced=self.balanced)
 
     @property
     def is_compared(self) -> bool:
@@ -123,57 +140,85 @@ class RunReport:
         """
         path = Path(folder)
         try:
-            table: dict[str, Any] = parse_json(read_file(path / REPORT, MOST_JSON), finite=False)
+            if not (path / REPORT).is_file():
+                raise FileNotFoundError
+            table = read_json(path / REPORT)
             home = Path(table["code_folder"]) if table.get("code_folder") else None
-            values = {
-                "folder": path,
-                "study": table["study"],
-                "task": table["task"],
-                "device": table["device"],
-                "design": Design.from_table(table["design"], trust_code=trust_code, relative_to=home),
-                "backbone": from_table(BackboneFacts, {"latency_ms": None, **table["backbone"]}),
-                "exits": tuple(from_table(ExitFacts, {"latency_ms": None, **exit_}) for exit_ in table["exits"]),
-                "points": _points(table["points"]),
-                "at_shares": _unpack(table["at_shares"]),
-                "baselines": tuple(
-                    Baseline(name=str(entry["name"]), points=_points(entry["points"])) for entry in table["baselines"]
+            found = cls(
+                folder=path,
+                study=table["study"],
+                task=table["task"],
+                device=table["device"],
+                design=Design.from_table(table["design"], trust_code=trust_code, relative_to=home),
+                backbone=from_table(BackboneFacts, {"latency_ms": None, **table["backbone"]}),
+                exits=tuple(from_table(ExitFacts, {"latency_ms": None, **exit_}) for exit_ in table["exits"]),
+                points=tuple(OperatingPoint.from_table(point) for point in table["points"]),
+                at_shares=_unpack(table["at_shares"]),
+                baselines=tuple(
+                    Baseline(name=entry["name"], points=tuple(OperatingPoint.from_table(p) for p in entry["points"]))
+                    for entry in table["baselines"]
                 ),
-                "baselines_at_shares": {name: _unpack(points) for name, points in table["baselines_at_shares"].items()},
-                "comparisons": tuple(from_table(Comparison, entry) for entry in table["comparisons"]),
-                "reported": OperatingPoint.from_table(table["reported"]),
-                "estimate": OperatingPoint.from_table(table["estimate"]) if "estimate" in table else None,
-                "near_threshold": table["near_threshold"],
-                "end_to_end_ms": table.get("end_to_end_ms"),
-                "classes": tuple(table["classes"]),
-                "test_samples": table["test_samples"],
-                "samples": table["samples"],
-                "seconds": table["seconds"],
-                "transform": from_table(InputTransform, table["transform"]) if "transform" in table else None,
-                "code_folder": table.get("code_folder"),
-                "latency_batch": table.get("latency_batch", 1),
-                "latency": Latency.from_table(table["latency"]) if table.get("latency") else None,
-                "network": table.get("network", ""),
-                "parameters": table.get("parameters"),
-                "limits": from_table(Limits, table.get("limits", {})),
-                "violations": dict(table.get("violations", {})),
-                "accepted_drop": table.get("accepted_drop"),
-                "warnings": tuple(table.get("warnings", ())),
-            }
-            return read_fields(cls, values)
+                baselines_at_shares={name: _unpack(points) for name, points in table["baselines_at_shares"].items()},
+                comparisons=tuple(from_table(Comparison, entry) for entry in table["comparisons"]),
+                reported=OperatingPoint.from_table(table["reported"]),
+                estimate=OperatingPoint.from_table(table["estimate"]) if "estimate" in table else None,
+                near_threshold=table["near_threshold"],
+                end_to_end_ms=table.get("end_to_end_ms"),
+                classes=tuple(table["classes"]),
+                test_samples=table["test_samples"],
+                samples=table["samples"],
+                seconds=table["seconds"],
+                transform=from_table(InputTransform, table["transform"]) if "transform" in table else None,
+                code_folder=table.get("code_folder"),
+                latency_batch=table.get("latency_batch", 1),
+                latency=Latency.from_table(table["latency"]) if table.get("latency") else None,
+                network=table.get("network", ""),
+                parameters=table.get("parameters"),
+                limits=from_table(Limits, table.get("limits", {})),
+                violations=dict(table.get("violations", {})),
+                accepted_drop=table.get("accepted_drop"),
+                warnings=tuple(table.get("warnings", ())),
+                largest_class=table.get("largest_class"),
+                balanced=table.get("balanced", False),
+            )
+            found.check()
         except OSError:
             raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None
         except PluginError:
             raise
-        except (*DAMAGE, EenasError) as error:
-            raise ExportError(f"{path / REPORT}: not a report of eenas ({error}); run `eenas train` again") from None
+        except _BROKEN as error:
+            known = isinstance(error, EenasError)
+            reason = shown(str(error).removeprefix(f"{path / REPORT}: "), 300) if known else "a value has another kind"
+            raise ExportError(f"{path / REPORT}: not a report of eenas ({reason}); run `eenas train` again") from None
+        return found
+
+    def check(self) -> None:
+        """Raise ExportError where its parts are not of one network, or a value has not its type."""
+        texts = (self.study, self.task, self.device, *self.classes, *self.warnings)
+        optional = tuple(text for text in (self.network, self.code_folder) if text)
+        for text in (*texts, *optional):
+            need(is_text(text, 10_000), "a name", "a text", text)
+        names, exits = len(self.classes), [exit_.name for exit_ in self.exits]
+        need(names in (0, self.design.num_classes), "classes", f"{self.design.num_classes} names", names)
+        need(exits == list(self.design.exits), "exits", f"those of the design, {list(self.design.exits)}", exits)
+        need(all(exit_.temperature > 0 for exit_ in self.exits), "temperatures", "positive", self.exits)
+        need(self.backbone.macs > 0, "the backbone's MACs", "positive", self.backbone.macs)
+        points = (self.reported, self.estimate, *self.points, *self.at_shares.values())
+        for point in points:
+            if point is not None:
+                of = point.policy.num_exits
+                need(of == len(self.exits), "a policy", f"for {len(self.exits)} exits", of)
+        counts = ("near_threshold", "test_samples", "samples", "latency_batch", "parameters")
+        for name in counts:
+            value = getattr(self, name)
+            need((name == "parameters" and value is None) or is_whole(value, 0, 2**63), name, "a whole number", value)
+        numbers = (("seconds", self.seconds), ("end_to_end_ms", self.end_to_end_ms or 0), *self.violations.items())
+        for name, value in numbers:
+            need(is_number(value, -1e300), name, "a number", value)
 
 
 def _pack(points: Mapping[float, OperatingPoint | None]) -> dict[str, Any]:
     return {f"{share:g}": None if point is None else point.to_table() for share, point in points.items()}
-
-
-def _points(tables: Iterable[Mapping[str, Any]]) -> tuple[OperatingPoint, ...]:
-    return tuple(OperatingPoint.from_table(table) for table in tables)
 
 
 def _unpack(table: Mapping[str, Any]) -> dict[float, OperatingPoint | None]:

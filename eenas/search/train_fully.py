@@ -16,7 +16,8 @@ from eenas.progress import Advanced, Finished, Listener, Notice, Started
 from eenas.search.preparation import Ground
 from eenas.search.run_report import CHECKPOINT, TRAINING, WEIGHTS
 from eenas.seeding import derive
-from eenas.specs import digest, to_table
+from eenas.specs import differing, digest, to_table
+from eenas.training.checkpoints import Checkpoint
 from eenas.training.execution import TYPES, Execution
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import RoundReport, Verdict, train_network
@@ -76,7 +77,7 @@ def train_fully(
         seed=derive(ground.settings.seed, "full", digest([choice, sorted(network.exits)])),
         execution=execution_for(ground, spec),
         after_epoch=report,
-        checkpoint=checkpoint,
+        checkpoint=Checkpoint(checkpoint),
         world=world,
     )
     world.match(network)
@@ -110,9 +111,9 @@ def _recorded(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         raise StudyError(f"{folder / TRAINING}: not written by eenas; delete {folder} to train again") from None
     changed = [key for key, value in settings.items() if value != before.get(key)]
     if changed and any((folder / name).exists() for name in (CHECKPOINT, WEIGHTS)):
-        key = changed[0]
+        name, now, then = differing(settings[changed[0]], before.get(changed[0]), changed[0])[0]
         raise StudyError(
-            f"{folder} was begun with {key} = {_text(before.get(key))}, now it is {_text(settings[key])}; "
+            f"{folder} was begun with {name} = {_text(then)}, now it is {_text(now)}; "
             "repeat the command as it was, give another --out, or delete the folder"
         )
     return {} if changed else dict(table)

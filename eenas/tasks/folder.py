@@ -75,7 +75,7 @@ def folder_task(
     sources: dict[SourceName, Source] = {}
     for source, each in found.items():
         headers = [header for header in each.headers if isinstance(header, Header)]
-        pixels = FilePixels(each.root.path, each.files, headers, input_size, spec.fit or "crop", white)
+        pixels = FilePixels(each.root.path, each.files, headers, input_size, spec.fit or "crop", white, path)
         sources[source] = pixels, np.array(each.labels, dtype=np.int64)
     try:
         task = assemble(one_line(path.resolve().name) or "folder", names, sources, splits or SplitsSpec(), flip=flip)

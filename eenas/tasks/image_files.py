@@ -77,9 +77,14 @@ class FilePixels(Pixels):
         size: Size | None = None,
         fit: Fit = "crop",
         white: int | None = None,
+        shown_from: Path | None = None,
     ) -> None:
-        """`files` lie below `root`; their paths from there and their headers make the digest."""
+        """`files` lie below `root`; their paths from there and their headers make the digest.
+
+        In `names` they stand with their paths from `shown_from` (default: `root`).
+        """
         self.root = root
+        self._shown_from = shown_from or root
         self._files = tuple(files)
         self._names = tuple(name_below(root, file) for file in files)
         self._headers = tuple(headers)
@@ -110,8 +115,8 @@ class FilePixels(Pixels):
 
     @property
     def names(self) -> Sequence[str]:
-        """The paths below the root."""
-        return [one_line(name) for name in self._names]
+        """The paths below the folder that the task names."""
+        return [one_line(name_below(self._shown_from, file)) for file in self._files]
 
     def digests(self) -> NDArray[np.uint64]:
         """A number of 64 bits for each file."""

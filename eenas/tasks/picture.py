@@ -28,6 +28,7 @@ FULL_WHITE = 65535
 """The white of pictures of more than 8 bits where nothing else is known."""
 _ALONE_PIXELS = 1 << 24  # larger ones are decoded one at a time, so that threads do not add up their memory
 _ORIENTATION = 0x0112  # the EXIF tag
+_WHOLE = "eenas whole size"  # the key in a Pillow image's notes of its size before it was decoded smaller
 _ALONE = threading.Lock()
 
 
@@ -55,7 +56,10 @@ def prepare_picture(source: Any, frame: Frame, channels: int, white: int | None 
     if isinstance(source, np.ndarray):
         return _prepared_array(source, frame, channels)
     with opened(source, frame) as image:
-        return fitted(flattened(image, channels, white), frame)
+        whole = image.info.get(_WHOLE)
+        if whole is not None and orientation(image) >= 5:
+            whole = whole[::-1]
+        return fitted(flattened(image, channels, white), frame, whole)
 
 
 @contextmanager
@@ -79,7 +83,9 @@ def opened(source: Any, frame: Frame | None = None) -> Iterator[Any]:
                 yield image
                 return
             if image.width * image.height > DRAFT_PIXELS:
-                image.draft(None, (2 * frame.width, 2 * frame.height))  # JPEG only
+                whole = image.size
+                if image.draft(None, (2 * frame.width, 2 * frame.height)) is not None:  # of JPEG only
+                    image.info[_WHOLE] = whole
             pixels = image.width * image.height
             if pixels > MOST_PIXELS:
                 raise PictureError(
@@ -116,18 +122,28 @@ def flattened(image: Any, channels: int, white: int | None = None) -> Any:
     return image.convert("L" if channels == 1 else "RGB")
 
 
-def fitted(image: Any, frame: Frame) -> NDArray[np.uint8]:
-    """An image of mode "L" or "RGB" as uint8 [1 or 3, height, width] of the frame."""
+def fitted(image: Any, frame: Frame, whole: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """An image of mode "L" or "RGB" as uint8 [1 or 3, height, width] of the frame.
+
+    `whole` is the (width, height) that it had before it was decoded smaller.
+    """
     from PIL import Image
 
-    place = frame.place(image.width, image.height)
-    if place.box != (0, 0, image.width, image.height):
-        image = image.crop(place.box)
-    shown = image.resize((place.width, place.height), Image.Resampling.BILINEAR)
-    if (place.width, place.height) != (frame.width, frame.height):
-        whole = Image.new(shown.mode, (frame.width, frame.height), (BORDER,) * len(shown.getbands()))
-        whole.paste(shown, place.at)
-        shown = whole
+    place = frame.place(*(whole or image.size))
+    size = (place.width, place.height)
+    if whole is not None and whole != image.size:  # the same part of it, to fractions of a pixel
+        scale = max(round(long / short) for long, short in zip(whole, image.size, strict=True))
+        ends = (*image.size, *image.size)
+        box = tuple(min(side / scale, end) for side, end in zip(place.box, ends, strict=True))
+        shown = image.resize(size, Image.Resampling.BILINEAR, box=box)
+    else:
+        if place.box != (0, 0, *image.size):
+            image = image.crop(place.box)
+        shown = image.resize(size, Image.Resampling.BILINEAR)
+    if size != (frame.width, frame.height):
+        canvas = Image.new(shown.mode, (frame.width, frame.height), (BORDER,) * len(shown.getbands()))
+        canvas.paste(shown, place.at)
+        shown = canvas
     pixels = np.array(shown, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
 

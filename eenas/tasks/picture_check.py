@@ -63,7 +63,7 @@ def check_pictures(task: Task, listener: Listener) -> None:
         bad += [value for value in checked if isinstance(value, str)]
         done += len(each)
         listener(Advanced(PHASE, done))
-    listener(Finished(PHASE, f"{total:,} pictures"))
+    listener(Finished(PHASE, f"{total:,} pictures{f', {len(bad):,} of them bad' if bad else ''}"))
     if bad:
         raise bad_pictures(bad)
 

@@ -42,9 +42,15 @@ class Split:
     """
 
     def __init__(
-        self, name: str, source: SourceName, pixels: Pixels, labels: NDArray[np.int64], rows: NDArray[np.int64]
+        self,
+        name: str,
+        source: SourceName,
+        pixels: Pixels,
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        balanced: bool = False,
     ) -> None:
-        """`labels` [n] belong to the positions `rows` [n] of `pixels`."""
+        """`labels` [n] belong to the positions `rows` [n] of `pixels`; `balanced` makes accuracies on it balanced."""
         if len(labels) != len(rows):
             raise TaskError(
                 f"a split needs one label for each sample, got {len(labels)} labels for {len(rows)} samples"
@@ -54,6 +60,7 @@ class Split:
         self.labels = _frozen(labels)
         self.rows = _frozen(rows)
         self._pixels = pixels
+        self.balanced = balanced
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -92,11 +99,16 @@ class Split:
 
     def shown_by(self, pixels: Pixels) -> "Split":
         """The same samples with the images of `pixels`."""
-        return Split(self.name, self.source, pixels, self.labels, self.rows)
+        return Split(self.name, self.source, pixels, self.labels, self.rows, self.balanced)
+
+    def counted(self, *, balanced: bool) -> "Split":
+        """The same split, on which accuracies are balanced or not."""
+        return Split(self.name, self.source, self._pixels, self.labels, self.rows, balanced)
 
     def subset(self, positions: NDArray[np.int64], name: str | None = None) -> "Split":
         """The samples at `positions` of this split, sharing the images."""
-        return Split(name or self.name, self.source, self._pixels, self.labels[positions], self.rows[positions])
+        labels, rows = self.labels[positions], self.rows[positions]
+        return Split(name or self.name, self.source, self._pixels, labels, rows, self.balanced)
 
     def joined(self, others: Sequence["Split"]) -> "Split":
         """The samples of this split and `others` of the same source, in the source's order, under this name."""
@@ -105,7 +117,7 @@ class Split:
             raise TaskError(f"splits of one source can be joined, got {', '.join(map(repr, parts))}")
         rows, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "labels"))
         order = np.argsort(rows, kind="stable")
-        return Split(self.name, self.source, self._pixels, labels[order], rows[order])
+        return Split(self.name, self.source, self._pixels, labels[order], rows[order], self.balanced)
 
     def held_out(self, share: float = 0.1, seed: int = 0) -> tuple["Split", "Split"]:
         """This split without a stratified share of it, and that share, named `tune`.

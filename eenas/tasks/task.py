@@ -66,6 +66,13 @@ class Task:
         """The value that became white of pictures of more than 8 bits; None where there are none."""
         return self.train.pixels.white
 
+    def counted(self, *, balanced: bool) -> "Task":
+        """The same task, accuracies on which are balanced or not."""
+        if all(split.balanced == balanced for split in self.splits):
+            return self
+        parts = {split.name: split.counted(balanced=balanced) for split in self.splits}
+        return replace(self, **parts)  # type: ignore[arg-type]
+
     def fitted(self, fit: Fit) -> "Task":
         """The same task with another fit."""
         if fit == self.fit:

@@ -19,6 +19,7 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.seeding import seeded
 from eenas.tasks.task import Task
 from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task
+from eenas.training.checkpoints import Checkpoint
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
 from eenas.training.strategies import Phase, phases
@@ -157,7 +158,7 @@ def _train(
         seed=1,
         execution=execution,
         after_epoch=after_epoch,
-        checkpoint=checkpoint,
+        checkpoint=None if checkpoint is None else Checkpoint(checkpoint),
     )
 
 

@@ -8,7 +8,9 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from eenas.designs.design import exit_names
 from eenas.errors import TrainingError
+from eenas.policies.class_weights import balanced_weights
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
@@ -31,6 +33,7 @@ class CandidateTable:
     labels: NDArray[np.int64]
     backbone_macs: NDArray[np.float64]
     branch_macs: NDArray[np.float64]
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         """Convert to the types above and refuse what does not fit together."""
@@ -95,6 +98,11 @@ class CandidateTable:
         """Whether every exit would be right, [N, O + 1]."""
         return np.asarray(self.logits.argmax(axis=2) == self.labels[:, None])
 
+    @cached_property
+    def weights(self) -> NDArray[np.float64] | None:
+        """What each sample's right answer counts, as in `ExitTable`."""
+        return balanced_weights(self.labels) if self.balanced else None
+
     def exit_table(self, chosen: Sequence[int]) -> ExitTable:
         """The exit table of the network that has the branches `chosen` (indices, rising) and no others."""
         kept = [*chosen, len(self.names)]
@@ -102,6 +110,7 @@ class CandidateTable:
         return ExitTable(
             logits=self.logits[:, kept],
             labels=self.labels,
-            exits=(*(self.names[index] for index in chosen), "final"),
+            exits=exit_names([self.names[index] for index in chosen]),
             macs=self.backbone_macs[kept] + heads,
+            balanced=self.balanced,
         )

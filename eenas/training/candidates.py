@@ -1,6 +1,6 @@
 """Branches at all candidate cut points, trained at once on a frozen backbone: one forward pass feeds every one."""
 
-import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,17 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eenas.backbones.copies import evaluated
 from eenas.backbones.load import Backbone
+from eenas.backbones.memory_format import PLAIN, laid, lay_out
+from eenas.backbones.outputs import main_output
 from eenas.branches.abilities import auxiliary_loss_of
 from eenas.designs.design import Placed
 from eenas.errors import TrainingError
 from eenas.measurement.profile import Profile
-from eenas.networks.network import first_tensor
+from eenas.networks.assembly import common_format
 from eenas.seeding import derive, seeded
 from eenas.specs import digest
 from eenas.tasks.split import Split
 from eenas.training.batches import Batches
 from eenas.training.candidate_table import CandidateTable
+from eenas.training.candidates_checkpoint import CandidatesCheckpoint
 from eenas.training.execution import Execution
 from eenas.training.feature_cache import FeatureStream
 from eenas.training.memory import memory_errors
@@ -60,13 +64,18 @@ class Candidates(nn.Module):
         super().__init__()
         self.placed = tuple(placed)
         self.transform = backbone.transform
-        self.backbone = copy.deepcopy(backbone.module).requires_grad_(False).eval()
+        self.backbone = evaluated(backbone.module)
+        self.backbone.requires_grad_(False)
         shapes = {point.name: point.shape for point in backbone.all_cut_points}
         branches = []
         for each in self.placed:
             with seeded(derive(seed, "branch", each.cut_point, digest(each.branch))):
                 branches.append(each.branch.build(shapes[each.cut_point], backbone.num_classes))
         self.branches = nn.ModuleList(branches)
+        formats = [
+            common_format(backbone, [each], {each.cut_point: made}) for each, made in zip(placed, branches, strict=True)
+        ]
+        self.memory_format = PLAIN if PLAIN in formats else backbone.memory_format
 
     def train(self, mode: bool = True) -> "Candidates":
         """Set the branches to training or evaluation mode."""
@@ -81,7 +90,7 @@ class Candidates(nn.Module):
         modules = dict(self.backbone.named_modules())
         handles = [modules[name].register_forward_hook(partial(_keep, found, name)) for name in self.cut_points]
         try:
-            final = first_tensor(self.backbone(x))
+            final = main_output(self.backbone(x))
         finally:
             for handle in handles:
                 handle.remove()
@@ -112,6 +121,7 @@ def train_candidates(
     execution: Execution,
     after_step: AfterStep | None = None,
     stream: FeatureStream | None = None,
+    checkpoint: CandidatesCheckpoint | None = None,
 ) -> CandidatesReport:
     """Train every branch of `candidates` on `split` with cross-entropy (and its own auxiliary loss, half as heavy).
 
@@ -119,11 +129,14 @@ def train_candidates(
     beside it: batches are the same, every branch draws its own random numbers and its gradient is clipped alone.
     `after_step` hears the share of the budget that is used up. Runs where `candidates` is; the backbone computes in the
     type of `execution`, branches in float32. With `stream`, which is this training's, features come from there where
-    it holds them, and are kept there where it does not. Raises OutOfMemoryError.
+    it holds them, and are kept there where it does not. With `checkpoint` the state is kept there now and then and when
+    the time is over, and training goes on from it as if it had not been cut off. Raises OutOfMemoryError and
+    TimeOverError.
     """
     device = next(candidates.backbone.parameters()).device
+    execution = execution.within(candidates.memory_format)
     if execution.channels_last:
-        candidates.backbone.to(memory_format=torch.channels_last)
+        lay_out(candidates.backbone)
     batches = Batches(
         split,
         candidates.transform,
@@ -136,10 +149,14 @@ def train_candidates(
     clock = BudgetClock(spec, batches.steps() * spec.batch_for(len(split)))
     epoch, step = 0, 0
     diverged: set[int] = set()
+    if checkpoint is not None:
+        epoch, step = checkpoint.resume(candidates.branches, optimizer, clock, diverged)
+    if step and stream is not None:
+        stream.go_on_at(clock.samples)
     candidates.train()
     with memory_errors(spec.batch_for(len(split))), seeded(seed):
         while clock.progress < 1.0:
-            for features, labels in _fed(candidates, batches, epoch, execution, stream):
+            for features, labels in _fed(candidates, batches, (epoch, step % batches.steps()), execution, stream):
                 for group in optimizer.param_groups:
                     group["lr"] = LEARNING_RATE * rate_at(clock.progress, spec.warmup)
                 optimizer.zero_grad(set_to_none=True)
@@ -151,6 +168,9 @@ def train_candidates(
                     after_step(clock.progress)
                 if clock.progress >= 1.0:
                     break
+                if checkpoint is not None:
+                    at = (step // batches.steps(), step)
+                    checkpoint.after_step(candidates.branches, optimizer, clock, diverged, at)
             epoch += 1
     if stream is not None:
         stream.finish()
@@ -159,16 +179,16 @@ def train_candidates(
 
 
 def _fed(
-    candidates: Candidates, batches: Batches, epoch: int, execution: Execution, stream: FeatureStream | None
+    candidates: Candidates, batches: Batches, at: tuple[int, int], execution: Execution, stream: FeatureStream | None
 ) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """The features and labels of each batch of an epoch."""
+    """The features and labels of each batch of an epoch, from the batch at which it is gone on with; `at` are both."""
     device = next(candidates.backbone.parameters()).device
     names = candidates.cut_points
     if stream is not None and stream.holds(names):
-        for labels in batches.labels(epoch):
+        for labels in itertools.islice(batches.labels(at[0]), at[1], None):
             yield stream.read(names, len(labels), device), labels
         return
-    for images, labels in batches.epoch(epoch):
+    for images, labels in batches.epoch(*at):
         with execution.precision(device):
             features, _ = candidates.features(execution.place(images))
         yield features if stream is None else stream.write(features), labels
@@ -218,7 +238,7 @@ def candidate_logits(
         if stream is not None and held:
             logits = candidates.answers(stream.read(names, len(indices), device))
         else:
-            images = candidates.transform(source[indices].to(device)).contiguous(memory_format=torch.channels_last)
+            images = laid(candidates.transform(source[indices].to(device)), candidates.memory_format)
             features, final = candidates.features(images)
             kept = stream.write(features) if stream is not None and features else features
             logits = [*candidates.answers(kept), *([final] if with_final else [])]

@@ -1,13 +1,13 @@
 """Knowledge distillation among exits: who teaches, and the loss."""
 
-import copy
 from collections.abc import Hashable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eenas.networks.network import first_tensor
+from eenas.backbones.copies import evaluated
+from eenas.backbones.outputs import main_output
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -49,7 +49,8 @@ class BackboneTeacher:
 
     def __init__(self, backbone: nn.Module, kept: KeptAnswers | None = None) -> None:
         """`kept` are answers of this backbone to batches of earlier trainings; new ones are added."""
-        self.module = copy.deepcopy(backbone).eval().requires_grad_(False)
+        self.module = evaluated(backbone)
+        self.module.requires_grad_(False)
         self._kept = kept or KeptAnswers()
 
     @torch.no_grad()
@@ -60,7 +61,7 @@ class BackboneTeacher:
         """
         found = None if batch is None else self._kept.get(batch)
         if found is None:
-            found = first_tensor(self.module(x))
+            found = main_output(self.module(x))
             if batch is not None:
                 self._kept.keep(batch, found)
         return found

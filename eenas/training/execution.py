@@ -1,17 +1,21 @@
 """Memory format, precision and the way of small maps, chosen by a short measurement on the device that is there."""
 
-import copy
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from eenas.bounds import damage_as
-from eenas.errors import StorageError
+from eenas.backbones.copies import copy_of
+from eenas.backbones.cut_points import first_line
+from eenas.backbones.memory_format import INFERENCE, PLAIN, laid, lay_out
+from eenas.backbones.outputs import main_output
+from eenas.errors import OutOfMemoryError, TrainingError
 from eenas.measurement.profile import MeasurementCache
+from eenas.training.memory import memory_errors
 from eenas.training.small_maps import SmallMaps, has_small_maps
 from eenas.training.spec import TrainingSpec
 
@@ -31,9 +35,13 @@ class Execution:
     autocast: torch.dtype | None = None
     small_maps: bool = False
 
+    def within(self, memory_format: torch.memory_format) -> "Execution":
+        """This execution without channels last, where a network does not run so."""
+        return self if memory_format == INFERENCE else replace(self, channels_last=False)
+
     def place(self, x: Tensor) -> Tensor:
         """An image batch `[N, C, S, S]` in this memory format."""
-        return x.contiguous(memory_format=torch.channels_last if self.channels_last else torch.contiguous_format)
+        return laid(x, INFERENCE if self.channels_last else PLAIN)
 
     @contextmanager
     def precision(self, device: torch.device) -> Iterator[None]:
@@ -59,6 +67,9 @@ def choose_execution(
 ) -> Execution:
     """The fastest execution that `spec` allows, measured on a copy of `module` in training mode and kept in `cache`.
 
+    What a module does not run in (channels last, another precision, small maps as products) is left out where `spec`
+    leaves the choice. Raises TrainingError where it runs in none.
+
     `example` `[N, C, S, S]` is a training batch on the device. float16 is tried only where the spec names it: it needs
     loss scaling, and bfloat16 does not.
     """
@@ -67,8 +78,7 @@ def choose_execution(
     name = f"execution/{key}/{spec.precision}/{spec.channels_last}/{spec.small_maps}/{len(example)}"
     known = cache.get(name)
     if known is not None:
-        with damage_as(StorageError, "the measured execution", "measure anew (--remeasure)"):
-            return Execution(bool(known["channels_last"]), TYPES[known["precision"]], bool(known["small_maps"]))
+        return _read(known)
     precisions: tuple[str, ...] = (spec.precision,)
     if spec.precision == "auto":
         precisions = ("float32", "bfloat16") if _bfloat16_gains(example.device) else ("float32",)
@@ -81,27 +91,47 @@ def choose_execution(
     if spec.small_maps == "auto" and has_small_maps(module, example):
         best = _fastest(module, example, [best, replace(best, small_maps=True)], seconds)
     precision = next(name for name, kind in TYPES.items() if kind is best.autocast)
-    cache.put(
-        name,
-        {
-            "precision": precision,
-            "channels_last": best.channels_last,
-            "small_maps": best.small_maps,
-            "step_seconds": {str(option): value for option, value in seconds.items()},
-        },
-    )
-    return best
+    found = {
+        "precision": precision,
+        "channels_last": best.channels_last,
+        "small_maps": best.small_maps,
+        "step_seconds": {str(option): value for option, value in seconds.items()},
+    }
+    return _read(cache.put(name, found))
+
+
+def _read(table: dict[str, Any]) -> Execution:
+    return Execution(table["channels_last"], TYPES[table["precision"]], table["small_maps"])
 
 
 def _fastest(
     module: nn.Module, example: Tensor, options: list[Execution], seconds: dict[Execution, float]
 ) -> Execution:
-    """The fastest of the options, which are timed into `seconds`; the first one where the others gain too little."""
+    """The fastest of the options, which are timed into `seconds`; the first that runs where others gain too little.
+
+    Raises TrainingError where none runs, OutOfMemoryError.
+    """
+    failure: Exception | None = None
     for option in options:
-        if option not in seconds:
-            seconds[option] = _step_seconds(module, example, option)
-    best = min(options, key=lambda option: seconds[option])
-    return options[0] if seconds[options[0]] < GAIN * seconds[best] else best
+        if option in seconds:
+            continue
+        try:
+            with memory_errors(len(example)):
+                seconds[option] = _step_seconds(module, example, option)
+        except OutOfMemoryError:
+            raise
+        except Exception as error:  # whatever a module raises in a format that it was not written for
+            failure = failure or error
+    able = [option for option in options if option in seconds]
+    if not able:
+        assert failure is not None
+        plain = options[0] == Execution()
+        raise TrainingError(
+            f"{type(module).__name__} does not run a training step in {options[0]} ({first_line(failure)}); "
+            + ("correct its forward" if plain else "leave training.precision, channels_last and small_maps at 'auto'")
+        ) from failure
+    best = min(able, key=lambda option: seconds[option])
+    return able[0] if seconds[able[0]] < GAIN * seconds[best] else best
 
 
 def _bfloat16_gains(device: torch.device) -> bool:
@@ -122,17 +152,18 @@ def _bfloat16_gains(device: torch.device) -> bool:
 
 def _step_seconds(module: nn.Module, example: Tensor, execution: Execution) -> float:
     """The faster of two timed training steps after one that warms up, in seconds."""
-    trial = copy.deepcopy(module).train()
+    trial = copy_of(module)
+    trial.train()
     if execution.channels_last:
-        trial = trial.to(memory_format=torch.channels_last)
+        lay_out(trial)
     batch, times = execution.place(example), []
     for _ in range(3):
         start = time.perf_counter()
         with execution.precision(example.device):
             output = trial(batch)
-        logits = output if isinstance(output, Tensor) else output[0]
+        logits = main_output(output)
         if logits.requires_grad:  # a module may come with all its parameters frozen
-            logits.float().square().mean().backward()
+            logits.float().square().mean().backward()  # type: ignore[no-untyped-call]
             trial.zero_grad(set_to_none=True)
         if example.device.type == "cuda":
             torch.cuda.synchronize(example.device)

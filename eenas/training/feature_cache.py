@@ -14,7 +14,7 @@ from torch import Tensor
 
 from eenas.errors import SpecError
 from eenas.escaping import shortened
-from eenas.files import write_whole
+from eenas.files import temporary_beside, write_whole
 from eenas.names import file_part
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -123,6 +123,10 @@ class FeatureStream:
         self._at += len(next(iter(halves.values())))
         return {name: value.float() for name, value in halves.items()}
 
+    def go_on_at(self, rows: int) -> None:
+        """Begin behind the first `rows` samples, which a pass that was cut off has seen; nothing is written then."""
+        self._at, self._parts = rows, {}
+
     def finish(self) -> None:
         """The pass is over: what was written whole is kept."""
         parts, self._parts = self._parts or {}, None
@@ -154,7 +158,7 @@ class FeatureStream:
             if not cache.make_room(total, self._key):
                 cache.turn_off(f"{total / 1e9:.2g} GB are needed at once, the limit is {cache.limit / 1e9:.2g} GB")
                 return {}
-            return {name: self._file(name).with_suffix(".part").open("wb") for name in new}
+            return {name: temporary_beside(self._file(name)).open("wb") for name in new}
         except OSError as error:
             cache.turn_off(error.strerror or error)
             return {}

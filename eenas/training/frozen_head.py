@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from eenas.backbones.classifier import evaluating, find_classifier
+from eenas.backbones.outputs import main_output
 from eenas.backbones.transform import InputTransform
-from eenas.networks.network import first_tensor
 from eenas.tasks.split import Split
 from eenas.training.linear_probe import LinearProbe
 
@@ -46,7 +46,7 @@ def read_head(module: nn.Module, transform: InputTransform, split: Split) -> Fro
             for start in range(0, len(split), BATCH):
                 read.clear()
                 rows = np.arange(start, min(start + BATCH, len(split)))
-                logits.append(first_tensor(module(transform(source[rows].to(place.device)))).float().cpu())
+                logits.append(main_output(module(transform(source[rows].to(place.device)))).float().cpu())
                 features += [value.float().cpu() for value in read]
     finally:
         if handle is not None:
@@ -64,7 +64,7 @@ def linear_head(module: nn.Module, example: Tensor) -> str | None:
     handle = layer.register_forward_pre_hook(_keep(read))
     try:
         with evaluating(module):
-            logits = first_tensor(module(example))
+            logits = main_output(module(example))
             alike = (
                 len(read) == 1
                 and read[0].ndim == 2

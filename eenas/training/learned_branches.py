@@ -1,6 +1,5 @@
 """Open branches given the structures that a differentiable search finds for them on a frozen backbone."""
 
-import copy
 import math
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -11,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eenas.backbones.copies import evaluated
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
+from eenas.backbones.memory_format import lay_out
 from eenas.branches.learned import Learned
 from eenas.branches.learned_cell import LearnedCell
 from eenas.designs.design import Placed
@@ -146,9 +147,10 @@ class _Prefix:
     def __init__(self, backbone: Backbone, names: Sequence[str], device: torch.device | str, execution: Execution):
         """`names` in depth order."""
         self.transform, self.execution, self.device = backbone.transform, execution, torch.device(device)
-        self.module = copy.deepcopy(backbone.module).to(self.device).eval().requires_grad_(False)
+        self.module = evaluated(backbone.module, device=self.device)
+        self.module.requires_grad_(False)
         if execution.channels_last:
-            self.module.to(memory_format=torch.channels_last)
+            lay_out(self.module)
         self.features: dict[str, Tensor] = {}
         modules = dict(self.module.named_modules())
         for name in names:

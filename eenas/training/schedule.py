@@ -16,6 +16,13 @@ def rate_at(progress: float, warmup: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (progress - warmup) / (1.0 - warmup))))
 
 
+def samples_of(spec: TrainingSpec, train_size: int) -> int | None:
+    """How many samples a training sees, as far as it is known before: not for a budget in seconds."""
+    size = spec.batch_for(train_size)
+    wanted = spec.samples if spec.samples is not None else (spec.epochs or 0.0) * (train_size // size * size)
+    return None if spec.seconds is not None else math.ceil(wanted / size - 1e-9) * size
+
+
 _BEGUN = 0.99
 """The progress of a part whose seconds are over before its first batch."""
 

@@ -1,13 +1,14 @@
 """Which parameters and modules of a backbone belong to the segment before each exit."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from eenas.networks.network import EarlyExitNetwork, first_tensor
+from eenas.backbones.copies import evaluated
+from eenas.backbones.outputs import main_output
+from eenas.networks.network import EarlyExitNetwork
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ def segments(network: EarlyExitNetwork) -> tuple[Segment, ...]:
     a whole transformer lie in the first segment. A module belongs to the segment in which it begins to run first; one
     that two segments share belongs to the first of them. What no exit needs belongs to none.
     """
-    backbone = copy.deepcopy(network.backbone).eval().requires_grad_(True)
+    backbone = evaluated(network.backbone)
+    backbone.requires_grad_(True)
     names = network.branches.names
     features: list[Tensor] = []
     begun: dict[str, int] = {}
@@ -37,7 +39,7 @@ def segments(network: EarlyExitNetwork) -> tuple[Segment, ...]:
     example = torch.randn(2, *network.transform.shape, generator=generator).to(parameter.device)
     try:
         with torch.enable_grad():
-            features.append(first_tensor(backbone(example)))
+            features.append(main_output(backbone(example)))
     finally:
         for handle in handles:
             handle.remove()

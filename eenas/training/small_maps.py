@@ -1,6 +1,5 @@
 """Convolutions on small maps as matrix products, where the convolution of the CPU's library takes much longer."""
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -8,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+from eenas.backbones.copies import evaluated
 
 POSITIONS = 4
 """The most output positions (height times width) of a map that counts as small."""
@@ -83,5 +84,5 @@ def has_small_maps(module: nn.Module, example: Tensor) -> bool:
         return False
     mode = SmallMaps()
     with torch.no_grad(), mode:
-        copy.deepcopy(module).eval()(example[:2])
+        evaluated(module)(example[:2])
     return mode.count > 0

@@ -220,15 +220,23 @@ class Judge:
         left = self._between(before, here)
         return _Prefix(
             np.maximum(state.reached, levels),
-            state.right + self._between(before[right], here[right]),
+            state.right + self._between(before[right], here[right], self._weights_of(movers[right])),
             state.spent + left * (self.table.backbone_macs[option] + heads),
             heads,
         )
 
-    def _between(self, first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float64]:
-        """For each threshold the number of samples for which it is at `first` or above and below `stop`; [T]."""
+    def _weights_of(self, samples: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        return None if self.table.weights is None else self.table.weights[samples]
+
+    def _between(
+        self, first: NDArray[np.int64], stop: NDArray[np.int64], weights: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """For each threshold the number of samples for which it is at `first` or above and below `stop`; [T].
+
+        With `weights` what these samples count together.
+        """
         size = len(self.thresholds) + 1
-        change = np.bincount(first, minlength=size) - np.bincount(stop, minlength=size)
+        change = np.bincount(first, weights, minlength=size) - np.bincount(stop, weights, minlength=size)
         return np.cumsum(change)[:-1].astype(np.float64)
 
     def _outcome(self, state: _Prefix) -> Outcome:
@@ -237,6 +245,9 @@ class Judge:
         reached = np.bincount(state.reached + size * self._right_at_the_end, minlength=2 * size).reshape(2, size)
         wrong, right = np.cumsum(reached, axis=1)[:, :-1]
         spent = state.spent + (wrong + right) * (self.table.total_macs + state.heads)
+        if (weights := self.table.weights) is not None:
+            counted = np.bincount(state.reached, weights * self._right_at_the_end, minlength=size)
+            right = np.cumsum(counted)[:-1]
         samples = len(self.table)
         return Outcome((state.right + right) / samples, spent / (samples * self.table.total_macs))
 

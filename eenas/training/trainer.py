@@ -3,20 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from eenas.backbones.memory_format import lay_out
 from eenas.designs.training_choice import TrainingChoice
 from eenas.errors import DivergedError, TrainingError
-from eenas.networks.checkpoint import load_state, save_state
 from eenas.networks.network import EarlyExitNetwork
 from eenas.seeding import derive, seeded
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 from eenas.training.batches import training_batches
+from eenas.training.checkpoints import STATE, Checkpoint, Position, random_state, restore_random_state
 from eenas.training.distillation import BackboneTeacher, KeptAnswers
 from eenas.training.execution import Execution
 from eenas.training.freezing import frozen
@@ -78,15 +79,16 @@ def train_network(
     seed: int,
     execution: Execution,
     after_epoch: AfterEpoch | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Checkpoint | None = None,
     world: World | None = None,
     taught: KeptAnswers | None = None,
 ) -> TrainingReport:
     """Train the exits of `network` by the strategy of `choice` on the task's train split, on the network's device.
 
     `costs` `[K]` are the MACs of reaching each exit (for weight schemes). `after_epoch` is called after each round and
-    may stop training. With `checkpoint` the state is written there after each round, and training goes on from it
-    where it exists, step for step as if it had not been cut off. With `world` several processes share each epoch.
+    may stop training. With `checkpoint` the state is kept there after rounds and when the time is over, and training
+    goes on from it where it exists, step for step as if it had not been cut off; `after_epoch` is then called again for
+    the round that it was kept after, which it may not have heard of. With `world` several processes share each epoch.
     `taught` holds what the same backbone answered as a teacher in other trainings with this seed, and is added to.
     With patience a tenth of the train split is held out to see when a phase is over. A network in which the strategy
     trains nothing is left as it is. Raises TrainingError for a choice that is not the network's, DivergedError for a
@@ -100,19 +102,6 @@ def train_network(
         return run.go(after_epoch)
 
 
-@dataclass
-class _Position:
-    """Where a run is: in the order of the batches, in its rounds, and before which phase, with what that took."""
-
-    epoch: int = 0
-    step: int = 0
-    round: int = 0
-    phase: int = 0
-    samples: int = 0
-    seconds: float = 0.0
-    owed: float = 0.0
-
-
 class _Run:
     def __init__(
         self,
@@ -123,18 +112,19 @@ class _Run:
         costs: Sequence[float],
         seed: int,
         execution: Execution,
-        checkpoint: Path | None,
+        checkpoint: Checkpoint | None,
         world: World,
         taught: KeptAnswers | None,
     ) -> None:
         static = network.design.static
+        execution = execution.within(network.memory_format)
         self.network, self.spec, self.costs = network, spec, costs
         self.choice = choice.canonical(len(costs) - 1, static=static)
         self.seed, self.execution, self.checkpoint, self.world = seed, execution, checkpoint, world
         self.device = next(network.parameters()).device
         self.phases = phases(self.choice, len(costs), static=static)
         if execution.channels_last:
-            network.to(memory_format=torch.channels_last)
+            lay_out(network)
         self.teacher: BackboneTeacher | None = None
         if any(phase.distils == "backbone" for phase in self.phases):
             self.teacher = BackboneTeacher(network.backbone, taught)
@@ -144,12 +134,13 @@ class _Run:
         if self.choice.patience:
             train, self.tune = task.train.held_out()
         self.batches = training_batches(train, task, network.transform, spec, seed, self.device, world)
-        self.at = _Position()
+        self.at = Position()
         self.losses: list[float] = []
         self.pending: list[Tensor] = []
+        self.random: dict[str, Any] | None = None
 
     def go(self, after_epoch: AfterEpoch | None) -> TrainingReport:
-        state = load_state(self.checkpoint) if self.checkpoint is not None else None
+        state = None if self.checkpoint is None else self.checkpoint.load(STATE)
         if state is not None:
             self._resume(state)
         stopped = False
@@ -167,14 +158,17 @@ class _Run:
         self._enter(phase)
         if state is not None:
             self._resume_phase(state)
-        stopped = False
+        stopped = state is not None and self.at.round > 0 and self.random is None and self._is_stopped(after_epoch)
         while not (stopped or self.is_over):
             torch.manual_seed(derive(self.seed, "epoch", self.at.epoch, self.at.step, self.world.rank))
+            self._restore_random()
             self.steps.model.train()
             for images, labels in self.batches.epoch(self.at.epoch, skip=self.at.step):
                 self._train_step(images, labels)
                 if self.is_over or self._round_is_over():
                     break
+                if self.checkpoint is not None:
+                    self.checkpoint.stop_in_time(partial(self._state, within=True))
             if self.at.step >= self.batches.steps():
                 self.at.epoch, self.at.step = self.at.epoch + 1, 0
             if self.is_over or self.at.step == 0 or self._round_is_over():
@@ -243,7 +237,12 @@ class _Run:
         if self.patience is not None:
             with self.steps.outcome():
                 self.ended = self.world.share(self.patience.is_over(self.network))
-        self._save()
+        if self.checkpoint is not None and self.world.rank == 0:
+            self.checkpoint.keep(self._state)
+        return self._is_stopped(after_epoch)
+
+    def _is_stopped(self, after_epoch: AfterEpoch | None) -> bool:
+        """Report the round that is over; whether that stops the training."""
         if after_epoch is None:
             return False
         report = RoundReport(
@@ -258,10 +257,9 @@ class _Run:
         with self.steps.outcome():
             return after_epoch(report) is Verdict.STOP
 
-    def _save(self) -> None:
-        if self.checkpoint is None or self.world.rank != 0:
-            return
-        state: dict[str, Any] = {
+    def _state(self, *, within: bool = False) -> dict[str, Any]:
+        """All that a resumed run needs; `within` a round also what that has come to."""
+        return {
             **self.steps.state_dict(),
             "network": self.network.state_dict(),
             "teacher": None if self.teacher is None else self.teacher.module.state_dict(),
@@ -271,15 +269,24 @@ class _Run:
             "seconds": self.clock.seconds,
             "ended": self.ended,
             "losses": list(self.losses),
+            "pending": [float(each) for each in self.pending],
+            "random": random_state(self.device) if within else None,
         }
-        save_state(state, self.checkpoint)
 
     def _resume(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         if self.teacher is not None:
             self.teacher.module.load_state_dict(state["teacher"])
-        self.at = _Position(**state["position"])
+        self.at = Position(**state["position"])
         self.losses = [float(value) for value in state["losses"]]
+        self.pending = [torch.tensor(value, device=self.device) for value in state.get("pending", ())]
+        self.random = state.get("random")
+
+    def _restore_random(self) -> None:
+        """Draw on as a round did that was cut off, once."""
+        if self.random is not None:
+            restore_random_state(self.random, self.device)
+            self.random = None
 
     def _resume_phase(self, state: dict[str, Any]) -> None:
         self.steps.load_state_dict(state)

@@ -99,7 +99,7 @@ class Odd(nn.Module):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ((X, X), "one tensor, got a tuple"),
+        (("logits", 4), "got a tuple without any"),
         (X, r"must return logits \[2, classes\], got \[2, 3, 2, 2\]"),
         (torch.zeros(1, 4), r"got \[1, 4\]"),
         (AssertionError("Input height (2) doesn't match\nmodel"), "AssertionError: Input height .2. doesn't match\\)"),

@@ -183,7 +183,7 @@ class Failing(nn.Module):
 
 class Blind(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return x.detach().mean((2, 3))
+        return torch.zeros(len(x), 4)
 
 
 class Wordy(nn.Module):

@@ -33,6 +33,7 @@ from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.fit import fit_at_shares
 from eenas.search.preparation import Ground
 from eenas.seeding import derive
+from eenas.training.checkpoints import Checkpoint
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import RoundReport, Verdict, train_network
 
@@ -66,7 +67,7 @@ def train_arm(on: Ground, arm: Arm, seed: int, given: argparse.Namespace, deadli
         seed=derive(seed, "equal training"),
         execution=on.execution,
         after_epoch=in_time,
-        checkpoint=checkpoint,
+        checkpoint=Checkpoint(checkpoint),
     )
     if report.stopped:
         return

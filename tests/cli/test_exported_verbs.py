@@ -70,6 +70,26 @@ def test_run_refuses_what_it_cannot_answer(call, model, pictures, tmp_path):
     refused(call("run", model, pictures / "1.png", "--provider", "tpu"), "one of cpu and cuda, got 'tpu'")
 
 
+def test_run_answers_what_can_be_read_and_names_the_others(call, model, pictures, tmp_path):
+    truncated = pictures / "2.png"
+    truncated.write_bytes(truncated.read_bytes()[:-30])
+    (pictures / "._3.png").write_bytes(b"left by macOS")
+    (pictures / "notes.txt").write_text("")
+    answer = call("run", model, pictures, tmp_path / "none.png")
+    assert answer.status == 2
+    assert answer.out.count(".png") == 5
+    lines = answer.err.splitlines()
+    assert len(lines) == 3
+    assert any("._3.png: hidden" in line for line in lines)
+    assert any("error: " in line and "2.png: a corrupt image (image file is truncated)" in line for line in lines)
+    assert any("none.png: no such file" in line for line in lines)
+    found = json.loads(call("run", model, pictures, "--json").out)
+    assert [("label" in one, "reason" in one) for one in found].count((True, False)) == 5
+    assert [one["file"].endswith("2.png") for one in found if "reason" in one] == [True]
+    (pictures / "2.png").unlink()
+    assert call("run", model, pictures).status == 0  # a hidden file is no fault
+
+
 def test_calibrate(call, model):
     answer = call("calibrate", model, "--data", TASK, "--max-accuracy-drop", "0.1", "--trust-code")
     assert answer.status == 0, answer.err

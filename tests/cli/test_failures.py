@@ -1,13 +1,14 @@
 """Errors become one line and a status."""
 
+import signal
 import warnings
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from eenas.cli.failures import guarded, one_of
-from eenas.errors import EenasError, StudyError
+from eenas.cli.failures import Terminated, end_on_sigterm, guarded, one_of
+from eenas.errors import EenasError, StudyError, TimeOverError
 
 
 def run(problem, *arguments):
@@ -41,10 +42,29 @@ def test_debug_shows_the_traceback():
     assert result.stderr.endswith("error: no study\n")
 
 
-def test_control_c_is_one_line():
-    result = run(KeyboardInterrupt())
-    assert result.exit_code == 130
-    assert result.stderr == "interrupted\n"
+@pytest.mark.parametrize(
+    ("problem", "status", "what"), [(KeyboardInterrupt(), 130, "interrupted"), (Terminated(), 143, "terminated")]
+)
+def test_control_c_and_sigterm_are_one_line(problem, status, what):
+    result = run(problem)
+    assert result.exit_code == status
+    assert result.stderr == f"{what}; the same command goes on from what was finished\n"
+
+
+def test_sigterm_ends_a_command_as_control_c_does():
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        end_on_sigterm()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_search_whose_time_was_over_has_a_status_of_its_own():
+    result = run(TimeOverError("the time limit of 1 s ended before a trial finished"))
+    assert result.exit_code == 124
+    assert result.stderr == "the time limit of 1 s ended before a trial finished\n"
 
 
 def test_our_own_mistakes_say_where_they_are():

@@ -41,7 +41,7 @@ def test_search_hands_over_every_flag(call, library, tmp_path):
     calls = library("eenas.search.run.search", study(6))
     flags = "--backbone resnet50 --task digits --weights none --study s.toml --space small --trials 3 --timeout 60"
     rest = "--storage sqlite:///b.db --name one --device cpu --seed 7 --set training.epochs=1 --set seed=3 --trust-code"
-    rest += " --latency-profile board.json"
+    rest += " --latency-profile board.json --skip-bad --accept-changed-data"
     answer = call("search", *flags.split(), *rest.split(), "--artifacts", tmp_path)
     assert answer.status == 0, answer.err
     ((arguments, options),) = calls
@@ -51,6 +51,7 @@ def test_search_hands_over_every_flag(call, library, tmp_path):
     assert len(reporters) == 1
     assert options == {
         "task": "digits",
+        "accept_changed_data": True,
         "weights": "none",
         "study": "s.toml",
         "space": "small",
@@ -60,7 +61,7 @@ def test_search_hands_over_every_flag(call, library, tmp_path):
         "name": "one",
         "device": "cpu",
         "seed": 7,
-        "overrides": ("training.epochs=1", "seed=3"),
+        "overrides": ("training.epochs=1", "seed=3", "task.skip_bad=true"),
         "remeasure": False,
         "latency_profile": Path("board.json"),
         "artifacts": tmp_path,
@@ -189,6 +190,7 @@ def test_fidelity_hands_over_every_flag(call, library, tmp_path):
     assert options == {
         "name": "one",
         "designs": 5,
+        "accept_changed_data": False,
         "epochs": None,
         "samples": 900,
         "device": "cpu",

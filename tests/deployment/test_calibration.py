@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from eenas import files
 from eenas.deployment.calibration import HEADING, calibrate, exit_table
 from eenas.deployment.model_folder import load, write_folder
 from eenas.deployment.program_folder import verify
@@ -115,7 +116,7 @@ def test_milliseconds_are_measured_here(folder):
 @pytest.mark.parametrize(
     ("limits", "match"),
     [
-        ({}, "keeps one of max_accuracy_drop, max_macs and max_latency_ms, got none"),
+        ({}, "fitted for one of max_accuracy_drop, max_macs and max_latency_ms, got none"),
         ({"max_macs": 0.5, "max_accuracy_drop": 0.1}, "got max_accuracy_drop, max_macs"),
         ({"max_macs": -0.5}, "from 0 up, got -0.5"),
         ({"max_macs": 0.1}, r"no policy keeps max_macs 0.1 .* the nearest: 22.2% of the backbone's MACs"),
@@ -128,6 +129,27 @@ def test_limits_that_cannot_be_kept_change_nothing(folder, limits, match):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_recalibration_that_was_cut_off_leaves_the_model_as_it_was(folder, monkeypatch, written):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done, real = [], files.os.fsync
+
+    def cut(handle):
+        if len(done) == written:
+            raise KeyboardInterrupt
+        done.append(handle)
+        return real(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", cut)
+        with pytest.raises(KeyboardInterrupt):
+            calibrate(folder, NEW, max_accuracy_drop=0.02)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    calibrate(folder, NEW, max_accuracy_drop=0.02)
+    assert {path.name for path in folder.iterdir()} == before.keys()
+
+
 def test_data_and_models_that_do_not_fit_are_refused(folder, tmp_path):
     images = np.zeros((60, SIZE, SIZE, 3), np.uint8)
     other = Task.from_arrays("other", images, np.arange(60) % 3)
@@ -137,5 +159,5 @@ def test_data_and_models_that_do_not_fit_are_refused(folder, tmp_path):
     (folder / "eenas.json").write_text(json.dumps({**table, "measured": {}}))
     with pytest.raises(ExportError, match="was exported untrained, so nothing is known of its costs"):
         calibrate(folder, NEW, max_macs=0.5)
-    with pytest.raises(ExportError, match="holds no program"):
-        calibrate(write_folder(smallest_package(), tmp_path / "network"), NEW, max_macs=0.5)
+    with pytest.raises(ExportError, match="holds no programs to time"):
+        calibrate(write_folder(smallest_package(), tmp_path / "network"), NEW, max_latency_ms=0.5)

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import eenas.deployment.model_folder as model_folder
 from eenas.backbones.load import BackboneSpec, load_backbone
@@ -14,6 +16,7 @@ from eenas.deployment.model_folder import Package, load, load_design, write_fold
 from eenas.designs.design import Design, Placed
 from eenas.errors import DeviceError, ExportError, StorageError
 from eenas.networks.assembly import build_network
+from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.geometric import GeometricPolicy
 from eenas.policies.most_confident import MostConfidentPolicy
@@ -22,6 +25,8 @@ from eenas.policies.patience_confidence import PatienceConfidencePolicy
 from eenas.policies.threshold import ThresholdPolicy
 from eenas.policies.vote import VotePolicy
 from eenas.testing.smallest import smallest_backbone
+
+from ..fuzzing import check_one_line, examples, mutated_bytes, mutated_table
 
 POLICY = ThresholdPolicy(score="margin", temperatures=(1.5, 0.7, 1.0), thresholds=(0.31, None))
 PATIENCE, VOTE = PatiencePolicy(exits=3, patience=1), VotePolicy(exits=3, ratio=0.6, least=2)
@@ -133,11 +138,12 @@ def test_a_half_written_folder_is_named(whole, name, damage):
     [
         ({"format": 99}, "format 99, this eenas reads format 1"),
         ({"transform": {"size": 8}}, "is missing"),
-        ({"backbone": 3}, "is not whole"),
+        ({"backbone": 3}, "backbone must be a table, got 3"),
         ({"backbone": {"name": "resnet19"}}, "resnet19"),
-        ({"classes": None}, "is not whole"),
+        ({"classes": None}, "classes must be a list of names, got None"),
         ({"exits": ["0", "final"]}, "policy is for 3 exits of 2"),
-        ({"exits": ["0", "1", "final"]}, "the network has the exits"),
+        ({"exits": ["0", "1", "final"]}, "the design has the exits"),
+        ({"classes": ["a", "b", "c"]}, "the design is for 4 classes, the manifest names 3"),
         ({"policy": {"score": "margin", "temperatures": [1.0], "thresholds": [0.5, 0.5]}}, "temperatures|thresholds"),
     ],
 )
@@ -186,18 +192,21 @@ def test_folders_of_others_are_left_alone(whole, tmp_path):
     assert write_folder(package(), tmp_path / "empty")
 
 
-def test_a_kill_while_writing_leaves_no_folder_that_loads(whole, monkeypatch):
-    def killed(network, path):
+@pytest.mark.parametrize("cut", ["save_weights", "write_manifest"])
+def test_a_kill_while_writing_leaves_the_older_export(whole, monkeypatch, cut):
+    before = {path.name: path.read_bytes() for path in whole.iterdir()}
+
+    def killed(*given):
         raise KeyboardInterrupt
 
-    real = model_folder.save_weights
-    monkeypatch.setattr(model_folder, "save_weights", killed)
-    with pytest.raises(KeyboardInterrupt):
-        write_folder(package(), whole)
-    refused(whole, "not whole")
-    monkeypatch.setattr(model_folder, "save_weights", real)
-    write_folder(package(), whole)
-    assert load(whole, backbone=smallest_backbone()).policy == POLICY
+    with monkeypatch.context() as patch:
+        patch.setattr(model_folder, cut, killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_folder(package(None), whole)
+    assert {path.name: path.read_bytes() for path in whole.iterdir()} == before
+    assert [path.name for path in whole.parent.iterdir()] == [whole.name]
+    write_folder(package(None), whole)
+    assert load(whole, backbone=smallest_backbone()).policy is None
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
@@ -215,3 +224,55 @@ def test_a_design_is_read_alone(whole, tmp_path):
     assert load_design(whole / "design.json") == package().network.design
     with pytest.raises(ExportError, match="cannot be read"):
         load_design(tmp_path / "none.json")
+
+
+def test_a_design_of_many_classes_makes_no_classifier_of_gigabytes(whole):
+    design = json.loads((whole / "design.json").read_text())
+    (whole / "eenas.json").write_text(_without_checksums(whole))
+    for classes, match in (
+        (2_000_000_000, "num_classes must be at most 1,000,000"),
+        (900_000, "is for 900,000 classes"),
+    ):
+        (whole / "design.json").write_text(json.dumps({**design, "num_classes": classes}))
+        refused(whole, match)
+
+
+@pytest.mark.parametrize("name", ["design.json", "weights.safetensors"])
+def test_every_file_is_under_a_checksum(whole, name):
+    content = (whole / name).read_bytes()
+    (whole / name).write_bytes(content[:-1] + b" ")
+    refused(whole, f"{name}: has the checksum .*, the manifest .*; copy it again")
+
+
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_folder_is_read_or_refused_in_one_line(tmp_path, data):
+    folder = tmp_path / "m"
+    if not folder.exists():
+        write_folder(package(), folder)
+        (tmp_path / "whole.json").write_text(_without_checksums(folder))
+    table = json.loads((tmp_path / "whole.json").read_text())
+    (folder / "eenas.json").write_text(json.dumps(data.draw(mutated_table(table))))
+    check_one_line(lambda: load(folder, backbone=smallest_backbone()))
+
+
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_design_is_read_or_refused_in_one_line(tmp_path, data):
+    table = json.loads(package().network.design.to_json())
+    (tmp_path / "design.json").write_text(json.dumps(data.draw(mutated_table(table))))
+    check_one_line(lambda: load_design(tmp_path / "design.json"))
+
+
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_weights_are_read_or_refused_in_one_line(tmp_path, data):
+    network = package().network
+    save_weights(network, tmp_path / "whole")
+    (tmp_path / "w.safetensors").write_bytes(data.draw(mutated_bytes((tmp_path / "whole").read_bytes())))
+    check_one_line(lambda: load_weights(network, tmp_path / "w.safetensors"))
+
+
+def _without_checksums(folder):
+    manifest = json.loads((folder / "eenas.json").read_text())
+    return json.dumps({key: value for key, value in manifest.items() if key != "files"})

@@ -1,13 +1,19 @@
 """Preprocessing in NumPy: bit for bit what the network's transform does, and the same refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from eenas.backbones.transform import InputTransform
+from eenas.backbones.transform import InputTransform, default_transform
 from eenas.deployment.preprocessing import Preprocessing
 from eenas.errors import InputError
 from eenas.specs import to_table
+from eenas.tasks.folder import folder_task
+from eenas.tasks.frame import Frame
+from eenas.tasks.spec import TaskSpec
 
 COLOUR = InputTransform(8, 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 GREY = InputTransform(8, 1, (0.5,), (0.25,))
@@ -37,3 +43,29 @@ def test_other_images_are_refused(transform, shape):
 def test_damaged_numbers_are_refused(change):
     with pytest.raises(InputError):
         Preprocessing(**{**to_table(COLOUR), **change})
+
+
+@pytest.mark.parametrize("size", [8, (8, 20)])
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_are_those_of_training(tmp_path, size, fit, channels):
+    for name in ("cat", "owl"):
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            coarse = np.random.default_rng(number).integers(0, 256, (3, 3, 4), dtype=np.uint8)
+            image = Image.fromarray(coarse).resize((21 + 3 * number, 17))
+            exif = Image.Exif()
+            exif[0x0112] = number + 1
+            image.save(tmp_path / name / f"{number}.png", exif=exif)
+    task = folder_task(tmp_path, input_size=size, spec=TaskSpec(fit=fit))
+    transform = replace(default_transform(size, channels), fit=fit)
+    found = Preprocessing(**to_table(transform)).pictures(task.train.pixels.files)
+    trained = task.train.pixels.kept(Frame.of(size, fit), channels).read(np.arange(16)).numpy()
+    assert found.shape == (16, *transform.shape)
+    assert np.array_equal(found, trained)
+
+
+def test_a_manifest_of_another_fit_or_size_is_refused():
+    for change in ({"fit": "cover"}, {"size": [8, 0]}, {"size": "8"}, {"size": [8]}):
+        with pytest.raises(InputError):
+            Preprocessing(**{**to_table(COLOUR), **change})

@@ -205,17 +205,16 @@ def test_a_network_without_a_policy_gives_logits_and_no_answers(tmp_path):
 
 
 def test_a_difference_refuses_the_export_and_shows_where(tmp_path, monkeypatch):
-    real = program_folder.write_folder
+    real = program_folder.fill_folder
 
     def spoilt(package, out, programs=None):
         with torch.no_grad():
             package.network.branches.at("2")[-1].bias += 0.01
-        folder = real(package, out, programs)
+        real(package, out, programs)
         with torch.no_grad():
             package.network.branches.at("2")[-1].bias -= 0.01
-        return folder
 
-    monkeypatch.setattr(program_folder, "write_folder", spoilt)
+    monkeypatch.setattr(program_folder, "fill_folder", spoilt)
     with pytest.raises(ParityError, match=r"exit '2': logits of sample \d+ differ by 0\.01, allowed are 0\.0001"):
         export(smallest_package(), tmp_path / "model", format="pt2")
     assert list(tmp_path.iterdir()) == []

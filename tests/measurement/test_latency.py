@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eenas import specs
-from eenas.errors import MeasurementError, SpecError
+from eenas.errors import MachineError, MeasurementError, SpecError
 from eenas.measurement.device_lock import device_lock, lock_file
 from eenas.measurement.latency import Latency, LatencySpec, place_of, summarise
 
@@ -106,7 +106,7 @@ def test_the_lock_holds_among_processes(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_lock_that_cannot_be_made_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
-    with pytest.raises(MeasurementError, match="set TMPDIR to a writable folder"), device_lock(CPU):
+    with pytest.raises(MachineError, match="set TMPDIR to a writable folder"), device_lock(CPU):
         pass
 
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.load import Backbone, load_backbone
+from eenas.backbones.memory_format import lay_out
 from eenas.branches.fc import Fc
 from eenas.measurement.latency import LatencySpec
-from eenas.measurement.memory_format import lay_out
 from eenas.measurement.torch_runtime import TorchRuntime
 
 CPU = torch.device("cpu")

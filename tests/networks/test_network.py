@@ -52,7 +52,7 @@ def test_all_exits_in_depth_order_and_the_last_is_the_backbone(network):
 def test_keys_name_the_cut_point(network):
     keys = network.state_dict().keys()
     assert any(key.startswith("backbone.layer1.0.") for key in keys)
-    assert any(key.startswith("branches.layer2.1.") for key in keys)
+    assert any(key.startswith("branches.layer2/1.") for key in keys)
 
 
 def test_order_of_branches_follows_depth_not_the_design(backbone):
@@ -309,7 +309,7 @@ class Dropping(nn.Module):
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_predict_is_in_eval_mode_and_leaves_every_mode_as_it_is(network, count):
-    network.branches._modules["layer1.0"] = Dropping(network.branches.at("layer1.0"))
+    network.branches._modules["layer1/0"] = Dropping(network.branches.at("layer1.0"))
     network.eval()
     x = torch.randn(count, 3, 32, 32)
     policy = ThresholdPolicy(score="max_softmax", temperatures=(1.0,) * 3, thresholds=(0.0, 0.0))

@@ -14,7 +14,7 @@ from eenas.designs.design import Design, Placed
 from eenas.errors import DesignError, StorageError, WeightsError
 from eenas.measurement.profile import measure_branch, profile_backbone
 from eenas.networks.assembly import build_network
-from eenas.networks.checkpoint import STATE, load_state, load_weights, save_state, save_weights
+from eenas.networks.checkpoint import load_state, load_weights, save_state, save_weights
 from eenas.networks.exit_costs import exit_costs
 from eenas.policies.threshold import ThresholdPolicy
 from eenas.testing.smallest import smallest_backbone
@@ -123,19 +123,22 @@ def test_weights_travel_and_name_what_does_not_fit(tmp_path):
         load_weights(other, tmp_path / "w.safetensors")
 
 
+KEYS = ("network", "position")
+
+
 def state(value, size=10):
-    return {**dict.fromkeys(STATE, 0), "network": {"weight": torch.full((size,), value)}}
+    return {**dict.fromkeys(KEYS, 0), "network": {"weight": torch.full((size,), value)}}
 
 
 def test_a_checkpoint_comes_back_and_a_foreign_file_is_named(tmp_path):
-    assert load_state(tmp_path / "c.pt") is None
+    assert load_state(tmp_path / "c.pt", KEYS) is None
     save_state(state(1.0), tmp_path / "c.pt")
-    assert torch.equal(load_state(tmp_path / "c.pt")["network"]["weight"], torch.ones(10))
+    assert torch.equal(load_state(tmp_path / "c.pt", KEYS)["network"]["weight"], torch.ones(10))
     torch.save({"network": {}}, tmp_path / "other.pt")
     torch.save(nn.Linear(2, 2), tmp_path / "code.pt")
     for name in ("other.pt", "code.pt"):
         with pytest.raises(StorageError, match=r"not a checkpoint of eenas.*delete it to start again") as error:
-            load_state(tmp_path / name)
+            load_state(tmp_path / name, KEYS)
         assert "\n" not in str(error.value)
 
 
@@ -153,7 +156,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, small_disk):
     save_state(state(1.0), tmp_path / "c.pt")
     with pytest.raises(StorageError, match=r"c.pt: could not be written .*free space"):
         save_state(state(2.0, size=100_000), tmp_path / "c.pt")
-    assert torch.equal(load_state(tmp_path / "c.pt")["network"]["weight"], torch.ones(10))
+    assert torch.equal(load_state(tmp_path / "c.pt", KEYS)["network"]["weight"], torch.ones(10))
     assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
 
 

@@ -137,9 +137,13 @@ def test_a_prepared_backbone_is_found_by_its_key_in_any_process(tmp_path: Path) 
     record = PreparedRecord(
         key="k", backbone="resnet50", task="t", training="p", seed=3, artifact="a@sha256:0", accuracy=0.93
     )
-    PreparedRecords(Database(f"sqlite:///{tmp_path}/a.db")).save(replace(record, accuracy=0.1))
-    PreparedRecords(Database(f"sqlite:///{tmp_path}/a.db")).save(record)
+    gone = replace(record, accuracy=0.1)
+    assert PreparedRecords(Database(f"sqlite:///{tmp_path}/a.db")).keep(gone)
     records = PreparedRecords(Database(f"sqlite:///{tmp_path}/a.db"))
+    assert not records.keep(record)  # another worker was first
+    assert records.find("k") == gone
+    assert records.keep(record, instead_of=gone)
+    assert not records.keep(gone, instead_of=gone)
     assert records.find("k") == record
     assert records.find("other") is None
 

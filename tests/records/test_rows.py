@@ -26,7 +26,7 @@ def database(tmp_path: Path) -> Database:
     BankRecords(made).add(
         BankRecord(key="k", backbone="b", cut_point="c", branch={}, task="t", samples=1, artifact="a")
     )
-    PreparedRecords(made).save(
+    PreparedRecords(made).keep(
         PreparedRecord(key="k", backbone="b", task="t", training="r", seed=0, artifact="", accuracy=0.5)
     )
     LearningCurves(made).save(LearningCurve(study="s", number=0, method="m", values=((0.5, 0.1),)))

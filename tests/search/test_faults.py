@@ -20,13 +20,13 @@ import torch
 from eenas.backbones.weights import read_weights
 from eenas.errors import BackboneError, EenasError, SpecError, StorageError, WeightsError
 from eenas.progress import Notice, Started, silent
-from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
-from eenas.records.trials import TrialRecords
+from eenas.records.in_flight import InFlight
 from eenas.search.config import load_settings
 from eenas.search.read import open_results
+from eenas.search.recovery import Recovery
 from eenas.search.run import search
-from eenas.search.study import SURPLUS, open_storage, origin, recover, remaining, running
+from eenas.search.study import SURPLUS, open_storage, origin, remaining, running
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 from .smallest_study import SETTINGS, backbone
@@ -102,6 +102,10 @@ def ask(study):
         return study.ask()
 
 
+def recovery(study, database, folder, listener=silent):
+    return Recovery(study, database, InFlight(folder), listener)
+
+
 def study_of(folder, name):
     return optuna.load_study(study_name=name, storage=f"sqlite:///{folder}/eenas.db")
 
@@ -154,8 +158,9 @@ def test_a_trial_that_kills_its_worker_is_run_again_once(tmp_path):
         trial = ask(study)
         assert trial.suggest_float("x", 0, 1) == 0.25
         trial.set_user_attr("worker", f"{socket.gethostname()}:{gone.pid}")
+        InFlight(tmp_path).begin(study.study_name, number)
         events = []
-        recover(study, TrialRecords(database), events.append)
+        recovery(study, database, tmp_path, events.append).run()
         assert study.trials[number].state.name == "FAIL"
         assert len(study.trials) == 2
         assert len(events) == 1 - number
@@ -170,7 +175,7 @@ def test_a_trial_of_a_living_worker_is_left_alone(tmp_path):
         trial = ask(study)
         if worker is not None:
             trial.set_user_attr("worker", worker)
-    recover(study, TrialRecords(database), silent)
+    recovery(study, database, tmp_path).run()
     assert running(study) == 3
     assert remaining(study, 5) == 5
 
@@ -224,7 +229,7 @@ def test_of_two_trials_begun_for_one_that_was_left_the_later_is_not_run(tmp_path
     assert study.trials[-1].user_attrs["cut_off"] == SURPLUS
     assert remaining(study, TRIALS) == 0
     assert remaining(study, TRIALS + 1) == 1
-    recover(study, TrialRecords(Database(f"sqlite:///{tmp_path}/eenas.db")), silent)
+    recovery(study, Database(f"sqlite:///{tmp_path}/eenas.db"), tmp_path).run()
     assert len(study.trials) == TRIALS + 1
     monkeypatch.undo()
     assert len(go(tmp_path, trials=TRIALS + 1).trials) == TRIALS + 1
@@ -253,7 +258,7 @@ def test_a_disk_that_is_full_for_artifacts_ends_the_search_and_the_trial_is_run_
     assert [trial.state for trial in found.trials] == ["complete"]
     kept = {reference.partition("@")[0] for reference in found.trials[0].artifacts.values()}
     files_there = {path.name for path in (tmp_path / "eenas.artifacts").iterdir() if not path.name.startswith(".")}
-    assert {name for name in files_there if not name.startswith(("backbone", "branch", "table"))} == kept
+    assert {name for name in files_there if not name.startswith(("backbone", "branch", "data", "table"))} == kept
     whole = go(tmp_path, overrides=KNOWN_FIRST)
     assert whole.trials[0] == found.trials[0]
     assert len(whole.trials) == TRIALS
@@ -261,18 +266,17 @@ def test_a_disk_that_is_full_for_artifacts_ends_the_search_and_the_trial_is_run_
 
 
 def test_a_disk_that_is_full_for_the_bank_is_one_line_and_the_same_command_goes_on(tmp_path, monkeypatch):
-    import eenas.files as files
+    import safetensors.torch
 
-    real, calls = files.os.fsync, []
+    real = safetensors.torch.save_file
 
-    def full(handle):
-        calls.append(1)
-        if len(calls) > 3:  # the backbone and a branch or two fit
+    def full(tensors, path):
+        if ".branch-" in str(path) and len(list(Path(path).parent.glob("branch-*"))) >= 2:  # two of them fit
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(handle)
+        return real(tensors, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "fsync", full)
+        patch.setattr(safetensors.torch, "save_file", full)
         with pytest.raises(StorageError, match=r"branch-.*No space left on device.*free space"):
             go(tmp_path)
     kept = set((tmp_path / "eenas.artifacts").glob("branch-*"))
@@ -313,13 +317,6 @@ def test_a_search_whose_artifacts_were_deleted_goes_on(tmp_path):
     assert more.trials[:3] == first.trials
     assert more.backbone == first.backbone
     assert len(more.trials) == TRIALS
-
-
-def test_workers_of_one_study_wait_for_each_other_and_others_do_not(tmp_path):
-    store = ArtifactStore(tmp_path / "a")
-    with store.lock("one/study"), store.lock("another"):
-        names = sorted(path.name for path in store.root.iterdir())
-    assert names == [".another.lock", ".one_study.lock"]
 
 
 @pytest.mark.parametrize(

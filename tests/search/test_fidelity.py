@@ -305,7 +305,7 @@ def test_a_study_with_too_few_networks_is_refused(studies, monkeypatch):
 
 
 def test_a_changed_task_is_refused(studies):
-    with pytest.raises(StudyError, match=r"the task \(its data or splits\) changed"):
+    with pytest.raises(StudyError, match=r"the data of the study 'bank' changed \(train source: 400 changed"):
         studies.measure(task=smallest_task(seed=1))
 
 

@@ -9,10 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import eenas
 import eenas.search.full_training as full_training
+from eenas import files
 from eenas.errors import ExportError, SpecError, StudyError
 from eenas.networks.checkpoint import load_weights
 from eenas.networks.exit_costs import ExitCosts
@@ -27,6 +30,7 @@ from eenas.search.run_report import CHECKPOINT, DESIGN, REPORT, WEIGHTS, RunRepo
 from eenas.tasks.split import Split
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
+from ..fuzzing import check_one_line, examples, mutated_table
 from .smallest_study import Killed, backbone, kill_in
 
 
@@ -123,6 +127,25 @@ def test_a_run_that_was_killed_goes_on_to_the_same_report(smallest_study, tmp_pa
     assert resumed.seconds > 0
 
 
+@pytest.mark.parametrize("written", [0, 1, 2, 3])
+def test_a_run_that_was_cut_off_after_so_many_files_goes_on(smallest_study, tmp_path, monkeypatch, written):
+    done, real = [], files.os.fsync
+
+    def cut(handle):
+        if len(done) == written:
+            raise Killed
+        done.append(handle)
+        return real(handle)
+
+    options = {"overrides": ("full_training.samples=32",)}
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", cut)
+        with pytest.raises(Killed):
+            smallest_study.train(tmp_path / "run", **options)
+    assert len([path for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")]) == written
+    assert smallest_study.train(tmp_path / "run", **options).samples == 32
+
+
 def test_rivals_are_trained_on_request_alone_and_afterwards_too(smallest_study, tmp_path):
     alone = smallest_study.train(tmp_path / "run", overrides=("full_training.samples=32",))
     assert [baseline.name for baseline in alone.baselines] == ["backbone"]
@@ -205,7 +228,7 @@ def test_folders_of_something_else_are_refused(smallest_study, finished_run, tmp
 
 
 def test_changed_data_and_backbones_are_named_before_anything_is_trained(smallest_study, tmp_path):
-    with pytest.raises(StudyError, match=r"the task \(its data or splits\) changed since"):
+    with pytest.raises(StudyError, match=r"the data of the study .* changed \(.*results do not hold"):
         smallest_study.train(tmp_path / "run", task=smallest_task(seed=1))
     torch.manual_seed(5)
     other = smallest_backbone()
@@ -386,3 +409,43 @@ def test_two_processes_end_with_equal_weights_and_report_once(smallest_study, tm
     written = weights(tmp_path / "run")
     assert all(torch.equal(written[key], value) for key, value in first["weights"].items())
     assert RunReport.read(tmp_path / "run").samples == first["samples"]
+
+
+@settings(max_examples=examples(80), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_report_is_read_or_refused_in_one_line(finished_run, tmp_path, data):
+    table = json.loads((finished_run.folder / "report.json").read_text())
+    (tmp_path / "report.json").write_text(json.dumps(data.draw(mutated_table(table))))
+    check_one_line(lambda: RunReport.read(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"classes": ["a", "b"]}, "classes must be 4 names, got 2"),
+        ({"exits": []}, "exits must be those of the design"),
+        (
+            {
+                "points": [
+                    {
+                        "policy": {"kind": "patience", "exits": 1, "patience": 0},
+                        "accuracy": 0.5,
+                        "expected_macs": 1.0,
+                        "worst_macs": 1.0,
+                        "shares": [1.0],
+                        "exit_accuracy": [0.5],
+                    }
+                ]
+            },
+            "a policy must be for",
+        ),
+        ({"test_samples": "9"}, "test_samples must be a whole number, got 9"),
+        ({"study": 3}, "a name must be a text, got 3"),
+        ({"seconds": True}, "seconds must be a number"),
+    ],
+)
+def test_a_report_that_contradicts_itself_is_named(finished_run, tmp_path, change, match):
+    table = json.loads((finished_run.folder / "report.json").read_text())
+    (tmp_path / "report.json").write_text(json.dumps({**table, **change}))
+    with pytest.raises(ExportError, match=f"not a report of eenas .*{match}"):
+        RunReport.read(tmp_path)

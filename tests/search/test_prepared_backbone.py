@@ -139,7 +139,7 @@ def test_a_classifier_of_other_classes_is_fitted_anew(tmp_path):
 def test_fine_tuning_is_kept_where_it_wins(tmp_path, monkeypatch, wins):
     rates = []
 
-    def judged(ground, network, task, held, rate):
+    def judged(ground, network, task, held, rate, stages):
         rates.append(rate)
         assert len(task.train) + len(held) == len(ground.task.train)
         won = rate == wins

@@ -144,7 +144,7 @@ def test_the_same_seed_gives_the_same_designs_and_accuracies(results, tmp_path):
 
 
 def test_a_name_of_another_identity_is_refused(results, folder):
-    with pytest.raises(StudyError, match=r"different: .*seed.*another --name"):
+    with pytest.raises(StudyError, match=r"belongs to another search: .*seed is .* and was .*another --name"):
         go(folder, name=results.name, seed=7)
 
 

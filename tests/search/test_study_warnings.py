@@ -132,27 +132,3 @@ def test_warnings_are_kept_and_said(tmp_path):
     assert warning.startswith("the given weights have ")
     assert open_results(f"sqlite:///{tmp_path}/eenas.db").warnings == found.warnings
     assert f"warning: {warning}" in [event.text for event in heard if isinstance(event, Notice)]
-
-
-def test_preparation_counts_in_the_time_limit(tmp_path):
-    heard = []
-
-    def go(**options):
-        return run.search(
-            untrained(),
-            task=smallest_task(),
-            storage=f"sqlite:///{tmp_path}/eenas.db",
-            device="cpu",
-            overrides=(*SETTINGS, "bank.use=false", "training.epochs=0.2"),
-            trials=1,
-            listener=heard.append,
-            **options,
-        )
-
-    assert go(timeout=0.01).trials == ()
-    said = [event.text for event in heard if isinstance(event, Notice)]
-    limit = "the time limit is reached with 0 of 1 trials; preparation took all of it"
-    assert any(text.startswith(limit) for text in said)
-    heard.clear()
-    assert len(go().trials) == 1
-    assert any("prepared before" in event.text for event in heard if isinstance(event, Notice))

@@ -104,9 +104,8 @@ def test_modes_of_pillow_become_bytes(tmp_path, mode):
     source = pixels_of(tmp_path, file)
     shown = source.read(np.array([0]), Frame(8, 8), 3)[0].float()
     assert source.channels == (1 if mode in ("1", "L", "LA", "I;16") else 3)
-    assert mode in ("P", "CMYK") or torch.equal(
-        source.read(np.array([0]), Frame(8, 8), 1)[0, 0].float(), shown.mean(dim=0).round()
-    )
+    if mode not in ("P", "CMYK"):
+        assert torch.equal(source.read(np.array([0]), Frame(8, 8), 1)[0, 0].float(), shown.mean(dim=0).round())
     if mode not in ("1", "P"):
         assert (shown - torch.from_numpy(levels.astype(np.float32))).abs().max() <= 1
 
@@ -159,9 +158,7 @@ def empty(file):
 @pytest.mark.parametrize("spoil", [break_header, empty])
 def test_a_corrupt_header_is_found_when_the_task_is_loaded(pool, spoil):
     spoil(pool / "owl" / "03.png")
-    with pytest.raises(
-        TaskError, match=r"owl/03\.png: a corrupt image \(.*\); replace or remove it, or give --skip-bad$"
-    ):
+    with pytest.raises(TaskError, match=r"owl/03\.png: a corrupt image \(.*\); .* it, or give --skip-bad$"):
         folder_task(pool)
     spoil(pool / "owl" / "05.png")
     with pytest.raises(TaskError, match=r"^2 pictures cannot be read: .*owl/03\.png: .*owl/05\.png: "):

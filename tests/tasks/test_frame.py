@@ -23,10 +23,8 @@ def test_every_picture_fits_into_every_frame(width, height, wide, tall, fit):
     if fit == "crop":
         assert (place.width, place.height) == (wide, tall)
         assert right - left == width or bottom - top == height
-        assert abs((right - left) * tall - (bottom - top) * wide) <= max(tall, wide) or 1 in (
-            right - left,
-            bottom - top,
-        )
+        difference = abs((right - left) * tall - (bottom - top) * wide)
+        assert difference <= max(tall, wide) or 1 in (right - left, bottom - top)
     else:
         assert place.box == (0, 0, width, height)
         assert frame.cut(width, height) == 0

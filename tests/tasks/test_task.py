@@ -75,6 +75,29 @@ def test_floats_in_the_unit_interval_become_bytes():
     assert made.digest == task().digest
 
 
+@pytest.mark.parametrize("kind", ["int64", "int16", "uint16", "uint64", "float32", "bool"])
+def test_other_types_become_bytes_and_wrap_nothing(kind):
+    images, labels = arrays()
+    if kind == "bool":
+        images = (images > 127).astype(np.uint8) * np.uint8(255)
+    given = images / np.float32(255) if kind == "float32" else images > 127 if kind == "bool" else images.astype(kind)
+    assert Task.from_arrays("three", given, labels).digest == Task.from_arrays("three", images, labels).digest
+
+
+def test_channels_are_found_first_or_last():
+    images, labels = arrays(shape=(8, 6, 3))
+    last = Task.from_arrays("three", images, labels)
+    assert Task.from_arrays("three", np.moveaxis(images, 3, 1), labels).digest == last.digest
+    four, _ = arrays(shape=(20, 20, 4))
+    assert Task.from_arrays("four", np.moveaxis(four, 3, 1), labels).channels == 4
+    tie = images[:, :3]
+    for layout, channels in (("NHWC", 3), ("NCHW", 3)):
+        assert Task.from_arrays("tie", tie, labels, layout=layout).channels == channels
+    assert Task.from_arrays("tie", tie, labels, layout="NCHW").train.pixels.sizes[0].tolist() == [3, 6]
+    with pytest.raises(TaskError, match=r"at most 16 channels, got the shape .* as NHWC"):
+        Task.from_arrays("wide", np.zeros((60, 3, 20, 20), np.uint8), labels, layout="NHWC")
+
+
 def test_held_out_parts_are_stratified_and_share_the_images():
     made = task()
     kept, tune = made.train.held_out(0.25, seed=1)

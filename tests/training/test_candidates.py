@@ -1,5 +1,7 @@
 """Candidate branches: trained at once on a frozen backbone, each as if it were alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from eenas.branches.fc import Fc
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
-from eenas.errors import TrainingError
+from eenas.errors import TimeOverError, TrainingError
 from eenas.measurement.profile import Profile
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
@@ -18,6 +20,8 @@ from eenas.networks.tables import exit_table
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.candidates import Candidates, candidate_logits, candidate_table, train_candidates
+from eenas.training.candidates_checkpoint import CandidatesCheckpoint
+from eenas.training.checkpoints import Checkpoint
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
 
@@ -67,6 +71,40 @@ def test_all_learn_and_the_backbone_does_not(backbone: Backbone, task: Task) -> 
     assert (losses[:3] < losses_before[:3]).all()
     assert (logits[:, 0].argmax(axis=1) == task.validation.labels).mean() > 0.6
     assert losses[3] == losses_before[3]
+
+
+@pytest.mark.parametrize("steps", [1, 15, 20])  # in the first epoch, at its end, in the second one
+def test_a_training_whose_time_was_over_goes_on_branch_by_branch(
+    backbone: Backbone, task: Task, tmp_path: Path, steps: int
+) -> None:
+    placed, left = three(backbone), [steps]
+
+    def check() -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise TimeOverError("over")
+
+    def go_on(names: str, kept: Checkpoint, seed: int = 7) -> Candidates:
+        candidates = Candidates(backbone, [placed["abc".index(name)] for name in names], seed=seed)
+        train_candidates(
+            candidates,
+            task.train,
+            spec=SPEC,
+            seed=1,
+            flip=task.flip,
+            execution=Execution(),
+            checkpoint=CandidatesCheckpoint(kept, names),
+        )
+        return candidates
+
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(TimeOverError):
+        go_on("abc", Checkpoint(path, paced=True, check=check), seed=0)
+    whole, resumed, two = trained(backbone, task, placed), go_on("abc", Checkpoint(path)), go_on("ca", Checkpoint(path))
+    for name, value in whole.branches.state_dict().items():
+        assert torch.equal(value, resumed.branches.state_dict()[name]), name
+    ours, theirs = (candidate_logits(each, task.validation) for each in (two, whole))
+    assert np.allclose(ours[:, :2], theirs[:, [2, 0]], atol=1e-4)
 
 
 def test_a_branch_becomes_the_same_whatever_stands_beside_it(backbone: Backbone, task: Task) -> None:

@@ -1,5 +1,6 @@
 """The training loop: it learns, resumes step for step, stops when asked, and says why it cannot go on."""
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +11,13 @@ from torch import nn
 from eenas.backbones.load import load_backbone
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed, TrainingChoice
-from eenas.errors import DivergedError, OutOfMemoryError
+from eenas.errors import DivergedError, OutOfMemoryError, TimeOverError
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone, smallest_task
+from eenas.training.checkpoints import Checkpoint
 from eenas.training.distillation import BackboneTeacher, KeptAnswers
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
@@ -114,7 +116,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(task, tmp_path, kille
     whole = network_for(task)
     run(whole, task, epochs=3)
     cut = network_for(task)
-    checkpoint = tmp_path / "checkpoint.pt"
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
 
     class Killed(Exception):
         pass
@@ -131,6 +133,54 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(task, tmp_path, kille
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
     assert report.samples == 3 * (len(task.train) // 16 * 16)
+
+
+@pytest.mark.parametrize("steps", [1, 7, 15, 20])  # in a round, at its end, in the last one
+@pytest.mark.parametrize("epochs", [0.7, 3])
+def test_a_run_whose_time_was_over_ends_with_the_same_weights_and_losses(task, tmp_path, steps, epochs):
+    def network(seed):
+        made = network_for(task, seed=seed)
+        made.branches.at(made.branches.names[0]).append(nn.Dropout(0.5))  # draws random numbers in every step
+        return made
+
+    whole = network(3)
+    report = run(whole, task, epochs=epochs)
+    left = [steps]
+
+    def check():
+        left[0] -= 1
+        if not left[0]:
+            raise TimeOverError("over")
+
+    path = tmp_path / "checkpoint.pt"
+    cut_off = False
+    with contextlib.suppress(TimeOverError):
+        run(network(3), task, epochs=epochs, checkpoint=Checkpoint(path, paced=True, check=check))
+        cut_off = True
+    assert cut_off == (left[0] > 0)
+    resumed = network(5)
+    again = run(resumed, task, epochs=epochs, checkpoint=Checkpoint(path))
+    assert again.losses == report.losses
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_resumed_run_hears_again_of_the_round_that_may_not_have_been_heard_of(task, tmp_path):
+    heard = []
+
+    def stop(report):
+        heard.append((report.round, report.loss))
+        if len(heard) == 1:
+            raise KeyboardInterrupt
+        return Verdict.STOP
+
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
+    with pytest.raises(KeyboardInterrupt):
+        run(network_for(task), task, epochs=3, checkpoint=checkpoint, after_epoch=stop)
+    report = run(network_for(task), task, epochs=3, checkpoint=checkpoint, after_epoch=stop)
+    assert report.stopped
+    assert heard[0] == heard[1]
+    assert len(heard) == 2
 
 
 def test_brief_budgets_report_every_quarter_and_stop_when_asked(task):

@@ -1,9 +1,8 @@
 """Spoilt inputs of every reader are read or refused in one short line, never with a traceback.
 
-`EENAS_FUZZ=2000` tries so many of each reader; `tests/benchmarks/fuzz.py` does so with a bound on memory.
+`EENAS_FUZZ_EXAMPLES=2000` tries so many of each; `tests/benchmarks/spoilt_inputs.py` does so with a bound on memory.
 """
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .fuzzing import READERS, Reader, attempt, spoil
+from .fuzzing import examples
+from .spoilt_inputs import READERS, Reader, attempt, spoil
 
-EXAMPLES = int(os.environ.get("EENAS_FUZZ", "200"))
 SLOW = ("database", "study.toml", "space.toml", "run report", "assignment")
 
 
@@ -25,9 +24,9 @@ def test_a_valid_input_is_read(reader: Reader, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reader", READERS, ids=[reader.name for reader in READERS])
 def test_a_spoilt_input_is_read_or_refused_in_one_line(reader: Reader) -> None:
-    examples = max(40, EXAMPLES // 5) if reader.name in SLOW and EXAMPLES == 200 else EXAMPLES
+    number = examples(40 if reader.name in SLOW else 200)
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(random=st.randoms(use_true_random=False))
     def tried(random: object) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,147 @@
+"""A network trained by anyone: its policy fitted on a task, and what it then scores, as an export writes it."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from eenas.backbones.copies import copy_of, evaluated
+from eenas.backbones.load import Backbone, load_backbone
+from eenas.deployment.fit_limits import FitLimits
+from eenas.errors import PolicyError
+from eenas.measurement.profile import measure_branch, profile_backbone
+from eenas.networks.exit_costs import ExitCosts, exit_costs
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.tables import exit_table
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.fit import Fitting
+from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.rule import Rule
+from eenas.policies.temperatures import fit_temperatures
+from eenas.tasks.load import load_task
+from eenas.tasks.task import Task
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """A network's exits on the calibration and the test split of a task; `backbone_macs` are the plain backbone's."""
+
+    task: str
+    calibration: ExitTable
+    test: ExitTable
+    backbone_macs: float
+
+    @classmethod
+    def on(cls, network: EarlyExitNetwork, task: Task) -> "Scored":
+        """Run a network over both splits. Raises PolicyError for a task of other classes."""
+        names = class_names(network)
+        if len(task.classes) != network.design.num_classes or (names and names != task.classes):
+            own = ", ".join(names[:3]) or "without names"
+            there = f"{len(task.classes)} ({', '.join(task.classes[:3])}, ...)"
+            raise PolicyError(
+                f"the data must have the classes of the network, {network.design.num_classes} ({own}), got {there}"
+            )
+        costs, total = network_costs(network)
+        tables = [exit_table(network, split, costs) for split in (task.calibration, task.test)]
+        return cls(task=task.name, calibration=tables[0], test=tables[1], backbone_macs=total)
+
+    def measured(self, network: EarlyExitNetwork) -> dict[str, Any]:
+        """The table of the manifest for a network with a policy: figures of the test split, fitted on calibration."""
+        assert network.policy is not None
+        point = evaluate(network.policy, self.test)
+        temperatures, accuracies = fit_temperatures(self.calibration), self.test.exit_accuracy()
+        labels = [placed.branch.label() for placed in network.design.branches]
+        labels += [] if network.design.static else ["backbone's classifier"]
+        points = Fitting(self.calibration, network.design.policy).operating_points(self.test, common=True)
+        exits = [
+            {
+                "name": name,
+                "structure": labels[k],
+                "macs": float(self.test.macs[k]),
+                "macs_share": float(self.test.macs[k]) / self.backbone_macs,
+                "accuracy": accuracies[k],
+                "temperature": float(temperatures[k]),
+                "share": point.shares[k],
+            }
+            for k, name in enumerate(network.exits)
+        ]
+        return {
+            "task": self.task,
+            "split": "test",
+            "samples": len(self.test),
+            **({"balanced": True} if self.test.balanced else {}),
+            "backbone": {"name": network.design.backbone, "macs": self.backbone_macs},
+            "exits": exits,
+            "reported": point.to_table(),
+            "points": [each.to_table() for each in points],
+            "end_to_end_ms": None,
+        }
+
+
+def fit_thresholds(
+    network: EarlyExitNetwork,
+    data: str | Task,
+    *,
+    max_accuracy_drop: float | None = None,
+    max_macs: float | None = None,
+    trust_code: bool = False,
+) -> OperatingPoint:
+    """Fit the policy of a trained network: temperatures and thresholds, on the calibration split of `data`.
+
+    `data` is a task or its spec. `max_accuracy_drop` against the final exit, in [0, 1] (0.005 is half a point), gives
+    the cheapest policy that loses no more; `max_macs`, a share of the plain backbone's, the most accurate one that
+    spends no more in the mean; without either the design's own target holds. The network keeps its mode and gets the
+    policy, for `predict` and `eenas.export`. Gives back what it does on the test split. Raises PolicyError when no
+    policy keeps the limit, saying which is nearest (the network's policy then stays), and for data of other classes.
+    """
+    task = load_task(data, trust_code=trust_code) if isinstance(data, str) else data
+    scored = Scored.on(network, task)
+    limits = None
+    if max_accuracy_drop is not None or max_macs is not None:
+        limits = FitLimits(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs)
+    return fit_on(network, scored, limits)
+
+
+def fit_on(network: EarlyExitNetwork, scored: Scored, limits: FitLimits | None = None) -> OperatingPoint:
+    """The same on tables that are there; without limits for the design's own target."""
+    choice = Rule.of(network.design.policy)
+    fitting = Fitting(scored.calibration, choice if limits is None else limits.rule(choice))
+    if limits is None:  # the nearest policy where nothing is as cheap, as full training has it
+        policy = fitting.policy(max_macs=network.design.policy.target_macs * scored.backbone_macs)
+    else:
+        policy = limits.fit(fitting, scored.backbone_macs)
+    network.policy = policy
+    return evaluate(policy, scored.test)
+
+
+def class_names(network: EarlyExitNetwork) -> tuple[str, ...]:
+    """The names of a network's classes; none where they are numbered, as those of a design from a file."""
+    numbered = tuple(str(index) for index in range(network.design.num_classes))
+    return () if network.classes == numbered else network.classes
+
+
+def network_costs(network: EarlyExitNetwork) -> tuple[ExitCosts, float]:
+    """The MACs of leaving at each exit of a network, and those of its plain backbone; no latency is measured."""
+    alone = evaluated(network, device="cpu")
+    backbone, design = backbone_of(alone), network.design
+    profile = profile_backbone(backbone, alone.chain(backbone.example()), device=_CPU, latency=None)
+    shapes = {point.name: point.shape for point in profile.cut_points}
+    branches = [
+        measure_branch(each.branch, shapes[each.cut_point], design.num_classes, device=_CPU, latency=None)
+        for each in design.branches
+    ]
+    return exit_costs(design, profile, branches), float(profile.total_macs)
+
+
+def backbone_of(network: EarlyExitNetwork) -> Backbone:
+    """The backbone of a network, with a copy of its module on the CPU."""
+    transform = network.transform
+    found = load_backbone(
+        copy_of(network.backbone, device="cpu"),
+        num_classes=network.design.num_classes,
+        input_size=transform.size,
+        channels=transform.channels,
+    )
+    return replace(found, name=network.design.backbone, transform=transform)

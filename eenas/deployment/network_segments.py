@@ -1,0 +1,47 @@
+"""A model folder without programs, opened as one with them: its network's own segments, in torch."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from eenas.deployment.manifest import read_manifest
+from eenas.deployment.model_folder import load
+from eenas.deployment.runtime import ExportedModel
+from eenas.deployment.segments import Array
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.prediction import Steps
+
+
+def open_network(folder: Path, *, trust_code: bool = False, backbone: nn.Module | None = None) -> ExportedModel:
+    """The network in a folder, with the `predict` of exported models; `trust_code` and `backbone` as in `eenas.load`.
+
+    Raises ExportError for a folder that is not whole.
+    """
+    return as_model(load(folder, trust_code=trust_code, backbone=backbone), folder)
+
+
+def as_model(network: EarlyExitNetwork, folder: Path) -> ExportedModel:
+    """A network that was loaded from `folder`, segment by segment, as `predict` runs it."""
+    device = next(network.parameters()).device
+    steps = network.steps(torch.zeros(2, *network.transform.shape, device=device))
+    segments = tuple(_Segment(steps, k, device) for k in range(len(steps.exits)))
+    return ExportedModel(read_manifest(folder, programs=False), segments)
+
+
+class _Segment:
+    """See `eenas.deployment.segments.Segment`."""
+
+    def __init__(self, steps: Steps, k: int, device: torch.device) -> None:
+        self._steps, self._k, self._device = steps, k, device
+
+    def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
+        """Run it."""
+        with torch.inference_mode():
+            features = self._steps.segments[self._k](self._tensor(x))
+            logits = self._steps.logits(self._k, features, None if previous is None else self._tensor(previous))
+        last = self._k == len(self._steps.exits) - 1
+        return (None if last else features.cpu().numpy()), logits.cpu().numpy()
+
+    def _tensor(self, array: Array) -> Tensor:
+        return torch.from_numpy(array).to(self._device)

@@ -1,0 +1,159 @@
+"""What a task holds, sample by sample, so that it can be said later what of it changed."""
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.errors import TaskError
+from eenas.specs import digest
+from eenas.tasks.frame import Size
+from eenas.tasks.task import Task
+
+NAMED = 3
+"""How many samples of a kind are named."""
+_MOST = 1 << 30  # bytes of a record that is read
+_LABEL = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two labels change a number alike
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """The names and 64-bit digests of the samples of each source, labels included, and what else makes the task.
+
+    `settings` maps "classes", "splits", "input_size" and so on to plain values; `digest` is the task's.
+    """
+
+    digest: str
+    settings: Mapping[str, Any]
+    samples: Mapping[str, Mapping[str, int]]
+
+    @classmethod
+    def of(cls, task: Task) -> "Contents":
+        """What `task` holds now."""
+        size: Size | None = task.input_size
+        splits = digest([[split.name, split.source, len(split)] for split in task.splits])
+        settings = {
+            "classes": list(task.classes),
+            "splits": splits,
+            "input_size": list(size) if isinstance(size, tuple) else size,
+            "flip": task.flip,
+            "fit": task.fit,
+            "white": task.white,
+        }
+        samples: dict[str, Mapping[str, int]] = {}
+        for source in dict.fromkeys(split.source for split in task.splits):
+            pixels = next(split.pixels for split in task.splits if split.source == source)
+            numbers = pixels.digests().copy()
+            for split in task.splits:
+                if split.source == source:
+                    numbers[split.rows] ^= (split.labels.astype(np.uint64) + np.uint64(1)) * _LABEL
+            samples[source] = dict(zip(pixels.names, numbers.tolist(), strict=True))
+        return cls(task.digest, settings, samples)
+
+    def to_bytes(self) -> bytes:
+        """As a file; `from_bytes` is the inverse."""
+        table = {"digest": self.digest, "settings": self.settings, "samples": self.samples}
+        return zlib.compress(json.dumps(table).encode())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Contents":
+        """Read what `to_bytes` wrote. Raises TaskError for anything else."""
+        try:
+            text = zlib.decompressobj().decompress(data, _MOST)
+            table = json.loads(text)
+            samples = {
+                str(source): {str(name): int(number) for name, number in found.items()}
+                for source, found in table["samples"].items()
+            }
+            return cls(str(table["digest"]), dict(table["settings"]), samples)
+        except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TaskError(f"the record of the data cannot be read ({error}); search again") from None
+
+
+@dataclass(frozen=True)
+class SourceChanges:
+    """The names of what was added to, removed from and changed in one source."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def words(self) -> str:
+        """Counts and a few names: "2 added (a.png, b.png), 1 changed (c.png)"."""
+        kinds = (("added", self.added), ("removed", self.removed), ("changed", self.changed))
+        return ", ".join(f"{len(names):,} {kind} ({_listed(names)})" for kind, names in kinds if names)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What differs between two `Contents`: sources, and settings as "flip True, now False"."""
+
+    sources: Mapping[str, SourceChanges] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.sources or self.settings)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """What was added anywhere."""
+        return tuple(name for each in self.sources.values() for name in each.added)
+
+    def words(self) -> str:
+        """One line."""
+        parts = [f"{source} source: {each.words()}" for source, each in self.sources.items()]
+        return "; ".join((*parts, *self.settings))
+
+
+def compare(before: Contents, after: Contents) -> Changes:
+    """What changed from `before` to `after`."""
+    sources: dict[str, SourceChanges] = {}
+    for source in dict.fromkeys((*before.samples, *after.samples)):
+        old, new = before.samples.get(source, {}), after.samples.get(source, {})
+        found = SourceChanges(
+            tuple(name for name in new if name not in old),
+            tuple(name for name in old if name not in new),
+            tuple(name for name in new if name in old and old[name] != new[name]),
+        )
+        if found:
+            sources[source] = found
+    settings = tuple(_differences(before.settings, after.settings)) if not sources else ()
+    return Changes(sources, settings)
+
+
+def only_test(task: Task, changes: Changes) -> bool:
+    """Whether nothing but the test split of `task`, as it is now, is touched by `changes`."""
+    if changes.settings:
+        return False
+    for source, found in changes.sources.items():
+        here = [split for split in task.splits if split.source == source]
+        alone = [split.name for split in here] == ["test"]
+        if not here or (not alone and (found.added or found.removed)):
+            return False
+        names = np.array(here[0].pixels.names)
+        rows = np.flatnonzero(np.isin(names, found.changed))
+        if not alone and not _within(rows, task.test.rows):
+            return False
+    return True
+
+
+def _within(rows: NDArray[np.int64], others: NDArray[np.int64]) -> bool:
+    return bool(np.isin(rows, others).all())
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    for name in dict.fromkeys((*before, *after)):
+        old, new = before.get(name), after.get(name)
+        if old != new:
+            yield f"the {name} are others" if name in ("splits", "classes") else f"{name} was {old}, is {new}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")

@@ -1,0 +1,50 @@
+"""Inputs that are not square, through backbone, branches, training step, counting and programs."""
+
+import numpy as np
+import pytest
+import torch
+
+from eenas.backbones.load import load_backbone
+from eenas.backbones.transform import InputTransform
+from eenas.branches.presets import sdn
+from eenas.deployment.exit_segment import segment_programs
+from eenas.designs.design import Design, Placed
+from eenas.networks.assembly import build_network
+from eenas.specs import from_table, to_table
+from eenas.tasks.task import Task
+from eenas.training.augmentation import augment
+
+SIZE = (16, 40)
+
+
+@pytest.mark.parametrize("name", ["cifar_resnet20", "branchynet_alexnet", "branchynet_lenet"])
+def test_a_network_takes_its_size(name):
+    backbone = load_backbone(name, num_classes=3, input_size=SIZE)
+    assert backbone.transform.shape[1:] == SIZE
+    assert from_table(InputTransform, to_table(backbone.transform)) == backbone.transform
+    with torch.no_grad():
+        assert backbone.module(backbone.example()).shape == (2, 3)
+
+
+def test_a_design_is_built_trained_and_split():
+    backbone = load_backbone("cifar_resnet20", num_classes=2, input_size=SIZE)
+    point = backbone.cut_points[2].name
+    design = Design(
+        backbone=backbone.name, num_classes=2, input_size=SIZE, branches=(Placed(cut_point=point, branch=sdn()),)
+    )
+    assert Design.from_json(design.to_json()).digest == design.digest
+    network = build_network(design, backbone)
+    images = np.random.default_rng(0).integers(0, 256, (40, *SIZE, 3), dtype=np.uint8)
+    task = Task.from_arrays("wide", images, np.arange(40) % 2, input_size=SIZE)
+    raw = augment(task.train.images(None, 3)[np.arange(4)], flip=True, generator=torch.Generator().manual_seed(0))
+    assert raw.shape == (4, 3, *SIZE)
+    loss = torch.stack(network.train()(network.transform(raw))).square().mean()
+    loss.backward()
+    x = network.eval().transform(raw)
+    segments = segment_programs(network)
+    with torch.no_grad():
+        expected, features = network(x), x
+        for segment, logits in zip(segments, expected, strict=True):
+            *features, found = segment.program.module()(features)
+            features = features[0] if features else None
+            assert torch.allclose(found, logits, atol=1e-4)

@@ -1,0 +1,109 @@
+"""Leases: one worker makes, the others wait and take; dead holders are followed, sleeping ones come too late."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from eenas.errors import StudyError
+from eenas.progress import Finished, Notice, Started
+from eenas.records.database import Database
+from eenas.records.leases import Leases
+from eenas.records.measurements import DatabaseCache
+
+WORKER = """
+import os, sys, time
+from eenas.records.database import Database
+from eenas.records.leases import Leases
+from eenas.records.measurements import DatabaseCache
+storage, seconds = sys.argv[1], float(sys.argv[2])
+database = Database(storage)
+cache = DatabaseCache(database)
+def make():
+    kept = cache.get("made")
+    if kept is None:
+        print("making", flush=True)
+        time.sleep(seconds)
+        kept = cache.put("made", {"by": os.getpid()})
+    return kept["by"]
+print(Leases(database, beat=0.1, expiry=1.0).once("it", "making it", make), flush=True)
+"""
+
+
+def start(storage: str, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WORKER, storage, str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def said(process: subprocess.Popen[str]) -> list[str]:
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return out.split()
+
+
+def test_of_workers_that_start_together_one_makes_and_all_have_the_same(shared_storage):
+    Database(shared_storage)
+    workers = [start(shared_storage, 0.5) for _ in range(3)]
+    found = [said(worker) for worker in workers]
+    assert sorted(len(lines) for lines in found) == [1, 1, 2]
+    assert len({lines[-1] for lines in found}) == 1
+
+
+def test_a_worker_that_waits_says_for_what_and_follows_a_holder_that_was_killed(shared_storage):
+    database, heard = Database(shared_storage), []
+    holder = start(shared_storage, 60)
+    assert holder.stdout.readline() == "making\n"
+    timer = threading.Timer(0.5, holder.kill)
+    timer.start()
+    assert Leases(database, heard.append).once("it", "making it", lambda: "mine") == "mine"
+    holder.communicate()
+    assert heard[0] == Started("waiting for another worker: making it")
+    assert isinstance(heard[1], Notice)
+    assert "gone; this one takes over" in heard[1].text
+    assert heard[2] == Finished("waiting for another worker: making it")
+
+
+def test_a_holder_that_sleeps_is_followed_and_takes_what_was_made_when_it_wakes(shared_storage):
+    database = Database(shared_storage)
+    holder = start(shared_storage, 0.5)
+    assert holder.stdout.readline() == "making\n"
+    holder.send_signal(signal.SIGSTOP)
+    cache = DatabaseCache(database)
+    leases = Leases(database, beat=0.1, expiry=1.0)
+    assert leases.once("it", "making it", lambda: cache.put("made", {"by": 0})) == {"by": 0}
+    holder.send_signal(signal.SIGCONT)
+    assert said(holder) == ["0"]
+
+
+def test_a_lease_is_free_again_after_an_error_and_after_ctrl_c(shared_storage):
+    leases = Leases(Database(shared_storage))
+
+    def fail(error):
+        raise error
+
+    for error in (StudyError("no"), KeyboardInterrupt(), ValueError("no")):
+        with pytest.raises(type(error)):
+            leases.once("it", "making it", lambda error=error: fail(error))
+    assert leases.once("it", "making it", lambda: leases.once("another", "making another", lambda: 3)) == 3
+
+
+def test_a_holder_that_shows_life_is_waited_for_beyond_the_expiry(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/eenas.db")
+    order: list[str] = []
+
+    def slowly() -> None:
+        order.append("began")
+        time.sleep(1.0)
+        order.append("ended")
+
+    leases = Leases(database, beat=0.05, expiry=0.4)
+    thread = threading.Thread(target=lambda: leases.once("it", "making it", slowly))
+    thread.start()
+    while not order:
+        time.sleep(0.01)
+    leases.once("it", "making it", lambda: order.append("second"))
+    thread.join()
+    assert order == ["began", "ended", "second"]
