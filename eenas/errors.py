@@ -109,7 +109,7 @@ def nearest(got: str, known: Iterable[str], limit: int = 3) -> str:
 
     Returns a text such as "nearest: 'resnet50', 'resnet50d'" or "known: 'a', 'b'"; never empty for a non-empty `known`.
     """
-    names = list(dict.fromkeys(known))
+    names, got = list(dict.fromkeys(known)), got[:100]  # the search is quadratic in the length
     close = difflib.get_close_matches(got, names, n=limit, cutoff=0.6)
     if close:
         return "nearest: " + ", ".join(repr(name) for name in close)

@@ -1,11 +1,16 @@
 """`package.module:name` or `./file.py:name` turned into the object it names, only with the user's word."""
 
 import importlib
+import os
 from pathlib import Path
 from typing import Any
 
 from eenas.errors import PluginError, nearest
+from eenas.escaping import shortened
 from eenas.user_code import import_file
+
+LONGEST = 1000
+"""Characters of a reference."""
 
 
 def is_reference(text: str) -> bool:
@@ -43,8 +48,10 @@ def load(reference: str, *, trust_code: bool, relative_to: Path | None = None) -
 
 
 def _from_file(place: str, relative_to: Path | None) -> Any:
+    if not place.isprintable() or len(place) > LONGEST:
+        raise PluginError(f"{shortened(place)}: no path of a file; give a readable one of at most {LONGEST} characters")
     places = [(folder / place).resolve() for folder in (relative_to, Path.cwd()) if folder is not None]
-    path = next((path for path in places if path.is_file()), None)
+    path = next((path for path in places if os.path.isfile(path)), None)
     if path is None:
         raise PluginError(f"{place!r}: no such file ({places[0]}); give a path relative to the file that names it")
     return import_file(path)

@@ -1,9 +1,11 @@
 """The TOML files that come with eenas, found in the installed package or in the checkout."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
 from eenas.errors import SpecError, nearest
+from eenas.escaping import shortened
 
 Kind = Literal["search_spaces", "studies", "dashboards"]
 
@@ -25,8 +27,8 @@ def find(kind: Kind, name: str) -> Path:
     if name in names(kind):
         return folder(kind) / f"{name}.toml"
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(name):  # unlike Path.is_file it takes any text
         return path
     if path.suffix == ".toml" or len(path.parts) > 1:
-        raise SpecError(f"{name}: no such file; give a path or one of the shipped names ({', '.join(names(kind))})")
-    raise SpecError(f"{name!r}: no shipped file of {kind} has this name; {nearest(name, names(kind))}")
+        raise SpecError(f"{shortened(name)}: no such file; give a path or a shipped name ({', '.join(names(kind))})")
+    raise SpecError(f"{shortened(name)}: no shipped file of {kind} has this name; {nearest(name, names(kind))}")

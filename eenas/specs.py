@@ -1,34 +1,64 @@
 """A TOML table read into a frozen dataclass and written back, with errors that name file, key and nearest known key."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
+from eenas import bounds
 from eenas.errors import EenasError, SpecError, nearest
+from eenas.escaping import one_line, shortened
 
 T = TypeVar("T")
 Table = dict[str, Any]
+Extended = Annotated[float, "infinite"]
+"""A number of a table that may be infinite; every other float is finite."""
+LONGEST_SET = 10_000
+"""Characters of an assignment."""
+LONGEST_SHOWN = 120
+"""Characters of a key in a message."""
 
 
 def read_table(path: str | Path) -> Table:
     """Read a TOML file. Raises SpecError when it is missing, unreadable or not TOML."""
     file = Path(path)
     try:
-        with file.open("rb") as stream:
-            return tomllib.load(stream)
+        text = bounds.read_file(file, bounds.MOST_TOML).decode()
     except FileNotFoundError:
         raise SpecError(f"{file}: no such file; give the path of a TOML file") from None
     except OSError as error:
         raise SpecError(f"{file}: cannot be read ({error.strerror}); give a readable TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise SpecError(f"{file}: not valid TOML: {error}") from None
+    except ValueError as error:
+        raise SpecError(f"{shortened(str(file))}: not a path ({error}); give another") from None
+    try:
+        return bounds.parse_toml(text.replace("\r\n", "\n"))
+    except SpecError as error:
+        raise SpecError(f"{file}: {error}") from None
+
+
+def read_json(path: str | Path, *, finite: bool = True) -> Any:
+    """Read a JSON file within the bounds of `bounds`.
+
+    Raises SpecError when it is missing, unreadable or not JSON; the caller adds what to give instead.
+    """
+    file = Path(path)
+    try:
+        return bounds.parse_json(bounds.read_file(file, bounds.MOST_JSON), finite=finite)
+    except OSError as error:
+        raise SpecError(f"{file}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise SpecError(f"{shortened(str(file))}: not a path ({error})") from None
+    except SpecError as error:
+        raise SpecError(str(error) if str(error).startswith(str(file)) else f"{file}: {error}") from None
 
 
 def from_table(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: str = "") -> T:
@@ -40,9 +70,14 @@ def from_table(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: s
     reader = getattr(cls, "from_table", None)
     if reader is not None:
         return typing.cast(T, reader(table, file=file, key=key))
+    return read_fields(cls, table, file=file, key=key)
+
+
+def read_fields(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: str = "") -> T:
+    """As `from_table`, by the fields of `cls` whether it reads itself or not."""
     if not isinstance(table, Mapping):
-        raise SpecError(f"{_where(file, key)}: must be a table, got {table!r}")
-    hints = typing.get_type_hints(cls)
+        raise SpecError(f"{_where(file, key)}: must be a table, got {shortened(table)}")
+    hints = _hints(typing.cast(Hashable, cls))
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     values: Table = {}
     for name, value in table.items():
@@ -102,37 +137,68 @@ def assign(table: Mapping[str, Any], assignment: str) -> Table:
     path, equals, text = assignment.partition("=")
     names = [name.strip() for name in path.split(".")]
     if not equals or not all(names):
-        raise SpecError(f"--set {assignment!r}: must read table.key=value, for example --set training.batch_size=64")
+        said = shortened(assignment)
+        raise SpecError(f"--set {said}: must read table.key=value, for example --set training.epochs=3")
+    if len(assignment) > LONGEST_SET or len(names) > bounds.DEEPEST:
+        raise SpecError(
+            f"--set {shortened(assignment)}: has at most {LONGEST_SET:,} characters, {bounds.DEEPEST} of them dots of "
+            "its key; write a study file"
+        )
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    except (ValueError, RecursionError) as error:  # a number with too many digits, lists inside lists
+        raise SpecError(f"--set {shortened(assignment)}: {bounds.shortened_error(error)}; give a plain value") from None
+    try:
+        bounds.check_values(value, finite=False)
+    except SpecError as error:
+        raise SpecError(f"--set {shortened(assignment)}: {error}") from None
     for name in reversed(names):
         value = {name: value}
     return merge(table, value)
 
 
+@functools.cache
+def _hints(cls: Hashable) -> dict[str, Any]:
+    return typing.get_type_hints(typing.cast(type, cls), include_extras=True)
+
+
 def _where(file: str, key: str) -> str:
+    key = shown_key(key)
     return f"{file}: [{key}]" if file and key else file or (f"[{key}]" if key else "the table")
+
+
+def shown_key(key: str) -> str:
+    """A key for a message: in one line, cut off where it is long."""
+    return one_line(key if len(key) <= LONGEST_SHOWN else f"{key[:LONGEST_SHOWN]}...")
+
+
+def _near(value: Any, known: tuple[Any, ...]) -> str:
+    return nearest(str(value) if isinstance(value, str | bool | float) else shortened(value), map(str, known))
 
 
 def _read(hint: Any, value: Any, file: str, key: str) -> Any:
     """One value against one type hint."""
+    if hint is Extended:
+        if isinstance(value, float) and math.isinf(value):
+            return value
+        hint = float
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _read_union(arguments, value, file, key)
     if origin is Literal:
         if not any(type(value) is type(argument) and value == argument for argument in arguments):
-            raise SpecError(f"{_where(file, key)}: unknown value {value!r}; {nearest(str(value), map(str, arguments))}")
+            raise SpecError(f"{_where(file, key)}: unknown value {shortened(value)}; {_near(value, arguments)}")
         return value
     if origin in (tuple, list, Sequence) or hint is tuple:
         if not isinstance(value, list | tuple):
-            raise SpecError(f"{_where(file, key)}: must be a list, got {value!r}")
+            raise SpecError(f"{_where(file, key)}: must be a list, got {shortened(value)}")
         inner = arguments[0] if arguments else Any
         return tuple(_read(inner, item, file, key) for item in value)
     if origin in (dict, Mapping):
         if not isinstance(value, Mapping):
-            raise SpecError(f"{_where(file, key)}: must be a table, got {value!r}")
+            raise SpecError(f"{_where(file, key)}: must be a table, got {shortened(value)}")
         inner = arguments[1] if len(arguments) == 2 else Any
         return {name: _read(inner, item, file, f"{key}.{name}") for name, item in value.items()}
     if hint is Any:
@@ -155,16 +221,18 @@ def _read_union(arguments: tuple[Any, ...], value: Any, file: str, key: str) -> 
     if len(inner) == 1 and problem is not None:
         raise problem
     names = " or ".join(getattr(argument, "__name__", str(argument)) for argument in inner)
-    raise SpecError(f"{_where(file, key)}: must be {names}, got {value!r}")
+    raise SpecError(f"{_where(file, key)}: must be {names}, got {shortened(value)}")
 
 
 def _read_scalar(hint: Any, value: Any, file: str, key: str) -> Any:
+    if isinstance(value, int) and value.bit_length() > bounds.WIDEST:
+        raise SpecError(f"{_where(file, key)}: must have at most {bounds.WIDEST} bits, got {shortened(value)}")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if hint is Path and isinstance(value, str):
         return Path(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise SpecError(f"{_where(file, key)}: must be {getattr(hint, '__name__', hint)}, got {value!r}")
+        raise SpecError(f"{_where(file, key)}: must be {getattr(hint, '__name__', hint)}, got {shortened(value)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise SpecError(f"{_where(file, key)}: must be finite, got {value!r}")
     return value

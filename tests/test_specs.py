@@ -63,7 +63,7 @@ def test_a_table_becomes_a_value():
         on=st.booleans(),
         limit=st.none() | st.integers(14, 99),
         inner=st.builds(Inner, size=st.just("auto") | st.integers(1, 9), names=st.lists(st.text()).map(tuple)),
-        free=st.dictionaries(st.text(), st.integers()),
+        free=st.dictionaries(st.text(), st.integers(-(2**63) + 1, 2**63 - 1)),
     )
 )
 def test_there_and_back(value):

@@ -10,6 +10,7 @@ from torch import nn
 from eenas.backbones.features import FeatureShape
 from eenas.branches.front import map_size
 from eenas.errors import BranchError
+from eenas.escaping import shortened
 
 Pool = Literal["avg", "max", "mixed"]
 POOLS: tuple[Pool, ...] = ("avg", "max", "mixed")
@@ -81,13 +82,13 @@ def check_positive(branch: Branch, *names: str) -> None:
     for name in names:
         value = getattr(branch, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise BranchError(f"{branch.kind}: {name} must be a whole number of at least 1, got {value!r}")
+            raise BranchError(f"{branch.kind}: {name} must be a whole number of at least 1, got {shortened(value)}")
 
 
 def check_pool(branch: Branch, pool: str) -> None:
     """Raise BranchError when `pool` is no kind of pooling."""
     if pool not in POOLS:
-        raise BranchError(f"{branch.kind}: pool must be one of {', '.join(POOLS)}, got {pool!r}")
+        raise BranchError(f"{branch.kind}: pool must be one of {', '.join(POOLS)}, got {shortened(pool)}")
 
 
 def check_classes(branch: Branch, num_classes: int) -> None:

@@ -10,6 +10,7 @@ from eenas.branches.abilities import WithAuxiliaryLoss, auxiliary_loss_of
 from eenas.branches.branch import Branch
 from eenas.branches.fc import Fc
 from eenas.errors import BranchError
+from eenas.escaping import shortened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Cascade(Branch):
     def __post_init__(self) -> None:
         """Refuse what is no branch, and a cascade of a cascade."""
         if not isinstance(self.branch, Branch) or isinstance(self.branch, Cascade):
-            raise BranchError(f"cascade: wraps one plain branch, got {self.branch!r}")
+            raise BranchError(f"cascade: wraps one plain branch, got {shortened(self.branch)}")
 
     @property
     def is_open(self) -> bool:

@@ -9,6 +9,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.branches.branch import Branch, Pool, check_classes, check_pool, check_positive
 from eenas.branches.front import MapFront, Pooling, map_size
 from eenas.errors import BranchError
+from eenas.escaping import shortened
 
 Begin = Literal["conv", "relu", "max2", "max3"]
 Norm = Literal["batch", "response", "none"]
@@ -51,8 +52,10 @@ class ConvPoolFc(Branch):
             if getattr(self, name) not in known:
                 raise BranchError(f"{self.kind}: {name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         if self._window and (self.pool, self.size) != ("max", 2):
-            got = f"pool = {self.pool!r} and size = {self.size}"
-            raise BranchError(f"{self.kind}: begin = {self.begin!r} needs pool = 'max' and size = 2, got {got}")
+            got = f"pool = {shortened(self.pool)} and size = {self.size}"
+            raise BranchError(
+                f"{self.kind}: begin = {shortened(self.begin)} needs pool = 'max' and size = 2, got {got}"
+            )
         if self.norm == "response" and not self._window:
             raise BranchError(f"{self.kind}: norm = 'response' stands behind a max pooling; set begin to max2 or max3")
 

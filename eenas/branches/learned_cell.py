@@ -10,6 +10,7 @@ from eenas.branches.branch import Branch, check_classes, check_positive
 from eenas.branches.cell import EDGES, OPERATIONS, CellHead, edge_strides, operation
 from eenas.branches.front import map_size
 from eenas.errors import BranchError, nearest
+from eenas.escaping import shortened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +33,11 @@ class LearnedCell(Branch):
         """Refuse sizes that no layer has, and operations that no cell has."""
         check_positive(self, "width")
         if isinstance(self.operations, str) or not all(isinstance(name, str) for name in self.operations):
-            raise BranchError(f"{self.kind}: operations must be a list of names, got {self.operations!r}")
+            raise BranchError(f"{self.kind}: operations must be a list of names, got {shortened(self.operations)}")
         object.__setattr__(self, "operations", tuple(self.operations))
         for name in self.operations:
             if name not in OPERATIONS:
-                raise BranchError(f"{self.kind}: unknown operation {name!r}; {nearest(name, OPERATIONS)}")
+                raise BranchError(f"{self.kind}: unknown operation {shortened(name)}; {nearest(name, OPERATIONS)}")
         if len(self.operations) not in (0, EDGES):
             got = ", ".join(map(repr, self.operations))
             raise BranchError(f"{self.kind}: operations must be {EDGES}, or none while they are open, got {got}")

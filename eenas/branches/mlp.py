@@ -9,6 +9,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.branches.branch import Branch, check_classes, check_positive
 from eenas.branches.front import VectorFront
 from eenas.errors import BranchError
+from eenas.escaping import shortened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,9 @@ class Mlp(Branch):
         """Refuse sizes that no layer has."""
         check_positive(self, "width")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise BranchError(f"mlp: dropout must be a probability in [0, 1), got {self.dropout!r}")
+            raise BranchError(f"mlp: dropout must be a probability in [0, 1), got {shortened(self.dropout)}")
         if self.norm not in ("layer", "none"):
-            raise BranchError(f"mlp: norm must be layer or none, got {self.norm!r}")
+            raise BranchError(f"mlp: norm must be layer or none, got {shortened(self.norm)}")
         object.__setattr__(self, "dropout", float(self.dropout))
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:

@@ -20,6 +20,7 @@ from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.branches.presets import PRESETS
 from eenas.errors import BranchError, EenasError, nearest
+from eenas.escaping import shortened
 
 FAMILIES: dict[str, type[Branch]] = {
     Fc.kind: Fc,
@@ -64,7 +65,7 @@ def family(kind: str, *, trust_code: bool = False, relative_to: Path | None = No
         fix = "a family of your own is named ./file.py:Class"
         if kind == Cascade.kind:
             fix = "cascade wraps another branch: give that one as the structure, and network.cascade = true"
-        raise BranchError(f"unknown structure of a branch {kind!r}; {nearest(kind, structures())}; {fix}")
+        raise BranchError(f"unknown structure of a branch {shortened(kind)}; {nearest(kind, structures())}; {fix}")
     found = plugins.load(kind, trust_code=trust_code, relative_to=relative_to)
     problem = _problem(found)
     if problem:
@@ -91,11 +92,11 @@ def branch_from_table(
     """
     where = f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""
     if not isinstance(table, Mapping):
-        raise BranchError(f"{where}a branch must be a table, got {table!r}")
+        raise BranchError(f"{where}a branch must be a table, got {shortened(table)}")
     values = dict(table)
     kind = values.pop("kind", None)
     if not isinstance(kind, str):
-        raise BranchError(f"{where}a branch needs a kind, one of {', '.join(FAMILIES)}; got {kind!r}")
+        raise BranchError(f"{where}a branch needs a kind, one of {', '.join(FAMILIES)}; got {shortened(kind)}")
     if kind == Cascade.kind:
         _no_keys_but(("branch",), values, where, "a cascade")
         inside = f"{key}.branch" if key else "branch"
@@ -103,7 +104,7 @@ def branch_from_table(
         found = branch_from_table(wrapped, file=file, key=inside, trust_code=trust_code, relative_to=relative_to)
         return Cascade(branch=found)
     if kind in PRESETS:
-        _no_keys_but((), values, where, f"the preset {kind!r}")
+        _no_keys_but((), values, where, f"the preset {shortened(kind)}")
         return PRESETS[kind]()
     try:
         cls = family(kind, trust_code=trust_code, relative_to=relative_to)
@@ -133,13 +134,13 @@ def _no_keys_but(known: tuple[str, ...], table: Mapping[str, Any], where: str, w
     for name in table:
         if name not in known:
             keys = ", ".join(("kind", *known))
-            raise BranchError(f"{where}{what} has no keys but {keys}, got {name!r}; remove it")
+            raise BranchError(f"{where}{what} has no keys but {keys}, got {shortened(name)}; remove it")
 
 
 def _problem(found: Any) -> str | None:
     """What keeps an object from being a family, or None."""
     if not (isinstance(found, type) and issubclass(found, Branch)):
-        return f"must be a class derived from eenas.branches.branch.Branch, got {found!r}"
+        return f"must be a class derived from eenas.branches.branch.Branch, got {shortened(found)}"
     parameters = vars(found).get("__dataclass_params__")
     if parameters is None or not parameters.frozen:
         return f"{found.__name__} must be marked @dataclass(frozen=True, kw_only=True)"
@@ -147,9 +148,9 @@ def _problem(found: Any) -> str | None:
         return f"{found.__name__} must define build(feature_shape, num_classes)"
     for field in dataclasses.fields(found):
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            return f"every field of {found.__name__} needs a default, {field.name!r} has none"
+            return f"every field of {found.__name__} needs a default, {shortened(field.name)} has none"
     names = [field.name for field in dataclasses.fields(found)]
     unknown = [name for name in found.sizes if name not in SIZES or name not in names]
     if unknown:
-        return f"sizes must be fields among {', '.join(SIZES)}, got {unknown[0]!r}"
+        return f"sizes must be fields among {', '.join(SIZES)}, got {shortened(unknown[0])}"
     return None

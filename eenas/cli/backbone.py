@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, suggest, write
+from eenas.cli.console import out, suggest, write_json
 
 Classes = Annotated[int, typer.Option(metavar="N", min=2, help="Classes of the task.")]
 InputSize = Annotated[
@@ -41,7 +41,7 @@ def backbone(
         trust_code=trust_code,
     )
     if json:
-        write(profile_json(profile, size=loaded.transform.size, classes=classes))
+        write_json(profile_json(profile, size=loaded.transform.size, classes=classes))
         return
     height, width = loaded.transform.shape[1:]
     title = (

@@ -9,9 +9,9 @@ from eenas.deployment.calibration import Calibration
 from eenas.deployment.exit_latency import ProgramLatency
 from eenas.deployment.image_answers import ImageAnswer
 from eenas.deployment.parity import Parity
+from eenas.escaping import one_line
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting.wording import milliseconds, percent
-from eenas.tasks.picture import printable
 
 
 def parity_line(found: Parity) -> str:
@@ -51,8 +51,8 @@ def answers_table(answers: Iterable[ImageAnswer]) -> Table:
     """One row for each image."""
     made = table("", "image", "class", "confidence", "exit", "time", right=(2, 4))
     for one in answers:
-        file, time = printable(str(one.file)), milliseconds(one.milliseconds)
-        made.add_row(file, one.label, percent(one.confidence), one.exit, time)
+        file, time = one_line(str(one.file)), milliseconds(one.milliseconds)
+        made.add_row(file, one_line(one.label), percent(one.confidence), one.exit, time)
     return made
 
 

@@ -13,13 +13,15 @@ from typing import Annotated, Any
 
 import typer
 
-from eenas.cli.console import say
+from eenas.cli.console import err, say
 from eenas.errors import EenasError, TimeOverError
 from eenas.faults import machine_fault
 
 WRONG_INPUT = 2
 OUR_MISTAKE = 1
 INTERRUPTED = 130
+LONGEST = 2000
+"""Characters of an error's text, such as a library's, that are shown."""
 TERMINATED = 143
 TIME_OVER = 124
 """What `timeout` of the coreutils answers, too."""
@@ -96,13 +98,14 @@ def one_of(**given: object) -> str | None:
 
 def _end(text: str, status: int, *, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
+        err().print(traceback.format_exc(), soft_wrap=True)
     say(text)
     raise typer.Exit(status)
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _place(error: BaseException) -> str:

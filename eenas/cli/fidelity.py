@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, write
+from eenas.cli.console import out, write_json
 from eenas.cli.failures import one_of, quiet_optuna
 from eenas.cli.progress import listening
 
@@ -58,11 +58,11 @@ def fidelity(
             listener=listener,
         )
     if json:
-        write(fidelity_json(found))
+        write_json(fidelity_json(found))
         return
     console = out()
     for line in fidelity_summary(found):
-        console.print(line, markup=False)
+        console.print(line)
     console.print()
     title = "Scores by budget of MACs: Kendall's tau-b of two of them, and full minus brief in points"
     heads = ("", "networks", "left out", "brief, full", "frozen, full", "brief, frozen", "mean error", "absolute")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import say, suggest, write
+from eenas.cli.console import say, suggest, write, write_json
 from eenas.cli.failures import one_of, quiet_optuna
 
 
@@ -41,7 +41,7 @@ def front(
     quiet_optuna()
     results = open_results(storage, name, trust_code=trust_code)
     if json:
-        write(to_json(results))
+        write_json(to_json(results))
     elif csv:
         write(to_csv([*front_rows(results), *baseline_rows(results)]))
     elif network is not None:

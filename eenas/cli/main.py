@@ -1,5 +1,6 @@
 """The command `eenas`: its verbs, each in a file of its own."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -7,9 +8,10 @@ import typer
 from eenas import __version__
 from eenas.cli.backbone import backbone
 from eenas.cli.calibrate import calibrate
+from eenas.cli.console import replace_what_cannot_be_written, say
 from eenas.cli.dashboard import dashboard
 from eenas.cli.export import export
-from eenas.cli.failures import end_on_sigterm, guarded
+from eenas.cli.failures import WRONG_INPUT, end_on_sigterm, guarded
 from eenas.cli.fidelity import fidelity
 from eenas.cli.front import front
 from eenas.cli.profile import profile
@@ -19,6 +21,7 @@ from eenas.cli.search import search
 from eenas.cli.spaces import spaces
 from eenas.cli.train import train
 from eenas.cli.verify import verify
+from eenas.escaping import one_line
 
 
 def _group(name: str, text: str) -> typer.Typer:
@@ -60,6 +63,12 @@ app.add_typer(study)
 
 def main() -> None:
     """The entry point of the console script."""
+    replace_what_cannot_be_written()
+    for word in sys.argv[1:]:
+        flag = word.partition("=")[0]
+        if word.startswith("-") and one_line(flag) != flag:  # typer would repeat it as it is
+            say(f"error: {flag!r} is no flag; eenas --help lists the verbs, and VERB --help the flags of one")
+            sys.exit(WRONG_INPUT)
     end_on_sigterm()
     app()
 

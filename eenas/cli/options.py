@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from eenas.errors import EenasError
+from eenas.masking import masked_url
 from eenas.tasks.frame import Size, canonical_size
 
 STORAGE = "sqlite:///eenas.db"
@@ -78,5 +79,5 @@ def told(
     storage: str, name: str | None, artifacts: Path | None = None, *, trust_code: bool = False
 ) -> dict[str, object]:
     """The flags with which the next verb finds the same study again; those at their default are left out."""
-    place = None if storage == STORAGE else storage
+    place = None if storage == STORAGE else masked_url(storage)
     return {"storage": place, "name": name, "artifacts": artifacts, "trust_code": trust_code}

@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -19,7 +17,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from eenas.cli.console import err, is_first_process
+from eenas.cli.console import Screen, err, is_first_process, plain
+from eenas.escaping import one_line
 from eenas.progress import Advanced, Event, Finished, Listener, Notice, Started, silent
 
 LINE_EVERY = 10.0
@@ -27,7 +26,7 @@ LINE_EVERY = 10.0
 
 
 @contextmanager
-def listening(console: Console | None = None) -> Iterator[Listener]:
+def listening(console: Screen | None = None) -> Iterator[Listener]:
     """A listener that shows what happens while the block runs."""
     console = console or err()
     if not is_first_process():
@@ -36,7 +35,7 @@ def listening(console: Console | None = None) -> Iterator[Listener]:
         with _progress(console) as progress:
             yield Bars(progress)
     else:
-        yield Lines(lambda text: console.print(text, markup=False, soft_wrap=True))
+        yield Lines(lambda text: console.print(one_line(text), soft_wrap=True))
 
 
 class Bars:
@@ -50,18 +49,18 @@ class Bars:
         """Show one event."""
         match event:
             case Notice(text):
-                self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+                self._progress.console.print(one_line(text), soft_wrap=True)
             case Started(phase, total):
                 self._end(phase)
-                self._tasks[phase] = self._progress.add_task(escape(phase), total=total, detail="")
+                self._tasks[phase] = self._progress.add_task(plain(phase), total=total, detail="")
             case Advanced(phase, done, detail):
                 if phase not in self._tasks:
-                    self._tasks[phase] = self._progress.add_task(escape(phase), total=None, detail="")
-                self._progress.update(self._tasks[phase], completed=done, detail=escape(detail))
+                    self._tasks[phase] = self._progress.add_task(plain(phase), total=None, detail="")
+                self._progress.update(self._tasks[phase], completed=done, detail=plain(detail))
             case Finished(phase, detail):
                 self._end(phase)
                 text = f"{phase}: {detail}" if detail else phase
-                self._progress.console.print(f"✓ {text}", markup=False, highlight=False, soft_wrap=True)
+                self._progress.console.print(one_line(f"✓ {text}"), soft_wrap=True)
 
     def _end(self, phase: str) -> None:
         if (task := self._tasks.pop(phase, None)) is not None:
@@ -115,13 +114,13 @@ class _Steps(ProgressColumn):
         return Text("" if task.total is None else _steps(task.completed, int(task.total)))
 
 
-def _progress(console: Console) -> Progress:
+def _progress(console: Screen) -> Progress:
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=18),
         _Steps(),
-        TextColumn("{task.fields[detail]}"),
+        TextColumn("{task.fields[detail]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
         console=console,

@@ -17,7 +17,7 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
     """Print at most `rows` choices of the front, spaced over cost (every point of it for None), and the rivals."""
     console = out()
     for line in summary(results):
-        console.print(line, markup=False)
+        console.print(line)
     console.print()
     if not results.front:
         return

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, say, write
+from eenas.cli.console import out, say, write_json
 from eenas.cli.failures import WRONG_INPUT
+from eenas.escaping import one_line
 
 
 def run(
@@ -33,7 +34,6 @@ def run(
 
     from eenas.deployment.image_answers import ImageAnswer, answer_images
     from eenas.deployment.runtime import load
-    from eenas.tasks.picture import printable
 
     model = load(folder, provider=provider, threads=threads, trust_code=trust_code)
     if max_macs is not None:
@@ -43,7 +43,7 @@ def run(
     others = [one for one in found if not isinstance(one, ImageAnswer)]
     if json:
         tried = [one for one in found if isinstance(one, ImageAnswer) or not one.hidden]
-        write(writer.dumps([{**vars(one), "file": printable(str(one.file))} for one in tried], indent=2))
+        write_json(writer.dumps([{**vars(one), "file": one_line(str(one.file))} for one in tried], indent=2))
     elif answers:
         from eenas.cli.exported_tables import answers_table
 

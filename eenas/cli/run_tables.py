@@ -11,7 +11,7 @@ from eenas.search.run_report import RunReport
 def print_report(report: RunReport, console: Console) -> None:
     """Print the summary, the exits, the budgets and the comparisons of one run."""
     for line in run_summary(report):
-        console.print(line, markup=False)
+        console.print(line)
     console.print()
     made = table(
         f"Exits on {report.test_samples} test samples (latency: composed of its parts, and measured end to end)",

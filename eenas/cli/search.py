@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import BEGAN, say, suggest, write
+from eenas.cli.console import BEGAN, say, suggest, write_json
 from eenas.cli.failures import quiet_optuna
 from eenas.cli.progress import listening
 
@@ -106,7 +106,7 @@ def search(
             started=BEGAN,
         )
     if json:
-        write(to_json(results))
+        write_json(to_json(results))
         return
     print_results(results)
     if not results.front:

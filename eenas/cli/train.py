@@ -7,7 +7,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.choosing import chosen
-from eenas.cli.console import is_first_process, out, suggest, write
+from eenas.cli.console import is_first_process, out, suggest, write_json
 from eenas.cli.failures import quiet_optuna
 from eenas.cli.progress import listening
 
@@ -89,7 +89,7 @@ def train(
     if not is_first_process():
         return
     if json:
-        write(report_json(report))
+        write_json(report_json(report))
         return
     print_report(report, out())
     suggest("export", str(report.folder), "model", trust_code=trust_code)

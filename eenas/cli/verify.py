@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, write
+from eenas.cli.console import out, write_json
 
 
 def verify(
@@ -30,6 +30,6 @@ def verify(
 
     found = compare(folder, data=data, trust_code=trust_code)
     if json:
-        write(writer.dumps(dataclasses.asdict(found), indent=2))
+        write_json(writer.dumps(dataclasses.asdict(found), indent=2))
         return
-    out().print(parity_line(found), markup=False)
+    out().print(parity_line(found))

@@ -19,6 +19,7 @@ from eenas.deployment.programs import thresholds_of, write_onnx
 from eenas.deployment.runtime import ExportedModel
 from eenas.deployment.runtime import load as open_model
 from eenas.errors import ExportError
+from eenas.escaping import as_markdown
 from eenas.files import check_writable, folder_in_place_of, write_whole
 from eenas.measurement.latency import LatencySpec
 from eenas.policies.exit_table import ExitTable
@@ -254,8 +255,8 @@ def _write(
     card = path / CARD
     text = card.read_text(encoding="utf-8").partition(HEADING)[0] if card.is_file() else ""
     lines = (
-        f"On {data}: temperatures and thresholds were refitted on {found.fitted_on:,} samples, and the figures in",
-        f"`eenas.json` are those of {found.samples:,} others: accuracy {after.accuracy:.2%} at "
+        f"On {as_markdown(data)}: temperatures and thresholds were refitted on {found.fitted_on:,} samples, and the",
+        f"figures in `eenas.json` are those of {found.samples:,} others: accuracy {after.accuracy:.2%} at "
         f"{after.expected_macs / found.backbone_macs:.1%} of the backbone's MACs "
         f"(the final exit alone: {found.final_accuracy:.2%}).",
     )

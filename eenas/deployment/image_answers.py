@@ -8,8 +8,8 @@ from pathlib import Path
 
 from eenas.deployment.runtime import ExportedModel
 from eenas.errors import InputError, PictureError
+from eenas.escaping import one_line
 from eenas.tasks.image_files import endings, is_hidden
-from eenas.tasks.picture import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def _answer(model: ExportedModel, file: Path) -> ImageAnswer | Unanswered:
 
 
 def _images(path: Path) -> list[Path | Unanswered]:
-    shown = printable(str(path))
+    shown = one_line(str(path))
     if not os.path.exists(path):
         return [Unanswered(file=path, reason=f"{shown}: no such file; give image files, or folders of them")]
     if not path.is_dir():
@@ -86,4 +86,4 @@ def _images(path: Path) -> list[Path | Unanswered]:
 
 
 def _hidden(file: Path) -> Unanswered:
-    return Unanswered(file=file, reason=f"{printable(str(file))}: hidden, so passed over", hidden=True)
+    return Unanswered(file=file, reason=f"{one_line(str(file))}: hidden, so passed over", hidden=True)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from eenas import specs
+from eenas.bounds import parse_json
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.branches.registry import branch_from_table
 from eenas.designs.checks import at_least, number, one_of, truth
 from eenas.designs.training_choice import TrainingChoice
-from eenas.errors import DesignError, nearest
+from eenas.errors import DesignError, SpecError, nearest
+from eenas.escaping import shortened
 from eenas.tasks.frame import Size, canonical_size
 
 Score = Literal["max_softmax", "entropy", "margin"]
@@ -109,7 +111,7 @@ class Design:
             object.__setattr__(self, "input_size", canonical_size(self.input_size))
         except (ValueError, TypeError):
             raise DesignError(
-                f"input_size must be a whole number of at least 1 or [height, width], got {self.input_size!r}"
+                f"input_size must be a whole number of at least 1 or [height, width], got {shortened(self.input_size)}"
             ) from None
         if self.num_classes > MOST_CLASSES:
             raise DesignError(f"num_classes must be at most {MOST_CLASSES:,}, got {self.num_classes:,}")
@@ -117,7 +119,7 @@ class Design:
         names = [placed.cut_point for placed in self.branches]
         doubled = [name for index, name in enumerate(names) if name in names[:index]]
         if doubled:
-            raise DesignError(f"a cut point carries one branch, got two at {doubled[0]!r}; remove one")
+            raise DesignError(f"a cut point carries one branch, got two at {shortened(doubled[0])}; remove one")
         for index, placed in enumerate(self.branches):
             if placed.branch.is_open:
                 raise DesignError(
@@ -136,7 +138,7 @@ class Design:
             )
         try:
             copied = json.loads(json.dumps(dict(self.provenance), allow_nan=False))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise DesignError(f"provenance must be plain JSON data: {error}") from None
         object.__setattr__(self, "provenance", copied)
 
@@ -212,12 +214,12 @@ class Design:
         """
         prefix = f"{key}." if key else ""
         if not isinstance(table, Mapping):
-            raise DesignError(f"{_where(file, key)}a design must be a table, got {table!r}")
+            raise DesignError(f"{_where(file, key)}a design must be a table, got {shortened(table)}")
         values = dict(table)
         version = values.pop("format", FORMAT)
         if version != FORMAT:
             raise DesignError(
-                f"{_where(file, key)}the design has format {version!r}, this eenas reads {FORMAT}; update"
+                f"{_where(file, key)}the design has format {shortened(version)}, this eenas reads {FORMAT}; update"
             )
         known = ("backbone", "num_classes", "input_size", "branches", "static", "training", "policy", "provenance")
         for name in values:
@@ -225,12 +227,12 @@ class Design:
                 raise DesignError(f"{_where(file, prefix + name)}unknown key; {nearest(name, known)}")
         for name in known[:3]:
             if name not in values:
-                raise DesignError(f"{_where(file, key)}the key {name!r} is missing; add it")
+                raise DesignError(f"{_where(file, key)}the key {shortened(name)} is missing; add it")
         if not isinstance(values["backbone"], str):
-            raise DesignError(f"{_where(file, prefix + 'backbone')}must be text, got {values['backbone']!r}")
+            raise DesignError(f"{_where(file, prefix + 'backbone')}must be text, got {shortened(values['backbone'])}")
         branches = values.get("branches", ())
         if not isinstance(branches, list | tuple):
-            raise DesignError(f"{_where(file, prefix + 'branches')}must be a list, got {branches!r}")
+            raise DesignError(f"{_where(file, prefix + 'branches')}must be a list, got {shortened(branches)}")
         values["branches"] = tuple(
             _read_placed(item, file, f"{prefix}branches.{index}", trust_code, relative_to)
             for index, item in enumerate(branches)
@@ -238,7 +240,9 @@ class Design:
         for name, spec in (("training", TrainingChoice), ("policy", PolicyChoice)):
             values[name] = specs.from_table(spec, values.get(name, {}), file=file, key=prefix + name)
         if not isinstance(values.setdefault("provenance", {}), Mapping):
-            raise DesignError(f"{_where(file, prefix + 'provenance')}must be a table, got {values['provenance']!r}")
+            raise DesignError(
+                f"{_where(file, prefix + 'provenance')}must be a table, got {shortened(values['provenance'])}"
+            )
         try:
             return cls(**values)
         except DesignError as error:
@@ -254,9 +258,9 @@ class Design:
     ) -> "Design":
         """Read what `to_json` wrote; `file` says where it came from."""
         try:
-            table = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise DesignError(f"{_where(file, '')}not valid JSON: {error}") from None
+            table = parse_json(text)
+        except SpecError as error:
+            raise DesignError(f"{_where(file, '')}{error}") from None
         return cls.from_table(table, file=file, trust_code=trust_code, relative_to=relative_to)
 
 
@@ -270,14 +274,14 @@ def exit_names(cut_points: Sequence[str]) -> tuple[str, ...]:
 
 def _read_placed(item: Any, file: str, key: str, trust_code: bool, relative_to: Path | None) -> Placed:
     if not isinstance(item, Mapping):
-        raise DesignError(f"{_where(file, key)}must be a table with cut_point and branch, got {item!r}")
+        raise DesignError(f"{_where(file, key)}must be a table with cut_point and branch, got {shortened(item)}")
     for name in item:
         if name not in ("cut_point", "branch"):
             raise DesignError(f"{_where(file, f'{key}.{name}')}unknown key; {nearest(name, ('cut_point', 'branch'))}")
     for name, kind in (("cut_point", str), ("branch", Mapping)):
         if not isinstance(item.get(name), kind):
             text = "text" if kind is str else "a table"
-            raise DesignError(f"{_where(file, f'{key}.{name}')}must be {text}, got {item.get(name)!r}")
+            raise DesignError(f"{_where(file, f'{key}.{name}')}must be {text}, got {shortened(item.get(name))}")
     folder = relative_to or (Path(file).parent if file else None)
     branch = branch_from_table(
         item["branch"], file=file, key=f"{key}.branch", trust_code=trust_code, relative_to=folder
@@ -286,4 +290,5 @@ def _read_placed(item: Any, file: str, key: str, trust_code: bool, relative_to: 
 
 
 def _where(file: str, key: str) -> str:
+    key = specs.shown_key(key)
     return f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from eenas.errors import SpecError, nearest
+from eenas.escaping import shortened
 from eenas.plugins import is_reference
 
 Scalar: TypeAlias = str | bool | int | float
@@ -23,7 +24,7 @@ class Categorical:
             raise SpecError("a choice needs at least one value, got []")
         doubled = [value for index, value in enumerate(self.choices) if value in self.choices[:index]]
         if doubled:
-            raise SpecError(f"the values of a choice must differ, got {doubled[0]!r} twice; remove one")
+            raise SpecError(f"the values of a choice must differ, got {shortened(doubled[0])} twice; remove one")
 
     def contains(self, value: Scalar) -> bool:
         """Whether `value` is one of the choices; True is not 1."""
@@ -175,14 +176,14 @@ class Key:
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, self.type) or (isinstance(value, bool) and self.type is not bool):
-            raise SpecError(f"must be {_TYPES[self.type]}, got {value!r}")
+            raise SpecError(f"must be {_TYPES[self.type]}, got {shortened(value)}")
         if (
             isinstance(value, str)
             and self.choices
             and value not in self.choices
             and not (self.open and is_reference(value))
         ):
-            raise SpecError(f"unknown value {value!r}; {nearest(value, self.choices)}")
+            raise SpecError(f"unknown value {shortened(value)}; {nearest(value, self.choices)}")
         if isinstance(value, int | float) and not isinstance(value, bool):
             self._check_bounds(value)
         return value
@@ -192,25 +193,25 @@ class Key:
         if not (low_enough and value <= self.most and math.isfinite(value)):
             bounds = f"{'above' if self.above else 'at least'} {self.least:g}"
             bounds += "" if math.isinf(self.most) else f" and at most {self.most:g}"
-            raise SpecError(f"must be {bounds}, got {value!r}")
+            raise SpecError(f"must be {bounds}, got {shortened(value)}")
 
     def _range(self, table: Mapping[str, Any]) -> Domain:
         if self.type not in (int, float):
             raise SpecError(f"a range needs numbers and this key is {_TYPES[self.type]}; give a list of values")
         for name in table:
             if name not in _RANGE_KEYS:
-                raise SpecError(f"unknown key {name!r} of a range; {nearest(name, _RANGE_KEYS)}")
+                raise SpecError(f"unknown key {shortened(name)} of a range; {nearest(name, _RANGE_KEYS)}")
         missing = [name for name in ("low", "high") if name not in table]
         if missing:
-            raise SpecError(f"a range needs low and high, {missing[0]!r} is missing; add it")
+            raise SpecError(f"a range needs low and high, {shortened(missing[0])} is missing; add it")
         low, high, log = self._scalar(table["low"]), self._scalar(table["high"]), table.get("log", False)
         if not isinstance(log, bool):
-            raise SpecError(f"log must be true or false, got {log!r}")
+            raise SpecError(f"log must be true or false, got {shortened(log)}")
         step = table.get("step")
         if step is not None and (
             isinstance(step, bool) or not isinstance(step, int if self.type is int else int | float)
         ):
-            raise SpecError(f"step must be {_TYPES[self.type]}, got {step!r}")
+            raise SpecError(f"step must be {_TYPES[self.type]}, got {shortened(step)}")
         if self.type is int:
             return IntRange(int(low), int(high), log, 1 if step is None else step)
         if low == high:
@@ -232,15 +233,17 @@ def _distance(a: Scalar, b: Scalar) -> float:
 
 def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
     if low > high:
-        raise SpecError(f"low must not be above high, got low = {low!r} and high = {high!r}; swap them")
+        raise SpecError(
+            f"low must not be above high, got low = {shortened(low)} and high = {shortened(high)}; swap them"
+        )
     if log and low <= 0:
-        raise SpecError(f"a log range needs low above 0, got {low!r}")
+        raise SpecError(f"a log range needs low above 0, got {shortened(low)}")
     if step is None:
         return
     if log:
-        raise SpecError(f"a range has either step or log, got both (step = {step!r}); remove one")
+        raise SpecError(f"a range has either step or log, got both (step = {shortened(step)}); remove one")
     if step <= 0:
-        raise SpecError(f"step must be above 0, got {step!r}")
+        raise SpecError(f"step must be above 0, got {shortened(step)}")
     steps = (high - low) / step
     if abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
         raise SpecError(f"high must be low plus a whole number of steps, got {low!r}, {high!r} and step = {step!r}")

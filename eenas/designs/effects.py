@@ -7,6 +7,7 @@ from eenas.designs.domains import Domain, Scalar, Setting
 from eenas.designs.keys import NETWORK, POLICY, SECTIONS, TRAINING
 from eenas.designs.placement import COSTS
 from eenas.designs.training_choice import contradiction_of, unused_keys
+from eenas.escaping import shortened
 
 Settings = Mapping[str, Setting]
 
@@ -79,7 +80,7 @@ def _fix(section: str, key: str) -> str:
     default = _text(SECTIONS[section][key].default)
     if section == "placement":
         kind = "metric" if key in ("metric", "distribution") else "gating"
-        return f"no draw has placement.kind = {kind!r}; allow it, or leave {key} at {default}"
+        return f"no draw has placement.kind = {shortened(kind)}; allow it, or leave {key} at {default}"
     if section == "network":
         return f"it joins branches and the space has one slot; set branches to 2 or more, or leave {key} at {default}"
     if section == "policy":

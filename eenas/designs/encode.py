@@ -12,6 +12,7 @@ from eenas.designs.repair import BranchMacs
 from eenas.designs.routes import Routes, State
 from eenas.designs.space import Space, values_of
 from eenas.errors import DesignError
+from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
 
 Word = tuple[tuple[int, Branch], ...]
@@ -74,13 +75,15 @@ def _unwrapped(design: Design, space: Space) -> tuple[Design, bool]:
 def _word(design: Design, routes: Routes) -> Word:
     profile = routes.profile
     if design.backbone != profile.backbone:
-        raise DesignError(f"the design is for {design.backbone!r}, not for {profile.backbone!r}; use its own backbone")
+        raise DesignError(
+            f"the design is for {shortened(design.backbone)}, not for {profile.backbone!r}; use its own backbone"
+        )
     names = [profile.cut_points[index].name for index in routes.points]
     word: list[tuple[int, Branch]] = []
     for placed in design.branches:
         if placed.cut_point not in names:
             raise DesignError(
-                f"the search space cannot say this design: {placed.cut_point!r} is not among the "
+                f"the search space cannot say this design: {shortened(placed.cut_point)} is not among the "
                 f"{len(names)} cut points that it may use; widen cut_points of the backbone"
             )
         word.append((names.index(placed.cut_point), placed.branch))

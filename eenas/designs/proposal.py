@@ -6,6 +6,7 @@ from typing import TypeAlias
 from eenas.designs.domains import Domain, Scalar
 from eenas.designs.space import Space
 from eenas.errors import DesignError, nearest
+from eenas.escaping import shortened
 
 Proposal: TypeAlias = Mapping[str, Scalar]
 Suggest: TypeAlias = Callable[[str, Domain], Scalar]
@@ -24,10 +25,10 @@ def check_proposal(space: Space, proposal: Proposal) -> Proposal:
     parameters = space.parameters()
     for name in proposal:
         if name not in parameters:
-            raise DesignError(f"the search space has no parameter {name!r}; {nearest(name, parameters)}")
+            raise DesignError(f"the search space has no parameter {shortened(name)}; {nearest(name, parameters)}")
     for name, domain in parameters.items():
         if name not in proposal:
-            raise DesignError(f"the proposal lacks the parameter {name!r}; give it a value")
+            raise DesignError(f"the proposal lacks the parameter {shortened(name)}; give it a value")
         if not domain.contains(proposal[name]):
-            raise DesignError(f"{name} must be one of {domain.to_table()}, got {proposal[name]!r}")
+            raise DesignError(f"{name} must be one of {domain.to_table()}, got {shortened(proposal[name])}")
     return {name: proposal[name] for name in parameters}

@@ -13,6 +13,7 @@ from eenas.designs.repair import BranchMacs, fit, obstacle
 from eenas.designs.space import Space, check_space
 from eenas.designs.training_choice import without_contradiction
 from eenas.errors import DesignError, InfeasibleError
+from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
 from eenas.tasks.frame import Size
 
@@ -118,7 +119,9 @@ def _chosen(
     """The branches that `chooser` keeps of those that can stand."""
     values = _placement(proposal, space)
     if chooser is None:
-        named = ", ".join(f"placement.{key} = {value!r}" for key, value in values.items() if key in ("kind", "metric"))
+        named = ", ".join(
+            f"placement.{key} = {shortened(value)}" for key, value in values.items() if key in ("kind", "metric")
+        )
         raise DesignError(f"{named} trains branches to choose among, which needs a chooser; pass one, or place by rule")
     offered = candidate_branches(proposal, space, profile, on, branch_macs)
     if not offered.branches:

@@ -14,6 +14,7 @@ from eenas.designs.effects import contradictions, used_keys, values_in
 from eenas.designs.keys import BRANCH, SECTIONS
 from eenas.designs.placement import candidates, has_latency
 from eenas.errors import DesignError, SpecError, nearest
+from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
 
 _TOP = ("version", "branches", "cost_cap", "placement", "branch", "slot", "network", "training", "policy")
@@ -69,7 +70,7 @@ class Space:
             given = _read_section(getattr(self, name), keys, file=file, key=key, name=name)
             object.__setattr__(self, name, {each: given.get(each, known.default) for each, known in keys.items()})
         if not isinstance(self.slot, Mapping):
-            raise SpecError(f"{_where(file, key, 'slot')}: must hold tables such as [slot.2], got {self.slot!r}")
+            raise SpecError(f"{_where(file, key, 'slot')}: must hold tables like [slot.2], got {shortened(self.slot)}")
         slots: dict[int, Mapping[str, Setting]] = {}
         for label, table in self.slot.items():
             if not (str(label).isdecimal() and 1 <= int(label) <= self.branches):
@@ -84,7 +85,7 @@ class Space:
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Space":
         """A space from the table of a TOML file. Raises SpecError with file, key and the nearest known name."""
         if not isinstance(table, Mapping):
-            raise SpecError(f"{_where(file, key, '')}: must be a table, got {table!r}")
+            raise SpecError(f"{_where(file, key, '')}: must be a table, got {shortened(table)}")
         for name in table:
             if name not in _TOP:
                 raise SpecError(f"{_where(file, key, name)}: unknown key; {nearest(name, _TOP)}")
@@ -272,7 +273,7 @@ def may_learn_from_backbone(space: Space) -> bool:
 
 def _read_section(table: Any, keys: Mapping[str, Key], *, file: str, key: str, name: str) -> dict[str, Setting]:
     if not isinstance(table, Mapping):
-        raise SpecError(f"{_where(file, key, name)}: must be a table, got {table!r}")
+        raise SpecError(f"{_where(file, key, name)}: must be a table, got {shortened(table)}")
     for each in table:
         if each not in keys:
             raise SpecError(f"{_where(file, key, f'{name}.{each}')}: unknown key; {nearest(each, keys)}")
@@ -284,7 +285,7 @@ def _section_table(settings: Mapping[str, Setting]) -> dict[str, Any]:
 
 
 def _where(file: str, key: str, name: str) -> str:
-    path = ".".join(part for part in (key, name) if part)
+    path = specs.shown_key(f"{key}.{name}".strip("."))
     return f"{file}: [{path}]" if file and path else file or (f"[{path}]" if path else "the search space")
 
 

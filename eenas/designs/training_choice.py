@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 from eenas.designs.checks import at_least, number, one_of, truth
 from eenas.errors import DesignError
+from eenas.escaping import shortened
 
 Strategy = Literal["joint", "branch_wise", "two_stage", "distillation", "hybrid"]
 Hybrid = Literal["mixed", "two_stage_joint", "two_stage_distillation", "joint_distillation", "alternating"]
@@ -165,7 +166,7 @@ def contradiction_of(*, strategy: str, hybrid: str, loss_weights: str, frozen: b
         key = "hybrid" if strategy == "hybrid" else "strategy"
         return (
             f"training.loss_weights = 'boosted' lets the final exit add to the branches, so it has to learn with them, "
-            f"which training.{key} = {method!r} does not do; {fix}"
+            f"which training.{key} = {shortened(method)} does not do; {fix}"
         )
     if frozen:
         return (

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from eenas import __version__, specs
+from eenas import __version__, bounds, specs
 from eenas.backbones.chain import Chain
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
-from eenas.errors import EenasError, MeasurementError, nearest
+from eenas.errors import EenasError, MeasurementError, SpecError, nearest
 from eenas.files import write_whole
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.profile import Profile, source_of
@@ -172,7 +172,7 @@ class LatencyProfile:
                 cascade_ms=float(table["cascade_ms"]),
                 file=file,
             )
-        except (KeyError, TypeError, ValueError, AttributeError, EenasError) as error:
+        except (*bounds.DAMAGE, EenasError) as error:
             raise MeasurementError(f"{file}: is not whole ({error}); {fix}") from None
         points, joints = len(found.profile.cut_points), found.profile.joints
         parts = (found.profile.total_latency, found.profile.plain_latency, found.profile.decision)
@@ -190,13 +190,9 @@ class LatencyProfile:
 def read_latency_profile(path: str | Path) -> LatencyProfile:
     """The profile in a file. Raises MeasurementError for one that is missing, broken or newer."""
     try:
-        table = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MeasurementError(
-            f"{path}: cannot be read ({error.strerror}); give a file that `eenas profile` wrote"
-        ) from None
-    except ValueError:
-        table = None
+        table = specs.read_json(path)
+    except SpecError as error:
+        raise MeasurementError(f"{error}; give a file that `eenas profile` wrote") from None
     return LatencyProfile.from_table(table, file=str(path))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from eenas import __version__, specs
+from eenas import __version__, bounds, specs
 from eenas.backbones.chain import Chain
 from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
@@ -19,7 +19,7 @@ from eenas.backbones.load import Backbone
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.branches.registry import FAMILIES
-from eenas.errors import CutError, MeasurementError, nearest
+from eenas.errors import CutError, MeasurementError, SpecError, nearest
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.macs import count, count_macs, count_parameters
 from eenas.measurement.runtime import Joints, Runtime, branch_to_time
@@ -108,20 +108,13 @@ class Profile:
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Profile":
         """Read what `to_table` wrote. Raises MeasurementError or SpecError for anything else."""
         try:
-            values = dict(table)
-            points = tuple(specs.from_table(CutPoint, point, file=file, key=key) for point in values["cut_points"])
-            values |= {"cut_points": points, "macs": tuple(values["macs"]), "parameters": tuple(values["parameters"])}
-            values["uncounted"] = tuple(values.get("uncounted", ()))
-            values["latency_ms"] = tuple(Latency.from_table(item, file=file, key=key) for item in values["latency_ms"])
-            for name in ("total_latency", "plain_latency", "decision"):
-                if values.get(name) is not None:
-                    values[name] = Latency.from_table(values[name], file=file, key=key)
-            if values.get("joints") is not None:
-                values["joints"] = specs.from_table(Joints, values["joints"], file=file, key=key)
-            return cls(**values)
-        except (TypeError, KeyError, ValueError) as error:
-            where = " ".join(part for part in (file, key) if part) or "the table"
-            raise MeasurementError(f"{where}: not a profile ({error}); measure the backbone again") from None
+            found = specs.read_fields(cls, table, file=file, key=key)
+        except SpecError as error:
+            raise MeasurementError(f"not a profile: {error}; measure the backbone again") from None
+        points = len(found.cut_points)
+        if len(found.macs) != points or len(found.parameters) != points or len(found.latency_ms) not in (0, points):
+            raise MeasurementError(f"{file or 'a profile'}: {points} cut points need as many costs; measure them again")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +224,8 @@ def measure_branch(
             if cache is not None:
                 timed = cache.put(time_key, timed)
     found = Latency.from_table(timed) if timed is not None else None
-    return BranchCost(macs=int(cost["macs"]), parameters=int(cost["parameters"]), latency=found)
+    with bounds.damage_as(MeasurementError, f"the measurement of {branch.label()}", "measure anew (--remeasure)"):
+        return BranchCost(macs=int(cost["macs"]), parameters=int(cost["parameters"]), latency=found)
 
 
 def source_of(branch: Branch) -> str:

@@ -3,15 +3,15 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
+from eenas.escaping import shortened
 from eenas.policies.class_weights import balanced_weights, share_right
 
-_KEYS = ("logits", "labels", "exits", "macs")
+KEYS = ("logits", "labels", "exits", "macs")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,8 +37,9 @@ class ExitTable:
     def __post_init__(self) -> None:
         """Convert to the dtypes above and refuse what contradicts itself."""
         logits = np.asarray(self.logits)
-        if logits.ndim != 3:
-            raise PolicyError(f"logits of an exit table must be [samples, exits, classes], got shape {logits.shape}")
+        if logits.ndim != 3 or logits.dtype.kind not in "fiu":
+            got = f"{logits.dtype} of shape {logits.shape}"
+            raise PolicyError(f"logits of an exit table must be numbers [samples, exits, classes], got {got}")
         samples, exits, classes = logits.shape
         if samples == 0:
             raise PolicyError("an exit table needs at least one sample, got none; give the split more samples")
@@ -53,11 +54,13 @@ class ExitTable:
         object.__setattr__(self, "labels", _labels(self.labels, samples, classes))
         names = tuple(self.exits)
         if len(names) != exits or len(set(names)) != exits:
-            raise PolicyError(f"an exit table of {exits} exits needs as many different names, got {list(names)}")
+            raise PolicyError(f"an exit table of {exits} exits needs as many different names, got {shortened(names)}")
         object.__setattr__(self, "exits", names)
         macs = _costs(self.macs, exits, "macs")
         if (np.diff(macs) <= 0).any():
-            raise PolicyError(f"macs of the exits must be strictly increasing, got {macs.tolist()}; order the exits")
+            raise PolicyError(
+                f"macs of the exits must be strictly increasing, got {shortened(macs.tolist())}; order the exits"
+            )
         object.__setattr__(self, "macs", macs)
         if self.latency_ms is not None:
             object.__setattr__(self, "latency_ms", _costs(self.latency_ms, exits, "latency_ms"))
@@ -119,28 +122,6 @@ class ExitTable:
         with Path(path).open("wb") as stream:
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote, never running code from it. Raises PolicyError when it is not an exit table."""
-        try:
-            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in (*_KEYS, "latency_ms", "balanced") if key in file}
-        except Exception as error:  # a damaged file makes NumPy, zipfile and zlib raise a dozen kinds
-            raise PolicyError(f"{path}: not an exit table ({error}); give a file that one was saved to") from None
-        if missing := [key for key in _KEYS if key not in arrays]:
-            raise PolicyError(f"{path}: not an exit table, the array {missing[0]!r} is missing; give another file")
-        try:
-            return cls(
-                logits=arrays["logits"],
-                labels=arrays["labels"],
-                exits=tuple(str(name) for name in arrays["exits"].reshape(-1)),
-                macs=arrays["macs"],
-                latency_ms=arrays.get("latency_ms"),
-                balanced=bool(arrays.get("balanced", False)),
-            )
-        except (PolicyError, ValueError, TypeError) as error:
-            raise PolicyError(f"{path}: {error}") from None
-
 
 def mean_cost(leaving: NDArray[np.int64], costs: NDArray[np.float64]) -> NDArray[np.float64]:
     """The mean cost [...] of samples of which `leaving` [..., K] leave at exits that cost `costs` [K]."""
@@ -157,7 +138,10 @@ def _labels(labels: object, samples: int, classes: int) -> NDArray[np.int64]:
 
 
 def _costs(costs: object, exits: int, name: str) -> NDArray[np.float64]:
-    given = np.array(costs, dtype=np.float64)
+    given = np.array(costs)
+    if given.dtype.kind not in "fiu":
+        raise PolicyError(f"{name} must be {exits} finite numbers, one for each exit, got {given.dtype}")
+    given = given.astype(np.float64)
     if given.shape != (exits,) or not np.isfinite(given).all() or (given < 0).any():
-        raise PolicyError(f"{name} must be {exits} finite numbers, one for each exit, got {given.tolist()}")
+        raise PolicyError(f"{name} must be {exits} finite numbers, one for each exit, got {shortened(given.tolist())}")
     return given

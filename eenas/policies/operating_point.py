@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError, SpecError, nearest
+from eenas.escaping import shortened
 from eenas.policies.class_weights import share_right
 from eenas.policies.exit_table import ExitTable, mean_cost
 from eenas.policies.policy import Policy
@@ -43,10 +44,14 @@ class OperatingPoint:
         costs = (self.expected_macs, self.worst_macs, self.expected_latency_ms, self.worst_latency_ms)
         numbers = (self.accuracy, self.expected_macs, self.worst_macs, *shares)
         if not all(isinstance(value, int | float) for value in numbers):
-            raise PolicyError(f"accuracy, MACs and shares of an operating point must be numbers, got {numbers}")
+            raise PolicyError(
+                f"accuracy, MACs and shares of an operating point must be numbers, got {shortened(numbers)}"
+            )
         optional = (*costs[2:], *accuracies)
         if not all(value is None or isinstance(value, int | float) for value in optional):
-            raise PolicyError(f"latencies and exit accuracies must be numbers or null, got {optional}")
+            raise PolicyError(f"latencies and exit accuracies must be numbers or null, got {shortened(optional)}")
+        if not all(math.isfinite(value) for value in (*numbers, *optional) if value is not None):
+            raise PolicyError(f"numbers of an operating point must be finite, got {shortened((*numbers, *optional))}")
         if len(shares) != self.policy.num_exits or len(accuracies) != self.policy.num_exits:
             counts = f"{len(shares)} shares and {len(accuracies)} accuracies for {self.policy.num_exits} exits"
             raise PolicyError(f"an operating point needs a share and an accuracy for each exit, got {counts}")
@@ -67,15 +72,15 @@ class OperatingPoint:
         """The inverse of `to_table`. Raises SpecError for unknown and missing keys, PolicyError for bad values."""
         where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "an operating point"
         if not isinstance(table, Mapping):
-            raise SpecError(f"{where}: must be a table, got {table!r}")
+            raise SpecError(f"{where}: must be a table, got {shortened(table)}")
         names = [field.name for field in fields(cls)]
         if unknown := [name for name in table if name not in names]:
-            raise SpecError(f"{where}: unknown key {unknown[0]!r}; {nearest(str(unknown[0]), names)}")
+            raise SpecError(f"{where}: unknown key {shortened(unknown[0])}; {nearest(str(unknown[0]), names)}")
         if missing := [name for name in names if name not in table and name not in _OPTIONAL]:
-            raise SpecError(f"{where}: the key {missing[0]!r} is missing; add it")
+            raise SpecError(f"{where}: the key {shortened(missing[0])} is missing; add it")
         for name in ("shares", "exit_accuracy"):
             if not isinstance(table[name], list | tuple):
-                raise SpecError(f"{where}: {name} must be a list, got {table[name]!r}")
+                raise SpecError(f"{where}: {name} must be a list, got {shortened(table[name])}")
         policy = policy_from_table(table["policy"], file=file, key=f"{key}.policy" if key else "policy")
         return cls(**{**table, "policy": policy})
 

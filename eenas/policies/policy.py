@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
+from eenas.escaping import shortened
 from eenas.policies.exit_table import ExitTable
 
 NEAR = 1e-5
@@ -94,7 +95,9 @@ class Policy(ABC):
             answer[staying[leaving]] = self.answer(state[leaving])
             staying, state = staying[~leaving], state[~leaving]
         if len(staying):
-            raise PolicyError(f"a policy lets everybody leave at the final exit, {self.kind!r} kept {len(staying)}")
+            raise PolicyError(
+                f"a policy lets everybody leave at the final exit, {shortened(self.kind)} kept {len(staying)}"
+            )
         return Decisions(exit_index=exit_index, answer=answer, near=int(near.sum()))
 
     def check(self, table: ExitTable) -> None:

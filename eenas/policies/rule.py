@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from eenas.errors import PolicyError, nearest
+from eenas.escaping import shortened
 from eenas.policies.patience import PatiencePolicy
 from eenas.policies.patience_confidence import PatienceConfidencePolicy
 from eenas.policies.threshold import ThresholdPolicy
@@ -60,7 +61,7 @@ class Rule:
         for name, known in pairs:
             value = getattr(self, name)
             if value not in known:
-                raise PolicyError(f"{name} of a policy: unknown value {value!r}; {nearest(str(value), known)}")
+                raise PolicyError(f"{name} of a policy: unknown value {shortened(value)}; {nearest(str(value), known)}")
         check_choice(self.score)
         check_truth("per_exit", self.per_exit)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError, nearest
+from eenas.escaping import shortened
 
 _BLOCK = 2**17
 """Logits scored at a time: a block of float64 and its temporaries stay in a processor's cache."""
@@ -65,7 +66,7 @@ _QUICK: dict[str, Callable[[list[float]], float]] = {
 def check_score(kind: str) -> None:
     """Raise PolicyError when `kind` is not the name of a score."""
     if kind not in SCORES:
-        raise PolicyError(f"unknown score {kind!r}; {nearest(kind, SCORES)}")
+        raise PolicyError(f"unknown score {shortened(kind)}; {nearest(kind, SCORES)}")
 
 
 def score(logits: NDArray[Any], temperature: float = 1.0, kind: str = "max_softmax") -> NDArray[np.float64]:

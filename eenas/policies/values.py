@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 from eenas.errors import PolicyError
+from eenas.escaping import shortened
 from eenas.policies.scores import check_score
 
 
@@ -20,7 +21,7 @@ def limits_of(values: Iterable[float | None], name: str = "a threshold") -> tupl
     try:
         found = tuple(None if value is None else float(value) for value in values)
     except (TypeError, ValueError, OverflowError):
-        raise PolicyError(f"{name} must be a number or null (nobody leaves), got {values!r}") from None
+        raise PolicyError(f"{name} must be a number or null (nobody leaves), got {shortened(values)}") from None
     if bad := [value for value in found if value is not None and not 0 <= value <= 1]:
         raise PolicyError(f"{name} must be in [0, 1] or null (nobody leaves), got {bad[0]}")
     return found
@@ -31,7 +32,7 @@ def numbers_of(name: str, values: Iterable[Iterable[float]]) -> tuple[tuple[floa
     try:
         rows = tuple(_floats(name, row) for row in values)
     except TypeError:
-        raise PolicyError(f"{name} must be lists of numbers, got {values!r}") from None
+        raise PolicyError(f"{name} must be lists of numbers, got {shortened(values)}") from None
     if bad := [value for row in rows for value in row if not math.isfinite(value)]:
         raise PolicyError(f"{name} must be finite, got {bad[0]}")
     return rows
@@ -40,7 +41,7 @@ def numbers_of(name: str, values: Iterable[Iterable[float]]) -> tuple[tuple[floa
 def check_choice(score: object, within_budget: object = True) -> None:
     """Raise PolicyError for an unknown score and for a mark that is neither true nor false."""
     if not isinstance(score, str):
-        raise PolicyError(f"a score is named by a text, got {score!r}")
+        raise PolicyError(f"a score is named by a text, got {shortened(score)}")
     check_score(score)
     check_truth("within_budget", within_budget)
 
@@ -48,17 +49,17 @@ def check_choice(score: object, within_budget: object = True) -> None:
 def check_truth(name: str, value: object) -> None:
     """Raise PolicyError for what is neither true nor false."""
     if not isinstance(value, bool):
-        raise PolicyError(f"{name} must be true or false, got {value!r}")
+        raise PolicyError(f"{name} must be true or false, got {shortened(value)}")
 
 
 def check_whole(name: str, value: object, least: int, most: int) -> None:
     """Raise PolicyError for what is not a whole number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise PolicyError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+        raise PolicyError(f"{name} must be a whole number from {least} to {most}, got {shortened(value)}")
 
 
 def _floats(name: str, values: Iterable[float]) -> tuple[float, ...]:
     try:
         return tuple(float(value) for value in values)
     except (TypeError, ValueError, OverflowError):
-        raise PolicyError(f"{name} must be lists of numbers, got {values!r}") from None
+        raise PolicyError(f"{name} must be lists of numbers, got {shortened(values)}") from None

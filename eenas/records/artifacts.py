@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from eenas.errors import StorageError
+from eenas.escaping import shortened
 from eenas.files import is_writable, write_whole
+from eenas.masking import masked_url
 from eenas.records.database import Database
-from eenas.records.urls import label, read_url, sqlite_file
+from eenas.records.urls import read_url, sqlite_file
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _REFERENCE = re.compile(rf"({_NAME.pattern})@sha256:([0-9a-f]{{64}})")
@@ -47,7 +49,7 @@ class ArtifactStore:
         raised and the old one is still there.
         """
         if not _NAME.fullmatch(name):
-            raise StorageError(f"{name!r}: not a name for an artifact; use letters, digits, '.', '_' and '-'")
+            raise StorageError(f"{shortened(name)}: not a name for an artifact; use letters, digits, '.', '_' and '-'")
         self.check()
         digest = ""
 
@@ -107,8 +109,13 @@ class ArtifactStore:
     def _split(self, reference: str) -> tuple[Path, str]:
         match = _REFERENCE.fullmatch(reference)
         if match is None:
-            raise StorageError(f"{reference!r}: not a reference to an artifact; it must read NAME@sha256:DIGEST")
+            raise StorageError(f"{shortened(reference)}: not a reference to an artifact; give NAME@sha256:DIGEST")
         return self.root / match[1], match[2]
+
+
+def reference_to(name: str, file: Path) -> str:
+    """The reference of the artifact `name` that holds what `file` does."""
+    return f"{name}@sha256:{_sha256(file)}"
 
 
 def check_storage(storage: str, artifacts: Path | None = None) -> None:
@@ -122,7 +129,9 @@ def _folder(storage: str, artifacts: Path | None) -> Path:
         return artifacts
     file = sqlite_file(read_url(storage))
     if file is None:
-        raise StorageError(f"{label(storage)}: has no folder beside it; give one that all workers share (--artifacts)")
+        raise StorageError(
+            f"{masked_url(storage)}: has no folder beside it; give one that all workers share (--artifacts)"
+        )
     return file.with_suffix(".artifacts")
 
 

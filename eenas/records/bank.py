@@ -8,7 +8,10 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from eenas.records.database import Database
+from eenas.records.rows import read_body, read_record
 from eenas.records.tables import BANK
+
+ROW = "row of a branch in the bank"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ class BankRecords:
             for start in range(0, len(wanted), 500):  # databases limit the values of a statement
                 some = BANK.c.key.in_(wanted[start : start + 500])
                 for body in connection.execute(select(BANK.c.body).where(some)).scalars():
-                    record = BankRecord(**json.loads(body))
+                    record = read_record(BankRecord, read_body(body, ROW), ROW)
                     found[record.key] = record
         return found
 

@@ -17,9 +17,10 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from eenas.errors import StorageError
+from eenas.masking import masked, masked_url
 from eenas.records.read_only import is_read_only, reading_url
 from eenas.records.tables import METADATA, SCHEMA, SCHEMA_ROW
-from eenas.records.urls import label, read_url, sqlite_file
+from eenas.records.urls import read_url, sqlite_file
 
 BUSY_SECONDS = 60
 """How long a writer of SQLite waits for the one before it."""
@@ -63,8 +64,8 @@ class Database:
     def _connect(self, url: str, create: bool) -> None:
         self._url = read_url(url)
         self._file = sqlite_file(self._url)
+        self.label = masked_url(url)
         self._path = None if self._file is None else self._file.absolute()
-        self.label = label(url)
         self._check_file(create)
         if not create and self._file is not None and is_read_only(self._file):
             copies = tempfile.TemporaryDirectory(prefix="eenas-")
@@ -142,7 +143,7 @@ class Database:
         while cause is not None and getattr(cause, "orig", None) is None:
             cause = cause.__cause__
         said = str(getattr(cause, "orig", None) or error)
-        reason = label(next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__))
+        reason = masked(next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__))
         return StorageError(f"{self.label}: {reason}; {_fix(reason)}")
 
     def caused(self, error: BaseException) -> bool:
@@ -208,6 +209,8 @@ class Database:
             version = 0
             if SCHEMA_ROW.name in names:
                 version = connection.execute(select(SCHEMA_ROW.c.version)).scalar() or 0
+        if not isinstance(version, int):
+            raise StorageError(f"{self.label}: the number of its schema is damaged; restore it from a copy")
         if version > SCHEMA:
             raise StorageError(
                 f"{self.label}: was made by a newer eenas (schema {version}, this one reads up to {SCHEMA}); "

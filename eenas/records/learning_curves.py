@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from eenas.escaping import shortened
 from eenas.records.database import Database
+from eenas.records.rows import damaged, read_body
 from eenas.records.tables import LEARNING_CURVES
+
+ROW = "learning curve of a trial"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +62,15 @@ class LearningCurves:
             since = of_study & (table.c.number >= min(new))
             rows = connection.execute(select(table).where(since).order_by(table.c.number)).all()
         return [
-            LearningCurve(
-                study=row.study,
-                number=row.number,
-                method=row.method,
-                values=tuple((progress, value) for progress, value in json.loads(row.curve)),
-            )
+            LearningCurve(study=row.study, number=row.number, method=row.method, values=_pairs(row.curve))
             for row in rows
             if row.number in new
         ]
+
+
+def _pairs(text: str) -> tuple[tuple[float, float], ...]:
+    pairs = read_body(text, ROW)
+    for pair in pairs if isinstance(pairs, list) else [pairs]:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(type(value) in (int, float) for value in pair):
+            raise damaged(ROW, f"must hold pairs of numbers, got {shortened(pair)}")
+    return tuple((float(progress), float(value)) for progress, value in pairs)

@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from eenas.escaping import shortened
 from eenas.records.database import Database
+from eenas.records.rows import damaged, read_body
 from eenas.records.tables import MEASUREMENTS
 
 MEASURED = ("macs/", "latency/", "execution/")
@@ -35,7 +37,9 @@ class DatabaseCache:
             if kept is None:
                 return None
             self._seen[digest] = kept
-        value: dict[str, Any] = json.loads(self._seen[digest])
+        value = read_body(self._seen[digest], where := f"measurement {shortened(key)}")
+        if not isinstance(value, dict):
+            raise damaged(where, f"must be a table, got {shortened(value)}")
         return value
 
     def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import select, update
 
 from eenas.records.database import Database
+from eenas.records.rows import read_body, read_record
 from eenas.records.tables import PREPARED
+
+ROW = "row of a prepared backbone"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,4 +54,4 @@ class PreparedRecords:
         """The record with this key, or None."""
         with self._database.transaction() as connection:
             row = connection.execute(select(PREPARED.c.body).where(PREPARED.c.key == key)).first()
-        return None if row is None else PreparedRecord(**json.loads(row.body))
+        return None if row is None else read_record(PreparedRecord, read_body(row.body, ROW), ROW)

@@ -11,8 +11,9 @@ from urllib.parse import quote
 from sqlalchemy import URL
 
 from eenas.files import is_writable
+from eenas.masking import masked_url
 from eenas.progress import notify
-from eenas.records.urls import label, read_url, sqlite_file
+from eenas.records.urls import read_url, sqlite_file
 
 
 def is_read_only(file: Path) -> bool:
@@ -46,7 +47,7 @@ def writable_place(storage: str, artifacts: Path | None) -> Iterator[tuple[str, 
     if file is None or not is_read_only(file):
         yield storage, artifacts
         return
-    notify(f"{label(storage)} cannot be written: what is measured or trained for it is kept for this command only")
+    notify(f"{masked_url(storage)} cannot be written: what is measured or trained for it is kept for this command only")
     with tempfile.TemporaryDirectory(prefix="eenas-") as folder:
         copy = Path(folder) / "eenas.db"
         url = reading_url(file, Path(folder))

@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, column, delete, inspect, select, table, update
 
 from eenas.errors import StudyError
+from eenas.escaping import shortened
 from eenas.records.database import Database
+from eenas.records.rows import damaged, read_body, read_record
 from eenas.records.tables import LEARNING_CURVES, STUDIES, TOKENS, TRIALS
 
 MARK = "eenas:token"
@@ -132,10 +134,9 @@ class StudyRecords:
 
 
 def _record(row: Row[Any]) -> StudyRecord:
-    return StudyRecord(
-        name=row.name,
-        identity_digest=row.identity_digest,
-        created=row.created,
-        baselines=json.loads(row.baselines),
-        **json.loads(row.body),
-    )
+    where = f"row of the study {shortened(row.name)}"
+    body = read_body(row.body, where)
+    if not isinstance(body, dict):
+        raise damaged(where, f"must be a table, got {shortened(body)}")
+    own = {"name": row.name, "identity_digest": row.identity_digest, "created": row.created}
+    return read_record(StudyRecord, {**body, **own, "baselines": read_body(row.baselines, where)}, where)

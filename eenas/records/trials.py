@@ -9,8 +9,11 @@ from typing import Any, Literal
 from sqlalchemy import Select, case, delete, select
 
 from eenas.records.database import Database
+from eenas.records.rows import read_body, read_record
 from eenas.records.tables import LEARNING_CURVES, TRIALS
+from eenas.specs import Extended
 
+ROW = "row of a trial"
 TrialState = Literal["complete", "stopped", "copied", "infeasible", "failed"]
 _USEFUL = {"complete": 0, "copied": 1, "stopped": 2}
 
@@ -34,14 +37,14 @@ class TrialRecord:
     """The network's parameters."""
     chosen: dict[str, Any] | None = None
     """The operating point at the drawn target, from which the values come."""
-    values: tuple[float, ...] | None = None
+    values: tuple[Extended, ...] | None = None
     """In the order of the study's objectives; None for a failed trial."""
     exit_accuracy: Sequence[float] = ()
     frozen_points: Sequence[dict[str, Any]] = ()
     """The operating points that its design had on the frozen backbone, before it was trained; none without a bank."""
     frozen_right: Sequence[str] = ()
     """For each of the frozen points which samples it answers rightly, packed."""
-    violations: dict[str, float] = field(default_factory=dict)
+    violations: dict[str, Extended] = field(default_factory=dict)
     """By how much each constraint is violated; at most 0 where it holds."""
     seconds: float = 0.0
     samples: int = 0
@@ -102,9 +105,5 @@ class TrialRecords:
 
     def _read(self, statement: Select[Any]) -> builtins.list[TrialRecord]:
         with self._database.transaction() as connection:
-            tables = [json.loads(body) for body in connection.execute(statement).scalars()]
-        return [TrialRecord(**{**table, "values": _tuple(table["values"])}) for table in tables]
-
-
-def _tuple(values: builtins.list[float] | None) -> tuple[float, ...] | None:
-    return None if values is None else tuple(values)
+            bodies = list(connection.execute(statement).scalars())
+        return [read_record(TrialRecord, read_body(body, ROW), ROW) for body in bodies]

@@ -1,17 +1,17 @@
-"""A database URL as a user writes it: read, checked, and shown without its password."""
+"""A database URL as a user writes it: read and checked."""
 
 import importlib.util
-import re
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from eenas.errors import StorageError, nearest
+from eenas.escaping import shortened
+from eenas.masking import masked_url
 
 KINDS = ("sqlite", "postgresql")
 EXAMPLES = "write sqlite:///eenas.db or postgresql://user:password@host/database"
-_SECRETS = ("password", "passwd", "sslpassword")
 
 
 def read_url(text: str) -> URL:
@@ -19,21 +19,15 @@ def read_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise StorageError(f"{label(text)!r}: not a database URL; {EXAMPLES}") from None
+        raise StorageError(f"{shortened(masked_url(text))}: not a database URL; {EXAMPLES}") from None
     kind = url.get_backend_name()
     if kind == "postgres":
         url, kind = url.set(drivername="postgresql"), "postgresql"
     if kind not in KINDS:
-        raise StorageError(f"{label(text)}: eenas cannot store in {kind!r} ({nearest(kind, KINDS)}); {EXAMPLES}")
+        raise StorageError(f"{masked_url(text)}: eenas cannot store in {kind!r} ({nearest(kind, KINDS)}); {EXAMPLES}")
     if url.drivername == "postgresql":
         url = url.set(drivername=f"postgresql+{_postgresql_driver()}")
     return url
-
-
-def label(text: str) -> str:
-    """A URL, or a message that may hold one, as it was written but for its passwords."""
-    text = re.sub(r"(?s)(://[^:/@\s]*):.*@", r"\1:***@", text)
-    return re.sub(rf"(?i)\b({'|'.join(_SECRETS)})=[^&\s]*", r"\1=***", text)
 
 
 def sqlite_file(url: URL) -> Path | None:

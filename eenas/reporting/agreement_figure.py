@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from eenas.escaping import in_figure
 from eenas.reporting import figure_style as style
 from eenas.reporting.picked import Picked, exit_names, exit_numbers, of_point
 from eenas.reporting.wording import percent
@@ -75,7 +76,7 @@ def draw_agreement(facts: AgreementFacts) -> go.Figure:
     percents = np.round(100 * facts.agreement, 1)
     drawing.add_heatmap(
         x=numbers,
-        y=list(facts.exits),
+        y=list(map(in_figure, facts.exits)),
         z=percents.tolist(),
         text=[[f"{value:.0f}" for value in row] for row in percents],
         texttemplate="%{text}",

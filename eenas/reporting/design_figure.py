@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from eenas.errors import StudyError
+from eenas.escaping import in_figure
 from eenas.reporting import figure_style as style
 from eenas.reporting.picked import Picked
 from eenas.reporting.wording import milliseconds, percent, quantity, times
@@ -82,7 +83,8 @@ def draw_design(facts: DesignFacts) -> go.Figure:
             base=[round(100 * before, 3)],
             width=0.6,
             marker={"color": colour, "line": {"color": "white", "width": 1}},
-            hovertemplate=f"{percent(exit_.stands - before)} of the backbone's MACs up to {exit_.name}<extra></extra>",
+            hovertemplate=f"{percent(exit_.stands - before)} of the backbone's MACs up to {in_figure(exit_.name)}"
+            "<extra></extra>",
         )
         before = exit_.stands
         height = 1.0 + (row + 0.5) * ROW / BAR
@@ -152,11 +154,11 @@ def _centre(exit_: DesignExit) -> float:
 
 
 def _words(exit_: DesignExit, index: int, exits: int) -> str:
-    number = "final exit" if index == exits - 1 else f"{index + 1}: {exit_.name}"
+    number = "final exit" if index == exits - 1 else f"{index + 1}: {in_figure(exit_.name)}"
     cost = "" if index == exits - 1 else f", {quantity(exit_.branch_macs, 'MACs')}"
     leaving = f"<b>{percent(exit_.leaving)}</b> leave, {percent(exit_.accuracy)} right"
     return (
-        f"<b>{number}</b><br>{exit_.structure}{cost}<br>"
+        f"<b>{number}</b><br>{in_figure(exit_.structure)}{cost}<br>"
         f"{'nobody leaves' if exit_.accuracy is None else leaving}<br>"
         f"<span style='color:#555555'>alone {percent(exit_.alone)}</span>"
     )

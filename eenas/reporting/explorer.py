@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from eenas.escaping import in_figure
 from eenas.policies.curve import signal_curve
 from eenas.reporting import figure_style as style
 from eenas.reporting.explored_policy import explored
@@ -122,7 +123,7 @@ def draw_explorer(facts: ExplorerFacts) -> go.Figure:
         x=np.round(100 * facts.spent, 2).tolist(),
         y=np.round(100 * facts.accuracy, 2).tolist(),
         mode="lines" if len(facts.spent) > FEW else "lines+markers",
-        name=f"any {facts.name}",
+        name=in_figure(f"any {facts.name}"),
         line={"color": style.BLUE, "width": 2},
         hovertemplate="%{y:.1f} % at %{x:.1f} %<extra></extra>",
         row=1,
@@ -162,7 +163,7 @@ def draw_explorer(facts: ExplorerFacts) -> go.Figure:
     exits = len(facts.exits)
     drawing.add_bar(
         orientation="h",
-        y=list(facts.exits),
+        y=list(map(in_figure, facts.exits)),
         x=np.round(100 * shares, 2).tolist(),
         text=[f"{100 * share:.1f} %" for share in shares],
         textposition="outside",

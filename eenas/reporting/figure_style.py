@@ -5,6 +5,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from eenas.escaping import in_figure
+
 # Okabe and Ito 2008, "Color Universal Design"; marks differ in shape as well, so that print without colour is enough.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 VERMILLION, SKY, INK, PALE = "#D55E00", "#56B4E9", "#222222", "#C4C4C4"
@@ -22,7 +24,7 @@ HEIGHT, TOP, BOTTOM, LEGEND_DROP = 450, 88, 105, 52
 
 
 def figure(title: str, *subtitles: str, height: int = HEIGHT, drop: int = LEGEND_DROP) -> go.Figure:
-    """An empty figure with the shared look and up to two lines below its title.
+    """An empty figure with the shared look and up to two lines below its title, all taken letter by letter.
 
     `height` is in pixels, and so is `drop`, from the lower axis down to the legend: more where tick labels are slanted.
 
@@ -30,14 +32,14 @@ def figure(title: str, *subtitles: str, height: int = HEIGHT, drop: int = LEGEND
     other pages show them at 1200 px. Lines of about 85 characters fit both. The built-in templates are left out: they
     add several kilobytes to each figure kept in the database.
     """
-    small = "".join(f"<br><span style='font-size:12px;color:#555555'>{line}</span>" for line in subtitles)
+    small = "".join(f"<br><span style='font-size:12px;color:#555555'>{in_figure(line)}</span>" for line in subtitles)
     bottom = BOTTOM + drop - LEGEND_DROP
     drawing = go.Figure()
     drawing.update_layout(
         template="none",
         showlegend=True,
         title={
-            "text": title + small,
+            "text": in_figure(title) + small,
             "x": 0.01,
             "xanchor": "left",
             "yref": "container",
@@ -66,7 +68,7 @@ def figure(title: str, *subtitles: str, height: int = HEIGHT, drop: int = LEGEND
 def axis(title: str, **more: Any) -> dict[str, Any]:
     """An axis with a title that names the unit, a pale grid and outside ticks."""
     return {
-        "title": {"text": title, "standoff": 8, "font": {"size": 13}},
+        "title": {"text": in_figure(title), "standoff": 8, "font": {"size": 13}},
         "gridcolor": "#E6E6E6",
         "zeroline": False,
         "showline": True,
@@ -93,7 +95,7 @@ def pattern(shape: str) -> dict[str, Any]:
 
 
 def panes(drawing: go.Figure, rows: int, columns: int, titles: Sequence[str], **more: Any) -> None:
-    """Divide an empty figure into panes, each with a small title."""
+    """Divide an empty figure into panes, each with a small title in the markup of plotly."""
     drawing.set_subplots(rows=rows, cols=columns, subplot_titles=list(titles), **more)
     drawing.update_annotations(font={"size": 13, "color": INK})
 
@@ -101,5 +103,11 @@ def panes(drawing: go.Figure, rows: int, columns: int, titles: Sequence[str], **
 def say_empty(drawing: go.Figure, text: str) -> None:
     """Say in the middle of a figure why nothing is drawn there."""
     drawing.add_annotation(
-        xref="paper", yref="paper", x=0.5, y=0.5, text=text, showarrow=False, font={"size": 16, "color": "#555555"}
+        xref="paper",
+        yref="paper",
+        x=0.5,
+        y=0.5,
+        text=in_figure(text),
+        showarrow=False,
+        font={"size": 16, "color": "#555555"},
     )

@@ -7,6 +7,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
+from eenas.escaping import in_figure
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting import figure_style as style
 from eenas.reporting.front_table import PLAIN, STATIC, family
@@ -85,7 +86,7 @@ def front_facts(results: StudyResults, cost: Cost = "macs", picked: FrontPoint |
     found = (_mark(item.point, whole, cost, item.name) for item in held if item.kind == "trial")
     clouds += [mark for mark in found if mark is not None]
     broken = (
-        _mark(trial.chosen, whole, cost, name, f"{name} misses: {', '.join(trial.violations)}")
+        _mark(trial.chosen, whole, cost, name, in_figure(f"{name} misses: {', '.join(trial.violations)}"))
         for trial in results.trials
         if trial.chosen is not None and trial.violations and (name := f"trial {trial.number}")
     )
@@ -119,7 +120,7 @@ def draw_front(facts: FrontFacts) -> go.Figure:
         drawing.add_scatter(
             x=_shares(facts.cloud),
             y=_accuracies(facts.cloud),
-            customdata=[mark.network for mark in facts.cloud],
+            customdata=[in_figure(mark.network) for mark in facts.cloud],
             mode="markers",
             name="all networks",
             marker={"color": style.PALE, "size": 5},
@@ -131,10 +132,10 @@ def draw_front(facts: FrontFacts) -> go.Figure:
             x=_shares(baseline.marks),
             y=_accuracies(baseline.marks),
             mode="lines+markers" if baseline.stairs else "markers",
-            name=baseline.name,
+            name=in_figure(baseline.name),
             line={"color": colour, "dash": dash, "width": 1.5, "shape": "hv"},
             marker={"color": colour, "symbol": symbol, "size": 6 if baseline.stairs else 11},
-            hovertemplate=f"{baseline.name}: %{{y:.1f}} % at %{{x:.1f}} %<extra></extra>",
+            hovertemplate=f"{in_figure(baseline.name)}: %{{y:.1f}} % at %{{x:.1f}} %<extra></extra>",
         )
     if facts.infeasible:
         drawing.add_scatter(
@@ -228,12 +229,12 @@ def _accuracy_range(facts: FrontFacts) -> tuple[float, float]:
 def _front_mark(item: FrontPoint, whole: float | None, cost: Cost) -> Mark | None:
     placed = ", ".join(f"{branch.cut_point} {branch.branch.label()}" for branch in item.design.branches)
     text = (
-        f"{item.name}: {percent(item.point.accuracy)} at {percent(item.macs_share)} of the MACs"
+        f"{in_figure(item.name)}: {percent(item.point.accuracy)} at {percent(item.macs_share)} of the MACs"
         + (f", {milliseconds(item.point.expected_latency_ms)}" if item.point.expected_latency_ms is not None else "")
-        + f"<br>{placed or 'no branch'}"
+        + f"<br>{in_figure(placed) or 'no branch'}"
     )
     if how := Traits.of(item.design, item.point.policy).words():
-        text += f"<br>{how}"
+        text += f"<br>{in_figure(how)}"
     return _mark(item.point, whole, cost, item.name, text)
 
 
@@ -254,16 +255,12 @@ def _baselines(results: StudyResults, whole: float | None, cost: Cost) -> tuple[
     return tuple(
         BaselineMarks(
             name=name,
-            marks=tuple(sorted(marks, key=lambda mark: mark.share)) if (static := _is_static(name)) else _stairs(marks),
+            marks=tuple(sorted(marks, key=lambda mark: mark.share)) if (static := name == STATIC) else _stairs(marks),
             stairs=not static,
         )
         for name, marks in groups.items()
         if marks
     )
-
-
-def _is_static(name: str) -> bool:
-    return name == STATIC
 
 
 def _stairs(marks: Iterable[Mark]) -> tuple[Mark, ...]:

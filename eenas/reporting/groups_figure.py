@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from eenas.escaping import in_figure
 from eenas.reporting import figure_style as style
 from eenas.reporting.picked import Picked, exit_names, of_point
 from eenas.reporting.wording import percent
@@ -86,12 +87,12 @@ def draw_groups(facts: GroupsFacts) -> go.Figure:
         shares = [group.leaving[k] for group in facts.groups]
         drawing.add_bar(
             orientation="h",
-            name=name,
+            name=in_figure(name),
             y=rows,
             x=[round(100 * share, 2) for share in shares],
             text=[percent(share, 0) if share >= 0.04 else "" for share in shares],
             customdata=[
-                f"{group.name}: {percent(share)} leave at {name}"
+                in_figure(f"{group.name}: {percent(share)} leave at {name}")
                 for group, share in zip(facts.groups, shares, strict=True)
             ],
             textposition="inside",
@@ -101,7 +102,7 @@ def draw_groups(facts: GroupsFacts) -> go.Figure:
             marker={"color": style.depth_colour(k, len(facts.exits)), "line": {"color": "white", "width": 1}},
             hovertemplate="%{customdata}<extra></extra>",
         )
-    labels = [f"{group.name} ({percent(group.accuracy, 0)} right)" for group in facts.groups]
+    labels = [in_figure(f"{group.name} ({percent(group.accuracy, 0)} right)") for group in facts.groups]
     drawing.update_layout(
         barmode="stack", bargap=0.15, legend={"traceorder": "normal"}, uniformtext={"minsize": 11, "mode": "hide"}
     )

@@ -10,6 +10,7 @@ from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from eenas.errors import StudyError
+from eenas.escaping import in_figure
 from eenas.reporting import figure_style as style
 from eenas.reporting.wording import plural
 
@@ -77,7 +78,7 @@ def draw_importance(facts: ImportanceFacts) -> go.Figure:
         drawing.add_bar(
             orientation="h",
             name=objective,
-            y=list(facts.parameters),
+            y=list(map(in_figure, facts.parameters)),
             x=[round(100 * value, 2) for value in row],
             marker={"color": colour, "pattern": style.pattern(pattern)},
             hovertemplate=f"%{{y}} explains %{{x:.0f}} % of the variance of {objective}<extra></extra>",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from eenas.errors import StudyError
+from eenas.escaping import in_figure
 from eenas.reporting import figure_style as style
 from eenas.reporting.picked import exit_numbers
 from eenas.reporting.wording import each_batch, plural
@@ -96,10 +97,10 @@ def draw_latency(facts: LatencyFacts) -> go.Figure:
             y=[round(value, 4) for value in run.measured],
             error_y={"type": "data", "array": [round(value / 2, 4) for value in run.spread], "thickness": 1.5},
             text=list(exit_numbers(len(run.exits))),
-            customdata=list(run.exits),
+            customdata=list(map(in_figure, run.exits)),
             mode="lines+markers+text",
             textposition="top left",
-            name=run.name,
+            name=in_figure(run.name),
             line={"color": colour, "width": 1},
             marker={"color": colour, "symbol": symbol, "size": 9},
             hovertemplate="%{customdata}: composed %{x:.3g} ms, measured %{y:.3g} ms<extra></extra>",

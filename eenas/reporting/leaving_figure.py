@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from eenas.escaping import in_figure
 from eenas.reporting import figure_style as style
 from eenas.reporting.selection import spread
 from eenas.reporting.wording import percent
@@ -48,7 +49,7 @@ def leaving_facts(results: StudyResults, limit: int = 6) -> LeavingFacts:
         exits = zip(item.design.exits, structures, item.point.shares, item.point.exit_accuracy, strict=False)
         bars.append(
             LeavingBar(
-                label=f"{item.name}{' (knee)' if item.knee else ''}<br>"
+                label=f"{in_figure(item.name)}{' (knee)' if item.knee else ''}<br>"
                 f"{percent(item.point.accuracy)} at {percent(item.macs_share, 0)}",
                 network=item.name,
                 knee=item.knee,
@@ -102,8 +103,8 @@ def _add(drawing: go.Figure, name: str, colour: str, found: list[tuple[int, Leav
         name=name,
         y=[row for row, _ in found],
         x=[round(100 * leaving.share, 2) for _, leaving in found],
-        text=[_inside(leaving) for _, leaving in found],
-        customdata=[_words(leaving) for _, leaving in found],
+        text=[in_figure(_inside(leaving)) for _, leaving in found],
+        customdata=[in_figure(_words(leaving)) for _, leaving in found],
         textposition="inside",
         insidetextanchor="middle",
         textangle=0,

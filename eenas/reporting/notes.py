@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from eenas.designs.design import Design
+from eenas.escaping import as_markdown
 from eenas.reporting.front_table import SHARES, FrontRow, choice_rows, exits_of, front_rows, networks, shares_rows
 from eenas.reporting.selection import spread
 from eenas.reporting.summary import summary
@@ -17,14 +18,14 @@ GAP = "&nbsp;&nbsp;"
 
 def study_note(results: StudyResults) -> str:
     """The summary, the accuracy at shares of the backbone's MACs, and points along the front."""
-    parts = [f"## {results.name}", "", *(f"- {line}" for line in summary(results))]
+    parts = [f"## {as_markdown(results.name)}", "", *(f"- {as_markdown(line)}" for line in summary(results))]
     if results.front:
         parts += ["", "### Best accuracy within a share of the backbone's MACs", "", *_shares_table(results)]
         parts += ["", "### Choices of the front", "", *_front_table(results)]
     reasons = Counter(trial.reason for trial in results.trials if trial.state == "failed" and trial.reason)
     if reasons:
         parts += ["", "### Failed trials", ""]
-        parts += [f"- {number} ×: {_plain(reason)}" for reason, number in reasons.most_common(5)]
+        parts += [f"- {number} ×: {as_markdown(reason)}" for reason, number in reasons.most_common(5)]
     return "\n".join(parts) + "\n"
 
 
@@ -32,13 +33,13 @@ def trial_note(results: StudyResults, number: int) -> str:
     """One trial of the front: its branches, and its points on the front (at most ten, spaced over cost)."""
     points = [item for item in results.front if item.trial == number]
     trial = next((trial for trial in results.trials if trial.number == number), None)
-    origin = f" ({trial.origin})" if trial is not None else ""
+    origin = f" ({as_markdown(trial.origin)})" if trial is not None else ""
     parts = [f"## Trial {number}, on the front{origin}", ""]
     if points:
         design = points[0].design
         parts += [*_exits(design, trial.exit_accuracy if trial is not None else ()), ""]
         [(_, how)] = networks(row for row in front_rows(results) if row.trial == number)
-        parts += [f"Not the default: {how}.", ""] if how else []
+        parts += [as_markdown(f"Not the default: {how}."), ""] if how else []
         parts += [*_provenance(design), ""]
     rows = [
         (
@@ -71,8 +72,8 @@ def _provenance(design: Design) -> list[str]:
     placement = {key: value for key, value in design.provenance.get("placement", {}).items() if _is_plain(value)}
     kind = placement.pop("kind", None)
     values = ", ".join(f"{key} {value}" for key, value in placement.items())
-    lines = [f"Placement: {kind}" + (f" ({values})." if values else ".")] if kind is not None else []
-    return lines + [f"- {_plain(str(repair))}" for repair in design.provenance.get("repairs", ())]
+    lines = [as_markdown(f"Placement: {kind}" + (f" ({values})." if values else "."))] if kind is not None else []
+    return lines + [f"- {as_markdown(str(repair))}" for repair in design.provenance.get("repairs", ())]
 
 
 def _is_plain(value: object) -> bool:
@@ -114,7 +115,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequenc
     """A Markdown table; the columns numbered in `left` are flush left, the others right."""
     lines = ["|" + "|".join(f" {head}{GAP} " for head in heads) + "|"]
     lines.append("|" + "|".join(":---" if index in left else "---:" for index in range(len(heads))) + "|")
-    return lines + ["|" + "|".join(f" {_plain(cell)}{GAP} " for cell in row) + "|" for row in rows]
+    return lines + ["|" + "|".join(f" {as_markdown(cell)}{GAP} " for cell in row) + "|" for row in rows]
 
 
 def _marks(item: FrontPoint | FrontRow) -> str:
@@ -125,8 +126,3 @@ def _marks(item: FrontPoint | FrontRow) -> str:
 
 def _leaving(shares: Iterable[float]) -> str:
     return " / ".join(percent(share, 0) for share in shares)
-
-
-def _plain(text: str) -> str:
-    """One line without Markdown's marks."""
-    return " ".join(text.split()).replace("|", "/").replace("`", "'")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from eenas.escaping import in_figure
 from eenas.reporting import figure_style as style
 from eenas.reporting.picked import Picked, exit_names, exit_numbers, of_point
 from eenas.reporting.wording import percent
@@ -81,7 +82,7 @@ def draw_overthinking(facts: OverthinkingFacts) -> go.Figure:
         drawing.add_scatter(
             x=cost,
             y=[round(100 * value, 2) for value in values],
-            text=list(facts.exits),
+            text=list(map(in_figure, facts.exits)),
             mode="lines+markers",
             name=name,
             line={"color": colour, "width": 2, "dash": dash},
@@ -112,7 +113,7 @@ def draw_overthinking(facts: OverthinkingFacts) -> go.Figure:
     ):
         drawing.add_bar(
             x=[*exit_numbers(len(facts.exits)), "none"],
-            text=[*facts.exits, "none"],
+            text=[*map(in_figure, facts.exits), "none"],
             textposition="none",
             y=[round(100 * share, 2) for share in shares],
             name=name,

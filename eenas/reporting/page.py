@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from eenas import shipped, specs
 from eenas.errors import SpecError
+from eenas.escaping import shortened
 from eenas.reporting.front_figure import draw_front, front_facts
 from eenas.reporting.leaving_figure import draw_leaving, leaving_facts
 from eenas.search.results import StudyResults
@@ -33,7 +34,7 @@ class PageSpec:
     def __post_init__(self) -> None:
         """Refuse a figure twice and a negative number of notes."""
         if len(set(self.figures)) != len(self.figures):
-            raise SpecError(f"figures must name each figure once, got {list(self.figures)}")
+            raise SpecError(f"figures must name each figure once, got {shortened(list(self.figures))}")
         if self.trial_notes < 0:
             raise SpecError(f"trial_notes must not be negative, got {self.trial_notes}")
 

@@ -1,5 +1,6 @@
 """The design that a report looks into: its operating point, and its exit tables as the search kept them."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import FrontError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.temperatures import fit_temperatures
 from eenas.records.artifacts import ArtifactStore
 from eenas.reporting.summary import shown
@@ -64,23 +66,20 @@ def drawn_item(results: StudyResults, choice: Choice | None = None) -> FrontPoin
 def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path) -> Picked:
     """A point with its network's exit tables from the folder `artifacts`.
 
-    Raises FrontError where there is no point, StorageError where a table is not in the folder, PolicyError for a file
-    that is no exit table.
+    Raises FrontError where there is no point, StorageError where a table is not in the folder or was changed,
+    PolicyError for a file that is no exit table.
     """
     if item is None:
         raise FrontError(no_front(results))
     network = next(network for network in results.networks if network.name == item.name)
     tables = {}
     for split in SPLITS:
-        reference = network.artifacts.get(split, f"exit table of {split}")
-        path = artifacts / reference.partition("@")[0]
-        if "@" in reference and path.is_file():
-            path = ArtifactStore(artifacts, create=False).path(reference)  # the file that this study wrote
-        if not path.is_file():
+        reference = network.artifacts.get(split, "")
+        if not os.path.isfile(artifacts / reference.partition("@")[0]):
             raise StorageError(
                 f"{artifacts}: holds no exit table of {item.name} on {split}; give the --artifacts of the search"
             )
-        tables[split] = ExitTable.load(path)
+        tables[split] = load_exit_table(ArtifactStore(artifacts, create=False).path(reference))
     return pick(item, tables["calibration"], tables["validation"], results.backbone.macs)
 
 

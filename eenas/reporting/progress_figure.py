@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import plotly.graph_objects as go
 
+from eenas.escaping import in_figure
 from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting import figure_style as style
@@ -171,7 +172,7 @@ def _draw_gains(drawing: go.Figure, gains: Sequence[TrialGain]) -> None:
         drawing.add_scatter(
             x=[round(gain.frozen, 5) for gain in chosen],
             y=[round(gain.brief, 5) for gain in chosen],
-            text=[f"trial {gain.trial} ({gain.origin})" for gain in chosen],
+            text=[in_figure(f"trial {gain.trial} ({gain.origin})") for gain in chosen],
             mode="markers",
             name=name,
             marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.8},

@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from eenas.escaping import in_figure
 from eenas.policies.scores import score
 from eenas.reporting import figure_style as style
 from eenas.reporting.picked import Picked, exit_names, of_point
@@ -92,7 +93,7 @@ def draw_reliability(facts: ReliabilityFacts) -> go.Figure:
     inner = 235 * rows + 30 * (rows - 1)
     drawing = style.figure(facts.title, *facts.subtitles, height=inner + style.TOP + 24 + style.BOTTOM)
     titles = [
-        f"{exit_.name}<br><span style='font-size:11px'>T {exit_.temperature:.2f}, "
+        f"{in_figure(exit_.name)}<br><span style='font-size:11px'>T {exit_.temperature:.2f}, "
         f"ECE {100 * exit_.before.error:.1f} → {100 * exit_.after.error:.1f} points</span>"
         for exit_ in facts.exits
     ]

@@ -1,6 +1,7 @@
 """The report: one HTML file with its own scripts, styles and data, which opens without a network."""
 
-import html
+import base64
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from eenas import shipped, specs
 from eenas.errors import EenasError, SpecError, StorageError
+from eenas.escaping import as_html, json_in_html, shortened
 from eenas.files import write_whole
 from eenas.progress import Listener, Notice, silent
 from eenas.reporting.conditions import SETTINGS, commands, conditions, settings_text
@@ -22,8 +24,13 @@ from eenas.search.results import FrontPoint
 from eenas.search.run_report import largest_words
 
 ROWS = 10
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-"""The content security policy of the page: whatever it asks the network for is refused by the browser."""
+POLICY = (
+    "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
+"""The content security policy of the page: no script runs but those whose digests it names, nothing is asked of the
+network. plotly sets styles of its own.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +42,7 @@ class ReportSpec:
     def __post_init__(self) -> None:
         """Refuse a panel twice, which could not be told apart by its place in the page."""
         if len(set(self.panels)) != len(self.panels):
-            raise SpecError(f"panels must name each panel once, got {list(self.panels)}")
+            raise SpecError(f"panels must name each panel once, got {shortened(list(self.panels))}")
 
 
 def load_report(name: str | Path = PAGE) -> ReportSpec:
@@ -69,21 +76,22 @@ def write_report(
 def report_html(source: ReportSource, spec: ReportSpec, listener: Listener = silent) -> str:
     """The whole page as text."""
     results = source.results
-    title = html.escape(f"{results.backbone.name} on {results.task}")
+    title = as_html(f"{results.backbone.name} on {results.task}")
     style, script = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    scripts = (get_plotlyjs(), script)
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY.format(scripts=_digests(scripts))}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{title}: early exits</title><style>{style}</style></head><body><main>",
         f"<h1>Early exits for {title}</h1>",
-        f'<p class="headline">{html.escape(_capital(headline(results, source.item)))}.</p>',
+        f'<p class="headline">{as_html(_capital(headline(results, source.item)))}.</p>',
         _list(summary(results)),
         *_tables(source),
         *(_panel(name, source, listener) for name in spec.panels),
         *_foot(source),
-        f"</main><script>{get_plotlyjs()}</script><script>{script}</script></body></html>",
+        f"</main>{''.join(f'<script>{code}</script>' for code in scripts)}</body></html>",
     ]
     return "\n".join(parts) + "\n"
 
@@ -157,13 +165,18 @@ def _panel(name: PanelName, source: ReportSource, listener: Listener) -> str:
     except Exception as error:  # a panel must not cost the page
         said = str(error) if isinstance(error, EenasError) else f"{type(error).__name__}: {error}"
         listener(Notice(f"the panel {name} is not in the report: {said}"))
-        return f'<section id="{name}"><p class="missing"><b>{name}</b>: {html.escape(said)}</p></section>'
+        return f'<section id="{name}"><p class="missing"><b>{name}</b>: {as_html(said)}</p></section>'
     return f'<section id="{name}">{panel.above}{drawn}</section>'
 
 
 def _plot(figure: str) -> str:
-    data = figure.replace("</", "<\\/")
-    return f'<div class="plot"></div><script type="application/json" class="figure">{data}</script>'
+    return f'<div class="plot"></div><script type="application/json" class="figure">{json_in_html(figure)}</script>'
+
+
+def _digests(scripts: Sequence[str]) -> str:
+    """The sources of a policy that let these scripts run where they stand in the page, and no others."""
+    digests = (hashlib.sha256(code.encode()).digest() for code in scripts)
+    return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
 
 
 def _foot(source: ReportSource) -> list[str]:
@@ -171,22 +184,22 @@ def _foot(source: ReportSource) -> list[str]:
         "<h2>How the numbers were taken</h2>",
         _table(("", ""), conditions(source), is_text=True),
         "<h2>How to get them again</h2>",
-        f"<pre>{html.escape(chr(10).join(commands(source)))}</pre>",
+        f"<pre>{as_html(chr(10).join(commands(source)))}</pre>",
         f"<details><summary>{SETTINGS}: the whole study file; save it beside the data it names</summary>",
-        f'<pre id="settings">{html.escape(settings_text(source.results))}</pre></details>',
+        f'<pre id="settings">{as_html(settings_text(source.results))}</pre></details>',
     ]
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, is_text: bool = False) -> str:
     """A table; the first column is flush left, the others too where they hold text."""
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads) if any(heads) else ""
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    head = "".join(f"<th>{as_html(text)}</th>" for text in heads) if any(heads) else ""
+    body = "".join("<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     kind = "text" if is_text else "numbers"
     return f'<div class="wide"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _list(lines: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
+    return "<ul>" + "".join(f"<li>{as_html(line)}</li>" for line in lines) + "</ul>"
 
 
 def _capital(text: str) -> str:

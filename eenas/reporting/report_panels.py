@@ -1,12 +1,12 @@
 """The panels of a report by their names: each a figure, a piece of HTML, or both."""
 
-import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import plotly.graph_objects as go
 
+from eenas.escaping import as_html, json_in_html
 from eenas.reporting.agreement_figure import agreement_facts, draw_agreement
 from eenas.reporting.design_figure import design_facts, draw_design
 from eenas.reporting.explorer import draw_explorer, explorer_facts, page_data
@@ -56,10 +56,10 @@ def explorer(source: ReportSource) -> Panel:
     backbone = source.results.backbone
     facts = explorer_facts(source.picked(), backbone.accuracy, backbone.latency_ms)
     above = (
-        f'<div class="explorer"><label>{facts.name} <input type="range" id="threshold" min="0" '
+        f'<div class="explorer"><label>{as_html(facts.name)} <input type="range" id="threshold" min="0" '
         f'max="{len(facts.thresholds) - 1}" value="{facts.start}" step="1"></label>'
         '<output id="explored" for="threshold"></output>'
-        f'<script type="application/json" id="explorer-data">{page_data(facts)}</script></div>'
+        f'<script type="application/json" id="explorer-data">{json_in_html(page_data(facts))}</script></div>'
     )
     return Panel(figure=draw_explorer(facts), above=above)
 
@@ -75,11 +75,11 @@ def samples(source: ReportSource) -> Panel:
     )
     parts = [
         "<h2>Samples that leave first and last</h2>",
-        f"<p class='small'>{html.escape(of_point(picked))}; below each its class, or what was answered → "
+        f"<p class='small'>{as_html(of_point(picked))}; below each its class, or what was answered → "
         "what it is, and the confidence at the exit</p>",
     ]
     for title, shown in rows:
-        parts.append(f"<h3>{html.escape(title)}</h3><div class='pictures'>")
+        parts.append(f"<h3>{as_html(title)}</h3><div class='pictures'>")
         parts += [_figure(sample, found[sample.position], source.results.classes) for sample in shown]
         parts.append("</div>")
     return Panel(above="".join(parts))
@@ -121,8 +121,8 @@ PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
 
 def _figure(sample: Sample, picture: str, classes: Sequence[str]) -> str:
     right = sample.answer == sample.label
-    name = html.escape(classes[sample.label])
-    said = name if right else f"{html.escape(classes[sample.answer])} → {name}"
+    name = as_html(classes[sample.label])
+    said = name if right else f"{as_html(classes[sample.answer])} → {name}"
     return (
         f'<figure><img src="{picture}" alt="a sample of class {name}">'
         f'<figcaption class="{"right" if right else "wrong"}">{said}<br>{percent(sample.score)}</figcaption></figure>'

@@ -1,6 +1,7 @@
 """What a full training came to: its summary in words, and the design beside its baselines at each budget."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -103,6 +104,7 @@ def report_json(report: RunReport) -> str:
     table["folder"] = str(report.folder)
     table["design"] = report.design.to_table()
     table["at_shares"] = _keyed(report.at_shares)
+    table["violations"] = {name: by if math.isfinite(by) else None for name, by in report.violations.items()}
     table["baselines_at_shares"] = {name: _keyed(points) for name, points in report.baselines_at_shares.items()}
     return json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
 

@@ -1,10 +1,11 @@
 """The runs of a study: folders in which `eenas train` trained its designs fully."""
 
-import json
 from pathlib import Path
 
+from eenas.errors import SpecError
 from eenas.records.studies import StudyRecord
 from eenas.search.run_report import ORIGIN, REPORT, RunReport, origin
+from eenas.specs import read_json
 
 RUNS = Path("runs")
 """Where `eenas train` puts runs by default."""
@@ -24,6 +25,6 @@ def runs_of(record: StudyRecord, folder: Path, *, trust_code: bool = False) -> t
 def _is_of(run: Path, record: StudyRecord) -> bool:
     """Whether a run was made from the study with this record."""
     try:
-        return bool(json.loads((run / ORIGIN).read_text(encoding="utf-8")) == origin(record.name, record.identity))
-    except (OSError, ValueError):
+        return bool(read_json(run / ORIGIN) == origin(record.name, record.identity))
+    except SpecError:
         return False

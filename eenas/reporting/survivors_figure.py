@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from eenas.designs.design import Design
+from eenas.escaping import in_figure
 from eenas.reporting import figure_style as style
 from eenas.reporting.wording import plural
 from eenas.search.results import StudyResults
@@ -77,7 +78,7 @@ def draw_survivors(facts: SurvivorsFacts) -> go.Figure:
     height = style.HEIGHT + drop - style.LEGEND_DROP
     drawing = style.figure(facts.title, *facts.subtitles, height=height, drop=drop)
     widths = [max(3, len(choices.values)) for choices in facts.choices]
-    titles = [f"{choices.name} …" for choices in facts.choices]
+    titles = [in_figure(f"{choices.name} …") for choices in facts.choices]
     titles[-1] = "number of branches"
     style.panes(
         drawing,
@@ -95,13 +96,13 @@ def draw_survivors(facts: SurvivorsFacts) -> go.Figure:
             (f"networks on the front ({facts.survivors})", choices.surviving, style.BLUE, ""),
         ):
             drawing.add_bar(
-                x=list(choices.values),
+                x=list(map(in_figure, choices.values)),
                 y=[round(100 * share, 2) for share in shares],
                 name=name,
                 legendgroup=name,
                 showlegend=column == 1,
                 marker={"color": colour, "pattern": style.pattern(pattern)},
-                hovertemplate=f"{choices.name} %{{x}}: %{{y:.0f}} % of the {name}<extra></extra>",
+                hovertemplate=f"{in_figure(choices.name)} %{{x}}: %{{y:.0f}} % of the {name}<extra></extra>",
                 row=1,
                 col=column,
             )

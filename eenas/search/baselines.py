@@ -14,6 +14,7 @@ from eenas.errors import BranchError, DivergedError
 from eenas.fronts.hypervolume import most_added
 from eenas.measurement.profile import source_of
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.right_answers import pack, right_answers
 from eenas.policies.threshold import ONE_EXIT
@@ -93,7 +94,7 @@ def refresh_static(ground: Ground, study: str, bank: Bank) -> None:
         if design is None or design.branches == network.design.branches or not ground.artifacts.holds(reference):
             continue
         tables = bank.exit_tables(design, ground.costs(design))
-        before = ExitTable.load(ground.artifacts.path(reference)).exit_accuracy()[0]
+        before = load_exit_table(ground.artifacts.path(reference)).exit_accuracy()[0]
         if tables["calibration"].exit_accuracy()[0] > before:
             better[network.name] = _network(ground, network.name, "static", design, tables)
     if better:
@@ -179,7 +180,7 @@ def _trained(ground: Ground, bank: Bank, design: Design) -> Tables | None:
     key = f"static/{digest([bank.conditions, network_digest(design), sources, training])}"
     kept = ground.cache.get(key)
     if kept is not None and all(ground.artifacts.holds(reference) for reference in kept.values()):
-        found = {split: ExitTable.load(ground.artifacts.path(reference)) for split, reference in kept.items()}
+        found = {split: load_exit_table(ground.artifacts.path(reference)) for split, reference in kept.items()}
         return {split: replace(table, macs=costs.macs, latency_ms=costs.latency_ms) for split, table in found.items()}
     path = ground.artifacts.root / f"{key.replace('/', '-')}.checkpoint.pt"
     checkpoint = Checkpoint(path, paced=True, check=ground.limit.check)

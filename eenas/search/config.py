@@ -10,6 +10,7 @@ from eenas import shipped, specs
 from eenas.backbones.load import BackboneSpec
 from eenas.designs.space import Space, load_space
 from eenas.errors import SpecError
+from eenas.escaping import shortened
 from eenas.measurement.latency import LatencySpec
 from eenas.plugins import is_reference
 from eenas.search.limits import Limits
@@ -47,7 +48,7 @@ class SearchSpec:
         if self.timeout is not None and self.timeout <= 0:
             raise SpecError(f"timeout is in seconds and must be positive, got {self.timeout}")
         if not self.objectives or len(set(self.objectives)) != len(self.objectives):
-            raise SpecError(f"objectives must be one or more different names, got {list(self.objectives)}")
+            raise SpecError(f"objectives must be one or more different names, got {shortened(list(self.objectives))}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from eenas.errors import DivergedError, PolicyError, StudyError
+from eenas.errors import DivergedError, PolicyError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
 from eenas.progress import Listener, Notice, heard_by, silent
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
@@ -197,10 +198,10 @@ def _brief_scores(
 def _tables(trial: TrialResult, ground: Ground) -> dict[str, ExitTable] | None:
     try:
         return {
-            split: ExitTable.load(ground.artifacts.root / trial.artifacts[split])
+            split: load_exit_table(ground.artifacts.path(trial.artifacts[split]))
             for split in ("calibration", "validation")
         }
-    except (KeyError, PolicyError):
+    except (KeyError, PolicyError, StorageError):
         return None
 
 

@@ -7,14 +7,17 @@ from functools import cached_property
 from typing import Any
 
 from eenas import __version__
+from eenas.bounds import damage_as
 from eenas.branches.learned import Learned
 from eenas.branches.registry import branch_from_table
 from eenas.designs.design import Placed
 from eenas.designs.domains import Scalar
 from eenas.designs.finding import Found
 from eenas.designs.repair import cost_limit, obstacle
+from eenas.errors import StorageError
 from eenas.measurement.profile import source_of
 from eenas.progress import Notice
+from eenas.records.rows import FIX
 from eenas.search.bank import Bank
 from eenas.search.preparation import Ground
 from eenas.seeding import derive
@@ -89,8 +92,9 @@ class Finder:
         branches, told = [], []
         for each in placed:
             kept = ground.cache.get(wanted[each.cut_point]) if each.branch.is_open else None
-            branches.append(each if kept is None else replace(each, branch=branch_from_table(kept["branch"])))
-            told += [kept["facts"]] if kept is not None else []
+            with damage_as(StorageError, "a structure in the database", FIX):
+                branches.append(each if kept is None else replace(each, branch=branch_from_table(kept["branch"])))
+                told += [kept["facts"]] if kept is not None else []
         return Found(branches=tuple(branches), facts={"branches": told})
 
     def _search(self, placed: tuple[Placed, ...]) -> tuple[tuple[Placed, ...], dict[str, Any]]:
@@ -184,5 +188,8 @@ def _found_table(found: Found) -> dict[str, Any]:
 
 
 def _read_found(table: Mapping[str, Any]) -> Found:
-    branches = tuple(Placed(each["cut_point"], branch_from_table(each["branch"])) for each in table["branches"])
-    return Found(branches=branches, facts=table["facts"], notes=tuple(table["notes"]))
+    with damage_as(StorageError, "a placement in the database", FIX):
+        branches = tuple(
+            Placed(str(each["cut_point"]), branch_from_table(each["branch"])) for each in table["branches"]
+        )
+        return Found(branches=branches, facts=dict(table["facts"]), notes=tuple(map(str, table["notes"])))

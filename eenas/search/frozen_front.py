@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eenas.bounds import damage_as
 from eenas.designs.design import Design, Placed
 from eenas.designs.encode import encode
 from eenas.designs.known import first_choices
 from eenas.designs.placement import candidates
 from eenas.designs.repair import fit
 from eenas.designs.space import Space, values_of
-from eenas.errors import DesignError, DivergedError
+from eenas.errors import DesignError, DivergedError, StorageError
 from eenas.measurement.profile import Profile, source_of
 from eenas.progress import Notice
+from eenas.records.rows import FIX
 from eenas.search.bank import MEMORY, Bank
 from eenas.search.preparation import Ground
 from eenas.search.subset_front import SubsetFront, find_front, pick
@@ -65,12 +67,13 @@ class FrozenFront:
 
 def read_front(table: Mapping[str, Any]) -> FrozenFront:
     """The front that `to_table` wrote."""
-    return FrozenFront(
-        accuracy=np.array(table["accuracy"], dtype=np.float64),
-        cost=np.array(table["cost"], dtype=np.float64),
-        designs=tuple(Design.from_table(each) for each in table["designs"]),
-        method=table["method"],
-    )
+    with damage_as(StorageError, "the frozen front in the database", FIX):
+        return FrozenFront(
+            accuracy=np.array(table["accuracy"], dtype=np.float64),
+            cost=np.array(table["cost"], dtype=np.float64),
+            designs=tuple(Design.from_table(each) for each in table["designs"]),
+            method=str(table["method"]),
+        )
 
 
 def lay_bank(ground: Ground, bank: Bank) -> FrozenFront:

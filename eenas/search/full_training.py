@@ -10,8 +10,9 @@ from torch import nn
 
 from eenas.deployment.model_folder import load_design
 from eenas.designs.design import Design
-from eenas.errors import EenasError, StudyError, nearest
+from eenas.errors import EenasError, SpecError, StudyError, nearest
 from eenas.files import write_whole
+from eenas.names import file_part
 from eenas.networks.tables import exit_table
 from eenas.progress import Listener, Notice, heard_by, silent
 from eenas.records.artifacts import ArtifactStore
@@ -31,7 +32,7 @@ from eenas.search.report import build_report
 from eenas.search.run_baselines import plain_baseline, run_rivals
 from eenas.search.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
 from eenas.search.train_fully import train_fully
-from eenas.specs import from_table
+from eenas.specs import from_table, read_json
 from eenas.tasks.load import load_task
 from eenas.tasks.spec import TaskSpec
 from eenas.tasks.task import Task
@@ -76,7 +77,7 @@ def train(
         home = code_folder(record)
         settings = _settings(record, overrides)
         chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
-        folder = Path(out) if out is not None else Path("runs") / f"{record.name}-{chosen.label}"
+        folder = Path(out) if out is not None else Path("runs") / file_part(f"{record.name}-{chosen.label}")
         if (folder / REPORT).exists():
             report = RunReport.read(folder, trust_code=trust_code)
             _same_run(folder, report.design, chosen.design, record)
@@ -205,8 +206,8 @@ def _same_run(folder: Path, known: Design, design: Design, record: StudyRecord) 
             why = f" (there for {known.policy.target_macs:.1%} of the MACs, here for {design.policy.target_macs:.1%})"
         raise StudyError(f"{folder} is the run of another design{why}; give another --out, or delete the folder")
     try:
-        said = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        said = read_json(folder / ORIGIN)
+    except SpecError:
         return
     if said != origin(record.name, record.identity):
         raise StudyError(f"{folder} is the run of another study; give another --out, or delete the folder")

@@ -8,7 +8,9 @@ from torch import nn
 
 from eenas import specs
 from eenas.errors import StudyError
+from eenas.escaping import one_line
 from eenas.measurement.latency_profile import LatencyProfile
+from eenas.names import LONGEST, file_part
 from eenas.progress import Notice
 from eenas.records.studies import StudyRecord
 from eenas.search.config import StudySpec
@@ -61,7 +63,8 @@ def study_identity(
 def default_name(identity: dict[str, Any], task: str) -> str:
     """Backbone, task and a short digest, such as `resnet50-digits-3f9a1c`."""
     backbone = str(identity["backbone_name"]).replace("/", "_").replace(":", "_").lstrip("._")
-    return f"{backbone}-{task}-{digest(identity)[:6]}"
+    name = f"{backbone}-{task}"
+    return f"{name if len(name) < LONGEST // 2 and one_line(name) == name else file_part(name)}-{digest(identity)[:6]}"
 
 
 def differences(identity: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from eenas.bounds import damage_as
 from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design
-from eenas.errors import StudyError, nearest
+from eenas.errors import StorageError, StudyError, nearest
 from eenas.policies.operating_point import OperatingPoint
+from eenas.records.rows import FIX
+from eenas.specs import read_fields
 
 NetworkKind = Literal["trial", "frozen", "static", "plain"]
 BACKBONE = "backbone"
@@ -63,15 +66,12 @@ class KnownNetwork:
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> "KnownNetwork":
         """Read what `to_table` wrote."""
-        return cls(
-            name=table["name"],
-            kind=table["kind"],
-            design=Design.from_table(table["design"], key=table["name"]),
-            points=tuple(OperatingPoint.from_table(point) for point in table["points"]),
-            right=tuple(table["right"]),
-            parameters=table["parameters"],
-            artifacts=dict(table["artifacts"]),
-        )
+        with damage_as(StorageError, "a network in the database", FIX):
+            made = {
+                "design": Design.from_table(table["design"], key=str(table["name"])),
+                "points": tuple(OperatingPoint.from_table(point) for point in table["points"]),
+            }
+            return read_fields(cls, {**table, **made})
 
 
 def frozen_design(design: Design) -> Design:

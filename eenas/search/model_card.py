@@ -6,6 +6,7 @@ from typing import Any
 from eenas.backbones.transform import InputTransform
 from eenas.deployment.exit_latency import ProgramLatency
 from eenas.designs.design import Design
+from eenas.escaping import as_markdown
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.fit import declined
 from eenas.search.run_report import RunReport, largest_words
@@ -47,7 +48,7 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
     """
     backbone, point = report.backbone, report.reported
     lines = [
-        f"# {backbone.name} with {len(report.design.branches)} early exits on {report.task}",
+        "# " + as_markdown(f"{backbone.name} with {len(report.design.branches)} early exits on {report.task}"),
         "",
         f"{report.measure.capitalize()} {point.accuracy:.2%} on {report.test_samples:,} test samples"
         f"{largest_words(report.largest_class)} at "
@@ -59,26 +60,32 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
     heads = ("exit", "structure", "share of MACs", *times, "accuracy of all", "temperature", "leaves here")
     lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for k, exit_ in enumerate(report.exits):
-        cells = [exit_.name, exit_.structure, f"{exit_.macs_share:.1%}", *(column[k] for column in times.values())]
+        cells = [
+            as_markdown(exit_.name),
+            as_markdown(exit_.structure),
+            f"{exit_.macs_share:.1%}",
+            *(column[k] for column in times.values()),
+        ]
         cells += [f"{exit_.accuracy:.2%}", f"{exit_.temperature:.2f}", f"{exit_.share:.1%}"]
         lines.append(f"| {' | '.join(cells)} |")
+    traits = Traits.of(report.design, point.policy).words()
     lines += ["", "| budget, share of MACs | accuracy | MACs really spent | leaves at |", "|---|---|---|---|"]
     for share, found in report.at_shares.items():
         if found is not None:
             spent = found.expected_macs / backbone.macs
-            lines.append(f"| {share:.0%} | {found.accuracy:.2%} | {spent:.1%} | {found.policy.label()} |")
+            lines.append(f"| {share:.0%} | {found.accuracy:.2%} | {spent:.1%} | {as_markdown(found.policy.label())} |")
     lines += [
         "",
         "MACs are multiply-accumulates (1 MAC = 2 FLOPs) and include every branch on the way. "
         f"{'' if timed_below else _conditions(report)}Temperatures and thresholds were fitted on the "
         "calibration split; the test split was used once, for this card.",
         "",
-        *([f"Not the default: {traits}.", ""] if (traits := Traits.of(report.design, point.policy).words()) else []),
-        *(line for sentence in declined(report.design.policy, point.policy) for line in (sentence, "")),
+        *([as_markdown(f"Not the default: {traits}."), ""] if traits else []),
+        *(line for sentence in declined(report.design.policy, point.policy) for line in (as_markdown(sentence), "")),
         USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```",
         "",
+        f"Made by the study {as_markdown(report.study)}; `design.json` replays the architecture.",
         *(() if report.transform is None else preparation(report.transform)),
-        f"Made by the study `{report.study}`; `design.json` replays the architecture.",
         "",
     ]
     return "\n".join(lines)
@@ -161,7 +168,7 @@ def _conditions(report: RunReport) -> str:
     )
     doubtful = any(exit_.end_to_end is not None and exit_.end_to_end.doubtful for exit_ in report.exits)
     noise = " The machine was never quiet, so that they are doubtful." if doubtful else ""
-    return f"Latency is of a batch of {report.latency_batch} {_where(report)}, {both}.{noise} "
+    return as_markdown(f"Latency is of a batch of {report.latency_batch} {_where(report)}, {both}.{noise}") + " "
 
 
 def _where(report: RunReport) -> str:
@@ -176,21 +183,23 @@ def latency_card(found: ProgramLatency) -> str:
     lines = ["", "## Latency of the programs", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for k, name in enumerate(found.exits):
         measured = found.measured_ms[k]
-        cells = [name, f"{measured:.3f}"]
+        cells = [as_markdown(name), f"{measured:.3f}"]
         if found.predicted_ms:
             cells += [f"{found.predicted_ms[k]:.3f}", f"{found.predicted_ms[k] / measured - 1:+.1%}"]
         lines.append(f"| {' | '.join(cells)} |")
-    said = f"Measured end to end: {found.conditions}."
-    return "\n".join([*lines, "", f"{said} Predicted: {found.prediction}." if found.predicted_ms else said, ""])
+    said = as_markdown(f"Measured end to end: {found.conditions}.")
+    return "\n".join(
+        [*lines, "", f"{said} {as_markdown(f'Predicted: {found.prediction}.')}" if found.predicted_ms else said, ""]
+    )
 
 
 def untrained_card(design: Design, network: EarlyExitNetwork) -> str:
     """The card of an architecture whose weights are not trained."""
-    rows = [f"| {placed.cut_point} | {placed.branch.label()} |" for placed in design.branches]
+    rows = [f"| {as_markdown(placed.cut_point)} | {as_markdown(placed.branch.label())} |" for placed in design.branches]
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return "\n".join(
         [
-            f"# {design.backbone} with {len(design.branches)} early exits, untrained",
+            f"# {as_markdown(design.backbone)} with {len(design.branches)} early exits, untrained",
             "",
             f"{design.num_classes} classes, {size_text(design.input_size)} px, {parameters:,} parameters. "
             "The weights are initial ones and no thresholds are fitted: train it in your own loop on the sum of the "

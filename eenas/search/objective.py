@@ -13,13 +13,15 @@ from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.exceptions import UpdateFinishedTrialError
 
 from eenas.designs.design import Design
-from eenas.errors import EenasError, InfeasibleError, PolicyError, StudyError
+from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
 from eenas.faults import causes, is_memory_shortage, machine_fault
 from eenas.files import write_whole
 from eenas.fronts.hypervolume import hypervolume
+from eenas.masking import masked
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
 from eenas.progress import Notice
-from eenas.records.artifacts import ArtifactStore
+from eenas.records.artifacts import ArtifactStore, reference_to
 from eenas.records.learning_curves import LearningCurves
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.workers import worker_name
@@ -180,24 +182,24 @@ class Objective:
         record = self._records.find_by_digest(self._study, network_digest(design))
         if record is None or record.state not in ("complete", "copied") or not design.branches:
             return None
-        tables = {}
-        for split, name in record.artifacts.items():
-            try:
-                tables[split] = ExitTable.load(self._ground.artifacts.root / name)
-            except PolicyError:  # gone or damaged: the network is trained again
-                return None
+        try:
+            paths = {split: self._ground.artifacts.path(reference) for split, reference in record.artifacts.items()}
+        except StorageError:  # gone or changed: the network is trained again
+            return None
+        tables = {split: load_exit_table(path) for split, path in paths.items()}
         return Outcome(record, tables, None) if {"calibration", "validation"} <= tables.keys() else None
 
     def _upload(self, trial: optuna.Trial, tables: Mapping[str, ExitTable]) -> dict[str, str]:
-        """Keep the exit tables as artifacts of the trial, so that the dashboard offers them."""
+        """Keep the exit tables as artifacts of the trial, so that the dashboard offers them; their references."""
         names = {}
         with tempfile.TemporaryDirectory() as folder:
             for split, table in tables.items():
                 path = Path(folder) / f"exit_table_{split}.npz"
                 table.save(path)
-                names[split] = upload_artifact(
+                kept = upload_artifact(
                     artifact_store=self._store, file_path=str(path), study_or_trial=trial, mimetype="application/zip"
                 )
+                names[split] = reference_to(kept, path)
         return names
 
     def _end(self, trial: optuna.Trial, error: Exception) -> None:
@@ -217,7 +219,7 @@ class Objective:
 
     def _fail(self, trial: optuna.Trial, error: Exception) -> None:
         """Keep the reason; a worker that fails for lack of memory lets go of what it holds."""
-        reason = str(error) if isinstance(error, EenasError) else f"{type(error).__name__}: {error}"
+        reason = masked(str(error) if isinstance(error, EenasError) else f"{type(error).__name__}: {error}")
         self._failures.append(reason)
         trial.set_user_attr("reason", reason)
         self._records.save(

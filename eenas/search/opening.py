@@ -9,6 +9,7 @@ import optuna
 from optuna.trial import TrialState
 
 from eenas.errors import StudyError
+from eenas.names import check_name
 from eenas.progress import Notice
 from eenas.records.studies import MARK, StudyRecord, StudyRecords
 from eenas.search.bank import Bank
@@ -50,7 +51,8 @@ def own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
     identity = study_identity(
         ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies
     )
-    is_named, name = name is not None, name or default_name(identity, ground.task.name)
+    is_named = name is not None
+    name = default_name(identity, ground.task.name) if name is None else check_name(name, "a study")
     records = StudyRecords(ground.database)
     known = records.get(name)
     if known is not None and known.identity_digest != digest(identity):

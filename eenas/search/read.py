@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from eenas.bounds import damage_as
 from eenas.designs.design import Design
 from eenas.designs.space import load_families
-from eenas.errors import StudyError, nearest
+from eenas.errors import StorageError, StudyError, nearest
+from eenas.escaping import shortened
 from eenas.measurement.latency import Latency
 from eenas.policies.operating_point import OperatingPoint
 from eenas.records.database import Database
+from eenas.records.rows import FIX
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.config import StudySpec
@@ -49,11 +52,16 @@ def study_record(database: Database, name: str | None) -> StudyRecord:
 def read_results(database: Database, name: str, *, trust_code: bool = False) -> StudyResults:
     """Everything that is known about the study `name`; `trust_code` as in `open_results`."""
     record = study_record(database, name)
-    facts = record.facts
+    with damage_as(StorageError, f"{database.label}: the study {shortened(name)}", FIX):
+        return _results(database, record, trust_code=trust_code)
+
+
+def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> StudyResults:
+    name, facts = record.name, record.facts
     settings = as_searched(from_table(StudySpec, readable(record.settings)))
     load_families(settings.space, trust_code=trust_code, relative_to=code_folder(record))
     backbone = from_table(BackboneFacts, facts["backbone"])
-    classes = tuple(facts["classes"])
+    classes = tuple(map(str, facts["classes"]))
     records = TrialRecords(database).list(name)
     trials = tuple(_trial(trial) for trial in records)
     networks = _networks(record, records)
@@ -74,8 +82,8 @@ def read_results(database: Database, name: str, *, trust_code: bool = False) -> 
     return StudyResults(
         name=name,
         storage=database.label,
-        task=facts["task"],
-        device=facts["device"],
+        task=str(facts["task"]),
+        device=str(facts["device"]),
         classes=classes,
         backbone=backbone,
         settings=settings,
@@ -90,7 +98,7 @@ def read_results(database: Database, name: str, *, trust_code: bool = False) -> 
         weights=None if weights is None else tuple(weights.tolist()),
         samples=int(facts.get("validation_samples", 0)),
         largest_class=largest,
-        warnings=tuple(facts.get("warnings", ())),
+        warnings=tuple(map(str, facts.get("warnings", ()))),
         latency=_latency(facts),
         latency_profile=facts.get("latency_profile"),
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from eenas.designs.design import Design
 from eenas.fronts.hypervolume import most_added
+from eenas.names import file_part
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
 from eenas.progress import Listener
@@ -58,7 +59,7 @@ def run_rivals(
             costs=costs.macs.tolist(),
             folder=folder
             if is_chosen and spec == ground.settings.full_training
-            else folder / "baselines" / name.replace(" ", "-"),
+            else folder / "baselines" / file_part(name.replace(" ", "-")),
             phase=f"training {name}",
             world=world,
             listener=listener,

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from eenas.bounds import DAMAGE, MOST_JSON, parse_json, read_file
 from eenas.designs.design import TrainingChoice
-from eenas.errors import StudyError
+from eenas.errors import SpecError, StudyError
 from eenas.files import write_whole
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
@@ -102,11 +103,11 @@ def execution_for(ground: Ground, spec: TrainingSpec) -> Execution:
 def _recorded(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """What the folder says of the training in it, empty where there is none yet; refused when it is another one."""
     try:
-        table = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+        table = parse_json(read_file(folder / TRAINING, MOST_JSON))
         before = dict(table["settings"])
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, SpecError, *DAMAGE):
         raise StudyError(f"{folder / TRAINING}: not written by eenas; delete {folder} to train again") from None
     changed = [key for key, value in settings.items() if value != before.get(key)]
     if changed and any((folder / name).exists() for name in (CHECKPOINT, WEIGHTS)):

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from eenas.errors import TaskError
+from eenas.escaping import one_line
 from eenas.progress import Advanced, Finished, Listener, Started, silent
 from eenas.tasks.frame import Size
 from eenas.tasks.image_files import FilePixels, Header, name_below, read_headers
 from eenas.tasks.layout import Layout, PassedOver, Root, find_layout, images_below
-from eenas.tasks.picture import FULL_WHITE, printable
+from eenas.tasks.picture import FULL_WHITE
 from eenas.tasks.picture_check import PHASE, Checked, bad_pictures, check_files
 from eenas.tasks.spec import SPLIT_NAMES, SourceName, SplitsSpec, TaskSpec
 from eenas.tasks.task import Source, Task, assemble
@@ -28,7 +29,7 @@ class _Files:
     headers: list[Header | str]
 
     def names(self) -> list[str]:
-        return [printable(name_below(self.root.path, file)) for file in self.files]
+        return [one_line(name_below(self.root.path, file)) for file in self.files]
 
     def without(self, bad: Sequence[bool]) -> None:
         keep = [row for row, out in enumerate(bad) if not out]
@@ -54,7 +55,7 @@ def folder_task(
     or the splits do not fit.
     """
     spec = spec or TaskSpec(spec=f"folder:{path}")
-    shown = printable(str(path))
+    shown = one_line(str(path))
     if not os.path.exists(path):
         raise TaskError(f"{shown}: no such folder; folder:PATH takes a folder with one folder of images for each class")
     if not path.is_dir():
@@ -62,7 +63,7 @@ def folder_task(
     layout = find_layout(path)
     names = tuple(layout.roots["train"].classes)
     if len(names) < 2:
-        where = printable(str(layout.roots["train"].path))
+        where = one_line(str(layout.roots["train"].path))
         raise TaskError(f"{where}: a task needs at least two classes, got only {names[0]!r}; add a class folder")
     for source, root in layout.roots.items():
         if tuple(root.classes) != names:
@@ -77,7 +78,7 @@ def folder_task(
         pixels = FilePixels(each.root.path, each.files, headers, input_size, spec.fit or "crop", white, path)
         sources[source] = pixels, np.array(each.labels, dtype=np.int64)
     try:
-        task = assemble(printable(path.resolve().name) or "folder", names, sources, splits or SplitsSpec(), flip=flip)
+        task = assemble(one_line(path.resolve().name) or "folder", names, sources, splits or SplitsSpec(), flip=flip)
     except TaskError as error:
         raise TaskError(f"{shown}: {error}") from None
     notices = (*layout.notices, passed.words(), said, _origin(task, layout), *task.notices)
@@ -99,7 +100,7 @@ def _leave_out(path: Path, found: Mapping[SourceName, _Files], spec: TaskSpec, l
     wanted = set(spec.without)
     bad: list[str] = []
     for each in found.values():
-        prefix = printable(each.root.path.relative_to(path).as_posix())
+        prefix = one_line(each.root.path.relative_to(path).as_posix())
         full = [name if prefix == "." else f"{prefix}/{name}" for name in each.names()]
         each.without([name in wanted for name in full])
         left_out += [name for name in full if name in wanted]
@@ -167,13 +168,13 @@ def _origin(task: Task, layout: Layout) -> str:
     for source, root in layout.roots.items():
         here = [f"{name} {len(task.split(name)):,}" for name in SPLIT_NAMES if task.split(name).source == source]
         if here:
-            parts.append(f"{', '.join(here)} from {printable(root.path.name or str(root.path))}/")
+            parts.append(f"{', '.join(here)} from {one_line(root.path.name or str(root.path))}/")
     return f"splits: {'; '.join(parts)}"
 
 
 def _refuse_other_classes(layout: Layout, source: SourceName) -> None:
     train, other = layout.roots["train"], layout.roots[source]
-    ours, theirs = printable(train.path.name), printable(other.path.name)
+    ours, theirs = one_line(train.path.name), one_line(other.path.name)
     parts = [
         f"only {where} has {', '.join(repr(name) for name in only[:5])}{', ...' if len(only) > 5 else ''}"
         for where, only in (
@@ -182,5 +183,5 @@ def _refuse_other_classes(layout: Layout, source: SourceName) -> None:
         )
         if only
     ]
-    where = printable(str(train.path.parent))
+    where = one_line(str(train.path.parent))
     raise TaskError(f"{where}: {ours} and {theirs} must have the same classes, but {' and '.join(parts)}")

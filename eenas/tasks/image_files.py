@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.errors import PictureError, TaskError
+from eenas.escaping import one_line
 from eenas.tasks.frame import Fit, Frame, Size
-from eenas.tasks.picture import opened, orientation, prepare_picture, printable
+from eenas.tasks.picture import opened, orientation, prepare_picture
 from eenas.tasks.pixels import Pixels
 
 _NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF", "FITS", "IPTC")
@@ -115,7 +116,7 @@ class FilePixels(Pixels):
     @property
     def names(self) -> Sequence[str]:
         """The paths below the folder that the task names."""
-        return [printable(name_below(self._shown_from, file)) for file in self._files]
+        return [one_line(name_below(self._shown_from, file)) for file in self._files]
 
     def digests(self) -> NDArray[np.uint64]:
         """A number of 64 bits for each file."""
@@ -187,9 +188,9 @@ def _read_header(file: Path) -> Header | str:
                 grey = image.mode in _GREY or image.mode.startswith("I")
                 return Header(width, height, grey, deep, state.digest())
     except PermissionError:
-        return f"{printable(str(file))}: may not be read; change its permissions"
+        return f"{one_line(str(file))}: may not be read; change its permissions"
     except PictureError as error:
         text = str(error)
-        return text if text.startswith(printable(str(file))) else f"{printable(str(file))}: {text}"
+        return text if text.startswith(one_line(str(file))) else f"{one_line(str(file))}: {text}"
     except OSError as error:
-        return f"{printable(str(file))}: cannot be read ({error.strerror or error})"
+        return f"{one_line(str(file))}: cannot be read ({error.strerror or error})"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eenas.errors import TaskError
+from eenas.escaping import one_line
 from eenas.tasks.image_files import endings, is_hidden, is_image, name_below
-from eenas.tasks.picture import printable
 from eenas.tasks.spec import SOURCE_NAMES, SourceName
 
 ROLES: dict[str, SourceName] = {
@@ -67,7 +67,7 @@ def find_layout(path: Path) -> Layout:
     """
     folders = _folders(path)
     if not folders:
-        raise TaskError(f"{printable(str(path))}: holds no class folders; make one folder of images for each class")
+        raise TaskError(f"{one_line(str(path))}: holds no class folders; make one folder of images for each class")
     found: dict[SourceName, list[str]] = {}
     for name in folders:
         role = ROLES.get(name.lower())
@@ -78,7 +78,7 @@ def find_layout(path: Path) -> Layout:
         return Layout({"train": _root(path)}, _beside(path))
     for role, names in found.items():
         if len(names) > 1:
-            raise TaskError(f"{printable(str(path))}: {names[0]}/ and {names[1]}/ are both {role} data; keep one")
+            raise TaskError(f"{one_line(str(path))}: {names[0]}/ and {names[1]}/ are both {role} data; keep one")
     notices = list(_beside(path))
     taken = {names[0] for names in found.values()}
     for name in folders:
@@ -86,11 +86,11 @@ def find_layout(path: Path) -> Layout:
             continue
         if name.lower() in ROLES:
             if _images_in(path / name):
-                notices.append(f"{printable(name)}/ has no class folders, so no labels: it was passed over")
+                notices.append(f"{one_line(name)}/ has no class folders, so no labels: it was passed over")
         elif _holds_images(path / name):
             raise TaskError(
-                f"{printable(str(path))}: beside {found['train'][0]}/ only val/ and test/ are read, got "
-                f"{printable(name)!r}; rename it, or move it elsewhere ({EXPECTED})"
+                f"{one_line(str(path))}: beside {found['train'][0]}/ only val/ and test/ are read, got "
+                f"{one_line(name)!r}; rename it, or move it elsewhere ({EXPECTED})"
             )
     roots = {role: _root(path / found[role][0]) for role in SOURCE_NAMES if role in found}
     if "test" not in roots and "validation" in roots:
@@ -123,7 +123,7 @@ def images_below(folder: Path, root: Path, passed: PassedOver) -> list[Path]:
     if not files:
         few = ", ".join(end for end in endings() if end in (".jpg", ".png", ".webp", ".tif", ".bmp"))
         raise TaskError(
-            f"{printable(str(folder))}: the class folder holds no image (of {few} and others); add images or remove it"
+            f"{one_line(str(folder))}: the class folder holds no image (of {few} and others); add images or remove it"
         )
     return sorted(files, key=lambda file: name_below(root, file).split("/"))
 
@@ -132,13 +132,13 @@ def _root(path: Path) -> Root:
     """The class folders in `path`, by their names with composed letters (NFC), so that every file system agrees."""
     names = _folders(path)
     if not names:
-        raise TaskError(f"{printable(str(path))}: holds no class folders; make one folder of images for each class")
+        raise TaskError(f"{one_line(str(path))}: holds no class folders; make one folder of images for each class")
     classes: dict[str, Path] = {}
     for name in names:
-        shown = printable(unicodedata.normalize("NFC", name))
+        shown = one_line(unicodedata.normalize("NFC", name))
         if shown in classes:
             raise TaskError(
-                f"{printable(str(path))}: two class folders are called {shown!r}, with composed and with separate "
+                f"{one_line(str(path))}: two class folders are called {shown!r}, with composed and with separate "
                 "accents; put their images into one"
             )
         classes[shown] = path / name
@@ -149,26 +149,26 @@ def _refuse_other_splits(path: Path, folders: Sequence[str], found: Mapping[Sour
     """Raise TaskError where the top folders look like splits, and not like classes."""
     for role in ("test", "validation"):
         if role in found:
-            name = printable(found[role][0])
+            name = one_line(found[role][0])
             raise TaskError(
-                f"{printable(str(path))}: holds {name}/ with class folders but no such train/; "
+                f"{one_line(str(path))}: holds {name}/ with class folders but no such train/; "
                 "add it, or give one of them alone"
             )
     inside = [{name.lower() for name in _folders(path / folder)} for folder in folders]
     if len(folders) == 1:
         if inside[0] and not _images_in(path / folders[0]):
             raise TaskError(
-                f"{printable(str(path))}: holds one folder only, {printable(folders[0])!r}; "
-                f"if the classes are in it, give folder:{printable(str(path / folders[0]))}"
+                f"{one_line(str(path))}: holds one folder only, {one_line(folders[0])!r}; "
+                f"if the classes are in it, give folder:{one_line(str(path / folders[0]))}"
             )
         return
     common, every = set.intersection(*inside), set.union(*inside)
     alike = len(common) >= 2 and 2 * len(common) >= len(every)
     if alike and not any(_images_in(path / folder) for folder in folders):
-        listed = ", ".join(f"{printable(name)}/" for name in folders[:4]) + (", ..." if len(folders) > 4 else "")
-        both = ", ".join(printable(name) for name in sorted(common)[:3])
+        listed = ", ".join(f"{one_line(name)}/" for name in folders[:4]) + (", ..." if len(folders) > 4 else "")
+        both = ", ".join(one_line(name) for name in sorted(common)[:3])
         raise TaskError(
-            f"{printable(str(path))}: {listed} all hold the same folders ({both}), so they are no classes; {EXPECTED}"
+            f"{one_line(str(path))}: {listed} all hold the same folders ({both}), so they are no classes; {EXPECTED}"
         )
 
 
@@ -187,7 +187,7 @@ def _beside(path: Path) -> tuple[str, ...]:
     if not count:
         return ()
     which = f"{count:,} pictures" if count > 1 else "1 picture"
-    return (f"{which} beside the class folders of {printable(path.name or str(path))}/: no class, so passed over",)
+    return (f"{which} beside the class folders of {one_line(path.name or str(path))}/: no class, so passed over",)
 
 
 def _images_in(path: Path) -> int:
@@ -210,5 +210,5 @@ def _folders(path: Path) -> list[str]:
 
 
 def _refuse_folder(error: OSError) -> None:
-    where = printable(str(error.filename))
+    where = one_line(str(error.filename))
     raise TaskError(f"{where}: the folder cannot be read ({error.strerror}); change its permissions") from None

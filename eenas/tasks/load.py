@@ -8,6 +8,7 @@ from typing import Any
 
 from eenas import plugins
 from eenas.errors import EenasError, TaskError, nearest
+from eenas.escaping import shortened
 from eenas.progress import Listener, silent
 from eenas.specs import digest
 from eenas.tasks.digits import digits_task
@@ -46,14 +47,14 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
         return task if spec.fit is None else task.fitted(spec.fit)
     if kind in ("folder", "npz") and colon:
         if not place:
-            raise TaskError(f"the task {spec.spec!r} names no path; give {kind}:PATH")
+            raise TaskError(f"the task {shortened(spec.spec)} names no path; give {kind}:PATH")
         path, size, flip = _find(place, relative_to), spec.input_size, spec.flip
         if kind == "npz":
             return npz_task(path, spec.splits, input_size=size, flip=flip, spec=spec)
         return folder_task(path, spec.splits, input_size=size, flip=flip, spec=spec, listener=listener)
     if plugins.is_reference(spec.spec):
         return _call(plugins.load(spec.spec, trust_code=trust_code, relative_to=relative_to), spec)
-    raise TaskError(f"unknown task {spec.spec!r}; {_hint(spec.spec, relative_to)}")
+    raise TaskError(f"unknown task {shortened(spec.spec)}; {_hint(spec.spec, relative_to)}")
 
 
 def _check_keys(spec: TaskSpec, kind: str) -> None:
@@ -65,7 +66,7 @@ def _check_keys(spec: TaskSpec, kind: str) -> None:
         ("layout", spec.layout is not None, "npz"),
     ):
         if there and kind != of:
-            raise TaskError(f"task.{key} is for {of}:PATH, and the task is {spec.spec!r}; leave it out")
+            raise TaskError(f"task.{key} is for {of}:PATH, and the task is {shortened(spec.spec)}; leave it out")
 
 
 def _find(place: str, relative_to: Path | None) -> Path:
@@ -77,7 +78,7 @@ def _find(place: str, relative_to: Path | None) -> Path:
 def _call(function: Any, spec: TaskSpec) -> Task:
     if not callable(function):
         raise TaskError(
-            f"{spec.spec!r} is {type(function).__name__}, not a function; name a function that returns a Task"
+            f"{shortened(spec.spec)} is {type(function).__name__}, not a function; name a function that returns a Task"
         )
     try:
         parameters = set(inspect.signature(function).parameters)
@@ -86,7 +87,7 @@ def _call(function: Any, spec: TaskSpec) -> Task:
     passed = {name: getattr(spec, name) for name in ("splits", "input_size") if name in parameters}
     if "splits" not in parameters and spec.splits != SplitsSpec():
         raise TaskError(
-            f"{spec.spec!r} makes its own splits, so [task.splits] would be ignored; "
+            f"{shortened(spec.spec)} makes its own splits, so [task.splits] would be ignored; "
             "leave the table out, or give the function a parameter `splits` for Task.from_arrays"
         )
     try:
@@ -94,9 +95,11 @@ def _call(function: Any, spec: TaskSpec) -> Task:
     except EenasError:
         raise
     except Exception as error:  # whatever the user's function raises
-        raise TaskError(f"{spec.spec!r} failed: {type(error).__name__}: {error}") from error
+        raise TaskError(f"{shortened(spec.spec)} failed: {type(error).__name__}: {error}") from error
     if not isinstance(task, Task):
-        raise TaskError(f"{spec.spec!r} must return an eenas Task (see Task.from_arrays), got {type(task).__name__}")
+        raise TaskError(
+            f"{shortened(spec.spec)} must return an eenas Task (see Task.from_arrays), got {type(task).__name__}"
+        )
     if spec.fit is not None:
         task = task.fitted(spec.fit)
     size = spec.input_size or task.input_size

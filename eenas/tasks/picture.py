@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import PictureError
+from eenas.escaping import one_line
 from eenas.tasks.frame import BORDER, Frame
 
 MOST_PIXELS = 1 << 26
@@ -72,7 +73,7 @@ def opened(source: Any, frame: Frame | None = None) -> Iterator[Any]:
         from PIL import Image
     except ImportError:
         raise PictureError("reading pictures needs Pillow; pip install pillow") from None
-    name = f"{printable(os.fspath(source))}: " if isinstance(source, str | os.PathLike) else ""
+    name = f"{one_line(os.fspath(source))}: " if isinstance(source, str | os.PathLike) else ""
     try:
         if isinstance(source, Image.Image):
             yield source
@@ -173,17 +174,6 @@ def orientation(image: Any) -> int:
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
-def printable(text: str) -> str:
-    """A path or name as it can be printed: control characters and bytes that are not UTF-8 as escapes (`\\x1b`)."""
-    return "".join(letter if letter.isprintable() else _escape(letter) for letter in text)
-
-
-def _escape(letter: str) -> str:
-    if "\udc80" <= letter <= "\udcff":  # a byte that is not UTF-8, as Python reads it from a folder
-        return f"\\x{ord(letter) - 0xDC00:02x}"
-    return letter.encode("unicode_escape").decode("ascii")
-
-
 def _prepared_array(pixels: NDArray[Any], frame: Frame, channels: int) -> NDArray[np.uint8]:
     from PIL import Image
 
@@ -262,4 +252,4 @@ def _why(error: Exception) -> str:
     text = str(error)
     if "cannot identify" in text:
         return "no image format that Pillow knows"
-    return printable(text.splitlines()[0]) if text else type(error).__name__
+    return one_line(text.splitlines()[0]) if text else type(error).__name__

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from eenas.errors import PictureError, TaskError
+from eenas.escaping import one_line
 from eenas.progress import Advanced, Finished, Listener, Started
 from eenas.tasks.frame import Frame
 from eenas.tasks.image_files import FilePixels, Header, in_threads, is_deep
-from eenas.tasks.picture import opened, printable
+from eenas.tasks.picture import opened
 from eenas.tasks.picture_cache import GOOD, PictureCache
 from eenas.tasks.task import Task
 
@@ -94,7 +95,7 @@ def _decoded(file: Path) -> Checked:
                 return GOOD
             levels = np.asarray(image)
             if levels.min() < 0:
-                raise PictureError(f"{printable(str(file))}: holds values below 0; save it with 8 bits a channel")
+                raise PictureError(f"{one_line(str(file))}: holds values below 0; save it with 8 bits a channel")
             # of deep colour Pillow gives the upper 8 bits
             return int(levels.max()) if image.mode.startswith("I") else int(levels.max()) << 8 | 255
     except PictureError as error:

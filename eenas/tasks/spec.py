@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from eenas.errors import TaskError
+from eenas.escaping import shortened
 from eenas.tasks.frame import FITS, Fit, canonical_size
 
 SourceName = Literal["train", "validation", "test"]
@@ -28,12 +29,14 @@ class SplitSpec:
     def __post_init__(self) -> None:
         """Refuse unknown sources and sizes that are neither a count nor a share."""
         if self.source not in SOURCE_NAMES:
-            raise TaskError(f"a split's source must be 'train', 'validation' or 'test', got {self.source!r}")
+            raise TaskError(f"a split's source must be 'train', 'validation' or 'test', got {shortened(self.source)}")
         size = self.size
         if size is None:
             return
         if isinstance(size, bool) or not isinstance(size, int | float):
-            raise TaskError(f"a split's size must be a count, a share between 0 and 1 or left out, got {size!r}")
+            raise TaskError(
+                f"a split's size must be a count, a share between 0 and 1 or left out, got {shortened(size)}"
+            )
         if not (size >= 1 if isinstance(size, int) else 0.0 < size < 1.0):
             raise TaskError(
                 f"a split's size must be a whole number from 1 up or a share strictly between 0 and 1, got {size!r}; "
@@ -125,7 +128,7 @@ class TaskSpec:
             except ValueError as error:
                 raise TaskError(f"the task's input_size: {error}") from None
         if self.fit is not None and self.fit not in FITS:
-            raise TaskError(f"the task's fit is one of {', '.join(FITS)}, got {self.fit!r}")
+            raise TaskError(f"the task's fit is one of {', '.join(FITS)}, got {shortened(self.fit)}")
         if self.white is not None and not 255 <= self.white < 1 << 32:
             raise TaskError(f"the task's white is a value from 255 up, such as 4095 for 12 bits, got {self.white}")
         if self.held_out == "test" and self.splits != SplitsSpec(seed=self.splits.seed):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import TaskError
+from eenas.escaping import shortened
 from eenas.seeding import derive
 from eenas.tasks.spec import SplitSpec
 
@@ -44,7 +45,7 @@ def hold_out(labels: Indices, share: float, seed: int) -> tuple[Indices, Indices
     or when every class has only one sample.
     """
     if not 0.0 < share < 1.0:
-        raise TaskError(f"the share to hold out must lie strictly between 0 and 1, got {share!r}")
+        raise TaskError(f"the share to hold out must lie strictly between 0 and 1, got {shortened(share)}")
     present, numbers = np.unique(labels, return_inverse=True)
     numbers = numbers.astype(np.int64)
     counts = np.bincount(numbers, minlength=len(present)).astype(np.int64)

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.errors import SpecError
+from eenas.escaping import shortened
 from eenas.files import temporary_beside, write_whole
+from eenas.names import file_part
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -22,7 +24,7 @@ def read_size(text: str) -> int:
     """Bytes of a size such as "2GB" or "500 MB". Raises SpecError."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     if match is None or match[2].upper() not in UNITS or not float(match[1]):
-        raise SpecError(f"a size is a number above 0 with B, KB, MB, GB or TB, such as 2GB, got {text!r}")
+        raise SpecError(f"a size is a number above 0 with B, KB, MB, GB or TB, such as 2GB, got {shortened(text)}")
     return int(float(match[1]) * UNITS[match[2].upper()])
 
 
@@ -169,7 +171,7 @@ class FeatureStream:
         self._cache.turn_off(reason)
 
     def _file(self, name: str) -> Path:
-        return self._cache.folder / f"{self._key}-{re.sub(r'[^A-Za-z0-9_.]', '_', name)}.f16"
+        return self._cache.folder / f"{self._key}-{file_part(name)}.f16"
 
 
 def _table_of(file: Path) -> Path:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from eenas.networks.tables import exit_table
 from eenas.policies.bootstrap import paired_bootstrap
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.fit import fit_at_shares
 from eenas.search.preparation import Ground
 from eenas.seeding import derive
@@ -138,7 +139,7 @@ def rows_of(given: argparse.Namespace) -> Iterator[Row]:
         for seed in given.seed or (1, 2, 3):
             folder = folder_of(given, arm, seed)
             if (folder / "run.json").exists():
-                tables = {split: ExitTable.load(folder / f"{split}.npz") for split in SPLITS}
+                tables = {split: load_exit_table(folder / f"{split}.npz") for split in SPLITS}
                 yield score(arm, seed, json.loads((folder / "run.json").read_text()), tables, total)
     for seed in given.seed or (1, 2, 3):
         tables = {split: on.plain_table(split) for split in SPLITS}

@@ -1,9 +1,21 @@
 """What is printed where."""
 
+import io
+import json
+import os
+import re
 import shlex
+import subprocess
+import sys
+
+import pytest
 
 from eenas.cli import options
-from eenas.cli.console import command, err, is_first_process, out, say, suggest, write
+from eenas.cli.console import Screen, command, err, is_first_process, out, say, suggest, write, write_json
+from eenas.cli.progress import listening
+from eenas.cli.tables import table
+from eenas.escaping import one_line, visible
+from eenas.progress import Advanced, Finished, Notice, Started
 
 
 def test_commands_leave_out_what_is_not_set_and_quote_what_must_be():
@@ -25,7 +37,7 @@ def test_without_a_terminal_width_is_fixed_and_nothing_is_coloured(monkeypatch, 
     for name in ("FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
     assert out().width == err().width == 100
-    out().print("[red]text[/red]")
+    out().print("text", style="red")
     assert capsys.readouterr().out == "text\n"
 
 
@@ -39,3 +51,61 @@ def test_under_torchrun_only_the_first_process_speaks(monkeypatch):
     assert not is_first_process()
     monkeypatch.setenv("RANK", "0")
     assert is_first_process()
+
+
+HOSTILE = ("[cat]", "[/cat]", "[red]x[/red]", ":smile:", "\x1b]8;;http://evil\x1b\\x", "\x9b31m", "\u202egnp", "\udcff")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_users_text_is_shown_letter_by_letter_wherever_it_stands(text, is_terminal):
+    screen = io.StringIO()
+    console = Screen(file=screen, force_terminal=is_terminal, color_system=None, width=100)
+    made = table(text, text, right=(0,))
+    made.add_row(text)
+    made.caption = text
+    console.print(made)
+    console.print(text)
+    assert screen.getvalue().count(visible(text)) == 5
+    assert screen.getvalue().replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_progress_shows_a_users_text_letter_by_letter(text):
+    screen = io.StringIO()
+    console = Screen(file=screen, force_terminal=True, color_system=None, width=100)
+    with listening(console) as listener:
+        listener(Started(text, 3))
+        listener(Advanced(text, 1, text))
+        listener(Notice(f"{text}\nerror: not a line of ours"))
+        listener(Finished(text, text))
+    own = re.sub("\x1b\\[[0-9?]*[A-Zhl]", "", screen.getvalue()).replace("\r", "").replace("\n", "")
+    assert own.isprintable()
+    assert one_line(f"{text}\nerror") in own
+    assert visible(f"✓ {text}: {text}") in own
+
+
+def test_lines_and_json_obey_nothing(capsys):
+    say("one \x1b[2J\ntwo postgresql://ann:hush@host/db")
+    assert capsys.readouterr().err == "one \\x1b[2J\\ntwo postgresql://ann:***@host/db\n"
+    write_json(json.dumps({"a": "\u202e\x9b[31m"}, ensure_ascii=False))
+    assert capsys.readouterr().out == '{"a": "\\u202e\\u009b[31m"}\n'
+
+
+def test_the_next_command_hides_the_password_of_the_storage(capsys):
+    suggest("train", best=True, **options.told("postgresql://ann:hush@host/db", "s"))
+    assert capsys.readouterr().err == "next: eenas train --best --storage 'postgresql://ann:***@host/db' --name s\n"
+
+
+@pytest.mark.parametrize("setting", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_a_terminal_that_is_not_utf_8_gets_replacements(setting, tmp_path):
+    environment = {**os.environ, "PYTHONCOERCECLOCALE": "0", **setting}
+    code = "import sys; from eenas.cli.main import main; main()"
+    wanted = tmp_path / "猫.toml"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "spaces", str(wanted)], capture_output=True, env=environment, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: ")
+    assert b"Traceback" not in done.stderr
+    assert done.stderr.isascii()

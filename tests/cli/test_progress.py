@@ -4,8 +4,8 @@ import io
 import re
 
 import pytest
-from rich.console import Console
 
+from eenas.cli.console import Screen
 from eenas.cli.progress import Lines, listening
 from eenas.progress import Advanced, Finished, Notice, Started, silent
 
@@ -54,7 +54,7 @@ def test_a_phase_of_unknown_length_and_one_that_was_not_started():
 
 def test_bars_on_a_terminal():
     screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=100, color_system=None)
+    console = Screen(file=screen, force_terminal=True, width=100, color_system=None)
     with listening(console) as listener:
         listener(Started("searching", 16))
         listener(Advanced("searching", 3, "hypervolume [0.612]"))
@@ -71,7 +71,7 @@ def test_bars_on_a_terminal():
 
 def test_plain_lines_elsewhere():
     written = io.StringIO()
-    with listening(Console(file=written, width=40)) as listener:
+    with listening(Screen(file=written, width=40)) as listener:
         listener(Notice("a [bold] line that is longer than the forty columns of this console"))
     assert written.getvalue() == "a [bold] line that is longer than the forty columns of this console\n"
 

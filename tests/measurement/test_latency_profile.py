@@ -133,7 +133,7 @@ def test_a_broken_or_newer_file_is_refused(
     with pytest.raises(MeasurementError, match=rf"p\.json: {message}"):
         read_latency_profile(path)
     path.write_text(path.read_text()[:-10])
-    with pytest.raises(MeasurementError, match="is not a latency profile of eenas"):
+    with pytest.raises(MeasurementError, match=r"not valid JSON.*eenas profile"):
         read_latency_profile(path)
     with pytest.raises(MeasurementError, match=r"none.json: cannot be read \(No such file"):
         read_latency_profile(tmp_path / "none.json")

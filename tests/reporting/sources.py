@@ -87,9 +87,10 @@ def run(results, **changed):
         for k, (name, share) in enumerate(zip(names, item.point.shares, strict=True))
     )
 
-    def fitted(accuracy, share):
-        alone = single(accuracy, share)
-        costs = {"expected_macs": alone.expected_macs, "expected_latency_ms": alone.expected_latency_ms}
+    def at(accuracy, share):
+        """A point of the design with another accuracy, at a share of the backbone's costs."""
+        like = single(accuracy, share)
+        costs = {name: getattr(like, name) for name in ("expected_macs", "expected_latency_ms")}
         return replace(item.point, accuracy=accuracy, **costs)
 
     values = {
@@ -101,12 +102,12 @@ def run(results, **changed):
         "backbone": BACKBONE,
         "exits": exits,
         "points": (item.point,),
-        "at_shares": {0.25: None, 0.5: fitted(0.86, 0.49), 1.0: fitted(0.92, 0.97)},
+        "at_shares": {0.25: None, 0.5: at(0.86, 0.49), 1.0: at(0.92, 0.97)},
         "baselines": results.baselines,
         "baselines_at_shares": {"uniform 3 fc": {0.25: None, 0.5: single(0.84, 0.5), 1.0: None}},
         "comparisons": (Comparison(baseline="uniform 3 fc", budget=0.5, difference=0.02, low=0.01, high=0.03),),
-        "reported": fitted(0.915, 0.6),
-        "estimate": fitted(0.905, 0.58),
+        "reported": at(0.915, 0.6),
+        "estimate": at(0.905, 0.58),
         "near_threshold": 0,
         "end_to_end_ms": 3.1,
         "classes": CLASSES,

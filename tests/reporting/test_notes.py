@@ -18,7 +18,7 @@ def test_the_study_note_has_the_summary_and_whole_tables():
     results = study(10, extra=[failed(90, "CUDA | out of\nmemory"), failed(91, "CUDA | out of\nmemory")])
     text = study_note(results)
     assert results.name in text
-    assert "2 ×: CUDA / out of memory" in text
+    assert r"2 ×: CUDA \| out of memory" in text
     found = tables(text)
     assert len(found) == 3
     for rows in found:

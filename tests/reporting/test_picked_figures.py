@@ -11,6 +11,7 @@ from PIL import Image
 
 from eenas.errors import FrontError, StorageError, StudyError
 from eenas.policies.scores import score
+from eenas.records.artifacts import ArtifactStore
 from eenas.reporting.agreement_figure import agreement_facts, draw_agreement, prediction_depth
 from eenas.reporting.design_figure import BOX, box_rows, design_facts, draw_design
 from eenas.reporting.explorer import draw_explorer, explorer_facts, leaving_at, page_data
@@ -35,10 +36,9 @@ def chosen(results):
 
 
 def test_tables_come_from_the_artifacts_of_the_recommended_trial(results, chosen, tmp_path):
-    number = chosen.item.trial
+    number, kept = chosen.item.trial, {}
     for split, table in zip(("calibration", "validation"), tables(chosen.item.design, number), strict=True):
-        table.save(tmp_path / split)
-    kept = {"calibration": "calibration", "validation": "validation"}
+        kept[split] = ArtifactStore(tmp_path).write(split, table.save)
     results = replace(results, networks=tuple(replace(each, artifacts=kept) for each in results.networks))
     found = load_picked(results, chosen.item, tmp_path)
     assert found.item is chosen.item
@@ -46,6 +46,14 @@ def test_tables_come_from_the_artifacts_of_the_recommended_trial(results, chosen
     assert np.bincount(found.exit_index, minlength=len(found.exits)) / len(found.validation) == pytest.approx(
         found.item.point.shares
     )
+    whole = (tmp_path / "validation").read_bytes()
+    (tmp_path / "validation").write_bytes((tmp_path / "calibration").read_bytes())
+    with pytest.raises(StorageError, match="was changed or replaced"):
+        load_picked(results, chosen.item, tmp_path)
+    (tmp_path / "validation").write_bytes(whole)
+    bare = tuple(replace(each, artifacts={split: split for split in kept}) for each in results.networks)
+    with pytest.raises(StorageError, match="not a reference"):
+        load_picked(replace(results, networks=bare), chosen.item, tmp_path)
     (tmp_path / "validation").unlink()
     with pytest.raises(StorageError, match="--artifacts"):
         load_picked(results, chosen.item, tmp_path)

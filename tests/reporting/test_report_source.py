@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 from eenas.errors import EenasError, StorageError, StudyError
+from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
@@ -66,8 +67,7 @@ def record(trial, artifacts):
     kept = {}
     if trial.points:
         for split, table in zip(("calibration", "validation"), tables(trial.design, trial.number), strict=True):
-            kept[split] = f"{split}-{trial.number}"
-            table.save(artifacts / kept[split])
+            kept[split] = ArtifactStore(artifacts).write(f"{split}-{trial.number}", table.save)
     network = next((each for each in RESULTS.networks if each.trial == trial.number), None)
     return TrialRecord(
         right=network.right if network else (),

@@ -14,7 +14,7 @@ import eenas.search.fidelity as fidelity
 from eenas.cli.main import app
 from eenas.errors import DivergedError, SpecError, StudyError
 from eenas.networks.tables import exit_table
-from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.fit import fit_at_shares
 from eenas.progress import Notice, Started
 from eenas.search.bank import Bank
@@ -147,7 +147,7 @@ def test_a_network_is_trained_and_scored_as_by_hand(studies, measured):
         execution=ground.execution,
     )
     full = [exit_table(built, task.split(split), costs) for split in splits]
-    brief = [ExitTable.load(ground.artifacts.root / trial.artifacts[split]) for split in splits]
+    brief = [load_exit_table(ground.artifacts.root / trial.artifacts[split].partition("@")[0]) for split in splits]
     for tables, said in ((brief, network.brief), (frozen, network.frozen), (full, network.full)):
         points = fit_at_shares(*tables, results.backbone.macs, SHARES)
         assert said.at_shares == tuple(point and point.accuracy for point in points)
@@ -260,7 +260,7 @@ def test_exit_tables_that_are_gone_are_said(copied, monkeypatch):
     monkeypatch.setattr(fidelity, "train_longer", stand_in())
     before = copied.measure(designs=50).networks
     lost = next(trial for trial in copied.results().trials if trial.number == before[0].trial)
-    table = copied.folder / "eenas.artifacts" / lost.artifacts["validation"]
+    table = copied.folder / "eenas.artifacts" / lost.artifacts["validation"].partition("@")[0]
     table.write_bytes(table.read_bytes()[:100])
     heard = []
     after = copied.measure(designs=50, listener=heard.append).networks

@@ -11,7 +11,7 @@ import eenas
 import eenas.search.run as run
 from eenas.errors import DivergedError, EenasError, SpecError, StorageError, StudyError
 from eenas.fronts.dominance import pareto_mask
-from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.operating_point import evaluate
 from eenas.progress import Notice, Started
 from eenas.records.database import Database
@@ -100,7 +100,7 @@ def test_every_score_comes_from_the_stored_exit_table(results, folder):
     for trial in results.trials:
         if not trial.artifacts:
             continue
-        table = ExitTable.load(folder / "eenas.artifacts" / trial.artifacts["validation"])
+        table = load_exit_table(folder / "eenas.artifacts" / trial.artifacts["validation"].partition("@")[0])
         assert evaluate(trial.chosen.policy, table) == trial.chosen
         assert trial.values == (
             trial.chosen.accuracy,
@@ -113,7 +113,7 @@ def test_every_score_comes_from_the_stored_exit_table(results, folder):
 
 def test_costs_count_every_branch_on_the_way(results, folder):
     trial = max(results.trials, key=lambda t: len(t.design.branches))
-    table = ExitTable.load(folder / "eenas.artifacts" / trial.artifacts["validation"])
+    table = load_exit_table(folder / "eenas.artifacts" / trial.artifacts["validation"].partition("@")[0])
     assert table.macs[-1] > results.backbone.macs
     assert trial.chosen.worst_macs == table.macs[trial.chosen.policy.last_reachable]
 
@@ -237,7 +237,7 @@ def test_static_networks_stand_at_every_cut_point_and_the_best_are_trained(resul
     for network in static.values():
         assert network.design.static
         (point,) = network.points
-        table = ExitTable.load(folder / "eenas.artifacts" / network.artifacts["validation"].partition("@")[0])
+        table = load_exit_table(folder / "eenas.artifacts" / network.artifacts["validation"].partition("@")[0])
         assert table.exits == network.design.exits
         assert evaluate(point.policy, table) == point
     names = {network.name for network in results.networks}

@@ -10,9 +10,10 @@ import torch
 from PIL import Image, ImageOps
 
 from eenas.errors import PictureError
+from eenas.escaping import one_line
 from eenas.tasks import picture
 from eenas.tasks.frame import FITS, Frame
-from eenas.tasks.picture import prepare_picture, printable
+from eenas.tasks.picture import prepare_picture
 from eenas.tasks.pixels import fit_images
 
 
@@ -172,6 +173,6 @@ def test_large_jpegs_are_decoded_at_twice_the_frame_or_more(tmp_path, monkeypatc
 
 
 def test_names_can_be_printed():
-    assert printable("caf\u00e9 [cat] ") == "caf\u00e9 [cat] "
-    assert printable("a\x1b[31m\nb\u202e") == "a\\x1b[31m\\nb\\u202e"
-    assert printable(os.fsdecode(b"caf\xe9")) == "caf\\xe9"
+    assert one_line("caf\u00e9 [cat] ") == "caf\u00e9 [cat] "
+    assert one_line("a\x1b[31m\nb\u202e") == "a\\x1b[31m\\nb\\u202e"
+    assert one_line(os.fsdecode(b"caf\xe9")) == "caf\\xe9"

@@ -1,0 +1,140 @@
+"""A .npz file read within bounds: what each array claims to be is held against its file before memory is taken."""
+
+import math
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from eenas import bounds
+from eenas.errors import SpecError
+from eenas.escaping import shortened
+
+MOST_MEMBERS = 1000
+"""Arrays in a file."""
+FREE, RATIO = 500_000_000, 25
+"""Bytes that any file may unpack to, and how many times its own size a larger one may."""
+DENSEST = 1040
+"""How many bytes one byte can unpack to (deflate)."""
+_CHUNK = 1 << 20
+_KINDS = "biufcUS"
+"""NumPy's kinds of plain numbers and texts."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_FIX = "write it with numpy.savez"
+
+
+def read_arrays(path: Path, needed: Collection[str], further: Collection[str] = ()) -> dict[str, Any]:
+    """The arrays of a .npz file by their names: those `needed`, and of `further` those that are there.
+
+    Objects (pickles) are never read. Raises SpecError, which begins with the file's name, where one is missing, for
+    anything but plain arrays that are as long as they claim, for a name twice, and for a file that unpacks to more than
+    500 MB and 25 times its size.
+    """
+    try:
+        bounds.check_regular(path)
+        with path.open("rb") as stream:
+            return _read(stream, path, needed, further)
+    except SpecError:
+        raise
+    except FileNotFoundError:
+        raise SpecError(f"{path}: no such file; give the path of a .npz file") from None
+    except MemoryError:
+        raise SpecError(f"{path}: does not fit into memory; give a smaller file, or more memory") from None
+    except Exception as error:  # a damaged file makes NumPy, zipfile and zlib raise a dozen kinds
+        raise SpecError(
+            f"{shortened_path(path)}: not a .npz file that can be read ({bounds.shortened_error(error)}); {_FIX}"
+        ) from None
+
+
+def shortened_path(path: Path) -> str:
+    """A path for a message; a long one is cut off."""
+    text = str(path)
+    return text if len(text) <= 300 else shortened(text)
+
+
+def _read(stream: BinaryIO, path: Path, needed: Collection[str], further: Collection[str]) -> dict[str, Any]:
+    start = stream.read(6)
+    stream.seek(0)
+    if start == b"\x93NUMPY":
+        raise SpecError(
+            f"{path}: a single array, not a .npz file; numpy.savez(path, train_x=..., train_y=...) writes one"
+        )
+    if not zipfile.is_zipfile(stream):
+        raise SpecError(f"{path}: not a .npz file that can be read (not NumPy's format); {_FIX}")
+    with zipfile.ZipFile(stream) as archive:
+        members = archive.infolist()
+        if len(members) > MOST_MEMBERS:
+            raise SpecError(f"{path}: holds {len(members):,} members, at most {MOST_MEMBERS:,} are read; {_FIX}")
+        names = [member.filename.removesuffix(".npy") for member in members]
+        if twice := [name for index, name in enumerate(names) if name in names[:index]]:
+            raise SpecError(f"{path}: holds {shortened(twice[0])} twice; {_FIX}")
+        if missing := [name for name in needed if name not in names]:
+            held = ", ".join(shortened(name) for name in names[:20]) or "nothing"
+            raise SpecError(f"{path}: the array {missing[0]!r} is missing; the file holds {held}")
+        pairs = zip(names, members, strict=True)
+        taken = [(name, member) for name, member in pairs if name in needed or name in further]
+        size, whole = sum(member.file_size for _, member in taken), path.stat().st_size
+        if size > max(FREE, RATIO * whole):
+            raise SpecError(
+                f"{path}: unpacks to {size:,} bytes, {size // max(1, whole)} times its size, at most {RATIO} times are "
+                "taken; write it with numpy.savez, which does not compress"
+            )
+        return {name: _array(archive, member, f"{path}: the array {shortened(name)}") for name, member in taken}
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> Any:
+    """One array, once its header agrees with the length of its member."""
+    import numpy as np
+
+    if member.compress_type not in _METHODS or member.flag_bits & 1:
+        raise SpecError(f"{where} cannot be read (its compression or encryption is not NumPy's); {_FIX}")
+    most = member.compress_size * (1 if member.compress_type == zipfile.ZIP_STORED else DENSEST)
+    if member.file_size > most + 1000:
+        raise SpecError(f"{where} claims {member.file_size:,} bytes, more than its part of the file can hold; {_FIX}")
+    try:
+        with archive.open(member) as stream:
+            shape, in_columns, dtype = _header(stream)
+            left = member.file_size - stream.tell()
+        if dtype.hasobject:
+            raise SpecError(f"{where} cannot be read (it holds objects); pickles are never read, save plain arrays")
+        if dtype.kind not in _KINDS:
+            raise SpecError(f"{where} cannot be read (it holds {dtype}); save numbers or texts")
+        count = math.prod(shape)
+        if len(shape) > 32 or min(shape, default=0) < 0 or count * dtype.itemsize != left:
+            raise SpecError(
+                f"{where} claims {shortened(shape)} values of {dtype}, but holds {left:,} bytes; write the file again"
+            )
+        data = bytearray(left)
+        with archive.open(member) as stream:
+            _header(stream)
+            found = _fill(data, stream)
+    except SpecError:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:  # as above
+        raise SpecError(f"{where} cannot be read ({bounds.shortened_error(error)}); write the file again") from None
+    if found != left:
+        raise SpecError(f"{where} cannot be read (it ends early); write the file again")
+    flat = np.frombuffer(data, dtype=dtype, count=count) if count else np.empty(0, dtype=dtype)
+    return flat.reshape(shape, order="F" if in_columns else "C")
+
+
+def _fill(data: bytearray, stream: Any) -> int:
+    """How many bytes of `data` the stream could fill; the check at its end is made, too."""
+    view, found = memoryview(data), 0
+    while found < len(data) and (more := stream.readinto(view[found : found + _CHUNK])):
+        found += more
+    return found if not stream.read(1) else -1
+
+
+def _header(stream: Any) -> Any:
+    """Shape, order and type of the array that follows."""
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(stream)
+    if version == (1, 0):
+        return npy.read_array_header_1_0(stream)
+    if version == (2, 0):
+        return npy.read_array_header_2_0(stream)
+    raise ValueError(f"version {version} of its format is not read")
