@@ -296,6 +296,5 @@ def _text(setting: Setting) -> str:
         step = setting.step if setting.step not in (None, 1) else None
         tail = ", on a log scale" if setting.log else f", in steps of {step:g}" if step is not None else ""
         return f"{setting.low:g} to {setting.high:g}{tail}"
-    if isinstance(setting, bool):
-        return "true" if setting else "false"
-    return f"{setting:g}" if isinstance(setting, float) else str(setting)
+    shown = str(setting)
+    return f"{setting:g}" if isinstance(setting, float) else shown.lower() if isinstance(setting, bool) else shown

@@ -19,7 +19,7 @@ SETTINGS = (
     "full_training.epochs=1",
     "baselines.static=0",
     *(f"{name}.{value}" for name in ("training", "prepare.training", "full_training") for value in (
-        "batch_size=16", "precision=float32", "channels_last=false")),
+        "batch_size=16", "precision=float32", "channels_last=false", "small_maps=false")),
     "latency.runtime=torch",
     "latency.seconds=0.01",
     "latency.min_repeats=2",
