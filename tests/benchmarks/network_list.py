@@ -37,8 +37,10 @@ _TIMM = {
     """,
     70: "eva02_tiny_patch14_224",
     96: "inception_v4",
-    112: "swin_tiny_patch4_window7_224 efficientformer_l1",
-    128: "coatnet_pico_rw_224 maxvit_rmlp_pico_rw_256 tiny_vit_5m_224 halonet26t",
+    112: "swin_tiny_patch4_window7_224",
+    128: "coatnet_pico_rw_224 maxvit_rmlp_pico_rw_256 tiny_vit_5m_224",
+    224: "efficientformer_l1",
+    256: "halonet26t",
 }
 _TORCHVISION = {
     32: "resnet18 mobilenet_v3_small efficientnet_b0 shufflenet_v2_x0_5 mnasnet0_5 regnet_y_400mf",

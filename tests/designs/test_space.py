@@ -9,7 +9,7 @@ import pytest
 from eenas import shipped, specs
 from eenas.designs.domains import Categorical, FloatRange, IntRange
 from eenas.designs.keys import SECTIONS
-from eenas.designs.space import Space, check_space, load_families, load_space, values_of
+from eenas.designs.space import Space, check_space, fitted_space, load_families, load_space, values_of
 from eenas.errors import DesignError, PluginError, SpecError
 from eenas.measurement.profile import Profile
 
@@ -143,6 +143,18 @@ def test_more_exits_than_cut_points(make_profile: Callable[..., Profile]) -> Non
         check_space(Space(branches=6), make_profile([0.2, 0.5, 0.999]))
     with pytest.raises(DesignError, match="has 0 cut points"):
         check_space(Space(branches=1), make_profile([]))
+
+
+def test_a_space_has_as_many_slots_as_there_are_cut_points(make_profile: Callable[..., Profile]) -> None:
+    profile = make_profile([0.2, 0.5, 0.999])
+    space = Space(branches=6, slot={2: {"structure": "fc"}, 5: {"on": False}}, placement={"kind": "gating", "count": 4})
+    fitted = fitted_space(space, profile)
+    assert (fitted.branches, list(fitted.slot), fitted.placement["count"]) == (2, [2], 2)
+    check_space(fitted, profile)
+    assert fitted_space(Space(branches=2), profile) == Space(branches=2)
+    assert Space(branches=3, network={"cascade": True}).within(1) == Space(branches=1), "one branch has none before it"
+    with pytest.raises(DesignError, match="no cut point with work behind it"):
+        fitted_space(Space(), make_profile([]))
 
 
 def test_placement_by_latency_needs_latencies(make_profile: Callable[..., Profile]) -> None:

@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 import eenas.training.execution as execution_module
+from eenas.backbones.memory_format import INFERENCE, PLAIN
+from eenas.errors import TrainingError
 from eenas.measurement.profile import MemoryCache
 from eenas.training.execution import Execution, choose_execution
 from eenas.training.spec import TrainingSpec
@@ -28,6 +30,32 @@ def choose(monkeypatch, times, *, bfloat16=True, cache=None, **options):
     monkeypatch.setattr(execution_module, "_bfloat16_gains", lambda device: bfloat16)
     spec = TrainingSpec(epochs=1, **options)
     return choose_execution(module(), EXAMPLE, spec, cache=cache or MemoryCache(), key="here"), timed
+
+
+class Particular(nn.Module):
+    """It runs in float32 and in contiguous memory alone."""
+
+    def __init__(self, fails=False):
+        super().__init__()
+        self.conv, self.fc, self.fails = nn.Conv2d(3, 4, 3), nn.Linear(144, 2), fails
+
+    def forward(self, x):
+        if self.fails or torch.is_autocast_enabled("cpu"):
+            raise RuntimeError("no such thing")
+        return {"logits": self.fc(self.conv(x).view(len(x), -1)), "kind": "dict"}
+
+
+def test_what_does_not_run_is_left_out(monkeypatch):
+    monkeypatch.setattr(execution_module, "_bfloat16_gains", lambda device: True)
+    found = choose_execution(Particular(), EXAMPLE, TrainingSpec(epochs=1), cache=MemoryCache(), key="here")
+    assert found == Execution()
+    with pytest.raises(TrainingError, match=r"Particular does not run a training step .*no such thing.*correct its"):
+        choose_execution(Particular(fails=True), EXAMPLE, TrainingSpec(epochs=1), cache=MemoryCache(), key="here")
+
+
+def test_a_network_that_does_not_run_in_channels_last_trains_without():
+    assert Execution(channels_last=True).within(PLAIN) == Execution()
+    assert Execution(channels_last=True).within(INFERENCE) == Execution(channels_last=True)
 
 
 def test_what_is_stated_is_taken_unmeasured(monkeypatch):
