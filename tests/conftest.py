@@ -18,6 +18,12 @@ settings.load_profile("eenas")
 torch.set_num_threads(1)  # two trainings that are compared bit by bit do not differ by how threads shared a sum
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """A model that was opened with more threads in the test before leaves that number in torch."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def cache_of_pictures(tmp_path_factory):
     """What tests find out of picture files is not kept for other sessions."""
