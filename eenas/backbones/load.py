@@ -18,7 +18,7 @@ from eenas.backbones.probabilities import with_logits
 from eenas.backbones.timm_models import build_timm
 from eenas.backbones.torchvision_models import build_torchvision
 from eenas.backbones.transform import InputTransform, with_statistics
-from eenas.backbones.user_models import call_factory, user_transform
+from eenas.backbones.user_models import call_factory, python_module, user_transform
 from eenas.backbones.weights import find_weights, load_weights, no_published_weights, read_weights
 from eenas.errors import BackboneError, CutError, SpecError, nearest
 from eenas.progress import Listener, Notice, silent
@@ -120,6 +120,7 @@ def load_backbone(
             raise BackboneError(f"the input size must be positive: {error}") from None
     if isinstance(spec, nn.Module):
         name = f"module:{type(spec).__qualname__}"
+        spec = python_module(spec, name)
         transform = user_transform(spec, input_size, channels, name)
         initialise(spec, _example(spec, transform, 2))
         spec = with_logits(spec, _example(spec, transform, 2), name, notify)
@@ -143,7 +144,7 @@ def load_backbone(
         )
     else:
         factory = plugins.load(bare, trust_code=trust_code, relative_to=relative_to)
-        module = call_factory(factory, num_classes, spec.name)
+        module = python_module(call_factory(factory, num_classes, spec.name), spec.name)
         transform = user_transform(module, input_size, spec.channels or channels, spec.name)
     if spec.channels not in (None, transform.channels):
         raise BackboneError(

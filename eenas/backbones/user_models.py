@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from eenas import specs
@@ -31,6 +32,20 @@ def call_factory(factory: Any, num_classes: int, what: str) -> nn.Module:
         raise BackboneError(f"{what}: the factory failed: {type(error).__name__}: {error}") from error
     if not isinstance(module, nn.Module):
         raise BackboneError(f"{what}: the factory must return an nn.Module, got a {type(module).__name__}")
+    return module
+
+
+def python_module(module: nn.Module, what: str) -> nn.Module:
+    """The module itself, or the one that `torch.compile` wraps.
+
+    Raises BackboneError for what cannot be trained and cut: TorchScript, and parameters of another type than float32.
+    """
+    module = getattr(module, "_orig_mod", module)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise BackboneError(f"{what}: is TorchScript, which cannot be cut; give the Python module that it was made of")
+    odd = next((each for each in module.parameters() if each.is_floating_point() and each.dtype != torch.float32), None)
+    if odd is not None:
+        raise BackboneError(f"{what}: holds parameters of {odd.dtype}, and eenas trains float32; give module.float()")
     return module
 
 

@@ -178,15 +178,17 @@ def _trained(ground: Ground, bank: Bank, design: Design) -> Tables | None:
     costs, sources = ground.costs(design), [source_of(placed.branch) for placed in design.branches]
     training = [to_table(ground.settings.training), str(ground.execution)]
     key = f"static/{digest([bank.conditions, network_digest(design), sources, training])}"
-    kept = ground.cache.get(key)
-    if kept is not None and all(ground.artifacts.holds(reference) for reference in kept.values()):
-        found = {split: load_exit_table(ground.artifacts.path(reference)) for split, reference in kept.items()}
-        return {split: replace(table, macs=costs.macs, latency_ms=costs.latency_ms) for split, table in found.items()}
     path = ground.artifacts.root / f"{key.replace('/', '-')}.checkpoint.pt"
     checkpoint = Checkpoint(path, paced=True, check=ground.limit.check)
+    kept = ground.cache.get(key)
+    if kept is not None and all(ground.artifacts.holds(reference) for reference in kept.values()):
+        checkpoint.remove()  # the time may have been over between the two
+        found = {split: load_exit_table(ground.artifacts.path(reference)) for split, reference in kept.items()}
+        return {split: replace(table, macs=costs.macs, latency_ms=costs.latency_ms) for split, table in found.items()}
     try:
         tables, _ = train_design(design, ground, costs, bank=bank, spec=ground.settings.training, checkpoint=checkpoint)
     except DivergedError as error:
+        checkpoint.remove()
         ground.listener(Notice(f"the static network that {design.label()} stays as it is in the bank: {error}"))
         return None
     ground.cache.put(key, _keep(ground, "trained", tables))

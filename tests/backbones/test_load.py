@@ -292,3 +292,13 @@ def test_specification_as_a_table() -> None:
         specs.from_table(BackboneSpec, {"name": "resnet50", "weigths": "none"})
     with pytest.raises(SpecError, match="must not be empty"):
         BackboneSpec("")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_what_cannot_be_cut_or_trained_is_refused_in_a_line() -> None:
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
+    with pytest.raises(BackboneError, match="is TorchScript, which cannot be cut"):
+        load(torch.jit.trace(plain.eval(), torch.zeros(1, 3, 8, 8)), input_size=8)
+    assert load(torch.compile(plain), input_size=8)[0].module is plain
+    with pytest.raises(BackboneError, match=r"holds parameters of torch.float64, and eenas trains float32"):
+        load(plain.double(), input_size=8)

@@ -15,6 +15,7 @@ from eenas.backbones.chain import Chain
 from eenas.backbones.classifier import evaluating
 from eenas.backbones.cut_points import main_output
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
+from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
 from eenas.deployment.model_folder import Package, write_folder
 from eenas.deployment.parity import Samples, compare
@@ -115,11 +116,12 @@ def _joined(chain: Chain, names: list[str]) -> Chain:
 
 
 def _network(backbone: Backbone, chosen: list[str]) -> EarlyExitNetwork:
+    vectors = {point.name for point in backbone.cut_points if point.shape.kind == "vector"}
     design = Design(
         backbone=backbone.name,
         num_classes=CLASSES,
         input_size=backbone.transform.size,
-        branches=tuple(Placed(name, PoolFc(pool="avg", size=2)) for name in chosen),
+        branches=tuple(Placed(name, Fc() if name in vectors else PoolFc(pool="avg", size=2)) for name in chosen),
     )
     return build_network(design, backbone, classes=tuple("abcd"))
 
