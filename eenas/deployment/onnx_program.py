@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
+from torch.export import ExportedProgram
 
 from eenas.backbones.cut_points import first_line
 from eenas.deployment.exit_segment import SegmentProgram
@@ -43,7 +44,7 @@ def onnx_model(segment: SegmentProgram) -> Any:
         warnings.simplefilter("ignore")  # the exporter warns about itself
         try:
             found = torch.onnx.export(
-                segment.program,
+                _with_plain_attention(segment.program),
                 segment.examples,
                 dynamo=True,
                 input_names=list(INPUTS[: len(segment.examples)]),
@@ -61,6 +62,39 @@ def onnx_model(segment: SegmentProgram) -> Any:
     _tidy(model)
     keep_layout(model.graph)
     return model
+
+
+def _with_plain_attention(program: ExportedProgram) -> ExportedProgram:
+    """The program with attention as products where its queries have not four dimensions, which is all ONNX takes."""
+    attention = torch.ops.aten.scaled_dot_product_attention.default
+    used = [node for node in program.graph.nodes if node.target is attention]
+    if all(node.args[0].meta["val"].ndim == 4 for node in used):
+        return program
+    plain: ExportedProgram = program.run_decompositions({attention: _attention})
+    return plain
+
+
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """`scaled_dot_product_attention` in eval mode, taken apart."""
+    if enable_gqa:
+        key, value = (each.repeat_interleave(query.shape[-3] // each.shape[-3], dim=-3) for each in (key, value))
+    scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    if is_causal:
+        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    if attn_mask is not None:
+        masked = attn_mask.dtype == torch.bool
+        scores = scores.masked_fill(~attn_mask, float("-inf")) if masked else scores + attn_mask
+    return scores.softmax(dim=-1) @ value
 
 
 def keep_layout(graph: Any) -> None:
