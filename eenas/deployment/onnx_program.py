@@ -65,13 +65,20 @@ def onnx_model(segment: SegmentProgram) -> Any:
 
 
 def _with_plain_attention(program: ExportedProgram) -> ExportedProgram:
-    """The program with attention as products where its queries have not four dimensions, which is all ONNX takes."""
+    """The program with attention as products where the exporter would not take it: with a mask, or not in 4 dimensions.
+
+    Masked attention leaves its memory in an order that the exporter does not keep, and then cannot view it.
+    """
     attention = torch.ops.aten.scaled_dot_product_attention.default
     used = [node for node in program.graph.nodes if node.target is attention]
-    if all(node.args[0].meta["val"].ndim == 4 for node in used):
+    if all(node.args[0].meta["val"].ndim == 4 and _mask_of(node) is None for node in used):
         return program
     plain: ExportedProgram = program.run_decompositions({attention: _attention})
     return plain
+
+
+def _mask_of(node: fx.Node) -> Any:
+    return node.args[3] if len(node.args) > 3 else node.kwargs.get("attn_mask")
 
 
 def _attention(

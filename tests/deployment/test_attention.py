@@ -40,10 +40,25 @@ class Windows(nn.Module):
         return functional.scaled_dot_product_attention(q, k, v).flatten(1)
 
 
-def test_five_dimensions_go_through_onnx() -> None:
+class Masked(Windows):
+    """Attention with a bias for each pair of tokens, its heads put together again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.randn(1, 2, 8, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = x.shape[0]
+        q, k, v = self.qkv(x).reshape(n, 8, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+        made = functional.scaled_dot_product_attention(q, k, v, attn_mask=self.bias)
+        return made.transpose(1, 2).reshape(n, 8, 8).flatten(1)
+
+
+@pytest.mark.parametrize("kind", [Windows, Masked])
+def test_it_goes_through_onnx(kind: type[nn.Module]) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     torch.manual_seed(0)
-    module, x = Windows().eval(), torch.randn(2, 8, 8)
+    module, x = kind().eval(), torch.randn(2, 8, 8)
     model = module_model(module, x, exit_="")
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     more = torch.randn(5, 8, 8)
