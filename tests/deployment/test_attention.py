@@ -45,13 +45,13 @@ class Masked(Windows):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bias = nn.Parameter(torch.randn(1, 2, 8, 8))
+        self.bias, self.joined = nn.Parameter(torch.randn(1, 2, 8, 8)), nn.Linear(8, 8)
 
     def forward(self, x: Tensor) -> Tensor:
         n = x.shape[0]
         q, k, v = self.qkv(x).reshape(n, 8, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
         made = functional.scaled_dot_product_attention(q, k, v, attn_mask=self.bias)
-        return made.transpose(1, 2).reshape(n, 8, 8).flatten(1)
+        return self.joined(made.transpose(1, 2).reshape(n, 8, 8)).flatten(1)
 
 
 @pytest.mark.parametrize("kind", [Windows, Masked])
