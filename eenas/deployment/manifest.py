@@ -127,7 +127,7 @@ def one_error(file: Path, *, advice: str = "; export the network again") -> Iter
         yield
     except EenasError as error:
         text = str(error).removesuffix("; add it") if advice else str(error)
-        text = text if len(text) <= 600 else f"{text[:600]}…"
+        text = shown(text, 600)
         if not text.startswith(str(file.parent)):
             text = f"{file}: {text}{advice}" if advice else f"{file.parent}: {text}"
         raise ExportError(text) from error

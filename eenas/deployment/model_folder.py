@@ -185,7 +185,7 @@ def load_design(path: str | Path, *, trust_code: bool = False, relative_to: Path
     except PluginError:
         raise
     except EenasError as error:
-        if len(str(error)) <= _LONGEST:
+        if len(str(error)) <= _LONGEST and str(error).isprintable():
             raise
         raise type(error)(f"{shown(str(error), _LONGEST)}; give a design.json that eenas wrote") from None
 
