@@ -200,7 +200,7 @@ class Bank:
     def _train(self, placed: Sequence[Placed], *, keep_final: bool) -> None:
         ground, seed = self._ground, self._ground.settings.seed
         candidates = Candidates(ground.backbone, placed, seed=seed).to(ground.device)
-        report, checkpoint = CandidatesReport(), self._checkpoint
+        report, checkpoint = CandidatesReport(), self.checkpoint
         if placed:
             ground.listener(Started(PHASE, 100))
             if checkpoint.path.exists():
@@ -242,7 +242,7 @@ class Bank:
             )
 
     @property
-    def _checkpoint(self) -> Checkpoint:
+    def checkpoint(self) -> Checkpoint:
         """Where a training of branches keeps its state until they are in the bank."""
         path = self._ground.artifacts.root / f"bank-{digest(self.conditions)}.checkpoint.pt"
         return Checkpoint(path, paced=True, check=self._ground.limit.check)

@@ -100,6 +100,7 @@ def _front(ground: Ground, bank: Bank, first: list[Placed], key: str) -> FrozenF
     settings = ground.settings
     kept = ground.cache.get(key)
     if kept is not None:
+        bank.checkpoint.remove()  # of a command that was killed when all was kept
         return read_front(kept)
     try:
         bank.fill(first)

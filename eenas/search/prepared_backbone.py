@@ -46,6 +46,7 @@ def _prepared(ground: Ground, key: str) -> Ground:
     records = PreparedRecords(ground.database)
     known = records.find(key)
     if known is not None and (not known.artifact or ground.artifacts.holds(known.artifact)):
+        Stages(ground, key).remove()  # of a command that was killed when all was kept
         how = f"; {known.how}" if known.how else ""
         ground.listener(Notice(f"backbone: prepared before ({known.accuracy:.1%} on validation){how}"))
         if not known.artifact:

@@ -7,8 +7,10 @@ import torch
 from eenas.errors import TimeOverError
 from eenas.progress import Finished, Notice, Started
 from eenas.search.run import search
+from eenas.search.stages import Stages
 from eenas.search.time_limit import TimeLimit
 from eenas.testing.smallest import smallest_task
+from eenas.training.checkpoints import Checkpoint
 
 from .smallest_study import SETTINGS, backbone
 
@@ -106,6 +108,17 @@ def test_each_command_gets_on_from_the_one_before_to_the_same_result(tmp_path, m
     for kind in ("backbone", "branch"):
         same(artifacts(cut, kind), artifacts(tmp_path / "whole", kind))
     assert not list((cut / "eenas.artifacts").glob("*.pt"))
+
+
+def test_checkpoints_of_a_command_that_was_killed_when_all_was_kept_go_with_the_next(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "remove", lambda checkpoint: None)
+        patch.setattr(Stages, "remove", lambda stages: None)
+        done = go(made(tmp_path / "study"), overrides=QUICK)
+    left = list((tmp_path / "study" / "eenas.artifacts").glob("*.pt"))
+    assert {path.name.partition("-")[0] for path in left} >= {"prepare", "bank"}
+    assert go(tmp_path / "study", overrides=QUICK).trials == done.trials
+    assert not [path for path in (tmp_path / "study" / "eenas.artifacts").glob("*.pt") if "static" not in path.name]
 
 
 def test_time_that_is_over_before_the_first_trial_is_said_and_later_trials_are_an_answer(tmp_path):
