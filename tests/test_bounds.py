@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from eenas import bounds, specs
+from eenas.backbones.load import load_backbone
 from eenas.errors import EenasError, SpecError, StorageError
-from eenas.search.config import load_settings
+from eenas.search.config import StudySpec, load_settings
+from eenas.tasks.load import load_task
 
 
 @pytest.mark.parametrize(
@@ -99,3 +101,17 @@ def test_what_a_damaged_table_raises_becomes_one_error() -> None:
             bounds.damage_as(StorageError, "the row", "restore it"),
         ):
             broken()
+
+
+def used(settings: StudySpec) -> None:
+    load_backbone(settings.backbone, num_classes=2, input_size=32)
+    load_task(settings.task)
+
+
+@pytest.mark.parametrize("key", ["space", "backbone.name", "backbone.weights", "task.spec"])
+def test_a_text_longer_than_a_file_name_is_refused_in_one_line(key: str) -> None:
+    overrides = ['backbone.name="cifar_resnet20"', f'{key}="{"x" * 5000}"']
+    with pytest.raises(EenasError) as caught:
+        used(load_settings(overrides=overrides)[0])
+    assert len(str(caught.value)) < 2000
+    assert len(str(caught.value).splitlines()) == 1

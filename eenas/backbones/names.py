@@ -5,6 +5,7 @@ from typing import Literal
 from eenas import plugins
 from eenas.backbones.own_models import OWN_MODELS
 from eenas.errors import BackboneError, nearest
+from eenas.escaping import shortened
 
 Kind = Literal["own", "timm", "torchvision", "code"]
 TORCHVISION = "torchvision:"
@@ -55,6 +56,6 @@ def _unknown(name: str) -> BackboneError:
     same = [other for other in (bare, TORCHVISION + bare) if other in known]
     hint = "did you mean " + " or ".join(map(repr, same)) if same else nearest(name, known)
     return BackboneError(
-        f"unknown backbone {name!r}; {hint}; a name is one of timm's, torchvision:NAME, "
+        f"unknown backbone {shortened(name)}; {hint}; a name is one of timm's, torchvision:NAME, "
         f"{', '.join(OWN_MODELS)}, package.module:factory or ./file.py:factory"
     )

@@ -1,5 +1,6 @@
 """Files of weights: found, read to tensors without running code of theirs, and freed of what training saved beside."""
 
+import os
 import pickle
 import re
 import zipfile
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from eenas.errors import WeightsError, nearest
+from eenas.escaping import shortened
 from eenas.progress import Listener, Notice, silent
 
 State = dict[str, Tensor]
@@ -38,9 +40,9 @@ def find_weights(text: str, relative_to: Path | None = None) -> Path:
         if relative_to is not None:
             places.insert(0, relative_to / places[0])
         for place in places:
-            if place.is_file():
+            if os.path.isfile(place):
                 return place
-        folder = next((place for place in places if place.is_dir()), None)
+        folder = next((place for place in places if os.path.isdir(place)), None)
     except (OSError, ValueError, RuntimeError):  # too long, a null byte, no such user
         raise WeightsError(
             f"weights {_plain(text)!r}: is no path; give none, pretrained or the path of a file"
@@ -50,7 +52,7 @@ def find_weights(text: str, relative_to: Path | None = None) -> Path:
         there = f"such as {folder / names[0]}" if names else "of which it holds none"
         raise WeightsError(f"weights {text!r}: is a folder; give the path of a file of weights, {there}")
     hint = nearest(text, ("none", "pretrained")) if not any(mark in text for mark in "./\\") else "check the path"
-    raise WeightsError(f"weights {text!r}: no such file; give none, pretrained or the path of a file; {hint}")
+    raise WeightsError(f"weights {shortened(text)}: no such file; give none, pretrained or the path of a file; {hint}")
 
 
 def read_weights(path: Path, listener: Listener = silent) -> State:

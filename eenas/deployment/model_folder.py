@@ -1,6 +1,7 @@
 """A network in a folder: design, weights, policy and measured table; written by export and read by `eenas.load`."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -145,7 +146,7 @@ def load(
             input_size=transform.size,
             channels=transform.channels,
             trust_code=trust_code,
-            relative_to=path if (path / name.rpartition(":")[0]).is_file() else None,
+            relative_to=path if os.path.isfile(path / name.rpartition(":")[0]) else None,
         )
         network = build_network(design, found, policy=policy, classes=tuple(manifest["classes"]))
         network.transform = transform

@@ -53,7 +53,7 @@ class Database:
         database = cls.__new__(cls)
         database._connect(url, create=True)
         file = database._file
-        if file is None or file.exists():
+        if file is None or os.path.exists(file):
             with database._plain_errors():
                 database._refuse_foreign(create=True)
         elif not os.access(file.absolute().parent, os.W_OK | os.X_OK):
@@ -175,11 +175,11 @@ class Database:
         file = self._file
         if file is None:
             return
-        if file.is_dir():
+        if os.path.isdir(file):
             raise StorageError(f"{self.label}: is a folder; name a file in it, such as {file}/eenas.db")
-        if not create and not file.exists():
+        if not create and not os.path.exists(file):
             raise StorageError(f"{self.label}: no such database; run `eenas search` first or give its --storage")
-        if not file.absolute().parent.is_dir():
+        if not os.path.isdir(file.absolute().parent):
             raise StorageError(f"{self.label}: the folder {file.parent} does not exist; make it or name another file")
 
     def _identity(self) -> tuple[int, int] | None:

@@ -201,7 +201,7 @@ def _space_table(space: Any, folder: Path | None) -> Any:
     if not isinstance(space, str):
         return space
     local = folder / space if folder is not None else Path(space)
-    found = shipped.find("search_spaces", str(local if local.is_file() else space))
+    found = shipped.find("search_spaces", str(local if os.path.isfile(local) else space))
     table = load_space(found).to_table()
     return table if found.parent.resolve() == (folder or Path()).resolve() else _rebased(table, found.parent, folder)
 
@@ -215,7 +215,7 @@ def _rebased(value: Any, home: Path, folder: Path | None) -> Any:
     if not isinstance(value, str) or not is_reference(value):
         return value
     place, _, name = value.rpartition(":")
-    if not place.endswith(".py") or not (home / place).is_file():
+    if not place.endswith(".py") or not os.path.isfile(home / place):
         return value
     return f"{Path(os.path.relpath(home / place, folder or Path())).as_posix()}:{name}"
 
