@@ -11,27 +11,22 @@ from eenas.errors import DivergedError, PolicyError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.progress import Listener, Notice, heard_by, silent
-from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.read_only import writable_place
 from eenas.records.studies import StudyRecord
 from eenas.search.agreement import FEWEST
 from eenas.search.bank import Bank
 from eenas.search.config import BUDGETS, StudySpec, override
-from eenas.search.data_changes import same_data
 from eenas.search.design_training import inherits, network_digest
 from eenas.search.fidelity_measures import FidelityMeasure, FidelityNetwork, compare
-from eenas.search.identity import check_ground, check_objects
-from eenas.search.latencies import kept_latencies
 from eenas.search.longer_training import train_longer
 from eenas.search.network_scores import NetworkScores, score_network
-from eenas.search.preparation import Ground, lay_ground
+from eenas.search.preparation import Ground
 from eenas.search.prepared_backbone import prepare_backbone
-from eenas.search.read import code_folder, read_results, readable, study_record
+from eenas.search.read import read_results, readable, study_record
 from eenas.search.results import StudyResults, TrialResult
+from eenas.search.searched_study import SearchedStudy
 from eenas.specs import from_table
-from eenas.tasks.load import load_task
-from eenas.tasks.spec import TaskSpec
 from eenas.tasks.task import Task
 from eenas.training.spec import TrainingSpec
 
@@ -99,29 +94,19 @@ def measure_fidelity(
             f"{record.name!r} has {len(trials)} networks with branches trained to the end, and a rank correlation "
             f"needs at least {FEWEST}; run `eenas search` for more trials"
         )
-    given, home = task, code_folder(record)
-    store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None, create=False)
-
-    def load(spec: TaskSpec) -> Task:
-        return given if given is not None else load_task(spec, trust_code=trust_code, relative_to=home)
-
-    task, loaded = same_data(record, store, results.settings.task, load, accept=accept_changed_data, listener=listener)
-    check_objects(results, record, task, backbone)
     folder = Path(artifacts) if artifacts is not None else None
     with heard_by(listener), writable_place(storage, folder) as (place, kept):
-        ground = lay_ground(
-            replace(results.settings, task=loaded),
-            storage=place,
-            artifacts=kept,
-            device=device,
-            module=backbone,
+        study = SearchedStudy(
+            database=database,
+            record=record,
+            results=results,
+            settings=results.settings,
+            backbone=backbone,
             task=task,
-            folder=home,
             trust_code=trust_code,
             listener=listener,
-            latencies=kept_latencies(database, record),
-        )
-        check_ground(ground, record)
+        ).with_data(storage, folder, accept=accept_changed_data)
+        ground = study.lay_ground(place, kept, device=device)
         scored = _brief_scores(trials, results, ground)
         if len(scored) < designs:
             listener(

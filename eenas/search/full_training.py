@@ -15,26 +15,21 @@ from eenas.files import write_whole
 from eenas.names import file_part
 from eenas.networks.tables import exit_table
 from eenas.progress import Listener, Notice, heard_by, silent
-from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.read_only import writable_place
 from eenas.records.studies import StudyRecord
 from eenas.search.choice import Choice, choose_design
 from eenas.search.config import StudySpec, override
-from eenas.search.data_changes import same_data
 from eenas.search.held_out import as_searched
-from eenas.search.identity import check_ground, check_objects
-from eenas.search.latencies import kept_latencies
-from eenas.search.preparation import Ground, lay_ground
+from eenas.search.preparation import Ground
 from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.read import code_folder, read_results, readable, study_record
 from eenas.search.report import build_report
 from eenas.search.run_baselines import plain_baseline, run_rivals
 from eenas.search.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
+from eenas.search.searched_study import SearchedStudy
 from eenas.search.train_fully import train_fully
 from eenas.specs import from_table, read_json
-from eenas.tasks.load import load_task
-from eenas.tasks.spec import TaskSpec
 from eenas.tasks.task import Task
 from eenas.training.world import World, open_world
 
@@ -64,17 +59,17 @@ def train(
     `full_training.*` and `baselines.*`. `accept_changed_data` is as for `search`. Raises StudyError when data or
     backbone are not the study's any more, and for a folder that holds something else.
     """
+    given = Path(artifacts) if artifacts is not None else None
     with (
         open_world("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as world,
         heard_by(listener),
-        writable_place(storage, Path(artifacts) if artifacts is not None else None) as (place, kept),
+        writable_place(storage, given) as (place, kept),
     ):
         device = _own_device(world, device)
         quiet: Listener = listener if world.rank == 0 else silent
         database = Database(storage, create=False)
         record = study_record(database, name)
         results = read_results(database, record.name, trust_code=trust_code)
-        home = code_folder(record)
         settings = _settings(record, overrides)
         chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
         folder = Path(out) if out is not None else Path("runs") / file_part(f"{record.name}-{chosen.label}")
@@ -86,30 +81,20 @@ def train(
         if report is not None and (not compare or report.is_compared):
             quiet(Notice(f"{folder} is finished already ({report.samples:,} samples); delete it to train again"))
             return report.held_against(chosen.limits, chosen.accepted_drop)
-        store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None, create=False)
-
-        def load(spec: TaskSpec) -> Task:
-            return task if task is not None else load_task(spec, trust_code=trust_code, relative_to=home)
-
-        task, spec = same_data(record, store, settings.task, load, accept=accept_changed_data, listener=quiet)
-        settings = replace(settings, task=spec)
-        check_objects(results, record, task, backbone)
+        study = SearchedStudy(
+            database=database,
+            record=record,
+            results=results,
+            settings=settings,
+            backbone=backbone,
+            task=task,
+            trust_code=trust_code,
+            listener=quiet,
+        ).with_data(storage, given, accept=accept_changed_data)
         with world.first_alone():
             if world.rank == 0:
                 _claim_folder(folder, chosen.design, record, trust_code=trust_code)
-            ground = lay_ground(
-                settings,
-                storage=place,
-                artifacts=kept,
-                device=device,
-                module=backbone,
-                task=task,
-                folder=home,
-                trust_code=trust_code,
-                listener=quiet,
-                latencies=kept_latencies(database, record),
-            )
-            check_ground(ground, record)
+            ground = study.lay_ground(place, kept, device=device)
             _fits(chosen.design, ground)
             ground = prepare_backbone(ground)
         ground = replace(ground, execution=world.share(ground.execution))
@@ -140,7 +125,7 @@ def train(
                     folder=folder,
                     samples=trained.samples,
                     seconds=trained.seconds,
-                    code_folder=home,
+                    code_folder=code_folder(record),
                 ).save()
         return RunReport.read(folder, trust_code=trust_code)
 

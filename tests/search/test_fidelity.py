@@ -11,6 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 import eenas.search.fidelity as fidelity
+import eenas.search.searched_study as searched_study
 from eenas.cli.main import app
 from eenas.errors import DivergedError, SpecError, StudyError
 from eenas.networks.tables import exit_table
@@ -285,7 +286,7 @@ def test_exit_tables_that_are_gone_are_said(copied, monkeypatch):
     ],
 )
 def test_bad_input_is_refused_before_anything_is_measured(studies, monkeypatch, options, said):
-    monkeypatch.setattr(fidelity, "lay_ground", None)
+    monkeypatch.setattr(searched_study, "lay_ground", None)
     with pytest.raises(StudyError, match=said) as error:
         studies.measure(**options)
     assert "\n" not in str(error.value)
@@ -298,7 +299,7 @@ def test_an_unknown_key_is_named(studies):
 
 def test_a_study_with_too_few_networks_is_refused(studies, monkeypatch):
     results = studies.results()
-    monkeypatch.setattr(fidelity, "lay_ground", None)
+    monkeypatch.setattr(searched_study, "lay_ground", None)
     monkeypatch.setattr(fidelity, "read_results", lambda *a, **o: replace(results, trials=results.trials[:2]))
     with pytest.raises(StudyError, match=r"'bank' has 2 networks .*at least 3; run `eenas search` for more trials"):
         studies.measure()

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import eenas
-import eenas.search.full_training as full_training
+import eenas.search.searched_study as searched_study
 from eenas import files
 from eenas.errors import ExportError, SpecError, StudyError
 from eenas.networks.checkpoint import load_weights
@@ -102,7 +102,7 @@ def test_the_report_round_trips(finished_run):
 
 def test_a_finished_run_is_given_back_and_not_trained_again(smallest_study, finished_run, monkeypatch):
     heard = []
-    monkeypatch.setattr(full_training, "lay_ground", None)
+    monkeypatch.setattr(searched_study, "lay_ground", None)
     assert smallest_study.train(finished_run.folder, listener=heard.append) == finished_run
     assert any(isinstance(event, Notice) and "finished already" in event.text for event in heard)
 
