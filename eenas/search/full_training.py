@@ -62,11 +62,10 @@ def train(
     given = Path(artifacts) if artifacts is not None else None
     with (
         open_world("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as world,
-        heard_by(listener),
+        heard_by(quiet := listener if world.rank == 0 else silent),
         writable_place(storage, given) as (place, kept),
     ):
         device = _own_device(world, device)
-        quiet: Listener = listener if world.rank == 0 else silent
         database = Database(storage, create=False)
         record = study_record(database, name)
         results = read_results(database, record.name, trust_code=trust_code)

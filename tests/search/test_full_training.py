@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import eenas
+import eenas.search.full_training as full_training
 import eenas.search.searched_study as searched_study
 from eenas import files
 from eenas.errors import ExportError, SpecError, StudyError
@@ -23,13 +25,14 @@ from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.policies.operating_point import evaluate
 from eenas.policies.temperatures import fit_temperatures
-from eenas.progress import Notice
+from eenas.progress import Notice, notify
 from eenas.search.choice import Choice
 from eenas.search.limits import Limits
 from eenas.search.run_baselines import rivals
 from eenas.search.run_report import CHECKPOINT, DESIGN, REPORT, WEIGHTS, RunReport
 from eenas.tasks.split import Split
 from eenas.testing.smallest import smallest_backbone, smallest_task
+from eenas.training.world import World
 
 from ..fuzzing import check_one_line, examples, mutated_table
 from .smallest_study import Killed, backbone, kill_in
@@ -105,6 +108,26 @@ def test_a_finished_run_is_given_back_and_not_trained_again(smallest_study, fini
     monkeypatch.setattr(searched_study, "lay_ground", None)
     assert smallest_study.train(finished_run.folder, listener=heard.append) == finished_run
     assert any(isinstance(event, Notice) and "finished already" in event.text for event in heard)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_of_several_processes_the_first_one_speaks(smallest_study, tmp_path, monkeypatch, rank):
+    @contextmanager
+    def world(backend):
+        yield World(rank=rank, size=2)
+
+    @contextmanager
+    def place(storage, artifacts):
+        notify("kept for this command only")
+        raise StudyError("enough")
+        yield
+
+    monkeypatch.setattr(full_training, "open_world", world)
+    monkeypatch.setattr(full_training, "writable_place", place)
+    heard = []
+    with pytest.raises(StudyError, match="enough"):
+        smallest_study.train(tmp_path / "run", listener=heard.append)
+    assert len(heard) == (1 if rank == 0 else 0)
 
 
 @pytest.mark.parametrize("phase", ["training", "training static"])
