@@ -1,10 +1,8 @@
 """What a full training came to: its summary in words, and the design beside its baselines at each budget."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from eenas.policies.fit import declined
 from eenas.policies.operating_point import OperatingPoint
@@ -100,12 +98,7 @@ def budget_rows(report: RunReport) -> list[BudgetRow]:
 
 def report_json(report: RunReport) -> str:
     """The report as JSON, with the folder and with budgets as keys."""
-    table: dict[str, Any] = to_table(report)
-    table["folder"] = str(report.folder)
-    table["design"] = report.design.to_table()
-    table["at_shares"] = _keyed(report.at_shares)
-    table["violations"] = {name: by if math.isfinite(by) else None for name, by in report.violations.items()}
-    table["baselines_at_shares"] = {name: _keyed(points) for name, points in report.baselines_at_shares.items()}
+    table = {"folder": str(report.folder), **report.json_table()}
     return json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
 
 
@@ -115,7 +108,3 @@ def _budget(name: str, points: Mapping[float, OperatingPoint | None], shares: li
         point = points.get(share)
         cells.append((share, None, None) if point is None else (share, point.accuracy, point.expected_macs / macs))
     return BudgetRow(name, tuple(cells))
-
-
-def _keyed(points: Mapping[float, OperatingPoint | None]) -> dict[str, Any]:
-    return {f"{share:g}": None if point is None else point.to_table() for share, point in points.items()}

@@ -1,6 +1,7 @@
 """A run: the folder that full training makes, and the report in it."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -64,7 +65,8 @@ class RunReport:
     median time of `predict` for one test sample, measured, beside the composed figure in `reported`. `transform` is
     the backbone's; `code_folder` is what a `./file.py` that names the backbone or a branch is relative to.
     `network` is its name in the study ("" for a design from a file), `parameters` what it has, `limits` what it was
-    chosen for, and `violations` by how much `reported` exceeds each of them on the test split (at most 0: it holds);
+    chosen for, and `violations` by how much `reported` exceeds each of them on the test split (at most 0: it holds;
+    infinite: what is limited was not recorded);
     `accepted_drop` is what it was to lose at most against the backbone (None: nothing was said), `warnings` are the
     study's, `largest_class` the share of the largest class of the test split. Latencies are of `latency_batch` samples
     at once, that of `end_to_end_ms` aside, and `latency`, the whole backbone's as one program, says how they were
@@ -122,14 +124,19 @@ class RunReport:
         )
         return replace(self, limits=chosen_limits, violations=found, accepted_drop=accepted_drop)
 
-    def save(self) -> None:
-        """Write the report into its folder."""
-        table = to_table(self)
+    def json_table(self) -> dict[str, Any]:
+        """The report but for its folder as JSON data: budgets are keys, and a violation that is not known is null."""
+        table: dict[str, Any] = to_table(self)
         del table["folder"]
         table["design"] = self.design.to_table()
         table["at_shares"] = _pack(self.at_shares)
         table["baselines_at_shares"] = {name: _pack(points) for name, points in self.baselines_at_shares.items()}
-        text = json.dumps(table, indent=2) + "\n"
+        table["violations"] = {name: by if math.isfinite(by) else None for name, by in self.violations.items()}
+        return table
+
+    def save(self) -> None:
+        """Write the report into its folder."""
+        text = json.dumps(self.json_table(), indent=2, allow_nan=False) + "\n"
         write_whole(self.folder / REPORT, lambda file: file.write_text(text, encoding="utf-8"))
 
     @classmethod
@@ -175,7 +182,9 @@ class RunReport:
                 network=table.get("network", ""),
                 parameters=table.get("parameters"),
                 limits=from_table(Limits, table.get("limits", {})),
-                violations=dict(table.get("violations", {})),
+                violations={
+                    name: math.inf if by is None else by for name, by in dict(table.get("violations", {})).items()
+                },
                 accepted_drop=table.get("accepted_drop"),
                 warnings=tuple(table.get("warnings", ())),
                 largest_class=table.get("largest_class"),
@@ -189,7 +198,10 @@ class RunReport:
         except _BROKEN as error:
             known = isinstance(error, EenasError)
             reason = shown(str(error).removeprefix(f"{path / REPORT}: "), 300) if known else "a value has another kind"
-            raise ExportError(f"{path / REPORT}: not a report of eenas ({reason}); run `eenas train` again") from None
+            raise ExportError(
+                f"{path / REPORT}: not a report of eenas ({reason}); delete it and run the same `eenas train` again, "
+                "which makes it anew of the trained weights"
+            ) from None
         return found
 
     def check(self) -> None:
@@ -212,8 +224,8 @@ class RunReport:
         for name in counts:
             value = getattr(self, name)
             need((name == "parameters" and value is None) or is_whole(value, 0, 2**63), name, "a whole number", value)
-        numbers = (("seconds", self.seconds), ("end_to_end_ms", self.end_to_end_ms or 0), *self.violations.items())
-        for name, value in numbers:
+        known = ((name, by) for name, by in self.violations.items() if by != math.inf)
+        for name, value in (("seconds", self.seconds), ("end_to_end_ms", self.end_to_end_ms or 0), *known):
             need(is_number(value, -1e300), name, "a number", value)
 
 

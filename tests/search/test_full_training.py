@@ -1,7 +1,9 @@
 """Full training: whole, cut off and resumed, refused, and reported once from policies of the calibration split."""
 
 import json
+import math
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from torch import nn
 import eenas
 import eenas.search.full_training as full_training
 import eenas.search.searched_study as searched_study
+import eenas.search.train_fully as train_fully
 from eenas import files
 from eenas.errors import ExportError, SpecError, StudyError
 from eenas.networks.checkpoint import load_weights
@@ -101,6 +104,26 @@ def test_the_report_round_trips(finished_run):
     before = (finished_run.folder / REPORT).read_bytes()
     RunReport.read(finished_run.folder).save()
     assert (finished_run.folder / REPORT).read_bytes() == before
+
+
+def test_a_limit_on_what_was_not_recorded_is_kept_with_the_run(finished_run, tmp_path):
+    unknown = replace(finished_run, folder=tmp_path, parameters=None).held_against(Limits(max_parameters=1000), None)
+    assert unknown.violations == {"max_parameters": math.inf}
+    unknown.save()
+    assert RunReport.read(tmp_path) == unknown
+    table = json.loads((tmp_path / REPORT).read_text(), parse_constant=pytest.fail)
+    assert table["violations"] == {"max_parameters": None}
+
+
+def test_a_damaged_report_is_made_again_of_the_weights(smallest_study, finished_run, tmp_path, monkeypatch):
+    run = shutil.copytree(finished_run.folder, tmp_path / "run")
+    (run / REPORT).write_text("{}")
+    options = {"compare": True, "overrides": ("baselines.static=3",)}
+    with pytest.raises(ExportError, match="delete it and run the same `eenas train` again"):
+        smallest_study.train(run, **options)
+    (run / REPORT).unlink()
+    monkeypatch.setattr(train_fully, "train_network", None)
+    assert facts(smallest_study.train(run, **options)) == facts(finished_run)
 
 
 def test_a_finished_run_is_given_back_and_not_trained_again(smallest_study, finished_run, monkeypatch):
