@@ -93,6 +93,22 @@ def parse_json(text: str | bytes, *, most: int = MOST_JSON, finite: bool = True)
     return value
 
 
+def read_json(path: str | Path, *, finite: bool = True) -> Any:
+    """What a JSON file holds, within all bounds: see `parse_json`.
+
+    Raises SpecError when it is missing, unreadable or not JSON; the caller adds what to give instead.
+    """
+    file = Path(path)
+    try:
+        return parse_json(read_file(file, MOST_JSON), finite=finite)
+    except OSError as error:
+        raise SpecError(f"{file}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise SpecError(f"{shortened(str(file))}: not a path ({error})") from None
+    except SpecError as error:
+        raise SpecError(str(error) if str(error).startswith(str(file)) else f"{file}: {error}") from None
+
+
 def check_values(value: Any, *, finite: bool = True, nul: bool = False) -> None:
     """Raise SpecError for nesting, integers, numbers, texts and types beyond the bounds, wherever they stand in it.
 

@@ -45,22 +45,6 @@ def read_table(path: str | Path) -> Table:
         raise SpecError(f"{file}: {error}") from None
 
 
-def read_json(path: str | Path, *, finite: bool = True) -> Any:
-    """Read a JSON file within the bounds of `bounds`.
-
-    Raises SpecError when it is missing, unreadable or not JSON; the caller adds what to give instead.
-    """
-    file = Path(path)
-    try:
-        return bounds.parse_json(bounds.read_file(file, bounds.MOST_JSON), finite=finite)
-    except OSError as error:
-        raise SpecError(f"{file}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise SpecError(f"{shortened(str(file))}: not a path ({error})") from None
-    except SpecError as error:
-        raise SpecError(str(error) if str(error).startswith(str(file)) else f"{file}: {error}") from None
-
-
 def from_table(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: str = "") -> T:
     """Build the frozen dataclass `cls` from a table; a class may read itself with `from_table(table, file=, key=)`.
 

@@ -1,32 +1,10 @@
-"""JSON files from outside: bounded in size and depth, of finite numbers, and values of theirs with type and bound."""
+"""Values of a JSON file from outside held against their type and bound; `eenas.bounds.read_json` reads the file."""
 
-import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from eenas.errors import ExportError
-
-MOST_BYTES = 64 << 20
-"""The largest JSON file that is read; a manifest with 64 operating points of 100 exits has less than one MiB."""
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file holds. Raises ExportError for one that is missing, no JSON, too large or nested too deeply."""
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be read ({error.strerror}); copy the file again") from None
-    if len(content) > MOST_BYTES:
-        raise ExportError(f"{path}: is larger than {MOST_BYTES >> 20} MiB; copy the file again")
-    try:
-        return json.loads(content.decode("utf-8"), parse_constant=_no_number)
-    except RecursionError:
-        raise ExportError(f"{path}: is nested too deeply; copy the file again") from None
-    except ValueError as error:
-        raise ExportError(f"{path}: is not valid JSON ({shown(str(error))}); copy the file again") from None
 
 
 def shown(value: object, most: int = 60) -> str:
@@ -64,7 +42,3 @@ def inner(table: Mapping[str, Any], key: str, place: str) -> Any:
     if key not in table:
         raise ExportError(f"{place}.{key} is missing" if place else f"{key} is missing")
     return table[key]
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number")

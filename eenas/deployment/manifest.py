@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eenas.bounds import read_json
 from eenas.deployment.external_data import check_no_external_data
-from eenas.deployment.json_files import need, read_json, shown
+from eenas.deployment.json_files import need, shown
 from eenas.deployment.manifest_checks import check_network, check_programs
 from eenas.deployment.preprocessing import Preprocessing
-from eenas.errors import EenasError, ExportError
+from eenas.errors import EenasError, ExportError, SpecError
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
 
@@ -91,7 +92,7 @@ def read_table(folder: Path) -> dict[str, Any]:
         raise ExportError(f"{folder}: has no {MANIFEST}; give a folder that `eenas export` wrote")
     try:
         table = read_json(file)
-    except ExportError as error:
+    except SpecError as error:
         reason = str(error).removeprefix(f"{file}: ").partition(";")[0]
         raise ExportError(f"{file}: is not a manifest of eenas ({reason}); export the network again") from None
     if not isinstance(table, dict) or "format" not in table:

@@ -15,7 +15,8 @@ from torch import nn
 from eenas.backbones.copies import copy_of
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.backbones.transform import InputTransform
-from eenas.deployment.json_files import MOST_BYTES, shown
+from eenas.bounds import MOST_JSON, read_file
+from eenas.deployment.json_files import shown
 from eenas.deployment.manifest import FORMAT, MANIFEST, checksum, one_error, read_table
 from eenas.deployment.manifest_checks import check_network
 from eenas.deployment.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
@@ -173,9 +174,7 @@ def load_design(path: str | Path, *, trust_code: bool = False, relative_to: Path
     """
     file = Path(path)
     try:
-        if file.is_file() and file.stat().st_size > MOST_BYTES:
-            raise ExportError(f"{file}: is larger than {MOST_BYTES >> 20} MiB; give a design.json that eenas wrote")
-        text = file.read_text(encoding="utf-8")
+        text = read_file(file, MOST_JSON).decode()
         return Design.from_json(text, file=str(file), trust_code=trust_code, relative_to=relative_to)
     except OSError as error:
         raise ExportError(f"{file}: cannot be read ({error.strerror}); give a design.json") from None

@@ -190,7 +190,7 @@ class LatencyProfile:
 def read_latency_profile(path: str | Path) -> LatencyProfile:
     """The profile in a file. Raises MeasurementError for one that is missing, broken or newer."""
     try:
-        table = specs.read_json(path)
+        table = bounds.read_json(path)
     except SpecError as error:
         raise MeasurementError(f"{error}; give a file that `eenas profile` wrote") from None
     return LatencyProfile.from_table(table, file=str(path))

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from eenas.bounds import read_json
 from eenas.errors import SpecError
 from eenas.records.studies import StudyRecord
 from eenas.search.run_report import ORIGIN, REPORT, RunReport, origin
-from eenas.specs import read_json
 
 RUNS = Path("runs")
 """Where `eenas train` puts runs by default."""

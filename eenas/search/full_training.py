@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from eenas.bounds import read_json
 from eenas.deployment.model_folder import load_design
 from eenas.designs.design import Design
 from eenas.errors import EenasError, SpecError, StudyError, nearest
@@ -29,7 +30,7 @@ from eenas.search.run_baselines import plain_baseline, run_rivals
 from eenas.search.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
 from eenas.search.searched_study import SearchedStudy
 from eenas.search.train_fully import train_fully
-from eenas.specs import from_table, read_json
+from eenas.specs import from_table
 from eenas.tasks.task import Task
 from eenas.training.world import World, open_world
 

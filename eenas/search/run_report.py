@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from eenas.backbones.transform import InputTransform
-from eenas.deployment.json_files import is_number, is_text, is_whole, need, read_json, shown
+from eenas.bounds import read_json
+from eenas.deployment.json_files import is_number, is_text, is_whole, need, shown
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_whole
