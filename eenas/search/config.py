@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from eenas import shipped, specs
 from eenas.backbones.load import BackboneSpec
@@ -21,6 +21,9 @@ from eenas.training.spec import TrainingSpec
 Objective = Literal["accuracy", "macs", "latency"]
 BUDGETS = ("epochs", "samples", "seconds")
 SamplerName = Literal["tpe", "nsgaii", "nsgaiii", "gp", "random"]
+
+_PREPARE, _BRIEF, _FULL = 7, 1, 30
+"""The epochs of the backbone, of a trial and of a full training where no budget is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ class PrepareSpec:
     """
 
     when: Literal["auto", "always", "never"] = "auto"
-    training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=7))
+    training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=_PREPARE))
     optimizer: Literal["sgd", "adamw"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
@@ -77,6 +80,11 @@ class PrepareSpec:
             raise SpecError(f"learning_rate must be above 0, got {self.learning_rate}")
         if self.weight_decay < 0:
             raise SpecError(f"weight_decay must not be negative, got {self.weight_decay}")
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
+        """Read it by its fields; a training that is given without a budget keeps the default one."""
+        return specs.read_fields(cls, _budgeted(table, training=_PREPARE), file=file, key=key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,13 +142,13 @@ class BankSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StudySpec:
-    """Everything a study is; flags of the command line are laid over the study file."""
+    """Everything a study is; flags of the command line override the study file."""
 
     backbone: BackboneSpec
     task: TaskSpec = field(default_factory=TaskSpec)
     space: Space = field(default_factory=lambda: load_space("default"))
-    training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=1))
-    full_training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=30))
+    training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=_BRIEF))
+    full_training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=_FULL))
     baselines: BaselinesSpec = field(default_factory=BaselinesSpec)
     prepare: PrepareSpec = field(default_factory=PrepareSpec)
     bank: BankSpec = field(default_factory=BankSpec)
@@ -153,6 +161,11 @@ class StudySpec:
         """Refuse a negative seed."""
         if self.seed < 0:
             raise SpecError(f"seed must not be negative, got {self.seed}")
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
+        """Read it by its fields; a training that is given without a budget keeps the default one."""
+        return specs.read_fields(cls, _budgeted(table, training=_BRIEF, full_training=_FULL), file=file, key=key)
 
 
 def load_settings(
@@ -169,8 +182,8 @@ def load_settings(
 ) -> tuple[StudySpec, Path | None]:
     """The settings of a study and the folder that `./file.py` and `./file.toml` in them are relative to.
 
-    The study file (a path or a shipped name) is laid under the named arguments, and `overrides` (`table.key=value`)
-    over everything. Raises SpecError for unknown keys and values, naming file, key and the nearest known one.
+    The named arguments override the study file (a path or a shipped name), and `overrides` (`table.key=value`) override
+    both. Raises SpecError for unknown keys and values, naming file, key and the nearest known one.
     """
     path = shipped.find("studies", str(study)) if study is not None else None
     table: dict[str, Any] = specs.read_table(path) if path is not None else {}
@@ -221,17 +234,31 @@ def _rebased(value: Any, home: Path, folder: Path | None) -> Any:
 
 
 def override(table: Mapping[str, Any], assignment: str) -> dict[str, Any]:
-    """`table.key=value` laid over the settings; a budget takes the place of a budget in another unit."""
+    """The settings with `table.key=value` applied; a budget takes the place of a budget in another unit."""
     names = [name.strip() for name in assignment.partition("=")[0].split(".")]
     below = dict(table)
     if len(names) > 1 and names[-1] in BUDGETS:
         inner: Any = below
         for name in names[:-1]:
-            inner[name] = dict(inner.get(name, {}))
-            inner = inner[name]
+            held = inner.get(name, {})
+            if not isinstance(held, Mapping):  # no table that could hold a budget, which is said when it is read
+                return specs.assign(table, assignment)
+            inner[name] = inner = dict(held)
         for unit in BUDGETS:
             inner.pop(unit, None)
     return specs.assign(below, assignment)
+
+
+def _budgeted(table: Any, **epochs: int) -> Any:
+    """`table` in which each of these trainings has so many epochs where it is given without a budget."""
+    if not isinstance(table, Mapping):
+        return table
+    found = dict(table)
+    for name, default in epochs.items():
+        given = table.get(name)
+        if isinstance(given, Mapping) and not any(unit in given for unit in BUDGETS):
+            found[name] = {"epochs": default, **given}
+    return found
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
