@@ -51,11 +51,10 @@ def own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
     identity = study_identity(
         ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies
     )
-    is_named = name is not None
-    name = default_name(identity, ground.task.name) if name is None else check_name(name, "a study")
-    records = StudyRecords(ground.database)
+    records, is_named = StudyRecords(ground.database), name is not None
+    name = _unnamed(records, identity, ground.task.name) if name is None else check_name(name, "a study")
     known = records.get(name)
-    if known is not None and known.identity_digest != digest(identity):
+    if known is not None and differences(identity, known.identity):
         raise StudyError(
             f"the study {name!r} belongs to another search: {differs_from(ground, identity, known)}; give another "
             "--name, or repeat the flags that it was started with"
@@ -66,6 +65,14 @@ def own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
             nearest = min(reversed(alike), key=lambda each: len(differences(identity, each.identity)))
             ground.listener(Notice(f"{name} is a new study; {_differing(ground, identity, nearest)}"))
     return name, identity
+
+
+def _unnamed(records: StudyRecords, identity: dict[str, Any], task: str) -> str:
+    """The name of a study that was given none; equal identities may differ in their digests, as 1 and 1.0 epochs do."""
+    for each in records.list():
+        if not differences(identity, each.identity) and each.name == default_name(each.identity, task):
+            return each.name
+    return default_name(identity, task)
 
 
 def _differing(ground: Ground, identity: dict[str, Any], record: StudyRecord) -> str:
@@ -99,8 +106,10 @@ def _open(ground: Ground, name: str, identity: dict[str, Any], folder: Path | No
     if records.forget_deleted(name):
         ground.listener(Notice(f"the study {name!r} was deleted in Optuna: it begins anew"))
     study = open_study(open_storage(ground.database), name, ground.settings)
-    facts = ground.facts_table(folder)
-    facts[DATA] = keep_contents(ground.task, records.get(name), ground.artifacts)
+    facts, known = ground.facts_table(folder), records.get(name)
+    facts[DATA] = keep_contents(ground.task, known, ground.artifacts)
+    if known is not None and not differences(identity, known.identity):
+        identity = known.identity  # as it was written, by which its digest goes
     record = StudyRecord(
         name=name,
         identity=identity,

@@ -143,6 +143,14 @@ def test_the_same_seed_gives_the_same_designs_and_accuracies(results, tmp_path):
     assert [t.design for t in third.trials[3:]] != [t.design for t in other.trials[3:]]
 
 
+def test_a_study_goes_on_when_a_default_is_stated(tmp_path):
+    plain = tuple(each for each in OVERRIDES if not each.startswith("training."))
+    stated = (*plain, "training.epochs=1")
+    first = go(tmp_path, trials=1, overrides=plain)
+    assert go(tmp_path, trials=2, overrides=stated).name == first.name
+    assert len(go(tmp_path, trials=3, overrides=stated, name=first.name).trials) == 3
+
+
 def test_a_name_of_another_identity_is_refused(results, folder):
     with pytest.raises(StudyError, match=r"belongs to another search: .*seed is .* and was .*another --name"):
         go(folder, name=results.name, seed=7)
