@@ -49,6 +49,7 @@ class Objective:
         self._records = TrialRecords(ground.database)
         self._store = _WholeStore(ground.artifacts)
         self._fault: EenasError | None = None
+        self._untold: int | None = None
         self._rule = PruningRule(LearningCurves(ground.database), study)
         self._failures: list[str] = []
         results = read_results(ground.database, study)
@@ -58,6 +59,7 @@ class Objective:
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Run one trial and give its values in the order of the study's objectives."""
         notes, kept = self._ground.in_flight, False
+        self._untold = trial._trial_id
         try:
             self._opened.check()
             notes.begin(self._study, trial.number)
@@ -123,6 +125,17 @@ class Objective:
         text = f"trial {number}: was given to another worker while this one did not answer; its result here is left out"
         self._ground.listener(Notice(text))
         return _OvertakenError(text)
+
+    def told(self) -> None:
+        """Optuna has heard how the last trial ended."""
+        self._untold = None
+
+    def was_overtaken(self, study: optuna.Study) -> bool:
+        """Whether another worker ended the last trial of this one before Optuna heard of it from here."""
+        trial, self._untold = self._untold, None
+        with contextlib.suppress(Exception):  # where the storage is gone the next step says so
+            return trial is not None and study._storage.get_trial(trial).state.is_finished()
+        return False
 
     def best_so_far(self) -> str:
         """A short text: the hypervolume, and the best accuracy at half of the backbone's MACs."""

@@ -154,6 +154,7 @@ def _run_trials(opened: OpenStudy, objective: Objective, reporting: "_Reporting"
 
     def after_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         nonlocal outages
+        objective.told()
         outages = outages if objective.stopped_by() else 0
         left = remaining(study, total)
         listener(Advanced("searching", total - left, objective.best_so_far()))
@@ -183,9 +184,9 @@ def _run_trials(opened: OpenStudy, objective: Objective, reporting: "_Reporting"
             listener(Notice("stopped; the same command goes on from here"))
             return
         except Exception as error:
-            if isinstance(error, UpdateFinishedTrialError) or "Cannot tell" in str(error):
-                continue  # another worker was given the trial, which the objective or the recovery says
             trouble = objective.stopped_by() or objective.fault(error)
+            if isinstance(error, UpdateFinishedTrialError) or (trouble is None and objective.was_overtaken(study)):
+                continue  # another worker was given the trial, which the objective or the recovery says
             if trouble is None:
                 raise
         if trouble is None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 import eenas
 import eenas.search.run as run
@@ -18,6 +19,7 @@ from eenas.records.database import Database
 from eenas.records.learning_curves import LearningCurves
 from eenas.search.bank import PHASE
 from eenas.search.config import load_settings
+from eenas.search.objective import Objective
 from eenas.search.read import open_results
 from eenas.search.run import search
 from eenas.testing.smallest import smallest_backbone, smallest_task
@@ -210,6 +212,34 @@ def test_ctrl_c_ends_cleanly_and_the_trial_is_run_again(tmp_path, monkeypatch):
     again = [t for t in study.trials if t.user_attrs.get("again_for") == 2]
     assert len(again) == 1
     assert again[0].state.name == "COMPLETE"
+
+
+@pytest.mark.parametrize("state", [TrialState.FAIL, TrialState.COMPLETE])
+def test_a_trial_that_another_worker_ended_does_not_end_the_search(tmp_path, monkeypatch, state):
+    real, ended = Objective._keep, []
+
+    def keep(self, trial, record):
+        real(self, trial, record)
+        if not ended:
+            ended.append(trial.number)
+            values = list(record.values) if state == TrialState.COMPLETE else None
+            trial.study.tell(trial.number, values, state=state)
+
+    monkeypatch.setattr(Objective, "_keep", keep)
+    results = go(tmp_path, trials=2)
+    assert [trial.number for trial in results.trials] == [0, 1]
+
+
+def test_a_mistake_of_ours_is_not_taken_for_another_worker(tmp_path):
+    calls = []
+
+    def reporter(results, study):
+        calls.append(results)
+        raise ValueError("Cannot tell what this is")
+
+    with pytest.raises(ValueError, match="Cannot tell what this is"):
+        go(tmp_path, trials=3, reporters=[reporter])
+    assert len(calls) == 1
 
 
 def test_every_trial_records_what_its_branches_reached_before_training(results):
