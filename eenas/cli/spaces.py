@@ -32,7 +32,6 @@ def spaces(
     from eenas import shipped
     from eenas.cli.tables import table
     from eenas.designs.space import fitted_space, load_space
-    from eenas.errors import DesignError
 
     names = [name] if name is not None else list(shipped.names("search_spaces"))
     found = {each: load_space(each, trust_code=trust_code) for each in names}
@@ -43,12 +42,7 @@ def spaces(
         size = options.size(input_size)
         _, profile = profile_by_name(backbone, classes=classes, input_size=size, trust_code=trust_code)
         for each, space in found.items():
-            try:
-                counts[each] = _count(architectures(fitted_space(space, profile), profile, classes))
-            except DesignError:
-                if name is not None:
-                    raise
-                counts[each] = "too many slots"
+            counts[each] = _count(architectures(fitted_space(space, profile), profile, classes))
     more = [f"architectures on {backbone}"] if counts else []
     if name is None:
         made = table(

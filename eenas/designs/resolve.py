@@ -10,7 +10,7 @@ from eenas.designs.keys import POLICY, TRAINING
 from eenas.designs.placement import at_shares, candidates, depth_target, fractions, nearest, shares, uniform
 from eenas.designs.proposal import Proposal, check_proposal
 from eenas.designs.repair import BranchMacs, fit, obstacle
-from eenas.designs.space import Space, check_space
+from eenas.designs.space import Space, check_fitted
 from eenas.designs.training_choice import without_contradiction
 from eenas.errors import DesignError, InfeasibleError
 from eenas.escaping import shortened
@@ -43,7 +43,7 @@ def resolve(
     Raises DesignError when proposal, space and backbone do not belong together or a chooser or learner is needed and
     not given, and InfeasibleError when branches were asked for and none can stand.
     """
-    check_space(space, profile, latency=False)
+    check_fitted(space, profile)
     proposal = check_proposal(space, proposal)
     on = [slot for slot in range(1, space.branches + 1) if space.value(proposal, f"slot{slot}.on")]
     if not on:

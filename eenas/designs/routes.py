@@ -21,7 +21,7 @@ from eenas.designs.placement import (
     uniform,
 )
 from eenas.designs.repair import BranchMacs, branch_of, fit, obstacle
-from eenas.designs.space import Space, check_space, values_of
+from eenas.designs.space import Space, check_fitted, values_of
 from eenas.measurement.profile import Profile
 
 Values = Mapping[str, Scalar]
@@ -81,7 +81,7 @@ class Routes:
 
     def __post_init__(self) -> None:
         """Refuse a backbone with too few cut points."""
-        check_space(self.space, self.profile, latency=False)
+        check_fitted(self.space, self.profile)
 
     @cached_property
     def points(self) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from eenas.branches.registry import FAMILIES, family, sizes_of
 from eenas.designs.domains import Categorical, Domain, FloatRange, IntRange, Key, Scalar, Setting
 from eenas.designs.effects import contradictions, used_keys, values_in
 from eenas.designs.keys import BRANCH, SECTIONS
-from eenas.designs.placement import candidates, has_latency
+from eenas.designs.placement import candidates
 from eenas.errors import DesignError, SpecError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
@@ -236,25 +236,14 @@ def fitted_space(space: Space, profile: Profile) -> Space:
     return space.within(count)
 
 
-def check_space(space: Space, profile: Profile, *, latency: bool = True) -> None:
-    """Raise DesignError when the backbone has too few cut points for the slots, or no latencies to place by.
-
-    `latency=False` leaves the second question open.
-    """
-    count = len(candidates(profile))
-    if space.branches > count:
-        fix = f"set branches = {count} in the search space, or cut_points = 'all' for the backbone"
-        if not count:
-            fix = "cut_points = 'all' for the backbone may offer more"
+def check_fitted(space: Space, profile: Profile) -> None:
+    """Raise DesignError for a space that has more slots than the backbone has cut points: see `fitted_space`."""
+    fitted = fitted_space(space, profile)
+    if fitted is not space:
         raise DesignError(
-            f"more exits than cut points: the space has {space.branches} branch slots, {profile.backbone} has {count} "
-            f"cut points with work behind them; {fix}"
-        )
-    by_latency = "metric" in values_of(space, "placement.kind") and "latency" in values_of(space, "placement.metric")
-    if latency and by_latency and not has_latency(profile):
-        raise DesignError(
-            f"placement.metric allows 'latency' and the profile of {profile.backbone} has no latencies; "
-            "measure them, or set metric to 'macs' or 'parameters'"
+            f"more exits than cut points: the space has {space.branches} branch slots, {profile.backbone} has "
+            f"{fitted.branches} cut points with work behind them; set branches = {fitted.branches} in the search "
+            "space, or cut_points = 'all' for the backbone"
         )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from eenas import shipped
+from eenas.cli.profiles import profile_by_name
+from eenas.designs.placement import candidates
 from eenas.errors import StudyError
 from eenas.reporting.report_source import Asked
 from eenas.search.choice import Choice
@@ -272,11 +274,27 @@ def test_spaces_are_listed_explained_and_counted(call):
     assert "next: eenas search --backbone branchynet_lenet --space small" in answer.err
 
 
-def test_a_space_has_as_many_slots_as_a_backbone_has_cut_points(call):
+def test_a_space_has_as_many_slots_as_a_backbone_has_cut_points(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, profile = profile_by_name("branchynet_lenet", classes=10, input_size=None, trust_code=False)
+    slots = len(candidates(profile))
+
+    def counted(branches):
+        name = f"{branches}.toml"
+        Path(name).write_text(f"branches = {branches}\n[branch]\nstructure = ['fc', 'mlp']\nwidth = 16\n")
+        answer = call("spaces", name, "--backbone", "branchynet_lenet")
+        assert answer.status == 0, answer.err
+        (row,) = (line.split() for line in answer.out.splitlines() if line.strip().startswith(name))
+        return row[-1]
+
+    assert counted(slots + 1) == counted(slots + 4) == counted(slots)
+    assert counted(slots) != counted(slots - 1)
     answer = call("spaces", "--backbone", "branchynet_lenet")
     assert answer.status == 0, answer.err
     assert max(map(len, answer.out.splitlines())) <= 100
-    assert call("spaces", "default", "--backbone", "branchynet_lenet").status == 0
+    rows = {line.split()[0]: line.split()[3] for line in answer.out.splitlines() if len(line.split()) > 3}
+    for name in shipped.names("search_spaces"):
+        assert float(rows[name].replace(",", "")) > 1
 
 
 @pytest.mark.parametrize("name", shipped.names("search_spaces"))
