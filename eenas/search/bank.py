@@ -7,7 +7,6 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
@@ -89,16 +88,20 @@ class Bank:
         wanted = {self._key(each): each for each in map(_plain, placed)}
         held = self._find([*wanted, self._final_key])
         missing = [each for key, each in wanted.items() if key not in held]
-        with_final = self._final_key not in held
+        with_final, diverged = self._final_key not in held, None
         for number, group in enumerate(self._groups(missing) or ([()] if with_final else [])):
-            self._train(group, keep_final=with_final and number == 0)
+            try:
+                self._train(group, keep_final=with_final and number == 0)
+            except DivergedError as error:
+                diverged = diverged or error
             self._ground.limit.check()
+        if diverged is not None:
+            raise diverged
         return len(missing)
 
     def holds(self, placed: Placed) -> bool:
         """Whether this branch is trained already."""
-        key = self._key(_plain(placed))
-        return key in self._find([key])
+        return bool(self._find([self._key(_plain(placed))]))
 
     def logits(self, placed: Sequence[Placed], split: str) -> NDArray[np.float32]:
         """The logits `[N, len(placed) + 1, C]` of branches on a split, in its order, the backbone's own last.
@@ -178,18 +181,17 @@ class Bank:
         """The records of `keys` whose artifacts are as they were written; the others are forgotten."""
         wanted, store = list(dict.fromkeys(keys)), self._ground.artifacts
         unknown = [key for key in wanted if key not in self._checked or not store.is_there(self._checked[key].artifact)]
+        for key in unknown:  # another worker may have dropped its row, and not trained it anew yet
+            self._checked.pop(key, None)
         gone = 0
         for key, record in self._records.find(unknown).items() if unknown else ():
             if store.holds(record.artifact):
                 self._checked[key] = record
             else:
-                self._checked.pop(key, None)
                 self._records.drop(record)
                 gone += 1
         if gone:
-            self._ground.listener(
-                Notice(f"bank: the files of {gone} rows are gone or were changed; they are made again")
-            )
+            self._ground.listener(Notice(f"bank: the files of {gone} rows are gone or changed; they are made again"))
         return {key: self._checked[key] for key in wanted if key in self._checked}
 
     def _groups(self, missing: Sequence[Placed]) -> list[tuple[Placed, ...]]:
@@ -256,9 +258,8 @@ class Bank:
         return FeatureCache(folder, read_size(size), lambda text: ground.listener(Notice(text)))
 
     def _stream(self, name: str, rows: int | None) -> FeatureStream | None:
-        if self._features is None or rows is None:
-            return None
-        return self._features.stream(digest([*self.conditions, name]), rows)
+        cache, key = self._features, digest([*self.conditions, name])
+        return None if cache is None or rows is None else cache.stream(key, rows)
 
     def _keep(
         self,

@@ -24,7 +24,7 @@ from eenas.records.trials import TrialRecords
 from eenas.search.bank import Bank
 from eenas.search.design_training import network_digest, train_design
 from eenas.search.front import REFERENCE_COST
-from eenas.search.frozen_front import FrozenFront, first_branches
+from eenas.search.frozen_front import FrozenFront, filled, first_branches
 from eenas.search.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind, frozen_design
 from eenas.search.preparation import Ground
 from eenas.search.scores import score_tables
@@ -145,11 +145,7 @@ def _static(ground: Ground, bank: Bank) -> list[KnownNetwork]:
 
 def _ended_at_best(ground: Ground, bank: Bank, placed: Sequence[Placed]) -> dict[str, Design]:
     """For each cut point the static design with the branch that is right most often on calibration."""
-    try:
-        bank.fill(placed)
-    except DivergedError as error:
-        ground.listener(Notice(f"static networks: left out: {error}"))
-        placed = [each for each in placed if bank.holds(each)]
+    placed = filled(ground, bank, placed, "static networks")
     if not placed:
         return {}
     training, policy = first_choices(ground.settings.space)

@@ -102,13 +102,9 @@ def _front(ground: Ground, bank: Bank, first: list[Placed], key: str) -> FrozenF
     if kept is not None:
         bank.checkpoint.remove()  # of a command that was killed when all was kept
         return read_front(kept)
-    try:
-        bank.fill(first)
-    except DivergedError as error:
-        ground.listener(Notice(f"bank: left out: {error}"))
-        first = [each for each in first if bank.holds(each)]
-        if not first:
-            return FrozenFront()
+    first = filled(ground, bank, first, "bank")
+    if not first:
+        return FrozenFront()
     judge = Judge(table=bank.table(first, "calibration"), cost_weight=0.0)
     front = find_front(judge, most=settings.space.branches)
     designs = _designs(ground, judge, front, first)
@@ -120,6 +116,16 @@ def _front(ground: Ground, bank: Bank, first: list[Placed], key: str) -> FrozenF
     )
     ground.listener(Notice(f"bank: {len(first)} branches; front of the frozen backbone by {front.method}"))
     return read_front(ground.cache.put(key, found.to_table()))
+
+
+def filled(ground: Ground, bank: Bank, placed: Sequence[Placed], what: str) -> list[Placed]:
+    """The branches of `placed` that the bank has once it is filled; a notice about `what` names one that diverged."""
+    try:
+        bank.fill(placed)
+    except DivergedError as error:
+        ground.listener(Notice(f"{what}: left out: {error}"))
+        return [each for each in placed if bank.holds(each)]
+    return list(placed)
 
 
 def first_branches(ground: Ground) -> list[Placed]:

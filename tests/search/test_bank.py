@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import eenas.search.bank as bank_module
 from eenas.branches.cascade import Cascade
 from eenas.branches.conv_fc import ConvFc
 from eenas.branches.fc import Fc
@@ -147,6 +148,17 @@ def test_a_broken_artifact_is_not_trusted(lay, heard, fault):
     assert trained(heard) == ["2 of them"]
 
 
+def test_a_branch_whose_row_another_worker_dropped_is_trained_again(lay, heard):
+    bank = Bank(lay())
+    bank.fill(BRANCHES[:2])
+    for file in lay().artifacts.root.glob("branch-*.safetensors"):
+        file.unlink()
+    assert not any(Bank(lay()).holds(each) for each in BRANCHES), "which drops the rows"
+    heard.clear()
+    assert bank.logits(BRANCHES[:2], "tune").shape[1] == 3
+    assert trained(heard) == ["2 of them"]
+
+
 def test_of_two_workers_that_train_the_same_branch_one_wins_and_both_go_on(lay):
     one, two = Bank(lay()), Bank(lay())
     assert one.fill(()) == two.fill(()) == 0
@@ -157,7 +169,9 @@ def test_of_two_workers_that_train_the_same_branch_one_wins_and_both_go_on(lay):
     np.testing.assert_array_equal(one.logits(missing, "tune"), two.logits(missing, "tune"))
 
 
-def test_a_branch_that_diverges_costs_no_other(lay, monkeypatch):
+@pytest.mark.parametrize("memory", [bank_module.MEMORY, 1])
+def test_a_branch_that_diverges_costs_no_other(lay, monkeypatch, memory):
+    monkeypatch.setattr(bank_module, "MEMORY", memory)  # of 1 byte: each branch is a group of its own
     build = PoolFc.build
 
     def broken(self, shape, num_classes):
