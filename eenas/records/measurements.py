@@ -37,10 +37,7 @@ class DatabaseCache:
             if kept is None:
                 return None
             self._seen[digest] = kept
-        value = read_body(self._seen[digest], where := f"measurement {shortened(key)}")
-        if not isinstance(value, dict):
-            raise damaged(where, f"must be a table, got {shortened(value)}")
-        return value
+        return _table(self._seen[digest], key)
 
     def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
         """Keep `value` (a table of plain values) under `key` unless another worker was first; what is kept then.
@@ -56,7 +53,7 @@ class DatabaseCache:
         self._seen.pop(digest, None)
         kept = self._read(digest)
         self._seen[digest] = row["value"] if kept is None else kept
-        found: dict[str, Any] = json.loads(self._seen[digest])
+        found = _table(self._seen[digest], key)
         if self._kept is not None:
             self._kept()
         return found
@@ -65,6 +62,13 @@ class DatabaseCache:
         with self._database.transaction() as connection:
             row = connection.execute(select(MEASUREMENTS.c.value).where(MEASUREMENTS.c.digest == digest)).first()
         return None if row is None else str(row.value)
+
+
+def _table(text: str, key: str) -> dict[str, Any]:
+    value = read_body(text, where := f"measurement {shortened(key)}")
+    if not isinstance(value, dict):
+        raise damaged(where, f"must be a table, got {shortened(value)}")
+    return value
 
 
 def _digest(key: str) -> str:

@@ -45,7 +45,7 @@ class PreparedRecords:
             row = connection.execute(select(PREPARED.c.body).where(PREPARED.c.key == record.key)).first()
         if row is None:
             return self._database.insert(PREPARED, {"key": record.key, "body": body})
-        if instead_of != PreparedRecord(**json.loads(row.body)):
+        if instead_of != _record(row.body):
             return False
         same = (PREPARED.c.key == record.key) & (PREPARED.c.body == row.body)
         return self._database.change(update(PREPARED).where(same).values(body=body))
@@ -54,4 +54,8 @@ class PreparedRecords:
         """The record with this key, or None."""
         with self._database.transaction() as connection:
             row = connection.execute(select(PREPARED.c.body).where(PREPARED.c.key == key)).first()
-        return None if row is None else read_record(PreparedRecord, read_body(row.body, ROW), ROW)
+        return None if row is None else _record(row.body)
+
+
+def _record(body: str) -> PreparedRecord:
+    return read_record(PreparedRecord, read_body(body, ROW), ROW)

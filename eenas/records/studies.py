@@ -130,7 +130,10 @@ class StudyRecords:
         rows = connection.execute(
             select(_OPTUNA_STUDIES.c.study_name, _OPTUNA_ATTRIBUTES.c.value_json).select_from(joined)
         )
-        return {name: "" if value is None else str(json.loads(value)) for name, value in rows}
+        return {
+            name: "" if value is None else str(read_body(value, f"mark of the study {shortened(name)}"))
+            for name, value in rows
+        }
 
 
 def _record(row: Row[Any]) -> StudyRecord:

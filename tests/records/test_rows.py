@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import optuna
 import pytest
 from sqlalchemy import text
 
@@ -12,9 +13,10 @@ from eenas.records.database import Database
 from eenas.records.learning_curves import LearningCurve, LearningCurves
 from eenas.records.measurements import DatabaseCache
 from eenas.records.prepared import PreparedRecord, PreparedRecords
-from eenas.records.studies import StudyRecord, StudyRecords
+from eenas.records.studies import MARK, StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
 
+PREPARED = PreparedRecord(key="k", backbone="b", task="t", training="r", seed=0, artifact="", accuracy=0.5)
 BAD = ("", "[", "[]", "3", "null", "{}", "[" * 5000, b"\xff\x00", 5, json.dumps({"x": 1}))
 
 
@@ -26,9 +28,7 @@ def database(tmp_path: Path) -> Database:
     BankRecords(made).add(
         BankRecord(key="k", backbone="b", cut_point="c", branch={}, task="t", samples=1, artifact="a")
     )
-    PreparedRecords(made).keep(
-        PreparedRecord(key="k", backbone="b", task="t", training="r", seed=0, artifact="", accuracy=0.5)
-    )
+    PreparedRecords(made).keep(PREPARED)
     LearningCurves(made).save(LearningCurve(study="s", number=0, method="m", values=((0.5, 0.1),)))
     DatabaseCache(made).put("macs/x", {"macs": 1})
     return made
@@ -42,13 +42,15 @@ READ = {
     "eenas_prepared.body": lambda database: PreparedRecords(database).find("k"),
     "eenas_learning_curves.curve": lambda database: LearningCurves(database).list("s"),
     "eenas_measurements.value": lambda database: DatabaseCache(database).get("macs/x"),
+    "eenas_prepared.body, replaced": lambda database: PreparedRecords(database).keep(PREPARED, instead_of=PREPARED),
+    "eenas_measurements.value, kept before": lambda database: DatabaseCache(database).put("macs/x", {"macs": 2}),
 }
 
 
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("place", READ)
 def test_a_row_that_was_edited_is_named(place: str, bad: object, database: Database) -> None:
-    table, column = place.split(".")
+    table, column = place.partition(",")[0].split(".")
     with database.transaction() as connection:
         connection.execute(text(f"UPDATE {table} SET {column} = :bad"), {"bad": bad})
     is_whole = (column in ("value", "baselines") and bad in ("{}", json.dumps({"x": 1}))) or (
@@ -89,3 +91,15 @@ def test_a_number_that_may_be_infinite_is_read(database: Database) -> None:
     record = TrialRecord(study="s", number=1, state="complete", violations={"max_latency_ms": float("inf")})
     TrialRecords(database).save(record)
     assert TrialRecords(database).get("s", 1) == record
+
+
+@pytest.mark.parametrize("bad", ["", "[", "not JSON"])
+def test_a_mark_that_was_edited_is_named(bad: str, database: Database) -> None:
+    study = optuna.create_study(storage=database.url, study_name="s")
+    study._storage.set_study_system_attr(study._study_id, MARK, "token")
+    StudyRecords(database).keep_token("s", "token")
+    assert StudyRecords(database).get("s") is not None
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE study_system_attributes SET value_json = :bad"), {"bad": bad})
+    with pytest.raises(StorageError, match="the database's mark of the study 's' is damaged"):
+        StudyRecords(database).get("s")
