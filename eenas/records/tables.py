@@ -1,5 +1,7 @@
 """The tables that eenas keeps beside Optuna's in a study's database, and the number of their schema."""
 
+from typing import Any
+
 from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
 
 SCHEMA = 1
@@ -7,80 +9,45 @@ SCHEMA = 1
 
 METADATA = MetaData()
 
-SCHEMA_ROW = Table(
-    "eenas_schema",
-    METADATA,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("version", Integer, nullable=False),
-)
 
-STUDIES = Table(
-    "eenas_studies",
-    METADATA,
-    Column("name", Text, primary_key=True),
-    Column("identity_digest", Text, nullable=False),
-    Column("created", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    Column("baselines", Text, nullable=False),
-)
+def _key(name: str, kind: type[Text] | type[Integer] = Text) -> Column[Any]:
+    """A column of the primary key; numbers are given, and not counted up by the database."""
+    return Column(name, kind, primary_key=True, autoincrement=False)
 
-TOKENS = Table(
-    "eenas_tokens",
-    METADATA,
-    Column("study", Text, primary_key=True),
-    Column("token", Text, nullable=False),
-)
+
+def _values(*names: str, kind: type[Text] | type[Integer] = Text) -> tuple[Column[Any], ...]:
+    """Columns that always hold something."""
+    return tuple(Column(name, kind, nullable=False) for name in names)
+
+
+SCHEMA_ROW = Table("eenas_schema", METADATA, _key("id", Integer), *_values("version", kind=Integer))
+
+STUDIES = Table("eenas_studies", METADATA, _key("name"), *_values("identity_digest", "created", "body", "baselines"))
+
+TOKENS = Table("eenas_tokens", METADATA, _key("study"), *_values("token"))
 """What Optuna's studies are marked with; a table of its own, which an older eenas does not read."""
 
 TRIALS = Table(
     "eenas_trials",
     METADATA,
-    Column("study", Text, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("state", Text, nullable=False),
-    Column("design_digest", Text, nullable=False),
-    Column("body", Text, nullable=False),
+    *(_key("study"), _key("number", Integer), *_values("state", "design_digest", "body")),
     Index("eenas_trials_by_design", "study", "design_digest"),
 )
 
 LEARNING_CURVES = Table(
-    "eenas_learning_curves",
-    METADATA,
-    Column("study", Text, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("method", Text, nullable=False),
-    Column("curve", Text, nullable=False),
+    "eenas_learning_curves", METADATA, _key("study"), _key("number", Integer), *_values("method", "curve")
 )
 """A table of its own: a storage without it gets it when it is opened, and an older eenas does not read it."""
 
-PREPARED = Table(
-    "eenas_prepared",
-    METADATA,
-    Column("key", Text, primary_key=True),
-    Column("body", Text, nullable=False),
-)
+PREPARED = Table("eenas_prepared", METADATA, _key("key"), *_values("body"))
 
-MEASUREMENTS = Table(
-    "eenas_measurements",
-    METADATA,
-    Column("digest", Text, primary_key=True),
-    Column("key", Text, nullable=False),
-    Column("value", Text, nullable=False),
-)
+MEASUREMENTS = Table("eenas_measurements", METADATA, _key("digest"), *_values("key", "value"))
 
-LEASES = Table(
-    "eenas_leases",
-    METADATA,
-    Column("name", Text, primary_key=True),
-    Column("holder", Text, nullable=False),
-    Column("beat", Integer, nullable=False),
-)
+LEASES = Table("eenas_leases", METADATA, _key("name"), *_values("holder"), *_values("beat", kind=Integer))
 
 BANK = Table(
     "eenas_bank",
     METADATA,
-    Column("key", Text, primary_key=True),
-    Column("backbone", Text, nullable=False),
-    Column("body", Text, nullable=False),
+    *(_key("key"), *_values("backbone", "body")),
     Index("eenas_bank_by_backbone", "backbone"),
 )
