@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL
 
+from eenas.errors import StorageError
 from eenas.files import is_writable
 from eenas.masking import masked_url
 from eenas.progress import notify
@@ -42,6 +43,7 @@ def writable_place(storage: str, artifacts: Path | None) -> Iterator[tuple[str, 
     """The storage and the folder of artifacts; of an SQLite file that cannot be written a copy, gone after the block.
 
     The copy's artifacts are links to the ones that are there. A notice says that what is kept is lost afterwards.
+    Raises StorageError where it cannot be copied.
     """
     file = sqlite_file(read_url(storage))
     if file is None or not is_read_only(file):
@@ -49,17 +51,28 @@ def writable_place(storage: str, artifacts: Path | None) -> Iterator[tuple[str, 
         return
     notify(f"{masked_url(storage)} cannot be written: what is measured or trained for it is kept for this command only")
     with tempfile.TemporaryDirectory(prefix="eenas-") as folder:
-        copy = Path(folder) / "eenas.db"
-        url = reading_url(file, Path(folder))
+        copy, own = Path(folder) / "eenas.db", Path(folder) / "eenas.artifacts"
+        try:
+            _copy(file, copy)
+            own.mkdir()
+            kept = file.with_suffix(".artifacts") if artifacts is None else artifacts
+            for item in kept.iterdir() if kept.is_dir() else ():
+                if item.is_file() and not item.name.startswith("."):
+                    (own / item.name).symlink_to(item.resolve())
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(
+                f"{masked_url(storage)}: cannot be copied to work in ({error}); free space in {folder}, restore it "
+                "from a backup, or give another --storage"
+            ) from error
+        yield f"sqlite:///{copy}", own
+
+
+def _copy(file: Path, copy: Path) -> None:
+    """Write what a database that cannot be written holds now, its log included, to a new file."""
+    with tempfile.TemporaryDirectory(prefix="eenas-") as between:
+        url = reading_url(file, Path(between))
         with closing(_connected(url)) as there, closing(sqlite3.connect(copy)) as here:
             there.backup(here)
-        own = Path(folder) / "eenas.artifacts"
-        own.mkdir()
-        kept = file.with_suffix(".artifacts") if artifacts is None else artifacts
-        for item in kept.iterdir() if kept.is_dir() else ():
-            if item.is_file() and not item.name.startswith("."):
-                (own / item.name).symlink_to(item.resolve())
-        yield f"sqlite:///{copy}", own
 
 
 def _url(file: Path, **query: str) -> URL:
