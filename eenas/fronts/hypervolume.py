@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from eenas.errors import FrontError
 from eenas.fronts.dominance import pareto_mask
 
+REFERENCE_COST = 1.1
+"""The reference of a study's hypervolumes, as a share of the backbone's cost."""
+
 
 def hypervolume(accuracy: ArrayLike, cost: ArrayLike, *, reference_cost: float, reference_accuracy: float) -> float:
     """The area between points and a reference that is worse than all (Zitzler and Thiele 1998).

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import plotly.graph_objects as go
 
 from eenas.escaping import in_figure
-from eenas.fronts.hypervolume import hypervolume
+from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting import figure_style as style
 from eenas.reporting.wording import percent, plural
-from eenas.search.front import REFERENCE_COST, area_by_macs, offered
+from eenas.search.front import area_by_macs, offered
 from eenas.search.results import BackboneFacts, StudyResults, TrialResult
 
 

@@ -11,7 +11,7 @@ from eenas.designs.design import Design, Placed
 from eenas.designs.known import first_choices
 from eenas.designs.placement import candidates
 from eenas.errors import BranchError, DivergedError
-from eenas.fronts.hypervolume import most_added
+from eenas.fronts.hypervolume import REFERENCE_COST, most_added
 from eenas.measurement.profile import source_of
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
@@ -23,7 +23,6 @@ from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.search.bank import Bank
 from eenas.search.design_training import network_digest, train_design
-from eenas.search.front import REFERENCE_COST
 from eenas.search.frozen_front import FrozenFront, filled, first_branches
 from eenas.search.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind, frozen_design
 from eenas.search.preparation import Ground

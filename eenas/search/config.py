@@ -53,6 +53,11 @@ class SearchSpec:
         if not self.objectives or len(set(self.objectives)) != len(self.objectives):
             raise SpecError(f"objectives must be one or more different names, got {shortened(list(self.objectives))}")
 
+    @property
+    def by_latency(self) -> bool:
+        """Whether the cheaper of two networks is the quicker one: latency is an objective and MACs are not."""
+        return "latency" in self.objectives and "macs" not in self.objectives
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareSpec:

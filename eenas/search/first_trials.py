@@ -13,7 +13,7 @@ from eenas.designs.encode import encode
 from eenas.designs.known import known_designs
 from eenas.designs.recipes import recipe_for
 from eenas.errors import DesignError, EenasError
-from eenas.fronts.hypervolume import most_added
+from eenas.fronts.hypervolume import REFERENCE_COST, most_added
 from eenas.policies.curve import Curve, common_curve
 from eenas.policies.operating_point import OperatingPoint
 from eenas.progress import Notice
@@ -23,7 +23,6 @@ from eenas.search.bank import Bank
 from eenas.search.design_training import network_digest
 from eenas.search.frozen_front import FrozenFront
 from eenas.search.preparation import Ground
-from eenas.search.subset_front import REFERENCE_COST
 
 _SAME = ("task", "backbone", "weights", "prepare")
 """What of two studies' identities must be equal for the designs of one to be tried in the other."""

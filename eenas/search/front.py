@@ -10,7 +10,7 @@ from eenas.errors import FrontError
 from eenas.fronts.choice import cheapest_within, knee
 from eenas.fronts.choices import beyond_guessing, choices
 from eenas.fronts.dominance import pareto_mask
-from eenas.fronts.hypervolume import hypervolume
+from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.policies.bootstrap import advantage
 from eenas.policies.class_weights import deciding
 from eenas.policies.operating_point import OperatingPoint
@@ -21,7 +21,6 @@ from eenas.search.results import BackboneFacts, Comparison, FrontPoint
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """The shares of the backbone's MACs at which accuracies are compared."""
-REFERENCE_COST = 1.1
 ACCEPTED_DROP = 0.01
 """What a recommended network may lose of the backbone's accuracy: one point."""
 

@@ -16,7 +16,7 @@ from eenas.designs.design import Design
 from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
 from eenas.faults import causes, is_memory_shortage, machine_fault
 from eenas.files import write_whole
-from eenas.fronts.hypervolume import hypervolume
+from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.masking import masked
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
@@ -143,7 +143,7 @@ class Objective:
             return ""
         total, chance = self._ground.profile.total_macs, 1.0 / self._ground.task.num_classes
         accuracy, macs = np.array(self._points).T
-        area = hypervolume(accuracy, macs / total, reference_cost=1.1, reference_accuracy=chance)
+        area = hypervolume(accuracy, macs / total, reference_cost=REFERENCE_COST, reference_accuracy=chance)
         half = accuracy[macs <= 0.5 * total]
         return f"hypervolume {area:.3f}" + (f", {100 * half.max():.1f} % at 50 % MACs" if len(half) else "")
 
@@ -264,10 +264,11 @@ class _WholeStore(FileSystemArtifactStore):
 
 def _infeasible_record(error: InfeasibleError, ground: Ground, *, study: str, number: int) -> TrialRecord:
     """The record of a proposal that cannot be built: the worst scores, and a constraint that is violated."""
+    latency = ground.profile.total_latency
     worst = {
         "accuracy": 1.0 / ground.task.num_classes,
-        "macs": 1.1 * ground.profile.total_macs,
-        "latency": 1.1 * ground.profile.total_latency.median_ms if ground.profile.total_latency else 0.0,
+        "macs": REFERENCE_COST * ground.profile.total_macs,
+        "latency": REFERENCE_COST * latency.median_ms if latency else 0.0,
     }
     return TrialRecord(
         study=study,

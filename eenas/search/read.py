@@ -76,7 +76,7 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
         limits,
         largest_class=largest if weights is None else chance,
         weights=weights,
-        by_latency="macs" not in settings.search.objectives and "latency" in settings.search.objectives,
+        by_latency=settings.search.by_latency,
     )
     points = [item.point for item in front]
     return StudyResults(

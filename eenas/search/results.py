@@ -181,9 +181,8 @@ class StudyResults:
 
     @property
     def by_latency(self) -> bool:
-        """Whether the cheaper of two networks is the quicker one: the study minimises latency and not MACs."""
-        objectives = self.settings.search.objectives
-        return "macs" not in objectives and "latency" in objectives
+        """Whether the cheaper of two networks is the quicker one."""
+        return self.settings.search.by_latency
 
     @property
     def recommended(self) -> FrontPoint | None:

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.designs.design import Design
-from eenas.fronts.hypervolume import most_added
+from eenas.fronts.hypervolume import REFERENCE_COST, most_added
 from eenas.names import file_part
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
 from eenas.progress import Listener
-from eenas.search.front import REFERENCE_COST, area_by_macs
+from eenas.search.front import area_by_macs
 from eenas.search.known_networks import BACKBONE, KnownNetwork
 from eenas.search.preparation import Ground
 from eenas.search.results import StudyResults

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.fronts.dominance import pareto_mask
-from eenas.fronts.hypervolume import hypervolume, most_added
+from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume, most_added
 from eenas.training.subsets import Judge, Outcome, Subset
 
 EXACT = 2**16
@@ -16,7 +16,6 @@ BEAM = 16
 """Choices of each number of branches that a beam goes on with."""
 ROUNDS = 4
 """Rounds of single flips after the beam, unless one gains nothing before."""
-REFERENCE_COST = 1.1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
