@@ -30,52 +30,6 @@ def cheapest_within(accuracy: ArrayLike, cost: ArrayLike, *, floor: float) -> in
     return int(good[np.lexsort((-right[good], dear[good]))[0]]) if len(good) else None
 
 
-def choose(
-    accuracy: ArrayLike,
-    cost_share: ArrayLike,
-    *,
-    baseline_accuracy: float,
-    max_accuracy_drop: float | None = None,
-    max_macs: float | None = None,
-) -> int:
-    """The index of the point that a user asked for; `cost_share` [M] is of the plain backbone's MACs.
-
-    With `max_accuracy_drop` (in accuracy: 0.01 is a point) the cheapest that is at most so much less accurate than
-    `baseline_accuracy`; with `max_macs` (a share) the most accurate within it; with both the cheapest that holds
-    both; with neither the knee. Raises FrontError, naming the nearest point, when nothing holds them.
-    """
-    right, dear = _points(accuracy, cost_share)
-    if max_accuracy_drop is None and max_macs is None:
-        return knee(right, dear)
-    needed = -np.inf if max_accuracy_drop is None else baseline_accuracy - max_accuracy_drop
-    allowed = np.inf if max_macs is None else max_macs
-    good = np.nonzero((right >= needed - _SLACK) & (dear <= allowed + _SLACK))[0]
-    if not len(good):
-        raise FrontError(_nothing(right, dear, baseline_accuracy, max_accuracy_drop, max_macs))
-    keys = (-right[good], dear[good]) if max_accuracy_drop is not None else (dear[good], -right[good])
-    return int(good[np.lexsort(keys)[0]])
-
-
-def _nothing(
-    right: NDArray[np.float64],
-    dear: NDArray[np.float64],
-    baseline: float,
-    max_accuracy_drop: float | None,
-    max_macs: float | None,
-) -> str:
-    asked = []
-    missed_accuracy, missed_macs = np.zeros(len(right)), np.zeros(len(right))
-    if max_accuracy_drop is not None:
-        asked.append(f"an accuracy drop of at most {max_accuracy_drop:g}")
-        missed_accuracy = np.maximum(0, baseline - max_accuracy_drop - right)
-    if max_macs is not None:
-        asked.append(f"at most {max_macs:g} of the backbone's MACs")
-        missed_macs = np.maximum(0, dear - max_macs)
-    closest = int(np.lexsort((dear, missed_accuracy + missed_macs))[0])
-    at = f"{dear[closest]:.3g} of the MACs, accuracy {right[closest]:.4f} ({right[closest] - baseline:+.4f})"
-    return f"no design has {' and '.join(asked)}; the nearest is at {at}; relax the limit or search longer"
-
-
 def _points(accuracy: ArrayLike, cost: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     right = np.asarray(accuracy, dtype=np.float64).reshape(-1)
     dear = np.asarray(cost, dtype=np.float64).reshape(-1)
