@@ -1,7 +1,7 @@
 """A network taken home: a trained one, or an untrained architecture of a study or a design file."""
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from torch import nn
@@ -75,8 +75,9 @@ def export(
     if is_run and weights is not None:
         raise ExportError("a run has its weights; give --weights with a model folder, --network NAME or --design FILE")
     report = RunReport.read(str(run), trust_code=trust_code) if is_run else None
+    given_data = cache(lambda: _given(data, trust_code))
     if module is not None:
-        package, found = sources.of_own_training(module, *_given(data, trust_code))
+        package, found = sources.of_own_training(module, *given_data())
     elif report is not None:
         package, found = sources.of_run(report.folder, backbone, trust_code)
     elif run is not None:
@@ -92,15 +93,16 @@ def export(
         package, found = sources.untrained(design, results.classes, backbone, trust_code, code_folder(record))
     study = report.study if report is not None else name
     of_study = report is not None or isinstance(network, str)
+    real_data = cache(lambda: _task(given_data(), storage, study, trust_code, of_study=of_study))
     if weights is not None:
-        task, spec = _task(data, storage, study if of_study else None, trust_code, of_study=of_study)
+        task, spec = real_data()
         trained = sources.with_weights(package.network, find_weights(str(weights)), listener)
         package, found = sources.of_own_training(trained, task, spec)
     if not package.network.classes:
         package.network.classes = tuple(str(index) for index in range(package.network.design.num_classes))
     if format == "torch":
         return write_folder(package, Path(out))
-    task, spec = _task(data, storage, study if of_study else None, trust_code, of_study=of_study)
+    task, spec = real_data()
     card = package.card if report is None else run_card(report, timed_below=True)
     return write_model(
         replace(package, card=card + DEVICE),
@@ -118,12 +120,12 @@ def _given(data: str | Task | None, trust_code: bool) -> tuple[Task | None, str]
 
 
 def _task(
-    data: str | Task | None, storage: str, study: str | None, trust_code: bool, *, of_study: bool
+    given: tuple[Task | None, str], storage: str, study: str | None, trust_code: bool, *, of_study: bool
 ) -> tuple[Task, str]:
     """The task that was given, or that of a study in `storage`, and its spec."""
-    given, spec = _given(data, trust_code)
-    if given is not None:
-        return given, spec
+    task, spec = given
+    if task is not None:
+        return task, spec
     if not of_study:
         raise ExportError("a program is compared with the network on real samples; give some as --data (data=...)")
     try:

@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from typer.testing import CliRunner
 
 import eenas
+import eenas.search.export as export_module
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
 from eenas.cli.main import app
@@ -89,6 +90,20 @@ def test_every_design_goes_to_every_format_and_is_verified_and_calibrated(tmp_pa
     if format != "torch":
         model = eenas.runtime.load(out, trust_code=True)
         assert len(model.predict(raw.numpy()).classes) == len(raw)
+
+
+def test_data_are_loaded_once(tmp_path, monkeypatch):
+    loaded = []
+    real = export_module.load_task
+    monkeypatch.setattr(export_module, "load_task", lambda *a, **o: loaded.append(a) or real(*a, **o))
+    network = trained(DESIGNS["no branch"])
+    eenas.export(tmp_path / "module", network=network, format="onnx", data=TASK, trust_code=True)
+    assert len(loaded) == 1
+    torch.save(network.state_dict(), tmp_path / "mine.pt")
+    (tmp_path / "d.json").write_text(DESIGNS["no branch"].to_json())
+    given = {"design_file": tmp_path / "d.json", "weights": tmp_path / "mine.pt"}
+    eenas.export(tmp_path / "file", **given, format="onnx", data=TASK, trust_code=True)
+    assert len(loaded) == 2
 
 
 def test_by_command(tmp_path, monkeypatch):
