@@ -108,7 +108,7 @@ def remove_stale(folder: Path, *, again: bool = False) -> None:
 
     What a living process of this machine writes stays, and so does what another machine wrote within a day.
     """
-    with suppress(OSError):  # whatever hinders this hinders writing, and is said there
+    with suppress(OSError):  # whatever hinders this hinders writing, which reports it
         folder = folder.resolve()
         if folder in _LOOKED_AT and not again:
             return

@@ -1,4 +1,4 @@
-"""Waiting for the lock of a file; whoever waits for long says what for, and who holds it."""
+"""Waiting for the lock of a file, with a notice of what is waited for and who holds it."""
 
 import os
 import time
@@ -8,12 +8,12 @@ from pathlib import Path
 from eenas.progress import notify
 
 SOON = 2.0
-"""Seconds of waiting after which it is said."""
+"""Seconds after which a notice says what is waited for."""
 _POLL = 0.05
 
 
 def wait_for(handle: int, path: Path, what: str) -> None:
-    """Lock the open file `handle` of `path`, as soon as no other process does; the lock falls when it is closed.
+    """Lock the open file `handle` of `path`, as soon as no other process does; the lock is released when it is closed.
 
     `what` names in a message what is locked. Where the system or the file system has no locks nothing is locked.
     """

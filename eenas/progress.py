@@ -51,7 +51,7 @@ _LISTENER: ContextVar[Listener] = ContextVar("listener", default=silent)
 
 @contextmanager
 def heard_by(listener: Listener) -> Iterator[None]:
-    """Let `listener` hear inside the block what is said by `notify`, which is too deep to be given a listener."""
+    """Let `listener` hear the notices of `notify` inside the block: deep code is given no listener."""
     token = _LISTENER.set(listener)
     try:
         yield

@@ -108,7 +108,7 @@ def digest(value: Any) -> str:
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Table:
-    """`below` with every value of `above` laid over it, table by table."""
+    """`below` with every value of `above` in the place of its own, table by table."""
     merged = dict(below)
     for name, value in above.items():
         old = merged.get(name)

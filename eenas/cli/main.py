@@ -37,7 +37,7 @@ def _group(name: str, text: str) -> typer.Typer:
 
 
 app = _group("eenas", "Find where a neural network may stop early.\n\nStart with: eenas search --backbone resnet50")
-study = _group("study", "Question a study that was searched.\n\nExample: eenas study fidelity")
+study = _group("study", "Examine a study that was searched.\n\nExample: eenas study fidelity")
 
 
 def _version(wanted: bool) -> None:

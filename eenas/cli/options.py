@@ -11,7 +11,7 @@ from eenas.tasks.frame import Size, canonical_size
 
 STORAGE = "sqlite:///eenas.db"
 
-Storage = Annotated[str, typer.Option(metavar="URL", help="The database of the studies (any URL that Optuna takes).")]
+Storage = Annotated[str, typer.Option(metavar="URL", help="The database of the studies: SQLite or PostgreSQL.")]
 Name = Annotated[str | None, typer.Option(metavar="STUDY", help="The study; the newest one in the storage by default.")]
 Artifacts = Annotated[
     Path | None,

@@ -16,7 +16,7 @@ def profile(
         str | None,
         typer.Option(metavar="NAME", help="timm name, torchvision:NAME, cifar_resnet20, package.module:factory, ..."),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, or to go on with.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, or to complete.")] = Path(
         "profile.json"
     ),
     device: options.Device = "auto",
@@ -29,13 +29,13 @@ def profile(
         str | None, typer.Option(metavar="SPEC", help="The task, for its classes and image size (default: digits).")
     ] = None,
     classes: Annotated[
-        int | None, typer.Option(metavar="N", min=2, help="In place of a task whose data are not here.")
+        int | None, typer.Option(metavar="N", min=2, help="Classes, in place of a task whose data are not here.")
     ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="Size of the images in pixels (default: the task's).")
     ] = None,
     channels: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Of the images (default: the task's, or 3).")
+        int | None, typer.Option(metavar="N", min=1, help="Channels of the images (default: the task's, or 3).")
     ] = None,
     study: Annotated[
         str | None, typer.Option(metavar="FILE", help="A study file, or the name of a shipped one.")
@@ -50,8 +50,8 @@ def profile(
     """Time a backbone on this machine for a search on another one.
 
     Every way to a cut point, what cutting there costs, and every branch that the search space can place. The file
-    stands in for measurements in eenas search --latency-profile FILE. What takes too long goes on with the same
-    command. No weights are needed and, with --classes and --size, no data.
+    stands in for measurements in eenas search --latency-profile FILE. The same command completes a file
+    that its time limit cut short. No weights are needed and, with --classes and --size, no data.
 
     Example: eenas profile --backbone cifar_resnet20 --classes 10 --size 32 --runtime onnxruntime --out board.json
     """

@@ -36,8 +36,8 @@ class Space:
 
     `branches` is N; `cost_cap` the share of the MACs behind a cut point that a branch there may cost; `version` is
     raised by the author of a space when a change makes older studies incomparable. Every value is a choice (list), a
-    range (table) or fixed (scalar); a key left out is fixed at its default. `slot` lays values of its own over those
-    of `branch` for single slots, counted from 1. The fields take what TOML takes, and hold what it means.
+    range (table) or fixed (scalar); a key left out is fixed at its default. `slot` overrides values of `branch` for
+    single slots, counted from 1. The fields take what TOML takes, and hold what it means.
 
     A slot is always asked for all its parameters, whether it carries a branch or not: samplers inherit nothing from
     parameters that come and go. Left out are only parameters that no draw of this space can use.
@@ -112,7 +112,7 @@ class Space:
         return specs.digest(self.to_table())
 
     def within(self, slots: int) -> "Space":
-        """This space where only `slots` (1 or more) are to be had; with fewer than its branches it is another one."""
+        """This space cut down to `slots` slots (1 or more); itself where it has no more."""
         if slots >= self.branches:
             return self
         table = self.to_table() | {"branches": slots}

@@ -1,4 +1,4 @@
-"""The choice of one point of a front: the knee, or the one that holds what the user asked for."""
+"""The choice of one point of a front: the knee, or the cheapest that is accurate enough."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

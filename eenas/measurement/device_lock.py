@@ -17,7 +17,7 @@ from eenas.locks import wait_for
 def device_lock(device: torch.device) -> Iterator[None]:
     """Hold the lock of `device` inside the block, among all processes and threads; waits for its turn.
 
-    The lock is a file in the temporary folder, and falls with the process that holds it. Where the system has no file
+    The lock is a file in the temporary folder, and ends with the process that holds it. Where the system has no file
     locks (Windows) nothing is locked. It must not be taken again inside the block. Raises MachineError when the file
     cannot be made.
     """

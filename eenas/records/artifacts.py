@@ -103,7 +103,7 @@ class ArtifactStore:
         if not self.root.is_dir():
             raise StorageError(
                 f"{self.root}: the folder of artifacts is gone; put it back, or run the same command again, "
-                "which makes anew what it needs of it"
+                "which makes a new one and trains again what is missing"
             )
 
     def _split(self, reference: str) -> tuple[Path, str]:

@@ -200,7 +200,7 @@ class Database:
         if self._identity() != self._place:
             raise StorageError(
                 f"{self.label}: another file was put in the place of the database while it was in use; "
-                "run the same command again, which goes on with what is there now"
+                "run the same command again, which continues with what is there now"
             )
 
     def _refuse_foreign(self, create: bool) -> None:

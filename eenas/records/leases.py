@@ -28,7 +28,7 @@ Made = TypeVar("Made")
 class Leases:
     """The leases of a database, which workers on any machine share. No two clocks are compared.
 
-    A lease falls when its holder releases it, when its process has ended on this machine, or when the row has shown
+    A lease ends when its holder releases it, when its process has ended on this machine, or when the row has shown
     no sign of life for `expiry` seconds.
     """
 

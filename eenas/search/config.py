@@ -31,7 +31,7 @@ class SearchSpec:
     """How the study proposes and for how long: `trials` is a total (also on resume).
 
     `timeout` is in seconds from the start of the command and counts all that a search does, loading, measuring and
-    preparation included, which stop there and are gone on with by the next command; a trial that runs is finished.
+    preparation included, which stop there and are resumed by the next command; a trial that runs is finished.
     `accuracy` is the share of right answers, or with "balanced" the mean of these shares over the classes: what trials
     are scored by, and what front, tables and reports hold.
     """
@@ -246,7 +246,7 @@ def override(table: Mapping[str, Any], assignment: str) -> dict[str, Any]:
         inner: Any = below
         for name in names[:-1]:
             held = inner.get(name, {})
-            if not isinstance(held, Mapping):  # no table that could hold a budget, which is said when it is read
+            if not isinstance(held, Mapping):  # it can hold no budget; reading it raises the error
                 return specs.assign(table, assignment)
             inner[name] = inner = dict(held)
         for unit in BUDGETS:

@@ -1,4 +1,4 @@
-"""The data of a study that goes on: what changed of them is said, and where results still hold it goes on with them."""
+"""The data of a study that is continued: what has changed since, and whether its results still hold."""
 
 from collections.abc import Callable
 from dataclasses import replace

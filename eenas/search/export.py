@@ -1,4 +1,4 @@
-"""A network taken home: a trained one, or an untrained architecture of a study or a design file."""
+"""The export of a network: a trained one, or an untrained architecture of a study or a design file."""
 
 from dataclasses import replace
 from functools import cache, partial
@@ -54,8 +54,8 @@ def export(
     `set_budget(latency_ms=...)` included, are these and say how they were taken. Beside them stands what was predicted:
     by the study, where its latencies are of the same runtime, else composed here of a profile.
 
-    Exactly one of `run` (a folder of full training, or one that was exported before), `network` and `design_file` says
-    which. A `network` is the name of one in the study `name` in `storage`, such as "trial 8", or an `EarlyExitNetwork`
+    Exactly one of `run` (a folder of full training, or one that was exported before), `network` and `design_file` is
+    given. A `network` is the name of one in the study `name` in `storage`, such as "trial 8", or an `EarlyExitNetwork`
     that was trained in one's own loop, and is not changed. Names and design files give untrained architectures without
     a policy, unless `weights` names a file with the state dict of the trained network. What was trained in one's own
     loop and has no policy gets one that is fitted on `data` for the design's own target, and its figures are those of
@@ -134,6 +134,6 @@ def _task(
         return load_task(found, trust_code=trust_code, relative_to=code_folder(record)), found.spec
     except EenasError as error:
         raise ExportError(
-            f"a program is compared with the network on samples of the study, which are not to be had: {error}; "
+            f"a program is compared with the network on samples of the study, which cannot be loaded: {error}; "
             "give some as --data (data=...)"
         ) from None

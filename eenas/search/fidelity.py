@@ -31,7 +31,7 @@ from eenas.tasks.task import Task
 from eenas.training.spec import TrainingSpec
 
 DESIGNS, EPOCHS = 20, 10.0
-"""How many networks are trained for longer, and for how many passes, where nothing else is said."""
+"""How many networks are trained for longer, and for how many passes, by default."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,7 +75,7 @@ def differences(identity: Mapping[str, Any], other: Mapping[str, Any]) -> list[s
 def told(keys: Sequence[str], here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
     """What differs in these keys of two identities, field by field: "training.epochs is 2.0 and was 1.0".
 
-    `here` and `there` are the identities, laid over the settings that belong to them, which say what a digest does not.
+    `here` and `there` are the identities as `spelled_out` gives them, with settings in the place of digests.
     """
     parts = []
     for key in keys:

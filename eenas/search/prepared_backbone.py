@@ -55,7 +55,9 @@ def _prepared(ground: Ground, key: str) -> Ground:
         load_weights(network, ground.artifacts.path(known.artifact))
     else:
         if known is not None:
-            ground.listener(Notice("backbone: the weights that were prepared before are gone or changed; once again"))
+            ground.listener(
+                Notice("backbone: the weights that were prepared before are gone or changed; it is prepared again")
+            )
         network, stages = ground.build(ground.plain_design()), Stages(ground, key)
         if backbone.untrained or spec.when == "always":
             train_plain(ground, network, stages)

@@ -62,7 +62,7 @@ def profile(
 
     Settings are those of `search`, of which backbone, space, `[latency]` and the task's classes and input size count;
     `classes` and `size` (with `channels`, default 3) stand for a task whose data are not here. Weights do not matter.
-    Writes the file `out`; one that is there already for the same things and conditions is gone on with. After `seconds`
+    Writes the file `out`, or completes one that was taken of the same things under the same conditions. After `seconds`
     no further branch is begun. Raises MeasurementError for an `out` of something else.
     """
     settings, folder = load_settings(study, backbone=backbone, task=task, space=space, overrides=overrides)

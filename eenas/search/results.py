@@ -124,8 +124,7 @@ class StudyResults:
     `networks` are all that the study knows, and the front is of those of their points that hold the study's limits.
     `comparisons` hold what the trials found against each kind of rival. `largest_class` is the share of the largest
     class of the `samples` of the validation split (0: not recorded), on which accuracies rest; `weights` are what these
-    count where accuracies are balanced. `warnings` are what was
-    found about the study that makes its accuracies doubtful.
+    count where accuracies are balanced.
 
     `device` is where networks are trained; `latency` is that of the whole backbone as one program, which says where and
     how all latencies were taken (None where none were); `latency_profile` is the file that they come from, if any.

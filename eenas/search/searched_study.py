@@ -1,4 +1,4 @@
-"""A study that was searched, opened again: its data checked, and the ground that its trials stood on laid once more."""
+"""A study that was searched, opened again: its data are checked and the ground of its trials is laid once more."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

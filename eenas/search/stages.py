@@ -1,4 +1,4 @@
-"""The stages of preparing one backbone: each is done once, and gone on with where it was cut off."""
+"""The stages of preparing one backbone: each is done once, and resumed where it was cut off."""
 
 from collections.abc import Callable
 from pathlib import Path

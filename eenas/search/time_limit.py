@@ -45,7 +45,7 @@ class TimeLimit:
         self._is_lifted = True
 
     def error(self) -> TimeOverError:
-        """What is said where no trial finished in time."""
+        """The error for a search in which no trial finished in time."""
         self._book()
         parts = ", ".join(f"{seconds:.1f} s {phase}" for phase, seconds in self._spent.items() if seconds >= 0.05)
         return TimeOverError(

@@ -46,7 +46,7 @@ def train_fully(
 ) -> Trained:
     """Train `network` with `spec`, or load it where `folder` holds its finished weights.
 
-    A checkpoint in `folder` is gone on from; afterwards the folder holds the weights and the checkpoint is deleted.
+    Training resumes from a checkpoint in `folder`; afterwards the folder holds the weights and no checkpoint.
     All processes end with the same weights. Raises StudyError when what the folder holds was trained otherwise.
     """
     settings = {"training": to_table(choice), "full_training": to_table(spec), "exits": list(network.exits)}

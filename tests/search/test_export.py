@@ -192,7 +192,7 @@ def test_programs_are_compared_on_the_samples_of_the_study(smallest_study, finis
 
 def test_a_run_goes_home_as_programs_too(finished_run, tmp_path):
     options = {"run": finished_run.folder, "backbone": backbone(), "format": "pt2"}
-    with pytest.raises(ExportError, match=r"samples of the study, which are not to be had: .*; give some as --data"):
+    with pytest.raises(ExportError, match=r"samples of the study, which cannot be loaded: .*; give some as --data"):
         export(tmp_path / "out", **options)
     out = export(tmp_path / "out", data=smallest_task(), **options)
     model = eenas.runtime.load(out, trust_code=True)
