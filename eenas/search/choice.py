@@ -124,10 +124,9 @@ def choose_point(results: StudyResults, choice: Choice) -> FrontPoint:
     real = [item for item in front if item.point.accuracy > results.guessing and item.kind != "plain"]
     choices = [item for item in real if item.choice]
     if choice.wants_most_accurate and real:
-        return min(real, key=lambda item: (-item.point.accuracy, item.macs_share))
+        return min(real, key=lambda item: (-item.point.accuracy, _cost(item, results)))
     if choice.knee and choices:
-        costs = [item.point.expected_latency_ms if results.by_latency else item.macs_share for item in choices]
-        return choices[knee([item.point.accuracy for item in choices], np.array(costs, dtype=np.float64))]
+        return choices[knee([item.point.accuracy for item in choices], [_cost(item, results) for item in choices])]
     drop = ACCEPTED_DROP if choice.max_accuracy_drop is None else choice.max_accuracy_drop
     floor = results.backbone.accuracy - drop
     taken = cheapest_losing(front, floor, guessing=results.guessing, by_latency=results.by_latency)
@@ -216,11 +215,17 @@ def _point_of(results: StudyResults, network: KnownNetwork, limits: Limits) -> F
         )
         raise FrontError(f"{network.name} misses {misses}; name another network, or loosen the limit")
     accuracy = np.array([item.point.accuracy for item in own])
-    costs = np.array([item.macs_share for item in own])
+    costs = np.array([_cost(item, results) for item in own])
     index = None
     if limits.max_macs is None and limits.max_latency_ms is None:
         index = cheapest_within(accuracy, costs, floor=results.backbone.accuracy - ACCEPTED_DROP)
     return own[int(np.lexsort((costs, -accuracy))[0]) if index is None else index]
+
+
+def _cost(item: FrontPoint, results: StudyResults) -> float:
+    """What tells the cheaper of two points: milliseconds where the study minimises them alone, else MACs."""
+    latency = item.point.expected_latency_ms
+    return latency if results.by_latency and latency is not None else item.macs_share
 
 
 def _for_point(item: FrontPoint, target: float) -> Design:

@@ -8,7 +8,7 @@ from eenas.errors import DesignError, ExportError, FrontError, SpecError, StudyE
 from eenas.search.choice import Choice, choose_design, choose_point
 from eenas.search.front import build_front
 from eenas.search.limits import Limits
-from tests.reporting.studies import BACKBONE, study
+from tests.reporting.studies import BACKBONE, ended, single, study
 
 RESULTS = study(14)
 
@@ -43,6 +43,17 @@ def test_a_limit_on_accuracy_takes_the_cheapest_choice_and_one_on_macs_the_most_
     both = choose_point(RESULTS, Choice(max_accuracy_drop=0.3, limits=Limits(max_macs=0.5)))
     assert both.macs_share <= 0.5
     assert both.point.accuracy >= BACKBONE.accuracy - 0.3
+
+
+@pytest.mark.parametrize(("objectives", "milliseconds"), [(("accuracy", "macs"), 2.0), (("accuracy", "latency"), 1.0)])
+def test_of_a_named_network_the_cheapest_point_is_that_of_the_study_s_cost(objectives, milliseconds):
+    slow, quick = (
+        replace(single(BACKBONE.accuracy, share), expected_latency_ms=time) for share, time in ((0.5, 2.0), (0.6, 1.0))
+    )
+    network = replace(ended("static layer1.1", BACKBONE.accuracy, 0.5, True), points=(slow, quick), right=())
+    settings = replace(RESULTS.settings, search=replace(RESULTS.settings.search, objectives=objectives))
+    results = replace(RESULTS, networks=(network,), settings=settings)
+    assert choose_design(results, Choice(network="static layer1.1")).point.expected_latency_ms == milliseconds
 
 
 def test_limits_are_held_point_by_point():
