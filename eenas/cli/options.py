@@ -12,6 +12,11 @@ from eenas.tasks.frame import Size, canonical_size
 STORAGE = "sqlite:///eenas.db"
 
 Storage = Annotated[str, typer.Option(metavar="URL", help="The database of the studies: SQLite or PostgreSQL.")]
+Backbone = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="timm name, torchvision:NAME, cifar_resnet20, package.module:factory, ..."),
+]
+Study = Annotated[str | None, typer.Option(metavar="FILE", help="A study file, or the name of a shipped one.")]
 Name = Annotated[str | None, typer.Option(metavar="STUDY", help="The study; the newest one in the storage by default.")]
 Artifacts = Annotated[
     Path | None,

@@ -12,10 +12,7 @@ from eenas.cli.progress import listening
 
 
 def profile(
-    backbone: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="timm name, torchvision:NAME, cifar_resnet20, package.module:factory, ..."),
-    ] = None,
+    backbone: options.Backbone = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, or to complete.")] = Path(
         "profile.json"
     ),
@@ -37,9 +34,7 @@ def profile(
     channels: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Channels of the images (default: the task's, or 3).")
     ] = None,
-    study: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A study file, or the name of a shipped one.")
-    ] = None,
+    study: options.Study = None,
     space: Annotated[
         str | None, typer.Option(metavar="FILE", help="The search space whose branches are timed (default: default).")
     ] = None,

@@ -13,10 +13,7 @@ from eenas.cli.progress import listening
 
 
 def search(
-    backbone: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="timm name, torchvision:NAME, cifar_resnet20, package.module:factory, ..."),
-    ] = None,
+    backbone: options.Backbone = None,
     task: Annotated[
         str | None,
         typer.Option(metavar="SPEC", help="digits (default), folder:PATH, npz:PATH or package.module:function."),
@@ -24,9 +21,7 @@ def search(
     weights: Annotated[
         str | None, typer.Option(metavar="none|pretrained|PATH", help="Weights to start from (default: none).")
     ] = None,
-    study: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A study file, or the name of a shipped one.")
-    ] = None,
+    study: options.Study = None,
     space: Annotated[str | None, typer.Option(metavar="FILE", help="A search space file, or a shipped name.")] = None,
     trials: Annotated[
         int | None, typer.Option(metavar="N", help="Trials in total, also on resume (default: 16).")
