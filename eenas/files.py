@@ -25,7 +25,7 @@ _LONGEST = 80
 _LOOKED_AT: set[Path] = set()
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in the place of `path` in one step.
 
     Raises StorageError when the disk is full or the folder not writable; what stood at `path` is then untouched.
@@ -50,7 +50,7 @@ def folder_in_place_of(path: Path, keep: Callable[[str], bool] = lambda name: Fa
     """A temporary folder that takes the place of the folder `path` in one step, once the block ends without an error.
 
     Until then `path` is untouched. The temporary folder begins with those entries of `path` whose name `keep` accepts;
-    files are to be replaced in it (`write_whole`), not changed, since both folders share them. Where `path` itself
+    files are to be replaced in it (`write_atomically`), not changed, since both folders share them. Where `path` itself
     cannot be replaced (a mount point, or in a folder that is not writable), its files are, one after another. Raises
     StorageError when the disk is full or the place not writable.
     """

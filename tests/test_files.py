@@ -10,12 +10,12 @@ import pytest
 
 from eenas import files
 from eenas.errors import StorageError
-from eenas.files import folder_in_place_of, remove_stale, write_whole
+from eenas.files import folder_in_place_of, remove_stale, write_atomically
 
 
 def test_a_file_is_written_with_its_folders(tmp_path):
     path = tmp_path / "a" / "b" / "c.txt"
-    write_whole(path, lambda part: part.write_text("new"))
+    write_atomically(path, lambda part: part.write_text("new"))
     assert path.read_text() == "new"
     assert [file.name for file in path.parent.iterdir()] == ["c.txt"]
 
@@ -37,23 +37,23 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, problem):
         raise problem
 
     with pytest.raises(StorageError, match=r"weights.pt: could not be written .*; free space or choose another"):
-        write_whole(path, write)
+        write_atomically(path, write)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["weights.pt"]
 
 
 def test_other_errors_pass_as_they_are(tmp_path):
     with pytest.raises(KeyError):
-        write_whole(tmp_path / "x", lambda part: {}["missing"])
+        write_atomically(tmp_path / "x", lambda part: {}["missing"])
     with pytest.raises(KeyboardInterrupt):
-        write_whole(tmp_path / "x", lambda part: (_ for _ in ()).throw(KeyboardInterrupt))
+        write_atomically(tmp_path / "x", lambda part: (_ for _ in ()).throw(KeyboardInterrupt))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_is_a_file_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="could not be written"):
-        write_whole(tmp_path / "file" / "x", lambda part: part.write_text("new"))
+        write_atomically(tmp_path / "file" / "x", lambda part: part.write_text("new"))
 
 
 def dead_process():
@@ -76,19 +76,19 @@ def test_what_dead_processes_left_is_removed_and_what_living_ones_write_is_not(t
     for name in (*stays, old.name):
         (tmp_path / name).write_text("half")
     os.utime(old, (0, 0))
-    write_whole(tmp_path / "new", lambda part: part.write_text("new"))
+    write_atomically(tmp_path / "new", lambda part: part.write_text("new"))
     assert {item.name for item in tmp_path.iterdir()} == {"new", *stays}
 
 
 def test_a_long_name_leaves_room_for_that_of_its_temporary_file(tmp_path):
     path = tmp_path / ("n" * 250)
-    write_whole(path, lambda part: part.write_text("new"))
+    write_atomically(path, lambda part: part.write_text("new"))
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
 
 
 def make(folder, text, name="file"):
     with folder_in_place_of(folder, keep=lambda name: name == "notes.txt") as work:
-        write_whole(work / name, lambda part: part.write_text(text))
+        write_atomically(work / name, lambda part: part.write_text(text))
         yield work
 
 

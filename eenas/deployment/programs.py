@@ -18,7 +18,7 @@ from eenas.deployment.manifest import ProgramFile, checksum
 from eenas.deployment.onnx_program import OPSET, onnx_model
 from eenas.deployment.runtime_source import runtime_source
 from eenas.errors import ExportError, nearest
-from eenas.files import write_whole
+from eenas.files import write_atomically
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.policy import Policy
 from eenas.policies.threshold import ThresholdPolicy
@@ -60,7 +60,7 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
             models.append(model := onnx_model(segment))
             write_onnx(model, path)
         else:
-            write_whole(path, partial(_save_pt2, segment))
+            write_atomically(path, partial(_save_pt2, segment))
         segments.append(
             ProgramFile(
                 file=path.name,
@@ -81,7 +81,7 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
         single = ProgramFile(file=SINGLE_FILE, sha256=checksum(folder / SINGLE_FILE), shape=segments[0].shape)
         table["single_file"] = to_table(single)
     source = runtime_source()
-    write_whole(folder / RUNTIME, lambda file: file.write_text(source, encoding="utf-8"))
+    write_atomically(folder / RUNTIME, lambda file: file.write_text(source, encoding="utf-8"))
     return table
 
 
@@ -111,7 +111,7 @@ def write_onnx(model: Any, path: Path) -> None:
         content = model.SerializeToString(deterministic=True)
     except Exception as error:  # protobuf's own kinds
         raise ExportError(f"{path}: one ONNX file holds at most 2 GiB ({error}); take --format pt2") from None
-    write_whole(path, lambda file: file.write_bytes(content))
+    write_atomically(path, lambda file: file.write_bytes(content))
 
 
 def _save_pt2(segment: SegmentProgram, file: Path) -> None:

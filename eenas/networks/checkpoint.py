@@ -9,14 +9,14 @@ import safetensors.torch
 import torch
 
 from eenas.errors import StorageError, WeightsError
-from eenas.files import write_whole
+from eenas.files import write_atomically
 from eenas.networks.network import EarlyExitNetwork, renamed
 
 
 def save_weights(network: EarlyExitNetwork, path: Path) -> None:
     """Write the network's state as safetensors (tied tensors are written once for each name)."""
     state = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-    write_whole(path, lambda file: safetensors.torch.save_file(state, file))
+    write_atomically(path, lambda file: safetensors.torch.save_file(state, file))
 
 
 def load_weights(network: EarlyExitNetwork, path: Path) -> None:
@@ -42,7 +42,7 @@ def load_weights(network: EarlyExitNetwork, path: Path) -> None:
 
 def save_state(state: dict[str, Any], path: Path) -> None:
     """Write the state of a training run (tensors and plain values only)."""
-    write_whole(path, lambda file: torch.save(state, file))
+    write_atomically(path, lambda file: torch.save(state, file))
 
 
 def load_state(path: Path, keys: Collection[str]) -> dict[str, Any] | None:

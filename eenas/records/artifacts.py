@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eenas.errors import StorageError
 from eenas.escaping import shortened
-from eenas.files import is_writable, write_whole
+from eenas.files import is_writable, write_atomically
 from eenas.masking import masked_url
 from eenas.records.database import Database
 from eenas.records.urls import read_url, sqlite_file
@@ -61,7 +61,7 @@ class ArtifactStore:
                 data(path)
             digest = _sha256(path)
 
-        write_whole(self.root / name, fill)
+        write_atomically(self.root / name, fill)
         return f"{name}@sha256:{digest}"
 
     def path(self, reference: str) -> Path:

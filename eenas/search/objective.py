@@ -15,7 +15,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from eenas.designs.design import Design
 from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
 from eenas.faults import causes, is_memory_shortage, machine_fault
-from eenas.files import write_whole
+from eenas.files import write_atomically
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.masking import masked
 from eenas.policies.exit_table import ExitTable
@@ -259,7 +259,7 @@ class _WholeStore(FileSystemArtifactStore):
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         """Keep all of `content_body`, or nothing. Raises StorageError."""
         self._store.check()
-        write_whole(self._store.root / artifact_id, lambda path: path.write_bytes(content_body.read()))
+        write_atomically(self._store.root / artifact_id, lambda path: path.write_bytes(content_body.read()))
 
 
 def _infeasible_record(error: InfeasibleError, ground: Ground, *, study: str, number: int) -> TrialRecord:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import StorageError
-from eenas.files import write_whole
+from eenas.files import write_atomically
 
 GOOD = -1
 """What is kept of a picture of 8 bits; of a deeper one its largest value."""
@@ -41,7 +41,7 @@ class PictureCache:
         self._known = {**_read(self._file), **self._known, **dict(zip(keys, values, strict=True))}
         table = np.array([(key, value) for key, value in self._known.items()], dtype=_ROW)
         with suppress(StorageError):
-            write_whole(self._file, lambda path: _write(path, table[-_MOST:]))
+            write_atomically(self._file, lambda path: _write(path, table[-_MOST:]))
 
 
 _ROW = np.dtype([("key", "<u8"), ("value", "<i8")])

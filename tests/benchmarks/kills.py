@@ -292,7 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if verb == "export":
                 shutil.rmtree(given.folder / "uncut-export", ignore_errors=True)
                 shutil.copytree(reference.folder / "model", given.folder / "uncut-export" / "model")
-            files.write_whole(timed, lambda path: path.write_text(json.dumps(durations)))
+            files.write_atomically(timed, lambda path: path.write_text(json.dumps(durations)))
     done = list(csv.reader(log.open())) if log.exists() else []
     while len(done) < given.kills:
         number = int(done[-1][0]) + 1 if done else 0
