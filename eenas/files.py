@@ -45,6 +45,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
                 temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write `text` in UTF-8, as `write_atomically` does."""
+    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+
 @contextmanager
 def folder_in_place_of(path: Path, keep: Callable[[str], bool] = lambda name: False) -> Iterator[Path]:
     """A temporary folder that takes the place of the folder `path` in one step, once the block ends without an error.

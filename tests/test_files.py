@@ -10,7 +10,13 @@ import pytest
 
 from eenas import files
 from eenas.errors import StorageError
-from eenas.files import folder_in_place_of, remove_stale, write_atomically
+from eenas.files import folder_in_place_of, remove_stale, write_atomically, write_text
+
+
+def test_a_text_is_utf8_whatever_the_locale(tmp_path):
+    write_text(tmp_path / "folder" / "a.txt", "größer ≥ 日本\n")
+    assert (tmp_path / "folder" / "a.txt").read_bytes() == "größer ≥ 日本\n".encode()
+    assert [each.name for each in (tmp_path / "folder").iterdir()] == ["a.txt"]
 
 
 def test_a_file_is_written_with_its_folders(tmp_path):

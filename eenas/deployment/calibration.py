@@ -20,7 +20,7 @@ from eenas.deployment.runtime import ExportedModel
 from eenas.deployment.runtime import load as open_model
 from eenas.errors import ExportError
 from eenas.escaping import as_markdown
-from eenas.files import check_writable, folder_in_place_of, write_atomically
+from eenas.files import check_writable, folder_in_place_of, write_text
 from eenas.measurement.latency import LatencySpec
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
@@ -261,4 +261,4 @@ def _write(
         f"(the final exit alone: {found.final_accuracy:.2%}).",
     )
     content = text + HEADING + "\n" + "\n".join(lines) + "\n"
-    write_atomically(card, lambda file: file.write_text(content, encoding="utf-8"))
+    write_text(card, content)

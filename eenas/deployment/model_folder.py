@@ -22,7 +22,7 @@ from eenas.deployment.manifest_checks import check_network
 from eenas.deployment.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
-from eenas.files import folder_in_place_of, is_temporary, write_atomically
+from eenas.files import folder_in_place_of, is_temporary, write_text
 from eenas.measurement.devices import resolve_device
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
@@ -96,9 +96,9 @@ def fill_folder(package: Package, out: Path, programs: Programs | None = None) -
         "measured": dict(package.measured),
         **({} if program is None else {"program": program}),
     }
-    write_atomically(out / DESIGN, lambda file: file.write_text(network.design.to_json(), encoding="utf-8"))
+    write_text(out / DESIGN, network.design.to_json())
     save_weights(network, out / WEIGHTS)
-    write_atomically(out / CARD, lambda file: file.write_text(package.card, encoding="utf-8"))
+    write_text(out / CARD, package.card)
     manifest["files"] = {name: checksum(out / name) for name in (DESIGN, WEIGHTS)}
     write_manifest(manifest, out)
 
@@ -106,7 +106,7 @@ def fill_folder(package: Package, out: Path, programs: Programs | None = None) -
 def write_manifest(manifest: Mapping[str, Any], out: Path) -> None:
     """Write the manifest of a folder, anew or for the first time."""
     text = json.dumps(manifest, indent=2) + "\n"
-    write_atomically(out / MANIFEST, lambda file: file.write_text(text, encoding="utf-8"))
+    write_text(out / MANIFEST, text)
 
 
 def check_free(out: Path) -> None:

@@ -13,7 +13,7 @@ from eenas.deployment.parity import Parity, Samples, compare, some_samples
 from eenas.deployment.programs import Programs
 from eenas.deployment.runtime import load as open_model
 from eenas.errors import ExportError
-from eenas.files import write_atomically
+from eenas.files import write_text
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 
@@ -48,7 +48,7 @@ def write_model(
         write_manifest(table, work)
         if timing is not None and card is not None:
             text = package.card + card(ProgramLatency.of(work))
-            write_atomically(work / CARD, lambda file: file.write_text(text, encoding="utf-8"))
+            write_text(work / CARD, text)
     return out
 
 

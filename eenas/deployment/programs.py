@@ -18,7 +18,7 @@ from eenas.deployment.manifest import ProgramFile, checksum
 from eenas.deployment.onnx_program import OPSET, onnx_model
 from eenas.deployment.runtime_source import runtime_source
 from eenas.errors import ExportError, nearest
-from eenas.files import write_atomically
+from eenas.files import write_atomically, write_text
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.policy import Policy
 from eenas.policies.threshold import ThresholdPolicy
@@ -81,7 +81,7 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
         single = ProgramFile(file=SINGLE_FILE, sha256=checksum(folder / SINGLE_FILE), shape=segments[0].shape)
         table["single_file"] = to_table(single)
     source = runtime_source()
-    write_atomically(folder / RUNTIME, lambda file: file.write_text(source, encoding="utf-8"))
+    write_text(folder / RUNTIME, source)
     return table
 
 

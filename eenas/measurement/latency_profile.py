@@ -16,7 +16,7 @@ from eenas.backbones.load import Backbone
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.errors import EenasError, MeasurementError, SpecError, nearest
-from eenas.files import write_atomically
+from eenas.files import write_text
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.profile import Profile, source_of
 from eenas.measurement.runtime import BackboneTimes
@@ -145,7 +145,7 @@ class LatencyProfile:
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
         text = json.dumps(self.to_table(), indent=1) + "\n"
-        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+        write_text(path, text)
 
     @classmethod
     def from_table(cls, table: Any, *, file: str) -> "LatencyProfile":

@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 from eenas import shipped, specs
 from eenas.errors import EenasError, SpecError, StorageError
 from eenas.escaping import as_html, json_in_html, shortened
-from eenas.files import write_atomically
+from eenas.files import write_text
 from eenas.progress import Listener, Notice, silent
 from eenas.reporting.conditions import SETTINGS, commands, conditions, settings_text
 from eenas.reporting.front_table import PLAIN, SHARES, backbone_row, exits_of, networks, point_row, shares_rows
@@ -69,7 +69,7 @@ def write_report(
     spec = load_report(asked.page)
     source = open_source(storage, name, asked)
     text = report_html(source, spec, listener)
-    write_atomically(out, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(out, text)
     return out
 
 

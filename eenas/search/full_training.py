@@ -12,7 +12,7 @@ from eenas.bounds import read_json
 from eenas.deployment.model_folder import load_design
 from eenas.designs.design import Design
 from eenas.errors import EenasError, SpecError, StudyError, nearest
-from eenas.files import write_atomically
+from eenas.files import write_text
 from eenas.names import file_part
 from eenas.networks.tables import exit_table
 from eenas.progress import Listener, Notice, heard_by, silent
@@ -180,8 +180,8 @@ def _claim_folder(folder: Path, design: Design, record: StudyRecord, *, trust_co
     ):
         raise StudyError(f"{folder} exists and is not a run of eenas; give a new or empty folder as --out")
     text = json.dumps(origin(record.name, record.identity), indent=2) + "\n"
-    write_atomically(folder / ORIGIN, lambda file: file.write_text(text, encoding="utf-8"))
-    write_atomically(folder / DESIGN, lambda file: file.write_text(design.to_json(), encoding="utf-8"))
+    write_text(folder / ORIGIN, text)
+    write_text(folder / DESIGN, design.to_json())
 
 
 def _same_run(folder: Path, known: Design, design: Design, record: StudyRecord) -> None:

@@ -12,7 +12,7 @@ from eenas.bounds import read_json
 from eenas.deployment.json_files import is_number, is_text, is_whole, need, shown
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
-from eenas.files import write_atomically
+from eenas.files import write_text
 from eenas.measurement.latency import Latency
 from eenas.policies.class_weights import measure_name
 from eenas.policies.operating_point import OperatingPoint
@@ -138,7 +138,7 @@ class RunReport:
     def save(self) -> None:
         """Write the report into its folder."""
         text = json.dumps(self.json_table(), indent=2, allow_nan=False) + "\n"
-        write_atomically(self.folder / REPORT, lambda file: file.write_text(text, encoding="utf-8"))
+        write_text(self.folder / REPORT, text)
 
     @classmethod
     def read(cls, folder: str | Path, *, trust_code: bool = False) -> Self:

@@ -9,7 +9,7 @@ from typing import Any
 from eenas.bounds import DAMAGE, MOST_JSON, parse_json, read_file
 from eenas.designs.design import TrainingChoice
 from eenas.errors import SpecError, StudyError
-from eenas.files import write_atomically
+from eenas.files import write_text
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
 from eenas.progress import Advanced, Finished, Listener, Notice, Started
@@ -121,7 +121,7 @@ def _recorded(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _record(folder: Path, table: dict[str, Any]) -> None:
     text = json.dumps(table, indent=2) + "\n"
-    write_atomically(folder / TRAINING, lambda file: file.write_text(text, encoding="utf-8"))
+    write_text(folder / TRAINING, text)
 
 
 def _text(value: Any) -> str:

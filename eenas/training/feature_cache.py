@@ -14,7 +14,7 @@ from torch import Tensor
 
 from eenas.errors import SpecError
 from eenas.escaping import shortened
-from eenas.files import temporary_beside, write_atomically
+from eenas.files import temporary_beside, write_text
 from eenas.names import file_part
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -141,7 +141,7 @@ class FeatureStream:
                     continue
                 table = json.dumps({"shape": shape, "sha256": _sha256(written)})
                 written.replace(file)
-                write_atomically(_table_of(file), lambda path, text=table: path.write_text(text))  # type: ignore[misc]
+                write_text(_table_of(file), table)
             except OSError as error:
                 self._cache.turn_off(error.strerror or error)
 
