@@ -172,15 +172,23 @@ def _put(work: Path, path: Path) -> None:
     try:
         path.rename(old)
     except OSError:  # a mount point
-        new = sorted(work.iterdir(), key=lambda item: item.lstat().st_mtime_ns)  # what was written last comes last
-        kept = {item.name for item in new}
+        kept = {item.name for item in work.iterdir()}
         for item in [item for item in path.iterdir() if not (item.name in kept or is_temporary(item.name))]:
             item.unlink()
-        for item in new:
-            item.replace(path / item.name)
+        _move(work, path)
         return
     work.rename(path)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _move(work: Path, path: Path) -> None:
+    """Move what is in the folder `work` into `path`, what was written last at the end; folders in both are merged."""
+    for item in sorted(work.iterdir(), key=lambda item: item.lstat().st_mtime_ns):
+        there = path / item.name
+        if item.is_dir() and not item.is_symlink() and there.is_dir():
+            _move(item, there)
+        else:
+            item.replace(there)
 
 
 def _exchange(one: Path, other: Path) -> bool:

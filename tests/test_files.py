@@ -93,7 +93,7 @@ def test_a_long_name_leaves_room_for_that_of_its_temporary_file(tmp_path):
 
 
 def make(folder, text, name="file"):
-    with folder_in_place_of(folder, keep=lambda name: name == "notes.txt") as work:
+    with folder_in_place_of(folder, keep=lambda name: name in ("notes.txt", "mine")) as work:
         write_atomically(work / name, lambda part: part.write_text(text))
         yield work
 
@@ -127,6 +127,8 @@ def test_a_folder_that_cannot_be_replaced_itself_has_its_files_replaced(tmp_path
     folder = tmp_path / "folder"
     list(make(folder, "old", "first"))
     (folder / "notes.txt").write_text("mine")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "a.txt").write_text("mine, too")
     monkeypatch.setattr(files.os.path, "ismount", lambda path: path == folder)
 
     def refuse(self, to):
@@ -134,7 +136,8 @@ def test_a_folder_that_cannot_be_replaced_itself_has_its_files_replaced(tmp_path
 
     monkeypatch.setattr(Path, "rename", refuse)
     list(make(folder, "new", "second"))
-    assert {item.name: item.read_text() for item in folder.iterdir()} == {"second": "new", "notes.txt": "mine"}
+    found = {item.relative_to(folder).as_posix(): item.read_text() for item in folder.rglob("*") if item.is_file()}
+    assert found == {"second": "new", "notes.txt": "mine", "mine/a.txt": "mine, too"}
 
 
 def test_a_process_that_died_between_two_renames_leaves_the_old_folder(tmp_path):
