@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "search": "eenas.search.run",
+    "search": "eenas.search.whole_search",
     "train": "eenas.search.full_training",
     "export": "eenas.search.export",
     "build": "eenas.search.network_sources",
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from eenas.search.network_sources import build
     from eenas.search.profiling import profile
     from eenas.search.read import open_results
-    from eenas.search.run import search
+    from eenas.search.whole_search import search
     from eenas.tasks.task import Task
 
 

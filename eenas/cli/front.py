@@ -34,8 +34,8 @@ def front(
     from eenas.cli.results import ROWS, print_network, print_results
     from eenas.reporting.front_table import baseline_rows, front_rows, to_csv, to_json
     from eenas.search.choice import no_front
-    from eenas.search.front import points_of
     from eenas.search.known_networks import find_network
+    from eenas.search.offered_points import points_of
     from eenas.search.read import open_results
 
     quiet_optuna()

@@ -6,7 +6,8 @@ from eenas.reporting.front_table import FrontRow, backbone_row, point_row, share
 from eenas.reporting.selection import spread
 from eenas.reporting.summary import summary
 from eenas.reporting.wording import plural
-from eenas.search.results import FrontPoint, StudyResults
+from eenas.search.offered_points import FrontPoint
+from eenas.search.results import StudyResults
 from eenas.search.run_report import largest_words
 
 ROWS = 12

@@ -70,7 +70,7 @@ def search(
     from eenas.reporting.front_table import to_json
     from eenas.reporting.study_page import publish
     from eenas.search.choice import no_front
-    from eenas.search.run import search as run
+    from eenas.search.whole_search import search as run
 
     quiet_optuna()
     bank = ["bank.use=false"] if no_bank else []

@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 
 from eenas.errors import StudyError
 from eenas.escaping import in_figure
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.reporting import figure_style as style
 from eenas.reporting.picked import Picked
 from eenas.reporting.wording import milliseconds, percent, quantity, times
-from eenas.search.results import BackboneFacts
 
 BOX = 16.5
 """The width of a box in units of the horizontal axis, percent of the backbone's MACs."""

@@ -14,8 +14,8 @@ from eenas.reporting.front_table import PLAIN, STATIC, family
 from eenas.reporting.summary import headline
 from eenas.reporting.summary import shown as shown_point
 from eenas.reporting.wording import each_batch, milliseconds, percent, plural, quantity
-from eenas.search.front import offered
-from eenas.search.results import FrontPoint, StudyResults
+from eenas.search.offered_points import FrontPoint, offered
+from eenas.search.results import StudyResults
 from eenas.search.traits import Traits
 
 Cost = Literal["macs", "latency"]

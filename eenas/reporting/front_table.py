@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from eenas.designs.design import Design
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.policies.operating_point import OperatingPoint
-from eenas.search.front import best_within, offered
-from eenas.search.results import BackboneFacts, Comparison, FrontPoint, StudyResults
+from eenas.search.front import best_within
+from eenas.search.offered_points import FrontPoint, offered
+from eenas.search.results import Comparison, StudyResults
 from eenas.search.traits import Traits
 from eenas.specs import to_table as to_plain
 

@@ -9,7 +9,8 @@ from eenas.reporting.front_table import SHARES, FrontRow, choice_rows, exits_of,
 from eenas.reporting.selection import spread
 from eenas.reporting.summary import summary
 from eenas.reporting.wording import milliseconds, percent, quantity
-from eenas.search.results import FrontPoint, StudyResults
+from eenas.search.offered_points import FrontPoint
+from eenas.search.results import StudyResults
 
 NOTE_ROWS = 10
 GAP = "&nbsp;&nbsp;"

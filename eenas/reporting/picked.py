@@ -14,7 +14,8 @@ from eenas.policies.temperatures import fit_temperatures
 from eenas.records.artifacts import ArtifactStore
 from eenas.reporting.summary import shown
 from eenas.search.choice import Choice, choose_design, no_front
-from eenas.search.results import FrontPoint, StudyResults
+from eenas.search.offered_points import FrontPoint
+from eenas.search.results import StudyResults
 
 SPLITS = ("calibration", "validation")
 

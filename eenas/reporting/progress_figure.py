@@ -7,11 +7,13 @@ import plotly.graph_objects as go
 
 from eenas.escaping import in_figure
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting import figure_style as style
 from eenas.reporting.wording import percent, plural
-from eenas.search.front import area_by_macs, offered
-from eenas.search.results import BackboneFacts, StudyResults, TrialResult
+from eenas.search.front import area_by_macs
+from eenas.search.offered_points import offered
+from eenas.search.results import StudyResults, TrialResult
 
 
 @dataclass(frozen=True, kw_only=True)

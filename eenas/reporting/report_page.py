@@ -20,7 +20,7 @@ from eenas.reporting.report_source import PAGE, USUAL, Asked, ReportSource, open
 from eenas.reporting.selection import spread
 from eenas.reporting.summary import headline, summary
 from eenas.reporting.wording import milliseconds, percent, quantity, times
-from eenas.search.results import FrontPoint
+from eenas.search.offered_points import FrontPoint
 from eenas.search.run_report import largest_words
 
 ROWS = 10

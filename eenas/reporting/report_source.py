@@ -15,8 +15,9 @@ from eenas.records.database import Database
 from eenas.reporting.picked import Picked, drawn_item, load_picked
 from eenas.reporting.runs import RUNS, runs_of
 from eenas.search.choice import Choice
+from eenas.search.offered_points import FrontPoint
 from eenas.search.read import code_folder, read_results, study_record
-from eenas.search.results import FrontPoint, StudyResults
+from eenas.search.results import StudyResults
 from eenas.search.run_report import RunReport
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from eenas.search.results import FrontPoint
+from eenas.search.offered_points import FrontPoint
 
 
 def spread(front: Sequence[FrontPoint], limit: int) -> tuple[FrontPoint, ...]:

@@ -2,11 +2,12 @@
 
 import itertools
 
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.reporting.front_table import states
 from eenas.reporting.wording import each_batch, milliseconds, percent, plural, quantity, times
 from eenas.search.choice import no_front
-from eenas.search.front import offered
-from eenas.search.results import BackboneFacts, Comparison, FrontPoint, StudyResults
+from eenas.search.offered_points import FrontPoint, offered
+from eenas.search.results import Comparison, StudyResults
 from eenas.specs import to_table
 
 

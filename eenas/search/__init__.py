@@ -9,8 +9,8 @@ class _CallableStep(ModuleType):
     """The step is a package and, since users write `eenas.search(...)`, also the function of its name."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Call `eenas.search.run.search`."""
-        from eenas.search.run import search
+        """Call `eenas.search.whole_search.search`."""
+        from eenas.search.whole_search import search
 
         return search(*arguments, **options)
 

@@ -11,10 +11,11 @@ from eenas.designs.design import Design, PolicyChoice
 from eenas.errors import FrontError
 from eenas.fronts.choice import cheapest_within, knee
 from eenas.policies.operating_point import OperatingPoint
-from eenas.search.front import ACCEPTED_DROP, build_front, cheapest_losing, nearest_miss, points_of
+from eenas.search.front import ACCEPTED_DROP, build_front, cheapest_losing, nearest_miss
 from eenas.search.known_networks import KnownNetwork, find_network
 from eenas.search.limits import Limits
-from eenas.search.results import FrontPoint, StudyResults
+from eenas.search.offered_points import FrontPoint, points_of
+from eenas.search.results import StudyResults
 from eenas.search.traits import Traits
 
 

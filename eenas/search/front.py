@@ -11,49 +11,20 @@ from eenas.fronts.choice import cheapest_within, knee
 from eenas.fronts.choices import beyond_guessing, choices
 from eenas.fronts.dominance import pareto_mask
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.policies.bootstrap import advantage
 from eenas.policies.class_weights import deciding
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.right_answers import unpack
 from eenas.search.known_networks import BACKBONE, KnownNetwork
 from eenas.search.limits import Limits
-from eenas.search.results import BackboneFacts, Comparison, FrontPoint
+from eenas.search.offered_points import FrontPoint, offered, points_of, violations
+from eenas.search.results import Comparison
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """The shares of the backbone's MACs at which accuracies are compared."""
 ACCEPTED_DROP = 0.01
 """What a recommended network may lose of the backbone's accuracy: one point."""
-
-
-def offered(networks: Sequence[KnownNetwork], backbone: BackboneFacts, limits: Limits) -> list[FrontPoint]:
-    """Every operating point of every network that holds all limits, in the order of the networks."""
-    return [
-        item
-        for network in networks
-        for item in points_of(network, backbone)
-        if all(by <= 1e-9 for by in _violations(item, network, backbone, limits).values())
-    ]
-
-
-def points_of(network: KnownNetwork, backbone: BackboneFacts) -> list[FrontPoint]:
-    """The operating points of one network, limits aside."""
-    right: Sequence[str | None] = network.right or (None,) * len(network.points)
-    found = []
-    for point, text in zip(network.points, right, strict=True):
-        latency = point.expected_latency_ms
-        found.append(
-            FrontPoint(
-                name=network.name,
-                kind=network.kind,
-                trial=network.trial,
-                design=network.design,
-                point=point,
-                macs_share=point.expected_macs / backbone.macs,
-                latency_share=None if latency is None or not backbone.latency_ms else latency / backbone.latency_ms,
-                right=text,
-            )
-        )
-    return found
 
 
 def build_front(
@@ -129,10 +100,10 @@ def nearest_miss(
     best: tuple[float, FrontPoint, dict[str, float]] | None = None
     for network in networks:
         for item in points_of(network, backbone):
-            violations = _violations(item, network, backbone, limits)
-            distance = limits.distance(violations)
+            missed = violations(item, network, backbone, limits)
+            distance = limits.distance(missed)
             if best is None or distance < best[0]:
-                best = (distance, item, {name: by for name, by in violations.items() if by > 0})
+                best = (distance, item, {name: by for name, by in missed.items() if by > 0})
     return None if best is None else (best[1], best[2])
 
 
@@ -238,9 +209,3 @@ def _answers(items: Sequence[FrontPoint]) -> NDArray[np.bool_] | None:
     """Which samples each point answers rightly, [M, N]; None where that was not kept for all."""
     texts = [item.right for item in items]
     return None if any(text is None for text in texts) else np.stack([unpack(text) for text in texts if text])
-
-
-def _violations(item: FrontPoint, network: KnownNetwork, backbone: BackboneFacts, limits: Limits) -> dict[str, float]:
-    """By how much a point exceeds each limit, as the network that it needs."""
-    branches = len(item.network.exits) - 1
-    return limits.violations(item.point, backbone_macs=backbone.macs, branches=branches, parameters=network.parameters)

@@ -10,6 +10,8 @@ from eenas.designs.design import Design
 from eenas.errors import StorageError, StudyError, nearest
 from eenas.policies.operating_point import OperatingPoint
 from eenas.records.rows import FIX
+from eenas.records.studies import StudyRecord
+from eenas.records.trials import TrialRecord
 from eenas.specs import read_fields
 
 NetworkKind = Literal["trial", "frozen", "static", "plain"]
@@ -95,3 +97,51 @@ def find_network(networks: Sequence[KnownNetwork], name: str, *, study: str) -> 
             return network
     names = [network.name for network in networks]
     raise StudyError(f"the study {study!r} has no network {wanted!r}; {nearest(wanted, names)}")
+
+
+def recorded_networks(record: StudyRecord, trials: Sequence[TrialRecord]) -> list[KnownNetwork]:
+    """Every network that has operating points: those of the trials, then what was measured beside them."""
+    known = [KnownNetwork.from_table(table) for table in record.baselines.get(NETWORKS, ())]
+    made = [network for trial in trials for network in trial_networks(trial)]
+    return [*(each for each in made if each.kind == "trial"), *known, *(each for each in made if each.kind != "trial")]
+
+
+def trial_networks(record: TrialRecord) -> list[KnownNetwork]:
+    """The network that a trial trained, and the same on the frozen backbone, as far as they have operating points."""
+    if not record.design:
+        return []
+    design, found = Design.from_table(record.design, key=f"trial {record.number}"), []
+    if record.points:
+        found.append(
+            KnownNetwork(
+                name=f"trial {record.number}",
+                kind="trial",
+                design=design,
+                points=read_points(record.points),
+                right=tuple(record.right),
+                parameters=record.parameters,
+                artifacts=record.artifacts,
+                trial=record.number,
+                origin=record.origin,
+            )
+        )
+    if record.frozen_points:
+        tables = {split: name for split, name in record.artifacts.items() if split.startswith(FROZEN)}
+        found.append(
+            KnownNetwork(
+                name=f"{FROZEN}trial {record.number}",
+                kind="frozen",
+                design=frozen_design(design),
+                points=read_points(record.frozen_points),
+                right=tuple(record.frozen_right),
+                parameters=record.parameters,
+                artifacts={split.removeprefix(FROZEN): name for split, name in tables.items()},
+                origin=record.origin,
+            )
+        )
+    return found
+
+
+def read_points(tables: Sequence[Mapping[str, Any]]) -> tuple[OperatingPoint, ...]:
+    """Operating points of the tables that a record holds."""
+    return tuple(OperatingPoint.from_table(table) for table in tables)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from eenas.designs.design import Design
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.measurement.profile import source_of
 from eenas.networks.exit_costs import ExitCosts
 from eenas.progress import Advanced, Finished, Notice, Started
@@ -11,7 +12,6 @@ from eenas.search.design_training import network_digest, train_design
 from eenas.search.front import SHARES
 from eenas.search.network_scores import NetworkScores, score_network
 from eenas.search.preparation import Ground
-from eenas.search.results import BackboneFacts
 from eenas.search.train_fully import execution_for
 from eenas.specs import digest, from_table, to_table
 from eenas.training.checkpoints import Checkpoint

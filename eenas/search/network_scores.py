@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.search.front import SHARES, area_by_macs
-from eenas.search.results import BackboneFacts
 
 
 @dataclass(frozen=True, kw_only=True)

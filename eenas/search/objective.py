@@ -23,16 +23,16 @@ from eenas.policies.exit_table_file import load_exit_table
 from eenas.progress import Notice
 from eenas.records.artifacts import ArtifactStore, reference_to
 from eenas.records.learning_curves import LearningCurves
+from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.workers import worker_name
 from eenas.search.blame import Blame, blame, free_memory, storage_trouble
 from eenas.search.design_training import network_digest
-from eenas.search.front import offered
-from eenas.search.known_networks import KnownNetwork
+from eenas.search.known_networks import KnownNetwork, recorded_networks, trial_networks
+from eenas.search.offered_points import offered
 from eenas.search.opening import OpenStudy
 from eenas.search.preparation import Ground
 from eenas.search.pruning import PruningRule
-from eenas.search.read import read_results, trial_networks
 from eenas.search.study import STOPPED, SURPLUS, is_surplus, origin
 from eenas.search.trial import Outcome, propose, run_trial
 
@@ -52,9 +52,9 @@ class Objective:
         self._untold: int | None = None
         self._rule = PruningRule(LearningCurves(ground.database), study)
         self._failures: list[str] = []
-        results = read_results(ground.database, study)
-        self._backbone = results.backbone
-        self._points = self._held(results.networks)
+        self._backbone = ground.backbone_facts()
+        record = StudyRecords(ground.database).get(study)
+        self._points = self._held(recorded_networks(record, self._records.list(study)) if record else ())
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Run one trial and give its values in the order of the study's objectives."""

@@ -14,6 +14,7 @@ from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.branch import Branch
 from eenas.designs.design import Design, PolicyChoice, TrainingChoice
 from eenas.designs.space import fitted_space, load_families
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.measurement.latency import device_name, resolve_device
 from eenas.measurement.latency_profile import LatencyProfile
 from eenas.measurement.profile import BranchCost, Profile, measure_branch, profile_backbone
@@ -35,7 +36,6 @@ from eenas.search.first_look import FirstLook
 from eenas.search.fresh_weights import is_fresh, structure_digest
 from eenas.search.held_out import held_out_of
 from eenas.search.latencies import check_timed, keep_latencies, profiled, with_spec
-from eenas.search.results import BackboneFacts
 from eenas.search.time_limit import TimeLimit
 from eenas.seeding import derive, seeded
 from eenas.specs import to_table
@@ -130,19 +130,22 @@ class Ground:
             return None
         return min(plain.median_ms, chain.median_ms)
 
-    def facts_table(self, folder: Path | None) -> dict[str, Any]:
-        """What a study's record says of its ground: device, classes, and the plain backbone's scores."""
-        table = self.plain_table("validation")
-        facts = BackboneFacts(
+    def backbone_facts(self) -> BackboneFacts:
+        """The plain backbone's accuracy on the validation split and what it costs."""
+        return BackboneFacts(
             name=self.backbone.name,
             weights=self.backbone.weights,
-            accuracy=table.exit_accuracy()[-1],
+            accuracy=self.plain_table("validation").exit_accuracy()[-1],
             macs=self.profile.total_macs,
             parameters=self.profile.total_parameters,
             latency_ms=self.plain_latency_ms(),
         )
+
+    def facts_table(self, folder: Path | None) -> dict[str, Any]:
+        """What a study's record says of its ground: device, classes, and the plain backbone's scores."""
+        table = self.plain_table("validation")
         return {
-            "backbone": to_table(facts),
+            "backbone": to_table(self.backbone_facts()),
             "task": self.task.name,
             "classes": list(self.task.classes),
             "device": self.device_text,

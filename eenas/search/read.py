@@ -11,6 +11,7 @@ from eenas.designs.design import Design
 from eenas.designs.space import load_families
 from eenas.errors import StorageError, StudyError, nearest
 from eenas.escaping import shortened
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.measurement.latency import Latency
 from eenas.policies.operating_point import OperatingPoint
 from eenas.records.database import Database
@@ -18,10 +19,11 @@ from eenas.records.rows import FIX
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.search.config import StudySpec
-from eenas.search.front import SHARES, area_by_latency, area_by_macs, best_within, build_front, compare, offered
+from eenas.search.front import SHARES, area_by_latency, area_by_macs, best_within, build_front, compare
 from eenas.search.held_out import as_searched
-from eenas.search.known_networks import BACKBONE, FROZEN, NETWORKS, KnownNetwork, frozen_design
-from eenas.search.results import BackboneFacts, Baseline, FrontPoint, StudyResults, TrialResult
+from eenas.search.known_networks import BACKBONE, KnownNetwork, read_points, recorded_networks
+from eenas.search.offered_points import FrontPoint, offered
+from eenas.search.results import Baseline, StudyResults, TrialResult
 from eenas.specs import from_table
 
 
@@ -64,7 +66,7 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
     classes = tuple(map(str, facts["classes"]))
     records = TrialRecords(database).list(name)
     trials = tuple(_trial(trial) for trial in records)
-    networks = _networks(record, records)
+    networks = recorded_networks(record, records)
     chance, limits = 1.0 / len(classes), settings.constraints
     held = offered(networks, backbone, limits)
     weights = None if facts.get("weights") is None else np.array(facts["weights"], dtype=np.float64)
@@ -130,64 +132,17 @@ def _trial(record: TrialRecord) -> TrialResult:
         state=record.state,
         origin=record.origin,
         design=Design.from_table(record.design, key=f"trial {record.number}") if record.design else None,
-        points=_points(record.points),
+        points=read_points(record.points),
         chosen=OperatingPoint.from_table(record.chosen) if record.chosen else None,
         values=record.values,
         exit_accuracy=tuple(record.exit_accuracy),
-        frozen_points=_points(record.frozen_points),
+        frozen_points=read_points(record.frozen_points),
         violations=violations,
         reason=record.reason,
         seconds=record.seconds,
         samples=record.samples,
         artifacts=record.artifacts,
     )
-
-
-def _networks(record: StudyRecord, trials: Sequence[TrialRecord]) -> list[KnownNetwork]:
-    """Every network that has operating points: those of the trials, then what was measured beside them."""
-    known = [KnownNetwork.from_table(table) for table in record.baselines.get(NETWORKS, ())]
-    made = [network for trial in trials for network in trial_networks(trial)]
-    return [*(each for each in made if each.kind == "trial"), *known, *(each for each in made if each.kind != "trial")]
-
-
-def trial_networks(record: TrialRecord) -> list[KnownNetwork]:
-    """The network that a trial trained, and the same on the frozen backbone, as far as they have operating points."""
-    if not record.design:
-        return []
-    design, found = Design.from_table(record.design, key=f"trial {record.number}"), []
-    if record.points:
-        found.append(
-            KnownNetwork(
-                name=f"trial {record.number}",
-                kind="trial",
-                design=design,
-                points=_points(record.points),
-                right=tuple(record.right),
-                parameters=record.parameters,
-                artifacts=record.artifacts,
-                trial=record.number,
-                origin=record.origin,
-            )
-        )
-    if record.frozen_points:
-        tables = {split: name for split, name in record.artifacts.items() if split.startswith(FROZEN)}
-        found.append(
-            KnownNetwork(
-                name=f"{FROZEN}trial {record.number}",
-                kind="frozen",
-                design=frozen_design(design),
-                points=_points(record.frozen_points),
-                right=tuple(record.frozen_right),
-                parameters=record.parameters,
-                artifacts={split.removeprefix(FROZEN): name for split, name in tables.items()},
-                origin=record.origin,
-            )
-        )
-    return found
-
-
-def _points(tables: Sequence[Mapping[str, Any]]) -> tuple[OperatingPoint, ...]:
-    return tuple(OperatingPoint.from_table(table) for table in tables)
 
 
 def _baselines(networks: Sequence[KnownNetwork], held: Sequence[FrontPoint]) -> tuple[Baseline, ...]:

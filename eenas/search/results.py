@@ -7,28 +7,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design
 from eenas.fronts.choices import beyond_guessing
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.measurement.latency import Latency, place_of
 from eenas.policies.class_weights import deciding, measure_name
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.config import StudySpec
-from eenas.search.known_networks import KnownNetwork, NetworkKind
+from eenas.search.known_networks import KnownNetwork
+from eenas.search.offered_points import FrontPoint
 
 TrialState = Literal["complete", "failed", "infeasible", "stopped", "copied", "running"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BackboneFacts:
-    """The plain prepared backbone: validation accuracy in [0, 1], MACs, parameters and latency in ms."""
-
-    name: str
-    weights: str
-    accuracy: float
-    macs: int
-    parameters: int
-    latency_ms: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,48 +38,6 @@ class TrialResult:
     seconds: float = 0.0
     samples: int = 0
     artifacts: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrontPoint:
-    """An operating point of the network `name`; shares are of the plain backbone.
-
-    `right` says, packed, which validation samples it answers rightly (None: not kept). On the front, `choice` marks
-    the points that a user has reason to tell apart, `recommended` and `knee` one of them each, and `against_backbone`
-    is the 95 % interval of its accuracy less the backbone's.
-    """
-
-    name: str
-    kind: NetworkKind
-    design: Design
-    point: OperatingPoint
-    macs_share: float
-    latency_share: float | None
-    trial: int | None = None
-    right: str | None = None
-    choice: bool = False
-    knee: bool = False
-    recommended: bool = False
-    against_backbone: tuple[float, float] | None = None
-
-    @property
-    def ends_at(self) -> int | None:
-        """The index of the branch at which every sample leaves, whatever it is; None where some may go on.
-
-        None, too, where the answer there is made of more than that branch's own logits.
-        """
-        last, placed = self.point.policy.last_reachable, self.design.branches
-        if self.point.shares[last] < 1 or last >= len(placed):
-            return None
-        alone = last == 0 or not (
-            self.design.training.loss_weights == "boosted" or isinstance(placed[last].branch, Cascade)
-        )
-        return last if alone and self.point.policy.kind == "threshold" else None
-
-    @property
-    def network(self) -> Design:
-        """The design that this point needs: static where every sample leaves at one branch."""
-        return self.design if self.ends_at is None or self.design.static else self.design.static_at(self.ends_at)
 
 
 @dataclass(frozen=True, kw_only=True)

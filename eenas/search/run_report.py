@@ -13,12 +13,13 @@ from eenas.deployment.json_files import is_number, is_text, is_whole, need, show
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_text
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.measurement.latency import Latency
 from eenas.policies.class_weights import measure_name
 from eenas.policies.operating_point import OperatingPoint
 from eenas.search.known_networks import BACKBONE
 from eenas.search.limits import Limits
-from eenas.search.results import BackboneFacts, Baseline, Comparison
+from eenas.search.results import Baseline, Comparison
 from eenas.specs import digest, from_table, to_table
 
 REPORT, DESIGN, ORIGIN = "report.json", "design.json", "study.json"

@@ -30,8 +30,8 @@ from eenas.search.config import load_settings
 from eenas.search.preparation import lay_ground
 from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.pruning import PruningRule
-from eenas.search.run import search
 from eenas.search.trial import run_trial
+from eenas.search.whole_search import search
 
 SEARCHES = {
     "bank": (),

@@ -24,8 +24,8 @@ from eenas.search.frozen_front import first_branches, lay_bank
 from eenas.search.limits import Limits
 from eenas.search.preparation import Ground, lay_ground
 from eenas.search.read import open_results
-from eenas.search.run import search
 from eenas.search.trial import propose
+from eenas.search.whole_search import search
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SHARES = (0.25, 0.5, 0.75, 1.0)

@@ -19,7 +19,7 @@ import torch
 import eenas.search.bank as bank
 import eenas.search.design_training as design_training
 from eenas.reporting.study_page import publish
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone

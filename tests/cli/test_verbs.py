@@ -41,7 +41,7 @@ def library(monkeypatch):
 
 
 def test_search_hands_over_every_flag(call, library, tmp_path):
-    calls = library("eenas.search.run.search", study(6))
+    calls = library("eenas.search.whole_search.search", study(6))
     flags = "--backbone resnet50 --task digits --weights none --study s.toml --space small --trials 3 --timeout 60"
     rest = "--storage sqlite:///b.db --name one --device cpu --seed 7 --set training.epochs=1 --set seed=3 --trust-code"
     rest += " --latency-profile board.json --skip-bad --accept-changed-data"
@@ -77,21 +77,21 @@ def test_search_hands_over_every_flag(call, library, tmp_path):
 
 
 def test_flags_of_the_bank_reach_the_settings(call, library):
-    calls = library("eenas.search.run.search", study(3))
+    calls = library("eenas.search.whole_search.search", study(3))
     call("search", "--backbone", "resnet50", "--no-bank", "--feature-cache", "2GB", "--remeasure", "--set", "seed=1")
     assert calls[0][1]["overrides"] == ("seed=1", "bank.use=false", 'bank.feature_cache="2GB"')
     assert calls[0][1]["remeasure"] is True
 
 
 def test_search_prints_json_and_no_hint(call, library):
-    library("eenas.search.run.search", study(3))
+    library("eenas.search.whole_search.search", study(3))
     answer = call("search", "--backbone", "resnet50", "--json")
     assert json.loads(answer.out)["study"] == study(3).name
     assert "next:" not in answer.err
 
 
 def test_search_without_a_finished_trial(call, library):
-    library("eenas.search.run.search", study(0, extra=[failed(0)]))
+    library("eenas.search.whole_search.search", study(0, extra=[failed(0)]))
     answer = call("search", "--backbone", "resnet50")
     assert answer.status == 0
     assert "No trial has finished" in answer.out
@@ -123,7 +123,7 @@ def test_the_user_s_word_is_handed_on_and_repeated(call, library):
     answer = call("front", "--trust-code")
     assert calls[0][1] == {"trust_code": True}
     assert answer.err.rstrip().endswith("--trust-code")
-    library("eenas.search.run.search", study(6))
+    library("eenas.search.whole_search.search", study(6))
     first, second = call("search", "--backbone", "resnet50", "--trust-code").err.splitlines()[-2:]
     assert first.endswith("--trust-code")
     assert second == "next: eenas dashboard"

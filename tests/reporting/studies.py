@@ -6,6 +6,7 @@ import numpy as np
 
 from eenas.branches.registry import branch_from_sizes
 from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
+from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import operating_points
 from eenas.policies.operating_point import OperatingPoint
@@ -14,9 +15,10 @@ from eenas.policies.threshold import ThresholdPolicy
 from eenas.reporting.picked import pick
 from eenas.reporting.summary import shown
 from eenas.search.config import load_settings
-from eenas.search.front import area_by_macs, best_within, build_front, compare, offered
+from eenas.search.front import area_by_macs, best_within, build_front, compare
 from eenas.search.known_networks import KnownNetwork
-from eenas.search.results import BackboneFacts, Baseline, StudyResults, TrialResult
+from eenas.search.offered_points import offered
+from eenas.search.results import Baseline, StudyResults, TrialResult
 
 CLASSES = tuple(str(digit) for digit in range(10))
 CUT_POINTS = ("layer1.0", "layer1.1", "layer1.2", "layer2.0", "layer2.1", "layer2.2", "layer3.0", "layer3.1")

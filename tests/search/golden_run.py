@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from eenas.search.results import StudyResults
-from eenas.search.run import search
+from eenas.search.whole_search import search
 
 OVERRIDES = (
     "task.input_size=16",

@@ -9,8 +9,8 @@ from eenas.progress import Event
 from eenas.search.choice import Choice
 from eenas.search.full_training import train
 from eenas.search.results import StudyResults
-from eenas.search.run import search
 from eenas.search.run_report import RunReport
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 SETTINGS = (

@@ -9,7 +9,7 @@ from eenas.records.database import Database
 from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.search.read import open_results
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_task
 
 from .smallest_study import SETTINGS, backbone

@@ -25,8 +25,8 @@ from eenas.records.in_flight import InFlight
 from eenas.search.config import load_settings
 from eenas.search.read import open_results
 from eenas.search.recovery import Recovery
-from eenas.search.run import search
 from eenas.search.study import SURPLUS, open_storage, origin, remaining, running
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 from .smallest_study import SETTINGS, backbone
@@ -37,7 +37,7 @@ KNOWN_FIRST = (*SETTINGS, "bank.designs=0")
 PROCESS = """
 import sys, optuna, torch
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_backbone, smallest_task
 torch.manual_seed(0)
 search(smallest_backbone(), task=smallest_task(), storage=sys.argv[1], device="cpu", space="small",

@@ -25,7 +25,7 @@ from eenas.search.network_scores import NetworkScores
 from eenas.search.preparation import lay_ground
 from eenas.search.prepared_backbone import prepare_backbone
 from eenas.search.read import SHARES, open_results
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.seeding import derive
 from eenas.tasks.load import load_task
 from eenas.testing.smallest import smallest_task

@@ -8,7 +8,7 @@ import torch
 from eenas.designs.recipes import recipe_for
 from eenas.designs.space import load_space
 from eenas.fronts.hypervolume import most_added
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 from .smallest_study import SETTINGS

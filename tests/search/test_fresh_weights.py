@@ -9,7 +9,7 @@ from eenas.backbones.load import load_backbone
 from eenas.errors import StudyError
 from eenas.progress import Notice
 from eenas.search.fresh_weights import is_fresh, structure_digest
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 from .smallest_study import SETTINGS, Killed, kill_in

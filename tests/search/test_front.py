@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eenas.policies.right_answers import pack
-from eenas.search.front import ACCEPTED_DROP, build_front, compare, interval, nearest_miss, offered
+from eenas.search.front import ACCEPTED_DROP, build_front, compare, interval, nearest_miss
 from eenas.search.limits import Limits
+from eenas.search.offered_points import offered
 from tests.reporting.studies import BACKBONE, ended, single, study
 
 SAMPLES = 200

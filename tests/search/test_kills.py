@@ -15,8 +15,8 @@ from eenas.deployment.manifest import MANIFEST
 from eenas.search.choice import Choice
 from eenas.search.export import export
 from eenas.search.full_training import train
-from eenas.search.run import search
 from eenas.search.run_report import CHECKPOINT, DESIGN, WEIGHTS
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_task
 
 from .smallest_study import SETTINGS, backbone

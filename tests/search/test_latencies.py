@@ -13,7 +13,7 @@ from eenas.records.database import Database
 from eenas.records.measurements import DatabaseCache
 from eenas.search import latencies
 from eenas.search.latencies import profiled, resolved
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 from .smallest_study import SETTINGS

@@ -9,8 +9,8 @@ from eenas.records.database import Database
 from eenas.records.in_flight import InFlight
 from eenas.search.read import open_results
 from eenas.search.recovery import Recovery
-from eenas.search.run import search
 from eenas.search.study import open_storage, remaining
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_task
 
 from .machine_faults import FAULTS

@@ -15,7 +15,7 @@ from eenas.search.choice import Choice
 from eenas.search.config import load_settings
 from eenas.search.export import export
 from eenas.search.full_training import train
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_task
 
 from .smallest_study import SETTINGS, backbone

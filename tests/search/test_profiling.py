@@ -14,7 +14,7 @@ from eenas.search.choice import Choice
 from eenas.search.full_training import train
 from eenas.search.latencies import refuse_cells, spec_of
 from eenas.search.profiling import profile
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_task
 
 from .smallest_study import SETTINGS

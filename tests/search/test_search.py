@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 import eenas
-import eenas.search.run as run
+import eenas.search.whole_search as run
 from eenas.errors import DivergedError, EenasError, SpecError, StorageError, StudyError
 from eenas.fronts.dominance import pareto_mask
 from eenas.policies.exit_table_file import load_exit_table
@@ -21,7 +21,7 @@ from eenas.search.bank import PHASE
 from eenas.search.config import load_settings
 from eenas.search.objective import Objective
 from eenas.search.read import open_results
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 OVERRIDES = (

@@ -6,7 +6,7 @@ from torch import nn
 
 from eenas import shipped
 from eenas.designs.space import load_space
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_task
 
 from .smallest_study import SETTINGS

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import eenas.search.run as run
+import eenas.search.whole_search as run
 from eenas.backbones.load import load_backbone
 from eenas.progress import Notice
 from eenas.search.config import load_settings

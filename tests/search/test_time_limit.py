@@ -6,9 +6,9 @@ import torch
 
 from eenas.errors import TimeOverError
 from eenas.progress import Finished, Notice, Started
-from eenas.search.run import search
 from eenas.search.stages import Stages
 from eenas.search.time_limit import TimeLimit
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_task
 from eenas.training.checkpoints import Checkpoint
 

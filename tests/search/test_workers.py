@@ -24,7 +24,7 @@ import eenas.search.study as study, eenas.records.leases as leases
 study.HEARTBEAT, study.GRACE = 1, 3
 from eenas.errors import EenasError
 from eenas.progress import Notice
-from eenas.search.run import search
+from eenas.search.whole_search import search
 from eenas.testing.smallest import smallest_backbone, smallest_task
 torch.set_num_threads(1)
 torch.manual_seed(0)
