@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "search": "eenas.search.whole_search",
-    "train": "eenas.search.full_training",
-    "export": "eenas.search.export",
-    "build": "eenas.search.network_sources",
+    "search": "eenas.results.search",
+    "train": "eenas.runs.full_training",
+    "export": "eenas.deployment.export",
+    "build": "eenas.deployment.network_sources",
     "fit_thresholds": "eenas.deployment.fitting",
     "verify": "eenas.deployment.program_folder",
     "calibrate": "eenas.deployment.calibration",
-    "profile": "eenas.search.profiling",
-    "open_results": "eenas.search.read",
-    "load": "eenas.deployment.model_folder",
-    "load_design": "eenas.deployment.model_folder",
+    "profile": "eenas.study.context.profiling",
+    "open_results": "eenas.results.read",
+    "load": "eenas.programs.model_folder",
+    "load_design": "eenas.programs.model_folder",
     "Design": "eenas.designs.design",
     "Task": "eenas.tasks.task",
     "EenasError": "eenas.errors",
-    "Choice": "eenas.search.choice",
-    "Limits": "eenas.search.limits",
+    "Choice": "eenas.results.choice",
+    "Limits": "eenas.study.settings.limits",
 }
 
 __all__ = [
@@ -48,19 +48,19 @@ __all__ = [
 if TYPE_CHECKING:
     from eenas import runtime
     from eenas.deployment.calibration import calibrate
+    from eenas.deployment.export import export
     from eenas.deployment.fitting import fit_thresholds
-    from eenas.deployment.model_folder import load, load_design
+    from eenas.deployment.network_sources import build
     from eenas.deployment.program_folder import verify
     from eenas.designs.design import Design
     from eenas.errors import EenasError
-    from eenas.search.choice import Choice
-    from eenas.search.export import export
-    from eenas.search.full_training import train
-    from eenas.search.limits import Limits
-    from eenas.search.network_sources import build
-    from eenas.search.profiling import profile
-    from eenas.search.read import open_results
-    from eenas.search.whole_search import search
+    from eenas.programs.model_folder import load, load_design
+    from eenas.results.choice import Choice
+    from eenas.results.read import open_results
+    from eenas.results.search import search
+    from eenas.runs.full_training import train
+    from eenas.study.context.profiling import profile
+    from eenas.study.settings.limits import Limits
     from eenas.tasks.task import Task
 
 

@@ -33,12 +33,11 @@ def cache_of_pictures(tmp_path_factory):
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
     """The smallest network with ONNX programs and a single file, compared on the smallest task; for reading only."""
-    from eenas.deployment.parity import some_samples
     from eenas.deployment.program_folder import write_model
-    from eenas.deployment.programs import Programs
+    from eenas.programs.parity import some_samples
+    from eenas.programs.programs import Programs
     from eenas.testing.smallest import smallest_task
-
-    from .exported import smallest_package
+    from tests.exported import smallest_package
 
     package = smallest_package()
     samples = some_samples(package.network, smallest_task())

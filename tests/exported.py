@@ -9,16 +9,16 @@ from torch.nn.functional import cross_entropy
 
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.branches.pool_fc import PoolFc
-from eenas.deployment.model_folder import Package
 from eenas.designs.design import Design, Placed
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import batches, exit_table
 from eenas.policies.fit import Fitting
+from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import evaluate
 from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.programs.model_folder import Package
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 MACS = np.array([2e4, 5e4, 1e5])

@@ -16,7 +16,6 @@ import numpy as np
 from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
 from eenas.branches.pool_fc import PoolFc
-from eenas.deployment.model_folder import load_design
 from eenas.designs.space import load_space
 from eenas.errors import EenasError
 from eenas.measurement.latency import LatencySpec
@@ -24,6 +23,7 @@ from eenas.measurement.latency_profile import LatencyProfile, TimedBranch, branc
 from eenas.measurement.profile import Profile
 from eenas.measurement.runtime import Joints
 from eenas.policies.exit_table_file import load_exit_table
+from eenas.programs.model_folder import load_design
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.learning_curves import LearningCurve, LearningCurves
@@ -31,20 +31,19 @@ from eenas.records.measurements import DatabaseCache
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.urls import read_url
-from eenas.reporting.front_table import front_rows, to_json
-from eenas.reporting.notes import study_note
-from eenas.reporting.page import load_page
-from eenas.reporting.report_page import load_report
-from eenas.reporting.run_facts import report_json, run_summary
-from eenas.search.config import load_settings
-from eenas.search.known_networks import NETWORKS
-from eenas.search.read import open_results
-from eenas.search.run_report import REPORT, RunReport
+from eenas.reporting.facts.front_table import front_rows, to_json
+from eenas.reporting.facts.notes import study_note
+from eenas.reporting.facts.run_facts import report_json, run_summary
+from eenas.reporting.report.page import load_page
+from eenas.reporting.report.report_page import load_report
+from eenas.results.read import open_results
+from eenas.runs.run_report import REPORT, RunReport
 from eenas.shipped import folder as shipped
 from eenas.specs import to_table
+from eenas.study.rivals.known_networks import NETWORKS
+from eenas.study.settings.study_spec import load_settings
 from eenas.tasks.npz import npz_task
-
-from .reporting import sources, studies
+from tests.reporting import sources, studies
 
 LONGEST = 2000
 """Characters of a message at most."""

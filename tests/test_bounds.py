@@ -8,7 +8,7 @@ import pytest
 from eenas import bounds, specs
 from eenas.backbones.load import load_backbone
 from eenas.errors import EenasError, SpecError, StorageError
-from eenas.search.config import StudySpec, load_settings
+from eenas.study.settings.study_spec import StudySpec, load_settings
 from eenas.tasks.load import load_task
 
 

@@ -10,12 +10,12 @@ from eenas import shipped
 from eenas.backbones.load import BackboneSpec
 from eenas.designs.keys import SECTIONS
 from eenas.designs.space import load_space
-from eenas.reporting.page import FIGURES, load_page
-from eenas.reporting.report_page import load_report
-from eenas.reporting.report_panels import PANELS
-from eenas.search.config import load_settings
+from eenas.reporting.report.page import FIGURES, load_page
+from eenas.reporting.report.report_page import load_report
+from eenas.reporting.report.report_panels import PANELS
 from eenas.shipped import Kind
 from eenas.specs import from_table, to_table
+from eenas.study.settings.study_spec import load_settings
 
 ROOT = Path(__file__).parents[1]
 KINDS: tuple[Kind, ...] = get_args(Kind)

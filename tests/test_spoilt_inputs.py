@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .fuzzing import examples
-from .spoilt_inputs import READERS, Reader, attempt, spoil
+from tests.fuzzing import examples
+from tests.spoilt_inputs import READERS, Reader, attempt, spoil
 
 SLOW = ("database", "study.toml", "space.toml", "run report", "assignment")
 

@@ -4,7 +4,7 @@ import re
 
 from packaging.version import Version
 
-from .versions import TESTED, direct, installed, lowest, read_tested
+from tests.versions import TESTED, direct, installed, lowest, read_tested
 
 
 def test_every_direct_dependency_has_a_tested_version_that_is_allowed():

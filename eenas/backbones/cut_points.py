@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from eenas.backbones.block_names import block_name, is_stage, weighs
 from eenas.backbones.copies import copy_of
 from eenas.backbones.dominators import Place, dominators, place_of
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.layouts import Readers, Seen, read_shapes
+from eenas.backbones.models.block_names import block_name, is_stage, weighs
 from eenas.backbones.outputs import main_output
 from eenas.errors import CutError, EenasError
 from eenas.seeding import seeded

@@ -12,17 +12,17 @@ from eenas.backbones.channels import initialise
 from eenas.backbones.classifier import count_classes, find_classifier, replace_classifier
 from eenas.backbones.cut_points import CutPoint, find_cut_points
 from eenas.backbones.memory_format import INFERENCE, format_of
-from eenas.backbones.names import read_name
-from eenas.backbones.own_models import build_own
+from eenas.backbones.models.names import read_name
+from eenas.backbones.models.own_models import build_own
+from eenas.backbones.models.timm_models import build_timm
+from eenas.backbones.models.torchvision_models import build_torchvision
+from eenas.backbones.models.user_models import call_factory, python_module, user_transform
 from eenas.backbones.probabilities import with_logits
-from eenas.backbones.timm_models import build_timm
-from eenas.backbones.torchvision_models import build_torchvision
 from eenas.backbones.transform import InputTransform, with_statistics
-from eenas.backbones.user_models import call_factory, python_module, user_transform
-from eenas.backbones.weights import find_weights, load_weights, no_published_weights, read_weights
+from eenas.backbones.weights.weights import find_weights, load_weights, no_published_weights, read_weights
 from eenas.errors import BackboneError, CutError, SpecError, nearest
 from eenas.progress import Listener, Notice, silent
-from eenas.tasks.frame import Size, canonical_size, sides_of, size_text
+from eenas.tasks.images.frame import Size, canonical_size, sides_of, size_text
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eenas.errors import BackboneError
-from eenas.tasks.frame import FITS, Fit, Size, canonical_size, sides_of
+from eenas.tasks.images.frame import FITS, Fit, Size, canonical_size, sides_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.front import map_size
+from eenas.branches.adapter import map_size
 from eenas.errors import BranchError
 from eenas.escaping import shortened
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.features import FeatureShape
+from eenas.branches.adapter import MapFront, Pooling
 from eenas.branches.branch import Branch, check_classes, check_positive
-from eenas.branches.front import MapFront, Pooling
 from eenas.errors import BranchError
 
 CAPSULE = 8

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.front import MapFront
+from eenas.branches.adapter import MapFront
 
 OPERATIONS = ("skip", "avg_pool3", "max_pool3", "conv1x1", "sep_conv3", "sep_conv5", "dil_conv3")
 """What an edge of a cell may be."""

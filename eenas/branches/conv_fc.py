@@ -6,8 +6,8 @@ from typing import ClassVar
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
+from eenas.branches.adapter import MapFront, conv_block
 from eenas.branches.branch import Branch, check_classes, check_positive
-from eenas.branches.front import MapFront, conv_block
 
 
 @dataclass(frozen=True, kw_only=True)

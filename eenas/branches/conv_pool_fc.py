@@ -6,8 +6,8 @@ from typing import ClassVar, Literal, get_args
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
+from eenas.branches.adapter import MapFront, Pooling, map_size
 from eenas.branches.branch import Branch, Pool, check_classes, check_pool, check_positive
-from eenas.branches.front import MapFront, Pooling, map_size
 from eenas.errors import BranchError
 from eenas.escaping import shortened
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
+from eenas.branches.adapter import MapFront, VectorFront
 from eenas.branches.branch import Branch, check_classes
-from eenas.branches.front import MapFront, VectorFront
 
 
 @dataclass(frozen=True, kw_only=True)

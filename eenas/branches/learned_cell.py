@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
+from eenas.branches.adapter import map_size
 from eenas.branches.branch import Branch, check_classes, check_positive
 from eenas.branches.cell import EDGES, OPERATIONS, CellHead, edge_strides, operation
-from eenas.branches.front import map_size
 from eenas.errors import BranchError, nearest
 from eenas.escaping import shortened
 

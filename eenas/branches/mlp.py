@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
+from eenas.branches.adapter import VectorFront
 from eenas.branches.branch import Branch, check_classes, check_positive
-from eenas.branches.front import VectorFront
 from eenas.errors import BranchError
 from eenas.escaping import shortened
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
+from eenas.branches.adapter import MapFront, PooledTokens, Pooling
 from eenas.branches.branch import Branch, Pool, check_classes, check_pool, check_positive
-from eenas.branches.front import MapFront, PooledTokens, Pooling
 from eenas.errors import BranchError
 
 

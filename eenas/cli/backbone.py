@@ -27,10 +27,10 @@ def backbone(
 
     Example: eenas backbone cifar_resnet20
     """
-    from eenas.cli.profiles import profile_by_name
-    from eenas.cli.tables import table
-    from eenas.reporting.backbone_facts import backbone_rows, profile_json
-    from eenas.reporting.wording import percent, quantity
+    from eenas.cli.tables.profiles import profile_by_name
+    from eenas.cli.tables.tables import table
+    from eenas.reporting.facts.backbone_facts import backbone_rows, profile_json
+    from eenas.reporting.facts.wording import percent, quantity
 
     size = options.size(input_size)
     loaded, profile = profile_by_name(

@@ -38,7 +38,7 @@ def calibrate(
     Example: eenas calibrate model --data folder:new/ --max-accuracy-drop 0.005
     """
     one_of(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
-    from eenas.cli.exported_tables import calibration_table
+    from eenas.cli.tables.exported_tables import calibration_table
     from eenas.deployment.calibration import calibrate as refit
 
     found = refit(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from eenas.cli.failures import one_of
 
 if TYPE_CHECKING:
-    from eenas.search.choice import Choice
+    from eenas.results.choice import Choice
 
 
 def chosen(
@@ -21,9 +21,9 @@ def chosen(
 ) -> "Choice":
     """What the flags of a verb choose; `limits` are named as in `[constraints]`. Raises EenasError for two ways."""
     one_of(best=best, knee=knee, network=network, trial=trial, design=design, max_accuracy_drop=max_accuracy_drop)
-    from eenas.search.choice import Choice
-    from eenas.search.front import ACCEPTED_DROP
-    from eenas.search.limits import Limits
+    from eenas.results.choice import Choice
+    from eenas.results.front import ACCEPTED_DROP
+    from eenas.study.settings.limits import Limits
 
     return Choice(
         network=network if trial is None else f"trial {trial}",

@@ -22,7 +22,7 @@ def dashboard(
 
     Example: eenas dashboard --port 8081
     """
-    from eenas.reporting.dashboard import serve
+    from eenas.reporting.dashboard.dashboard import serve
 
     quiet_optuna()
     try:

@@ -62,7 +62,7 @@ def export(
             else "it takes RUN and OUT, or OUT with --network or --design"
         )
         raise EenasError(f"export got {len(paths)} paths; {wanted}")
-    from eenas.search.export import export as write_export
+    from eenas.deployment.export import export as write_export
 
     quiet_optuna()
     folder = write_export(
@@ -82,9 +82,9 @@ def export(
     )
     say(f"written: {folder}")
     if format != "torch":
-        from eenas.cli.exported_tables import latency_table, parity_line
-        from eenas.deployment.exit_latency import ProgramLatency
-        from eenas.deployment.parity import Parity
+        from eenas.cli.tables.exported_tables import latency_table, parity_line
+        from eenas.programs.exit_latency import ProgramLatency
+        from eenas.programs.parity import Parity
 
         say(parity_line(Parity.of(folder)))
         out().print(latency_table(ProgramLatency.of(folder)))

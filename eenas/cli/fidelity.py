@@ -38,9 +38,9 @@ def fidelity(
     Example: eenas study fidelity --designs 20 --epochs 10
     """
     one_of(epochs=epochs, samples=samples)
-    from eenas.cli.tables import table
-    from eenas.reporting.fidelity_facts import fidelity_json, fidelity_rows, fidelity_summary
-    from eenas.search.fidelity import measure_fidelity
+    from eenas.cli.tables.tables import table
+    from eenas.reporting.facts.fidelity_facts import fidelity_json, fidelity_rows, fidelity_summary
+    from eenas.runs.fidelity import measure_fidelity
 
     quiet_optuna()
     with listening() as listener:

@@ -31,12 +31,12 @@ def front(
     Example: eenas front --csv > front.csv
     """
     one_of(json=json, csv=csv, network=network, all=every)
-    from eenas.cli.results import ROWS, print_network, print_results
-    from eenas.reporting.front_table import baseline_rows, front_rows, to_csv, to_json
-    from eenas.search.choice import no_front
-    from eenas.search.known_networks import find_network
-    from eenas.search.offered_points import points_of
-    from eenas.search.read import open_results
+    from eenas.cli.tables.results import ROWS, print_network, print_results
+    from eenas.reporting.facts.front_table import baseline_rows, front_rows, to_csv, to_json
+    from eenas.results.choice import no_front
+    from eenas.results.read import open_results
+    from eenas.study.rivals.known_networks import find_network
+    from eenas.study.rivals.offered_points import points_of
 
     quiet_optuna()
     results = open_results(storage, name, trust_code=trust_code)

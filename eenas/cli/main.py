@@ -18,7 +18,7 @@ from eenas.cli.profile import profile
 from eenas.cli.report import report
 from eenas.cli.run import run
 from eenas.cli.search import search
-from eenas.cli.spaces import spaces
+from eenas.cli.tables.spaces import spaces
 from eenas.cli.train import train
 from eenas.cli.verify import verify
 from eenas.escaping import one_line

@@ -7,7 +7,7 @@ import typer
 
 from eenas.errors import EenasError
 from eenas.masking import masked_url
-from eenas.tasks.frame import Size, canonical_size
+from eenas.tasks.images.frame import Size, canonical_size
 
 STORAGE = "sqlite:///eenas.db"
 

@@ -50,8 +50,8 @@ def profile(
 
     Example: eenas profile --backbone cifar_resnet20 --classes 10 --size 32 --runtime onnxruntime --out board.json
     """
-    from eenas.cli.profiles import profile_tables
-    from eenas.search.profiling import profile as take
+    from eenas.cli.tables.profiles import profile_tables
+    from eenas.study.context.profiling import profile as take
 
     stated = {"runtime": runtime, "threads": threads, "batch": batch}
     with listening() as listener:

@@ -45,9 +45,9 @@ def report(
 
     Example: eenas report --max-macs 0.5 --out report.html
     """
-    from eenas.reporting.report_page import write_report
-    from eenas.reporting.report_source import Asked
-    from eenas.search.choice import Choice
+    from eenas.reporting.report.report_page import write_report
+    from eenas.reporting.report.report_source import Asked
+    from eenas.results.choice import Choice
 
     quiet_optuna()
     choice = chosen(

@@ -32,8 +32,8 @@ def run(
     """
     import json as writer
 
-    from eenas.deployment.image_answers import ImageAnswer, answer_images
-    from eenas.deployment.runtime import load
+    from eenas.programs.image_answers import ImageAnswer, answer_images
+    from eenas.programs.runtime import load
 
     model = load(folder, provider=provider, threads=threads, trust_code=trust_code)
     if max_macs is not None:
@@ -45,7 +45,7 @@ def run(
         tried = [one for one in found if isinstance(one, ImageAnswer) or not one.hidden]
         write_json(writer.dumps([{**vars(one), "file": one_line(str(one.file))} for one in tried], indent=2))
     elif answers:
-        from eenas.cli.exported_tables import answers_table
+        from eenas.cli.tables.exported_tables import answers_table
 
         out().print(answers_table(answers))
     for one in others:

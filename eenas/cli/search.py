@@ -66,11 +66,11 @@ def search(
 
     Example: eenas search --backbone resnet50 --trials 32
     """
-    from eenas.cli.results import print_results
-    from eenas.reporting.front_table import to_json
-    from eenas.reporting.study_page import publish
-    from eenas.search.choice import no_front
-    from eenas.search.whole_search import search as run
+    from eenas.cli.tables.results import print_results
+    from eenas.reporting.dashboard.study_page import publish
+    from eenas.reporting.facts.front_table import to_json
+    from eenas.results.choice import no_front
+    from eenas.results.search import search as run
 
     quiet_optuna()
     bank = ["bank.use=false"] if no_bank else []

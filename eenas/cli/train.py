@@ -52,9 +52,9 @@ def train(
 
     Example: eenas train --max-worst-latency-ms 5 --set full_training.epochs=60
     """
-    from eenas.cli.run_tables import print_report
-    from eenas.reporting.run_facts import report_json
-    from eenas.search.full_training import train as run
+    from eenas.cli.tables.run_tables import print_report
+    from eenas.reporting.facts.run_facts import report_json
+    from eenas.runs.full_training import train as run
 
     quiet_optuna()
     choice = chosen(

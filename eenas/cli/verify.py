@@ -25,7 +25,7 @@ def verify(
     import dataclasses
     import json as writer
 
-    from eenas.cli.exported_tables import parity_line
+    from eenas.cli.tables.exported_tables import parity_line
     from eenas.deployment.program_folder import verify as compare
 
     found = compare(folder, data=data, trust_code=trust_code)

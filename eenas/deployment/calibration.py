@@ -10,14 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from eenas.deployment.exit_latency import ProgramLatency, measure_exits, named
 from eenas.deployment.fit_limits import FitLimits
-from eenas.deployment.manifest import MANIFEST, checksum, one_error, read_table
-from eenas.deployment.model_folder import CARD, write_manifest
 from eenas.deployment.network_segments import open_network
-from eenas.deployment.programs import thresholds_of, write_onnx
-from eenas.deployment.runtime import ExportedModel
-from eenas.deployment.runtime import load as open_model
 from eenas.errors import ExportError
 from eenas.escaping import as_markdown
 from eenas.files import check_writable, folder_in_place_of, write_text
@@ -28,6 +22,12 @@ from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.proportions import higher
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
+from eenas.programs.exit_latency import ProgramLatency, measure_exits, named
+from eenas.programs.manifest import MANIFEST, checksum, one_error, read_table
+from eenas.programs.model_folder import CARD, write_manifest
+from eenas.programs.programs import thresholds_of, write_onnx
+from eenas.programs.runtime import ExportedModel
+from eenas.programs.runtime import load as open_model
 from eenas.specs import from_table
 from eenas.tasks.load import load_task
 from eenas.tasks.spec import TaskSpec
@@ -246,7 +246,7 @@ def _write(
     if single := (table.get("program") or {}).get("single_file"):
         import onnx
 
-        from eenas.deployment.single_file import single_file
+        from eenas.programs.single_file import single_file
 
         models = [onnx.load(path / segment["file"]) for segment in table["program"]["segments"]]
         write_onnx(single_file(models, thresholds_of(after.policy)), path / single["file"])

@@ -5,12 +5,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from eenas.deployment.manifest import read_manifest
-from eenas.deployment.model_folder import load
-from eenas.deployment.runtime import ExportedModel
-from eenas.deployment.segments import Array
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.prediction import Steps
+from eenas.programs.manifest import read_manifest
+from eenas.programs.model_folder import load
+from eenas.programs.runtime import ExportedModel
+from eenas.programs.segments import Array
 
 
 def open_network(folder: Path, *, trust_code: bool = False, backbone: nn.Module | None = None) -> ExportedModel:
@@ -30,7 +30,7 @@ def as_model(network: EarlyExitNetwork, folder: Path) -> ExportedModel:
 
 
 class _Segment:
-    """See `eenas.deployment.segments.Segment`."""
+    """See `eenas.programs.segments.Segment`."""
 
     def __init__(self, steps: Steps, k: int, device: torch.device) -> None:
         self._steps, self._k, self._device = steps, k, device

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from torch import nn
 
-from eenas.deployment.exit_latency import ProgramLatency, Timing, time_programs
-from eenas.deployment.manifest import read_table
-from eenas.deployment.model_folder import CARD, Package, fill_folder, load, new_model_folder, write_manifest
 from eenas.deployment.network_segments import as_model
-from eenas.deployment.parity import Parity, Samples, compare, some_samples
-from eenas.deployment.programs import Programs
-from eenas.deployment.runtime import load as open_model
 from eenas.errors import ExportError
 from eenas.files import write_text
+from eenas.programs.exit_latency import ProgramLatency, Timing, time_programs
+from eenas.programs.manifest import read_table
+from eenas.programs.model_folder import CARD, Package, fill_folder, load, new_model_folder, write_manifest
+from eenas.programs.parity import Parity, Samples, compare, some_samples
+from eenas.programs.programs import Programs
+from eenas.programs.runtime import load as open_model
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 

@@ -15,7 +15,7 @@ from eenas.designs.checks import at_least, number, one_of, truth
 from eenas.designs.training_choice import TrainingChoice
 from eenas.errors import DesignError, SpecError, nearest
 from eenas.escaping import shortened
-from eenas.tasks.frame import Size, canonical_size
+from eenas.tasks.images.frame import Size, canonical_size
 
 Score = Literal["max_softmax", "entropy", "margin"]
 PolicyKind = Literal["threshold", "patience", "patience_confidence", "vote"]

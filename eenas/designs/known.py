@@ -16,7 +16,7 @@ from eenas.designs.resolve import cascaded
 from eenas.designs.space import Space, values_of
 from eenas.designs.training_choice import without_contradiction
 from eenas.measurement.profile import Profile
-from eenas.tasks.frame import Size
+from eenas.tasks.images.frame import Size
 
 BRANCHYNET = {
     "branchynet_lenet": (Placed(cut_point="conv1", branch=branchynet_lenet()),),

@@ -15,7 +15,7 @@ from eenas.designs.training_choice import without_contradiction
 from eenas.errors import DesignError, InfeasibleError
 from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
-from eenas.tasks.frame import Size
+from eenas.tasks.images.frame import Size
 
 
 def resolve(

@@ -5,7 +5,7 @@ import torch
 from eenas.measurement.runtime import DECISIONS
 from eenas.measurement.stopwatch import Run
 from eenas.networks.prediction import Steps
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.kinds.threshold import ThresholdPolicy
 
 
 def predict_loop(num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from eenas.policies.curve import best_index, common_policy, signal_curve
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.patience import PatiencePolicy, patience_at
-from eenas.policies.patience_confidence import PatienceConfidencePolicy
-from eenas.policies.signal_policy import Evidence, SignalPolicy
-from eenas.policies.threshold import ThresholdPolicy
-from eenas.policies.vote import VotePolicy
+from eenas.policies.kinds.patience import PatiencePolicy, patience_at
+from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
+from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.policies.kinds.vote import VotePolicy
 
 Temperatures: TypeAlias = tuple[float, ...]
 _Make: TypeAlias = Callable[[float, bool], SignalPolicy]

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
 from eenas.policies.exit_table import ExitTable, mean_cost
+from eenas.policies.kinds.threshold import ThresholdPolicy, midway
 from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
-from eenas.policies.threshold import ThresholdPolicy, midway
 
 _SLACK = 1e-9
 """Relative tolerance of a limit: a mean over samples may miss the cost it equals by rounding."""

@@ -8,16 +8,16 @@ import numpy as np
 from eenas.errors import PolicyError
 from eenas.policies.candidates import Candidates, candidates
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.geometric import GeometricPolicy, ensembled
-from eenas.policies.geometric_fit import Parameters, fit_geometric
-from eenas.policies.most_confident import MostConfidentPolicy, surest_at_the_end
+from eenas.policies.kinds.geometric import GeometricPolicy, ensembled
+from eenas.policies.kinds.geometric_fit import Parameters, fit_geometric
+from eenas.policies.kinds.most_confident import MostConfidentPolicy, surest_at_the_end
+from eenas.policies.kinds.per_exit import MINIMUM_SAMPLES, fit_per_exit
+from eenas.policies.kinds.signal_policy import Evidence
+from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import OperatingPoint, evaluate, point_of
-from eenas.policies.per_exit import MINIMUM_SAMPLES, fit_per_exit
 from eenas.policies.policy import Policy
 from eenas.policies.rule import PolicyValues, Rule
-from eenas.policies.signal_policy import Evidence
 from eenas.policies.temperatures import fit_temperatures
-from eenas.policies.threshold import ThresholdPolicy
 
 COMMON = Rule()
 """The default rule: one common threshold on the largest probability."""

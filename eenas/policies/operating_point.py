@@ -12,8 +12,8 @@ from eenas.errors import PolicyError, SpecError, nearest
 from eenas.escaping import shortened
 from eenas.policies.class_weights import share_right
 from eenas.policies.exit_table import ExitTable, mean_cost
+from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.policy import Policy
-from eenas.policies.registry import policy_from_table
 
 _OPTIONAL = ("expected_latency_ms", "worst_latency_ms")
 

@@ -5,11 +5,11 @@ from typing import Protocol
 
 from eenas.errors import PolicyError, nearest
 from eenas.escaping import shortened
-from eenas.policies.patience import PatiencePolicy
-from eenas.policies.patience_confidence import PatienceConfidencePolicy
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.kinds.patience import PatiencePolicy
+from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.policies.kinds.vote import VotePolicy
 from eenas.policies.values import check_choice, check_truth
-from eenas.policies.vote import VotePolicy
 
 FITTED = (ThresholdPolicy.kind, PatiencePolicy.kind, PatienceConfidencePolicy.kind, VotePolicy.kind)
 """The kinds that are fitted."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import TaskError
 from eenas.specs import digest
-from eenas.tasks.frame import Size
+from eenas.tasks.images.frame import Size
 from eenas.tasks.task import Task
 
 NAMED = 3

@@ -11,9 +11,9 @@ from eenas.errors import EenasError, TaskError, nearest
 from eenas.escaping import shortened
 from eenas.progress import Listener, silent
 from eenas.specs import digest
-from eenas.tasks.digits import digits_task
-from eenas.tasks.folder import folder_task
 from eenas.tasks.held_out import from_test_source
+from eenas.tasks.images.digits import digits_task
+from eenas.tasks.images.folder import folder_task
 from eenas.tasks.npz import npz_task
 from eenas.tasks.spec import SplitsSpec, TaskSpec
 from eenas.tasks.task import Task

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eenas.tasks.frame import Frame, Size
+from eenas.tasks.images.frame import Frame, Size
 from eenas.tasks.task import Task
 
 MUCH = 1 / 3

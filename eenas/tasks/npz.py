@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from eenas.archives import read_arrays, shortened_path
 from eenas.errors import SpecError, TaskError
 from eenas.tasks.arrays import check_class_names
-from eenas.tasks.frame import Size
+from eenas.tasks.images.frame import Size
 from eenas.tasks.spec import SplitsSpec, TaskSpec
 from eenas.tasks.task import Task
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from eenas.errors import TaskError
 from eenas.escaping import shortened
-from eenas.tasks.frame import FITS, Fit, canonical_size
+from eenas.tasks.images.frame import FITS, Fit, canonical_size
 
 SourceName = Literal["train", "validation", "test"]
 HeldOut = Literal["auto", "train", "test"]

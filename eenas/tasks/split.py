@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.errors import TaskError
-from eenas.tasks.frame import Fit, Frame, Size, canonical_size
-from eenas.tasks.pixels import KeptPixels, Pixels, check_channels
+from eenas.tasks.images.frame import Fit, Frame, Size, canonical_size
+from eenas.tasks.images.pixels import KeptPixels, Pixels, check_channels
 from eenas.tasks.spec import SourceName
 from eenas.tasks.splitting import hold_out
 

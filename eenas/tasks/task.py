@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from eenas.errors import TaskError, nearest
 from eenas.specs import digest as digest_of
 from eenas.tasks.arrays import check_class_names, check_source
-from eenas.tasks.frame import Fit, Size
-from eenas.tasks.pixels import ArrayPixels, Pixels
+from eenas.tasks.images.frame import Fit, Size
+from eenas.tasks.images.pixels import ArrayPixels, Pixels
 from eenas.tasks.spec import SPLIT_NAMES, Layout, SourceName, SplitsSpec
 from eenas.tasks.split import Split
 from eenas.tasks.splitting import divide

@@ -15,7 +15,7 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space
 from eenas.errors import InfeasibleError
 from eenas.measurement.profile import Profile
-from eenas.tasks.frame import Size
+from eenas.tasks.images.frame import Size
 
 
 def check_placement(

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.kinds.registry import KINDS, policy_from_table
 from eenas.policies.policy import Policy
-from eenas.policies.registry import KINDS, policy_from_table
 
 Read = Callable[[dict[str, Any]], Policy]
 

@@ -15,8 +15,8 @@ from eenas.seeding import derive
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 from eenas.training.augmentation import augment
+from eenas.training.process_group import World
 from eenas.training.spec import TrainingSpec
-from eenas.training.world import World
 
 
 class Batches:

@@ -15,10 +15,10 @@ from eenas.training.distillation import BackboneTeacher
 from eenas.training.execution import Execution
 from eenas.training.losses import Distillation, JointLoss
 from eenas.training.optimizers import build_optimizer
+from eenas.training.process_group import World
 from eenas.training.schedule import rate_at
 from eenas.training.spec import TrainingSpec
 from eenas.training.strategies import Phase
-from eenas.training.world import World
 
 
 class Steps:

@@ -23,11 +23,11 @@ from eenas.training.execution import Execution
 from eenas.training.freezing import frozen
 from eenas.training.memory import memory_errors
 from eenas.training.patience import Patience
+from eenas.training.process_group import World
 from eenas.training.schedule import BudgetClock
 from eenas.training.spec import TrainingSpec
 from eenas.training.steps import Steps
 from eenas.training.strategies import Phase, phases
-from eenas.training.world import World
 
 ROUNDS = 4
 """A round is an epoch, or this part of the budget where that is shorter."""

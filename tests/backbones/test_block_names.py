@@ -3,8 +3,8 @@
 import pytest
 from torch import nn
 
-from eenas.backbones.block_names import block_name, weighs
-from eenas.backbones.cifar_resnet import BasicBlock
+from eenas.backbones.models.block_names import block_name, weighs
+from eenas.backbones.models.cifar_resnet import BasicBlock
 
 
 def layers() -> nn.Sequential:

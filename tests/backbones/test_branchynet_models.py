@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from eenas.backbones.branchynet_models import branchynet_alexnet, branchynet_lenet
+from eenas.backbones.models.branchynet_models import branchynet_alexnet, branchynet_lenet
 from eenas.errors import BackboneError
 
 

@@ -10,8 +10,8 @@ import torchvision
 from torch import Tensor, nn
 
 from eenas.backbones.chain import Chain
-from eenas.backbones.cifar_resnet import CifarResNet
 from eenas.backbones.cut_points import find_cut_points
+from eenas.backbones.models.cifar_resnet import CifarResNet
 from eenas.errors import CutError
 
 TOLERANCE = 1e-5

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from eenas.backbones.cifar_resnet import BasicBlock, CifarResNet
+from eenas.backbones.models.cifar_resnet import BasicBlock, CifarResNet
 from eenas.errors import BackboneError
 
 

@@ -8,10 +8,10 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from eenas.backbones.branchynet_models import branchynet_lenet
-from eenas.backbones.cifar_resnet import CifarResNet
 from eenas.backbones.cut_points import CutPoint, find_cut_points
 from eenas.backbones.features import FeatureShape
+from eenas.backbones.models.branchynet_models import branchynet_lenet
+from eenas.backbones.models.cifar_resnet import CifarResNet
 from eenas.errors import CutError
 
 

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from eenas import specs
-from eenas.backbones import timm_models
-from eenas.backbones.cifar_resnet import CifarResNet
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
+from eenas.backbones.models import timm_models
+from eenas.backbones.models.cifar_resnet import CifarResNet
 from eenas.backbones.transform import IMAGENET_MEAN, InputTransform
 from eenas.errors import BackboneError, CutError, PluginError, SpecError, WeightsError
 from eenas.progress import Event, Notice

@@ -9,11 +9,11 @@ from eenas.backbones.load import Backbone, load_backbone
 from eenas.backbones.memory_format import INFERENCE, PLAIN, format_of, laid, lay_out
 from eenas.branches.fc import Fc
 from eenas.designs.design import Design, Placed
+from eenas.frozen.candidates import Candidates, candidate_logits
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.testing.smallest import smallest_task
-from eenas.training.candidates import Candidates, candidate_logits
 
 X = torch.randn(2, 3, 8, 8)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eenas.backbones.names import backbone_names, read_name
+from eenas.backbones.models.names import backbone_names, read_name
 from eenas.errors import BackboneError
 
 

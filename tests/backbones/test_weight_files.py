@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 from torch import nn
 
-from eenas.backbones.weight_files import find_weights, read_weights
+from eenas.backbones.weights.weight_files import find_weights, read_weights
 from eenas.errors import WeightsError
 
 from ..fuzzing import check_one_line, examples, mutated_bytes

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from eenas.backbones.weights import check_reachable, load_weights, read_weights
+from eenas.backbones.weights.weights import check_reachable, load_weights, read_weights
 from eenas.errors import WeightsError
 
 

@@ -25,13 +25,13 @@ from eenas.fronts.hypervolume import hypervolume
 from eenas.policies.operating_point import OperatingPoint
 from eenas.progress import Event, Finished, Started
 from eenas.records.learning_curves import LearningCurves
-from eenas.search.bank import PHASE
-from eenas.search.config import load_settings
-from eenas.search.preparation import lay_ground
-from eenas.search.prepared_backbone import prepare_backbone
-from eenas.search.pruning import PruningRule
-from eenas.search.trial import run_trial
-from eenas.search.whole_search import search
+from eenas.results.search import search
+from eenas.study.context.bank import PHASE
+from eenas.study.context.prepared_backbone import prepare_backbone
+from eenas.study.context.study_context import lay_ground
+from eenas.study.settings.study_spec import load_settings
+from eenas.study.trials.pruning import PruningRule
+from eenas.study.trials.trial import run_trial
 
 SEARCHES = {
     "bank": (),

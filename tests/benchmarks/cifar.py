@@ -11,9 +11,9 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
 from eenas.progress import silent
-from eenas.search.config import load_settings
-from eenas.search.preparation import Ground, lay_ground
 from eenas.seeding import derive
+from eenas.study.context.study_context import Ground, lay_ground
+from eenas.study.settings.study_spec import load_settings
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import train_network
 

@@ -40,15 +40,15 @@ from rivals import (
 )
 
 import eenas
-from eenas.deployment.manifest import read_table
-from eenas.deployment.runtime import ExportedModel
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.policy import Policy
 from eenas.policies.scores import branch_scores
-from eenas.policies.threshold import ThresholdPolicy
-from eenas.search.config import load_settings
+from eenas.programs.manifest import read_table
+from eenas.programs.runtime import ExportedModel
+from eenas.study.settings.study_spec import load_settings
 from eenas.tasks.load import load_task
 
 WARM_UP = 5

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from eenas.reporting.figure_style import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, VERMILLION, axis, figure
+from eenas.reporting.figures.figure_style import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, VERMILLION, axis, figure
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK, "#999933")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x", "star", "cross")

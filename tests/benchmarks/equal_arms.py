@@ -16,16 +16,16 @@ from eenas.designs.design import Design, TrainingChoice
 from eenas.designs.known import first_choices, known_designs
 from eenas.errors import FrontError, InfeasibleError
 from eenas.progress import Event, Finished, Notice, Started, silent
-from eenas.search.bank import PHASE, Bank
-from eenas.search.choice import Choice, choose_design
-from eenas.search.config import load_settings
-from eenas.search.design_training import network_digest
-from eenas.search.frozen_front import first_branches, lay_bank
-from eenas.search.limits import Limits
-from eenas.search.preparation import Ground, lay_ground
-from eenas.search.read import open_results
-from eenas.search.trial import propose
-from eenas.search.whole_search import search
+from eenas.results.choice import Choice, choose_design
+from eenas.results.read import open_results
+from eenas.results.search import search
+from eenas.study.context.bank import PHASE, Bank
+from eenas.study.context.study_context import Ground, lay_ground
+from eenas.study.rivals.frozen_front import first_branches, lay_bank
+from eenas.study.settings.limits import Limits
+from eenas.study.settings.study_spec import load_settings
+from eenas.study.trials.design_training import network_digest
+from eenas.study.trials.trial import propose
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SHARES = (0.25, 0.5, 0.75, 1.0)

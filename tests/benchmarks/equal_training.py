@@ -31,8 +31,8 @@ from eenas.policies.bootstrap import paired_bootstrap
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.fit import fit_at_shares
-from eenas.search.preparation import Ground
 from eenas.seeding import derive
+from eenas.study.context.study_context import Ground
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import RoundReport, Verdict, train_network

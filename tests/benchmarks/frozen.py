@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.designs.design import Placed
-from eenas.search.preparation import Ground
+from eenas.frozen.candidate_table import CandidateTable
+from eenas.frozen.candidates import Candidates, candidate_logits, candidate_table, train_candidates
 from eenas.seeding import derive
-from eenas.training.candidate_table import CandidateTable
-from eenas.training.candidates import Candidates, candidate_logits, candidate_table, train_candidates
+from eenas.study.context.study_context import Ground
 from eenas.training.spec import TrainingSpec
 
 TUNE_SHARE = 0.1

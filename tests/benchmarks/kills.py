@@ -35,15 +35,15 @@ import safetensors.numpy
 from sqlalchemy import create_engine, make_url, select, text
 
 from eenas import files
-from eenas.deployment.manifest import checksum
 from eenas.errors import StorageError
+from eenas.programs.manifest import checksum
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.bank import BankRecord, BankRecords
 from eenas.records.database import Database
 from eenas.records.tables import BANK
-from eenas.search.read import open_results
-from eenas.search.results import StudyResults
-from eenas.search.study import remaining
+from eenas.results.read import open_results
+from eenas.results.results import StudyResults
+from eenas.study.study import remaining
 
 NAME = "killed"
 TRIALS = 6
@@ -60,8 +60,13 @@ VERBS = {"search": 5, "train": 3, "export": 2, "calibrate": 2}
 SERVER = "EENAS_TEST_POSTGRESQL"
 LOADED = (
     *("optuna", "timm", "torchvision", "ptflops", "sklearn.linear_model", "sklearn.datasets", "scipy.stats", "onnx"),
-    *("onnxruntime", "onnxscript", "torch.export", "eenas.cli.main", "eenas.search.run", "eenas.search.full_training"),
-    *("eenas.search.export", "eenas.deployment.calibration", "eenas.reporting.study_page", "plotly.graph_objects"),
+    *("onnxruntime", "onnxscript", "torch.export", "eenas.cli.main", "eenas.study.run", "eenas.runs.full_training"),
+    *(
+        "eenas.deployment.export",
+        "eenas.deployment.calibration",
+        "eenas.reporting.dashboard.study_page",
+        "plotly.graph_objects",
+    ),
 )
 """What the process loads that commands are forked from."""
 

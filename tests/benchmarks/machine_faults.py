@@ -14,8 +14,8 @@ from pathlib import Path
 import optuna
 import torch
 
-from tests.search.machine_faults import FAULTS
-from tests.search.test_machine_faults import befall, go, open_results, url, used_up
+from tests.study.machine_faults import FAULTS
+from tests.study.test_machine_faults import befall, go, open_results, url, used_up
 
 
 def main() -> None:

@@ -16,10 +16,10 @@ from frozen import table_of, train_frozen
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed
 from eenas.designs.placement import at_shares, candidates, fractions, shares, uniform
-from eenas.training.candidate_table import CandidateTable
-from eenas.training.gates import fit_gates
-from eenas.training.savings import place_by_gain, place_by_savings
-from eenas.training.subsets import Judge, Subset
+from eenas.frozen.candidate_table import CandidateTable
+from eenas.frozen.gates import fit_gates
+from eenas.frozen.savings import place_by_gain, place_by_savings
+from eenas.frozen.subsets import Judge, Subset
 
 WEIGHTS = (0.1, 0.3, 0.6)
 

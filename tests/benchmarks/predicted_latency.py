@@ -32,10 +32,6 @@ from numpy.typing import NDArray
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
-from eenas.deployment.exit_latency import measure_exits
-from eenas.deployment.model_folder import Package, write_folder
-from eenas.deployment.programs import Programs
-from eenas.deployment.runtime import load
 from eenas.designs.design import Design, Placed
 from eenas.designs.domains import Categorical, Domain, IntRange
 from eenas.designs.proposal import draw
@@ -48,8 +44,12 @@ from eenas.measurement.profile import BranchCost, MemoryCache, Profile, measure_
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import exit_costs
 from eenas.networks.network import EarlyExitNetwork
-from eenas.search.end_to_end import end_to_end
-from eenas.search.latencies import runtime_for
+from eenas.programs.exit_latency import measure_exits
+from eenas.programs.model_folder import Package, write_folder
+from eenas.programs.programs import Programs
+from eenas.programs.runtime import load
+from eenas.runs.end_to_end import end_to_end
+from eenas.study.context.latencies import runtime_for
 
 DESIGNS, CLASSES, SIZE = 20, 10, 32
 CPU = torch.device("cpu")

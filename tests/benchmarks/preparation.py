@@ -27,14 +27,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
+from eenas.frozen.frozen_head import read_head
 from eenas.progress import Event, Notice
-from eenas.search.config import load_settings
-from eenas.search.preparation import lay_ground
-from eenas.search.prepared_backbone import prepare_backbone
 from eenas.seeding import derive, seeded
+from eenas.study.context.prepared_backbone import prepare_backbone
+from eenas.study.context.study_context import lay_ground
+from eenas.study.settings.study_spec import load_settings
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
-from eenas.training.frozen_head import read_head
 
 SAMPLES = 600
 PAIRS = np.array([0, 1, 2, 3, 4, 3, 2, 4, 0, 1])

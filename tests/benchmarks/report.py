@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-import eenas.search.run as run
+import eenas.study.run as run
 from eenas.cli.failures import quiet_optuna
-from eenas.reporting.study_page import publish
+from eenas.reporting.dashboard.study_page import publish
 from eenas.testing.smallest import smallest_task
 
 TRIALS, REPORT_SECONDS, PAGE_SHARE, LARGEST = 200, 20.0, 0.02, 8_000_000

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from eenas.backbones.load import BackboneSpec, load_backbone
-from eenas.deployment.exit_segment import segment_programs
-from eenas.deployment.manifest import ProgramFile
-from eenas.deployment.onnx_program import onnx_model
-from eenas.deployment.runtime import ExportedModel
-from eenas.deployment.segments import INPUTS, OUTPUTS, OnnxSegment, open_session
 from eenas.networks.network import EarlyExitNetwork
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.programs.exit_segment import segment_programs
+from eenas.programs.manifest import ProgramFile
+from eenas.programs.onnx_program import onnx_model
+from eenas.programs.runtime import ExportedModel
+from eenas.programs.segments import INPUTS, OUTPUTS, OnnxSegment, open_session
 
 Batch = NDArray[np.float32]
 Answer = tuple[NDArray[np.int64], NDArray[np.int64]]

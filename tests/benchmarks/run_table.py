@@ -2,7 +2,7 @@
 
 import sys
 
-from eenas.search.run_report import RunReport
+from eenas.runs.run_report import RunReport
 
 
 def main(folder: str) -> None:

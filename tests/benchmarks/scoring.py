@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from eenas.frozen.candidate_table import CandidateTable
+from eenas.frozen.subsets import Judge
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import operating_points
 from eenas.policies.temperatures import fit_temperatures
-from eenas.search.subset_front import find_front
-from eenas.training.candidate_table import CandidateTable
-from eenas.training.subsets import Judge
+from eenas.study.rivals.subset_front import find_front
 
 LIMIT_SECONDS = 0.2
 

@@ -21,11 +21,11 @@ import torch
 from numpy.typing import NDArray
 
 import eenas
-from eenas.deployment.runtime import ExportedModel
 from eenas.errors import InputError
 from eenas.networks.tables import batches
 from eenas.policies.policy import Policy
-from eenas.search.config import load_settings
+from eenas.programs.runtime import ExportedModel
+from eenas.study.settings.study_spec import load_settings
 from eenas.tasks.load import load_task
 
 BATCHES = (1, 2, 3, 5, 8, 16, 31, 32, 64, 100, 200)

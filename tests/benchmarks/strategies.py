@@ -21,7 +21,7 @@ from eenas.branches.registry import branch_from_sizes
 from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.designs.placement import at_shares, candidates, shares
 from eenas.policies.fit import fit_at_shares
-from eenas.search.preparation import Ground
+from eenas.study.context.study_context import Ground
 
 SAME = {
     "strategy": "joint",

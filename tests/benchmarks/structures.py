@@ -22,9 +22,9 @@ from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed
 from eenas.measurement.macs import count_parameters
-from eenas.search.bank import Bank
-from eenas.search.finder import Finder
-from eenas.search.preparation import Ground
+from eenas.study.context.bank import Bank
+from eenas.study.context.study_context import Ground
+from eenas.study.trials.finder import Finder
 
 PLACES = ("layer1.1", "layer2.0", "layer3.0")
 FAMILIES: tuple[Branch, ...] = (

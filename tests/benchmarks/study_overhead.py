@@ -16,14 +16,14 @@ import numpy as np
 import optuna
 import torch
 
-import eenas.search.bank as bank
-import eenas.search.design_training as design_training
-from eenas.reporting.study_page import publish
-from eenas.search.whole_search import search
+import eenas.study.context.bank as bank
+import eenas.study.trials.design_training as design_training
+from eenas.frozen.candidates import CandidatesReport
+from eenas.reporting.dashboard.study_page import publish
+from eenas.results.search import search
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone
-from eenas.training.candidates import CandidatesReport
 from eenas.training.trainer import TrainingReport
 
 TRIALS, MORE, TRIAL_SECONDS = 200, 10, 20.0

@@ -22,10 +22,10 @@ from eenas.networks.tables import exit_table
 from eenas.seeding import derive
 from eenas.training.batches import training_batches
 from eenas.training.distillation import BackboneTeacher, KeptAnswers
+from eenas.training.process_group import World
 from eenas.training.spec import TrainingSpec
 from eenas.training.steps import Steps
 from eenas.training.strategies import phases
-from eenas.training.world import World
 
 SIZE = 1024
 BATCH = 64

@@ -17,10 +17,6 @@ from eenas.backbones.cut_points import main_output
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
-from eenas.deployment.model_folder import Package, write_folder
-from eenas.deployment.parity import Samples, compare
-from eenas.deployment.programs import Format, Programs
-from eenas.deployment.runtime import load
 from eenas.designs.design import Design, Placed
 from eenas.designs.placement import candidates, uniform
 from eenas.errors import EenasError
@@ -28,6 +24,10 @@ from eenas.measurement.latency import LatencySpec
 from eenas.measurement.profile import MemoryCache, profile_backbone
 from eenas.networks.assembly import build_network
 from eenas.networks.network import EarlyExitNetwork
+from eenas.programs.model_folder import Package, write_folder
+from eenas.programs.parity import Samples, compare
+from eenas.programs.programs import Format, Programs
+from eenas.programs.runtime import load
 from eenas.tasks.task import Task
 from eenas.training.execution import choose_execution
 from eenas.training.spec import TrainingSpec

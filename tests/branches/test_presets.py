@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from eenas.backbones.branchynet_models import branchynet_alexnet, branchynet_lenet
 from eenas.backbones.features import FeatureShape
+from eenas.backbones.models.branchynet_models import branchynet_alexnet, branchynet_lenet
 from eenas.branches import presets
-from eenas.branches.front import Pooling
+from eenas.branches.adapter import Pooling
 from eenas.branches.presets import PRESETS
 from eenas.measurement.macs import count_parameters
 from eenas.testing.branch_contract import check_branch

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eenas.deployment.runtime import load
+from eenas.programs.runtime import load
 from eenas.testing.smallest import SIZE, smallest_task
 
 TASK = "eenas.testing.smallest:smallest_task"

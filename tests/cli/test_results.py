@@ -1,7 +1,7 @@
 """What the command line prints of a study."""
 
-from eenas.cli.results import print_network, print_results
-from eenas.search.offered_points import points_of
+from eenas.cli.tables.results import print_network, print_results
+from eenas.study.rivals.offered_points import points_of
 from tests.reporting.studies import study
 
 RESULTS = study(14)

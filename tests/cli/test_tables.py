@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from eenas.cli.run_tables import print_report
-from eenas.cli.tables import front_table, networks_table, shares_table
-from eenas.reporting.front_table import backbone_row, front_rows, shares_rows
+from eenas.cli.tables.run_tables import print_report
+from eenas.cli.tables.tables import front_table, networks_table, shares_table
+from eenas.reporting.facts.front_table import backbone_row, front_rows, shares_rows
 
 from ..reporting.studies import study, trial
 from ..reporting.test_run_facts import report

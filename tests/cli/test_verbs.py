@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from eenas import shipped
-from eenas.cli.profiles import profile_by_name
+from eenas.cli.tables.profiles import profile_by_name
 from eenas.designs.placement import candidates
 from eenas.errors import StudyError
-from eenas.reporting.report_source import Asked
-from eenas.search.choice import Choice
-from eenas.search.limits import Limits
+from eenas.reporting.report.report_source import Asked
+from eenas.results.choice import Choice
+from eenas.study.settings.limits import Limits
 
 from ..reporting.studies import failed, study
 from ..reporting.test_fidelity_facts import fidelity
@@ -41,7 +41,7 @@ def library(monkeypatch):
 
 
 def test_search_hands_over_every_flag(call, library, tmp_path):
-    calls = library("eenas.search.whole_search.search", study(6))
+    calls = library("eenas.results.search.search", study(6))
     flags = "--backbone resnet50 --task digits --weights none --study s.toml --space small --trials 3 --timeout 60"
     rest = "--storage sqlite:///b.db --name one --device cpu --seed 7 --set training.epochs=1 --set seed=3 --trust-code"
     rest += " --latency-profile board.json --skip-bad --accept-changed-data"
@@ -77,21 +77,21 @@ def test_search_hands_over_every_flag(call, library, tmp_path):
 
 
 def test_flags_of_the_bank_reach_the_settings(call, library):
-    calls = library("eenas.search.whole_search.search", study(3))
+    calls = library("eenas.results.search.search", study(3))
     call("search", "--backbone", "resnet50", "--no-bank", "--feature-cache", "2GB", "--remeasure", "--set", "seed=1")
     assert calls[0][1]["overrides"] == ("seed=1", "bank.use=false", 'bank.feature_cache="2GB"')
     assert calls[0][1]["remeasure"] is True
 
 
 def test_search_prints_json_and_no_hint(call, library):
-    library("eenas.search.whole_search.search", study(3))
+    library("eenas.results.search.search", study(3))
     answer = call("search", "--backbone", "resnet50", "--json")
     assert json.loads(answer.out)["study"] == study(3).name
     assert "next:" not in answer.err
 
 
 def test_search_without_a_finished_trial(call, library):
-    library("eenas.search.whole_search.search", study(0, extra=[failed(0)]))
+    library("eenas.results.search.search", study(0, extra=[failed(0)]))
     answer = call("search", "--backbone", "resnet50")
     assert answer.status == 0
     assert "No trial has finished" in answer.out
@@ -109,7 +109,7 @@ def test_search_needs_a_backbone(call, tmp_path, monkeypatch):
 
 def test_front_prints_a_spaced_selection_or_all(call, library):
     results = study(12)
-    calls = library("eenas.search.read.open_results", results)
+    calls = library("eenas.results.read.open_results", results)
     answer = call("front", "--name", results.name)
     assert calls[0] == (("sqlite:///eenas.db", results.name), {"trust_code": False})
     assert f"--all shows {len(results.front) - len(results.choices)} more points" in answer.out
@@ -119,23 +119,23 @@ def test_front_prints_a_spaced_selection_or_all(call, library):
 
 
 def test_the_user_s_word_is_handed_on_and_repeated(call, library):
-    calls = library("eenas.search.read.open_results", study(6))
+    calls = library("eenas.results.read.open_results", study(6))
     answer = call("front", "--trust-code")
     assert calls[0][1] == {"trust_code": True}
     assert answer.err.rstrip().endswith("--trust-code")
-    library("eenas.search.whole_search.search", study(6))
+    library("eenas.results.search.search", study(6))
     first, second = call("search", "--backbone", "resnet50", "--trust-code").err.splitlines()[-2:]
     assert first.endswith("--trust-code")
     assert second == "next: eenas dashboard"
-    library("eenas.search.full_training.train", report())
+    library("eenas.runs.full_training.train", report())
     assert call("train", "--trust-code").err.endswith("model --trust-code\n")
-    library("eenas.search.export.export", Path("model"))
+    library("eenas.deployment.export.export", Path("model"))
     assert "eenas.load('model', trust_code=True)" in call("export", "run", "model", "--trust-code").err
 
 
 def test_front_as_json_and_csv(call, library):
     results = study(6)
-    library("eenas.search.read.open_results", results)
+    library("eenas.results.read.open_results", results)
     assert len(json.loads(call("front", "--json").out)["front"]) == len(results.front)
     answer = call("front", "--csv")
     rows = list(csv.DictReader(io.StringIO(answer.out)))
@@ -153,7 +153,7 @@ def test_front_without_a_storage(call, tmp_path):
 
 
 def test_train_hands_over_the_choice(call, library):
-    calls = library("eenas.search.full_training.train", report())
+    calls = library("eenas.runs.full_training.train", report())
     answer = call("train", "--max-macs", "0.5", "--out", "runs/x", "--set", "full_training.epochs=3", "--device", "cpu")
     assert answer.status == 0, answer.err
     ((arguments, options),) = calls
@@ -167,7 +167,7 @@ def test_train_hands_over_the_choice(call, library):
 
 
 def test_train_as_json(call, library):
-    library("eenas.search.full_training.train", report())
+    library("eenas.runs.full_training.train", report())
     assert json.loads(call("train", "--json").out)["test_samples"] == 500
 
 
@@ -178,13 +178,13 @@ def test_train_takes_one_choice(call):
 
 
 def test_train_shows_the_library_s_error(call, library):
-    library("eenas.search.full_training.train", StudyError("no such study"))
+    library("eenas.runs.full_training.train", StudyError("no such study"))
     answer = call("train")
     assert (answer.status, answer.err) == (2, "error: no such study\n")
 
 
 def test_fidelity_hands_over_every_flag(call, library, tmp_path):
-    calls = library("eenas.search.fidelity.measure_fidelity", fidelity())
+    calls = library("eenas.runs.fidelity.measure_fidelity", fidelity())
     flags = "--storage sqlite:///b.db --name one --designs 5 --samples 900 --device cpu --set training.warmup=0.2"
     answer = call("study", "fidelity", *flags.split(), "--trust-code", "--artifacts", tmp_path)
     assert answer.status == 0, answer.err
@@ -209,7 +209,7 @@ def test_fidelity_hands_over_every_flag(call, library, tmp_path):
 
 
 def test_fidelity_as_json_and_with_two_budgets(call, library):
-    library("eenas.search.fidelity.measure_fidelity", fidelity())
+    library("eenas.runs.fidelity.measure_fidelity", fidelity())
     answer = call("study", "fidelity", "--json")
     assert len(json.loads(answer.out)["networks"]) == 3
     assert answer.err == ""
@@ -227,7 +227,7 @@ def test_fidelity_as_json_and_with_two_budgets(call, library):
     ],
 )
 def test_export_from_a_run_a_trial_or_a_design(call, library, arguments, run, network, design):
-    calls = library("eenas.search.export.export", Path("model"))
+    calls = library("eenas.deployment.export.export", Path("model"))
     answer = call("export", *arguments)
     assert answer.status == 0, answer.err
     ((positional, options),) = calls
@@ -312,13 +312,13 @@ def test_dashboard_without_a_storage(call, tmp_path):
 
 
 def test_dashboard_ends_quietly(call, library):
-    library("eenas.reporting.dashboard.serve", KeyboardInterrupt())
+    library("eenas.reporting.dashboard.dashboard.serve", KeyboardInterrupt())
     answer = call("dashboard")
     assert (answer.status, answer.err) == (0, "the dashboard is closed\n")
 
 
 def test_report_hands_over_every_flag(call, library, tmp_path):
-    calls = library("eenas.reporting.report_page.write_report", tmp_path / "a.html")
+    calls = library("eenas.reporting.report.report_page.write_report", tmp_path / "a.html")
     flags = "--storage sqlite:///b.db --name one --page mine.toml --trust-code --trial 3"
     folders = ("--artifacts", tmp_path, "--runs", tmp_path / "runs")
     answer = call("report", *flags.split(), *folders, "--out", tmp_path / "a.html")
@@ -344,7 +344,7 @@ def test_report_hands_over_every_flag(call, library, tmp_path):
     ],
 )
 def test_report_draws_the_design_that_is_asked_for(call, library, tmp_path, flags, choice):
-    calls = library("eenas.reporting.report_page.write_report", tmp_path / "a.html")
+    calls = library("eenas.reporting.report.report_page.write_report", tmp_path / "a.html")
     assert call("report", *flags.split()).status == 0
     assert calls[0][1]["asked"] == Asked(choice=choice)
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eenas.deployment.chain_models import module_model
-from eenas.deployment.onnx_program import _attention
+from eenas.programs.chain_models import module_model
+from eenas.programs.onnx_program import _attention
 
 
 @pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"scale": 0.3}, {"mask": True}, {"bias": True}])

@@ -9,12 +9,12 @@ import pytest
 
 from eenas import files
 from eenas.deployment.calibration import HEADING, calibrate, exit_table
-from eenas.deployment.model_folder import load, write_folder
 from eenas.deployment.program_folder import verify
-from eenas.deployment.runtime import load as open_model
 from eenas.errors import ExportError, PolicyError
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table as eager_table
+from eenas.programs.model_folder import load, write_folder
+from eenas.programs.runtime import load as open_model
 from eenas.tasks.task import Task
 from eenas.testing.smallest import SIZE, smallest_task
 

@@ -14,14 +14,14 @@ from eenas.branches.learned_cell import LearnedCell
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.branches.registry import FAMILIES
-from eenas.deployment.model_folder import Package
-from eenas.deployment.parity import CLOSE, Parity, some_samples
 from eenas.deployment.program_folder import write_model
-from eenas.deployment.programs import Programs
-from eenas.deployment.runtime import load
 from eenas.designs.design import Design, Placed
 from eenas.networks.assembly import build_network
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.programs.model_folder import Package
+from eenas.programs.parity import CLOSE, Parity, some_samples
+from eenas.programs.programs import Programs
+from eenas.programs.runtime import load
 from eenas.testing.smallest import smallest_task
 
 SIZE, PLACES = 16, ("layer1.0", "layer1.1", "layer1.2", "layer2.0", "layer2.1", "layer2.2", "layer3.0", "layer3.1")

@@ -7,7 +7,7 @@ from eenas.measurement.latency import LatencySpec
 from eenas.measurement.rounds import Rounds
 from eenas.measurement.runtime import DECISIONS, host_times
 from eenas.networks.host_loop import predict_loop
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.kinds.threshold import ThresholdPolicy
 
 from ..measurement.test_rounds import Clock
 

@@ -18,8 +18,8 @@ from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
+from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.scores import score
-from eenas.policies.threshold import ThresholdPolicy
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 PLAIN = PoolFc(pool="avg", size=1)

@@ -17,8 +17,8 @@ from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.policy import Policy
-from eenas.policies.threshold import ThresholdPolicy
 
 
 @pytest.fixture(scope="module")

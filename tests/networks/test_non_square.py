@@ -7,9 +7,9 @@ import torch
 from eenas.backbones.load import load_backbone
 from eenas.backbones.transform import InputTransform
 from eenas.branches.presets import sdn
-from eenas.deployment.exit_segment import segment_programs
 from eenas.designs.design import Design, Placed
 from eenas.networks.assembly import build_network
+from eenas.programs.exit_segment import segment_programs
 from eenas.specs import from_table, to_table
 from eenas.tasks.task import Task
 from eenas.training.augmentation import augment

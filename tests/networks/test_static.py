@@ -9,14 +9,14 @@ from torch import nn
 from eenas.backbones.chain import Chain
 from eenas.backbones.load import load_backbone
 from eenas.branches.pool_fc import PoolFc
-from eenas.deployment.exit_segment import segment_programs
 from eenas.designs.design import Design, Placed
 from eenas.errors import DesignError, StorageError, WeightsError
 from eenas.measurement.profile import measure_branch, profile_backbone
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_state, load_weights, save_state, save_weights
 from eenas.networks.exit_costs import exit_costs
-from eenas.policies.threshold import ThresholdPolicy
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.programs.exit_segment import segment_programs
 from eenas.testing.smallest import smallest_backbone
 
 

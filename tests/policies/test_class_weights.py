@@ -10,9 +10,9 @@ from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.fit import Fitting
+from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import evaluate
 from eenas.policies.rule import Rule
-from eenas.policies.threshold import ThresholdPolicy
 
 
 def table(samples=400, rare=0.1, balanced=True, seed=0):

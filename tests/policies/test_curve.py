@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 from eenas.errors import PolicyError
 from eenas.policies.curve import best_index, common_curve, fit_common
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import evaluate
 from eenas.policies.scores import SCORES, branch_scores
-from eenas.policies.threshold import ThresholdPolicy
-
-from .tables import random_table, slow_leave, tables
+from tests.policies.tables import random_table, slow_leave, tables
 
 kinds = st.sampled_from(sorted(SCORES))
 

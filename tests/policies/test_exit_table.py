@@ -6,8 +6,7 @@ import pytest
 from eenas.errors import PolicyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
-
-from .tables import random_table
+from tests.policies.tables import random_table
 
 
 def parts(**changed):

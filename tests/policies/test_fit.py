@@ -13,16 +13,15 @@ from eenas.policies.candidates import candidates
 from eenas.policies.curve import common_curve, fit_common
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting, declined, fit, fit_at_shares, kept_ensemble, operating_points
-from eenas.policies.geometric import GeometricPolicy
-from eenas.policies.most_confident import MostConfidentPolicy
+from eenas.policies.kinds.geometric import GeometricPolicy
+from eenas.policies.kinds.most_confident import MostConfidentPolicy
+from eenas.policies.kinds.patience import PatiencePolicy
+from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
+from eenas.policies.kinds.per_exit import fit_per_exit
+from eenas.policies.kinds.vote import VotePolicy
 from eenas.policies.operating_point import OperatingPoint, evaluate
-from eenas.policies.patience import PatiencePolicy
-from eenas.policies.patience_confidence import PatienceConfidencePolicy
-from eenas.policies.per_exit import fit_per_exit
 from eenas.policies.rule import FITTED, Rule
-from eenas.policies.vote import VotePolicy
-
-from .tables import random_table, tables
+from tests.policies.tables import random_table, tables
 
 RULES = [
     Rule(kind=kind, ensemble=ensemble, final_rule=final_rule)

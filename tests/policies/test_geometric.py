@@ -7,11 +7,10 @@ import pytest
 
 from eenas.errors import PolicyError
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.geometric import GeometricPolicy, ensembled, log_probabilities
-from eenas.policies.geometric_fit import ensemble_loss, fit_geometric, minimise
-from eenas.policies.threshold import ThresholdPolicy
-
-from .tables import random_table
+from eenas.policies.kinds.geometric import GeometricPolicy, ensembled, log_probabilities
+from eenas.policies.kinds.geometric_fit import ensemble_loss, fit_geometric, minimise
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from tests.policies.tables import random_table
 
 
 def softmax(row):

@@ -9,16 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eenas.errors import PolicyError
-from eenas.policies.geometric import GeometricPolicy
-from eenas.policies.most_confident import MostConfidentPolicy
-from eenas.policies.patience import PatiencePolicy
-from eenas.policies.patience_confidence import PatienceConfidencePolicy
+from eenas.policies.kinds.geometric import GeometricPolicy
+from eenas.policies.kinds.most_confident import MostConfidentPolicy
+from eenas.policies.kinds.patience import PatiencePolicy
+from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.policies.kinds.vote import VotePolicy, majority
 from eenas.policies.scores import SCORES, score
-from eenas.policies.threshold import ThresholdPolicy
-from eenas.policies.vote import VotePolicy, majority
 from eenas.testing.policy_contract import check_policy, stepwise
-
-from .tables import random_table, tables
+from tests.policies.tables import random_table, tables
 
 limits = st.one_of(st.none(), st.sampled_from([0.0, 1 / 3, 0.5, 2 / 3, 1.0]), st.floats(0, 1))
 temperatures = st.floats(0.2, 5)

@@ -11,10 +11,9 @@ from eenas import specs
 from eenas.errors import PolicyError, SpecError
 from eenas.policies.curve import fit_common
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import OperatingPoint, evaluate
-from eenas.policies.threshold import ThresholdPolicy
-
-from .tables import random_table, tables
+from tests.policies.tables import random_table, tables
 
 thresholds = st.one_of(st.none(), st.sampled_from([0.0, 0.5]), st.floats(0, 1))
 

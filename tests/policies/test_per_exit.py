@@ -5,13 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eenas.policies import per_exit
 from eenas.policies.curve import common_curve, fit_common
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.kinds import per_exit
+from eenas.policies.kinds.per_exit import fit_per_exit
 from eenas.policies.operating_point import evaluate
-from eenas.policies.per_exit import fit_per_exit
-
-from .tables import random_table, slow_leave, tables
+from tests.policies.tables import random_table, slow_leave, tables
 
 
 def boasting_table(samples, seed=0):

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from eenas.errors import PolicyError, SpecError
-from eenas.policies.geometric import GeometricPolicy
-from eenas.policies.most_confident import MostConfidentPolicy
-from eenas.policies.patience import PatiencePolicy
-from eenas.policies.patience_confidence import PatienceConfidencePolicy
+from eenas.policies.kinds.geometric import GeometricPolicy
+from eenas.policies.kinds.most_confident import MostConfidentPolicy
+from eenas.policies.kinds.patience import PatiencePolicy
+from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
+from eenas.policies.kinds.registry import KINDS, policy_from_table
+from eenas.policies.kinds.vote import VotePolicy
 from eenas.policies.policy import Policy
-from eenas.policies.registry import KINDS, policy_from_table
-from eenas.policies.vote import VotePolicy
 
 PATIENCE = PatiencePolicy(exits=2, patience=1)
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from eenas.errors import PolicyError
 from eenas.policies.scores import SCORES, branch_scores, reaches, score
-
-from .tables import random_table
+from tests.policies.tables import random_table
 
 numbers = st.floats(-60, 60, width=32)
 rows = st.lists(numbers, min_size=2, max_size=6)

@@ -6,8 +6,7 @@ from hypothesis import given
 
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.temperatures import HIGHEST, LOWEST, fit_temperatures, negative_log_likelihood
-
-from .tables import random_table, tables
+from tests.policies.tables import random_table, tables
 
 
 def slow_likelihood(logits, labels, temperature):

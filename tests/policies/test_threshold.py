@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from eenas import specs
 from eenas.errors import PolicyError, SpecError
+from eenas.policies.kinds.registry import policy_from_table
+from eenas.policies.kinds.threshold import ThresholdPolicy, midway
 from eenas.policies.policy import NEAR
-from eenas.policies.registry import policy_from_table
 from eenas.policies.scores import SCORES, branch_scores
-from eenas.policies.threshold import ThresholdPolicy, midway
-
-from .tables import random_table, slow_leave, tables
+from tests.policies.tables import random_table, slow_leave, tables
 
 thresholds = st.one_of(st.none(), st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1))
 

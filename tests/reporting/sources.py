@@ -10,14 +10,13 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from eenas.errors import EenasError, FrontError
 from eenas.measurement.latency import Latency
-from eenas.reporting.report_source import ReportSource
-from eenas.reporting.summary import shown
-from eenas.search.results import Comparison
-from eenas.search.run_report import ExitFacts, RunReport
+from eenas.reporting.facts.summary import shown
+from eenas.reporting.report.report_source import ReportSource
+from eenas.results.results import Comparison
+from eenas.runs.run_report import ExitFacts, RunReport
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.task import Task
-
-from .studies import BACKBONE, CLASSES, CUT_POINT_MACS, picked, single, study
+from tests.reporting.studies import BACKBONE, CLASSES, CUT_POINT_MACS, picked, single, study
 
 BEGUN = datetime(2026, 1, 2)
 FACTS = {

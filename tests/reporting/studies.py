@@ -9,16 +9,16 @@ from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import operating_points
+from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.right_answers import pack, right_answers
-from eenas.policies.threshold import ThresholdPolicy
-from eenas.reporting.picked import pick
-from eenas.reporting.summary import shown
-from eenas.search.config import load_settings
-from eenas.search.front import area_by_macs, best_within, build_front, compare
-from eenas.search.known_networks import KnownNetwork
-from eenas.search.offered_points import offered
-from eenas.search.results import Baseline, StudyResults, TrialResult
+from eenas.reporting.facts.picked import pick
+from eenas.reporting.facts.summary import shown
+from eenas.results.front import area_by_macs, best_within, build_front, compare
+from eenas.results.results import Baseline, StudyResults, TrialResult
+from eenas.study.rivals.known_networks import KnownNetwork
+from eenas.study.rivals.offered_points import offered
+from eenas.study.settings.study_spec import load_settings
 
 CLASSES = tuple(str(digit) for digit in range(10))
 CUT_POINTS = ("layer1.0", "layer1.1", "layer1.2", "layer2.0", "layer2.1", "layer2.2", "layer3.0", "layer3.1")

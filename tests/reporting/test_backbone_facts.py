@@ -9,7 +9,7 @@ from eenas.backbones.chain import Chain
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import load_backbone
 from eenas.measurement.profile import profile_backbone
-from eenas.reporting.backbone_facts import backbone_rows, profile_json, shape_text
+from eenas.reporting.facts.backbone_facts import backbone_rows, profile_json, shape_text
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,9 @@ import pytest
 
 from eenas.errors import EenasError, StorageError
 from eenas.records.database import Database
-from eenas.reporting.dashboard import server
-from eenas.reporting.study_page import publish
-
-from .studies import study
+from eenas.reporting.dashboard.dashboard import server
+from eenas.reporting.dashboard.study_page import publish
+from tests.reporting.studies import study
 
 
 @pytest.fixture

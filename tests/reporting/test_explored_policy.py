@@ -11,12 +11,11 @@ from eenas.policies.operating_point import evaluate
 from eenas.policies.policy import Decisions, Policy
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
-from eenas.reporting.explored_policy import explored
-from eenas.reporting.explorer import draw_explorer, explorer_facts, leaving_at
-from eenas.reporting.picked import pick
-from eenas.reporting.summary import shown
-
-from .studies import BACKBONE, study, tables
+from eenas.reporting.facts.explored_policy import explored
+from eenas.reporting.facts.picked import pick
+from eenas.reporting.facts.summary import shown
+from eenas.reporting.report.explorer import draw_explorer, explorer_facts, leaving_at
+from tests.reporting.studies import BACKBONE, study, tables
 
 RESULTS = study(9)
 RULES = {

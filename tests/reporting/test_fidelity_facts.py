@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from eenas.reporting.fidelity_facts import budget, fidelity_json, fidelity_rows, fidelity_summary
-from eenas.search.fidelity import Fidelity
-from eenas.search.fidelity_measures import FidelityNetwork, compare
-from eenas.search.network_scores import NetworkScores
+from eenas.reporting.facts.fidelity_facts import budget, fidelity_json, fidelity_rows, fidelity_summary
+from eenas.runs.fidelity import Fidelity
+from eenas.runs.fidelity_measures import FidelityNetwork, compare
+from eenas.runs.network_scores import NetworkScores
 from eenas.training.spec import TrainingSpec
 
 

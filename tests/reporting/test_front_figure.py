@@ -2,10 +2,9 @@
 
 import pytest
 
-from eenas.reporting.front_figure import CLOUD_LIMIT, draw_front, front_facts
-from eenas.reporting.summary import shown
-
-from .studies import BACKBONE, failed, infeasible, study, trial
+from eenas.reporting.facts.summary import shown
+from eenas.reporting.figures.front_figure import CLOUD_LIMIT, draw_front, front_facts
+from tests.reporting.studies import BACKBONE, failed, infeasible, study, trial
 
 
 @pytest.fixture(scope="module")

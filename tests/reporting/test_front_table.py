@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from eenas.designs.training_choice import TrainingChoice
-from eenas.reporting.front_table import (
+from eenas.reporting.facts.front_table import (
     baseline_rows,
     exits_of,
     family,
@@ -19,8 +19,7 @@ from eenas.reporting.front_table import (
     to_csv,
     to_json,
 )
-
-from .studies import BACKBONE, failed, infeasible, study
+from tests.reporting.studies import BACKBONE, failed, infeasible, study
 
 
 @pytest.fixture(scope="module")

@@ -9,19 +9,19 @@ from html.parser import HTMLParser
 import optuna
 import pytest
 
+from eenas.deployment.model_card import run_card
 from eenas.escaping import in_figure
 from eenas.records.database import Database
-from eenas.reporting.dashboard import server
-from eenas.reporting.front_table import to_json
-from eenas.reporting.notes import study_note, trial_note
-from eenas.reporting.page import FIGURES
-from eenas.reporting.report_page import load_report, report_html
-from eenas.reporting.report_panels import PANELS
-from eenas.reporting.study_page import publish
-from eenas.search.model_card import run_card
+from eenas.reporting.dashboard.dashboard import server
+from eenas.reporting.dashboard.study_page import publish
+from eenas.reporting.facts.front_table import to_json
+from eenas.reporting.facts.notes import study_note, trial_note
+from eenas.reporting.report.page import FIGURES
+from eenas.reporting.report.report_page import load_report, report_html
+from eenas.reporting.report.report_panels import PANELS
+from tests.reporting.browser import CHROMIUM, REASON, marks, visit
 
 from . import sources, studies
-from .browser import CHROMIUM, REASON, marks, visit
 
 EVIL = "<b>e</b><a href='http://evil.example'>l</a></script><script>alert(1)</script><!--%{x}\x1b]8;;x\x07\u202e"
 

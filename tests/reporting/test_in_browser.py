@@ -8,14 +8,13 @@ import optuna
 import pytest
 
 from eenas.records.database import Database
-from eenas.reporting.dashboard import server
-from eenas.reporting.explorer import explorer_facts, leaving_at
-from eenas.reporting.report_page import load_report, report_html
-from eenas.reporting.study_page import publish
-
-from .browser import CHROMIUM, REASON, marks, section, visit
-from .sources import source, with_frozen_points
-from .studies import BACKBONE, picked, study
+from eenas.reporting.dashboard.dashboard import server
+from eenas.reporting.dashboard.study_page import publish
+from eenas.reporting.report.explorer import explorer_facts, leaving_at
+from eenas.reporting.report.report_page import load_report, report_html
+from tests.reporting.browser import CHROMIUM, REASON, marks, section, visit
+from tests.reporting.sources import source, with_frozen_points
+from tests.reporting.studies import BACKBONE, picked, study
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=REASON)
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from eenas.errors import StudyError
-from eenas.reporting.latency_figure import MOST, draw_latency, latency_facts
-
-from .sources import run, taken
-from .studies import study
+from eenas.reporting.figures.latency_figure import MOST, draw_latency, latency_facts
+from tests.reporting.sources import run, taken
+from tests.reporting.studies import study
 
 RESULTS = study(6)
 

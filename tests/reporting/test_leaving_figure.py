@@ -2,9 +2,8 @@
 
 import pytest
 
-from eenas.reporting.leaving_figure import draw_leaving, leaving_facts
-
-from .studies import failed, study
+from eenas.reporting.figures.leaving_figure import draw_leaving, leaving_facts
+from tests.reporting.studies import failed, study
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,8 @@
 import re
 from dataclasses import replace
 
-from eenas.reporting.notes import GAP, study_note, trial_note
-
-from .studies import failed, study
+from eenas.reporting.facts.notes import GAP, study_note, trial_note
+from tests.reporting.studies import failed, study
 
 
 def tables(text):

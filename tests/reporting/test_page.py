@@ -3,9 +3,8 @@
 import pytest
 
 from eenas.errors import SpecError
-from eenas.reporting.page import FIGURES, load_page
-
-from .studies import study
+from eenas.reporting.report.page import FIGURES, load_page
+from tests.reporting.studies import study
 
 
 def test_the_live_page_holds_the_front_and_who_leaves_where():

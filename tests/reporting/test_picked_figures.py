@@ -12,17 +12,16 @@ from PIL import Image
 from eenas.errors import FrontError, StorageError, StudyError
 from eenas.policies.scores import score
 from eenas.records.artifacts import ArtifactStore
-from eenas.reporting.agreement_figure import agreement_facts, draw_agreement, prediction_depth
-from eenas.reporting.design_figure import BOX, box_rows, design_facts, draw_design
-from eenas.reporting.explorer import draw_explorer, explorer_facts, leaving_at, page_data
-from eenas.reporting.groups_figure import class_facts, difficulty_facts, draw_groups, true_probability
-from eenas.reporting.overthinking_figure import draw_overthinking, overthinking_facts
-from eenas.reporting.picked import load_picked
-from eenas.reporting.reliability_figure import bins_of, draw_reliability, reliability_facts
-from eenas.reporting.thumbnails import pictures, png, samples_facts
+from eenas.reporting.facts.picked import load_picked
+from eenas.reporting.figures.agreement_figure import agreement_facts, draw_agreement, prediction_depth
+from eenas.reporting.figures.design_figure import BOX, box_rows, design_facts, draw_design
+from eenas.reporting.figures.groups_figure import class_facts, difficulty_facts, draw_groups, true_probability
+from eenas.reporting.figures.overthinking_figure import draw_overthinking, overthinking_facts
+from eenas.reporting.figures.reliability_figure import bins_of, draw_reliability, reliability_facts
+from eenas.reporting.figures.thumbnails import pictures, png, samples_facts
+from eenas.reporting.report.explorer import draw_explorer, explorer_facts, leaving_at, page_data
 from eenas.tasks.task import Task
-
-from .studies import BACKBONE, CLASSES, CUT_POINT_MACS, failed, picked, study, tables
+from tests.reporting.studies import BACKBONE, CLASSES, CUT_POINT_MACS, failed, picked, study, tables
 
 
 @pytest.fixture(scope="module")

@@ -11,20 +11,19 @@ import pytest
 
 from eenas.errors import SpecError
 from eenas.progress import Notice
-from eenas.reporting import report_panels
-from eenas.reporting.conditions import commands, conditions, settings_text
-from eenas.reporting.picked import drawn_item
-from eenas.reporting.report_page import ReportSpec, load_report, report_html
-from eenas.reporting.report_source import Asked
-from eenas.reporting.summary import shown
-from eenas.reporting.wording import percent
-from eenas.search.choice import Choice, choose_design
-from eenas.search.config import StudySpec, load_settings
-from eenas.search.limits import Limits
+from eenas.reporting.facts.conditions import commands, conditions, settings_text
+from eenas.reporting.facts.picked import drawn_item
+from eenas.reporting.facts.summary import shown
+from eenas.reporting.facts.wording import percent
+from eenas.reporting.report import report_panels
+from eenas.reporting.report.report_page import ReportSpec, load_report, report_html
+from eenas.reporting.report.report_source import Asked
+from eenas.results.choice import Choice, choose_design
 from eenas.specs import from_table
-
-from .sources import broken, source, trials
-from .studies import BACKBONE, failed, infeasible, study
+from eenas.study.settings.limits import Limits
+from eenas.study.settings.study_spec import StudySpec, load_settings
+from tests.reporting.sources import broken, source, trials
+from tests.reporting.studies import BACKBONE, failed, infeasible, study
 
 
 @pytest.fixture(scope="module")

@@ -13,18 +13,17 @@ from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
-from eenas.reporting.picked import drawn_item
-from eenas.reporting.report_page import write_report
-from eenas.reporting.report_source import Asked, open_source
-from eenas.search.choice import Choice
-from eenas.search.front import best_within
-from eenas.search.known_networks import NETWORKS
-from eenas.search.limits import Limits
-from eenas.search.run_report import ORIGIN, origin
+from eenas.reporting.facts.picked import drawn_item
+from eenas.reporting.report.report_page import write_report
+from eenas.reporting.report.report_source import Asked, open_source
+from eenas.results.choice import Choice
+from eenas.results.front import best_within
+from eenas.runs.run_report import ORIGIN, origin
 from eenas.specs import to_table
-
-from .sources import FACTS, run, trials
-from .studies import BACKBONE, failed, study, tables
+from eenas.study.rivals.known_networks import NETWORKS
+from eenas.study.settings.limits import Limits
+from tests.reporting.sources import FACTS, run, trials
+from tests.reporting.studies import BACKBONE, failed, study, tables
 
 RESULTS = study(6, extra=[failed(6)])
 

@@ -6,11 +6,10 @@ from dataclasses import replace
 import pytest
 
 from eenas.designs.training_choice import TrainingChoice
-from eenas.reporting.run_facts import budget_rows, report_json, run_summary
-from eenas.reporting.wording import milliseconds
-
-from .sources import run
-from .studies import study
+from eenas.reporting.facts.run_facts import budget_rows, report_json, run_summary
+from eenas.reporting.facts.wording import milliseconds
+from tests.reporting.sources import run
+from tests.reporting.studies import study
 
 
 def report(**changed):

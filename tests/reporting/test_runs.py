@@ -8,11 +8,10 @@ import pytest
 
 from eenas.errors import ExportError
 from eenas.records.studies import StudyRecord
-from eenas.reporting.runs import runs_of
-from eenas.search.run_report import ORIGIN, REPORT, origin
-
-from .sources import run
-from .studies import study
+from eenas.reporting.facts.runs import runs_of
+from eenas.runs.run_report import ORIGIN, REPORT, origin
+from tests.reporting.sources import run
+from tests.reporting.studies import study
 
 RESULTS = study(3)
 RECORD = StudyRecord(name=RESULTS.name, identity={"seed": 0}, identity_digest="", settings={}, facts={})

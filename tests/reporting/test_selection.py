@@ -2,9 +2,8 @@
 
 import pytest
 
-from eenas.reporting.selection import spread
-
-from .studies import study
+from eenas.reporting.facts.selection import spread
+from tests.reporting.studies import study
 
 
 @pytest.fixture(scope="module")

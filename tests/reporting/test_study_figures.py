@@ -7,13 +7,12 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from eenas.errors import StudyError
-from eenas.reporting import importance_figure
-from eenas.reporting.importance_figure import draw_importance, importance_facts
-from eenas.reporting.progress_figure import areas, draw_progress, progress_facts
-from eenas.reporting.survivors_figure import draw_survivors, survivors_facts
-from eenas.search.read import area_by_macs
-
-from .studies import BACKBONE, CUT_POINTS, failed, infeasible, study
+from eenas.reporting.figures import importance_figure
+from eenas.reporting.figures.importance_figure import draw_importance, importance_facts
+from eenas.reporting.figures.progress_figure import areas, draw_progress, progress_facts
+from eenas.reporting.figures.survivors_figure import draw_survivors, survivors_facts
+from eenas.results.read import area_by_macs
+from tests.reporting.studies import BACKBONE, CUT_POINTS, failed, infeasible, study
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ import pytest
 from optuna_dashboard import get_note
 
 from eenas.progress import Notice
-from eenas.reporting import page as pages
-from eenas.reporting.page import PageSpec
-from eenas.reporting.study_page import publish
-
-from .studies import failed, study
+from eenas.reporting.dashboard.study_page import publish
+from eenas.reporting.report import page as pages
+from eenas.reporting.report.page import PageSpec
+from tests.reporting.studies import failed, study
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from eenas.reporting.summary import headline, shown, summary
-from eenas.search.results import Comparison
-
-from .studies import BACKBONE, failed, study
+from eenas.reporting.facts.summary import headline, shown, summary
+from eenas.results.results import Comparison
+from tests.reporting.studies import BACKBONE, failed, study
 
 
 def test_the_recommended_point_is_the_cheapest_choice_within_a_point():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eenas.reporting.wording import milliseconds, percent, plural, quantity, times
+from eenas.reporting.facts.wording import milliseconds, percent, plural, quantity, times
 
 
 @pytest.mark.parametrize(

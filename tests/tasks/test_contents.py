@@ -6,10 +6,9 @@ from PIL import Image
 
 from eenas.errors import TaskError
 from eenas.tasks.contents import Contents, compare, only_test
-from eenas.tasks.folder import folder_task
+from eenas.tasks.images.folder import folder_task
 from eenas.tasks.task import Task
-
-from .test_folder import fill
+from tests.tasks.test_folder import fill
 
 
 def test_files_added_removed_and_changed_are_named(tmp_path):

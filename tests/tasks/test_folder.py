@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from eenas.errors import TaskError
-from eenas.tasks import pixels
-from eenas.tasks.folder import folder_task
-from eenas.tasks.frame import Frame
-from eenas.tasks.image_files import FilePixels, read_headers
+from eenas.tasks.images import pixels
+from eenas.tasks.images.folder import folder_task
+from eenas.tasks.images.frame import Frame
+from eenas.tasks.images.image_files import FilePixels, read_headers
 
 
 def fill(root, classes=("cat", "owl"), count=8, mode="RGB", ending="png", seed=0):

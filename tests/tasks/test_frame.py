@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eenas.tasks.frame import FITS, Frame, canonical_size
+from eenas.tasks.images.frame import FITS, Frame, canonical_size
 
 SIDES = st.integers(1, 400)
 

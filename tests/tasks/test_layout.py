@@ -8,10 +8,9 @@ import pytest
 from PIL import Image
 
 from eenas.errors import TaskError
-from eenas.tasks.folder import folder_task
-from eenas.tasks.image_files import endings
-
-from .test_folder import fill
+from eenas.tasks.images.folder import folder_task
+from eenas.tasks.images.image_files import endings
+from tests.tasks.test_folder import fill
 
 
 def said(task):

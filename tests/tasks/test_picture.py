@@ -11,10 +11,10 @@ from PIL import Image, ImageOps
 
 from eenas.errors import PictureError
 from eenas.escaping import one_line
-from eenas.tasks import picture
-from eenas.tasks.frame import FITS, Frame
-from eenas.tasks.picture import prepare_picture
-from eenas.tasks.pixels import fit_images
+from eenas.tasks.images import picture
+from eenas.tasks.images.frame import FITS, Frame
+from eenas.tasks.images.picture import prepare_picture
+from eenas.tasks.images.pixels import fit_images
 
 
 def smooth(height, width, channels=3, seed=0):

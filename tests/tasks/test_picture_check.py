@@ -8,13 +8,12 @@ from PIL import Image
 
 from eenas.errors import TaskError
 from eenas.progress import Advanced, Finished
-from eenas.tasks import picture_check
-from eenas.tasks.folder import folder_task
+from eenas.tasks.images import picture_check
+from eenas.tasks.images.folder import folder_task
+from eenas.tasks.images.picture_check import check_pictures
 from eenas.tasks.load import load_task
-from eenas.tasks.picture_check import check_pictures
 from eenas.tasks.spec import TaskSpec
-
-from .test_folder import fill
+from tests.tasks.test_folder import fill
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from eenas.errors import TaskError
-from eenas.tasks import pixels
-from eenas.tasks.frame import Frame
-from eenas.tasks.pixels import ArrayPixels, KeptPixels, grey
+from eenas.tasks.images import pixels
+from eenas.tasks.images.frame import Frame
+from eenas.tasks.images.pixels import ArrayPixels, KeptPixels, grey
 from eenas.tasks.split import Split
 
 ALL = np.arange(6)

@@ -1,0 +1,1 @@
+"""Named backbones, and modules of the user's."""

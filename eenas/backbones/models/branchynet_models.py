@@ -1,0 +1,67 @@
+"""LeNet and AlexNet with the layers of BranchyNet (Teerapittayanon et al. 2016), without its branches."""
+
+from collections import OrderedDict
+
+from torch import nn
+
+from eenas.errors import BackboneError
+from eenas.tasks.images.frame import Size, sides_of, size_text
+
+
+def branchynet_lenet(num_classes: int = 10, input_size: Size = 28) -> nn.Sequential:
+    """LeNet for grey images [N, 1, S, S]: 5x5 convolutions of 5, 10 and 20 channels, then 84 and `num_classes`.
+
+    A window of pooling that hangs over the edge counts, as in the original (28 px give 720 features). There is no
+    activation between the two linear layers, as in the original. The original's branch stands after `conv1`.
+    """
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    inputs, sides = 1, sides_of(input_size)
+    for index, channels in enumerate((5, 10, 20), start=1):
+        layers[f"conv{index}"] = nn.Conv2d(inputs, channels, 5, padding=3)
+        layers[f"pool{index}"] = nn.MaxPool2d(2, 2, ceil_mode=True)
+        layers[f"relu{index}"] = nn.ReLU()
+        inputs, sides = channels, (_pooled(sides[0] + 2, kernel=2), _pooled(sides[1] + 2, kernel=2))
+    layers["flatten"] = nn.Flatten()
+    layers["fc1"] = nn.Linear(inputs * sides[0] * sides[1], 84)
+    layers["fc2"] = nn.Linear(84, num_classes)
+    return nn.Sequential(layers)
+
+
+def branchynet_alexnet(num_classes: int = 10, input_size: Size = 32) -> nn.Sequential:
+    """AlexNet for CIFAR images [N, 3, S, S]: five convolutions (32, 64, 96, 96, 64), then 256, 128 and `num_classes`.
+
+    The original's branches stand after `conv2` and after `conv3`, before their ReLU. Raises BackboneError where
+    nothing is left of the image after three poolings.
+    """
+    sides = [_pooled(_pooled(_pooled(side, kernel=3), kernel=3), kernel=3) for side in sides_of(input_size)]
+    if min(sides) < 1:
+        raise BackboneError(f"branchynet_alexnet needs images of at least 8 px, got {size_text(input_size)}")
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    inputs = 3
+    for index, (channels, kernel) in enumerate(((32, 5), (64, 5), (96, 3), (96, 3), (64, 3)), start=1):
+        layers[f"conv{index}"] = nn.Conv2d(inputs, channels, kernel, padding=kernel // 2)
+        layers[f"relu{index}"] = nn.ReLU()
+        if index in (1, 2, 5):
+            layers[f"pool{index}"] = nn.MaxPool2d(3, 2, ceil_mode=True)
+        if index in (1, 2):
+            layers[f"norm{index}"] = _local_response_norm()
+        inputs = channels
+    layers["flatten"] = nn.Flatten()
+    layers["fc1"] = nn.Linear(inputs * sides[0] * sides[1], 256)
+    layers["relu6"] = nn.ReLU()
+    layers["dropout1"] = nn.Dropout(0.5)
+    layers["fc2"] = nn.Linear(256, 128)
+    layers["relu7"] = nn.ReLU()
+    layers["dropout2"] = nn.Dropout(0.5)
+    layers["fc3"] = nn.Linear(128, num_classes)
+    return nn.Sequential(layers)
+
+
+def _local_response_norm() -> nn.LocalResponseNorm:
+    """Three neighbours, `x / (2 + 5e-5 * sum of squares) ** 0.75`; torch divides its alpha by the neighbours."""
+    return nn.LocalResponseNorm(3, alpha=3 * 5e-5, beta=0.75, k=2.0)
+
+
+def _pooled(side: int, *, kernel: int) -> int:
+    """The side after a pooling of stride 2 whose last window may hang over the edge."""
+    return -(-(side - kernel) // 2) + 1

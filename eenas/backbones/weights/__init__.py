@@ -1,0 +1,1 @@
+"""Weights: files of many kinds, and the keys in them."""

@@ -1,0 +1,186 @@
+"""Weights loaded into a module, with notices and errors that name the keys; and published ones that are not reached."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from eenas.backbones.weights.weight_files import find_weights, read_weights, some
+from eenas.backbones.weights.weight_keys import LEFTOVERS, Renamed, renamed
+from eenas.errors import WeightsError
+from eenas.progress import Listener, Notice, silent
+
+__all__ = ["check_reachable", "find_weights", "load_weights", "no_published_weights", "read_weights", "unreachable"]
+
+PROBE_SECONDS = 5.0
+
+_STATISTICS = ("running_mean", "running_var")  # buffers that are learned
+
+
+def load_weights(
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    classifier: Collection[str],
+    source: str,
+    listener: Listener = silent,
+) -> bool:
+    """Load `state` into `module`; whether all of it, the classifier included, came from there.
+
+    Prefixes of wrappers are taken off, numbers are cast to the module's types. What stands beside the model in a file
+    is left out. `classifier` holds the full names of the modules that give the logits. Their tensors may be for another
+    number of classes, or missing, also with the rest of their head: they then keep the values they have, and False is
+    returned. `listener` hears of all this, by number and a few names. Any other parameter that is missing, of another
+    shape or in the file alone though it is of the model's own parts raises WeightsError; `source` says where they
+    stand.
+    """
+    found = renamed(module, dict(state), source)
+    match = _Match(module, found, classifier)
+    match.check(source)
+    try:
+        module.load_state_dict(match.taken, strict=False)
+    except Exception as error:  # a module may read its state in its own way
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise WeightsError(f"weights {source}: the model does not take them ({reason}); give a file of it") from None
+    for words in match.notices():
+        listener(Notice(f"weights {source}: {words}"))
+    return not match.fresh
+
+
+class _Match:
+    """A file's tensors beside a module's: what is taken, what is not there, what is left out."""
+
+    def __init__(self, module: nn.Module, found: Renamed, classifier: Collection[str]) -> None:
+        self.found, self.given = found, found.state
+        self.own = {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
+        self.parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+        head = {key for key in self.own if any(key.startswith(f"{name}.") for name in classifier)}
+        self.fresh = self._other_classes(head) | self._new_head(classifier)
+        self.taken = {key: self.given[key] for key in self.own if key in self.given and key not in self.fresh}
+        self.missing = [key for key in self.own if key not in self.given and key not in self.fresh]
+        parts = {name for name, _ in module.named_children()}
+        extra = [key for key in self.given if key not in self.own]
+        self.unexpected = [key for key in extra if self._is_structure(key, parts)]
+        beside = [found.prefix + key for key in extra if key not in set(self.unexpected)]
+        self.left_out = [*beside, *found.beside]
+
+    def check(self, source: str) -> None:
+        """Raise WeightsError for a file of another model, or with numbers that no model can have."""
+        lacking = [key for key in self.missing if self._is_learned(key)]
+        shapes, kinds = [], []
+        for key, value in self.taken.items():
+            if self.own[key].shape != value.shape:
+                shapes.append(f"{key} {list(value.shape)} for {list(self.own[key].shape)}")
+            elif not _is_plain(value) or (self.own[key].is_floating_point() and not value.is_floating_point()):
+                kinds.append(f"{key} {str(value.dtype).removeprefix('torch.')}")
+        if not self.taken:
+            there, here = some(list(self.given)), some(list(self.own))
+            raise WeightsError(f"weights {source} do not fit: they hold {there}, the model {here}; give a file of it")
+        if lacking or self.unexpected or shapes or kinds:
+            found = (
+                *(("missing", lacking), ("unexpected", self.unexpected)),
+                *(("of another shape", shapes), ("of another type", kinds)),
+            )
+            problems = "; ".join(f"{len(keys)} {kind} ({some(keys)})" for kind, keys in found if keys)
+            raise WeightsError(f"weights {source} do not fit: {problems}; give a file of this model")
+        if broken := [key for key, value in self.taken.items() if not _is_finite(value)]:
+            raise WeightsError(
+                f"weights {source} hold NaN or infinity ({some(broken)}); give a file that holds numbers"
+            )
+
+    def notices(self) -> list[str]:
+        """What a user should know of a file that was taken, a sentence each."""
+        said = []
+        if self.found.rival is not None:
+            said.append(
+                f"took the weights averaged over training, below {self.found.prefix!r}, not those below "
+                f"{self.found.rival!r}; save the one you want alone to choose"
+            )
+        if self.left_out:
+            said.append(f"left out {len(self.left_out)} that are not of the model ({some(self.left_out)})")
+        counters = [key for key in self.missing if not key.endswith(".num_batches_tracked")]
+        if counters:
+            said.append(f"{len(counters)} were not found and stay as built ({some(counters)})")
+        if cast := sorted({str(value.dtype).removeprefix("torch.") for value in self._cast()}):
+            said.append(f"{', '.join(cast)} was cast to the type of the model")
+        if self.fresh:
+            said.append(f"{self._classes()}; the classifier starts untrained ({some(sorted(self.fresh))})")
+        return said
+
+    def _cast(self) -> list[Tensor]:
+        return [
+            value
+            for key, value in self.taken.items()
+            if value.is_floating_point() and value.dtype != self.own[key].dtype
+        ]
+
+    def _classes(self) -> str:
+        """How the file's classifier differs, in words."""
+        sizes = [(self.given[key].shape[0], self.own[key].shape[0]) for key in self.fresh if key in self.given]
+        if not sizes:
+            return "they hold no classifier for this model"
+        return f"they are for {sizes[0][0]} classes, the model has {sizes[0][1]}"
+
+    def _other_classes(self, head: set[str]) -> set[str]:
+        """The classifier's keys when a file brings none, or one whose tensors differ in the number of classes only."""
+        there = [key for key in head if key in self.given]
+        if not there:
+            return head
+        differs = [key for key in there if self.own[key].shape != self.given[key].shape]
+        by_classes = all(
+            self.own[key].shape[1:] == self.given[key].shape[1:] and self.own[key].ndim and self.given[key].ndim
+            for key in differs
+        )
+        return head if differs and by_classes and len(there) == len(head) else set()
+
+    def _new_head(self, classifier: Collection[str]) -> set[str]:
+        """The keys of the container of the classifier, where a file brings nothing of it: several layers, all new."""
+        parents = {name.rpartition(".")[0] for name in classifier} - {""}
+        keys = {key for key in self.own if any(key.startswith(f"{parent}.") for parent in parents)}
+        return keys if keys and not any(key in self.given for key in keys) else set()
+
+    def _is_learned(self, key: str) -> bool:
+        return key in self.parameters or key.endswith(_STATISTICS)
+
+    def _is_structure(self, key: str, parts: set[str]) -> bool:
+        """Whether a key that the model lacks lies in one of its own parts: then the file is of another model."""
+        head, _, rest = key.partition(".")
+        if not rest or key.endswith(LEFTOVERS) or not self.given[key].is_floating_point():
+            return False
+        return head in parts or head.isdigit()
+
+
+def _is_plain(value: Tensor) -> bool:
+    return value.layout == torch.strided and not value.is_quantized and not value.is_meta and not value.is_complex()
+
+
+def _is_finite(value: Tensor) -> bool:
+    return not value.is_floating_point() or bool(value.float().isfinite().all())
+
+
+def check_reachable(url: str, what: str) -> None:
+    """Raise WeightsError, within about five seconds, where the host of `url` cannot be reached; `what` lies there."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS):
+            return
+    except urllib.error.HTTPError:
+        return  # the host answers; whether the file is there is for the download to say
+    except (OSError, ValueError) as error:
+        raise unreachable(what, url, error) from None
+
+
+def unreachable(what: str, url: str, error: BaseException) -> WeightsError:
+    """The error for published weights that could not be fetched from `url`."""
+    reason = getattr(error, "reason", None) or error
+    text = (str(reason).strip().splitlines() or [type(reason).__name__])[0][:200]
+    return WeightsError(
+        f"{what}: the pretrained weights at {url} could not be reached ({text}); "
+        "connect this machine, or pass --weights PATH with a downloaded file, or --weights none"
+    )
+
+
+def no_published_weights(what: str) -> WeightsError:
+    """The error for a backbone that has no published weights."""
+    return WeightsError(f"{what}: no published weights are known; pass --weights PATH or --weights none")

@@ -1,0 +1,78 @@
+"""What is said of exported models: a comparison in words, answers and recalibrations as tables."""
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from eenas.cli.tables.tables import table
+from eenas.deployment.calibration import Calibration
+from eenas.escaping import one_line
+from eenas.policies.operating_point import OperatingPoint
+from eenas.programs.exit_latency import ProgramLatency
+from eenas.programs.image_answers import ImageAnswer
+from eenas.programs.parity import Parity
+from eenas.reporting.facts.wording import milliseconds, percent
+
+
+def parity_line(found: Parity) -> str:
+    """What a comparison found, in one sentence; decisions close to a threshold are counted."""
+    source = f"{found.data} ({found.split})" if found.data else found.split
+    return (
+        f"parity on {found.samples} samples of {source}: logits differ by at most {max(found.differences):.1e}; "
+        f"{found.near} samples come within 1e-5 of a threshold, {found.differing} of them decided otherwise, no others"
+    )
+
+
+def latency_table(found: ProgramLatency) -> Table:
+    """Predicted and measured milliseconds of each exit, and in the mean at the operating point."""
+    made = table(
+        f"Latency: {found.conditions}",
+        *("leaving at", "predicted", "measured", "difference"),
+        right=(1, 2, 3),
+    )
+    for k, name in enumerate(found.exits):
+        predicted = found.predicted_ms[k] if found.predicted_ms else None
+        made.add_row(name, *_compared(predicted, found.measured_ms[k]))
+    if found.expected_ms is not None:
+        measured, predicted = found.expected_ms
+        made.add_section()
+        made.add_row("expected, at the operating point", *_compared(predicted, measured))
+    if found.prediction:
+        made.caption, made.caption_justify = f"predicted: {found.prediction}", "left"
+    return made
+
+
+def _compared(predicted: float | None, measured: float) -> tuple[str, str, str]:
+    difference = "–" if predicted is None else f"{100 * (predicted / measured - 1):+.1f} %"
+    return milliseconds(predicted), milliseconds(measured), difference
+
+
+def answers_table(answers: Iterable[ImageAnswer]) -> Table:
+    """One row for each image."""
+    made = table("", "image", "class", "confidence", "exit", "time", right=(2, 4))
+    for one in answers:
+        file, time = one_line(str(one.file)), milliseconds(one.milliseconds)
+        made.add_row(file, one_line(one.label), percent(one.confidence), one.exit, time)
+    return made
+
+
+def calibration_table(found: Calibration) -> Table:
+    """The old policy above the new one, on the samples that neither was fitted on."""
+    made = table(
+        f"{found.samples} test samples, fitted on {found.fitted_on} others; the final exit has "
+        f"{percent(found.final_accuracy)}",
+        *("", "accuracy", "MACs", "latency", "% leaving at each", "leaves at"),
+        right=(1, 2, 3),
+    )
+    points: list[tuple[str, OperatingPoint | None]] = [("before", found.before), ("after", found.after)]
+    for name, point in points:
+        if point is not None:
+            made.add_row(
+                name,
+                percent(point.accuracy),
+                percent(point.expected_macs / found.backbone_macs),
+                milliseconds(point.expected_latency_ms),
+                " ".join(f"{100 * share:.0f}" for share in point.shares),
+                point.policy.label(),
+            )
+    return made

@@ -1,0 +1,57 @@
+"""A study's results on stdout: the summary in words, the front, and each kind of network by itself."""
+
+from eenas.cli.console import out
+from eenas.cli.tables.tables import front_table, networks_table, shares_table
+from eenas.reporting.facts.front_table import FrontRow, backbone_row, point_row, shares_rows
+from eenas.reporting.facts.selection import spread
+from eenas.reporting.facts.summary import summary
+from eenas.reporting.facts.wording import plural
+from eenas.results.results import StudyResults
+from eenas.runs.run_report import largest_words
+from eenas.study.rivals.offered_points import FrontPoint
+
+ROWS = 12
+MARKS = "▸ recommended, * knee"
+
+
+def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
+    """Print at most `rows` choices of the front, spaced over cost (every point of it for None), and the rivals."""
+    console = out()
+    for line in summary(results):
+        console.print(line)
+    console.print()
+    if not results.front:
+        return
+    points = results.front if rows is None else spread(results.choices, rows)
+    shown = _rows(results, points)
+    console.print(
+        front_table([backbone_row(results.backbone), *shown], _title(results, len(points), every=rows is None))
+    )
+    console.print(networks_table(shown))
+    console.print(shares_table(shares_rows(results)))
+
+
+def print_network(results: StudyResults, points: tuple[FrontPoint, ...]) -> None:
+    """Print the operating points of one network."""
+    shown = [point_row(item, results.backbone) for item in points]
+    console = out()
+    console.print(front_table([backbone_row(results.backbone), *shown], f"Operating points of {points[0].name}"))
+    console.print(networks_table(shown))
+
+
+def _rows(results: StudyResults, points: tuple[FrontPoint, ...]) -> list[FrontRow]:
+    return [point_row(item, results.backbone) for item in points if item.kind != "plain"]
+
+
+def _title(results: StudyResults, shown: int, *, every: bool) -> str:
+    """What the table of the front shows, and on how many samples its accuracies rest."""
+    on = (
+        f"{results.measure} on {results.samples:,} validation samples{largest_words(results.largest_class)}"
+        if results.samples
+        else f"{results.measure} on validation"
+    )
+    if every:
+        return f"Front, every point of it ({MARKS}); {on}"
+    hidden = len(results.front) - shown
+    more = f", --all shows {plural(hidden, 'more point')}" if hidden else ""
+    return f"Front ({MARKS}{more}); {on}"

@@ -1,0 +1,58 @@
+"""The report of a full training on stdout: what it came to, exit by exit, and beside its baselines."""
+
+from rich.console import Console
+
+from eenas.cli.tables.tables import table
+from eenas.reporting.facts.run_facts import budget_rows, run_summary
+from eenas.reporting.facts.wording import milliseconds, percent, quantity
+from eenas.runs.run_report import RunReport
+
+
+def print_report(report: RunReport, console: Console) -> None:
+    """Print the summary, the exits, the budgets and the comparisons of one run."""
+    for line in run_summary(report):
+        console.print(line)
+    console.print()
+    made = table(
+        f"Exits on {report.test_samples} test samples (latency: composed of its parts, and measured end to end)",
+        *("exit", "structure", "MACs", "share", "composed", "end to end", "alone", "temp.", "leave"),
+        right=range(2, 9),
+    )
+    for exit_ in report.exits:
+        made.add_row(
+            exit_.name,
+            exit_.structure,
+            quantity(exit_.macs),
+            percent(exit_.macs_share, 0),
+            milliseconds(exit_.latency_ms),
+            milliseconds(None if exit_.end_to_end is None else exit_.end_to_end.median_ms),
+            percent(exit_.accuracy),
+            f"{exit_.temperature:.2f}",
+            percent(exit_.share, 0),
+        )
+    console.print(made)
+    rows = budget_rows(report)
+    if rows:
+        shares = [share for share, _, _ in rows[0].cells]
+        made = table(
+            f"{report.measure.capitalize()} within a budget of MACs (what the test split really spends)",
+            *("", *(percent(share, 0) for share in shares)),
+            right=range(1, len(shares) + 1),
+        )
+        for row in rows:
+            cells = (
+                "–" if accuracy is None else f"{percent(accuracy)} ({percent(spent)})"
+                for _, accuracy, spent in row.cells
+            )
+            made.add_row(row.name, *cells)
+        console.print(made)
+    if report.comparisons:
+        made = table(
+            "Points above a baseline (bootstrap, 95 %)",
+            *("baseline", "budget", "difference", "interval"),
+            right=(1, 2, 3),
+        )
+        for one in report.comparisons:
+            interval = f"{100 * one.low:+.2f} to {100 * one.high:+.2f}"
+            made.add_row(one.baseline, percent(one.budget, 0), f"{100 * one.difference:+.2f}", interval)
+        console.print(made)

@@ -1,0 +1,76 @@
+"""The tables of the command line, drawn with rich from rows of facts; each fits 100 columns."""
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.table import Table
+
+from eenas.cli.console import WIDTH
+from eenas.reporting.facts.front_table import SHARES, FrontRow, SharesRow, exits_of, networks
+from eenas.reporting.facts.wording import milliseconds, percent, quantity, times
+
+
+def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
+    """An empty table; `right` are the numbers of the columns that are set flush right."""
+    made = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        min_width=min(len(title), WIDTH),
+    )
+    for index, column in enumerate(columns):
+        made.add_column(
+            column, justify="right" if index in right else "left", overflow="fold", no_wrap=index in right or not column
+        )
+    return made
+
+
+def front_table(rows: Iterable[FrontRow], title: str) -> Table:
+    """Points of the front: costs absolute and as a share of the backbone, the worst case, and who leaves where."""
+    columns = ("", "accuracy", "MACs", "share", "latency", "share", "worst", "case", "% leaving at each")
+    marks = {"recommended": "▸", "knee": "*"}
+    made = table(title, *columns, right=range(1, 8))
+    for row in rows:
+        made.add_row(
+            " ".join((row.name, *(mark for name, mark in marks.items() if getattr(row, name)))),
+            percent(row.accuracy),
+            quantity(row.macs),
+            percent(row.macs_share, 0),
+            milliseconds(row.latency_ms),
+            times(row.latency_share),
+            percent(row.worst_macs_share, 0),
+            milliseconds(row.worst_latency_ms),
+            f"all at {row.ends_at}" if row.ends_at else " ".join(f"{100 * share:.0f}" for share in row.leaving) or "–",
+        )
+    return made
+
+
+def networks_table(rows: Iterable[FrontRow]) -> Table:
+    """The networks behind points of the front, each once: its exits in depth order and the branch at each.
+
+    Below them stands how it was trained and decides, where that is not the default.
+    """
+    made = table("Their exits, and the branch at each", "", "cut point: branch")
+    for row, how in networks(rows):
+        made.add_row(row.name, "\n".join(filter(None, (exits_of(row), how))))
+    return made
+
+
+def shares_table(rows: Iterable[SharesRow]) -> Table:
+    """The best accuracy within shares of the backbone's MACs: the front, then each kind of network by itself."""
+    made = table(
+        "Best accuracy within a share of the backbone's MACs",
+        "",
+        *(percent(share, 0) for share in SHARES),
+        right=range(1, 5),
+    )
+    for row in rows:
+        cells = [
+            percent(accuracy) + (f"\n{network}" if network and row.name == "front" else "")
+            for accuracy, network in zip(row.accuracies, row.networks, strict=True)
+        ]
+        made.add_row(row.name, *cells)
+    return made

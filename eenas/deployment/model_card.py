@@ -1,0 +1,217 @@
+"""The model card of an exported network, in Markdown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from eenas.backbones.transform import InputTransform
+from eenas.designs.design import Design
+from eenas.escaping import as_markdown
+from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.fit import declined
+from eenas.programs.exit_latency import ProgramLatency
+from eenas.runs.run_report import RunReport, largest_words
+from eenas.study.context.traits import Traits
+from eenas.tasks.images.frame import BORDER, size_text
+
+USE = """## Use
+
+```python
+import eenas
+
+network = eenas.load("THIS_FOLDER")  # an nn.Module in eval mode
+x = network.transform(images)  # uint8 [N, C, H, W] -> float32
+logits = network(x)  # one tensor [N, classes] for each exit
+"""
+
+
+DEVICE = """
+## On a device
+
+What is needed of this folder is `eenas.json`, `runtime.py` and the `segment_*` files.
+
+```python
+import runtime
+
+model = runtime.load("THIS_FOLDER")
+images = model.preprocess("photo.png")  # uint8 [N, C, H, W], as below; paths or arrays
+answer = model.predict(images)  # answer.classes, answer.exits, answer.confidences
+model.set_budget(macs=0.5)  # another operating point
+```
+"""
+"""What the card of a network with programs says besides."""
+
+
+def run_card(report: RunReport, *, timed_below: bool = False) -> str:
+    """The card of a fully trained network: what it is, what it scored on the test split, and under which conditions.
+
+    With `timed_below` the latencies are left to `latency_card`, which are those of the programs beside the card.
+    """
+    backbone, point = report.backbone, report.reported
+    lines = [
+        "# " + as_markdown(f"{backbone.name} with {len(report.design.branches)} early exits on {report.task}"),
+        "",
+        f"{report.measure.capitalize()} {point.accuracy:.2%} on {report.test_samples:,} test samples"
+        f"{largest_words(report.largest_class)} at "
+        f"{point.expected_macs / backbone.macs:.1%} of the backbone's MACs "
+        f"(the plain backbone: {backbone.accuracy:.2%}, {backbone.macs / 1e6:,.1f} M MACs).",
+        "",
+    ]
+    times = {} if timed_below else _times(report)
+    heads = ("exit", "structure", "share of MACs", *times, "accuracy of all", "temperature", "leaves here")
+    lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for k, exit_ in enumerate(report.exits):
+        cells = [
+            as_markdown(exit_.name),
+            as_markdown(exit_.structure),
+            f"{exit_.macs_share:.1%}",
+            *(column[k] for column in times.values()),
+        ]
+        cells += [f"{exit_.accuracy:.2%}", f"{exit_.temperature:.2f}", f"{exit_.share:.1%}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    traits = Traits.of(report.design, point.policy).words()
+    lines += ["", "| budget, share of MACs | accuracy | MACs really spent | leaves at |", "|---|---|---|---|"]
+    for share, found in report.at_shares.items():
+        if found is not None:
+            spent = found.expected_macs / backbone.macs
+            lines.append(f"| {share:.0%} | {found.accuracy:.2%} | {spent:.1%} | {as_markdown(found.policy.label())} |")
+    lines += [
+        "",
+        "MACs are multiply-accumulates (1 MAC = 2 FLOPs) and include every branch on the way. "
+        f"{'' if timed_below else _conditions(report)}Temperatures and thresholds were fitted on the "
+        "calibration split; the test split was used once, for this card.",
+        "",
+        *([as_markdown(f"Not the default: {traits}."), ""] if traits else []),
+        *(line for sentence in declined(report.design.policy, point.policy) for line in (as_markdown(sentence), "")),
+        USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```",
+        "",
+        f"Made by the study {as_markdown(report.study)}; `design.json` replays the architecture.",
+        *(() if report.transform is None else preparation(report.transform)),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def preparation(transform: InputTransform) -> tuple[str, ...]:
+    """How a picture becomes an input, step by step."""
+    channels, height, width = transform.shape
+    shape = "square" if height == width else f"part of the proportions {height} : {width} (height : width)"
+    size = f"{height} x {width} pixels (height x width)"
+    fits = {
+        "crop": f"Cut out the largest centred {shape} and resize it to {size}.",
+        "pad": f"Resize all of it, its proportions kept, until it just fits into {size}, and put it into the middle of "
+        f"a grey ({BORDER}) picture of that size.",
+        "stretch": f"Resize all of it to {size}.",
+    }
+    white = "" if transform.white is None else f" 16-bit values are multiplied by 255 / {transform.white} and rounded."
+    colours = {1: "Grey (ITU-R BT.601 luma of colours)", 3: "Colours in the order red, green, blue"}
+    mean, std = ([round(value, 4) for value in values] for values in (transform.mean, transform.std))
+    return (
+        "## How a picture is prepared",
+        "",
+        f"1. Turn it as its EXIF orientation says, and put transparent parts on white.{white}",
+        f"2. {fits[transform.fit]} The filter is bilinear and antialiased where it shrinks: Pillow's `BILINEAR`, not "
+        "OpenCV's `INTER_LINEAR`.",
+        f"3. {colours.get(channels, f'{channels} channels')}, channels before rows, uint8.",
+        f"4. Divide by 255, subtract the mean {mean}, divide by the standard deviation {std}.",
+        "",
+        "`preprocess` of `runtime.py` does the first three steps as training did, `predict` and `network.transform` "
+        "the last.",
+        "",
+    )
+
+
+def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
+    """The card of a network of the user's own training; `measured` is the table of its manifest, or empty."""
+    design = network.design
+    lines = [f"# {design.backbone} with {len(design.branches)} early exits, trained in a loop of one's own", ""]
+    if measured:
+        reported, backbone = measured["reported"], measured["backbone"]
+        lines += [
+            f"Accuracy {reported['accuracy']:.2%} on {measured['samples']:,} test samples of {measured['task']} at "
+            f"{reported['expected_macs'] / backbone['macs']:.1%} of the backbone's MACs. Temperatures and thresholds "
+            "were fitted on the calibration split.",
+            "",
+            "| exit | structure | share of MACs | accuracy of all | temperature | leaves here |",
+            "|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {each['name']} | {each['structure']} | {each['macs_share']:.1%} | {each['accuracy']:.2%} "
+            f"| {each['temperature']:.2f} | {each['share']:.1%} |"
+            for each in measured["exits"]
+        ]
+    else:
+        lines.append("Nothing was measured: export it with data to have its figures here.")
+    use = USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```"
+    return "\n".join([*lines, "", use if network.policy is not None else USE + "```", ""])
+
+
+def _times(report: RunReport) -> dict[str, list[str]]:
+    """The columns of the latencies: composed, and beside it end to end where that was measured."""
+    composed = [exit_.latency_ms for exit_ in report.exits]
+    measured = [exit_.end_to_end for exit_ in report.exits]
+    columns = {}
+    if any(time is not None for time in composed):
+        columns["composed, ms"] = ["" if time is None else f"{time:.2f}" for time in composed]
+    if any(measured):
+        columns["end to end, ms"] = ["" if each is None else f"{each.median_ms:.2f}" for each in measured]
+    return columns
+
+
+def _conditions(report: RunReport) -> str:
+    """How the latencies were taken, in a sentence or none."""
+    if not _times(report):
+        return ""
+    both = (
+        "composed of what the search timed, and measured end to end"
+        if any(exit_.end_to_end for exit_ in report.exits)
+        else "composed of what the search timed"
+    )
+    doubtful = any(exit_.end_to_end is not None and exit_.end_to_end.doubtful for exit_ in report.exits)
+    noise = " The machine was never quiet, so that they are doubtful." if doubtful else ""
+    return as_markdown(f"Latency is of a batch of {report.latency_batch} {_where(report)}, {both}.{noise}") + " "
+
+
+def _where(report: RunReport) -> str:
+    if report.latency is None or report.latency.runtime.startswith("torch "):
+        return f"in eager PyTorch on {report.device if report.latency is None else report.latency.device}"
+    return f"in {report.latency.runtime.partition(',')[0]} (a program for each segment) on {report.latency.device}"
+
+
+def latency_card(found: ProgramLatency) -> str:
+    """What the card of a network with programs says of their latency: measured, beside what was predicted."""
+    heads = ("exit", "measured, ms", *(("predicted, ms", "difference") if found.predicted_ms else ()))
+    lines = ["", "## Latency of the programs", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for k, name in enumerate(found.exits):
+        measured = found.measured_ms[k]
+        cells = [as_markdown(name), f"{measured:.3f}"]
+        if found.predicted_ms:
+            cells += [f"{found.predicted_ms[k]:.3f}", f"{found.predicted_ms[k] / measured - 1:+.1%}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    said = as_markdown(f"Measured end to end: {found.conditions}.")
+    return "\n".join(
+        [*lines, "", f"{said} {as_markdown(f'Predicted: {found.prediction}.')}" if found.predicted_ms else said, ""]
+    )
+
+
+def untrained_card(design: Design, network: EarlyExitNetwork) -> str:
+    """The card of an architecture whose weights are not trained."""
+    rows = [f"| {as_markdown(placed.cut_point)} | {as_markdown(placed.branch.label())} |" for placed in design.branches]
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return "\n".join(
+        [
+            f"# {as_markdown(design.backbone)} with {len(design.branches)} early exits, untrained",
+            "",
+            f"{design.num_classes} classes, {size_text(design.input_size)} px, {parameters:,} parameters. "
+            "The weights are initial ones and no thresholds are fitted: train it in your own loop on the sum of the "
+            "exits' losses.",
+            "",
+            "| exit | structure |",
+            "|---|---|",
+            *rows,
+            "| final | backbone's classifier |",
+            "",
+            USE + "```",
+            "",
+            *preparation(network.transform),
+        ]
+    )

@@ -1,0 +1,162 @@
+"""Where a network that is exported comes from: a run, a study, a design, a model folder or one's own training loop."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from eenas.backbones.copies import copy_of, evaluated
+from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
+from eenas.backbones.weights.weights import load_weights as load_own_weights
+from eenas.backbones.weights.weights import read_weights
+from eenas.deployment.fitting import Scored, backbone_of, class_names, fit_on
+from eenas.deployment.model_card import DEVICE, own_card, run_card, untrained_card
+from eenas.designs.design import Design
+from eenas.errors import ExportError, WeightsError
+from eenas.networks.assembly import build_network
+from eenas.networks.checkpoint import load_weights
+from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.kinds.threshold import ONE_EXIT
+from eenas.programs.manifest import MANIFEST, read_table
+from eenas.programs.model_folder import CARD, Package, check_code, load, load_design
+from eenas.progress import Listener
+from eenas.runs.run_report import WEIGHTS, RunReport
+from eenas.seeding import seeded
+from eenas.specs import to_table
+from eenas.tasks.task import Task
+
+Source = tuple[Package, Backbone]
+"""What is exported, and its backbone."""
+
+
+def build(
+    design: Design | str | Path,
+    *,
+    backbone: nn.Module | None = None,
+    weights: str = "none",
+    classes: tuple[str, ...] = (),
+    channels: int | None = None,
+    trust_code: bool = False,
+) -> EarlyExitNetwork:
+    """The untrained network of a design (or of its JSON file), an `nn.Module` for one's own training loop.
+
+    `forward(x)` takes what `network.transform` gives and returns the logits of every exit, the backbone's own last: a
+    loss is a sum over them. `weights` of the backbone are "none", "pretrained" or the path of a file; a `backbone` that
+    is given as a module is copied and keeps its own. `classes` are the names of the classes, `channels` those of its
+    input where they are not the backbone's own. Raises what is wrong with the design, the backbone or its weights.
+    """
+    folder = None if isinstance(design, Design) else Path(design).parent
+    found = design if isinstance(design, Design) else load_design(design, trust_code=trust_code)
+    package, _ = untrained(found, classes, backbone, trust_code, folder, channels=channels, weights=weights)
+    return package.network
+
+
+def of_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Source:
+    """The network of a finished run."""
+    report = RunReport.read(folder, trust_code=trust_code)
+    channels = None if report.transform is None else report.transform.channels
+    home = None if report.code_folder is None else Path(report.code_folder)
+    package, found = untrained(report.design, report.classes, module, trust_code, home, channels=channels)
+    network = package.network
+    try:
+        load_weights(network, folder / WEIGHTS)
+    except WeightsError as error:
+        raise ExportError(f"{error}; is this the backbone that was trained?") from None
+    network.policy = report.reported.policy
+    if report.transform is not None:
+        network.transform = report.transform
+    return replace(package, trained=True, measured=_measured(report), card=run_card(report)), found
+
+
+def of_folder(folder: Path, module: nn.Module | None, trust_code: bool) -> Source:
+    """The network in a folder that was exported before."""
+    network, table = load(folder, trust_code=trust_code, backbone=module), read_table(folder)
+    card = folder / CARD
+    text = card.read_text(encoding="utf-8").partition(DEVICE)[0] if card.is_file() else ""
+    package = Package(
+        network=network,
+        backbone=BackboneSpec(name=str(table["backbone"]["name"])),
+        trained=bool(table.get("trained")),
+        measured=table["measured"],
+        card=text,
+    )
+    return package, backbone_of(network)
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether a folder was exported, and is not a run."""
+    return (folder / MANIFEST).is_file()
+
+
+def untrained(
+    design: Design,
+    classes: tuple[str, ...],
+    module: nn.Module | None,
+    trust_code: bool,
+    folder: Path | None = None,
+    *,
+    channels: int | None = None,
+    weights: str = "none",
+) -> Source:
+    """The network of a design; `folder` is what a `./file.py` that names its backbone is relative to."""
+    check_code(design.backbone, given=module is not None, trust_code=trust_code)
+    spec = BackboneSpec(name=design.backbone, weights=weights, channels=channels)
+    with seeded(0):
+        found = load_backbone(
+            spec if module is None else copy_of(module),
+            num_classes=design.num_classes,
+            input_size=design.input_size,
+            channels=channels or 3,
+            trust_code=trust_code,
+            relative_to=folder,
+        )
+        network = build_network(design, found, classes=classes)
+    if len(network.exits) == 1:  # nobody decides, so that nothing has to be fitted
+        network.policy = ONE_EXIT
+    card = untrained_card(design, network)
+    return Package(network=network, backbone=spec, trained=False, measured={}, card=card), found
+
+
+def of_own_training(network: EarlyExitNetwork, task: Task | None, data: str) -> Source:
+    """A network that the user trained, on a copy; without a policy one is fitted on `task`, and its figures are of it.
+
+    Without a task nothing is fitted and nothing measured. `data` is the task's spec, or empty.
+    """
+    alone = evaluated(network, device="cpu")
+    measured: dict[str, Any] = {}
+    if task is not None:
+        scored = Scored.on(alone, task)
+        if alone.policy is None or alone.policy == ONE_EXIT:
+            fit_on(alone, scored)
+        alone.classes = class_names(alone) or task.classes
+        measured = scored.measured(alone) | ({"data": data} if data else {})
+    elif not alone.classes:
+        alone.classes = tuple(str(index) for index in range(alone.design.num_classes))
+    spec = BackboneSpec(name=alone.design.backbone)
+    card = own_card(alone, measured)
+    return Package(network=alone, backbone=spec, trained=True, measured=measured, card=card), backbone_of(alone)
+
+
+def with_weights(network: EarlyExitNetwork, file: Path, listener: Listener) -> EarlyExitNetwork:
+    """The network with the weights of a file that one's own training wrote: its whole state dict, in any container."""
+    state = read_weights(file, listener)
+    load_own_weights(network, state, classifier=(), source=str(file), listener=listener)
+    network.policy = ONE_EXIT if len(network.exits) == 1 else None
+    return network
+
+
+def _measured(report: RunReport) -> dict[str, Any]:
+    return {
+        "study": report.study,
+        "task": report.task,
+        "device": report.device,
+        "split": "test",
+        "samples": report.test_samples,
+        **({"balanced": True} if report.balanced else {}),
+        "backbone": to_table(report.backbone),
+        "exits": [to_table(exit_) for exit_ in report.exits],
+        "reported": report.reported.to_table(),
+        "points": [point.to_table() for point in report.points],
+        "end_to_end_ms": report.end_to_end_ms,
+    }

@@ -1,0 +1,1 @@
+"""Frozen: what is learned on the frozen backbone."""

@@ -1,0 +1,284 @@
+"""Branches at all candidate cut points, trained at once on a frozen backbone: one forward pass feeds every one."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from eenas.backbones.copies import evaluated
+from eenas.backbones.load import Backbone
+from eenas.backbones.memory_format import PLAIN, laid, lay_out
+from eenas.backbones.outputs import main_output
+from eenas.branches.abilities import auxiliary_loss_of
+from eenas.designs.design import Placed
+from eenas.errors import TrainingError
+from eenas.frozen.candidate_table import CandidateTable
+from eenas.frozen.candidates_checkpoint import CandidatesCheckpoint
+from eenas.frozen.feature_cache import FeatureStream
+from eenas.measurement.profile import Profile
+from eenas.networks.assembly import common_format
+from eenas.seeding import derive, seeded
+from eenas.specs import digest
+from eenas.tasks.split import Split
+from eenas.training.batches import Batches
+from eenas.training.execution import Execution
+from eenas.training.memory import memory_errors
+from eenas.training.schedule import BudgetClock, rate_at
+from eenas.training.spec import TrainingSpec
+
+LEARNING_RATE, WEIGHT_DECAY = 3e-3, 1e-2
+"""Of AdamW: structures of every kind are trained side by side, and it is the less particular about their scales.
+
+A rate of 1e-2 serves small heads a little better, and makes linear ones on large maps so steep that joint training from
+them harms the backbone.
+"""
+
+AfterStep = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class CandidatesReport:
+    """What training took: samples seen, and the indices of branches whose loss was not finite (they stopped there)."""
+
+    samples: int = 0
+    diverged: tuple[int, ...] = ()
+
+
+class Candidates(nn.Module):
+    """A frozen copy of a backbone with branches that do not know each other, several at a cut point if wanted.
+
+    `forward` takes images `[N, C, S, S]` (floats, after the transform) and gives the logits `[N, num_classes]` of
+    every branch in the order of `placed`, the backbone's own last; gradients end at the features. The backbone stays in
+    eval mode, whatever `train` says.
+    """
+
+    def __init__(self, backbone: Backbone, placed: Sequence[Placed], *, seed: int = 0) -> None:
+        """A branch has the same first weights as in a network of the same seed."""
+        super().__init__()
+        self.placed = tuple(placed)
+        self.transform = backbone.transform
+        self.backbone = evaluated(backbone.module)
+        self.backbone.requires_grad_(False)
+        shapes = {point.name: point.shape for point in backbone.all_cut_points}
+        branches = []
+        for each in self.placed:
+            with seeded(derive(seed, "branch", each.cut_point, digest(each.branch))):
+                branches.append(each.branch.build(shapes[each.cut_point], backbone.num_classes))
+        self.branches = nn.ModuleList(branches)
+        formats = [
+            common_format(backbone, [each], {each.cut_point: made}) for each, made in zip(placed, branches, strict=True)
+        ]
+        self.memory_format = PLAIN if PLAIN in formats else backbone.memory_format
+
+    def train(self, mode: bool = True) -> "Candidates":
+        """Set the branches to training or evaluation mode."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    @torch.no_grad()
+    def features(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The features at the cut points that carry branches, and the backbone's own logits."""
+        found: dict[str, Tensor] = {}
+        modules = dict(self.backbone.named_modules())
+        handles = [modules[name].register_forward_hook(partial(_keep, found, name)) for name in self.cut_points]
+        try:
+            final = main_output(self.backbone(x))
+        finally:
+            for handle in handles:
+                handle.remove()
+        return {name: value.float() for name, value in found.items()}, final.float()
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """See the class."""
+        features, final = self.features(x)
+        return [*self.answers(features), final]
+
+    @property
+    def cut_points(self) -> tuple[str, ...]:
+        """The names of the cut points that carry branches."""
+        return tuple(dict.fromkeys(each.cut_point for each in self.placed))
+
+    def answers(self, features: Mapping[str, Tensor]) -> list[Tensor]:
+        """The logits `[N, num_classes]` of every branch on the features at its cut point."""
+        return [branch(features[each.cut_point]) for each, branch in zip(self.placed, self.branches, strict=True)]
+
+
+def train_candidates(
+    candidates: Candidates,
+    split: Split,
+    *,
+    spec: TrainingSpec,
+    seed: int,
+    flip: bool,
+    execution: Execution,
+    after_step: AfterStep | None = None,
+    stream: FeatureStream | None = None,
+    checkpoint: CandidatesCheckpoint | None = None,
+) -> CandidatesReport:
+    """Train every branch of `candidates` on `split` with cross-entropy (and its own auxiliary loss, half as heavy).
+
+    What becomes of a branch depends on the seed, its cut point and its structure, and not on which others are trained
+    beside it: batches are the same, every branch draws its own random numbers and its gradient is clipped alone.
+    `after_step` hears the share of the budget that is used up. Runs where `candidates` is; the backbone computes in the
+    type of `execution`, branches in float32. With `stream`, which is this training's, features come from there where
+    it holds them, and are kept there where it does not. With `checkpoint` the state is kept there now and then and when
+    the time is over, and training goes on from it as if it had not been cut off. Raises OutOfMemoryError and
+    TimeOverError.
+    """
+    device = next(candidates.backbone.parameters()).device
+    execution = execution.within(candidates.memory_format)
+    if execution.channels_last:
+        lay_out(candidates.backbone)
+    batches = Batches(
+        split,
+        candidates.transform,
+        batch_size=spec.batch_for(len(split)),
+        seed=seed,
+        flip=flip if spec.augment else None,
+        device=device,
+    )
+    optimizer = torch.optim.AdamW(_groups(candidates.branches), lr=LEARNING_RATE)
+    clock = BudgetClock(spec, batches.steps() * spec.batch_for(len(split)))
+    epoch, step = 0, 0
+    diverged: set[int] = set()
+    if checkpoint is not None:
+        epoch, step = checkpoint.resume(candidates.branches, optimizer, clock, diverged)
+    if step and stream is not None:
+        stream.go_on_at(clock.samples)
+    candidates.train()
+    with memory_errors(spec.batch_for(len(split))), seeded(seed):
+        while clock.progress < 1.0:
+            for features, labels in _fed(candidates, batches, (epoch, step % batches.steps()), execution, stream):
+                for group in optimizer.param_groups:
+                    group["lr"] = LEARNING_RATE * rate_at(clock.progress, spec.warmup)
+                optimizer.zero_grad(set_to_none=True)
+                _backward(candidates, features, labels, derive(seed, "step", step), spec.clip, diverged)
+                optimizer.step()
+                step += 1
+                clock.samples += len(labels)
+                if after_step is not None:
+                    after_step(clock.progress)
+                if clock.progress >= 1.0:
+                    break
+                if checkpoint is not None:
+                    at = (step // batches.steps(), step)
+                    checkpoint.after_step(candidates.branches, optimizer, clock, diverged, at)
+            epoch += 1
+    if stream is not None:
+        stream.finish()
+    candidates.eval()
+    return CandidatesReport(clock.samples, tuple(sorted(diverged)))
+
+
+def _fed(
+    candidates: Candidates, batches: Batches, at: tuple[int, int], execution: Execution, stream: FeatureStream | None
+) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """The features and labels of each batch of an epoch, from the batch at which it is gone on with; `at` are both."""
+    device = next(candidates.backbone.parameters()).device
+    names = candidates.cut_points
+    if stream is not None and stream.holds(names):
+        for labels in itertools.islice(batches.labels(at[0]), at[1], None):
+            yield stream.read(names, len(labels), device), labels
+        return
+    for images, labels in batches.epoch(*at):
+        with execution.precision(device):
+            features, _ = candidates.features(execution.place(images))
+        yield features if stream is None else stream.write(features), labels
+
+
+def _backward(
+    candidates: Candidates, features: dict[str, Tensor], labels: Tensor, seed: int, clip: float, diverged: set[int]
+) -> None:
+    """The gradient of every branch on one batch; those without a finite loss join `diverged` and get none again."""
+    for index, (placed, branch) in enumerate(zip(candidates.placed, candidates.branches, strict=True)):
+        if index in diverged:
+            continue
+        torch.manual_seed(seed)
+        loss = functional.cross_entropy(branch(features[placed.cut_point]), labels)
+        own = auxiliary_loss_of(branch, labels)
+        if own is not None:
+            loss = loss + 0.5 * own
+        if not bool(torch.isfinite(loss)):
+            diverged.add(index)
+            continue
+        loss.backward()  # type: ignore[no-untyped-call]
+        if clip:
+            torch.nn.utils.clip_grad_norm_(branch.parameters(), clip)
+
+
+@torch.inference_mode()
+def candidate_logits(
+    candidates: Candidates,
+    split: Split,
+    *,
+    batch_size: int = 256,
+    with_final: bool = True,
+    stream: FeatureStream | None = None,
+) -> NDArray[np.float32]:
+    """The logits `[N, branches + 1, num_classes]` of every candidate and of the backbone on a split, in its order.
+
+    The backbone's are left out without `with_final`. `stream`, which is this split's, holds features or is given them.
+    """
+    was_training = candidates.training
+    candidates.eval()
+    device = next(candidates.backbone.parameters()).device
+    source = split.images(candidates.transform.size, candidates.transform.channels)
+    names, rows = candidates.cut_points, []
+    held = stream is not None and bool(names) and not with_final and stream.holds(names)
+    for start in range(0, len(split), batch_size):
+        indices = np.arange(start, min(start + batch_size, len(split)))
+        if stream is not None and held:
+            logits = candidates.answers(stream.read(names, len(indices), device))
+        else:
+            images = laid(candidates.transform(source[indices].to(device)), candidates.memory_format)
+            features, final = candidates.features(images)
+            kept = stream.write(features) if stream is not None and features else features
+            logits = [*candidates.answers(kept), *([final] if with_final else [])]
+        rows.append(torch.stack(logits, dim=1).cpu())
+    if stream is not None and not held:
+        stream.finish()
+    candidates.train(was_training)
+    return np.asarray(torch.cat(rows).numpy(), dtype=np.float32)
+
+
+def candidate_table(
+    placed: Sequence[Placed],
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    profile: Profile,
+    branch_macs: Sequence[int],
+) -> CandidateTable:
+    """The table of candidates in depth order, whose logits `candidate_logits` gave; `branch_macs` count each branch.
+
+    A decision costs one multiply-accumulate a class, as in an exit table.
+    """
+    if len(branch_macs) != len(placed):
+        raise TrainingError(f"{len(placed)} candidates need as many branch_macs, got {len(branch_macs)}")
+    at = [profile.macs[profile.index(each.cut_point)] for each in placed]
+    classes = logits.shape[2]
+    return CandidateTable(
+        names=tuple(each.cut_point for each in placed),
+        logits=logits,
+        labels=labels,
+        backbone_macs=np.array([*at, profile.total_macs], dtype=np.float64),
+        branch_macs=np.array(branch_macs, dtype=np.float64) + classes,
+    )
+
+
+def _groups(branches: nn.ModuleList) -> list[dict[str, Any]]:
+    decayed = [p for p in branches.parameters() if p.ndim > 1]
+    others = [p for p in branches.parameters() if p.ndim <= 1]
+    return [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
+
+
+def _keep(found: dict[str, Tensor], name: str, module: nn.Module, inputs: object, output: Tensor) -> None:
+    found[name] = output

@@ -1,0 +1,93 @@
+"""What the classifier of a frozen backbone reads: features, beside the answers that it gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from eenas.backbones.classifier import evaluating, find_classifier
+from eenas.backbones.outputs import main_output
+from eenas.backbones.transform import InputTransform
+from eenas.frozen.linear_probe import LinearProbe
+from eenas.tasks.split import Split
+
+BATCH = 128
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenHead:
+    """On a split of N samples: `logits` [N, C] of the classifier that is there, and the `features` [N, D] it reads.
+
+    float32 on the CPU, in eval mode. `features` are None where logits are not those of one Linear layer.
+    """
+
+    logits: Tensor
+    features: Tensor | None
+
+    def correct(self, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the classifier is right about each sample."""
+        return np.asarray(self.logits.argmax(dim=1).numpy() == labels)
+
+
+def read_head(module: nn.Module, transform: InputTransform, split: Split) -> FrozenHead:
+    """Run `module` over `split` in eval mode, on its device and in float32."""
+    place = next(module.parameters())
+    shape = (2, *transform.shape)
+    name = linear_head(module, torch.ones(shape, device=place.device))
+    source = split.images(transform.size, transform.channels)
+    logits, features, read = [], [], list[Tensor]()
+    handle = None if name is None else module.get_submodule(name).register_forward_pre_hook(_keep(read))
+    try:
+        with evaluating(module):
+            for start in range(0, len(split), BATCH):
+                read.clear()
+                rows = np.arange(start, min(start + BATCH, len(split)))
+                logits.append(main_output(module(transform(source[rows].to(place.device)))).float().cpu())
+                features += [value.float().cpu() for value in read]
+    finally:
+        if handle is not None:
+            handle.remove()
+    return FrozenHead(torch.cat(logits), torch.cat(features) if name is not None else None)
+
+
+def linear_head(module: nn.Module, example: Tensor) -> str | None:
+    """The name of the Linear layer (with a bias) whose output the logits are, tried on `example`; None for none."""
+    found = find_classifier(module, example)
+    layer = module.get_submodule(found[0]) if len(found) == 1 else None
+    if not isinstance(layer, nn.Linear) or layer.bias is None:
+        return None
+    read: list[Tensor] = []
+    handle = layer.register_forward_pre_hook(_keep(read))
+    try:
+        with evaluating(module):
+            logits = main_output(module(example))
+            alike = (
+                len(read) == 1
+                and read[0].ndim == 2
+                and torch.allclose(functional.linear(read[0], layer.weight, layer.bias), logits, atol=1e-5)
+            )
+    finally:
+        handle.remove()
+    return found[0] if alike else None
+
+
+def put_head(module: nn.Module, name: str, probe: LinearProbe) -> None:
+    """Give the Linear layer `name` of `module` (see `linear_head`) the probe's weights."""
+    layer = module.get_submodule(name)
+    assert isinstance(layer, nn.Linear)
+    with torch.no_grad():
+        layer.weight.copy_(probe.weight)
+        layer.bias.copy_(probe.bias)
+
+
+def _keep(read: list[Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    """A hook that notes what a layer reads."""
+
+    def keep(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        read.append(inputs[0].detach())
+
+    return keep

@@ -1,0 +1,225 @@
+"""Open branches given the structures that a differentiable search finds for them on a frozen backbone."""
+
+import math
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eenas.backbones.copies import evaluated
+from eenas.backbones.features import FeatureShape
+from eenas.backbones.load import Backbone
+from eenas.backbones.memory_format import lay_out
+from eenas.branches.learned import Learned
+from eenas.branches.learned_cell import LearnedCell
+from eenas.designs.design import Placed
+from eenas.designs.repair import BranchMacs
+from eenas.errors import BranchError, CutError, TrainingError, nearest
+from eenas.frozen.cell_search import CellSearch
+from eenas.frozen.family_search import FamilySearch
+from eenas.frozen.structure_search import StructureSearch, StructureSpec
+from eenas.progress import Advanced, Finished, Listener, Started, silent
+from eenas.seeding import derive, seeded
+from eenas.specs import digest
+from eenas.tasks.split import Split
+from eenas.tasks.task import Task
+from eenas.training.batches import Batches
+from eenas.training.execution import Execution
+from eenas.training.memory import memory_errors
+
+PHASE = "searching the structures of branches"
+
+
+def find_structures(
+    backbone: Backbone,
+    placed: Sequence[Placed],
+    task: Task,
+    *,
+    spec: StructureSpec,
+    limits: Mapping[str, float],
+    reference_macs: float,
+    branch_macs: BranchMacs,
+    seed: int,
+    execution: Execution | None = None,
+    device: torch.device | str = "cpu",
+    listener: Listener = silent,
+) -> tuple[tuple[Placed, ...], dict[str, Any]]:
+    """`placed` with every open branch replaced by the one that a search finds for it, and how that came about.
+
+    `limits` has, for each cut point with an open branch, the most MACs that what is found there may cost;
+    `reference_macs` are the backbone's and `branch_macs(branch, shape)` counts those of a branch. A frozen copy of the
+    backbone runs once a batch for all open branches, no further than the deepest of them: weights learn on `train`
+    without `tune`, structures on `tune` (`Split.held_out`). What is found depends on seed, cut point and branch, not
+    on the other branches. `execution` gives the backbone's memory format and precision; branches learn in float32.
+
+    The facts are JSON data: `samples` that the backbone has read, and `branches`, a table for each open one. Raises
+    CutError for an unknown cut point, BranchError for an open branch without a form within its limit, TrainingError for
+    a budget or parts too small, DivergedError for a loss that is not finite and OutOfMemoryError.
+    """
+    shapes = {point.name: point.shape for point in backbone.all_cut_points}
+    searches: dict[int, StructureSearch] = {}
+    with seeded(seed), memory_errors(spec.batch_size):
+        for index, each in enumerate(placed):
+            if not each.branch.is_open:
+                continue
+            if each.cut_point not in shapes:
+                raise CutError(
+                    f"{backbone.name} has no cut point {each.cut_point!r}; {nearest(each.cut_point, shapes)}"
+                )
+            searches[index] = _search_at(
+                each,
+                shapes[each.cut_point],
+                backbone.num_classes,
+                spec,
+                limit=limits[each.cut_point],
+                reference_macs=reference_macs,
+                branch_macs=branch_macs,
+                seed=derive(seed, "structure", each.cut_point, digest(each.branch)),
+                device=torch.device(device),
+            )
+        contested = [(placed[index].cut_point, each) for index, each in searches.items() if not each.is_settled]
+        samples = 0
+        if contested:
+            names = {name for name, _ in contested}
+            prefix = _Prefix(backbone, [name for name in shapes if name in names], device, execution or Execution())
+            samples = _search_all(contested, prefix, task, spec, seed, listener)
+    found = tuple(
+        Placed(each.cut_point, searches[index].found()) if index in searches else each
+        for index, each in enumerate(placed)
+    )
+    tables = [
+        {"cut_point": placed[index].cut_point, "asked": placed[index].branch.label()}
+        | search.facts()
+        | {"found": found[index].branch.label()}
+        for index, search in searches.items()
+    ]
+    return found, {"samples": samples, "branches": tables}
+
+
+def _search_at(
+    placed: Placed,
+    shape: FeatureShape,
+    num_classes: int,
+    spec: StructureSpec,
+    *,
+    limit: float,
+    reference_macs: float,
+    branch_macs: BranchMacs,
+    seed: int,
+    device: torch.device,
+) -> StructureSearch:
+    """The search for one open branch, among what can stand there within the limit."""
+    branch = placed.branch
+    if not isinstance(branch, Learned | LearnedCell):
+        known = f"{Learned.kind} and {LearnedCell.kind}"
+        raise BranchError(
+            f"{branch.label()} at {placed.cut_point}: only {known} can be searched, and not inside others"
+        )
+    branch.check(shape)
+    least = branch.stand_in(shape)
+    if branch_macs(least, shape) > limit:
+        raise BranchError(
+            f"{branch.label()} at {placed.cut_point}: its plainest form costs {branch_macs(least, shape):,} MACs, over "
+            f"the cap of {limit:,.0f}; make it narrower"
+        )
+    if isinstance(branch, LearnedCell):
+        return CellSearch(
+            branch,
+            shape,
+            num_classes,
+            spec,
+            limit=limit,
+            reference_macs=reference_macs,
+            seed=seed,
+            device=device,
+        )
+    forms = {form: macs for form in branch.forms(shape) if (macs := branch_macs(form, shape)) <= limit}
+    return FamilySearch(forms, shape, num_classes, spec, reference_macs=reference_macs, seed=seed, device=device)
+
+
+class _Prefix:
+    """A frozen copy of a backbone on a device, run up to the deepest of some cut points."""
+
+    def __init__(self, backbone: Backbone, names: Sequence[str], device: torch.device | str, execution: Execution):
+        """`names` in depth order."""
+        self.transform, self.execution, self.device = backbone.transform, execution, torch.device(device)
+        self.module = evaluated(backbone.module, device=self.device)
+        self.module.requires_grad_(False)
+        if execution.channels_last:
+            lay_out(self.module)
+        self.features: dict[str, Tensor] = {}
+        modules = dict(self.module.named_modules())
+        for name in names:
+            modules[name].register_forward_hook(partial(self._keep, name, name == names[-1]))
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        """The features of `[N, C, S, S]` at each cut point, float32."""
+        self.features = {}
+        with suppress(_Reached), self.execution.precision(self.device):
+            self.module(self.execution.place(images))
+        return {name: value.float() for name, value in self.features.items()}
+
+    def _keep(self, name: str, is_last: bool, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        self.features[name] = output
+        if is_last:
+            raise _Reached
+
+
+class _Reached(Exception):
+    """Ends the forward pass behind the deepest cut point."""
+
+
+def _search_all(
+    searches: Sequence[tuple[str, StructureSearch]],
+    prefix: _Prefix,
+    task: Task,
+    spec: StructureSpec,
+    seed: int,
+    listener: Listener,
+) -> int:
+    """Run the searches, each with its cut point's name, side by side until the budget is used up; the samples read."""
+    weights, tune = task.train.held_out()
+    size = min(spec.batch_size, len(weights))
+    if min(size, len(tune)) < 2:
+        raise TrainingError(f"a search needs at least 2 samples in train and in tune, got {len(weights)}, {len(tune)}")
+    if math.ceil(spec.warmup * spec.samples / size) * size >= spec.samples:
+        raise TrainingError(
+            f"a budget of {spec.samples} samples ends within the warm-up of {spec.warmup:.0%} in batches of {size}; "
+            "give more samples"
+        )
+    flip = task.flip if spec.augment else None
+    listener(Started(PHASE, 100))
+    samples = 0
+    with (
+        closing(_endless(weights, prefix, size, derive(seed, "weights"), flip)) as for_weights,
+        closing(_endless(tune, prefix, spec.batch_size, derive(seed, "tune"), None)) as for_structures,
+    ):
+        while (progress := samples / spec.samples) < 1:
+            images, labels = next(for_weights)
+            features = prefix(images)
+            samples += len(labels)
+            for name, search in searches:
+                search.train_weights(features[name], labels, progress)
+            if progress >= spec.warmup:
+                images, labels = next(for_structures)
+                features = prefix(images)
+                samples += len(labels)
+                for name, search in searches:
+                    search.train_structure(features[name], labels, progress)
+            listener(Advanced(PHASE, 100 * min(1.0, samples / spec.samples)))
+    listener(Finished(PHASE))
+    return samples
+
+
+def _endless(
+    split: Split, prefix: _Prefix, batch_size: int, seed: int, flip: bool | None
+) -> Generator[tuple[Tensor, Tensor]]:
+    """Batches epoch after epoch."""
+    batches = Batches(split, prefix.transform, batch_size=batch_size, seed=seed, flip=flip, device=prefix.device)
+    for number in count():
+        yield from batches.epoch(number)

@@ -1,0 +1,125 @@
+"""The threshold policy: a sample leaves at the first exit whose tempered score reaches that exit's threshold."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.errors import PolicyError
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy
+from eenas.policies.policy import NEAR, same_samples
+from eenas.policies.scores import reaches, score
+from eenas.policies.values import check_choice, limits_of, temperatures_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdPolicy(SignalPolicy):
+    """A fitted policy for K exits (BranchyNet, Teerapittayanon et al. 2016; SDN, Kaya et al. 2019).
+
+    `temperatures` (K of them, the final exit's last) divide the logits; a sample leaves at exit k when its score there
+    is at least `thresholds[k]` (K - 1 of them, in [0, 1]): 0 lets everybody leave, None nobody. The final exit keeps
+    nobody. `within_budget` is False when the policy was fitted for a limit that no threshold can hold: it is the
+    nearest point then.
+
+    Raises PolicyError for an unknown score, numbers out of range and counts that do not fit.
+    """
+
+    kind: ClassVar[str] = "threshold"
+
+    score: str
+    temperatures: tuple[float, ...]
+    thresholds: tuple[float | None, ...]
+    within_budget: bool = True
+
+    def __post_init__(self) -> None:
+        """Convert sequences to tuples of plain floats and refuse what no network could follow."""
+        check_choice(self.score, self.within_budget)
+        temperatures, thresholds = temperatures_of(self.temperatures), limits_of(self.thresholds)
+        if not temperatures or len(thresholds) != len(temperatures) - 1:
+            counts = f"{len(temperatures)} and {len(thresholds)}"
+            raise PolicyError(f"K exits need K temperatures and K - 1 thresholds, got {counts}")
+        object.__setattr__(self, "temperatures", temperatures)
+        object.__setattr__(self, "thresholds", thresholds)
+
+    @property
+    def num_exits(self) -> int:
+        """The number of exits K, the final one included."""
+        return len(self.temperatures)
+
+    @property
+    def last_reachable(self) -> int:
+        """The index of the last exit that any sample may reach: the first whose threshold is 0, else the final one."""
+        return next((k for k, value in enumerate(self.thresholds) if value == 0), self.num_exits - 1)
+
+    def start(self, n: int) -> NDArray[np.int64]:
+        """The state of n samples that have seen no exit yet: for each the class of the last exit seen, -1 so far."""
+        return np.full(n, -1, dtype=np.int64)
+
+    def decide(
+        self, k: int, logits: NDArray[Any], state: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which of n samples leave at exit k, given its logits [n, C] and their state, and their state after it."""
+        same_samples(logits, state)
+        after = np.asarray(logits.argmax(axis=1), dtype=np.int64)
+        if k == self.num_exits - 1:
+            return np.ones(len(after), dtype=np.bool_), after
+        threshold = self.thresholds[k]
+        if threshold is None:
+            return np.zeros(len(after), dtype=np.bool_), after
+        return reaches(logits, self.temperatures[k], self.score, threshold), after
+
+    def answer(self, state: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The classes [n] that samples with this state answer: those of the exit they leave at."""
+        return state
+
+    def near(self, k: int, logits: NDArray[Any], state: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the logits [n, C] at exit k have a score within NEAR of its threshold."""
+        threshold = self.thresholds[k] if k < self.num_exits - 1 else None
+        if threshold is None or threshold == 0:
+            return np.zeros(len(logits), dtype=np.bool_)
+        return np.abs(score(logits, self.temperatures[k], self.score) - threshold) <= NEAR
+
+    def evidence(self, table: ExitTable) -> Evidence:
+        """The scores at this policy's temperatures."""
+        return Evidence(table, self.temperatures, self.score)
+
+    def signals(self, evidence: Evidence) -> NDArray[np.float64]:
+        """The scores, [N, K - 1]."""
+        return evidence.scores
+
+    def limits(self) -> NDArray[np.float64]:
+        """The thresholds [K - 1], infinity for None."""
+        return np.array([math.inf if value is None else value for value in self.thresholds], dtype=np.float64)
+
+    def close(self, evidence: Evidence) -> NDArray[np.bool_]:
+        """Where a score is within NEAR of a threshold that is not 0, [N, K - 1]."""
+        limits = self.limits()
+        return (np.abs(evidence.scores - limits) <= NEAR) & (limits > 0)
+
+    def label(self) -> str:
+        """The thresholds, such as "0.812, never"."""
+        texts = ["never" if value is None else f"{value:.3f}" for value in self.thresholds]
+        return ", ".join(texts) or "one exit"
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain data, for JSON; None stays None."""
+        table: dict[str, Any] = {
+            "kind": self.kind,
+            "score": self.score,
+            "temperatures": list(self.temperatures),
+            "thresholds": list(self.thresholds),
+        }
+        return table if self.within_budget else {**table, "within_budget": False}
+
+
+ONE_EXIT = ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=())
+"""The policy of a network with one exit, where nobody decides."""
+
+
+def midway(below: NDArray[np.float64], above: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds between scores below < above that split them with >=, also where no number lies between."""
+    middle = 0.5 * (below + above)
+    return np.where(middle > below, middle, above)

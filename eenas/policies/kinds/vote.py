@@ -1,0 +1,130 @@
+"""Votes: a sample leaves once enough of the exits that it has seen agree, and their majority answers."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy
+from eenas.policies.policy import NEAR, same_samples
+from eenas.policies.scores import score
+from eenas.policies.values import check_truth, check_whole, limits_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class VotePolicy(SignalPolicy):
+    """The voting of Sun et al. 2021 (Early Exiting with Ensemble Internal Classifiers), as a share.
+
+    A sample leaves at the first exit, from the `least`-th (1..K - 1) of K `exits` on, where the class with the most
+    votes has at least the share `ratio`, in [0, 1], of the votes cast so far, and that class is the answer: of classes
+    with as many votes the one that was voted for last. `ratio` None: nobody leaves early. The final exit does not
+    vote: it answers for those whom no vote let go. Raises PolicyError for numbers out of range.
+    """
+
+    kind: ClassVar[str] = "vote"
+
+    exits: int
+    ratio: float | None
+    least: int
+    within_budget: bool = True
+
+    def __post_init__(self) -> None:
+        """Convert to plain floats and refuse what no network could follow."""
+        check_whole("exits", self.exits, 1, 10**6)
+        check_whole(f"the least votes of {self.exits} exits", self.least, 1, max(1, self.exits - 1))
+        check_truth("within_budget", self.within_budget)
+        object.__setattr__(self, "ratio", limits_of((self.ratio,), "a ratio of votes")[0])
+
+    @property
+    def num_exits(self) -> int:
+        """The number of exits K, the final one included."""
+        return self.exits
+
+    @property
+    def last_reachable(self) -> int:
+        """The `least`-th exit where a single vote for a class is enough there, else the final one."""
+        sure = self.ratio is not None and 1 / self.least >= self.ratio
+        return min(self.least, self.exits) - 1 if sure else self.exits - 1
+
+    def start(self, n: int) -> NDArray[np.int64]:
+        """The state [n, 1 + exits seen] of n samples: the class to answer, -1 so far, then the votes in order."""
+        return np.full((n, 1), -1, dtype=np.int64)
+
+    def decide(
+        self, k: int, logits: NDArray[Any], state: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which of n samples leave at exit k, given its logits [n, C] and their state, and their state after it."""
+        same_samples(logits, state)
+        found = np.asarray(logits.argmax(axis=1), dtype=np.int64)[:, None]
+        votes = np.concatenate([state[:, 1:], found], axis=1)
+        if k == self.exits - 1:
+            return np.ones(len(found), dtype=np.bool_), np.concatenate([found, votes], axis=1)
+        winner, count = majority(votes)
+        after = np.concatenate([winner[:, None], votes], axis=1)
+        if self.ratio is None or k < self.least - 1:
+            return np.zeros(len(found), dtype=np.bool_), after
+        return count / (k + 1) >= self.ratio, after
+
+    def answer(self, state: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The classes [n] with the most votes; at the final exit that exit's."""
+        return state[:, 0]
+
+    def near(self, k: int, logits: NDArray[Any], state: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of n samples have two largest probabilities within NEAR, so that another class may get the vote."""
+        if k == self.exits - 1 or not self._counts:
+            return np.zeros(len(logits), dtype=np.bool_)
+        return score(logits, kind="margin") <= NEAR
+
+    def evidence(self, table: ExitTable) -> Evidence:
+        """The classes of the exits."""
+        return Evidence(table)
+
+    def signals(self, evidence: Evidence) -> NDArray[np.float64]:
+        """The share of the votes that the majority has at each exit, [N, K - 1]."""
+        found = np.full((len(evidence.answers), self.exits - 1), -math.inf)
+        for k in range(self.least - 1, self.exits - 1):
+            found[:, k] = majority(evidence.answers[:, : k + 1])[1] / (k + 1)
+        return found
+
+    def limits(self) -> NDArray[np.float64]:
+        """The ratio, for each exit."""
+        return np.full(self.exits - 1, math.inf if self.ratio is None else self.ratio)
+
+    def answers(self, evidence: Evidence) -> NDArray[np.int64]:
+        """The majority at each exit and the final exit's own class, [N, K]."""
+        found = evidence.answers.copy()
+        for k in range(self.exits - 1):
+            found[:, k] = majority(evidence.answers[:, : k + 1])[0]
+        return found
+
+    def close(self, evidence: Evidence) -> NDArray[np.bool_]:
+        """Where an exit's class is one of two that are equally likely, [N, K - 1]."""
+        return evidence.tied & self._counts
+
+    def label(self) -> str:
+        """Such as "0.667 of at least 3 votes"."""
+        if self.ratio is None:
+            return "never"
+        return f"{self.ratio:.3f} of at least {self.least} {'vote' if self.least == 1 else 'votes'}"
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain data, for JSON; None stays None."""
+        table: dict[str, Any] = {"kind": self.kind, "exits": self.exits, "ratio": self.ratio, "least": self.least}
+        return table if self.within_budget else {**table, "within_budget": False}
+
+    @property
+    def _counts(self) -> bool:
+        """Whether any decision depends on a class."""
+        return self.ratio is not None and self.last_reachable > 0
+
+
+def majority(votes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The class with the most of the votes [n, m >= 1], of equal ones the one voted for last, and its votes, [n]."""
+    winner, most = votes[:, -1], np.zeros(len(votes), dtype=np.int64)
+    for k in range(votes.shape[1] - 1, -1, -1):
+        count = (votes == votes[:, k : k + 1]).sum(axis=1)
+        winner, most = np.where(count > most, votes[:, k], winner), np.maximum(most, count)
+    return winner, most

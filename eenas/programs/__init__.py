@@ -1,0 +1,1 @@
+"""Programs: the network as programs, their manifest, and the runtime that runs them."""

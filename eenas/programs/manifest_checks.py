@@ -1,0 +1,195 @@
+"""What must hold of a manifest before anything of it is used: each value's type and bound, and one against another."""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from eenas.errors import ExportError
+from eenas.policies.kinds.geometric import GeometricPolicy
+from eenas.policies.kinds.registry import policy_from_table
+from eenas.policies.operating_point import OperatingPoint
+from eenas.policies.policy import Policy
+from eenas.programs.json_files import inner, is_number, is_text, is_whole, need
+
+PROGRAM_KINDS = ("onnx", "pt2")
+"""The kinds of programs."""
+
+MOST_EXITS, MOST_POINTS = 1_000, 10_000
+_MOST_PIXELS = 1 << 16  # along one side
+_MOST_VALUES = 1 << 28  # of one sample between two segments: a GiB of float32
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def check_network(table: Mapping[str, Any]) -> Policy | None:
+    """Check what every manifest holds, and give its policy. Raises ExportError or PolicyError naming the place."""
+    classes, exits = inner(table, "classes", ""), inner(table, "exits", "")
+    _check_names(classes, "classes", 0, 1_000_000)
+    _check_names(exits, "exits", 1, MOST_EXITS)
+    need(len(set(exits)) == len(exits), "exits", "different names", exits)
+    _check_transform(_table(inner(table, "transform", ""), "transform"))
+    policy = _policy(inner(table, "policy", ""), exits, classes)
+    _table(inner(table, "rule", ""), "rule")
+    _check_measured(_table(inner(table, "measured", ""), "measured"), exits, classes)
+    backbone = _table(inner(table, "backbone", ""), "backbone")
+    need(is_text(inner(backbone, "name", "backbone")), "backbone.name", "a text", backbone["name"])
+    files = _table(table.get("files", {}), "files")
+    for name, digest in files.items():
+        need(_is_file(name), "files", "names of files in the folder", name)
+        need(_is_digest(digest), f"files.{name}", "a SHA-256 of 64 hexadecimal digits", digest)
+    return policy
+
+
+def check_programs(program: Any, exits: Sequence[str], shape: Sequence[int]) -> None:
+    """Check the table of programs of these exits, for samples of this `shape`. Raises ExportError naming the place."""
+    _table(program, "program")
+    kind = inner(program, "kind", "program")
+    if kind not in PROGRAM_KINDS:
+        raise ExportError(f"unknown kind of program {kind!r:.60}; this eenas runs {' and '.join(PROGRAM_KINDS)}")
+    segments = inner(program, "segments", "program")
+    need(isinstance(segments, list), "program.segments", "a list", segments)
+    if len(segments) != len(exits):
+        raise ExportError(f"{len(exits)} exits need a program each, got {len(segments)} programs")
+    for k, segment in enumerate(segments):
+        place = f"program.segments[{k}]"
+        _check_program(_table(segment, place), place, f"segment_{k}.{kind}")
+    need(not segments[0].get("takes_previous"), "program.segments[0].takes_previous", "false", True)
+    first = segments[0]["shape"]
+    need(first == list(shape), "program.segments[0].shape", f"that of an image, {list(shape)}", first)
+    if "single_file" in program:
+        single = _table(program["single_file"], "program.single_file")
+        _check_program(single, "program.single_file", "model.onnx")
+
+
+def _check_program(table: Mapping[str, Any], place: str, file: str) -> None:
+    for name in table:
+        need(
+            name in ("file", "sha256", "shape", "takes_previous"), place, "of file, sha256, shape, takes_previous", name
+        )
+    found, digest, shape = (inner(table, name, place) for name in ("file", "sha256", "shape"))
+    need(_is_file(found), f"{place}.file", "a program in the folder of the manifest", found)
+    need(found == file, f"{place}.file", f"{file!r}, in the order of the exits", found)
+    need(_is_digest(digest), f"{place}.sha256", "64 hexadecimal digits", digest)
+    sides = isinstance(shape, list) and 1 <= len(shape) <= 8 and all(is_whole(side, 1, _MOST_VALUES) for side in shape)
+    need(sides, f"{place}.shape", "a list of positive whole numbers", shape)
+    values = 1
+    for side in shape:
+        values *= side
+    need(values <= _MOST_VALUES, f"{place}.shape", f"of at most {_MOST_VALUES:,} values", shape)
+    taken = table.get("takes_previous", False)
+    need(isinstance(taken, bool), f"{place}.takes_previous", "true or false", taken)
+
+
+def _check_transform(table: Mapping[str, Any]) -> None:
+    size, channels = inner(table, "size", "transform"), inner(table, "channels", "transform")
+    sides = size if isinstance(size, list) else [size]
+    right = len(sides) in (1, 2) and all(is_whole(side, 1, _MOST_PIXELS) for side in sides)
+    need(right, "transform.size", f"1 to {_MOST_PIXELS:,} pixels", size)
+    need(is_whole(channels, 1, 4096), "transform.channels", "a whole number from 1 to 4,096", channels)
+    white, fit = table.get("white"), table.get("fit", "crop")
+    need(white is None or is_whole(white, 1, 2**32), "transform.white", "a whole number from 1 up", white)
+    need(is_text(fit), "transform.fit", "a text", fit)
+    for name in ("mean", "std"):
+        values = inner(table, name, "transform")
+        right = isinstance(values, list) and len(values) == channels
+        need(
+            right and all(is_number(value, -1e30, 1e30) for value in values),
+            f"transform.{name}",
+            f"{channels} finite numbers each",
+            values,
+        )
+
+
+def _check_measured(table: Mapping[str, Any], exits: Sequence[str], classes: Sequence[str]) -> None:
+    """Exits, operating points and the backbone as they were measured; an untrained network has none of them."""
+    if "backbone" in table:
+        backbone = _table(table["backbone"], "measured.backbone")
+        macs = inner(backbone, "macs", "measured.backbone")
+        need(is_number(macs) and macs > 0, "measured.backbone.macs", "a positive number", macs)
+        inner(table, "exits", "measured")
+    if "exits" in table:
+        _check_exits(table["exits"], exits)
+    points = table.get("points", [])
+    need(isinstance(points, list), "measured.points", "a list", points)
+    need(len(points) <= MOST_POINTS, "measured.points", f"at most {MOST_POINTS:,}", len(points))
+    named = [(f"measured.points[{index}]", point) for index, point in enumerate(points)]
+    for place, point in [*named, *([("measured.reported", table["reported"])] if "reported" in table else [])]:
+        _check_point(_table(point, place), place, exits, classes)
+    for name in ("data", "calibrated_on"):
+        need(table.get(name) is None or is_text(table[name], 10_000), f"measured.{name}", "a text", table.get(name))
+    for name, most in (("samples", 1e15), ("end_to_end_ms", 1e12)):
+        value = table.get(name)
+        need(value is None or is_number(value, 0, most), f"measured.{name}", "a number from 0 up", value)
+    tested = table.get("tested")
+    if tested is not None:
+        known = isinstance(tested, dict) and is_number(tested.get("accuracy"), 0, 1)
+        known = known and is_whole(tested.get("samples"), 1, 10**15)
+        need(known, "measured.tested", "an accuracy in [0, 1] and a number of samples", tested)
+
+
+def _check_exits(measured: Any, exits: Sequence[str]) -> None:
+    need(isinstance(measured, list), "measured.exits", "a list", measured)
+    need(len(measured) == len(exits), "measured.exits", f"{len(exits)}, one for each exit", len(measured))
+    for k, exit_ in enumerate(measured):
+        place = f"measured.exits[{k}]"
+        _table(exit_, place)
+        need(exit_.get("name", exits[k]) == exits[k], f"{place}.name", f"{exits[k]!r}", exit_.get("name"))
+        temperature = inner(exit_, "temperature", place)
+        need(is_number(temperature) and temperature > 0, f"{place}.temperature", "positive and finite", temperature)
+        need(is_number(inner(exit_, "macs", place)), f"{place}.macs", "a number from 0 up", exit_["macs"])
+        for name, most in (("accuracy", 1.0), ("share", 1.0), ("latency_ms", 1e12)):
+            value = exit_.get(name)
+            need(value is None or is_number(value, 0, most), f"{place}.{name}", f"in [0, {most:g}]", value)
+    macs = [exit_["macs"] for exit_ in measured]
+    need(all(one < other for one, other in pairwise(macs)), "measured.exits", "of rising MACs", macs)
+
+
+def _check_point(table: Mapping[str, Any], place: str, exits: Sequence[str], classes: Sequence[str]) -> None:
+    _policy(inner(table, "policy", place), exits, classes)
+    for name in ("accuracy", "expected_macs", "worst_macs", "expected_latency_ms", "worst_latency_ms"):
+        value = table.get(name)
+        most = 1.0 if name == "accuracy" else 1e300
+        need(value is None or is_number(value, 0, most), f"{place}.{name}", f"in [0, {most:g}]", value)
+    for name in ("shares", "exit_accuracy"):
+        values = inner(table, name, place)
+        right = isinstance(values, list) and len(values) == len(exits)
+        need(
+            right and all(value is None or is_number(value, 0, 1) for value in values),
+            f"{place}.{name}",
+            f"{len(exits)} numbers in [0, 1]",
+            values,
+        )
+    OperatingPoint.from_table(table, key=place)
+
+
+def _policy(table: Any, exits: Sequence[str], classes: Sequence[str]) -> Policy | None:
+    """The policy in a table, or None. Raises ExportError where it is for other exits or classes."""
+    if table is None:
+        return None
+    policy = policy_from_table(_table(table, "policy"), key="policy")
+    if policy.num_exits != len(exits):
+        raise ExportError(f"its policy is for {policy.num_exits} exits of {len(exits)}")
+    if isinstance(policy, GeometricPolicy) and len(policy.biases[0]) not in (0, len(classes)):
+        raise ExportError(f"the policy is for {len(policy.biases[0])} classes of {len(classes)}")
+    return policy
+
+
+def _check_names(values: Any, place: str, least: int, most: int) -> None:
+    need(isinstance(values, list), place, "a list of names", values)
+    need(least <= len(values) <= most, place, f"{least} to {most:,} names", len(values))
+    for index, value in enumerate(values):
+        need(is_text(value), f"{place}[{index}]", "a text of at most 1,000 characters", value)
+
+
+def _table(value: Any, place: str) -> dict[str, Any]:
+    need(isinstance(value, dict), place, "a table", value)
+    return value  # type: ignore[no-any-return]
+
+
+def _is_file(value: object) -> bool:
+    """Whether it is the plain name of a file, on every system."""
+    return is_text(value, 200) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", str(value)) is not None
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None

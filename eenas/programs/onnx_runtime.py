@@ -1,0 +1,232 @@
+"""The runtime onnxruntime for measurements: the programs that an export writes, run as `runtime.py` runs them."""
+
+import importlib.metadata
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eenas import __version__, specs
+from eenas.backbones.chain import Chain
+from eenas.backbones.copies import copy_of, evaluated
+from eenas.backbones.features import FeatureShape
+from eenas.backbones.load import Backbone
+from eenas.branches.branch import Branch
+from eenas.errors import DeviceError, EenasError, MeasurementError
+from eenas.measurement.devices import device_name
+from eenas.measurement.latency import Latency, LatencySpec
+from eenas.measurement.rounds import Part, Rounds, measure_beside
+from eenas.measurement.runtime import DECISIONS, BackboneTimes, HostLoop, Joints, branch_to_time, host_times, way_to
+from eenas.measurement.stopwatch import Run
+from eenas.measurement.torch_runtime import named_beside
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.programs.chain_models import chain_models, joined, module_model
+from eenas.programs.manifest import Manifest
+from eenas.programs.onnx_program import OPSET
+from eenas.programs.preprocessing import Preprocessing
+from eenas.programs.programs import need_onnx
+from eenas.programs.runtime import ExportedModel
+from eenas.programs.segments import INPUTS, OUTPUTS, PROVIDERS, open_session
+
+
+class OnnxRuntime:
+    """A `Runtime`: each way is timed as one ONNX program, and with it what the export's programs add between them.
+
+    A design's segments end where its branches stand, in places that no measurement knows before. So every prefix is
+    timed whole, and at every cut point the two segments that meet there, run one after the other and joined to one
+    program, in turns: the difference is what cutting there costs (the call, features copied and laid out anew, layers
+    that are not fused). Decisions are those of a threshold policy in `runtime.py`'s own loop.
+
+    Branches run in turns with all of `backbone` as one program, where one is given, else alone.
+
+    Raises ExportError without the extra `onnx`, DeviceError for a device that onnxruntime has no provider for.
+    """
+
+    def __init__(self, device: torch.device, backbone: Backbone | None = None) -> None:
+        need_onnx()
+        if device.type not in PROVIDERS:
+            raise DeviceError(
+                f"the runtime 'onnxruntime' measures on {' and '.join(PROVIDERS)}, got the device {device.type!r}; "
+                "give --device cpu, or set latency.runtime to 'torch'"
+            )
+        import onnxruntime
+
+        if PROVIDERS[device.type] not in onnxruntime.get_available_providers():
+            raise DeviceError(
+                f"this onnxruntime has no {PROVIDERS[device.type]} for the device {device.type!r}; install "
+                "onnxruntime-gpu, give --device cpu, or set latency.runtime to 'torch'"
+            )
+        self._version = f"onnxruntime {onnxruntime.__version__}"
+        self._backbone = backbone
+        self._models: list[Any] = []
+        self._runs: dict[tuple[torch.device, int, int], Run] = {}
+
+    def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
+        """See `Runtime.conditions`."""
+        versions = [__version__, torch.__version__, importlib.metadata.version("onnx"), self._version, OPSET]
+        return [device_name(device), *versions, named_beside(self._backbone, spec), specs.to_table(spec)]
+
+    def time_backbone(self, backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> BackboneTimes:
+        """See `Runtime.time_backbone`."""
+        images = backbone.example(spec.batch).cpu()
+        on_cpu = copy_of(chain, device="cpu")
+        models = self._models = self._exported(lambda: chain_models(on_cpu, backbone.example(2).cpu()), backbone.name)
+        features, last = _features(on_cpu, images), len(models) - 1
+        parts = [self._part(models[: k + 1], images.numpy(), device, spec) for k in range(len(models))]
+        for k in range(last):
+            first, second, both = (
+                self._part(models[start:end], features[start], device, spec)
+                for start, end in ((k, k + 1), (k + 1, k + 2), (k, k + 2))
+            )
+            parts += [_in_turn(first, second), both]
+        rounds = Rounds(device=device, spec=spec, host_clock=True)
+        found = rounds.measure(
+            [*parts, self._empty(backbone.num_classes, device, spec)],
+            rising=range(len(models)),
+        )
+        pairs = zip(found[last + 1 : -1 : 2], found[last + 2 : -1 : 2], strict=True)
+        cuts = tuple(max(apart.median_ms - together.median_ms, 0.0) for apart, together in pairs)
+        half = self._run(joined(models[: max(last // 2, 1)]), images.numpy(), device, spec)
+        entry, decision = host_times(
+            self._loop(images.numpy()), rounds, backbone.num_classes,
+            program=half, runtime=f"{self._version}, decisions",
+        )  # fmt: skip
+        return BackboneTimes(
+            prefixes=found[:last],
+            whole=found[last],
+            plain=found[last],  # who wants no exits runs all of it as one program
+            decision=decision,
+            joints=Joints(cut_ms=cuts, call_ms=found[-1].median_ms, entry_ms=entry),
+        )
+
+    def time_branch(
+        self, branch: Branch, shape: FeatureShape, num_classes: int, device: torch.device, spec: LatencySpec
+    ) -> Latency:
+        """See `Runtime.time_branch`."""
+        module, example = branch_to_time(branch, shape, num_classes, max(spec.batch, 2))
+        what = f"{branch.label()} at features {list(shape.dims)}"
+        model = self._exported(lambda: module_model(module, example[:2], exit_=branch.label()), what)
+        timed = self._part([model], example[: spec.batch].numpy(), device, spec)
+        rounds = Rounds(device=device, spec=spec, host_clock=True)
+        if self._backbone is None:
+            return rounds.measure([timed])[0]
+        k = way_to(self._backbone, shape)
+        way = None if k is None else self._way(self._backbone, k + 1, device, spec)
+        plain = self._way(self._backbone, None, device, spec)
+        return measure_beside(timed, plain, rounds, f"{self._version}, one program", way)
+
+    def _way(self, backbone: Backbone, segments: int | None, device: torch.device, spec: LatencySpec) -> Run:
+        """A run of the first so many segments as one program (None: all), exported where that was not done before."""
+        if not self._models:
+            module, names = evaluated(backbone.module, device="cpu"), [point.name for point in backbone.cut_points]
+            chain = Chain.built_from(module, backbone.example().cpu(), names)
+            self._models = self._exported(lambda: chain_models(chain, backbone.example(2).cpu()), backbone.name)
+        key = (device, spec.batch, segments or len(self._models))
+        if key not in self._runs:
+            model = joined(self._models[: key[2]])
+            self._runs[key] = self._run(model, backbone.example(spec.batch).cpu().numpy(), device, spec)
+        return self._runs[key]
+
+    def _exported(self, export: Callable[[], Any], what: str) -> Any:
+        try:
+            return export()
+        except EenasError as error:
+            raise MeasurementError(f"{what}: cannot be timed in onnxruntime: {error}") from None
+
+    def _part(self, models: list[Any], x: NDArray[np.float32], device: torch.device, spec: LatencySpec) -> Part:
+        """Models in a row, joined to one program, on `x`. A run ends with its outputs in the host's memory."""
+        return Part(
+            open=lambda: self._run(joined(models), x, device, spec),
+            runtime=f"{self._version}, one program",
+            size=sum(each.ByteSize() for each in models),
+        )
+
+    def _run(self, model: Any, x: NDArray[np.float32], device: torch.device, spec: LatencySpec) -> Run:
+        """A function that runs a model on `x` once, in a session like those of the exported programs."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "program.onnx"
+            try:
+                path.write_bytes(model.SerializeToString())
+                session = open_session(path, provider=device.type, threads=spec.threads or 1)
+            except EenasError:
+                raise
+            except Exception as error:  # onnxruntime and protobuf raise many kinds
+                raise MeasurementError(f"a program does not open in onnxruntime: {str(error).strip()}") from None
+        feed = {INPUTS[0]: np.ascontiguousarray(x)}
+        return lambda: session.run(OUTPUTS[1:], feed)
+
+    def _empty(self, num_classes: int, device: torch.device, spec: LatencySpec) -> Part:
+        """A program that gives what it takes."""
+        model = self._exported(lambda: module_model(_Same(), torch.zeros(2, num_classes), exit_="nothing"), "nothing")
+        return self._part([model], np.zeros((spec.batch, num_classes), dtype=np.float32), device, spec)
+
+    def _loop(self, images: NDArray[np.float32]) -> HostLoop:
+        """The loop of `runtime.py` around programs that cost nothing."""
+
+        def runtime_loop(num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:
+            logits = np.random.default_rng(0).normal(size=(batch, num_classes)).astype(np.float32)
+
+            def segment(x: NDArray[np.float32], previous: object) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+                program()
+                return x, logits
+
+            model = ExportedModel(_manifest(images, num_classes), (segment,) * DECISIONS)
+            return (lambda: model.reach(images, 0)), (lambda: model.reach(images, DECISIONS - 1))
+
+        return runtime_loop
+
+
+class _Same(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`x` itself."""
+        return x.clone()
+
+
+def _in_turn(first: Part, second: Part) -> Part:
+    """One part after the other."""
+
+    def opened() -> Run:
+        one, two = first.open(), second.open()
+
+        def both() -> None:
+            one()
+            two()
+
+        return both
+
+    return replace(first, open=opened, size=first.size + second.size)
+
+
+@torch.inference_mode()
+def _features(chain: Chain, images: torch.Tensor) -> list[NDArray[np.float32]]:
+    """What each segment takes."""
+    x, found = images, []
+    for segment in chain.segments:
+        found.append(x.numpy())
+        x = segment(x)
+    return found
+
+
+def _manifest(images: NDArray[np.float32], num_classes: int) -> Manifest:
+    """That of a model with decisions and nothing to decide about."""
+    zeros = (0.0,) * images.shape[1]
+    return Manifest(
+        folder=Path(),
+        kind="onnx",
+        segments=(),
+        single_file=None,
+        classes=tuple(str(number) for number in range(num_classes)),
+        exits=tuple(str(number) for number in range(DECISIONS + 1)),
+        preprocessing=Preprocessing(tuple(images.shape[2:]), images.shape[1], zeros, tuple(1.0 for _ in zeros)),
+        policy=ThresholdPolicy(
+            score="max_softmax", temperatures=(1.0,) * (DECISIONS + 1), thresholds=(0.5,) * DECISIONS
+        ),
+        temperatures=(1.0,) * (DECISIONS + 1),
+        points=(),
+        backbone_macs=None,
+    )

@@ -1,0 +1,172 @@
+"""Parity: an exported program against the network it was made of, on real samples, logits and decisions."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eenas.errors import ExportError, ParityError
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.tables import batches
+from eenas.policies.policy import NEAR, Policy
+from eenas.policies.scores import score
+from eenas.programs.manifest import MANIFEST, ProgramFile, one_error, read_table
+from eenas.programs.programs import SINGLE_FILE
+from eenas.programs.runtime import ExportedModel, Prediction
+from eenas.programs.segments import ANSWERS, INPUTS, open_session
+from eenas.specs import from_table
+from eenas.tasks.task import Task
+
+CLOSE, ROUNDING = 1e-4, 3e-6
+"""Logits may differ by so much, or by this share of an exit's largest one, which float32 does not resolve."""
+
+SAMPLES = 256
+_BATCH = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Real samples for a comparison: `images` float32 [N, C, S, S], transformed, of the named split of a task.
+
+    `data` is the task's spec as in `--data`, or empty where it was given as an object.
+    """
+
+    images: Tensor
+    split: str
+    data: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """What a comparison on `samples` samples of the split `split` of `data` found.
+
+    `differences` are the largest differences of logits, exit by exit, and at most what CLOSE and ROUNDING say. `near`
+    samples met a score within 1e-5 of a threshold on their way, or left with two classes that close, and `differing`
+    of those were decided otherwise; no others were.
+    """
+
+    samples: int
+    data: str
+    split: str
+    differences: tuple[float, ...]
+    near: int
+    differing: int
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {**asdict(self), "differences": list(self.differences)}
+
+    @classmethod
+    def of(cls, folder: Path) -> "Parity":
+        """What the export to a folder found. Raises ExportError for one without programs."""
+        program = read_table(folder).get("program")
+        table = program.get("parity") if isinstance(program, dict) else None
+        if table is None:
+            raise ExportError(f"{folder}: holds no programs that were compared; export with --format onnx or pt2")
+        with one_error(folder / MANIFEST):
+            return from_table(cls, table, key="program.parity")
+
+
+def some_samples(network: EarlyExitNetwork, task: Task, *, data: str = "", count: int = SAMPLES) -> Samples:
+    """At most `count` samples of the task's validation split, drawn evenly, as the network takes them."""
+    split = task.validation
+    chosen = np.sort(np.random.default_rng(0).permutation(len(split))[:count])
+    images = torch.cat(list(batches(network, split.subset(chosen), _BATCH, torch.device("cpu"))))
+    return Samples(images.contiguous(), split.name, data)
+
+
+@torch.inference_mode()
+def compare(network: EarlyExitNetwork, model: ExportedModel, samples: Samples) -> Parity:
+    """Compare a network on the CPU, in eval mode, with a program of it, and with its single file where it has one.
+
+    Raises ParityError that says at which exit, and for which sample, they differ.
+    """
+    parts = torch.split(samples.images, _BATCH)
+    eager = [np.stack([logits.float().numpy() for logits in network(part)], axis=1) for part in parts]
+    logits = np.concatenate(eager)  # [N, K, C]
+    found = np.concatenate([np.stack(model.logits(part.numpy()), axis=1) for part in parts])
+    differences = _differences(logits, found, model.exits)
+    near = differing = 0
+    if (policy := model.policy) is not None:
+        close = _close(policy, logits)
+        near = int(close.sum())
+        answers = [network.predict(part, policy) for part in parts]
+        classes = np.concatenate([answer.classes.numpy() for answer in answers])
+        exits = np.concatenate([answer.exits.numpy() for answer in answers])
+        there = [model.predict(part.numpy()) for part in parts]
+        differing = _decisions(classes, exits, there, close, "the programs")
+        if model.manifest.single_file is not None:
+            singles = _single(model, model.manifest.single_file, samples.images.numpy())
+            differing = max(differing, _decisions(classes, exits, singles, close, SINGLE_FILE))
+            reached = np.concatenate([single.exits for single in singles])
+            own = np.concatenate([single.logits for single in singles])[:, None]
+            expected = logits[np.arange(len(reached)), reached][:, None]
+            _differences(expected, own, (SINGLE_FILE,))
+    return Parity(
+        samples=len(logits),
+        data=samples.data,
+        split=samples.split,
+        differences=differences,
+        near=near,
+        differing=differing,
+    )
+
+
+def _differences(expected: NDArray[Any], found: NDArray[Any], exits: tuple[str, ...]) -> tuple[float, ...]:
+    """The largest difference at each exit, of logits [N, K, C]. Raises ParityError above what is allowed."""
+    if expected.shape != found.shape:
+        raise ParityError(f"the program gives logits {list(found.shape)}, the network {list(expected.shape)}")
+    apart = np.abs(expected.astype(np.float64) - found).max(axis=2)  # [N, K]
+    for k, name in enumerate(exits):
+        worst = int(np.argmax(np.where(np.isnan(apart[:, k]), np.inf, apart[:, k])))
+        allowed = max(CLOSE, ROUNDING * float(np.abs(expected[:, k]).max()))
+        if not apart[worst, k] <= allowed:
+            raise ParityError(
+                f"exit {name!r}: logits of sample {worst} differ by {apart[worst, k]:.2g}, allowed are {allowed:.2g}; "
+                "the program is not the network, and is not exported"
+            )
+    return tuple(float(value) for value in apart.max(axis=0))
+
+
+def _close(policy: Policy, logits: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which samples [N] meet, on their way through logits [N, K, C], a decision that rounding may turn."""
+    close = np.zeros(len(logits), dtype=np.bool_)
+    staying, state = np.arange(len(logits)), policy.start(len(logits))
+    for k in range(logits.shape[1]):
+        here = logits[staying, k]
+        close[staying] |= policy.near(k, here, state)
+        leave, state = policy.decide(k, here, state)
+        close[staying[leave]] |= score(here[leave], kind="margin") <= NEAR  # two classes are as likely
+        staying, state = staying[~leave], state[~leave]
+    return close
+
+
+def _decisions(
+    classes: NDArray[Any], exits: NDArray[Any], found: list[Prediction], close: NDArray[np.bool_], what: str
+) -> int:
+    """How many samples are decided otherwise. Raises ParityError when one of them is not close to a threshold."""
+    other_classes = np.concatenate([answer.classes for answer in found])
+    other_exits = np.concatenate([answer.exits for answer in found])
+    differs = (classes != other_classes) | (exits != other_exits)
+    if (wrong := np.flatnonzero(differs & ~close)).size:
+        first = wrong[0]
+        raise ParityError(
+            f"{what}: {wrong.size} samples are decided otherwise, sample {first} first: exit {exits[first]} and class "
+            f"{classes[first]} in the network, {other_exits[first]} and {other_classes[first]} in the program"
+        )
+    return int(differs.sum())
+
+
+def _single(model: ExportedModel, program: ProgramFile, images: NDArray[Any]) -> list[Prediction]:
+    """What the single file answers, sample by sample."""
+    manifest = model.manifest
+    session = open_session(manifest.path(program))
+    found = []
+    for index in range(len(images)):
+        classes, exits, logits = session.run(list(ANSWERS), {INPUTS[0]: images[index : index + 1]})
+        found.append(Prediction(classes, exits, logits, model.exits, manifest.temperatures))
+    return found

@@ -1,0 +1,157 @@
+"""The programs of the segments, opened: arrays in, features for the next segment and logits out."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.errors import DeviceError, EenasError, ExportError
+from eenas.programs.manifest import Manifest, ProgramFile
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+INPUTS, OUTPUTS = ("x", "previous"), ("features", "logits")
+"""The names in a program: x [N, ...] and the logits of the exit before go in; the last segment gives logits alone."""
+
+THRESHOLDS, ANSWERS = "thresholds", ("classes", "exits", "logits")
+"""In the single file: the second input, and the outputs, which are called as in a `Prediction`."""
+
+Array = NDArray[np.float32]
+
+
+class Segment(Protocol):
+    """A program that is open: `segment(x, previous) -> (features, logits)`.
+
+    `x` [N, ...] are images or the features of the segment before, `previous` [N, classes] the logits of the exit before
+    (None for the first one). `features` [N, ...] is None behind the last segment; `logits` are [N, classes].
+    """
+
+    def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
+        """Run it."""
+
+
+def open_segments(
+    manifest: Manifest, *, provider: str = "cpu", threads: int | None = None, trust_code: bool = False
+) -> tuple[Segment, ...]:
+    """The programs of a manifest, checked against their checksums, on the provider "cpu" or "cuda".
+
+    `threads` work within an operator (None: as many as there are cores). Raises ExportError for a file that is missing
+    or was changed and for .pt2 files, which can hold Python code, without `trust_code`; DeviceError for a provider that
+    is not there.
+    """
+    if manifest.kind == "pt2" and not trust_code:
+        raise ExportError(
+            f"{manifest.folder}: .pt2 files can hold Python code; pass trust_code=True (--trust-code) if you trust them"
+        )
+    if provider not in PROVIDERS:
+        raise DeviceError(f"a provider is one of {' and '.join(PROVIDERS)}, got {provider!r}")
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise DeviceError(f"threads must be a whole number from 1 up, got {threads!r}; leave them out for all cores")
+    kind = OnnxSegment if manifest.kind == "onnx" else Pt2Segment
+    opened: list[Segment] = []
+    for number, file in enumerate(manifest.segments):
+        path = manifest.path(file)
+        try:
+            last, classes = file is manifest.segments[-1], len(manifest.classes)
+            opened.append(kind(path, file, last=last, provider=provider, threads=threads, classes=classes))
+        except EenasError:
+            raise
+        except Exception as error:  # onnxruntime and torch raise many kinds for a program that they cannot run
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            where = f"the segment that ends at exit {manifest.exits[number]!r}"
+            raise ExportError(f"{path}: {where} does not open here ({reason}); export again, or update") from error
+    return tuple(opened)
+
+
+class OnnxSegment:
+    """An ONNX file in onnxruntime."""
+
+    def __init__(
+        self, path: Path, file: ProgramFile, *, last: bool, provider: str, threads: int | None, classes: int
+    ) -> None:
+        session = open_session(path, provider=provider, threads=threads)
+        # Under `session.run` lies the call that computes. What it adds takes a sample of a small network microseconds,
+        # and after an error it would go on with the CPU, printing so.
+        self._run = getattr(session, "_sess", session).run
+        self._takes_previous = file.takes_previous
+        self._outputs = list(OUTPUTS[1:] if last else OUTPUTS)
+
+    def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
+        """See `Segment`."""
+        feed = {INPUTS[0]: x, INPUTS[1]: previous} if self._takes_previous else {INPUTS[0]: x}
+        found = self._run(self._outputs, feed, None)
+        return (found[0] if len(found) == 2 else None), found[-1]
+
+
+def open_session(path: Path, *, provider: str = "cpu", threads: int | None = None) -> Any:
+    """An onnxruntime session of an ONNX file. Raises DeviceError when the provider is not there."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ExportError(f"onnxruntime cannot be imported ({error}); pip install onnxruntime") from None
+    wanted = PROVIDERS[provider]
+    if wanted not in onnxruntime.get_available_providers():
+        raise DeviceError(f"this onnxruntime has no {wanted}; install onnxruntime-gpu, or take the provider cpu")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    # Laying out a run's memory beforehand, for every size of a batch anew, costs small segments more than it saves.
+    options.enable_mem_pattern = False
+    # Every segment has threads of its own: those of the last one must not spin while the next one computes.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    session = onnxruntime.InferenceSession(str(path), options, providers=[wanted])
+    if session.get_providers()[0] != wanted:  # onnxruntime would go on with the CPU and only log it
+        raise DeviceError(f"{wanted} does not start on this machine; see onnxruntime's log, or take the provider cpu")
+    return session
+
+
+class Pt2Segment:
+    """A program of torch.export in torch; `threads` are set for the whole process, as torch has them."""
+
+    def __init__(
+        self, path: Path, file: ProgramFile, *, last: bool, provider: str, threads: int | None, classes: int
+    ) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise ExportError(
+                f"torch cannot be imported ({error}); .pt2 needs it, or export with --format onnx"
+            ) from None
+        if provider == "cuda" and not torch.cuda.is_available():
+            raise DeviceError("this torch has no CUDA device; take the provider cpu")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._torch = torch
+        self._device = torch.device(provider)
+        program = torch.export.load(path)
+        if provider != "cpu":
+            from torch.export.passes import move_to_device_pass
+
+            program = move_to_device_pass(program, self._device)
+        self._module = program.module()
+        self._takes_previous = file.takes_previous
+        self._last = last
+        self._plain = False
+        self._lay_out(torch.channels_last)  # as the network itself predicts
+        x = np.zeros((2, *file.shape), np.float32)
+        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)  # features as such a segment gives them
+        try:
+            self(x, np.zeros((2, classes), np.float32) if file.takes_previous else None)
+        except RuntimeError:  # a `view` of a map, say; that network does not predict in this format either
+            self._plain = True
+            self._lay_out(torch.contiguous_format)
+
+    def _lay_out(self, memory_format: Any) -> None:
+        for tensor in (*self._module.parameters(), *self._module.buffers()):
+            if tensor.dim() == 4:
+                tensor.data = tensor.data.contiguous(memory_format=memory_format)
+
+    def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
+        """See `Segment`."""
+        x = np.ascontiguousarray(x) if self._plain else x
+        given = [x, previous] if self._takes_previous else [x]
+        with self._torch.inference_mode():
+            found = self._module(*(self._torch.from_numpy(array).to(self._device) for array in given))
+        arrays = [tensor.cpu().numpy() for tensor in found]
+        return (None if self._last else arrays[0]), arrays[-1]

@@ -1,0 +1,1 @@
+"""Facts: what tables and notes say, as plain values."""

@@ -1,0 +1,160 @@
+"""Under which conditions the numbers of a study were taken, and the commands and settings that give them again."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from eenas import __version__
+from eenas.reporting.facts.wording import each_batch, milliseconds, percent, plural, quantity
+from eenas.reporting.report.report_source import PAGE, ReportSource
+from eenas.results.choice import Choice
+from eenas.results.results import StudyResults
+from eenas.specs import to_table
+from eenas.training.spec import TrainingSpec
+
+SETTINGS = "study.toml"
+"""The name under which a reader saves the settings."""
+
+
+def conditions(source: ReportSource) -> list[tuple[str, str]]:
+    """What each kind of number is and how it was taken, as pairs of a name and a sentence."""
+    results, facts = source.results, source.facts
+    backbone, search = results.backbone, results.settings.search
+    hours = sum(trial.seconds for trial in results.trials) / 3600
+    full = budget(results.settings.full_training)
+    return [
+        (
+            "accuracy",
+            "of the validation split, which scores the search; temperatures and thresholds are fitted on the "
+            "calibration split; the test split was not looked at (eenas train does, once)",
+        ),
+        (
+            "MACs",
+            "multiply-accumulates of one sample (1 MAC = 2 FLOPs) up to the exit, all branches on the way included; "
+            f"the plain backbone has {quantity(backbone.macs, 'MACs')} and {quantity(backbone.parameters)} parameters",
+        ),
+        ("latency", _latency(results, facts)),
+        (
+            "networks",
+            f"trained briefly: {budget(results.settings.training)} each, where not stopped earlier, "
+            f"{facts.get('execution', 'precision not recorded')}; eenas train trains fully ({full})",
+        ),
+        ("backbone", f"{backbone.name}, weights: {backbone.weights}, {percent(backbone.accuracy)} on validation"),
+        (
+            "search",
+            f"{plural(len(results.trials), 'trial')} of {search.trials} in {hours:.1f} h of their own time, sampler "
+            f"{search.sampler}, seed {results.settings.seed}, objectives {', '.join(search.objectives)}",
+        ),
+        ("study", f"{results.name}, begun {source.created[:16].replace('T', ' ')} UTC; report by eenas {__version__}"),
+    ]
+
+
+def budget(spec: TrainingSpec) -> str:
+    """How long a training is: "12,500 samples", "2 epochs" or "60 s"."""
+    if spec.samples is not None:
+        return plural(spec.samples, "sample").replace(str(spec.samples), f"{spec.samples:,}")
+    return (
+        f"{spec.epochs:g} epoch{'' if spec.epochs == 1 else 's'}" if spec.epochs is not None else f"{spec.seconds:g} s"
+    )
+
+
+def commands(source: ReportSource) -> list[str]:
+    """The command lines that repeat the search, print its front, train the drawn design and make the report.
+
+    A backbone that was given as an object can only be given again in Python; a comment says so.
+    """
+    results, asked = source.results, source.asked
+    place = ["--storage", results.storage, "--name", results.name]
+    trust = ["--trust-code"] if asked.trust_code else []
+    artifacts = [] if asked.artifacts is None else ["--artifacts", str(asked.artifacts)]
+    device = ["--device", _device(results.device)]
+    drawn = _flags(asked.choice)
+    usual = Choice() if results.recommended else Choice(knee=True)
+    profile = [] if results.latency_profile is None else ["--latency-profile", results.latency_profile]
+    runs = [] if asked.runs is None else ["--runs", str(asked.runs)]
+    page = [] if asked.page == PAGE else ["--page", asked.page]
+    lines = [
+        ["search", "--study", SETTINGS, *profile, *place, *artifacts, *device, *trust],
+        ["front", *place, *trust],
+        ["train", *(drawn or _flags(usual)), *place, *artifacts, *device, *trust],
+        ["report", *drawn, *place, *artifacts, *runs, *page, *trust, "--out", "report.html"],
+    ]
+    typed = [shlex.join(["eenas", *line]) for line in lines]
+    if results.backbone.weights != "own":
+        return typed
+    comment = f"# {results.backbone.name} was given as an object: search and train again in Python, with backbone=..."
+    return [comment, typed[1], typed[3]]
+
+
+def _flags(choice: Choice | None) -> list[str]:
+    """The flags of `eenas train` and `eenas report` that make this choice; none for None."""
+    if choice is None:
+        return []
+    values = {**vars(choice), "knee": choice.knee or None, **to_table(choice.limits)}
+    words: list[str] = []
+    for name, value in values.items():
+        if name != "limits" and value is not None:
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [f"{value}"])]
+    return words or ["--best"]
+
+
+def _device(text: str) -> str:
+    """What --device takes for a device that is named in full."""
+    return next((kind for kind in ("cpu", "mps") if text.startswith(f"{kind.upper()}")), "cuda")
+
+
+def settings_text(results: StudyResults) -> str:
+    """The whole study file as TOML, overrides included; `eenas search --study` reads it."""
+    return "\n".join(_toml(to_table(results.settings), ())).strip() + "\n"
+
+
+def _latency(results: StudyResults, facts: Mapping[str, Any]) -> str:
+    if results.backbone.latency_ms is None:
+        return "not measured in this study"
+    timed = facts.get("profile", {}).get("total_latency")
+    spec = results.settings.latency
+    text = f"of {each_batch(spec.batch)} on {timed['device'] if timed else results.device}"
+    if timed:
+        text += (
+            f", {timed['runtime']}, {plural(timed['threads'], 'thread')}, {timed['dtype']}; medians of up to "
+            f"{spec.max_repeats} runs (the backbone's prefixes: {timed['repeats']}, spread {percent(timed['spread'])} "
+            "of the median, interquartile)"
+        )
+        if timed.get("doubtful"):
+            text += "; the machine was never quiet, so that they are doubtful"
+    if results.latency_profile is not None:
+        text += f"; taken from the latency profile {results.latency_profile}, nothing was timed in this study"
+    joined = ", with what joins the programs of its segments" if spec.runtime == "onnxruntime" else ""
+    verb = "train" if results.latency_profile is None else "export"
+    return (
+        f"{text}; an exit's is composed of the prefix up to its cut point and every branch on the way{joined}, "
+        f"and eenas {verb} measures it end to end beside that; "
+        f"the plain backbone takes {milliseconds(results.backbone.latency_ms)}"
+    )
+
+
+def _toml(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+    """The lines of a table: its values, then its tables, each under its own header."""
+    values = {name: value for name, value in table.items() if not isinstance(value, Mapping)}
+    lines = [f"[{'.'.join(map(_key, path))}]"] if path and (values or not table) else []
+    lines += [f"{_key(name)} = {_value(value)}" for name, value in values.items()]
+    lines += [""] if lines else []
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            lines += _toml(value, (*path, name))
+    return lines
+
+
+def _value(value: Any) -> str:
+    """A value in TOML; texts, numbers, booleans and lists of them are written as in JSON."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_key(name)} = {_value(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return json.dumps(value)
+
+
+def _key(name: str) -> str:
+    is_bare = name.replace("-", "").replace("_", "").isalnum() and name.isascii()
+    return name if is_bare else json.dumps(name)

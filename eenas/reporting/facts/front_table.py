@@ -1,0 +1,276 @@
+"""The front and what it is held against as rows of plain facts, and those rows as CSV and JSON."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from eenas.designs.design import Design
+from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.policies.operating_point import OperatingPoint
+from eenas.results.front import best_within
+from eenas.results.results import Comparison, StudyResults
+from eenas.specs import to_table as to_plain
+from eenas.study.context.traits import Traits
+from eenas.study.rivals.offered_points import FrontPoint, offered
+
+SHARES = (0.25, 0.5, 0.75, 1.0)
+PLAIN, STATIC, HAND_PLACED = "plain backbone", "static networks", "uniform by hand"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontRow:
+    """One operating point. Accuracies and shares are in [0, 1]; costs in MACs and milliseconds a sample.
+
+    `macs_share` and `latency_share` are of the plain backbone. `choice`, `knee` and `recommended` mark points of the
+    front, `above_backbone` is the 95 % interval of a point's accuracy less the backbone's, and `ends_at` the cut point
+    where every sample leaves, where there is one. `exits` are cut points in depth order, `structures` the
+    branch at each; `leaving` and `exit_accuracy` have one entry more, for the final exit. `strategy` to `final_rule`
+    are those of `Traits`, for points of the front, and `how` says in words which of them are not the default.
+    """
+
+    kind: Literal["front", "backbone", "baseline"]
+    name: str
+    trial: int | None = None
+    choice: bool = False
+    knee: bool = False
+    recommended: bool = False
+    above_backbone: tuple[float, ...] = ()
+    ends_at: str = ""
+    accuracy: float
+    macs: float
+    macs_share: float
+    worst_macs: float
+    worst_macs_share: float
+    latency_ms: float | None
+    latency_share: float | None
+    worst_latency_ms: float | None
+    worst_latency_share: float | None
+    exits: tuple[str, ...] = ()
+    structures: tuple[str, ...] = ()
+    leaving: tuple[float, ...] = ()
+    exit_accuracy: tuple[float | None, ...] = ()
+    strategy: str | None = None
+    boosted: bool | None = None
+    cascade: bool | None = None
+    policy: str | None = None
+    ensemble: str | None = None
+    final_rule: str | None = None
+    how: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharesRow:
+    """The best accuracy within each share of the backbone's MACs; None where nothing is that cheap.
+
+    `networks` are whose it is ("" for a row that names them itself), `comparisons` what the trials found against this
+    row.
+    """
+
+    name: str
+    networks: tuple[str, ...]
+    accuracies: tuple[float | None, ...]
+    comparisons: tuple[Comparison | None, ...] = ()
+
+
+def front_rows(results: StudyResults) -> list[FrontRow]:
+    """Every point of the front, in the order of the results (by falling accuracy)."""
+    return [point_row(item, results.backbone) for item in results.front]
+
+
+def choice_rows(results: StudyResults) -> list[FrontRow]:
+    """The points of the front that are choices."""
+    return [point_row(item, results.backbone) for item in results.choices]
+
+
+def point_row(item: FrontPoint, backbone: BackboneFacts) -> FrontRow:
+    """One point of the front."""
+    row = _row("front", item.name, item.point, backbone, item.design)
+    ends = item.ends_at
+    return replace(
+        row,
+        trial=item.trial,
+        choice=item.choice,
+        knee=item.knee,
+        recommended=item.recommended,
+        above_backbone=item.against_backbone or (),
+        ends_at="" if ends is None else item.design.branches[ends].cut_point,
+    )
+
+
+def baseline_rows(results: StudyResults) -> list[FrontRow]:
+    """The plain backbone and every operating point of the baselines measured in the study."""
+    return [backbone_row(results.backbone)] + [
+        _row("baseline", baseline.name, point, results.backbone)
+        for baseline in results.baselines
+        if baseline.name != "backbone"
+        for point in baseline.points
+    ]
+
+
+def backbone_row(backbone: BackboneFacts) -> FrontRow:
+    """The plain backbone: every share is 1."""
+    share = None if backbone.latency_ms is None else 1.0
+    return FrontRow(
+        kind="backbone",
+        name=PLAIN,
+        accuracy=backbone.accuracy,
+        macs=backbone.macs,
+        macs_share=1.0,
+        worst_macs=backbone.macs,
+        worst_macs_share=1.0,
+        latency_ms=backbone.latency_ms,
+        latency_share=share,
+        worst_latency_ms=backbone.latency_ms,
+        worst_latency_share=share,
+    )
+
+
+def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list[SharesRow]:
+    """The front, then each baseline, at the given shares of the backbone's MACs. Families of baselines make one row."""
+    held: dict[str, list[FrontPoint]] = {}
+    families = {network.name: network.family for network in results.networks}
+    for item in offered(results.networks, results.backbone, results.settings.constraints):
+        held.setdefault(families[item.name], []).append(item)
+    compared = {(one.baseline, one.budget): one for one in results.comparisons}
+    order = ["search", *(name for name in held if name not in ("search", PLAIN)), PLAIN]
+    rows = []
+    for name, items in [("front", results.front), *((name, held.get(name, [])) for name in order)]:
+        best = [best_within(items, share) for share in shares]
+        rows.append(
+            SharesRow(
+                name="proposed by the search" if name == "search" else name,
+                networks=tuple("" if item is None or name == PLAIN else item.name for item in best),
+                accuracies=tuple(None if item is None else item.point.accuracy for item in best),
+                comparisons=tuple(compared.get((name, share)) for share in shares),
+            )
+        )
+    return rows
+
+
+def networks(rows: Iterable[FrontRow]) -> list[tuple[FrontRow, str]]:
+    """The networks behind points of the front, each once: one of its points, and how they all came about.
+
+    That is empty where everything is the default. Points of one network may differ in how they decide; what all of
+    them share stands first.
+    """
+    points: dict[str, list[FrontRow]] = {}
+    for row in rows:
+        points.setdefault(row.name, []).append(row)
+    found = []
+    for own in points.values():
+        hows = [row.how.split(", ") if row.how else [] for row in own]
+        shared = [text for text in hows[0] if all(text in how for how in hows)]
+        rest = dict.fromkeys(", ".join(text for text in how if text not in shared) for how in hows)
+        own_ways = [" or ".join(way or "default" for way in rest)] if any(rest) else []
+        found.append((own[0], ", ".join((*shared, *own_ways))))
+    return found
+
+
+def exits_of(row: FrontRow) -> str:
+    """The exits of a point in depth order, each with its branch, or "no branch"."""
+    return ", ".join(f"{where}: {what}" for where, what in zip(row.exits, row.structures, strict=True)) or "no branch"
+
+
+def family(name: str) -> str:
+    """The group a baseline is shown in: all uniform placements are one family."""
+    return HAND_PLACED if name.startswith("uniform") else name
+
+
+def states(results: StudyResults) -> dict[str, int]:
+    """How many trials ended in which state, the most frequent first."""
+    return dict(Counter(trial.state for trial in results.trials).most_common())
+
+
+def to_csv(rows: Iterable[FrontRow]) -> str:
+    """The rows as CSV with a header line; lists within a cell are joined by semicolons, what is absent is empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    names = [field.name for field in fields(FrontRow)]
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([_cell(getattr(row, name)) for name in names])
+    return stream.getvalue()
+
+
+def to_table(results: StudyResults) -> dict[str, Any]:
+    """The whole result as plain data, ready for JSON: what `--json` prints."""
+    return {
+        "study": results.name,
+        "storage": results.storage,
+        "task": results.task,
+        "device": results.device,
+        "latency": None if results.latency is None else results.latency.conditions,
+        "backbone": asdict(results.backbone),
+        "chance": results.chance,
+        "trials": states(results),
+        "front": [asdict(row) for row in front_rows(results)],
+        "baselines": [asdict(row) for row in baseline_rows(results)],
+        "at_shares": [
+            {
+                "name": row.name,
+                "accuracy": dict(zip(map("{:g}".format, SHARES), row.accuracies, strict=True)),
+                "network": dict(zip(map("{:g}".format, SHARES), row.networks, strict=True)),
+            }
+            for row in shares_rows(results)
+        ],
+        "hypervolume": {"accuracy_macs": results.hypervolume_macs, "accuracy_latency": results.hypervolume_latency},
+        "comparisons": [{**asdict(one), "verdict": one.verdict} for one in results.comparisons],
+        "validation": {
+            "samples": results.samples,
+            "largest_class": results.largest_class,
+            "measure": results.measure,
+        },
+        "limits": to_plain(results.settings.constraints),
+        "warnings": list(results.warnings),
+    }
+
+
+def to_json(results: StudyResults) -> str:
+    """`to_table` as indented JSON."""
+    return json.dumps(to_table(results), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _row(
+    kind: Literal["front", "baseline"],
+    name: str,
+    point: OperatingPoint,
+    backbone: BackboneFacts,
+    design: Design | None = None,
+) -> FrontRow:
+    placed = design.branches if design is not None else ()
+    traits = None if design is None else Traits.of(design, point.policy)
+    return FrontRow(
+        kind=kind,
+        name=name,
+        accuracy=point.accuracy,
+        macs=point.expected_macs,
+        macs_share=point.expected_macs / backbone.macs,
+        worst_macs=point.worst_macs,
+        worst_macs_share=point.worst_macs / backbone.macs,
+        latency_ms=point.expected_latency_ms,
+        latency_share=_ratio(point.expected_latency_ms, backbone.latency_ms),
+        worst_latency_ms=point.worst_latency_ms,
+        worst_latency_share=_ratio(point.worst_latency_ms, backbone.latency_ms),
+        exits=tuple(branch.cut_point for branch in placed),
+        structures=tuple(branch.branch.label() for branch in placed),
+        leaving=tuple(point.shares),
+        exit_accuracy=tuple(point.exit_accuracy),
+        **({} if traits is None else asdict(traits)),
+        how="" if traits is None else traits.words(),
+    )
+
+
+def _ratio(value: float | None, whole: float | None) -> float | None:
+    return None if value is None or not whole else value / whole
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return ";".join("" if item is None else f"{item:.6g}" if isinstance(item, float) else item for item in value)
+    if isinstance(value, bool):
+        return int(value)
+    return f"{value:.8g}" if isinstance(value, float) else value

@@ -1,0 +1,129 @@
+"""The notes of a study and of its trials in Markdown: what optuna-dashboard shows beside the figures."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from eenas.designs.design import Design
+from eenas.escaping import as_markdown
+from eenas.reporting.facts.front_table import SHARES, FrontRow, choice_rows, exits_of, front_rows, networks, shares_rows
+from eenas.reporting.facts.selection import spread
+from eenas.reporting.facts.summary import summary
+from eenas.reporting.facts.wording import milliseconds, percent, quantity
+from eenas.results.results import StudyResults
+from eenas.study.rivals.offered_points import FrontPoint
+
+NOTE_ROWS = 10
+GAP = "&nbsp;&nbsp;"
+"""optuna-dashboard sets the cells of a table without any space between them."""
+
+
+def study_note(results: StudyResults) -> str:
+    """The summary, the accuracy at shares of the backbone's MACs, and points along the front."""
+    parts = [f"## {as_markdown(results.name)}", "", *(f"- {as_markdown(line)}" for line in summary(results))]
+    if results.front:
+        parts += ["", "### Best accuracy within a share of the backbone's MACs", "", *_shares_table(results)]
+        parts += ["", "### Choices of the front", "", *_front_table(results)]
+    reasons = Counter(trial.reason for trial in results.trials if trial.state == "failed" and trial.reason)
+    if reasons:
+        parts += ["", "### Failed trials", ""]
+        parts += [f"- {number} ×: {as_markdown(reason)}" for reason, number in reasons.most_common(5)]
+    return "\n".join(parts) + "\n"
+
+
+def trial_note(results: StudyResults, number: int) -> str:
+    """One trial of the front: its branches, and its points on the front (at most ten, spaced over cost)."""
+    points = [item for item in results.front if item.trial == number]
+    trial = next((trial for trial in results.trials if trial.number == number), None)
+    origin = f" ({as_markdown(trial.origin)})" if trial is not None else ""
+    parts = [f"## Trial {number}, on the front{origin}", ""]
+    if points:
+        design = points[0].design
+        parts += [*_exits(design, trial.exit_accuracy if trial is not None else ()), ""]
+        [(_, how)] = networks(row for row in front_rows(results) if row.trial == number)
+        parts += [as_markdown(f"Not the default: {how}."), ""] if how else []
+        parts += [*_provenance(design), ""]
+    rows = [
+        (
+            f"{percent(item.point.accuracy)}{_marks(item)}",
+            quantity(item.point.expected_macs),
+            percent(item.macs_share),
+            milliseconds(item.point.expected_latency_ms),
+            _leaving(item.point.shares) if item.ends_at is None else f"all at {item.network.exits[0]}",
+        )
+        for item in spread(points, NOTE_ROWS)
+    ]
+    parts += _table(("accuracy", "MACs", "of the backbone", "latency", "leave at each exit"), rows, left=(4,))
+    return "\n".join(parts) + "\n"
+
+
+def _exits(design: Design, exit_accuracy: tuple[float, ...]) -> list[str]:
+    """The branches in depth order; the accuracy of an exit is over all samples, none having left before it."""
+    names = [(placed.cut_point, placed.branch.label()) for placed in design.branches]
+    names += [] if design.static else [(design.exits[-1], design.backbone)]
+    alone: list[float | None] = list(exit_accuracy) if len(exit_accuracy) == len(names) else [None] * len(names)
+    rows = [
+        (str(index), where, structure, percent(accuracy))
+        for index, ((where, structure), accuracy) in enumerate(zip(names, alone, strict=True), start=1)
+    ]
+    return _table(("exit", "where", "structure", "accuracy alone"), rows, left=(1, 2))
+
+
+def _provenance(design: Design) -> list[str]:
+    """How the branches came to stand where they do, and what had to be repaired."""
+    placement = {key: value for key, value in design.provenance.get("placement", {}).items() if _is_plain(value)}
+    kind = placement.pop("kind", None)
+    values = ", ".join(f"{key} {value}" for key, value in placement.items())
+    lines = [as_markdown(f"Placement: {kind}" + (f" ({values})." if values else "."))] if kind is not None else []
+    return lines + [f"- {as_markdown(str(repair))}" for repair in design.provenance.get("repairs", ())]
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _shares_table(results: StudyResults) -> list[str]:
+    rows = [(row.name, *(percent(accuracy) for accuracy in row.accuracies)) for row in shares_rows(results)]
+    return _table(("", *(percent(share, 0) for share in SHARES)), rows, left=(0,))
+
+
+def _front_table(results: StudyResults) -> list[str]:
+    """Points along the front, then the exits of their networks, each network once."""
+    shown = spread(results.choices, NOTE_ROWS)
+    pairs = zip(results.choices, choice_rows(results), strict=True)
+    rows = [row for item, row in pairs if any(item is one for one in shown)]
+    points = [
+        (
+            f"{row.name}{_marks(row)}",
+            percent(row.accuracy),
+            quantity(row.macs),
+            percent(row.macs_share),
+            milliseconds(row.latency_ms),
+            milliseconds(row.worst_latency_ms),
+            f"all at {row.ends_at}" if row.ends_at else _leaving(row.leaving),
+        )
+        for row in rows
+    ]
+    heads = ("network", "accuracy", "MACs", "of the backbone", "latency", "worst case", "leave at each exit")
+    found = [(row.name, "; ".join(filter(None, (exits_of(row), how)))) for row, how in networks(rows)]
+    return [
+        *_table(heads, points, left=(6,)),
+        "",
+        *_table(("network", "exits, and the branch at each"), found, left=(1,)),
+    ]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int]) -> list[str]:
+    """A Markdown table; the columns numbered in `left` are flush left, the others right."""
+    lines = ["|" + "|".join(f" {head}{GAP} " for head in heads) + "|"]
+    lines.append("|" + "|".join(":---" if index in left else "---:" for index in range(len(heads))) + "|")
+    return lines + ["|" + "|".join(f" {as_markdown(cell)}{GAP} " for cell in row) + "|" for row in rows]
+
+
+def _marks(item: FrontPoint | FrontRow) -> str:
+    """What is special about a point, in brackets."""
+    words = [word for word, holds in (("recommended", item.recommended), ("knee", item.knee)) if holds]
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _leaving(shares: Iterable[float]) -> str:
+    return " / ".join(percent(share, 0) for share in shares)

@@ -1,0 +1,114 @@
+"""The design that a report looks into: its operating point, and its exit tables as the search kept them."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.errors import FrontError, StorageError, StudyError
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
+from eenas.policies.temperatures import fit_temperatures
+from eenas.records.artifacts import ArtifactStore
+from eenas.reporting.facts.summary import shown
+from eenas.results.choice import Choice, choose_design, no_front
+from eenas.results.results import StudyResults
+from eenas.study.rivals.offered_points import FrontPoint
+
+SPLITS = ("calibration", "validation")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picked:
+    """One operating point with what its network said on two splits.
+
+    `item` is of the front, or the best point of a network that was asked for.
+
+    `temperatures` float64 [K] are fitted on `calibration`. `exit_index` int64 [N] in 0..K-1 says where the point's
+    policy lets the samples of `validation` leave, `answer` int64 [N] what they are answered.
+    """
+
+    item: FrontPoint
+    calibration: ExitTable
+    validation: ExitTable
+    temperatures: NDArray[np.float64]
+    exit_index: NDArray[np.int64]
+    answer: NDArray[np.int64]
+    backbone_macs: int
+
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """The K exits in depth order, the last one "final"."""
+        return self.validation.exits
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """What leaving at each exit costs, [K], as a share of the plain backbone's MACs."""
+        return self.validation.macs / self.backbone_macs
+
+
+def drawn_item(results: StudyResults, choice: Choice | None = None) -> FrontPoint | None:
+    """The point that a report draws: what `eenas train` takes for `choice`, or the recommended one (None: no front).
+
+    Raises StudyError and FrontError as `choose_design` does, and StudyError for a design from a file, of which the
+    study knows nothing.
+    """
+    if choice is None:
+        return shown(results)
+    if choice.design_file is not None:
+        raise StudyError(f"a report draws a design of its study, got the file {choice.design_file}; name a network")
+    found = choose_design(results, choice).estimate
+    assert found is not None  # only a design from a file has none
+    return next((item for item in results.front if item.point is found.point), found)
+
+
+def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path) -> Picked:
+    """A point with its network's exit tables from the folder `artifacts`.
+
+    Raises FrontError where there is no point, StorageError where a table is not in the folder or was changed,
+    PolicyError for a file that is no exit table.
+    """
+    if item is None:
+        raise FrontError(no_front(results))
+    network = next(network for network in results.networks if network.name == item.name)
+    tables = {}
+    for split in SPLITS:
+        reference = network.artifacts.get(split, "")
+        if not os.path.isfile(artifacts / reference.partition("@")[0]):
+            raise StorageError(
+                f"{artifacts}: holds no exit table of {item.name} on {split}; give the --artifacts of the search"
+            )
+        tables[split] = load_exit_table(ArtifactStore(artifacts, create=False).path(reference))
+    return pick(item, tables["calibration"], tables["validation"], results.backbone.macs)
+
+
+def pick(item: FrontPoint, calibration: ExitTable, validation: ExitTable, backbone_macs: int) -> Picked:
+    """A point with its tables. Raises PolicyError when they are of another number of exits."""
+    decisions = item.point.policy.apply(validation)
+    return Picked(
+        item=item,
+        calibration=calibration,
+        validation=validation,
+        temperatures=fit_temperatures(calibration),
+        exit_index=decisions.exit_index,
+        answer=decisions.answer,
+        backbone_macs=backbone_macs,
+    )
+
+
+def exit_names(picked: Picked) -> tuple[str, ...]:
+    """The exits for axes and legends: "1: layer1.0", ..., "final"."""
+    branches = (f"{number}: {name}" for number, name in enumerate(picked.exits[:-1], start=1))
+    return (*branches, "final")
+
+
+def exit_numbers(exits: int) -> tuple[str, ...]:
+    """The exits where names have no room: "1", ..., "final"."""
+    return (*(str(number) for number in range(1, exits)), "final")
+
+
+def of_point(picked: Picked) -> str:
+    """Which design a figure shows, for its subtitle."""
+    return f"{picked.item.name}, {len(picked.validation):,} samples of the validation split"

@@ -1,0 +1,110 @@
+"""What a full training came to: its summary in words, and the design beside its baselines at each budget."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eenas.policies.fit import declined
+from eenas.policies.operating_point import OperatingPoint
+from eenas.reporting.facts.wording import milliseconds, percent, plural, quantity, times
+from eenas.runs.run_report import RunReport, largest_words
+from eenas.specs import to_table
+from eenas.study.context.traits import Traits
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """A network at budgets: (budget, accuracy, MACs spent on test), all as shares; None where out of reach."""
+
+    name: str
+    cells: tuple[tuple[float, float | None, float | None], ...]
+
+
+def run_summary(report: RunReport) -> tuple[str, ...]:
+    """Sentences: backbone, the reported point, how the search's estimate compared, latency end to end."""
+    backbone, point = report.backbone, report.reported
+    whole = next((base.points[0] for base in report.baselines if base.name == "backbone" and base.points), None)
+    kept = f" (the backbone: {percent(whole.accuracy)})" if whole is not None else ""
+    latency = None
+    if point.expected_latency_ms is not None and backbone.latency_ms:
+        latency = point.expected_latency_ms / backbone.latency_ms
+    spent = percent(point.expected_macs / backbone.macs)
+    largest = largest_words(report.largest_class)
+    counted = f" of {report.test_samples:,} samples{largest}" if largest else ""
+    named = "a balanced accuracy of " if report.balanced else ""
+    lines = [
+        f"Run {report.folder}: {backbone.name} on {report.task}, trained with {plural(report.samples, 'sample')} "
+        f"in {report.seconds / 60:.1f} min on {report.device}.",
+        f"On the test split{counted} it reaches {named}{percent(point.accuracy)}{kept} at {spent} of "
+        f"{quantity(backbone.macs, 'MACs')}"
+        + (f" and {times(latency)} the latency" if latency is not None else "")
+        + " (thresholds from the calibration split).",
+    ]
+    if how := Traits.of(report.design, point.policy).words():
+        lines.append(f"Not the default: {how}.")
+    lines += declined(report.design.policy, point.policy)
+    if report.estimate is not None:
+        gap = 100 * (point.accuracy - report.estimate.accuracy)
+        lines.append(
+            f"The search had seen {percent(report.estimate.accuracy)} at "
+            f"{percent(report.estimate.expected_macs / backbone.macs)} after brief training, on validation: "
+            f"{gap:+.1f} points since."
+        )
+    if report.design.static:
+        lines.append(f"It is a static network: it ends at {report.exits[0].name}, where every sample leaves.")
+    lines += limits_held(report)
+    if point.expected_latency_ms is not None and (measured := _expected_end_to_end(report)) is not None:
+        composed = milliseconds(point.expected_latency_ms)
+        lines.append(f"A sample takes {milliseconds(measured)} end to end on average, composed of parts {composed}.")
+    if report.near_threshold:
+        lines.append(f"{plural(report.near_threshold, 'score')} lie within 1e-5 of a threshold and may go either way.")
+    return (*lines, *report.warnings)
+
+
+def _expected_end_to_end(report: RunReport) -> float | None:
+    """The mean of the exits' end-to-end milliseconds over who leaves where; None where one was not measured."""
+    reached = [exit_ for exit_ in report.exits if exit_.share]
+    known = [exit_.share * exit_.end_to_end.median_ms for exit_ in reached if exit_.end_to_end is not None]
+    return sum(known) if len(known) == len(reached) else None
+
+
+def limits_held(report: RunReport) -> list[str]:
+    """Whether the limits that the network was chosen for hold on the test split, a sentence for each."""
+    limits, found = to_table(report.limits), []
+    for name, by in report.violations.items():
+        held = f"held, with {abs(by):.3g} to spare," if by <= 0 else f"missed by {by:.3g}"
+        if by == float("inf"):
+            held = "not known, since it was not recorded,"
+        found.append(f"Limit {name} = {limits[name]:g}: {held} on the test split.")
+    plain = next((base.points[0] for base in report.baselines if base.name == "backbone" and base.points), None)
+    if report.accepted_drop is not None and plain is not None:
+        lost, drop = plain.accuracy - report.reported.accuracy, 100 * report.accepted_drop
+        verdict = "held" if lost <= report.accepted_drop + 1e-9 else "missed"
+        found.append(
+            f"It was to lose at most {drop:g} point{'' if drop == 1 else 's'} against the backbone: {verdict}, with "
+            f"{-100 * lost:+.1f} on the test split."
+        )
+    return found
+
+
+def budget_rows(report: RunReport) -> list[BudgetRow]:
+    """The design first, then each baseline, at the same shares of the backbone's MACs."""
+    shares = sorted(report.at_shares)
+    rows = [_budget("this design", report.at_shares, shares, report.backbone.macs)]
+    for name, points in report.baselines_at_shares.items():
+        rows.append(_budget(name, points, shares, report.backbone.macs))
+    return rows
+
+
+def report_json(report: RunReport) -> str:
+    """The report as JSON, with the folder and with budgets as keys."""
+    table = {"folder": str(report.folder), **report.json_table()}
+    return json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _budget(name: str, points: Mapping[float, OperatingPoint | None], shares: list[float], macs: int) -> BudgetRow:
+    cells = []
+    for share in shares:
+        point = points.get(share)
+        cells.append((share, None, None) if point is None else (share, point.accuracy, point.expected_macs / macs))
+    return BudgetRow(name, tuple(cells))

@@ -1,0 +1,135 @@
+"""What a study found, in words: the same few lines in the terminal, in the study's note and above every figure."""
+
+import itertools
+
+from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.reporting.facts.front_table import states
+from eenas.reporting.facts.wording import each_batch, milliseconds, percent, plural, quantity, times
+from eenas.results.choice import no_front
+from eenas.results.results import Comparison, StudyResults
+from eenas.specs import to_table
+from eenas.study.rivals.offered_points import FrontPoint, offered
+
+
+def summary(results: StudyResults) -> tuple[str, ...]:
+    """A few sentences: trials, backbone, limits, the recommended network, the knee, rivals and warnings."""
+    lines = [_trials(results), _backbone(results)]
+    if not results.front:
+        lines.append(_capital(no_front(results)) + ".")
+        return (*lines, *results.warnings)
+    if results.settings.constraints:
+        lines.append(limits_line(results))
+    best = results.recommended
+    if best is not None:
+        lines.append(f"Recommended, within 1 point of the backbone: {best.name} {_keeps(best, results.backbone)}.")
+    elif choices := [item for item in results.choices if item.kind != "plain"]:
+        near = max(choices, key=lambda item: item.point.accuracy)
+        what = _keeps(near, results.backbone)
+        lines.append(f"No network is within 1 point of the backbone; the nearest, {near.name}, {what}.")
+    else:
+        lines.append("No network is better than guessing; search longer, or give the validation split more samples.")
+    knee = results.knee
+    if knee is not None and knee is not best:
+        lines.append(f"At the knee of the front: {knee.name} {_keeps(knee, results.backbone)}.")
+    lines += [hypervolumes(results), *rivals(results)]
+    return (*lines, *results.warnings)
+
+
+def limits_line(results: StudyResults) -> str:
+    """The study's limits, and how many of its networks have a point that holds them."""
+    names = {item.name for item in offered(results.networks, results.backbone, results.settings.constraints)}
+    said = ", ".join(f"{name} {value:g}" for name, value in to_table(results.settings.constraints).items())
+    return (
+        f"Limits, held by every network offered: {said} ({len(names)} of {plural(len(results.networks), 'network')})."
+    )
+
+
+def rivals(results: StudyResults) -> list[str]:
+    """What the search proposed against each kind of rival, a sentence each."""
+    found: dict[str, list[Comparison]] = {}
+    for one in results.comparisons:
+        found.setdefault(one.baseline, []).append(one)
+    lines = []
+    for name, ones in found.items():
+        parts = []
+        for (verdict, difference, low, high), same in itertools.groupby(ones, key=_said):
+            budgets = [percent(one.budget, 0) for one in same]
+            at = budgets[0] if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]}"
+            parts.append(f"{verdict} at {at} of the MACs ({difference} points, {low} to {high})")
+        lines.append(f"What the search proposed against {name}: {', '.join(parts)}.")
+    if lines:
+        lines.append("(Both points are chosen on one half of the validation samples and judged on the other.)")
+    return lines
+
+
+def _said(one: Comparison) -> tuple[str, str, str, str]:
+    """The verdict and its figures as they are printed."""
+    figures = (f"{100 * value:+.1f}" for value in (one.difference, one.low, one.high))
+    verdict = {"beats": "ahead", "loses to": "behind"}.get(one.verdict, "within noise")
+    return (verdict, *figures)  # type: ignore[return-value]  # three figures
+
+
+def shown(results: StudyResults) -> FrontPoint | None:
+    """The point that headlines and reports show: the recommended one, else the knee, else the most accurate."""
+    return results.recommended or results.knee or next(iter(results.front), None)
+
+
+def hypervolumes(results: StudyResults) -> str:
+    """Both hypervolumes in one sentence, with their reference point."""
+    text = f"Hypervolume: accuracy × MACs {results.hypervolume_macs:.4f}"
+    if results.hypervolume_latency is not None:
+        text += f", accuracy × latency {results.hypervolume_latency:.4f}"
+    return text + f" (from 1.1 × the backbone's cost and {percent(results.chance)} accuracy)."
+
+
+def headline(results: StudyResults, item: FrontPoint | None) -> str:
+    """One short line: what the design at an operating point buys; `shown` gives the one for a headline."""
+    if item is None:
+        return "no design yet"
+    return f"{item.name} {_short(item, results.backbone)}"
+
+
+def _short(item: FrontPoint, backbone: BackboneFacts) -> str:
+    ours, whole = percent(item.point.accuracy), percent(backbone.accuracy)
+    better = item.point.accuracy > backbone.accuracy
+    accuracy = f"reaches {ours} (the backbone: {whole})" if better else f"keeps {ours} of {whole}"
+    text = f"{accuracy} at {percent(item.macs_share, 0)} of the MACs"
+    return text if item.latency_share is None else f"{text} and {times(item.latency_share)} the latency"
+
+
+def _keeps(item: FrontPoint, backbone: BackboneFacts) -> str:
+    text = _short(item, backbone)
+    if item.against_backbone is not None and item.kind != "plain":
+        low, high = item.against_backbone
+        text += f" ({100 * low:+.1f} to {100 * high:+.1f} points against the backbone, 95 %)"
+    if item.ends_at is not None:
+        text += f"; every sample leaves at {item.design.branches[item.ends_at].cut_point}: it is a static network, and "
+        text += "the rest of the backbone is not needed"
+    return text
+
+
+def _trials(results: StudyResults) -> str:
+    counted = ", ".join(f"{number} {state}" for state, number in states(results).items())
+    text = f"Study {results.name} on {results.task}: {plural(len(results.trials), 'trial')}"
+    return f"{text} ({counted})." if counted else f"{text}."
+
+
+def _backbone(results: StudyResults) -> str:
+    backbone, batch = results.backbone, results.settings.latency.batch
+    named = "" if results.weights is None else f"a {results.measure} of "
+    text = (
+        f"The plain {backbone.name} reaches {named}{percent(backbone.accuracy)} on {_samples(results)} "
+        f"with {quantity(backbone.macs, 'MACs')}"
+    )
+    if backbone.latency_ms is not None:
+        text += f" and {milliseconds(backbone.latency_ms)} {each_batch(batch)} on {results.latency_place}"
+    return text + "."
+
+
+def _samples(results: StudyResults) -> str:
+    counted = f"the {results.samples:,} samples of " if results.samples else ""
+    return f"{counted}the validation split"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,1 @@
+"""Figures: facts first, drawing second."""

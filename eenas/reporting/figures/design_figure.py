@@ -1,0 +1,164 @@
+"""The design as a drawing: the backbone as a bar in proportion to its MACs, and a box for each exit above it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from eenas.errors import StudyError
+from eenas.escaping import in_figure
+from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.reporting.facts.picked import Picked
+from eenas.reporting.facts.wording import milliseconds, percent, quantity, times
+from eenas.reporting.figures import figure_style as style
+
+BOX = 16.5
+"""The width of a box in units of the horizontal axis, percent of the backbone's MACs."""
+ROW, BAR = 88, 70
+"""Pixels: a row of boxes, and the backbone's bar."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignExit:
+    """One exit. Shares of MACs are of the plain backbone, the others of samples; all in [0, 1] or above.
+
+    `stands` is how far into the backbone it stands, `branch_macs` what its branch costs alone in MACs,
+    `cost` what leaving there costs with all branches on the way; `accuracy` is of those who leave there (None where
+    nobody does), `alone` that of all samples if everybody left there.
+    """
+
+    name: str
+    structure: str
+    stands: float
+    branch_macs: float
+    cost: float
+    leaving: float
+    accuracy: float | None
+    alone: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignFacts:
+    """A design at one operating point; `exits` in depth order, the final one last."""
+
+    title: str
+    subtitles: tuple[str, ...]
+    exits: tuple[DesignExit, ...]
+
+
+def design_facts(picked: Picked, backbone: BackboneFacts, cut_point_macs: Mapping[str, int]) -> DesignFacts:
+    """The facts of a design; `cut_point_macs` are the backbone's MACs up to each cut point.
+
+    Raises StudyError when a branch stands at a cut point that is not among them.
+    """
+    item, point = picked.item, picked.item.point
+    latency = "" if point.expected_latency_ms is None else f", {milliseconds(point.expected_latency_ms)}"
+    share = "" if item.latency_share is None else f" ({times(item.latency_share)} the backbone's)"
+    return DesignFacts(
+        title=f"The design: {item.name}",
+        subtitles=(
+            f"{percent(point.accuracy)} (the backbone: {percent(backbone.accuracy)}) at "
+            f"{quantity(point.expected_macs, 'MACs')} ({percent(item.macs_share)}){latency}{share}",
+            f"a sample that passes every branch costs {percent(point.worst_macs / backbone.macs)} of the MACs",
+        ),
+        exits=_exits(picked, cut_point_macs),
+    )
+
+
+def draw_design(facts: DesignFacts) -> go.Figure:
+    """The drawing. A segment of the bar has the colour of the exit at its end; boxes that would touch stand higher."""
+    rows = box_rows([_centre(exit_) for exit_ in facts.exits], BOX)
+    levels = max(rows, default=0) + 1
+    inner = BAR + levels * ROW
+    drawing = style.figure(facts.title, *facts.subtitles, height=inner + style.TOP + 55)
+    drawing.update_layout(showlegend=False, margin={"l": 20, "r": 20, "b": 55}, barmode="overlay")
+    before = 0.0
+    for index, (exit_, row) in enumerate(zip(facts.exits, rows, strict=True)):
+        colour = style.depth_colour(index, len(facts.exits))
+        drawing.add_bar(
+            orientation="h",
+            y=[0.5],
+            x=[round(100 * (exit_.stands - before), 3)],
+            base=[round(100 * before, 3)],
+            width=0.6,
+            marker={"color": colour, "line": {"color": "white", "width": 1}},
+            hovertemplate=f"{percent(exit_.stands - before)} of the backbone's MACs up to {in_figure(exit_.name)}"
+            "<extra></extra>",
+        )
+        before = exit_.stands
+        height = 1.0 + (row + 0.5) * ROW / BAR
+        drawing.add_shape(
+            type="line",
+            x0=100 * exit_.stands,
+            x1=100 * exit_.stands,
+            y0=0.2,
+            y1=height,
+            line={"color": "#777777", "width": 1.5},
+            layer="below",
+        )
+        drawing.add_annotation(
+            x=_centre(exit_),
+            y=height,
+            text=_words(exit_, index, len(facts.exits)),
+            showarrow=False,
+            align="left",
+            bgcolor="white",
+            bordercolor=colour,
+            borderwidth=2.5,
+            borderpad=4,
+            font={"size": 12},
+        )
+    drawing.update_xaxes(
+        style.axis("MACs of the backbone, % (the bar; a box stands where its exit is)", range=[-2, 102], showgrid=False)
+    )
+    drawing.update_yaxes(visible=False, range=[0, 1.0 + levels * ROW / BAR])
+    return drawing
+
+
+def box_rows(centres: Sequence[float], width: float) -> list[int]:
+    """The row of each box of this width, 0 lowest, so that no two in a row overlap; centres in depth order."""
+    rows: list[int] = []
+    for index, centre in enumerate(centres):
+        taken = {row for other, row in zip(centres[:index], rows, strict=True) if abs(other - centre) < width}
+        rows.append(next(row for row in range(index + 1) if row not in taken))
+    return rows
+
+
+def _exits(picked: Picked, cut_point_macs: Mapping[str, int]) -> tuple[DesignExit, ...]:
+    whole, point, table = picked.backbone_macs, picked.item.point, picked.validation
+    placed = picked.item.design.branches
+    if missing := [branch.cut_point for branch in placed if branch.cut_point not in cut_point_macs]:
+        raise StudyError(f"the study's profile has no cut point {missing[0]!r}; search again with this backbone")
+    stands = [cut_point_macs[branch.cut_point] / whole for branch in placed] + [1.0]
+    branches = np.diff(table.macs / whole - np.array(stands), prepend=0.0)
+    structures = [branch.branch.label() for branch in placed] + ["the backbone's classifier"]
+    return tuple(
+        DesignExit(
+            name=table.exits[k],
+            structure=structures[k],
+            stands=stands[k],
+            branch_macs=max(0.0, whole * float(branches[k])),
+            cost=float(table.macs[k]) / whole,
+            leaving=point.shares[k],
+            accuracy=point.exit_accuracy[k],
+            alone=alone,
+        )
+        for k, alone in enumerate(table.exit_accuracy())
+    )
+
+
+def _centre(exit_: DesignExit) -> float:
+    """Where a box is centred: at its exit, as far as it stays within the drawing."""
+    return min(max(100 * exit_.stands, BOX / 2 - 1.5), 101.5 - BOX / 2)
+
+
+def _words(exit_: DesignExit, index: int, exits: int) -> str:
+    number = "final exit" if index == exits - 1 else f"{index + 1}: {in_figure(exit_.name)}"
+    cost = "" if index == exits - 1 else f", {quantity(exit_.branch_macs, 'MACs')}"
+    leaving = f"<b>{percent(exit_.leaving)}</b> leave, {percent(exit_.accuracy)} right"
+    return (
+        f"<b>{number}</b><br>{in_figure(exit_.structure)}{cost}<br>"
+        f"{'nobody leaves' if exit_.accuracy is None else leaving}<br>"
+        f"<span style='color:#555555'>alone {percent(exit_.alone)}</span>"
+    )

@@ -1,0 +1,297 @@
+"""The front against its baselines: accuracy over cost as a share of the plain backbone, facts first, drawing second."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import plotly.graph_objects as go
+
+from eenas.escaping import in_figure
+from eenas.policies.operating_point import OperatingPoint
+from eenas.reporting.facts.front_table import PLAIN, STATIC, family
+from eenas.reporting.facts.summary import headline
+from eenas.reporting.facts.summary import shown as shown_point
+from eenas.reporting.facts.wording import each_batch, milliseconds, percent, plural, quantity
+from eenas.reporting.figures import figure_style as style
+from eenas.results.results import StudyResults
+from eenas.study.context.traits import Traits
+from eenas.study.rivals.offered_points import FrontPoint, offered
+
+Cost = Literal["macs", "latency"]
+CLOUD_LIMIT = 600
+FRONT_LIMIT = 150
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One point: cost as a share of the backbone's, accuracy in [0, 1], the network, and what a reader hovers over."""
+
+    share: float
+    accuracy: float
+    network: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineMarks:
+    """A baseline's points by rising cost; `stairs` where any cost between two points is to be had by its policy."""
+
+    name: str
+    marks: tuple[Mark, ...]
+    stairs: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontFacts:
+    """All that the figure of a front says.
+
+    `front` rises in cost; `cloud` holds every other operating point of every network, thinned to what can be told
+    apart by eye; `picked` is the point that the page looks into, where that is not the knee, and `picked_name` why;
+    `infeasible` are the drawn points of trials that break a constraint of the study.
+    """
+
+    title: str
+    subtitles: tuple[str, ...]
+    cost: Cost
+    unit: str
+    backbone_cost: str
+    backbone_accuracy: float
+    chance: float
+    front: tuple[Mark, ...]
+    knee: Mark | None
+    picked: Mark | None
+    picked_name: str
+    cloud: tuple[Mark, ...]
+    infeasible: tuple[Mark, ...]
+    baselines: tuple[BaselineMarks, ...]
+
+
+def front_facts(results: StudyResults, cost: Cost = "macs", picked: FrontPoint | None = None) -> FrontFacts:
+    """The facts of the front over expected MACs or expected latency; `picked` is by default the recommended point.
+
+    The front of a study is taken over accuracy, MACs and latency; drawn over one cost, only those of its points that
+    nothing cheaper beats on accuracy are marked, the others join the cloud, and so do those below every choice.
+    """
+    whole = float(results.backbone.macs) if cost == "macs" else results.backbone.latency_ms
+    marks = [(item, mark) for item in results.front if (mark := _front_mark(item, whole, cost)) is not None]
+    least = min((item.point.accuracy for item in results.choices), default=0.0)
+    front = _stairs([mark for item, mark in marks if item.point.accuracy >= least])
+    knee = next((mark for item, mark in marks if item.knee), None)
+    usual = shown_point(results)
+    shown = picked or usual
+    kept = {id(mark) for mark in front}
+    clouds = [mark for _, mark in marks if id(mark) not in kept]
+    held = offered(results.networks, results.backbone, results.settings.constraints)
+    found = (_mark(item.point, whole, cost, item.name) for item in held if item.kind == "trial")
+    clouds += [mark for mark in found if mark is not None]
+    broken = (
+        _mark(trial.chosen, whole, cost, name, in_figure(f"{name} misses: {', '.join(trial.violations)}"))
+        for trial in results.trials
+        if trial.chosen is not None and trial.violations and (name := f"trial {trial.number}")
+    )
+    total = quantity(whole, "MACs") if cost == "macs" else milliseconds(whole)
+    return FrontFacts(
+        title=f"Accuracy against {'compute' if cost == 'macs' else 'latency'}",
+        subtitles=(
+            headline(results, shown),
+            f"{plural(len(results.trials), 'trial')} on {results.task}; the plain {results.backbone.name}: "
+            f"{percent(results.backbone.accuracy)}" + (f" with {total}" if whole else ""),
+        ),
+        cost=cost,
+        unit="MACs of a sample" if cost == "macs" else f"latency of {each_batch(results.settings.latency.batch)}",
+        backbone_cost=total,
+        backbone_accuracy=results.backbone.accuracy,
+        chance=results.chance,
+        front=_even(front, FRONT_LIMIT),
+        knee=knee,
+        picked=None if shown is None or shown.knee else _front_mark(shown, whole, cost),
+        picked_name="recommended" if shown is not None and shown.recommended else "picked",
+        cloud=_thin(clouds, CLOUD_LIMIT),
+        infeasible=tuple(mark for mark in broken if mark is not None),
+        baselines=_baselines(results, whole, cost),
+    )
+
+
+def draw_front(facts: FrontFacts) -> go.Figure:
+    """The drawing: pale cloud, baselines dashed, the front strong, its knee a star, the backbone in a cross-hair."""
+    drawing = style.figure(facts.title, *facts.subtitles)
+    if facts.cloud:
+        drawing.add_scatter(
+            x=_shares(facts.cloud),
+            y=_accuracies(facts.cloud),
+            customdata=[in_figure(mark.network) for mark in facts.cloud],
+            mode="markers",
+            name="all networks",
+            marker={"color": style.PALE, "size": 5},
+            hovertemplate="%{customdata}: %{y:.1f} % at %{x:.1f} %<extra></extra>",
+        )
+    for index, baseline in enumerate(facts.baselines):
+        colour, symbol, dash = style.BASELINE_LOOKS[index % len(style.BASELINE_LOOKS)]
+        drawing.add_scatter(
+            x=_shares(baseline.marks),
+            y=_accuracies(baseline.marks),
+            mode="lines+markers" if baseline.stairs else "markers",
+            name=in_figure(baseline.name),
+            line={"color": colour, "dash": dash, "width": 1.5, "shape": "hv"},
+            marker={"color": colour, "symbol": symbol, "size": 6 if baseline.stairs else 11},
+            hovertemplate=f"{in_figure(baseline.name)}: %{{y:.1f}} % at %{{x:.1f}} %<extra></extra>",
+        )
+    if facts.infeasible:
+        drawing.add_scatter(
+            x=_shares(facts.infeasible),
+            y=_accuracies(facts.infeasible),
+            text=[mark.text for mark in facts.infeasible],
+            mode="markers",
+            name="infeasible",
+            marker={
+                "color": style.VERMILLION,
+                "symbol": "x-thin",
+                "size": 10,
+                "line": {"width": 2, "color": style.VERMILLION},
+            },
+            hovertemplate="%{text}<extra></extra>",
+        )
+    if facts.front:
+        drawing.add_scatter(
+            x=_shares(facts.front),
+            y=_accuracies(facts.front),
+            text=[mark.text for mark in facts.front],
+            mode="lines+markers",
+            name="front",
+            line={"color": style.BLUE, "width": 2.5, "shape": "hv"},
+            marker={"color": style.BLUE, "size": 7},
+            hovertemplate="%{text}<extra></extra>",
+        )
+    stars = (("knee", facts.knee, "star"), (facts.picked_name, facts.picked, "star-diamond"))
+    for name, mark, symbol in stars:
+        if mark is None:
+            continue
+        drawing.add_scatter(
+            x=_shares([mark]),
+            y=_accuracies([mark]),
+            text=[mark.text],
+            mode="markers",
+            name=name,
+            marker={"color": style.VERMILLION, "symbol": symbol, "size": 17, "line": {"color": "white", "width": 1.5}},
+            hovertemplate="%{text}<extra></extra>",
+        )
+    _cross_hair(drawing, facts)
+    if not facts.front:
+        style.say_empty(drawing, "there is no front yet" if facts.backbone_cost != "–" else "latency was not measured")
+    low, high = _accuracy_range(facts)
+    widest = max([1.0, *(mark.share for mark in _drawn(facts))])
+    drawing.update_xaxes(
+        style.axis(
+            f"expected {facts.unit}, % of the plain backbone's {facts.backbone_cost}",
+            range=[0, 100 * min(max(1.08, widest + 0.03), 1.5)],
+        )
+    )
+    drawing.update_yaxes(style.axis("accuracy on the validation split, %", range=[100 * low, 100 * high]))
+    return drawing
+
+
+def _cross_hair(drawing: go.Figure, facts: FrontFacts) -> None:
+    accuracy = 100 * facts.backbone_accuracy
+    line = {"color": style.INK, "width": 1, "dash": "dot"}
+    drawing.add_shape(type="line", xref="paper", x0=0, x1=1, y0=accuracy, y1=accuracy, line=line)
+    if facts.backbone_cost == "–":
+        return
+    drawing.add_shape(type="line", yref="paper", x0=100, x1=100, y0=0, y1=1, line=line)
+    words = f"plain backbone: {percent(facts.backbone_accuracy)}, {facts.backbone_cost}"
+    drawing.add_scatter(  # named in the legend: a label within the axes would hide what the front does there
+        x=[100],
+        y=[round(accuracy, 2)],
+        mode="markers",
+        name=PLAIN,
+        marker={"color": style.INK, "symbol": "circle-open", "size": 10, "line": {"width": 2}},
+        hovertemplate=f"{words}<extra></extra>",
+    )
+
+
+def _drawn(facts: FrontFacts) -> list[Mark]:
+    """What has to fit into the axes; the cloud may be cut off below."""
+    picked = () if facts.picked is None else (facts.picked,)
+    baselines = [mark for baseline in facts.baselines for mark in baseline.marks]
+    return [*facts.front, *picked, *facts.infeasible, *baselines]
+
+
+def _accuracy_range(facts: FrontFacts) -> tuple[float, float]:
+    """Around the front and the backbone, with as much again below for rivals; what lies deeper is not drawn for."""
+    near = [*facts.front, *(mark for mark in (facts.picked, facts.knee) if mark is not None)]
+    values = [mark.accuracy for mark in near or _drawn(facts) or facts.cloud]
+    low = min([facts.backbone_accuracy, *values])
+    high = max([facts.backbone_accuracy, *values])
+    room = max(high - low, 0.05)
+    return max(0.0, low - room), high + 0.1 * room
+
+
+def _front_mark(item: FrontPoint, whole: float | None, cost: Cost) -> Mark | None:
+    placed = ", ".join(f"{branch.cut_point} {branch.branch.label()}" for branch in item.design.branches)
+    text = (
+        f"{in_figure(item.name)}: {percent(item.point.accuracy)} at {percent(item.macs_share)} of the MACs"
+        + (f", {milliseconds(item.point.expected_latency_ms)}" if item.point.expected_latency_ms is not None else "")
+        + f"<br>{in_figure(placed) or 'no branch'}"
+    )
+    if how := Traits.of(item.design, item.point.policy).words():
+        text += f"<br>{in_figure(how)}"
+    return _mark(item.point, whole, cost, item.name, text)
+
+
+def _mark(point: OperatingPoint, whole: float | None, cost: Cost, network: str = "", text: str = "") -> Mark | None:
+    spent = point.expected_macs if cost == "macs" else point.expected_latency_ms
+    if spent is None or not whole or not math.isfinite(spent):
+        return None
+    return Mark(share=spent / whole, accuracy=point.accuracy, network=network, text=text)
+
+
+def _baselines(results: StudyResults, whole: float | None, cost: Cost) -> tuple[BaselineMarks, ...]:
+    groups: dict[str, list[Mark]] = {}
+    for baseline in results.baselines:
+        if baseline.name == "backbone":
+            continue
+        marks = (_mark(point, whole, cost) for point in baseline.points)
+        groups.setdefault(family(baseline.name), []).extend(mark for mark in marks if mark is not None)
+    return tuple(
+        BaselineMarks(
+            name=name,
+            marks=tuple(sorted(marks, key=lambda mark: mark.share)) if (static := name == STATIC) else _stairs(marks),
+            stairs=not static,
+        )
+        for name, marks in groups.items()
+        if marks
+    )
+
+
+def _stairs(marks: Iterable[Mark]) -> tuple[Mark, ...]:
+    """The marks that are more accurate than everything cheaper, by rising cost."""
+    kept: list[Mark] = []
+    for mark in sorted(marks, key=lambda mark: (mark.share, -mark.accuracy)):
+        if not kept or mark.accuracy > kept[-1].accuracy:
+            kept.append(mark)
+    return tuple(kept)
+
+
+def _even(marks: Sequence[Mark], limit: int) -> tuple[Mark, ...]:
+    """At most `limit` of the marks, evenly taken, both ends kept."""
+    if len(marks) <= limit:
+        return tuple(marks)
+    step = (len(marks) - 1) / (limit - 1)
+    return tuple(marks[round(index * step)] for index in range(limit))
+
+
+def _thin(marks: Sequence[Mark], limit: int) -> tuple[Mark, ...]:
+    """One mark for each cell of the finest grid that has at most `limit` filled cells: what the eye can tell apart."""
+    for cells in (400, 200, 100, 60, 40, 25):
+        filled = {(round(mark.share * cells), round(mark.accuracy * cells)): mark for mark in marks}
+        if len(filled) <= limit:
+            return tuple(filled.values())
+    return _even(list(filled.values()), limit)
+
+
+def _shares(marks: Iterable[Mark]) -> list[float]:
+    return [round(100 * mark.share, 2) for mark in marks]
+
+
+def _accuracies(marks: Iterable[Mark]) -> list[float]:
+    return [round(100 * mark.accuracy, 2) for mark in marks]

@@ -1,0 +1,142 @@
+"""Who leaves where by class and by difficulty: for each group of samples the share that stops at each exit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from eenas.escaping import in_figure
+from eenas.reporting.facts.picked import Picked, exit_names, of_point
+from eenas.reporting.facts.wording import percent
+from eenas.reporting.figures import figure_style as style
+
+CLASSES = 24
+"""So many classes are shown at most."""
+FIFTHS = ("easiest fifth", "second fifth", "middle fifth", "fourth fifth", "hardest fifth")
+_ROW = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Some samples: how many, which share leaves at each exit (K, summing to one), and how many are answered rightly.
+
+    `cost` is their mean MACs as a share of the plain backbone's.
+    """
+
+    name: str
+    samples: int
+    leaving: tuple[float, ...]
+    accuracy: float
+    cost: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupsFacts:
+    """The groups from top to bottom; `exits` are the K names."""
+
+    title: str
+    subtitles: tuple[str, ...]
+    exits: tuple[str, ...]
+    groups: tuple[Group, ...]
+
+
+def class_facts(picked: Picked, classes: tuple[str, ...], limit: int = CLASSES) -> GroupsFacts:
+    """The facts for each class of the labels, the cheapest at the top.
+
+    Of more than `limit` classes the cheapest and the dearest are kept, half of the limit each.
+    """
+    labels = picked.validation.labels
+    groups = [_group(picked, labels == number, classes[number]) for number in np.unique(labels).tolist()]
+    groups.sort(key=lambda group: group.cost)
+    shown = groups if len(groups) <= limit else groups[: limit // 2] + groups[-(limit - limit // 2) :]
+    few = "" if len(shown) == len(groups) else f"; the {len(shown)} cheapest and dearest of {len(groups)} classes"
+    return GroupsFacts(
+        title="Who leaves where: classes",
+        subtitles=(f"{of_point(picked)}{few}", "the class that costs least at the top"),
+        exits=exit_names(picked),
+        groups=tuple(shown),
+    )
+
+
+def difficulty_facts(picked: Picked) -> GroupsFacts:
+    """The facts for fifths of the samples by difficulty, the easiest at the top.
+
+    A sample is the harder the lower the final exit's probability of its class is, at the fitted temperature.
+    """
+    hardness = -true_probability(picked)
+    order = np.argsort(hardness, kind="stable")
+    parts = np.array_split(order, len(FIFTHS))
+    return GroupsFacts(
+        title="Who leaves where: difficulty",
+        subtitles=(
+            of_point(picked),
+            "difficulty: how low the final exit's probability of the right class is",
+        ),
+        exits=exit_names(picked),
+        groups=tuple(_group(picked, part, name) for name, part in zip(FIFTHS, parts, strict=True) if len(part)),
+    )
+
+
+def draw_groups(facts: GroupsFacts) -> go.Figure:
+    """The drawing: one stacked bar a group, one colour an exit, the final exit grey."""
+    height = style.TOP + style.BOTTOM + max(200, _ROW * len(facts.groups))
+    drawing = style.figure(facts.title, *facts.subtitles, height=height)
+    rows = list(range(len(facts.groups)))
+    for k, name in enumerate(facts.exits):
+        shares = [group.leaving[k] for group in facts.groups]
+        drawing.add_bar(
+            orientation="h",
+            name=in_figure(name),
+            y=rows,
+            x=[round(100 * share, 2) for share in shares],
+            text=[percent(share, 0) if share >= 0.04 else "" for share in shares],
+            customdata=[
+                in_figure(f"{group.name}: {percent(share)} leave at {name}")
+                for group, share in zip(facts.groups, shares, strict=True)
+            ],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            textfont={"size": 12, "color": "white" if style.is_dark(k, len(facts.exits)) else style.INK},
+            marker={"color": style.depth_colour(k, len(facts.exits)), "line": {"color": "white", "width": 1}},
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    labels = [in_figure(f"{group.name} ({percent(group.accuracy, 0)} right)") for group in facts.groups]
+    drawing.update_layout(
+        barmode="stack", bargap=0.15, legend={"traceorder": "normal"}, uniformtext={"minsize": 11, "mode": "hide"}
+    )
+    drawing.update_xaxes(style.axis("share of the group's samples that leave at the exit, %", range=[0, 100]))
+    drawing.update_yaxes(
+        style.axis(
+            "",
+            tickmode="array",
+            tickvals=rows,
+            ticktext=labels,
+            range=[len(rows) - 0.4, -0.6],
+            showgrid=False,
+            automargin=True,
+        )
+    )
+    return drawing
+
+
+def true_probability(picked: Picked) -> NDArray[np.float64]:
+    """The final exit's probability [N] of each sample's own class on validation, at the fitted temperature."""
+    logits = picked.validation.logits[:, -1].astype(np.float64) / picked.temperatures[-1]
+    logits -= logits.max(axis=1, keepdims=True)
+    chosen = np.take_along_axis(logits, picked.validation.labels[:, None], axis=1)[:, 0]
+    return np.asarray(np.exp(chosen - np.log(np.exp(logits).sum(axis=1))))
+
+
+def _group(picked: Picked, samples: NDArray[np.bool_] | NDArray[np.int64], name: str) -> Group:
+    exits = picked.exit_index[samples]
+    right = picked.answer[samples] == picked.validation.labels[samples]
+    counts = np.bincount(exits, minlength=len(picked.exits))
+    return Group(
+        name=name,
+        samples=len(exits),
+        leaving=tuple((counts / len(exits)).tolist()),
+        accuracy=float(right.mean()),
+        cost=float(picked.shares[exits].mean()),
+    )

@@ -1,0 +1,131 @@
+"""Latency predicted against measured: composed for each exit of fully trained networks, and taken end to end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from eenas.errors import StudyError
+from eenas.escaping import in_figure
+from eenas.reporting.facts.picked import exit_numbers
+from eenas.reporting.facts.wording import each_batch, plural
+from eenas.reporting.figures import figure_style as style
+from eenas.runs.run_report import RunReport
+
+LOOKS = (
+    (style.BLUE, "circle"),
+    (style.ORANGE, "square"),
+    (style.GREEN, "diamond"),
+    (style.PURPLE, "triangle-up"),
+    (style.SKY, "triangle-down"),
+)
+MOST = len(LOOKS)
+"""Runs at most, so that every one has a look of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunLatency:
+    """The K exits of one run in depth order. All latencies are milliseconds for a batch.
+
+    `composed` [K] is the prefix of the backbone with the branches and decisions on the way, each measured alone before
+    the search; `measured` [K] the median for the trained network, `spread` [K] its interquartile range.
+    """
+
+    name: str
+    exits: tuple[str, ...]
+    composed: tuple[float, ...]
+    measured: tuple[float, ...]
+    spread: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyFacts:
+    """Some runs of a study, and how far measured latencies lie above the composed ones."""
+
+    title: str
+    subtitles: tuple[str, ...]
+    batch: int
+    runs: tuple[RunLatency, ...]
+
+
+def latency_facts(runs: Sequence[RunReport]) -> LatencyFacts:
+    """The facts of the runs of one study, the newest MOST of them; runs come from the oldest to the newest.
+
+    Raises StudyError where there is no run, and where none has both latencies of its exits.
+    """
+    if not runs:
+        raise StudyError("no design of this study is trained fully yet; `eenas train` does it, and measures end to end")
+    both = [found for report in runs if (found := _of(report)) is not None][-MOST:]
+    if not both:
+        names = ", ".join(report.folder.name for report in runs)
+        raise StudyError(
+            f"no latency was measured exit by exit in {names}: its study's latencies are not of torch on that device "
+            "(`eenas export` measures programs end to end), or the run is older (delete it and train again)"
+        )
+    ratios = [one / other for run in both for one, other in zip(run.measured, run.composed, strict=True) if other > 0]
+    newest = next(report for report in reversed(runs) if _of(report) is not None)
+    taken = newest.exits[0].end_to_end
+    assert taken is not None
+    return LatencyFacts(
+        title="Latency predicted against measured",
+        subtitles=(
+            f"{plural(len(both), 'fully trained network')}: end to end an exit takes {_range(ratios)} × "
+            "what was composed;",
+            f"{taken.conditions}; bars: interquartile range",
+        ),
+        batch=taken.batch,
+        runs=tuple(both),
+    )
+
+
+def draw_latency(facts: LatencyFacts) -> go.Figure:
+    """The drawing: a mark for each exit with its number, and the line on which both are equal."""
+    drawing = style.figure(facts.title, *facts.subtitles)
+    right = 1.08 * max(max(run.composed) for run in facts.runs)
+    top = 1.15 * max(max(run.measured) for run in facts.runs)
+    drawing.add_scatter(
+        x=[0, min(right, top)],
+        y=[0, min(right, top)],
+        mode="lines",
+        name="as predicted",
+        line={"color": "#777777", "width": 1, "dash": "dot"},
+        hoverinfo="skip",
+    )
+    for run, (colour, symbol) in zip(facts.runs, LOOKS, strict=False):
+        drawing.add_scatter(
+            x=[round(value, 4) for value in run.composed],
+            y=[round(value, 4) for value in run.measured],
+            error_y={"type": "data", "array": [round(value / 2, 4) for value in run.spread], "thickness": 1.5},
+            text=list(exit_numbers(len(run.exits))),
+            customdata=list(map(in_figure, run.exits)),
+            mode="lines+markers+text",
+            textposition="top left",
+            name=in_figure(run.name),
+            line={"color": colour, "width": 1},
+            marker={"color": colour, "symbol": symbol, "size": 9},
+            hovertemplate="%{customdata}: composed %{x:.3g} ms, measured %{y:.3g} ms<extra></extra>",
+        )
+    unit = f"ms for {each_batch(facts.batch)}"
+    drawing.update_xaxes(style.axis(f"composed latency of leaving at the exit, {unit}", range=[0, right]))
+    drawing.update_yaxes(style.axis(f"measured end to end, {unit}", range=[0, top]))
+    return drawing
+
+
+def _of(report: RunReport) -> RunLatency | None:
+    """One run; None where a latency is missing."""
+    composed = [exit_.latency_ms for exit_ in report.exits if exit_.latency_ms is not None]
+    measured = [exit_.end_to_end for exit_ in report.exits if exit_.end_to_end is not None]
+    if not report.exits or len(composed) < len(report.exits) or len(measured) < len(report.exits):
+        return None
+    return RunLatency(
+        name=report.folder.name,
+        exits=tuple(exit_.name for exit_ in report.exits),
+        composed=tuple(composed),
+        measured=tuple(each.median_ms for each in measured),
+        spread=tuple(each.median_ms * each.spread for each in measured),
+    )
+
+
+def _range(ratios: Sequence[float]) -> str:
+    low, high = f"{min(ratios):.2f}", f"{max(ratios):.2f}"
+    return low if low == high else f"{low} to {high}"

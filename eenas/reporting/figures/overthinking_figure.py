@@ -1,0 +1,129 @@
+"""Overthinking: how often an earlier exit was right already, and what going on cost or spoilt."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from eenas.escaping import in_figure
+from eenas.reporting.facts.picked import Picked, exit_names, exit_numbers, of_point
+from eenas.reporting.facts.wording import percent
+from eenas.reporting.figures import figure_style as style
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverthinkingFacts:
+    """Overthinking of a network on validation (Kaya et al. 2019, section 4); shares of samples in [0, 1].
+
+    `wasteful`: the final exit is right and so was an earlier one; `destructive`: an earlier exit was right and the
+    final one is not. By exit (K): `cost` of leaving there as a share of the backbone's MACs, accuracy `alone`, right
+    there or at an exit before (`ever`), and the samples that are right there for the first time, by what the final
+    exit makes of them (`first_kept`, `first_spoilt`). `oracle` is the accuracy and mean cost of leaving at the first
+    exit that is right, at the final one where none is.
+    """
+
+    title: str
+    subtitles: tuple[str, ...]
+    exits: tuple[str, ...]
+    cost: tuple[float, ...]
+    alone: tuple[float, ...]
+    ever: tuple[float, ...]
+    first_kept: tuple[float, ...]
+    first_spoilt: tuple[float, ...]
+    wasteful: float
+    destructive: float
+    oracle: tuple[float, float]
+    policy: tuple[float, float]
+
+
+def overthinking_facts(picked: Picked) -> OverthinkingFacts:
+    """The facts of the picked network; `policy` is what its operating point reaches: accuracy and mean cost."""
+    correct = picked.validation.correct()
+    exits = correct.shape[1]
+    ever = np.logical_or.accumulate(correct, axis=1)
+    is_right_at_all, final = ever[:, -1], correct[:, -1]
+    first = np.where(is_right_at_all, ever.argmax(axis=1), exits - 1)
+    kept = np.bincount(first[is_right_at_all & final], minlength=exits) / len(correct)
+    spoilt = np.bincount(first[is_right_at_all & ~final], minlength=exits) / len(correct)
+    wasteful, destructive = float(kept[:-1].sum()), float(spoilt.sum())
+    oracle = (float(is_right_at_all.mean()), float(picked.shares[first].mean()))
+    point = picked.item.point
+    return OverthinkingFacts(
+        title="Overthinking: right before the end",
+        subtitles=(
+            f"{of_point(picked)}; wasteful: {percent(wasteful)} were right before the final exit and still are there",
+            f"destructive: {percent(destructive)} were right before and are wrong at the final exit; leaving at the "
+            f"first right exit would reach {percent(oracle[0])} at {percent(oracle[1])} of the MACs",
+        ),
+        exits=exit_names(picked),
+        cost=tuple(picked.shares.tolist()),
+        alone=picked.validation.exit_accuracy(),
+        ever=tuple(ever.mean(axis=0).tolist()),
+        first_kept=tuple(kept.tolist()),
+        first_spoilt=tuple(spoilt.tolist()),
+        wasteful=wasteful,
+        destructive=destructive,
+        oracle=oracle,
+        policy=(point.accuracy, float(picked.shares[picked.exit_index].mean())),
+    )
+
+
+def draw_overthinking(facts: OverthinkingFacts) -> go.Figure:
+    """The drawing: accuracy over cost on the left, where samples are right for the first time on the right."""
+    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 30)
+    titles = ("accuracy of each exit", "the first exit that is right")
+    style.panes(drawing, 1, 2, titles, horizontal_spacing=0.09, column_widths=[0.55, 0.45])
+    drawing.update_layout(margin={"t": style.TOP + 22}, barmode="stack", bargap=0.2, legend={"traceorder": "normal"})
+    cost = [round(100 * share, 2) for share in facts.cost]
+    for name, values, colour, symbol, dash in (
+        ("right at this exit or before", facts.ever, style.GREEN, "diamond", "dash"),
+        ("right at this exit", facts.alone, style.BLUE, "circle", "solid"),
+    ):
+        drawing.add_scatter(
+            x=cost,
+            y=[round(100 * value, 2) for value in values],
+            text=list(map(in_figure, facts.exits)),
+            mode="lines+markers",
+            name=name,
+            line={"color": colour, "width": 2, "dash": dash},
+            marker={"symbol": symbol, "size": 9},
+            hovertemplate="%{text}: %{y:.1f} % at %{x:.1f} % of the MACs<extra></extra>",
+            row=1,
+            col=1,
+        )
+    for name, (accuracy, share), colour, symbol in (
+        ("leaving at the first right exit", facts.oracle, style.PURPLE, "star"),
+        ("the policy", facts.policy, style.VERMILLION, "star"),
+    ):
+        drawing.add_scatter(
+            x=[round(100 * share, 2)],
+            y=[round(100 * accuracy, 2)],
+            mode="markers",
+            name=name,
+            marker={"color": colour, "symbol": symbol, "size": 15, "line": {"color": "white", "width": 1}},
+            hovertemplate=f"{name}: %{{y:.1f}} % at %{{x:.1f}} % of the MACs<extra></extra>",
+            row=1,
+            col=1,
+        )
+    never = 1.0 - facts.ever[-1]
+    for name, shares, colour in (
+        ("final exit right, too", [*facts.first_kept, 0.0], style.SKY),
+        ("final exit wrong", [*facts.first_spoilt, 0.0], style.ORANGE),
+        ("no exit right", [0.0] * len(facts.exits) + [never], style.PALE),
+    ):
+        drawing.add_bar(
+            x=[*exit_numbers(len(facts.exits)), "none"],
+            text=[*map(in_figure, facts.exits), "none"],
+            textposition="none",
+            y=[round(100 * share, 2) for share in shares],
+            name=name,
+            marker={"color": colour},
+            hovertemplate=f"%{{text}}: %{{y:.1f}} % of the samples, {name}<extra></extra>",
+            row=1,
+            col=2,
+        )
+    drawing.update_xaxes(style.axis("MACs of leaving there, % of the plain backbone's"), row=1, col=1)
+    drawing.update_yaxes(style.axis("accuracy on the validation split, %"), row=1, col=1)
+    drawing.update_xaxes(style.axis("exit, by depth", type="category"), row=1, col=2)
+    drawing.update_yaxes(style.axis("share of the samples, %"), row=1, col=2)
+    return drawing

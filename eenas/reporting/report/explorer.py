@@ -1,0 +1,188 @@
+"""The policy explorer: an exit table made small enough for a page, which then moves the limit of a policy itself."""
+
+import base64
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from eenas.escaping import in_figure
+from eenas.policies.curve import signal_curve
+from eenas.reporting.facts.explored_policy import explored
+from eenas.reporting.facts.picked import Picked, exit_names
+from eenas.reporting.figures import figure_style as style
+
+FEW = 12
+"""Curves of so few points are drawn with them."""
+STEPS = 240
+"""Positions of the slider, about; a step must fit into a byte."""
+SAMPLES = 20_000
+"""Samples at most, taken evenly at random from a larger split."""
+HERE = "here"
+"""The name of the trace that follows the slider."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExplorerFacts:
+    """What the page needs to follow the slider. S steps, N samples, K exits.
+
+    `thresholds` float64 [S] rise from 0 (all leave as early as they can) to infinity (nobody leaves early), spaced over
+    expected MACs; `name` is what they are and `labels` [S] how they read. A sample leaves at exit k where the step is
+    below `codes` uint8 [N, K - 1]: so many thresholds its signal reaches. `correct` bool [N, K]; `macs` and `latency`
+    [K] are what leaving costs, as shares of the plain backbone's (`latency` is None where it was not measured).
+    `accuracy` and `spent` [S] are the curve. `own` is the design's own operating point, (share of MACs, accuracy), and
+    `start` the step nearest to it in MACs.
+    """
+
+    title: str
+    subtitles: tuple[str, ...]
+    exits: tuple[str, ...]
+    name: str
+    thresholds: NDArray[np.float64]
+    labels: tuple[str, ...]
+    codes: NDArray[np.uint8]
+    correct: NDArray[np.bool_]
+    macs: NDArray[np.float64]
+    latency: NDArray[np.float64] | None
+    accuracy: NDArray[np.float64]
+    spent: NDArray[np.float64]
+    backbone_accuracy: float
+    own: tuple[float, float]
+    start: int
+
+
+def explorer_facts(
+    picked: Picked, backbone_accuracy: float, backbone_latency_ms: float | None, samples: int = SAMPLES
+) -> ExplorerFacts:
+    """The facts on validation: the network's own kind of policy, as fitted on calibration, with any limit."""
+    table = picked.validation
+    if len(table) > samples:
+        table = table.take(np.sort(np.random.default_rng(0).permutation(len(table))[:samples]))
+    moved = explored(picked, table)
+    evidence = moved.policy.evidence(moved.table)
+    signals = moved.policy.signals(evidence)
+    correct = moved.policy.answers(evidence) == table.labels[:, None]
+    curve = signal_curve(signals, correct, table)
+    wanted = np.linspace(curve.macs[0], curve.macs[-1], STEPS)
+    own = int(np.abs(curve.macs / picked.backbone_macs - picked.item.macs_share).argmin())
+    kept = np.unique([*np.searchsorted(curve.macs, wanted).clip(0, len(curve) - 1), 0, own, len(curve) - 1])
+    thresholds = curve.thresholds[kept]
+    latency = None
+    if table.latency_ms is not None and backbone_latency_ms:
+        latency = table.latency_ms / backbone_latency_ms
+    spent = curve.macs[kept] / picked.backbone_macs
+    return ExplorerFacts(
+        title=f"Policy explorer: {picked.item.name}",
+        subtitles=(
+            f"the slider moves {moved.what}; {len(table):,} samples of the validation split",
+            f"the network's own policy, fitted on the calibration split (diamond): {moved.own}"
+            + ("" if moved.is_own else "; it is not among those that the slider reaches"),
+        ),
+        exits=exit_names(picked),
+        name=moved.name,
+        thresholds=thresholds,
+        labels=tuple(map(moved.label, thresholds.tolist())),
+        codes=np.searchsorted(thresholds, signals, side="right").astype(np.uint8),
+        correct=correct,
+        macs=table.macs / picked.backbone_macs,
+        latency=latency,
+        accuracy=curve.accuracy[kept],
+        spent=spent,
+        backbone_accuracy=backbone_accuracy,
+        own=(picked.item.macs_share, picked.item.point.accuracy),
+        start=int(np.searchsorted(kept, own)),
+    )
+
+
+def page_data(facts: ExplorerFacts) -> str:
+    """The facts as JSON for `report.js`; bytes in base 64, `correct` packed to bits, row by row."""
+    return json.dumps(
+        {
+            "exits": facts.exits,
+            "thresholds": [round(value, 6) if np.isfinite(value) else None for value in facts.thresholds.tolist()],
+            "labels": facts.labels,
+            "samples": len(facts.codes),
+            "codes": base64.b64encode(facts.codes.tobytes()).decode(),
+            "correct": base64.b64encode(np.packbits(facts.correct).tobytes()).decode(),
+            "macs": facts.macs.tolist(),
+            "latency": None if facts.latency is None else facts.latency.tolist(),
+            "start": facts.start,
+        }
+    )
+
+
+def draw_explorer(facts: ExplorerFacts) -> go.Figure:
+    """The drawing that the page moves: the curve with the present limit on it, and who leaves where."""
+    drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT)
+    room = 0.06 + 0.0075 * max(map(len, facts.exits))  # the names of exits stand between the panes
+    style.panes(drawing, 1, 2, ("accuracy against compute", "who leaves where"), horizontal_spacing=min(0.4, room))
+    drawing.update_layout(margin={"t": style.TOP + 22}, bargap=0.2)
+    drawing.add_scatter(
+        x=np.round(100 * facts.spent, 2).tolist(),
+        y=np.round(100 * facts.accuracy, 2).tolist(),
+        mode="lines" if len(facts.spent) > FEW else "lines+markers",
+        name=in_figure(f"any {facts.name}"),
+        line={"color": style.BLUE, "width": 2},
+        hovertemplate="%{y:.1f} % at %{x:.1f} %<extra></extra>",
+        row=1,
+        col=1,
+    )
+    drawing.add_scatter(
+        x=[100],
+        y=[round(100 * facts.backbone_accuracy, 2)],
+        mode="markers",
+        name="plain backbone",
+        marker={"color": style.INK, "symbol": "circle-open", "size": 10, "line": {"width": 2}},
+        hovertemplate="plain backbone: %{y:.1f} %<extra></extra>",
+        row=1,
+        col=1,
+    )
+    drawing.add_scatter(
+        x=[round(100 * facts.own[0], 2)],
+        y=[round(100 * facts.own[1], 2)],
+        mode="markers",
+        name="own policy",
+        marker={"color": style.INK, "symbol": "diamond-open", "size": 19, "line": {"width": 1.5}},
+        hovertemplate="the network's own policy: %{y:.1f} % at %{x:.1f} %<extra></extra>",
+        row=1,
+        col=1,
+    )
+    drawing.add_scatter(
+        x=[round(100 * facts.spent[facts.start], 2)],
+        y=[round(100 * facts.accuracy[facts.start], 2)],
+        mode="markers",
+        name=HERE,
+        marker={"color": style.VERMILLION, "symbol": "star", "size": 17, "line": {"color": "white", "width": 1.5}},
+        hovertemplate="%{y:.1f} % at %{x:.1f} %<extra></extra>",
+        row=1,
+        col=1,
+    )
+    shares = leaving_at(facts, facts.start)
+    exits = len(facts.exits)
+    drawing.add_bar(
+        orientation="h",
+        y=list(map(in_figure, facts.exits)),
+        x=np.round(100 * shares, 2).tolist(),
+        text=[f"{100 * share:.1f} %" for share in shares],
+        textposition="outside",
+        cliponaxis=False,
+        name="leaving",
+        showlegend=False,
+        marker={"color": [style.depth_colour(k, exits) for k in range(exits)]},
+        hovertemplate="%{y}: %{x:.1f} % leave<extra></extra>",
+        row=1,
+        col=2,
+    )
+    drawing.update_xaxes(style.axis("expected MACs, % of the plain backbone's"), row=1, col=1)
+    drawing.update_yaxes(style.axis("accuracy on the validation split, %"), row=1, col=1)
+    drawing.update_xaxes(style.axis("share of samples that leave there, %", range=[0, 109], dtick=20), row=1, col=2)
+    drawing.update_yaxes(style.axis("", autorange="reversed", showgrid=False, automargin=True), row=1, col=2)
+    return drawing
+
+
+def leaving_at(facts: ExplorerFacts, step: int) -> NDArray[np.float64]:
+    """The share of samples [K] that leave at each exit at a step: what `report.js` does in the page."""
+    leaves = np.append(facts.codes > step, np.ones((len(facts.codes), 1), dtype=np.bool_), axis=1)
+    return np.asarray(np.bincount(leaves.argmax(axis=1), minlength=len(facts.exits)) / len(leaves))

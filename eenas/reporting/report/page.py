@@ -1,0 +1,45 @@
+"""Which panels a page holds: a file of `dashboards/`, read with unknown keys and figures as errors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import plotly.graph_objects as go
+
+from eenas import shipped, specs
+from eenas.errors import SpecError
+from eenas.escaping import shortened
+from eenas.reporting.figures.front_figure import draw_front, front_facts
+from eenas.reporting.figures.leaving_figure import draw_leaving, leaving_facts
+from eenas.results.results import StudyResults
+
+FigureName = Literal["front_macs", "front_latency", "leaving"]
+
+FIGURES: dict[FigureName, Callable[[StudyResults], go.Figure]] = {
+    "front_macs": lambda results: draw_front(front_facts(results, "macs")),
+    "front_latency": lambda results: draw_front(front_facts(results, "latency")),
+    "leaving": lambda results: draw_leaving(leaving_facts(results)),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageSpec:
+    """A page: its figures, whether it has a note, and how many trials get one of their own."""
+
+    figures: tuple[FigureName, ...]
+    note: bool = True
+    trial_notes: int = 12
+
+    def __post_init__(self) -> None:
+        """Refuse a figure twice and a negative number of notes."""
+        if len(set(self.figures)) != len(self.figures):
+            raise SpecError(f"figures must name each figure once, got {shortened(list(self.figures))}")
+        if self.trial_notes < 0:
+            raise SpecError(f"trial_notes must not be negative, got {self.trial_notes}")
+
+
+def load_page(name: str | Path = "live") -> PageSpec:
+    """A shipped page by its name or a file by its path. Raises SpecError for unknown keys and figures."""
+    path = shipped.find("dashboards", str(name))
+    return specs.from_table(PageSpec, specs.read_table(path), file=str(path))

@@ -1,0 +1,206 @@
+"""The report: one HTML file with its own scripts, styles and data, which opens without a network."""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plotly.offline import get_plotlyjs
+
+from eenas import shipped, specs
+from eenas.errors import EenasError, SpecError, StorageError
+from eenas.escaping import as_html, json_in_html, shortened
+from eenas.files import write_text
+from eenas.progress import Listener, Notice, silent
+from eenas.reporting.facts.conditions import SETTINGS, commands, conditions, settings_text
+from eenas.reporting.facts.front_table import PLAIN, SHARES, backbone_row, exits_of, networks, point_row, shares_rows
+from eenas.reporting.facts.selection import spread
+from eenas.reporting.facts.summary import headline, summary
+from eenas.reporting.facts.wording import milliseconds, percent, quantity, times
+from eenas.reporting.report.report_panels import PANELS, PanelName
+from eenas.reporting.report.report_source import PAGE, USUAL, Asked, ReportSource, open_source
+from eenas.runs.run_report import largest_words
+from eenas.study.rivals.offered_points import FrontPoint
+
+ROWS = 10
+POLICY = (
+    "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
+"""The content security policy of the page: no script runs but those whose digests it names, nothing is asked of the
+network. plotly sets styles of its own.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSpec:
+    """A report: its panels, from top to bottom."""
+
+    panels: tuple[PanelName, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a panel twice, which could not be told apart by its place in the page."""
+        if len(set(self.panels)) != len(self.panels):
+            raise SpecError(f"panels must name each panel once, got {shortened(list(self.panels))}")
+
+
+def load_report(name: str | Path = PAGE) -> ReportSpec:
+    """A shipped report by its name or a file by its path. Raises SpecError for unknown keys and panels."""
+    path = shipped.find("dashboards", str(name))
+    return specs.from_table(ReportSpec, specs.read_table(path), file=str(path))
+
+
+def write_report(
+    storage: str,
+    out: Path,
+    *,
+    name: str | None = None,
+    asked: Asked = USUAL,
+    listener: Listener = silent,
+) -> Path:
+    """Make the report of the study `name` in `storage` (the newest one by default) and write it to `out`.
+
+    What a panel could not show is said in its place, and to the listener. Raises SpecError for a page that is none,
+    StorageError for a storage that cannot be read or an `out` that cannot be written, and what `open_source` does.
+    """
+    if out.is_dir():
+        raise StorageError(f"{out}: is a folder; name a file in it, such as {out / 'report.html'}")
+    spec = load_report(asked.page)
+    source = open_source(storage, name, asked)
+    text = report_html(source, spec, listener)
+    write_text(out, text)
+    return out
+
+
+def report_html(source: ReportSource, spec: ReportSpec, listener: Listener = silent) -> str:
+    """The whole page as text."""
+    results = source.results
+    title = as_html(f"{results.backbone.name} on {results.task}")
+    style, script = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    scripts = (get_plotlyjs(), script)
+    parts = [
+        "<!DOCTYPE html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY.format(scripts=_digests(scripts))}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{title}: early exits</title><style>{style}</style></head><body><main>",
+        f"<h1>Early exits for {title}</h1>",
+        f'<p class="headline">{as_html(_capital(headline(results, source.item)))}.</p>',
+        _list(summary(results)),
+        *_tables(source),
+        *(_panel(name, source, listener) for name in spec.panels),
+        *_foot(source),
+        f"</main>{''.join(f'<script>{code}</script>' for code in scripts)}</body></html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _tables(source: ReportSource) -> list[str]:
+    """What the front reaches beside its baselines, and points along it."""
+    results = source.results
+    if not results.front:
+        return []
+    rows = [(row.name, *(percent(accuracy) for accuracy in row.accuracies)) for row in shares_rows(results)]
+    heads = ("", *(percent(share, 0) for share in SHARES))
+    items = list(spread(results.choices, ROWS))
+    if source.item is not None and all(source.item is not item for item in items):
+        items = sorted((*items, source.item), key=lambda item: (-item.point.accuracy, item.macs_share))
+    points = [point_row(item, results.backbone) for item in items]
+    labels = [PLAIN, *(_name(item, source) for item in items)]
+    cells = [
+        (
+            label,
+            percent(row.accuracy),
+            quantity(row.macs),
+            percent(row.macs_share),
+            milliseconds(row.latency_ms),
+            times(row.latency_share),
+            percent(row.worst_macs_share),
+            milliseconds(row.worst_latency_ms),
+            f"all at {row.ends_at}" if row.ends_at else " / ".join(percent(share, 0) for share in row.leaving) or "–",
+        )
+        for row, label in zip((backbone_row(results.backbone), *points), labels, strict=True)
+    ]
+    names = (
+        "",
+        "accuracy",
+        "MACs",
+        "of the backbone",
+        "latency",
+        "of the backbone",
+        "worst MACs",
+        "worst latency",
+        "leave at each exit",
+    )
+    exits = [(row.name, "; ".join(filter(None, (exits_of(row), how)))) for row, how in networks(points)]
+    largest = largest_words(results.largest_class)
+    return [
+        f"<h2>Best {results.measure} within a share of the backbone's MACs</h2>",
+        _table(heads, rows),
+        f"<h2>Choices of the front, {results.measure} on {results.samples:,} validation samples{largest}</h2>",
+        _table(names, cells),
+        _table(("", "exits, and the branch at each"), exits, is_text=True),
+    ]
+
+
+def _name(item: FrontPoint, source: ReportSource) -> str:
+    """A point's network, and what is special about it."""
+    is_on_front = any(item is one for one in source.results.front)
+    words = {
+        "recommended": item.recommended,
+        "knee": item.knee,
+        "drawn below": item is source.item,
+        "not on the front": not is_on_front,
+    }
+    said = ", ".join(word for word, holds in words.items() if holds)
+    return item.name + (f" ({said})" if said else "")
+
+
+def _panel(name: PanelName, source: ReportSource, listener: Listener) -> str:
+    """One panel; where it fails, why."""
+    try:
+        panel = PANELS[name](source)
+        drawn = "" if panel.figure is None else _plot(panel.figure.to_json())
+    except Exception as error:  # a panel must not cost the page
+        said = str(error) if isinstance(error, EenasError) else f"{type(error).__name__}: {error}"
+        listener(Notice(f"the panel {name} is not in the report: {said}"))
+        return f'<section id="{name}"><p class="missing"><b>{name}</b>: {as_html(said)}</p></section>'
+    return f'<section id="{name}">{panel.above}{drawn}</section>'
+
+
+def _plot(figure: str) -> str:
+    return f'<div class="plot"></div><script type="application/json" class="figure">{json_in_html(figure)}</script>'
+
+
+def _digests(scripts: Sequence[str]) -> str:
+    """The sources of a policy that let these scripts run where they stand in the page, and no others."""
+    digests = (hashlib.sha256(code.encode()).digest() for code in scripts)
+    return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+
+
+def _foot(source: ReportSource) -> list[str]:
+    return [
+        "<h2>How the numbers were taken</h2>",
+        _table(("", ""), conditions(source), is_text=True),
+        "<h2>How to get them again</h2>",
+        f"<pre>{as_html(chr(10).join(commands(source)))}</pre>",
+        f"<details><summary>{SETTINGS}: the whole study file; save it beside the data it names</summary>",
+        f'<pre id="settings">{as_html(settings_text(source.results))}</pre></details>',
+    ]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, is_text: bool = False) -> str:
+    """A table; the first column is flush left, the others too where they hold text."""
+    head = "".join(f"<th>{as_html(text)}</th>" for text in heads) if any(heads) else ""
+    body = "".join("<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    kind = "text" if is_text else "numbers"
+    return f'<div class="wide"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{as_html(line)}</li>" for line in lines) + "</ul>"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,129 @@
+"""The panels of a report by their names: each a figure, a piece of HTML, or both."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import plotly.graph_objects as go
+
+from eenas.escaping import as_html, json_in_html
+from eenas.reporting.facts.picked import of_point
+from eenas.reporting.facts.wording import percent
+from eenas.reporting.figures.agreement_figure import agreement_facts, draw_agreement
+from eenas.reporting.figures.design_figure import design_facts, draw_design
+from eenas.reporting.figures.front_figure import draw_front, front_facts
+from eenas.reporting.figures.groups_figure import class_facts, difficulty_facts, draw_groups
+from eenas.reporting.figures.importance_figure import draw_importance, importance_facts
+from eenas.reporting.figures.latency_figure import draw_latency, latency_facts
+from eenas.reporting.figures.leaving_figure import draw_leaving, leaving_facts
+from eenas.reporting.figures.overthinking_figure import draw_overthinking, overthinking_facts
+from eenas.reporting.figures.progress_figure import draw_progress, progress_facts
+from eenas.reporting.figures.reliability_figure import draw_reliability, reliability_facts
+from eenas.reporting.figures.survivors_figure import draw_survivors, survivors_facts
+from eenas.reporting.figures.thumbnails import Sample, pictures, samples_facts
+from eenas.reporting.report.explorer import draw_explorer, explorer_facts, page_data
+from eenas.reporting.report.report_source import ReportSource
+
+PanelName = Literal[
+    "front_macs",
+    "front_latency",
+    "leaving",
+    "design",
+    "explorer",
+    "classes",
+    "difficulty",
+    "reliability",
+    "overthinking",
+    "agreement",
+    "samples",
+    "latency",
+    "progress",
+    "survivors",
+    "importances",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A piece of the page: `above` is HTML over the figure, which may be missing."""
+
+    figure: go.Figure | None = None
+    above: str = ""
+
+
+def explorer(source: ReportSource) -> Panel:
+    """The figure with its slider, and the data that `report.js` computes with."""
+    backbone = source.results.backbone
+    facts = explorer_facts(source.picked(), backbone.accuracy, backbone.latency_ms)
+    above = (
+        f'<div class="explorer"><label>{as_html(facts.name)} <input type="range" id="threshold" min="0" '
+        f'max="{len(facts.thresholds) - 1}" value="{facts.start}" step="1"></label>'
+        '<output id="explored" for="threshold"></output>'
+        f'<script type="application/json" id="explorer-data">{json_in_html(page_data(facts))}</script></div>'
+    )
+    return Panel(figure=draw_explorer(facts), above=above)
+
+
+def samples(source: ReportSource) -> Panel:
+    """Two rows of pictures."""
+    picked = source.picked()
+    facts = samples_facts(picked)
+    found = pictures(source.task(), picked, facts)
+    rows = (
+        (f"leave first (at {facts.first[0].exit}), the surest of them", facts.first),
+        (f"leave last (at {facts.last[0].exit}), the least sure of them", facts.last),
+    )
+    parts = [
+        "<h2>Samples that leave first and last</h2>",
+        f"<p class='small'>{as_html(of_point(picked))}; below each its class, or what was answered → "
+        "what it is, and the confidence at the exit</p>",
+    ]
+    for title, shown in rows:
+        parts.append(f"<h3>{as_html(title)}</h3><div class='pictures'>")
+        parts += [_figure(sample, found[sample.position], source.results.classes) for sample in shown]
+        parts.append("</div>")
+    return Panel(above="".join(parts))
+
+
+def importances(source: ReportSource) -> Panel:
+    """The importances among the trials that could be built."""
+    results = source.results
+    infeasible = [trial.number for trial in results.trials if trial.state == "infeasible"]
+    return Panel(
+        figure=draw_importance(
+            importance_facts(source.trials(), results.settings.search.objectives, infeasible=infeasible)
+        )
+    )
+
+
+PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
+    "front_macs": lambda source: Panel(figure=draw_front(front_facts(source.results, "macs", source.item))),
+    "front_latency": lambda source: Panel(figure=draw_front(front_facts(source.results, "latency", source.item))),
+    "leaving": lambda source: Panel(figure=draw_leaving(leaving_facts(source.results))),
+    "design": lambda source: Panel(
+        figure=draw_design(design_facts(source.picked(), source.results.backbone, source.cut_point_macs))
+    ),
+    "explorer": explorer,
+    "classes": lambda source: Panel(figure=draw_groups(class_facts(source.picked(), source.results.classes))),
+    "difficulty": lambda source: Panel(figure=draw_groups(difficulty_facts(source.picked()))),
+    "reliability": lambda source: Panel(figure=draw_reliability(reliability_facts(source.picked()))),
+    "overthinking": lambda source: Panel(figure=draw_overthinking(overthinking_facts(source.picked()))),
+    "agreement": lambda source: Panel(figure=draw_agreement(agreement_facts(source.picked()))),
+    "samples": samples,
+    "latency": lambda source: Panel(figure=draw_latency(latency_facts(source.runs()))),
+    "progress": lambda source: Panel(figure=draw_progress(progress_facts(source.results))),
+    "survivors": lambda source: Panel(
+        figure=draw_survivors(survivors_facts(source.results, tuple(source.cut_point_macs)))
+    ),
+    "importances": importances,
+}
+
+
+def _figure(sample: Sample, picture: str, classes: Sequence[str]) -> str:
+    right = sample.answer == sample.label
+    name = as_html(classes[sample.label])
+    said = name if right else f"{as_html(classes[sample.answer])} → {name}"
+    return (
+        f'<figure><img src="{picture}" alt="a sample of class {name}">'
+        f'<figcaption class="{"right" if right else "wrong"}">{said}<br>{percent(sample.score)}</figcaption></figure>'
+    )

@@ -1,0 +1,1 @@
+"""Results: a study read back."""

@@ -1,0 +1,158 @@
+"""A study read back from the database: trials, baselines and the front, as frozen values."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eenas.bounds import damage_as
+from eenas.designs.design import Design
+from eenas.designs.space import load_families
+from eenas.errors import StorageError, StudyError, nearest
+from eenas.escaping import shortened
+from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.measurement.latency import Latency
+from eenas.policies.operating_point import OperatingPoint
+from eenas.records.database import Database
+from eenas.records.rows import FIX
+from eenas.records.studies import StudyRecord, StudyRecords
+from eenas.records.trials import TrialRecord, TrialRecords
+from eenas.results.front import SHARES, area_by_latency, area_by_macs, best_within, build_front, compare
+from eenas.results.results import Baseline, StudyResults, TrialResult
+from eenas.specs import from_table
+from eenas.study.context.held_out import as_searched
+from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork, read_points, recorded_networks
+from eenas.study.rivals.offered_points import FrontPoint, offered
+from eenas.study.settings.study_spec import StudySpec
+
+
+def open_results(storage: str, name: str | None = None, *, trust_code: bool = False) -> StudyResults:
+    """The results of the study `name` in `storage`, or of the newest study there.
+
+    A study whose space names branches of the user's own code is read only with `trust_code`. Raises StorageError when
+    the storage cannot be read, StudyError when there is no such study, PluginError for code that is not trusted.
+    """
+    database = Database(storage, create=False)
+    return read_results(database, study_record(database, name).name, trust_code=trust_code)
+
+
+def study_record(database: Database, name: str | None) -> StudyRecord:
+    """The record of one study: the named one, or the newest."""
+    known = StudyRecords(database).list()
+    if not known:
+        raise StudyError(f"{database.label}: holds no study of eenas; run `eenas search --backbone NAME` first")
+    if name is None:
+        return max(known, key=lambda record: record.created)
+    for record in known:
+        if record.name == name:
+            return record
+    names = [record.name for record in known]
+    raise StudyError(f"{database.label}: has no study {name!r}; {nearest(name, names)}")
+
+
+def read_results(database: Database, name: str, *, trust_code: bool = False) -> StudyResults:
+    """Everything that is known about the study `name`; `trust_code` as in `open_results`."""
+    record = study_record(database, name)
+    with damage_as(StorageError, f"{database.label}: the study {shortened(name)}", FIX):
+        return _results(database, record, trust_code=trust_code)
+
+
+def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> StudyResults:
+    name, facts = record.name, record.facts
+    settings = as_searched(from_table(StudySpec, readable(record.settings)))
+    load_families(settings.space, trust_code=trust_code, relative_to=code_folder(record))
+    backbone = from_table(BackboneFacts, facts["backbone"])
+    classes = tuple(map(str, facts["classes"]))
+    records = TrialRecords(database).list(name)
+    trials = tuple(_trial(trial) for trial in records)
+    networks = recorded_networks(record, records)
+    chance, limits = 1.0 / len(classes), settings.constraints
+    held = offered(networks, backbone, limits)
+    weights = None if facts.get("weights") is None else np.array(facts["weights"], dtype=np.float64)
+    largest = max(chance, float(facts.get("largest_class", 0.0)))
+    families = {network.name: network.family for network in networks}
+    front = build_front(
+        networks,
+        backbone,
+        limits,
+        largest_class=largest if weights is None else chance,
+        weights=weights,
+        by_latency=settings.search.by_latency,
+    )
+    points = [item.point for item in front]
+    return StudyResults(
+        name=name,
+        storage=database.label,
+        task=str(facts["task"]),
+        device=str(facts["device"]),
+        classes=classes,
+        backbone=backbone,
+        settings=settings,
+        trials=trials,
+        baselines=_baselines(networks, held),
+        front=front,
+        hypervolume_macs=area_by_macs(points, backbone, chance),
+        hypervolume_latency=area_by_latency(points, backbone, chance),
+        at_shares={share: best_within(front, share) for share in SHARES},
+        networks=tuple(networks),
+        comparisons=compare(held, [families[item.name] for item in held], weights),
+        weights=None if weights is None else tuple(weights.tolist()),
+        samples=int(facts.get("validation_samples", 0)),
+        largest_class=largest,
+        warnings=tuple(map(str, facts.get("warnings", ()))),
+        latency=_latency(facts),
+        latency_profile=facts.get("latency_profile"),
+    )
+
+
+def _latency(facts: Mapping[str, Any]) -> Latency | None:
+    table = facts.get("profile", {}).get("total_latency")
+    return None if table is None else Latency.from_table(table, key="profile.total_latency")
+
+
+def readable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a record without keys of earlier versions that mean nothing any more."""
+    table = {name: dict(value) if isinstance(value, Mapping) else value for name, value in settings.items()}
+    for key in ("truncated", "uniform"):
+        table.get("baselines", {}).pop(key, None)
+    return table
+
+
+def code_folder(record: StudyRecord) -> Path | None:
+    """The folder that a `./file.py` in a study's settings is relative to."""
+    folder = record.facts.get("folder")
+    return Path(folder) if folder else None
+
+
+def _trial(record: TrialRecord) -> TrialResult:
+    violations = tuple(f"{key} by {value:g}" for key, value in record.violations.items() if value > 0)
+    return TrialResult(
+        number=record.number,
+        state=record.state,
+        origin=record.origin,
+        design=Design.from_table(record.design, key=f"trial {record.number}") if record.design else None,
+        points=read_points(record.points),
+        chosen=OperatingPoint.from_table(record.chosen) if record.chosen else None,
+        values=record.values,
+        exit_accuracy=tuple(record.exit_accuracy),
+        frozen_points=read_points(record.frozen_points),
+        violations=violations,
+        reason=record.reason,
+        seconds=record.seconds,
+        samples=record.samples,
+        artifacts=record.artifacts,
+    )
+
+
+def _baselines(networks: Sequence[KnownNetwork], held: Sequence[FrontPoint]) -> tuple[Baseline, ...]:
+    """The points within the limits of networks that nobody searched for, by kind, by name where placed by hand."""
+    known = {network.name: network for network in networks}
+    found: dict[str, list[OperatingPoint]] = {}
+    for item in held:
+        network = known[item.name]
+        if network.family != "search":
+            name = network.origin.removeprefix("known: ") or network.family
+            name += ", frozen" if network.origin and network.kind == "frozen" else ""
+            found.setdefault(BACKBONE if network.kind == "plain" else name, []).append(item.point)
+    return tuple(Baseline(name=name, points=tuple(points)) for name, points in found.items())

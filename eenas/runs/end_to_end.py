@@ -1,0 +1,90 @@
+"""End-to-end latency: the network itself run to each of its exits, to be held against what was composed for them."""
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from eenas.backbones.copies import evaluated
+from eenas.backbones.load import BackboneSpec
+from eenas.measurement.latency import Latency, LatencySpec, torch_runtime
+from eenas.measurement.torch_runtime import time_program, time_programs
+from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.programs.exit_latency import measure_answers, measure_exits, named
+from eenas.programs.model_folder import Package, write_folder
+from eenas.programs.programs import Programs
+from eenas.programs.runtime import ExportedModel, load
+
+EVEN = 1e6
+"""A temperature at which all classes are as good as equally likely, so that no score reaches 1."""
+
+
+def end_to_end(
+    network: EarlyExitNetwork, images: torch.Tensor, *, device: torch.device, spec: LatencySpec
+) -> tuple[Latency, ...]:
+    """How long `images` [spec.batch, C, S, S], floats on `device`, take to leave at each exit in turn, by `predict`.
+
+    Segment by segment, with every branch and every decision on the way, under the conditions of the profile. The host
+    holds the watch: it waits for each decision.
+    """
+    policies = [_leave_at(k, len(network.exits)) for k in range(len(network.exits))]
+    return time_programs(
+        [partial(network.predict, policy=policy) for policy in policies],
+        images,
+        device=device,
+        spec=spec,
+        runtime=torch_runtime("segment by segment"),
+    )
+
+
+def answers_ms(network: EarlyExitNetwork, images: torch.Tensor, *, device: torch.device, spec: LatencySpec) -> float:
+    """The median milliseconds of `predict` by the network's policy for one of `images` [N, C, S, S] after another."""
+    turn = itertools.cycle(range(len(images)))
+    found = time_program(
+        lambda x: network.predict(x[(index := next(turn)) : index + 1]),
+        images,
+        device=device,
+        spec=replace(spec, batch=1),
+        runtime=torch_runtime("segment by segment"),
+        host_clock=True,
+        varies=True,
+    )
+    return found.median_ms
+
+
+def programs_end_to_end(
+    network: EarlyExitNetwork, images: torch.Tensor, *, device: torch.device, spec: LatencySpec
+) -> tuple[tuple[Latency, ...], float | None]:
+    """The same two of the ONNX programs that an export of `network` writes, on `device`.
+
+    The second is None for a network without a policy. Raises ExportError for what ONNX cannot hold.
+    """
+    with _programs(network, device, spec) as model:
+        found = measure_exits(model, spec, device=device, runtime=named("onnx"))
+        if model.policy is None:
+            return found, None
+        return found, measure_answers(model, images.cpu().numpy(), spec, device)
+
+
+@contextmanager
+def _programs(network: EarlyExitNetwork, device: torch.device, spec: LatencySpec) -> Iterator[ExportedModel]:
+    """The programs of a network, open, in a folder that is there as long as the block."""
+    on_cpu = evaluated(network, device="cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        backbone = BackboneSpec(name=network.design.backbone)
+        package = Package(network=on_cpu, backbone=backbone, trained=False, measured={}, card="")
+        write_folder(package, Path(folder) / "programs", Programs(format="onnx"))
+        yield load(Path(folder) / "programs", provider=device.type, threads=spec.threads or 1)
+
+
+def _leave_at(k: int, exits: int) -> ThresholdPolicy:
+    """Everybody leaves at exit k and nobody before, where each score is computed and compared all the same."""
+    thresholds = [1.0] * (exits - 1)
+    thresholds[k : k + 1] = [0.0] * len(thresholds[k : k + 1])
+    return ThresholdPolicy(score="max_softmax", temperatures=(EVEN,) * exits, thresholds=tuple(thresholds))

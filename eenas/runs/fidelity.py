@@ -1,0 +1,242 @@
+"""Whether a study's brief scores are worth anything: networks of it trained for longer, and the scores compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from eenas.errors import DivergedError, PolicyError, StorageError, StudyError
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
+from eenas.progress import Listener, Notice, heard_by, silent
+from eenas.records.database import Database
+from eenas.records.read_only import writable_place
+from eenas.records.studies import StudyRecord
+from eenas.results.read import read_results, readable, study_record
+from eenas.results.results import StudyResults, TrialResult
+from eenas.runs.fidelity_measures import FidelityMeasure, FidelityNetwork, compare
+from eenas.runs.longer_training import train_longer
+from eenas.runs.network_scores import NetworkScores, score_network
+from eenas.runs.rank_correlation import FEWEST
+from eenas.runs.searched_study import SearchedStudy
+from eenas.specs import from_table
+from eenas.study.context.bank import Bank
+from eenas.study.context.prepared_backbone import prepare_backbone
+from eenas.study.context.study_context import Ground
+from eenas.study.settings.study_spec import BUDGETS, StudySpec, override
+from eenas.study.trials.design_training import inherits, network_digest
+from eenas.tasks.task import Task
+from eenas.training.spec import TrainingSpec
+
+DESIGNS, EPOCHS = 20, 10.0
+"""How many networks are trained for longer, and for how many passes, by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fidelity:
+    """The scores of networks of a study before and after longer training, in the order of their brief hypervolume.
+
+    `offered` is how many networks the study had trained to the end. `diverged` are trials whose network had no finite
+    loss any more when it was trained for longer; they are in no other number.
+    """
+
+    study: str
+    storage: str
+    task: str
+    device: str
+    brief_training: TrainingSpec
+    full_training: TrainingSpec
+    offered: int
+    networks: tuple[FidelityNetwork, ...]
+    measures: tuple[FidelityMeasure, ...]
+    diverged: tuple[int, ...]
+
+
+def measure_fidelity(
+    storage: str = "sqlite:///eenas.db",
+    *,
+    name: str | None = None,
+    designs: int = DESIGNS,
+    epochs: float | None = None,
+    samples: int | None = None,
+    device: str = "auto",
+    overrides: Sequence[str] = (),
+    artifacts: str | Path | None = None,
+    trust_code: bool = False,
+    backbone: nn.Module | None = None,
+    task: Task | None = None,
+    accept_changed_data: bool = False,
+    listener: Listener = silent,
+) -> Fidelity:
+    """Train networks of the study `name` (default: the newest) as its trials did, but for `epochs` (10) or `samples`.
+
+    These are at most `designs` of the networks that the study trained to the end, evenly spread over their order by
+    brief hypervolume, the worst and the best among them. What is finished is kept, and what was cut off has a
+    checkpoint, so that the same call goes on. `overrides` may change `training.*` of the longer training, its budget
+    aside. `backbone` and `task` repeat what was given to `search` as objects, `accept_changed_data` is as there. Raises
+    StudyError for a study with fewer than three such networks, for a budget that is not above 0, and when data or
+    backbone are not the study's any more.
+    """
+    if designs < FEWEST:
+        raise StudyError(f"designs must be at least {FEWEST} (two have no rank correlation), got {designs}")
+    if epochs is None and samples is None:
+        epochs = EPOCHS
+    _check_budget(epochs, samples)
+    database = Database(storage, create=False)
+    record = study_record(database, name)
+    results = read_results(database, record.name, trust_code=trust_code)
+    spec = _longer_spec(record, overrides, epochs, samples)
+    trials = _trained_to_the_end(results)
+    if len(trials) < FEWEST:
+        raise StudyError(
+            f"{record.name!r} has {len(trials)} networks with branches trained to the end, and a rank correlation "
+            f"needs at least {FEWEST}; run `eenas search` for more trials"
+        )
+    folder = Path(artifacts) if artifacts is not None else None
+    with heard_by(listener), writable_place(storage, folder) as (place, kept):
+        study = SearchedStudy(
+            database=database,
+            record=record,
+            results=results,
+            settings=results.settings,
+            backbone=backbone,
+            task=task,
+            trust_code=trust_code,
+            listener=listener,
+        ).with_data(storage, folder, accept=accept_changed_data)
+        ground = study.lay_ground(place, kept, device=device)
+        scored = _brief_scores(trials, results, ground)
+        if len(scored) < designs:
+            listener(
+                Notice(f"{results.name} has {len(scored)} networks trained to the end, not {designs}; all are taken")
+            )
+        _say_if_not_longer(spec, ground)
+        networks, diverged = _train(_spread(scored, designs), prepare_backbone(ground), results, spec)
+        return Fidelity(
+            study=results.name,
+            storage=results.storage,
+            task=results.task,
+            device=ground.device_text,
+            brief_training=results.settings.training,
+            full_training=spec,
+            offered=len(trials),
+            networks=networks,
+            measures=compare(networks),
+            diverged=diverged,
+        )
+
+
+def _check_budget(epochs: float | None, samples: int | None) -> None:
+    if epochs is not None and samples is not None:
+        raise StudyError(f"the budget is in epochs or samples, got {epochs:g} epochs and {samples} samples; give one")
+    for unit, value in (("epochs", epochs), ("samples", samples)):
+        if value is not None and not 0 < value < float("inf"):
+            raise StudyError(f"the budget must be above 0, got {unit}={value:g}; the default is epochs={EPOCHS:g}")
+
+
+def _longer_spec(
+    record: StudyRecord, overrides: Sequence[str], epochs: float | None, samples: int | None
+) -> TrainingSpec:
+    """How the trials trained, with overrides and the larger budget."""
+    table = readable(record.settings)
+    for assignment in overrides:
+        names = [name.strip() for name in assignment.partition("=")[0].split(".")]
+        if names[0] != "training" or len(names) < 2:
+            raise StudyError(f"--set {assignment}: here only training.* can be changed, of the longer training")
+        if names[1] in BUDGETS:
+            raise StudyError(f"--set {assignment}: the budget of the longer training is --epochs or --samples")
+        table = override(table, assignment)
+    spec = from_table(StudySpec, table, file="--set" if overrides else "").training
+    return replace(spec, epochs=None if epochs is None else float(epochs), samples=samples, seconds=None)
+
+
+def _trained_to_the_end(results: StudyResults) -> list[TrialResult]:
+    """The trials that trained a network with branches to the end, one for each network."""
+    found: dict[str, TrialResult] = {}
+    for trial in results.trials:
+        if trial.state == "complete" and trial.design is not None and trial.design.branches:
+            found.setdefault(network_digest(trial.design), trial)
+    return list(found.values())
+
+
+def _brief_scores(
+    trials: Sequence[TrialResult], results: StudyResults, ground: Ground
+) -> list[tuple[TrialResult, NetworkScores]]:
+    """The trials with their brief scores by the exit tables that they left, the worst hypervolume first."""
+    scored, lost = [], []
+    for trial in trials:
+        tables = _tables(trial, ground)
+        if tables is None:
+            lost.append(trial.number)
+        else:
+            scored.append((trial, score_network(tables, results.backbone)))
+    if lost:
+        reason = f"the exit tables of trials {lost} are not whole in {ground.artifacts.root}; is --artifacts right?"
+        if len(scored) < FEWEST:
+            raise StudyError(reason)
+        ground.listener(Notice(f"left out: {reason}"))
+    return sorted(scored, key=lambda pair: (pair[1].hypervolume, pair[0].number))
+
+
+def _tables(trial: TrialResult, ground: Ground) -> dict[str, ExitTable] | None:
+    try:
+        return {
+            split: load_exit_table(ground.artifacts.path(trial.artifacts[split]))
+            for split in ("calibration", "validation")
+        }
+    except (KeyError, PolicyError, StorageError):
+        return None
+
+
+def _spread(scored: Sequence[tuple[TrialResult, NetworkScores]], limit: int) -> list[tuple[TrialResult, NetworkScores]]:
+    """At most `limit`, evenly spaced in their order, the first and the last among them."""
+    ranks = np.linspace(0, len(scored) - 1, min(limit, len(scored))).round().astype(int)
+    return [scored[rank] for rank in ranks]
+
+
+def _say_if_not_longer(spec: TrainingSpec, ground: Ground) -> None:
+    size, brief = len(ground.task.train), ground.settings.training
+    if brief.seconds is not None:
+        return
+    before, now = ((each.samples or size * (each.epochs or 0.0)) for each in (brief, spec))
+    if now <= before:
+        ground.listener(Notice(f"the longer training has {now:g} samples and the trials had {before:g}; give it more"))
+
+
+def _train(
+    chosen: Sequence[tuple[TrialResult, NetworkScores]], ground: Ground, results: StudyResults, spec: TrainingSpec
+) -> tuple[tuple[FidelityNetwork, ...], tuple[int, ...]]:
+    """The networks trained for longer, and the trials whose network diverged."""
+    bank, uses_bank = Bank(ground), ground.settings.bank.use
+    networks, diverged = [], []
+    for number, (trial, brief) in enumerate(chosen, start=1):
+        design = trial.design
+        assert design is not None
+        costs = ground.costs(design)
+        phase = f"training trial {trial.number} longer ({number} of {len(chosen)})"
+        try:
+            longer = train_longer(design, ground, costs, bank=bank, spec=spec, backbone=results.backbone, phase=phase)
+        except DivergedError as error:
+            ground.listener(Notice(f"trial {trial.number} is left out: {error}"))
+            diverged.append(trial.number)
+            continue
+        frozen = bank.exit_tables(design, costs) if uses_bank and inherits(design) else None
+        networks.append(
+            FidelityNetwork(
+                trial=trial.number,
+                design=design.label(),
+                brief=brief,
+                frozen=None if frozen is None else score_network(frozen, results.backbone),
+                full=longer.scores,
+                samples=longer.samples,
+                seconds=longer.seconds,
+            )
+        )
+    if len(networks) < FEWEST:
+        raise StudyError(
+            f"of {len(chosen)} networks trained for longer {len(diverged)} have no finite loss, and a rank correlation "
+            f"needs {FEWEST}; give more --designs, or fewer --epochs"
+        )
+    return tuple(networks), tuple(diverged)

@@ -1,0 +1,198 @@
+"""Full training of a chosen design: resumable, on one or several devices, reported once on the test split."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from eenas.bounds import read_json
+from eenas.designs.design import Design
+from eenas.errors import EenasError, SpecError, StudyError, nearest
+from eenas.files import write_text
+from eenas.names import file_part
+from eenas.networks.tables import exit_table
+from eenas.programs.model_folder import load_design
+from eenas.progress import Listener, Notice, heard_by, silent
+from eenas.records.database import Database
+from eenas.records.read_only import writable_place
+from eenas.records.studies import StudyRecord
+from eenas.results.choice import Choice, choose_design
+from eenas.results.read import code_folder, read_results, readable, study_record
+from eenas.runs.report import build_report
+from eenas.runs.run_baselines import plain_baseline, run_rivals
+from eenas.runs.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
+from eenas.runs.searched_study import SearchedStudy
+from eenas.runs.train_fully import train_fully
+from eenas.specs import from_table
+from eenas.study.context.held_out import as_searched
+from eenas.study.context.prepared_backbone import prepare_backbone
+from eenas.study.context.study_context import Ground
+from eenas.study.settings.study_spec import StudySpec, override
+from eenas.tasks.task import Task
+from eenas.training.process_group import World, open_world
+
+
+def train(
+    storage: str = "sqlite:///eenas.db",
+    *,
+    name: str | None = None,
+    choice: Choice | None = None,
+    compare: bool = False,
+    out: str | Path | None = None,
+    device: str = "auto",
+    overrides: Sequence[str] = (),
+    artifacts: str | Path | None = None,
+    trust_code: bool = False,
+    backbone: nn.Module | None = None,
+    task: Task | None = None,
+    accept_changed_data: bool = False,
+    listener: Listener = silent,
+) -> RunReport:
+    """Train the chosen design of the study `name` (default: the newest) with the full budget and report on test.
+
+    `choice` is by default the recommended network. With `compare` its rivals are trained, too, and stand beside it in
+    the report. Writes the run's folder `out` (default: `runs/STUDY-NETWORK`), goes on from its checkpoint when it was
+    cut off, and gives the report back when it was finished already. Under torchrun all processes train together and the
+    first one reports. `backbone` and `task` repeat what was given to `search` as objects. `overrides` may change
+    `full_training.*` and `baselines.*`. `accept_changed_data` is as for `search`. Raises StudyError when data or
+    backbone are not the study's any more, and for a folder that holds something else.
+    """
+    given = Path(artifacts) if artifacts is not None else None
+    with (
+        open_world("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as world,
+        heard_by(quiet := listener if world.rank == 0 else silent),
+        writable_place(storage, given) as (place, kept),
+    ):
+        device = _own_device(world, device)
+        database = Database(storage, create=False)
+        record = study_record(database, name)
+        results = read_results(database, record.name, trust_code=trust_code)
+        settings = _settings(record, overrides)
+        chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
+        folder = Path(out) if out is not None else Path("runs") / file_part(f"{record.name}-{chosen.label}")
+        if (folder / REPORT).exists():
+            report = RunReport.read(folder, trust_code=trust_code)
+            _same_run(folder, report.design, chosen.design, record)
+        else:
+            report = None
+        if report is not None and (not compare or report.is_compared):
+            quiet(Notice(f"{folder} is finished already ({report.samples:,} samples); delete it to train again"))
+            return report.held_against(chosen.limits, chosen.accepted_drop)
+        study = SearchedStudy(
+            database=database,
+            record=record,
+            results=results,
+            settings=settings,
+            backbone=backbone,
+            task=task,
+            trust_code=trust_code,
+            listener=quiet,
+        ).with_data(storage, given, accept=accept_changed_data)
+        with world.first_alone():
+            if world.rank == 0:
+                _claim_folder(folder, chosen.design, record, trust_code=trust_code)
+            ground = study.lay_ground(place, kept, device=device)
+            _fits(chosen.design, ground)
+            ground = prepare_backbone(ground)
+        ground = replace(ground, execution=world.share(ground.execution))
+        network, costs = ground.build(chosen.design), ground.costs(chosen.design)
+        trained = train_fully(
+            network,
+            ground,
+            choice=chosen.design.training,
+            spec=settings.full_training,
+            costs=costs.macs.tolist(),
+            folder=folder,
+            phase="training",
+            world=world,
+            listener=quiet,
+        )
+        rivals = run_rivals(ground, results, chosen.design, folder, world, quiet) if compare else ()
+        with world.first_alone():
+            if world.rank == 0:
+                splits = ("calibration", "test")
+                tables = {split: exit_table(network, ground.task.split(split), costs) for split in splits}
+                build_report(
+                    ground,
+                    results,
+                    chosen,
+                    network,
+                    tables,
+                    (plain_baseline(ground), *rivals),
+                    folder=folder,
+                    samples=trained.samples,
+                    seconds=trained.seconds,
+                    code_folder=code_folder(record),
+                ).save()
+        return RunReport.read(folder, trust_code=trust_code)
+
+
+def _own_device(world: World, device: str) -> str:
+    """Each of several processes takes the CUDA device of its own number."""
+    if world.size == 1 or not torch.cuda.is_available() or device == "cpu":
+        return device
+    if device not in ("auto", "cuda"):
+        raise StudyError(f"--device {device}: under torchrun each process takes its own device; give auto, cuda or cpu")
+    return f"cuda:{world.local_rank}"
+
+
+def _settings(record: StudyRecord, overrides: Sequence[str]) -> StudySpec:
+    table = readable(record.settings)
+    for assignment in overrides:
+        if not assignment.strip().startswith(("full_training.", "baselines.")):
+            raise StudyError(f"--set {assignment}: here only full_training.* and baselines.* can be changed")
+        table = override(table, assignment)
+    return as_searched(from_table(StudySpec, table, file="--set" if overrides else ""))
+
+
+def _fits(design: Design, ground: Ground) -> None:
+    """A design from a file may be for another backbone or size, or use a cut point that was not profiled."""
+    for what, wanted, there in (
+        ("backbone", design.backbone, ground.backbone.name),
+        ("input size", design.input_size, ground.backbone.transform.size),
+        ("number of classes", design.num_classes, ground.backbone.num_classes),
+    ):
+        if wanted != there:
+            raise StudyError(
+                f"the design is for the {what} {wanted}, the study has {there}; take a design of this study"
+            )
+    known = [point.name for point in ground.profile.cut_points]
+    for placed in design.branches:
+        if placed.cut_point not in known:
+            raise StudyError(f"the study has no cut point {placed.cut_point!r}; {nearest(placed.cut_point, known)}")
+
+
+def _claim_folder(folder: Path, design: Design, record: StudyRecord, *, trust_code: bool) -> None:
+    """Put the design into the run's folder, or check that the folder is for this one."""
+    if (folder / DESIGN).exists():
+        try:
+            known = load_design(folder / DESIGN, trust_code=trust_code, relative_to=code_folder(record))
+        except EenasError as error:
+            raise StudyError(f"{folder} is not a run of eenas ({error}); give another --out, or delete it") from None
+        _same_run(folder, known, design, record)
+        return
+    begun = {ORIGIN}  # all there is where the command was cut off between its first two files
+    if folder.exists() and not (
+        folder.is_dir() and all(each.name in begun or each.name.startswith(".") for each in folder.iterdir())
+    ):
+        raise StudyError(f"{folder} exists and is not a run of eenas; give a new or empty folder as --out")
+    text = json.dumps(origin(record.name, record.identity), indent=2) + "\n"
+    write_text(folder / ORIGIN, text)
+    write_text(folder / DESIGN, design.to_json())
+
+
+def _same_run(folder: Path, known: Design, design: Design, record: StudyRecord) -> None:
+    if known.digest != design.digest:
+        why = ""
+        if replace(known, policy=design.policy).digest == design.digest:
+            why = f" (there for {known.policy.target_macs:.1%} of the MACs, here for {design.policy.target_macs:.1%})"
+        raise StudyError(f"{folder} is the run of another design{why}; give another --out, or delete the folder")
+    try:
+        said = read_json(folder / ORIGIN)
+    except SpecError:
+        return
+    if said != origin(record.name, record.identity):
+        raise StudyError(f"{folder} is the run of another study; give another --out, or delete the folder")

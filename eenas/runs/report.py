@@ -1,0 +1,174 @@
+"""The one look at the test split: every exit, operating points, baselines, and how the estimate compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from eenas.errors import ExportError
+from eenas.measurement.latency import Latency
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.tables import batches
+from eenas.policies.bootstrap import paired_bootstrap
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.fit import Fitting, fit_at_shares, operating_points
+from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.proportions import largest_share
+from eenas.policies.rule import Rule
+from eenas.policies.temperatures import fit_temperatures
+from eenas.progress import Notice
+from eenas.results.choice import Chosen
+from eenas.results.front import SHARES
+from eenas.results.results import Baseline, Comparison, StudyResults
+from eenas.runs.end_to_end import answers_ms, end_to_end, programs_end_to_end
+from eenas.runs.run_baselines import TrainedBaseline
+from eenas.runs.run_report import ExitFacts, RunReport
+from eenas.seeding import derive
+from eenas.study.context.study_context import Ground
+from eenas.study.rivals.known_networks import BACKBONE
+from eenas.study.trials.scores import points_within_worst, policy_within
+
+
+def build_report(
+    ground: Ground,
+    results: StudyResults,
+    chosen: Chosen,
+    network: EarlyExitNetwork,
+    tables: Mapping[str, ExitTable],
+    baselines: Sequence[TrainedBaseline],
+    *,
+    folder: Path,
+    samples: int,
+    seconds: float,
+    code_folder: Path | None,
+) -> RunReport:
+    """Fit policies on the calibration table and evaluate them on the test table; compare with the baselines."""
+    calibration, test = tables["calibration"], tables["test"]
+    design, total = chosen.design, float(ground.profile.total_macs)
+    fitting = Fitting(calibration, design.policy)
+    limits = chosen.limits
+    policy = policy_within(fitting, limits, target_macs=design.policy.target_macs, backbone_macs=total)
+    reported = evaluate(policy, test)
+    network.policy = policy
+    within = {share: policy_within(fitting, limits, target_macs=share, backbone_macs=total) for share in SHARES}
+    at_shares = {share: evaluate(each, test) if each.within_budget else None for share, each in within.items()}
+    points = fitting.operating_points(test, common=True)
+    points = tuple(dict.fromkeys((*points, *points_within_worst(calibration, test, limits, total))))
+    rivals = {baseline.name: baseline for baseline in baselines}
+    baselines_at_shares = {
+        name: dict(zip(SHARES, _fit(baseline, total), strict=True)) for name, baseline in rivals.items()
+    }
+    comparisons = [
+        Comparison(baseline=name, budget=share, difference=found[0], low=found[1], high=found[2])
+        for name, baseline in rivals.items()
+        for share in SHARES
+        if (found := _compare(at_shares[share], test, baselines_at_shares[name][share], baseline, ground)) is not None
+    ]
+    plain = _points(rivals[BACKBONE])[-1]
+    measured, answers = _measured(ground, network)
+    report = RunReport(
+        folder=folder,
+        study=results.name,
+        task=results.task,
+        device=ground.device_text,
+        design=design,
+        backbone=replace(results.backbone, accuracy=plain.accuracy, latency_ms=plain.expected_latency_ms),
+        exits=_exits(network, ground, calibration, test, reported.shares, measured),
+        points=points,
+        at_shares=at_shares,
+        baselines=tuple(Baseline(name=b.name, points=_points(b)) for b in baselines),
+        baselines_at_shares=baselines_at_shares,
+        comparisons=tuple(comparisons),
+        reported=reported,
+        estimate=chosen.point,
+        network=chosen.name,
+        parameters=ground.costs(design).parameters,
+        warnings=results.warnings,
+        near_threshold=policy.apply(test).near,
+        end_to_end_ms=answers,
+        classes=ground.task.classes,
+        test_samples=len(test),
+        largest_class=largest_share(test.labels),
+        balanced=test.balanced,
+        samples=samples,
+        seconds=seconds,
+        transform=network.transform,
+        code_folder=None if code_folder is None else str(code_folder),
+        latency_batch=ground.settings.latency.batch,
+        latency=ground.profile.total_latency,
+    )
+    return report.held_against(limits, chosen.accepted_drop)
+
+
+def _exits(
+    network: EarlyExitNetwork,
+    ground: Ground,
+    calibration: ExitTable,
+    test: ExitTable,
+    shares: Sequence[float],
+    measured: Sequence[Latency | None],
+) -> tuple[ExitFacts, ...]:
+    labels = [placed.branch.label() for placed in network.design.branches]
+    labels += [] if network.design.static else ["backbone's classifier"]
+    temperatures, latency, total = fit_temperatures(calibration), test.latency_ms, ground.profile.total_macs
+    return tuple(
+        ExitFacts(
+            name=name,
+            structure=labels[k],
+            macs=float(test.macs[k]),
+            macs_share=float(test.macs[k]) / total,
+            latency_ms=None if latency is None else float(latency[k]),
+            accuracy=test.exit_accuracy()[k],
+            temperature=float(temperatures[k]),
+            share=shares[k],
+            end_to_end=measured[k],
+        )
+        for k, name in enumerate(test.exits)
+    )
+
+
+def _fit(baseline: TrainedBaseline, total: float) -> list[OperatingPoint | None]:
+    return fit_at_shares(baseline.calibration, baseline.test, total, SHARES, Rule(score=baseline.score))
+
+
+def _points(baseline: TrainedBaseline) -> tuple[OperatingPoint, ...]:
+    return operating_points(baseline.calibration, baseline.test, Rule(score=baseline.score))
+
+
+def _compare(
+    point: OperatingPoint | None,
+    test: ExitTable,
+    other: OperatingPoint | None,
+    baseline: TrainedBaseline,
+    ground: Ground,
+) -> tuple[float, float, float] | None:
+    if point is None or other is None:
+        return None
+    right = point.policy.apply(test).answer == test.labels
+    right_there = other.policy.apply(baseline.test).answer == baseline.test.labels
+    if test.weights is not None:
+        right, right_there = right * test.weights, right_there * test.weights
+    return paired_bootstrap(right, right_there, seed=derive(ground.settings.seed, "bootstrap"))
+
+
+def _measured(ground: Ground, network: EarlyExitNetwork) -> tuple[tuple[Latency | None, ...], float | None]:
+    """What leaving at each exit takes end to end, and the median of answers for samples of the test split, in turn.
+
+    In the runtime of the study's latencies; nothing where these are not of this device, or ONNX cannot hold it.
+    """
+    spec, nothing = ground.settings.latency, (None,) * len(network.exits)
+    if ground.latencies is not None:
+        return nothing, None
+    example = ground.backbone.example(spec.batch).to(ground.device)
+    some = np.random.default_rng(0).permutation(len(ground.task.test))[:200]
+    images = torch.cat(list(batches(network, ground.task.test.subset(some), 100, ground.device)))
+    if spec.runtime == "torch":
+        found = end_to_end(network, example, device=ground.device, spec=spec)
+        return found, answers_ms(network, images, device=ground.device, spec=spec)
+    try:
+        return programs_end_to_end(network, images, device=ground.device, spec=spec)
+    except ExportError as error:
+        ground.listener(Notice(f"no latency was measured end to end: {error}"))
+        return nothing, None

@@ -1,0 +1,97 @@
+"""The rivals of a full training: the plain backbone, and on request static networks and branches placed by hand."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.designs.design import Design
+from eenas.fronts.hypervolume import REFERENCE_COST, most_added
+from eenas.names import file_part
+from eenas.networks.tables import exit_table
+from eenas.policies.exit_table import ExitTable
+from eenas.progress import Listener
+from eenas.results.front import area_by_macs
+from eenas.results.results import StudyResults
+from eenas.runs.train_fully import train_fully
+from eenas.study.context.study_context import Ground
+from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork
+from eenas.training.process_group import World
+
+
+@dataclass(frozen=True)
+class TrainedBaseline:
+    """A rival's exit tables on calibration and test, and the score that its policy compares."""
+
+    name: str
+    calibration: ExitTable
+    test: ExitTable
+    score: str = "max_softmax"
+
+
+def plain_baseline(ground: Ground) -> TrainedBaseline:
+    """The prepared backbone, which needs no training."""
+    return TrainedBaseline(BACKBONE, _as_user_runs(ground, "calibration"), _as_user_runs(ground, "test"))
+
+
+def run_rivals(
+    ground: Ground, results: StudyResults, chosen: Design, folder: Path, world: World, listener: Listener
+) -> tuple[TrainedBaseline, ...]:
+    """Train the rivals of a design as it was trained, each in its own folder below the run's, and run them on test.
+
+    They are the static networks of the study that promise most (`baselines.static` of them) and the best of the designs
+    that were placed by hand. All processes train; what is run on the test split is run in process 0, and the others get
+    nothing back.
+    """
+    spec = ground.settings.baselines.training or ground.settings.full_training
+    found = []
+    for rival in rivals(results, ground.settings.baselines.static):
+        design = rival.design
+        network, costs = ground.build(design), ground.costs(design)
+        name = rival.origin.removeprefix("known: ") or rival.name
+        is_chosen = (design.architecture_digest, design.training) == (chosen.architecture_digest, chosen.training)
+        train_fully(
+            network,
+            ground,
+            choice=design.training,
+            spec=spec,
+            costs=costs.macs.tolist(),
+            folder=folder
+            if is_chosen and spec == ground.settings.full_training
+            else folder / "baselines" / file_part(name.replace(" ", "-")),
+            phase=f"training {name}",
+            world=world,
+            listener=listener,
+        )
+        if world.rank == 0:
+            calibration, test = (
+                exit_table(network, ground.task.split(split), costs) for split in ("calibration", "test")
+            )
+            found.append(TrainedBaseline(name, calibration, test, design.policy.score))
+    return tuple(found)
+
+
+def rivals(results: StudyResults, static: int) -> list[KnownNetwork]:
+    """The networks of a study that its design is held against: up to `static` static ones and one placed by hand."""
+    ended = [network for network in results.networks if network.kind == "static" and network.points]
+    curves = [_curve(network, results) for network in ended]
+    taken = most_added(curves, static, reference_cost=REFERENCE_COST, reference_accuracy=results.chance)
+    placed = [each for each in results.networks if each.kind == "trial" and each.family == "uniform by hand"]
+    best = max(placed, key=lambda each: area_by_macs(each.points, results.backbone, results.chance), default=None)
+    return [*(ended[index] for index in sorted(taken)), *([] if best is None else [best])]
+
+
+def _curve(network: KnownNetwork, results: StudyResults) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    points = network.points
+    return (
+        np.array([point.accuracy for point in points]),
+        np.array([point.expected_macs / results.backbone.macs for point in points]),
+    )
+
+
+def _as_user_runs(ground: Ground, split: str) -> ExitTable:
+    """The plain backbone's table with the latency of the backbone as a user runs it who wants no exits."""
+    table = ground.plain_table(split)
+    latency = ground.plain_latency_ms()
+    return replace(table, latency_ms=None if latency is None else np.array([latency]))

@@ -1,0 +1,239 @@
+"""A run: the folder that full training makes, and the report in it."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from eenas.backbones.transform import InputTransform
+from eenas.bounds import read_json
+from eenas.designs.design import Design
+from eenas.errors import EenasError, ExportError, PluginError
+from eenas.files import write_text
+from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.measurement.latency import Latency
+from eenas.policies.class_weights import measure_name
+from eenas.policies.operating_point import OperatingPoint
+from eenas.programs.json_files import is_number, is_text, is_whole, need, shown
+from eenas.results.results import Baseline, Comparison
+from eenas.specs import digest, from_table, to_table
+from eenas.study.rivals.known_networks import BACKBONE
+from eenas.study.settings.limits import Limits
+
+REPORT, DESIGN, ORIGIN = "report.json", "design.json", "study.json"
+TRAINING, CHECKPOINT, WEIGHTS = "training.json", "checkpoint.pt", "weights.safetensors"
+
+
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, EenasError)
+
+
+def largest_words(share: float | None) -> str:
+    """What always answering the largest class would reach, in words after a number of samples; none if not known."""
+    return "" if not share else f" ({share:.1%} of them of the largest class)"
+
+
+def origin(study: str, identity: Mapping[str, Any]) -> dict[str, str]:
+    """What a run says in ORIGIN of the study that it comes from."""
+    return {"study": study, "identity": digest(identity)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExitFacts:
+    """One exit on the test split: cost of leaving there, accuracy of all samples forced to it, share that leaves.
+
+    `latency_ms` is composed from what the search measured, `end_to_end` is how long the trained network itself takes
+    for a batch that leaves there (None where that was not recorded).
+    """
+
+    name: str
+    structure: str
+    macs: float
+    macs_share: float
+    latency_ms: float | None
+    accuracy: float
+    temperature: float
+    share: float
+    end_to_end: Latency | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """What full training came to. Policies are fitted on calibration; accuracies and costs are of the test split.
+
+    `at_shares` maps a share of the backbone's MACs to the point fitted for it (None: out of reach); `reported` is the
+    point for the design's own target, `estimate` what the search had said of that point. `end_to_end_ms` is the
+    median time of `predict` for one test sample, measured, beside the composed figure in `reported`. `transform` is
+    the backbone's; `code_folder` is what a `./file.py` that names the backbone or a branch is relative to.
+    `network` is its name in the study ("" for a design from a file), `parameters` what it has, `limits` what it was
+    chosen for, and `violations` by how much `reported` exceeds each of them on the test split (at most 0: it holds;
+    infinite: what is limited was not recorded);
+    `accepted_drop` is what it was to lose at most against the backbone (None: nothing was said), `warnings` are the
+    study's, `largest_class` the share of the largest class of the test split. Latencies are of `latency_batch` samples
+    at once, that of `end_to_end_ms` aside, and `latency`, the whole backbone's as one program, says how they were
+    taken.
+    """
+
+    folder: Path
+    study: str
+    task: str
+    device: str
+    design: Design
+    backbone: BackboneFacts
+    exits: tuple[ExitFacts, ...]
+    points: tuple[OperatingPoint, ...]
+    at_shares: Mapping[float, OperatingPoint | None]
+    baselines: tuple[Baseline, ...]
+    baselines_at_shares: Mapping[str, Mapping[float, OperatingPoint | None]]
+    comparisons: tuple[Comparison, ...]
+    reported: OperatingPoint
+    estimate: OperatingPoint | None
+    near_threshold: int
+    end_to_end_ms: float | None
+    classes: tuple[str, ...]
+    test_samples: int
+    samples: int
+    seconds: float
+    transform: InputTransform | None = None
+    code_folder: str | None = None
+    latency_batch: int = 1
+    latency: Latency | None = None
+    network: str = ""
+    parameters: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    violations: Mapping[str, float] = field(default_factory=dict)
+    accepted_drop: float | None = None
+    warnings: tuple[str, ...] = ()
+    largest_class: float | None = None
+    balanced: bool = False
+
+    @property
+    def measure(self) -> str:
+        """What the report's accuracies are called: "accuracy" or "balanced accuracy"."""
+        return measure_name(balanced=self.balanced)
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether rivals were trained beside the design."""
+        return any(baseline.name != BACKBONE for baseline in self.baselines)
+
+    def held_against(self, chosen_limits: Limits, accepted_drop: float | None) -> Self:
+        """The same report held against other limits."""
+        branches = len(self.design.exits) - 1
+        found = chosen_limits.violations(
+            self.reported, backbone_macs=self.backbone.macs, branches=branches, parameters=self.parameters
+        )
+        return replace(self, limits=chosen_limits, violations=found, accepted_drop=accepted_drop)
+
+    def json_table(self) -> dict[str, Any]:
+        """The report but for its folder as JSON data: budgets are keys, and a violation that is not known is null."""
+        table: dict[str, Any] = to_table(self)
+        del table["folder"]
+        table["design"] = self.design.to_table()
+        table["at_shares"] = _pack(self.at_shares)
+        table["baselines_at_shares"] = {name: _pack(points) for name, points in self.baselines_at_shares.items()}
+        table["violations"] = {name: by if math.isfinite(by) else None for name, by in self.violations.items()}
+        return table
+
+    def save(self) -> None:
+        """Write the report into its folder."""
+        text = json.dumps(self.json_table(), indent=2, allow_nan=False) + "\n"
+        write_text(self.folder / REPORT, text)
+
+    @classmethod
+    def read(cls, folder: str | Path, *, trust_code: bool = False) -> Self:
+        """The report of a run's folder. Raises ExportError when there is none, or when it is not whole.
+
+        A design with branches of the user's own code is read only with `trust_code`, else PluginError is raised.
+        """
+        path = Path(folder)
+        try:
+            if not (path / REPORT).is_file():
+                raise FileNotFoundError
+            table = read_json(path / REPORT)
+            home = Path(table["code_folder"]) if table.get("code_folder") else None
+            found = cls(
+                folder=path,
+                study=table["study"],
+                task=table["task"],
+                device=table["device"],
+                design=Design.from_table(table["design"], trust_code=trust_code, relative_to=home),
+                backbone=from_table(BackboneFacts, {"latency_ms": None, **table["backbone"]}),
+                exits=tuple(from_table(ExitFacts, {"latency_ms": None, **exit_}) for exit_ in table["exits"]),
+                points=tuple(OperatingPoint.from_table(point) for point in table["points"]),
+                at_shares=_unpack(table["at_shares"]),
+                baselines=tuple(
+                    Baseline(name=entry["name"], points=tuple(OperatingPoint.from_table(p) for p in entry["points"]))
+                    for entry in table["baselines"]
+                ),
+                baselines_at_shares={name: _unpack(points) for name, points in table["baselines_at_shares"].items()},
+                comparisons=tuple(from_table(Comparison, entry) for entry in table["comparisons"]),
+                reported=OperatingPoint.from_table(table["reported"]),
+                estimate=OperatingPoint.from_table(table["estimate"]) if "estimate" in table else None,
+                near_threshold=table["near_threshold"],
+                end_to_end_ms=table.get("end_to_end_ms"),
+                classes=tuple(table["classes"]),
+                test_samples=table["test_samples"],
+                samples=table["samples"],
+                seconds=table["seconds"],
+                transform=from_table(InputTransform, table["transform"]) if "transform" in table else None,
+                code_folder=table.get("code_folder"),
+                latency_batch=table.get("latency_batch", 1),
+                latency=Latency.from_table(table["latency"]) if table.get("latency") else None,
+                network=table.get("network", ""),
+                parameters=table.get("parameters"),
+                limits=from_table(Limits, table.get("limits", {})),
+                violations={
+                    name: math.inf if by is None else by for name, by in dict(table.get("violations", {})).items()
+                },
+                accepted_drop=table.get("accepted_drop"),
+                warnings=tuple(table.get("warnings", ())),
+                largest_class=table.get("largest_class"),
+                balanced=table.get("balanced", False),
+            )
+            found.check()
+        except OSError:
+            raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None
+        except PluginError:
+            raise
+        except _BROKEN as error:
+            known = isinstance(error, EenasError)
+            reason = shown(str(error).removeprefix(f"{path / REPORT}: "), 300) if known else "a value has another kind"
+            raise ExportError(
+                f"{path / REPORT}: not a report of eenas ({reason}); delete it and run the same `eenas train` again, "
+                "which makes it anew of the trained weights"
+            ) from None
+        return found
+
+    def check(self) -> None:
+        """Raise ExportError where its parts are not of one network, or a value has not its type."""
+        texts = (self.study, self.task, self.device, *self.classes, *self.warnings)
+        optional = tuple(text for text in (self.network, self.code_folder) if text)
+        for text in (*texts, *optional):
+            need(is_text(text, 10_000), "a name", "a text", text)
+        names, exits = len(self.classes), [exit_.name for exit_ in self.exits]
+        need(names in (0, self.design.num_classes), "classes", f"{self.design.num_classes} names", names)
+        need(exits == list(self.design.exits), "exits", f"those of the design, {list(self.design.exits)}", exits)
+        need(all(exit_.temperature > 0 for exit_ in self.exits), "temperatures", "positive", self.exits)
+        need(self.backbone.macs > 0, "the backbone's MACs", "positive", self.backbone.macs)
+        points = (self.reported, self.estimate, *self.points, *self.at_shares.values())
+        for point in points:
+            if point is not None:
+                of = point.policy.num_exits
+                need(of == len(self.exits), "a policy", f"for {len(self.exits)} exits", of)
+        counts = ("near_threshold", "test_samples", "samples", "latency_batch", "parameters")
+        for name in counts:
+            value = getattr(self, name)
+            need((name == "parameters" and value is None) or is_whole(value, 0, 2**63), name, "a whole number", value)
+        known = ((name, by) for name, by in self.violations.items() if by != math.inf)
+        for name, value in (("seconds", self.seconds), ("end_to_end_ms", self.end_to_end_ms or 0), *known):
+            need(is_number(value, -1e300), name, "a number", value)
+
+
+def _pack(points: Mapping[float, OperatingPoint | None]) -> dict[str, Any]:
+    return {f"{share:g}": None if point is None else point.to_table() for share, point in points.items()}
+
+
+def _unpack(table: Mapping[str, Any]) -> dict[float, OperatingPoint | None]:
+    return {float(share): None if point is None else OperatingPoint.from_table(point) for share, point in table.items()}

@@ -1,0 +1,128 @@
+"""A network trained with the full budget, from a checkpoint where there is one."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from eenas.bounds import DAMAGE, MOST_JSON, parse_json, read_file
+from eenas.designs.design import TrainingChoice
+from eenas.errors import SpecError, StudyError
+from eenas.files import write_text
+from eenas.networks.checkpoint import load_weights, save_weights
+from eenas.networks.network import EarlyExitNetwork
+from eenas.progress import Advanced, Finished, Listener, Notice, Started
+from eenas.runs.run_report import CHECKPOINT, TRAINING, WEIGHTS
+from eenas.seeding import derive
+from eenas.specs import differing, digest, to_table
+from eenas.study.context.study_context import Ground
+from eenas.training.checkpoints import Checkpoint
+from eenas.training.execution import TYPES, Execution
+from eenas.training.process_group import World
+from eenas.training.spec import TrainingSpec
+from eenas.training.trainer import RoundReport, Verdict, train_network
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a full training took, resumed parts included: samples seen on all devices, wall seconds."""
+
+    samples: int
+    seconds: float
+
+
+def train_fully(
+    network: EarlyExitNetwork,
+    ground: Ground,
+    *,
+    choice: TrainingChoice,
+    spec: TrainingSpec,
+    costs: Sequence[float],
+    folder: Path,
+    phase: str,
+    world: World,
+    listener: Listener,
+) -> Trained:
+    """Train `network` with `spec`, or load it where `folder` holds its finished weights.
+
+    Training resumes from a checkpoint in `folder`; afterwards the folder holds the weights and no checkpoint.
+    All processes end with the same weights. Raises StudyError when what the folder holds was trained otherwise.
+    """
+    settings = {"training": to_table(choice), "full_training": to_table(spec), "exits": list(network.exits)}
+    checkpoint, weights = folder / CHECKPOINT, folder / WEIGHTS
+    with world.first_alone():
+        known = _recorded(folder, settings)
+        if world.rank == 0 and not known:
+            _record(folder, {"settings": settings})
+    if weights.exists():
+        load_weights(network, weights)
+        if world.rank == 0:
+            checkpoint.unlink(missing_ok=True)
+        return Trained(int(known.get("samples", 0)), float(known.get("seconds", 0.0)))
+    listener(Started(phase, 100))
+    if checkpoint.exists():
+        listener(Notice(f"{phase}: going on from {checkpoint}"))
+
+    def report(round_: RoundReport) -> Verdict:
+        listener(Advanced(phase, 100 * round_.progress, f"loss {round_.loss:.3f}"))
+        return Verdict.CONTINUE
+
+    training = train_network(
+        network,
+        ground.task,
+        choice=choice,
+        spec=spec,
+        costs=costs,
+        seed=derive(ground.settings.seed, "full", digest([choice, sorted(network.exits)])),
+        execution=execution_for(ground, spec),
+        after_epoch=report,
+        checkpoint=Checkpoint(checkpoint),
+        world=world,
+    )
+    world.match(network)
+    with world.first_alone():
+        if world.rank == 0:
+            _record(folder, {"settings": settings, "samples": training.samples, "seconds": training.seconds})
+            save_weights(network, weights)
+            checkpoint.unlink(missing_ok=True)
+    listener(Finished(phase))
+    return Trained(training.samples, training.seconds)
+
+
+def execution_for(ground: Ground, spec: TrainingSpec) -> Execution:
+    """What `spec` states, and the study's own choice where it says "auto"."""
+    found = ground.execution
+    if spec.precision != "auto":
+        found = replace(found, autocast=TYPES[spec.precision])
+    if spec.channels_last != "auto":
+        found = replace(found, channels_last=spec.channels_last)
+    return found if spec.small_maps == "auto" else replace(found, small_maps=spec.small_maps)
+
+
+def _recorded(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """What the folder says of the training in it, empty where there is none yet; refused when it is another one."""
+    try:
+        table = parse_json(read_file(folder / TRAINING, MOST_JSON))
+        before = dict(table["settings"])
+    except FileNotFoundError:
+        return {}
+    except (OSError, SpecError, *DAMAGE):
+        raise StudyError(f"{folder / TRAINING}: not written by eenas; delete {folder} to train again") from None
+    changed = [key for key, value in settings.items() if value != before.get(key)]
+    if changed and any((folder / name).exists() for name in (CHECKPOINT, WEIGHTS)):
+        name, now, then = differing(settings[changed[0]], before.get(changed[0]), changed[0])[0]
+        raise StudyError(
+            f"{folder} was begun with {name} = {_text(then)}, now it is {_text(now)}; "
+            "repeat the command as it was, give another --out, or delete the folder"
+        )
+    return {} if changed else dict(table)
+
+
+def _record(folder: Path, table: dict[str, Any]) -> None:
+    text = json.dumps(table, indent=2) + "\n"
+    write_text(folder / TRAINING, text)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(", ", "=")).replace('"', "")

@@ -1,0 +1,1 @@
+"""Study: from settings to trials and their scores."""

@@ -1,0 +1,1 @@
+"""The study context: what all trials of a study share, made once."""

@@ -1,0 +1,137 @@
+"""The plain backbone trained on the task, watched on held-out training samples where there are some."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from eenas.designs.design import TrainingChoice
+from eenas.frozen.frozen_head import read_head
+from eenas.networks.network import EarlyExitNetwork
+from eenas.progress import Advanced, Finished, Notice, Started
+from eenas.seeding import derive
+from eenas.study.context.stages import Stages
+from eenas.study.context.study_context import Ground
+from eenas.tasks.split import Split
+from eenas.tasks.task import Task
+from eenas.training.checkpoints import Checkpoint
+from eenas.training.trainer import RoundReport, Verdict, train_network
+
+PHASE = "training the backbone"
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """How a classifier does on held-out samples: which [N] it has right, and its mean cross-entropy."""
+
+    correct: NDArray[np.bool_]
+    loss: float
+
+    @classmethod
+    def of(cls, logits: Tensor, labels: NDArray[np.int64]) -> "HeldOut":
+        """That of logits [N, C]."""
+        loss = functional.cross_entropy(logits, torch.tensor(labels))
+        return cls(np.asarray(logits.argmax(dim=1).numpy() == labels), float(loss))
+
+    @classmethod
+    def read(cls, table: Mapping[str, Any]) -> "HeldOut":
+        """What `to_table` gave."""
+        return cls(np.asarray(table["correct"].numpy(), dtype=np.bool_), float(table["loss"]))
+
+    def to_table(self) -> dict[str, Any]:
+        """Tensors and plain values."""
+        return {"correct": torch.from_numpy(self.correct), "loss": self.loss}
+
+    @property
+    def accuracy(self) -> float:
+        """In [0, 1]."""
+        return float(self.correct.mean())
+
+    def beats(self, other: "HeldOut") -> bool:
+        """Whether more is right, or as much with a lower loss."""
+        return (self.correct.sum(), -self.loss) > (other.correct.sum(), -other.loss)
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """A training after the round, counted from 1, with the lowest loss on held-out samples."""
+
+    scores: HeldOut
+    round: int
+
+
+def train_plain(
+    ground: Ground, network: EarlyExitNetwork, stages: Stages, rate: float = 1.0, *, rounds: int | None = None
+) -> None:
+    """Train by `[prepare]` on all of train at `rate` times its learning rate; `rounds` ends it after so many.
+
+    Goes on where an earlier command was cut off. Raises TimeOverError, and what `train_network` raises.
+    """
+    _train(ground, network, ground.task, rate, stages.checkpoint("whole"), lambda report: report.round == rounds)
+
+
+def attempt(ground: Ground, network: EarlyExitNetwork, task: Task, held: Split, rate: float, stages: Stages) -> Attempt:
+    """Train on the train split of `task` at `rate` times the learning rate, looking at `held` after each round.
+
+    What was found after each round is kept in `stages`, and so is the outcome. Raises as `train_plain` does.
+    """
+    name = f"at-{rate:g}"
+
+    def make() -> dict[str, Any]:
+        found: dict[int, Any] = (stages.find(f"{name}.rounds") or {}).get("rounds", {})
+
+        def look(report: RoundReport) -> bool:
+            scores = HeldOut.of(read_head(network.backbone, network.transform, held).logits, held.labels)
+            found[report.round] = scores.to_table()
+            stages.keep(f"{name}.rounds", {"rounds": found})
+            return False
+
+        _train(ground, network, task, rate, stages.checkpoint(name), look)
+        best = min(found, key=lambda number: (found[number]["loss"], number))
+        return {**found[best], "round": best}
+
+    outcome = stages.once(name, make)
+    return Attempt(HeldOut.read(outcome), int(outcome["round"]))
+
+
+def _train(
+    ground: Ground,
+    network: EarlyExitNetwork,
+    task: Task,
+    rate: float,
+    checkpoint: Checkpoint,
+    is_over: Callable[[RoundReport], bool],
+) -> None:
+    spec = ground.settings.prepare
+    ground.listener(Started(PHASE, 100))
+    if checkpoint.path.exists():
+        ground.listener(Notice(f"{PHASE}: going on from {checkpoint.path}"))
+
+    def report(round_: RoundReport) -> Verdict:
+        ground.listener(Advanced(PHASE, 100 * round_.progress, f"loss {round_.loss:.3f}"))
+        return Verdict.STOP if is_over(round_) else Verdict.CONTINUE
+
+    choice = TrainingChoice(
+        strategy="joint",
+        optimizer=spec.optimizer,
+        learning_rate=spec.learning_rate * rate,
+        weight_decay=spec.weight_decay,
+        backbone_rate=1.0,
+    )
+    train_network(
+        network,
+        task,
+        choice=choice,
+        spec=spec.training,
+        costs=[float(ground.profile.total_macs)],
+        seed=derive(ground.settings.seed, "prepare"),
+        execution=ground.execution,
+        after_epoch=report,
+        checkpoint=checkpoint,
+    )
+    ground.listener(Finished(PHASE))

@@ -1,0 +1,300 @@
+"""The branch bank: branches trained on the frozen prepared backbone, kept so that none is trained twice."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from eenas.branches.branch import Branch
+from eenas.branches.cascade import Cascade
+from eenas.designs.design import Design, Placed
+from eenas.errors import DivergedError
+from eenas.frozen.candidate_table import CandidateTable
+from eenas.frozen.candidates import (
+    LEARNING_RATE,
+    WEIGHT_DECAY,
+    Candidates,
+    CandidatesReport,
+    candidate_logits,
+    candidate_table,
+    train_candidates,
+)
+from eenas.frozen.candidates_checkpoint import CandidatesCheckpoint
+from eenas.frozen.feature_cache import FeatureCache, FeatureStream, read_size
+from eenas.measurement.profile import source_of
+from eenas.networks.exit_costs import ExitCosts
+from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.exit_table import ExitTable
+from eenas.progress import Advanced, Finished, Notice, Started
+from eenas.records.bank import BankRecord, BankRecords
+from eenas.seeding import derive
+from eenas.specs import digest, to_table
+from eenas.study.context.study_context import Ground
+from eenas.tasks.split import Split
+from eenas.training.checkpoints import Checkpoint
+from eenas.training.schedule import samples_of
+from eenas.training.spec import TrainingSpec
+
+PHASE = "training branches for the bank"
+SPLITS = ("tune", "calibration", "validation")
+"""The splits on which every branch's logits are kept."""
+MEMORY = 2**29
+"""Bytes of logits that branches trained at once may have; more are trained in groups."""
+
+_FINAL = "final"
+_WEIGHTS, _LOGITS = "weights.", "logits."
+
+
+class Bank:
+    """The branches of a study's prepared backbone that are trained already, and the training of those that are not.
+
+    A branch is kept under everything that decides its weights: the backbone with its weights, the task with its
+    splits, the cut point, the structure (for one's own, its source), the training and the seed. It is trained on
+    `train` without `tune`, in any company, since branches on a frozen backbone do not know each other; with its weights
+    its logits on `tune`, `calibration` and `validation` are kept, so that any choice of branches has its exit table at
+    once. Every study and worker on the storage shares it. An artifact that is gone or was changed is made again.
+    """
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._records = BankRecords(ground.database)
+        self._checked: dict[str, BankRecord] = {}
+        self.samples = 0
+        """Training samples that were seen for this bank by this object."""
+
+    @property
+    def training(self) -> TrainingSpec:
+        """How long a branch is trained: as `[bank.training]` says, else as long as a trial."""
+        settings = self._ground.settings
+        return settings.bank.training or settings.training
+
+    @cached_property
+    def backbone(self) -> str:
+        """The digest of the prepared backbone."""
+        return self._ground.backbone.digest
+
+    def fill(self, placed: Iterable[Placed]) -> int:
+        """Train what the bank lacks of `placed`, all at once; how many that were.
+
+        Raises DivergedError naming the first branch whose loss was not finite, after the others were kept.
+        """
+        wanted = {self._key(each): each for each in map(_plain, placed)}
+        held = self._find([*wanted, self._final_key])
+        missing = [each for key, each in wanted.items() if key not in held]
+        with_final, diverged = self._final_key not in held, None
+        for number, group in enumerate(self._groups(missing) or ([()] if with_final else [])):
+            try:
+                self._train(group, keep_final=with_final and number == 0)
+            except DivergedError as error:
+                diverged = diverged or error
+            self._ground.limit.check()
+        if diverged is not None:
+            raise diverged
+        return len(missing)
+
+    def holds(self, placed: Placed) -> bool:
+        """Whether this branch is trained already."""
+        return bool(self._find([self._key(_plain(placed))]))
+
+    def logits(self, placed: Sequence[Placed], split: str) -> NDArray[np.float32]:
+        """The logits `[N, len(placed) + 1, C]` of branches on a split, in its order, the backbone's own last.
+
+        What is not there is trained.
+        """
+        self.fill(placed)
+        keys = [*(self._key(_plain(each)) for each in placed), self._final_key]
+        records = self._find(keys)
+        found = [self._tensors(records[key], _LOGITS + split)[""].numpy() for key in keys]
+        return np.stack(found, axis=1)
+
+    def table(self, placed: Sequence[Placed], split: str) -> CandidateTable:
+        """The candidate table of branches in depth order, from which any choice of them is scored."""
+        ground = self._ground
+        shapes = {point.name: point.shape for point in ground.profile.cut_points}
+        found = candidate_table(
+            placed,
+            self.logits(placed, split),
+            self._splits[split].labels,
+            profile=ground.profile,
+            branch_macs=[ground.branch_macs(each.branch, shapes[each.cut_point]) for each in placed],
+        )
+        return replace(found, balanced=self._splits[split].balanced)
+
+    def exit_tables(self, design: Design, costs: ExitCosts) -> dict[str, ExitTable]:
+        """The exit tables that `design` has on the frozen backbone, on calibration and validation.
+
+        A cascade begins as the branch that it wraps, and counts as that.
+        """
+        exits = design.exits
+        return {
+            split: ExitTable(
+                logits=self.logits(design.branches, split)[:, : len(exits)],
+                labels=self._splits[split].labels,
+                exits=exits,
+                macs=costs.macs,
+                latency_ms=costs.latency_ms,
+                balanced=self._splits[split].balanced,
+            )
+            for split in ("calibration", "validation")
+        }
+
+    def inherit(self, network: EarlyExitNetwork) -> None:
+        """Give every branch of `network` the weights that it has in the bank; what is not there is trained first."""
+        placed = network.design.branches
+        self.fill(placed)
+        keys = {each.cut_point: self._key(_plain(each)) for each in placed}
+        records = self._find(keys.values())
+        for each in placed:
+            branch: nn.Module = network.branches.at(each.cut_point)
+            inside = branch.branch if isinstance(each.branch, Cascade) else branch
+            assert isinstance(inside, nn.Module)
+            inside.load_state_dict(self._tensors(records[keys[each.cut_point]], _WEIGHTS))
+
+    @cached_property
+    def _splits(self) -> Mapping[str, Split]:
+        task = self._ground.task
+        return {"tune": task.train.held_out()[1], "calibration": task.calibration, "validation": task.validation}
+
+    @cached_property
+    def conditions(self) -> list[Any]:
+        """What every branch depends on beside its place and structure."""
+        ground = self._ground
+        half = bool(ground.settings.bank.feature_cache)
+        how = [to_table(self.training.to_key()), LEARNING_RATE, WEIGHT_DECAY, str(ground.execution), half]
+        return [self.backbone, ground.task.digest, *how, ground.settings.seed]
+
+    @cached_property
+    def _final_key(self) -> str:
+        return digest([self.backbone, self._ground.task.digest, _FINAL])
+
+    def _key(self, placed: Placed) -> str:
+        return digest([*self.conditions, placed.cut_point, placed.branch.to_table(), source_of(placed.branch)])
+
+    def _find(self, keys: Iterable[str]) -> dict[str, BankRecord]:
+        """The records of `keys` whose artifacts are as they were written; the others are forgotten."""
+        wanted, store = list(dict.fromkeys(keys)), self._ground.artifacts
+        unknown = [key for key in wanted if key not in self._checked or not store.is_there(self._checked[key].artifact)]
+        for key in unknown:  # another worker may have dropped its row, and not trained it anew yet
+            self._checked.pop(key, None)
+        gone = 0
+        for key, record in self._records.find(unknown).items() if unknown else ():
+            if store.holds(record.artifact):
+                self._checked[key] = record
+            else:
+                self._records.drop(record)
+                gone += 1
+        if gone:
+            self._ground.listener(Notice(f"bank: the files of {gone} rows are gone or changed; they are made again"))
+        return {key: self._checked[key] for key in wanted if key in self._checked}
+
+    def _groups(self, missing: Sequence[Placed]) -> list[tuple[Placed, ...]]:
+        each = 4 * self._ground.backbone.num_classes * max(1, sum(len(split) for split in self._splits.values()))
+        size = max(1, MEMORY // each)
+        return [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]
+
+    def _train(self, placed: Sequence[Placed], *, keep_final: bool) -> None:
+        ground, seed = self._ground, self._ground.settings.seed
+        candidates = Candidates(ground.backbone, placed, seed=seed).to(ground.device)
+        report, checkpoint = CandidatesReport(), self.checkpoint
+        if placed:
+            ground.listener(Started(PHASE, 100))
+            if checkpoint.path.exists():
+                ground.listener(Notice(f"{PHASE}: going on from {checkpoint.path}"))
+            train, _ = ground.task.train.held_out()
+            report = train_candidates(
+                candidates,
+                train,
+                spec=self.training,
+                seed=derive(seed, "candidates"),
+                flip=ground.task.flip,
+                execution=ground.execution,
+                after_step=lambda progress: ground.listener(Advanced(PHASE, 100 * progress)),
+                stream=self._stream("train", samples_of(self.training, len(train))),
+                checkpoint=CandidatesCheckpoint(checkpoint, [self._key(each) for each in placed]),
+            )
+            self.samples += report.samples
+            ground.listener(Finished(PHASE, f"{len(placed)} of them"))
+        logits = {
+            name: candidate_logits(
+                candidates, split, with_final=keep_final, stream=self._stream(name, len(split)) if placed else None
+            )
+            for name, split in self._splits.items()
+        }
+        for index, each in enumerate(placed):
+            if index not in report.diverged:
+                own = {name: values[:, index] for name, values in logits.items()}
+                weights = candidates.branches[index].state_dict()
+                self._keep(self._key(each), each.cut_point, each.branch, weights, own, report.samples)
+        if keep_final:
+            self._keep(self._final_key, _FINAL, None, {}, {name: values[:, -1] for name, values in logits.items()}, 0)
+        if placed:
+            checkpoint.remove()
+        if report.diverged:
+            bad = placed[report.diverged[0]]
+            raise DivergedError(
+                f"the loss of {bad.branch.label()} at {bad.cut_point} on the frozen backbone is not finite; "
+                "take the structure out of the search space"
+            )
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where a training of branches keeps its state until they are in the bank."""
+        path = self._ground.artifacts.root / f"bank-{digest(self.conditions)}.checkpoint.pt"
+        return Checkpoint(path, paced=True, check=self._ground.limit.check)
+
+    @cached_property
+    def _features(self) -> FeatureCache | None:
+        ground, size = self._ground, self._ground.settings.bank.feature_cache
+        if not size:
+            return None
+        folder = ground.artifacts.root / "features"
+        return FeatureCache(folder, read_size(size), lambda text: ground.listener(Notice(text)))
+
+    def _stream(self, name: str, rows: int | None) -> FeatureStream | None:
+        cache, key = self._features, digest([*self.conditions, name])
+        return None if cache is None or rows is None else cache.stream(key, rows)
+
+    def _keep(
+        self,
+        key: str,
+        cut_point: str,
+        branch: Branch | None,
+        weights: Mapping[str, Tensor],
+        logits: Mapping[str, NDArray[np.float32]],
+        samples: int,
+    ) -> None:
+        """Write the artifact, then the row, so that a row's artifact is whole; of two workers the first one's stay."""
+        ground = self._ground
+        tensors = {_WEIGHTS + name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
+        tensors |= {_LOGITS + name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in logits.items()}
+        name = f"branch-{key}-{uuid4().hex[:8]}.safetensors"
+        record = BankRecord(
+            key=key,
+            backbone=self.backbone,
+            cut_point=cut_point,
+            branch={} if branch is None else branch.to_table(),
+            task=ground.task.digest,
+            samples=samples,
+            artifact=ground.artifacts.write(name, lambda path: safetensors.torch.save_file(tensors, path)),
+        )
+        if not self._records.add(record):
+            ground.artifacts.remove(record.artifact)
+
+    def _tensors(self, record: BankRecord, prefix: str) -> dict[str, Tensor]:
+        """The tensors of an artifact whose names begin with `prefix`, by what follows."""
+        with safetensors.safe_open(self._ground.artifacts.root / record.file, framework="pt") as file:
+            names = [str(name) for name in file.keys() if str(name).startswith(prefix)]  # noqa: SIM118
+            return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+
+
+def _plain(placed: Placed) -> Placed:
+    """The branch that the bank keeps for this one: of a cascade the one inside."""
+    branch = placed.branch
+    return Placed(placed.cut_point, branch.branch) if isinstance(branch, Cascade) else placed

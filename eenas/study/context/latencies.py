@@ -1,0 +1,159 @@
+"""Where a study's latencies come from: timed here in torch or onnxruntime, or looked up in a latency profile."""
+
+from dataclasses import replace
+
+import torch
+
+from eenas.backbones.chain import Chain
+from eenas.backbones.features import FeatureShape
+from eenas.backbones.load import Backbone
+from eenas.branches.branch import Branch
+from eenas.designs.design import Design
+from eenas.designs.drawable import drawable_branches
+from eenas.designs.proposal import Proposal
+from eenas.designs.repair import BranchMacs
+from eenas.designs.space import Space
+from eenas.errors import InfeasibleError, MeasurementError
+from eenas.faults import machine_fault
+from eenas.measurement.checked import CheckedRuntime
+from eenas.measurement.latency import LatencySpec
+from eenas.measurement.latency_profile import LatencyProfile
+from eenas.measurement.profile import Profile, profile_backbone
+from eenas.measurement.runtime import Runtime
+from eenas.measurement.torch_runtime import TorchRuntime
+from eenas.networks.host_loop import predict_loop
+from eenas.programs.programs import has_onnx
+from eenas.progress import Listener, Notice
+from eenas.records.database import Database
+from eenas.records.measurements import DatabaseCache
+from eenas.records.studies import StudyRecord
+from eenas.study.settings.study_spec import StudySpec
+
+_STATED = ("runtime", "batch", "threads", "dtype")
+
+
+def resolved(spec: LatencySpec, device: torch.device) -> LatencySpec:
+    """`spec` with the runtime that "auto" means on `device`: what a user of the network will run it in.
+
+    That is onnxruntime on a CPU and in float32, where the extra `onnx` is installed, else eager torch.
+    """
+    if spec.runtime != "auto":
+        return spec
+    exports = device.type == "cpu" and spec.dtype == "float32"
+    return replace(spec, runtime="onnxruntime" if exports and has_onnx() else "torch")
+
+
+def profiled(
+    spec: LatencySpec,
+    backbone: Backbone,
+    chain: Chain,
+    *,
+    device: torch.device,
+    cache: DatabaseCache,
+    latencies: LatencyProfile | None,
+    listener: Listener,
+) -> tuple[LatencySpec, Runtime, Profile]:
+    """The profile of a backbone, with the runtime that took it and takes the branches, and the spec that names that.
+
+    Where "auto" meant onnxruntime and the backbone cannot be exported to it, eager torch takes its place, and
+    `listener` hears so. Raises MeasurementError, ExportError and DeviceError.
+    """
+    known = resolved(spec, device)
+    runtime = latencies or runtime_for(known, device, backbone)
+    try:
+        profile = profile_backbone(backbone, chain, device=device, latency=known, cache=cache, runtime=runtime)
+    except MeasurementError as error:
+        if spec.runtime != "auto" or known.runtime == "torch" or machine_fault(error) is not None:
+            raise
+        listener(Notice(f"latency: {error}; latencies are of eager torch instead"))
+        return profiled(
+            replace(spec, runtime="torch"), backbone, chain,
+            device=device, cache=cache, latencies=latencies, listener=listener,
+        )  # fmt: skip
+    return known, latencies or CheckedRuntime(runtime, profile, listener), profile
+
+
+def runtime_for(spec: LatencySpec, device: torch.device, backbone: Backbone) -> Runtime:
+    """The runtime that `spec` names, for a backbone. Raises ExportError without the extra `onnx`, DeviceError."""
+    if resolved(spec, device).runtime == "onnxruntime":
+        from eenas.programs.onnx_runtime import OnnxRuntime
+
+        return OnnxRuntime(device, backbone)
+    return TorchRuntime(backbone, host_loop=predict_loop)
+
+
+def spec_of(spec: LatencySpec, profile: LatencyProfile) -> LatencySpec:
+    """How a study with a latency profile measures: as the profile did. Raises MeasurementError where both say it."""
+    for name in _STATED:
+        here, there, default = (getattr(each, name) for each in (spec, profile.spec, LatencySpec()))
+        if here not in (default, there) and not (name == "threads" and (here, there) == (1, None)):
+            raise MeasurementError(
+                f"{profile.file}: was taken with latency.{name} = {there!r}, the study asks for {here!r}; "
+                f"leave latency.{name} out, or profile with it"
+            )
+    return profile.spec
+
+
+def check_timed(space: Space, profile: Profile, branch_macs: BranchMacs, latencies: LatencyProfile) -> None:
+    """Raise MeasurementError when the space can place branches that a latency profile holds no time of."""
+
+    def macs(branch: Branch, shape: FeatureShape) -> int:
+        known = latencies.macs(branch, shape)
+        return branch_macs(branch, shape) if known is None else known
+
+    wanted = drawable_branches(space, profile, macs)
+    lacking = [pair for pair in wanted if latencies.find(*pair) is None]
+    if lacking:
+        branch, shape = lacking[0]
+        raise MeasurementError(
+            f"{latencies.file}: lacks {len(lacking)} of the {len(wanted)} branches that this search space can place, "
+            f"such as {branch.label()} at features {list(shape.dims)}; repeat `eenas profile` with this space and the "
+            "same --out, which adds what is missing, or narrow the space (--set space.branch.structure=[...])"
+        )
+
+
+def refuse_cells(proposal: Proposal, space: Space, latencies: LatencyProfile | None) -> None:
+    """Raise InfeasibleError, before anything is trained for it, where a latency profile cannot know a branch's time."""
+    if latencies is None:
+        return
+    for slot in range(1, space.branches + 1):
+        drawn = space.value(proposal, f"slot{slot}.on") and space.value(proposal, f"slot{slot}.structure")
+        if drawn == "learned_cell":
+            raise InfeasibleError(
+                f"slot {slot}: learned_cell makes up a branch that {latencies.file} holds no time of; a study with a "
+                "latency profile cannot use it"
+            )
+
+
+def refuse_untimed(design: Design, profile: Profile, latencies: LatencyProfile | None) -> None:
+    """Raise InfeasibleError when a latency profile lacks a branch of `design`, such as one that a search made up."""
+    if latencies is None:
+        return
+    for placed in design.branches:
+        shape = profile.cut_points[profile.index(placed.cut_point)].shape
+        if latencies.find(placed.branch, shape) is None:
+            raise InfeasibleError(f"{latencies.file} holds no time of {placed.branch.label()} at {placed.cut_point}")
+
+
+def keep_latencies(cache: DatabaseCache, latencies: LatencyProfile | None) -> None:
+    """Keep a profile in the study's database, so that training finds it."""
+    if latencies is not None and cache.get(_key(latencies.digest)) is None:
+        cache.put(_key(latencies.digest), latencies.to_table())
+
+
+def kept_latencies(database: Database, record: StudyRecord) -> LatencyProfile | None:
+    """The latency profile that a study was searched with, None where it timed for itself. Raises MeasurementError."""
+    digest = record.identity.get("latency_profile")
+    if digest is None:
+        return None
+    table = DatabaseCache(database).get(_key(digest))
+    return LatencyProfile.from_table(table, file=f"the latency profile of {record.name!r}")
+
+
+def _key(digest: str) -> str:
+    return f"latency_profile/{digest}"
+
+
+def with_spec(settings: StudySpec, latencies: LatencyProfile | None) -> StudySpec:
+    """A study's settings with the latency table of its profile."""
+    return settings if latencies is None else replace(settings, latency=spec_of(settings.latency, latencies))

@@ -1,0 +1,202 @@
+"""Taking a latency profile: a backbone and the branches that a search space can place, timed on this machine."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from eenas.backbones.chain import Chain
+from eenas.backbones.features import FeatureShape
+from eenas.backbones.load import Backbone, load_backbone
+from eenas.branches.branch import Branch
+from eenas.branches.cascade import Cascade
+from eenas.branches.pool_fc import PoolFc
+from eenas.designs.drawable import drawable_branches
+from eenas.designs.space import load_families
+from eenas.errors import BranchError, MeasurementError
+from eenas.measurement.checked import CheckedRuntime
+from eenas.measurement.latency import LatencySpec, resolve_device
+from eenas.measurement.latency_profile import LatencyProfile, TimedBranch, branch_key, read_latency_profile
+from eenas.measurement.profile import MemoryCache, Profile, measure_branch, profile_backbone
+from eenas.measurement.runtime import Runtime
+from eenas.pace import Pace
+from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
+from eenas.specs import to_table
+from eenas.study.context.latencies import resolved, runtime_for
+from eenas.study.settings.study_spec import StudySpec, load_settings
+from eenas.tasks.images.frame import Size
+from eenas.tasks.load import load_task
+
+PHASE = "timing branches"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A latency profile as it stands in its file; `lacking` of the `wanted` branches of the space are not timed yet."""
+
+    profile: LatencyProfile
+    wanted: int
+    lacking: int
+
+
+def profile(
+    backbone: str | None = None,
+    *,
+    out: str | Path,
+    task: str | None = None,
+    classes: int | None = None,
+    size: Size | None = None,
+    channels: int | None = None,
+    study: str | Path | None = None,
+    space: str | Path | None = None,
+    device: str = "auto",
+    seconds: float = 1200.0,
+    overrides: Sequence[str] = (),
+    trust_code: bool = False,
+    listener: Listener = silent,
+) -> Taken:
+    """Time a backbone cut at its candidate cut points, and every branch that the space can place there, on `device`.
+
+    Settings are those of `search`, of which backbone, space, `[latency]` and the task's classes and input size count;
+    `classes` and `size` (with `channels`, default 3) stand for a task whose data are not here. Weights do not matter.
+    Writes the file `out`, or completes one that was taken of the same things under the same conditions. After `seconds`
+    no further branch is begun. Raises MeasurementError for an `out` of something else.
+    """
+    settings, folder = load_settings(study, backbone=backbone, task=task, space=space, overrides=overrides)
+    where = resolve_device(device)
+    load_families(settings.space, trust_code=trust_code, relative_to=folder)
+    loaded = _load(settings, folder, classes, size, channels, trust_code=trust_code)
+    settings = replace(settings, latency=resolved(settings.latency, where))
+    runtime = runtime_for(settings.latency, where, loaded)
+    listener(Started("timing the backbone"))
+    names = [point.name for point in loaded.cut_points]
+    chain = Chain.built_from(loaded.module, loaded.example(), names)
+    counted = profile_backbone(loaded, chain, device=where, latency=None)
+    path, begun = Path(out), time.monotonic()
+    found = _gone_on_with(path, loaded, counted, settings.latency, runtime, where)
+    if found is None:
+        timed = profile_backbone(loaded, chain, device=where, latency=settings.latency, runtime=runtime)
+        found = LatencyProfile(
+            profile=timed,
+            input_shape=tuple(loaded.example().shape[1:]),
+            num_classes=loaded.num_classes,
+            spec=settings.latency,
+            conditions_there=runtime.conditions(where, settings.latency),
+            branches={},
+            cascade_ms=_cascade(runtime, timed, loaded.num_classes, where, settings.latency),
+            file=str(path),
+        )
+        found.save(path)
+    listener(Finished("timing the backbone", f"{found.whole.median_ms:.3g} ms"))
+    checked = CheckedRuntime(runtime, found.profile, listener)
+    return _with_branches(found, settings, checked, where, path, begun + seconds, listener)
+
+
+def _with_branches(
+    found: LatencyProfile,
+    settings: StudySpec,
+    runtime: Runtime,
+    device: torch.device,
+    path: Path,
+    deadline: float,
+    listener: Listener,
+) -> Taken:
+    """The profile with the branches of the space, written as they come."""
+    branches, cache = dict(found.branches), MemoryCache()
+
+    def macs(branch: Branch, shape: FeatureShape) -> int:
+        key = branch_key(branch, shape)
+        if key not in branches:
+            counted = measure_branch(branch, shape, found.num_classes, device=device, latency=None, cache=cache)
+            branches[key] = TimedBranch(macs=counted.macs, latency=None)
+        return branches[key].macs
+
+    listener(Started("counting the branches of the space"))
+    wanted = drawable_branches(settings.space, found.profile, macs)
+    for branch, shape in wanted:
+        macs(branch, shape)
+    listener(Finished("counting the branches of the space", f"{len(wanted)} of them"))
+    listener(Started(PHASE, len(wanted)))
+    lacking, pace = 0, Pace()
+    for number, (branch, shape) in enumerate(wanted, start=1):
+        key = branch_key(branch, shape)
+        if branches[key].latency is None:
+            if time.monotonic() > deadline:
+                lacking += 1
+                continue
+            latency = runtime.time_branch(branch, shape, found.num_classes, device, settings.latency)
+            branches[key] = replace(branches[key], latency=latency)
+            if pace.is_due():
+                pace.save(partial(replace(found, branches=branches).save, path))
+        listener(Advanced(PHASE, number, f"{branch.label()} at {list(shape.dims)}"))
+    found = replace(found, branches=branches)
+    found.save(path)
+    listener(Finished(PHASE))
+    if lacking:
+        listener(
+            Notice(
+                f"the time was over with {lacking} of {len(wanted)} branches not timed, and a search needs them; "
+                "the same command goes on, or --seconds gives it more"
+            )
+        )
+    return Taken(found, len(wanted), lacking)
+
+
+def _load(
+    settings: StudySpec,
+    folder: Path | None,
+    classes: int | None,
+    size: Size | None,
+    channels: int | None,
+    *,
+    trust_code: bool,
+) -> Backbone:
+    """The backbone for the classes and samples that were given, else for those of the task."""
+    size = size or settings.task.input_size
+    if classes is None:
+        task = load_task(settings.task, trust_code=trust_code, relative_to=folder)
+        classes, size, channels = task.num_classes, size or task.input_size, channels or task.channels
+    return load_backbone(
+        replace(settings.backbone, weights="none"),
+        num_classes=classes,
+        input_size=size,
+        channels=channels or 3,
+        trust_code=trust_code,
+        relative_to=folder,
+    )
+
+
+def _gone_on_with(
+    path: Path, backbone: Backbone, counted: Profile, spec: LatencySpec, runtime: Runtime, device: torch.device
+) -> LatencyProfile | None:
+    """The profile that `path` holds, where it is of the same things and conditions; None where there is none yet."""
+    if not path.exists():
+        return None
+    found = read_latency_profile(path)
+    found.check(counted, tuple(backbone.example().shape[1:]), backbone.num_classes)
+    here, there = runtime.conditions(device, spec), list(found.conditions_there)
+    if to_table(here) != there:
+        other = next((pair for pair in zip(there, to_table(here), strict=False) if pair[0] != pair[1]), (there, here))
+        raise MeasurementError(
+            f"{path}: was taken under other conditions ({other[0]}, now {other[1]}); give another --out, or delete it"
+        )
+    return found
+
+
+def _cascade(runtime: Runtime, profile: Profile, num_classes: int, device: torch.device, spec: LatencySpec) -> float:
+    """What it adds to a branch to read the logits before it: of the smallest branch that can stand somewhere."""
+    for point in reversed(profile.cut_points):
+        branch = PoolFc(pool="avg", size=1)
+        try:
+            branch.check(point.shape)
+        except BranchError:
+            continue
+        plain, more = (
+            runtime.time_branch(each, point.shape, num_classes, device, spec).median_ms
+            for each in (branch, Cascade(branch=branch))
+        )
+        return max(more - plain, 0.0)
+    return 0.0

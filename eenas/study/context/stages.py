@@ -1,0 +1,48 @@
+"""The stages of preparing one backbone: each is done once, and resumed where it was cut off."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eenas.networks.checkpoint import load_state, save_state
+from eenas.study.context.study_context import Ground
+from eenas.training.checkpoints import Checkpoint
+
+
+class Stages:
+    """Files among the artifacts under the key of what is prepared, until the whole is kept and `remove` is called."""
+
+    def __init__(self, ground: Ground, key: str) -> None:
+        self._root, self._prefix, self._limit = ground.artifacts.root, f"prepare-{key}-", ground.limit
+
+    def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What `make` gives (tensors and plain values), from the file where it was kept.
+
+        Raises StorageError, and TimeOverError where it was kept just now and the time is over.
+        """
+        found = self.find(name)
+        if found is None:
+            found = make()
+            self.keep(name, found)
+            self._limit.check()
+        return found
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        """What was kept under `name`, or None."""
+        return load_state(self._path(name), ())
+
+    def keep(self, name: str, state: dict[str, Any]) -> None:
+        """Keep `state` under `name`."""
+        save_state(state, self._path(name))
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """Where a training of this stage keeps its state."""
+        return Checkpoint(self._path(f"{name}.checkpoint"), paced=True, check=self._limit.check)
+
+    def remove(self) -> None:
+        """Delete all files, when the outcome is kept."""
+        for path in self._root.glob(f"{self._prefix}*.pt"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self._root / f"{self._prefix}{name}.pt"

@@ -1,0 +1,295 @@
+"""What every trial of a study stands on: task, prepared backbone, its profile, the device and where records go."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from eenas.backbones.chain import Chain
+from eenas.backbones.copies import copy_of, evaluated
+from eenas.backbones.features import FeatureShape
+from eenas.backbones.load import Backbone, load_backbone
+from eenas.branches.branch import Branch
+from eenas.designs.design import Design, PolicyChoice, TrainingChoice
+from eenas.designs.space import fitted_space, load_families
+from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.measurement.latency import device_name, resolve_device
+from eenas.measurement.latency_profile import LatencyProfile
+from eenas.measurement.profile import BranchCost, Profile, measure_branch, profile_backbone
+from eenas.measurement.runtime import Runtime
+from eenas.networks.assembly import build_network
+from eenas.networks.exit_costs import ExitCosts, exit_costs
+from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.tables import exit_table
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.proportions import largest_share
+from eenas.progress import Finished, Listener, Notice, Started
+from eenas.records.artifacts import ArtifactStore, check_storage
+from eenas.records.database import Database
+from eenas.records.in_flight import InFlight
+from eenas.records.leases import Leases
+from eenas.records.measurements import DatabaseCache
+from eenas.seeding import derive, seeded
+from eenas.specs import to_table
+from eenas.study.context.first_look import FirstLook
+from eenas.study.context.fresh_weights import is_fresh, structure_digest
+from eenas.study.context.held_out import held_out_of
+from eenas.study.context.latencies import check_timed, keep_latencies, profiled, with_spec
+from eenas.study.settings.study_spec import StudySpec
+from eenas.study.settings.time_limit import TimeLimit
+from eenas.tasks.images.picture_check import check_pictures
+from eenas.tasks.load import load_task
+from eenas.tasks.notices import cut_notice, left_out_notice
+from eenas.tasks.task import Task
+from eenas.training.distillation import KeptAnswers
+from eenas.training.execution import Execution, choose_execution
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The fixed ground of a study; trials read it and never change it."""
+
+    settings: StudySpec
+    task: Task
+    backbone: Backbone
+    profile: Profile
+    device: torch.device
+    execution: Execution
+    database: Database
+    artifacts: ArtifactStore
+    cache: DatabaseCache
+    identity_backbone: str
+    listener: Listener
+    runtime: Runtime
+    look: FirstLook
+    latencies: LatencyProfile | None = None
+    plain: dict[str, ExitTable] = field(default_factory=dict)
+    taught: KeptAnswers = field(default_factory=KeptAnswers)
+    warnings: tuple[str, ...] = ()
+    limit: TimeLimit = field(default_factory=TimeLimit)
+    is_fresh: bool = False
+    """Whether the first weights are drawn anew each time and trained anyway, so that they are not in the identity."""
+
+    @property
+    def device_text(self) -> str:
+        """The device by its full name, as it is printed and kept with measurements."""
+        return device_name(self.device)
+
+    @property
+    def leases(self) -> Leases:
+        """The leases under which workers make what they share."""
+        return Leases(self.database, self.listener, meanwhile=self.limit.check)
+
+    @property
+    def in_flight(self) -> InFlight:
+        """The notes of the trials in flight."""
+        return InFlight(self.artifacts.root)
+
+    def branch_macs(self, branch: Branch, shape: FeatureShape) -> int:
+        """The MACs of one branch at a feature of this shape, counted once and kept."""
+        return self._measure(branch, shape, with_latency=False).macs
+
+    def costs(self, design: Design) -> ExitCosts:
+        """What reaching each exit of `design` costs on this study's device."""
+        shapes = {point.name: point.shape for point in self.profile.cut_points}
+        branches = [self._measure(p.branch, shapes[p.cut_point], with_latency=True) for p in design.branches]
+        return exit_costs(design, self.profile, branches)
+
+    def build(self, design: Design) -> EarlyExitNetwork:
+        """The network of `design` on the prepared backbone, on this study's device."""
+        network = build_network(design, self.backbone, seed=self.settings.seed, classes=self.task.classes)
+        return network.to(self.device)
+
+    def plain_design(self) -> Design:
+        """The backbone with no branch."""
+        return Design(
+            backbone=self.backbone.name,
+            num_classes=self.backbone.num_classes,
+            input_size=self.backbone.transform.size,
+            branches=(),
+            training=TrainingChoice(),
+            policy=PolicyChoice(),
+        )
+
+    def plain_table(self, split: str) -> ExitTable:
+        """The exit table of the plain prepared backbone, computed once for each split."""
+        if split not in self.plain:
+            design = self.plain_design()
+            self.plain[split] = exit_table(self.build(design), self.task.split(split), self.costs(design))
+        return self.plain[split]
+
+    def plain_latency_ms(self) -> float | None:
+        """The backbone without exits: the module itself or its chain of segments, whichever is faster here.
+
+        Exits are timed on the chain; a slower module as the measure would credit them with what the chain saves.
+        """
+        plain, chain = self.profile.plain_latency, self.profile.total_latency
+        if plain is None or chain is None:
+            return None
+        return min(plain.median_ms, chain.median_ms)
+
+    def backbone_facts(self) -> BackboneFacts:
+        """The plain backbone's accuracy on the validation split and what it costs."""
+        return BackboneFacts(
+            name=self.backbone.name,
+            weights=self.backbone.weights,
+            accuracy=self.plain_table("validation").exit_accuracy()[-1],
+            macs=self.profile.total_macs,
+            parameters=self.profile.total_parameters,
+            latency_ms=self.plain_latency_ms(),
+        )
+
+    def facts_table(self, folder: Path | None) -> dict[str, Any]:
+        """What a study's record says of its ground: device, classes, and the plain backbone's scores."""
+        table = self.plain_table("validation")
+        return {
+            "backbone": to_table(self.backbone_facts()),
+            "task": self.task.name,
+            "classes": list(self.task.classes),
+            "device": self.device_text,
+            "execution": str(self.execution),
+            "profile": to_table(self.profile),
+            "latency_profile": None if self.latencies is None else self.latencies.file,
+            "folder": str((folder or Path.cwd()).resolve()),
+            "validation_samples": len(table),
+            "largest_class": largest_share(table.labels),
+            "weights": None if table.weights is None else table.weights.tolist(),
+            "warnings": list(self.warnings),
+            "left_out": list(self.task.left_out),
+        }
+
+    def _measure(self, branch: Branch, shape: FeatureShape, *, with_latency: bool) -> BranchCost:
+        return measure_branch(
+            branch,
+            shape,
+            self.backbone.num_classes,
+            device=self.device,
+            latency=self.settings.latency if with_latency else None,
+            cache=self.cache,
+            runtime=self.runtime,
+        )
+
+
+def lay_ground(
+    settings: StudySpec,
+    *,
+    storage: str,
+    artifacts: Path | None,
+    device: str,
+    module: nn.Module | None,
+    task: Task | None,
+    folder: Path | None,
+    trust_code: bool,
+    listener: Listener,
+    remeasure: bool = False,
+    latencies: LatencyProfile | None = None,
+    limit: TimeLimit | None = None,
+) -> Ground:
+    """Load, check and measure everything that a study's trials share.
+
+    What can be wrong with the settings is found here; nothing is trained before `prepare_backbone`. `module` and `task`
+    replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative to;
+    `remeasure` takes MACs, latencies and the execution anew. With `latencies` nothing is timed but the execution.
+    Raises TimeOverError, once a part is measured and kept, where `limit` is over.
+    """
+    limit = limit or TimeLimit()
+    listener = limit.hearing(listener)
+    check_storage(storage, artifacts)
+    where = resolve_device(device)
+    settings = with_spec(settings, latencies)
+    load_families(settings.space, trust_code=trust_code, relative_to=folder)
+    if task is None:
+        task = load_task(settings.task, trust_code=trust_code, relative_to=folder, listener=listener)
+    for text in task.notices:
+        listener(Notice(text))
+    if task.left_out:
+        listener(Notice(left_out_notice(task)))
+        settings = replace(settings, task=replace(settings.task, without=task.left_out))
+    with seeded(derive(settings.seed, "backbone")):  # the first weights of whatever is not loaded
+        backbone = load_backbone(
+            settings.backbone if module is None else module,
+            num_classes=task.num_classes,
+            input_size=settings.task.input_size or task.input_size,
+            channels=task.channels,
+            trust_code=trust_code,
+            relative_to=folder,
+            listener=listener,
+        )
+    backbone = replace(backbone, transform=replace(backbone.transform, fit=task.fit, white=task.white))
+    if (cut := cut_notice(task, backbone.transform.size)) is not None:
+        listener(Notice(cut))
+    check_pictures(task, listener)
+    look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
+    task, held_out = held_out_of(look, task, settings.task.held_out, listener)
+    settings = replace(settings, task=replace(settings.task, held_out=held_out))
+    task = task.counted(balanced=settings.search.accuracy == "balanced")
+    fresh = settings.prepare.when != "never" and backbone.weights == "own" and not look.is_above_chance
+    fresh = fresh and is_fresh(backbone.module)
+    identity = structure_digest(backbone) if fresh else backbone.digest
+    backbone = replace(backbone, known_as=identity)
+    names = [point.name for point in backbone.cut_points]
+    module_there = copy_of(backbone.module, device=where)
+    chain = Chain.built_from(evaluated(module_there), backbone.example().to(where), names)
+    if latencies is not None:
+        counted = profile_backbone(backbone, chain, device=where, latency=None)
+        latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
+    store, database = ArtifactStore.beside(storage, artifacts), Database(storage)  # nothing was written before
+    cache = DatabaseCache(database, anew=remeasure, kept=limit.check)
+    leases = Leases(database, listener, meanwhile=limit.check)
+    listener(Started("measuring the backbone"))
+    latency, runtime, profile = leases.once(
+        f"profile/{device_name(where)}/{identity}",
+        "measuring the backbone",
+        lambda: profiled(
+            settings.latency, backbone, chain, device=where, cache=cache, latencies=latencies, listener=listener
+        ),
+    )
+    settings = replace(settings, latency=latency)
+    space = fitted_space(settings.space, profile)
+    if space is not settings.space:
+        slots = f"{space.branches} branch slot{'s' if space.branches > 1 else ''} instead of {settings.space.branches}"
+        listener(Notice(f"the space has {slots}: {backbone.name} has no more cut points with work behind them"))
+    settings = replace(settings, space=space)
+    if profile.uncounted:
+        left = ", ".join(profile.uncounted)
+        listener(Notice(f"the MACs of {backbone.name} leave out {left}: there is no formula for what these compute"))
+    settings.constraints.check(profile, batch=settings.latency.batch)
+    most = settings.constraints.max_parameters
+    if most is not None and most < profile.total_parameters:
+        whole = f"all {profile.total_parameters:,} of the backbone"
+        listener(Notice(f"only static networks hold max_parameters = {most:,}: others have {whole}"))
+    listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
+    example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
+    key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
+    chosen = leases.once(
+        f"execution/{key}",
+        "choosing precision and memory format",
+        lambda: choose_execution(module_there, example, settings.training, cache=cache, key=key),
+    )
+    execution = chosen.within(backbone.memory_format)
+    if execution != chosen:
+        listener(Notice(f"training.channels_last is left out: {backbone.name} does not run so"))
+    ground = Ground(
+        settings,
+        task,
+        backbone,
+        profile,
+        where,
+        execution,
+        database,
+        store,
+        cache,
+        identity,
+        listener,
+        runtime,
+        look,
+        latencies,
+        limit=limit,
+        is_fresh=fresh,
+    )
+    if latencies is not None:
+        check_timed(settings.space, profile, ground.branch_macs, latencies)
+        keep_latencies(cache, latencies)
+    return ground

@@ -1,0 +1,1 @@
+"""The networks that a study knows beside those of its trials."""

@@ -1,0 +1,199 @@
+"""What branches on the frozen backbone reach without training a network, found before the first trial."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.bounds import damage_as
+from eenas.designs.design import Design, Placed
+from eenas.designs.encode import encode
+from eenas.designs.known import first_choices
+from eenas.designs.placement import candidates
+from eenas.designs.repair import fit
+from eenas.designs.space import Space, values_of
+from eenas.errors import DesignError, DivergedError, StorageError
+from eenas.frozen.subsets import Judge
+from eenas.measurement.profile import Profile, source_of
+from eenas.progress import Notice
+from eenas.records.rows import FIX
+from eenas.specs import digest
+from eenas.study.context.bank import MEMORY, Bank
+from eenas.study.context.study_context import Ground
+from eenas.study.rivals.subset_front import SubsetFront, find_front, pick
+
+MARGIN = 0.03
+"""How far below the front, in accuracy, a network may be before it is given up; its falling rate adds some yet."""
+
+_SHOWN = 8
+"""Designs of the front that a study knows as networks of its own."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FrozenFront:
+    """The best choices of banked branches, on `calibration`: `accuracy` [M] over rising expected relative `cost` [M].
+
+    `designs` are those that add most hypervolume one after another. `method` says how the choices were searched. All
+    are empty where the bank trains nothing before the trials.
+    """
+
+    accuracy: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    cost: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    designs: tuple[Design, ...] = ()
+    method: str = ""
+
+    def above(self, accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> float:
+        """The most by which points exceed the front's accuracy at equal cost; infinite where there is no front.
+
+        Points cheaper than the whole front are held against nothing, and count as the accuracy they have.
+        """
+        if not len(self.cost):
+            return float("inf")
+        index = np.searchsorted(self.cost, cost + 1e-12, side="right") - 1
+        front = np.where(index >= 0, self.accuracy[np.maximum(index, 0)], 0.0)
+        return float((accuracy - front).max())
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain values that `read_front` reads."""
+        return {
+            "accuracy": self.accuracy.tolist(),
+            "cost": self.cost.tolist(),
+            "designs": [design.to_table() for design in self.designs],
+            "method": self.method,
+        }
+
+
+def read_front(table: Mapping[str, Any]) -> FrozenFront:
+    """The front that `to_table` wrote."""
+    with damage_as(StorageError, "the frozen front in the database", FIX):
+        return FrozenFront(
+            accuracy=np.array(table["accuracy"], dtype=np.float64),
+            cost=np.array(table["cost"], dtype=np.float64),
+            designs=tuple(Design.from_table(each) for each in table["designs"]),
+            method=str(table["method"]),
+        )
+
+
+def lay_bank(ground: Ground, bank: Bank) -> FrozenFront:
+    """Train what the study's space suggests for the bank, and find the front; kept for other workers and for resuming.
+
+    A structure whose training diverged is left out, with a notice.
+    """
+    settings = ground.settings
+    first = first_branches(ground) if settings.bank.use else []
+    if not first:
+        return FrozenFront()
+    said = [[each.cut_point, each.branch.to_table(), source_of(each.branch)] for each in first]
+    timed = ground.runtime.conditions(ground.device, settings.latency)
+    key = f"frozen_front/{digest([bank.conditions, said, settings.space.digest, timed])}"
+    return ground.leases.once(
+        key,
+        "training branches on the frozen backbone and choosing among them",
+        lambda: _front(ground, bank, first, key),
+    )
+
+
+def _front(ground: Ground, bank: Bank, first: list[Placed], key: str) -> FrozenFront:
+    """The front that is kept under `key`, or the one of the branches `first`, found now and kept."""
+    settings = ground.settings
+    kept = ground.cache.get(key)
+    if kept is not None:
+        bank.checkpoint.remove()  # of a command that was killed when all was kept
+        return read_front(kept)
+    first = filled(ground, bank, first, "bank")
+    if not first:
+        return FrozenFront()
+    judge = Judge(table=bank.table(first, "calibration"), cost_weight=0.0)
+    front = find_front(judge, most=settings.space.branches)
+    designs = _designs(ground, judge, front, first)
+    found = FrozenFront(
+        accuracy=front.accuracy,
+        cost=front.cost,
+        designs=designs,
+        method=front.method,
+    )
+    ground.listener(Notice(f"bank: {len(first)} branches; front of the frozen backbone by {front.method}"))
+    return read_front(ground.cache.put(key, found.to_table()))
+
+
+def filled(ground: Ground, bank: Bank, placed: Sequence[Placed], what: str) -> list[Placed]:
+    """The branches of `placed` that the bank has once it is filled; a notice about `what` names one that diverged."""
+    try:
+        bank.fill(placed)
+    except DivergedError as error:
+        ground.listener(Notice(f"{what}: left out: {error}"))
+        return [each for each in placed if bank.holds(each)]
+    return list(placed)
+
+
+def first_branches(ground: Ground) -> list[Placed]:
+    """One branch of each family that the space names at each cut point, cheap ones first, as `[bank]` allows.
+
+    Sizes are the middle ones of the space, smaller where the cost cap asks for it; no more branches than those whose
+    logits on `calibration` fit into MEMORY. In depth order.
+    """
+    settings, profile = ground.settings, ground.profile
+    at_cut_points = [_standing(settings.space, profile, index, ground) for index in candidates(profile)]
+    budget = settings.bank.share * profile.total_macs
+    fitting = MEMORY // (4 * ground.backbone.num_classes * len(ground.task.calibration))
+    most = min(settings.bank.branches, fitting)
+    taken: set[tuple[int, int]] = set()
+    for rank in range(max(map(len, at_cut_points), default=0)):
+        for position, standing in enumerate(at_cut_points):
+            if rank < len(standing) and standing[rank][0] <= budget and len(taken) < most:
+                budget -= standing[rank][0]
+                taken.add((position, rank))
+    return [at_cut_points[position][rank][1] for position, rank in sorted(taken)]
+
+
+def _standing(space: Space, profile: Profile, index: int, ground: Ground) -> list[tuple[int, Placed]]:
+    """The branches that may stand at a cut point with their MACs, one of a family, cheapest first."""
+    point = profile.cut_points[index]
+    found: dict[str, tuple[int, Placed]] = {}
+    for slot in range(1, space.branches + 1):
+        sizes = {name: _middle(space, f"slot{slot}.{name}") for name in ("width", "layers", "pool")}
+        for structure in values_of(space, f"slot{slot}.structure"):
+            branch = fit({"structure": structure, **sizes}, space, slot, profile, index, ground.branch_macs).branch
+            if branch is not None and not branch.is_open:
+                macs = ground.branch_macs(branch, point.shape)
+                found.setdefault(str(structure), (macs, Placed(point.name, branch)))
+    different = {placed.branch: (macs, placed) for macs, placed in found.values()}
+    return sorted(different.values(), key=lambda pair: pair[0])
+
+
+def _middle(space: Space, name: str) -> Any:
+    """A middle size of the space; of the ways to pool the mixed one, which holds both others, where it is offered."""
+    values = values_of(space, name)
+    return "mixed" if "mixed" in values else values[(len(values) - 1) // 2]
+
+
+def _designs(ground: Ground, judge: Judge, front: SubsetFront, first: Sequence[Placed]) -> tuple[Design, ...]:
+    """The picks of the front as designs that the space can say."""
+    space, profile = ground.settings.space, ground.profile
+    training, policy = first_choices(space)
+    chance, left = 1.0 / ground.backbone.num_classes, list(front.subsets)
+    found: dict[tuple[int, ...], Design] = {}
+    while left:
+        wanted = pick(judge, left, _SHOWN, chance)
+        refused = []
+        for subset in wanted:
+            design = Design(
+                backbone=profile.backbone,
+                num_classes=ground.backbone.num_classes,
+                input_size=ground.backbone.transform.size,
+                branches=tuple(first[index] for index in subset),
+                training=training,
+                policy=policy,
+            ).canonical()
+            try:
+                encode(design, space, profile, branch_macs=ground.branch_macs)
+            except DesignError:
+                refused.append(subset)
+                continue
+            found[subset] = design
+        if not refused:
+            return tuple(found[subset] for subset in wanted)
+        left = [subset for subset in left if subset not in refused]
+    return ()

@@ -1,0 +1,90 @@
+"""The operating points of known networks, as a front offers them: those that hold the limits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eenas.branches.cascade import Cascade
+from eenas.designs.design import Design
+from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.policies.operating_point import OperatingPoint
+from eenas.study.rivals.known_networks import KnownNetwork, NetworkKind
+from eenas.study.settings.limits import Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontPoint:
+    """An operating point of the network `name`; shares are of the plain backbone.
+
+    `right` says, packed, which validation samples it answers rightly (None: not kept). On the front, `choice` marks
+    the points that a user has reason to tell apart, `recommended` and `knee` one of them each, and `against_backbone`
+    is the 95 % interval of its accuracy less the backbone's.
+    """
+
+    name: str
+    kind: NetworkKind
+    design: Design
+    point: OperatingPoint
+    macs_share: float
+    latency_share: float | None
+    trial: int | None = None
+    right: str | None = None
+    choice: bool = False
+    knee: bool = False
+    recommended: bool = False
+    against_backbone: tuple[float, float] | None = None
+
+    @property
+    def ends_at(self) -> int | None:
+        """The index of the branch at which every sample leaves, whatever it is; None where some may go on.
+
+        None, too, where the answer there is made of more than that branch's own logits.
+        """
+        last, placed = self.point.policy.last_reachable, self.design.branches
+        if self.point.shares[last] < 1 or last >= len(placed):
+            return None
+        alone = last == 0 or not (
+            self.design.training.loss_weights == "boosted" or isinstance(placed[last].branch, Cascade)
+        )
+        return last if alone and self.point.policy.kind == "threshold" else None
+
+    @property
+    def network(self) -> Design:
+        """The design that this point needs: static where every sample leaves at one branch."""
+        return self.design if self.ends_at is None or self.design.static else self.design.static_at(self.ends_at)
+
+
+def offered(networks: Sequence[KnownNetwork], backbone: BackboneFacts, limits: Limits) -> list[FrontPoint]:
+    """Every operating point of every network that holds all limits, in the order of the networks."""
+    return [
+        item
+        for network in networks
+        for item in points_of(network, backbone)
+        if all(by <= 1e-9 for by in violations(item, network, backbone, limits).values())
+    ]
+
+
+def points_of(network: KnownNetwork, backbone: BackboneFacts) -> list[FrontPoint]:
+    """The operating points of one network, limits aside."""
+    right: Sequence[str | None] = network.right or (None,) * len(network.points)
+    found = []
+    for point, text in zip(network.points, right, strict=True):
+        latency = point.expected_latency_ms
+        found.append(
+            FrontPoint(
+                name=network.name,
+                kind=network.kind,
+                trial=network.trial,
+                design=network.design,
+                point=point,
+                macs_share=point.expected_macs / backbone.macs,
+                latency_share=None if latency is None or not backbone.latency_ms else latency / backbone.latency_ms,
+                right=text,
+            )
+        )
+    return found
+
+
+def violations(item: FrontPoint, network: KnownNetwork, backbone: BackboneFacts, limits: Limits) -> dict[str, float]:
+    """By how much a point exceeds each limit, as the network that it needs."""
+    branches = len(item.network.exits) - 1
+    return limits.violations(item.point, backbone_macs=backbone.macs, branches=branches, parameters=network.parameters)

@@ -1,0 +1,107 @@
+"""The loop of a study: trials until the total is reached or its time is over, and what is no design's fault."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+
+from eenas.errors import StorageError, StudyError
+from eenas.progress import Advanced, Finished, Notice, Started
+from eenas.study.context.study_context import Ground
+from eenas.study.experimental import experimental
+from eenas.study.opening import OpenStudy, open_shared
+from eenas.study.rivals.baselines import refresh_static
+from eenas.study.study import remaining, running
+from eenas.study.trials.objective import Objective
+
+POLL = 1.0
+"""Seconds between two looks at the trials of other workers."""
+AWAY = 60.0
+"""Seconds that a server may be away before the search ends; it goes on where the server answers again by then."""
+OUTAGES = 3
+"""A storage that fails more often than this with no trial between is not away for a moment."""
+
+
+def run_study(
+    ground: Ground,
+    name: str,
+    identity: dict[str, Any],
+    *,
+    folder: Path | None = None,
+    after_trial: Callable[[optuna.Study], None],
+) -> tuple[optuna.Study, StudyError | None]:
+    """Run trials on `ground` until the study has its total or its time is over.
+
+    `after_trial` hears of each trial that ended. Gives the study, and why it should not go on if the last trials failed
+    alike.
+    """
+    opened = open_shared(ground, name, identity, folder)
+    objective = Objective(opened)
+    ground.limit.lift()
+    _run_trials(opened, objective, after_trial)
+    opened.check()
+    ground.listener(Finished("searching", objective.best_so_far()))
+    ground.leases.once(
+        f"static/{name}", "looking for better static networks", lambda: refresh_static(opened.ground, name, opened.bank)
+    )
+    return opened.study, objective.failures_alike()
+
+
+def _run_trials(opened: OpenStudy, objective: Objective, after: Callable[[optuna.Study], None]) -> None:
+    """Run trials until the study has its total, its time is over, Ctrl-C comes, or three in a row fail alike.
+
+    Raises what is no design's fault; a server that was away for a moment is only said.
+    """
+    ground, study, outages = opened.ground, opened.study, 0
+    listener, total = ground.listener, ground.settings.search.trials
+    listener(Started("searching", total))
+    listener(Advanced("searching", total - remaining(study, total), objective.best_so_far()))
+
+    def after_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        nonlocal outages
+        objective.told()
+        outages = outages if objective.stopped_by() else 0
+        left = remaining(study, total)
+        listener(Advanced("searching", total - left, objective.best_so_far()))
+        after(study)
+        others_run_the_rest = left <= running(study)
+        if others_run_the_rest or objective.stopped_by() or objective.failures_alike():
+            study.stop()
+
+    while True:
+        try:
+            opened.recovery.run()
+            if (left := remaining(study, total)) <= 0 or objective.failures_alike():
+                return
+            seconds = ground.limit.left()
+            if seconds is not None and seconds <= 0:
+                if left == total:
+                    raise ground.limit.error()
+                listener(Notice(f"the time limit is reached with {total - left} of {total} trials"))
+                return
+            if (own := left - running(study)) <= 0:  # others run the rest; where one of them dies, it is run again
+                time.sleep(POLL)
+                continue
+            with experimental():
+                study.optimize(objective, n_trials=own, timeout=seconds, callbacks=[after_trial], catch=(Exception,))
+            trouble = objective.stopped_by()
+        except KeyboardInterrupt:
+            listener(Notice("stopped; the same command goes on from here"))
+            return
+        except Exception as error:
+            trouble = objective.stopped_by() or objective.fault(error)
+            if isinstance(error, UpdateFinishedTrialError) or (trouble is None and objective.was_overtaken(study)):
+                continue  # another worker was given the trial, which the objective or the recovery says
+            if trouble is None:
+                raise
+        if trouble is None:
+            continue
+        outages += 1
+        if not isinstance(trouble, StorageError) or outages > OUTAGES or not ground.database.comes_back(AWAY):
+            raise trouble
+        study._storage.remove_session()
+        objective.forgive()
+        listener(Notice(f"the storage was away for a moment ({trouble}); the search goes on"))

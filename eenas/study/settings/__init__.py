@@ -1,0 +1,1 @@
+"""Settings: the study file, what makes a study the same, and its limits."""

@@ -1,0 +1,140 @@
+"""What makes a study the same study: everything that changes its scores, and nothing that only prolongs it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from eenas import specs
+from eenas.errors import StudyError
+from eenas.escaping import one_line
+from eenas.measurement.latency_profile import LatencyProfile
+from eenas.names import LONGEST, file_part
+from eenas.progress import Notice
+from eenas.records.studies import StudyRecord
+from eenas.results.results import StudyResults
+from eenas.specs import digest, to_table
+from eenas.study.context.study_context import Ground
+from eenas.study.settings.study_spec import StudySpec
+from eenas.tasks.task import Task
+
+_WORDS = {
+    "task": "the task (its data or splits)",
+    "backbone": "the backbone (its code or first weights)",
+    "latency_profile": "the latency profile (what it holds)",
+}
+_LONGEST = 60
+"""Characters of a value that a message shows."""
+
+
+def study_identity(
+    settings: StudySpec, task: Task, backbone_digest: str, device: str, latencies: LatencyProfile | None = None
+) -> dict[str, Any]:
+    """The identity as a table: task and splits, backbone and weights, space, training, objectives, device and seed.
+
+    With a latency profile its digest, which covers what it holds and the conditions it was taken under, is in it too.
+    The number of trials and the time limit are not in it, so that a study can be prolonged, and what only decides about
+    the first trials, which are queued once, is not in it either.
+    """
+    search, bank = to_table(settings.search), to_table(settings.bank)
+    del bank["earlier"]
+    return {
+        "task": task.digest,
+        "backbone": backbone_digest,
+        "backbone_name": settings.backbone.name,
+        "weights": settings.backbone.weights,
+        "space": settings.space.digest,
+        "space_version": settings.space.version,
+        "training": to_table(settings.training),
+        "prepare": to_table(settings.prepare),
+        "bank": {**bank, "feature_cache": bool(settings.bank.feature_cache)},
+        "objectives": search["objectives"],
+        "sampler": search["sampler"],
+        **({"accuracy": search["accuracy"]} if search["accuracy"] != "plain" else {}),
+        "constraints": to_table(settings.constraints),
+        "latency": to_table(settings.latency),
+        "device": device,
+        "seed": settings.seed,
+        **({} if latencies is None else {"latency_profile": latencies.digest}),
+    }
+
+
+def default_name(identity: dict[str, Any], task: str) -> str:
+    """Backbone, task and a short digest, such as `resnet50-digits-3f9a1c`."""
+    backbone = str(identity["backbone_name"]).replace("/", "_").replace(":", "_").lstrip("._")
+    name = f"{backbone}-{task}"
+    return f"{name if len(name) < LONGEST // 2 and one_line(name) == name else file_part(name)}-{digest(identity)[:6]}"
+
+
+def differences(identity: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The keys in which two identities differ."""
+    return [key for key in dict.fromkeys((*identity, *other)) if identity.get(key) != other.get(key)]
+
+
+def told(keys: Sequence[str], here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
+    """What differs in these keys of two identities, field by field: "training.epochs is 2.0 and was 1.0".
+
+    `here` and `there` are the identities as `spelled_out` gives them, with settings in the place of digests.
+    """
+    parts = []
+    for key in keys:
+        if key in _WORDS:
+            parts.append(_WORDS[key])
+            continue
+        found = specs.differing(here.get(key), there.get(key), key)
+        parts += [f"{name} is {_text(now)} and was {_text(before)}" for name, now, before in found]
+    return ", ".join(parts)
+
+
+def spelled_out(identity: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity whose search space is the table that the settings hold, in the place of its digest."""
+    space = settings.get("space", identity.get("space"))
+    return {**identity, "space": {"settings": space, "digest": identity.get("space")}}
+
+
+def differs_from(ground: Ground, identity: Mapping[str, Any], record: StudyRecord) -> str:
+    """In which fields a study of `ground` and a kept one differ."""
+    keys = differences(identity, record.identity)
+    here, there = spelled_out(identity, to_table(ground.settings)), spelled_out(record.identity, record.settings)
+    text = told(keys, here, there)
+    own = ground.backbone.weights == "own" and not ground.is_fresh
+    if "backbone" in keys and own:
+        text += " (weights that are not trained anew belong to the study: give the same ones, drawn with the same seed)"
+    return text
+
+
+def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbone: nn.Module | None) -> None:
+    """Find out before anything is trained or measured that data were changed or an object was not given again.
+
+    Raises StudyError.
+    """
+    own = results.backbone.weights == "own"
+    if own and backbone is None:
+        name = results.backbone.name.removeprefix("module:")
+        raise StudyError(f"{results.name!r} was searched with a module ({name}); give it again: backbone=... in Python")
+    if not own and backbone is not None:
+        raise StudyError(f"{results.name!r} was searched with {results.backbone.name}; leave backbone out")
+    if task.digest != record.identity["task"]:
+        raise _changed(_WORDS["task"], results.name)
+
+
+def check_ground(ground: Ground, record: StudyRecord) -> None:
+    """Refuse a ground on which the study was not searched. Raises StudyError; another device is only said."""
+    now = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies)
+    changed = [key for key in differences(now, record.identity) if key not in ("device", "latency")]
+    if changed:
+        here, there = spelled_out(now, to_table(ground.settings)), spelled_out(record.identity, record.settings)
+        raise _changed(told(changed, here, there), record.name)
+    if now["device"] != record.identity.get("device"):
+        before = record.identity.get("device")
+        ground.listener(Notice(f"searched on {before}, trained and measured on {now['device']}"))
+
+
+def _changed(what: str, study: str) -> StudyError:
+    return StudyError(f"{what} changed since the study {study!r} was searched; restore what it was, or search again")
+
+
+def _text(value: Any) -> str:
+    text = "not set" if value is None else json.dumps(value, default=str)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -1,0 +1,1 @@
+"""Trials: from proposal to scores, what is pruned, and whose fault a failure is."""

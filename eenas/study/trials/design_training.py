@@ -1,0 +1,59 @@
+"""The training of a design: built on the prepared backbone, begun with the bank's branches, trained by its strategy."""
+
+from dataclasses import replace
+
+from eenas.designs.design import Design, PolicyChoice
+from eenas.networks.exit_costs import ExitCosts
+from eenas.networks.tables import exit_table
+from eenas.policies.exit_table import ExitTable
+from eenas.seeding import derive
+from eenas.study.context.bank import Bank
+from eenas.study.context.study_context import Ground
+from eenas.training.checkpoints import Checkpoint
+from eenas.training.spec import TrainingSpec
+from eenas.training.trainer import AfterEpoch, TrainingReport, train_network
+
+
+def network_digest(design: Design) -> str:
+    """The digest of what is trained: the design without its policy, which is fitted afterwards."""
+    return replace(design, policy=PolicyChoice()).digest
+
+
+def inherits(design: Design) -> bool:
+    """Whether the branches of `design` can begin as they are in the bank; boosted exits add up, and cannot."""
+    return design.training.loss_weights != "boosted"
+
+
+def train_design(
+    design: Design,
+    ground: Ground,
+    costs: ExitCosts,
+    *,
+    bank: Bank | None,
+    spec: TrainingSpec,
+    after_epoch: AfterEpoch | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[dict[str, ExitTable], TrainingReport]:
+    """The exit tables on calibration and validation of the network of `design` trained for the budget of `spec`.
+
+    Its branches begin as they are in `bank` (None: anew). The batches and their order are those of every training in
+    the study: designs that are compared have seen the same, and a teacher answers to it once. `after_epoch` and
+    `checkpoint` are those of `train_network`, as is what it raises.
+    """
+    network = ground.build(design)
+    if bank is not None and inherits(design):
+        bank.inherit(network)
+    report = train_network(
+        network,
+        ground.task,
+        choice=design.training,
+        spec=spec,
+        costs=costs.macs.tolist(),
+        seed=derive(ground.settings.seed, "trial"),
+        execution=ground.execution,
+        after_epoch=after_epoch,
+        checkpoint=checkpoint,
+        taught=ground.taught,
+    )
+    tables = {split: exit_table(network, ground.task.split(split), costs) for split in ("calibration", "validation")}
+    return tables, report

@@ -1,0 +1,122 @@
+"""Trials that were cut off: found, and put back into the queue where that is not their own fault."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import optuna
+from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+
+from eenas.progress import Listener, Notice
+from eenas.records.database import Database
+from eenas.records.in_flight import InFlight
+from eenas.records.leases import Leases
+from eenas.records.trials import TrialRecords
+from eenas.records.workers import is_gone, worker_name
+from eenas.study.experimental import experimental
+from eenas.study.study import DIED, GRACE, STOPPED, SURPLUS, origin, run_again
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Looks after the trials of one study that were cut off, for the worker that has it open."""
+
+    study: optuna.Study
+    database: Database
+    in_flight: InFlight
+    listener: Listener
+
+    def run(self) -> None:
+        """Queue again what was cut off; one worker at a time does, and none waits where there is nothing to do.
+
+        Once each where their process died, which they may have caused, and always where Ctrl-C, a full disk or a
+        storage that was away cut them off. One that was recorded, but of which Optuna had not heard yet, is told now.
+        What a worker recorded that slept while its trial was run again is dropped.
+        """
+        with experimental():
+            optuna.storages.fail_stale_trials(self.study)
+        if self._dead() or self._cut_off() or self._overtaken():
+            name = f"recover/{self.study.study_name}"
+            Leases(self.database, self.listener).once(name, "queueing trials again that were cut off", self._recover)
+
+    @property
+    def _records(self) -> TrialRecords:
+        return TrialRecords(self.database)
+
+    def _recover(self) -> None:
+        study, name = self.study, self.study.study_name
+        for trial in self._dead():
+            record = self._records.get(name, trial.number)
+            if record is not None and record.values is not None:
+                study.tell(trial.number, list(record.values), skip_if_finished=True)
+            else:
+                how = DIED if self._may_have_died(trial) else STOPPED
+                with suppress(optuna.exceptions.UpdateFinishedTrialError):  # Optuna was here first
+                    study._storage.set_trial_user_attr(trial._trial_id, "cut_off", how)
+                study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+            self.in_flight.end(name, trial.number)
+        for trial in self._cut_off():
+            parameters = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            study.enqueue_trial(parameters, user_attrs={"origin": origin(trial), "again_for": trial.number})
+            self.in_flight.end(name, trial.number)
+            self.listener(Notice(f"trial {trial.number} was cut off and is run again"))
+        for number in self._overtaken():
+            self._records.drop(name, number)
+
+    def _dead(self) -> list[FrozenTrial]:
+        """The trials that run nowhere any more."""
+        return [each for each in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if _is_dead(each)]
+
+    def _cut_off(self) -> list[FrozenTrial]:
+        """The failed trials that are to be run again."""
+        trials = self.study.get_trials(deepcopy=False)
+        again, recorded = run_again(self.study), self._records.numbers(self.study.study_name)
+        by_number = {trial.number: trial for trial in trials}
+        return [
+            trial
+            for trial in trials
+            if trial.state == TrialState.FAIL
+            and trial.number not in again
+            and trial.number not in recorded
+            and self._is_run_again(trial, by_number)
+        ]
+
+    def _is_run_again(self, trial: FrozenTrial, trials: dict[int, FrozenTrial]) -> bool:
+        """Whether a failed trial without a record counts for nothing: no worker died in it, or the first one did."""
+        how = trial.user_attrs.get("cut_off")
+        if how in (STOPPED, SURPLUS):
+            return bool(how == STOPPED)
+        if not (how == DIED or self._may_have_died(trial)):  # its worker slept, and took its note back
+            return True
+        before = trials.get(_first_run_of(trial))
+        while before is not None:
+            if before.user_attrs.get("cut_off") != STOPPED:
+                return False
+            before = trials.get(_first_run_of(before))
+        return True
+
+    def _may_have_died(self, trial: FrozenTrial) -> bool:
+        return self.in_flight.is_noted(self.study.study_name, trial.number)
+
+    def _overtaken(self) -> list[int]:
+        """The trials with a record in whose place another one counts."""
+        failed = {trial.number for trial in self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))}
+        return sorted(failed & run_again(self.study) & self._records.numbers(self.study.study_name))
+
+
+def _first_run_of(trial: FrozenTrial) -> int:
+    """The number of the trial that this one runs again, -1 for none."""
+    with experimental():
+        retried = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+    number = trial.user_attrs.get("again_for", retried)
+    return -1 if number is None else int(number)
+
+
+def _is_dead(trial: FrozenTrial) -> bool:
+    """Whether a running trial's worker is gone; one that died before it gave its name is known by its age."""
+    worker = trial.user_attrs.get("worker")
+    if worker is not None:
+        return is_gone(str(worker)) or str(worker) == worker_name()  # this worker runs nothing while it looks
+    start = trial.datetime_start
+    return start is not None and datetime.now() - start > timedelta(seconds=GRACE)

@@ -1,0 +1,148 @@
+"""One trial, from proposal to scores: draw, resolve, build, train briefly, tabulate, fit, score, record."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from eenas.designs.design import Design
+from eenas.designs.domains import Categorical, Domain, IntRange
+from eenas.designs.proposal import draw
+from eenas.designs.resolve import resolve
+from eenas.networks.exit_costs import ExitCosts
+from eenas.networks.tables import exit_table
+from eenas.policies.exit_table import ExitTable
+from eenas.records.trials import TrialRecord, TrialState
+from eenas.study.context.bank import Bank
+from eenas.study.context.latencies import refuse_cells, refuse_untimed
+from eenas.study.context.study_context import Ground
+from eenas.study.rivals.frozen_front import FrozenFront
+from eenas.study.rivals.known_networks import FROZEN
+from eenas.study.trials.design_training import inherits, network_digest, train_design
+from eenas.study.trials.finder import Finder
+from eenas.study.trials.pruner import TrialPruner
+from eenas.study.trials.pruning import PruningRule
+from eenas.study.trials.scores import Scores, score_tables
+from eenas.training.trainer import RoundReport, Verdict
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial came to: its exit tables by split, and those on the frozen backbone behind FROZEN."""
+
+    record: TrialRecord
+    tables: Mapping[str, ExitTable]
+    scores: Scores | None
+
+
+def propose(trial: optuna.Trial, ground: Ground, bank: Bank) -> Design:
+    """Draw a proposal and resolve it, which trains branches where their place or structure is learned.
+
+    Raises InfeasibleError for a proposal that no repair turns into a design.
+    """
+
+    def suggest(name: str, domain: Domain) -> Any:
+        if isinstance(domain, Categorical):
+            return trial.suggest_categorical(name, list(domain.choices))
+        if isinstance(domain, IntRange):
+            return trial.suggest_int(name, domain.low, domain.high, step=domain.step, log=domain.log)
+        return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
+
+    space, finder = ground.settings.space, Finder(ground, bank)
+    proposal = draw(space, suggest)
+    refuse_cells(proposal, space, ground.latencies)
+    design = resolve(
+        proposal,
+        space,
+        ground.profile,
+        num_classes=ground.backbone.num_classes,
+        input_size=ground.backbone.transform.size,
+        branch_macs=ground.branch_macs,
+        chooser=finder.choose,
+        learner=finder.learn,
+    )
+    refuse_untimed(design, ground.profile, ground.latencies)
+    return design
+
+
+def run_trial(
+    design: Design,
+    ground: Ground,
+    rule: PruningRule,
+    *,
+    study: str,
+    number: int,
+    bank: Bank | None = None,
+    front: FrozenFront | None = None,
+    earlier: Outcome | None = None,
+) -> Outcome:
+    """Train the network of `design` briefly and score it; `earlier` is a trial that trained the same network.
+
+    With `bank` its branches begin as they are there, and what the frozen network reaches is recorded beside it.
+    Raises TrainingError for a loss that is not finite and for lack of memory, and MeasurementError.
+    """
+    start = time.monotonic()
+    costs = ground.costs(design)
+    state: TrialState
+    frozen: Mapping[str, ExitTable] = {}
+    reason, samples = None, 0
+    if earlier is not None:
+        tables, state, reason = earlier.tables, "copied", f"the same network as trial {earlier.record.number}"
+    elif not design.branches:
+        tables, state, reason = _plain_tables(ground), "complete", None
+    else:
+        lender = bank if inherits(design) else None
+        if lender is not None:
+            before = lender.samples
+            frozen = lender.exit_tables(design, costs)
+            samples = lender.samples - before
+        pruner = TrialPruner(design, ground, rule, frozen, front or FrozenFront())
+        tables, seen = _train(design, costs, ground, pruner, lender)
+        pruner.finish(number, tables["calibration"])
+        samples += seen
+        state, reason = ("stopped" if pruner.reason else "complete"), pruner.reason
+    backbone_macs, constraints = ground.profile.total_macs, ground.settings.constraints
+    scores = score_tables(design, tables, costs, constraints, backbone_macs=backbone_macs)
+    before_training = score_tables(design, frozen, costs, constraints, backbone_macs=backbone_macs) if frozen else None
+    record = TrialRecord(
+        study=study,
+        number=number,
+        state=state,
+        design_digest=network_digest(design),
+        design=design.to_table(),
+        points=[point.to_table() for point in scores.points],
+        chosen=scores.chosen.to_table(),
+        values=scores.values(ground.settings.search.objectives),
+        exit_accuracy=list(scores.exit_accuracy),
+        frozen_points=[] if before_training is None else [point.to_table() for point in before_training.points],
+        frozen_right=[] if before_training is None else list(before_training.right),
+        right=list(scores.right),
+        parameters=costs.parameters,
+        violations=dict(scores.violations),
+        seconds=time.monotonic() - start,
+        samples=samples,
+        reason=reason,
+    )
+    kept = {f"{FROZEN}{split}": table for split, table in frozen.items()}
+    return Outcome(record, {**tables, **kept}, scores)
+
+
+def _plain_tables(ground: Ground) -> dict[str, ExitTable]:
+    return {split: ground.plain_table(split) for split in ("calibration", "validation")}
+
+
+def _train(
+    design: Design, costs: ExitCosts, ground: Ground, pruner: TrialPruner, bank: Bank | None
+) -> tuple[dict[str, ExitTable], int]:
+    settings = ground.settings
+
+    def after_epoch(report: RoundReport) -> Verdict:
+        if not settings.search.stop_hopeless or report.progress >= 0.99:
+            return Verdict.CONTINUE
+        table = exit_table(report.network, pruner.part, costs)
+        return Verdict.STOP if pruner.is_over(report.progress, table) else Verdict.CONTINUE
+
+    tables, report = train_design(design, ground, costs, bank=bank, spec=settings.training, after_epoch=after_epoch)
+    return tables, report.samples

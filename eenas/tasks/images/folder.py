@@ -1,0 +1,187 @@
+"""A task in class folders: `PATH/CLASS/*.png`, or `PATH/train/CLASS/*.png` with `val/` and `test/` beside `train/`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from eenas.errors import TaskError
+from eenas.escaping import one_line
+from eenas.progress import Advanced, Finished, Listener, Started, silent
+from eenas.tasks.images.frame import Size
+from eenas.tasks.images.image_files import FilePixels, Header, name_below, read_headers
+from eenas.tasks.images.layout import Layout, PassedOver, Root, find_layout, images_below
+from eenas.tasks.images.picture import FULL_WHITE
+from eenas.tasks.images.picture_check import PHASE, Checked, bad_pictures, check_files
+from eenas.tasks.spec import SPLIT_NAMES, SourceName, SplitsSpec, TaskSpec
+from eenas.tasks.task import Source, Task, assemble
+
+
+@dataclass
+class _Files:
+    """The picture files of one source, class by class, while it is found out which of them are taken."""
+
+    root: Root
+    files: list[Path]
+    labels: list[int]
+    headers: list[Header | str]
+
+    def names(self) -> list[str]:
+        return [one_line(name_below(self.root.path, file)) for file in self.files]
+
+    def without(self, bad: Sequence[bool]) -> None:
+        keep = [row for row, out in enumerate(bad) if not out]
+        self.files = [self.files[row] for row in keep]
+        self.labels = [self.labels[row] for row in keep]
+        self.headers = [self.headers[row] for row in keep]
+
+
+def folder_task(
+    path: Path,
+    splits: SplitsSpec | None = None,
+    *,
+    input_size: Size | None = None,
+    flip: bool | None = None,
+    spec: TaskSpec | None = None,
+    listener: Listener = silent,
+) -> Task:
+    """A folder with one folder of images for each class, or with `train/` (and `val/`, `test/`) that hold such folders.
+
+    Images may lie deeper; files of other endings are passed over and counted, hidden ones too. `flip` None means for
+    colour images only; `spec` says the rest (`TaskSpec`). Raises TaskError when a folder is missing or empty, its
+    layout is not understood, an image's header is corrupt, there is only one class, train and test have other classes,
+    or the splits do not fit.
+    """
+    spec = spec or TaskSpec(spec=f"folder:{path}")
+    shown = one_line(str(path))
+    if not os.path.exists(path):
+        raise TaskError(f"{shown}: no such folder; folder:PATH takes a folder with one folder of images for each class")
+    if not path.is_dir():
+        raise TaskError(f"{shown}: a file, not a folder; npz:PATH reads arrays")
+    layout = find_layout(path)
+    names = tuple(layout.roots["train"].classes)
+    if len(names) < 2:
+        where = one_line(str(layout.roots["train"].path))
+        raise TaskError(f"{where}: a task needs at least two classes, got only {names[0]!r}; add a class folder")
+    for source, root in layout.roots.items():
+        if tuple(root.classes) != names:
+            _refuse_other_classes(layout, source)
+    passed = PassedOver()
+    found = {source: _files(root, names, passed) for source, root in layout.roots.items()}
+    left_out = _leave_out(path, found, spec, listener)
+    white, said = _white_of(found, spec.white)
+    sources: dict[SourceName, Source] = {}
+    for source, each in found.items():
+        headers = [header for header in each.headers if isinstance(header, Header)]
+        pixels = FilePixels(each.root.path, each.files, headers, input_size, spec.fit or "crop", white, path)
+        sources[source] = pixels, np.array(each.labels, dtype=np.int64)
+    try:
+        task = assemble(one_line(path.resolve().name) or "folder", names, sources, splits or SplitsSpec(), flip=flip)
+    except TaskError as error:
+        raise TaskError(f"{shown}: {error}") from None
+    notices = (*layout.notices, passed.words(), said, _origin(task, layout), *task.notices)
+    return replace(task, left_out=left_out, notices=tuple(text for text in notices if text))
+
+
+def _files(root: Root, names: Sequence[str], passed: PassedOver) -> _Files:
+    below = [images_below(root.classes[name], root.path, passed) for name in names]
+    files = [file for each in below for file in each]
+    return _Files(root, files, [label for label, each in enumerate(below) for _ in each], read_headers(files))
+
+
+def _leave_out(path: Path, found: Mapping[SourceName, _Files], spec: TaskSpec, listener: Listener) -> tuple[str, ...]:
+    """Take away the files that `spec` names and, where it asks for that, bad ones; the names below `path` of all.
+
+    Raises TaskError for bad headers otherwise.
+    """
+    left_out: list[str] = []
+    wanted = set(spec.without)
+    bad: list[str] = []
+    for each in found.values():
+        prefix = one_line(each.root.path.relative_to(path).as_posix())
+        full = [name if prefix == "." else f"{prefix}/{name}" for name in each.names()]
+        each.without([name in wanted for name in full])
+        left_out += [name for name in full if name in wanted]
+        full = [name for name in full if name not in wanted]
+        if spec.skip_bad:
+            reasons = _checked(each, listener)
+            left_out += [name for name, reason in zip(full, reasons, strict=True) if isinstance(reason, str)]
+            each.without([isinstance(reason, str) for reason in reasons])
+        else:
+            bad += [header for header in each.headers if isinstance(header, str)]
+    if bad:
+        raise bad_pictures(bad)
+    return tuple(left_out)
+
+
+def _checked(each: _Files, listener: Listener) -> list[Checked]:
+    """What is wrong with each file: its header, or what shows when it is decoded."""
+    rows = [row for row, header in enumerate(each.headers) if isinstance(header, Header)]
+    headers = [header for header in each.headers if isinstance(header, Header)]
+    listener(Started(PHASE, len(rows)))
+    files = [each.files[row] for row in rows]
+    checked = check_files(each.root.path, files, headers, lambda done: listener(Advanced(PHASE, done)))
+    listener(Finished(PHASE, f"{len(rows):,} pictures"))
+    reasons: list[Checked] = [header if isinstance(header, str) else -1 for header in each.headers]
+    for row, value in zip(rows, checked, strict=True):
+        reasons[row] = value
+    return reasons
+
+
+def _white_of(found: Mapping[SourceName, _Files], asked: int | None) -> tuple[int | None, str | None]:
+    """The value that becomes white of pictures of more than 8 bits, and a sentence on it; None without such pictures.
+
+    It is the largest value of as many bits as the pictures of all sources use. Raises TaskError for bad pictures and
+    for colour pictures whose upper 8 bits, which are all that Pillow gives, are not used.
+    """
+    largest, deep, colour = 0, 0, 0
+    bad: list[str] = []
+    for each in found.values():
+        rows = [row for row, header in enumerate(each.headers) if isinstance(header, Header) and header.deep]
+        if not rows:
+            continue
+        headers = [header for header in each.headers if isinstance(header, Header) and header.deep]
+        checked = check_files(each.root.path, [each.files[row] for row in rows], headers)
+        bad += [value for value in checked if isinstance(value, str)]
+        tops = [value for value in checked if isinstance(value, int)]
+        deep, largest = deep + len(rows), max([largest, *tops])
+        colour += sum(not header.grey for header in headers)
+    if bad:
+        raise bad_pictures(bad)
+    if not deep:
+        return None, None
+    white = asked or max(255, (1 << largest.bit_length()) - 1)
+    if colour and white < FULL_WHITE:
+        raise TaskError(
+            f"{colour:,} colour pictures have 16 bits a channel, of which {largest.bit_length()} are used, and Pillow "
+            "reads the upper 8 only; save them with 8 bits a channel"
+        )
+    how = f"task.white = {asked}" if asked else f"up to {largest:,}; task.white = {FULL_WHITE} would scale all 16 bits"
+    return white, f"{deep:,} pictures have more than 8 bits a channel: {white:,} becomes white ({how})"
+
+
+def _origin(task: Task, layout: Layout) -> str:
+    """Which split comes from which folder, in one line."""
+    parts = []
+    for source, root in layout.roots.items():
+        here = [f"{name} {len(task.split(name)):,}" for name in SPLIT_NAMES if task.split(name).source == source]
+        if here:
+            parts.append(f"{', '.join(here)} from {one_line(root.path.name or str(root.path))}/")
+    return f"splits: {'; '.join(parts)}"
+
+
+def _refuse_other_classes(layout: Layout, source: SourceName) -> None:
+    train, other = layout.roots["train"], layout.roots[source]
+    ours, theirs = one_line(train.path.name), one_line(other.path.name)
+    parts = [
+        f"only {where} has {', '.join(repr(name) for name in only[:5])}{', ...' if len(only) > 5 else ''}"
+        for where, only in (
+            (ours, [name for name in train.classes if name not in other.classes]),
+            (theirs, [name for name in other.classes if name not in train.classes]),
+        )
+        if only
+    ]
+    where = one_line(str(train.path.parent))
+    raise TaskError(f"{where}: {ours} and {theirs} must have the same classes, but {' and '.join(parts)}")

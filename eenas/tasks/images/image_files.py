@@ -1,0 +1,196 @@
+"""Image files: their headers read when they are found, their pixels decoded when they are asked for."""
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eenas.errors import PictureError, TaskError
+from eenas.escaping import one_line
+from eenas.tasks.images.frame import Fit, Frame, Size
+from eenas.tasks.images.picture import opened, orientation, prepare_picture
+from eenas.tasks.images.pixels import Pixels
+
+_NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF", "FITS", "IPTC")
+"""Formats that Pillow knows by their heads only, needs another program for (EPS), or that hold measurements."""
+_END_BYTES = 32 << 10  # a file is known by its length and this many bytes of either end
+_GREY = ("1", "L", "LA", "La")
+_AT_ONCE = 4096  # files handed to the threads at a time
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the beginning of a picture file tells: `width` and `height` as it is seen, upright.
+
+    `deep` says that it has more than 8 bits a channel. `digest` is of the file's length and both ends.
+    """
+
+    width: int
+    height: int
+    grey: bool
+    deep: bool
+    digest: bytes
+
+
+@cache
+def endings() -> tuple[str, ...]:
+    """The endings, with their dots and in lower case, of the files that Pillow opens as pictures."""
+    from PIL import Image
+
+    Image.init()
+    known = Image.registered_extensions().items()
+    return tuple(sorted(end for end, kind in known if kind in Image.OPEN and kind not in _NO_PICTURES))
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is a picture by its name: of an ending that Pillow opens, and not hidden."""
+    return not is_hidden(name) and os.path.splitext(name)[1].lower() in endings()
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or what macOS and Windows leave beside pictures."""
+    return name.startswith((".", "__MACOSX", "@eaDir", "$RECYCLE.BIN")) or name.lower() in ("thumbs.db", "desktop.ini")
+
+
+@final
+class FilePixels(Pixels):
+    """Images in files, decoded by a few threads. `channels` is 1 where every image is grey, else 3."""
+
+    def __init__(
+        self,
+        root: Path,
+        files: Sequence[Path],
+        headers: Sequence[Header],
+        size: Size | None = None,
+        fit: Fit = "crop",
+        white: int | None = None,
+        shown_from: Path | None = None,
+    ) -> None:
+        """`files` lie below `root`; their paths from there and their headers make the digest.
+
+        In `names` they stand with their paths from `shown_from` (default: `root`).
+        """
+        self.root = root
+        self._shown_from = shown_from or root
+        self._files = tuple(files)
+        self._names = tuple(name_below(root, file) for file in files)
+        self._headers = tuple(headers)
+        self.white = white
+        state = hashlib.sha256()
+        for name, header in zip(self._names, self._headers, strict=True):
+            state.update(name.encode("utf-8", "surrogateescape") + b"\0" + header.digest)
+        is_grey = all(header.grey for header in self._headers)
+        super().__init__(size, 1 if is_grey else 3, state.hexdigest()[:16], fit)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files, in order."""
+        return self._files
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """Their headers."""
+        return self._headers
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """(width, height) of each image, [n, 2]."""
+        return np.array([(each.width, each.height) for each in self._headers], dtype=np.int64).reshape(-1, 2)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The paths below the folder that the task names."""
+        return [one_line(name_below(self._shown_from, file)) for file in self._files]
+
+    def digests(self) -> NDArray[np.uint64]:
+        """A number of 64 bits for each file."""
+        return np.frombuffer(b"".join(each.digest[:8] for each in self._headers), dtype="<u8").astype(np.uint64)
+
+    def read(self, rows: NDArray[np.int64], frame: Frame, channels: int) -> Tensor:
+        """Decode and prepare (see `prepare_picture`)."""
+        images = torch.empty((len(rows), channels, frame.height, frame.width), dtype=torch.uint8)
+        files = [self._files[row] for row in rows]
+
+        def decoded(file: Path) -> NDArray[np.uint8]:
+            try:
+                return prepare_picture(file, frame, channels, self.white)
+            except PictureError as error:
+                raise TaskError(f"{error}; replace or remove it") from None
+
+        for image, pixels in zip(images, in_threads(decoded, files), strict=True):
+            image.copy_(torch.from_numpy(pixels))
+        return images
+
+
+def name_below(root: Path, file: Path) -> str:
+    """The path of a file below `root`, its letters composed (NFC), however the file system writes them."""
+    return unicodedata.normalize("NFC", file.relative_to(root).as_posix())
+
+
+def read_headers(files: Sequence[Path]) -> list[Header | str]:
+    """The header of each file, or what is wrong with it."""
+    return list(in_threads(_read_header, files))
+
+
+def in_threads(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """`map` by a few threads, in order; files and decoders wait outside Python's lock."""
+    workers = min(8, os.cpu_count() or 1, len(items))
+    if workers < 2:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(items), _AT_ONCE):
+            yield from pool.map(work, items[start : start + _AT_ONCE])
+
+
+def is_deep(image: Any) -> bool:
+    """Whether a Pillow image has more than 8 bits a channel, also where Pillow drops the lower ones (colour)."""
+    if image.mode.startswith("I"):
+        return True
+    raw = [argument for tile in getattr(image, "tile", ()) for argument in (tile[3],)]
+    return any(";16" in str(argument) for argument in raw)
+
+
+def _read_header(file: Path) -> Header | str:
+    try:
+        if not file.is_file():  # a pipe would be waited on
+            with opened(file):
+                pass
+        with file.open("rb") as stream:
+            length = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
+            state = hashlib.sha256(length.to_bytes(8, "big") + stream.read(_END_BYTES))
+            stream.seek(max(_END_BYTES, length - _END_BYTES))
+            state.update(stream.read(_END_BYTES))
+            stream.seek(0)
+            with opened(stream) as image:
+                if image.mode == "F":
+                    raise PictureError("an image of floats, whose range nobody knows; save it with 8 bits a channel")
+                turned = orientation(image) >= 5 and image.format != "TIFF"  # of which Pillow gives the turned size
+                width, height = image.size[::-1] if turned else image.size
+                deep = is_deep(image)
+                grey = image.mode in _GREY or image.mode.startswith("I")
+                return Header(width, height, grey, deep, state.digest())
+    except PermissionError:
+        return f"{one_line(str(file))}: may not be read; change its permissions"
+    except PictureError as error:
+        text = str(error)
+        return text if text.startswith(one_line(str(file))) else f"{one_line(str(file))}: {text}"
+    except OSError as error:
+        return f"{one_line(str(file))}: cannot be read ({error.strerror or error})"

@@ -1,0 +1,214 @@
+"""Where the class folders of a task lie: right in its folder, or below `train/`, `val/` and `test/`."""
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eenas.errors import TaskError
+from eenas.escaping import one_line
+from eenas.tasks.images.image_files import endings, is_hidden, is_image, name_below
+from eenas.tasks.spec import SOURCE_NAMES, SourceName
+
+ROLES: dict[str, SourceName] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""The names, in any case, of folders that hold class folders."""
+EXPECTED = (
+    "expected is PATH/CLASS/*.png, or PATH/train/CLASS/*.png with val/ and test/ beside train/ "
+    "(also training, valid, validation, testing)"
+)
+
+
+@dataclass(frozen=True)
+class Root:
+    """A folder of class folders: the names of the classes, as they can be printed, and where each lies."""
+
+    path: Path
+    classes: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The root of each source, and what is worth saying of what was not taken."""
+
+    roots: Mapping[SourceName, Root]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass
+class PassedOver:
+    """What lies among the pictures and is none, counted by ending."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def words(self) -> str | None:
+        """One line, or None where nothing was passed over."""
+        if not self.counts:
+            return None
+        listed = ", ".join(f"{count:,} {ending}" for ending, count in self.counts.most_common(8))
+        more = f" and {len(self.counts) - 8} other kinds" if len(self.counts) > 8 else ""
+        return f"passed over, since they are no pictures by their ending: {listed}{more}"
+
+
+def find_layout(path: Path) -> Layout:
+    """The sources in the folder `path`.
+
+    A folder `train` with pictures and no folders in it is a class (of trains). With `train/` and `val/` only, `val/` is
+    the test source. Raises TaskError for a layout that is not understood.
+    """
+    folders = _folders(path)
+    if not folders:
+        raise TaskError(f"{one_line(str(path))}: holds no class folders; make one folder of images for each class")
+    found: dict[SourceName, list[str]] = {}
+    for name in folders:
+        role = ROLES.get(name.lower())
+        if role is not None and _holds_class_folders(path / name):
+            found.setdefault(role, []).append(name)
+    if "train" not in found:
+        _refuse_other_splits(path, folders, found)
+        return Layout({"train": _root(path)}, _beside(path))
+    for role, names in found.items():
+        if len(names) > 1:
+            raise TaskError(f"{one_line(str(path))}: {names[0]}/ and {names[1]}/ are both {role} data; keep one")
+    notices = list(_beside(path))
+    taken = {names[0] for names in found.values()}
+    for name in folders:
+        if name in taken:
+            continue
+        if name.lower() in ROLES:
+            if _images_in(path / name):
+                notices.append(f"{one_line(name)}/ has no class folders, so no labels: it was passed over")
+        elif _holds_images(path / name):
+            raise TaskError(
+                f"{one_line(str(path))}: beside {found['train'][0]}/ only val/ and test/ are read, got "
+                f"{one_line(name)!r}; rename it, or move it elsewhere ({EXPECTED})"
+            )
+    roots = {role: _root(path / found[role][0]) for role in SOURCE_NAMES if role in found}
+    if "test" not in roots and "validation" in roots:
+        roots["test"] = roots.pop("validation")
+    for root in roots.values():
+        notices += _beside(root.path)
+    return Layout(roots, tuple(notices))
+
+
+def images_below(folder: Path, root: Path, passed: PassedOver) -> list[Path]:
+    """The picture files in and below a class folder, in the order of their names; others are counted in `passed`."""
+    files: list[Path] = []
+    seen: set[str] = set()
+    for place, below, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
+        if os.path.realpath(place) in seen:  # a link that leads back up
+            below.clear()
+            continue
+        seen.add(os.path.realpath(place))
+        below[:] = [name for name in below if not is_hidden(name)]
+        for name in names:
+            if is_hidden(name):
+                continue
+            file = Path(place, name)
+            if not is_image(name):
+                passed.counts[os.path.splitext(name)[1].lower() or "without ending"] += 1
+            elif file.exists() and not file.is_file():
+                passed.counts["pipes, sockets or devices"] += 1
+            else:
+                files.append(file)
+    if not files:
+        few = ", ".join(end for end in endings() if end in (".jpg", ".png", ".webp", ".tif", ".bmp"))
+        raise TaskError(
+            f"{one_line(str(folder))}: the class folder holds no image (of {few} and others); add images or remove it"
+        )
+    return sorted(files, key=lambda file: name_below(root, file).split("/"))
+
+
+def _root(path: Path) -> Root:
+    """The class folders in `path`, by their names with composed letters (NFC), so that every file system agrees."""
+    names = _folders(path)
+    if not names:
+        raise TaskError(f"{one_line(str(path))}: holds no class folders; make one folder of images for each class")
+    classes: dict[str, Path] = {}
+    for name in names:
+        shown = one_line(unicodedata.normalize("NFC", name))
+        if shown in classes:
+            raise TaskError(
+                f"{one_line(str(path))}: two class folders are called {shown!r}, with composed and with separate "
+                "accents; put their images into one"
+            )
+        classes[shown] = path / name
+    return Root(path, dict(sorted(classes.items())))
+
+
+def _refuse_other_splits(path: Path, folders: Sequence[str], found: Mapping[SourceName, Sequence[str]]) -> None:
+    """Raise TaskError where the top folders look like splits, and not like classes."""
+    for role in ("test", "validation"):
+        if role in found:
+            name = one_line(found[role][0])
+            raise TaskError(
+                f"{one_line(str(path))}: holds {name}/ with class folders but no such train/; "
+                "add it, or give one of them alone"
+            )
+    inside = [{name.lower() for name in _folders(path / folder)} for folder in folders]
+    if len(folders) == 1:
+        if inside[0] and not _images_in(path / folders[0]):
+            raise TaskError(
+                f"{one_line(str(path))}: holds one folder only, {one_line(folders[0])!r}; "
+                f"if the classes are in it, give folder:{one_line(str(path / folders[0]))}"
+            )
+        return
+    common, every = set.intersection(*inside), set.union(*inside)
+    alike = len(common) >= 2 and 2 * len(common) >= len(every)
+    if alike and not any(_images_in(path / folder) for folder in folders):
+        listed = ", ".join(f"{one_line(name)}/" for name in folders[:4]) + (", ..." if len(folders) > 4 else "")
+        both = ", ".join(one_line(name) for name in sorted(common)[:3])
+        raise TaskError(
+            f"{one_line(str(path))}: {listed} all hold the same folders ({both}), so they are no classes; {EXPECTED}"
+        )
+
+
+def _holds_class_folders(path: Path) -> bool:
+    """Whether a folder called like a split is one: there are folders in it, and more images in them than beside."""
+    folders = _folders(path)
+    beside = _images_in(path)
+    if not folders or not beside:
+        return bool(folders)
+    inside = sum(_images_in(path / name) for name in folders)
+    return inside > beside or beside == 1
+
+
+def _beside(path: Path) -> tuple[str, ...]:
+    count = _images_in(path)
+    if not count:
+        return ()
+    which = f"{count:,} pictures" if count > 1 else "1 picture"
+    return (f"{which} beside the class folders of {one_line(path.name or str(path))}/: no class, so passed over",)
+
+
+def _images_in(path: Path) -> int:
+    with os.scandir(path) as entries:
+        return sum(is_image(entry.name) and not entry.is_dir() for entry in entries)
+
+
+def _holds_images(path: Path) -> bool:
+    return any(is_image(name) for _, _, names in os.walk(path) for name in names)
+
+
+def _folders(path: Path) -> list[str]:
+    """The names of the folders in `path`, sorted, without hidden ones."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
+    except OSError as error:
+        _refuse_folder(error)
+        raise
+
+
+def _refuse_folder(error: OSError) -> None:
+    where = one_line(str(error.filename))
+    raise TaskError(f"{where}: the folder cannot be read ({error.strerror}); change its permissions") from None

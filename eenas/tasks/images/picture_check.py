@@ -1,0 +1,102 @@
+"""Every picture of a source decoded once, before anything is trained on them."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from eenas.errors import PictureError, TaskError
+from eenas.escaping import one_line
+from eenas.progress import Advanced, Finished, Listener, Started
+from eenas.tasks.images.frame import Frame
+from eenas.tasks.images.image_files import FilePixels, Header, in_threads, is_deep
+from eenas.tasks.images.picture import opened
+from eenas.tasks.images.picture_cache import GOOD, PictureCache
+from eenas.tasks.task import Task
+
+PHASE = "checking the pictures"
+NAMED = 3
+"""How many bad pictures an error names."""
+_SMALL = Frame(64, 64)  # large JPEG files are decoded no larger than this needs
+_AT_ONCE = 256
+
+Checked = int | str
+"""GOOD or the largest value of a deep picture; or what is wrong with it."""
+
+
+def check_files(
+    root: Path, files: Sequence[Path], headers: Sequence[Header], advance: Callable[[int], None] | None = None
+) -> list[Checked]:
+    """Decode each file that was not found good before; `advance` hears how many are done."""
+    cache = PictureCache(root)
+    keys = [_key(file, header) for file, header in zip(files, headers, strict=True)]
+    found: list[Checked | None] = list(cache.look_up(keys))
+    new = [row for row, value in enumerate(found) if value is None]
+    for start in range(0, len(new), _AT_ONCE):
+        part = new[start : start + _AT_ONCE]
+        if advance is not None:
+            advance(len(files) - len(new) + start)
+        for row, fresh in zip(part, in_threads(lambda row: _decoded(files[row]), part), strict=True):
+            found[row] = fresh
+    good = [(keys[row], value) for row in new if isinstance(value := found[row], int)]
+    if good:
+        cache.keep([key for key, _ in good], [value for _, value in good])
+    return [value for value in found if value is not None]
+
+
+def check_pictures(task: Task, listener: Listener) -> None:
+    """Decode every picture file of a task's sources once. Raises TaskError that names the first bad ones."""
+    sources = {id(split.pixels): split.pixels for split in task.splits}
+    pixels = [each for each in sources.values() if isinstance(each, FilePixels)]
+    total, done, bad = sum(map(len, pixels)), 0, list[str]()
+    if not total:
+        return
+    listener(Started(PHASE, total))
+    for each in pixels:
+
+        def advance(count: int, before: int = done) -> None:
+            listener(Advanced(PHASE, before + count))
+
+        checked = check_files(each.root, each.files, each.headers, advance)
+        bad += [value for value in checked if isinstance(value, str)]
+        done += len(each)
+        listener(Advanced(PHASE, done))
+    listener(Finished(PHASE, f"{total:,} pictures{f', {len(bad):,} of them bad' if bad else ''}"))
+    if bad:
+        raise bad_pictures(bad)
+
+
+def bad_pictures(reasons: Sequence[str]) -> TaskError:
+    """The error for pictures that cannot be read."""
+    more = f" and {len(reasons) - NAMED:,} more" if len(reasons) > NAMED else ""
+    count = f"{len(reasons):,} pictures cannot be read: " if len(reasons) > 1 else ""
+    what = "them" if count else "it"
+    return TaskError(f"{count}{'; '.join(reasons[:NAMED])}{more}; replace or remove {what}, or give --skip-bad")
+
+
+def _key(file: Path, header: Header) -> int:
+    """Where the file is, what it holds at both ends and when it was written."""
+    try:
+        written = os.stat(file).st_mtime_ns
+    except OSError:
+        written = 0
+    text = os.fsencode(file) + b"\0" + header.digest + written.to_bytes(12, "big", signed=True)
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
+
+
+def _decoded(file: Path) -> Checked:
+    try:
+        with opened(file, _SMALL) as image:
+            deep = is_deep(image)
+            image.load()
+            if not deep:
+                return GOOD
+            levels = np.asarray(image)
+            if levels.min() < 0:
+                raise PictureError(f"{one_line(str(file))}: holds values below 0; save it with 8 bits a channel")
+            # of deep colour Pillow gives the upper 8 bits
+            return int(levels.max()) if image.mode.startswith("I") else int(levels.max()) << 8 | 255
+    except PictureError as error:
+        return str(error)

@@ -1,0 +1,190 @@
+"""Networks of one's own training loop: built, trained, fitted, exported to every format, verified and calibrated."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+from typer.testing import CliRunner
+
+import eenas
+import eenas.deployment.export as export_module
+from eenas.branches.fc import Fc
+from eenas.branches.pool_fc import PoolFc
+from eenas.cli.main import app
+from eenas.designs.design import Design, Placed
+from eenas.errors import ExportError, InputError, PolicyError, WeightsError
+from eenas.measurement.latency import LatencySpec
+from eenas.programs.exit_latency import Timing
+from eenas.testing.smallest import smallest_task
+
+BACKBONE, TASK = "eenas.testing.smallest:smallest_backbone", "eenas.testing.smallest:smallest_task"
+POOL = PoolFc(pool="max", size=2)
+
+
+def design(*cut_points, static=False):
+    branches = tuple(Placed(cut_point=name, branch=Fc() if name == "3" else POOL) for name in cut_points)
+    return Design(backbone=BACKBONE, num_classes=4, input_size=8, branches=branches, static=static)
+
+
+def trained(found, steps=12):
+    """As a user would: an ordinary loop over the sum of the exits' losses."""
+    torch.manual_seed(0)
+    network, task = eenas.build(found, trust_code=True), smallest_task()
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
+    x = network.transform(task.train.images(8, 3)[np.arange(len(task.train))])
+    labels = torch.from_numpy(np.array(task.train.labels))
+    network.train()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        sum(cross_entropy(logits, labels) for logits in network(x)).backward()
+        optimizer.step()
+    return network.eval()
+
+
+@pytest.fixture(autouse=True)
+def briefly(monkeypatch):
+    """Programs are timed for a moment, and nothing is predicted for them."""
+
+    def timing(network, backbone, report, device, format):
+        return Timing(spec=LatencySpec(seconds=0.01), device=device)
+
+    monkeypatch.setattr("eenas.deployment.export.timing_of", timing)
+
+
+DESIGNS = {
+    "no branch": design(),
+    "static": design("0", static=True),
+    "first and last cut": design("0.0", "3"),
+    "two": design("0", "2"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "format"),
+    [
+        *((kind, "onnx") for kind in ("no branch", "static", "first and last cut")),
+        *((kind, "torch") for kind in DESIGNS),
+        ("no branch", "pt2"),
+        ("static", "pt2"),
+    ],
+)
+def test_every_design_goes_to_every_format_and_is_verified_and_calibrated(tmp_path, kind, format):
+    network, task = trained(DESIGNS[kind]), smallest_task()
+    point = eenas.fit_thresholds(network, task, max_accuracy_drop=0.05)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    out = eenas.export(tmp_path / "m", network=network, format=format, single_file=format == "onnx", data=task)
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+    assert json.loads((out / "eenas.json").read_text())["measured"]["reported"]["accuracy"] == point.accuracy
+    found = eenas.verify(out, data=task, trust_code=True)
+    assert len(found.differences) == len(network.exits)
+    raw = task.test.images(8, 3)[np.arange(len(task.test))]
+    answer = eenas.load(out, trust_code=True).predict(raw)
+    assert torch.equal(answer.exits, network.predict(network.transform(raw)).exits)
+    refitted = eenas.calibrate(out, task, max_accuracy_drop=0.5, trust_code=True)
+    assert refitted.before is not None
+    assert refitted.after.expected_macs <= refitted.before.expected_macs
+    assert eenas.verify(out, data=task, trust_code=True).samples == found.samples
+    if format != "torch":
+        model = eenas.runtime.load(out, trust_code=True)
+        assert len(model.predict(raw.numpy()).classes) == len(raw)
+
+
+def test_data_are_loaded_once(tmp_path, monkeypatch):
+    loaded = []
+    real = export_module.load_task
+    monkeypatch.setattr(export_module, "load_task", lambda *a, **o: loaded.append(a) or real(*a, **o))
+    network = trained(DESIGNS["no branch"])
+    eenas.export(tmp_path / "module", network=network, format="onnx", data=TASK, trust_code=True)
+    assert len(loaded) == 1
+    torch.save(network.state_dict(), tmp_path / "mine.pt")
+    (tmp_path / "d.json").write_text(DESIGNS["no branch"].to_json())
+    given = {"design_file": tmp_path / "d.json", "weights": tmp_path / "mine.pt"}
+    eenas.export(tmp_path / "file", **given, format="onnx", data=TASK, trust_code=True)
+    assert len(loaded) == 2
+
+
+def test_by_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d.json").write_text(DESIGNS["two"].to_json())
+
+    def eenas_(*words):
+        done = CliRunner().invoke(app, [*words, "--trust-code"])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    eenas_("export", "untrained", "--design", "d.json")
+    network = eenas.load("untrained", trust_code=True)
+    assert network.policy is None
+    wrapped = torch.nn.DataParallel(trained(DESIGNS["two"]))
+    torch.save({"epoch": 3, "state_dict": wrapped.state_dict()}, "mine.pt")
+    said = eenas_("export", "untrained", "torch", "--weights", "mine.pt", "--data", TASK)
+    assert "written: torch" in said
+    eenas_("verify", "torch")
+    eenas_("calibrate", "torch", "--data", TASK, "--max-accuracy-drop", "0.02")
+    eenas_("export", "torch", "programs", "--format", "onnx", "--single-file", "--data", TASK)
+    eenas_("verify", "programs")
+    eenas_("calibrate", "programs", "--data", TASK, "--max-macs", "0.9")
+    own = wrapped.module.state_dict()
+    for folder in ("torch", "programs"):
+        loaded = eenas.load(folder, trust_code=True)
+        assert all(torch.equal(own[key], value) for key, value in loaded.state_dict().items())
+        assert loaded.policy is not None
+
+
+def test_what_does_not_fit_is_one_line(tmp_path):
+    network = trained(DESIGNS["two"], steps=1)
+    with pytest.raises(PolicyError, match=r"this network has no policy; fit one: eenas.fit_thresholds"):
+        network.predict(torch.zeros(1, 3, 8, 8))
+    with pytest.raises(InputError, match=r"transformed first: network\(network.transform\(x\)\)"):
+        network(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+    with pytest.raises(PolicyError, match=r"the classes of the network, 4 \(without names\), got 10 \(0, 1, 2"):
+        eenas.fit_thresholds(network, "digits")
+    with pytest.raises(PolicyError, match="no policy keeps max_macs 1e-09"):
+        eenas.fit_thresholds(network, smallest_task(), max_macs=1e-9)
+    with pytest.raises(PolicyError, match="fitted for one of"):
+        eenas.fit_thresholds(network, smallest_task(), max_macs=0.5, max_accuracy_drop=0.1)
+    assert network.policy is None
+    with pytest.raises(ExportError, match="has its weights; leave weights out"):
+        eenas.export(tmp_path / "m", network=network, weights="x.pt")
+    with pytest.raises(ExportError, match="give some as --data"):
+        eenas.export(tmp_path / "m", network=network, format="onnx")
+    torch.save(
+        {key: value for key, value in network.state_dict().items() if "branches.0" not in key}, tmp_path / "w.pt"
+    )
+    (tmp_path / "d.json").write_text(DESIGNS["two"].to_json())
+    with pytest.raises(WeightsError, match=r"missing \(branches.0"):
+        eenas.export(
+            tmp_path / "m", design_file=tmp_path / "d.json", weights=tmp_path / "w.pt", data=TASK, trust_code=True
+        )
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_network_that_was_not_measured_is_exported_as_it_is(tmp_path):
+    network = trained(DESIGNS["two"], steps=1)
+    out = eenas.export(tmp_path / "m", network=network)
+    assert eenas.load(out, trust_code=True).policy is None
+    with pytest.raises(ExportError, match="nothing is known of its costs"):
+        eenas.calibrate(out, smallest_task(), max_accuracy_drop=0.1, trust_code=True)
+
+
+def test_the_example_of_the_readme_runs(tmp_path, monkeypatch):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    code = next(block for block in readme.split("```python\n") if "eenas.fit_thresholds" in block).partition("```")[0]
+    for name, value in {
+        'weights="pretrained"': "trust_code=True",
+        '"folder:photos/"': "task",
+        '"folder:new/"': "task",
+        'verify("out/")': 'verify("out/", data=task, trust_code=True)',
+        "max_accuracy_drop=0.005": "max_accuracy_drop=0.2",
+    }.items():
+        assert name in code
+        code = code.replace(name, value)
+    monkeypatch.chdir(tmp_path)
+    Path("design.json").write_text(DESIGNS["two"].to_json())
+    task = smallest_task()
+    batch = task.train.images(8, 3)[np.arange(len(task.train))], torch.from_numpy(np.array(task.train.labels))
+    exec(code, {"task": task, "loader": [batch] * 12})
+    assert eenas.runtime.load("out/").predict(batch[0].numpy()).classes.shape == (len(task.train),)

@@ -1,0 +1,227 @@
+"""Folders with programs that are not as they were exported: each is named in one line, and nothing of it runs."""
+
+import hashlib
+import json
+import shutil
+
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eenas.errors import ExportError
+from eenas.programs.exit_latency import ProgramLatency
+from eenas.programs.external_data import check_no_external_data
+from eenas.programs.manifest import read_manifest
+from eenas.programs.model_folder import write_folder
+from eenas.programs.parity import Parity
+from eenas.programs.runtime import load
+
+from ..exported import smallest_package
+from ..fuzzing import check_one_line, examples, mutated_bytes, mutated_table
+
+
+@pytest.fixture
+def folder(exported, tmp_path):
+    return shutil.copytree(exported, tmp_path / "model")
+
+
+def refused(folder, match):
+    with pytest.raises(ExportError, match=match) as error:
+        load(folder)
+    assert "\n" not in str(error.value)
+    assert str(folder) in str(error.value)
+
+
+def test_it_says_what_lies_in_the_folder(folder):
+    manifest = read_manifest(folder)
+    assert manifest.exits == ("0", "2", "final")
+    assert manifest.policy == smallest_package().network.policy
+    assert [segment.file for segment in manifest.segments] == [f"segment_{k}.onnx" for k in range(3)]
+    assert [list(segment.shape) for segment in manifest.segments] == [[3, 8, 8], [8, 8, 8], [16, 4, 4]]
+    assert list(manifest.points) == sorted(manifest.points, key=lambda point: point.expected_macs)
+    table = json.loads((folder / "eenas.json").read_text())
+    assert set(table["program"]["versions"]) == {"eenas", "torch", "onnx", "onnxruntime", "opset"}
+    assert table["program"]["parity"]["differing"] == 0
+
+
+def test_a_file_that_is_missing_or_was_changed_is_named(folder):
+    program = folder / "segment_1.onnx"
+    whole = program.read_bytes()
+    program.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    refused(folder, r"segment_1.onnx: has the checksum \w{12}, the manifest \w{12}; copy it")
+    program.unlink()
+    refused(folder, "segment_1.onnx: is missing; copy the whole folder")
+
+
+def test_a_program_that_does_not_open_is_named(folder):
+    for content, match in (
+        (b"\x08\x08", "the segment that ends at exit '2' does not open"),
+        (b"nonsense", "is no ONNX"),
+    ):
+        (folder / "segment_1.onnx").write_bytes(content)
+        table = json.loads((folder / "eenas.json").read_text())
+        table["program"]["segments"][1]["sha256"] = hashlib.sha256(content).hexdigest()
+        (folder / "eenas.json").write_text(json.dumps(table))
+        refused(folder, f"segment_1.onnx: {match}")
+
+
+def test_a_folder_without_programs(tmp_path):
+    folder = write_folder(smallest_package(), tmp_path / "network")
+    refused(folder, "holds no program, only the network; export with --format onnx, or use eenas.load")
+    refused(tmp_path, "has no eenas.json; give a folder")
+
+
+def refused_with(folder, change, match):
+    """Refused once `change` has changed the table of the manifest, or its values were laid over it."""
+    table = json.loads((folder / "eenas.json").read_text())
+    table = change(table) or table if callable(change) else {**table, **change}
+    (folder / "eenas.json").write_text(json.dumps(table))
+    refused(folder, match)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"format": 2}, "format 2, this eenas reads format 1; use the eenas that wrote it"),
+        ({"format": True}, "format True, this eenas reads format 1"),
+        ({"program": {"kind": "tflite", "segments": []}}, "unknown kind of program 'tflite'"),
+        ({"program": {"kind": "onnx", "segments": []}}, "3 exits need a program each, got 0"),
+        ({"transform": {"size": 8}}, "transform.channels is missing"),
+        ({"transform": {"size": 8, "channels": 3, "mean": [0, 0, 0], "std": [1, 1]}}, "std must be 3 finite numbers"),
+        ({"policy": {"kind": "oracle"}}, "unknown kind of policy 'oracle'"),
+        ({"policy": {"kind": "patience", "exits": 4, "patience": 1}}, "its policy is for 4 exits of 3"),
+        (
+            {"policy": {"score": "margin", "temperatures": [1, 1, 1], "thresholds": [0.5, 1.5]}},
+            r"a threshold must be in \[0, 1\] or null \(nobody leaves\), got 1.5",
+        ),
+        (
+            {"policy": {"score": "margin", "temperatures": [10**400, 1, 1], "thresholds": [0, 0]}},
+            "must be lists of num",
+        ),
+        ({"measured": None}, "measured must be a table, got None"),
+        ({"measured": {"points": [{}]}}, r"measured.points\[0\].policy is missing"),
+        ({"classes": ["a", "b", 3, "d"]}, r"classes\[2\] must be a text of at most 1,000 characters, got 3"),
+        ({"classes": ["a"]}, "classes must be at least 2 names"),
+        ({"classes": 2_000_000_000}, "classes must be a list of names, got 2000000000"),
+        ({"classes": ["a", "\ud800", "c", "d"]}, r"classes\[1\] must be a text"),
+        ({"exits": ["0", "0", "final"]}, "exits must be different names"),
+        ({"exits": ["0", "final"]}, "its policy is for 3 exits of 2"),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_named(folder, change, match):
+    refused_with(folder, change, match)
+
+
+def segment(k, **values):
+    return lambda table: table["program"]["segments"][k].update(values)
+
+
+def swapped(table):
+    segments = table["program"]["segments"]
+    segments[0], segments[1] = segments[1], segments[0]
+
+
+def measured(part, *place, **values):
+    def change(table):
+        found = table["measured"][part]
+        for key in place:
+            found = found[key]
+        found.update(values)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (segment(0, file="../x.onnx"), "file must be a program in the folder of the manifest, got ../x.onnx"),
+        (segment(0, file="/etc/passwd"), "in the folder of the manifest"),
+        (segment(0, file="..\\x.onnx"), "in the folder of the manifest"),
+        (segment(0, path="x"), "must be of file, sha256, shape, takes_previous, got path"),
+        (swapped, r"segments\[0\].file must be 'segment_0.onnx', in the order of the exits, got segment_1.onnx"),
+        (segment(1, file="segment_0.onnx"), r"segments\[1\].file must be 'segment_1.onnx'"),
+        (segment(1, sha256="0"), "sha256 must be 64 hexadecimal digits"),
+        (segment(1, shape=[2**31, 2**31]), "shape must be a list of positive whole numbers"),
+        (segment(1, shape=[2**20, 2**20]), "shape must be of at most 268,435,456 values"),
+        (segment(0, shape=[3, 9, 9]), r"shape must be that of an image, \[3, 8, 8\], got \[3, 9, 9\]"),
+        (segment(0, takes_previous=True), "takes_previous must be false"),
+        (segment(2, takes_previous=1), "takes_previous must be true or false, got 1"),
+        (measured("exits", 1, temperature=0), "temperature must be positive and finite, got 0"),
+        (measured("exits", 1, temperature="1"), "temperature must be positive and finite, got 1"),
+        (measured("exits", 1, macs=1.0), "measured.exits must be of rising MACs"),
+        (measured("exits", 1, name="2 "), "name must be '2'"),
+        (measured("points", 0, accuracy=1.5), r"points\[0\].accuracy must be in \[0, 1\], got 1.5"),
+        (measured("points", 0, shares=[0.5, 0.5]), r"points\[0\].shares must be 3 numbers in \[0, 1\]"),
+        (measured("points", 0, shares=[0.5, 0.5, 0.5]), "the shares of an operating point must sum to one"),
+        (measured("points", 0, expected_macs=-1), r"expected_macs must be in \[0"),
+        (measured("points", 0, policy={"kind": "patience", "exits": 2, "patience": 1}), "policy is for 2 exits of 3"),
+        (measured("backbone", macs=0), "backbone.macs must be a positive number"),
+        (lambda table: table["measured"].pop("exits"), "measured.exits is missing"),
+        (lambda table: table["measured"]["exits"].pop(), "measured.exits must be 3, one for each exit, got 2"),
+        (lambda table: table.pop("rule"), "rule is missing"),
+        (lambda table: table.update(files={"../x": "0" * 64}), "files must be names of files in the folder"),
+        (lambda table: table["transform"].update(size=10**9), "transform.size must be 1 to 65,536 pixels"),
+        (lambda table: table["transform"].update(channels=2**31), "transform.channels must be a whole number"),
+    ],
+)
+def test_every_value_has_a_type_and_a_bound_and_fits_the_others(folder, change, match):
+    refused_with(folder, lambda table: change(table) and None, match)
+
+
+@pytest.mark.parametrize(("text", "said"), [("NaN", "nan"), ("Infinity", "inf"), ("-Infinity", "-inf")])
+def test_numbers_are_finite(folder, text, said):
+    whole = (folder / "eenas.json").read_text()
+    (folder / "eenas.json").write_text(whole.replace('"macs": 20000.0', f'"macs": {text}'))
+    refused(folder, f"is not a manifest of eenas .numbers must be finite, got {said}[)]")
+
+
+def test_a_file_that_is_too_large_or_too_deep_is_not_read(folder):
+    with (folder / "eenas.json").open("wb") as stream:
+        stream.truncate(1 << 34)  # a hole, which takes no room
+    refused(folder, "has more than 64,000,000 bytes")
+    (folder / "eenas.json").write_text("[" * 200_000)
+    refused(folder, "is nested more than 40 deep")
+
+
+def test_numbers_in_another_file_are_refused(folder):
+    path = folder / "segment_1.onnx"
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, size_threshold=0, location="weights.bin")
+    table = json.loads((folder / "eenas.json").read_text())
+    table["program"]["segments"][1]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "eenas.json").write_text(json.dumps(table))
+    refused(folder, "segment_1.onnx: takes numbers from another file, which no checksum covers")
+
+
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_manifest_is_read_or_refused_in_one_line(exported, tmp_path, data):
+    table = json.loads((exported / "eenas.json").read_text())
+    for file in exported.iterdir():
+        if file.name != "eenas.json" and not (tmp_path / file.name).exists():
+            (tmp_path / file.name).symlink_to(file)
+    (tmp_path / "eenas.json").write_text(json.dumps(data.draw(mutated_table(table))))
+    check_one_line(lambda: read_manifest(tmp_path))
+    check_one_line(lambda: Parity.of(tmp_path))
+    check_one_line(lambda: ProgramLatency.of(tmp_path))
+
+
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_bytes_of_a_manifest(exported, tmp_path, data):
+    (tmp_path / "eenas.json").write_bytes(data.draw(mutated_bytes((exported / "eenas.json").read_bytes())))
+    check_one_line(lambda: read_manifest(tmp_path))
+
+
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_bytes_of_a_program(exported, tmp_path, data):
+    (tmp_path / "x.onnx").write_bytes(data.draw(mutated_bytes((exported / "segment_1.onnx").read_bytes())))
+    check_one_line(lambda: check_no_external_data(tmp_path / "x.onnx"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "\udcff"])
+def test_a_manifest_that_is_none_is_named(folder, text):
+    (folder / "eenas.json").write_text(text, errors="surrogateescape")
+    refused(folder, "is not a manifest of eenas")

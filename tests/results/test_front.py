@@ -1,0 +1,128 @@
+"""The front over all networks of a study: nothing that the study knows is above it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eenas.policies.right_answers import pack
+from eenas.results.front import ACCEPTED_DROP, build_front, compare, interval, nearest_miss
+from eenas.study.rivals.offered_points import offered
+from eenas.study.settings.limits import Limits
+from tests.reporting.studies import BACKBONE, ended, single, study
+
+SAMPLES = 200
+
+
+def network(index, kind, points, generator):
+    """A network with made-up points (accuracy, share) of one exit each, right on random samples."""
+    made = ended(f"{kind} {index}", 0.5, 0.5, True)
+    right = []
+    for accuracy, _ in points:
+        bits = np.zeros(SAMPLES, dtype=bool)
+        bits[generator.permutation(SAMPLES)[: round(accuracy * SAMPLES)]] = True
+        right.append(pack(bits))
+    singles = tuple(single(round(accuracy * SAMPLES) / SAMPLES, share) for accuracy, share in points)
+    return replace(made, kind=kind, points=singles, right=tuple(right))
+
+
+POINTS = st.lists(st.tuples(st.floats(0.05, 1.0), st.floats(0.01, 1.2)), min_size=1, max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["trial", "frozen", "static"]), POINTS), min_size=1, max_size=6))
+def test_no_point_of_any_network_is_ever_above_the_front(made):
+    generator = np.random.default_rng(0)
+    networks = [network(index, kind, points, generator) for index, (kind, points) in enumerate(made)]
+    front = build_front(networks, BACKBONE, Limits(), largest_class=0.1)
+    for item in offered(networks, BACKBONE, Limits()):
+        assert any(
+            best.point.accuracy >= item.point.accuracy and best.macs_share <= item.macs_share for best in front
+        ), "the front leaves out what the study knows"
+    for one in front:
+        assert not any(
+            other.point.accuracy > one.point.accuracy and other.macs_share <= one.macs_share for other in front
+        )
+    assert sum(item.knee for item in front) == any(item.choice for item in front)
+
+
+@settings(max_examples=60, deadline=None)
+@given(POINTS, st.floats(0.02, 1.1), st.floats(0.0, 0.9))
+def test_limits_hold_for_every_point(points, share, accuracy):
+    networks = [network(0, "trial", points, np.random.default_rng(0))]
+    limits = Limits(max_macs=share, min_accuracy=accuracy)
+    front = build_front(networks, BACKBONE, limits, largest_class=0.1)
+    assert all(item.macs_share <= share + 1e-9 and item.point.accuracy >= accuracy - 1e-9 for item in front)
+    if not front:
+        item, missed = nearest_miss(networks, BACKBONE, limits)
+        assert missed
+        assert item.name == "trial 0"
+
+
+def test_a_network_that_guesses_is_no_choice():
+    generator = np.random.default_rng(0)
+    networks = [network(0, "trial", [(0.3, 0.05)], generator), network(1, "trial", [(0.9, 0.4)], generator)]
+    front = build_front(networks, BACKBONE, Limits(), largest_class=0.35)
+    assert {item.name: item.choice for item in front} == {"trial 1": True, "trial 0": False}
+
+
+def test_of_points_within_noise_the_cheaper_is_the_choice():
+    generator = np.random.default_rng(0)
+    networks = [
+        network(index, "trial", [point], generator)
+        for index, point in enumerate([(0.90, 0.2), (0.905, 0.5), (1.0, 0.8)])
+    ]
+    front = build_front(networks, BACKBONE, Limits(), largest_class=0.1)
+    assert [item.name for item in front if item.choice] == ["trial 2", "trial 0"]
+    assert len(front) == 3, "all of them stay on the front"
+
+
+def test_the_recommended_one_is_the_cheapest_choice_within_a_point_and_never_the_backbone():
+    results = study(14)
+    for item in results.front:
+        if item.recommended:
+            assert item.point.accuracy >= results.backbone.accuracy - ACCEPTED_DROP - 1e-9
+            low, high = item.against_backbone
+            assert low <= item.point.accuracy - results.backbone.accuracy <= high
+    alone = [network for network in results.networks if network.kind == "plain"]
+    front = build_front(alone, BACKBONE, Limits(), largest_class=0.1)
+    assert [(item.kind, item.recommended, item.knee) for item in front] == [("plain", False, False)]
+
+
+def test_comparisons_are_within_each_budget_of_points_chosen_on_other_samples():
+    results = study(14)
+    items = offered(results.networks, BACKBONE, Limits())
+    families = {network.name: network.family for network in results.networks}
+    found = compare(items, [families[item.name] for item in items])
+    assert {one.baseline for one in found} == {"static networks", "uniform by hand", "plain backbone"}
+    for one in found:
+        best = {}
+        for item in items:
+            if item.macs_share <= one.budget + 1e-9:
+                name = families[item.name]
+                best[name] = max(best.get(name, 0.0), item.point.accuracy)
+        assert one.low <= one.difference <= one.high
+        assert abs(one.difference - (best["search"] - best[one.baseline])) < 0.1
+
+
+def test_the_best_of_many_equals_is_not_said_to_beat_one():
+    claims = 0
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        many = [network(index, "trial", [(0.9, 0.2)] * 6, generator) for index in range(10)]
+        one = network(0, "static", [(0.9, 0.2)], generator)
+        items = offered([*many, one], BACKBONE, Limits())
+        (first, *_) = compare(items, ["search" if item.kind == "trial" else "static networks" for item in items])
+        claims += first.verdict == "beats"
+    assert claims <= 4, "of 40 studies in which nothing is better, about one may be said to be"
+
+
+def test_an_interval_is_that_of_resampled_samples():
+    generator = np.random.default_rng(1)
+    one, other = generator.random(300) < 0.8, generator.random(300) < 0.7
+    low, high = interval(pack(one), pack(other))
+    rows = generator.integers(300, size=(4000, 300))
+    differences = one[rows].mean(axis=1) - other[rows].mean(axis=1)
+    assert (low, high) == pytest.approx(np.quantile(differences, [0.025, 0.975]), abs=0.015)

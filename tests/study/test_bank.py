@@ -1,0 +1,235 @@
+"""The branch bank: nothing is trained twice, what is kept is what was trained, and faults cost one branch at most."""
+
+import copy
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import eenas.study.context.bank as bank_module
+from eenas.branches.cascade import Cascade
+from eenas.branches.conv_fc import ConvFc
+from eenas.branches.fc import Fc
+from eenas.branches.pool_fc import PoolFc
+from eenas.designs.design import Design, Placed
+from eenas.errors import DivergedError
+from eenas.networks.tables import exit_table
+from eenas.progress import Finished, Notice
+from eenas.specs import digest, from_table, to_table
+from eenas.study.context.bank import PHASE, Bank
+from eenas.study.context.study_context import Ground, lay_ground
+from eenas.study.rivals.frozen_front import FrozenFront, first_branches, lay_bank, read_front
+from eenas.study.settings.study_spec import StudySpec, load_settings
+from eenas.testing.smallest import smallest_task
+from eenas.training.spec import TrainingSpec
+from tests.smallest_study import SETTINGS, backbone
+
+BRANCHES = (Placed("0", Fc()), Placed("1", PoolFc(pool="avg", size=2)), Placed("2", ConvFc(width=4)))
+
+
+@pytest.fixture
+def heard():
+    return []
+
+
+@pytest.fixture
+def lay(tmp_path, heard):
+    """Lays a ground as a worker of a study does, on one storage."""
+
+    def ground(module=None, *overrides: str, storage: str = "eenas.db") -> Ground:
+        torch.set_num_threads(1)
+        settings, _ = load_settings(
+            backbone="-", space="small", overrides=(*SETTINGS, "space.cost_cap=1.0", *overrides)
+        )
+        return lay_ground(
+            settings,
+            storage=f"sqlite:///{tmp_path}/{storage}",
+            artifacts=None,
+            device="cpu",
+            module=module or copy.deepcopy(backbone()),
+            task=smallest_task(),
+            folder=None,
+            trust_code=False,
+            listener=heard.append,
+        )
+
+    return ground
+
+
+def trained(heard):
+    return [event.detail for event in heard if isinstance(event, Finished) and event.phase == PHASE]
+
+
+def design_of(ground, placed):
+    return Design(backbone=ground.backbone.name, num_classes=4, input_size=8, branches=tuple(placed))
+
+
+def test_no_branch_is_trained_twice_and_company_does_not_matter(lay, heard):
+    first = Bank(lay())
+    assert first.fill(BRANCHES[:2]) == 2
+    assert first.samples > 0
+    assert Bank(lay()).fill(BRANCHES) == 1
+    assert trained(heard) == ["2 of them", "1 of them"]
+    together = Bank(lay(storage="other.db"))
+    for split in ("tune", "calibration", "validation"):
+        kept = Bank(lay()).logits(BRANCHES, split)
+        assert kept.dtype == np.float32
+        np.testing.assert_array_equal(kept, together.logits(BRANCHES, split))
+    assert trained(heard)[2:] == ["3 of them"]
+
+
+@pytest.mark.parametrize("change", ["weights", "training", "seed"])
+def test_whatever_decides_the_weights_is_in_the_key(lay, change):
+    Bank(lay()).fill(BRANCHES[:1])
+    module, overrides = copy.deepcopy(backbone()), ()
+    if change == "weights":
+        with torch.no_grad():
+            next(module.parameters()).mul_(1.01)
+    elif change == "training":
+        overrides = ("bank.training.samples=64",)
+    ground = lay(module, *overrides)
+    if change == "seed":
+        ground = replace(ground, settings=replace(ground.settings, seed=5))
+    assert not Bank(ground).holds(BRANCHES[0])
+    assert Bank(lay()).holds(BRANCHES[0])
+
+
+def test_a_study_that_is_read_back_has_the_same_bank(lay):
+    ground = lay()
+    whole = replace(ground, settings=replace(ground.settings, training=TrainingSpec(epochs=1)))
+    read = replace(ground, settings=from_table(StudySpec, json.loads(json.dumps(to_table(whole.settings)))))
+    assert digest(Bank(read).conditions) == digest(Bank(whole).conditions)
+
+
+def test_a_network_inherits_what_its_table_says(lay):
+    ground = lay()
+    bank = Bank(ground)
+    placed = [BRANCHES[0], *(Placed(each.cut_point, Cascade(branch=each.branch)) for each in BRANCHES[1:])]
+    for branches in (BRANCHES, placed):
+        design = design_of(ground, branches)
+        network, costs = ground.build(design), ground.costs(design)
+        fresh = exit_table(network, ground.task.calibration, costs)
+        bank.inherit(network)
+        own = exit_table(network, ground.task.calibration, costs)
+        said = bank.exit_tables(design, costs)["calibration"]
+        np.testing.assert_allclose(own.logits, said.logits, atol=1e-5)
+        assert np.abs(own.logits - fresh.logits).max() > 1e-3
+        assert own.exits == said.exits
+
+
+def test_the_table_scores_any_choice_as_the_network_would(lay):
+    ground = lay()
+    bank = Bank(ground)
+    whole = bank.table(BRANCHES, "validation")
+    some = whole.exit_table((0, 2))
+    design = design_of(ground, (BRANCHES[0], BRANCHES[2]))
+    network, costs = ground.build(design), ground.costs(design)
+    bank.inherit(network)
+    own = exit_table(network, ground.task.validation, costs)
+    np.testing.assert_allclose(some.logits, own.logits, atol=1e-5)
+    np.testing.assert_allclose(some.macs, own.macs)
+
+
+@pytest.mark.parametrize("fault", ["gone", "cut short", "other bytes"])
+def test_a_broken_artifact_is_not_trusted(lay, heard, fault):
+    Bank(lay()).fill(BRANCHES[:2])
+    root = lay().artifacts.root
+    for file in sorted(root.glob("branch-*.safetensors")):
+        if fault == "gone":
+            file.unlink()
+        else:
+            data = file.read_bytes()
+            file.write_bytes(data[: len(data) // 2] if fault == "cut short" else data[:-1] + bytes([data[-1] ^ 1]))
+    heard.clear()
+    bank = Bank(lay())
+    assert bank.logits(BRANCHES[:2], "tune").shape[1] == 3
+    assert trained(heard) == ["2 of them"]
+
+
+def test_a_branch_whose_row_another_worker_dropped_is_trained_again(lay, heard):
+    bank = Bank(lay())
+    bank.fill(BRANCHES[:2])
+    for file in lay().artifacts.root.glob("branch-*.safetensors"):
+        file.unlink()
+    assert not any(Bank(lay()).holds(each) for each in BRANCHES), "which drops the rows"
+    heard.clear()
+    assert bank.logits(BRANCHES[:2], "tune").shape[1] == 3
+    assert trained(heard) == ["2 of them"]
+
+
+def test_of_two_workers_that_train_the_same_branch_one_wins_and_both_go_on(lay):
+    one, two = Bank(lay()), Bank(lay())
+    assert one.fill(()) == two.fill(()) == 0
+    missing = (BRANCHES[0],)
+    one._train(missing, keep_final=False)
+    two._train(missing, keep_final=False)
+    assert len(list(lay().artifacts.root.glob("branch-*.safetensors"))) == 2
+    np.testing.assert_array_equal(one.logits(missing, "tune"), two.logits(missing, "tune"))
+
+
+@pytest.mark.parametrize("memory", [bank_module.MEMORY, 1])
+def test_a_branch_that_diverges_costs_no_other(lay, monkeypatch, memory):
+    monkeypatch.setattr(bank_module, "MEMORY", memory)  # of 1 byte: each branch is a group of its own
+    build = PoolFc.build
+
+    def broken(self, shape, num_classes):
+        module = build(self, shape, num_classes)
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.fill_(float("nan"))
+        return module
+
+    monkeypatch.setattr(PoolFc, "build", broken)
+    bank = Bank(lay())
+    with pytest.raises(DivergedError, match="pool_fc avg at 1 on the frozen backbone is not finite; take"):
+        bank.fill(BRANCHES)
+    assert [bank.holds(each) for each in BRANCHES] == [True, False, True]
+
+
+def test_the_front_is_found_once_and_its_designs_are_the_space_s(lay, heard):
+    ground = lay()
+    front = lay_bank(ground, Bank(ground))
+    assert front.designs
+    assert (np.diff(front.cost) > 0).all()
+    assert (np.diff(front.accuracy) > 0).all()
+    offered = {(each.cut_point, each.branch) for each in first_branches(ground)}
+    for design in front.designs:
+        assert {(each.cut_point, each.branch) for each in design.branches} <= offered
+    heard.clear()
+    again = lay_bank(lay(), Bank(lay()))
+    assert trained(heard) == []
+    assert again.to_table() == front.to_table() == read_front(front.to_table()).to_table()
+
+
+def test_a_share_bounds_what_is_trained_before_the_trials(lay):
+    everything = first_branches(lay())
+    ground = lay(None, "bank.share=0.05")
+    some = first_branches(ground)
+    shapes = {point.name: point.shape for point in ground.profile.cut_points}
+    assert sum(ground.branch_macs(p.branch, shapes[p.cut_point]) for p in some) <= 0.05 * ground.profile.total_macs
+    assert len(some) < len(everything)
+    nothing = lay(None, "bank.share=0")
+    assert lay_bank(nothing, Bank(nothing)).designs == ()
+
+
+def test_above_compares_at_equal_cost():
+    front = FrozenFront(accuracy=np.array([0.5, 0.8]), cost=np.array([0.2, 0.6]))
+    assert front.above(np.array([0.55]), np.array([0.3])) == pytest.approx(0.05)
+    assert front.above(np.array([0.7]), np.array([0.6])) == pytest.approx(-0.1)
+    assert front.above(np.array([0.3]), np.array([0.1])) == pytest.approx(0.3)
+    assert FrozenFront().above(np.array([0.1]), np.array([1.0])) == float("inf")
+
+
+def test_features_on_disk_are_taken_from_there(lay, heard):
+    ground = lay(None, "bank.feature_cache=100MB")
+    bank = Bank(ground)
+    bank.fill(BRANCHES[:2])
+    files = sorted(file.name for file in (ground.artifacts.root / "features").glob("*.f16"))
+    assert len(files) == 2 * (1 + 3)  # cut points, times train and the three splits
+    other = (Placed("0", PoolFc(pool="max")), Placed("1", Fc()))
+    ground.backbone.module.forward = None  # what runs it now fails
+    assert bank.fill(other) == 2
+    assert Bank(lay(None, "bank.feature_cache=100MB")).logits(other, "tune").shape[1] == 3
+    assert not any(isinstance(event, Notice) and "feature cache" in event.text for event in heard)

@@ -1,0 +1,49 @@
+"""The settings of a study: budgets that are not given, and overrides of them."""
+
+import pytest
+
+from eenas.errors import SpecError
+from eenas.specs import from_table, to_table
+from eenas.study.settings.study_spec import StudySpec, load_settings
+
+DEFAULTS = (("training", 1), ("full_training", 30), ("prepare.training", 7))
+
+
+def read(settings, path):
+    for name in path.split("."):
+        settings = getattr(settings, name)
+    return settings
+
+
+@pytest.mark.parametrize(("path", "epochs"), DEFAULTS)
+def test_a_training_keeps_its_default_budget_when_another_key_is_set(tmp_path, path, epochs):
+    found, _ = load_settings(backbone="resnet50", overrides=[f"{path}.batch_size=8"])
+    assert (read(found, path).epochs, read(found, path).batch_size) == (epochs, 8)
+    (tmp_path / "study.toml").write_text(f"[{path}]\nwarmup = 0.2\n")
+    found, _ = load_settings(tmp_path / "study.toml", backbone="resnet50")
+    assert (read(found, path).epochs, read(found, path).warmup) == (epochs, 0.2)
+
+
+@pytest.mark.parametrize("path", [path for path, _ in DEFAULTS])
+@pytest.mark.parametrize("unit", ["samples", "seconds"])
+def test_a_budget_in_another_unit_takes_the_place_of_the_default(path, unit):
+    found = read(load_settings(backbone="resnet50", overrides=[f"{path}.{unit}=9", f"{path}.batch_size=8"])[0], path)
+    assert (getattr(found, unit), found.epochs, found.batch_size) == (9, None, 8)
+
+
+def test_a_training_of_its_own_needs_a_budget():
+    with pytest.raises(SpecError, match=r"\[bank.training\]: exactly one of epochs, samples and seconds must be set"):
+        load_settings(backbone="resnet50", overrides=["bank.training.batch_size=8"])
+
+
+def test_settings_that_are_written_are_read_back():
+    settings, _ = load_settings(backbone="resnet50", overrides=["training.batch_size=8"])
+    assert from_table(StudySpec, to_table(settings)) == settings
+
+
+@pytest.mark.parametrize("key", ["space.version", "backbone.name", "seed"])
+def test_a_budget_below_a_value_is_refused_in_one_line(key):
+    with pytest.raises(SpecError) as error:
+        load_settings(backbone="resnet50", overrides=["seed=3", f"{key}.epochs=3"])
+    assert key.rpartition(".")[2] in str(error.value)
+    assert "\n" not in str(error.value)

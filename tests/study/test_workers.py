@@ -1,0 +1,159 @@
+"""Workers of one study, as real processes on SQLite and PostgreSQL: one study context, an exact total, and kills."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from sqlalchemy import func, select, text
+
+from eenas.records.database import Database
+from eenas.records.tables import BANK, LEASES, MEASUREMENTS, PREPARED
+from eenas.results.read import open_results
+from tests.smallest_study import SETTINGS
+
+TRIALS = 6
+PROCESS = """
+import sys, optuna, torch
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+import eenas.study.study as study, eenas.records.leases as leases
+study.HEARTBEAT, study.GRACE = 1, 3
+from eenas.errors import EenasError
+from eenas.progress import Notice
+from eenas.results.search import search
+from eenas.testing.smallest import smallest_backbone, smallest_task
+torch.set_num_threads(1)
+torch.manual_seed(0)
+def listen(event):
+    print(event.text if isinstance(event, Notice) else f"{type(event).__name__} {event.phase}", flush=True)
+try:
+    search(smallest_backbone(), task=smallest_task(), storage=sys.argv[1], artifacts=sys.argv[2], device="cpu",
+           space="small", name="shared", trials=int(sys.argv[3]), overrides=sys.argv[4:], listener=listen)
+except EenasError as error:
+    print(f"error: {error}", flush=True)
+    sys.exit(2)
+"""
+
+
+class Worker:
+    """The search of these tests in a process of its own; what it says is kept in a file."""
+
+    def __init__(self, storage: str, folder: Path, *overrides: str, trials: int = TRIALS) -> None:
+        self.said = folder / f"worker-{time.monotonic_ns()}.txt"
+        command = [sys.executable, "-c", PROCESS, storage, str(folder / "artifacts"), str(trials)]
+        with self.said.open("w") as out:
+            self.process = subprocess.Popen(
+                [*command, *SETTINGS, *overrides],
+                env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_for(self, words: str, seconds: float = 120.0) -> None:
+        deadline = time.monotonic() + seconds
+        while words not in self.said.read_text():
+            assert self.process.poll() is None or words in self.said.read_text(), self.said.read_text()
+            assert time.monotonic() < deadline, self.said.read_text()
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def end(self, status: int = 0) -> str:
+        said = self.process.wait(timeout=300)
+        assert said == status, self.said.read_text()
+        return self.said.read_text()
+
+
+def states(storage: str) -> Counter[str]:
+    with Database(storage).transaction() as connection:
+        return Counter(connection.execute(text("SELECT CAST(state AS VARCHAR(20)) FROM trials")).scalars())
+
+
+def check_shared(storage: str, folder: Path, total: int = TRIALS) -> None:
+    """One preparation, one row for each branch, one total, nothing twice, no lease left."""
+    database = Database(storage)
+    with database.transaction() as connection:
+        keys = connection.execute(select(MEASUREMENTS.c.key)).scalars().all()
+        backbones = connection.execute(select(BANK.c.backbone).distinct()).scalars().all()
+        banked = connection.execute(select(func.count()).select_from(BANK)).scalar()
+        assert connection.execute(select(func.count()).select_from(PREPARED)).scalar() == 1
+        assert connection.execute(select(LEASES.c.name)).scalars().all() == []
+    assert len(backbones) == 1
+    assert len([key for key in keys if key.startswith("latency/backbone")]) == 1
+    files = [path.name for path in (folder / "artifacts").iterdir()]
+    assert len([name for name in files if name.startswith("branch-")]) == banked
+    results = open_results(storage)
+    assert len(results.trials) == total
+    known = Counter(trial.origin for trial in results.trials if trial.origin != "sampler")
+    assert max(known.values()) == 1
+    assert states(storage)["COMPLETE"] == total
+    assert states(storage)["RUNNING"] == states(storage)["WAITING"] == 0
+    assert not list((folder / "artifacts").glob(".in-flight*"))
+
+
+def test_three_workers_from_a_fresh_database_killed_and_restarted(shared_storage, tmp_path):
+    slow = ("training.seconds=0.5", "search.stop_hopeless=false")
+    workers = [Worker(shared_storage, tmp_path, *slow, trials=1000) for _ in range(3)]
+    for worker in workers:
+        worker.wait_for("Started searching")
+    for worker in workers:
+        time.sleep(0.4)
+        worker.kill()
+    finished = {trial.number: trial.values for trial in open_results(shared_storage).trials}
+    total = len(finished) + 4
+    workers = [Worker(shared_storage, tmp_path, *slow, trials=total) for _ in range(3)]
+    said = "\n".join(worker.end() for worker in workers)
+    after = {trial.number: trial.values for trial in open_results(shared_storage).trials}
+    assert {number: after[number] for number in finished} == finished
+    assert said.count("Finished searching") == 3
+    check_shared(shared_storage, tmp_path, total)
+
+
+def test_a_holder_that_dies_while_it_prepares_is_followed_and_the_others_say_for_what_they_wait(tmp_path):
+    storage, slow = f"sqlite:///{tmp_path}/eenas.db", "prepare.training.seconds=60"
+    first = Worker(storage, tmp_path, slow)
+    first.wait_for("Started training the backbone")
+    second = Worker(storage, tmp_path, slow)
+    second.wait_for("Started waiting for another worker: preparing what the trials share")
+    first.kill()
+    second.wait_for("Started training the backbone")
+    assert "the worker that did it is gone; this one takes over" in second.said.read_text()
+    second.kill()
+
+
+def test_a_worker_that_slept_while_its_trial_was_run_again_says_so_and_goes_on(tmp_path):
+    storage = f"sqlite:///{tmp_path}/eenas.db"
+    slow = ("training.seconds=1", "search.stop_hopeless=false")
+    sleeper = Worker(storage, tmp_path, *slow)
+    sleeper.wait_for("Advanced searching")
+    while states(storage)["RUNNING"] == 0:
+        time.sleep(0.02)
+    sleeper.process.send_signal(signal.SIGSTOP)
+    other = Worker(storage, tmp_path, *slow, trials=3)
+    other.wait_for("was cut off and is run again")
+    sleeper.process.send_signal(signal.SIGCONT)
+    said = sleeper.end()
+    other.end()
+    assert "was given to another worker while this one did not answer; its result here is left out" in said
+    assert "Traceback" not in said
+    check_shared(storage, tmp_path)
+
+
+def test_a_server_that_ends_all_connections_costs_no_trial_and_no_worker(postgresql, tmp_path):
+    worker = Worker(postgresql, tmp_path, "training.seconds=0.5", "search.stop_hopeless=false")
+    worker.wait_for("Advanced searching")
+    server = Database(postgresql.rpartition("/")[0] + "/postgres")
+    name = postgresql.rpartition("/")[2]
+    ends = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+    for _ in range(4):
+        time.sleep(0.7)
+        with server.transaction() as connection:
+            connection.execute(ends, {"name": name})
+    said = worker.end()
+    assert "Traceback" not in said
+    check_shared(postgresql, tmp_path)

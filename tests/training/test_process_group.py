@@ -1,0 +1,158 @@
+"""The processes that train together: alone, and two that torchrun starts on the CPU."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from eenas.errors import TrainingError
+from eenas.training.process_group import World, open_world
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import torch
+from torch import nn
+from eenas.errors import StudyError, TrainingError
+from eenas.backbones.load import load_backbone
+from eenas.branches.pool_fc import PoolFc
+from eenas.designs.design import Design, Placed
+from eenas.designs.training_choice import TrainingChoice
+from eenas.networks.assembly import build_network
+from eenas.testing.smallest import smallest_backbone, smallest_task
+from eenas.training.execution import Execution
+from eenas.training.spec import TrainingSpec
+from eenas.training.trainer import train_network
+from eenas.training.process_group import open_world
+folder = Path(sys.argv[1])
+task = smallest_task()
+STRATEGIES = [
+    {"strategy": "hybrid", "hybrid": "mixed", "weight_average": 0.5, "patience": 1},
+    {"strategy": "hybrid", "hybrid": "alternating"},
+    {"strategy": "branch_wise"},
+    {"strategy": "distillation", "loss_weights": "uncertainty"},
+]
+torch.manual_seed(0)
+backbone = load_backbone(smallest_backbone(4), num_classes=4, input_size=8)
+def train(world, values):
+    placed = (Placed(backbone.cut_points[1].name, PoolFc(pool="avg", size=2)),)
+    design = Design(backbone="own", num_classes=4, input_size=8, branches=placed, training=TrainingChoice(**values))
+    network = build_network(design, backbone)
+    before = [value.detach().clone() for value in network.parameters()]
+    report = train_network(network, task, choice=design.training, spec=TrainingSpec(epochs=0.6, batch_size=16),
+                           costs=[1.0, 2.0], seed=1, execution=Execution(), world=world)
+    moved = all(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+    return {"samples": report.samples, "moved": moved,
+            "sums": [float(value.detach().double().sum()) for value in network.parameters()]}
+with open_world("cpu") as world:
+    torch.manual_seed(world.rank)
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    extra = nn.Parameter(torch.ones(1))
+    model = world.wrap(network, torch.device("cpu"))
+    started = [value.tolist() for value in network.parameters()]
+    inputs = torch.randn(8, 3)
+    (model(inputs).square().mean() * extra * (world.rank + 1)).sum().backward()
+    own = float(extra.grad)
+    world.average([extra, nn.Parameter(torch.ones(1))])
+    gradients = [value.grad.tolist() for value in network.parameters()]
+    network.train()(inputs)  # running statistics of its own
+    before = network[1].running_mean.tolist()
+    world.match(network)
+    after = network[1].running_mean.tolist()
+    with world.first_alone():
+        was_there = (folder / "made").exists()
+        (folder / "made").touch()
+    failure = ""
+    try:
+        with world.first_alone():
+            if world.rank == 0:
+                raise StudyError("the disk is full")
+    except (StudyError, TrainingError) as error:
+        failure = f"{type(error).__name__}: {error}"
+    found = {"rank": world.rank, "size": world.size, "share": world.share(f"from {world.rank}"), "started": started,
+             "own": own, "extra": float(extra.grad), "gradients": gradients, "before": before, "after": after,
+             "was_there": was_there, "failure": failure, "trained": [train(world, values) for values in STRATEGIES]}
+    world.wait()
+(folder / f"{found['rank']}.json").write_text(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """What each of two processes found."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "script.py").write_text(SCRIPT)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    found = subprocess.run(
+        [*torchrun, str(folder / "script.py"), str(folder)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr[-3000:]
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def test_each_process_knows_its_place(two):
+    assert [(found["rank"], found["size"]) for found in two] == [(0, 2), (1, 2)]
+    assert [found["share"] for found in two] == ["from 0", "from 0"]
+
+
+def test_weights_begin_alike_and_gradients_are_averaged(two):
+    first, second = two
+    assert first["started"] == second["started"]
+    assert first["gradients"] == second["gradients"]
+    assert first["own"] != second["own"]
+    assert first["extra"] == second["extra"] == pytest.approx((first["own"] + second["own"]) / 2)
+
+
+def test_running_statistics_are_made_equal(two):
+    first, second = two
+    assert first["before"] != second["before"]
+    assert first["after"] == second["after"] == first["before"]
+
+
+def test_the_first_process_goes_ahead_and_the_others_fail_with_it(two):
+    assert [found["was_there"] for found in two] == [False, True]
+    assert two[0]["failure"] == "StudyError: the disk is full"
+    assert two[1]["failure"] == "TrainingError: process 0 could not go on: the disk is full"
+
+
+def test_strategies_keep_the_weights_of_both_alike(two):
+    for first, second in zip(*(found["trained"] for found in two), strict=True):
+        assert first == second
+        assert first["moved"]
+        assert first["samples"] % 32 == 0
+
+
+def test_a_process_by_itself_needs_nobody(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    network = nn.Linear(2, 2)
+    parameter = nn.Parameter(torch.ones(1))
+    with open_world("cpu") as world:
+        assert world == World(rank=0, size=1)
+        assert world.wrap(network, torch.device("cpu")) is network
+        assert world.share("mine") == "mine"
+        world.average([parameter])
+        world.match(network)
+        world.wait()
+        with pytest.raises(ZeroDivisionError), world.first_alone():
+            raise ZeroDivisionError
+    assert not torch.distributed.is_initialized()
+
+
+def test_a_description_that_is_not_whole_is_one_line(monkeypatch):
+    for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="RANK is not set; start eenas with torchrun"), open_world("cpu"):
+        pass
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    with pytest.raises(TrainingError, match="must be a whole number, got 'two'"), open_world("cpu"):
+        pass
