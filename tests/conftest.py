@@ -46,6 +46,21 @@ def exported(tmp_path_factory):
     )
 
 
+@pytest.fixture(scope="session")
+def smallest_study(tmp_path_factory):
+    """One small study, for reading only."""
+    from tests.smallest_study import make_study
+
+    return make_study(tmp_path_factory.mktemp("smallest"))
+
+
+@pytest.fixture(scope="session")
+def finished_run(smallest_study, tmp_path_factory):
+    """The trial of it with the most branches trained fully, with all rivals; for reading only."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return smallest_study.train(out, compare=True, overrides=("baselines.static=3",))
+
+
 @pytest.fixture
 def postgresql() -> Iterator[str]:
     """The URL of a new database on the server that the environment names."""

@@ -25,7 +25,7 @@ from eenas.policies.temperatures import fit_temperatures
 from eenas.programs.exit_latency import ProgramLatency, measure_exits, named
 from eenas.programs.manifest import MANIFEST, checksum, one_error, read_table
 from eenas.programs.model_folder import CARD, write_manifest
-from eenas.programs.programs import thresholds_of, write_onnx
+from eenas.programs.programs import write_single_file
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.runtime import load as open_model
 from eenas.specs import from_table
@@ -244,12 +244,8 @@ def _write(
     }
     table["policy"] = after.policy.to_table()
     if single := (table.get("program") or {}).get("single_file"):
-        import onnx
-
-        from eenas.programs.single_file import single_file
-
-        models = [onnx.load(path / segment["file"]) for segment in table["program"]["segments"]]
-        write_onnx(single_file(models, thresholds_of(after.policy)), path / single["file"])
+        segments = [path / segment["file"] for segment in table["program"]["segments"]]
+        write_single_file(segments, after.policy, path / single["file"])
         single["sha256"] = checksum(path / single["file"])
     write_manifest(table, path)
     card = path / CARD

@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -103,6 +104,15 @@ def thresholds_of(policy: Policy | None) -> ThresholdPolicy:
             "leave --single-file out"
         )
     return policy
+
+
+def write_single_file(segments: Sequence[Path], policy: Policy | None, path: Path) -> None:
+    """Write the ONNX files of the segments, in order, as one model that stops by `policy`. Raises ExportError."""
+    import onnx
+
+    from eenas.programs.single_file import single_file
+
+    write_onnx(single_file([onnx.load(segment) for segment in segments], thresholds_of(policy)), path)
 
 
 def write_onnx(model: Any, path: Path) -> None:

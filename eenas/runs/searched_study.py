@@ -6,16 +6,18 @@ from typing import Self
 
 from torch import nn
 
-from eenas.progress import Listener
+from eenas.errors import StudyError
+from eenas.progress import Listener, Notice
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.studies import StudyRecord
 from eenas.results.read import code_folder
 from eenas.results.results import StudyResults
+from eenas.specs import to_table
 from eenas.study.context.data_changes import same_data
 from eenas.study.context.latencies import kept_latencies
 from eenas.study.context.study_context import Ground, lay_ground
-from eenas.study.settings.identity import check_ground, check_objects
+from eenas.study.settings.identity import WORDS, differences, spelled_out, study_identity, told
 from eenas.study.settings.study_spec import StudySpec
 from eenas.tasks.load import load_task
 from eenas.tasks.spec import TaskSpec
@@ -74,3 +76,34 @@ class SearchedStudy:
         )
         check_ground(ground, self.record)
         return ground
+
+
+def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbone: nn.Module | None) -> None:
+    """Find out before anything is trained or measured that data were changed or an object was not given again.
+
+    Raises StudyError.
+    """
+    own = results.backbone.weights == "own"
+    if own and backbone is None:
+        name = results.backbone.name.removeprefix("module:")
+        raise StudyError(f"{results.name!r} was searched with a module ({name}); give it again: backbone=... in Python")
+    if not own and backbone is not None:
+        raise StudyError(f"{results.name!r} was searched with {results.backbone.name}; leave backbone out")
+    if task.digest != record.identity["task"]:
+        raise _changed(WORDS["task"], results.name)
+
+
+def check_ground(ground: Ground, record: StudyRecord) -> None:
+    """Refuse a ground on which the study was not searched. Raises StudyError; another device is only said."""
+    now = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies)
+    changed = [key for key in differences(now, record.identity) if key not in ("device", "latency")]
+    if changed:
+        here, there = spelled_out(now, to_table(ground.settings)), spelled_out(record.identity, record.settings)
+        raise _changed(told(changed, here, there), record.name)
+    if now["device"] != record.identity.get("device"):
+        before = record.identity.get("device")
+        ground.listener(Notice(f"searched on {before}, trained and measured on {now['device']}"))
+
+
+def _changed(what: str, study: str) -> StudyError:
+    return StudyError(f"{what} changed since the study {study!r} was searched; restore what it was, or search again")

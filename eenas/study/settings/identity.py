@@ -4,22 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
-
 from eenas import specs
-from eenas.errors import StudyError
 from eenas.escaping import one_line
 from eenas.measurement.latency_profile import LatencyProfile
 from eenas.names import LONGEST, file_part
-from eenas.progress import Notice
 from eenas.records.studies import StudyRecord
-from eenas.results.results import StudyResults
 from eenas.specs import digest, to_table
 from eenas.study.context.study_context import Ground
 from eenas.study.settings.study_spec import StudySpec
 from eenas.tasks.task import Task
 
-_WORDS = {
+WORDS = {
     "task": "the task (its data or splits)",
     "backbone": "the backbone (its code or first weights)",
     "latency_profile": "the latency profile (what it holds)",
@@ -79,8 +74,8 @@ def told(keys: Sequence[str], here: Mapping[str, Any], there: Mapping[str, Any])
     """
     parts = []
     for key in keys:
-        if key in _WORDS:
-            parts.append(_WORDS[key])
+        if key in WORDS:
+            parts.append(WORDS[key])
             continue
         found = specs.differing(here.get(key), there.get(key), key)
         parts += [f"{name} is {_text(now)} and was {_text(before)}" for name, now, before in found]
@@ -102,37 +97,6 @@ def differs_from(ground: Ground, identity: Mapping[str, Any], record: StudyRecor
     if "backbone" in keys and own:
         text += " (weights that are not trained anew belong to the study: give the same ones, drawn with the same seed)"
     return text
-
-
-def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbone: nn.Module | None) -> None:
-    """Find out before anything is trained or measured that data were changed or an object was not given again.
-
-    Raises StudyError.
-    """
-    own = results.backbone.weights == "own"
-    if own and backbone is None:
-        name = results.backbone.name.removeprefix("module:")
-        raise StudyError(f"{results.name!r} was searched with a module ({name}); give it again: backbone=... in Python")
-    if not own and backbone is not None:
-        raise StudyError(f"{results.name!r} was searched with {results.backbone.name}; leave backbone out")
-    if task.digest != record.identity["task"]:
-        raise _changed(_WORDS["task"], results.name)
-
-
-def check_ground(ground: Ground, record: StudyRecord) -> None:
-    """Refuse a ground on which the study was not searched. Raises StudyError; another device is only said."""
-    now = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies)
-    changed = [key for key in differences(now, record.identity) if key not in ("device", "latency")]
-    if changed:
-        here, there = spelled_out(now, to_table(ground.settings)), spelled_out(record.identity, record.settings)
-        raise _changed(told(changed, here, there), record.name)
-    if now["device"] != record.identity.get("device"):
-        before = record.identity.get("device")
-        ground.listener(Notice(f"searched on {before}, trained and measured on {now['device']}"))
-
-
-def _changed(what: str, study: str) -> StudyError:
-    return StudyError(f"{what} changed since the study {study!r} was searched; restore what it was, or search again")
 
 
 def _text(value: Any) -> str:
