@@ -8,7 +8,7 @@ from eenas.errors import BranchError
 
 
 def map_size(shape: FeatureShape, what: str) -> tuple[int, int, int]:
-    """Channels, height and width of the map that `MapFront` makes of features of this shape.
+    """Channels, height and width of the map that `MapAdapter` makes of features of this shape.
 
     `what` is the branch's label for the message. Raises BranchError for a vector and for tokens that fill no square.
     """
@@ -24,7 +24,7 @@ def map_size(shape: FeatureShape, what: str) -> tuple[int, int, int]:
     return shape.channels, *patches
 
 
-class MapFront(nn.Module):
+class MapAdapter(nn.Module):
     """Features to a map `[N, C, H, W]`.
 
     A map passes as it is. Tokens are normalised (LayerNorm), those of the prefix are dropped and the patches are laid
@@ -49,7 +49,7 @@ class MapFront(nn.Module):
         return features.permute(0, 3, 1, 2)
 
 
-class VectorFront(nn.Module):
+class VectorAdapter(nn.Module):
     """Features to a vector `[N, D]`: a map averaged over its places; of tokens, after a LayerNorm, the class token.
 
     Patches are averaged where there is no class token. A vector passes as it is. Without `normalised` there is no

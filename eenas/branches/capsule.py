@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import MapFront, Pooling
+from eenas.branches.adapter import MapAdapter, Pooling
 from eenas.branches.branch import Branch, check_classes, check_positive
 from eenas.errors import BranchError
 
@@ -50,7 +50,7 @@ class Capsule(Branch):
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`; the module has an `auxiliary_loss`."""
         check_classes(self, num_classes)
-        front = MapFront(feature_shape, self.label())
+        front = MapAdapter(feature_shape, self.label())
         pooling = Pooling("avg", front.height, front.width, SIDE)
         primary = nn.Conv2d(front.channels, self.width, 1)
         capsules = self.width // CAPSULE * pooling.height * pooling.width

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import MapFront
+from eenas.branches.adapter import MapAdapter
 
 OPERATIONS = ("skip", "avg_pool3", "max_pool3", "conv1x1", "sep_conv3", "sep_conv5", "dil_conv3")
 """What an edge of a cell may be."""
@@ -107,7 +107,7 @@ class CellHead(nn.Module):
         affine: bool = True,
     ) -> None:
         super().__init__()
-        self.front = MapFront(feature_shape, what)
+        self.front = MapAdapter(feature_shape, what)
         self.pre = nn.Sequential(
             nn.Conv2d(self.front.channels, width, 1, bias=False), nn.BatchNorm2d(width, affine=affine)
         )

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import MapFront, conv_block
+from eenas.branches.adapter import MapAdapter, conv_block
 from eenas.branches.branch import Branch, check_classes, check_positive
 
 
@@ -30,7 +30,7 @@ class ConvFc(Branch):
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`."""
         check_classes(self, num_classes)
-        front = MapFront(feature_shape, self.label())
+        front = MapAdapter(feature_shape, self.label())
         places = -(-front.height // 2) * -(-front.width // 2)
         return nn.Sequential(
             front,

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, get_args
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import MapFront, Pooling, map_size
+from eenas.branches.adapter import MapAdapter, Pooling, map_size
 from eenas.branches.branch import Branch, Pool, check_classes, check_pool, check_positive
 from eenas.errors import BranchError
 from eenas.escaping import shortened
@@ -76,7 +76,7 @@ class ConvPoolFc(Branch):
         """See `Branch.build`."""
         check_classes(self, num_classes)
         self.check(feature_shape)
-        front = MapFront(feature_shape, self.label())
+        front = MapAdapter(feature_shape, self.label())
         width = self.width or max(front.channels // 2, 1)
         body = [layer for i in range(self.layers) for layer in self._conv(width if i else front.channels, width)]
         height_left, width_left = self._places(front.height), self._places(front.width)

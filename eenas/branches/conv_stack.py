@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import MapFront, Pooling, conv_block
+from eenas.branches.adapter import MapAdapter, Pooling, conv_block
 from eenas.branches.branch import Branch, check_classes, check_positive
 
 _LARGE = 8
@@ -36,7 +36,7 @@ class ConvStack(Branch):
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`."""
         check_classes(self, num_classes)
-        front = MapFront(feature_shape, self.label())
+        front = MapAdapter(feature_shape, self.label())
         stride = 2 if max(front.height, front.width) > _LARGE else 1
         blocks = [conv_block(front.channels, self.width, stride)]
         blocks += [conv_block(self.width, self.width, 1) for _ in range(self.layers - 1)]

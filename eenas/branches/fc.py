@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import MapFront, VectorFront
+from eenas.branches.adapter import MapAdapter, VectorAdapter
 from eenas.branches.branch import Branch, check_classes
 
 
@@ -23,7 +23,7 @@ class Fc(Branch):
         """See `Branch.build`."""
         check_classes(self, num_classes)
         if feature_shape.kind == "map":
-            front = MapFront(feature_shape, self.label())
+            front = MapAdapter(feature_shape, self.label())
             inputs = front.channels * front.height * front.width
             return nn.Sequential(front, nn.Flatten(), nn.Linear(inputs, num_classes))
-        return nn.Sequential(VectorFront(feature_shape), nn.Linear(feature_shape.channels, num_classes))
+        return nn.Sequential(VectorAdapter(feature_shape), nn.Linear(feature_shape.channels, num_classes))

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import VectorFront
+from eenas.branches.adapter import VectorAdapter
 from eenas.branches.branch import Branch, check_classes, check_positive
 from eenas.errors import BranchError
 from eenas.escaping import shortened
@@ -39,7 +39,7 @@ class Mlp(Branch):
         """See `Branch.build`."""
         check_classes(self, num_classes)
         return nn.Sequential(
-            VectorFront(feature_shape, normalised=self.norm == "layer"),
+            VectorAdapter(feature_shape, normalised=self.norm == "layer"),
             nn.Linear(feature_shape.channels, self.width),
             nn.GELU() if feature_shape.kind == "tokens" else nn.ReLU(),
             nn.Dropout(self.dropout),

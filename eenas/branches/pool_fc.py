@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import MapFront, PooledTokens, Pooling
+from eenas.branches.adapter import MapAdapter, PooledTokens, Pooling
 from eenas.branches.branch import Branch, Pool, check_classes, check_pool, check_positive
 from eenas.errors import BranchError
 
@@ -44,7 +44,7 @@ class PoolFc(Branch):
             front = PooledTokens(feature_shape)
             pooling = Pooling(self.pool, 1, feature_shape.dims[0] - feature_shape.prefix_tokens, 1)
         else:
-            front = MapFront(feature_shape, self.label())
+            front = MapAdapter(feature_shape, self.label())
             pooling = Pooling(self.pool, feature_shape.height, feature_shape.width, self.size)
         inputs = feature_shape.channels * pooling.height * pooling.width
         return nn.Sequential(front, pooling, nn.Flatten(), nn.Linear(inputs, num_classes))

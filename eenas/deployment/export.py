@@ -20,10 +20,10 @@ from eenas.programs.programs import Format, Programs
 from eenas.progress import Listener, silent
 from eenas.records.database import Database
 from eenas.results.choice import Choice, choose_design
-from eenas.results.read import code_folder, read_results, readable, study_record
+from eenas.results.read import code_folder, read_results, study_record
 from eenas.runs.run_report import RunReport
 from eenas.specs import from_table
-from eenas.study.settings.study_spec import StudySpec
+from eenas.study.settings.study_spec import StudySpec, readable
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 

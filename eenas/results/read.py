@@ -24,7 +24,7 @@ from eenas.specs import from_table
 from eenas.study.context.held_out import as_searched
 from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork, read_points, recorded_networks
 from eenas.study.rivals.offered_points import FrontPoint, offered
-from eenas.study.settings.study_spec import StudySpec
+from eenas.study.settings.study_spec import StudySpec, readable
 
 
 def open_results(storage: str, name: str | None = None, *, trust_code: bool = False) -> StudyResults:
@@ -109,14 +109,6 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
 def _latency(facts: Mapping[str, Any]) -> Latency | None:
     table = facts.get("profile", {}).get("total_latency")
     return None if table is None else Latency.from_table(table, key="profile.total_latency")
-
-
-def readable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a record without keys of earlier versions that mean nothing any more."""
-    table = {name: dict(value) if isinstance(value, Mapping) else value for name, value in settings.items()}
-    for key in ("truncated", "uniform"):
-        table.get("baselines", {}).pop(key, None)
-    return table
 
 
 def code_folder(record: StudyRecord) -> Path | None:

@@ -1,4 +1,4 @@
-"""A whole search: settings to ground, ground to a study that runs its trials, and what it found."""
+"""A whole search: settings to a study context, that to a study that runs its trials, and what it found."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from eenas.records.artifacts import ArtifactStore
 from eenas.results.read import read_results
 from eenas.results.results import StudyResults
 from eenas.study.context.data_changes import known_record, same_data
-from eenas.study.context.study_context import Ground, lay_ground
+from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.opening import own_name
 from eenas.study.run import run_study
 from eenas.study.settings.study_spec import load_settings
@@ -93,7 +93,7 @@ def search(
 
             given, spec = same_data(record, store, settings.task, load, accept=accept_changed_data, listener=listener)
             settings = replace(settings, task=spec)
-        ground = lay_ground(
+        context = make_context(
             settings,
             storage=storage,
             artifacts=Path(artifacts) if artifacts is not None else None,
@@ -107,10 +107,10 @@ def search(
             latencies=latencies,
             limit=TimeLimit(settings.search.timeout, began),
         )
-        with storage_faults(ground.database):
-            name, identity = own_name(ground, name)
-            reporting = _Reporting(ground, name, reporters)
-            ended, failed = run_study(ground, name, identity, folder=folder, after_trial=reporting.sometimes)
+        with storage_faults(context.database):
+            name, identity = own_name(context, name)
+            reporting = _Reporting(context, name, reporters)
+            ended, failed = run_study(context, name, identity, folder=folder, after_trial=reporting.sometimes)
             results = reporting.last(ended)
             if failed is not None:
                 raise failed
@@ -118,8 +118,8 @@ def search(
 
 
 class _Reporting:
-    def __init__(self, ground: Ground, name: str, reporters: Sequence[Reporter]) -> None:
-        self.ground, self.name, self.reporters = ground, name, reporters
+    def __init__(self, context: StudyContext, name: str, reporters: Sequence[Reporter]) -> None:
+        self.context, self.name, self.reporters = context, name, reporters
         self.start, self.spent, self.latest, self.calls = time.monotonic(), 0.0, 0.0, 0
 
     def sometimes(self, study: optuna.Study) -> None:
@@ -128,12 +128,12 @@ class _Reporting:
             try:
                 self.last(study)
             except StorageError as error:  # where the storage is really gone, the next trial says so
-                self.ground.listener(Notice(f"the study's page was not refreshed: {error}"))
+                self.context.listener(Notice(f"the study's page was not refreshed: {error}"))
 
     def last(self, study: optuna.Study) -> StudyResults:
         start = time.monotonic()
         try:
-            results = read_results(self.ground.database, self.name)
+            results = read_results(self.context.database, self.name)
             for reporter in self.reporters:
                 reporter(results, study)
         finally:

@@ -14,7 +14,7 @@ from eenas.progress import Listener, Notice, heard_by, silent
 from eenas.records.database import Database
 from eenas.records.read_only import writable_place
 from eenas.records.studies import StudyRecord
-from eenas.results.read import read_results, readable, study_record
+from eenas.results.read import read_results, study_record
 from eenas.results.results import StudyResults, TrialResult
 from eenas.runs.fidelity_measures import FidelityMeasure, FidelityNetwork, compare
 from eenas.runs.longer_training import train_longer
@@ -24,8 +24,8 @@ from eenas.runs.searched_study import SearchedStudy
 from eenas.specs import from_table
 from eenas.study.context.bank import Bank
 from eenas.study.context.prepared_backbone import prepare_backbone
-from eenas.study.context.study_context import Ground
-from eenas.study.settings.study_spec import BUDGETS, StudySpec, override
+from eenas.study.context.study_context import StudyContext
+from eenas.study.settings.study_spec import BUDGETS, StudySpec, override, readable
 from eenas.study.trials.design_training import inherits, network_digest
 from eenas.tasks.task import Task
 from eenas.training.spec import TrainingSpec
@@ -106,19 +106,19 @@ def measure_fidelity(
             trust_code=trust_code,
             listener=listener,
         ).with_data(storage, folder, accept=accept_changed_data)
-        ground = study.lay_ground(place, kept, device=device)
-        scored = _brief_scores(trials, results, ground)
+        context = study.make_context(place, kept, device=device)
+        scored = _brief_scores(trials, results, context)
         if len(scored) < designs:
             listener(
                 Notice(f"{results.name} has {len(scored)} networks trained to the end, not {designs}; all are taken")
             )
-        _say_if_not_longer(spec, ground)
-        networks, diverged = _train(_spread(scored, designs), prepare_backbone(ground), results, spec)
+        _say_if_not_longer(spec, context)
+        networks, diverged = _train(_spread(scored, designs), prepare_backbone(context), results, spec)
         return Fidelity(
             study=results.name,
             storage=results.storage,
             task=results.task,
-            device=ground.device_text,
+            device=context.device_text,
             brief_training=results.settings.training,
             full_training=spec,
             offered=len(trials),
@@ -162,28 +162,28 @@ def _trained_to_the_end(results: StudyResults) -> list[TrialResult]:
 
 
 def _brief_scores(
-    trials: Sequence[TrialResult], results: StudyResults, ground: Ground
+    trials: Sequence[TrialResult], results: StudyResults, context: StudyContext
 ) -> list[tuple[TrialResult, NetworkScores]]:
     """The trials with their brief scores by the exit tables that they left, the worst hypervolume first."""
     scored, lost = [], []
     for trial in trials:
-        tables = _tables(trial, ground)
+        tables = _tables(trial, context)
         if tables is None:
             lost.append(trial.number)
         else:
             scored.append((trial, score_network(tables, results.backbone)))
     if lost:
-        reason = f"the exit tables of trials {lost} are not whole in {ground.artifacts.root}; is --artifacts right?"
+        reason = f"the exit tables of trials {lost} are not whole in {context.artifacts.root}; is --artifacts right?"
         if len(scored) < FEWEST:
             raise StudyError(reason)
-        ground.listener(Notice(f"left out: {reason}"))
+        context.listener(Notice(f"left out: {reason}"))
     return sorted(scored, key=lambda pair: (pair[1].hypervolume, pair[0].number))
 
 
-def _tables(trial: TrialResult, ground: Ground) -> dict[str, ExitTable] | None:
+def _tables(trial: TrialResult, context: StudyContext) -> dict[str, ExitTable] | None:
     try:
         return {
-            split: load_exit_table(ground.artifacts.path(trial.artifacts[split]))
+            split: load_exit_table(context.artifacts.path(trial.artifacts[split]))
             for split in ("calibration", "validation")
         }
     except (KeyError, PolicyError, StorageError):
@@ -196,30 +196,33 @@ def _spread(scored: Sequence[tuple[TrialResult, NetworkScores]], limit: int) -> 
     return [scored[rank] for rank in ranks]
 
 
-def _say_if_not_longer(spec: TrainingSpec, ground: Ground) -> None:
-    size, brief = len(ground.task.train), ground.settings.training
+def _say_if_not_longer(spec: TrainingSpec, context: StudyContext) -> None:
+    size, brief = len(context.task.train), context.settings.training
     if brief.seconds is not None:
         return
     before, now = ((each.samples or size * (each.epochs or 0.0)) for each in (brief, spec))
     if now <= before:
-        ground.listener(Notice(f"the longer training has {now:g} samples and the trials had {before:g}; give it more"))
+        context.listener(Notice(f"the longer training has {now:g} samples and the trials had {before:g}; give it more"))
 
 
 def _train(
-    chosen: Sequence[tuple[TrialResult, NetworkScores]], ground: Ground, results: StudyResults, spec: TrainingSpec
+    chosen: Sequence[tuple[TrialResult, NetworkScores]],
+    context: StudyContext,
+    results: StudyResults,
+    spec: TrainingSpec,
 ) -> tuple[tuple[FidelityNetwork, ...], tuple[int, ...]]:
     """The networks trained for longer, and the trials whose network diverged."""
-    bank, uses_bank = Bank(ground), ground.settings.bank.use
+    bank, uses_bank = Bank(context), context.settings.bank.use
     networks, diverged = [], []
     for number, (trial, brief) in enumerate(chosen, start=1):
         design = trial.design
         assert design is not None
-        costs = ground.costs(design)
+        costs = context.costs(design)
         phase = f"training trial {trial.number} longer ({number} of {len(chosen)})"
         try:
-            longer = train_longer(design, ground, costs, bank=bank, spec=spec, backbone=results.backbone, phase=phase)
+            longer = train_longer(design, context, costs, bank=bank, spec=spec, backbone=results.backbone, phase=phase)
         except DivergedError as error:
-            ground.listener(Notice(f"trial {trial.number} is left out: {error}"))
+            context.listener(Notice(f"trial {trial.number} is left out: {error}"))
             diverged.append(trial.number)
             continue
         frozen = bank.exit_tables(design, costs) if uses_bank and inherits(design) else None

@@ -20,7 +20,7 @@ from eenas.records.database import Database
 from eenas.records.read_only import writable_place
 from eenas.records.studies import StudyRecord
 from eenas.results.choice import Choice, choose_design
-from eenas.results.read import code_folder, read_results, readable, study_record
+from eenas.results.read import code_folder, read_results, study_record
 from eenas.runs.report import build_report
 from eenas.runs.run_baselines import plain_baseline, run_rivals
 from eenas.runs.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
@@ -29,10 +29,10 @@ from eenas.runs.train_fully import train_fully
 from eenas.specs import from_table
 from eenas.study.context.held_out import as_searched
 from eenas.study.context.prepared_backbone import prepare_backbone
-from eenas.study.context.study_context import Ground
-from eenas.study.settings.study_spec import StudySpec, override
+from eenas.study.context.study_context import StudyContext
+from eenas.study.settings.study_spec import StudySpec, override, readable
 from eenas.tasks.task import Task
-from eenas.training.process_group import World, open_world
+from eenas.training.process_group import ProcessGroup, open_process_group
 
 
 def train(
@@ -62,11 +62,11 @@ def train(
     """
     given = Path(artifacts) if artifacts is not None else None
     with (
-        open_world("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as world,
-        heard_by(quiet := listener if world.rank == 0 else silent),
+        open_process_group("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as group,
+        heard_by(quiet := listener if group.rank == 0 else silent),
         writable_place(storage, given) as (place, kept),
     ):
-        device = _own_device(world, device)
+        device = _own_device(group, device)
         database = Database(storage, create=False)
         record = study_record(database, name)
         results = read_results(database, record.name, trust_code=trust_code)
@@ -91,37 +91,37 @@ def train(
             trust_code=trust_code,
             listener=quiet,
         ).with_data(storage, given, accept=accept_changed_data)
-        with world.first_alone():
-            if world.rank == 0:
+        with group.first_alone():
+            if group.rank == 0:
                 _claim_folder(folder, chosen.design, record, trust_code=trust_code)
-            ground = study.lay_ground(place, kept, device=device)
-            _fits(chosen.design, ground)
-            ground = prepare_backbone(ground)
-        ground = replace(ground, execution=world.share(ground.execution))
-        network, costs = ground.build(chosen.design), ground.costs(chosen.design)
+            context = study.make_context(place, kept, device=device)
+            _fits(chosen.design, context)
+            context = prepare_backbone(context)
+        context = replace(context, execution=group.share(context.execution))
+        network, costs = context.build(chosen.design), context.costs(chosen.design)
         trained = train_fully(
             network,
-            ground,
+            context,
             choice=chosen.design.training,
             spec=settings.full_training,
             costs=costs.macs.tolist(),
             folder=folder,
             phase="training",
-            world=world,
+            group=group,
             listener=quiet,
         )
-        rivals = run_rivals(ground, results, chosen.design, folder, world, quiet) if compare else ()
-        with world.first_alone():
-            if world.rank == 0:
+        rivals = run_rivals(context, results, chosen.design, folder, group, quiet) if compare else ()
+        with group.first_alone():
+            if group.rank == 0:
                 splits = ("calibration", "test")
-                tables = {split: exit_table(network, ground.task.split(split), costs) for split in splits}
+                tables = {split: exit_table(network, context.task.split(split), costs) for split in splits}
                 build_report(
-                    ground,
+                    context,
                     results,
                     chosen,
                     network,
                     tables,
-                    (plain_baseline(ground), *rivals),
+                    (plain_baseline(context), *rivals),
                     folder=folder,
                     samples=trained.samples,
                     seconds=trained.seconds,
@@ -130,13 +130,13 @@ def train(
         return RunReport.read(folder, trust_code=trust_code)
 
 
-def _own_device(world: World, device: str) -> str:
+def _own_device(group: ProcessGroup, device: str) -> str:
     """Each of several processes takes the CUDA device of its own number."""
-    if world.size == 1 or not torch.cuda.is_available() or device == "cpu":
+    if group.size == 1 or not torch.cuda.is_available() or device == "cpu":
         return device
     if device not in ("auto", "cuda"):
         raise StudyError(f"--device {device}: under torchrun each process takes its own device; give auto, cuda or cpu")
-    return f"cuda:{world.local_rank}"
+    return f"cuda:{group.local_rank}"
 
 
 def _settings(record: StudyRecord, overrides: Sequence[str]) -> StudySpec:
@@ -148,18 +148,18 @@ def _settings(record: StudyRecord, overrides: Sequence[str]) -> StudySpec:
     return as_searched(from_table(StudySpec, table, file="--set" if overrides else ""))
 
 
-def _fits(design: Design, ground: Ground) -> None:
+def _fits(design: Design, context: StudyContext) -> None:
     """A design from a file may be for another backbone or size, or use a cut point that was not profiled."""
     for what, wanted, there in (
-        ("backbone", design.backbone, ground.backbone.name),
-        ("input size", design.input_size, ground.backbone.transform.size),
-        ("number of classes", design.num_classes, ground.backbone.num_classes),
+        ("backbone", design.backbone, context.backbone.name),
+        ("input size", design.input_size, context.backbone.transform.size),
+        ("number of classes", design.num_classes, context.backbone.num_classes),
     ):
         if wanted != there:
             raise StudyError(
                 f"the design is for the {what} {wanted}, the study has {there}; take a design of this study"
             )
-    known = [point.name for point in ground.profile.cut_points]
+    known = [point.name for point in context.profile.cut_points]
     for placed in design.branches:
         if placed.cut_point not in known:
             raise StudyError(f"the study has no cut point {placed.cut_point!r}; {nearest(placed.cut_point, known)}")

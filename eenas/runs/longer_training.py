@@ -12,7 +12,7 @@ from eenas.runs.network_scores import NetworkScores, score_network
 from eenas.runs.train_fully import execution_for
 from eenas.specs import digest, from_table, to_table
 from eenas.study.context.bank import Bank
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.trials.design_training import network_digest, train_design
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.spec import TrainingSpec
@@ -30,7 +30,7 @@ class Longer:
 
 def train_longer(
     design: Design,
-    ground: Ground,
+    context: StudyContext,
     costs: ExitCosts,
     *,
     bank: Bank,
@@ -43,12 +43,12 @@ def train_longer(
     Nothing ends it early but its own strategy. A finished result is kept in the database under all that decides it, and
     a training that was cut off has a checkpoint among the artifacts. Raises what `train_network` does.
     """
-    listener = ground.listener
-    execution, uses_bank = execution_for(ground, spec), ground.settings.bank.use
+    listener = context.listener
+    execution, uses_bank = execution_for(context, spec), context.settings.bank.use
     sources = [source_of(placed.branch) for placed in design.branches]
     key = digest([bank.conditions, uses_bank, network_digest(design), sources, spec, str(execution), SHARES])
-    checkpoint = ground.artifacts.root / f"fidelity-{key}.checkpoint.pt"
-    kept = ground.cache.get(f"fidelity/{key}")
+    checkpoint = context.artifacts.root / f"fidelity-{key}.checkpoint.pt"
+    kept = context.cache.get(f"fidelity/{key}")
     if kept is not None:
         checkpoint.unlink(missing_ok=True)
         return from_table(Longer, kept)
@@ -62,7 +62,7 @@ def train_longer(
 
     tables, report = train_design(
         design,
-        replace(ground, execution=execution),
+        replace(context, execution=execution),
         costs,
         bank=bank if uses_bank else None,
         spec=spec,
@@ -70,7 +70,7 @@ def train_longer(
         checkpoint=Checkpoint(checkpoint),
     )
     found = Longer(scores=score_network(tables, backbone), samples=report.samples, seconds=report.seconds)
-    ground.cache.put(f"fidelity/{key}", to_table(found))
+    context.cache.put(f"fidelity/{key}", to_table(found))
     checkpoint.unlink(missing_ok=True)
     listener(Finished(phase))
     return found

@@ -26,13 +26,13 @@ from eenas.runs.end_to_end import answers_ms, end_to_end, programs_end_to_end
 from eenas.runs.run_baselines import TrainedBaseline
 from eenas.runs.run_report import ExitFacts, RunReport
 from eenas.seeding import derive
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.known_networks import BACKBONE
 from eenas.study.trials.scores import points_within_worst, policy_within
 
 
 def build_report(
-    ground: Ground,
+    context: StudyContext,
     results: StudyResults,
     chosen: Chosen,
     network: EarlyExitNetwork,
@@ -46,7 +46,7 @@ def build_report(
 ) -> RunReport:
     """Fit policies on the calibration table and evaluate them on the test table; compare with the baselines."""
     calibration, test = tables["calibration"], tables["test"]
-    design, total = chosen.design, float(ground.profile.total_macs)
+    design, total = chosen.design, float(context.profile.total_macs)
     fitting = Fitting(calibration, design.policy)
     limits = chosen.limits
     policy = policy_within(fitting, limits, target_macs=design.policy.target_macs, backbone_macs=total)
@@ -64,18 +64,18 @@ def build_report(
         Comparison(baseline=name, budget=share, difference=found[0], low=found[1], high=found[2])
         for name, baseline in rivals.items()
         for share in SHARES
-        if (found := _compare(at_shares[share], test, baselines_at_shares[name][share], baseline, ground)) is not None
+        if (found := _compare(at_shares[share], test, baselines_at_shares[name][share], baseline, context)) is not None
     ]
     plain = _points(rivals[BACKBONE])[-1]
-    measured, answers = _measured(ground, network)
+    measured, answers = _measured(context, network)
     report = RunReport(
         folder=folder,
         study=results.name,
         task=results.task,
-        device=ground.device_text,
+        device=context.device_text,
         design=design,
         backbone=replace(results.backbone, accuracy=plain.accuracy, latency_ms=plain.expected_latency_ms),
-        exits=_exits(network, ground, calibration, test, reported.shares, measured),
+        exits=_exits(network, context, calibration, test, reported.shares, measured),
         points=points,
         at_shares=at_shares,
         baselines=tuple(Baseline(name=b.name, points=_points(b)) for b in baselines),
@@ -84,11 +84,11 @@ def build_report(
         reported=reported,
         estimate=chosen.point,
         network=chosen.name,
-        parameters=ground.costs(design).parameters,
+        parameters=context.costs(design).parameters,
         warnings=results.warnings,
         near_threshold=policy.apply(test).near,
         end_to_end_ms=answers,
-        classes=ground.task.classes,
+        classes=context.task.classes,
         test_samples=len(test),
         largest_class=largest_share(test.labels),
         balanced=test.balanced,
@@ -96,15 +96,15 @@ def build_report(
         seconds=seconds,
         transform=network.transform,
         code_folder=None if code_folder is None else str(code_folder),
-        latency_batch=ground.settings.latency.batch,
-        latency=ground.profile.total_latency,
+        latency_batch=context.settings.latency.batch,
+        latency=context.profile.total_latency,
     )
     return report.held_against(limits, chosen.accepted_drop)
 
 
 def _exits(
     network: EarlyExitNetwork,
-    ground: Ground,
+    context: StudyContext,
     calibration: ExitTable,
     test: ExitTable,
     shares: Sequence[float],
@@ -112,7 +112,7 @@ def _exits(
 ) -> tuple[ExitFacts, ...]:
     labels = [placed.branch.label() for placed in network.design.branches]
     labels += [] if network.design.static else ["backbone's classifier"]
-    temperatures, latency, total = fit_temperatures(calibration), test.latency_ms, ground.profile.total_macs
+    temperatures, latency, total = fit_temperatures(calibration), test.latency_ms, context.profile.total_macs
     return tuple(
         ExitFacts(
             name=name,
@@ -142,7 +142,7 @@ def _compare(
     test: ExitTable,
     other: OperatingPoint | None,
     baseline: TrainedBaseline,
-    ground: Ground,
+    context: StudyContext,
 ) -> tuple[float, float, float] | None:
     if point is None or other is None:
         return None
@@ -150,25 +150,25 @@ def _compare(
     right_there = other.policy.apply(baseline.test).answer == baseline.test.labels
     if test.weights is not None:
         right, right_there = right * test.weights, right_there * test.weights
-    return paired_bootstrap(right, right_there, seed=derive(ground.settings.seed, "bootstrap"))
+    return paired_bootstrap(right, right_there, seed=derive(context.settings.seed, "bootstrap"))
 
 
-def _measured(ground: Ground, network: EarlyExitNetwork) -> tuple[tuple[Latency | None, ...], float | None]:
+def _measured(context: StudyContext, network: EarlyExitNetwork) -> tuple[tuple[Latency | None, ...], float | None]:
     """What leaving at each exit takes end to end, and the median of answers for samples of the test split, in turn.
 
     In the runtime of the study's latencies; nothing where these are not of this device, or ONNX cannot hold it.
     """
-    spec, nothing = ground.settings.latency, (None,) * len(network.exits)
-    if ground.latencies is not None:
+    spec, nothing = context.settings.latency, (None,) * len(network.exits)
+    if context.latencies is not None:
         return nothing, None
-    example = ground.backbone.example(spec.batch).to(ground.device)
-    some = np.random.default_rng(0).permutation(len(ground.task.test))[:200]
-    images = torch.cat(list(batches(network, ground.task.test.subset(some), 100, ground.device)))
+    example = context.backbone.example(spec.batch).to(context.device)
+    some = np.random.default_rng(0).permutation(len(context.task.test))[:200]
+    images = torch.cat(list(batches(network, context.task.test.subset(some), 100, context.device)))
     if spec.runtime == "torch":
-        found = end_to_end(network, example, device=ground.device, spec=spec)
-        return found, answers_ms(network, images, device=ground.device, spec=spec)
+        found = end_to_end(network, example, device=context.device, spec=spec)
+        return found, answers_ms(network, images, device=context.device, spec=spec)
     try:
-        return programs_end_to_end(network, images, device=ground.device, spec=spec)
+        return programs_end_to_end(network, images, device=context.device, spec=spec)
     except ExportError as error:
-        ground.listener(Notice(f"no latency was measured end to end: {error}"))
+        context.listener(Notice(f"no latency was measured end to end: {error}"))
         return nothing, None

@@ -15,9 +15,9 @@ from eenas.progress import Listener
 from eenas.results.front import area_by_macs
 from eenas.results.results import StudyResults
 from eenas.runs.train_fully import train_fully
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork
-from eenas.training.process_group import World
+from eenas.training.process_group import ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class TrainedBaseline:
     score: str = "max_softmax"
 
 
-def plain_baseline(ground: Ground) -> TrainedBaseline:
+def plain_baseline(context: StudyContext) -> TrainedBaseline:
     """The prepared backbone, which needs no training."""
-    return TrainedBaseline(BACKBONE, _as_user_runs(ground, "calibration"), _as_user_runs(ground, "test"))
+    return TrainedBaseline(BACKBONE, _as_user_runs(context, "calibration"), _as_user_runs(context, "test"))
 
 
 def run_rivals(
-    ground: Ground, results: StudyResults, chosen: Design, folder: Path, world: World, listener: Listener
+    context: StudyContext, results: StudyResults, chosen: Design, folder: Path, group: ProcessGroup, listener: Listener
 ) -> tuple[TrainedBaseline, ...]:
     """Train the rivals of a design as it was trained, each in its own folder below the run's, and run them on test.
 
@@ -44,29 +44,29 @@ def run_rivals(
     that were placed by hand. All processes train; what is run on the test split is run in process 0, and the others get
     nothing back.
     """
-    spec = ground.settings.baselines.training or ground.settings.full_training
+    spec = context.settings.baselines.training or context.settings.full_training
     found = []
-    for rival in rivals(results, ground.settings.baselines.static):
+    for rival in rivals(results, context.settings.baselines.static):
         design = rival.design
-        network, costs = ground.build(design), ground.costs(design)
+        network, costs = context.build(design), context.costs(design)
         name = rival.origin.removeprefix("known: ") or rival.name
         is_chosen = (design.architecture_digest, design.training) == (chosen.architecture_digest, chosen.training)
         train_fully(
             network,
-            ground,
+            context,
             choice=design.training,
             spec=spec,
             costs=costs.macs.tolist(),
             folder=folder
-            if is_chosen and spec == ground.settings.full_training
+            if is_chosen and spec == context.settings.full_training
             else folder / "baselines" / file_part(name.replace(" ", "-")),
             phase=f"training {name}",
-            world=world,
+            group=group,
             listener=listener,
         )
-        if world.rank == 0:
+        if group.rank == 0:
             calibration, test = (
-                exit_table(network, ground.task.split(split), costs) for split in ("calibration", "test")
+                exit_table(network, context.task.split(split), costs) for split in ("calibration", "test")
             )
             found.append(TrainedBaseline(name, calibration, test, design.policy.score))
     return tuple(found)
@@ -90,8 +90,8 @@ def _curve(network: KnownNetwork, results: StudyResults) -> tuple[NDArray[np.flo
     )
 
 
-def _as_user_runs(ground: Ground, split: str) -> ExitTable:
+def _as_user_runs(context: StudyContext, split: str) -> ExitTable:
     """The plain backbone's table with the latency of the backbone as a user runs it who wants no exits."""
-    table = ground.plain_table(split)
-    latency = ground.plain_latency_ms()
+    table = context.plain_table(split)
+    latency = context.plain_latency_ms()
     return replace(table, latency_ms=None if latency is None else np.array([latency]))

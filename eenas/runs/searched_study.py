@@ -1,4 +1,4 @@
-"""A study that was searched, opened again: its data are checked and the ground of its trials is laid once more."""
+"""A study that was searched, opened again: its data are checked and the context of its trials is laid once more."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from eenas.results.results import StudyResults
 from eenas.specs import to_table
 from eenas.study.context.data_changes import same_data
 from eenas.study.context.latencies import kept_latencies
-from eenas.study.context.study_context import Ground, lay_ground
+from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.settings.identity import WORDS, differences, spelled_out, study_identity, told
 from eenas.study.settings.study_spec import StudySpec
 from eenas.tasks.load import load_task
@@ -57,12 +57,12 @@ class SearchedStudy:
         check_objects(self.results, self.record, task, self.backbone)
         return replace(self, task=task, settings=replace(self.settings, task=spec))
 
-    def lay_ground(self, storage: str, artifacts: Path | None, *, device: str) -> Ground:
-        """The ground of its trials on `device`, with what is measured or trained now kept in `storage`.
+    def make_context(self, storage: str, artifacts: Path | None, *, device: str) -> StudyContext:
+        """The context of its trials on `device`, with what is measured or trained now kept in `storage`.
 
-        Raises StudyError where it is not the ground that was searched on, and what `preparation.lay_ground` raises.
+        Raises StudyError where it is not the context that was searched on, and what `preparation.make_context` raises.
         """
-        ground = lay_ground(
+        context = make_context(
             self.settings,
             storage=storage,
             artifacts=artifacts,
@@ -74,8 +74,8 @@ class SearchedStudy:
             listener=self.listener,
             latencies=kept_latencies(self.database, self.record),
         )
-        check_ground(ground, self.record)
-        return ground
+        check_context(context, self.record)
+        return context
 
 
 def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbone: nn.Module | None) -> None:
@@ -93,16 +93,18 @@ def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbo
         raise _changed(WORDS["task"], results.name)
 
 
-def check_ground(ground: Ground, record: StudyRecord) -> None:
-    """Refuse a ground on which the study was not searched. Raises StudyError; another device is only said."""
-    now = study_identity(ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies)
+def check_context(context: StudyContext, record: StudyRecord) -> None:
+    """Refuse a context that is not the study's. Raises StudyError; another device is only said."""
+    now = study_identity(
+        context.settings, context.task, context.identity_backbone, context.device_text, context.latencies
+    )
     changed = [key for key in differences(now, record.identity) if key not in ("device", "latency")]
     if changed:
-        here, there = spelled_out(now, to_table(ground.settings)), spelled_out(record.identity, record.settings)
+        here, there = spelled_out(now, to_table(context.settings)), spelled_out(record.identity, record.settings)
         raise _changed(told(changed, here, there), record.name)
     if now["device"] != record.identity.get("device"):
         before = record.identity.get("device")
-        ground.listener(Notice(f"searched on {before}, trained and measured on {now['device']}"))
+        context.listener(Notice(f"searched on {before}, trained and measured on {now['device']}"))
 
 
 def _changed(what: str, study: str) -> StudyError:

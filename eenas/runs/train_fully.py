@@ -16,10 +16,10 @@ from eenas.progress import Advanced, Finished, Listener, Notice, Started
 from eenas.runs.run_report import CHECKPOINT, TRAINING, WEIGHTS
 from eenas.seeding import derive
 from eenas.specs import differing, digest, to_table
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.execution import TYPES, Execution
-from eenas.training.process_group import World
+from eenas.training.process_group import ProcessGroup
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import RoundReport, Verdict, train_network
 
@@ -34,14 +34,14 @@ class Trained:
 
 def train_fully(
     network: EarlyExitNetwork,
-    ground: Ground,
+    context: StudyContext,
     *,
     choice: TrainingChoice,
     spec: TrainingSpec,
     costs: Sequence[float],
     folder: Path,
     phase: str,
-    world: World,
+    group: ProcessGroup,
     listener: Listener,
 ) -> Trained:
     """Train `network` with `spec`, or load it where `folder` holds its finished weights.
@@ -51,13 +51,13 @@ def train_fully(
     """
     settings = {"training": to_table(choice), "full_training": to_table(spec), "exits": list(network.exits)}
     checkpoint, weights = folder / CHECKPOINT, folder / WEIGHTS
-    with world.first_alone():
+    with group.first_alone():
         known = _recorded(folder, settings)
-        if world.rank == 0 and not known:
+        if group.rank == 0 and not known:
             _record(folder, {"settings": settings})
     if weights.exists():
         load_weights(network, weights)
-        if world.rank == 0:
+        if group.rank == 0:
             checkpoint.unlink(missing_ok=True)
         return Trained(int(known.get("samples", 0)), float(known.get("seconds", 0.0)))
     listener(Started(phase, 100))
@@ -70,19 +70,19 @@ def train_fully(
 
     training = train_network(
         network,
-        ground.task,
+        context.task,
         choice=choice,
         spec=spec,
         costs=costs,
-        seed=derive(ground.settings.seed, "full", digest([choice, sorted(network.exits)])),
-        execution=execution_for(ground, spec),
+        seed=derive(context.settings.seed, "full", digest([choice, sorted(network.exits)])),
+        execution=execution_for(context, spec),
         after_epoch=report,
         checkpoint=Checkpoint(checkpoint),
-        world=world,
+        group=group,
     )
-    world.match(network)
-    with world.first_alone():
-        if world.rank == 0:
+    group.match(network)
+    with group.first_alone():
+        if group.rank == 0:
             _record(folder, {"settings": settings, "samples": training.samples, "seconds": training.seconds})
             save_weights(network, weights)
             checkpoint.unlink(missing_ok=True)
@@ -90,9 +90,9 @@ def train_fully(
     return Trained(training.samples, training.seconds)
 
 
-def execution_for(ground: Ground, spec: TrainingSpec) -> Execution:
+def execution_for(context: StudyContext, spec: TrainingSpec) -> Execution:
     """What `spec` states, and the study's own choice where it says "auto"."""
-    found = ground.execution
+    found = context.execution
     if spec.precision != "auto":
         found = replace(found, autocast=TYPES[spec.precision])
     if spec.channels_last != "auto":

@@ -16,7 +16,7 @@ from eenas.specs import digest, to_table
 from eenas.study.context.bank import Bank
 from eenas.study.context.data_changes import ACCEPT, DATA, changed_since, keep_contents
 from eenas.study.context.prepared_backbone import prepare_backbone
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.context.study_warnings import guessing_teacher, seen_samples
 from eenas.study.rivals.baselines import measure_baselines
 from eenas.study.rivals.frozen_front import FrozenFront, lay_bank
@@ -28,10 +28,10 @@ from eenas.study.trials.recovery import Recovery
 
 @dataclass(frozen=True)
 class OpenStudy:
-    """A study whose trials can begin: the prepared ground, Optuna's study, the bank and the frozen front."""
+    """A study whose trials can begin: the prepared study context, Optuna's study, the bank and the frozen front."""
 
     name: str
-    ground: Ground
+    context: StudyContext
     study: optuna.Study
     bank: Bank
     front: FrozenFront
@@ -40,30 +40,30 @@ class OpenStudy:
 
     def check(self) -> None:
         """Raise StudyError when the study was deleted since it was opened."""
-        if not StudyRecords(self.ground.database).is_current(self.name, self.token):
+        if not StudyRecords(self.context.database).is_current(self.name, self.token):
             raise StudyError(
                 f"the study {self.name!r} was deleted while it ran; run the same command again to begin it anew"
             )
 
 
-def own_name(ground: Ground, name: str | None) -> tuple[str, dict[str, Any]]:
+def own_name(context: StudyContext, name: str | None) -> tuple[str, dict[str, Any]]:
     """The study's name and identity. Raises StudyError when another identity has the name, before anything trains."""
     identity = study_identity(
-        ground.settings, ground.task, ground.identity_backbone, ground.device_text, ground.latencies
+        context.settings, context.task, context.identity_backbone, context.device_text, context.latencies
     )
-    records, is_named = StudyRecords(ground.database), name is not None
-    name = _unnamed(records, identity, ground.task.name) if name is None else check_name(name, "a study")
+    records, is_named = StudyRecords(context.database), name is not None
+    name = _unnamed(records, identity, context.task.name) if name is None else check_name(name, "a study")
     known = records.get(name)
     if known is not None and differences(identity, known.identity):
         raise StudyError(
-            f"the study {name!r} belongs to another search: {differs_from(ground, identity, known)}; give another "
+            f"the study {name!r} belongs to another search: {differs_from(context, identity, known)}; give another "
             "--name, or repeat the flags that it was started with"
         )
     if known is None and not is_named:
-        alike = [each for each in records.list() if _is_alike(each, identity, ground.task.name)]
+        alike = [each for each in records.list() if _is_alike(each, identity, context.task.name)]
         if alike:
             nearest = min(reversed(alike), key=lambda each: len(differences(identity, each.identity)))
-            ground.listener(Notice(f"{name} is a new study; {_differing(ground, identity, nearest)}"))
+            context.listener(Notice(f"{name} is a new study; {_differing(context, identity, nearest)}"))
     return name, identity
 
 
@@ -75,14 +75,14 @@ def _unnamed(records: StudyRecords, identity: dict[str, Any], task: str) -> str:
     return default_name(identity, task)
 
 
-def _differing(ground: Ground, identity: dict[str, Any], record: StudyRecord) -> str:
+def _differing(context: StudyContext, identity: dict[str, Any], record: StudyRecord) -> str:
     """In what a study differs from an earlier one; where only data of the same place changed, how that one goes on."""
-    same_place = record.settings.get("task", {}).get("spec") == ground.settings.task.spec
+    same_place = record.settings.get("task", {}).get("spec") == context.settings.task.spec
     if same_place and differences(identity, record.identity) == ["task"]:
-        text = changed_since(record, ground.task, ground.artifacts)
+        text = changed_since(record, context.task, context.artifacts)
         if text is not None:
             return f"{text}; --name {record.name} {ACCEPT} goes on with that one where its results hold"
-    return f"it differs from {record.name}: {differs_from(ground, identity, record)}"
+    return f"it differs from {record.name}: {differs_from(context, identity, record)}"
 
 
 def _is_alike(record: StudyRecord, identity: dict[str, Any], task: str) -> bool:
@@ -90,52 +90,52 @@ def _is_alike(record: StudyRecord, identity: dict[str, Any], task: str) -> bool:
     return record.identity.get("backbone_name") == identity["backbone_name"] and record.facts.get("task") == task
 
 
-def open_shared(ground: Ground, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:
+def open_shared(context: StudyContext, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:
     """The study, with what is missing of backbone, bank, baselines and first trials made now.
 
     Of the workers that come at once one makes it, and the others wait and take it.
     """
-    return ground.leases.once(
-        f"study/{name}", "preparing what the trials share", lambda: _open(ground, name, identity, folder)
+    return context.leases.once(
+        f"study/{name}", "preparing what the trials share", lambda: _open(context, name, identity, folder)
     )
 
 
-def _open(ground: Ground, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:
-    ground = _prepared(ground)
-    records = StudyRecords(ground.database)
+def _open(context: StudyContext, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:
+    context = _prepared(context)
+    records = StudyRecords(context.database)
     if records.forget_deleted(name):
-        ground.listener(Notice(f"the study {name!r} was deleted in Optuna: it begins anew"))
-    study = open_study(open_storage(ground.database), name, ground.settings)
-    facts, known = ground.facts_table(folder), records.get(name)
-    facts[DATA] = keep_contents(ground.task, known, ground.artifacts)
+        context.listener(Notice(f"the study {name!r} was deleted in Optuna: it begins anew"))
+    study = open_study(open_storage(context.database), name, context.settings)
+    facts, known = context.facts_table(folder), records.get(name)
+    facts[DATA] = keep_contents(context.task, known, context.artifacts)
     if known is not None and not differences(identity, known.identity):
         identity = known.identity  # as it was written, by which its digest goes
     record = StudyRecord(
         name=name,
         identity=identity,
         identity_digest=digest(identity),
-        settings=to_table(ground.settings),
+        settings=to_table(context.settings),
         facts=facts,
     )
     token = records.token(name) or uuid4().hex
     study._storage.set_study_system_attr(study._study_id, MARK, token)
     records.save(record)
     records.keep_token(name, token)
-    recovery = Recovery(study, ground.database, ground.in_flight, ground.listener)
+    recovery = Recovery(study, context.database, context.in_flight, context.listener)
     recovery.run()
-    bank = Bank(ground)
-    front = lay_bank(ground, bank)
-    measure_baselines(ground, name, bank, front)
+    bank = Bank(context)
+    front = lay_bank(context, bank)
+    measure_baselines(context, name, bank, front)
     if all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
-        enqueue_first(study, ground, bank, front, identity)
-    return OpenStudy(name, ground, study, bank, front, token, recovery)
+        enqueue_first(study, context, bank, front, identity)
+    return OpenStudy(name, context, study, bank, front, token, recovery)
 
 
-def _prepared(ground: Ground) -> Ground:
-    """The ground with its backbone prepared, and whatever makes the study's figures doubtful said and kept."""
-    seen, remark = seen_samples(ground)
-    prepared = prepare_backbone(ground)
+def _prepared(context: StudyContext) -> StudyContext:
+    """The study context with its backbone prepared, and whatever makes the study's figures doubtful said and kept."""
+    seen, remark = seen_samples(context)
+    prepared = prepare_backbone(context)
     warnings = tuple(text for text in (seen, guessing_teacher(prepared)) if text)
     for text in (*((remark,) if remark else ()), *(f"warning: {text}" for text in warnings)):
-        ground.listener(Notice(text))
+        context.listener(Notice(text))
     return replace(prepared, warnings=warnings)

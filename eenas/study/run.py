@@ -10,7 +10,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 
 from eenas.errors import StorageError, StudyError
 from eenas.progress import Advanced, Finished, Notice, Started
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.experimental import experimental
 from eenas.study.opening import OpenStudy, open_shared
 from eenas.study.rivals.baselines import refresh_static
@@ -26,26 +26,28 @@ OUTAGES = 3
 
 
 def run_study(
-    ground: Ground,
+    context: StudyContext,
     name: str,
     identity: dict[str, Any],
     *,
     folder: Path | None = None,
     after_trial: Callable[[optuna.Study], None],
 ) -> tuple[optuna.Study, StudyError | None]:
-    """Run trials on `ground` until the study has its total or its time is over.
+    """Run trials on `context` until the study has its total or its time is over.
 
     `after_trial` hears of each trial that ended. Gives the study, and why it should not go on if the last trials failed
     alike.
     """
-    opened = open_shared(ground, name, identity, folder)
+    opened = open_shared(context, name, identity, folder)
     objective = Objective(opened)
-    ground.limit.lift()
+    context.limit.lift()
     _run_trials(opened, objective, after_trial)
     opened.check()
-    ground.listener(Finished("searching", objective.best_so_far()))
-    ground.leases.once(
-        f"static/{name}", "looking for better static networks", lambda: refresh_static(opened.ground, name, opened.bank)
+    context.listener(Finished("searching", objective.best_so_far()))
+    context.leases.once(
+        f"static/{name}",
+        "looking for better static networks",
+        lambda: refresh_static(opened.context, name, opened.bank),
     )
     return opened.study, objective.failures_alike()
 
@@ -55,8 +57,8 @@ def _run_trials(opened: OpenStudy, objective: Objective, after: Callable[[optuna
 
     Raises what is no design's fault; a server that was away for a moment is only said.
     """
-    ground, study, outages = opened.ground, opened.study, 0
-    listener, total = ground.listener, ground.settings.search.trials
+    context, study, outages = opened.context, opened.study, 0
+    listener, total = context.listener, context.settings.search.trials
     listener(Started("searching", total))
     listener(Advanced("searching", total - remaining(study, total), objective.best_so_far()))
 
@@ -76,10 +78,10 @@ def _run_trials(opened: OpenStudy, objective: Objective, after: Callable[[optuna
             opened.recovery.run()
             if (left := remaining(study, total)) <= 0 or objective.failures_alike():
                 return
-            seconds = ground.limit.left()
+            seconds = context.limit.left()
             if seconds is not None and seconds <= 0:
                 if left == total:
-                    raise ground.limit.error()
+                    raise context.limit.error()
                 listener(Notice(f"the time limit is reached with {total - left} of {total} trials"))
                 return
             if (own := left - running(study)) <= 0:  # others run the rest; where one of them dies, it is run again
@@ -100,7 +102,7 @@ def _run_trials(opened: OpenStudy, objective: Objective, after: Callable[[optuna
         if trouble is None:
             continue
         outages += 1
-        if not isinstance(trouble, StorageError) or outages > OUTAGES or not ground.database.comes_back(AWAY):
+        if not isinstance(trouble, StorageError) or outages > OUTAGES or not context.database.comes_back(AWAY):
             raise trouble
         study._storage.remove_session()
         objective.forgive()

@@ -15,7 +15,7 @@ from eenas.seeding import derive
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 from eenas.training.augmentation import augment
-from eenas.training.process_group import World
+from eenas.training.process_group import ProcessGroup
 from eenas.training.spec import TrainingSpec
 
 
@@ -32,15 +32,15 @@ class Batches:
         flip: bool | None,
         device: torch.device,
         rank: int = 0,
-        world: int = 1,
+        processes: int = 1,
     ) -> None:
-        """`flip` is None for no augmentation at all; `rank` of `world` devices gets every world-th batch."""
+        """`flip` is None for no augmentation at all; process `rank` of `processes` gets every `processes`-th batch."""
         self._source = split.images(transform.size, transform.channels)
         self._labels = torch.tensor(split.labels)
         self._transform, self._device, self._seed, self._flip = transform, device, seed, flip
-        self._rank, self._world = rank, world
+        self._rank, self._processes = rank, processes
         self._batch_size = min(batch_size, len(split))
-        self.key = (seed, flip, self._batch_size, rank, world, len(split))
+        self.key = (seed, flip, self._batch_size, rank, processes, len(split))
         """What decides, with epoch and step, which images of a task's train split a batch has."""
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -73,18 +73,18 @@ class Batches:
         order = np.random.default_rng(derive(self._seed, "order", number)).permutation(len(self._labels))
         full = len(order) // self._batch_size * self._batch_size
         parts = order[:full].reshape(-1, self._batch_size)
-        if self._world > 1:
-            parts = parts[: len(parts) // self._world * self._world][self._rank :: self._world]
+        if self._processes > 1:
+            parts = parts[: len(parts) // self._processes * self._processes][self._rank :: self._processes]
         return np.asarray(parts)
 
     def steps(self) -> int:
         """How many batches an epoch has on this device."""
-        return len(self._labels) // self._batch_size // self._world
+        return len(self._labels) // self._batch_size // self._processes
 
     @property
     def samples(self) -> int:
         """How many samples an epoch has on all devices together."""
-        return self.steps() * self._batch_size * self._world
+        return self.steps() * self._batch_size * self._processes
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def training_batches(
     spec: TrainingSpec,
     seed: int,
     device: torch.device,
-    world: World,
+    group: ProcessGroup,
 ) -> Batches:
     """The batches in which `spec` trains on `split`, all of a task's train split or a part of it.
 
@@ -117,13 +117,13 @@ def training_batches(
     size = spec.batch_for(len(split))
     flip = task.flip if spec.augment else None
     batches = Batches(
-        split, transform, batch_size=size, seed=seed, flip=flip, device=device, rank=world.rank, world=world.size
+        split, transform, batch_size=size, seed=seed, flip=flip, device=device, rank=group.rank, processes=group.size
     )
     if batches.samples == 0:
         raise TrainingError(
-            f"{len(split)} training samples do not fill a batch of {size} on each of {world.size} processes; "
+            f"{len(split)} training samples do not fill a batch of {size} on each of {group.size} processes; "
             "set a smaller batch_size"
         )
-    if spec.seconds is not None and world.size > 1:
+    if spec.seconds is not None and group.size > 1:
         raise TrainingError("a budget in seconds differs between processes; give epochs or samples")
     return batches

@@ -19,7 +19,7 @@ PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class World:
+class ProcessGroup:
     """This process's rank among `size` processes; process 0 writes files and reports."""
 
     rank: int = 0
@@ -84,14 +84,14 @@ class World:
 
 
 @contextmanager
-def open_world(device_type: str) -> Iterator[World]:
-    """The world that torchrun describes in the environment (NCCL on CUDA, Gloo elsewhere), or a world of one.
+def open_process_group(device_type: str) -> Iterator[ProcessGroup]:
+    """The processes that torchrun describes in the environment (NCCL on CUDA, Gloo elsewhere), or this one alone.
 
     Raises TrainingError when the description is not whole, DeviceError for more processes than CUDA devices.
     """
     size, rank, local = _number("WORLD_SIZE", 1), _number("RANK", 0), _number("LOCAL_RANK", 0)
     if size == 1:
-        yield World()
+        yield ProcessGroup()
         return
     missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if missing:
@@ -103,7 +103,7 @@ def open_world(device_type: str) -> Iterator[World]:
         torch.cuda.set_device(local)
     distributed.init_process_group("nccl" if device_type == "cuda" else "gloo", timeout=PATIENCE)
     try:
-        yield World(rank, size, local)
+        yield ProcessGroup(rank, size, local)
     finally:
         distributed.destroy_process_group()
 

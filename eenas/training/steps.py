@@ -15,7 +15,7 @@ from eenas.training.distillation import BackboneTeacher
 from eenas.training.execution import Execution
 from eenas.training.losses import Distillation, JointLoss
 from eenas.training.optimizers import build_optimizer
-from eenas.training.process_group import World
+from eenas.training.process_group import ProcessGroup
 from eenas.training.schedule import rate_at
 from eenas.training.spec import TrainingSpec
 from eenas.training.strategies import Phase
@@ -36,12 +36,12 @@ class Steps:
         spec: TrainingSpec,
         costs: Sequence[float],
         execution: Execution,
-        world: World,
+        group: ProcessGroup,
         teacher: BackboneTeacher | None,
     ) -> None:
         """`teacher` is needed where the phase distils from the backbone as it was."""
         self.network, self.phase, self.choice, self.spec = network, phase, choice, spec
-        self.execution, self.world = execution, world
+        self.execution, self.group = execution, group
         self.device = next(network.parameters()).device
         self.teacher = teacher if phase.distils == "backbone" else None
         final = len(costs) - 1
@@ -69,7 +69,7 @@ class Steps:
         self.base_rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=execution.autocast is torch.float16)
         self.average = WeightAverage(network, choice.weight_average) if choice.weight_average else None
-        self.model = world.wrap(network, self.device, partly=phase.alternate)
+        self.model = group.wrap(network, self.device, partly=phase.alternate)
         self.count = 0
 
     def take(self, images: Tensor, labels: Tensor, progress: float, batch: Hashable = None) -> Tensor:
@@ -85,7 +85,7 @@ class Steps:
         loss = self._last_alone(images, labels, progress) if alone else self._all(images, labels, progress, batch)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        self.world.average(self.loss.parameters())
+        self.group.average(self.loss.parameters())
         if self.spec.clip:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip)

@@ -23,7 +23,7 @@ from eenas.training.execution import Execution
 from eenas.training.freezing import frozen
 from eenas.training.memory import memory_errors
 from eenas.training.patience import Patience
-from eenas.training.process_group import World
+from eenas.training.process_group import ProcessGroup
 from eenas.training.schedule import BudgetClock
 from eenas.training.spec import TrainingSpec
 from eenas.training.steps import Steps
@@ -80,7 +80,7 @@ def train_network(
     execution: Execution,
     after_epoch: AfterEpoch | None = None,
     checkpoint: Checkpoint | None = None,
-    world: World | None = None,
+    group: ProcessGroup | None = None,
     taught: KeptAnswers | None = None,
 ) -> TrainingReport:
     """Train the exits of `network` by the strategy of `choice` on the task's train split, on the network's device.
@@ -88,7 +88,7 @@ def train_network(
     `costs` `[K]` are the MACs of reaching each exit (for weight schemes). `after_epoch` is called after each round and
     may stop training. With `checkpoint` the state is kept there after rounds and when the time is over, and training
     goes on from it where it exists, step for step as if it had not been cut off; `after_epoch` is then called again for
-    the round that it was kept after, which it may not have heard of. With `world` several processes share each epoch.
+    the round that it was kept after, which it may not have heard of. With `group` several processes share each epoch.
     `taught` holds what the same backbone answered as a teacher in other trainings with this seed, and is added to.
     With patience a tenth of the train split is held out to see when a phase is over. A network in which the strategy
     trains nothing is left as it is. Raises TrainingError for a choice that is not the network's, DivergedError for a
@@ -98,7 +98,7 @@ def train_network(
     if len(costs) > 1 and boosted[0] != boosted[1]:
         raise TrainingError("loss_weights = 'boosted' changes what a network answers; train it as its design says")
     with memory_errors(spec.batch_for(len(task.train))), seeded(seed):
-        run = _Run(network, task, choice, spec, costs, seed, execution, checkpoint, world or World(), taught)
+        run = _Run(network, task, choice, spec, costs, seed, execution, checkpoint, group or ProcessGroup(), taught)
         return run.go(after_epoch)
 
 
@@ -113,14 +113,14 @@ class _Run:
         seed: int,
         execution: Execution,
         checkpoint: Checkpoint | None,
-        world: World,
+        group: ProcessGroup,
         taught: KeptAnswers | None,
     ) -> None:
         static = network.design.static
         execution = execution.within(network.memory_format)
         self.network, self.spec, self.costs = network, spec, costs
         self.choice = choice.canonical(len(costs) - 1, static=static)
-        self.seed, self.execution, self.checkpoint, self.world = seed, execution, checkpoint, world
+        self.seed, self.execution, self.checkpoint, self.group = seed, execution, checkpoint, group
         self.device = next(network.parameters()).device
         self.phases = phases(self.choice, len(costs), static=static)
         if execution.channels_last:
@@ -133,7 +133,7 @@ class _Run:
         self.tune: Split | None = None
         if self.choice.patience:
             train, self.tune = task.train.held_out()
-        self.batches = training_batches(train, task, network.transform, spec, seed, self.device, world)
+        self.batches = training_batches(train, task, network.transform, spec, seed, self.device, group)
         self.at = Position()
         self.losses: list[float] = []
         self.pending: list[Tensor] = []
@@ -160,7 +160,7 @@ class _Run:
             self._resume_phase(state)
         stopped = state is not None and self.at.round > 0 and self.random is None and self._is_stopped(after_epoch)
         while not (stopped or self.is_over):
-            torch.manual_seed(derive(self.seed, "epoch", self.at.epoch, self.at.step, self.world.rank))
+            torch.manual_seed(derive(self.seed, "epoch", self.at.epoch, self.at.step, self.group.rank))
             self._restore_random()
             self.steps.model.train()
             for images, labels in self.batches.epoch(self.at.epoch, skip=self.at.step):
@@ -187,7 +187,7 @@ class _Run:
         self.end = 1.0 if last else self.start + phase.share
         self.clock = BudgetClock(self.spec, self.batches.samples, part=(self.start, self.end), owed=self.at.owed)
         self.steps = Steps(
-            self.network, phase, self.choice, self.spec, self.costs, self.execution, self.world, self.teacher
+            self.network, phase, self.choice, self.spec, self.costs, self.execution, self.group, self.teacher
         )
         self.patience = None if self.tune is None else Patience(self.choice.patience, self.tune, phase.exits)
         self.ended = False
@@ -211,7 +211,7 @@ class _Run:
         batch = (*self.batches.key, str(self.execution), self.at.epoch, self.at.step) if self.comes_again else None
         self.pending.append(self.steps.take(images, labels, self.clock.progress, batch))
         self.at.step += 1
-        self.clock.samples += len(labels) * self.world.size
+        self.clock.samples += len(labels) * self.group.size
         if self.device.type == "cpu" or len(self.pending) % 50 == 0:
             self._check_finite()
 
@@ -236,8 +236,8 @@ class _Run:
         self.pending.clear()
         if self.patience is not None:
             with self.steps.outcome():
-                self.ended = self.world.share(self.patience.is_over(self.network))
-        if self.checkpoint is not None and self.world.rank == 0:
+                self.ended = self.group.share(self.patience.is_over(self.network))
+        if self.checkpoint is not None and self.group.rank == 0:
             self.checkpoint.keep(self._state)
         return self._is_stopped(after_epoch)
 

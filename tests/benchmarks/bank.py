@@ -28,7 +28,7 @@ from eenas.records.learning_curves import LearningCurves
 from eenas.results.search import search
 from eenas.study.context.bank import PHASE
 from eenas.study.context.prepared_backbone import prepare_backbone
-from eenas.study.context.study_context import lay_ground
+from eenas.study.context.study_context import make_context
 from eenas.study.settings.study_spec import load_settings
 from eenas.study.trials.pruning import PruningRule
 from eenas.study.trials.trial import run_trial
@@ -98,11 +98,11 @@ def run_hand(seed: int, given: argparse.Namespace, rows: Rows) -> None:
         given.study,
         **data(given),
         seed=seed,
-        overrides=(f"training.samples={given.samples}", "search.stop_hopeless=false"),
+        overrides=(f"training.samples={given.samples}", "search.prune=false"),
     )
     place = given.out.with_suffix("") / f"hand_{seed}"
     place.mkdir(parents=True, exist_ok=True)
-    ground = lay_ground(
+    context = make_context(
         settings,
         storage=f"sqlite:///{place}/eenas.db",
         artifacts=None,
@@ -113,27 +113,27 @@ def run_hand(seed: int, given: argparse.Namespace, rows: Rows) -> None:
         trust_code=False,
         listener=lambda event: None,
     )
-    ground = prepare_backbone(ground)
+    context = prepare_backbone(context)
     start, worked = time.time(), time.process_time()
     designs = known_designs(
         settings.space,
-        ground.profile,
-        num_classes=ground.backbone.num_classes,
-        input_size=ground.backbone.transform.size,
-        branch_macs=ground.branch_macs,
+        context.profile,
+        num_classes=context.backbone.num_classes,
+        input_size=context.backbone.transform.size,
+        branch_macs=context.branch_macs,
         uniform_counts=range(1, 7),
     )
     samples, found = 0, []
     points: list[OperatingPoint] = []
-    rule = PruningRule(LearningCurves(ground.database), HAND)
+    rule = PruningRule(LearningCurves(context.database), HAND)
     for number, (name, design) in enumerate(designs, start=1):
-        outcome = run_trial(design, ground, rule, study=HAND, number=number)
+        outcome = run_trial(design, context, rule, study=HAND, number=number)
         assert outcome.scores is not None
         samples += outcome.record.samples
         points += outcome.scores.points
         spent = {"seconds": round(time.time() - start), "processor_seconds": round(time.process_time() - worked)}
         then = {"trial": number, "samples": samples, **spent}
-        worth = scores(points, ground.profile.total_macs, ground.backbone.num_classes)
+        worth = scores(points, context.profile.total_macs, context.backbone.num_classes)
         found.append({"arm": HAND, "seed": seed, **then, **worth, "origin": name})
     for row in found:  # all at once: an arm is there or it is not
         rows.add(row)

@@ -1,4 +1,4 @@
-"""What the benchmarks on CIFAR-10 share: the ground of the study `cifar_resnet20`, and a CSV that is gone on with."""
+"""What the benchmarks on CIFAR-10 share: the context of the study `cifar_resnet20`, and a CSV that is gone on with."""
 
 import argparse
 import csv
@@ -12,7 +12,7 @@ from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
 from eenas.progress import silent
 from eenas.seeding import derive
-from eenas.study.context.study_context import Ground, lay_ground
+from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.settings.study_spec import load_settings
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import train_network
@@ -34,12 +34,12 @@ def arguments(about: str, *, samples: int, arms: Sequence[str] = ()) -> argparse
     return parser.parse_args()
 
 
-def ground(given: argparse.Namespace) -> Ground:
-    """The study's ground without latencies, in a database beside the CSV."""
+def context(given: argparse.Namespace) -> StudyContext:
+    """The study's context without latencies, in a database beside the CSV."""
     settings, folder = load_settings(
         "cifar_resnet20", task=f"npz:{given.data}", weights=given.weights, overrides=("latency.seconds=0.05",)
     )
-    return lay_ground(
+    return make_context(
         settings,
         storage=f"sqlite:///{given.out.with_suffix('.db')}",
         artifacts=None,
@@ -53,7 +53,7 @@ def ground(given: argparse.Namespace) -> Ground:
 
 
 def design_of(
-    on: Ground, branches: Sequence[Placed], training: TrainingChoice, policy: PolicyChoice | None = None
+    on: StudyContext, branches: Sequence[Placed], training: TrainingChoice, policy: PolicyChoice | None = None
 ) -> Design:
     """A design on this backbone."""
     return Design(
@@ -66,7 +66,7 @@ def design_of(
     )
 
 
-def train(on: Ground, design: Design, *, samples: int, seed: int) -> EarlyExitNetwork:
+def train(on: StudyContext, design: Design, *, samples: int, seed: int) -> EarlyExitNetwork:
     """The network of `design`, trained with `samples` training samples."""
     network = on.build(design)
     train_network(
@@ -81,7 +81,7 @@ def train(on: Ground, design: Design, *, samples: int, seed: int) -> EarlyExitNe
     return network
 
 
-def tables(on: Ground, network: EarlyExitNetwork) -> dict[str, ExitTable]:
+def tables(on: StudyContext, network: EarlyExitNetwork) -> dict[str, ExitTable]:
     """The exit tables of calibration, validation and test."""
     costs = on.costs(network.design)
     return {name: exit_table(network, on.task.split(name), costs) for name in SPLITS}

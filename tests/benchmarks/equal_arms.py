@@ -20,7 +20,7 @@ from eenas.results.choice import Choice, choose_design
 from eenas.results.read import open_results
 from eenas.results.search import search
 from eenas.study.context.bank import PHASE, Bank
-from eenas.study.context.study_context import Ground, lay_ground
+from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.rivals.frozen_front import first_branches, lay_bank
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.study_spec import load_settings
@@ -60,16 +60,16 @@ class Arm:
         return cls(**{**table, "design": Design.from_table(table["design"])})
 
 
-def lay(given: argparse.Namespace, seed: int) -> Ground:
-    """The study's ground with another seed and without latencies; all seeds share its bank and its splits."""
+def lay(given: argparse.Namespace, seed: int) -> StudyContext:
+    """The study's context with another seed and without latencies; all seeds share its bank and its splits."""
     overrides = ["latency.seconds=0.05", *(f"training.samples={n}" for n in (given.trial_samples,) if n)]
     settings, folder = load_settings(
         given.study, task=given.task, weights=given.weights, seed=seed, overrides=tuple(overrides)
     )
     given.out.mkdir(parents=True, exist_ok=True)
-    return lay_ground(
+    return make_context(
         settings,
-        storage=f"sqlite:///{given.out}/ground.db",
+        storage=f"sqlite:///{given.out}/context.db",
         artifacts=None,
         device="cpu",
         module=None,
@@ -159,7 +159,7 @@ def _searched(given: argparse.Namespace, took: Mapping[str, Any]) -> list[Arm]:
     ]
 
 
-def _rivals(on: Ground) -> list[Arm]:
+def _rivals(on: StudyContext) -> list[Arm]:
     """All arms but the search's: hand-placed ones cost nothing to find, the others what the bank took."""
     backbone = on.backbone
     known = dict(
@@ -182,7 +182,7 @@ def _rivals(on: Ground) -> list[Arm]:
     return arms + [Arm(f"{RANDOM} {number}", design) for number, design in enumerate(_random(on, bank), 1)]
 
 
-def _static(on: Ground, bank: Bank) -> dict[str, Design]:
+def _static(on: StudyContext, bank: Bank) -> dict[str, Design]:
     """For each share the deepest cut point that keeps it, with the bank's best structure there, in two recipes."""
     training, policy = first_choices(on.settings.space)
     order = {point.name: number for number, point in enumerate(on.profile.cut_points)}
@@ -202,7 +202,7 @@ def _static(on: Ground, bank: Bank) -> dict[str, Design]:
     return found
 
 
-def _random(on: Ground, bank: Bank) -> list[Design]:
+def _random(on: StudyContext, bank: Bank) -> list[Design]:
     """Designs drawn evenly from the space, each another network."""
     sampler = optuna.samplers.RandomSampler(seed=on.settings.seed)
     study = optuna.create_study(sampler=sampler, directions=["maximize"])

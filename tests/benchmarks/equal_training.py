@@ -32,7 +32,7 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.fit import fit_at_shares
 from eenas.seeding import derive
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import RoundReport, Verdict, train_network
@@ -47,7 +47,7 @@ def folder_of(given: argparse.Namespace, arm: Arm, seed: int) -> Path:
     return folder
 
 
-def train_arm(on: Ground, arm: Arm, seed: int, given: argparse.Namespace, deadline: float) -> None:
+def train_arm(on: StudyContext, arm: Arm, seed: int, given: argparse.Namespace, deadline: float) -> None:
     """Train an arm, from its checkpoint where there is one, and keep its exit tables; or leave a checkpoint."""
     folder = folder_of(given, arm, seed)
     folder.mkdir(parents=True, exist_ok=True)

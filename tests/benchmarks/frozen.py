@@ -9,14 +9,14 @@ from eenas.designs.design import Placed
 from eenas.frozen.candidate_table import CandidateTable
 from eenas.frozen.candidates import Candidates, candidate_logits, candidate_table, train_candidates
 from eenas.seeding import derive
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.training.spec import TrainingSpec
 
 TUNE_SHARE = 0.1
 Logits = dict[str, NDArray[np.float32]]
 
 
-def train_frozen(on: Ground, placed: Sequence[Placed], *, samples: int, seed: int) -> Logits:
+def train_frozen(on: StudyContext, placed: Sequence[Placed], *, samples: int, seed: int) -> Logits:
     """The logits `[N, branches + 1, 10]` on tune, calibration, validation and test of branches trained at once."""
     candidates = Candidates(on.backbone, placed, seed=seed).to(on.device)
     train, tune = on.task.train.held_out(TUNE_SHARE, seed)
@@ -34,7 +34,7 @@ def train_frozen(on: Ground, placed: Sequence[Placed], *, samples: int, seed: in
 
 
 def table_of(
-    on: Ground, placed: Sequence[Placed], logits: NDArray[np.float32], split: str, seed: int
+    on: StudyContext, placed: Sequence[Placed], logits: NDArray[np.float32], split: str, seed: int
 ) -> CandidateTable:
     """The candidate table of one split."""
     labels = (on.task.train.held_out(TUNE_SHARE, seed)[1] if split == "tune" else on.task.split(split)).labels

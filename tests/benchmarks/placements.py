@@ -10,7 +10,7 @@ train, which gates and the exhaustive search are fitted on, and on the validatio
 
 from itertools import product
 
-from cifar import Rows, arguments, ground
+from cifar import Rows, arguments, context
 from frozen import table_of, train_frozen
 
 from eenas.branches.pool_fc import PoolFc
@@ -49,7 +49,7 @@ def choices(judge: Judge, have: tuple[float, ...], seed: int) -> dict[str, Subse
 def main() -> None:
     """Train the branches of every seed that the CSV has no rows for, and place them."""
     given = arguments(__doc__ or "", samples=250_000)
-    on = ground(given)
+    on = context(given)
     rows = Rows(given.out, ("seed", "samples"))
     names = [on.profile.cut_points[index].name for index in candidates(on.profile)]
     placed = [Placed(name, PoolFc(pool="mixed")) for name in names]

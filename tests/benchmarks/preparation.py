@@ -31,7 +31,7 @@ from eenas.frozen.frozen_head import read_head
 from eenas.progress import Event, Notice
 from eenas.seeding import derive, seeded
 from eenas.study.context.prepared_backbone import prepare_backbone
-from eenas.study.context.study_context import lay_ground
+from eenas.study.context.study_context import make_context
 from eenas.study.settings.study_spec import load_settings
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
@@ -117,7 +117,7 @@ def run(case: str, arm: str, seed: int, given: argparse.Namespace, data: dict[st
                 said.append(event.text)
 
         with tempfile.TemporaryDirectory() as folder:
-            ground = lay_ground(
+            context = make_context(
                 settings,
                 storage=f"sqlite:///{folder}/eenas.db",
                 artifacts=None,
@@ -129,10 +129,10 @@ def run(case: str, arm: str, seed: int, given: argparse.Namespace, data: dict[st
                 listener=listener,
             )
             start = time.time()
-            ground = prepare_backbone(ground)
+            context = prepare_backbone(context)
         spent = time.time() - start
-        head = read_head(ground.backbone.module, ground.backbone.transform, ground.task.test)
-        accuracy, start = float(head.correct(ground.task.test.labels).mean()), time.time() - spent
+        head = read_head(context.backbone.module, context.backbone.transform, context.task.test)
+        accuracy, start = float(head.correct(context.task.test.labels).mean()), time.time() - spent
     return {
         "case": case,
         "arm": arm,

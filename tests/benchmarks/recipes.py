@@ -11,7 +11,7 @@ import time
 from itertools import product
 
 import numpy as np
-from cifar import SHARES, Rows, arguments, design_of, ground, tables, train
+from cifar import SHARES, Rows, arguments, context, design_of, tables, train
 from strategies import HEADS
 
 from eenas.designs.design import Placed, TrainingChoice
@@ -36,7 +36,7 @@ RECIPES: dict[str, dict[str, object]] = {
 def main() -> None:
     """Run every recipe that the CSV has no row for."""
     given = arguments(__doc__ or "", samples=50_000, arms=tuple(RECIPES))
-    on = ground(given)
+    on = context(given)
     rows = Rows(given.out, ("arm", "seed", "samples"))
     wanted = ((arm, seed, given.samples) for seed, arm in product(range(given.seeds), given.arm or RECIPES))
     for arm, seed, samples in rows.missing(wanted):

@@ -10,7 +10,7 @@ et al. 2021; the same places, its heads, cascade and ensemble) are arms of their
 from itertools import product
 
 import numpy as np
-from cifar import SHARES, Rows, arguments, design_of, ground, tables, train
+from cifar import SHARES, Rows, arguments, context, design_of, tables, train
 
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
@@ -21,7 +21,7 @@ from eenas.branches.registry import branch_from_sizes
 from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.designs.placement import at_shares, candidates, shares
 from eenas.policies.fit import fit_at_shares
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 
 SAME = {
     "strategy": "joint",
@@ -61,7 +61,7 @@ HEADS: dict[str, Branch] = {
 """The architecture of all arms but the presets: one that a study of `cifar_resnet20` put on its front."""
 
 
-def arm_design(on: Ground, arm: str) -> Design:
+def arm_design(on: StudyContext, arm: str) -> Design:
     """The design of one arm."""
     if arm not in PRESETS:
         return design_of(
@@ -85,7 +85,7 @@ def arm_design(on: Ground, arm: str) -> Design:
 def main() -> None:
     """Run every arm that the CSV has no row for."""
     given = arguments(__doc__ or "", samples=250_000, arms=(*ARMS, *PRESETS))
-    on = ground(given)
+    on = context(given)
     rows = Rows(given.out, ("arm", "seed", "samples"))
     wanted = ((arm, seed, given.samples) for seed, arm in product(range(given.seeds), given.arm or (*ARMS, *PRESETS)))
     for arm, seed, samples in rows.missing(wanted):

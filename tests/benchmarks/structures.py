@@ -8,7 +8,7 @@ found by its own search, whose samples are not counted, and then trained as the 
 
 from itertools import product
 
-from cifar import Rows, arguments, ground
+from cifar import Rows, arguments, context
 from frozen import train_frozen
 
 from eenas.branches.branch import Branch
@@ -23,7 +23,7 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed
 from eenas.measurement.macs import count_parameters
 from eenas.study.context.bank import Bank
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.trials.finder import Finder
 
 PLACES = ("layer1.1", "layer2.0", "layer3.0")
@@ -39,7 +39,7 @@ FAMILIES: tuple[Branch, ...] = (
 )
 
 
-def placed_of(on: Ground) -> list[Placed]:
+def placed_of(on: StudyContext) -> list[Placed]:
     """Every family at every cut point; the learned ones found."""
     everything = [Placed(name, branch) for name in PLACES for branch in FAMILIES]
     open_ones = tuple(each for each in everything if each.branch.is_open)
@@ -51,7 +51,7 @@ def placed_of(on: Ground) -> list[Placed]:
 def main() -> None:
     """Train the branches of every seed that the CSV has no rows for."""
     given = arguments(__doc__ or "", samples=250_000)
-    on = ground(given)
+    on = context(given)
     rows = Rows(given.out, ("seed", "samples"))
     shapes = {point.name: point.shape for point in on.profile.cut_points}
     for seed, samples in dict.fromkeys(rows.missing(product(range(given.seeds), (given.samples,)))):

@@ -59,7 +59,7 @@ def run(folder: Path, sampler: str, trials: int, times: list[float]) -> None:
         device="cpu",
         overrides=(
             f"search.sampler={sampler}",
-            "search.stop_hopeless=false",
+            "search.prune=false",
             "prepare.when=never",
             "latency.seconds=0.05",
             "space.branches=3",

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 import torch
-from cifar import Rows, arguments, design_of, ground
+from cifar import Rows, arguments, context, design_of
 from strategies import HEADS
 from torch.nn import functional
 
@@ -22,7 +22,7 @@ from eenas.networks.tables import exit_table
 from eenas.seeding import derive
 from eenas.training.batches import training_batches
 from eenas.training.distillation import BackboneTeacher, KeptAnswers
-from eenas.training.process_group import World
+from eenas.training.process_group import ProcessGroup
 from eenas.training.spec import TrainingSpec
 from eenas.training.steps import Steps
 from eenas.training.strategies import phases
@@ -47,7 +47,7 @@ class Clock:
 def main() -> None:
     """Time the steps of one trial and their parts, then its exit tables."""
     given = arguments(__doc__ or "", samples=6400)
-    on = ground(given)
+    on = context(given)
     design = design_of(on, [Placed(name, head) for name, head in HEADS.items()], TrainingChoice())
     costs, spec = on.costs(design), TrainingSpec(samples=given.samples, batch_size=BATCH)
     count = given.samples // BATCH
@@ -58,9 +58,9 @@ def main() -> None:
     teacher = BackboneTeacher(network.backbone, kept)
     choice = design.training.canonical(len(design.branches))
     (phase,) = phases(choice, len(costs.macs))
-    steps = Steps(network, phase, choice, spec, costs.macs.tolist(), on.execution, World(), teacher)
+    steps = Steps(network, phase, choice, spec, costs.macs.tolist(), on.execution, ProcessGroup(), teacher)
     batches = training_batches(
-        on.task.train, on.task, network.transform, spec, derive(0, "profile"), on.device, World()
+        on.task.train, on.task, network.transform, spec, derive(0, "profile"), on.device, ProcessGroup()
     )
     clock, left, right = Clock(), torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
     matrices = 0

@@ -26,7 +26,7 @@ from eenas.runs.network_scores import NetworkScores
 from eenas.seeding import derive
 from eenas.study.context.bank import Bank
 from eenas.study.context.prepared_backbone import prepare_backbone
-from eenas.study.context.study_context import lay_ground
+from eenas.study.context.study_context import make_context
 from eenas.tasks.load import load_task
 from eenas.testing.smallest import smallest_task
 from eenas.training.trainer import train_network
@@ -59,7 +59,7 @@ class Studies:
 def studies(tmp_path_factory):
     torch.set_num_threads(1)
     made = Studies(tmp_path_factory.mktemp("fidelity"))
-    settings = (*SETTINGS, "search.stop_hopeless=false", "search.sampler=random", "bank.share=0.3")
+    settings = (*SETTINGS, "search.prune=false", "search.sampler=random", "bank.share=0.3")
     for name, trials, more in (("bank", 8, ()), ("plain", 4, ("bank.use=false",))):
         search(
             f"{HOME}:smallest_backbone",
@@ -120,8 +120,8 @@ def test_a_network_is_trained_and_scored_as_by_hand(studies, measured):
     network = measured.networks[0]
     trial = next(trial for trial in results.trials if trial.number == network.trial)
     task = load_task(results.settings.task, trust_code=True)
-    ground = prepare_backbone(
-        lay_ground(
+    context = prepare_backbone(
+        make_context(
             results.settings,
             storage=studies.storage,
             artifacts=None,
@@ -133,8 +133,8 @@ def test_a_network_is_trained_and_scored_as_by_hand(studies, measured):
             listener=lambda event: None,
         )
     )
-    built, costs = ground.build(trial.design), ground.costs(trial.design)
-    Bank(ground).inherit(built)
+    built, costs = context.build(trial.design), context.costs(trial.design)
+    Bank(context).inherit(built)
     splits = ("calibration", "validation")
     frozen = [exit_table(built, task.split(split), costs) for split in splits]
     train_network(
@@ -144,10 +144,10 @@ def test_a_network_is_trained_and_scored_as_by_hand(studies, measured):
         spec=replace(results.settings.training, epochs=LONG),
         costs=costs.macs.tolist(),
         seed=derive(results.settings.seed, "trial"),
-        execution=ground.execution,
+        execution=context.execution,
     )
     full = [exit_table(built, task.split(split), costs) for split in splits]
-    brief = [load_exit_table(ground.artifacts.root / trial.artifacts[split].partition("@")[0]) for split in splits]
+    brief = [load_exit_table(context.artifacts.root / trial.artifacts[split].partition("@")[0]) for split in splits]
     for tables, said in ((brief, network.brief), (frozen, network.frozen), (full, network.full)):
         points = fit_at_shares(*tables, results.backbone.macs, SHARES)
         assert said.at_shares == tuple(point and point.accuracy for point in points)
@@ -195,7 +195,7 @@ def test_networks_are_spread_from_worst_to_best_and_each_counts_once(studies, mo
 def stand_in(diverging=()):
     """A longer training that takes no time; networks at these places of the order diverge."""
 
-    def train(design, ground, costs, *, phase, **rest):
+    def train(design, context, costs, *, phase, **rest):
         number = int(phase.partition("(")[2].split()[0])
         if number in diverging:
             raise DivergedError("the loss is not finite")
@@ -285,7 +285,7 @@ def test_exit_tables_that_are_gone_are_said(copied, monkeypatch):
     ],
 )
 def test_bad_input_is_refused_before_anything_is_measured(studies, monkeypatch, options, said):
-    monkeypatch.setattr(searched_study, "lay_ground", None)
+    monkeypatch.setattr(searched_study, "make_context", None)
     with pytest.raises(StudyError, match=said) as error:
         studies.measure(**options)
     assert "\n" not in str(error.value)
@@ -298,7 +298,7 @@ def test_an_unknown_key_is_named(studies):
 
 def test_a_study_with_too_few_networks_is_refused(studies, monkeypatch):
     results = studies.results()
-    monkeypatch.setattr(searched_study, "lay_ground", None)
+    monkeypatch.setattr(searched_study, "make_context", None)
     monkeypatch.setattr(fidelity, "read_results", lambda *a, **o: replace(results, trials=results.trials[:2]))
     with pytest.raises(StudyError, match=r"'bank' has 2 networks .*at least 3; run `eenas search` for more trials"):
         studies.measure()

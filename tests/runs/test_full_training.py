@@ -35,7 +35,7 @@ from eenas.runs.run_report import CHECKPOINT, DESIGN, REPORT, WEIGHTS, RunReport
 from eenas.study.settings.limits import Limits
 from eenas.tasks.split import Split
 from eenas.testing.smallest import smallest_backbone, smallest_task
-from eenas.training.process_group import World
+from eenas.training.process_group import ProcessGroup
 from tests.smallest_study import Killed, backbone, kill_in
 
 from ..fuzzing import check_one_line, examples, mutated_table
@@ -128,7 +128,7 @@ def test_a_damaged_report_is_made_again_of_the_weights(smallest_study, finished_
 
 def test_a_finished_run_is_given_back_and_not_trained_again(smallest_study, finished_run, monkeypatch):
     heard = []
-    monkeypatch.setattr(searched_study, "lay_ground", None)
+    monkeypatch.setattr(searched_study, "make_context", None)
     assert smallest_study.train(finished_run.folder, listener=heard.append) == finished_run
     assert any(isinstance(event, Notice) and "finished already" in event.text for event in heard)
 
@@ -136,8 +136,8 @@ def test_a_finished_run_is_given_back_and_not_trained_again(smallest_study, fini
 @pytest.mark.parametrize("rank", [0, 1])
 def test_of_several_processes_the_first_one_speaks(smallest_study, tmp_path, monkeypatch, rank):
     @contextmanager
-    def world(backend):
-        yield World(rank=rank, size=2)
+    def group(backend):
+        yield ProcessGroup(rank=rank, size=2)
 
     @contextmanager
     def place(storage, artifacts):
@@ -145,7 +145,7 @@ def test_of_several_processes_the_first_one_speaks(smallest_study, tmp_path, mon
         raise StudyError("enough")
         yield
 
-    monkeypatch.setattr(full_training, "open_world", world)
+    monkeypatch.setattr(full_training, "open_process_group", group)
     monkeypatch.setattr(full_training, "writable_place", place)
     heard = []
     with pytest.raises(StudyError, match="enough"):

@@ -19,7 +19,7 @@ from eenas.networks.tables import exit_table
 from eenas.progress import Finished, Notice
 from eenas.specs import digest, from_table, to_table
 from eenas.study.context.bank import PHASE, Bank
-from eenas.study.context.study_context import Ground, lay_ground
+from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.rivals.frozen_front import FrozenFront, first_branches, lay_bank, read_front
 from eenas.study.settings.study_spec import StudySpec, load_settings
 from eenas.testing.smallest import smallest_task
@@ -36,14 +36,14 @@ def heard():
 
 @pytest.fixture
 def lay(tmp_path, heard):
-    """Lays a ground as a worker of a study does, on one storage."""
+    """Makes a context as a worker of a study does, on one storage."""
 
-    def ground(module=None, *overrides: str, storage: str = "eenas.db") -> Ground:
+    def context(module=None, *overrides: str, storage: str = "eenas.db") -> StudyContext:
         torch.set_num_threads(1)
         settings, _ = load_settings(
             backbone="-", space="small", overrides=(*SETTINGS, "space.cost_cap=1.0", *overrides)
         )
-        return lay_ground(
+        return make_context(
             settings,
             storage=f"sqlite:///{tmp_path}/{storage}",
             artifacts=None,
@@ -55,15 +55,15 @@ def lay(tmp_path, heard):
             listener=heard.append,
         )
 
-    return ground
+    return context
 
 
 def trained(heard):
     return [event.detail for event in heard if isinstance(event, Finished) and event.phase == PHASE]
 
 
-def design_of(ground, placed):
-    return Design(backbone=ground.backbone.name, num_classes=4, input_size=8, branches=tuple(placed))
+def design_of(context, placed):
+    return Design(backbone=context.backbone.name, num_classes=4, input_size=8, branches=tuple(placed))
 
 
 def test_no_branch_is_trained_twice_and_company_does_not_matter(lay, heard):
@@ -89,30 +89,30 @@ def test_whatever_decides_the_weights_is_in_the_key(lay, change):
             next(module.parameters()).mul_(1.01)
     elif change == "training":
         overrides = ("bank.training.samples=64",)
-    ground = lay(module, *overrides)
+    context = lay(module, *overrides)
     if change == "seed":
-        ground = replace(ground, settings=replace(ground.settings, seed=5))
-    assert not Bank(ground).holds(BRANCHES[0])
+        context = replace(context, settings=replace(context.settings, seed=5))
+    assert not Bank(context).holds(BRANCHES[0])
     assert Bank(lay()).holds(BRANCHES[0])
 
 
 def test_a_study_that_is_read_back_has_the_same_bank(lay):
-    ground = lay()
-    whole = replace(ground, settings=replace(ground.settings, training=TrainingSpec(epochs=1)))
-    read = replace(ground, settings=from_table(StudySpec, json.loads(json.dumps(to_table(whole.settings)))))
+    context = lay()
+    whole = replace(context, settings=replace(context.settings, training=TrainingSpec(epochs=1)))
+    read = replace(context, settings=from_table(StudySpec, json.loads(json.dumps(to_table(whole.settings)))))
     assert digest(Bank(read).conditions) == digest(Bank(whole).conditions)
 
 
 def test_a_network_inherits_what_its_table_says(lay):
-    ground = lay()
-    bank = Bank(ground)
+    context = lay()
+    bank = Bank(context)
     placed = [BRANCHES[0], *(Placed(each.cut_point, Cascade(branch=each.branch)) for each in BRANCHES[1:])]
     for branches in (BRANCHES, placed):
-        design = design_of(ground, branches)
-        network, costs = ground.build(design), ground.costs(design)
-        fresh = exit_table(network, ground.task.calibration, costs)
+        design = design_of(context, branches)
+        network, costs = context.build(design), context.costs(design)
+        fresh = exit_table(network, context.task.calibration, costs)
         bank.inherit(network)
-        own = exit_table(network, ground.task.calibration, costs)
+        own = exit_table(network, context.task.calibration, costs)
         said = bank.exit_tables(design, costs)["calibration"]
         np.testing.assert_allclose(own.logits, said.logits, atol=1e-5)
         assert np.abs(own.logits - fresh.logits).max() > 1e-3
@@ -120,14 +120,14 @@ def test_a_network_inherits_what_its_table_says(lay):
 
 
 def test_the_table_scores_any_choice_as_the_network_would(lay):
-    ground = lay()
-    bank = Bank(ground)
+    context = lay()
+    bank = Bank(context)
     whole = bank.table(BRANCHES, "validation")
     some = whole.exit_table((0, 2))
-    design = design_of(ground, (BRANCHES[0], BRANCHES[2]))
-    network, costs = ground.build(design), ground.costs(design)
+    design = design_of(context, (BRANCHES[0], BRANCHES[2]))
+    network, costs = context.build(design), context.costs(design)
     bank.inherit(network)
-    own = exit_table(network, ground.task.validation, costs)
+    own = exit_table(network, context.task.validation, costs)
     np.testing.assert_allclose(some.logits, own.logits, atol=1e-5)
     np.testing.assert_allclose(some.macs, own.macs)
 
@@ -189,12 +189,12 @@ def test_a_branch_that_diverges_costs_no_other(lay, monkeypatch, memory):
 
 
 def test_the_front_is_found_once_and_its_designs_are_the_space_s(lay, heard):
-    ground = lay()
-    front = lay_bank(ground, Bank(ground))
+    context = lay()
+    front = lay_bank(context, Bank(context))
     assert front.designs
     assert (np.diff(front.cost) > 0).all()
     assert (np.diff(front.accuracy) > 0).all()
-    offered = {(each.cut_point, each.branch) for each in first_branches(ground)}
+    offered = {(each.cut_point, each.branch) for each in first_branches(context)}
     for design in front.designs:
         assert {(each.cut_point, each.branch) for each in design.branches} <= offered
     heard.clear()
@@ -205,10 +205,10 @@ def test_the_front_is_found_once_and_its_designs_are_the_space_s(lay, heard):
 
 def test_a_share_bounds_what_is_trained_before_the_trials(lay):
     everything = first_branches(lay())
-    ground = lay(None, "bank.share=0.05")
-    some = first_branches(ground)
-    shapes = {point.name: point.shape for point in ground.profile.cut_points}
-    assert sum(ground.branch_macs(p.branch, shapes[p.cut_point]) for p in some) <= 0.05 * ground.profile.total_macs
+    context = lay(None, "bank.share=0.05")
+    some = first_branches(context)
+    shapes = {point.name: point.shape for point in context.profile.cut_points}
+    assert sum(context.branch_macs(p.branch, shapes[p.cut_point]) for p in some) <= 0.05 * context.profile.total_macs
     assert len(some) < len(everything)
     nothing = lay(None, "bank.share=0")
     assert lay_bank(nothing, Bank(nothing)).designs == ()
@@ -223,13 +223,13 @@ def test_above_compares_at_equal_cost():
 
 
 def test_features_on_disk_are_taken_from_there(lay, heard):
-    ground = lay(None, "bank.feature_cache=100MB")
-    bank = Bank(ground)
+    context = lay(None, "bank.feature_cache=100MB")
+    bank = Bank(context)
     bank.fill(BRANCHES[:2])
-    files = sorted(file.name for file in (ground.artifacts.root / "features").glob("*.f16"))
+    files = sorted(file.name for file in (context.artifacts.root / "features").glob("*.f16"))
     assert len(files) == 2 * (1 + 3)  # cut points, times train and the three splits
     other = (Placed("0", PoolFc(pool="max")), Placed("1", Fc()))
-    ground.backbone.module.forward = None  # what runs it now fails
+    context.backbone.module.forward = None  # what runs it now fails
     assert bank.fill(other) == 2
     assert Bank(lay(None, "bank.feature_cache=100MB")).logits(other, "tune").shape[1] == 3
     assert not any(isinstance(event, Notice) and "feature cache" in event.text for event in heard)

@@ -19,8 +19,8 @@ LACK = OutOfMemoryError("out of memory with batch_size=16; set a smaller one")
 
 
 @dataclass
-class Ground:
-    """What blame asks of a ground."""
+class StudyContext:
+    """What blame asks of a context."""
 
     device: torch.device = CPU
     database: Database = field(default_factory=lambda: Database("sqlite://"))
@@ -33,12 +33,12 @@ def on_cuda(monkeypatch: pytest.MonkeyPatch, *, fits: bool, others: int) -> Any:
         is_available=lambda: True,
     )
     monkeypatch.setattr(module.torch, "cuda", card)
-    monkeypatch.setattr(module, "plain_step_fits", lambda ground: fits)
-    return Ground(torch.device("cuda:0"))
+    monkeypatch.setattr(module, "plain_step_fits", lambda context: fits)
+    return StudyContext(torch.device("cuda:0"))
 
 
 def test_lack_of_memory_on_a_cpu_stops_the_study() -> None:
-    found = blame(LACK, Ground())
+    found = blame(LACK, StudyContext())
     assert isinstance(found, Blame)
     assert isinstance(found.error, MachineError)
     assert found.cut_off == STOPPED
@@ -53,14 +53,14 @@ def test_lack_of_memory_on_an_accelerator(
 
 def test_the_storage_is_blamed_for_what_it_says_and_a_lost_device_like_a_death() -> None:
     full = optuna.exceptions.StorageInternalError("database or disk is full")
-    found = blame(full, Ground())
+    found = blame(full, StudyContext())
     assert found is not None
     assert isinstance(found.error, StorageError)
     assert "free space" in str(found.error)
-    lost = blame(RuntimeError("CUDA error: device-side assert triggered"), Ground())
+    lost = blame(RuntimeError("CUDA error: device-side assert triggered"), StudyContext())
     assert lost is not None
     assert lost.cut_off == DIED
-    assert blame(DivergedError("the loss is not finite"), Ground()) is None
+    assert blame(DivergedError("the loss is not finite"), StudyContext()) is None
 
 
 def test_what_optuna_says_of_the_storage_is_one_line() -> None:

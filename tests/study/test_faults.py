@@ -110,7 +110,7 @@ def study_of(folder, name):
 
 
 def test_a_killed_search_goes_on_and_loses_nothing(tmp_path):
-    slow = (*SETTINGS, "training.seconds=0.8", "search.stop_hopeless=false")
+    slow = (*SETTINGS, "training.seconds=0.8", "search.prune=false")
     process = start(tmp_path, *slow[len(SETTINGS) :])
     try:
         wait_for(tmp_path, lambda found: found.count("COMPLETE") >= 1 and "RUNNING" in found)
@@ -191,7 +191,7 @@ def test_a_recorded_trial_of_which_optuna_had_not_heard_is_not_run_again(tmp_pat
 
 
 def test_sigint_ends_a_search_cleanly(tmp_path):
-    process = start(tmp_path, "training.seconds=2", "search.stop_hopeless=false")
+    process = start(tmp_path, "training.seconds=2", "search.prune=false")
     try:
         wait_for(tmp_path, lambda found: found.count("COMPLETE") >= 1 and "RUNNING" in found)
         time.sleep(0.3)

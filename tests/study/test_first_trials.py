@@ -1,4 +1,4 @@
-"""What a study tries first: the best of earlier studies on the same ground, the frozen front, known designs."""
+"""What a study tries first: the best of earlier studies on the same data, the frozen front, known designs."""
 
 import numpy as np
 import optuna
@@ -26,7 +26,7 @@ def go(folder, name, *overrides, **options):
         device="cpu",
         name=name,
         trials=options.pop("trials", TRIALS),
-        overrides=(*SETTINGS, "search.stop_hopeless=false", *overrides),
+        overrides=(*SETTINGS, "search.prune=false", *overrides),
         listener=heard.append,
         **options,
     )

@@ -14,7 +14,7 @@ from eenas.progress import Notice
 from eenas.study.context import given_backbone
 from eenas.study.context.backbone_training import Attempt, HeldOut
 from eenas.study.context.prepared_backbone import prepare_backbone
-from eenas.study.context.study_context import lay_ground
+from eenas.study.context.study_context import make_context
 from eenas.study.settings.study_spec import PrepareSpec, load_settings
 from eenas.tasks.task import Task
 from eenas.testing.smallest import SIZE, smallest_task
@@ -33,12 +33,12 @@ def halves(labels):
 
 
 class Prepared:
-    """A ground before and after preparation, and what was said."""
+    """A context before and after preparation, and what was said."""
 
     def __init__(self, folder, module=None, *overrides, task=None, name="-", **options):
         settings, _ = load_settings(backbone=name, overrides=(*SETTINGS, *overrides), **options)
         self.heard = []
-        self.ground = lay_ground(
+        self.context = make_context(
             settings,
             storage=f"sqlite:///{folder}/eenas.db",
             artifacts=None,
@@ -49,8 +49,8 @@ class Prepared:
             trust_code=True,
             listener=self.heard.append,
         )
-        self.before = copy.deepcopy(self.ground.backbone.module.state_dict())
-        self.done = prepare_backbone(self.ground)
+        self.before = copy.deepcopy(self.context.backbone.module.state_dict())
+        self.done = prepare_backbone(self.context)
 
     @property
     def said(self):
@@ -64,7 +64,7 @@ class Prepared:
         return {name for name, value in self.before.items() if not torch.equal(value, after[name])}
 
     def accuracy(self, split="test"):
-        part = self.ground.task.split(split)
+        part = self.context.task.split(split)
         return read_head(self.done.backbone.module, self.done.backbone.transform, part).correct(part.labels).mean()
 
 
@@ -102,9 +102,9 @@ def test_a_named_architecture_without_weights_is_trained_as_ever(tmp_path):
     found = Prepared(
         tmp_path, None, "prepare.training.epochs=0.3", "space.cost_cap=1.0", name="cifar_resnet20", weights="none"
     )
-    assert found.ground.backbone.untrained
+    assert found.context.backbone.untrained
     assert re.fullmatch(r"backbone: trained on all of train; \d+\.\d% on validation", found.said)
-    assert "part" not in vars(found.ground.look)  # nothing was measured for it
+    assert "part" not in vars(found.context.look)  # nothing was measured for it
 
 
 def test_a_new_classifier_is_fitted_on_frozen_features(tmp_path):
@@ -138,9 +138,9 @@ def test_a_classifier_of_other_classes_is_fitted_anew(tmp_path):
 def test_fine_tuning_is_kept_where_it_wins(tmp_path, monkeypatch, wins):
     rates = []
 
-    def judged(ground, network, task, held, rate, stages):
+    def judged(context, network, task, held, rate, stages):
         rates.append(rate)
-        assert len(task.train) + len(held) == len(ground.task.train)
+        assert len(task.train) + len(held) == len(context.task.train)
         won = rate == wins
         return Attempt(HeldOut(np.full(len(held), won), 0.0 if won else 9.0), 1)
 
@@ -209,8 +209,8 @@ def test_two_classes_of_which_one_is_rare(tmp_path):
         always_no[4][2].weight.zero_()
         always_no[4][2].bias.copy_(torch.tensor([1.0, 0.0]))
     found = Prepared(tmp_path, always_no, task=task)
-    assert 0.75 < found.ground.look.chance < 0.9
-    assert not found.ground.look.is_above_chance
+    assert 0.75 < found.context.look.chance < 0.9
+    assert not found.context.look.is_above_chance
     assert "which is chance" in found.said
 
 

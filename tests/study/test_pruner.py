@@ -34,7 +34,7 @@ def pruner(frozen, *, rule=None, front=None, target=0.5):
     images = np.zeros((len(LABELS), 8, 8, 3), dtype=np.uint8)
     split = Task.from_arrays("t", images, LABELS, flip=False).train
     task = SimpleNamespace(calibration=split)
-    ground = SimpleNamespace(task=task, profile=SimpleNamespace(total_macs=100.0))
+    context = SimpleNamespace(task=task, profile=SimpleNamespace(total_macs=100.0))
     design = Design(
         backbone="b",
         num_classes=4,
@@ -43,7 +43,7 @@ def pruner(frozen, *, rule=None, front=None, target=0.5):
         policy=PolicyChoice(target_macs=target),
     )
     tables = {} if frozen is None else {"calibration": frozen}
-    return TrialPruner(design, ground, rule or new_rule(), tables, front or FrozenFront())
+    return TrialPruner(design, context, rule or new_rule(), tables, front or FrozenFront())
 
 
 def rows_of(one):
@@ -52,7 +52,7 @@ def rows_of(one):
 
 def test_it_looks_at_some_samples_always_the_same():
     one, other = pruner(None), pruner(None)
-    assert len(one.part) == min(LIMIT, len(one._ground.task.calibration))
+    assert len(one.part) == min(LIMIT, len(one._context.task.calibration))
     assert (rows_of(one) == rows_of(other)).all()
 
 

@@ -29,7 +29,7 @@ def deep_backbone():
 @pytest.mark.parametrize("name", shipped.names("search_spaces"))
 def test_a_shipped_space_is_searched(tmp_path, name):
     quick = ("space.cost_cap=1.0", "training.epochs=0.2", "prepare.training.epochs=1")
-    chance = ("search.known_designs=false", "search.sampler=random", "search.stop_hopeless=false")
+    chance = ("search.known_designs=false", "search.sampler=random", "search.prune=false")
     found = search(
         deep_backbone(),
         task=smallest_task(),

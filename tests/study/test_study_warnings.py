@@ -9,7 +9,7 @@ from eenas.progress import Notice
 from eenas.results.read import open_results
 from eenas.study.context.first_look import FirstLook
 from eenas.study.context.held_out import as_searched, held_out_of
-from eenas.study.context.study_context import lay_ground
+from eenas.study.context.study_context import make_context
 from eenas.study.context.study_warnings import guessing_teacher, seen_samples
 from eenas.study.settings.study_spec import load_settings
 from eenas.tasks.task import Task
@@ -23,10 +23,10 @@ def with_test_source(tests=100, train=("train", "calibration", "validation"), se
     return Task.from_arrays("two", x, y, test_x[:: 240 // tests][:tests], test_y[:: 240 // tests][:tests], flip=False)
 
 
-def ground_of(folder, module, task, *overrides):
+def context_of(folder, module, task, *overrides):
     settings, _ = load_settings(backbone="-", overrides=(*SETTINGS, *overrides))
     heard = []
-    ground = lay_ground(
+    context = make_context(
         settings,
         storage=f"sqlite:///{folder}/eenas.db",
         artifacts=None,
@@ -37,32 +37,32 @@ def ground_of(folder, module, task, *overrides):
         trust_code=False,
         listener=heard.append,
     )
-    return ground, [event.text for event in heard if isinstance(event, Notice)]
+    return context, [event.text for event in heard if isinstance(event, Notice)]
 
 
 def test_what_given_weights_know_is_taken_from_the_test_source(tmp_path):
-    ground, said = ground_of(tmp_path, trained(), with_test_source())
-    assert (len(ground.task.train), len(ground.task.calibration), len(ground.task.validation)) == (340, 25, 25)
-    assert {ground.task.split(name).source for name in ("calibration", "validation", "test")} == {"test"}
-    assert ground.settings.task.held_out == "test"
+    context, said = context_of(tmp_path, trained(), with_test_source())
+    assert (len(context.task.train), len(context.task.calibration), len(context.task.validation)) == (340, 25, 25)
+    assert {context.task.split(name).source for name in ("calibration", "validation", "test")} == {"test"}
+    assert context.settings.task.held_out == "test"
     (line,) = [text for text in said if "test source" in text]
     assert "calibration and validation (25 and 25 samples) come from the test source, 50 remain for the report" in line
-    assert seen_samples(ground) == ("", "")
+    assert seen_samples(context) == ("", "")
 
 
 @pytest.mark.parametrize(
     ("module", "overrides"), [(untrained, ()), (trained, ("task.held_out=train",)), (lambda: untrained(5), ())]
 )
 def test_others_stay_where_they_are(tmp_path, module, overrides):
-    ground, said = ground_of(tmp_path, module(), task := with_test_source(), *overrides)
-    assert ground.task is task
-    assert ground.settings.task.held_out == "train"
+    context, said = context_of(tmp_path, module(), task := with_test_source(), *overrides)
+    assert context.task is task
+    assert context.settings.task.held_out == "train"
     assert not any("test source" in text for text in said)
 
 
 def test_a_test_source_that_is_too_small_is_said(tmp_path):
-    ground, said = ground_of(tmp_path, trained(), with_test_source(tests=8))
-    assert ground.task.validation.source == "train"
+    context, said = context_of(tmp_path, trained(), with_test_source(tests=8))
+    assert context.task.validation.source == "train"
     assert any("the test source is too small to take calibration and validation from" in text for text in said)
 
 
@@ -82,8 +82,8 @@ def test_a_study_of_before_took_them_from_train():
 
 
 def test_no_gap_is_a_warning(tmp_path):
-    ground, _ = ground_of(tmp_path, trained(), smallest_task())
-    warning, remark = seen_samples(ground)
+    context, _ = context_of(tmp_path, trained(), smallest_task())
+    warning, remark = seen_samples(context)
     assert "no gap, so that they may have been trained on calibration and validation samples too" in warning
     assert "on 240 training samples" in warning
     assert "on 100 held-out ones" in warning
@@ -96,23 +96,23 @@ def test_a_gap_is_a_remark(tmp_path):
     for name in ("calibration", "validation"):
         split = task.split(name)
         split.labels = np.roll(split.labels, len(split) // 2)
-    ground, _ = ground_of(tmp_path, trained(), task)
-    warning, remark = seen_samples(ground)
+    context, _ = context_of(tmp_path, trained(), task)
+    warning, remark = seen_samples(context)
     assert warning == ""
     assert "a gap beyond noise, so that calibration and validation samples were not trained on" in remark
 
 
 def test_untrained_weights_have_seen_nothing(tmp_path):
-    ground, _ = ground_of(tmp_path, untrained(), smallest_task())
-    assert seen_samples(ground) == ("", "")
+    context, _ = context_of(tmp_path, untrained(), smallest_task())
+    assert seen_samples(context) == ("", "")
 
 
 def test_a_teacher_at_chance_is_said_where_it_may_teach(tmp_path):
-    ground, _ = ground_of(tmp_path, untrained(), smallest_task())
-    line = guessing_teacher(ground)
+    context, _ = context_of(tmp_path, untrained(), smallest_task())
+    line = guessing_teacher(context)
     assert "not surely more than chance (25.0%), and training.teacher = 'backbone' would teach noise; set" in line
-    assert guessing_teacher(ground_of(tmp_path, trained(), smallest_task())[0]) == ""
-    joint, _ = ground_of(tmp_path, untrained(), smallest_task(), "space.training.strategy=joint")
+    assert guessing_teacher(context_of(tmp_path, trained(), smallest_task())[0]) == ""
+    joint, _ = context_of(tmp_path, untrained(), smallest_task(), "space.training.strategy=joint")
     assert guessing_teacher(joint) == ""
 
 

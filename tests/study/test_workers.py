@@ -97,7 +97,7 @@ def check_shared(storage: str, folder: Path, total: int = TRIALS) -> None:
 
 
 def test_three_workers_from_a_fresh_database_killed_and_restarted(shared_storage, tmp_path):
-    slow = ("training.seconds=0.5", "search.stop_hopeless=false")
+    slow = ("training.seconds=0.5", "search.prune=false")
     workers = [Worker(shared_storage, tmp_path, *slow, trials=1000) for _ in range(3)]
     for worker in workers:
         worker.wait_for("Started searching")
@@ -128,7 +128,7 @@ def test_a_holder_that_dies_while_it_prepares_is_followed_and_the_others_say_for
 
 def test_a_worker_that_slept_while_its_trial_was_run_again_says_so_and_goes_on(tmp_path):
     storage = f"sqlite:///{tmp_path}/eenas.db"
-    slow = ("training.seconds=1", "search.stop_hopeless=false")
+    slow = ("training.seconds=1", "search.prune=false")
     sleeper = Worker(storage, tmp_path, *slow)
     sleeper.wait_for("Advanced searching")
     while states(storage)["RUNNING"] == 0:
@@ -145,7 +145,7 @@ def test_a_worker_that_slept_while_its_trial_was_run_again_says_so_and_goes_on(t
 
 
 def test_a_server_that_ends_all_connections_costs_no_trial_and_no_worker(postgresql, tmp_path):
-    worker = Worker(postgresql, tmp_path, "training.seconds=0.5", "search.stop_hopeless=false")
+    worker = Worker(postgresql, tmp_path, "training.seconds=0.5", "search.prune=false")
     worker.wait_for("Advanced searching")
     server = Database(postgresql.rpartition("/")[0] + "/postgres")
     name = postgresql.rpartition("/")[2]

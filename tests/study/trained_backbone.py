@@ -1,4 +1,4 @@
-"""A backbone that knows the smallest task, and how a ground is laid and prepared with it."""
+"""A backbone that knows the smallest task, and how a study context is made and prepared with it."""
 
 import copy
 from functools import cache

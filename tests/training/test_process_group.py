@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from eenas.errors import TrainingError
-from eenas.training.process_group import World, open_world
+from eenas.training.process_group import ProcessGroup, open_process_group
 
 SCRIPT = """
 import json, sys
@@ -27,7 +27,7 @@ from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import train_network
-from eenas.training.process_group import open_world
+from eenas.training.process_group import open_process_group
 folder = Path(sys.argv[1])
 task = smallest_task()
 STRATEGIES = [
@@ -38,45 +38,45 @@ STRATEGIES = [
 ]
 torch.manual_seed(0)
 backbone = load_backbone(smallest_backbone(4), num_classes=4, input_size=8)
-def train(world, values):
+def train(group, values):
     placed = (Placed(backbone.cut_points[1].name, PoolFc(pool="avg", size=2)),)
     design = Design(backbone="own", num_classes=4, input_size=8, branches=placed, training=TrainingChoice(**values))
     network = build_network(design, backbone)
     before = [value.detach().clone() for value in network.parameters()]
     report = train_network(network, task, choice=design.training, spec=TrainingSpec(epochs=0.6, batch_size=16),
-                           costs=[1.0, 2.0], seed=1, execution=Execution(), world=world)
+                           costs=[1.0, 2.0], seed=1, execution=Execution(), group=group)
     moved = all(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
     return {"samples": report.samples, "moved": moved,
             "sums": [float(value.detach().double().sum()) for value in network.parameters()]}
-with open_world("cpu") as world:
-    torch.manual_seed(world.rank)
+with open_process_group("cpu") as group:
+    torch.manual_seed(group.rank)
     network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     extra = nn.Parameter(torch.ones(1))
-    model = world.wrap(network, torch.device("cpu"))
+    model = group.wrap(network, torch.device("cpu"))
     started = [value.tolist() for value in network.parameters()]
     inputs = torch.randn(8, 3)
-    (model(inputs).square().mean() * extra * (world.rank + 1)).sum().backward()
+    (model(inputs).square().mean() * extra * (group.rank + 1)).sum().backward()
     own = float(extra.grad)
-    world.average([extra, nn.Parameter(torch.ones(1))])
+    group.average([extra, nn.Parameter(torch.ones(1))])
     gradients = [value.grad.tolist() for value in network.parameters()]
     network.train()(inputs)  # running statistics of its own
     before = network[1].running_mean.tolist()
-    world.match(network)
+    group.match(network)
     after = network[1].running_mean.tolist()
-    with world.first_alone():
+    with group.first_alone():
         was_there = (folder / "made").exists()
         (folder / "made").touch()
     failure = ""
     try:
-        with world.first_alone():
-            if world.rank == 0:
+        with group.first_alone():
+            if group.rank == 0:
                 raise StudyError("the disk is full")
     except (StudyError, TrainingError) as error:
         failure = f"{type(error).__name__}: {error}"
-    found = {"rank": world.rank, "size": world.size, "share": world.share(f"from {world.rank}"), "started": started,
+    found = {"rank": group.rank, "size": group.size, "share": group.share(f"from {group.rank}"), "started": started,
              "own": own, "extra": float(extra.grad), "gradients": gradients, "before": before, "after": after,
-             "was_there": was_there, "failure": failure, "trained": [train(world, values) for values in STRATEGIES]}
-    world.wait()
+             "was_there": was_there, "failure": failure, "trained": [train(group, values) for values in STRATEGIES]}
+    group.wait()
 (folder / f"{found['rank']}.json").write_text(json.dumps(found))
 """
 
@@ -84,7 +84,7 @@ with open_world("cpu") as world:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """What each of two processes found."""
-    folder = tmp_path_factory.mktemp("world")
+    folder = tmp_path_factory.mktemp("group")
     (folder / "script.py").write_text(SCRIPT)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     found = subprocess.run(
@@ -135,14 +135,14 @@ def test_a_process_by_itself_needs_nobody(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     network = nn.Linear(2, 2)
     parameter = nn.Parameter(torch.ones(1))
-    with open_world("cpu") as world:
-        assert world == World(rank=0, size=1)
-        assert world.wrap(network, torch.device("cpu")) is network
-        assert world.share("mine") == "mine"
-        world.average([parameter])
-        world.match(network)
-        world.wait()
-        with pytest.raises(ZeroDivisionError), world.first_alone():
+    with open_process_group("cpu") as group:
+        assert group == ProcessGroup(rank=0, size=1)
+        assert group.wrap(network, torch.device("cpu")) is network
+        assert group.share("mine") == "mine"
+        group.average([parameter])
+        group.match(network)
+        group.wait()
+        with pytest.raises(ZeroDivisionError), group.first_alone():
             raise ZeroDivisionError
     assert not torch.distributed.is_initialized()
 
@@ -151,8 +151,8 @@ def test_a_description_that_is_not_whole_is_one_line(monkeypatch):
     for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(TrainingError, match="RANK is not set; start eenas with torchrun"), open_world("cpu"):
+    with pytest.raises(TrainingError, match="RANK is not set; start eenas with torchrun"), open_process_group("cpu"):
         pass
     monkeypatch.setenv("WORLD_SIZE", "two")
-    with pytest.raises(TrainingError, match="must be a whole number, got 'two'"), open_world("cpu"):
+    with pytest.raises(TrainingError, match="must be a whole number, got 'two'"), open_process_group("cpu"):
         pass

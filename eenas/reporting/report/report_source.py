@@ -49,9 +49,9 @@ USUAL = Asked()
 class ReportSource:
     """A study as a report sees it. The four functions may raise an EenasError, which a panel then shows.
 
-    `facts` is what the study's record says of its ground, `created` when it began (ISO 8601, UTC). `item` is the point
-    that is drawn (None: there is none), `picked` gives it with its exit tables, `task` the data, `trials` Optuna's
-    trials, `runs` the study's fully trained networks.
+    `facts` is what the study's record says of its context, `created` when it began (ISO 8601, UTC). `item` is the
+    point that is drawn (None: there is none), `picked` gives it with its exit tables, `task` the data, `trials`
+    Optuna's trials, `runs` the study's fully trained networks.
     """
 
     results: StudyResults

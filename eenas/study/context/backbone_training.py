@@ -16,7 +16,7 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.seeding import derive
 from eenas.study.context.stages import Stages
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 from eenas.training.checkpoints import Checkpoint
@@ -66,16 +66,18 @@ class Attempt:
 
 
 def train_plain(
-    ground: Ground, network: EarlyExitNetwork, stages: Stages, rate: float = 1.0, *, rounds: int | None = None
+    context: StudyContext, network: EarlyExitNetwork, stages: Stages, rate: float = 1.0, *, rounds: int | None = None
 ) -> None:
     """Train by `[prepare]` on all of train at `rate` times its learning rate; `rounds` ends it after so many.
 
     Goes on where an earlier command was cut off. Raises TimeOverError, and what `train_network` raises.
     """
-    _train(ground, network, ground.task, rate, stages.checkpoint("whole"), lambda report: report.round == rounds)
+    _train(context, network, context.task, rate, stages.checkpoint("whole"), lambda report: report.round == rounds)
 
 
-def attempt(ground: Ground, network: EarlyExitNetwork, task: Task, held: Split, rate: float, stages: Stages) -> Attempt:
+def attempt(
+    context: StudyContext, network: EarlyExitNetwork, task: Task, held: Split, rate: float, stages: Stages
+) -> Attempt:
     """Train on the train split of `task` at `rate` times the learning rate, looking at `held` after each round.
 
     What was found after each round is kept in `stages`, and so is the outcome. Raises as `train_plain` does.
@@ -91,7 +93,7 @@ def attempt(ground: Ground, network: EarlyExitNetwork, task: Task, held: Split, 
             stages.keep(f"{name}.rounds", {"rounds": found})
             return False
 
-        _train(ground, network, task, rate, stages.checkpoint(name), look)
+        _train(context, network, task, rate, stages.checkpoint(name), look)
         best = min(found, key=lambda number: (found[number]["loss"], number))
         return {**found[best], "round": best}
 
@@ -100,20 +102,20 @@ def attempt(ground: Ground, network: EarlyExitNetwork, task: Task, held: Split, 
 
 
 def _train(
-    ground: Ground,
+    context: StudyContext,
     network: EarlyExitNetwork,
     task: Task,
     rate: float,
     checkpoint: Checkpoint,
     is_over: Callable[[RoundReport], bool],
 ) -> None:
-    spec = ground.settings.prepare
-    ground.listener(Started(PHASE, 100))
+    spec = context.settings.prepare
+    context.listener(Started(PHASE, 100))
     if checkpoint.path.exists():
-        ground.listener(Notice(f"{PHASE}: going on from {checkpoint.path}"))
+        context.listener(Notice(f"{PHASE}: going on from {checkpoint.path}"))
 
     def report(round_: RoundReport) -> Verdict:
-        ground.listener(Advanced(PHASE, 100 * round_.progress, f"loss {round_.loss:.3f}"))
+        context.listener(Advanced(PHASE, 100 * round_.progress, f"loss {round_.loss:.3f}"))
         return Verdict.STOP if is_over(round_) else Verdict.CONTINUE
 
     choice = TrainingChoice(
@@ -128,10 +130,10 @@ def _train(
         task,
         choice=choice,
         spec=spec.training,
-        costs=[float(ground.profile.total_macs)],
-        seed=derive(ground.settings.seed, "prepare"),
-        execution=ground.execution,
+        costs=[float(context.profile.total_macs)],
+        seed=derive(context.settings.seed, "prepare"),
+        execution=context.execution,
         after_epoch=report,
         checkpoint=checkpoint,
     )
-    ground.listener(Finished(PHASE))
+    context.listener(Finished(PHASE))

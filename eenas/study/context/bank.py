@@ -36,7 +36,7 @@ from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.records.bank import BankRecord, BankRecords
 from eenas.seeding import derive
 from eenas.specs import digest, to_table
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.tasks.split import Split
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.schedule import samples_of
@@ -62,9 +62,9 @@ class Bank:
     once. Every study and worker on the storage shares it. An artifact that is gone or was changed is made again.
     """
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        self._records = BankRecords(ground.database)
+    def __init__(self, context: StudyContext) -> None:
+        self._context = context
+        self._records = BankRecords(context.database)
         self._checked: dict[str, BankRecord] = {}
         self.samples = 0
         """Training samples that were seen for this bank by this object."""
@@ -72,13 +72,13 @@ class Bank:
     @property
     def training(self) -> TrainingSpec:
         """How long a branch is trained: as `[bank.training]` says, else as long as a trial."""
-        settings = self._ground.settings
+        settings = self._context.settings
         return settings.bank.training or settings.training
 
     @cached_property
     def backbone(self) -> str:
         """The digest of the prepared backbone."""
-        return self._ground.backbone.digest
+        return self._context.backbone.digest
 
     def fill(self, placed: Iterable[Placed]) -> int:
         """Train what the bank lacks of `placed`, all at once; how many that were.
@@ -94,7 +94,7 @@ class Bank:
                 self._train(group, keep_final=with_final and number == 0)
             except DivergedError as error:
                 diverged = diverged or error
-            self._ground.limit.check()
+            self._context.limit.check()
         if diverged is not None:
             raise diverged
         return len(missing)
@@ -116,14 +116,14 @@ class Bank:
 
     def table(self, placed: Sequence[Placed], split: str) -> CandidateTable:
         """The candidate table of branches in depth order, from which any choice of them is scored."""
-        ground = self._ground
-        shapes = {point.name: point.shape for point in ground.profile.cut_points}
+        context = self._context
+        shapes = {point.name: point.shape for point in context.profile.cut_points}
         found = candidate_table(
             placed,
             self.logits(placed, split),
             self._splits[split].labels,
-            profile=ground.profile,
-            branch_macs=[ground.branch_macs(each.branch, shapes[each.cut_point]) for each in placed],
+            profile=context.profile,
+            branch_macs=[context.branch_macs(each.branch, shapes[each.cut_point]) for each in placed],
         )
         return replace(found, balanced=self._splits[split].balanced)
 
@@ -159,27 +159,27 @@ class Bank:
 
     @cached_property
     def _splits(self) -> Mapping[str, Split]:
-        task = self._ground.task
+        task = self._context.task
         return {"tune": task.train.held_out()[1], "calibration": task.calibration, "validation": task.validation}
 
     @cached_property
     def conditions(self) -> list[Any]:
         """What every branch depends on beside its place and structure."""
-        ground = self._ground
-        half = bool(ground.settings.bank.feature_cache)
-        how = [to_table(self.training.to_key()), LEARNING_RATE, WEIGHT_DECAY, str(ground.execution), half]
-        return [self.backbone, ground.task.digest, *how, ground.settings.seed]
+        context = self._context
+        half = bool(context.settings.bank.feature_cache)
+        how = [to_table(self.training.to_key()), LEARNING_RATE, WEIGHT_DECAY, str(context.execution), half]
+        return [self.backbone, context.task.digest, *how, context.settings.seed]
 
     @cached_property
     def _final_key(self) -> str:
-        return digest([self.backbone, self._ground.task.digest, _FINAL])
+        return digest([self.backbone, self._context.task.digest, _FINAL])
 
     def _key(self, placed: Placed) -> str:
         return digest([*self.conditions, placed.cut_point, placed.branch.to_table(), source_of(placed.branch)])
 
     def _find(self, keys: Iterable[str]) -> dict[str, BankRecord]:
         """The records of `keys` whose artifacts are as they were written; the others are forgotten."""
-        wanted, store = list(dict.fromkeys(keys)), self._ground.artifacts
+        wanted, store = list(dict.fromkeys(keys)), self._context.artifacts
         unknown = [key for key in wanted if key not in self._checked or not store.is_there(self._checked[key].artifact)]
         for key in unknown:  # another worker may have dropped its row, and not trained it anew yet
             self._checked.pop(key, None)
@@ -191,36 +191,36 @@ class Bank:
                 self._records.drop(record)
                 gone += 1
         if gone:
-            self._ground.listener(Notice(f"bank: the files of {gone} rows are gone or changed; they are made again"))
+            self._context.listener(Notice(f"bank: the files of {gone} rows are gone or changed; they are made again"))
         return {key: self._checked[key] for key in wanted if key in self._checked}
 
     def _groups(self, missing: Sequence[Placed]) -> list[tuple[Placed, ...]]:
-        each = 4 * self._ground.backbone.num_classes * max(1, sum(len(split) for split in self._splits.values()))
+        each = 4 * self._context.backbone.num_classes * max(1, sum(len(split) for split in self._splits.values()))
         size = max(1, MEMORY // each)
         return [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]
 
     def _train(self, placed: Sequence[Placed], *, keep_final: bool) -> None:
-        ground, seed = self._ground, self._ground.settings.seed
-        candidates = Candidates(ground.backbone, placed, seed=seed).to(ground.device)
+        context, seed = self._context, self._context.settings.seed
+        candidates = Candidates(context.backbone, placed, seed=seed).to(context.device)
         report, checkpoint = CandidatesReport(), self.checkpoint
         if placed:
-            ground.listener(Started(PHASE, 100))
+            context.listener(Started(PHASE, 100))
             if checkpoint.path.exists():
-                ground.listener(Notice(f"{PHASE}: going on from {checkpoint.path}"))
-            train, _ = ground.task.train.held_out()
+                context.listener(Notice(f"{PHASE}: going on from {checkpoint.path}"))
+            train, _ = context.task.train.held_out()
             report = train_candidates(
                 candidates,
                 train,
                 spec=self.training,
                 seed=derive(seed, "candidates"),
-                flip=ground.task.flip,
-                execution=ground.execution,
-                after_step=lambda progress: ground.listener(Advanced(PHASE, 100 * progress)),
+                flip=context.task.flip,
+                execution=context.execution,
+                after_step=lambda progress: context.listener(Advanced(PHASE, 100 * progress)),
                 stream=self._stream("train", samples_of(self.training, len(train))),
                 checkpoint=CandidatesCheckpoint(checkpoint, [self._key(each) for each in placed]),
             )
             self.samples += report.samples
-            ground.listener(Finished(PHASE, f"{len(placed)} of them"))
+            context.listener(Finished(PHASE, f"{len(placed)} of them"))
         logits = {
             name: candidate_logits(
                 candidates, split, with_final=keep_final, stream=self._stream(name, len(split)) if placed else None
@@ -246,16 +246,16 @@ class Bank:
     @property
     def checkpoint(self) -> Checkpoint:
         """Where a training of branches keeps its state until they are in the bank."""
-        path = self._ground.artifacts.root / f"bank-{digest(self.conditions)}.checkpoint.pt"
-        return Checkpoint(path, paced=True, check=self._ground.limit.check)
+        path = self._context.artifacts.root / f"bank-{digest(self.conditions)}.checkpoint.pt"
+        return Checkpoint(path, paced=True, check=self._context.limit.check)
 
     @cached_property
     def _features(self) -> FeatureCache | None:
-        ground, size = self._ground, self._ground.settings.bank.feature_cache
+        context, size = self._context, self._context.settings.bank.feature_cache
         if not size:
             return None
-        folder = ground.artifacts.root / "features"
-        return FeatureCache(folder, read_size(size), lambda text: ground.listener(Notice(text)))
+        folder = context.artifacts.root / "features"
+        return FeatureCache(folder, read_size(size), lambda text: context.listener(Notice(text)))
 
     def _stream(self, name: str, rows: int | None) -> FeatureStream | None:
         cache, key = self._features, digest([*self.conditions, name])
@@ -271,7 +271,7 @@ class Bank:
         samples: int,
     ) -> None:
         """Write the artifact, then the row, so that a row's artifact is whole; of two workers the first one's stay."""
-        ground = self._ground
+        context = self._context
         tensors = {_WEIGHTS + name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
         tensors |= {_LOGITS + name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in logits.items()}
         name = f"branch-{key}-{uuid4().hex[:8]}.safetensors"
@@ -280,16 +280,16 @@ class Bank:
             backbone=self.backbone,
             cut_point=cut_point,
             branch={} if branch is None else branch.to_table(),
-            task=ground.task.digest,
+            task=context.task.digest,
             samples=samples,
-            artifact=ground.artifacts.write(name, lambda path: safetensors.torch.save_file(tensors, path)),
+            artifact=context.artifacts.write(name, lambda path: safetensors.torch.save_file(tensors, path)),
         )
         if not self._records.add(record):
-            ground.artifacts.remove(record.artifact)
+            context.artifacts.remove(record.artifact)
 
     def _tensors(self, record: BankRecord, prefix: str) -> dict[str, Tensor]:
         """The tensors of an artifact whose names begin with `prefix`, by what follows."""
-        with safetensors.safe_open(self._ground.artifacts.root / record.file, framework="pt") as file:
+        with safetensors.safe_open(self._context.artifacts.root / record.file, framework="pt") as file:
             names = [str(name) for name in file.keys() if str(name).startswith(prefix)]  # noqa: SIM118
             return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
 

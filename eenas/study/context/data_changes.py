@@ -9,7 +9,7 @@ from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.specs import from_table
-from eenas.study.settings.study_spec import StudySpec
+from eenas.study.settings.study_spec import StudySpec, readable
 from eenas.tasks.contents import Changes, Contents, compare, only_test
 from eenas.tasks.held_out import from_test_source
 from eenas.tasks.spec import TaskSpec
@@ -60,7 +60,7 @@ def same_data(
     trial has seen, is taken as it is now. Raises StudyError that says what changed where that is not asked for, and
     where train, calibration or validation samples changed.
     """
-    held_out = from_table(StudySpec, record.settings).task.held_out
+    held_out = from_table(StudySpec, readable(record.settings)).task.held_out
     spec = replace(spec, held_out=held_out) if spec.held_out == "auto" else spec
 
     def loaded(spec: TaskSpec) -> Task:

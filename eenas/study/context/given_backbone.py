@@ -18,7 +18,7 @@ from eenas.progress import Finished, Notice, Started
 from eenas.seeding import derive
 from eenas.study.context.backbone_training import Attempt, HeldOut, attempt, train_plain
 from eenas.study.context.stages import Stages
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.tasks.split import Split
 from eenas.tasks.splitting import hold_out
 
@@ -33,7 +33,7 @@ FEATURE_BYTES = 10**9
 """Features that are held in memory at most; of more samples a stratified part is taken."""
 
 
-def prepare_given(ground: Ground, network: EarlyExitNetwork, stages: Stages) -> tuple[bool, str]:
+def prepare_given(context: StudyContext, network: EarlyExitNetwork, stages: Stages) -> tuple[bool, str]:
     """Prepare `network`, the plain one with the weights as given; whether they changed, and what was done in words.
 
     Where the backbone's own classifier is as good as one that is fitted on its features nothing is changed. Otherwise a
@@ -42,21 +42,21 @@ def prepare_given(ground: Ground, network: EarlyExitNetwork, stages: Stages) -> 
     training everything from them. What wins is done again with all of train. Each of these is kept in
     `stages`. Raises TimeOverError between and within them.
     """
-    look, spec = ground.look, ground.settings.prepare
+    look, spec = context.look, context.settings.prepare
     if look.keeps_classifier:
         fitted = "" if look.fitted is None else f" (a classifier fitted on its features: {look.fitted.mean():.1%})"
         return False, f"kept as given, {look.given.mean():.1%} on {len(look.part)} training samples{fitted}"
-    given = _words_of_given(ground)
-    name = linear_head(network.backbone, ground.backbone.example().to(ground.device))
+    given = _words_of_given(context)
+    name = linear_head(network.backbone, context.backbone.example().to(context.device))
     if name is None:
-        train_plain(ground, network, stages)
+        train_plain(context, network, stages)
         return True, f"{given}, and its classifier is not one linear layer: trained on all of train"
-    kept, held = _divided(ground)
-    ground.listener(Started(PHASE))
-    if ground.is_fresh:  # other weights come with the command that goes on
+    kept, held = _divided(context)
+    context.listener(Started(PHASE))
+    if context.is_fresh:  # other weights come with the command that goes on
         network.load_state_dict(stages.once("first", network.state_dict))
-    head, scores = _read_fit(stages.once("head", lambda: _fit_table(*_fit(ground, network, kept, held))))
-    ground.listener(Finished(PHASE, f"{scores.accuracy:.1%}"))
+    head, scores = _read_fit(stages.once("head", lambda: _fit_table(*_fit(context, network, kept, held))))
+    context.listener(Finished(PHASE, f"{scores.accuracy:.1%}"))
     learnt = not look.seems_untrained
     rates = sorted({spec.backbone_rate, 1.0} if spec.backbone_rate else ()) if learnt else [1.0]
     first = {key: value.detach().clone() for key, value in network.state_dict().items()}
@@ -66,16 +66,16 @@ def prepare_given(ground: Ground, network: EarlyExitNetwork, stages: Stages) -> 
         if learnt:
             put_head(network.backbone, name, head)
         try:
-            tried[rate] = attempt(ground, network, replace(ground.task, train=kept), held, rate, stages)
+            tried[rate] = attempt(context, network, replace(context.task, train=kept), held, rate, stages)
         except DivergedError as error:
-            ground.listener(Notice(f"preparing at {rate:g} of the learning rate is left out: {error}"))
-    won = _winner(scores, tried, known=ground.backbone.weights not in ("none", "own"))
+            context.listener(Notice(f"preparing at {rate:g} of the learning rate is left out: {error}"))
+    won = _winner(scores, tried, known=context.backbone.weights not in ("none", "own"))
     network.load_state_dict(first)
     if learnt or won is None:
-        again = stages.once("all", lambda: _fit_table(_refit(ground, network, head, len(kept)), scores))
+        again = stages.once("all", lambda: _fit_table(_refit(context, network, head, len(kept)), scores))
         put_head(network.backbone, name, _read_fit(again)[0])
     if won is not None:
-        train_plain(ground, network, stages, won, rounds=tried[won].round)
+        train_plain(context, network, stages, won, rounds=tried[won].round)
     return True, f"{given}{_words_of_ways(scores, tried, won, learnt)} on {len(held)} held-out training samples"
 
 
@@ -88,10 +88,10 @@ def _read_fit(table: Mapping[str, Any]) -> tuple[LinearProbe, HeldOut]:
     return LinearProbe(**{name: table[name] for name in names}), HeldOut.read(table)
 
 
-def _words_of_given(ground: Ground) -> str:
-    if ground.backbone.fresh_classifier:
+def _words_of_given(context: StudyContext) -> str:
+    if context.backbone.fresh_classifier:
         return "new classifier"
-    look = ground.look
+    look = context.look
     level = "" if look.is_above_chance else ", which is chance"
     return f"given classifier {look.given.mean():.1%} on training samples{level}"
 
@@ -129,16 +129,16 @@ def _winner(head: HeldOut, tried: dict[float, Attempt], *, known: bool) -> float
     return best
 
 
-def _divided(ground: Ground) -> tuple[Split, Split]:
+def _divided(context: StudyContext) -> tuple[Split, Split]:
     """Train, or a part of it, without the held-out samples, and these."""
-    train, seed = ground.task.train, derive(ground.settings.seed, "prepare")
+    train, seed = context.task.train, derive(context.settings.seed, "prepare")
     train = train.subset(_some(train.labels, TRIED, seed))
     return train.held_out(max(0.1, min(0.25, WANTED / len(train))), seed)
 
 
-def _fit(ground: Ground, network: EarlyExitNetwork, kept: Split, held: Split) -> tuple[LinearProbe, HeldOut]:
+def _fit(context: StudyContext, network: EarlyExitNetwork, kept: Split, held: Split) -> tuple[LinearProbe, HeldOut]:
     """A classifier fitted on the features of `kept`, and its scores on `held`."""
-    seed, classes = derive(ground.settings.seed, "prepare"), ground.backbone.num_classes
+    seed, classes = derive(context.settings.seed, "prepare"), context.backbone.num_classes
     features, labels = _features(network, kept), torch.tensor(kept.labels)
     some = _some(kept.labels, MOST, seed)
     penalty, _ = choose_penalty(features[some], labels[some], classes, seed=seed)
@@ -146,13 +146,13 @@ def _fit(ground: Ground, network: EarlyExitNetwork, kept: Split, held: Split) ->
     return probe, HeldOut.of(probe.logits(_features(network, held)), held.labels)
 
 
-def _refit(ground: Ground, network: EarlyExitNetwork, head: LinearProbe, fitted_on: int) -> LinearProbe:
+def _refit(context: StudyContext, network: EarlyExitNetwork, head: LinearProbe, fitted_on: int) -> LinearProbe:
     """The classifier fitted on all of train, or as much of it as FEATURE_BYTES hold, with as strong a prior."""
-    train = ground.task.train
+    train = context.task.train
     bytes_each = 4 * head.weight.shape[1]
-    some = train.subset(_some(train.labels, FEATURE_BYTES // bytes_each, derive(ground.settings.seed, "prepare")))
+    some = train.subset(_some(train.labels, FEATURE_BYTES // bytes_each, derive(context.settings.seed, "prepare")))
     penalty = head.penalty * fitted_on / len(some)
-    return fit_probe(_features(network, some), torch.tensor(some.labels), ground.backbone.num_classes, penalty)
+    return fit_probe(_features(network, some), torch.tensor(some.labels), context.backbone.num_classes, penalty)
 
 
 def _features(network: EarlyExitNetwork, split: Split) -> Tensor:

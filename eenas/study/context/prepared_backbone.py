@@ -14,67 +14,74 @@ from eenas.specs import digest
 from eenas.study.context.backbone_training import train_plain
 from eenas.study.context.given_backbone import prepare_given
 from eenas.study.context.stages import Stages
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.training.distillation import KeptAnswers
 
 
-def prepare_backbone(ground: Ground) -> Ground:
-    """The ground with its backbone prepared as `[prepare]` says; one line says what was done."""
-    settings, backbone = ground.settings, ground.backbone
+def prepare_backbone(context: StudyContext) -> StudyContext:
+    """The study context with its backbone prepared as `[prepare]` says; one line says what was done."""
+    settings, backbone = context.settings, context.backbone
     spec = settings.prepare
     if spec.when == "never":
         if backbone.untrained or backbone.fresh_classifier:
             what = "the backbone is untrained" if backbone.untrained else "the backbone's classifier is new"
-            ground.listener(
+            context.listener(
                 Notice(
                     f"{what} and prepare.when is 'never', so that its answers are guesses and stay so; "
                     "set prepare.when to 'auto', which trains what is not trained"
                 )
             )
-        return ground
+        return context
     kept = replace(spec, training=spec.training.to_key())
     key = digest(
-        [ground.identity_backbone, ground.task.digest, kept, settings.seed, backbone.transform, str(ground.execution)]
+        [
+            context.identity_backbone,
+            context.task.digest,
+            kept,
+            settings.seed,
+            backbone.transform,
+            str(context.execution),
+        ]
     )
-    return ground.leases.once(f"backbone/{key}", "preparing the backbone", lambda: _prepared(ground, key))
+    return context.leases.once(f"backbone/{key}", "preparing the backbone", lambda: _prepared(context, key))
 
 
-def _prepared(ground: Ground, key: str) -> Ground:
-    """The ground with the backbone that is kept under `key`, or with one prepared now and kept."""
-    settings, backbone = ground.settings, ground.backbone
+def _prepared(context: StudyContext, key: str) -> StudyContext:
+    """The study context with the backbone that is kept under `key`, or with one prepared now and kept."""
+    settings, backbone = context.settings, context.backbone
     spec = settings.prepare
-    records = PreparedRecords(ground.database)
+    records = PreparedRecords(context.database)
     known = records.find(key)
-    if known is not None and (not known.artifact or ground.artifacts.holds(known.artifact)):
-        Stages(ground, key).remove()  # of a command that was killed when all was kept
+    if known is not None and (not known.artifact or context.artifacts.holds(known.artifact)):
+        Stages(context, key).remove()  # of a command that was killed when all was kept
         how = f"; {known.how}" if known.how else ""
-        ground.listener(Notice(f"backbone: prepared before ({known.accuracy:.1%} on validation){how}"))
+        context.listener(Notice(f"backbone: prepared before ({known.accuracy:.1%} on validation){how}"))
         if not known.artifact:
-            return ground
-        network = ground.build(ground.plain_design())
-        load_weights(network, ground.artifacts.path(known.artifact))
+            return context
+        network = context.build(context.plain_design())
+        load_weights(network, context.artifacts.path(known.artifact))
     else:
         if known is not None:
-            ground.listener(
+            context.listener(
                 Notice("backbone: the weights that were prepared before are gone or changed; it is prepared again")
             )
-        network, stages = ground.build(ground.plain_design()), Stages(ground, key)
+        network, stages = context.build(context.plain_design()), Stages(context, key)
         if backbone.untrained or spec.when == "always":
-            train_plain(ground, network, stages)
+            train_plain(context, network, stages)
             changed, how = True, "trained on all of train"
         else:
-            changed, how = prepare_given(ground, network, stages)
+            changed, how = prepare_given(context, network, stages)
         artifact = ""
         if changed:
             name = f"backbone-{key}-{uuid4().hex[:8]}.safetensors"
-            artifact = ground.artifacts.write(name, lambda path: save_weights(network, path))
-        table = exit_table(network, ground.task.validation, ground.costs(ground.plain_design()))
+            artifact = context.artifacts.write(name, lambda path: save_weights(network, path))
+        table = exit_table(network, context.task.validation, context.costs(context.plain_design()))
         accuracy = float(np.mean(table.logits[:, -1].argmax(axis=1) == table.labels))
-        ground.listener(Notice(f"backbone: {how}; {accuracy:.1%} on validation"))
+        context.listener(Notice(f"backbone: {how}; {accuracy:.1%} on validation"))
         record = PreparedRecord(
             key=key,
             backbone=backbone.name,
-            task=ground.task.digest,
+            task=context.task.digest,
             training=digest(spec),
             seed=settings.seed,
             artifact=artifact,
@@ -85,12 +92,12 @@ def _prepared(ground: Ground, key: str) -> Ground:
         stages.remove()
         if not is_kept:  # this worker slept, and another prepared it
             if artifact:
-                ground.artifacts.remove(artifact)
-            return _prepared(ground, key)
-        ground.limit.check()
+                context.artifacts.remove(artifact)
+            return _prepared(context, key)
+        context.limit.check()
         if not changed:
-            return ground
+            return context
     module = network.backbone
     module.cpu()
     lay_out(module, PLAIN)
-    return replace(ground, backbone=replace(backbone, module=module), plain={}, taught=KeptAnswers())
+    return replace(context, backbone=replace(backbone, module=module), plain={}, taught=KeptAnswers())

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from eenas.networks.checkpoint import load_state, save_state
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.training.checkpoints import Checkpoint
 
 
 class Stages:
     """Files among the artifacts under the key of what is prepared, until the whole is kept and `remove` is called."""
 
-    def __init__(self, ground: Ground, key: str) -> None:
-        self._root, self._prefix, self._limit = ground.artifacts.root, f"prepare-{key}-", ground.limit
+    def __init__(self, context: StudyContext, key: str) -> None:
+        self._root, self._prefix, self._limit = context.artifacts.root, f"prepare-{key}-", context.limit
 
     def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What `make` gives (tensors and plain values), from the file where it was kept.

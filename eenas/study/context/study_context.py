@@ -48,8 +48,8 @@ from eenas.training.execution import Execution, choose_execution
 
 
 @dataclass(frozen=True)
-class Ground:
-    """The fixed ground of a study; trials read it and never change it."""
+class StudyContext:
+    """The study context: what all trials of a study share; they read it and never change it."""
 
     settings: StudySpec
     task: Task
@@ -142,7 +142,7 @@ class Ground:
         )
 
     def facts_table(self, folder: Path | None) -> dict[str, Any]:
-        """What a study's record says of its ground: device, classes, and the plain backbone's scores."""
+        """What a study's record says of its context: device, classes, and the plain backbone's scores."""
         table = self.plain_table("validation")
         return {
             "backbone": to_table(self.backbone_facts()),
@@ -172,7 +172,7 @@ class Ground:
         )
 
 
-def lay_ground(
+def make_context(
     settings: StudySpec,
     *,
     storage: str,
@@ -186,7 +186,7 @@ def lay_ground(
     remeasure: bool = False,
     latencies: LatencyProfile | None = None,
     limit: TimeLimit | None = None,
-) -> Ground:
+) -> StudyContext:
     """Load, check and measure everything that a study's trials share.
 
     What can be wrong with the settings is found here; nothing is trained before `prepare_backbone`. `module` and `task`
@@ -271,7 +271,7 @@ def lay_ground(
     execution = chosen.within(backbone.memory_format)
     if execution != chosen:
         listener(Notice(f"training.channels_last is left out: {backbone.name} does not run so"))
-    ground = Ground(
+    context = StudyContext(
         settings,
         task,
         backbone,
@@ -290,6 +290,6 @@ def lay_ground(
         is_fresh=fresh,
     )
     if latencies is not None:
-        check_timed(settings.space, profile, ground.branch_macs, latencies)
+        check_timed(settings.space, profile, context.branch_macs, latencies)
         keep_latencies(cache, latencies)
-    return ground
+    return context

@@ -5,23 +5,23 @@ import numpy as np
 from eenas.designs.space import may_learn_from_backbone
 from eenas.policies.proportions import above_chance, higher, largest_share
 from eenas.study.context.first_look import FirstLook
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 
 UNLIKELY = 0.05
 """A difference is one where chance alone would make it less often than this."""
 HELD_OUT = ("calibration", "validation")
 
 
-def seen_samples(ground: Ground) -> tuple[str, str]:
+def seen_samples(context: StudyContext) -> tuple[str, str]:
     """A warning and a remark on whether the weights, as they were given, have seen calibration and validation.
 
     Both are empty where there is nothing to say: the weights brought no classifier for the task, or the samples come
     from the test source. Weights that have seen train only are right more often there than on held-out samples.
     """
-    look: FirstLook = ground.look
-    if any(ground.task.split(name).source == "test" for name in HELD_OUT) or not look.knows_task:
+    look: FirstLook = context.look
+    if any(context.task.split(name).source == "test" for name in HELD_OUT) or not look.knows_task:
         return "", ""
-    right, samples = _held_out(ground)
+    right, samples = _held_out(context)
     seen, of = int(look.given.sum()), len(look.given)
     levels = f"{seen / of:.1%} on {of:,} training samples, {right / samples:.1%} on {samples:,} held-out ones"
     if higher(seen, of, right, samples) < UNLIKELY:
@@ -36,12 +36,12 @@ def seen_samples(ground: Ground) -> tuple[str, str]:
     ), ""
 
 
-def guessing_teacher(ground: Ground) -> str:
+def guessing_teacher(context: StudyContext) -> str:
     """A warning where trainings may learn from the prepared backbone and its answers are no better than guesses."""
-    if not may_learn_from_backbone(ground.settings.space):
+    if not may_learn_from_backbone(context.settings.space):
         return ""
-    right, samples = _held_out(ground)
-    labels = np.concatenate([ground.task.split(name).labels for name in HELD_OUT])
+    right, samples = _held_out(context)
+    labels = np.concatenate([context.task.split(name).labels for name in HELD_OUT])
     chance = largest_share(labels)
     if above_chance(right, samples, chance) < UNLIKELY:
         return ""
@@ -52,11 +52,11 @@ def guessing_teacher(ground: Ground) -> str:
     )
 
 
-def _held_out(ground: Ground) -> tuple[int, int]:
+def _held_out(context: StudyContext) -> tuple[int, int]:
     """How many of the calibration and validation samples the plain backbone has right, and how many there are."""
     right = samples = 0
     for name in HELD_OUT:
-        table = ground.plain_table(name)
+        table = context.plain_table(name)
         right += int((table.logits[:, -1].argmax(axis=1) == table.labels).sum())
         samples += len(table.labels)
     return right, samples

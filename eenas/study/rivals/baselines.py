@@ -23,7 +23,7 @@ from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.specs import digest, to_table
 from eenas.study.context.bank import Bank
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.frozen_front import FrozenFront, filled, first_branches
 from eenas.study.rivals.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind, frozen_design
 from eenas.study.trials.design_training import network_digest, train_design
@@ -35,130 +35,130 @@ PHASE = "measuring baselines"
 Tables = Mapping[str, ExitTable]
 
 
-def static_branches(ground: Ground) -> list[Placed]:
+def static_branches(context: StudyContext) -> list[Placed]:
     """What may end a static network: the bank's first branches, and average pooling where a cut point has none.
 
     In depth order; a cut point at which not even that can stand has none.
     """
-    banked = first_branches(ground) if ground.settings.bank.use else []
+    banked = first_branches(context) if context.settings.bank.use else []
     found = []
-    for index in candidates(ground.profile):
-        point = ground.profile.cut_points[index]
+    for index in candidates(context.profile):
+        point = context.profile.cut_points[index]
         there = [placed for placed in banked if placed.cut_point == point.name]
         pooled = PoolFc(pool="avg", size=1)
         try:
             pooled.check(point.shape)
         except BranchError as error:
             if not there:
-                ground.listener(Notice(f"no static network at {point.name}: {error}"))
+                context.listener(Notice(f"no static network at {point.name}: {error}"))
             found += there
             continue
         found += there or [Placed(cut_point=point.name, branch=pooled)]
     return found
 
 
-def measure_baselines(ground: Ground, study: str, bank: Bank, front: FrozenFront) -> None:
+def measure_baselines(context: StudyContext, study: str, bank: Bank, front: FrozenFront) -> None:
     """Measure these networks once and keep them with the study."""
-    records = StudyRecords(ground.database)
+    records = StudyRecords(context.database)
     record = records.get(study)
     assert record is not None
     if NETWORKS in record.baselines:
         return
-    ground.listener(Started(PHASE))
-    networks = [_plain(ground)]
+    context.listener(Started(PHASE))
+    networks = [_plain(context)]
     for number, design in enumerate(front.designs, start=1):
-        tables = bank.exit_tables(design, ground.costs(design))
-        networks.append(_network(ground, f"frozen {number}", "frozen", design, tables))
-    networks += _static(ground, bank)
+        tables = bank.exit_tables(design, context.costs(design))
+        networks.append(_network(context, f"frozen {number}", "frozen", design, tables))
+    networks += _static(context, bank)
     records.update_baselines(study, {NETWORKS: [network.to_table() for network in networks]})
-    ground.listener(Finished(PHASE, f"{len(networks)} networks"))
-    ground.limit.check()
+    context.listener(Finished(PHASE, f"{len(networks)} networks"))
+    context.limit.check()
 
 
-def refresh_static(ground: Ground, study: str, bank: Bank) -> None:
+def refresh_static(context: StudyContext, study: str, bank: Bank) -> None:
     """Let static networks end in what trials have added to the bank since, where that is right more often."""
-    records = StudyRecords(ground.database)
+    records = StudyRecords(context.database)
     record = records.get(study)
     assert record is not None
     known = [KnownNetwork.from_table(table) for table in record.baselines.get(NETWORKS, ())]
-    placed = static_branches(ground)
-    for trial in TrialRecords(ground.database).list(study):
+    placed = static_branches(context)
+    for trial in TrialRecords(context.database).list(study):
         design = Design.from_table(trial.design) if trial.design else None
         placed += [] if design is None else list(frozen_design(design).branches)
-    offered = _ended_at_best(ground, bank, [each for each in dict.fromkeys(placed) if bank.holds(each)])
+    offered = _ended_at_best(context, bank, [each for each in dict.fromkeys(placed) if bank.holds(each)])
     better = {}
     for network in known:
         design = offered.get(network.name.removeprefix("static ")) if network.kind == "static" else None
         reference = network.artifacts.get("calibration", "")
-        if design is None or design.branches == network.design.branches or not ground.artifacts.holds(reference):
+        if design is None or design.branches == network.design.branches or not context.artifacts.holds(reference):
             continue
-        tables = bank.exit_tables(design, ground.costs(design))
-        before = load_exit_table(ground.artifacts.path(reference)).exit_accuracy()[0]
+        tables = bank.exit_tables(design, context.costs(design))
+        before = load_exit_table(context.artifacts.path(reference)).exit_accuracy()[0]
         if tables["calibration"].exit_accuracy()[0] > before:
-            better[network.name] = _network(ground, network.name, "static", design, tables)
+            better[network.name] = _network(context, network.name, "static", design, tables)
     if better:
         kept = [better.get(network.name, network) for network in known]
         records.update_baselines(study, {NETWORKS: [network.to_table() for network in kept]})
 
 
-def plain_point(ground: Ground, table: ExitTable) -> OperatingPoint:
+def plain_point(context: StudyContext, table: ExitTable) -> OperatingPoint:
     """The plain backbone as an operating point: one exit, nothing decided."""
-    latency = ground.plain_latency_ms()
+    latency = context.plain_latency_ms()
     return replace(evaluate(ONE_EXIT, table), expected_latency_ms=latency, worst_latency_ms=latency)
 
 
-def _plain(ground: Ground) -> KnownNetwork:
-    table = ground.plain_table("validation")
+def _plain(context: StudyContext) -> KnownNetwork:
+    table = context.plain_table("validation")
     return KnownNetwork(
         name=BACKBONE,
         kind="plain",
-        design=ground.plain_design(),
-        points=(plain_point(ground, table),),
+        design=context.plain_design(),
+        points=(plain_point(context, table),),
         right=(pack(right_answers(ONE_EXIT, table)),),
-        parameters=ground.profile.total_parameters,
+        parameters=context.profile.total_parameters,
         artifacts=_keep(
-            ground, BACKBONE, {split: ground.plain_table(split) for split in ("calibration", "validation")}
+            context, BACKBONE, {split: context.plain_table(split) for split in ("calibration", "validation")}
         ),
     )
 
 
-def _static(ground: Ground, bank: Bank) -> list[KnownNetwork]:
+def _static(context: StudyContext, bank: Bank) -> list[KnownNetwork]:
     """One static network for each cut point; those that promise most are trained like a trial."""
-    banked = _ended_at_best(ground, bank, static_branches(ground))
+    banked = _ended_at_best(context, bank, static_branches(context))
     tables: dict[str, Tables] = {
-        name: bank.exit_tables(design, ground.costs(design)) for name, design in banked.items()
+        name: bank.exit_tables(design, context.costs(design)) for name, design in banked.items()
     }
     right = {name: table["calibration"].exit_accuracy()[0] for name, table in tables.items()}
-    total, chance = ground.profile.total_macs, 1.0 / ground.backbone.num_classes
+    total, chance = context.profile.total_macs, 1.0 / context.backbone.num_classes
     names = list(banked)
     curves = [(np.array([right[name]]), np.array([tables[name]["calibration"].macs[0] / total])) for name in names]
     wanted = most_added(
-        curves, ground.settings.baselines.static, reference_cost=REFERENCE_COST, reference_accuracy=chance
+        curves, context.settings.baselines.static, reference_cost=REFERENCE_COST, reference_accuracy=chance
     )
     for name in (names[index] for index in wanted):
-        trained = _trained(ground, bank, banked[name])
+        trained = _trained(context, bank, banked[name])
         if trained is not None and trained["calibration"].exit_accuracy()[0] > right[name]:
             tables[name] = trained
-    return [_network(ground, f"static {name}", "static", design, tables[name]) for name, design in banked.items()]
+    return [_network(context, f"static {name}", "static", design, tables[name]) for name, design in banked.items()]
 
 
-def _ended_at_best(ground: Ground, bank: Bank, placed: Sequence[Placed]) -> dict[str, Design]:
+def _ended_at_best(context: StudyContext, bank: Bank, placed: Sequence[Placed]) -> dict[str, Design]:
     """For each cut point the static design with the branch that is right most often on calibration."""
-    placed = filled(ground, bank, placed, "static networks")
+    placed = filled(context, bank, placed, "static networks")
     if not placed:
         return {}
-    training, policy = first_choices(ground.settings.space)
+    training, policy = first_choices(context.settings.space)
     answers = bank.logits(placed, "calibration").argmax(axis=2)
-    right = (answers == ground.task.calibration.labels[:, None]).mean(axis=0)
-    shapes = {point.name: point.shape for point in ground.profile.cut_points}
+    right = (answers == context.task.calibration.labels[:, None]).mean(axis=0)
+    shapes = {point.name: point.shape for point in context.profile.cut_points}
     order = sorted(
         range(len(placed)),
-        key=lambda index: (-right[index], ground.branch_macs(placed[index].branch, shapes[placed[index].cut_point])),
+        key=lambda index: (-right[index], context.branch_macs(placed[index].branch, shapes[placed[index].cut_point])),
     )
     best: dict[str, Placed] = {}
     for index in order:
         best.setdefault(placed[index].cut_point, placed[index])
-    plain = ground.plain_design()
+    plain = context.plain_design()
     return {
         each.cut_point: replace(
             plain, branches=(best[each.cut_point],), static=True, training=training, policy=policy
@@ -168,32 +168,34 @@ def _ended_at_best(ground: Ground, bank: Bank, placed: Sequence[Placed]) -> dict
     }
 
 
-def _trained(ground: Ground, bank: Bank, design: Design) -> Tables | None:
+def _trained(context: StudyContext, bank: Bank, design: Design) -> Tables | None:
     """The exit tables of a static network trained like a trial, from where they are kept or were cut off."""
-    costs, sources = ground.costs(design), [source_of(placed.branch) for placed in design.branches]
-    training = [to_table(ground.settings.training), str(ground.execution)]
+    costs, sources = context.costs(design), [source_of(placed.branch) for placed in design.branches]
+    training = [to_table(context.settings.training), str(context.execution)]
     key = f"static/{digest([bank.conditions, network_digest(design), sources, training])}"
-    path = ground.artifacts.root / f"{key.replace('/', '-')}.checkpoint.pt"
-    checkpoint = Checkpoint(path, paced=True, check=ground.limit.check)
-    kept = ground.cache.get(key)
-    if kept is not None and all(ground.artifacts.holds(reference) for reference in kept.values()):
+    path = context.artifacts.root / f"{key.replace('/', '-')}.checkpoint.pt"
+    checkpoint = Checkpoint(path, paced=True, check=context.limit.check)
+    kept = context.cache.get(key)
+    if kept is not None and all(context.artifacts.holds(reference) for reference in kept.values()):
         checkpoint.remove()  # the time may have been over between the two
-        found = {split: load_exit_table(ground.artifacts.path(reference)) for split, reference in kept.items()}
+        found = {split: load_exit_table(context.artifacts.path(reference)) for split, reference in kept.items()}
         return {split: replace(table, macs=costs.macs, latency_ms=costs.latency_ms) for split, table in found.items()}
     try:
-        tables, _ = train_design(design, ground, costs, bank=bank, spec=ground.settings.training, checkpoint=checkpoint)
+        tables, _ = train_design(
+            design, context, costs, bank=bank, spec=context.settings.training, checkpoint=checkpoint
+        )
     except DivergedError as error:
         checkpoint.remove()
-        ground.listener(Notice(f"the static network that {design.label()} stays as it is in the bank: {error}"))
+        context.listener(Notice(f"the static network that {design.label()} stays as it is in the bank: {error}"))
         return None
-    ground.cache.put(key, _keep(ground, "trained", tables))
+    context.cache.put(key, _keep(context, "trained", tables))
     checkpoint.remove()
     return tables
 
 
-def _network(ground: Ground, name: str, kind: NetworkKind, design: Design, tables: Tables) -> KnownNetwork:
-    costs = ground.costs(design)
-    scores = score_tables(design, tables, costs, ground.settings.constraints, backbone_macs=ground.profile.total_macs)
+def _network(context: StudyContext, name: str, kind: NetworkKind, design: Design, tables: Tables) -> KnownNetwork:
+    costs = context.costs(design)
+    scores = score_tables(design, tables, costs, context.settings.constraints, backbone_macs=context.profile.total_macs)
     return KnownNetwork(
         name=name,
         kind=kind,
@@ -201,14 +203,14 @@ def _network(ground: Ground, name: str, kind: NetworkKind, design: Design, table
         points=scores.points,
         right=scores.right,
         parameters=costs.parameters,
-        artifacts=_keep(ground, name, tables),
+        artifacts=_keep(context, name, tables),
     )
 
 
-def _keep(ground: Ground, name: str, tables: Tables) -> dict[str, str]:
+def _keep(context: StudyContext, name: str, tables: Tables) -> dict[str, str]:
     """The references of a network's exit tables, kept as artifacts."""
     word = "".join(letter if letter.isalnum() else "-" for letter in name)
     key = uuid4().hex[:8]  # every study on the storage has its own
     return {
-        split: ground.artifacts.write(f"table-{word}-{split}-{key}.npz", table.save) for split, table in tables.items()
+        split: context.artifacts.write(f"table-{word}-{split}-{key}.npz", table.save) for split, table in tables.items()
     }

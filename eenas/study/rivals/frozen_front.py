@@ -21,7 +21,7 @@ from eenas.progress import Notice
 from eenas.records.rows import FIX
 from eenas.specs import digest
 from eenas.study.context.bank import MEMORY, Bank
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.subset_front import SubsetFront, find_front, pick
 
 MARGIN = 0.03
@@ -76,68 +76,68 @@ def read_front(table: Mapping[str, Any]) -> FrozenFront:
         )
 
 
-def lay_bank(ground: Ground, bank: Bank) -> FrozenFront:
+def lay_bank(context: StudyContext, bank: Bank) -> FrozenFront:
     """Train what the study's space suggests for the bank, and find the front; kept for other workers and for resuming.
 
     A structure whose training diverged is left out, with a notice.
     """
-    settings = ground.settings
-    first = first_branches(ground) if settings.bank.use else []
+    settings = context.settings
+    first = first_branches(context) if settings.bank.use else []
     if not first:
         return FrozenFront()
     said = [[each.cut_point, each.branch.to_table(), source_of(each.branch)] for each in first]
-    timed = ground.runtime.conditions(ground.device, settings.latency)
+    timed = context.runtime.conditions(context.device, settings.latency)
     key = f"frozen_front/{digest([bank.conditions, said, settings.space.digest, timed])}"
-    return ground.leases.once(
+    return context.leases.once(
         key,
         "training branches on the frozen backbone and choosing among them",
-        lambda: _front(ground, bank, first, key),
+        lambda: _front(context, bank, first, key),
     )
 
 
-def _front(ground: Ground, bank: Bank, first: list[Placed], key: str) -> FrozenFront:
+def _front(context: StudyContext, bank: Bank, first: list[Placed], key: str) -> FrozenFront:
     """The front that is kept under `key`, or the one of the branches `first`, found now and kept."""
-    settings = ground.settings
-    kept = ground.cache.get(key)
+    settings = context.settings
+    kept = context.cache.get(key)
     if kept is not None:
         bank.checkpoint.remove()  # of a command that was killed when all was kept
         return read_front(kept)
-    first = filled(ground, bank, first, "bank")
+    first = filled(context, bank, first, "bank")
     if not first:
         return FrozenFront()
     judge = Judge(table=bank.table(first, "calibration"), cost_weight=0.0)
     front = find_front(judge, most=settings.space.branches)
-    designs = _designs(ground, judge, front, first)
+    designs = _designs(context, judge, front, first)
     found = FrozenFront(
         accuracy=front.accuracy,
         cost=front.cost,
         designs=designs,
         method=front.method,
     )
-    ground.listener(Notice(f"bank: {len(first)} branches; front of the frozen backbone by {front.method}"))
-    return read_front(ground.cache.put(key, found.to_table()))
+    context.listener(Notice(f"bank: {len(first)} branches; front of the frozen backbone by {front.method}"))
+    return read_front(context.cache.put(key, found.to_table()))
 
 
-def filled(ground: Ground, bank: Bank, placed: Sequence[Placed], what: str) -> list[Placed]:
+def filled(context: StudyContext, bank: Bank, placed: Sequence[Placed], what: str) -> list[Placed]:
     """The branches of `placed` that the bank has once it is filled; a notice about `what` names one that diverged."""
     try:
         bank.fill(placed)
     except DivergedError as error:
-        ground.listener(Notice(f"{what}: left out: {error}"))
+        context.listener(Notice(f"{what}: left out: {error}"))
         return [each for each in placed if bank.holds(each)]
     return list(placed)
 
 
-def first_branches(ground: Ground) -> list[Placed]:
+def first_branches(context: StudyContext) -> list[Placed]:
     """One branch of each family that the space names at each cut point, cheap ones first, as `[bank]` allows.
 
     Sizes are the middle ones of the space, smaller where the cost cap asks for it; no more branches than those whose
     logits on `calibration` fit into MEMORY. In depth order.
     """
-    settings, profile = ground.settings, ground.profile
-    at_cut_points = [_standing(settings.space, profile, index, ground) for index in candidates(profile)]
+    settings, profile = context.settings, context.profile
+    at_cut_points = [_standing(settings.space, profile, index, context) for index in candidates(profile)]
     budget = settings.bank.share * profile.total_macs
-    fitting = MEMORY // (4 * ground.backbone.num_classes * len(ground.task.calibration))
+    fitting = MEMORY // (4 * context.backbone.num_classes * len(context.task.calibration))
     most = min(settings.bank.branches, fitting)
     taken: set[tuple[int, int]] = set()
     for rank in range(max(map(len, at_cut_points), default=0)):
@@ -148,16 +148,16 @@ def first_branches(ground: Ground) -> list[Placed]:
     return [at_cut_points[position][rank][1] for position, rank in sorted(taken)]
 
 
-def _standing(space: Space, profile: Profile, index: int, ground: Ground) -> list[tuple[int, Placed]]:
+def _standing(space: Space, profile: Profile, index: int, context: StudyContext) -> list[tuple[int, Placed]]:
     """The branches that may stand at a cut point with their MACs, one of a family, cheapest first."""
     point = profile.cut_points[index]
     found: dict[str, tuple[int, Placed]] = {}
     for slot in range(1, space.branches + 1):
         sizes = {name: _middle(space, f"slot{slot}.{name}") for name in ("width", "layers", "pool")}
         for structure in values_of(space, f"slot{slot}.structure"):
-            branch = fit({"structure": structure, **sizes}, space, slot, profile, index, ground.branch_macs).branch
+            branch = fit({"structure": structure, **sizes}, space, slot, profile, index, context.branch_macs).branch
             if branch is not None and not branch.is_open:
-                macs = ground.branch_macs(branch, point.shape)
+                macs = context.branch_macs(branch, point.shape)
                 found.setdefault(str(structure), (macs, Placed(point.name, branch)))
     different = {placed.branch: (macs, placed) for macs, placed in found.values()}
     return sorted(different.values(), key=lambda pair: pair[0])
@@ -169,11 +169,11 @@ def _middle(space: Space, name: str) -> Any:
     return "mixed" if "mixed" in values else values[(len(values) - 1) // 2]
 
 
-def _designs(ground: Ground, judge: Judge, front: SubsetFront, first: Sequence[Placed]) -> tuple[Design, ...]:
+def _designs(context: StudyContext, judge: Judge, front: SubsetFront, first: Sequence[Placed]) -> tuple[Design, ...]:
     """The picks of the front as designs that the space can say."""
-    space, profile = ground.settings.space, ground.profile
+    space, profile = context.settings.space, context.profile
     training, policy = first_choices(space)
-    chance, left = 1.0 / ground.backbone.num_classes, list(front.subsets)
+    chance, left = 1.0 / context.backbone.num_classes, list(front.subsets)
     found: dict[tuple[int, ...], Design] = {}
     while left:
         wanted = pick(judge, left, _SHOWN, chance)
@@ -181,14 +181,14 @@ def _designs(ground: Ground, judge: Judge, front: SubsetFront, first: Sequence[P
         for subset in wanted:
             design = Design(
                 backbone=profile.backbone,
-                num_classes=ground.backbone.num_classes,
-                input_size=ground.backbone.transform.size,
+                num_classes=context.backbone.num_classes,
+                input_size=context.backbone.transform.size,
                 branches=tuple(first[index] for index in subset),
                 training=training,
                 policy=policy,
             ).canonical()
             try:
-                encode(design, space, profile, branch_macs=ground.branch_macs)
+                encode(design, space, profile, branch_macs=context.branch_macs)
             except DesignError:
                 refused.append(subset)
                 continue

@@ -10,7 +10,7 @@ from eenas.measurement.latency_profile import LatencyProfile
 from eenas.names import LONGEST, file_part
 from eenas.records.studies import StudyRecord
 from eenas.specs import digest, to_table
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.settings.study_spec import StudySpec
 from eenas.tasks.task import Task
 
@@ -88,12 +88,12 @@ def spelled_out(identity: Mapping[str, Any], settings: Mapping[str, Any]) -> dic
     return {**identity, "space": {"settings": space, "digest": identity.get("space")}}
 
 
-def differs_from(ground: Ground, identity: Mapping[str, Any], record: StudyRecord) -> str:
-    """In which fields a study of `ground` and a kept one differ."""
+def differs_from(context: StudyContext, identity: Mapping[str, Any], record: StudyRecord) -> str:
+    """In which fields a study of `context` and a kept one differ."""
     keys = differences(identity, record.identity)
-    here, there = spelled_out(identity, to_table(ground.settings)), spelled_out(record.identity, record.settings)
+    here, there = spelled_out(identity, to_table(context.settings)), spelled_out(record.identity, record.settings)
     text = told(keys, here, there)
-    own = ground.backbone.weights == "own" and not ground.is_fresh
+    own = context.backbone.weights == "own" and not context.is_fresh
     if "backbone" in keys and own:
         text += " (weights that are not trained anew belong to the study: give the same ones, drawn with the same seed)"
     return text

@@ -42,7 +42,7 @@ class SearchSpec:
     objectives: tuple[Objective, ...] = ("accuracy", "macs", "latency")
     accuracy: Literal["plain", "balanced"] = "plain"
     known_designs: bool = True
-    stop_hopeless: bool = True
+    prune: bool = True
 
     def __post_init__(self) -> None:
         """Refuse budgets and objectives that no study can have."""
@@ -171,6 +171,17 @@ class StudySpec:
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
         """Read it by its fields; a training that is given without a budget keeps the default one."""
         return specs.read_fields(cls, _budgeted(table, training=_BRIEF, full_training=_FULL), file=file, key=key)
+
+
+def readable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a record, those of earlier versions too: keys under their new names, or left out."""
+    table = {name: dict(value) if isinstance(value, Mapping) else value for name, value in settings.items()}
+    search = table.get("search", {})
+    if "stop_hopeless" in search:
+        search["prune"] = search.pop("stop_hopeless")
+    for key in ("truncated", "uniform"):
+        table.get("baselines", {}).pop(key, None)
+    return table
 
 
 def load_settings(

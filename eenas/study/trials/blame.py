@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from eenas.errors import EenasError, StorageError
 from eenas.faults import causes, is_device_failure, is_memory_shortage, machine_fault
 from eenas.records.database import Database
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.study import DIED, STOPPED
 
 _OTHERS = 0.02
@@ -26,13 +26,13 @@ class Blame:
     cut_off: str
 
 
-def blame(error: Exception, ground: Ground) -> Blame | None:
+def blame(error: Exception, context: StudyContext) -> Blame | None:
     """Who else is at fault for `error`; None where the design is.
 
     Lack of memory is the machine's on a CPU, where limits and other programs decide about it. On an accelerator it is
     the design's, unless the plain backbone cannot be trained there now either, or other processes hold memory of it.
     """
-    if (trouble := storage_trouble(error, ground.database)) is not None:
+    if (trouble := storage_trouble(error, context.database)) is not None:
         return Blame(trouble, STOPPED)
     fault = machine_fault(error)
     if fault is None:
@@ -41,7 +41,7 @@ def blame(error: Exception, ground: Ground) -> Blame | None:
         return Blame(fault, DIED)
     if not any(map(is_memory_shortage, causes(error))):
         return Blame(fault, STOPPED)
-    too_large = ground.device.type == "cuda" and plain_step_fits(ground) and not _others_hold_memory(ground.device)
+    too_large = context.device.type == "cuda" and plain_step_fits(context) and not _others_hold_memory(context.device)
     return None if too_large else Blame(fault, STOPPED)
 
 
@@ -75,14 +75,14 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def plain_step_fits(ground: Ground) -> bool:
+def plain_step_fits(context: StudyContext) -> bool:
     """Whether the plain backbone can be trained on a batch now."""
     free_memory()
     try:
-        module = ground.build(ground.plain_design()).train()
-        batch = ground.settings.training.batch_for(len(ground.task.train))
-        x = ground.execution.place(ground.backbone.example(batch).to(ground.device))
-        with ground.execution.precision(ground.device):
+        module = context.build(context.plain_design()).train()
+        batch = context.settings.training.batch_for(len(context.task.train))
+        x = context.execution.place(context.backbone.example(batch).to(context.device))
+        with context.execution.precision(context.device):
             logits = module(x)[-1]
         if logits.requires_grad:
             logits.float().square().mean().backward()

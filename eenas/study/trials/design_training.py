@@ -8,7 +8,7 @@ from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
 from eenas.seeding import derive
 from eenas.study.context.bank import Bank
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import AfterEpoch, TrainingReport, train_network
@@ -26,7 +26,7 @@ def inherits(design: Design) -> bool:
 
 def train_design(
     design: Design,
-    ground: Ground,
+    context: StudyContext,
     costs: ExitCosts,
     *,
     bank: Bank | None,
@@ -40,20 +40,20 @@ def train_design(
     the study: designs that are compared have seen the same, and a teacher answers to it once. `after_epoch` and
     `checkpoint` are those of `train_network`, as is what it raises.
     """
-    network = ground.build(design)
+    network = context.build(design)
     if bank is not None and inherits(design):
         bank.inherit(network)
     report = train_network(
         network,
-        ground.task,
+        context.task,
         choice=design.training,
         spec=spec,
         costs=costs.macs.tolist(),
-        seed=derive(ground.settings.seed, "trial"),
-        execution=ground.execution,
+        seed=derive(context.settings.seed, "trial"),
+        execution=context.execution,
         after_epoch=after_epoch,
         checkpoint=checkpoint,
-        taught=ground.taught,
+        taught=context.taught,
     )
-    tables = {split: exit_table(network, ground.task.split(split), costs) for split in ("calibration", "validation")}
+    tables = {split: exit_table(network, context.task.split(split), costs) for split in ("calibration", "validation")}
     return tables, report

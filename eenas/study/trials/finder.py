@@ -26,7 +26,7 @@ from eenas.records.rows import FIX
 from eenas.seeding import derive
 from eenas.specs import digest, to_table
 from eenas.study.context.bank import Bank
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 
 
 class Finder:
@@ -36,22 +36,22 @@ class Finder:
     that decides it, and candidates are the branch bank's, so that no proposal, worker or later study trains one again.
     """
 
-    def __init__(self, ground: Ground, bank: Bank) -> None:
-        self._ground, self._bank = ground, bank
+    def __init__(self, context: StudyContext, bank: Bank) -> None:
+        self._context, self._bank = context, bank
 
     @cached_property
     def _conditions(self) -> list[Any]:
         """What every result depends on beside the branches."""
-        ground = self._ground
-        settings = ground.settings
+        context = self._context
+        settings = context.settings
         training = to_table(settings.training)
-        where = str(ground.execution)
+        where = str(context.execution)
         banked = to_table(self._bank.training)
-        return [__version__, self._bank.backbone, ground.task.digest, training, banked, where, settings.seed]
+        return [__version__, self._bank.backbone, context.task.digest, training, banked, where, settings.seed]
 
     @property
     def _cap(self) -> float:
-        return self._ground.settings.space.cost_cap
+        return self._context.settings.space.cost_cap
 
     def choose(self, candidates: tuple[Placed, ...], values: Mapping[str, Scalar]) -> Found:
         """See `eenas.designs.finding.Chooser`: by gates, gain or savings, whatever `values` say.
@@ -59,64 +59,64 @@ class Finder:
         An open branch stands for all its forms that keep the cost cap, of which one is chosen with its place; an open
         cell is searched at each cut point before.
         """
-        ground = self._ground
+        context = self._context
         key = f"placement/{digest([*self._conditions, self._cap, dict(values), [_said(each) for each in candidates]])}"
 
         def make() -> Found:
-            table = ground.cache.get(key)
+            table = context.cache.get(key)
             if table is None:
-                table = ground.cache.put(key, _found_table(self._choose(candidates, values)))
+                table = context.cache.put(key, _found_table(self._choose(candidates, values)))
             return _read_found(table)
 
-        found = ground.leases.once(key, "choosing a placement", make)
+        found = context.leases.once(key, "choosing a placement", make)
         for note in found.notes:
-            ground.listener(Notice(note))
+            context.listener(Notice(note))
         return found
 
     def learn(self, placed: tuple[Placed, ...]) -> Found:
         """See `eenas.designs.finding.Learner`: every open branch by differentiable search, side by side."""
-        ground = self._ground
+        context = self._context
         wanted = {each.cut_point: f"structure/{digest([*self._conditions, self._cap, _said(each)])}" for each in placed}
 
         def make() -> None:
             missing = tuple(
-                each for each in placed if each.branch.is_open and not ground.cache.get(wanted[each.cut_point])
+                each for each in placed if each.branch.is_open and not context.cache.get(wanted[each.cut_point])
             )
             if missing:
                 found, facts = self._search(missing)
                 for each, own in zip(found, facts["branches"], strict=True):
                     table = {"branch": each.branch.to_table(), "facts": {**own, "samples": facts["samples"]}}
-                    ground.cache.put(wanted[each.cut_point], table)
+                    context.cache.put(wanted[each.cut_point], table)
 
-        ground.leases.once(f"structures/{digest(sorted(wanted.values()))}", "searching structures", make)
+        context.leases.once(f"structures/{digest(sorted(wanted.values()))}", "searching structures", make)
         branches, told = [], []
         for each in placed:
-            kept = ground.cache.get(wanted[each.cut_point]) if each.branch.is_open else None
+            kept = context.cache.get(wanted[each.cut_point]) if each.branch.is_open else None
             with damage_as(StorageError, "a structure in the database", FIX):
                 branches.append(each if kept is None else replace(each, branch=branch_from_table(kept["branch"])))
                 told += [kept["facts"]] if kept is not None else []
         return Found(branches=tuple(branches), facts={"branches": told})
 
     def _search(self, placed: tuple[Placed, ...]) -> tuple[tuple[Placed, ...], dict[str, Any]]:
-        ground = self._ground
-        settings, train = ground.settings, ground.task.train
+        context = self._context
+        settings, train = context.settings, context.task.train
         spec = settings.training
         samples = spec.samples if spec.samples is not None else round((spec.epochs or 1.0) * len(train))
         batch = spec.batch_for(len(train))
-        profile = ground.profile
+        profile = context.profile
         limits = {each.cut_point: cost_limit(settings.space, profile, profile.index(each.cut_point)) for each in placed}
         return find_structures(
-            ground.backbone,
+            context.backbone,
             placed,
-            ground.task,
+            context.task,
             spec=StructureSpec(samples=max(samples, 8 * batch), batch_size=batch, augment=spec.augment),
             limits=limits,
             reference_macs=float(profile.total_macs),
-            branch_macs=ground.branch_macs,
+            branch_macs=context.branch_macs,
             seed=derive(settings.seed, "structures"),
-            execution=ground.execution,
-            device=ground.device,
-            listener=ground.listener,
+            execution=context.execution,
+            device=context.device,
+            listener=context.listener,
         )
 
     def _choose(self, candidates: tuple[Placed, ...], values: Mapping[str, Scalar]) -> Found:
@@ -150,7 +150,7 @@ class Finder:
             cost_weight=float(values["cost_weight"]),
             count=int(values["count"]),
             most=most,
-            seed=derive(self._ground.settings.seed, "gates"),
+            seed=derive(self._context.settings.seed, "gates"),
         )
         places = [table.names[group[0]] for group in table.groups]
         facts = {
@@ -167,10 +167,10 @@ class Finder:
 
     def _forms(self, placed: Placed) -> tuple[Placed, ...]:
         """The plain branches that an open one may become at its cut point, within the cost cap."""
-        branch, profile = placed.branch, self._ground.profile
+        branch, profile = placed.branch, self._context.profile
         index = profile.index(placed.cut_point)
         forms = branch.forms(profile.cut_points[index].shape) if isinstance(branch, Learned) else ()
-        space, macs = self._ground.settings.space, self._ground.branch_macs
+        space, macs = self._context.settings.space, self._context.branch_macs
         standing = (form for form in forms if obstacle(form, space, profile, index, macs) is None)
         return tuple(replace(placed, branch=form) for form in standing)
 

@@ -20,7 +20,7 @@ from eenas.progress import Notice
 from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.study.context.bank import Bank
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.frozen_front import FrozenFront
 from eenas.study.trials.design_training import network_digest
 
@@ -46,7 +46,7 @@ class _Tried:
 
 
 def enqueue_first(
-    study: optuna.Study, ground: Ground, bank: Bank, front: FrozenFront, identity: Mapping[str, Any]
+    study: optuna.Study, context: StudyContext, bank: Bank, front: FrozenFront, identity: Mapping[str, Any]
 ) -> None:
     """Queue the first trials of a study that has run none yet, those first that promise most.
 
@@ -56,21 +56,21 @@ def enqueue_first(
     front had its chance there, and is not queued for that front again. Known designs are baselines and come always.
     Those of the frozen front come each for a budget of its own, with the recipe that suits it.
     """
-    spec = ground.settings.bank
-    earlier = list(_earlier(ground, identity, study.study_name)) if spec.use and spec.earlier else []
+    spec = context.settings.bank
+    earlier = list(_earlier(context, identity, study.study_name)) if spec.use and spec.earlier else []
     tried = {each.design.digest for each in earlier if each.alike}
-    frozen = enumerate(_of_front(ground, bank, front), start=1)
+    frozen = enumerate(_of_front(context, bank, front), start=1)
     wanted = [
-        *((f"study {each.study}: {each.number}", each.design) for each in _best(ground, earlier)),
+        *((f"study {each.study}: {each.number}", each.design) for each in _best(context, earlier)),
         *((f"frozen front: {number}", design) for number, design in frozen if design.digest not in tried),
-        *((f"known: {name}", design) for name, design in _known(ground)),
+        *((f"known: {name}", design) for name, design in _known(context)),
     ]
     queue: dict[tuple[tuple[str, Any], ...], str] = {}
     for origin, design in wanted:
         try:
-            parameters = tuple(_parameters(design, ground).items())
+            parameters = tuple(_parameters(design, context).items())
         except DesignError as error:
-            ground.listener(Notice(f"design {origin!r} is left out: {error}"))
+            context.listener(Notice(f"design {origin!r} is left out: {error}"))
             continue
         held = queue.get(parameters)
         if held is None or (origin.startswith("known") and not held.startswith("known")):
@@ -79,17 +79,17 @@ def enqueue_first(
         study.enqueue_trial(dict(parameters), user_attrs={"origin": origin}, skip_if_exists=True)
 
 
-def _of_front(ground: Ground, bank: Bank, front: FrozenFront) -> list[Design]:
+def _of_front(context: StudyContext, bank: Bank, front: FrozenFront) -> list[Design]:
     """As many designs of the frozen front as `[bank]` asks for: the best one within each of as many budgets.
 
     Budgets are evenly spaced shares of the backbone's MACs, and `calibration` says which design is best within each,
     the first among equals. Middle budgets come first, since their networks cover most of the front. A network that is
     wanted for two budgets is trained for the first of them, and the next designs of the front make up the number.
     """
-    count, space = ground.settings.bank.designs, ground.settings.space
+    count, space = context.settings.bank.designs, context.settings.space
     if not front.designs or count < 2:
         return list(front.designs[:count])
-    curves = [_common_curve(ground, bank, design) for design in front.designs]
+    curves = [_common_curve(context, bank, design) for design in front.designs]
     target = space.setting("policy.target_macs")
     found: dict[str, Design] = {}
     for share in sorted((number / count for number in range(1, count + 1)), key=lambda share: abs(share - 0.5)):
@@ -106,31 +106,31 @@ def _of_front(ground: Ground, bank: Bank, front: FrozenFront) -> list[Design]:
     return list(found.values())[:count]
 
 
-def _common_curve(ground: Ground, bank: Bank, design: Design) -> Curve:
+def _common_curve(context: StudyContext, bank: Bank, design: Design) -> Curve:
     """What a design reaches on the frozen backbone, on `calibration`, with costs as shares of the backbone's MACs."""
-    costs = ground.costs(design)
+    costs = context.costs(design)
     curve = common_curve(bank.exit_tables(design, costs)["calibration"], score=design.policy.score)
-    return replace(curve, macs=curve.macs / ground.profile.total_macs)
+    return replace(curve, macs=curve.macs / context.profile.total_macs)
 
 
-def _known(ground: Ground) -> list[tuple[str, Design]]:
-    if not ground.settings.search.known_designs:
+def _known(context: StudyContext) -> list[tuple[str, Design]]:
+    if not context.settings.search.known_designs:
         return []
-    space = ground.settings.space
+    space = context.settings.space
     return known_designs(
         space,
-        ground.profile,
-        num_classes=ground.backbone.num_classes,
-        input_size=ground.backbone.transform.size,
-        branch_macs=ground.branch_macs,
+        context.profile,
+        num_classes=context.backbone.num_classes,
+        input_size=context.backbone.transform.size,
+        branch_macs=context.branch_macs,
         uniform_counts=sorted({space.branches, (space.branches + 1) // 2}),
     )
 
 
-def _earlier(ground: Ground, identity: Mapping[str, Any], name: str) -> Iterator[_Tried]:
-    """The designs that other studies than `name` trained on the same ground, the oldest first."""
-    trials = TrialRecords(ground.database)
-    for record in StudyRecords(ground.database).list():
+def _earlier(context: StudyContext, identity: Mapping[str, Any], name: str) -> Iterator[_Tried]:
+    """The designs that other studies than `name` trained on the same backbone and data, the oldest first."""
+    trials = TrialRecords(context.database)
+    for record in StudyRecords(context.database).list():
         if record.name == name or any(record.identity.get(key) != identity[key] for key in _SAME):
             continue
         for trial in trials.list(record.name):
@@ -148,22 +148,22 @@ def _earlier(ground: Ground, identity: Mapping[str, Any], name: str) -> Iterator
                 continue
 
 
-def _best(ground: Ground, earlier: list[_Tried]) -> list[_Tried]:
+def _best(context: StudyContext, earlier: list[_Tried]) -> list[_Tried]:
     """Those with most added hypervolume on validation among what this study's space can say.
 
     Whether it can takes a while to find out, so only a few times as many as are wanted are asked about.
     """
-    most = ground.settings.bank.earlier
-    pool = [each for each in _most_added(ground, earlier, _ASKED * most) if _can_say(each.design, ground)]
-    taken = _most_added(ground, pool, most)
+    most = context.settings.bank.earlier
+    pool = [each for each in _most_added(context, earlier, _ASKED * most) if _can_say(each.design, context)]
+    taken = _most_added(context, pool, most)
     if taken:
         studies = ", ".join(sorted({each.study for each in taken}))
-        ground.listener(Notice(f"first trials: {len(taken)} of the designs that {studies} found"))
+        context.listener(Notice(f"first trials: {len(taken)} of the designs that {studies} found"))
     return taken
 
 
-def _most_added(ground: Ground, tried: list[_Tried], count: int) -> list[_Tried]:
-    total, chance = ground.profile.total_macs, 1.0 / ground.backbone.num_classes
+def _most_added(context: StudyContext, tried: list[_Tried], count: int) -> list[_Tried]:
+    total, chance = context.profile.total_macs, 1.0 / context.backbone.num_classes
     curves = [
         (np.array([p.accuracy for p in each.points]), np.array([p.expected_macs / total for p in each.points]))
         for each in tried
@@ -172,13 +172,13 @@ def _most_added(ground: Ground, tried: list[_Tried], count: int) -> list[_Tried]
     return [tried[index] for index in taken]
 
 
-def _can_say(design: Design, ground: Ground) -> bool:
+def _can_say(design: Design, context: StudyContext) -> bool:
     try:
-        _parameters(design, ground)
+        _parameters(design, context)
     except DesignError:
         return False
     return True
 
 
-def _parameters(design: Design, ground: Ground) -> Mapping[str, Any]:
-    return encode(design, ground.settings.space, ground.profile, branch_macs=ground.branch_macs)
+def _parameters(design: Design, context: StudyContext) -> Mapping[str, Any]:
+    return encode(design, context.settings.space, context.profile, branch_macs=context.branch_macs)

@@ -26,7 +26,7 @@ from eenas.records.learning_curves import LearningCurves
 from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.workers import worker_name
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.opening import OpenStudy
 from eenas.study.rivals.known_networks import KnownNetwork, recorded_networks, trial_networks
 from eenas.study.rivals.offered_points import offered
@@ -44,26 +44,26 @@ class Objective:
     """The objective of one worker. Every trial is recorded before Optuna hears its values."""
 
     def __init__(self, opened: OpenStudy) -> None:
-        ground, study = opened.ground, opened.name
-        self._opened, self._ground, self._study = opened, ground, study
-        self._records = TrialRecords(ground.database)
-        self._store = _WholeStore(ground.artifacts)
+        context, study = opened.context, opened.name
+        self._opened, self._context, self._study = opened, context, study
+        self._records = TrialRecords(context.database)
+        self._store = _WholeStore(context.artifacts)
         self._fault: EenasError | None = None
         self._untold: int | None = None
-        self._rule = PruningRule(LearningCurves(ground.database), study)
+        self._rule = PruningRule(LearningCurves(context.database), study)
         self._failures: list[str] = []
-        self._backbone = ground.backbone_facts()
-        record = StudyRecords(ground.database).get(study)
+        self._backbone = context.backbone_facts()
+        record = StudyRecords(context.database).get(study)
         self._points = self._held(recorded_networks(record, self._records.list(study)) if record else ())
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Run one trial and give its values in the order of the study's objectives."""
-        notes, kept = self._ground.in_flight, False
+        notes, kept = self._context.in_flight, False
         self._untold = trial._trial_id
         try:
             self._opened.check()
             notes.begin(self._study, trial.number)
-            if is_surplus(trial.study, trial.number, self._ground.settings.search.trials):
+            if is_surplus(trial.study, trial.number, self._context.settings.search.trials):
                 trial.set_user_attr("cut_off", SURPLUS)
                 raise _SurplusError("another worker had begun the last trial; this one is not run")
             trial.set_user_attr("worker", worker_name())
@@ -107,7 +107,7 @@ class Objective:
 
     def fault(self, error: Exception) -> EenasError | None:
         """What `error` of Optuna or of a trial means for the study; None where it is a mistake of ours."""
-        if (trouble := storage_trouble(error, self._ground.database)) is not None:
+        if (trouble := storage_trouble(error, self._context.database)) is not None:
             return trouble
         if isinstance(error, KeyError):  # what Optuna says of rows that are gone
             try:
@@ -123,7 +123,7 @@ class Objective:
     def overtaken(self, number: int) -> EenasError:
         """Say that a trial was given to another worker while this one slept; its result counts for nothing."""
         text = f"trial {number}: was given to another worker while this one did not answer; its result here is left out"
-        self._ground.listener(Notice(text))
+        self._context.listener(Notice(text))
         return _OvertakenError(text)
 
     def told(self) -> None:
@@ -141,7 +141,7 @@ class Objective:
         """A short text: the hypervolume, and the best accuracy at half of the backbone's MACs."""
         if not self._points:
             return ""
-        total, chance = self._ground.profile.total_macs, 1.0 / self._ground.task.num_classes
+        total, chance = self._context.profile.total_macs, 1.0 / self._context.task.num_classes
         accuracy, macs = np.array(self._points).T
         area = hypervolume(accuracy, macs / total, reference_cost=REFERENCE_COST, reference_accuracy=chance)
         half = accuracy[macs <= 0.5 * total]
@@ -149,7 +149,7 @@ class Objective:
 
     def _held(self, networks: Sequence[KnownNetwork]) -> list[tuple[float, float]]:
         """Accuracy and MACs of those points of networks that hold the study's limits."""
-        items = offered(networks, self._backbone, self._ground.settings.constraints)
+        items = offered(networks, self._backbone, self._context.settings.constraints)
         return [(item.point.accuracy, item.point.expected_macs) for item in items]
 
     def _run_with_room(self, trial: optuna.Trial) -> TrialRecord:
@@ -164,18 +164,18 @@ class Objective:
 
     def _run(self, trial: optuna.Trial) -> TrialRecord:
         try:
-            design = propose(trial, self._ground, self._opened.bank)
+            design = propose(trial, self._context, self._opened.bank)
         except InfeasibleError as error:
-            record = _infeasible_record(error, self._ground, study=self._study, number=trial.number)
+            record = _infeasible_record(error, self._context, study=self._study, number=trial.number)
             return replace(record, origin=origin(trial))
         trial.set_user_attr("design", design.label())
         outcome = run_trial(
             design,
-            self._ground,
+            self._context,
             self._rule,
             study=self._study,
             number=trial.number,
-            bank=self._opened.bank if self._ground.settings.bank.use else None,
+            bank=self._opened.bank if self._context.settings.bank.use else None,
             front=self._opened.front,
             earlier=self._earlier(design),
         )
@@ -196,7 +196,7 @@ class Objective:
         if record is None or record.state not in ("complete", "copied") or not design.branches:
             return None
         try:
-            paths = {split: self._ground.artifacts.path(reference) for split, reference in record.artifacts.items()}
+            paths = {split: self._context.artifacts.path(reference) for split, reference in record.artifacts.items()}
         except StorageError:  # gone or changed: the network is trained again
             return None
         tables = {split: load_exit_table(path) for split, path in paths.items()}
@@ -220,7 +220,7 @@ class Objective:
         if isinstance(error, KeyError) and (gone := self.fault(error)) is not None:
             self._fault = gone
             return
-        blamed = blame(error, self._ground)
+        blamed = blame(error, self._context)
         if blamed is None and isinstance(error, StudyError):
             blamed = Blame(error, STOPPED)
         if blamed is None:
@@ -262,19 +262,19 @@ class _WholeStore(FileSystemArtifactStore):
         write_atomically(self._store.root / artifact_id, lambda path: path.write_bytes(content_body.read()))
 
 
-def _infeasible_record(error: InfeasibleError, ground: Ground, *, study: str, number: int) -> TrialRecord:
+def _infeasible_record(error: InfeasibleError, context: StudyContext, *, study: str, number: int) -> TrialRecord:
     """The record of a proposal that cannot be built: the worst scores, and a constraint that is violated."""
-    latency = ground.profile.total_latency
+    latency = context.profile.total_latency
     worst = {
-        "accuracy": 1.0 / ground.task.num_classes,
-        "macs": REFERENCE_COST * ground.profile.total_macs,
+        "accuracy": 1.0 / context.task.num_classes,
+        "macs": REFERENCE_COST * context.profile.total_macs,
         "latency": REFERENCE_COST * latency.median_ms if latency else 0.0,
     }
     return TrialRecord(
         study=study,
         number=number,
         state="infeasible",
-        values=tuple(worst[name] for name in ground.settings.search.objectives),
+        values=tuple(worst[name] for name in context.settings.search.objectives),
         violations={"buildable": 1.0},
         reason=str(error),
     )

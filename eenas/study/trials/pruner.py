@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eenas.designs.design import Design
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.frozen_front import MARGIN, FrozenFront
 from eenas.study.trials.pruning import PruningRule, curve_hypervolume
 from eenas.tasks.split import Split
@@ -33,12 +33,12 @@ class TrialPruner:
     def __init__(
         self,
         design: Design,
-        ground: Ground,
+        context: StudyContext,
         rule: PruningRule,
         frozen: Mapping[str, ExitTable],
         front: FrozenFront,
     ) -> None:
-        self._design, self._ground, self._rule, self._front = design, ground, rule, front
+        self._design, self._context, self._rule, self._front = design, context, rule, front
         self._frozen = frozen
         self._values: dict[float, float] = {}
         self.reason: str | None = None
@@ -46,17 +46,17 @@ class TrialPruner:
     @cached_property
     def _chosen(self) -> NDArray[np.int64]:
         """Which samples are looked at, always the same."""
-        size = len(self._ground.task.calibration)
+        size = len(self._context.task.calibration)
         return np.arange(size) if size <= LIMIT else np.random.default_rng(0).permutation(size)[:LIMIT]
 
     @cached_property
     def part(self) -> Split:
         """The samples that are looked at."""
-        return self._ground.task.calibration.subset(self._chosen)
+        return self._context.task.calibration.subset(self._chosen)
 
     def is_over(self, progress: float, table: ExitTable) -> bool:
         """Whether to prune at `progress` in [0, 1), where the network answers as in `table` on `part`."""
-        method, macs = self._design.training.method, self._ground.profile.total_macs
+        method, macs = self._design.training.method, self._context.profile.total_macs
         value = self._values[progress] = self._area(table)
         if self._rule.is_below(progress, value, method=method):
             self.reason = "pruned: its curve stayed below the earlier trials'"
@@ -86,11 +86,11 @@ class TrialPruner:
         A network for a low budget may give up what lies above that.
         """
         curve = common_curve(table, score=self._design.policy.score)
-        within = curve.macs <= self._design.policy.target_macs * self._ground.profile.total_macs
+        within = curve.macs <= self._design.policy.target_macs * self._context.profile.total_macs
         return float(curve.accuracy[within].max()) if within.any() else float(curve.accuracy[0])
 
     def _area(self, table: ExitTable) -> float:
-        score, macs = self._design.policy.score, self._ground.profile.total_macs
+        score, macs = self._design.policy.score, self._context.profile.total_macs
         return curve_hypervolume(table, backbone_macs=macs, score=score)
 
     def _some(self, whole: ExitTable) -> ExitTable:

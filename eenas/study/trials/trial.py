@@ -17,7 +17,7 @@ from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialState
 from eenas.study.context.bank import Bank
 from eenas.study.context.latencies import refuse_cells, refuse_untimed
-from eenas.study.context.study_context import Ground
+from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.frozen_front import FrozenFront
 from eenas.study.rivals.known_networks import FROZEN
 from eenas.study.trials.design_training import inherits, network_digest, train_design
@@ -37,7 +37,7 @@ class Outcome:
     scores: Scores | None
 
 
-def propose(trial: optuna.Trial, ground: Ground, bank: Bank) -> Design:
+def propose(trial: optuna.Trial, context: StudyContext, bank: Bank) -> Design:
     """Draw a proposal and resolve it, which trains branches where their place or structure is learned.
 
     Raises InfeasibleError for a proposal that no repair turns into a design.
@@ -50,26 +50,26 @@ def propose(trial: optuna.Trial, ground: Ground, bank: Bank) -> Design:
             return trial.suggest_int(name, domain.low, domain.high, step=domain.step, log=domain.log)
         return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
 
-    space, finder = ground.settings.space, Finder(ground, bank)
+    space, finder = context.settings.space, Finder(context, bank)
     proposal = draw(space, suggest)
-    refuse_cells(proposal, space, ground.latencies)
+    refuse_cells(proposal, space, context.latencies)
     design = resolve(
         proposal,
         space,
-        ground.profile,
-        num_classes=ground.backbone.num_classes,
-        input_size=ground.backbone.transform.size,
-        branch_macs=ground.branch_macs,
+        context.profile,
+        num_classes=context.backbone.num_classes,
+        input_size=context.backbone.transform.size,
+        branch_macs=context.branch_macs,
         chooser=finder.choose,
         learner=finder.learn,
     )
-    refuse_untimed(design, ground.profile, ground.latencies)
+    refuse_untimed(design, context.profile, context.latencies)
     return design
 
 
 def run_trial(
     design: Design,
-    ground: Ground,
+    context: StudyContext,
     rule: PruningRule,
     *,
     study: str,
@@ -84,26 +84,26 @@ def run_trial(
     Raises TrainingError for a loss that is not finite and for lack of memory, and MeasurementError.
     """
     start = time.monotonic()
-    costs = ground.costs(design)
+    costs = context.costs(design)
     state: TrialState
     frozen: Mapping[str, ExitTable] = {}
     reason, samples = None, 0
     if earlier is not None:
         tables, state, reason = earlier.tables, "copied", f"the same network as trial {earlier.record.number}"
     elif not design.branches:
-        tables, state, reason = _plain_tables(ground), "complete", None
+        tables, state, reason = _plain_tables(context), "complete", None
     else:
         lender = bank if inherits(design) else None
         if lender is not None:
             before = lender.samples
             frozen = lender.exit_tables(design, costs)
             samples = lender.samples - before
-        pruner = TrialPruner(design, ground, rule, frozen, front or FrozenFront())
-        tables, seen = _train(design, costs, ground, pruner, lender)
+        pruner = TrialPruner(design, context, rule, frozen, front or FrozenFront())
+        tables, seen = _train(design, costs, context, pruner, lender)
         pruner.finish(number, tables["calibration"])
         samples += seen
         state, reason = ("stopped" if pruner.reason else "complete"), pruner.reason
-    backbone_macs, constraints = ground.profile.total_macs, ground.settings.constraints
+    backbone_macs, constraints = context.profile.total_macs, context.settings.constraints
     scores = score_tables(design, tables, costs, constraints, backbone_macs=backbone_macs)
     before_training = score_tables(design, frozen, costs, constraints, backbone_macs=backbone_macs) if frozen else None
     record = TrialRecord(
@@ -114,7 +114,7 @@ def run_trial(
         design=design.to_table(),
         points=[point.to_table() for point in scores.points],
         chosen=scores.chosen.to_table(),
-        values=scores.values(ground.settings.search.objectives),
+        values=scores.values(context.settings.search.objectives),
         exit_accuracy=list(scores.exit_accuracy),
         frozen_points=[] if before_training is None else [point.to_table() for point in before_training.points],
         frozen_right=[] if before_training is None else list(before_training.right),
@@ -129,20 +129,20 @@ def run_trial(
     return Outcome(record, {**tables, **kept}, scores)
 
 
-def _plain_tables(ground: Ground) -> dict[str, ExitTable]:
-    return {split: ground.plain_table(split) for split in ("calibration", "validation")}
+def _plain_tables(context: StudyContext) -> dict[str, ExitTable]:
+    return {split: context.plain_table(split) for split in ("calibration", "validation")}
 
 
 def _train(
-    design: Design, costs: ExitCosts, ground: Ground, pruner: TrialPruner, bank: Bank | None
+    design: Design, costs: ExitCosts, context: StudyContext, pruner: TrialPruner, bank: Bank | None
 ) -> tuple[dict[str, ExitTable], int]:
-    settings = ground.settings
+    settings = context.settings
 
     def after_epoch(report: RoundReport) -> Verdict:
-        if not settings.search.stop_hopeless or report.progress >= 0.99:
+        if not settings.search.prune or report.progress >= 0.99:
             return Verdict.CONTINUE
         table = exit_table(report.network, pruner.part, costs)
         return Verdict.STOP if pruner.is_over(report.progress, table) else Verdict.CONTINUE
 
-    tables, report = train_design(design, ground, costs, bank=bank, spec=settings.training, after_epoch=after_epoch)
+    tables, report = train_design(design, context, costs, bank=bank, spec=settings.training, after_epoch=after_epoch)
     return tables, report.samples
