@@ -36,7 +36,7 @@ def front(
     from eenas.results.choice import no_front
     from eenas.results.read import open_results
     from eenas.study.rivals.known_networks import find_network
-    from eenas.study.rivals.offered_points import points_of
+    from eenas.study.rivals.offered_points import STATIC, points_of
 
     quiet_optuna()
     results = open_results(storage, name, trust_code=trust_code)
@@ -45,8 +45,11 @@ def front(
     elif csv:
         write(to_csv([*front_rows(results), *baseline_rows(results)]))
     elif network is not None:
-        found = find_network(results.networks, network, study=results.name)
-        print_network(results, tuple(points_of(found, results.backbone)))
+        wanted = " ".join(network.split())
+        found = find_network(results.networks, wanted.removesuffix(STATIC), study=results.name)
+        points = points_of(found, results.backbone)
+        ended = [item for item in points if item.label == wanted]
+        print_network(results, tuple(ended if wanted.endswith(STATIC) and ended else points))
     else:
         print_results(results, rows=None if every else ROWS)
         if results.recommended:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eenas.errors import SpecError
+from eenas.errors import SpecError, StorageError
 from eenas.escaping import shortened
 from eenas.files import temporary_beside, write_text
 from eenas.names import file_part
@@ -142,8 +142,8 @@ class FeatureStream:
                 table = json.dumps({"shape": shape, "sha256": _sha256(written)})
                 written.replace(file)
                 write_text(_table_of(file), table)
-            except OSError as error:
-                self._cache.turn_off(error.strerror or error)
+            except (OSError, StorageError) as error:
+                self._cache.turn_off(getattr(error, "strerror", None) or error)
 
     def _begin(self, halves: Mapping[str, Tensor]) -> dict[str, BinaryIO]:
         """The files to write, none where the cache is off or they would not fit."""

@@ -15,7 +15,7 @@ from eenas.results.front import ACCEPTED_DROP, build_front, cheapest_losing, nea
 from eenas.results.results import StudyResults
 from eenas.study.context.traits import Traits
 from eenas.study.rivals.known_networks import KnownNetwork, find_network
-from eenas.study.rivals.offered_points import FrontPoint, points_of
+from eenas.study.rivals.offered_points import STATIC, FrontPoint, offered, points_of
 from eenas.study.settings.limits import Limits
 
 
@@ -98,11 +98,15 @@ def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = F
     if choice.design_file is not None:
         return Chosen(load_design(choice.design_file, trust_code=trust_code), "", None, limits)
     if choice.network is not None:
-        network = find_network(results.networks, choice.network, study=results.name)
+        name = " ".join(choice.network.split())
+        network = find_network(results.networks, name.removesuffix(STATIC), study=results.name)
         drawn = _drawn_point(results, network)
-        if drawn is not None and not choice.limits and not _misses(results, network):
+        if name.endswith(STATIC) and not network.design.static:
+            item = _static_point(results, network, choice.limits)
+        elif drawn is not None and not choice.limits and not _misses(results, network):
             return Chosen(network.design, network.name, drawn, limits)
-        item = _point_of(results, network, choice.limits)
+        else:
+            item = _point_of(results, network, choice.limits)
     else:
         item = choose_point(results, choice)
     if item.kind == "plain":
@@ -200,6 +204,15 @@ def _drawn_point(results: StudyResults, network: KnownNetwork) -> FrontPoint | N
     if trial is None or trial.chosen is None:
         return None
     return next(iter(points_of(replace(network, points=(trial.chosen,), right=()), results.backbone)))
+
+
+def _static_point(results: StudyResults, network: KnownNetwork, limits: Limits) -> FrontPoint:
+    """The most accurate point of a network at which every sample leaves at one branch."""
+    held = results.settings.constraints.and_also(limits)
+    ended = [item for item in offered([network], results.backbone, held) if item.ends_at is not None]
+    if not ended:
+        raise FrontError(f"{network.name} has no point within the limits at which every sample leaves at one branch")
+    return max(ended, key=lambda item: item.point.accuracy)
 
 
 def _point_of(results: StudyResults, network: KnownNetwork, limits: Limits) -> FrontPoint:

@@ -217,11 +217,14 @@ class RunReport:
         need(exits == list(self.design.exits), "exits", f"those of the design, {list(self.design.exits)}", exits)
         need(all(exit_.temperature > 0 for exit_ in self.exits), "temperatures", "positive", self.exits)
         need(self.backbone.macs > 0, "the backbone's MACs", "positive", self.backbone.macs)
-        points = (self.reported, self.estimate, *self.points, *self.at_shares.values())
-        for point in points:
+        for point in (self.reported, *self.points, *self.at_shares.values()):
             if point is not None:
                 of = point.policy.num_exits
                 need(of == len(self.exits), "a policy", f"for {len(self.exits)} exits", of)
+        if self.estimate is not None:  # of the network that was searched, which a static one is cut from
+            of, least = self.estimate.policy.num_exits, len(self.exits)
+            fits = of >= least if self.design.static else of == least
+            need(fits, "the policy of the search's estimate", f"for {least} exits", of)
         counts = ("near_threshold", "test_samples", "samples", "latency_batch", "parameters")
         for name in counts:
             value = getattr(self, name)

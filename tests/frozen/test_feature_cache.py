@@ -7,7 +7,7 @@ from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.conv_fc import ConvFc
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed
-from eenas.errors import SpecError
+from eenas.errors import SpecError, StorageError
 from eenas.frozen import feature_cache
 from eenas.frozen.candidates import Candidates, candidate_logits, train_candidates
 from eenas.frozen.feature_cache import FeatureCache, read_size
@@ -126,6 +126,16 @@ def test_a_full_disk_turns_the_cache_off(backbone, task, cache, heard, monkeypat
     assert torch.equal(weights, again)
     assert heard == ["feature cache: turned off (No space left on device); features are computed each time instead"]
     assert not list(cache.folder.glob("*.part"))
+
+
+def test_a_disk_that_is_full_at_the_end_turns_the_cache_off(backbone, task, cache, heard, monkeypatch):
+    def full(path, text):
+        raise StorageError(f"{path}: could not be written (No space left on device)")
+
+    monkeypatch.setattr(feature_cache, "write_text", full)
+    train(backbone, task, cache)
+    assert cache.off
+    assert ["No space left on device" in text for text in heard] == [True]
 
 
 def test_the_oldest_streams_make_room(backbone, task, cache):

@@ -7,6 +7,7 @@ import pytest
 from eenas.errors import DesignError, ExportError, FrontError, SpecError, StudyError
 from eenas.results.choice import Choice, choose_design, choose_point
 from eenas.results.front import build_front
+from eenas.study.rivals.offered_points import points_of
 from eenas.study.settings.limits import Limits
 from tests.reporting.studies import BACKBONE, ended, single, study
 
@@ -93,6 +94,13 @@ def test_a_point_where_everybody_leaves_is_trained_as_a_static_network():
     assert chosen.design.static
     assert chosen.design.branches == (item.design.branches[item.ends_at],)
     assert chosen.label.endswith("-static")
+    assert item.label == f"{item.name} static"
+    by_name = choose_design(RESULTS, Choice(network=item.label))
+    assert by_name.design.static
+    assert by_name.estimate.point.accuracy == item.point.accuracy
+    whole = next(each for each in RESULTS.networks if all(p.ends_at is None for p in points_of(each, BACKBONE)))
+    with pytest.raises(FrontError, match=f"{whole.name} has no point .* every sample leaves at one branch"):
+        choose_design(RESULTS, Choice(network=f"{whole.name} static"))
 
 
 def test_a_point_of_another_kind_than_the_drawn_one_is_trained_for_its_own():

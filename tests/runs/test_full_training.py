@@ -32,6 +32,7 @@ from eenas.progress import Notice, notify
 from eenas.results.choice import Choice
 from eenas.runs.run_baselines import rivals
 from eenas.runs.run_report import CHECKPOINT, DESIGN, REPORT, WEIGHTS, RunReport
+from eenas.study.rivals.offered_points import points_of
 from eenas.study.settings.limits import Limits
 from eenas.tasks.split import Split
 from eenas.testing.smallest import smallest_backbone, smallest_task
@@ -231,6 +232,20 @@ def test_a_static_network_is_trained_exported_and_answers_alike(smallest_study, 
     np.testing.assert_allclose(ours.logits.numpy(), theirs.logits, atol=1e-4)
 
 
+def test_a_network_that_ends_at_a_branch_is_trained_and_read_although_the_search_saw_all_its_exits(
+    smallest_study, tmp_path
+):
+    results = smallest_study.results
+    points = [item for network in results.networks for item in points_of(network, results.backbone)]
+    ended = next(item for item in points if item.label != item.name)
+    options = {"choice": Choice(network=ended.label), "overrides": ("full_training.samples=64",)}
+    report = smallest_study.train(tmp_path / "run", **options)
+    assert report.design.branches == ended.network.branches
+    assert report.design.static
+    assert report.estimate.policy.num_exits == len(ended.design.exits) > len(report.exits) == 1
+    assert RunReport.read(tmp_path / "run") == report
+
+
 def test_a_run_does_not_go_on_with_another_budget(smallest_study, tmp_path):
     with pytest.raises(Killed):
         smallest_study.train(tmp_path / "run", listener=kill_in("training", after=20))
@@ -415,6 +430,7 @@ import eenas.runs.train_fully as module
 from eenas.results.choice import Choice
 from eenas.study.settings.limits import Limits
 from eenas.runs.run_baselines import rivals
+from eenas.study.rivals.offered_points import points_of
 from eenas.testing.smallest import smallest_backbone, smallest_task
 storage, trial, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
 kept, saves = {}, []

@@ -150,7 +150,7 @@ def test_a_broken_artifact_is_not_trusted(lay, heard, fault):
 
 def test_a_branch_whose_row_another_worker_dropped_is_trained_again(lay, heard):
     bank = Bank(lay())
-    bank.fill(BRANCHES[:2])
+    bank.logits(BRANCHES[:2], "tune")
     for file in lay().artifacts.root.glob("branch-*.safetensors"):
         file.unlink()
     assert not any(Bank(lay()).holds(each) for each in BRANCHES), "which drops the rows"

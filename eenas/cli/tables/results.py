@@ -33,9 +33,9 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
 
 def print_network(results: StudyResults, points: tuple[FrontPoint, ...]) -> None:
     """Print the operating points of one network."""
-    shown = [point_row(item, results.backbone) for item in points]
+    shown = list(dict.fromkeys(point_row(item, results.backbone) for item in points))
     console = out()
-    console.print(front_table([backbone_row(results.backbone), *shown], f"Operating points of {points[0].name}"))
+    console.print(front_table([backbone_row(results.backbone), *shown], f"Operating points of {shown[0].name}"))
     console.print(networks_table(shown))
 
 

@@ -88,7 +88,7 @@ def choice_rows(results: StudyResults) -> list[FrontRow]:
 
 def point_row(item: FrontPoint, backbone: BackboneFacts) -> FrontRow:
     """One point of the front."""
-    row = _row("front", item.name, item.point, backbone, item.design)
+    row = _row("front", item.label, item.point, backbone, item.design)
     ends = item.ends_at
     return replace(
         row,
@@ -143,7 +143,7 @@ def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list
         rows.append(
             SharesRow(
                 name="proposed by the search" if name == "search" else name,
-                networks=tuple("" if item is None or name == PLAIN else item.name for item in best),
+                networks=tuple("" if item is None or name == PLAIN else item.label for item in best),
                 accuracies=tuple(None if item is None else item.point.accuracy for item in best),
                 comparisons=tuple(compared.get((name, share)) for share in shares),
             )

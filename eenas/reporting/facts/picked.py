@@ -111,4 +111,4 @@ def exit_numbers(exits: int) -> tuple[str, ...]:
 
 def of_point(picked: Picked) -> str:
     """Which design a figure shows, for its subtitle."""
-    return f"{picked.item.name}, {len(picked.validation):,} samples of the validation split"
+    return f"{picked.item.label}, {len(picked.validation):,} samples of the validation split"

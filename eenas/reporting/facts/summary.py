@@ -21,16 +21,16 @@ def summary(results: StudyResults) -> tuple[str, ...]:
         lines.append(limits_line(results))
     best = results.recommended
     if best is not None:
-        lines.append(f"Recommended, within 1 point of the backbone: {best.name} {_keeps(best, results.backbone)}.")
+        lines.append(f"Recommended, within 1 point of the backbone: {best.label} {_keeps(best, results.backbone)}.")
     elif choices := [item for item in results.choices if item.kind != "plain"]:
         near = max(choices, key=lambda item: item.point.accuracy)
         what = _keeps(near, results.backbone)
-        lines.append(f"No network is within 1 point of the backbone; the nearest, {near.name}, {what}.")
+        lines.append(f"No network is within 1 point of the backbone; the nearest, {near.label}, {what}.")
     else:
         lines.append("No network is better than guessing; search longer, or give the validation split more samples.")
     knee = results.knee
     if knee is not None and knee is not best:
-        lines.append(f"At the knee of the front: {knee.name} {_keeps(knee, results.backbone)}.")
+        lines.append(f"At the knee of the front: {knee.label} {_keeps(knee, results.backbone)}.")
     lines += [hypervolumes(results), *rivals(results)]
     return (*lines, *results.warnings)
 
@@ -86,7 +86,7 @@ def headline(results: StudyResults, item: FrontPoint | None) -> str:
     """One short line: what the design at an operating point buys; `shown` gives the one for a headline."""
     if item is None:
         return "no design yet"
-    return f"{item.name} {_short(item, results.backbone)}"
+    return f"{item.label} {_short(item, results.backbone)}"
 
 
 def _short(item: FrontPoint, backbone: BackboneFacts) -> str:

@@ -229,7 +229,7 @@ def _accuracy_range(facts: FrontFacts) -> tuple[float, float]:
 def _front_mark(item: FrontPoint, whole: float | None, cost: Cost) -> Mark | None:
     placed = ", ".join(f"{branch.cut_point} {branch.branch.label()}" for branch in item.design.branches)
     text = (
-        f"{in_figure(item.name)}: {percent(item.point.accuracy)} at {percent(item.macs_share)} of the MACs"
+        f"{in_figure(item.label)}: {percent(item.point.accuracy)} at {percent(item.macs_share)} of the MACs"
         + (f", {milliseconds(item.point.expected_latency_ms)}" if item.point.expected_latency_ms is not None else "")
         + f"<br>{in_figure(placed) or 'no branch'}"
     )

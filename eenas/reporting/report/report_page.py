@@ -154,7 +154,7 @@ def _name(item: FrontPoint, source: ReportSource) -> str:
         "not on the front": not is_on_front,
     }
     said = ", ".join(word for word, holds in words.items() if holds)
-    return item.name + (f" ({said})" if said else "")
+    return item.label + (f" ({said})" if said else "")
 
 
 def _panel(name: PanelName, source: ReportSource, listener: Listener) -> str:

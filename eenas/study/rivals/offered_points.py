@@ -10,6 +10,9 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.study.rivals.known_networks import KnownNetwork, NetworkKind
 from eenas.study.settings.limits import Limits
 
+STATIC = " static"
+"""What follows the name of a network whose samples all leave at one branch, so that the rest of it is not needed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrontPoint:
@@ -46,6 +49,11 @@ class FrontPoint:
             self.design.training.loss_weights == "boosted" or isinstance(placed[last].branch, Cascade)
         )
         return last if alone and self.point.policy.kind == "threshold" else None
+
+    @property
+    def label(self) -> str:
+        """The name of the network that this point needs: "trial 3 static" where trial 3 ends at one branch."""
+        return self.name if self.network.static == self.design.static else self.name + STATIC
 
     @property
     def network(self) -> Design:
