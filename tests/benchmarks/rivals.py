@@ -17,7 +17,7 @@ from eenas.deployment.exit_segment import segment_programs
 from eenas.deployment.manifest import ProgramFile
 from eenas.deployment.onnx_program import onnx_model
 from eenas.deployment.runtime import ExportedModel
-from eenas.deployment.segments import INPUTS, OUTPUTS, OnnxSegment, open_session
+from eenas.deployment.segments import INPUTS, OUTPUTS, OnnxSegment, Signature, open_session
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.threshold import ThresholdPolicy
 
@@ -60,7 +60,7 @@ def onnx_rival(plain: EarlyExitNetwork, folder: Path, threads: int) -> Rival:
     path = folder / "plain.onnx"
     path.write_bytes(onnx_model(program).SerializeToString())
     file = ProgramFile(file=path.name, sha256="", shape=program.examples[0].shape[1:])
-    segment = OnnxSegment(path, file, last=True, provider="cpu", threads=threads)
+    segment = OnnxSegment(Signature(path, file, None, plain.design.num_classes), provider="cpu", threads=threads)
 
     def run(batch: Batch) -> Answer:
         _, logits = segment(batch, None)
