@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
 import torch
 from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
+
+from eenas import files
 
 SERVER = "EENAS_TEST_POSTGRESQL"
 NO_SERVER = f"no PostgreSQL server: run `python tests/postgresql_server.py pytest`, or set {SERVER} to a server's URL"
@@ -45,6 +48,32 @@ def exported(tmp_path_factory):
     return write_model(
         package, tmp_path_factory.mktemp("exported") / "model", Programs(format="onnx", single_file=True), samples
     )
+
+
+class CutOff(BaseException):
+    """Stands for the end of a process."""
+
+
+@pytest.fixture
+def cut_off_after(monkeypatch):
+    """A block that ends as if its process were killed when it has written so many files and writes the next."""
+
+    @contextmanager
+    def block(written: int) -> Iterator[None]:
+        done, real = [], files.os.fsync
+
+        def fsync(handle: int) -> None:
+            if len(done) == written:
+                raise CutOff
+            done.append(handle)
+            real(handle)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(files.os, "fsync", fsync)
+            with pytest.raises(CutOff):
+                yield
+
+    return block
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A network taken home: a trained one, or an untrained architecture of a study or a design file."""
+"""Export: a trained network, or an untrained architecture of a study or a design file, written to a folder."""
 
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from eenas.search.prediction import timing_of
 from eenas.search.read import code_folder, read_results, readable, study_record
 from eenas.search.run_report import RunReport
 from eenas.specs import from_table
-from eenas.tasks.load import load_task
+from eenas.tasks.load import given_task, load_task
 from eenas.tasks.task import Task
 
 
@@ -76,7 +76,7 @@ def export(
         raise ExportError("a run has its weights; give --weights with a model folder, --network NAME or --design FILE")
     report = RunReport.read(str(run), trust_code=trust_code) if is_run else None
     if module is not None:
-        package, found = sources.of_own_training(module, *_given(data, trust_code))
+        package, found = sources.of_own_training(module, *_given(data, module, trust_code))
     elif report is not None:
         package, found = sources.of_run(report.folder, backbone, trust_code)
     elif run is not None:
@@ -93,14 +93,14 @@ def export(
     study = report.study if report is not None else name
     of_study = report is not None or isinstance(network, str)
     if weights is not None:
-        task, spec = _task(data, storage, study if of_study else None, trust_code, of_study=of_study)
+        task, spec = _task(data, package.network, storage, study if of_study else None, trust_code, of_study=of_study)
         trained = sources.with_weights(package.network, find_weights(str(weights)), listener)
         package, found = sources.of_own_training(trained, task, spec)
     if not package.network.classes:
         package.network.classes = tuple(str(index) for index in range(package.network.design.num_classes))
     if format == "torch":
         return write_folder(package, Path(out))
-    task, spec = _task(data, storage, study if of_study else None, trust_code, of_study=of_study)
+    task, spec = _task(data, package.network, storage, study if of_study else None, trust_code, of_study=of_study)
     card = package.card if report is None else run_card(report, timed_below=True)
     return write_model(
         replace(package, card=card + DEVICE),
@@ -112,16 +112,25 @@ def export(
     )
 
 
-def _given(data: str | Task | None, trust_code: bool) -> tuple[Task | None, str]:
-    """The task that was given, and its spec."""
-    return (load_task(data, trust_code=trust_code), data) if isinstance(data, str) else (data, "")
+def _given(data: str | Task | None, network: EarlyExitNetwork, trust_code: bool) -> tuple[Task | None, str]:
+    """The task that was given for a network, and its spec."""
+    if data is None:
+        return None, ""
+    task = given_task(data, white=network.transform.white, trust_code=trust_code)
+    return task, data if isinstance(data, str) else ""
 
 
 def _task(
-    data: str | Task | None, storage: str, study: str | None, trust_code: bool, *, of_study: bool
+    data: str | Task | None,
+    network: EarlyExitNetwork,
+    storage: str,
+    study: str | None,
+    trust_code: bool,
+    *,
+    of_study: bool,
 ) -> tuple[Task, str]:
     """The task that was given, or that of a study in `storage`, and its spec."""
-    given, spec = _given(data, trust_code)
+    given, spec = _given(data, network, trust_code)
     if given is not None:
         return given, spec
     if not of_study:

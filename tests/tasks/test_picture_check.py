@@ -33,13 +33,13 @@ def test_bad_pictures_of_every_split_are_named_before_training(pets):
     truncate(pets / "test" / "owl" / "01.png")
     task = folder_task(pets)
     events = []
-    with pytest.raises(TaskError, match=r"test/owl/01\.png: a corrupt image \(image file is truncated\); .*--skip-bad"):
+    with pytest.raises(TaskError, match=r"test/owl/01\.png: .*image file is truncated\); replace .*--skip-bad"):
         check_pictures(task, events.append)
     assert [event.done for event in events if isinstance(event, Advanced)][-1] == 22
     assert "1 of them bad" in next(event.detail for event in events if isinstance(event, Finished))
     for number in range(4):
         truncate(pets / "train" / "cat" / f"0{number}.png")
-    with pytest.raises(TaskError, match=r"^5 pictures cannot be read: .*03|.* and 2 more; "):
+    with pytest.raises(TaskError, match=r"^5 pictures cannot be read: .* and 2 more; replace or remove them, "):
         check_pictures(folder_task(pets), events.append)
 
 
