@@ -1,4 +1,4 @@
-"""`eenas export`: take a network home, trained from a run's folder or untrained from a trial or a design."""
+"""`eenas export`: write a network to a folder, trained from a run's folder or untrained from a trial or a design."""
 
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +41,7 @@ def export(
     name: options.Name = None,
     trust_code: options.TrustCode = False,
 ) -> None:
-    """Take a network home as a folder of files.
+    """Export a network to a folder of files.
 
     OUT holds design, weights, policy, measured table and model card;
     eenas.load("OUT") gives the network back as a torch.nn.Module.
@@ -62,10 +62,10 @@ def export(
             else "it takes RUN and OUT, or OUT with --network or --design"
         )
         raise EenasError(f"export got {len(paths)} paths; {wanted}")
-    from eenas.search.export import export as take_home
+    from eenas.search.export import export as write_export
 
     quiet_optuna()
-    folder = take_home(
+    folder = write_export(
         paths[-1],
         run=paths[0] if source is None else None,
         storage=storage,

@@ -134,7 +134,7 @@ class BankSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StudySpec:
-    """Everything a study is; flags of the command line are laid over the study file."""
+    """Everything a study is, as its file says it; flags of the command line override it."""
 
     backbone: BackboneSpec
     task: TaskSpec = field(default_factory=TaskSpec)

@@ -67,14 +67,14 @@ def search(
     """Search for early-exit designs of `backbone` on `task`, or go on with a search that was ended or cut off.
 
     `backbone` is a name (timm, `torchvision:NAME`, `cifar_resnet20`, `package.module:factory`) or an `nn.Module`;
-    `task` a specification such as "digits" or "folder:PATH", or a Task. `study` is a study file or its shipped name,
-    over which the other arguments and `overrides` ("table.key=value") are laid. `trials` is a total, `timeout` in
-    seconds from now, or from `started` (a reading of `time.monotonic`), for all that is done; `remeasure` measures MACs
-    and latencies again that are in the storage. `latency_profile` is a file that `eenas profile` wrote, on another
-    machine perhaps: latencies are then taken from it and nothing is timed. With `accept_changed_data` the study `name`
-    goes on although its data changed, where its results still hold: added files are left out, a changed test split is
-    taken as it is. Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot work,
-    before anything is trained; StudyError when `name` belongs to another study, or three trials in a row fail alike;
+    `task` a specification such as "digits" or "folder:PATH", or a Task. `study` is a study file or its shipped name;
+    the other arguments and `overrides` ("table.key=value") override it. `trials` is a total, `timeout` in seconds from
+    now, or from `started` (a reading of `time.monotonic`), for all that is done; `remeasure` measures MACs and
+    latencies again that are in the storage. `latency_profile` is a file that `eenas profile` wrote, on another machine
+    perhaps: latencies are then taken from it and nothing is timed. With `accept_changed_data` the study `name` goes on
+    although its data changed, where its results still hold: added files are left out, a changed test split is taken as
+    it is. Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot work, before
+    anything is trained; StudyError when `name` belongs to another study, or three trials in a row fail alike;
     TimeOverError when the time was over before a trial of the study finished.
     """
     began = time.monotonic() if started is None else started

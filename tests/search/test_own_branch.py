@@ -1,4 +1,4 @@
-"""The README's own branch, its very code: checked, searched, read in another process, trained and taken home."""
+"""The README's own branch, its very code: checked, searched, read in another process, trained and exported."""
 
 import re
 import subprocess
