@@ -69,7 +69,7 @@ class ExportedModel:
 
     @property
     def exits(self) -> tuple[str, ...]:
-        """The names of the exits in depth order; the last one is the backbone's own classifier."""
+        """The names of the exits in depth order; at the last one everybody leaves who is left."""
         return self.manifest.exits
 
     @property

@@ -28,7 +28,7 @@ _FINITE = "image/finite"
 def single_file(models: list[Any], policy: ThresholdPolicy) -> Any:
     """One ONNX model (`onnx.ModelProto`) of the segments' models in order, for a batch of 1.
 
-    Inputs: `x` float32 [1, C, S, S] and, with a default, `thresholds` float32 [K - 1] (infinity: nobody leaves there).
+    Inputs: `x` float32 [1, C, H, W] and, with a default, `thresholds` float32 [K - 1] (infinity: nobody leaves there).
     Outputs: `classes` int64 [1], `exits` int64 [1] and `logits` float32 [1, num_classes] of that exit. Scores are
     computed in float64, as everywhere in eenas.
 

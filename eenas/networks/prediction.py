@@ -59,7 +59,7 @@ class Steps:
         object.__setattr__(self, "modules", tuple(inner for module in modules for inner in module.modules()))
 
     def run(self, x: Tensor, policy: Policy) -> Prediction:
-        """The answers for `x` `[N, C, S, S]`; branches that somebody set to training mode run in eval mode."""
+        """The answers for `x` `[N, C, H, W]`; branches that somebody set to training mode run in eval mode."""
         answer = _one if len(x) == 1 else _many
         with torch.inference_mode():
             if any(module.training for module in self.modules):
@@ -75,7 +75,7 @@ class Steps:
 
 
 def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Prediction:
-    """Run `network` segment by segment on `[N, C, S, S]`, removing whoever leaves; on the network's device.
+    """Run `network` segment by segment on `[N, C, H, W]`, removing whoever leaves; on the network's device.
 
     Images as they are, uint8, are transformed first, as the runtime of an exported model does. Raises InputError for a
     batch that is not finite, as that does.

@@ -37,7 +37,7 @@ def exit_table(network: EarlyExitNetwork, split: Split, costs: ExitCosts, *, bat
 
 
 def batches(network: EarlyExitNetwork, split: Split, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """The transformed images `[n, C, S, S]` of a split in order, in the memory format that the network has.
+    """The transformed images `[n, C, H, W]` of a split in order, in the memory format that the network has.
 
     They are fitted into the frame as the network's transform says, which a device does too, whatever the task's own
     fit.

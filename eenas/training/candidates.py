@@ -55,7 +55,7 @@ class CandidatesReport:
 class Candidates(nn.Module):
     """A frozen copy of a backbone with branches that do not know each other, several at a cut point if wanted.
 
-    `forward` takes images `[N, C, S, S]` (floats, after the transform) and gives the logits `[N, num_classes]` of
+    `forward` takes images `[N, C, H, W]` (floats, after the transform) and gives the logits `[N, num_classes]` of
     every branch in the order of `placed`, the backbone's own last; gradients end at the features. The backbone stays in
     eval mode, whatever `train` says.
     """
