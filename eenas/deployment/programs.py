@@ -13,6 +13,7 @@ import torch
 from eenas import __version__
 from eenas.backbones.copies import copy_of
 from eenas.backbones.memory_format import lay_out
+from eenas.bounds import shortened_error
 from eenas.deployment.exit_segment import SegmentProgram, segment_programs
 from eenas.deployment.manifest import ProgramFile, checksum
 from eenas.deployment.onnx_program import OPSET, onnx_model
@@ -110,7 +111,9 @@ def write_onnx(model: Any, path: Path) -> None:
     try:
         content = model.SerializeToString(deterministic=True)
     except Exception as error:  # protobuf's own kinds
-        raise ExportError(f"{path}: one ONNX file holds at most 2 GiB ({error}); take --format pt2") from None
+        raise ExportError(
+            f"{path}: one ONNX file holds at most 2 GiB ({shortened_error(error)}); take --format pt2"
+        ) from None
     write_whole(path, lambda file: file.write_bytes(content))
 
 
@@ -130,7 +133,9 @@ def need_onnx() -> None:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            raise ExportError(f"{name} cannot be imported ({error}); pip install 'eenas[onnx]'") from None
+            raise ExportError(
+                f"{name} cannot be imported ({shortened_error(error)}); pip install 'eenas[onnx]'"
+            ) from None
 
 
 def _versions(kind: str) -> dict[str, Any]:

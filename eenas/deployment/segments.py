@@ -136,7 +136,9 @@ def open_session(path: Path, *, provider: str = "cpu", threads: int | None = Non
     try:
         import onnxruntime
     except ImportError as error:
-        raise ExportError(f"onnxruntime cannot be imported ({error}); pip install onnxruntime") from None
+        raise ExportError(
+            f"onnxruntime cannot be imported ({shown(str(error), 200)}); pip install onnxruntime"
+        ) from None
     wanted = PROVIDERS[provider]
     if wanted not in onnxruntime.get_available_providers():
         raise DeviceError(f"this onnxruntime has no {wanted}; install onnxruntime-gpu, or take the provider cpu")
@@ -162,7 +164,7 @@ class Pt2Segment:
             import torch
         except ImportError as error:
             raise ExportError(
-                f"torch cannot be imported ({error}); .pt2 needs it, or export with --format onnx"
+                f"torch cannot be imported ({shown(str(error), 200)}); .pt2 needs it, or export with --format onnx"
             ) from None
         if provider == "cuda" and not torch.cuda.is_available():
             raise DeviceError("this torch has no CUDA device; take the provider cpu")

@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from eenas.bounds import shortened_error
 from eenas.deployment.segments import ANSWERS, INPUTS, OUTPUTS, THRESHOLDS
 from eenas.errors import ExportError
 from eenas.policies.threshold import ThresholdPolicy
@@ -54,7 +55,7 @@ def single_file(models: list[Any], policy: ThresholdPolicy) -> Any:
     try:
         onnx.checker.check_model(model)
     except ValueError as error:  # protobuf's limit of 2 GiB
-        raise ExportError(f"the single file is too large ({error}); leave --single-file out") from None
+        raise ExportError(f"the single file is too large ({shortened_error(error)}); leave --single-file out") from None
     return model
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eenas import plugins
+from eenas.bounds import shortened_error
 from eenas.errors import EenasError, TaskError, nearest
 from eenas.escaping import shortened
 from eenas.progress import Listener, silent
@@ -112,7 +113,7 @@ def _call(function: Any, spec: TaskSpec) -> Task:
     except EenasError:
         raise
     except Exception as error:  # whatever the user's function raises
-        raise TaskError(f"{shortened(spec.spec)} failed: {type(error).__name__}: {error}") from error
+        raise TaskError(f"{shortened(spec.spec)} failed: {type(error).__name__}: {shortened_error(error)}") from error
     if not isinstance(task, Task):
         raise TaskError(
             f"{shortened(spec.spec)} must return an eenas Task (see Task.from_arrays), got {type(task).__name__}"

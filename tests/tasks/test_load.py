@@ -26,7 +26,7 @@ def nothing():
     return None
 
 def broken():
-    return 1 / 0
+    raise ValueError("no such file\\nand more of it")
 
 def refusing():
     raise TaskError("no data today")
@@ -97,7 +97,7 @@ def test_functions_get_the_splits_and_the_size_they_ask_for(code):
     ("name", "message"),
     [
         ("nothing", "must return an eenas Task .*got NoneType"),
-        ("broken", "failed: ZeroDivisionError"),
+        ("broken", "failed: ValueError: no such file$"),
         ("refusing", "^no data today$"),
         ("X", "is ndarray, not a function"),
     ],
