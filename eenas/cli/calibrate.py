@@ -11,7 +11,7 @@ from eenas.cli.failures import one_of
 
 
 def calibrate(
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder exported with --format onnx or pt2.")],
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that eenas export wrote.")],
     data: Annotated[
         str, typer.Option(metavar="TASK", help="The new labelled images: folder:PATH, npz:PATH or a function.")
     ],
