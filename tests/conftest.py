@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
 import torch
 from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
+
+from eenas import files
 
 SERVER = "EENAS_TEST_POSTGRESQL"
 NO_SERVER = f"no PostgreSQL server: run `python tests/postgresql_server.py pytest`, or set {SERVER} to a server's URL"
@@ -59,6 +62,32 @@ def finished_run(smallest_study, tmp_path_factory):
     """The trial of it with the most branches trained fully, with all rivals; for reading only."""
     out = tmp_path_factory.mktemp("runs") / "run"
     return smallest_study.train(out, compare=True, overrides=("baselines.static=3",))
+
+
+class CutOff(BaseException):
+    """Stands for the end of a process."""
+
+
+@pytest.fixture
+def cut_off_after(monkeypatch):
+    """A block that ends as if its process were killed when it has written so many files and writes the next."""
+
+    @contextmanager
+    def block(written: int) -> Iterator[None]:
+        done, real = [], files.os.fsync
+
+        def fsync(handle: int) -> None:
+            if len(done) == written:
+                raise CutOff
+            done.append(handle)
+            real(handle)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(files.os, "fsync", fsync)
+            with pytest.raises(CutOff):
+                yield
+
+    return block
 
 
 @pytest.fixture

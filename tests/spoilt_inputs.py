@@ -1,5 +1,6 @@
 """Every reader of what comes from outside, valid inputs for it, and ways to spoil them."""
 
+import atexit
 import json
 import os
 import re
@@ -28,8 +29,6 @@ from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.learning_curves import LearningCurve, LearningCurves
 from eenas.records.measurements import DatabaseCache
-from eenas.records.studies import StudyRecord, StudyRecords
-from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.urls import read_url
 from eenas.reporting.facts.front_table import front_rows, to_json
 from eenas.reporting.facts.notes import study_note
@@ -39,57 +38,26 @@ from eenas.reporting.report.report_page import load_report
 from eenas.results.read import open_results
 from eenas.runs.run_report import REPORT, RunReport
 from eenas.shipped import folder as shipped
-from eenas.specs import to_table
-from eenas.study.rivals.known_networks import NETWORKS
 from eenas.study.settings.study_spec import load_settings
 from eenas.tasks.npz import npz_task
 from tests.reporting import sources, studies
 
 LONGEST = 2000
 """Characters of a message at most."""
+_HOSTILE = (
+    *("1e400", "-1", "0", "1e9", "1e-400", "9" * 30, "9" * 5000, "99999999999", "-0.5", "true", "[1, 2, 3]"),
+    *('""', "[]", "{}", "[[]]"),
+    *('"' + "x" * 20_000 + '"', "[" * 2000 + "]" * 2000, "[" + "0," * 5000 + "0]"),
+    *('"\\u0000"', '"\\u001b[31m"', '"../../x"', '"auto"', '"final"'),
+)
+"""Values that a reader may meet where it expects another, in JSON and in TOML."""
 HOSTILE = (
-    *("NaN", "Infinity", "-Infinity", "1e400", "-1", "0", "1e-400", "9" * 30, "9" * 5000, "-0.5", "true", "null", '""'),
-    *(
-        "[]",
-        "{}",
-        "[[]]",
-        '{"a": {}}',
-        '"' + "x" * 20_000 + '"',
-        "[" * 2000 + "]" * 2000,
-        '{"a":' * 500 + "1" + "}" * 500,
-    ),
-    *('"\\ud800"', '"\\u0000"', '"\\u001b[31m"', '"../../x"', "[1, 2, 3]", '"final"', "[" + "0," * 5000 + "0]"),
+    *(*_HOSTILE, "NaN", "Infinity", "-Infinity", "null", '"\\ud800"', '{"a": {}}'),
+    '{"a":' * 500 + "1" + "}" * 500,
 )
-"""Values in JSON that a reader may meet where it expects another."""
-HOSTILE_TOML = (
-    *(
-        "nan",
-        "inf",
-        "-inf",
-        "1e400",
-        "-1",
-        "0",
-        "9" * 30,
-        "9" * 5000,
-        "0x" + "f" * 3000,
-        "-0.5",
-        "true",
-        '""',
-        "[]",
-        "{}",
-    ),
-    *(
-        "[[]]",
-        "{a = {}}",
-        '"' + "x" * 20_000 + '"',
-        "[" * 2000 + "]" * 2000,
-        '"\\u0000"',
-        '"\\u001b[31m"',
-        "1979-05-27",
-    ),
-    *('"../../x"', "07:32:00", "[1, 2, 3]", '"auto"', "1e9", "99999999999"),
-)
-"""The same in TOML."""
+"""The same with those of JSON alone."""
+HOSTILE_TOML = (*_HOSTILE, "nan", "inf", "-inf", "0x" + "f" * 3000, "{a = {}}", "1979-05-27", "07:32:00")
+"""The same with those of TOML alone."""
 
 
 @dataclass(frozen=True)
@@ -253,40 +221,11 @@ CELLS = (
 def _database() -> Path:
     import tempfile
 
-    file = Path(tempfile.mkdtemp(prefix="eenas-fuzz-")) / "valid.db"
-    database = Database(f"sqlite:///{file}")
-    results = studies.study(3, extra=[studies.failed(3)])
-    facts = {
-        **sources.FACTS,
-        **{"backbone": to_table(studies.BACKBONE), "task": "digits", "device": "CPU", "classes": list(results.classes)},
-        **{"validation_samples": 300, "largest_class": 0.1, "folder": "/tmp"},
-    }
-    networks = [network.to_table() for network in results.networks if network.kind != "trial"]
-    StudyRecords(database).save(
-        StudyRecord(
-            name=results.name,
-            identity={},
-            identity_digest="",
-            settings=to_table(results.settings),
-            facts=facts,
-            baselines={NETWORKS: networks},
-        )
-    )
-    for trial in results.trials:
-        network = next((each for each in results.networks if each.trial == trial.number), None)
-        TrialRecords(database).save(
-            TrialRecord(
-                study=results.name,
-                number=trial.number,
-                state=trial.state,
-                design=trial.design.to_table() if trial.design else {},
-                points=[point.to_table() for point in trial.points[:3]],
-                right=network.right[:3] if network else (),
-                chosen=trial.chosen.to_table() if trial.chosen else None,
-                values=trial.values,
-                reason=trial.reason,
-            )
-        )
+    folder = Path(tempfile.mkdtemp(prefix="eenas-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "valid.db"
+    database, results = Database(f"sqlite:///{file}"), studies.study(3, extra=[studies.failed(3)])
+    sources.keep_study(database, results, "/tmp", most=3)
     LearningCurves(database).save(
         LearningCurve(study=results.name, number=0, method="joint", values=((0.5, 0.2), (1, 0.3)))
     )

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import torch
@@ -56,6 +57,7 @@ def test_a_lock_lets_one_in_at_a_time(tmp_path):
         for _ in range(10):
             with locked(tmp_path / "lock"):
                 inside.append(1)
+                time.sleep(0.002)  # long enough for another to come in, if it could
                 most.append(len(inside))
                 inside.pop()
 

@@ -1,6 +1,6 @@
 """Spoilt inputs of every reader are read or refused in one short line, never with a traceback.
 
-`EENAS_FUZZ_EXAMPLES=2000` tries so many of each; `tests/benchmarks/spoilt_inputs.py` does so with a bound on memory.
+`EENAS_FUZZ_EXAMPLES=2000` tries so many of each; `tests/benchmarks/fuzz.py` does so with a bound on memory.
 """
 
 import tempfile

@@ -56,7 +56,7 @@ class BackboneSpec:
 class Backbone:
     """A network for a task, with the transform that belongs to it.
 
-    `module` takes [N, channels, S, S] and gives logits [N, num_classes]; it is the very module that trains. `weights`
+    `module` takes [N, channels, H, W] and gives logits [N, num_classes]; it is the very module that trains. `weights`
     is what the specification says, or "own" for a module given from Python. `fresh_classifier` says that the
     classifier's weights were not loaded, `untrained` that no weights were loaded into a named architecture (a module or
     a factory may bring some). `cut_points` are the candidates for branches, `all_cut_points` every one, in
@@ -77,7 +77,7 @@ class Backbone:
     memory_format: torch.memory_format = INFERENCE
 
     def example(self, batch: int = 2) -> Tensor:
-        """A batch float32 [batch, channels, S, S] of standard normal values, always the same, where the module is."""
+        """A batch float32 [batch, channels, H, W] of standard normal values, always the same, where the module is."""
         return _example(self.module, self.transform, batch)
 
     @property

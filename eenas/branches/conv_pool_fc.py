@@ -49,8 +49,8 @@ class ConvPoolFc(Branch):
         check_positive(self, *(() if half else ("width",)), "layers", "size")
         check_pool(self, self.pool)
         for name, known in (("begin", get_args(Begin)), ("norm", get_args(Norm))):
-            if getattr(self, name) not in known:
-                raise BranchError(f"{self.kind}: {name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+            if (value := getattr(self, name)) not in known:
+                raise BranchError(f"{self.kind}: {name} must be one of {', '.join(known)}, got {shortened(value)}")
         if self._window and (self.pool, self.size) != ("max", 2):
             got = f"pool = {shortened(self.pool)} and size = {self.size}"
             raise BranchError(

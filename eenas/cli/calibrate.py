@@ -11,7 +11,7 @@ from eenas.cli.failures import one_of
 
 
 def calibrate(
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder exported with --format onnx or pt2.")],
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that eenas export wrote.")],
     data: Annotated[
         str, typer.Option(metavar="TASK", help="The new labelled images: folder:PATH, npz:PATH or a function.")
     ],
@@ -27,6 +27,7 @@ def calibrate(
     unseen: Annotated[
         bool, typer.Option("--unseen", help="Nothing of TASK was trained on: fit on all of it but the test split.")
     ] = False,
+    skip_bad: options.SkipBad = False,
     threads: options.Threads = None,
     trust_code: options.TrustCode = False,
 ) -> None:
@@ -40,6 +41,7 @@ def calibrate(
     one_of(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
     from eenas.cli.tables.exported_tables import calibration_table
     from eenas.deployment.calibration import calibrate as refit
+    from eenas.tasks.notices import left_out_notice
 
     found = refit(
         folder,
@@ -48,9 +50,12 @@ def calibrate(
         max_macs=max_macs,
         max_latency_ms=max_latency_ms,
         unseen=unseen,
+        skip_bad=skip_bad,
         threads=threads,
         trust_code=trust_code,
     )
+    if found.left_out:
+        say(left_out_notice(found.left_out))
     out().print(calibration_table(found))
     if found.warning is not None:
         say(f"warning: {found.warning}")

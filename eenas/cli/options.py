@@ -31,6 +31,7 @@ TrustCode = Annotated[bool, typer.Option("--trust-code", help="Run Python code t
 Data = Annotated[
     str | None, typer.Option(metavar="TASK", help="Labelled images: digits, folder:PATH, npz:PATH or a function.")
 ]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out pictures that cannot be read, and list them.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads within an operator (default: all cores).")]
 AcceptChangedData = Annotated[
     bool,

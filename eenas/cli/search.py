@@ -51,9 +51,7 @@ def search(
     latency_profile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Take latencies from a file of eenas profile; time nothing.")
     ] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out pictures that cannot be read, and list them.")
-    ] = False,
+    skip_bad: options.SkipBad = False,
     accept_changed_data: options.AcceptChangedData = False,
     overrides: options.Overrides = None,
     json: options.Json = False,

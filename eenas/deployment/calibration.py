@@ -1,7 +1,7 @@
 """Recalibration: temperatures and thresholds of an exported model refitted on new data, without touching weights."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from eenas.errors import ExportError
 from eenas.escaping import as_markdown
 from eenas.files import check_writable, folder_in_place_of, write_text
 from eenas.measurement.latency import LatencySpec
+from eenas.measurement.stopwatch import kept_threads
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
@@ -29,8 +30,7 @@ from eenas.programs.programs import write_single_file
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.runtime import load as open_model
 from eenas.specs import from_table
-from eenas.tasks.load import load_task
-from eenas.tasks.spec import TaskSpec
+from eenas.tasks.load import given_task
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 
@@ -47,6 +47,7 @@ class Calibration:
 
     Both points are of the same samples and costs; `before` is None where there was no policy. `fitted_on` counts the
     samples that temperatures and thresholds were fitted on; `final_accuracy` is the final exit's on the others.
+    `left_out` names the pictures that could not be read and were left out.
     `warning` says where the network knows these data better than the test split that it was exported with: it has
     probably been trained on them, so that the thresholds are too low.
     """
@@ -58,8 +59,10 @@ class Calibration:
     samples: int
     fitted_on: int
     warning: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
+@kept_threads()
 def calibrate(
     folder: str | Path,
     data: str | Task,
@@ -68,6 +71,7 @@ def calibrate(
     max_macs: float | None = None,
     max_latency_ms: float | None = None,
     unseen: bool = False,
+    skip_bad: bool = False,
     threads: int | None = None,
     trust_code: bool = False,
     backbone: nn.Module | None = None,
@@ -82,12 +86,13 @@ def calibrate(
 
     Temperatures and thresholds are fitted on the calibration split; `unseen` says that the network was trained on none
     of these data, so that the train and validation splits calibrate too. All figures are then of the test split. The
-    kind of policy stays. A folder without programs is calibrated in torch; `trust_code` and `backbone` are those of
-    `eenas.load` there. Raises PolicyError when no policy keeps the limit, saying which is nearest (nothing is written
-    then), ExportError for a folder that is not whole or was exported untrained, and for data of other classes.
+    kind of policy stays. `skip_bad` leaves out pictures that cannot be read. A folder without programs is calibrated in
+    torch; `trust_code` and `backbone` are those of `eenas.load` there. Raises PolicyError when no policy keeps the
+    limit, saying which is nearest (nothing is written then), ExportError for a folder that is not whole or was exported
+    untrained, and for data of other classes.
     """
     limits = FitLimits(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
-    path, threads = Path(folder), threads or os.cpu_count() or 1
+    path, threads = Path(folder), (os.cpu_count() or 1) if threads is None else threads
     check_writable(path)
     table = read_table(path)
     if table.get("program") is not None:
@@ -96,11 +101,12 @@ def calibrate(
         model = open_network(path, trust_code=trust_code, backbone=backbone)
     else:
         raise ExportError(f"{path}: holds no programs to time; export with --format onnx, or keep another limit")
-    task = load_task(_spec(data, model), trust_code=trust_code) if isinstance(data, str) else data
+    white = model.manifest.preprocessing.white
+    task = given_task(data, white=white, skip_bad=skip_bad, trust_code=trust_code)
     costs = _costs(path, table, model, task)
     balanced = bool(table["measured"].get("balanced", False))  # of the model, as its study had it
     if limits.max_latency_ms is not None:
-        _measure_latency(model, table, threads)
+        _measure_latency(path, model, table, threads)
     times = [exit_.get("latency_ms") for exit_ in table["measured"]["exits"]]
     latency = None if None in times else np.array(times, dtype=np.float64)
     splits = [task.train, task.calibration, task.validation] if unseen else [task.calibration]
@@ -116,18 +122,13 @@ def calibrate(
         samples=len(test),
         fitted_on=len(fitted_on),
         warning=_warning(table["measured"], fitted_on, test),
+        left_out=task.left_out,
     )
     points = fitting.operating_points(test, common=True)
     spec = data if isinstance(data, str) else data.name
     with folder_in_place_of(path, keep=lambda name: True) as work:
         _write(work, table, found, points, fit_temperatures(fitted_on), test, spec)
     return found
-
-
-def _spec(data: str, model: ExportedModel) -> TaskSpec:
-    """The task by its spec; deep pictures of a folder with the white that the model was trained with."""
-    white = model.manifest.preprocessing.white
-    return TaskSpec(spec=data, white=white if data.startswith("folder:") else None)
 
 
 def exit_table(
@@ -176,10 +177,10 @@ def _warning(measured: dict[str, Any], fitted_on: ExitTable, test: ExitTable) ->
 
 def _tested(measured: dict[str, Any]) -> dict[str, Any] | None:
     """The final exit's accuracy on the test split of the run, as the export wrote it; None where it wrote none."""
-    final = measured["exits"][-1]
-    if "samples" not in measured or "accuracy" not in final or "calibrated_on" in measured:
+    accuracy, samples = measured["exits"][-1].get("accuracy"), measured.get("samples")
+    if accuracy is None or not samples or "calibrated_on" in measured:
         return None
-    return {"accuracy": final["accuracy"], "samples": measured["samples"]}
+    return {"accuracy": accuracy, "samples": samples}
 
 
 def _costs(path: Path, table: dict[str, Any], model: ExportedModel, task: Task) -> NDArray[np.float64]:
@@ -199,25 +200,23 @@ def _rule(path: Path, table: dict[str, Any]) -> Rule:
         return from_table(Rule, table["rule"], key="rule")
 
 
-def _measure_latency(model: ExportedModel, table: dict[str, Any], threads: int) -> None:
+def _measure_latency(path: Path, model: ExportedModel, table: dict[str, Any], threads: int) -> None:
     """Put into the manifest's table how long one sample takes to leave at each exit, here and now."""
-    program = table["program"]
+    before = ProgramLatency.of(path) if table["program"].get("latency") is not None else None
     found = measure_exits(
         model,
         LatencySpec(threads=threads),
         device=torch.device("cpu"),
         runtime=named(model.manifest.kind),
     )
-    times = tuple(each.median_ms for each in found)
-    before = program.get("latency", {})  # the prediction stays what it was, if it was of the same conditions
-    same = before.get("conditions") == found[-1].conditions
-    ProgramLatency(
+    measured = ProgramLatency(
         exits=model.exits,
-        measured_ms=times,
+        measured_ms=tuple(each.median_ms for each in found),
         conditions=found[-1].conditions,
-        predicted_ms=tuple(before["predicted_ms"]) if same else (),
-        prediction=before["prediction"] if same else "",
-    ).put(table)
+    )
+    if before is not None and before.conditions == measured.conditions:  # then the prediction is of these, too
+        measured = replace(measured, predicted_ms=before.predicted_ms, prediction=before.prediction)
+    measured.put(table)
 
 
 def _write(

@@ -24,7 +24,7 @@ from eenas.results.read import code_folder, read_results, study_record
 from eenas.runs.run_report import RunReport
 from eenas.specs import from_table
 from eenas.study.settings.study_spec import StudySpec, readable
-from eenas.tasks.load import load_task
+from eenas.tasks.load import given_task, load_task
 from eenas.tasks.task import Task
 
 
@@ -75,7 +75,7 @@ def export(
     if is_run and weights is not None:
         raise ExportError("a run has its weights; give --weights with a model folder, --network NAME or --design FILE")
     report = RunReport.read(str(run), trust_code=trust_code) if is_run else None
-    given_data = cache(lambda: _given(data, trust_code))
+    given_data = cache(lambda: _given(data, package.network if module is None else module, trust_code))
     if module is not None:
         package, found = sources.of_own_training(module, *given_data())
     elif report is not None:
@@ -114,9 +114,12 @@ def export(
     )
 
 
-def _given(data: str | Task | None, trust_code: bool) -> tuple[Task | None, str]:
-    """The task that was given, and its spec."""
-    return (load_task(data, trust_code=trust_code), data) if isinstance(data, str) else (data, "")
+def _given(data: str | Task | None, network: EarlyExitNetwork, trust_code: bool) -> tuple[Task | None, str]:
+    """The task that was given for a network, and its spec."""
+    if data is None:
+        return None, ""
+    task = given_task(data, white=network.transform.white, trust_code=trust_code)
+    return task, data if isinstance(data, str) else ""
 
 
 def _task(

@@ -31,6 +31,10 @@ class FitLimits:
         for name, value in given.items():
             if not value >= 0:
                 raise PolicyError(f"{name} must be a number from 0 up, got {value}")
+        if self.max_accuracy_drop is not None and self.max_accuracy_drop > 1:
+            raise PolicyError(
+                f"max_accuracy_drop must be in [0, 1], got {self.max_accuracy_drop}; 0.005 is half a point"
+            )
 
     def rule(self, rule: Rule) -> Rule:
         """The rule that can be fitted for it: for a limit on accuracy one threshold for all exits."""

@@ -18,7 +18,7 @@ from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
-from eenas.tasks.load import load_task
+from eenas.tasks.load import given_task
 from eenas.tasks.task import Task
 
 _CPU = torch.device("cpu")
@@ -90,13 +90,14 @@ def fit_thresholds(
 ) -> OperatingPoint:
     """Fit the policy of a trained network: temperatures and thresholds, on the calibration split of `data`.
 
-    `data` is a task or its spec. `max_accuracy_drop` against the final exit, in [0, 1] (0.005 is half a point), gives
-    the cheapest policy that loses no more; `max_macs`, a share of the plain backbone's, the most accurate one that
-    spends no more in the mean; without either the design's own target holds. The network keeps its mode and gets the
-    policy, for `predict` and `eenas.export`. Gives back what it does on the test split. Raises PolicyError when no
-    policy keeps the limit, saying which is nearest (the network's policy then stays), and for data of other classes.
+    `data` is a task or its spec; its images are fitted and scaled as the network's transform says. `max_accuracy_drop`
+    against the final exit, in [0, 1] (0.005 is half a point), gives the cheapest policy that loses no more; `max_macs`,
+    a share of the plain backbone's, the most accurate one that spends no more in the mean; without either the design's
+    own target holds. The network keeps its mode and gets the policy, for `predict` and `eenas.export`. Gives back what
+    it does on the test split. Raises PolicyError when no policy keeps the limit, saying which is nearest (the network's
+    policy then stays), and for data of other classes.
     """
-    task = load_task(data, trust_code=trust_code) if isinstance(data, str) else data
+    task = given_task(data, white=network.transform.white, trust_code=trust_code)
     scored = Scored.on(network, task)
     limits = None
     if max_accuracy_drop is not None or max_macs is not None:

@@ -8,16 +8,18 @@ from torch import nn
 from eenas.deployment.network_segments import as_model
 from eenas.errors import ExportError
 from eenas.files import write_text
+from eenas.measurement.stopwatch import kept_threads
 from eenas.programs.exit_latency import ProgramLatency, Timing, time_programs
 from eenas.programs.manifest import read_table
 from eenas.programs.model_folder import CARD, Package, fill_folder, load, new_model_folder, write_manifest
 from eenas.programs.parity import Parity, Samples, compare, some_samples
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import load as open_model
-from eenas.tasks.load import load_task
+from eenas.tasks.load import given_task
 from eenas.tasks.task import Task
 
 
+@kept_threads()
 def write_model(
     package: Package,
     out: Path,
@@ -61,10 +63,9 @@ def verify(
 ) -> Parity:
     """Compare the programs in a folder with the network in it again, checksums included.
 
-    Of a folder without programs the network that stops early is compared with all of its exits.
-
-    `data` is a task or its spec; without it, the one that the export compared on. `trust_code` and `backbone` are those
-    of `eenas.load`. Raises ParityError for a difference, ExportError for a folder that is not whole.
+    Of a folder without programs the network that stops early is compared with all of its exits. `data` is a task or its
+    spec; without it, the one that the export compared on. `trust_code` and `backbone` are those of `eenas.load`. Raises
+    ParityError for a difference, ExportError for a folder that is not whole.
     """
     path = Path(folder)
     table = read_table(path)
@@ -76,5 +77,5 @@ def verify(
     given = data if data is not None else known
     if not given:
         raise ExportError(f"{path}: does not say which samples it was compared on; give them as --data (data=...)")
-    task = load_task(given, trust_code=trust_code) if isinstance(given, str) else given
+    task = given_task(given, white=network.transform.white, trust_code=trust_code)
     return compare(network, model, some_samples(network, task, data=given if isinstance(given, str) else ""))

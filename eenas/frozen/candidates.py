@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -54,7 +55,7 @@ class CandidatesReport:
 class Candidates(nn.Module):
     """A frozen copy of a backbone with branches that do not know each other, several at a cut point if wanted.
 
-    `forward` takes images `[N, C, S, S]` (floats, after the transform) and gives the logits `[N, num_classes]` of
+    `forward` takes images `[N, C, H, W]` (floats, after the transform) and gives the logits `[N, num_classes]` of
     every branch in the order of `placed`, the backbone's own last; gradients end at the features. The backbone stays in
     eval mode, whatever `train` says.
     """
@@ -154,7 +155,7 @@ def train_candidates(
     if step and stream is not None:
         stream.go_on_at(clock.samples)
     candidates.train()
-    with memory_errors(spec.batch_for(len(split))), seeded(seed):
+    with stream or nullcontext(), memory_errors(spec.batch_for(len(split))), seeded(seed):
         while clock.progress < 1.0:
             for features, labels in _fed(candidates, batches, (epoch, step % batches.steps()), execution, stream):
                 for group in optimizer.param_groups:
@@ -172,8 +173,6 @@ def train_candidates(
                     at = (step // batches.steps(), step)
                     checkpoint.after_step(candidates.branches, optimizer, clock, diverged, at)
             epoch += 1
-    if stream is not None:
-        stream.finish()
     candidates.eval()
     return CandidatesReport(clock.samples, tuple(sorted(diverged)))
 
@@ -233,18 +232,17 @@ def candidate_logits(
     source = split.images(candidates.transform.size, candidates.transform.channels)
     names, rows = candidates.cut_points, []
     held = stream is not None and bool(names) and not with_final and stream.holds(names)
-    for start in range(0, len(split), batch_size):
-        indices = np.arange(start, min(start + batch_size, len(split)))
-        if stream is not None and held:
-            logits = candidates.answers(stream.read(names, len(indices), device))
-        else:
-            images = laid(candidates.transform(source[indices].to(device)), candidates.memory_format)
-            features, final = candidates.features(images)
-            kept = stream.write(features) if stream is not None and features else features
-            logits = [*candidates.answers(kept), *([final] if with_final else [])]
-        rows.append(torch.stack(logits, dim=1).cpu())
-    if stream is not None and not held:
-        stream.finish()
+    with stream or nullcontext():
+        for start in range(0, len(split), batch_size):
+            indices = np.arange(start, min(start + batch_size, len(split)))
+            if stream is not None and held:
+                logits = candidates.answers(stream.read(names, len(indices), device))
+            else:
+                images = laid(candidates.transform(source[indices].to(device)), candidates.memory_format)
+                features, final = candidates.features(images)
+                kept = stream.write(features) if stream is not None and features else features
+                logits = [*candidates.answers(kept), *([final] if with_final else [])]
+            rows.append(torch.stack(logits, dim=1).cpu())
     candidates.train(was_training)
     return np.asarray(torch.cat(rows).numpy(), dtype=np.float32)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,18 +77,30 @@ class FeatureCache:
             self._trusted.add(file)
             file.touch()
             return np.memmap(file, dtype=np.float16, mode="r", shape=tuple(table["shape"]))
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
 
 class FeatureStream:
-    """One pass over a stream's samples: read where all of it is on disk, else computed by the caller and written."""
+    """One pass over a stream's samples: read where all of it is on disk, else computed by the caller and written.
+
+    A `with` block is the pass: `finish` is called where it ends, and nothing is kept where an error ends it.
+    """
 
     def __init__(self, cache: FeatureCache, key: str, rows: int) -> None:
         self._cache, self._key, self._rows = cache, key, rows
         self._at = 0
         self._open: dict[str, NDArray[np.float16]] = {}
         self._parts: dict[str, BinaryIO] | None = None
+
+    def __enter__(self) -> "FeatureStream":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self._drop()
 
     def holds(self, names: Sequence[str]) -> bool:
         """Whether the features at all these cut points are on disk, for all samples."""
@@ -164,11 +177,16 @@ class FeatureStream:
             return {}
 
     def _give_up(self, reason: object) -> None:
+        self._drop()
+        self._cache.turn_off(reason)
+
+    def _drop(self) -> None:
+        """Keep nothing of what this pass has written."""
         for part in (self._parts or {}).values():
-            part.close()
+            with suppress(OSError):  # a full disk, at the last bytes
+                part.close()
             Path(part.name).unlink(missing_ok=True)
         self._parts = {}
-        self._cache.turn_off(reason)
 
     def _file(self, name: str) -> Path:
         return self._cache.folder / f"{self._key}-{file_part(name)}.f16"

@@ -158,7 +158,7 @@ class _Prefix:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
-        """The features of `[N, C, S, S]` at each cut point, float32."""
+        """The features of `[N, C, H, W]` at each cut point, float32."""
         self.features = {}
         with suppress(_Reached), self.execution.precision(self.device):
             self.module(self.execution.place(images))

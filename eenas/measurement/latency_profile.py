@@ -37,7 +37,7 @@ class TimedBranch:
 class LatencyProfile:
     """A `Runtime` that looks its figures up: a backbone's profile with latencies, and branches by structure and shape.
 
-    `input_shape` is (C, S, S) of a sample. `branches` go by `branch_key`. `cascade_ms` is what it adds to a branch to
+    `input_shape` is (C, H, W) of a sample. `branches` go by `branch_key`. `cascade_ms` is what it adds to a branch to
     read the logits of the exit before; a cascade takes that and the time of the branch inside. `file` is for messages.
     """
 

@@ -93,14 +93,21 @@ def switch_count() -> int:
 
 
 @contextlib.contextmanager
-def working_threads(count: int) -> Iterator[None]:
-    """So many threads of torch inside the block."""
+def kept_threads() -> Iterator[None]:
+    """Torch has as many threads after the block as before it, whatever was opened inside."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def working_threads(count: int) -> Iterator[None]:
+    """So many threads of torch inside the block."""
+    with kept_threads():
+        torch.set_num_threads(count)
+        yield
 
 
 def _cuda_ms(run: Run, device: torch.device) -> float:

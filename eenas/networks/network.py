@@ -57,7 +57,7 @@ def renamed(state: Mapping[str, Any], cut_points: Sequence[str]) -> dict[str, An
 class EarlyExitNetwork(PartlyFrozen):
     """A backbone with branches at named cut points.
 
-    `forward(x)` takes `[N, C, S, S]` (floats, after `transform`) and gives all exits' logits in depth order, each
+    `forward(x)` takes `[N, C, H, W]` (floats, after `transform`) and gives all exits' logits in depth order, each
     `[N, num_classes]`, the backbone's own classifier last. `predict(x)` stops early by the network's `policy`.
     The network of a static design has one exit, its branch; the backbone behind it is never run.
 
@@ -103,7 +103,7 @@ class EarlyExitNetwork(PartlyFrozen):
         return exit_names(self.branches.names)[-1]
 
     def forward(self, x: Tensor, *, equilibrium: bool = False, exits: Sequence[int] | None = None) -> list[Tensor]:
-        """All exits' logits for `[N, C, S, S]`, float32 or the autocast type, each `[N, num_classes]`.
+        """All exits' logits for `[N, C, H, W]`, float32 or the autocast type, each `[N, num_classes]`.
 
         `exits` are the indices of those that are wanted, rising; only theirs are given, and no more of the backbone is
         run than they need. With `equilibrium` the gradients are scaled as in gradient equilibrium, so that each feature
@@ -175,7 +175,7 @@ class EarlyExitNetwork(PartlyFrozen):
         return self.design.training.loss_weights == "boosted"
 
     def predict(self, x: Tensor, policy: Policy | None = None) -> Prediction:
-        """Answers for `[N, C, S, S]`, where each sample leaves at the first exit where the policy lets it go.
+        """Answers for `[N, C, H, W]`, where each sample leaves at the first exit where the policy lets it go.
 
         `x` is what `transform` gives, or images as they are, uint8, which are transformed first.
 

@@ -59,7 +59,7 @@ class Steps:
         object.__setattr__(self, "modules", tuple(inner for module in modules for inner in module.modules()))
 
     def run(self, x: Tensor, policy: Policy) -> Prediction:
-        """The answers for `x` `[N, C, S, S]`; branches that somebody set to training mode run in eval mode."""
+        """The answers for `x` `[N, C, H, W]`; branches that somebody set to training mode run in eval mode."""
         answer = _one if len(x) == 1 else _many
         with torch.inference_mode():
             if any(module.training for module in self.modules):
@@ -75,7 +75,7 @@ class Steps:
 
 
 def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Prediction:
-    """Run `network` segment by segment on `[N, C, S, S]`, removing whoever leaves; on the network's device.
+    """Run `network` segment by segment on `[N, C, H, W]`, removing whoever leaves; on the network's device.
 
     Images as they are, uint8, are transformed first, as the runtime of an exported model does. Raises InputError for a
     batch that is not finite, as that does.
@@ -84,6 +84,10 @@ def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Pred
         raise PolicyError("this network has no policy; fit one: eenas.fit_thresholds(network, data), or pass one")
     if x.dtype == torch.uint8:
         x = network.transform(x)
+    if len(x) == 0:  # not every operator takes a batch of none
+        nothing = torch.zeros(0, dtype=torch.int64, device=x.device)
+        logits = torch.zeros(0, network.design.num_classes, device=x.device)
+        return Prediction(classes=nothing, exits=nothing, logits=logits, exit_names=network.exits)
     steps = network.steps(x)
     if policy.num_exits != len(steps.exits):
         raise PolicyError(f"the policy is for {policy.num_exits} exits, the network has {len(steps.exits)}")

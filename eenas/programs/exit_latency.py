@@ -141,7 +141,7 @@ def measure_exits(
 def measure_answers(
     model: ExportedModel, images: NDArray[np.float32], spec: LatencySpec, device: torch.device
 ) -> float:
-    """The median milliseconds of `predict` for one sample, over `images` [N, C, S, S] in turn."""
+    """The median milliseconds of `predict` for one sample, over `images` [N, C, H, W] in turn."""
     turn = cycle(range(len(images)))
     each = measure_latency(
         lambda: model.predict(images[(index := next(turn)) : index + 1]),

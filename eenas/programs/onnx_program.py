@@ -163,13 +163,6 @@ def _one_registry() -> Iterator[None]:
         ONNXRegistry.from_torchlib = own  # type: ignore[method-assign]
 
 
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep what the exporter prints off the screen."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
 def _blame(segment: SegmentProgram, error: BaseException) -> str:
     """What cannot be exported: the module in the network, the operator, and the cut points it lies between."""
     causes: list[BaseException] = [error]

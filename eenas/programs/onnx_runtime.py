@@ -16,6 +16,7 @@ from eenas.backbones.chain import Chain
 from eenas.backbones.copies import copy_of, evaluated
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
+from eenas.bounds import shortened_error
 from eenas.branches.branch import Branch
 from eenas.errors import DeviceError, EenasError, MeasurementError
 from eenas.measurement.devices import device_name
@@ -156,7 +157,7 @@ class OnnxRuntime:
             except EenasError:
                 raise
             except Exception as error:  # onnxruntime and protobuf raise many kinds
-                raise MeasurementError(f"a program does not open in onnxruntime: {str(error).strip()}") from None
+                raise MeasurementError(f"a program does not open in onnxruntime: {shortened_error(error)}") from None
         feed = {INPUTS[0]: np.ascontiguousarray(x)}
         return lambda: session.run(OUTPUTS[1:], feed)
 

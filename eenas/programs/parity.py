@@ -30,7 +30,7 @@ _BATCH = 32
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Real samples for a comparison: `images` float32 [N, C, S, S], transformed, of the named split of a task.
+    """Real samples for a comparison: `images` float32 [N, C, H, W], transformed, of the named split of a task.
 
     `data` is the task's spec as in `--data`, or empty where it was given as an object.
     """

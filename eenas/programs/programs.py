@@ -14,6 +14,7 @@ import torch
 from eenas import __version__
 from eenas.backbones.copies import copy_of
 from eenas.backbones.memory_format import lay_out
+from eenas.bounds import shortened_error
 from eenas.errors import ExportError, nearest
 from eenas.files import write_atomically, write_text
 from eenas.networks.network import EarlyExitNetwork
@@ -120,7 +121,9 @@ def write_onnx(model: Any, path: Path) -> None:
     try:
         content = model.SerializeToString(deterministic=True)
     except Exception as error:  # protobuf's own kinds
-        raise ExportError(f"{path}: one ONNX file holds at most 2 GiB ({error}); take --format pt2") from None
+        raise ExportError(
+            f"{path}: one ONNX file holds at most 2 GiB ({shortened_error(error)}); take --format pt2"
+        ) from None
     write_atomically(path, lambda file: file.write_bytes(content))
 
 
@@ -140,7 +143,9 @@ def need_onnx() -> None:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            raise ExportError(f"{name} cannot be imported ({error}); pip install 'eenas[onnx]'") from None
+            raise ExportError(
+                f"{name} cannot be imported ({shortened_error(error)}); pip install 'eenas[onnx]'"
+            ) from None
 
 
 def _versions(kind: str) -> dict[str, Any]:

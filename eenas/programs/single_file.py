@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from eenas.bounds import shortened_error
 from eenas.errors import ExportError
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.programs.segments import ANSWERS, INPUTS, OUTPUTS, THRESHOLDS
@@ -28,7 +29,7 @@ _FINITE = "image/finite"
 def single_file(models: list[Any], policy: ThresholdPolicy) -> Any:
     """One ONNX model (`onnx.ModelProto`) of the segments' models in order, for a batch of 1.
 
-    Inputs: `x` float32 [1, C, S, S] and, with a default, `thresholds` float32 [K - 1] (infinity: nobody leaves there).
+    Inputs: `x` float32 [1, C, H, W] and, with a default, `thresholds` float32 [K - 1] (infinity: nobody leaves there).
     Outputs: `classes` int64 [1], `exits` int64 [1] and `logits` float32 [1, num_classes] of that exit. Scores are
     computed in float64, as everywhere in eenas.
 
@@ -54,7 +55,7 @@ def single_file(models: list[Any], policy: ThresholdPolicy) -> Any:
     try:
         onnx.checker.check_model(model)
     except ValueError as error:  # protobuf's limit of 2 GiB
-        raise ExportError(f"the single file is too large ({error}); leave --single-file out") from None
+        raise ExportError(f"the single file is too large ({shortened_error(error)}); leave --single-file out") from None
     return model
 
 

@@ -28,7 +28,7 @@ EVEN = 1e6
 def end_to_end(
     network: EarlyExitNetwork, images: torch.Tensor, *, device: torch.device, spec: LatencySpec
 ) -> tuple[Latency, ...]:
-    """How long `images` [spec.batch, C, S, S], floats on `device`, take to leave at each exit in turn, by `predict`.
+    """How long `images` [spec.batch, C, H, W], floats on `device`, take to leave at each exit in turn, by `predict`.
 
     Segment by segment, with every branch and every decision on the way, under the conditions of the profile. The host
     holds the watch: it waits for each decision.
@@ -44,7 +44,7 @@ def end_to_end(
 
 
 def answers_ms(network: EarlyExitNetwork, images: torch.Tensor, *, device: torch.device, spec: LatencySpec) -> float:
-    """The median milliseconds of `predict` by the network's policy for one of `images` [N, C, S, S] after another."""
+    """The median milliseconds of `predict` by the network's policy for one of `images` [N, C, H, W] after another."""
     turn = itertools.cycle(range(len(images)))
     found = time_program(
         lambda x: network.predict(x[(index := next(turn)) : index + 1]),

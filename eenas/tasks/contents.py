@@ -70,7 +70,7 @@ class Contents:
                 for source, found in table["samples"].items()
             }
             return cls(str(table["digest"]), dict(table["settings"]), samples)
-        except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise TaskError(f"the record of the data cannot be read ({error}); search again") from None
 
 
@@ -113,7 +113,7 @@ class Changes:
 
 
 def compare(before: Contents, after: Contents) -> Changes:
-    """What changed from `before` to `after`."""
+    """What changed from `before` to `after`. Splits are told only where no sample changed: they follow the samples."""
     sources: dict[str, SourceChanges] = {}
     for source in dict.fromkeys((*before.samples, *after.samples)):
         old, new = before.samples.get(source, {}), after.samples.get(source, {})
@@ -124,8 +124,7 @@ def compare(before: Contents, after: Contents) -> Changes:
         )
         if found:
             sources[source] = found
-    settings = tuple(_differences(before.settings, after.settings)) if not sources else ()
-    return Changes(sources, settings)
+    return Changes(sources, tuple(_differences(before.settings, after.settings, ("splits",) if sources else ())))
 
 
 def only_test(task: Task, changes: Changes) -> bool:
@@ -148,10 +147,10 @@ def _within(rows: NDArray[np.int64], others: NDArray[np.int64]) -> bool:
     return bool(np.isin(rows, others).all())
 
 
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any], left_out: Sequence[str]) -> Iterator[str]:
     for name in dict.fromkeys((*before, *after)):
         old, new = before.get(name), after.get(name)
-        if old != new:
+        if old != new and name not in left_out:
             yield f"the {name} are others" if name in ("splits", "classes") else f"{name} was {old}, is {new}"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eenas import plugins
+from eenas.bounds import shortened_error
 from eenas.errors import EenasError, TaskError, nearest
 from eenas.escaping import shortened
 from eenas.progress import Listener, silent
@@ -14,6 +15,7 @@ from eenas.specs import digest
 from eenas.tasks.held_out import from_test_source
 from eenas.tasks.images.digits import digits_task
 from eenas.tasks.images.folder import folder_task
+from eenas.tasks.images.picture import FULL_WHITE
 from eenas.tasks.npz import npz_task
 from eenas.tasks.spec import SplitsSpec, TaskSpec
 from eenas.tasks.task import Task
@@ -37,6 +39,22 @@ def load_task(
     spec = TaskSpec(spec=spec) if isinstance(spec, str) else spec
     task = _load(spec, trust_code, relative_to, listener)
     return from_test_source(task) if spec.held_out == "test" else task
+
+
+def given_task(data: Task | str, *, white: int | None = None, skip_bad: bool = False, trust_code: bool = False) -> Task:
+    """The data that are given for a network that is there: a task as it is, or the one that a spec names.
+
+    Deep pictures of a folder get the `white` of the network's transform (None: that of all 16 bits), as on a device,
+    and not what these data hold. `skip_bad` leaves out pictures of a folder that cannot be read. Raises TaskError, or
+    PluginError for code without `trust_code`.
+    """
+    if isinstance(data, Task):
+        if skip_bad:
+            raise TaskError("skip_bad is for data that are named, folder:PATH, got a Task; load it with skip_bad")
+        return data
+    is_folder = data.startswith("folder:")
+    spec = TaskSpec(spec=data, white=(white or FULL_WHITE) if is_folder else None, skip_bad=skip_bad)
+    return load_task(spec, trust_code=trust_code)
 
 
 def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: Listener) -> Task:
@@ -95,7 +113,7 @@ def _call(function: Any, spec: TaskSpec) -> Task:
     except EenasError:
         raise
     except Exception as error:  # whatever the user's function raises
-        raise TaskError(f"{shortened(spec.spec)} failed: {type(error).__name__}: {error}") from error
+        raise TaskError(f"{shortened(spec.spec)} failed: {type(error).__name__}: {shortened_error(error)}") from error
     if not isinstance(task, Task):
         raise TaskError(
             f"{shortened(spec.spec)} must return an eenas Task (see Task.from_arrays), got {type(task).__name__}"

@@ -1,5 +1,7 @@
 """Lines on a task that whoever trains on it should read."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from eenas.tasks.images.frame import Frame, Size
@@ -32,8 +34,7 @@ def cut_notice(task: Task, size: Size) -> str | None:
     )
 
 
-def left_out_notice(task: Task) -> str:
-    """How many files were left out, and a few names."""
-    names = task.left_out
+def left_out_notice(names: Sequence[str]) -> str:
+    """How many files were left out, and a few of their names."""
     more = ", ..." if len(names) > NAMED else ""
-    return f"{len(names):,} pictures are left out: {', '.join(names[:NAMED])}{more} (the study keeps the list)"
+    return f"{len(names):,} pictures are left out: {', '.join(names[:NAMED])}{more}"

@@ -25,7 +25,7 @@ class ImageSource:
         return len(self._rows)
 
     def __getitem__(self, indices: NDArray[np.int64]) -> Tensor:
-        """Images uint8 [n, channels, size, size] at positions `indices` [n] of the split; the tensor is the caller's.
+        """Images uint8 [n, channels, H, W] at positions `indices` [n] of the split; the tensor is the caller's.
 
         Raises TaskError when an image cannot be decoded.
         """
@@ -35,7 +35,7 @@ class ImageSource:
 
 @final
 class Split:
-    """Samples of one source (`train` or `test` data) under the name of a split.
+    """Samples of one source (`train`, `validation` or `test` data) under the name of a split.
 
     `labels` int64 [n] are class numbers; `rows` int64 [n] are the samples' positions in the source. Neither can be
     written to.

@@ -8,9 +8,7 @@ SHIFT = 1 / 8
 
 
 def augment(images: Tensor, *, flip: bool, generator: torch.Generator) -> Tensor:
-    """Each image of uint8 `[N, C, H, W]` shifted by up to an eighth of each side both ways and, with `flip`, mirrored.
-
-    Half of them are mirrored.
+    """Each image of uint8 `[N, C, H, W]` shifted by up to an eighth of each side; with `flip` half are mirrored.
 
     The generator lives on the CPU, so that every device draws the same.
     """

@@ -44,7 +44,7 @@ class Batches:
         """What decides, with epoch and step, which images of a task's train split a batch has."""
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches `([n, C, S, S] floats, [n] labels)` on the device; the first `skip` are left out (a resumed run).
+        """Batches `([n, C, H, W] floats, [n] labels)` on the device; the first `skip` are left out (a resumed run).
 
         The last incomplete batch of an epoch is dropped.
         """

@@ -55,7 +55,7 @@ class BackboneTeacher:
 
     @torch.no_grad()
     def answers(self, x: Tensor, batch: Hashable = None) -> Tensor:
-        """Logits `[N, num_classes]` for the network's own input `[N, C, S, S]`.
+        """Logits `[N, num_classes]` for the network's own input `[N, C, H, W]`.
 
         `batch` names these very images, so that their answers are kept; None for images that do not come again.
         """

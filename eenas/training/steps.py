@@ -73,7 +73,7 @@ class Steps:
         self.count = 0
 
     def take(self, images: Tensor, labels: Tensor, progress: float, batch: Hashable = None) -> Tensor:
-        """One step on a batch `[N, C, S, S]` with labels `[N]` at `progress` of the phase; the loss, detached.
+        """One step on a batch `[N, C, H, W]` with labels `[N]` at `progress` of the phase; the loss, detached.
 
         `batch` names images that come again in other trainings, for the teacher.
         """

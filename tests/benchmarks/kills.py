@@ -147,10 +147,12 @@ def ended(place: Place) -> dict[int, tuple[float, ...]]:
 
 def check_kept(place: Place) -> None:
     """Every row of the bank has a whole artifact, and the model that is there is whole."""
-    with contextlib.suppress(StorageError):
+    keys: list[str] = []
+    with contextlib.suppress(StorageError):  # killed before there was a bank
         database = Database(place.storage, create=False)
         with database.transaction() as connection:
             keys = list(connection.execute(select(BANK.c.key)).scalars())
+    if keys:
         records: dict[str, BankRecord] = BankRecords(database).find(keys)
         store = ArtifactStore(place.artifacts)
         assert all(store.holds(record.artifact) for record in records.values()), "a row without its artifact"

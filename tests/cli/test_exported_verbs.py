@@ -99,6 +99,8 @@ def test_calibrate(call, model):
     wrong = call("calibrate", model, "--data", TASK, "--trust-code", "--max-macs", "0.5", "--max-accuracy-drop", "0.1")
     refused(wrong, "--max-accuracy-drop and --max-macs exclude each other")
     refused(call("calibrate", model, "--data", TASK, "--trust-code"), "got none")
+    skipped = call("calibrate", model, "--data", TASK, "--trust-code", "--max-macs", "0.5", "--skip-bad")
+    refused(skipped, "task.skip_bad is for folder:PATH")
     refused(call("calibrate", model, "--data", "digits", "--max-macs", "0.5"), "the classes of the model")
 
 

@@ -6,11 +6,11 @@ import shutil
 import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 
-from eenas import files
 from eenas.deployment.calibration import HEADING, calibrate, exit_table
 from eenas.deployment.program_folder import verify
-from eenas.errors import ExportError, PolicyError
+from eenas.errors import DeviceError, ExportError, PolicyError, TaskError
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table as eager_table
 from eenas.programs.model_folder import load, write_folder
@@ -99,7 +99,12 @@ def test_data_that_the_network_knows_better_than_its_test_split_are_said(folder,
     assert measured["tested"] == {"accuracy": accuracy, "samples": 200}
 
 
-def test_a_manifest_that_does_not_say_how_many_were_tested_gives_no_warning(folder):
+@pytest.mark.parametrize(("accuracy", "samples"), [(0.1, None), (None, 200)])
+def test_a_manifest_that_does_not_say_what_was_tested_gives_no_warning(folder, accuracy, samples):
+    table = json.loads((folder / "eenas.json").read_text())
+    table["measured"]["samples"] = samples
+    table["measured"]["exits"][-1]["accuracy"] = accuracy
+    (folder / "eenas.json").write_text(json.dumps(table))
     assert calibrate(folder, NEW, max_macs=0.3).warning is None
 
 
@@ -119,6 +124,8 @@ def test_milliseconds_are_measured_here(folder):
         ({}, "fitted for one of max_accuracy_drop, max_macs and max_latency_ms, got none"),
         ({"max_macs": 0.5, "max_accuracy_drop": 0.1}, "got max_accuracy_drop, max_macs"),
         ({"max_macs": -0.5}, "from 0 up, got -0.5"),
+        ({"max_macs": float("nan")}, "from 0 up, got nan"),
+        ({"max_accuracy_drop": 5}, r"must be in \[0, 1\], got 5; 0.005 is half a point"),
         ({"max_macs": 0.1}, r"no policy keeps max_macs 0.1 .* the nearest: 22.2% of the backbone's MACs"),
     ],
 )
@@ -130,24 +137,46 @@ def test_limits_that_cannot_be_kept_change_nothing(folder, limits, match):
 
 
 @pytest.mark.parametrize("written", [0, 1, 2])
-def test_a_recalibration_that_was_cut_off_leaves_the_model_as_it_was(folder, monkeypatch, written):
+def test_a_recalibration_that_was_cut_off_leaves_the_model_as_it_was(folder, cut_off_after, written):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    done, real = [], files.os.fsync
-
-    def cut(handle):
-        if len(done) == written:
-            raise KeyboardInterrupt
-        done.append(handle)
-        return real(handle)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(files.os, "fsync", cut)
-        with pytest.raises(KeyboardInterrupt):
-            calibrate(folder, NEW, max_accuracy_drop=0.02)
+    with cut_off_after(written):
+        calibrate(folder, NEW, max_accuracy_drop=0.02)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
     calibrate(folder, NEW, max_accuracy_drop=0.02)
     assert {path.name for path in folder.iterdir()} == before.keys()
+
+
+def test_pictures_that_cannot_be_read_are_left_out_on_request(folder, tmp_path):
+    table = json.loads((folder / "eenas.json").read_text())
+    (folder / "eenas.json").write_text(json.dumps({**table, "classes": sorted(table["classes"])}))
+    for name in table["classes"]:
+        (tmp_path / "new" / name).mkdir(parents=True)
+        for number in range(20):
+            noise = np.random.default_rng(number).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / "new" / name / f"{number:02}.png")
+    bad = tmp_path / "new" / "top left" / "07.png"
+    bad.write_bytes(bad.read_bytes()[:-30])
+    data = f"folder:{tmp_path / 'new'}"
+    assert calibrate(folder, data, max_macs=1.5, skip_bad=True).left_out == ("top left/07.png",)
+    bad.write_bytes(b"no picture")
+    with pytest.raises(TaskError, match=r"07\.png: .*leave it out .* --skip-bad of search and calib"):
+        calibrate(folder, data, max_macs=1.5)
+
+
+@pytest.mark.parametrize("latency", [{}, {"conditions": 3}, [], {"exits": [], "measured_ms": [], "conditions": ""}])
+def test_latencies_of_a_damaged_manifest_are_refused_in_one_line(folder, latency):
+    table = json.loads((folder / "eenas.json").read_text())
+    table["program"]["latency"] = latency
+    (folder / "eenas.json").write_text(json.dumps(table))
+    with pytest.raises(ExportError, match=r"eenas\.json") as error:
+        calibrate(folder, NEW, max_latency_ms=1000.0)
+    assert "\n" not in str(error.value)
+
+
+def test_threads_are_at_least_one(folder):
+    with pytest.raises(DeviceError, match="threads must be a whole number from 1 up, got 0"):
+        calibrate(folder, NEW, max_macs=0.3, threads=0)
 
 
 def test_data_and_models_that_do_not_fit_are_refused(folder, tmp_path):

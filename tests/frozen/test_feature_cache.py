@@ -7,7 +7,7 @@ from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.conv_fc import ConvFc
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed
-from eenas.errors import SpecError, StorageError
+from eenas.errors import SpecError, StorageError, TimeOverError
 from eenas.frozen import feature_cache
 from eenas.frozen.candidates import Candidates, candidate_logits, train_candidates
 from eenas.frozen.feature_cache import FeatureCache, read_size
@@ -77,6 +77,25 @@ def test_half_precision_hardly_changes_what_is_learnt(backbone, task, cache):
     plain = Candidates(backbone, (Placed(names[0], ConvFc(width=4)), Placed(names[1], PoolFc(pool="avg"))), seed=1)
     train_candidates(plain, task.train, spec=SPEC, seed=3, flip=task.flip, execution=Execution())
     assert abs(candidate_logits(plain, task.validation)[:, :2] - logits).max() < 0.05
+
+
+def test_a_pass_that_an_error_ends_leaves_no_file_open_and_none_behind(backbone, task, cache):
+    names = [point.name for point in backbone.cut_points]
+    candidates = Candidates(backbone, (Placed(names[0], ConvFc(width=4)),), seed=1)
+    stream = cache.stream("ab", len(task.train) // 16 * 16)
+    written = []
+
+    def stop(progress):
+        written.extend(stream._parts.values())
+        raise TimeOverError("over")
+
+    options = {"spec": SPEC, "seed": 3, "flip": task.flip, "execution": Execution()}
+    with pytest.raises(TimeOverError):
+        train_candidates(candidates, task.train, after_step=stop, stream=stream, **options)
+    assert written
+    assert all(file.closed for file in written)
+    assert list(cache.folder.iterdir()) == []
+    assert not cache.off
 
 
 @pytest.mark.parametrize("fault", ["cut short", "other bytes", "no table"])

@@ -1,5 +1,7 @@
 """Inputs that are not square, through backbone, branches, training step, counting and programs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,13 @@ from eenas.backbones.transform import InputTransform
 from eenas.branches.presets import sdn
 from eenas.designs.design import Design, Placed
 from eenas.networks.assembly import build_network
+from eenas.networks.tables import batches
 from eenas.programs.exit_segment import segment_programs
 from eenas.specs import from_table, to_table
+from eenas.tasks.images.frame import Frame
+from eenas.tasks.images.picture import prepare_picture
 from eenas.tasks.task import Task
+from eenas.testing.smallest import smallest_backbone
 from eenas.training.augmentation import augment
 
 SIZE = (16, 40)
@@ -48,3 +54,16 @@ def test_a_design_is_built_trained_and_split():
             *features, found = segment.program.module()(features)
             features = features[0] if features else None
             assert torch.allclose(found, logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("fit", ["pad", "stretch"])
+def test_images_are_fitted_as_the_network_says_whatever_the_task_does(fit):
+    backbone = load_backbone(smallest_backbone(), num_classes=2, input_size=8)
+    network = build_network(Design(backbone=backbone.name, num_classes=2, input_size=8), backbone)
+    network.transform = replace(network.transform, fit=fit)
+    images = np.random.default_rng(0).integers(0, 256, (40, 10, 16, 3), dtype=np.uint8)
+    task = Task.from_arrays("wide", images, np.arange(40) % 2, input_size=8)
+    (found,) = batches(network, task.test, len(task.test), torch.device("cpu"))
+    shown = [prepare_picture(images[row], Frame(8, 8, fit), 3) for row in task.test.rows]
+    torch.testing.assert_close(found, network.transform(torch.from_numpy(np.stack(shown))), atol=0.02, rtol=0)
+    assert not torch.allclose(found, network.transform(task.test.images(8, 3)[np.arange(len(task.test))]), atol=0.1)

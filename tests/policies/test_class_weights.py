@@ -53,7 +53,8 @@ def test_fitting_prefers_balanced_accuracy_where_that_is_asked_for(per_exit):
     plain, fair = table(balanced=False), table()
     limit = {"max_macs": 1.6}
     policies = [Fitting(each, Rule(score="max_softmax", per_exit=per_exit)).policy(**limit) for each in (plain, fair)]
-    assert evaluate(policies[1], fair).accuracy >= evaluate(policies[0], fair).accuracy - 1e-9
+    assert evaluate(policies[1], fair).accuracy > evaluate(policies[0], fair).accuracy + 0.005
+    assert evaluate(policies[1], plain).accuracy <= evaluate(policies[0], plain).accuracy
     assert evaluate(policies[0], plain).accuracy >= evaluate(policies[1], plain).accuracy - 1e-9
 
 

@@ -18,13 +18,16 @@ from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.branches.capsule import Capsule
 from eenas.branches.cascade import Cascade
 from eenas.branches.pool_fc import PoolFc
+from eenas.deployment.calibration import calibrate
 from eenas.deployment.program_folder import verify, write_model
 from eenas.designs.design import Design, Placed
 from eenas.errors import ExportError, InputError, ParityError
+from eenas.measurement.latency import LatencySpec
 from eenas.networks.assembly import build_network
 from eenas.policies.kinds.patience import PatiencePolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.scores import score
+from eenas.programs.exit_latency import ProgramLatency, Timing
 from eenas.programs.model_folder import Package, load, write_folder
 from eenas.programs.onnx_program import OPSET, keep_layout, leave_layout
 from eenas.programs.parity import CLOSE, Parity, compare, some_samples
@@ -88,6 +91,31 @@ def test_a_pt2_file_holds_its_own_segment_only(tmp_path):
     assert tensors < 0.3 * sum(value.numel() for value in package.network.state_dict().values())
     answer = open_model(folder, threads=1, trust_code=True).predict(images()[0])
     np.testing.assert_array_equal(answer.exits, package.network.predict(torch.from_numpy(images()[0])).exits)
+
+
+def test_a_pt2_file_of_other_classes_or_features_is_refused_when_it_is_opened(tmp_path):
+    folder = export(smallest_package(), tmp_path / "model", format="pt2")
+    table = json.loads((folder / "eenas.json").read_text())
+    (folder / "eenas.json").write_text(json.dumps({**table, "classes": list("abcde")}))
+    with pytest.raises(ExportError, match=r"segment_0.pt2: gives logits \[2, 4\], .* has logits \[N, 5\]; copy"):
+        open_model(folder, trust_code=True)
+    table["program"]["segments"][1]["shape"] = [8, 4, 4]
+    (folder / "eenas.json").write_text(json.dumps(table))
+    with pytest.raises(ExportError, match=r"gives features \[2, 8, 8, 8\], .* has features \[N, 8, 4, 4\]; copy"):
+        open_model(folder, trust_code=True)
+
+
+def test_threads_of_pt2_files_are_torchs_and_an_export_leaves_them_as_they_were(tmp_path):
+    package, device = smallest_package(), torch.device("cpu")
+    timing = Timing(spec=LatencySpec(threads=2, warmup=0, min_repeats=2, max_repeats=4, seconds=0.05), device=device)
+    samples = some_samples(package.network, smallest_task())
+    folder = write_model(package, tmp_path / "model", Programs(format="pt2"), samples, timing=lambda: timing)
+    assert "2 threads" in ProgramLatency.of(folder).conditions
+    assert torch.get_num_threads() == 1
+    calibrate(folder, smallest_task(), max_macs=0.5, threads=2, trust_code=True)
+    assert torch.get_num_threads() == 1
+    open_model(folder, threads=2, trust_code=True)
+    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("score", ["max_softmax", "entropy", "margin"])

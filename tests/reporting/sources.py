@@ -10,10 +10,14 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from eenas.errors import EenasError, FrontError
 from eenas.measurement.latency import Latency
+from eenas.records.studies import StudyRecord, StudyRecords
+from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.reporting.facts.summary import shown
 from eenas.reporting.report.report_source import ReportSource
 from eenas.results.results import Comparison
 from eenas.runs.run_report import ExitFacts, RunReport
+from eenas.specs import to_table
+from eenas.study.rivals.known_networks import NETWORKS
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.task import Task
 from tests.reporting.studies import BACKBONE, CLASSES, CUT_POINT_MACS, picked, single, study
@@ -53,6 +57,49 @@ def source(results=None, **more):
         "runs": lambda: (run(results), run(results, folder=Path("runs/two"))) if results.front else (),
     }
     return ReportSource(**(given | more))
+
+
+def keep_study(database, results, folder, artifacts=lambda trial: {}, most=None):
+    """Write a study as `eenas search` leaves it; `artifacts` gives those of a trial, `most` bounds its points."""
+    facts = {
+        **FACTS,
+        "backbone": to_table(BACKBONE),
+        "task": "digits",
+        "device": "CPU",
+        "classes": list(results.classes),
+        "folder": str(folder),
+        "validation_samples": results.samples,
+        "largest_class": results.largest_class,
+    }
+    StudyRecords(database).save(
+        StudyRecord(
+            name=results.name,
+            identity={},
+            identity_digest="",
+            settings=to_table(results.settings),
+            facts=facts,
+            baselines={NETWORKS: [network.to_table() for network in results.networks if network.kind != "trial"]},
+        )
+    )
+    for trial in results.trials:
+        network = next((each for each in results.networks if each.trial == trial.number), None)
+        TrialRecords(database).save(
+            TrialRecord(
+                study=results.name,
+                number=trial.number,
+                state=trial.state,
+                design=trial.design.to_table() if trial.design else {},
+                points=[point.to_table() for point in trial.points[:most]],
+                right=network.right[:most] if network else (),
+                parameters=network.parameters if network else None,
+                chosen=trial.chosen.to_table() if trial.chosen else None,
+                values=trial.values,
+                reason=trial.reason,
+                origin=trial.origin,
+                seconds=trial.seconds,
+                artifacts=artifacts(trial),
+            )
+        )
 
 
 def with_frozen_points(results):

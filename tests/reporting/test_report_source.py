@@ -11,19 +11,16 @@ import pytest
 from eenas.errors import EenasError, StorageError, StudyError
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
-from eenas.records.studies import StudyRecord, StudyRecords
-from eenas.records.trials import TrialRecord, TrialRecords
+from eenas.records.studies import StudyRecords
 from eenas.reporting.facts.picked import drawn_item
 from eenas.reporting.report.report_page import write_report
 from eenas.reporting.report.report_source import Asked, open_source
 from eenas.results.choice import Choice
 from eenas.results.front import best_within
 from eenas.runs.run_report import ORIGIN, origin
-from eenas.specs import to_table
-from eenas.study.rivals.known_networks import NETWORKS
 from eenas.study.settings.limits import Limits
-from tests.reporting.sources import FACTS, run, trials
-from tests.reporting.studies import BACKBONE, failed, study, tables
+from tests.reporting.sources import FACTS, keep_study, run, trials
+from tests.reporting.studies import failed, study, tables
 
 RESULTS = study(6, extra=[failed(6)])
 
@@ -33,55 +30,22 @@ def storage(tmp_path):
     """A study's database as `eenas search` leaves it, with the exit tables beside it."""
     url = f"sqlite:///{tmp_path}/study.db"
     database = Database(url)
-    facts = {
-        **FACTS,
-        "backbone": to_table(BACKBONE),
-        "task": "digits",
-        "device": "CPU",
-        "classes": list(RESULTS.classes),
-        "folder": str(tmp_path),
-        "validation_samples": RESULTS.samples,
-        "largest_class": RESULTS.largest_class,
-    }
-    StudyRecords(database).save(
-        StudyRecord(
-            name=RESULTS.name,
-            identity={},
-            identity_digest="",
-            settings=to_table(RESULTS.settings),
-            facts=facts,
-            baselines={NETWORKS: [network.to_table() for network in RESULTS.networks if network.kind != "trial"]},
-        )
-    )
     (tmp_path / "study.artifacts").mkdir()
-    for trial in RESULTS.trials:
-        TrialRecords(database).save(record(trial, tmp_path / "study.artifacts"))
+    keep_study(database, RESULTS, tmp_path, artifacts=lambda trial: kept(trial, tmp_path / "study.artifacts"))
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     made = optuna.create_study(storage=url, study_name=RESULTS.name, directions=["maximize", "minimize", "minimize"])
     made.add_trials(trials(6))
     return url
 
 
-def record(trial, artifacts):
-    kept = {}
-    if trial.points:
-        for split, table in zip(("calibration", "validation"), tables(trial.design, trial.number), strict=True):
-            kept[split] = ArtifactStore(artifacts).write(f"{split}-{trial.number}", table.save)
-    network = next((each for each in RESULTS.networks if each.trial == trial.number), None)
-    return TrialRecord(
-        right=network.right if network else (),
-        parameters=network.parameters if network else None,
-        study=RESULTS.name,
-        number=trial.number,
-        state=trial.state,
-        design=trial.design.to_table() if trial.design else {},
-        points=[point.to_table() for point in trial.points],
-        chosen=trial.chosen.to_table() if trial.chosen else None,
-        reason=trial.reason,
-        origin=trial.origin,
-        seconds=trial.seconds,
-        artifacts=kept,
-    )
+def kept(trial, artifacts):
+    """The exit tables of a trial that was scored."""
+    if not trial.points:
+        return {}
+    return {
+        split: ArtifactStore(artifacts).write(f"{split}-{trial.number}", table.save)
+        for split, table in zip(("calibration", "validation"), tables(trial.design, trial.number), strict=True)
+    }
 
 
 def test_a_source_gives_back_what_the_search_kept(storage):

@@ -21,8 +21,7 @@ import eenas
 import eenas.runs.full_training as full_training
 import eenas.runs.searched_study as searched_study
 import eenas.runs.train_fully as train_fully
-from eenas import files
-from eenas.errors import ExportError, SpecError, StudyError
+from eenas.errors import ExportError, SpecError, StorageError, StudyError
 from eenas.networks.checkpoint import load_weights
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
@@ -176,20 +175,10 @@ def test_a_run_that_was_killed_goes_on_to_the_same_report(smallest_study, tmp_pa
 
 
 @pytest.mark.parametrize("written", [0, 1, 2, 3])
-def test_a_run_that_was_cut_off_after_so_many_files_goes_on(smallest_study, tmp_path, monkeypatch, written):
-    done, real = [], files.os.fsync
-
-    def cut(handle):
-        if len(done) == written:
-            raise Killed
-        done.append(handle)
-        return real(handle)
-
+def test_a_run_that_was_cut_off_after_so_many_files_goes_on(smallest_study, tmp_path, cut_off_after, written):
     options = {"overrides": ("full_training.samples=32",)}
-    with monkeypatch.context() as patch:
-        patch.setattr(files.os, "fsync", cut)
-        with pytest.raises(Killed):
-            smallest_study.train(tmp_path / "run", **options)
+    with cut_off_after(written):
+        smallest_study.train(tmp_path / "run", **options)
     assert len([path for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")]) == written
     assert smallest_study.train(tmp_path / "run", **options).samples == 32
 
@@ -259,7 +248,7 @@ def test_a_broken_checkpoint_is_named(smallest_study, tmp_path):
     with pytest.raises(Killed):
         smallest_study.train(tmp_path / "run", listener=kill_in("training", after=20))
     (tmp_path / "run" / CHECKPOINT).write_bytes(b"nonsense")
-    with pytest.raises(Exception, match=r"checkpoint.pt: not a checkpoint of eenas .*delete it") as error:
+    with pytest.raises(StorageError, match=r"checkpoint.pt: not a checkpoint of eenas .*delete it") as error:
         smallest_study.train(tmp_path / "run")
     assert "\n" not in str(error.value)
 

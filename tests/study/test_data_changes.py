@@ -81,6 +81,14 @@ def test_settings_of_the_task_are_named(study):
         again((root, replace(spec, flip=False), store, record))
 
 
+def test_a_setting_that_changed_beside_the_test_split_is_refused(study):
+    root, spec, store, record = study
+    Image.new("RGB", (8, 8)).save(root / "test" / "owl" / "01.png")
+    other = root, replace(spec, flip=False), store, record
+    with pytest.raises(StudyError, match=r"1 changed .*; flip was True, is False\); its results do not hold"):
+        again(other, accept=True)
+
+
 def test_a_record_without_contents_says_nothing(study):
     root, spec, store, record = study
     old = replace(record, facts={})

@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,10 @@ def killed(work, at):
         files.os.fsync = fsync
         try:
             work()
+        except BaseException:
+            traceback.print_exc()  # of a process that ends without a word
         finally:
+            sys.stderr.flush()
             os._exit(1)
     deadline = time.monotonic() + 120
     while (ended := os.waitpid(process, os.WNOHANG)) == (0, 0):

@@ -59,6 +59,21 @@ def test_arrays_labels_and_settings():
     assert found.words() == "input_size was 8, is [8, 16]; flip was True, is False"
 
 
+def test_a_setting_that_changed_beside_the_test_split_is_no_change_of_the_test_split_alone():
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    labels = np.arange(40) % 2
+    given = images[:40], labels, images[40:], labels[:20]
+    before = Contents.of(Task.from_arrays("a", *given))
+    other = images[40:].copy()
+    other[3] = 0
+    for options, alone in (({}, True), ({"flip": False}, False), ({"fit": "pad"}, False)):
+        task = Task.from_arrays("a", *given[:2], other, given[3], **options)
+        changes = compare(before, Contents.of(task))
+        assert changes.words().startswith("test source: 1 changed (test_x[3])")
+        assert only_test(task, changes) == alone
+    assert changes.words().endswith("; fit was crop, is pad")
+
+
 @pytest.mark.parametrize("data", [b"", b"nonsense", b"x\x9c\x03\x00\x00\x00\x00\x01"])
 def test_a_damaged_record_is_refused(data):
     with pytest.raises(TaskError, match="record of the data cannot be read"):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from eenas.errors import PluginError, TaskError
-from eenas.tasks.load import load_task
+from eenas.tasks.load import given_task, load_task
 from eenas.tasks.spec import SplitSpec, SplitsSpec, TaskSpec
 
 CODE = """
@@ -25,7 +26,7 @@ def nothing():
     return None
 
 def broken():
-    return 1 / 0
+    raise ValueError("no such file\\nand more of it")
 
 def refusing():
     raise TaskError("no data today")
@@ -96,7 +97,7 @@ def test_functions_get_the_splits_and_the_size_they_ask_for(code):
     ("name", "message"),
     [
         ("nothing", "must return an eenas Task .*got NoneType"),
-        ("broken", "failed: ZeroDivisionError"),
+        ("broken", "failed: ValueError: no such file$"),
         ("refusing", "^no data today$"),
         ("X", "is ndarray, not a function"),
     ],
@@ -121,3 +122,22 @@ def test_functions_that_give_no_task_are_refused(code, name, message):
 def test_unknown_names_are_refused_with_the_nearest(name, message):
     with pytest.raises(TaskError, match=message):
         load_task(name)
+
+
+def test_data_for_a_network_that_is_there_are_scaled_by_its_white_and_not_their_own(tmp_path):
+    for name in ("cat", "owl"):
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            levels = np.linspace(0, 4095, 64).round().astype(np.uint16).reshape(8, 8)
+            Image.fromarray(np.roll(levels, number)).save(tmp_path / name / f"{number}.png")
+    spec = f"folder:{tmp_path}"
+    assert load_task(spec).white == 4095
+    assert given_task(spec, white=1023).white == 1023
+    assert given_task(spec).white == 65535
+    task = load_task("digits")
+    assert given_task(task) is task
+    assert given_task("digits", white=1023).digest == task.digest
+    with pytest.raises(TaskError, match="skip_bad is for data that are named, folder:PATH"):
+        given_task(task, skip_bad=True)
+    with pytest.raises(TaskError, match=r"task\.skip_bad is for folder:PATH, and the task is 'digits'"):
+        given_task("digits", skip_bad=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eenas.tasks.notices import cut_notice
+from eenas.tasks.notices import cut_notice, left_out_notice
 from eenas.tasks.task import MIRRORED, Task
 
 LABELS = np.arange(40) % 2
@@ -31,3 +31,9 @@ def test_mirroring_is_said_where_nobody_asked_for_it():
 def test_nearly_black_images_are_said():
     dark = Task.from_arrays("a", np.ones((40, 8, 8), np.uint8), LABELS)
     assert "train_x holds values up to 1 of 255" in dark.notices[0]
+
+
+def test_of_many_files_that_are_left_out_a_few_are_named():
+    assert left_out_notice(["a.png", "b.png"]) == "2 pictures are left out: a.png, b.png"
+    many = left_out_notice([f"{number}.png" for number in range(1200)])
+    assert many == "1,200 pictures are left out: 0.png, 1.png, 2.png, 3.png, 4.png, ..."

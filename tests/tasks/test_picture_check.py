@@ -32,13 +32,13 @@ def test_bad_pictures_of_every_split_are_named_before_training(pets):
     truncate(pets / "test" / "owl" / "01.png")
     task = folder_task(pets)
     events = []
-    with pytest.raises(TaskError, match=r"test/owl/01\.png: a corrupt image \(image file is truncated\); .*--skip-bad"):
+    with pytest.raises(TaskError, match=r"test/owl/01\.png: .*image file is truncated\); replace .*--skip-bad"):
         check_pictures(task, events.append)
     assert [event.done for event in events if isinstance(event, Advanced)][-1] == 22
     assert "1 of them bad" in next(event.detail for event in events if isinstance(event, Finished))
     for number in range(4):
         truncate(pets / "train" / "cat" / f"0{number}.png")
-    with pytest.raises(TaskError, match=r"^5 pictures cannot be read: .*03|.* and 2 more; "):
+    with pytest.raises(TaskError, match=r"^5 pictures cannot be read: .* and 2 more; replace or remove them, "):
         check_pictures(folder_task(pets), events.append)
 
 
@@ -62,9 +62,15 @@ def test_a_cache_that_cannot_be_read_or_written_costs_time_only(pets, tmp_path, 
     check_pictures(folder_task(pets), print)
     monkeypatch.setenv("EENAS_CACHE", str(tmp_path / "cache"))
     check_pictures(folder_task(pets), print)
-    for file in (tmp_path / "cache").iterdir():
-        file.write_bytes(b"damaged")
-    check_pictures(folder_task(pets), print)
+    whole = {file: file.read_bytes() for file in (tmp_path / "cache").iterdir()}
+    assert len(whole) == 2
+    for file, content in whole.items():
+        lying = content.replace(f"({(len(content) - 128) // 16},)".encode(), b"(%d,)" % 10**13)
+        assert lying != content
+        for damaged in (b"damaged", b"", b"PK\x03\x04", content[:90], content[:-5], lying):
+            file.write_bytes(damaged)
+            check_pictures(folder_task(pets), print)
+            assert file.read_bytes() == content
 
 
 def test_bad_pictures_are_left_out_on_request_and_the_list_does_the_same(pets):

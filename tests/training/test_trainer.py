@@ -153,11 +153,11 @@ def test_a_run_whose_time_was_over_ends_with_the_same_weights_and_losses(task, t
             raise TimeOverError("over")
 
     path = tmp_path / "checkpoint.pt"
-    cut_off = False
+    through = False
     with contextlib.suppress(TimeOverError):
         run(network(3), task, epochs=epochs, checkpoint=Checkpoint(path, paced=True, check=check))
-        cut_off = True
-    assert cut_off == (left[0] > 0)
+        through = True
+    assert through == (left[0] > 0)
     resumed = network(5)
     again = run(resumed, task, epochs=epochs, checkpoint=Checkpoint(path))
     assert again.losses == report.losses

@@ -9,7 +9,7 @@ from eenas.tasks.images.frame import Size, sides_of, size_text
 
 
 def branchynet_lenet(num_classes: int = 10, input_size: Size = 28) -> nn.Sequential:
-    """LeNet for grey images [N, 1, S, S]: 5x5 convolutions of 5, 10 and 20 channels, then 84 and `num_classes`.
+    """LeNet for grey images [N, 1, H, W]: 5x5 convolutions of 5, 10 and 20 channels, then 84 and `num_classes`.
 
     A window of pooling that hangs over the edge counts, as in the original (28 px give 720 features). There is no
     activation between the two linear layers, as in the original. The original's branch stands after `conv1`.
@@ -28,7 +28,7 @@ def branchynet_lenet(num_classes: int = 10, input_size: Size = 28) -> nn.Sequent
 
 
 def branchynet_alexnet(num_classes: int = 10, input_size: Size = 32) -> nn.Sequential:
-    """AlexNet for CIFAR images [N, 3, S, S]: five convolutions (32, 64, 96, 96, 64), then 256, 128 and `num_classes`.
+    """AlexNet for CIFAR images [N, 3, H, W]: five convolutions (32, 64, 96, 96, 64), then 256, 128 and `num_classes`.
 
     The original's branches stand after `conv2` and after `conv3`, before their ReLU. Raises BackboneError where
     nothing is left of the image after three poolings.

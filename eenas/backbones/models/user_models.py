@@ -11,6 +11,7 @@ from torch import nn
 from eenas import specs
 from eenas.backbones.channels import channels_of
 from eenas.backbones.transform import InputTransform, default_transform
+from eenas.bounds import shortened_error
 from eenas.errors import BackboneError
 from eenas.tasks.images.frame import Size, sides_of
 
@@ -29,7 +30,7 @@ def call_factory(factory: Any, num_classes: int, what: str) -> nn.Module:
     try:
         module = factory(num_classes=num_classes) if _takes(factory, "num_classes") else factory()
     except Exception as error:  # whatever the user's code raises
-        raise BackboneError(f"{what}: the factory failed: {type(error).__name__}: {error}") from error
+        raise BackboneError(f"{what}: the factory failed: {type(error).__name__}: {shortened_error(error)}") from error
     if not isinstance(module, nn.Module):
         raise BackboneError(f"{what}: the factory must return an nn.Module, got a {type(module).__name__}")
     return module

@@ -205,7 +205,7 @@ def make_context(
     for text in task.notices:
         listener(Notice(text))
     if task.left_out:
-        listener(Notice(left_out_notice(task)))
+        listener(Notice(f"{left_out_notice(task.left_out)} (the study keeps the list)"))
         settings = replace(settings, task=replace(settings.task, without=task.left_out))
     with seeded(derive(settings.seed, "backbone")):  # the first weights of whatever is not loaded
         backbone = load_backbone(

@@ -73,7 +73,8 @@ def bad_pictures(reasons: Sequence[str]) -> TaskError:
     more = f" and {len(reasons) - NAMED:,} more" if len(reasons) > NAMED else ""
     count = f"{len(reasons):,} pictures cannot be read: " if len(reasons) > 1 else ""
     what = "them" if count else "it"
-    return TaskError(f"{count}{'; '.join(reasons[:NAMED])}{more}; replace or remove {what}, or give --skip-bad")
+    fix = f"replace or remove {what}, or leave {what} out (task.skip_bad; --skip-bad of search and calibrate)"
+    return TaskError(f"{count}{'; '.join(reasons[:NAMED])}{more}; {fix}")
 
 
 def _key(file: Path, header: Header) -> int:
