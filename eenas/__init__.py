@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "search": "eenas.results.search",
+    "search": "eenas.handle",
+    "Study": "eenas.handle",
     "train": "eenas.runs.full_training",
     "export": "eenas.deployment.export",
     "build": "eenas.deployment.network_sources",
@@ -29,6 +30,7 @@ __all__ = [
     "Design",
     "EenasError",
     "Limits",
+    "Study",
     "Task",
     "__version__",
     "build",
@@ -54,10 +56,10 @@ if TYPE_CHECKING:
     from eenas.deployment.program_folder import verify
     from eenas.designs.design import Design
     from eenas.errors import EenasError
+    from eenas.handle import Study, search
     from eenas.programs.model_folder import load, load_design
     from eenas.results.choice import Choice
     from eenas.results.read import open_results
-    from eenas.results.search import search
     from eenas.runs.full_training import train
     from eenas.study.context.profiling import profile
     from eenas.study.settings.limits import Limits

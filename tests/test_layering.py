@@ -19,13 +19,14 @@ STEPS = (
     "cli",
 )
 ENTERS = {
+    "(top)": {"tqdm"},
     "tasks": {"sklearn", "PIL"},
     "backbones": {"timm", "torchvision", "huggingface_hub"},
     "measurement": {"ptflops"},
     "records": {"sqlalchemy"},
     "programs": {"onnx", "onnxruntime", "onnxscript"},
     "study": {"optuna", "scipy"},
-    "results": {"optuna"},
+    "results": {"optuna", "pandas"},
     "runs": {"scipy"},
     "reporting": {"plotly", "optuna_dashboard", "optuna"},
     "testing": {"pytest"},
@@ -35,7 +36,7 @@ ENTERS = {
 FROM_THERE_ON = {"torch": "tasks", "numpy": "tasks", "safetensors": "backbones"}
 NUMPY_ONLY = ("policies", "fronts")
 LAZILY_AT_THE_TOP = {"torch", "numpy"}
-LAZY_MODULES = {"eenas", "eenas.__main__", "eenas.runtime"}
+LAZY_MODULES = {"eenas", "eenas.__main__", "eenas.handle", "eenas.runtime"}
 """They hand the later steps out, `eenas/__init__.py` at first use."""
 MOST_FILES = 20
 """So many modules a folder holds at most; more are divided into rooms."""

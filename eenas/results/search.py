@@ -18,7 +18,7 @@ from eenas.results.results import StudyResults
 from eenas.study.context.data_changes import known_record, same_data
 from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.opening import own_name
-from eenas.study.run import run_study
+from eenas.study.run import Callback, run_study
 from eenas.study.settings.study_spec import load_settings
 from eenas.study.settings.time_limit import TimeLimit
 from eenas.study.trials.blame import storage_faults
@@ -52,6 +52,8 @@ def search(
     accept_changed_data: bool = False,
     listener: Listener = silent,
     reporters: Sequence[Reporter] = (),
+    sampler: optuna.samplers.BaseSampler | None = None,
+    callbacks: Sequence[Callback] = (),
     started: float | None = None,
 ) -> StudyResults:
     """Search for early-exit designs of `backbone` on `task`, or go on with a search that was ended or cut off.
@@ -63,7 +65,9 @@ def search(
     MACs and latencies again that are in the storage. `latency_profile` is a file that `eenas profile` wrote, on another
     machine perhaps: latencies are then taken from it and nothing is timed. With `accept_changed_data` the study `name`
     goes on although its data changed, where its results still hold: added files are left out, a changed test split is
-    taken as it is. Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot work,
+    taken as it is. `sampler` proposes in the place of the one that the settings name, and belongs to the study's
+    identity by its class; `callbacks` are called as Optuna's after each trial, and end the search by `study.stop()`.
+    Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot work,
     before anything is trained; StudyError when `name` belongs to another study, or three trials in a row fail alike;
     TimeOverError when the time was over before a trial of the study finished.
     """
@@ -107,10 +111,13 @@ def search(
             latencies=latencies,
             limit=TimeLimit(settings.search.timeout, began),
         )
+        context = replace(context, sampler=sampler)
         with storage_faults(context.database):
             name, identity = own_name(context, name)
             reporting = _Reporting(context, name, reporters)
-            ended, failed = run_study(context, name, identity, folder=folder, after_trial=reporting.sometimes)
+            ended, failed = run_study(
+                context, name, identity, folder=folder, after_trial=reporting.sometimes, callbacks=callbacks
+            )
             results = reporting.last(ended)
             if failed is not None:
                 raise failed

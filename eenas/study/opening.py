@@ -51,6 +51,8 @@ def own_name(context: StudyContext, name: str | None) -> tuple[str, dict[str, An
     identity = study_identity(
         context.settings, context.task, context.identity_backbone, context.device_text, context.latencies
     )
+    if context.sampler is not None:
+        identity["sampler"] = f"{type(context.sampler).__module__}.{type(context.sampler).__qualname__}"
     records, is_named = StudyRecords(context.database), name is not None
     name = _unnamed(records, identity, context.task.name) if name is None else check_name(name, "a study")
     known = records.get(name)
@@ -105,7 +107,7 @@ def _open(context: StudyContext, name: str, identity: dict[str, Any], folder: Pa
     records = StudyRecords(context.database)
     if records.forget_deleted(name):
         context.listener(Notice(f"the study {name!r} was deleted in Optuna: it begins anew"))
-    study = open_study(open_storage(context.database), name, context.settings)
+    study = open_study(open_storage(context.database), name, context.settings, context.sampler)
     facts, known = context.facts_table(folder), records.get(name)
     facts[DATA] = keep_contents(context.task, known, context.artifacts)
     if known is not None and not differences(identity, known.identity):

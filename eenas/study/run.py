@@ -1,7 +1,7 @@
 """The loop of a study: trials until the total is reached or its time is over, and what is no design's fault."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from eenas.study.rivals.baselines import refresh_static
 from eenas.study.study import remaining, running
 from eenas.study.trials.objective import Objective
 
+Callback = Callable[[optuna.Study, optuna.trial.FrozenTrial], None]
 POLL = 1.0
 """Seconds between two looks at the trials of other workers."""
 AWAY = 60.0
@@ -32,16 +33,18 @@ def run_study(
     *,
     folder: Path | None = None,
     after_trial: Callable[[optuna.Study], None],
+    callbacks: Sequence[Callback] = (),
 ) -> tuple[optuna.Study, StudyError | None]:
     """Run trials on `context` until the study has its total or its time is over.
 
-    `after_trial` hears of each trial that ended. Gives the study, and why it should not go on if the last trials failed
+    `after_trial` hears of each trial that ended, and so do `callbacks`, as Optuna's do; one that calls `study.stop()`
+    ends the search. Gives the study, and why it should not go on if the last trials failed
     alike.
     """
     opened = open_shared(context, name, identity, folder)
     objective = Objective(opened)
     context.limit.lift()
-    _run_trials(opened, objective, after_trial)
+    _run_trials(opened, objective, after_trial, callbacks)
     opened.check()
     context.listener(Finished("searching", objective.best_so_far()))
     context.leases.once(
@@ -52,23 +55,28 @@ def run_study(
     return opened.study, objective.failures_alike()
 
 
-def _run_trials(opened: OpenStudy, objective: Objective, after: Callable[[optuna.Study], None]) -> None:
+def _run_trials(
+    opened: OpenStudy, objective: Objective, after: Callable[[optuna.Study], None], callbacks: Sequence[Callback]
+) -> None:
     """Run trials until the study has its total, its time is over, Ctrl-C comes, or three in a row fail alike.
 
     Raises what is no design's fault; a server that was away for a moment is only said.
     """
-    context, study, outages = opened.context, opened.study, 0
+    context, study, outages, stopped = opened.context, opened.study, 0, False
     listener, total = context.listener, context.settings.search.trials
     listener(Started("searching", total))
     listener(Advanced("searching", total - remaining(study, total), objective.best_so_far()))
 
     def after_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        nonlocal outages
+        nonlocal outages, stopped
         objective.told()
         outages = outages if objective.stopped_by() else 0
         left = remaining(study, total)
         listener(Advanced("searching", total - left, objective.best_so_far()))
         after(study)
+        for callback in callbacks:
+            callback(study, trial)
+            stopped = stopped or study._stop_flag
         others_run_the_rest = left <= running(study)
         if others_run_the_rest or objective.stopped_by() or objective.failures_alike():
             study.stop()
@@ -76,7 +84,7 @@ def _run_trials(opened: OpenStudy, objective: Objective, after: Callable[[optuna
     while True:
         try:
             opened.recovery.run()
-            if (left := remaining(study, total)) <= 0 or objective.failures_alike():
+            if stopped or (left := remaining(study, total)) <= 0 or objective.failures_alike():
                 return
             seconds = context.limit.left()
             if seconds is not None and seconds <= 0:

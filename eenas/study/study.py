@@ -49,8 +49,10 @@ class _Storage(RDBStorage):
             super().record_heartbeat(trial_id)
 
 
-def open_study(storage: RDBStorage, name: str, settings: StudySpec) -> optuna.Study:
-    """The study of this name, new or continued."""
+def open_study(
+    storage: RDBStorage, name: str, settings: StudySpec, sampler: optuna.samplers.BaseSampler | None = None
+) -> optuna.Study:
+    """The study of this name, new or continued; `sampler` proposes in the place of the one that the settings name."""
     objectives = settings.search.objectives
     study = optuna.create_study(
         storage=storage,
@@ -60,7 +62,7 @@ def open_study(storage: RDBStorage, name: str, settings: StudySpec) -> optuna.St
     )
     with experimental():
         study.set_metric_names([{"macs": "expected MACs", "latency": "expected ms"}.get(o, o) for o in objectives])
-    study.sampler = build_sampler(settings.search.sampler, settings.seed)
+    study.sampler = sampler or build_sampler(settings.search.sampler, settings.seed)
     return study
 
 

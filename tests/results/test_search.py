@@ -8,7 +8,6 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-import eenas
 import eenas.results.search as run
 from eenas.errors import DivergedError, EenasError, SpecError, StorageError, StudyError
 from eenas.fronts.dominance import pareto_mask
@@ -408,10 +407,3 @@ def test_results_are_plain_data_in_the_database(results, folder):
 
     record = StudyRecords(Database(f"sqlite:///{folder}/eenas.db")).get(results.name)
     assert json.loads(json.dumps(record.settings)) == record.settings
-
-
-def test_the_package_itself_is_the_function():
-    import eenas.search as step
-
-    assert callable(eenas.search)
-    assert callable(step)

@@ -18,6 +18,7 @@ from eenas.reporting.facts.front_table import PLAIN, SHARES, backbone_row, exits
 from eenas.reporting.facts.selection import spread
 from eenas.reporting.facts.summary import headline, summary
 from eenas.reporting.facts.wording import milliseconds, percent, quantity, times
+from eenas.reporting.report.html_table import html_table
 from eenas.reporting.report.report_panels import PANELS, PanelName
 from eenas.reporting.report.report_source import PAGE, USUAL, Asked, ReportSource, open_source
 from eenas.runs.run_report import largest_words
@@ -137,10 +138,10 @@ def _tables(source: ReportSource) -> list[str]:
     largest = largest_words(results.largest_class)
     return [
         f"<h2>Best {results.measure} within a share of the backbone's MACs</h2>",
-        _table(heads, rows),
+        html_table(heads, rows),
         f"<h2>Choices of the front, {results.measure} on {results.samples:,} validation samples{largest}</h2>",
-        _table(names, cells),
-        _table(("", "exits, and the branch at each"), exits, is_text=True),
+        html_table(names, cells),
+        html_table(("", "exits, and the branch at each"), exits, is_text=True),
     ]
 
 
@@ -182,20 +183,12 @@ def _digests(scripts: Sequence[str]) -> str:
 def _foot(source: ReportSource) -> list[str]:
     return [
         "<h2>How the numbers were taken</h2>",
-        _table(("", ""), conditions(source), is_text=True),
+        html_table(("", ""), conditions(source), is_text=True),
         "<h2>How to get them again</h2>",
         f"<pre>{as_html(chr(10).join(commands(source)))}</pre>",
         f"<details><summary>{SETTINGS}: the whole study file; save it beside the data it names</summary>",
         f'<pre id="settings">{as_html(settings_text(source.results))}</pre></details>',
     ]
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, is_text: bool = False) -> str:
-    """A table; the first column is flush left, the others too where they hold text."""
-    head = "".join(f"<th>{as_html(text)}</th>" for text in heads) if any(heads) else ""
-    body = "".join("<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    kind = "text" if is_text else "numbers"
-    return f'<div class="wide"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _list(lines: Iterable[str]) -> str:

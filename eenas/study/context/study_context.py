@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from optuna.samplers import BaseSampler
 from torch import nn
 
 from eenas.backbones.chain import Chain
@@ -69,6 +70,8 @@ class StudyContext:
     taught: KeptAnswers = field(default_factory=KeptAnswers)
     warnings: tuple[str, ...] = ()
     limit: TimeLimit = field(default_factory=TimeLimit)
+    sampler: BaseSampler | None = None
+    """A sampler of the user's in the place of the one that the settings name."""
     is_fresh: bool = False
     """Whether the first weights are drawn anew each time and trained anyway, so that they are not in the identity."""
 

@@ -1,0 +1,59 @@
+"""A study's trials and operating points as rows of plain values, for data frames."""
+
+from typing import Any
+
+from eenas.results.results import StudyResults
+from eenas.study.rivals.offered_points import points_of
+
+
+def point_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """A row for each operating point of every network, those outside the study's limits too.
+
+    `accuracy` in [0, 1] on validation; MACs of a sample, expected and worst, with shares of the plain backbone;
+    milliseconds likewise, None where they were not measured. `leaving` holds the share of samples at each exit.
+    """
+    front = {(item.name, item.point): item for item in results.front}
+    rows = []
+    for network in results.networks:
+        for each in points_of(network, results.backbone):
+            point, kept = each.point, front.get((each.name, each.point))
+            rows.append(
+                {
+                    "network": each.name,
+                    "kind": each.kind,
+                    "trial": each.trial,
+                    "accuracy": point.accuracy,
+                    "expected_macs": point.expected_macs,
+                    "macs_share": each.macs_share,
+                    "worst_macs": point.worst_macs,
+                    "expected_latency_ms": point.expected_latency_ms,
+                    "latency_share": each.latency_share,
+                    "worst_latency_ms": point.worst_latency_ms,
+                    "leaving": point.shares,
+                    "on_front": kept is not None,
+                    "choice": kept is not None and kept.choice,
+                    "recommended": kept is not None and kept.recommended,
+                    "knee": kept is not None and kept.knee,
+                }
+            )
+    return rows
+
+
+def trial_rows(results: StudyResults) -> list[dict[str, Any]]:
+    """A row for each trial: how it ended, what it drew, its values under the names of the objectives, and its work."""
+    names = results.settings.search.objectives
+    return [
+        {
+            "number": trial.number,
+            "state": trial.state,
+            "origin": trial.origin,
+            "branches": None if trial.design is None else len(trial.design.branches),
+            "cut_points": None if trial.design is None else tuple(each.cut_point for each in trial.design.branches),
+            **dict(zip(names, trial.values or (None,) * len(names), strict=True)),
+            "seconds": trial.seconds,
+            "samples": trial.samples,
+            "reason": trial.reason,
+            "design": None if trial.design is None else trial.design.to_json(),
+        }
+        for trial in results.trials
+    ]
