@@ -1,7 +1,6 @@
 """`eenas profile` called as a user does, on the smallest backbone."""
 
 from eenas.measurement.latency_profile import read_latency_profile
-
 from tests.study.test_profiling import BACKBONE, TIMING
 
 

@@ -52,7 +52,7 @@ def test_each_point_is_one_line_with_its_figures(results):
 def test_each_network_is_shown_once_with_its_branches(results):
     text = drawn(networks_table(front_rows(results)))
     for item in results.front:
-        assert len(re.findall(rf"^ {item.name} ", text, flags=re.MULTILINE)) == 1
+        assert len(re.findall(rf"^ {item.label} (?!static)", text, flags=re.MULTILINE)) == 1
 
 
 def test_a_network_says_how_it_was_trained_below_its_branches(results):
