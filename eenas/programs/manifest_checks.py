@@ -58,6 +58,7 @@ def check_programs(program: Any, exits: Sequence[str], shape: Sequence[int]) -> 
     need(first == list(shape), "program.segments[0].shape", f"that of an image, {list(shape)}", first)
     if "single_file" in program:
         single = _table(program["single_file"], "program.single_file")
+        need(kind == "onnx", "program.single_file", "left out where programs are no ONNX files", single)
         _check_program(single, "program.single_file", "model.onnx")
 
 
@@ -87,7 +88,8 @@ def _check_transform(table: Mapping[str, Any]) -> None:
     need(right, "transform.size", f"1 to {_MOST_PIXELS:,} pixels", size)
     need(is_whole(channels, 1, 4096), "transform.channels", "a whole number from 1 to 4,096", channels)
     white, fit = table.get("white"), table.get("fit", "crop")
-    need(white is None or is_whole(white, 1, 2**32), "transform.white", "a whole number from 1 up", white)
+    right = white is None or is_whole(white, 255, 2**32 - 1)
+    need(right, "transform.white", "a whole number from 255 up, below 2^32", white)
     need(is_text(fit), "transform.fit", "a text", fit)
     for name in ("mean", "std"):
         values = inner(table, name, "transform")

@@ -246,9 +246,10 @@ def load(
 ) -> ExportedModel:
     """The exported model in a folder that `eenas export --format onnx` (or pt2) wrote.
 
-    `provider` is "cpu" or "cuda"; `threads` work within an operator (None: one for each core). Raises ExportError for a
-    folder that is not whole or was changed, and for .pt2 files, which can hold Python code, without `trust_code`;
-    DeviceError for a provider that is not there.
+    `provider` is "cpu" or "cuda"; `threads` work within an operator (None: one for each core). Of .pt2 files they are
+    torch's own, set for the whole process and left so (`torch.set_num_threads` changes them again). Raises ExportError
+    for a folder that is not whole or was changed, for programs of other classes or features than the manifest's, and
+    for .pt2 files, which can hold Python code, without `trust_code`; DeviceError for a provider that is not there.
     """
     manifest = read_manifest(folder)
     segments = open_segments(manifest, provider=provider, threads=threads, trust_code=trust_code)

@@ -1,5 +1,7 @@
 """The programs of the segments, opened: arrays in, features for the next segment and logits out."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -7,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import DeviceError, EenasError, ExportError
+from eenas.programs.json_files import shown
 from eenas.programs.manifest import Manifest, ProgramFile
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -35,9 +38,10 @@ def open_segments(
 ) -> tuple[Segment, ...]:
     """The programs of a manifest, checked against their checksums, on the provider "cpu" or "cuda".
 
-    `threads` work within an operator (None: as many as there are cores). Raises ExportError for a file that is missing
-    or was changed and for .pt2 files, which can hold Python code, without `trust_code`; DeviceError for a provider that
-    is not there.
+    `threads` work within an operator (None: as many as there are cores); of .pt2 files they are set for the process and
+    stay so. Raises ExportError for a file that is missing or was changed, for a program that takes or gives other
+    arrays than the manifest says, and for .pt2 files, which can hold Python code, without `trust_code`; DeviceError for
+    a provider that is not there.
     """
     if manifest.kind == "pt2" and not trust_code:
         raise ExportError(
@@ -52,8 +56,9 @@ def open_segments(
     for number, file in enumerate(manifest.segments):
         path = manifest.path(file)
         try:
-            last, classes = file is manifest.segments[-1], len(manifest.classes)
-            opened.append(kind(path, file, last=last, provider=provider, threads=threads, classes=classes))
+            following = manifest.segments[number + 1] if number + 1 < len(manifest.segments) else None
+            signature = Signature(path, file, following, len(manifest.classes))
+            opened.append(kind(signature, provider=provider, threads=threads))
         except EenasError:
             raise
         except Exception as error:  # onnxruntime and torch raise many kinds for a program that they cannot run
@@ -63,23 +68,66 @@ def open_segments(
     return tuple(opened)
 
 
+@dataclass(frozen=True)
+class Signature:
+    """What a program takes and gives by the manifest: `file`, at `path`, is followed by `following` (None: by none)."""
+
+    path: Path
+    file: ProgramFile
+    following: ProgramFile | None
+    classes: int
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """The shape of a sample of each input, by its name."""
+        shapes = (tuple(self.file.shape), (self.classes,))
+        return dict(zip(INPUTS[: 1 + self.file.takes_previous], shapes, strict=False))
+
+    @property
+    def outputs(self) -> dict[str, tuple[int, ...]]:
+        """The same of each output, in order."""
+        logits: dict[str, tuple[int, ...]] = {OUTPUTS[1]: (self.classes,)}
+        return logits if self.following is None else {OUTPUTS[0]: tuple(self.following.shape), **logits}
+
+    def check(self, what: str, found: Mapping[str, Sequence[Any]], wanted: Mapping[str, Sequence[int]]) -> None:
+        """Raise ExportError unless arrays `found` [N, ...] are those `wanted`; a side that is no number is any."""
+        if found.keys() != wanted.keys():
+            raise self._refused(what, ", ".join(found) or "nothing", ", ".join(wanted))
+        for name, sample in wanted.items():
+            shape = list(found[name])
+            sides = zip(shape[1:], sample, strict=False)
+            if len(shape) != 1 + len(sample) or any(isinstance(side, int) and side != own for side, own in sides):
+                raise self._refused(what, f"{name} {shape}", f"{name} [N, {', '.join(map(str, sample))}]")
+
+    def check_logits(self, logits: Array, samples: int) -> None:
+        """Raise ExportError unless they are [samples, classes]."""
+        if logits.shape != (samples, self.classes):
+            raise self._refused("gives", f"logits {list(logits.shape)}", f"logits {[samples, self.classes]}")
+
+    def _refused(self, what: str, found: str, wanted: str) -> ExportError:
+        there = f"the manifest has {wanted}; copy the whole folder, or export again"
+        return ExportError(f"{self.path}: {what} {shown(found, 200)}, {there}")
+
+
 class OnnxSegment:
     """An ONNX file in onnxruntime."""
 
-    def __init__(
-        self, path: Path, file: ProgramFile, *, last: bool, provider: str, threads: int | None, classes: int
-    ) -> None:
-        session = open_session(path, provider=provider, threads=threads)
+    def __init__(self, signature: Signature, *, provider: str, threads: int | None) -> None:
+        session = open_session(signature.path, provider=provider, threads=threads)
+        signature.check("takes", {value.name: value.shape for value in session.get_inputs()}, signature.inputs)
+        signature.check("gives", {value.name: value.shape for value in session.get_outputs()}, signature.outputs)
         # Under `session.run` lies the call that computes. What it adds takes a sample of a small network microseconds,
         # and after an error it would go on with the CPU, printing so.
         self._run = getattr(session, "_sess", session).run
-        self._takes_previous = file.takes_previous
-        self._outputs = list(OUTPUTS[1:] if last else OUTPUTS)
+        self._takes_previous = signature.file.takes_previous
+        self._outputs = list(signature.outputs)
+        self._signature = signature
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
-        """See `Segment`."""
+        """See `Segment`. Raises ExportError where the program does not give what it says."""
         feed = {INPUTS[0]: x, INPUTS[1]: previous} if self._takes_previous else {INPUTS[0]: x}
         found = self._run(self._outputs, feed, None)
+        self._signature.check_logits(found[-1], len(x))
         return (found[0] if len(found) == 2 else None), found[-1]
 
 
@@ -107,11 +155,9 @@ def open_session(path: Path, *, provider: str = "cpu", threads: int | None = Non
 
 
 class Pt2Segment:
-    """A program of torch.export in torch; `threads` are set for the whole process, as torch has them."""
+    """A program of torch.export in torch; `threads` are set for the whole process, as torch has them, and stay so."""
 
-    def __init__(
-        self, path: Path, file: ProgramFile, *, last: bool, provider: str, threads: int | None, classes: int
-    ) -> None:
+    def __init__(self, signature: Signature, *, provider: str, threads: int | None) -> None:
         try:
             import torch
         except ImportError as error:
@@ -124,23 +170,27 @@ class Pt2Segment:
             torch.set_num_threads(threads)
         self._torch = torch
         self._device = torch.device(provider)
-        program = torch.export.load(path)
+        program = torch.export.load(signature.path)
         if provider != "cpu":
             from torch.export.passes import move_to_device_pass
 
             program = move_to_device_pass(program, self._device)
         self._module = program.module()
-        self._takes_previous = file.takes_previous
-        self._last = last
+        self._takes_previous = signature.file.takes_previous
+        self._last = signature.following is None
         self._plain = False
         self._lay_out(torch.channels_last)  # as the network itself predicts
-        x = np.zeros((2, *file.shape), np.float32)
+        x = np.zeros((2, *signature.file.shape), np.float32)
         x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)  # features as such a segment gives them
+        given = x, np.zeros((2, signature.classes), np.float32) if self._takes_previous else None
         try:
-            self(x, np.zeros((2, classes), np.float32) if file.takes_previous else None)
+            found = self._run(*given)
         except RuntimeError:  # a `view` of a map, say; that network does not predict in this format either
             self._plain = True
             self._lay_out(torch.contiguous_format)
+            found = self._run(*given)
+        numbered = zip([*OUTPUTS[: len(found) - 1], OUTPUTS[1]], found, strict=False)
+        signature.check("gives", {name: array.shape for name, array in numbered}, signature.outputs)
 
     def _lay_out(self, memory_format: Any) -> None:
         for tensor in (*self._module.parameters(), *self._module.buffers()):
@@ -149,9 +199,12 @@ class Pt2Segment:
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
         """See `Segment`."""
+        arrays = self._run(x, previous)
+        return (None if self._last else arrays[0]), arrays[-1]
+
+    def _run(self, x: Array, previous: Array | None) -> list[Array]:
         x = np.ascontiguousarray(x) if self._plain else x
         given = [x, previous] if self._takes_previous else [x]
         with self._torch.inference_mode():
             found = self._module(*(self._torch.from_numpy(array).to(self._device) for array in given))
-        arrays = [tensor.cpu().numpy() for tensor in found]
-        return (None if self._last else arrays[0]), arrays[-1]
+        return [tensor.cpu().numpy() for tensor in found]

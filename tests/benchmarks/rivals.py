@@ -19,7 +19,7 @@ from eenas.programs.exit_segment import segment_programs
 from eenas.programs.manifest import ProgramFile
 from eenas.programs.onnx_program import onnx_model
 from eenas.programs.runtime import ExportedModel
-from eenas.programs.segments import INPUTS, OUTPUTS, OnnxSegment, open_session
+from eenas.programs.segments import INPUTS, OUTPUTS, OnnxSegment, Signature, open_session
 
 Batch = NDArray[np.float32]
 Answer = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -60,7 +60,7 @@ def onnx_rival(plain: EarlyExitNetwork, folder: Path, threads: int) -> Rival:
     path = folder / "plain.onnx"
     path.write_bytes(onnx_model(program).SerializeToString())
     file = ProgramFile(file=path.name, sha256="", shape=program.examples[0].shape[1:])
-    segment = OnnxSegment(path, file, last=True, provider="cpu", threads=threads)
+    segment = OnnxSegment(Signature(path, file, None, plain.design.num_classes), provider="cpu", threads=threads)
 
     def run(batch: Batch) -> Answer:
         _, logits = segment(batch, None)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -33,6 +34,14 @@ def refused(folder, match):
     assert str(folder) in str(error.value)
 
 
+def put(folder, k, content):
+    """Write another program for segment k, under its checksum."""
+    (folder / f"segment_{k}.onnx").write_bytes(content)
+    table = json.loads((folder / "eenas.json").read_text())
+    table["program"]["segments"][k]["sha256"] = hashlib.sha256(content).hexdigest()
+    (folder / "eenas.json").write_text(json.dumps(table))
+
+
 def test_it_says_what_lies_in_the_folder(folder):
     manifest = read_manifest(folder)
     assert manifest.exits == ("0", "2", "final")
@@ -59,10 +68,7 @@ def test_a_program_that_does_not_open_is_named(folder):
         (b"\x08\x08", "the segment that ends at exit '2' does not open"),
         (b"nonsense", "is no ONNX"),
     ):
-        (folder / "segment_1.onnx").write_bytes(content)
-        table = json.loads((folder / "eenas.json").read_text())
-        table["program"]["segments"][1]["sha256"] = hashlib.sha256(content).hexdigest()
-        (folder / "eenas.json").write_text(json.dumps(table))
+        put(folder, 1, content)
         refused(folder, f"segment_1.onnx: {match}")
 
 
@@ -122,6 +128,10 @@ def swapped(table):
     segments[0], segments[1] = segments[1], segments[0]
 
 
+def pt2(table):
+    return [{**segment, "file": f"segment_{k}.pt2"} for k, segment in enumerate(table["program"]["segments"])]
+
+
 def measured(part, *place, **values):
     def change(table):
         found = table["measured"][part]
@@ -163,10 +173,45 @@ def measured(part, *place, **values):
         (lambda table: table.update(files={"../x": "0" * 64}), "files must be names of files in the folder"),
         (lambda table: table["transform"].update(size=10**9), "transform.size must be 1 to 65,536 pixels"),
         (lambda table: table["transform"].update(channels=2**31), "transform.channels must be a whole number"),
+        (lambda table: table["transform"].update(white=254), "transform.white must be a whole number from 255 up"),
+        (lambda table: table["program"].update(kind="pt2", segments=pt2(table)), "single_file must be left out where"),
     ],
 )
 def test_every_value_has_a_type_and_a_bound_and_fits_the_others(folder, change, match):
     refused_with(folder, lambda table: change(table) and None, match)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            {"classes": list("abcde")},
+            r"segment_0.onnx: gives logits \['batch', 4\], .* has logits \[N, 5\]; copy",
+        ),
+        (
+            segment(1, shape=[8, 8, 9]),
+            r"segment_0.onnx: gives features \[.*\], .* has features \[N, 8, 8, 9\]",
+        ),
+        (segment(1, shape=[64, 8]), r"segment_0.onnx: gives features \[.*\], .* has features \[N, 64, 8\]"),
+        (segment(1, takes_previous=True), "segment_1.onnx: takes x, the manifest has x, previous"),
+    ],
+)
+def test_a_program_that_is_not_the_manifest_s_is_refused_when_it_is_opened(folder, change, match):
+    refused_with(folder, (lambda table: change(table) and None) if callable(change) else change, match)
+
+
+def test_a_program_that_does_not_tell_its_classes_is_refused_when_it_runs(folder):
+    model = onnx.load(folder / "segment_0.onnx")
+    for node in model.graph.node:
+        node.output[:] = ["all" if name == "logits" else name for name in node.output]
+    model.graph.node.append(onnx.helper.make_node("Compress", ["all", "kept"], ["logits"], axis=1))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([True, True, False, True]), "kept"))
+    model.graph.output[-1].type.tensor_type.shape.dim[1].dim_param = "classes"
+    put(folder, 0, model.SerializeToString())
+    opened, x = load(folder), np.zeros((2, 3, 8, 8), np.uint8)
+    for run in (opened.predict, opened.logits, lambda x: opened.reach(x, 0), lambda x: opened.predict(x[:1])):
+        with pytest.raises(ExportError, match=r"gives logits \[[12], 3\], the manifest has logits \[[12], 4\]; copy"):
+            run(x)
 
 
 @pytest.mark.parametrize(("text", "said"), [("NaN", "nan"), ("Infinity", "inf"), ("-Infinity", "-inf")])
@@ -188,9 +233,7 @@ def test_numbers_in_another_file_are_refused(folder):
     path = folder / "segment_1.onnx"
     model = onnx.load(path)
     onnx.save(model, path, save_as_external_data=True, size_threshold=0, location="weights.bin")
-    table = json.loads((folder / "eenas.json").read_text())
-    table["program"]["segments"][1]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    (folder / "eenas.json").write_text(json.dumps(table))
+    put(folder, 1, path.read_bytes())
     refused(folder, "segment_1.onnx: takes numbers from another file, which no checksum covers")
 
 
