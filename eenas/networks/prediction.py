@@ -84,6 +84,10 @@ def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Pred
         raise PolicyError("this network has no policy; fit one: eenas.fit_thresholds(network, data), or pass one")
     if x.dtype == torch.uint8:
         x = network.transform(x)
+    if len(x) == 0:  # not every operator takes a batch of none
+        nothing = torch.zeros(0, dtype=torch.int64, device=x.device)
+        logits = torch.zeros(0, network.design.num_classes, device=x.device)
+        return Prediction(classes=nothing, exits=nothing, logits=logits, exit_names=network.exits)
     steps = network.steps(x)
     if policy.num_exits != len(steps.exits):
         raise PolicyError(f"the policy is for {policy.num_exits} exits, the network has {len(steps.exits)}")

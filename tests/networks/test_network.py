@@ -98,6 +98,16 @@ def test_predict_answers_like_the_exit_table(network, count):
         np.testing.assert_allclose(answer.logits.numpy(), expected, atol=1e-5)
 
 
+def test_nobody_in_a_batch_gets_no_answer(network):
+    policy, _ = thresholds_in_the_middle(network, torch.randn(8, 3, 32, 32))
+    for empty in (torch.zeros(0, 3, 32, 32), torch.zeros(0, 3, 32, 32, dtype=torch.uint8)):
+        answer = network.predict(empty, policy)
+        assert (answer.classes.shape, answer.exits.shape) == ((0,), (0,))
+        assert answer.logits.shape == (0, network.design.num_classes)
+        assert answer.exit_names == network.exits
+    assert len(network.predict(torch.randn(2, 3, 32, 32), policy).classes) == 2
+
+
 def test_predict_computes_only_for_who_stays(network):
     x = torch.randn(32, 3, 32, 32)
     policy, _ = thresholds_in_the_middle(network, x)
