@@ -17,6 +17,7 @@ from eenas.backbones.models.own_models import build_own
 from eenas.backbones.models.timm_models import build_timm
 from eenas.backbones.models.torchvision_models import build_torchvision
 from eenas.backbones.models.user_models import call_factory, python_module, user_transform
+from eenas.backbones.outputs import with_one_output
 from eenas.backbones.probabilities import with_logits
 from eenas.backbones.transform import InputTransform, with_statistics
 from eenas.backbones.weights.weights import find_weights, load_weights, no_published_weights, read_weights
@@ -123,6 +124,7 @@ def load_backbone(
         spec = python_module(spec, name)
         transform = user_transform(spec, input_size, channels, name)
         initialise(spec, _example(spec, transform, 2))
+        spec = with_one_output(spec, _example(spec, transform, 2), num_classes, name, notify)
         spec = with_logits(spec, _example(spec, transform, 2), name, notify)
         return _finish(spec, transform, name, "own", "blocks", num_classes, fresh=False, notify=notify)
     if isinstance(spec, str):
@@ -152,6 +154,8 @@ def load_backbone(
         )
     transform = with_statistics(transform, transform.channels, _numbers(spec.mean), _numbers(spec.std))
     initialise(module, _example(module, transform, 2))
+    if kind == "code":
+        module = with_one_output(module, _example(module, transform, 2), num_classes, spec.name, notify)
     module = with_logits(module, _example(module, transform, 2), spec.name, notify)
     fresh = False
     if state is not None:
