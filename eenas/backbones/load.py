@@ -11,6 +11,7 @@ from eenas import plugins, specs
 from eenas.backbones.channels import initialise
 from eenas.backbones.classifier import count_classes, find_classifier, replace_classifier
 from eenas.backbones.cut_points import CutPoint, find_cut_points
+from eenas.backbones.independence import check_independence
 from eenas.backbones.memory_format import INFERENCE, format_of
 from eenas.backbones.models.names import read_name
 from eenas.backbones.models.own_models import build_own
@@ -219,6 +220,7 @@ def _finish(
         replace_classifier(module, num_classes, example, name)
         fresh = True
         notify(Notice(f"{name}: its classifier of {classes} classes was replaced by an untrained one of {num_classes}"))
+    check_independence(module, example, name)
     found = find_cut_points(module, example)
     return Backbone(
         name=name,
