@@ -11,6 +11,7 @@ from eenas import plugins, specs
 from eenas.backbones.channels import initialise
 from eenas.backbones.classifier import count_classes, find_classifier, replace_classifier
 from eenas.backbones.cut_points import CutPoint, find_cut_points
+from eenas.backbones.extra_state import check_extra_state, parted, to_text
 from eenas.backbones.independence import check_independence
 from eenas.backbones.memory_format import INFERENCE, format_of
 from eenas.backbones.models.names import read_name
@@ -84,13 +85,18 @@ class Backbone:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits over name, transform, classes and every tensor's name, type, shape and bytes."""
+        """16 hexadecimal digits over name, transform, classes and all that the module's state holds.
+
+        Of every tensor these are name, type, shape and bytes.
+        """
         total = hashlib.sha256(f"{self.name}\n{specs.digest(self.transform)}\n{self.num_classes}\n".encode())
-        for key, value in sorted(self.module.state_dict().items()):
-            if isinstance(value, Tensor):
-                total.update(f"{key} {value.dtype} {list(value.shape)}\n".encode())
-                flat = value.detach().cpu().contiguous().reshape(-1)
-                total.update(flat.view(torch.uint8).numpy().data)
+        tensors, extra = parted(self.module.state_dict())
+        for key, value in sorted(tensors.items()):
+            total.update(f"{key} {value.dtype} {list(value.shape)}\n".encode())
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            total.update(flat.view(torch.uint8).numpy().data)
+        if extra:
+            total.update(to_text(extra).encode())
         return total.hexdigest()[:16]
 
 
@@ -220,6 +226,7 @@ def _finish(
         replace_classifier(module, num_classes, example, name)
         fresh = True
         notify(Notice(f"{name}: its classifier of {classes} classes was replaced by an untrained one of {num_classes}"))
+    check_extra_state(module, name)
     check_independence(module, example, name)
     found = find_cut_points(module, example)
     return Backbone(
