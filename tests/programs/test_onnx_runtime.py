@@ -17,7 +17,7 @@ from eenas.testing.smallest import smallest_backbone
 pytest.importorskip("onnx", reason="needs the extra onnx")
 ort = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
-from eenas.deployment import onnx_runtime  # noqa: E402
+from eenas.programs import onnx_runtime  # noqa: E402
 from eenas.programs.chain_models import chain_models, joined  # noqa: E402
 from eenas.programs.onnx_runtime import OnnxRuntime  # noqa: E402
 
