@@ -6,7 +6,8 @@ import importlib
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -47,6 +48,30 @@ def import_file(path: Path) -> ModuleType:
                 del sys.modules[read]
         raise
     return module
+
+
+@contextmanager
+def replaced_builtin(name: str, value: Any) -> Iterator[None]:
+    """Inside this context the builtin `name` is `value`, in the files that `import_file` read as everywhere else.
+
+    Each of those files has a table of builtins of its own, which a change of the module `builtins` does not reach.
+    """
+    own = getattr(builtins, name)
+    setattr(builtins, name, value)
+    for table in _tables():
+        table[name] = value
+    try:
+        yield
+    finally:
+        setattr(builtins, name, own)
+        for table in _tables():  # also those of files that were first imported inside this context
+            table[name] = own
+
+
+def _tables() -> list[dict[str, Any]]:
+    """The builtins of each file that was imported here."""
+    files = [module for name, module in list(sys.modules.items()) if name.startswith(PREFIX)]
+    return [table for file in files if isinstance(table := vars(file).get("__builtins__"), dict)]
 
 
 class _Finder:

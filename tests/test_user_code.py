@@ -9,6 +9,7 @@ import pytest
 
 from eenas.errors import PluginError
 from eenas.plugins import load
+from eenas.user_code import replaced_builtin
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -121,3 +122,15 @@ def test_what_fails_is_one_line_and_can_be_mended(tmp_path, source, message):
     assert "\n" not in str(caught.value)
     write(tmp_path, net="from blocks import x\ndef make(): return x", blocks="x = 'mended'")
     assert made(tmp_path) == "mended"
+
+
+def test_a_builtin_that_is_replaced_is_replaced_in_files_too(tmp_path):
+    count = "def make(): return sum((1, 1))"
+    write(tmp_path, net=count + "\ndef late():\n    import beside\n    return beside.make()", beside=count)
+    assert made(tmp_path) == 2
+    with replaced_builtin("sum", lambda values: "replaced"):
+        assert (made(tmp_path), made(tmp_path, "late"), sum([1])) == ("replaced", "replaced", "replaced")
+    assert (made(tmp_path), made(tmp_path, "late"), sum([1])) == (2, 2, 1)
+    with pytest.raises(ZeroDivisionError), replaced_builtin("sum", None):
+        _ = 1 / 0
+    assert made(tmp_path) == 2

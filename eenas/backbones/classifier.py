@@ -49,9 +49,10 @@ def count_classes(module: nn.Module, example: Tensor, what: str) -> int:
 
 
 def find_classifier(module: nn.Module, example: Tensor) -> tuple[str, ...]:
-    """The name of the last Linear or Conv that runs, and gives as many outputs as there are logits; () if none does.
+    """The name of the Linear or Conv that gives the logits, or else of the last one to run; () where there is none.
 
-    For timm models the names that their configuration states, which may be two for distilled ones.
+    It gives as many outputs as there are logits, and runs once. For timm models the names that their configuration
+    states, which may be two for distilled ones.
     """
     stated = _stated_by_timm(module)
     if stated:
@@ -60,18 +61,22 @@ def find_classifier(module: nn.Module, example: Tensor) -> tuple[str, ...]:
         part: name for name, part in module.named_modules() if isinstance(part, _Layer) and name
     }
     called: list[str] = []
+    given: list[Tensor] = []  # kept, so that no later tensor lies in their memory
 
     def remember(part: nn.Module, inputs: Any, output: Any) -> None:
         called.append(names[part])
+        given.append(output)
 
     hooks = [part.register_forward_hook(remember) for part in names]
     try:
         with evaluating(module):
-            classes = main_output(module(example)).shape[1]
+            logits = main_output(module(example))
     finally:
         for hook in hooks:
             hook.remove()
-    last = called[-1] if called else None
+    classes, memory = logits.shape[1], logits.untyped_storage().data_ptr()
+    own = [name for name, output in zip(called, given, strict=True) if output.untyped_storage().data_ptr() == memory]
+    last = (own or called)[-1] if called else None  # an embedding may be computed after the logits
     if last is None or called.count(last) > 1 or _outputs(module.get_submodule(last)) != classes:
         return ()
     return (last,)

@@ -17,6 +17,7 @@ from torch.export.graph_signature import InputKind
 from eenas.backbones.cut_points import BY_HAND, first_line
 from eenas.backbones.outputs import main_output
 from eenas.errors import CutError
+from eenas.user_code import replaced_builtin
 
 
 def exported_segments(module: nn.Module, example: Tensor, names: Sequence[str], what: str) -> list[nn.Module]:
@@ -113,11 +114,8 @@ def _symbolic_len() -> Iterator[None]:
     def length(value: Any) -> Any:
         return value.shape[0] if isinstance(value, Tensor) and value.ndim else own(value)
 
-    builtins.len = length
-    try:
+    with replaced_builtin("len", length):
         yield
-    finally:
-        builtins.len = own
 
 
 class _Graph:

@@ -11,12 +11,15 @@ from eenas import plugins, specs
 from eenas.backbones.channels import initialise
 from eenas.backbones.classifier import count_classes, find_classifier, replace_classifier
 from eenas.backbones.cut_points import CutPoint, find_cut_points
+from eenas.backbones.extra_state import check_extra_state, parted, to_text
+from eenas.backbones.independence import check_independence
 from eenas.backbones.memory_format import INFERENCE, format_of
 from eenas.backbones.models.names import read_name
 from eenas.backbones.models.own_models import build_own
 from eenas.backbones.models.timm_models import build_timm
 from eenas.backbones.models.torchvision_models import build_torchvision
 from eenas.backbones.models.user_models import call_factory, python_module, user_transform
+from eenas.backbones.outputs import with_one_output
 from eenas.backbones.probabilities import with_logits
 from eenas.backbones.transform import InputTransform, with_statistics
 from eenas.backbones.weights.weights import find_weights, load_weights, no_published_weights, read_weights
@@ -82,13 +85,18 @@ class Backbone:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits over name, transform, classes and every tensor's name, type, shape and bytes."""
+        """16 hexadecimal digits over name, transform, classes and all that the module's state holds.
+
+        Of every tensor these are name, type, shape and bytes.
+        """
         total = hashlib.sha256(f"{self.name}\n{specs.digest(self.transform)}\n{self.num_classes}\n".encode())
-        for key, value in sorted(self.module.state_dict().items()):
-            if isinstance(value, Tensor):
-                total.update(f"{key} {value.dtype} {list(value.shape)}\n".encode())
-                flat = value.detach().cpu().contiguous().reshape(-1)
-                total.update(flat.view(torch.uint8).numpy().data)
+        tensors, extra = parted(self.module.state_dict())
+        for key, value in sorted(tensors.items()):
+            total.update(f"{key} {value.dtype} {list(value.shape)}\n".encode())
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            total.update(flat.view(torch.uint8).numpy().data)
+        if extra:
+            total.update(to_text(extra).encode())
         return total.hexdigest()[:16]
 
 
@@ -123,6 +131,7 @@ def load_backbone(
         spec = python_module(spec, name)
         transform = user_transform(spec, input_size, channels, name)
         initialise(spec, _example(spec, transform, 2))
+        spec = with_one_output(spec, _example(spec, transform, 2), num_classes, name, notify)
         spec = with_logits(spec, _example(spec, transform, 2), name, notify)
         return _finish(spec, transform, name, "own", "blocks", num_classes, fresh=False, notify=notify)
     if isinstance(spec, str):
@@ -152,6 +161,8 @@ def load_backbone(
         )
     transform = with_statistics(transform, transform.channels, _numbers(spec.mean), _numbers(spec.std))
     initialise(module, _example(module, transform, 2))
+    if kind == "code":
+        module = with_one_output(module, _example(module, transform, 2), num_classes, spec.name, notify)
     module = with_logits(module, _example(module, transform, 2), spec.name, notify)
     fresh = False
     if state is not None:
@@ -215,6 +226,8 @@ def _finish(
         replace_classifier(module, num_classes, example, name)
         fresh = True
         notify(Notice(f"{name}: its classifier of {classes} classes was replaced by an untrained one of {num_classes}"))
+    check_extra_state(module, name)
+    check_independence(module, example, name)
     found = find_cut_points(module, example)
     return Backbone(
         name=name,

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eenas.errors import BackboneError
+from eenas.errors import BackboneError, InputError
 from eenas.tasks.images.frame import FITS, Fit, Size, canonical_size, sides_of
+from eenas.tasks.images.statistics import check_statistics
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -44,8 +45,10 @@ class InputTransform:
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != self.channels or not all(math.isfinite(value) for value in values):
                 raise BackboneError(f"{name} must hold one number for each of {self.channels} channels, got {values}")
-        if min(self.std) <= 0:
-            raise BackboneError(f"std must be positive, got {self.std}")
+        try:
+            check_statistics(self.mean, self.std)
+        except InputError as error:
+            raise BackboneError(str(error)) from None
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,28 +1,35 @@
 """A network's weights, and the state of a training run, in files that are whole or absent."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
+from torch import Tensor
 
-from eenas.errors import StorageError, WeightsError
+from eenas.backbones.extra_state import from_text, parted, to_text
+from eenas.bounds import shortened_error
+from eenas.errors import SpecError, StorageError, WeightsError
 from eenas.files import write_atomically
 from eenas.networks.network import EarlyExitNetwork, renamed
+
+_EXTRA = "extra_state"
+"""The name of the text in a file's header."""
 
 
 def save_weights(network: EarlyExitNetwork, path: Path) -> None:
     """Write the network's state as safetensors (tied tensors are written once for each name)."""
-    state = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-    write_atomically(path, lambda file: safetensors.torch.save_file(state, file))
+    write_atomically(path, lambda file: write_state(network.state_dict(), file))
 
 
 def load_weights(network: EarlyExitNetwork, path: Path) -> None:
     """Load weights that `save_weights` wrote. Raises WeightsError when they do not fit, naming the keys."""
     try:
-        state = safetensors.torch.load_file(path)
+        state = read_state(path)
+    except SpecError as error:
+        raise WeightsError(f"{path}: holds {error}; export the network again") from None
     except Exception as error:  # safetensors and torch raise many kinds for a damaged file
         reason = (
             str(error).strip().partition("\n")[0] if isinstance(error, OSError | safetensors.SafetensorError) else ""
@@ -32,12 +39,40 @@ def load_weights(network: EarlyExitNetwork, path: Path) -> None:
     state = renamed(state, network.branches.names)
     own = network.state_dict()
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    shapes = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
+    shapes = [name for name in own.keys() & state.keys() if _shape(own[name]) != _shape(state[name])]
     if missing or unknown or shapes:
         raise WeightsError(
             f"{path}: does not fit the network: missing {missing[:3]}, unknown {unknown[:3]}, other shape {shapes[:3]}"
         )
-    network.load_state_dict(state)
+    try:
+        network.load_state_dict(state)
+    except Exception as error:  # a module's own set_extra_state
+        raise WeightsError(f"{path}: does not fit the network: {shortened_error(error)}") from None
+
+
+def write_state(state: Mapping[str, Any], file: Path) -> None:
+    """Write a state dict as safetensors: what `get_extra_state` gave stands as a text in the file's header."""
+    tensors, extra = parted(state)
+    held = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    safetensors.torch.save_file(held, file, metadata={_EXTRA: to_text(extra)} if extra else None)
+
+
+def read_state(path: Path, prefix: str = "") -> dict[str, Any]:
+    """What `write_state` wrote under names that begin with `prefix`, by what follows.
+
+    Raises SpecError for a header of something else, and whatever safetensors raises.
+    """
+    with safetensors.safe_open(path, framework="pt") as file:
+        names = [str(name) for name in file.keys() if str(name).startswith(prefix)]  # noqa: SIM118
+        state: dict[str, Any] = {name: file.get_tensor(name) for name in names}
+        text = (file.metadata() or {}).get(_EXTRA)
+    if text is not None:
+        state |= {name: value for name, value in from_text(text).items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): value for name, value in state.items()}
+
+
+def _shape(value: Any) -> Any:
+    return value.shape if isinstance(value, Tensor) else None
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:

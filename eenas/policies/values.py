@@ -7,12 +7,17 @@ from eenas.errors import PolicyError
 from eenas.escaping import shortened
 from eenas.policies.scores import check_score
 
+LEAST_TEMPERATURE = 1e-30
+
 
 def temperatures_of(values: Iterable[float]) -> tuple[float, ...]:
-    """Temperatures as floats. Raises PolicyError for what is no list of numbers that are positive and finite."""
+    """Temperatures as floats. Raises PolicyError for what is no list of numbers that are positive and finite.
+
+    One below LEAST_TEMPERATURE, by which a logit of float32 cannot be divided, counts as 0.
+    """
     found = _floats("temperatures", values)
-    if bad := [value for value in found if not 0 < value < math.inf]:
-        raise PolicyError(f"a temperature must be positive and finite, got {bad[0]}")
+    if bad := [value for value in found if not LEAST_TEMPERATURE <= value < math.inf]:
+        raise PolicyError(f"a temperature must be positive (from {LEAST_TEMPERATURE:g} up) and finite, got {bad[0]}")
     return found
 
 

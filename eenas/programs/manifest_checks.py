@@ -10,6 +10,7 @@ from eenas.policies.kinds.geometric import GeometricPolicy
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
+from eenas.policies.values import LEAST_TEMPERATURE
 from eenas.programs.json_files import inner, is_number, is_text, is_whole, need
 
 PROGRAM_KINDS = ("onnx", "pt2")
@@ -60,6 +61,8 @@ def check_programs(program: Any, exits: Sequence[str], shape: Sequence[int]) -> 
         single = _table(program["single_file"], "program.single_file")
         need(kind == "onnx", "program.single_file", "left out where programs are no ONNX files", single)
         _check_program(single, "program.single_file", "model.onnx")
+        need(single["shape"] == first, "program.single_file.shape", f"that of an image, {first}", single["shape"])
+        need(not single.get("takes_previous"), "program.single_file.takes_previous", "false", True)
 
 
 def _check_program(table: Mapping[str, Any], place: str, file: str) -> None:
@@ -137,7 +140,8 @@ def _check_exits(measured: Any, exits: Sequence[str]) -> None:
         _table(exit_, place)
         need(exit_.get("name", exits[k]) == exits[k], f"{place}.name", f"{exits[k]!r}", exit_.get("name"))
         temperature = inner(exit_, "temperature", place)
-        need(is_number(temperature) and temperature > 0, f"{place}.temperature", "positive and finite", temperature)
+        right = is_number(temperature, LEAST_TEMPERATURE)
+        need(right, f"{place}.temperature", f"positive (from {LEAST_TEMPERATURE:g} up) and finite", temperature)
         need(is_number(inner(exit_, "macs", place)), f"{place}.macs", "a number from 0 up", exit_["macs"])
         for name, most in (("accuracy", 1.0), ("share", 1.0), ("latency_ms", 1e12)):
             value = exit_.get(name)

@@ -32,7 +32,7 @@ from eenas.programs.onnx_program import OPSET
 from eenas.programs.preprocessing import Preprocessing
 from eenas.programs.programs import need_onnx
 from eenas.programs.runtime import ExportedModel
-from eenas.programs.segments import INPUTS, OUTPUTS, PROVIDERS, open_session
+from eenas.programs.segments import INPUTS, OUTPUTS, PROVIDERS, open_session, said
 
 
 class OnnxRuntime:
@@ -159,7 +159,14 @@ class OnnxRuntime:
             except Exception as error:  # onnxruntime and protobuf raise many kinds
                 raise MeasurementError(f"a program does not open in onnxruntime: {shortened_error(error)}") from None
         feed = {INPUTS[0]: np.ascontiguousarray(x)}
-        return lambda: session.run(OUTPUTS[1:], feed)
+
+        def run() -> Any:
+            try:
+                return session.run(OUTPUTS[1:], feed)
+            except Exception as error:
+                raise MeasurementError(f"a program does not run in onnxruntime ({said(error)})") from None
+
+        return run
 
     def _empty(self, num_classes: int, device: torch.device, spec: LatencySpec) -> Part:
         """A program that gives what it takes."""

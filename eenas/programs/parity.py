@@ -1,5 +1,6 @@
 """Parity: an exported program against the network it was made of, on real samples, logits and decisions."""
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from eenas.policies.scores import score
 from eenas.programs.manifest import MANIFEST, ProgramFile, one_error, read_table
 from eenas.programs.programs import SINGLE_FILE
 from eenas.programs.runtime import ExportedModel, Prediction
-from eenas.programs.segments import ANSWERS, INPUTS, open_session
+from eenas.programs.segments import ANSWERS, INPUTS, open_session, said
 from eenas.specs import from_table
 from eenas.tasks.task import Task
 
@@ -88,7 +89,11 @@ def compare(network: EarlyExitNetwork, model: ExportedModel, samples: Samples) -
     parts = torch.split(samples.images, _BATCH)
     eager = [np.stack([logits.float().numpy() for logits in network(part)], axis=1) for part in parts]
     logits = np.concatenate(eager)  # [N, K, C]
-    found = np.concatenate([np.stack(model.logits(part.numpy()), axis=1) for part in parts])
+    try:
+        found = np.concatenate([np.stack(model.logits(part.numpy()), axis=1) for part in parts])
+    except ExportError as error:
+        file = str(error).removeprefix(f"{model.manifest.folder}{os.sep}").partition("; ")[0]
+        raise ParityError(f"{file}; it is not the network, and is not exported; take another --format") from error
     differences = _differences(logits, found, model.exits)
     near = differing = 0
     if (policy := model.policy) is not None:
@@ -167,6 +172,10 @@ def _single(model: ExportedModel, program: ProgramFile, images: NDArray[Any]) ->
     session = open_session(manifest.path(program))
     found = []
     for index in range(len(images)):
-        classes, exits, logits = session.run(list(ANSWERS), {INPUTS[0]: images[index : index + 1]})
+        try:
+            classes, exits, logits = session.run(list(ANSWERS), {INPUTS[0]: images[index : index + 1]})
+        except Exception as error:  # onnxruntime raises many kinds
+            reason = f"{program.file}: does not run here ({said(error)})"
+            raise ParityError(f"{reason}; it is not the network, and is not exported; leave it out") from error
         found.append(Prediction(classes, exits, logits, model.exits, manifest.temperatures))
     return found

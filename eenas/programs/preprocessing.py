@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eenas.errors import InputError
 from eenas.tasks.images.frame import FITS, Fit, Frame, canonical_size
 from eenas.tasks.images.picture import prepare_picture
+from eenas.tasks.images.statistics import check_statistics
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in the network's transform
 
@@ -36,8 +37,7 @@ class Preprocessing:
         numbers = [*self.mean, *self.std]
         if len(self.mean) != self.channels or len(self.std) != self.channels or not all(map(math.isfinite, numbers)):
             raise InputError(f"mean and std must be {self.channels} finite numbers each, got {numbers}")
-        if min(self.std) <= 0:
-            raise InputError(f"std must be positive, got {list(self.std)}")
+        check_statistics(self.mean, self.std)
         if self.fit not in FITS:
             raise InputError(f"fit is one of {', '.join(FITS)}, got {self.fit!r}")
         try:

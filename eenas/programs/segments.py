@@ -62,10 +62,14 @@ def open_segments(
         except EenasError:
             raise
         except Exception as error:  # onnxruntime and torch raise many kinds for a program that they cannot run
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             where = f"the segment that ends at exit {manifest.exits[number]!r}"
-            raise ExportError(f"{path}: {where} does not open here ({reason}); export again, or update") from error
+            raise ExportError(f"{path}: {where} does not open here ({said(error)}); export again, or update") from error
     return tuple(opened)
+
+
+def said(error: Exception) -> str:
+    """The first line of what a library says, shortened, or the kind of the error where it says nothing."""
+    return shown((str(error).strip().splitlines() or [type(error).__name__])[0], 300)
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,10 @@ class Signature:
         if logits.shape != (samples, self.classes):
             raise self._refused("gives", f"logits {list(logits.shape)}", f"logits {[samples, self.classes]}")
 
+    def failed(self, error: Exception) -> ExportError:
+        """The error for a program that opens and does not run."""
+        return ExportError(f"{self.path}: does not run here ({said(error)}); export again, or with another --format")
+
     def _refused(self, what: str, found: str, wanted: str) -> ExportError:
         there = f"the manifest has {wanted}; copy the whole folder, or export again"
         return ExportError(f"{self.path}: {what} {shown(found, 200)}, {there}")
@@ -124,9 +132,12 @@ class OnnxSegment:
         self._signature = signature
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
-        """See `Segment`. Raises ExportError where the program does not give what it says."""
+        """See `Segment`. Raises ExportError where the program does not run, or does not give what it says."""
         feed = {INPUTS[0]: x, INPUTS[1]: previous} if self._takes_previous else {INPUTS[0]: x}
-        found = self._run(self._outputs, feed, None)
+        try:
+            found = self._run(self._outputs, feed, None)
+        except Exception as error:  # onnxruntime raises many kinds
+            raise self._signature.failed(error) from error
         self._signature.check_logits(found[-1], len(x))
         return (found[0] if len(found) == 2 else None), found[-1]
 
@@ -143,7 +154,8 @@ def open_session(path: Path, *, provider: str = "cpu", threads: int | None = Non
     if wanted not in onnxruntime.get_available_providers():
         raise DeviceError(f"this onnxruntime has no {wanted}; install onnxruntime-gpu, or take the provider cpu")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    # What fails is raised, and need not be printed, too; only for a provider that does not start the log says more.
+    options.log_severity_level = 4 if provider == "cpu" else 3
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     # Laying out a run's memory beforehand, for every size of a batch anew, costs small segments more than it saves.
@@ -180,6 +192,7 @@ class Pt2Segment:
         self._module = program.module()
         self._takes_previous = signature.file.takes_previous
         self._last = signature.following is None
+        self._signature = signature
         self._plain = False
         self._lay_out(torch.channels_last)  # as the network itself predicts
         x = np.zeros((2, *signature.file.shape), np.float32)
@@ -200,8 +213,11 @@ class Pt2Segment:
                 tensor.data = tensor.data.contiguous(memory_format=memory_format)
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
-        """See `Segment`."""
-        arrays = self._run(x, previous)
+        """See `Segment`. Raises ExportError where the program does not run."""
+        try:
+            arrays = self._run(x, previous)
+        except Exception as error:  # torch raises many kinds
+            raise self._signature.failed(error) from error
         return (None if self._last else arrays[0]), arrays[-1]
 
     def _run(self, x: Array, previous: Array | None) -> list[Array]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.cut_points import find_cut_points
+from eenas.backbones.load import load_backbone
 from eenas.backbones.models.cifar_resnet import CifarResNet
 from eenas.errors import CutError
 
@@ -300,3 +301,28 @@ def test_what_cannot_be_cut_says_why(
 def test_a_block_that_runs_twice_is_refused(tangled: Tangled) -> None:
     with pytest.raises(CutError, match="'twice' runs 2 times; a cut point runs once and gives one tensor"):
         Chain.built_from(tangled, torch.randn(2, 3, 12, 12), ["twice"])
+
+
+COUNTING = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())
+        self.block = nn.Sequential(nn.Conv2d(4, 4, 3, 2, 1), nn.ReLU())
+        self.fc = nn.Linear(16, num_classes)
+
+    def forward(self, x):
+        x = self.block(self.stem(x))
+        return self.fc(x.reshape(len(x), -1)) + x.new_zeros(len(x), 1)
+"""
+
+
+def test_a_file_s_network_may_count_its_samples(tmp_path):
+    (tmp_path / "net.py").write_text(COUNTING)
+    backbone = load_backbone("./net.py:Net", num_classes=4, input_size=8, trust_code=True, relative_to=tmp_path)
+    names = [point.name for point in backbone.cut_points]
+    assert names == ["stem", "block"]
+    assert_same(Chain.built_from(backbone.module, backbone.example(), names), backbone.module, backbone.example(5))

@@ -56,6 +56,12 @@ def test_other_shapes_and_types_are_refused() -> None:
         ((8, 3, (0.5,), (0.5,) * 3), "mean must hold one number"),
         ((8, 1, (float("nan"),), (0.5,)), "mean must hold"),
         ((8, 1, (0.5,), (0.0,)), "std must be positive"),
+        (
+            (8, 1, (0.5,), (1e-320,)),
+            "must be finite in float32 for pixels in .0, 1., got mean 0.5 and std 9.99989e-321",
+        ),
+        ((8, 2, (0.5, 1e20), (1.0, 1e-20)), "got mean 1e.20 and std 1e-20; give a larger std"),
+        ((8, 1, (1e300,), (1e300,)), "got mean 1e.300 and std 1e.300"),
     ],
 )
 def test_impossible_statistics_are_refused(

@@ -13,8 +13,9 @@ from torch import nn
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.classifier import evaluating
-from eenas.backbones.cut_points import main_output
+from eenas.backbones.extra_state import parted
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
+from eenas.backbones.outputs import main_output
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
@@ -87,7 +88,7 @@ class Walk:
         points = candidates(profile)
         chosen = [names[points[k]] for k in uniform(min(2, len(points)), len(points))]
         network = _network(backbone, chosen)
-        assert len(network.state_dict()) == _entries(network), "two parameters or buffers share a key"
+        assert len(parted(network.state_dict())[0]) == _entries(network), "two parameters or buffers share a key"
         task = _task(self.channels, self.size)
         _train(network, task, backbone)
         yield "train", {"branches": " ".join(chosen)}

@@ -157,8 +157,26 @@ def measured(part, *place, **values):
         (segment(0, shape=[3, 9, 9]), r"shape must be that of an image, \[3, 8, 8\], got \[3, 9, 9\]"),
         (segment(0, takes_previous=True), "takes_previous must be false"),
         (segment(2, takes_previous=1), "takes_previous must be true or false, got 1"),
-        (measured("exits", 1, temperature=0), "temperature must be positive and finite, got 0"),
-        (measured("exits", 1, temperature="1"), "temperature must be positive and finite, got 1"),
+        (measured("exits", 1, temperature=0), r"temperature must be positive \(.*\) and finite, got 0"),
+        (
+            measured("exits", 1, temperature=1e-320),
+            r"temperature must be positive \(from 1e-30 up\) and finite, got 1e-320",
+        ),
+        (measured("exits", 1, temperature="1"), r"temperature must be positive \(.*\) and finite, got 1"),
+        (
+            lambda table: table["policy"].update(temperatures=[1, 1e-320, 1]),
+            "a temperature must be positive .* got 1e-320",
+        ),
+        (
+            lambda table: table["transform"].update(std=[1, 1e-320, 1]),
+            "must be finite in float32 .* and std 9.99989e-321",
+        ),
+        (lambda table: table["transform"].update(std=[1, 1e-9, 1], mean=[0, 1e30, 0]), "got mean 1e.30 and std 1e-09"),
+        (lambda table: table["program"]["single_file"].update(shape=[3, 8, 9]), "single_file.shape must be that of an"),
+        (
+            lambda table: table["program"]["single_file"].update(takes_previous=True),
+            "single_file.takes_previous must be",
+        ),
         (measured("exits", 1, macs=1.0), "measured.exits must be of rising MACs"),
         (measured("exits", 1, name="2 "), "name must be '2'"),
         (measured("points", 0, accuracy=1.5), r"points\[0\].accuracy must be in \[0, 1\], got 1.5"),

@@ -1,6 +1,8 @@
 """Exporting programs: parity for every kind of network, what a program cannot hold, and folders left alone."""
 
+import hashlib
 import json
+import shutil
 import sys
 from dataclasses import replace
 
@@ -230,6 +232,51 @@ def test_a_network_without_a_policy_gives_logits_and_no_answers(tmp_path):
     np.testing.assert_allclose(model.logits(x)[0], package.network(torch.from_numpy(x))[0].detach(), atol=1e-5)
     with pytest.raises(eenas.EenasError, match="exported without a policy"):
         model.predict(x)
+
+
+def fails_on_more_than_three(path):
+    """Let an ONNX file look up its batch's size in a table of four, where onnxruntime finds nothing beyond."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        node.output[:] = ["own" if name == "logits" else name for name in node.output]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(4, np.float32), "table"))
+    model.graph.node.append(helper.make_node("Shape", ["own"], ["batch_size"], start=0, end=1))
+    model.graph.node.append(helper.make_node("Gather", ["table", "batch_size"], ["found"]))
+    model.graph.node.append(helper.make_node("Add", ["own", "found"], ["logits"]))
+    return model.SerializeToString()
+
+
+def test_a_program_that_opens_and_does_not_run_refuses_the_export(tmp_path, monkeypatch, capfd):
+    real = program_folder.fill_folder
+
+    def spoilt(package, out, programs=None):
+        real(package, out, programs)
+        content = fails_on_more_than_three(out / "segment_1.onnx")
+        (out / "segment_1.onnx").write_bytes(content)
+        table = json.loads((out / "eenas.json").read_text())
+        table["program"]["segments"][1]["sha256"] = hashlib.sha256(content).hexdigest()
+        (out / "eenas.json").write_text(json.dumps(table))
+
+    monkeypatch.setattr(program_folder, "fill_folder", spoilt)
+    with pytest.raises(
+        ParityError, match=r"^segment_1.onnx: does not run here \(.*bounds.*\); it is not the network"
+    ) as said:
+        export(smallest_package(), tmp_path / "out")
+    assert "\n" not in str(said.value)
+    assert capfd.readouterr() == ("", "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_program_that_does_not_run_is_one_line_in_the_runtime(exported, tmp_path):
+    exported = shutil.copytree(exported, tmp_path / "out")
+    (exported / "segment_1.onnx").write_bytes(fails_on_more_than_three(exported / "segment_1.onnx"))
+    table = json.loads((exported / "eenas.json").read_text())
+    table["program"]["segments"][1]["sha256"] = hashlib.sha256((exported / "segment_1.onnx").read_bytes()).hexdigest()
+    (exported / "eenas.json").write_text(json.dumps(table))
+    model = open_model(exported)
+    assert len(model.logits(images()[0][:3])) == len(model.exits)
+    with pytest.raises(ExportError, match=r"segment_1.onnx: does not run here .*; export again, or with another"):
+        model.logits(images()[0][:5])
 
 
 def test_a_difference_refuses_the_export_and_shows_where(tmp_path, monkeypatch):

@@ -7,10 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
@@ -29,6 +28,7 @@ from eenas.frozen.candidates import (
 from eenas.frozen.candidates_checkpoint import CandidatesCheckpoint
 from eenas.frozen.feature_cache import FeatureCache, FeatureStream, read_size
 from eenas.measurement.profile import source_of
+from eenas.networks.checkpoint import read_state, write_state
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.exit_table import ExitTable
@@ -111,7 +111,7 @@ class Bank:
         self.fill(placed)
         keys = [*(self._key(_plain(each)) for each in placed), self._final_key]
         records = self._find(keys)
-        found = [self._tensors(records[key], _LOGITS + split)[""].numpy() for key in keys]
+        found = [self._held(records[key], _LOGITS + split)[""].numpy() for key in keys]
         return np.stack(found, axis=1)
 
     def table(self, placed: Sequence[Placed], split: str) -> CandidateTable:
@@ -155,7 +155,7 @@ class Bank:
             branch: nn.Module = network.branches.at(each.cut_point)
             inside = branch.branch if isinstance(each.branch, Cascade) else branch
             assert isinstance(inside, nn.Module)
-            inside.load_state_dict(self._tensors(records[keys[each.cut_point]], _WEIGHTS))
+            inside.load_state_dict(self._held(records[keys[each.cut_point]], _WEIGHTS))
 
     @cached_property
     def _splits(self) -> Mapping[str, Split]:
@@ -266,14 +266,14 @@ class Bank:
         key: str,
         cut_point: str,
         branch: Branch | None,
-        weights: Mapping[str, Tensor],
+        weights: Mapping[str, Any],
         logits: Mapping[str, NDArray[np.float32]],
         samples: int,
     ) -> None:
         """Write the artifact, then the row, so that a row's artifact is whole; of two workers the first one's stay."""
         context = self._context
-        tensors = {_WEIGHTS + name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
-        tensors |= {_LOGITS + name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in logits.items()}
+        state = {_WEIGHTS + name: value for name, value in weights.items()}
+        state |= {_LOGITS + name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in logits.items()}
         name = f"branch-{key}-{uuid4().hex[:8]}.safetensors"
         record = BankRecord(
             key=key,
@@ -282,16 +282,14 @@ class Bank:
             branch={} if branch is None else branch.to_table(),
             task=context.task.digest,
             samples=samples,
-            artifact=context.artifacts.write(name, lambda path: safetensors.torch.save_file(tensors, path)),
+            artifact=context.artifacts.write(name, lambda path: write_state(state, path)),
         )
         if not self._records.add(record):
             context.artifacts.remove(record.artifact)
 
-    def _tensors(self, record: BankRecord, prefix: str) -> dict[str, Tensor]:
-        """The tensors of an artifact whose names begin with `prefix`, by what follows."""
-        with safetensors.safe_open(self._context.artifacts.root / record.file, framework="pt") as file:
-            names = [str(name) for name in file.keys() if str(name).startswith(prefix)]  # noqa: SIM118
-            return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    def _held(self, record: BankRecord, prefix: str) -> dict[str, Any]:
+        """What of an artifact has a name that begins with `prefix`, by what follows."""
+        return read_state(self._context.artifacts.root / record.file, prefix)
 
 
 def _plain(placed: Placed) -> Placed:

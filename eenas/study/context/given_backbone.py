@@ -1,5 +1,6 @@
 """A backbone whose weights were given, prepared by measuring: kept, its classifier fitted, fine-tuned or trained."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -59,7 +60,7 @@ def prepare_given(context: StudyContext, network: EarlyExitNetwork, stages: Stag
     context.listener(Finished(PHASE, f"{scores.accuracy:.1%}"))
     learnt = not look.seems_untrained
     rates = sorted({spec.backbone_rate, 1.0} if spec.backbone_rate else ()) if learnt else [1.0]
-    first = {key: value.detach().clone() for key, value in network.state_dict().items()}
+    first = {key: copy.deepcopy(value) for key, value in network.state_dict().items()}
     tried: dict[float, Attempt] = {}
     for rate in rates:
         network.load_state_dict(first)

@@ -1,0 +1,71 @@
+"""Networks in which a sample's logits depend on the batch that it is in are refused; others are not."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from eenas.backbones.independence import check_independence
+from eenas.backbones.load import load_backbone
+from eenas.errors import BackboneError
+
+
+class Net(nn.Module):
+    """Two convolutions, the first one with `norm`, and something done to the pooled features before the classifier."""
+
+    def __init__(self, norm: nn.Module, change: Callable[[Tensor], Tensor] = lambda feature: feature) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), norm, nn.ReLU())
+        self.block = nn.Sequential(nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU())
+        self.fc, self.change = nn.Linear(8, 4), change
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.change(self.block(self.stem(x)).mean((2, 3))))
+        return logits
+
+
+REFUSED = {
+    "statistics of the batch": (
+        Net(nn.BatchNorm2d(8, track_running_stats=False)),
+        "other logits in a batch than alone .*; 'stem.1' normalises by the batch: give it track_running_stats=True$",
+    ),
+    "a mean over the batch": (
+        Net(nn.Identity(), lambda feature: feature - feature.mean(0)),
+        "other logits in a batch than alone in evaluation, .*; compute each sample's by itself$",
+    ),
+    "a softmax over the batch": (
+        Net(nn.InstanceNorm2d(8), lambda feature: feature.softmax(0)),
+        "in a batch than alone .*by itself$",
+    ),
+    "dropout that never ends": (
+        Net(nn.Identity(), lambda feature: functional.dropout(feature, 0.5, training=True)),
+        "net: gives the same sample other logits each time in evaluation, .*drawn at random",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refused(kind: str) -> None:
+    module, message = REFUSED[kind]
+    with pytest.raises(BackboneError, match=message):
+        check_independence(module, torch.randn(2, 3, 16, 16), "net")
+    with pytest.raises(BackboneError, match=message.replace("net:", "module:Net:")):
+        load_backbone(copy.deepcopy(module), num_classes=4, input_size=16)
+
+
+@pytest.mark.parametrize(
+    "norm", [nn.BatchNorm2d(8), nn.InstanceNorm2d(8), nn.GroupNorm(2, 8), nn.Dropout(), nn.LocalResponseNorm(2)]
+)
+def test_taken(norm: nn.Module) -> None:
+    module = Net(norm, lambda feature: feature.sign())
+    state = copy.deepcopy(module.state_dict())
+    check_independence(module, torch.randn(2, 3, 16, 16), "net")
+    assert module.training
+    assert all(torch.equal(value, module.state_dict()[key]) for key, value in state.items())
+
+
+def test_what_does_not_run_is_for_others_to_refuse() -> None:
+    check_independence(Net(nn.Identity()), torch.randn(2, 1, 16, 16), "net")
