@@ -199,6 +199,87 @@ def test_other_zip_files_are_named(tmp_path: Path) -> None:
         read(tmp_path / "bomb.pth")
 
 
+def saved(content: Any, *, zipped: bool, change: tuple[bytes, bytes] = (b"", b"")) -> bytes:
+    """What `torch.save` writes, with a change of the one place in its pickle where `change` applies."""
+    stream = io.BytesIO()
+    torch.save(content, stream, _use_new_zipfile_serialization=zipped)
+    if not zipped:
+        return exchanged(stream.getvalue(), *change)
+    changed = io.BytesIO()
+    with zipfile.ZipFile(stream) as archive, zipfile.ZipFile(changed, "w") as other:
+        for entry in archive.infolist():
+            content = archive.read(entry)
+            other.writestr(entry, exchanged(content, *change) if entry.filename.endswith("data.pkl") else content)
+    return changed.getvalue()
+
+
+def exchanged(data: bytes, old: bytes, new: bytes) -> bytes:
+    assert not old or data.count(old) == 1
+    return data.replace(old, new) if old else data
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_every_kind_of_tensor_is_read(tmp_path: Path, zipped: bool) -> None:
+    """Views, shared storages, empty and single numbers, parameters, attributes, and every type."""
+    base = torch.arange(24.0).reshape(4, 6)
+    marked = torch.ones(3)
+    marked.note = "by hand"  # type: ignore[attr-defined]
+    content = {
+        **{"base": base, "turned": base.t(), "part": base[1:3, ::2], "spread": base[:1].expand(5, 6)},
+        **{"none": torch.zeros(0, 3), "one": torch.tensor(2.0), "parameter": nn.Parameter(torch.ones(2))},
+        **{"marked": marked, "complex": torch.ones(2, dtype=torch.complex64), "bool": torch.ones(3, dtype=torch.bool)},
+        **{str(kind): torch.ones(2, 3, dtype=kind) for kind in (torch.float16, torch.bfloat16, torch.float64)},
+        **{str(kind): torch.ones(2, 3, dtype=kind) for kind in (torch.int8, torch.uint8, torch.int16, torch.int32)},
+    }
+    if zipped:  # torch reads these from no old file
+        content |= {"uint16": torch.ones(5, dtype=torch.uint16), "float8": torch.ones(5).to(torch.float8_e4m3fn)}
+    (tmp_path / "w").write_bytes(saved({"state_dict": content, "args": argparse.Namespace(a=1)}, zipped=zipped))
+    found = read_weights(tmp_path / "w")
+    assert found.keys() == content.keys()
+    assert {key: value.dtype for key, value in found.items()} == {key: value.dtype for key, value in content.items()}
+    assert all(torch.equal(found[key].cfloat(), value.cfloat()) for key, value in content.items())
+
+
+MOST, LESS = b"J\xff\xff\xff\x7f", b"J\xff\xff\xff\xff"  # 2^31 - 1 and -1 as pickle writes them
+CLAIMS = {  # what stands behind the 108, in a zip file and in an old one, what takes its place, and what is said
+    "storage": ((b"t", b"Nt"), MOST, r"claims tensors of 8,589,934,588 bytes and has"),
+    "tensor": ((b"\x85", b"\x85"), MOST, r"a tensor of \[2147483647\] in 108 numbers; copy"),
+    "negative": ((b"t", b"Nt"), LESS, r"is broken \(ValueError\); copy"),
+}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_tensors_that_are_larger_than_the_file_are_refused_before_memory_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool, claim: Any
+) -> None:
+    behind, number, match = claim[0][not zipped], *claim[1:]
+    (tmp_path / "w").write_bytes(saved({"a": torch.zeros(108)}, zipped=zipped))
+    assert read_weights(tmp_path / "w")["a"].shape == (108,)
+    data = saved({"a": torch.zeros(108)}, zipped=zipped, change=(b"K\x6c" + behind, number + behind))
+    (tmp_path / "w").write_bytes(data)
+    monkeypatch.setattr(torch, "load", lambda *given, **options: pytest.fail("torch was asked"))
+    with pytest.raises(WeightsError, match=match):
+        read_weights(tmp_path / "w")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("kind", [bytearray, torch.FloatTensor, torch.Tensor])
+def test_objects_that_are_as_large_as_they_are_asked_to_be_are_refused(tmp_path: Path, zipped: bool, kind: Any) -> None:
+    (tmp_path / "w").write_bytes(saved({"state_dict": state(), "a": Evil(kind, 10**12)}, zipped=zipped))
+    with pytest.raises(WeightsError, match=r"claims tensors of 1,000,000,000,000 bytes and has"):
+        read_weights(tmp_path / "w")
+
+
+def test_an_old_file_without_the_numbers_of_a_tensor_is_refused(tmp_path: Path) -> None:
+    """torch would give the memory as it finds it."""
+    data = saved({"a": torch.zeros(108)}, zipped=False)
+    keys = data.rindex(b"\x80\x02]q")
+    (tmp_path / "w").write_bytes(data[:keys] + b"\x80\x02].")
+    with pytest.raises(WeightsError, match="lacks numbers of tensors that it names"):
+        read_weights(tmp_path / "w")
+
+
 @pytest.mark.parametrize("content", [torch.zeros(3), {}, {"epoch": 3}, {"state_dict": {"a": 1}}, [torch.zeros(2)]])
 def test_files_without_a_state_dict(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "w.pth")

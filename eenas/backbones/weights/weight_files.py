@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from eenas.backbones.torch_files import check_legacy, check_zipped
 from eenas.errors import WeightsError, nearest
 from eenas.escaping import shortened
 from eenas.progress import Listener, Notice, silent
@@ -48,7 +49,12 @@ def find_weights(text: str, relative_to: Path | None = None) -> Path:
             f"weights {_plain(text)!r}: is no path; give none, pretrained or the path of a file"
         ) from None
     if folder is not None:
-        names = sorted(path.name for path in folder.iterdir() if path.suffix in (".safetensors", ".pt", ".pth", ".bin"))
+        try:
+            names = sorted(
+                path.name for path in folder.iterdir() if path.suffix in (".safetensors", ".pt", ".pth", ".bin")
+            )
+        except OSError:  # it may not be looked into
+            names = []
         there = f"such as {folder / names[0]}" if names else "of which it holds none"
         raise WeightsError(f"weights {text!r}: is a folder; give the path of a file of weights, {there}")
     hint = nearest(text, ("none", "pretrained")) if not any(mark in text for mark in "./\\") else "check the path"
@@ -116,7 +122,9 @@ class _UnreadTable:
 def _read_torch(path: Path, *, legacy: bool) -> tuple[Any, tuple[str, ...]]:
     """What `torch.save` wrote, and the names of the classes in it that were not loaded."""
     foreign: tuple[str, ...] = ()
-    if not legacy:
+    if legacy:
+        check_legacy(path)
+    else:
         _check_zip(path)
         with path.open("rb") as stream:
             foreign = tuple(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(stream)))
@@ -141,18 +149,24 @@ def _stand_in(name: str) -> Any:
 
 
 def _check_zip(path: Path) -> None:
-    """Refuse archives that `torch.save` did not write, or whose content is much larger than they are."""
+    """Refuse archives that `torch.save` did not write, or whose content is larger than they are."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
-    names = {entry.filename.rpartition("/")[2]: entry for entry in entries}
-    if "constants.pkl" in names:
-        raise WeightsError("it is a TorchScript program; save model.state_dict()")
-    if "data.pkl" not in names:
-        raise WeightsError(f"it is a zip file without a checkpoint ({some(sorted(names))}); save model.state_dict()")
-    if sum(entry.file_size for entry in entries) > _UNPACKED * path.stat().st_size + (1 << 20):
-        raise WeightsError("its entries are larger than the file; save model.state_dict()")
-    if names["data.pkl"].file_size > _LARGEST_PICKLE:
-        raise WeightsError("what it holds beside tensors is larger than 256 MiB; save model.state_dict()")
+        names = [entry.filename.rpartition("/")[2] for entry in entries]
+        if "constants.pkl" in names:
+            raise WeightsError("it is a TorchScript program; save model.state_dict()")
+        if names.count("data.pkl") != 1:
+            raise WeightsError(
+                f"it is a zip file without a checkpoint ({some(sorted(set(names)))}); save model.state_dict()"
+            )
+        whole, content = path.stat().st_size, entries[names.index("data.pkl")]
+        if sum(entry.file_size for entry in entries) > _UNPACKED * whole + (1 << 20):
+            raise WeightsError("its entries are larger than the file; save model.state_dict()")
+        if content.file_size > _LARGEST_PICKLE:
+            raise WeightsError("what it holds beside tensors is larger than 256 MiB; save model.state_dict()")
+        place = f"{content.filename.removesuffix('data.pkl')}data/"
+        held = {entry.filename.removeprefix(place): entry.file_size for entry in entries}
+        check_zipped(archive.read(content), held, whole)
 
 
 class _Unwrapping:
