@@ -1,6 +1,7 @@
 """What a file of `torch.save` claims to hold, held against what it has before torch takes memory for it."""
 
 import io
+import math
 import os
 import pickle
 from collections.abc import Mapping, Sequence
@@ -144,9 +145,9 @@ class _Sized(_Anything):
 
     def __new__(cls, *arguments: Any, **named: Any) -> Any:
         """Refuse more than the file is long."""
-        for value in arguments:
-            if isinstance(value, int) and value > cls.most:
-                raise _too_much(value, cls.most)
+        asked = math.prod(value for value in arguments if isinstance(value, int))
+        if asked > cls.most:
+            raise _too_much(asked, cls.most)
         return super().__new__(cls)
 
 
