@@ -168,6 +168,25 @@ def test_buffers_that_are_not_learned_may_be_missing_and_are_said() -> None:
     assert heard(target, dict(model().state_dict())) == ["weights w: 1 were not found and stay as built (mean)"]
 
 
+@pytest.mark.parametrize("averaged", ["model_ema.", "ema.module.", "ema_model.", "averaged_model."])
+def test_of_two_the_averaged_one_is_taken_and_said(averaged: str) -> None:
+    source, target = model(), model()
+    state = {f"model.{key}": torch.zeros_like(value) for key, value in source.state_dict().items()}
+    state |= {averaged + key: value for key, value in source.state_dict().items()}
+    said = heard(target, state)
+    assert said[0] == (
+        f"weights w: took the weights averaged over training, below {averaged!r}, not those below 'model.'; "
+        "save the one you want alone to choose"
+    )
+    assert same(source, target)
+
+
+def test_two_of_which_none_is_averaged_are_for_the_user_to_choose() -> None:
+    state = {f"{name}.{key}": value for name in ("semantic", "depth") for key, value in model().state_dict().items()}
+    with pytest.raises(WeightsError, match=r"hold this model 2 times \(depth\., semantic\.\); save the one you want"):
+        load_weights(model(), state, classifier=("4",), source="w")
+
+
 def test_a_file_of_quite_another_model_is_one_line() -> None:
     with pytest.raises(
         WeightsError, match=r"do not fit: they hold a.b, c\?, the model 0.weight, 0.bias, 1.weight and"

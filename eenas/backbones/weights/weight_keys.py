@@ -17,6 +17,9 @@ COMPILED = "_orig_mod."
 LEFTOVERS = ("total_ops", "total_params")
 """Buffers that profilers leave in every module."""
 
+_AVERAGED = re.compile(r"(?<![a-z])ema(?![a-z])|averag")
+"""In a prefix, that weights below it are averaged over training."""
+
 _DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\..+)$")  # as torchvision's published files have it
 
 
@@ -72,7 +75,7 @@ def _below_prefix(given: State, own: Mapping[str, Tensor], source: str) -> Renam
         bare, prefix = _without_shared(given)
         return Renamed(state=bare, prefix=prefix)
     best = sorted((prefix for prefix, count in hits.items() if count == most), key=len)
-    averaged = [prefix for prefix in best if "ema" in prefix.lower() or "averag" in prefix.lower()]
+    averaged = [prefix for prefix in best if _AVERAGED.search(prefix.lower())]
     prefix, rival = best[0], None
     if 2 * most > len(own) and len(best) > 1:  # the module twice, not a name by chance
         if len(averaged) != 1:
