@@ -107,19 +107,34 @@ def test_links_pipes_and_folders_called_like_pictures(tmp_path):
     os.mkfifo(root / "cat" / "pipe.png")
     (root / "cat" / "folder.png").mkdir()
     Image.new("RGB", (8, 8)).save(root / "cat" / "folder.png" / "inside.png")
+    fill(tmp_path / "more", classes=("elsewhere",), count=2)
+    (root / "cat" / "linked").symlink_to(tmp_path / "more" / "elsewhere")
     (root / "cat" / "up").symlink_to(root)
-    (root / "cat" / "up" / "again").symlink_to(root)
-    task = folder_task(root / ".." / "pets", skip(root))
+    (root / "cat" / "further").symlink_to(tmp_path)
+    (root / "cat" / "round").symlink_to(root / "cat")
+    task = folder_task(root)
     assert "1 pipes, sockets or devices" in said(task)
+    counts = sum(np.bincount(split.labels, minlength=2) for split in task.splits)
+    assert counts.tolist() == [8 + 1 + 2, 8], "what lies up a link is of other classes, too"
     (root / "cat" / "gone.png").symlink_to(root / "nowhere.png")
     with pytest.raises(TaskError, match=r"cat/gone\.png: .*no such file"):
         folder_task(root)
 
 
-def skip(root):
-    (root / "again").unlink()
-    (root / "cat" / "up").unlink()
-    return
+def test_folders_that_cannot_be_read_are_named(tmp_path, monkeypatch):
+    root, real = fill(tmp_path / "pets" / "train"), os.scandir
+    Image.new("RGB", (8, 8)).save(root / "sample.png")
+    for closed in (root, root / "cat"):
+
+        def scandir(path, closed=closed):
+            if os.fspath(path) == str(closed):
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "scandir", scandir)
+            with pytest.raises(TaskError, match=rf"{closed.name}: the folder cannot be read \(Permission denied\)"):
+                folder_task(tmp_path / "pets")
 
 
 def test_names_of_other_systems(tmp_path):

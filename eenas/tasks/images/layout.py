@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from eenas.errors import TaskError
 from eenas.escaping import one_line
@@ -101,9 +102,12 @@ def find_layout(path: Path) -> Layout:
 
 
 def images_below(folder: Path, root: Path, passed: PassedOver) -> list[Path]:
-    """The picture files in and below a class folder, in the order of their names; others are counted in `passed`."""
+    """The picture files in and below a class folder, in the order of their names; others are counted in `passed`.
+
+    Links are followed, but for those that lead back up: what lies there is of other classes, too.
+    """
     files: list[Path] = []
-    seen: set[str] = set()
+    seen = {os.path.realpath(parent) for parent in folder.absolute().parents}
     for place, below, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
         if os.path.realpath(place) in seen:  # a link that leads back up
             below.clear()
@@ -191,8 +195,7 @@ def _beside(path: Path) -> tuple[str, ...]:
 
 
 def _images_in(path: Path) -> int:
-    with os.scandir(path) as entries:
-        return sum(is_image(entry.name) and not entry.is_dir() for entry in entries)
+    return sum(is_image(entry.name) and not entry.is_dir() for entry in _entries(path))
 
 
 def _holds_images(path: Path) -> bool:
@@ -201,14 +204,17 @@ def _holds_images(path: Path) -> bool:
 
 def _folders(path: Path) -> list[str]:
     """The names of the folders in `path`, sorted, without hidden ones."""
+    return sorted(entry.name for entry in _entries(path) if entry.is_dir() and not is_hidden(entry.name))
+
+
+def _entries(path: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
+            return list(entries)
     except OSError as error:
         _refuse_folder(error)
-        raise
 
 
-def _refuse_folder(error: OSError) -> None:
+def _refuse_folder(error: OSError) -> NoReturn:
     where = one_line(str(error.filename))
     raise TaskError(f"{where}: the folder cannot be read ({error.strerror}); change its permissions") from None
