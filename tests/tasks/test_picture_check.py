@@ -62,9 +62,15 @@ def test_a_cache_that_cannot_be_read_or_written_costs_time_only(pets, tmp_path, 
     check_pictures(folder_task(pets), print)
     monkeypatch.setenv("EENAS_CACHE", str(tmp_path / "cache"))
     check_pictures(folder_task(pets), print)
-    for file in (tmp_path / "cache").iterdir():
-        file.write_bytes(b"damaged")
-    check_pictures(folder_task(pets), print)
+    whole = {file: file.read_bytes() for file in (tmp_path / "cache").iterdir()}
+    assert len(whole) == 2
+    for file, content in whole.items():
+        lying = content.replace(f"({(len(content) - 128) // 16},)".encode(), b"(%d,)" % 10**13)
+        assert lying != content
+        for damaged in (b"damaged", b"", b"PK\x03\x04", content[:90], content[:-5], lying):
+            file.write_bytes(damaged)
+            check_pictures(folder_task(pets), print)
+            assert file.read_bytes() == content
 
 
 def test_bad_pictures_are_left_out_on_request_and_the_list_does_the_same(pets):

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from eenas.errors import StorageError
@@ -56,9 +57,10 @@ def _read(file: Path) -> dict[int, int]:
     try:
         if file.stat().st_size > _MOST * _ROW.itemsize + 4096:
             return {}
-        table = np.load(file, allow_pickle=False)
+        with file.open("rb") as stream:
+            table = npy.read_array(stream, allow_pickle=False)
         if table.dtype != _ROW or table.ndim != 1:
             return {}
         return dict(zip(table["key"].tolist(), table["value"].tolist(), strict=True))
-    except (OSError, ValueError, EOFError):
+    except Exception:  # of a damaged file NumPy raises a dozen kinds, lack of memory among them
         return {}
