@@ -134,9 +134,9 @@ def _white_of(found: Mapping[SourceName, _Files], asked: int | None) -> tuple[in
     """The value that becomes white of pictures of more than 8 bits, and a sentence on it; None without such pictures.
 
     It is the largest value of as many bits as the pictures of all sources use. Raises TaskError for bad pictures and
-    for colour pictures whose upper 8 bits, which are all that Pillow gives, are not used.
+    for those whose upper 8 bits, which are all that Pillow gives of colour, are not used.
     """
-    largest, deep, colour = 0, 0, 0
+    largest, deep, clipped = 0, 0, 0
     bad: list[str] = []
     for each in found.values():
         rows = [row for row, header in enumerate(each.headers) if isinstance(header, Header) and header.deep]
@@ -147,16 +147,16 @@ def _white_of(found: Mapping[SourceName, _Files], asked: int | None) -> tuple[in
         bad += [value for value in checked if isinstance(value, str)]
         tops = [value for value in checked if isinstance(value, int)]
         deep, largest = deep + len(rows), max([largest, *tops])
-        colour += sum(not header.grey for header in headers)
+        clipped += sum(header.clipped for header in headers)
     if bad:
         raise bad_pictures(bad)
     if not deep:
         return None, None
     white = asked or max(255, (1 << largest.bit_length()) - 1)
-    if colour and white < FULL_WHITE:
+    if clipped and white < FULL_WHITE:
         raise TaskError(
-            f"{colour:,} colour pictures have 16 bits a channel, of which {largest.bit_length()} are used, and Pillow "
-            "reads the upper 8 only; save them with 8 bits a channel"
+            f"{clipped:,} pictures have 16 bits a channel, of which {largest.bit_length()} are used, and Pillow reads "
+            "the upper 8 only; save them with 8 bits a channel"
         )
     how = f"task.white = {asked}" if asked else f"up to {largest:,}; task.white = {FULL_WHITE} would scale all 16 bits"
     return white, f"{deep:,} pictures have more than 8 bits a channel: {white:,} becomes white ({how})"

@@ -166,9 +166,14 @@ def upright(image: Any, pixels: Any) -> Any:
 
 
 def orientation(image: Any) -> int:
-    """The EXIF orientation, 1 to 8; 1 (upright) where there is none or it cannot be read."""
+    """The EXIF orientation, 1 to 8; 1 (upright) where there is none or it cannot be read.
+
+    Nothing is decoded for it, as Pillow would of a PNG file: what stands behind its pixels counts once it is loaded.
+    """
+    from PIL import Image
+
     try:
-        found = image.getexif().get(_ORIENTATION, 1)
+        found = Image.Image.getexif(image).get(_ORIENTATION, 1)
     except Exception:  # damaged metadata say nothing about the pixels
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
