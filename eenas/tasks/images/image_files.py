@@ -19,15 +19,15 @@ from eenas.errors import PictureError, TaskError
 from eenas.escaping import one_line
 from eenas.tasks.images.depth import is_deep, loses_bits
 from eenas.tasks.images.frame import Fit, Frame, Size
-from eenas.tasks.images.picture import opened, orientation, prepare_picture
+from eenas.tasks.images.picture import bounded, opened, orientation, prepare_picture, read_formats
 from eenas.tasks.images.pixels import Pixels
 
-_NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF", "FITS", "IPTC")
-"""Formats that Pillow knows by their heads only, needs another program for (EPS), or that hold measurements."""
 _END_BYTES = 32 << 10  # a file is known by its length and this many bytes of either end
 _MOST_CHUNKS = 1 << 16  # of a PNG file, among which EXIF data are looked for
 _LONGEST_EXIF = 1 << 16
 _GREY = ("1", "L", "LA", "La")
+SMALLEST = Frame(64, 64)
+"""Large JPEG files are decoded no larger than this needs where only their faults are looked for."""
 _AT_ONCE = 4096  # files handed to the threads at a time
 
 T = TypeVar("T")
@@ -52,12 +52,12 @@ class Header:
 
 @cache
 def endings() -> tuple[str, ...]:
-    """The endings, with their dots and in lower case, of the files that Pillow opens as pictures."""
+    """The endings, with their dots and in lower case, of the files that are opened as pictures."""
     from PIL import Image
 
-    Image.init()
+    read = read_formats()
     known = Image.registered_extensions().items()
-    return tuple(sorted(end for end, kind in known if kind in Image.OPEN and kind not in _NO_PICTURES))
+    return tuple(sorted(end for end, kind in known if kind in Image.OPEN and kind in read))
 
 
 def is_image(name: str) -> bool:
@@ -149,7 +149,7 @@ def name_below(root: Path, file: Path) -> str:
 
 
 def read_headers(files: Sequence[Path]) -> list[Header | str]:
-    """The header of each file, or what is wrong with it."""
+    """The header of each file, or what is wrong with it: nothing is decoded, and what is too large refused."""
     return list(in_threads(_read_header, files))
 
 
@@ -186,6 +186,7 @@ def _read_header(file: Path) -> Header | str:
                 turned = orientation(image) >= 5 and image.format != "TIFF"  # of which Pillow gives the turned size
                 width, height = image.size[::-1] if turned else image.size
                 grey = image.mode in _GREY or image.mode.startswith("I")
+                bounded(image, SMALLEST)
                 return Header(width, height, grey, deep, clipped, state.digest())
     except PermissionError:
         return f"{one_line(str(file))}: may not be read; change its permissions"

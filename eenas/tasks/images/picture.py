@@ -26,6 +26,9 @@ DRAFT_PIXELS = 1 << 22
 """JPEG files of more pixels are decoded at a half, a quarter or an eighth, never below twice the frame."""
 FULL_WHITE = 65535
 """The white of pictures of more than 8 bits where nothing else is known."""
+NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF", "FITS", "IPTC", "ICO", "ICNS", "BLP")
+"""Formats of Pillow that are not read: known by their heads only, run by another program (EPS), measurements, and
+containers whose pictures tell their size only while they are decoded."""
 _ALONE_PIXELS = 1 << 24  # larger ones are decoded one at a time, so that threads do not add up their memory
 _ORIENTATION = 0x0112  # the EXIF tag
 _WHOLE = "eenas whole size"  # the key in a Pillow image's notes of its size before it was decoded smaller
@@ -66,7 +69,8 @@ def prepare_picture(source: Any, frame: Frame, channels: int, white: int | None 
 def opened(source: Any, frame: Frame | None = None) -> Iterator[Any]:
     """The Pillow image of a path, of a file's bytes, of an open file or of itself.
 
-    For `frame` it is decoded no larger than that needs, within MOST_PIXELS; without one only the header may be used.
+    For `frame` it is decoded no larger than that needs, within MOST_PIXELS (`bounded`); without one only the header may
+    be used.
     Raises PictureError, also for what goes wrong inside the block: Pillow's decoders raise errors of any kind.
     """
     try:
@@ -78,20 +82,12 @@ def opened(source: Any, frame: Frame | None = None) -> Iterator[Any]:
         if isinstance(source, Image.Image):
             yield source
             return
-        with _stream(source) as stream, _no_warnings(), Image.open(stream) as image:
+        with _stream(source) as stream, _no_warnings(), Image.open(stream, formats=read_formats()) as image:
             if frame is None:
                 yield image
                 return
-            if image.width * image.height > DRAFT_PIXELS:
-                whole = image.size
-                if image.draft(None, (2 * frame.width, 2 * frame.height)) is not None:  # of JPEG only
-                    image.info[_WHOLE] = whole
-            pixels = image.width * image.height
-            if pixels > MOST_PIXELS:
-                raise PictureError(
-                    f"{image.width:,} x {image.height:,} pixels are more than {MOST_PIXELS:,}; make it smaller"
-                )
-            with _ALONE if pixels > _ALONE_PIXELS else nullcontext():
+            bounded(image, frame)
+            with _ALONE if image.width * image.height > _ALONE_PIXELS else nullcontext():
                 yield image
     except PictureError as error:
         raise PictureError(f"{name}{error}") from None
@@ -101,6 +97,28 @@ def opened(source: Any, frame: Frame | None = None) -> Iterator[Any]:
         raise PictureError(f"{name}may not be read; change its permissions") from None
     except Exception as error:
         raise PictureError(f"{name}a corrupt image ({_why(error)})") from None
+
+
+def bounded(image: Any, frame: Frame) -> None:
+    """Let a large JPEG file, opened and not yet loaded, be decoded smaller, as far as `frame` allows.
+
+    Nothing is decoded for it. Raises PictureError where more than MOST_PIXELS are left.
+    """
+    if image.width * image.height > DRAFT_PIXELS:
+        whole = image.size
+        if image.draft(None, (2 * frame.width, 2 * frame.height)) is not None:  # of JPEG only
+            image.info[_WHOLE] = whole
+    if image.width * image.height > MOST_PIXELS:
+        raise PictureError(f"{image.width:,} x {image.height:,} pixels are more than {MOST_PIXELS:,}; make it smaller")
+
+
+def read_formats() -> list[str]:
+    """The names of the formats that are read, those of Pillow's plug-ins included."""
+    from PIL import Image
+
+    Image.preinit()  # the usual ones are tried first
+    Image.init()
+    return [kind for kind in Image.ID if kind not in NO_PICTURES]
 
 
 def flattened(image: Any, channels: int, white: int | None = None) -> Any:
@@ -256,5 +274,5 @@ def _why(error: Exception) -> str:
         return error.strerror
     text = str(error)
     if "cannot identify" in text:
-        return "no image format that Pillow knows"
+        return "no image format that is read"
     return one_line(text.splitlines()[0]) if text else type(error).__name__

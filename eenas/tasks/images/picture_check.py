@@ -12,8 +12,7 @@ from eenas.errors import PictureError, TaskError
 from eenas.escaping import one_line
 from eenas.progress import Advanced, Finished, Listener, Started
 from eenas.tasks.images.depth import is_deep, loses_bits
-from eenas.tasks.images.frame import Frame
-from eenas.tasks.images.image_files import FilePixels, Header, in_threads
+from eenas.tasks.images.image_files import SMALLEST, FilePixels, Header, in_threads
 from eenas.tasks.images.picture import opened
 from eenas.tasks.images.picture_cache import GOOD, PictureCache
 from eenas.tasks.task import Task
@@ -21,7 +20,6 @@ from eenas.tasks.task import Task
 PHASE = "checking the pictures"
 NAMED = 3
 """How many bad pictures an error names."""
-_SMALL = Frame(64, 64)  # large JPEG files are decoded no larger than this needs
 _AT_ONCE = 256
 _STRIP = 1 << 20  # pixels looked at at once
 _RULES = b"2\0"  # a new number when a picture may be judged otherwise than before: all are checked again
@@ -92,7 +90,7 @@ def _key(file: Path, header: Header) -> int:
 
 def _decoded(file: Path) -> Checked:
     try:
-        with opened(file, _SMALL) as image:
+        with opened(file, SMALLEST) as image:
             deep = is_deep(image)
             clipped = deep and loses_bits(image)
             image.load()
