@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from eenas.errors import WeightsError
 
@@ -17,6 +17,7 @@ _ITEM = {
 }
 """Bytes of a number in the storages of torch that take more than one."""
 _PICKLES = 5  # of an old file: a mark, its version, the system, the content, the keys of the storages that follow
+_READ: dict[int, Any] = pickle._Unpickler.dispatch
 _TOGETHER = 4  # times the file's length that its objects may take beside tensors
 _FIX = "copy it again, or save model.state_dict()"
 
@@ -60,7 +61,6 @@ class _Claims(pickle._Unpickler):
     Python's own implementation in Python, since the one in C makes room for as many memos as a file claims.
     """
 
-    dispatch = {code: read for code, read in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]}  # noqa: RUF012
     stack: list[Any]
 
     def __init__(self, stream: IO[bytes], most: int, claims: dict[Any, int]) -> None:
@@ -105,17 +105,20 @@ class _Claims(pickle._Unpickler):
 
     def _call(self) -> None:
         self._look_at(self.stack[-1])
-        pickle._Unpickler.dispatch[pickle.REDUCE[0]](self)
+        _READ[pickle.REDUCE[0]](self)
 
     def _make(self) -> None:
         self._look_at(self.stack[-1])
-        pickle._Unpickler.dispatch[pickle.NEWOBJ[0]](self)
+        _READ[pickle.NEWOBJ[0]](self)
 
     def _build(self) -> None:
         self._look_at((self.stack[-1],), depth=0)
-        pickle._Unpickler.dispatch[pickle.BUILD[0]](self)
+        _READ[pickle.BUILD[0]](self)
 
-    dispatch |= {pickle.REDUCE[0]: _call, pickle.NEWOBJ[0]: _make, pickle.BUILD[0]: _build}
+    dispatch: ClassVar[dict[int, Any]] = {
+        **{code: read for code, read in _READ.items() if code != pickle.BYTEARRAY8[0]},
+        **{pickle.REDUCE[0]: _call, pickle.NEWOBJ[0]: _make, pickle.BUILD[0]: _build},
+    }
 
     def _look_at(self, arguments: Sequence[Any], depth: int = 2) -> None:
         """Count what a call is given and may copy: texts, and the places in containers, `depth` levels of these."""

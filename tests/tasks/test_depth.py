@@ -94,9 +94,7 @@ def data(tmp_path, name, content):
 @pytest.mark.parametrize("name", CLIPPED)
 def test_twelve_bits_in_sixteen_are_refused_where_pillow_hands_out_the_upper_eight(tmp_path, name):
     root = data(tmp_path, name, CLIPPED[name](4095))
-    with pytest.raises(
-        TaskError, match="12 pictures have 16 bits a channel, of which 1[23] are used, and Pillow reads"
-    ):
+    with pytest.raises(TaskError, match=r"12 pictures have 16 bits a channel, of which 1[23] are used, and"):
         folder_task(root)
 
 

@@ -1,4 +1,4 @@
-"""The pass over the headers of picture files: it decodes nothing, whatever the format, and refuses what is too large."""
+"""The headers of picture files: nothing is decoded for them, whatever the format, and too large ones are refused."""
 
 import struct
 import warnings

@@ -18,7 +18,7 @@ def is_deep(image: Any) -> bool:
     if image.mode.startswith("I"):
         return True
     if image.format == "TIFF":
-        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
+        return bool(max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8)
     if image.format == "JPEG2000":
         return _jpeg2000_bits(image.fp) > 8
     return any(_is_deep_tile(tile[0], tile[3]) for tile in getattr(image, "tile", ()))
