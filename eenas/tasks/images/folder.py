@@ -12,7 +12,7 @@ from eenas.escaping import one_line
 from eenas.progress import Advanced, Finished, Listener, Started, silent
 from eenas.tasks.images.frame import Size
 from eenas.tasks.images.image_files import FilePixels, Header, name_below, read_headers
-from eenas.tasks.images.layout import Layout, PassedOver, Root, find_layout, images_below
+from eenas.tasks.images.layout import Layout, PassedOver, Root, find_layout, folder_id, images_below
 from eenas.tasks.images.picture import FULL_WHITE
 from eenas.tasks.images.picture_check import PHASE, Checked, bad_pictures, check_files
 from eenas.tasks.spec import SPLIT_NAMES, SourceName, SplitsSpec, TaskSpec
@@ -86,7 +86,8 @@ def folder_task(
 
 
 def _files(root: Root, names: Sequence[str], passed: PassedOver) -> _Files:
-    below = [images_below(root.classes[name], root.path, passed) for name in names]
+    taken = {folder_id(folder): folder for folder in root.classes.values()}
+    below = [images_below(root.classes[name], root.path, passed, taken) for name in names]
     files = [file for each in below for file in each]
     return _Files(root, files, [label for label, each in enumerate(below) for _ in each], read_headers(files))
 
