@@ -6,6 +6,7 @@ from eenas.errors import PictureError
 
 _PACKED = ("BGR;16",)  # 16 bits for a whole pixel
 _BITS_PER_SAMPLE = 258  # the TIFF tag
+_PLANES = 284  # another
 _SIZ = b"\xff\x4f\xff\x51"  # how a JPEG 2000 codestream begins; its components stand 38 bytes behind
 _JPEG2000_HEAD = 1 << 16  # bytes in which the codestream begins
 
@@ -25,13 +26,20 @@ def is_deep(image: Any) -> bool:
 
 
 def loses_bits(image: Any) -> bool:
-    """Whether Pillow hands out only the upper 8 bits of a deep image: colour, and some grey ones.
-
-    Raises PictureError where it hands out other bytes than the values.
-    """
-    if image.format == "TIFF" and image.tile[0][0] == "raw" and getattr(image, "_planar_configuration", 1) == 2:
-        raise PictureError("a TIFF of more than 8 bits with a plane for each channel; save it with 8 bits a channel")
+    """Whether Pillow hands out only the upper 8 bits of a deep image: colour, and some grey ones."""
     return not image.mode.startswith("I")
+
+
+def check_mode(image: Any) -> None:
+    """Raise PictureError for values that have no white, and for those that Pillow does not hand out as they are."""
+    if image.mode == "F":
+        raise PictureError("an image of floats, whose range nobody knows; save it with 8 bits a channel")
+    if image.mode == "LAB":
+        raise PictureError("an image in CIELAB, which Pillow turns into no colours; save it as RGB")
+    tile: Any = getattr(image, "tile", ())
+    planes = tile and image.format == "TIFF" and image.tag_v2.get(_PLANES, 1) == 2
+    if planes and tile[0][0] == "raw" and is_deep(image):  # it takes both bytes of a value for pixels
+        raise PictureError("a TIFF of more than 8 bits with a plane for each channel; save it with 8 bits a channel")
 
 
 def _is_deep_tile(codec: str, arguments: Any) -> bool:

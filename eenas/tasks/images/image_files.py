@@ -19,7 +19,8 @@ from eenas.errors import PictureError, TaskError
 from eenas.escaping import one_line
 from eenas.tasks.images.depth import is_deep, loses_bits
 from eenas.tasks.images.frame import Fit, Frame, Size
-from eenas.tasks.images.picture import bounded, opened, orientation, prepare_picture, read_formats
+from eenas.tasks.images.orientation import orientation
+from eenas.tasks.images.picture import bounded, opened, prepare_picture, read_formats
 from eenas.tasks.images.pixels import Pixels
 
 _END_BYTES = 32 << 10  # a file is known by its length and this many bytes of either end
@@ -177,8 +178,6 @@ def _read_header(file: Path) -> Header | str:
             state.update(stream.read(_END_BYTES))
             stream.seek(0)
             with opened(stream) as image:
-                if image.mode == "F":
-                    raise PictureError("an image of floats, whose range nobody knows; save it with 8 bits a channel")
                 deep = is_deep(image)
                 clipped = deep and loses_bits(image)
                 if image.format == "PNG" and (late := _late_exif(stream)) is not None:
