@@ -12,8 +12,8 @@ from eenas.escaping import shortened
 
 MOST_MEMBERS = 1000
 """Arrays in a file."""
-FREE, RATIO = 500_000_000, 25
-"""Bytes that any file may unpack to, and how many times its own size a larger one may."""
+FREE, RATIO = 480_000_000, 25
+"""Bytes that any file may unpack to (held twice for a moment, below 1 GB), and how many times its own size a larger one may."""
 DENSEST = 1040
 """How many bytes one byte can unpack to (deflate)."""
 _CHUNK = 1 << 20
@@ -28,7 +28,7 @@ def read_arrays(path: Path, needed: Collection[str], further: Collection[str] = 
 
     Objects (pickles) are never read. Raises SpecError, which begins with the file's name, where one is missing, for
     anything but plain arrays that are as long as they claim, for a name twice, and for a file that unpacks to more than
-    500 MB and 25 times its size.
+    480 MB and 25 times its size.
     """
     try:
         bounds.check_regular(path)

@@ -1,22 +1,78 @@
 """Passwords taken out of URLs and of messages that may hold one, before anything is shown or kept."""
 
 import re
+from collections.abc import Collection
+from urllib.parse import unquote
 
 from eenas.escaping import one_line
 
-_SECRETS = ("password", "passwd", "sslpassword", "pgpassword")
+_SHOWN = (
+    *("host", "hostaddr", "port", "user", "dbname", "connect_timeout", "timeout", "application_name"),
+    *("client_encoding", "sslmode", "channel_binding", "gssencmode", "target_session_attrs", "load_balance_hosts"),
+    *("mode", "uri", "cache", "immutable", "nolock", "psow", "vfs", "check_same_thread", "isolation_level"),
+)
+"""The parameters of a database URL whose values are shown; of any other one the value may be secret."""
+_DATABASE = re.compile(r"(?i)\b(?:postgres|sqlite|mysql|mariadb|oracle|mssql)[\w+]*://[^\s'\"]*[^\s'\":;,.)]")
+_PORT = r"\d{1,5}(?=[/?,]|$)"
+_SHORT = 4  # characters below which a secret is taken out of a text only where it stands alone
 
 
 def masked_url(text: str) -> str:
-    """A URL in one line, as it was written but for its passwords; what stands before its last `@` counts as one."""
-    return one_line(_parameters(re.sub(r"(?s)(://[^:/@\s]*):.*@", r"\1:***@", text)))
+    """A URL in one line, as it was written but for what may be secret.
+
+    That is what stands before its last `@`, or for the port where that is no number, and the values of parameters that
+    are not known to be harmless.
+    """
+    hidden = re.sub(r"(?s)(://[^:/@\s]*):.*@", r"\1:***@", text)
+    hidden = re.sub(rf"(?s)(://[^:/@\s]*):(?!\*\*\*@|{_PORT})[^?]*", r"\1:***", hidden)
+    return one_line(_parameters(_query(hidden)))
 
 
-def masked(text: str) -> str:
-    """A message, such as that of a library, with the passwords of the URLs in it left out."""
-    return _parameters(re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text))
+def masked(text: str, secrets: Collection[str] = ()) -> str:
+    """A message, such as that of a library, with the passwords of the URLs in it and all `secrets` left out."""
+    for secret in secrets:
+        there = re.escape(secret)
+        text = re.sub(there if len(secret) >= _SHORT else rf"(?<!\w){there}(?!\w)", "***", text)
+    text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
+    return _parameters(_DATABASE.sub(lambda found: _query(found[0]), text))
+
+
+def secrets_of(url: str) -> list[str]:
+    """What of a database URL may be secret, in each form in which a message may repeat it; the longest ones first."""
+    found: set[str] = set()
+    _, _, rest = url.partition("://")
+    user, at, _ = rest.rpartition("@")
+    if at and ":" in user:
+        password = user.partition(":")[2]
+        found |= {password, *re.split("[@?/#:]", password)}
+    for part in _split_query(url)[1:]:
+        name, _, value = part.partition("=")
+        if name.lower() not in _SHOWN:
+            found |= {value, *re.split(r"[\s=]+", unquote(value.replace("+", " ")))[1:]}
+    found |= {unquote(each) for each in found}
+    return sorted((each for each in found if re.search(r"\w", each)), key=lambda each: (-len(each), each))
+
+
+def _split_query(url: str) -> list[str]:
+    """What stands before the parameters, and each of them; a `?` in a password begins none."""
+    start = url.find("?", url.rfind("@") + 1)
+    if start < 0:
+        return [url]
+    return [url[:start], *url[start + 1 :].split("&")]
+
+
+def _query(url: str) -> str:
+    before, *parameters = _split_query(url)
+    if not parameters:
+        return url
+    shown = []
+    for part in parameters:
+        name, equals, _ = part.partition("=")
+        shown.append(part if name.lower() in _SHOWN or not equals else f"{name}=***")
+    return f"{before}?{'&'.join(shown)}"
 
 
 def _parameters(text: str) -> str:
-    names = "|".join(_SECRETS)
-    return re.sub(rf"(?i)\b({names})(\s*=\s*|['\"]\s*:\s*)('[^']*'|\"[^\"]*\"|[^&\s,;'\"]*)", r"\1\2***", text)
+    name, hidden = r"(\w*(?:password|passwd))", r"\*{3}(?=[\s:;,.&)'\"]|$)"
+    value = r"'[^']*'|\"[^\"]*\"|[^&\s,;'\"]*"
+    return re.sub(rf"(?i)\b{name}(\s*(?:=|%3D)\s*|['\"]\s*:\s*)(?!{hidden})({value})", r"\1\2***", text)

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from eenas.errors import WeightsError
 
@@ -17,6 +17,8 @@ _ITEM = {
 }
 """Bytes of a number in the storages of torch that take more than one."""
 _PICKLES = 5  # of an old file: a mark, its version, the system, the content, the keys of the storages that follow
+_READ: dict[int, Any] = pickle._Unpickler.dispatch
+_TOGETHER = 4  # times the file's length that its objects may take beside tensors
 _FIX = "copy it again, or save model.state_dict()"
 
 
@@ -59,11 +61,11 @@ class _Claims(pickle._Unpickler):
     Python's own implementation in Python, since the one in C makes room for as many memos as a file claims.
     """
 
-    dispatch = {code: read for code, read in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]}  # noqa: RUF012
+    stack: list[Any]
 
     def __init__(self, stream: IO[bytes], most: int, claims: dict[Any, int]) -> None:
         super().__init__(stream, encoding="latin-1")
-        self._most, self._claims = most, claims
+        self._most, self._claims, self._asked = most, claims, 0
 
     def find_class(self, module: str, name: str) -> Any:
         """What stands for a name: it does nothing but to look at sizes."""
@@ -71,13 +73,13 @@ class _Claims(pickle._Unpickler):
         if of_torch and name.endswith("Storage"):
             return _ITEM.get(name.removesuffix("Storage"), 1)
         if of_torch and name == "_rebuild_from_type_v2":
-            return lambda function, kind, arguments, state: function(*arguments)
+            return self._of_type
         if of_torch and name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"):
-            return self._tensor
+            return self.tensor
         if of_torch and name == "_rebuild_qtensor":
-            return partial(self._tensor, packed=4)
-        if name == "bytearray" or (of_torch and name.endswith("Tensor")):
-            return type(name, (_Sized,), {"most": self._most})
+            return partial(self.tensor, packed=4)
+        if name == "bytearray" or (of_torch and name.endswith(("Tensor", "Parameter"))):
+            return type(name, (_Sized,), {"claims": self})
         return tuple if of_torch and name == "Size" else _Anything
 
     def persistent_load(self, pid: Any) -> Any:
@@ -91,7 +93,49 @@ class _Claims(pickle._Unpickler):
             raise _too_much((first + items) * item, self._claims[key])
         return _Storage(items)
 
-    def _tensor(
+    def ask(self, size: int) -> None:
+        """Take note of memory that an object of the file would take, in bytes at the least.
+
+        Each alone may take what the file is long, together a few times that: an object that is named again and again
+        is written once, but made anew each time.
+        """
+        self._asked += size
+        if size > self._most or self._asked > _TOGETHER * self._most:
+            raise _too_much(size if size > self._most else self._asked, self._most)
+
+    def _call(self) -> None:
+        self._look_at(self.stack[-1])
+        _READ[pickle.REDUCE[0]](self)
+
+    def _make(self) -> None:
+        self._look_at(self.stack[-1])
+        _READ[pickle.NEWOBJ[0]](self)
+
+    def _build(self) -> None:
+        self._look_at((self.stack[-1],), depth=0)
+        _READ[pickle.BUILD[0]](self)
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        **{code: read for code, read in _READ.items() if code != pickle.BYTEARRAY8[0]},
+        **{pickle.REDUCE[0]: _call, pickle.NEWOBJ[0]: _make, pickle.BUILD[0]: _build},
+    }
+
+    def _look_at(self, arguments: Sequence[Any], depth: int = 2) -> None:
+        """Count what a call is given and may copy: texts, and the places in containers, `depth` levels of these."""
+        for each in arguments:
+            if isinstance(each, str | bytes):
+                self.ask(len(each))
+            elif isinstance(each, list | tuple | set | dict):
+                self.ask(len(each))
+                inside = each.values() if isinstance(each, dict) else each
+                if depth:
+                    self._look_at([part for part in inside if isinstance(part, list | tuple | set | dict)], depth - 1)
+
+    def _of_type(self, function: Any, kind: Any, arguments: Any, state: Any) -> Any:
+        self._look_at(arguments)
+        return function(*arguments)
+
+    def tensor(
         self, storage: Any, first: int = 0, sides: Any = (), steps: Any = (), *more: Any, packed: int = 1
     ) -> Any:
         """A tensor within its storage, whose items hold up to `packed` numbers; torch would enlarge the storage."""
@@ -141,14 +185,18 @@ class _Anything(dict[Any, Any]):
 class _Sized(_Anything):
     """Stands for what takes as much memory as it is asked for."""
 
-    most = 0
+    claims: _Claims
 
     def __new__(cls, *arguments: Any, **named: Any) -> Any:
-        """Refuse more than the file is long."""
-        asked = math.prod(value for value in arguments if isinstance(value, int))
-        if asked > cls.most:
-            raise _too_much(asked, cls.most)
+        """Count it."""
+        sides = [value for value in arguments if isinstance(value, int)]
+        cls.claims.ask(math.prod(sides) if sides else 0)
         return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        """A tensor may be put upon a storage."""
+        if isinstance(state, tuple) and state and isinstance(state[0], _Storage):
+            self.claims.tensor(*state)
 
 
 def _whole(value: Any) -> int:

@@ -7,7 +7,7 @@ import logging
 import signal
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ import typer
 from eenas.cli.console import err, say
 from eenas.errors import EenasError, TimeOverError
 from eenas.faults import machine_fault
+from eenas.masking import masked, secrets_of
 
 WRONG_INPUT = 2
 OUR_MISTAKE = 1
@@ -53,24 +54,25 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
     def run(*arguments: Any, debug: bool = False, **options: Any) -> None:
         if not debug:
             warnings.simplefilter("ignore")
+        secrets = secrets_of(str(options.get("storage") or ""))
         try:
             verb(*arguments, **options)
         except TimeOverError as error:
-            _end(_line(error), TIME_OVER, debug=debug)
+            _end(_line(error), TIME_OVER, debug, secrets)
         except EenasError as error:
-            _end(f"error: {_line(error)}", WRONG_INPUT, debug=debug)
+            _end(f"error: {_line(error)}", WRONG_INPUT, debug, secrets)
         except KeyboardInterrupt as error:
             what, status = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
-            _end(f"{what}; the same command goes on from what was finished", status, debug=False)
+            _end(f"{what}; the same command goes on from what was finished", status)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # the reader of a pipe has gone; typer ends quietly
             if (fault := machine_fault(error)) is not None:
-                _end(f"error: {_line(fault)}", WRONG_INPUT, debug=debug)
-            text = f"error: unexpected {type(error).__name__}: {_line(error)} ({_place(error)})"
-            _end(f"{text}; please report it with the output of --debug", OUR_MISTAKE, debug=debug)
+                _end(f"error: {_line(fault)}", WRONG_INPUT, debug, secrets)
+            text = f"error: unexpected {type(error).__name__}: {masked(_line(error), secrets)} ({_place(error)})"
+            _end(f"{text}; please report it with the output of --debug", OUR_MISTAKE, debug, secrets)
 
     signature = inspect.signature(verb)
     flag = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
@@ -96,9 +98,9 @@ def one_of(**given: object) -> str | None:
     return names[0] if names else None
 
 
-def _end(text: str, status: int, *, debug: bool) -> None:
+def _end(text: str, status: int, debug: bool = False, secrets: Collection[str] = ()) -> None:
     if debug:
-        err().print(traceback.format_exc(), soft_wrap=True)
+        err().print(masked(traceback.format_exc(), secrets), soft_wrap=True)
     say(text)
     raise typer.Exit(status)
 

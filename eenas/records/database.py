@@ -17,7 +17,7 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from eenas.errors import StorageError
-from eenas.masking import masked, masked_url
+from eenas.masking import masked, masked_url, secrets_of
 from eenas.records.read_only import is_read_only, reading_url
 from eenas.records.tables import METADATA, SCHEMA, SCHEMA_ROW
 from eenas.records.urls import read_url, sqlite_file
@@ -64,7 +64,7 @@ class Database:
     def _connect(self, url: str, create: bool) -> None:
         self._url = read_url(url)
         self._file = sqlite_file(self._url)
-        self.label = masked_url(url)
+        self.label, self._secrets = masked_url(url), secrets_of(url)
         self._path = None if self._file is None else self._file.absolute()
         self._check_file(create)
         if not create and self._file is not None and is_read_only(self._file):
@@ -143,7 +143,8 @@ class Database:
         while cause is not None and getattr(cause, "orig", None) is None:
             cause = cause.__cause__
         said = str(getattr(cause, "orig", None) or error)
-        reason = masked(next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__))
+        first = next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__)
+        reason = masked(first, self._secrets)
         return StorageError(f"{self.label}: {reason}; {_fix(reason)}")
 
     def caused(self, error: BaseException) -> bool:

@@ -25,6 +25,8 @@ def read_url(text: str) -> URL:
         url, kind = url.set(drivername="postgresql"), "postgresql"
     if kind not in KINDS:
         raise StorageError(f"{masked_url(text)}: eenas cannot store in {kind!r} ({nearest(kind, KINDS)}); {EXAMPLES}")
+    if "@" in (url.host or ""):
+        raise StorageError(f"{masked_url(text)}: what stands before the host holds an @; write it as %40")
     if url.drivername == "postgresql":
         url = url.set(drivername=f"postgresql+{_postgresql_driver()}")
     return url

@@ -12,6 +12,7 @@ from eenas.errors import TaskError
 from eenas.tasks.spec import Layout
 
 MOST_CHANNELS = 16
+_AT_ONCE = 1 << 22  # floats that are scaled at once
 DARK = 16
 """Images with no value above this are nearly black."""
 
@@ -71,13 +72,13 @@ def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArra
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind == "b":
-        return array.astype(np.uint8) * np.uint8(255)
+        return np.multiply(array, np.uint8(255))
     if array.dtype.kind not in "iuf":
         raise TaskError(f"{name} must hold numbers in 0..255, or floats in [0, 1], got {array.dtype}")
     low, high = array.min(), array.max()
     if array.dtype.kind in "iu":
         if int(low) >= 0 and int(high) <= 255:
-            return array.astype(np.uint8)
+            return array.view(np.uint8) if array.dtype.itemsize == 1 else array.astype(np.uint8)
         raise TaskError(
             f"{name} holds {array.dtype} from {low} to {high}, but integers must lie in 0..255; "
             f"{_scaled(name, float(low), float(high))}"
@@ -87,7 +88,20 @@ def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArra
             f"{name} holds floats from {low:g} to {high:g}, but floats must lie in [0, 1]; "
             f"{_scaled(name, float(low), float(high))}"
         )
-    return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
+    return _rounded(array)
+
+
+def _rounded(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Floats [n, H, W, C] in [0, 1] as `round(255 x)`, some at a time, since each takes more than the array has."""
+    levels = np.empty(array.shape, dtype=np.uint8)
+    count, tall, wide, channels = array.shape
+    images = max(1, _AT_ONCE // (tall * wide * channels))
+    rows = tall if images > 1 else max(1, _AT_ONCE // (wide * channels))
+    for first in range(0, count, images):
+        for top in range(0, tall, rows):
+            part = np.s_[first : first + images, top : top + rows]
+            levels[part] = np.rint(array[part].astype(np.float32) * 255)
+    return levels
 
 
 def _scaled(name: str, low: float, high: float) -> str:

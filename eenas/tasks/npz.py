@@ -34,9 +34,9 @@ def npz_task(
     try:
         return Task.from_arrays(
             path.stem,
-            arrays["train_x"],
+            arrays.pop("train_x"),  # not held here while a copy is made of it
             arrays["train_y"],
-            arrays.get("test_x"),
+            arrays.pop("test_x", None),
             arrays.get("test_y"),
             classes=check_class_names(arrays["classes"]) if "classes" in arrays else None,
             splits=splits,

@@ -131,6 +131,7 @@ class Task:
                 raise TaskError(
                     f"test_x has images of {_shape(theirs)}, but train_x of {_shape(ours)}; make them alike"
                 )
+        del train_x, test_x  # what nobody else holds goes before the next copy is made
         sources: dict[SourceName, Source] = {
             source: (
                 ArrayPixels(checked[source].images, checked[source].digest, input_size, fit, f"{source}_x"),

@@ -1,11 +1,13 @@
 """Files of weights: what training loops write, told apart by content; code in them never runs."""
 
 import argparse
+import codecs
 import io
 import json
 import os
 import pathlib
 import shutil
+import warnings
 import zipfile
 from collections import OrderedDict
 from contextlib import nullcontext
@@ -270,6 +272,54 @@ def test_objects_that_are_as_large_as_they_are_asked_to_be_are_refused(
 ) -> None:
     (tmp_path / "w").write_bytes(saved({"state_dict": state(), "a": Evil(*asked)}, zipped=zipped))
     with pytest.raises(WeightsError, match=r"claims tensors of 1,000,000,000,000 bytes and has"):
+        read_weights(tmp_path / "w")
+
+
+REPEATED = {  # what is called, and with what
+    "bytearray": (bytearray, (30_000,)),
+    "text": (codecs.encode, ("x" * 30_000, "latin1")),
+    "numbers": (torch.Tensor, (list(range(9000)),)),
+    "set": (set, (list(range(9000)),)),
+}
+
+
+class Repeated:
+    """Pickled as a call; what is called and with what is written once in a file, however often it is named."""
+
+    def __init__(self, function: Any, arguments: tuple[Any, ...]) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.function, self.arguments
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("call", REPEATED.values(), ids=REPEATED)
+def test_objects_that_are_written_once_and_made_many_times_are_refused(tmp_path: Path, zipped: bool, call: Any) -> None:
+    (tmp_path / "w").write_bytes(saved({"a": torch.zeros(3), "b": Repeated(*call)}, zipped=zipped))
+    if call[0] is not bytearray:
+        assert "a" in read_weights(tmp_path / "w"), "once is well"
+    many = [Repeated(*call) for _ in range(200)]
+    (tmp_path / "w").write_bytes(saved({"a": torch.zeros(3), "b": many}, zipped=zipped))
+    with pytest.raises(WeightsError, match=r"claims tensors of [\d,]+ bytes and has"):
+        read_weights(tmp_path / "w")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_tensor_that_is_put_upon_a_storage_lies_within_it(tmp_path: Path, zipped: bool) -> None:
+    class Put:
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def __reduce__(self) -> Any:
+            return torch.Tensor, (), (torch.zeros(4).storage(), 0, (self.count,), (1,))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of typed storages
+        (tmp_path / "w").write_bytes(saved({"a": torch.zeros(3), "b": Put(4)}, zipped=zipped))
+        assert read_weights(tmp_path / "w").keys() == {"a", "b"}
+        (tmp_path / "w").write_bytes(saved({"a": torch.zeros(3), "b": Put(5)}, zipped=zipped))
+    with pytest.raises(WeightsError, match=r"holds a tensor of \[5\] in 4 numbers"):
         read_weights(tmp_path / "w")
 
 

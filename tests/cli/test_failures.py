@@ -76,6 +76,23 @@ def test_our_own_mistakes_say_where_they_are():
     assert "test_failures.py:" in result.stderr
 
 
+def test_a_traceback_shows_nothing_secret_of_the_storage():
+    app = typer.Typer()
+
+    @app.command()
+    @guarded
+    def verb(storage: str = "") -> None:
+        try:
+            raise OSError("failed to resolve host 'hush@h'")
+        except OSError as error:
+            raise EenasError("no database") from error
+
+    given = ["--storage", "postgresql://u:a@hush@h/db", "--debug"]
+    result = CliRunner().invoke(app, given)
+    assert "failed to resolve host '***@h'" in result.stderr
+    assert "hush" not in result.stderr
+
+
 def test_an_intended_exit_passes():
     assert run(typer.Exit(7)).exit_code == 7
 

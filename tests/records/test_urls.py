@@ -39,6 +39,16 @@ def test_what_cannot_be_stored_in_says_what_can(text: str, said: str) -> None:
         read_url(text)
 
 
+def test_an_at_sign_in_a_password_is_to_be_written_as_an_escape() -> None:
+    """Of what stands behind it SQLAlchemy makes the host, which a driver's message repeats."""
+    with pytest.raises(StorageError) as caught:
+        read_url("postgresql://ann:a@hush@host/db")
+    assert str(caught.value) == (
+        "postgresql://ann:***@host/db: what stands before the host holds an @; write it as %40"
+    )
+    assert read_url("postgresql://ann:a%40hush@host/db").password == "a@hush"
+
+
 def test_a_plain_postgresql_url_gets_a_driver() -> None:
     assert read_url("postgresql://h/d").drivername in ("postgresql+psycopg", "postgresql+psycopg2")
     assert read_url("postgres://h/d").drivername in ("postgresql+psycopg", "postgresql+psycopg2")

@@ -10,6 +10,7 @@ from PIL import Image
 from eenas.errors import TaskError
 from eenas.tasks.images.folder import folder_task
 from eenas.tasks.images.image_files import endings
+from eenas.tasks.spec import TaskSpec
 from tests.tasks.test_folder import fill
 
 
@@ -119,6 +120,48 @@ def test_links_pipes_and_folders_called_like_pictures(tmp_path):
     (root / "cat" / "gone.png").symlink_to(root / "nowhere.png")
     with pytest.raises(TaskError, match=r"cat/gone\.png: .*no such file"):
         folder_task(root)
+
+
+@pytest.mark.parametrize("target", ["dog", "dog/inner"])
+def test_a_link_to_the_pictures_of_another_class_is_refused(tmp_path, target):
+    """They would have both labels."""
+    root = fill(tmp_path / "pets", classes=("cat", "dog"))
+    fill(root / "dog", classes=("inner",), count=2)
+    (root / "cat" / "more").symlink_to(root / target)
+    match = r"is the same folder as one of the class .*(cat|dog); remove one of the two links"
+    with pytest.raises(TaskError, match=match):
+        folder_task(root)
+
+
+def test_a_folder_that_two_classes_link_to_is_refused(tmp_path):
+    root = fill(tmp_path / "pets", classes=("cat", "dog"))
+    fill(tmp_path, classes=("elsewhere",), count=2)
+    for name in ("cat", "dog"):
+        (root / name / "more").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(TaskError, match=r"dog/more: is the same folder as one of the class .*cat; remove"):
+        folder_task(root)
+
+
+def test_a_class_that_is_a_link_to_another_is_refused(tmp_path):
+    root = fill(tmp_path / "pets", classes=("cat", "dog"))
+    (root / "both").symlink_to(root / "cat")
+    with pytest.raises(TaskError, match=r"the class folders 'both' and 'cat' are the same folder; remove the link"):
+        folder_task(root)
+
+
+def test_links_that_lead_to_themselves(tmp_path):
+    """As a picture one is a bad one, and no folder at all as a folder."""
+    root = fill(tmp_path / "pets", classes=("cat", "dog"))
+    (root / "folder").symlink_to("folder")
+    (root / "cat" / "inner").symlink_to("inner")
+    (root / "beside.png").symlink_to("beside.png")
+    whole = len(folder_task(root).train)
+    (root / "cat" / "self.png").symlink_to("self.png")
+    with pytest.raises(TaskError, match=r"self\.png: .*Too many levels of symbolic links.*; replace or remove it, or"):
+        folder_task(root)
+    task = folder_task(root, spec=TaskSpec(spec=f"folder:{root}", skip_bad=True))
+    assert task.left_out == ("cat/self.png",)
+    assert len(task.train) == whole
 
 
 def test_folders_that_cannot_be_read_are_named(tmp_path, monkeypatch):

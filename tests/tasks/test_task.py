@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from eenas.errors import TaskError
+from eenas.tasks import arrays as arrays_module
+from eenas.tasks.arrays import check_images
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.task import Task
 
@@ -193,3 +195,20 @@ def test_arrays_that_contradict_each_other_are_refused_in_one_line(name):
 def test_class_names_that_do_not_fit_are_refused(classes, message):
     with pytest.raises(TaskError, match=message):
         task(classes=classes)
+
+
+def test_floats_are_scaled_alike_some_at_a_time_and_at_once(monkeypatch):
+    values = np.random.default_rng(0).random((5, 6, 7, 3)).astype(np.float16)
+    whole = check_images(values, "train_x")
+    assert np.array_equal(whole, np.rint(values.astype(np.float32) * 255).astype(np.uint8))
+    for at_once in (1, 50, 130, 300):  # less than a row, an image, several
+        monkeypatch.setattr(arrays_module, "_AT_ONCE", at_once)
+        assert np.array_equal(check_images(values, "train_x"), whole)
+        assert np.array_equal(check_images(np.moveaxis(values, 3, 1), "train_x", "NCHW"), whole)
+
+
+def test_integers_of_one_byte_and_booleans_keep_their_values():
+    values = np.random.default_rng(0).integers(0, 128, (5, 6, 7, 3))
+    assert np.array_equal(check_images(values.astype(np.int8), "train_x"), values)
+    assert np.array_equal(check_images(values > 60, "train_x"), 255 * (values > 60))
+    assert check_images(values > 60, "train_x").dtype == np.uint8

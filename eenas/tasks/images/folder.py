@@ -12,7 +12,7 @@ from eenas.escaping import one_line
 from eenas.progress import Advanced, Finished, Listener, Started, silent
 from eenas.tasks.images.frame import Size
 from eenas.tasks.images.image_files import FilePixels, Header, name_below, read_headers
-from eenas.tasks.images.layout import Layout, PassedOver, Root, find_layout, images_below
+from eenas.tasks.images.layout import Layout, PassedOver, Root, find_layout, folder_id, images_below
 from eenas.tasks.images.picture import FULL_WHITE
 from eenas.tasks.images.picture_check import PHASE, Checked, bad_pictures, check_files
 from eenas.tasks.spec import SPLIT_NAMES, SourceName, SplitsSpec, TaskSpec
@@ -86,7 +86,8 @@ def folder_task(
 
 
 def _files(root: Root, names: Sequence[str], passed: PassedOver) -> _Files:
-    below = [images_below(root.classes[name], root.path, passed) for name in names]
+    taken = {folder_id(folder): folder for folder in root.classes.values()}
+    below = [images_below(root.classes[name], root.path, passed, taken) for name in names]
     files = [file for each in below for file in each]
     return _Files(root, files, [label for label, each in enumerate(below) for _ in each], read_headers(files))
 
@@ -134,9 +135,9 @@ def _white_of(found: Mapping[SourceName, _Files], asked: int | None) -> tuple[in
     """The value that becomes white of pictures of more than 8 bits, and a sentence on it; None without such pictures.
 
     It is the largest value of as many bits as the pictures of all sources use. Raises TaskError for bad pictures and
-    for colour pictures whose upper 8 bits, which are all that Pillow gives, are not used.
+    for those whose upper 8 bits, which are all that Pillow gives of colour, are not used.
     """
-    largest, deep, colour = 0, 0, 0
+    largest, deep, clipped = 0, 0, 0
     bad: list[str] = []
     for each in found.values():
         rows = [row for row, header in enumerate(each.headers) if isinstance(header, Header) and header.deep]
@@ -147,16 +148,16 @@ def _white_of(found: Mapping[SourceName, _Files], asked: int | None) -> tuple[in
         bad += [value for value in checked if isinstance(value, str)]
         tops = [value for value in checked if isinstance(value, int)]
         deep, largest = deep + len(rows), max([largest, *tops])
-        colour += sum(not header.grey for header in headers)
+        clipped += sum(header.clipped for header in headers)
     if bad:
         raise bad_pictures(bad)
     if not deep:
         return None, None
     white = asked or max(255, (1 << largest.bit_length()) - 1)
-    if colour and white < FULL_WHITE:
+    if clipped and white < FULL_WHITE:
         raise TaskError(
-            f"{colour:,} colour pictures have 16 bits a channel, of which {largest.bit_length()} are used, and Pillow "
-            "reads the upper 8 only; save them with 8 bits a channel"
+            f"{clipped:,} pictures have 16 bits a channel, of which {largest.bit_length()} are used, and Pillow reads "
+            "the upper 8 only; save them with 8 bits a channel"
         )
     how = f"task.white = {asked}" if asked else f"up to {largest:,}; task.white = {FULL_WHITE} would scale all 16 bits"
     return white, f"{deep:,} pictures have more than 8 bits a channel: {white:,} becomes white ({how})"

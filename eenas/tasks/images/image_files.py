@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import BinaryIO, TypeVar, final
 
 import numpy as np
 import torch
@@ -17,14 +17,18 @@ from torch import Tensor
 
 from eenas.errors import PictureError, TaskError
 from eenas.escaping import one_line
+from eenas.tasks.images.depth import is_deep, loses_bits
 from eenas.tasks.images.frame import Fit, Frame, Size
-from eenas.tasks.images.picture import opened, orientation, prepare_picture
+from eenas.tasks.images.orientation import orientation
+from eenas.tasks.images.picture import bounded, opened, prepare_picture, read_formats
 from eenas.tasks.images.pixels import Pixels
 
-_NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF", "FITS", "IPTC")
-"""Formats that Pillow knows by their heads only, needs another program for (EPS), or that hold measurements."""
 _END_BYTES = 32 << 10  # a file is known by its length and this many bytes of either end
+_MOST_CHUNKS = 1 << 16  # of a PNG file, among which EXIF data are looked for
+_LONGEST_EXIF = 1 << 16
 _GREY = ("1", "L", "LA", "La")
+SMALLEST = Frame(64, 64)
+"""Large JPEG files are decoded no larger than this needs where only their faults are looked for."""
 _AT_ONCE = 4096  # files handed to the threads at a time
 
 T = TypeVar("T")
@@ -35,24 +39,26 @@ R = TypeVar("R")
 class Header:
     """What the beginning of a picture file tells: `width` and `height` as it is seen, upright.
 
-    `deep` says that it has more than 8 bits a channel. `digest` is of the file's length and both ends.
+    `deep` says that it has more than 8 bits a channel, `clipped` that Pillow hands out only the upper 8 of them.
+    `digest` is of the file's length and both ends.
     """
 
     width: int
     height: int
     grey: bool
     deep: bool
+    clipped: bool
     digest: bytes
 
 
 @cache
 def endings() -> tuple[str, ...]:
-    """The endings, with their dots and in lower case, of the files that Pillow opens as pictures."""
+    """The endings, with their dots and in lower case, of the files that are opened as pictures."""
     from PIL import Image
 
-    Image.init()
+    read = read_formats()
     known = Image.registered_extensions().items()
-    return tuple(sorted(end for end, kind in known if kind in Image.OPEN and kind not in _NO_PICTURES))
+    return tuple(sorted(end for end, kind in known if kind in Image.OPEN and kind in read))
 
 
 def is_image(name: str) -> bool:
@@ -144,7 +150,7 @@ def name_below(root: Path, file: Path) -> str:
 
 
 def read_headers(files: Sequence[Path]) -> list[Header | str]:
-    """The header of each file, or what is wrong with it."""
+    """The header of each file, or what is wrong with it: nothing is decoded, and what is too large refused."""
     return list(in_threads(_read_header, files))
 
 
@@ -157,14 +163,6 @@ def in_threads(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(items), _AT_ONCE):
             yield from pool.map(work, items[start : start + _AT_ONCE])
-
-
-def is_deep(image: Any) -> bool:
-    """Whether a Pillow image has more than 8 bits a channel, also where Pillow drops the lower ones (colour)."""
-    if image.mode.startswith("I"):
-        return True
-    raw = [argument for tile in getattr(image, "tile", ()) for argument in (tile[3],)]
-    return any(";16" in str(argument) for argument in raw)
 
 
 def _read_header(file: Path) -> Header | str:
@@ -180,13 +178,15 @@ def _read_header(file: Path) -> Header | str:
             state.update(stream.read(_END_BYTES))
             stream.seek(0)
             with opened(stream) as image:
-                if image.mode == "F":
-                    raise PictureError("an image of floats, whose range nobody knows; save it with 8 bits a channel")
+                deep = is_deep(image)
+                clipped = deep and loses_bits(image)
+                if image.format == "PNG" and (late := _late_exif(stream)) is not None:
+                    image.info.setdefault("exif", b"Exif\0\0" + late)
                 turned = orientation(image) >= 5 and image.format != "TIFF"  # of which Pillow gives the turned size
                 width, height = image.size[::-1] if turned else image.size
-                deep = is_deep(image)
                 grey = image.mode in _GREY or image.mode.startswith("I")
-                return Header(width, height, grey, deep, state.digest())
+                bounded(image, SMALLEST)
+                return Header(width, height, grey, deep, clipped, state.digest())
     except PermissionError:
         return f"{one_line(str(file))}: may not be read; change its permissions"
     except PictureError as error:
@@ -194,3 +194,17 @@ def _read_header(file: Path) -> Header | str:
         return text if text.startswith(one_line(str(file))) else f"{one_line(str(file))}: {text}"
     except OSError as error:
         return f"{one_line(str(file))}: cannot be read ({error.strerror or error})"
+
+
+def _late_exif(stream: BinaryIO) -> bytes | None:
+    """The EXIF data of a PNG file, which may stand behind its pixels; these are passed over, not decoded."""
+    stream.seek(len(b"\x89PNG\r\n\x1a\n"))
+    for _ in range(_MOST_CHUNKS):
+        head = stream.read(8)
+        if len(head) < 8 or head[4:] == b"IEND":
+            return None
+        length = int.from_bytes(head[:4], "big")
+        if head[4:] == b"eXIf":
+            return stream.read(min(length, _LONGEST_EXIF))
+        stream.seek(length + 4, os.SEEK_CUR)  # and its check sum
+    return None

@@ -29,6 +29,10 @@ EXPECTED = (
 )
 
 
+FolderId = tuple[int, int]
+"""What a file system knows a folder by: its device and its number there."""
+
+
 @dataclass(frozen=True)
 class Root:
     """A folder of class folders: the names of the classes, as they can be printed, and where each lies."""
@@ -101,18 +105,24 @@ def find_layout(path: Path) -> Layout:
     return Layout(roots, tuple(notices))
 
 
-def images_below(folder: Path, root: Path, passed: PassedOver) -> list[Path]:
+def images_below(folder: Path, root: Path, passed: PassedOver, taken: dict[FolderId, Path]) -> list[Path]:
     """The picture files in and below a class folder, in the order of their names; others are counted in `passed`.
 
-    Links are followed, but for those that lead back up: what lies there is of other classes, too.
+    Links are followed, but for those that lead back up: what lies there is of other classes, too. `taken` holds the
+    class to which each folder belongs, the class folders from the beginning. Raises TaskError where a link leads to a
+    folder of another class.
     """
     files: list[Path] = []
-    seen = {os.path.realpath(parent) for parent in folder.absolute().parents}
+    seen = {folder_id(parent) for parent in folder.absolute().parents}
     for place, below, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
-        if os.path.realpath(place) in seen:  # a link that leads back up
+        here = folder_id(Path(place))
+        if here in seen:  # a link that leads back up, or here once more
             below.clear()
             continue
-        seen.add(os.path.realpath(place))
+        seen.add(here)
+        if (other := taken.setdefault(here, folder)) != folder:
+            ours, theirs = one_line(place), one_line(str(other))
+            raise TaskError(f"{ours}: is the same folder as one of the class {theirs}; remove one of the two links")
         below[:] = [name for name in below if not is_hidden(name)]
         for name in names:
             if is_hidden(name):
@@ -132,6 +142,15 @@ def images_below(folder: Path, root: Path, passed: PassedOver) -> list[Path]:
     return sorted(files, key=lambda file: name_below(root, file).split("/"))
 
 
+def folder_id(path: Path) -> FolderId:
+    """The same for every path of a folder, by links and by mounts."""
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        _refuse_folder(error)
+    return found.st_dev, found.st_ino
+
+
 def _root(path: Path) -> Root:
     """The class folders in `path`, by their names with composed letters (NFC), so that every file system agrees."""
     names = _folders(path)
@@ -146,6 +165,12 @@ def _root(path: Path) -> Root:
                 "accents; put their images into one"
             )
         classes[shown] = path / name
+    places: dict[FolderId, str] = {}
+    for shown, place in classes.items():
+        if (other := places.setdefault(folder_id(place), shown)) != shown:
+            raise TaskError(
+                f"{one_line(str(path))}: the class folders {other!r} and {shown!r} are the same folder; remove the link"
+            )
     return Root(path, dict(sorted(classes.items())))
 
 
@@ -195,7 +220,7 @@ def _beside(path: Path) -> tuple[str, ...]:
 
 
 def _images_in(path: Path) -> int:
-    return sum(is_image(entry.name) and not entry.is_dir() for entry in _entries(path))
+    return sum(is_image(entry.name) and not _is_folder(entry) for entry in _entries(path))
 
 
 def _holds_images(path: Path) -> bool:
@@ -204,7 +229,7 @@ def _holds_images(path: Path) -> bool:
 
 def _folders(path: Path) -> list[str]:
     """The names of the folders in `path`, sorted, without hidden ones."""
-    return sorted(entry.name for entry in _entries(path) if entry.is_dir() and not is_hidden(entry.name))
+    return sorted(entry.name for entry in _entries(path) if _is_folder(entry) and not is_hidden(entry.name))
 
 
 def _entries(path: Path) -> list[os.DirEntry[str]]:
@@ -215,6 +240,14 @@ def _entries(path: Path) -> list[os.DirEntry[str]]:
         _refuse_folder(error)
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
 def _refuse_folder(error: OSError) -> NoReturn:
     where = one_line(str(error.filename))
-    raise TaskError(f"{where}: the folder cannot be read ({error.strerror}); change its permissions") from None
+    fix = "change its permissions" if isinstance(error, PermissionError) else "put it back, or remove the link to it"
+    raise TaskError(f"{where}: the folder cannot be read ({error.strerror}); {fix}") from None

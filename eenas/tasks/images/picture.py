@@ -18,16 +18,22 @@ from numpy.typing import NDArray
 
 from eenas.errors import PictureError
 from eenas.escaping import one_line
+from eenas.tasks.images.depth import check_mode
 from eenas.tasks.images.frame import BORDER, Frame
+from eenas.tasks.images.orientation import orientation, upright
+from eenas.tasks.images.picture_memory import MOST_BYTES, decoded_bytes
 
 MOST_PIXELS = 1 << 26
-"""Pictures of more pixels are refused: decoded and turned they would take half a gigabyte each."""
+"""Pictures of more pixels are refused, and those that would take more than MOST_BYTES."""
 DRAFT_PIXELS = 1 << 22
 """JPEG files of more pixels are decoded at a half, a quarter or an eighth, never below twice the frame."""
 FULL_WHITE = 65535
 """The white of pictures of more than 8 bits where nothing else is known."""
-_ALONE_PIXELS = 1 << 24  # larger ones are decoded one at a time, so that threads do not add up their memory
-_ORIENTATION = 0x0112  # the EXIF tag
+NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF", "FITS", "IPTC", "ICO", "ICNS", "BLP")
+"""Formats of Pillow that are not read: known by their heads only, run by another program (EPS), measurements, and
+containers whose pictures tell their size only while they are decoded."""
+_ALONE_BYTES = 1 << 27  # what takes more is decoded alone, so that threads do not add up their memory
+_STRIP = 1 << 20  # pixels flattened at once of a picture of more than four times as many
 _WHOLE = "eenas whole size"  # the key in a Pillow image's notes of its size before it was decoded smaller
 _ALONE = threading.Lock()
 
@@ -59,14 +65,18 @@ def prepare_picture(source: Any, frame: Frame, channels: int, white: int | None 
         whole = image.info.get(_WHOLE)
         if whole is not None and orientation(image) >= 5:
             whole = whole[::-1]
-        return fitted(flattened(image, channels, white), frame, whole)
+        flat = flattened(image, channels, white)
+        if image is not source:
+            image.im = None  # not held while it is fitted
+        return fitted(flat, frame, whole)
 
 
 @contextmanager
 def opened(source: Any, frame: Frame | None = None) -> Iterator[Any]:
     """The Pillow image of a path, of a file's bytes, of an open file or of itself.
 
-    For `frame` it is decoded no larger than that needs, within MOST_PIXELS; without one only the header may be used.
+    For `frame` it is decoded no larger than that needs, within bounds (`bounded`); without one only the header may
+    be used.
     Raises PictureError, also for what goes wrong inside the block: Pillow's decoders raise errors of any kind.
     """
     try:
@@ -78,20 +88,11 @@ def opened(source: Any, frame: Frame | None = None) -> Iterator[Any]:
         if isinstance(source, Image.Image):
             yield source
             return
-        with _stream(source) as stream, _no_warnings(), Image.open(stream) as image:
+        with _stream(source) as stream, _no_warnings(), Image.open(stream, formats=read_formats()) as image:
             if frame is None:
                 yield image
                 return
-            if image.width * image.height > DRAFT_PIXELS:
-                whole = image.size
-                if image.draft(None, (2 * frame.width, 2 * frame.height)) is not None:  # of JPEG only
-                    image.info[_WHOLE] = whole
-            pixels = image.width * image.height
-            if pixels > MOST_PIXELS:
-                raise PictureError(
-                    f"{image.width:,} x {image.height:,} pixels are more than {MOST_PIXELS:,}; make it smaller"
-                )
-            with _ALONE if pixels > _ALONE_PIXELS else nullcontext():
+            with _ALONE if bounded(image, frame) > _ALONE_BYTES else nullcontext():
                 yield image
     except PictureError as error:
         raise PictureError(f"{name}{error}") from None
@@ -103,23 +104,67 @@ def opened(source: Any, frame: Frame | None = None) -> Iterator[Any]:
         raise PictureError(f"{name}a corrupt image ({_why(error)})") from None
 
 
+def bounded(image: Any, frame: Frame) -> int:
+    """Let a large JPEG file, opened and not yet loaded, be decoded smaller, as far as `frame` allows.
+
+    Returns how many bytes it takes at most to decode and flatten it. Nothing is decoded for that. Raises PictureError
+    where more than MOST_PIXELS are left, or more than MOST_BYTES needed.
+    """
+    check_mode(image)
+    whole = image.size
+    if image.width * image.height > DRAFT_PIXELS and image.draft(None, (2 * frame.width, 2 * frame.height)) is not None:
+        image.info[_WHOLE] = whole  # of JPEG only
+    if image.width * image.height > MOST_PIXELS:
+        raise PictureError(f"{image.width:,} x {image.height:,} pixels are more than {MOST_PIXELS:,}; make it smaller")
+    needed = decoded_bytes(image, whole)
+    if needed > MOST_BYTES:
+        raise PictureError(
+            f"{whole[0]:,} x {whole[1]:,} pixels as {image.format} take up to {needed:,} bytes, more than "
+            f"{MOST_BYTES:,}; make it smaller, or save it as PNG"
+        )
+    return needed
+
+
+def read_formats() -> list[str]:
+    """The names of the formats that are read, those of Pillow's plug-ins included."""
+    from PIL import Image
+
+    Image.preinit()  # the usual ones are tried first
+    Image.init()
+    return [kind for kind in Image.ID if kind not in NO_PICTURES]
+
+
 def flattened(image: Any, channels: int, white: int | None = None) -> Any:
     """An opened image upright, without transparency and as 8-bit grey ("L", for 1 channel) or colour ("RGB")."""
     from PIL import Image
 
-    if image.mode == "F":
-        raise PictureError("an image of floats, whose range nobody knows; save it with 8 bits a channel")
+    check_mode(image)
     image.load()  # Pillow itself turns TIFF files while it loads them
+    kind, turned = "L" if channels == 1 else "RGB", orientation(image)
+    wide, tall = image.size
+    if wide * tall <= 4 * _STRIP:
+        return upright(_eight_bits(image, kind, white), turned)
+    canvas = Image.new(kind, (tall, wide) if turned >= 5 else (wide, tall))
+    for top in range(0, tall, rows := max(1, _STRIP // wide)):
+        bottom = min(top + rows, tall)
+        part = upright(_eight_bits(image.crop((0, top, wide, bottom)), kind, white), turned)
+        along = top if turned in (1, 2, 5, 8) else tall - bottom
+        canvas.paste(part, (along, 0) if turned >= 5 else (0, along))
+    return canvas
+
+
+def _eight_bits(image: Any, kind: str, white: int | None) -> Any:
+    """A loaded image, or a part of one, as "L" or "RGB" on white."""
+    from PIL import Image
+
     if image.mode.startswith("I"):
         levels = np.asarray(image).astype(np.float32) * (255 / (white or FULL_WHITE))
-        image = upright(image, Image.fromarray(np.rint(levels).clip(0, 255).astype(np.uint8)))
-    else:
-        image = upright(image, image)
-        if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
-            image = _on_white(image)
-        elif image.mode == "P":
-            image = image.convert("RGBA")  # straight to RGB Pillow warns about some palettes
-    return image.convert("L" if channels == 1 else "RGB")
+        image = Image.fromarray(np.rint(levels).clip(0, 255).astype(np.uint8))
+    elif image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+        image = _on_white(image)
+    elif image.mode == "P":
+        image = image.convert("RGBA")  # straight to RGB Pillow warns about some palettes
+    return image.convert(kind)
 
 
 def fitted(image: Any, frame: Frame, whole: tuple[int, int] | None = None) -> NDArray[np.uint8]:
@@ -146,32 +191,6 @@ def fitted(image: Any, frame: Frame, whole: tuple[int, int] | None = None) -> ND
         shown = canvas
     pixels = np.array(shown, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
-
-
-def upright(image: Any, pixels: Any) -> Any:
-    """`pixels` turned as the EXIF orientation of `image` says."""
-    from PIL import Image
-
-    turns = Image.Transpose
-    turn = {
-        2: turns.FLIP_LEFT_RIGHT,
-        3: turns.ROTATE_180,
-        4: turns.FLIP_TOP_BOTTOM,
-        5: turns.TRANSPOSE,
-        6: turns.ROTATE_270,
-        7: turns.TRANSVERSE,
-        8: turns.ROTATE_90,
-    }.get(orientation(image))
-    return pixels if turn is None else pixels.transpose(turn)
-
-
-def orientation(image: Any) -> int:
-    """The EXIF orientation, 1 to 8; 1 (upright) where there is none or it cannot be read."""
-    try:
-        found = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # damaged metadata say nothing about the pixels
-        return 1
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def _prepared_array(pixels: NDArray[Any], frame: Frame, channels: int) -> NDArray[np.uint8]:
@@ -251,5 +270,5 @@ def _why(error: Exception) -> str:
         return error.strerror
     text = str(error)
     if "cannot identify" in text:
-        return "no image format that Pillow knows"
+        return "no image format that is read"
     return one_line(text.splitlines()[0]) if text else type(error).__name__

@@ -4,14 +4,15 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from eenas.errors import PictureError, TaskError
 from eenas.escaping import one_line
 from eenas.progress import Advanced, Finished, Listener, Started
-from eenas.tasks.images.frame import Frame
-from eenas.tasks.images.image_files import FilePixels, Header, in_threads, is_deep
+from eenas.tasks.images.depth import is_deep, loses_bits
+from eenas.tasks.images.image_files import SMALLEST, FilePixels, Header, in_threads
 from eenas.tasks.images.picture import opened
 from eenas.tasks.images.picture_cache import GOOD, PictureCache
 from eenas.tasks.task import Task
@@ -19,8 +20,9 @@ from eenas.tasks.task import Task
 PHASE = "checking the pictures"
 NAMED = 3
 """How many bad pictures an error names."""
-_SMALL = Frame(64, 64)  # large JPEG files are decoded no larger than this needs
 _AT_ONCE = 256
+_STRIP = 1 << 20  # pixels looked at at once
+_RULES = b"2\0"  # a new number when a picture may be judged otherwise than before: all are checked again
 
 Checked = int | str
 """GOOD or the largest value of a deep picture; or what is wrong with it."""
@@ -83,21 +85,34 @@ def _key(file: Path, header: Header) -> int:
         written = os.stat(file).st_mtime_ns
     except OSError:
         written = 0
-    text = os.fsencode(file) + b"\0" + header.digest + written.to_bytes(12, "big", signed=True)
+    text = _RULES + os.fsencode(file) + b"\0" + header.digest + written.to_bytes(12, "big", signed=True)
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
 
 
 def _decoded(file: Path) -> Checked:
     try:
-        with opened(file, _SMALL) as image:
+        with opened(file, SMALLEST) as image:
             deep = is_deep(image)
+            clipped = deep and loses_bits(image)
             image.load()
             if not deep:
                 return GOOD
-            levels = np.asarray(image)
-            if levels.min() < 0:
+            least, largest = _extremes(image)
+            if least < 0:
                 raise PictureError(f"{one_line(str(file))}: holds values below 0; save it with 8 bits a channel")
-            # of deep colour Pillow gives the upper 8 bits
-            return int(levels.max()) if image.mode.startswith("I") else int(levels.max()) << 8 | 255
+            return largest << 8 | 255 if clipped else largest
     except PictureError as error:
         return str(error)
+
+
+def _extremes(image: Any) -> tuple[int, int]:
+    """The least and the largest value of a loaded image; opacity tells nothing of the bits that its colours use."""
+    if not image.mode.startswith("I"):
+        bands = [image.getextrema()] if len(image.getbands()) == 1 else image.getextrema()
+        used = [each for name, each in zip(image.getbands(), bands, strict=True) if name not in "Aa"]
+        return int(min(low for low, _ in used)), int(max(high for _, high in used))
+    found = []  # Pillow knows the extremes of some such modes only
+    for top in range(0, image.height, rows := max(1, _STRIP // image.width)):
+        levels = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
+        found += [int(levels.min()), int(levels.max())]
+    return min(found), max(found)
