@@ -19,8 +19,8 @@ from eenas.study.context.study_context import StudyContext
 from eenas.study.trials.design_training import inherits
 from eenas.study.trials.scores import policy_within
 
-BEFORE = "before training"
-"""The baseline's name in what `keep_better` gives."""
+BANKED, PREPARED = "the bank's branches on the prepared backbone", "the prepared backbone"
+"""What a network is before its training, with branches and without: the baseline in what `keep_better` gives."""
 
 
 def keep_better(network: EarlyExitNetwork, context: StudyContext) -> Comparison | None:
@@ -45,8 +45,8 @@ def keep_better(network: EarlyExitNetwork, context: StudyContext) -> Comparison 
     if design.branches:
         Bank(context).inherit(before)
     network.load_state_dict(before.state_dict())
-    target = design.policy.target_macs
-    return Comparison(baseline=BEFORE, budget=target, difference=difference, low=low, high=high)
+    name, target = BANKED if design.branches else PREPARED, design.policy.target_macs
+    return Comparison(baseline=name, budget=target, difference=difference, low=low, high=high)
 
 
 def _tables_before(design: Design, context: StudyContext, costs: ExitCosts) -> Mapping[str, ExitTable] | None:

@@ -214,6 +214,7 @@ def test_where_training_makes_it_worse_what_the_search_knew_is_kept(smallest_stu
     report = smallest_study.train(tmp_path / "bad", listener=heard.append)
     worse = report.worse
     assert worse.difference < worse.high < 0
+    assert worse.baseline == before_training.BANKED
     assert worse.budget == report.design.policy.target_macs
     said = [event.text for event in heard if isinstance(event, Notice) and "made it worse" in event.text]
     assert len(said) == 1
