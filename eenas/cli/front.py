@@ -33,7 +33,7 @@ def front(
     one_of(json=json, csv=csv, network=network, all=every)
     from eenas.cli.tables.results import ROWS, print_network, print_results
     from eenas.reporting.facts.front_table import baseline_rows, front_rows, to_csv, to_json
-    from eenas.results.choice import no_front
+    from eenas.results.nothing_chosen import no_front
     from eenas.results.read import open_results
     from eenas.study.rivals.known_networks import find_network
     from eenas.study.rivals.offered_points import STATIC, points_of

@@ -67,7 +67,7 @@ def search(
     from eenas.cli.tables.results import print_results
     from eenas.reporting.dashboard.study_page import publish
     from eenas.reporting.facts.front_table import to_json
-    from eenas.results.choice import no_front
+    from eenas.results.nothing_chosen import no_front
     from eenas.results.search import search as run
 
     quiet_optuna()

@@ -45,7 +45,8 @@ def train(
 ) -> None:
     """Train a network of a study with the full budget.
 
-    By default the recommended one: the cheapest that loses at most one point against the backbone.
+    By default the recommended one: the cheapest that loses at most one point against the backbone and saves
+    something. Where there is none, the command says so, and what the plain backbone has.
     Limits hold beside those of the study, and the result is checked against them on the test split,
     which is looked at once. The same command goes on from the checkpoint of a run that was cut off.
     --set reaches full_training.* and baselines.*. Under torchrun all processes train together.

@@ -9,7 +9,7 @@ from eenas.escaping import as_markdown
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.fit import declined
 from eenas.programs.exit_latency import ProgramLatency
-from eenas.runs.run_report import RunReport, largest_words
+from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.study.context.traits import Traits
 from eenas.tasks.images.frame import BORDER, size_text
 
@@ -80,6 +80,7 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         f"{'' if timed_below else _conditions(report)}Temperatures and thresholds were fitted on the "
         "calibration split; the test split was used once, for this card.",
         "",
+        *([as_markdown(f"Training made it worse: {worse_words(report.worse)}."), ""] if report.worse else []),
         *([as_markdown(f"Not the default: {traits}."), ""] if traits else []),
         *(line for sentence in declined(report.design.policy, point.policy) for line in (as_markdown(sentence), "")),
         USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```",

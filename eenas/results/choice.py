@@ -11,7 +11,8 @@ from eenas.errors import FrontError
 from eenas.fronts.choice import cheapest_within, knee
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.model_folder import load_design
-from eenas.results.front import ACCEPTED_DROP, build_front, cheapest_losing, nearest_miss
+from eenas.results.front import ACCEPTED_DROP, build_front, cheapest_losing, interval, nearest_miss
+from eenas.results.nothing_chosen import amount, no_front, nothing_chosen
 from eenas.results.results import StudyResults
 from eenas.study.context.traits import Traits
 from eenas.study.rivals.known_networks import KnownNetwork, find_network
@@ -27,8 +28,10 @@ class Choice:
     design in JSON, `knee` the point where the front bends most. A trial's network is taken for the target that was
     drawn for it, unless limits are given. Otherwise it is the cheapest choice that loses at most
     `max_accuracy_drop` (in [0, 1], default ACCEPTED_DROP) against the backbone; where only a cost is limited
-    (`limits.max_macs`, `limits.max_latency_ms`), the most accurate point within it. `limits` hold beside the study's
-    own; they choose among points that the study knows, which has fitted policies for its own limits alone.
+    (`limits.max_macs`, `limits.max_latency_ms`), the most accurate point within it. Points that save nothing against a
+    plain backbone that holds the limits are taken by their name alone, and so is the backbone itself. `limits` hold
+    beside the study's own; they choose among points that the study knows, which has fitted policies for its own limits
+    alone.
     """
 
     network: str | None = None
@@ -121,15 +124,17 @@ def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = F
 def choose_point(results: StudyResults, choice: Choice) -> FrontPoint:
     """The point of the front that `choice` means, unless it names a network or a file.
 
-    Raises FrontError when nothing holds what is asked, naming the nearest miss with its distance.
+    Raises FrontError when nothing holds what is asked, naming the nearest miss with its distance, and when the plain
+    backbone is the better answer, with its figures.
     """
     front = front_within(results, choice.limits)
     if not front:
         raise FrontError(no_front(results, choice.limits))
-    real = [item for item in front if item.point.accuracy > results.guessing and item.kind != "plain"]
-    choices = [item for item in real if item.choice]
-    if choice.wants_most_accurate and real:
-        return min(real, key=lambda item: (-item.point.accuracy, _cost(item, results)))
+    choices = [item for item in front if item.choice and item.kind != "plain"]
+    if choice.wants_most_accurate:
+        best = _most_accurate(results, front)
+        if best is not None:
+            return best
     if choice.knee and choices:
         return choices[knee([item.point.accuracy for item in choices], [_cost(item, results) for item in choices])]
     drop = ACCEPTED_DROP if choice.max_accuracy_drop is None else choice.max_accuracy_drop
@@ -137,7 +142,8 @@ def choose_point(results: StudyResults, choice: Choice) -> FrontPoint:
     taken = cheapest_losing(front, floor, guessing=results.guessing, by_latency=results.by_latency)
     if taken is not None and not choice.wants_most_accurate and not choice.knee:
         return taken
-    raise FrontError(_nothing_within(results, real, drop, choice.limits))
+    most = choice.wants_most_accurate
+    raise FrontError(nothing_chosen(results, front, drop=drop, limited=bool(choice.limits), most_accurate=most))
 
 
 def front_within(results: StudyResults, limits: Limits) -> tuple[FrontPoint, ...]:
@@ -150,47 +156,20 @@ def front_within(results: StudyResults, limits: Limits) -> tuple[FrontPoint, ...
         results.settings.constraints.and_also(limits),
         largest_class=results.floor,
         weights=results.sample_weights,
-        by_latency=results.by_latency,
+        costs=results.settings.search.costs,
     )
 
 
-def no_front(results: StudyResults, limits: Limits | None = None) -> str:
-    """One line that says why no point is offered, with the nearest miss, and what to do."""
-    if not results.networks:
-        return "no trial has finished; the same `eenas search` goes on, and its --debug shows why a trial failed"
-    wanted = results.settings.constraints if limits is None else results.settings.constraints.and_also(limits)
-    found = nearest_miss(results.networks, results.backbone, wanted)
-    assert found is not None
-    item, missed = found
-    misses = " and ".join(f"{name} {_amount(name, by)}" for name, by in missed.items())
-    return (
-        f"no network holds the limits; the nearest is {item.name} ({item.point.accuracy:.1%} at {item.macs_share:.0%} "
-        f"of the MACs), which misses {misses}; loosen the limits or search longer"
-    )
-
-
-def _amount(name: str, by: float) -> str:
-    if by == float("inf"):
-        return "(not recorded for it)"
-    if name.endswith("_ms"):
-        return f"by {by:.3g} ms"
-    if name in ("max_parameters", "max_branches"):
-        return f"by {by:,.0f}"
-    return f"by {100 * by:.2g} points"
-
-
-def _nothing_within(results: StudyResults, choices: Sequence[FrontPoint], drop: float, limits: Limits) -> str:
-    held = " within the limits" if limits or results.settings.constraints else ""
-    if not choices:
-        return f"the study {results.name!r} has found nothing better than guessing{held}; search longer"
-    best = max(choices, key=lambda item: item.point.accuracy)
-    lost = results.backbone.accuracy - best.point.accuracy
-    points = f"{100 * drop:g} point" + ("" if drop == 0.01 else "s")
-    enough = np.ceil(1000 * lost) / 1000
-    return (
-        f"no network{held} is within {points} of the backbone; the nearest, {best.name}, loses {100 * lost:.1f} points "
-        f"at {best.macs_share:.0%} of the MACs; give --max-accuracy-drop {enough:g}, or search longer"
-    )
+def _most_accurate(results: StudyResults, front: Sequence[FrontPoint]) -> FrontPoint | None:
+    """The most accurate network better than guessing; None where the plain backbone is, or nothing saves beside it."""
+    real = [item for item in front if item.point.accuracy > results.guessing and item.kind != "plain" and item.saves]
+    best = min(real, key=lambda item: (-item.point.accuracy, _cost(item, results)), default=None)
+    plain = next((item for item in front if item.kind == "plain"), None)
+    if best is None or plain is None or plain.point.accuracy <= best.point.accuracy:
+        return best
+    if best.right is None or plain.right is None:
+        return None
+    return None if interval(plain.right, best.right, results.sample_weights)[0] > 0 else best
 
 
 def _misses(results: StudyResults, network: KnownNetwork) -> bool:
@@ -223,7 +202,7 @@ def _point_of(results: StudyResults, network: KnownNetwork, limits: Limits) -> F
         found = nearest_miss([network], results.backbone, held)
         assert found is not None
         misses = " and ".join(
-            f"{name} = {getattr(held, name):g} {_amount(name, by)}"
+            f"{name} = {getattr(held, name):g} {amount(name, by)}"
             + ("" if getattr(limits, name) == getattr(held, name) else " (a limit of the study)")
             for name, by in found[1].items()
         )

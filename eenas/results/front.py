@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import FrontError
 from eenas.fronts.choice import cheapest_within, knee
-from eenas.fronts.choices import beyond_guessing, choices
+from eenas.fronts.choices import SAME_COST, beyond_guessing, choices
 from eenas.fronts.dominance import pareto_mask
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.measurement.backbone_facts import BackboneFacts
@@ -20,6 +20,7 @@ from eenas.results.results import Comparison
 from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork
 from eenas.study.rivals.offered_points import FrontPoint, offered, points_of, violations
 from eenas.study.settings.limits import Limits
+from eenas.study.settings.study_spec import Objective
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """The shares of the backbone's MACs at which accuracies are compared."""
@@ -33,17 +34,21 @@ def build_front(
     limits: Limits,
     *,
     largest_class: float,
-    by_latency: bool = False,
+    costs: Sequence[Objective] = ("macs", "latency"),
     weights: NDArray[np.float64] | None = None,
 ) -> tuple[FrontPoint, ...]:
     """The points within the limits that none dominates in accuracy, expected MACs and latency, by falling accuracy.
 
     Where latency was not measured it is the same for all. Of equal points the first network's stays. The choices among
     them are marked (above `largest_class`, the share of the largest class, and not within noise of a cheaper one), the
-    knee of the choices, and the recommended one: the cheapest in MACs, or in milliseconds with `by_latency`, that loses
-    at most ACCEPTED_DROP against the backbone. Where no choice does that, it is taken from the whole front. The
-    backbone itself is a choice, but neither knee nor recommended. `weights` are what the validation samples count where
-    accuracies are balanced; guessing then reaches `largest_class` = 1 / classes.
+    knee of the choices, and the recommended one: the cheapest by the first of `costs` (those that the study minimises)
+    that saves something and loses at most ACCEPTED_DROP against the backbone. Where no choice does that, it is taken
+    from the whole front. The backbone itself is a choice, but neither knee nor recommended.
+
+    Against a plain backbone on the front that is better than guessing, a point saves where one of `costs` is below the
+    backbone's and none above it, beyond SAME_COST. Where the costs are the same, or one is below and one above, its
+    accuracy has to be higher beyond noise. `weights` are what the validation samples
+    count where accuracies are balanced; guessing then reaches `largest_class` = 1 / classes.
     """
     items = offered(networks, backbone, limits)
     if not items:
@@ -56,14 +61,20 @@ def build_front(
             different.setdefault(value, item)
     found = sorted(different.values(), key=lambda item: (-item.point.accuracy, item.point.expected_macs))
     accuracy = np.array([item.point.accuracy for item in found])
-    costs = np.array([_costs(item)[::-1] if by_latency else _costs(item) for item in found])
+    both = np.array([_costs(item) for item in found])
+    counted = both[:, [("macs", "latency").index(cost) for cost in costs]]
+    first = counted[:, 0]
+    ordered = both[:, ::-1] if costs[0] == "latency" else both
     right = _answers(found)
     guesses = beyond_guessing(largest_class, 0 if right is None else deciding(right.shape[1], weights))
-    marked = choices(accuracy, costs, floor=guesses, right=right, weights=weights)
-    chosen = np.nonzero(marked & np.array([item.kind != "plain" for item in found]))[0]
-    best = int(chosen[knee(accuracy[chosen], costs[chosen, 0])]) if len(chosen) else -1
-    real = np.nonzero(np.array([item.kind != "plain" for item in found]) & (accuracy > guesses + 1e-12))[0]
-    recommended = _cheapest(accuracy, costs[:, 0], (chosen, real), floor=backbone.accuracy - ACCEPTED_DROP)
+    marked = choices(accuracy, ordered, floor=guesses, right=right, weights=weights)
+    is_plain = np.array([item.kind == "plain" for item in found])
+    chosen = np.nonzero(marked & ~is_plain)[0]
+    best = int(chosen[knee(accuracy[chosen], first[chosen])]) if len(chosen) else -1
+    real = accuracy > guesses + 1e-12
+    saving = _saving(is_plain & real, accuracy, counted, right, weights)
+    groups = [np.nonzero(mask & ~is_plain & saving)[0] for mask in (marked, real)]
+    recommended = _cheapest(accuracy, first, groups, floor=backbone.accuracy - ACCEPTED_DROP)
     whole = next((network.right[0] for network in networks if network.name == BACKBONE and network.right), None)
     return tuple(
         replace(
@@ -71,6 +82,7 @@ def build_front(
             choice=bool(marked[index]) or index == recommended,
             knee=index == best,
             recommended=index == recommended,
+            saves=bool(saving[index]),
             against_backbone=None if whole is None or item.right is None else interval(item.right, whole, weights),
         )
         for index, item in enumerate(found)
@@ -82,10 +94,10 @@ def cheapest_losing(
 ) -> FrontPoint | None:
     """The cheapest choice whose accuracy is at least `floor`, else the cheapest such point of the whole front.
 
-    So sampling noise hides no network that does what is asked. Points at or below `guessing` and the plain backbone are
-    left out.
+    So sampling noise hides no network that does what is asked. Points at or below `guessing`, those that save nothing
+    and the plain backbone are left out.
     """
-    real = [item for item in front if item.kind != "plain" and item.point.accuracy > guessing + 1e-12]
+    real = [item for item in front if item.kind != "plain" and item.saves and item.point.accuracy > guessing + 1e-12]
     accuracy = np.array([item.point.accuracy for item in real])
     costs = np.array([_costs(item)[by_latency] for item in real])
     groups = (np.nonzero([item.choice for item in real])[0], np.arange(len(real)))
@@ -199,6 +211,25 @@ def _cheapest(
         if taken is not None:
             return int(group[taken])
     return -1
+
+
+def _saving(
+    is_plain: NDArray[np.bool_],
+    accuracy: NDArray[np.float64],
+    costs: NDArray[np.float64],
+    right: NDArray[np.bool_] | None,
+    weights: NDArray[np.float64] | None,
+) -> NDArray[np.bool_]:
+    """Which points [M] with `costs` [M, D] are worth taking instead of the plain backbone; all, without one."""
+    if not is_plain.any():
+        return np.ones(len(is_plain), dtype=np.bool_)
+    plain = int(np.argmax(is_plain))
+    below = (costs * (1 + SAME_COST) < costs[plain]).any(axis=1)
+    above = (costs > costs[plain] * (1 + SAME_COST)).any(axis=1)
+    saving = below & ~above
+    for index in np.nonzero((below == above) & (accuracy > accuracy[plain]))[0]:
+        saving[index] = right is None or advantage(right[index], right[plain], weights)[1] > 0
+    return np.asarray(saving)
 
 
 def _costs(item: FrontPoint) -> tuple[float, float]:

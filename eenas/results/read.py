@@ -78,7 +78,7 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
         limits,
         largest_class=largest if weights is None else chance,
         weights=weights,
-        by_latency=settings.search.by_latency,
+        costs=settings.search.costs,
     )
     points = [item.point for item in front]
     return StudyResults(

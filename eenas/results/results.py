@@ -128,12 +128,17 @@ class StudyResults:
     @property
     def by_latency(self) -> bool:
         """Whether the cheaper of two networks is the quicker one."""
-        return self.settings.search.by_latency
+        return self.settings.search.costs == ("latency",)
 
     @property
     def recommended(self) -> FrontPoint | None:
-        """The cheapest choice that loses at most a point against the backbone, or None."""
+        """The cheapest choice that loses at most a point against the backbone and saves something, or None."""
         return next((item for item in self.front if item.recommended), None)
+
+    @property
+    def plain(self) -> FrontPoint | None:
+        """The plain backbone where it is on the front: it holds the limits, and nothing is as good at less cost."""
+        return next((item for item in self.front if item.kind == "plain"), None)
 
     @property
     def knee(self) -> FrontPoint | None:

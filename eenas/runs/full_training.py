@@ -123,8 +123,7 @@ def train(
                     tables,
                     (plain_baseline(context), *rivals),
                     folder=folder,
-                    samples=trained.samples,
-                    seconds=trained.seconds,
+                    trained=trained,
                     code_folder=code_folder(record),
                 ).save()
         return RunReport.read(folder, trust_code=trust_code)

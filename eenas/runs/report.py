@@ -25,6 +25,7 @@ from eenas.results.results import Baseline, Comparison, StudyResults
 from eenas.runs.end_to_end import answers_ms, end_to_end, programs_end_to_end
 from eenas.runs.run_baselines import TrainedBaseline
 from eenas.runs.run_report import ExitFacts, RunReport
+from eenas.runs.train_fully import Trained
 from eenas.seeding import derive
 from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.known_networks import BACKBONE
@@ -40,8 +41,7 @@ def build_report(
     baselines: Sequence[TrainedBaseline],
     *,
     folder: Path,
-    samples: int,
-    seconds: float,
+    trained: Trained,
     code_folder: Path | None,
 ) -> RunReport:
     """Fit policies on the calibration table and evaluate them on the test table; compare with the baselines."""
@@ -92,8 +92,9 @@ def build_report(
         test_samples=len(test),
         largest_class=largest_share(test.labels),
         balanced=test.balanced,
-        samples=samples,
-        seconds=seconds,
+        samples=trained.samples,
+        seconds=trained.seconds,
+        worse=trained.worse,
         transform=network.transform,
         code_folder=None if code_folder is None else str(code_folder),
         latency_batch=context.settings.latency.batch,

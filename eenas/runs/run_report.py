@@ -34,6 +34,14 @@ def largest_words(share: float | None) -> str:
     return "" if not share else f" ({share:.1%} of them of the largest class)"
 
 
+def worse_words(worse: Comparison) -> str:
+    """What was kept where training made a network worse, and by how much it did, on validation."""
+    return (
+        f"on validation it ended {-100 * worse.difference:.1f} points below the network as the search knew it "
+        f"({100 * worse.low:+.1f} to {100 * worse.high:+.1f}, 95 %), so that one is kept: {worse.baseline}"
+    )
+
+
 def origin(study: str, identity: Mapping[str, Any]) -> dict[str, str]:
     """What a run says in ORIGIN of the study that it comes from."""
     return {"study": study, "identity": digest(identity)}
@@ -69,7 +77,9 @@ class RunReport:
     `network` is its name in the study ("" for a design from a file), `parameters` what it has, `limits` what it was
     chosen for, and `violations` by how much `reported` exceeds each of them on the test split (at most 0: it holds;
     infinite: what is limited was not recorded);
-    `accepted_drop` is what it was to lose at most against the backbone (None: nothing was said), `warnings` are the
+    `accepted_drop` is what it was to lose at most against the backbone (None: nothing was said), `worse` by how much
+    training ended below the network as the study knew it before, which was kept then (None: the trained one is it),
+    `warnings` are the
     study's, `largest_class` the share of the largest class of the test split. Latencies are of `latency_batch` samples
     at once, that of `end_to_end_ms` aside, and `latency`, the whole backbone's as one program, says how they were
     taken.
@@ -104,6 +114,7 @@ class RunReport:
     limits: Limits = field(default_factory=Limits)
     violations: Mapping[str, float] = field(default_factory=dict)
     accepted_drop: float | None = None
+    worse: Comparison | None = None
     warnings: tuple[str, ...] = ()
     largest_class: float | None = None
     balanced: bool = False
@@ -188,6 +199,7 @@ class RunReport:
                     name: math.inf if by is None else by for name, by in dict(table.get("violations", {})).items()
                 },
                 accepted_drop=table.get("accepted_drop"),
+                worse=from_table(Comparison, table["worse"]) if table.get("worse") else None,
                 warnings=tuple(table.get("warnings", ())),
                 largest_class=table.get("largest_class"),
                 balanced=table.get("balanced", False),

@@ -13,9 +13,11 @@ from eenas.files import write_text
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
 from eenas.progress import Advanced, Finished, Listener, Notice, Started
-from eenas.runs.run_report import CHECKPOINT, TRAINING, WEIGHTS
+from eenas.results.results import Comparison
+from eenas.runs.before_training import keep_better
+from eenas.runs.run_report import CHECKPOINT, TRAINING, WEIGHTS, worse_words
 from eenas.seeding import derive
-from eenas.specs import differing, digest, to_table
+from eenas.specs import differing, digest, from_table, to_table
 from eenas.study.context.study_context import StudyContext
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.execution import TYPES, Execution
@@ -26,10 +28,14 @@ from eenas.training.trainer import RoundReport, Verdict, train_network
 
 @dataclass(frozen=True)
 class Trained:
-    """What a full training took, resumed parts included: samples seen on all devices, wall seconds."""
+    """What a full training took, resumed parts included: samples seen on all devices, wall seconds.
+
+    `worse` is by how much it ended below the network as the study knew it before, which was kept then (`keep_better`).
+    """
 
     samples: int
     seconds: float
+    worse: Comparison | None = None
 
 
 def train_fully(
@@ -46,7 +52,9 @@ def train_fully(
 ) -> Trained:
     """Train `network` with `spec`, or load it where `folder` holds its finished weights.
 
-    Training resumes from a checkpoint in `folder`; afterwards the folder holds the weights and no checkpoint.
+    Where that made it worse than the study knew it before, it is given back the weights that it had then
+    (`keep_better`). Training resumes from a checkpoint in `folder`; afterwards the folder holds the weights and no
+    checkpoint.
     All processes end with the same weights. Raises StudyError when what the folder holds was trained otherwise.
     """
     settings = {"training": to_table(choice), "full_training": to_table(spec), "exits": list(network.exits)}
@@ -59,7 +67,12 @@ def train_fully(
         load_weights(network, weights)
         if group.rank == 0:
             checkpoint.unlink(missing_ok=True)
-        return Trained(int(known.get("samples", 0)), float(known.get("seconds", 0.0)))
+        worse = known.get("worse")
+        return Trained(
+            int(known.get("samples", 0)),
+            float(known.get("seconds", 0.0)),
+            None if worse is None else from_table(Comparison, worse, file=str(folder / TRAINING)),
+        )
     listener(Started(phase, 100))
     if checkpoint.exists():
         listener(Notice(f"{phase}: going on from {checkpoint}"))
@@ -80,14 +93,19 @@ def train_fully(
         checkpoint=Checkpoint(checkpoint),
         group=group,
     )
-    group.match(network)
+    worse = None
     with group.first_alone():
         if group.rank == 0:
-            _record(folder, {"settings": settings, "samples": training.samples, "seconds": training.seconds})
+            worse = keep_better(network, context)
+            took = {"samples": training.samples, "seconds": training.seconds}
+            _record(folder, {"settings": settings, **took, "worse": None if worse is None else to_table(worse)})
             save_weights(network, weights)
             checkpoint.unlink(missing_ok=True)
+    group.match(network)
     listener(Finished(phase))
-    return Trained(training.samples, training.seconds)
+    if worse is not None:
+        listener(Notice(f"{phase} made it worse: {worse_words(worse)}"))
+    return Trained(training.samples, training.seconds, worse)
 
 
 def execution_for(context: StudyContext, spec: TrainingSpec) -> Execution:

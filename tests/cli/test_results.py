@@ -1,5 +1,7 @@
 """What the command line prints of a study."""
 
+from dataclasses import replace
+
 from eenas.cli.tables.results import print_network, print_results
 from eenas.study.rivals.offered_points import points_of
 from tests.reporting.studies import study
@@ -17,6 +19,13 @@ def test_the_choices_stand_with_their_samples_and_the_rest_is_counted(capsys):
     assert "all at" in text
     for name in ("front", "proposed by the search", "static networks", "uniform by hand", "plain backbone"):
         assert name in text
+
+
+def test_marks_are_explained_where_they_stand(capsys):
+    print_results(replace(RESULTS, front=tuple(replace(item, recommended=False) for item in RESULTS.front)))
+    text = capsys.readouterr().out
+    assert "* knee" in text
+    assert "▸" not in text
 
 
 def test_every_point_is_shown_on_request(capsys):

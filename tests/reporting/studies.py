@@ -184,6 +184,16 @@ def study(complete=8, *, latency=True, extra=(), name="cifar_resnet20-digits-012
     )
 
 
+def slow(results, times=40):
+    """The study with every network but the plain backbone so many times as slow, its front made anew."""
+    networks = []
+    for network in results.networks:
+        points = (replace(p, expected_latency_ms=times * p.expected_latency_ms) for p in network.points)
+        networks.append(network if network.kind == "plain" else replace(network, points=tuple(points)))
+    front = build_front(networks, results.backbone, results.settings.constraints, largest_class=results.largest_class)
+    return replace(results, networks=tuple(networks), front=front)
+
+
 def failed(number, reason="out of memory"):
     """A trial that failed."""
     return TrialResult(number=number, state="failed", origin="sampler", reason=reason)

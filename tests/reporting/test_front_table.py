@@ -19,7 +19,7 @@ from eenas.reporting.facts.front_table import (
     to_csv,
     to_json,
 )
-from tests.reporting.studies import BACKBONE, failed, infeasible, study
+from tests.reporting.studies import BACKBONE, failed, infeasible, slow, study
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,14 @@ def test_json_is_whole_and_plain(results):
     assert table["trials"] == {"complete": 9, "failed": 1}
     assert table["at_shares"][0]["name"] == "front"
     assert set(table["at_shares"][0]["accuracy"]) == {"0.25", "0.5", "0.75", "1"}
+    assert (table["recommended"], table["nothing_recommended"]) == (results.recommended.name, None)
+
+
+def test_json_says_why_nothing_is_recommended():
+    table = json.loads(to_json(slow(study(9))))
+    assert table["recommended"] is None
+    assert table["nothing_recommended"].startswith("the plain backbone is the better choice: no network within 1 point")
+    assert json.loads(to_json(study(0)))["nothing_recommended"].startswith("no trial has finished")
 
 
 def test_states_are_counted(results):

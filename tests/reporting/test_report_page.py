@@ -23,7 +23,7 @@ from eenas.specs import from_table
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.study_spec import StudySpec, load_settings
 from tests.reporting.sources import broken, source, trials
-from tests.reporting.studies import BACKBONE, failed, infeasible, study
+from tests.reporting.studies import BACKBONE, failed, infeasible, slow, study
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +147,18 @@ def test_the_commands_repeat_every_flag():
     assert all(line.count("--trust-code") == 1 for line in lines)
     assert "--runs elsewhere --page mine.toml" in lines[-1]
     assert not any("elsewhere" in line for line in lines[:-1])
+
+
+def test_where_the_backbone_is_the_better_choice_the_page_says_so_and_no_command_trains():
+    results = slow(study(9))
+    said = source(results, item=shown(results))
+    assert [line.split()[1] for line in commands(said)] == ["search", "front", "report"]
+    asked = Asked(choice=Choice(network="trial 2"))
+    assert "--network 'trial 2'" in commands(source(results, asked=asked))[2], "unless it is asked for"
+    text = words(report_html(said, ReportSpec(panels=())))
+    assert "The plain backbone reaches 91.7 %, and no network is recommended instead." in text
+    assert "The plain backbone is the better choice: no network within 1 point of it saves anything" in text
+    assert "(recommended" not in text
 
 
 def test_a_backbone_given_as_an_object_is_given_again_in_python():

@@ -1,5 +1,7 @@
 """Points of a front where there is no room for all."""
 
+from dataclasses import replace
+
 import pytest
 
 from eenas.reporting.facts.selection import spread
@@ -21,6 +23,15 @@ def test_ends_and_knee_are_among_them_in_order(front, limit):
     assert any(item.knee for item in chosen)
     assert chosen[0].macs_share == max(item.macs_share for item in front)
     assert chosen[-1].macs_share == min(item.macs_share for item in front)
+
+
+def test_the_recommended_point_is_always_among_them(front):
+    for index in range(len(front)):
+        marked = [replace(item, recommended=item is front[index]) for item in front]
+        chosen = spread(marked, 4)
+        assert len(chosen) == 4
+        assert sum(item.recommended for item in chosen) == 1
+        assert any(item.knee for item in chosen)
 
 
 def test_a_short_front_is_whole(front):

@@ -6,7 +6,7 @@ import pytest
 
 from eenas.reporting.facts.summary import headline, shown, summary
 from eenas.results.results import Comparison
-from tests.reporting.studies import BACKBONE, failed, study
+from tests.reporting.studies import BACKBONE, failed, slow, study
 
 
 def test_the_recommended_point_is_the_cheapest_choice_within_a_point():
@@ -48,6 +48,14 @@ def test_nothing_within_a_point_names_the_nearest():
     best = max((item for item in front if item.choice and item.kind != "plain"), key=lambda item: item.point.accuracy)
     text = "\n".join(summary(replace(results, front=front)))
     assert f"No network is within 1 point of the backbone; the nearest, {best.name}" in text
+
+
+def test_where_nothing_saves_anything_the_backbone_is_called_the_better_choice():
+    none = slow(study(14))
+    text = "\n".join(summary(none))
+    assert "The plain backbone is the better choice: no network within 1 point of it saves anything" in text
+    assert shown(none).kind == "plain"
+    assert headline(none, shown(none)) == "the plain backbone reaches 91.7 %, and no network is recommended instead"
 
 
 def test_a_point_where_everybody_leaves_is_called_static():

@@ -1,5 +1,6 @@
 """Which network is trained fully."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from eenas.results.choice import Choice, choose_design, choose_point
 from eenas.results.front import build_front
 from eenas.study.rivals.offered_points import points_of
 from eenas.study.settings.limits import Limits
-from tests.reporting.studies import BACKBONE, ended, single, study
+from tests.reporting.studies import BACKBONE, ended, single, slow, study
 
 RESULTS = study(14)
 
@@ -84,6 +85,45 @@ def test_where_nothing_is_near_the_backbone_the_nearest_is_named_with_the_flag_t
         choose_point(strong, Choice())
     drop = float(str(said.value).partition("--max-accuracy-drop ")[2].partition(",")[0])
     assert choose_point(strong, Choice(max_accuracy_drop=drop)).name in str(said.value)
+
+
+def test_where_nothing_saves_anything_the_backbone_is_the_answer():
+    results = slow(RESULTS)
+    assert results.recommended is None
+    assert results.plain.choice
+    for choice in (Choice(), Choice(max_accuracy_drop=0.3)):
+        with pytest.raises(FrontError) as said:
+            choose_point(results, choice)
+        assert re.search(
+            r"the plain backbone is the better choice: no network within .* saves anything \(the cheapest, trial \d+, "
+            r"has .* × the latency\); use the backbone as it is \(91\.7% at 100% of the MACs and 5\.2 ms; `eenas train "
+            r"--network backbone` trains it further\), or take that network by its name \(--network 'trial \d+",
+            str(said.value),
+        )
+    name = re.search(r"--network '(.*)'", str(said.value)).group(1)
+    assert choose_design(results, Choice(network=name)).name == name
+    assert choose_design(results, Choice(network="backbone")).design.branches == ()
+
+
+def test_limits_that_the_plain_backbone_alone_holds_are_said_to_be_held_by_it():
+    results = slow(RESULTS)
+    for limits in (Limits(max_latency_ms=5.3), Limits(max_worst_latency_ms=5.3, min_accuracy=0.9)):
+        with pytest.raises(
+            FrontError, match=r"the plain backbone alone is better than guessing within the limits; use"
+        ):
+            choose_point(results, Choice(limits=limits))
+    with pytest.raises(FrontError, match=r"within the limits is within 1 point .*; use the backbone as it is \(91\.7%"):
+        choose_point(results, Choice(limits=Limits(max_branches=0)))
+
+
+def test_the_most_accurate_network_within_a_cost_may_be_the_backbone():
+    limits = Limits(max_macs=1.0)
+    strong = [network for network in RESULTS.networks if network.kind in ("plain", "static")]
+    results = within(replace(RESULTS, networks=tuple(strong)), Limits())
+    with pytest.raises(FrontError, match=r"the plain backbone is the most accurate network within the limits") as said:
+        choose_point(results, Choice(limits=limits))
+    drop = float(str(said.value).partition("--max-accuracy-drop ")[2].partition(",")[0])
+    assert choose_point(results, Choice(max_accuracy_drop=drop, limits=limits)).name == "static layer2.2"
 
 
 def test_a_point_where_everybody_leaves_is_trained_as_a_static_network():

@@ -91,6 +91,49 @@ def test_the_recommended_one_is_the_cheapest_choice_within_a_point_and_never_the
     assert [(item.kind, item.recommended, item.knee) for item in front] == [("plain", False, False)]
 
 
+def against_plain(points, *, costs=("macs", "latency"), limits=None):
+    """The front of the plain backbone and networks with one point each: accuracy, share of the MACs, of the latency."""
+    networks = [ended("backbone", 0.9, 1.0, True, kind="plain")]
+    for index, (accuracy, macs, latency) in enumerate(points):
+        made = ended(f"static {index}", accuracy, macs, True)
+        point = replace(made.points[0], expected_latency_ms=latency * BACKBONE.latency_ms)
+        networks.append(replace(made, points=(point,)))
+    facts = replace(BACKBONE, accuracy=0.9)
+    return build_front(networks, facts, limits or Limits(), largest_class=0.1, costs=costs)
+
+
+@pytest.mark.parametrize(
+    ("point", "costs", "recommended"),
+    [
+        ((0.90, 0.60, 0.70), ("macs", "latency"), True),
+        ((0.90, 0.60, 1.04), ("macs", "latency"), True),  # a latency is no more certain than that
+        ((0.90, 0.60, 1.30), ("macs", "latency"), False),
+        ((0.90, 0.60, 1.30), ("macs",), True),
+        ((0.90, 1.10, 0.60), ("latency",), True),
+        ((0.90, 0.98, 0.97), ("macs", "latency"), True),  # the backbone is not on the front beside it
+        ((0.895, 0.98, 0.97), ("macs", "latency"), False),
+        ((0.90, 0.99, 3.01), ("macs", "latency"), False),
+        ((0.99, 0.99, 1.01), ("macs", "latency"), True),
+        ((0.99, 0.60, 1.30), ("macs", "latency"), True),
+        ((0.99, 1.10, 1.30), ("macs", "latency"), False),
+    ],
+)
+def test_a_network_that_saves_nothing_against_the_backbone_is_not_recommended(point, costs, recommended):
+    front = against_plain([point], costs=costs)
+    item = next(item for item in front if item.kind != "plain")
+    assert (item.saves, item.recommended) == (recommended, recommended)
+
+
+def test_what_saves_is_recommended_though_something_cheaper_in_macs_costs_latency():
+    front = against_plain([(0.90, 0.3, 2.0), (0.895, 0.8, 0.8)])
+    assert [item.name for item in front if item.recommended] == ["static 1"]
+
+
+def test_a_backbone_that_misses_the_limits_is_no_rival():
+    front = against_plain([(0.90, 0.6, 1.3)], limits=Limits(max_macs=0.7))
+    assert [(item.name, item.recommended) for item in front] == [("static 0", True)]
+
+
 def test_comparisons_are_within_each_budget_of_points_chosen_on_other_samples():
     results = study(14)
     items = offered(results.networks, BACKBONE, Limits())

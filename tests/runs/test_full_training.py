@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import eenas
+import eenas.runs.before_training as before_training
 import eenas.runs.full_training as full_training
 import eenas.runs.searched_study as searched_study
 import eenas.runs.train_fully as train_fully
@@ -28,9 +29,11 @@ from eenas.networks.tables import exit_table
 from eenas.policies.operating_point import evaluate
 from eenas.policies.temperatures import fit_temperatures
 from eenas.progress import Notice, notify
+from eenas.reporting.facts.run_facts import run_summary
 from eenas.results.choice import Choice
 from eenas.runs.run_baselines import rivals
-from eenas.runs.run_report import CHECKPOINT, DESIGN, REPORT, WEIGHTS, RunReport
+from eenas.runs.run_report import CHECKPOINT, DESIGN, REPORT, WEIGHTS, RunReport, worse_words
+from eenas.study.context.bank import Bank
 from eenas.study.rivals.offered_points import points_of
 from eenas.study.settings.limits import Limits
 from eenas.tasks.split import Split
@@ -181,6 +184,67 @@ def test_a_run_that_was_cut_off_after_so_many_files_goes_on(smallest_study, tmp_
         smallest_study.train(tmp_path / "run", **options)
     assert len([path for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")]) == written
     assert smallest_study.train(tmp_path / "run", **options).samples == 32
+
+
+def test_where_training_makes_it_worse_what_the_search_knew_is_kept(smallest_study, tmp_path, monkeypatch):
+    spoil, heard = [], []
+    real = train_fully.train_network
+
+    def train_network(network, *arguments, **options):
+        report = real(network, *arguments, **options)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.mul_(-1.0 if spoil else 1.0)
+        return report
+
+    monkeypatch.setattr(train_fully, "train_network", train_network)
+    good = smallest_study.train(tmp_path / "good")
+    assert good.worse is None
+    spoil.append(True)
+    report = smallest_study.train(tmp_path / "bad", listener=heard.append)
+    worse = report.worse
+    assert worse.difference < worse.high < 0
+    assert worse.baseline == before_training.BANKED
+    assert worse.budget == report.design.policy.target_macs
+    said = [event.text for event in heard if isinstance(event, Notice) and "made it worse" in event.text]
+    assert len(said) == 1
+    assert f"{-100 * worse.difference:.1f} points below the network as the search knew it" in said[0]
+    assert worse_words(worse) in "\n".join(run_summary(report))
+    assert worse_words(worse) not in "\n".join(run_summary(good))
+
+    study = next(iter(kept_contexts(smallest_study, monkeypatch, tmp_path / "again")))
+    network = study.build(report.design)
+    Bank(study).inherit(network)
+    kept = network.state_dict()
+    assert all(torch.equal(value, kept[key].cpu()) for key, value in weights(report.folder).items())
+    (report.folder / REPORT).unlink()
+    monkeypatch.setattr(train_fully, "train_network", None)
+    assert smallest_study.train(report.folder).worse == worse, "the folder says it, too"
+
+
+def kept_contexts(study, monkeypatch, folder):
+    """The study contexts that a training was done in."""
+    found = []
+    real = full_training.train_fully
+
+    def keep(network, context, **options):
+        found.append(context)
+        return real(network, context, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(full_training, "train_fully", keep)
+        study.train(folder)
+    return found
+
+
+def test_what_the_bank_does_not_hold_is_no_rival_of_the_trained_network(smallest_study, tmp_path, monkeypatch):
+    (context,) = kept_contexts(smallest_study, monkeypatch, tmp_path / "run")
+    design = next(t for t in smallest_study.results.trials if t.number == smallest_study.trial).design
+    network = context.build(design)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    monkeypatch.setattr(before_training.Bank, "holds", lambda self, placed: False)
+    assert before_training.keep_better(network, context) is None
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
 def test_rivals_are_trained_on_request_alone_and_afterwards_too(smallest_study, tmp_path):
@@ -353,7 +417,8 @@ def test_a_drawn_policy_with_a_threshold_for_each_exit_is_fitted_so(smallest_stu
     design = replace(trial.design, policy=replace(trial.design.policy, per_exit=True))
     (tmp_path / "design.json").write_text(design.to_json())
     report = smallest_study.train(tmp_path / "run", choice=Choice(design_file=tmp_path / "design.json"))
-    assert len(calls) == 1 + len(SHARES)
+    held_against_before = 2
+    assert len(calls) == held_against_before + 1 + len(SHARES)
     assert report.estimate is None
     assert RunReport.read(tmp_path / "run") == report
 
@@ -413,6 +478,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import torch
+import eenas.runs.before_training as before_training
 import eenas.runs.full_training as full_training
 import eenas.runs.run_report as run_report
 import eenas.runs.train_fully as module

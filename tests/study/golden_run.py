@@ -1,6 +1,6 @@
 """One small study with everything fixed: digits, a seed, an amount of work, one thread, plain instructions.
 
-    python tests/study/golden_run.py > tests/search/golden_run.json
+    python tests/study/golden_run.py > tests/study/golden_run.json
 
 writes the golden values anew. Do so only where a difference is intended, and name it in the commit.
 """

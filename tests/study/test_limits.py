@@ -1,5 +1,7 @@
 """Limits: held or missed, by how much, and refused where no network on a backbone can hold them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -72,6 +74,20 @@ def test_of_two_limits_the_stricter_one_counts():
 def test_what_no_network_can_hold_is_refused(profile, limits, said):
     with pytest.raises(SpecError, match=said):
         Limits(**limits).check(profile)
+
+
+def test_static_networks_have_no_branch_on_the_way_so_that_the_first_cut_point_is_the_least(profile):
+    least = profile.share(0, "macs")
+    with pytest.raises(SpecError, match=rf"the first cut point alone takes {least:.3g} of the backbone's MACs"):
+        Limits(max_branches=0, max_macs=least / 2).check(profile)
+    Limits(max_branches=0, max_macs=least).check(profile)
+
+
+def test_the_plain_backbone_is_named_where_it_is_quicker_than_every_prefix(profile):
+    quick = replace(profile, plain_latency=replace(profile.plain_latency, median_ms=1e-5))
+    assert quick.total_latency.median_ms > 1e-5, "the module as the user runs it, not the chain of its segments"
+    with pytest.raises(SpecError, match="even the plain backbone takes 1e-05 ms for a sample; raise it"):
+        Limits(max_latency_ms=1e-6).check(quick)
 
 
 def test_what_some_network_can_hold_is_not(profile):

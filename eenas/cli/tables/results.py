@@ -1,5 +1,7 @@
 """A study's results on stdout: the summary in words, the front, and each kind of network by itself."""
 
+from collections.abc import Sequence
+
 from eenas.cli.console import out
 from eenas.cli.tables.tables import front_table, networks_table, shares_table
 from eenas.reporting.facts.front_table import FrontRow, backbone_row, point_row, shares_rows
@@ -11,7 +13,7 @@ from eenas.runs.run_report import largest_words
 from eenas.study.rivals.offered_points import FrontPoint
 
 ROWS = 12
-MARKS = "▸ recommended, * knee"
+MARKS = {"recommended": "▸ recommended", "knee": "* knee"}
 
 
 def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
@@ -25,7 +27,7 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
     points = results.front if rows is None else spread(results.choices, rows)
     shown = _rows(results, points)
     console.print(
-        front_table([backbone_row(results.backbone), *shown], _title(results, len(points), every=rows is None))
+        front_table([backbone_row(results.backbone), *shown], _title(results, shown, len(points), every=rows is None))
     )
     console.print(networks_table(shown))
     console.print(shares_table(shares_rows(results)))
@@ -43,15 +45,15 @@ def _rows(results: StudyResults, points: tuple[FrontPoint, ...]) -> list[FrontRo
     return [point_row(item, results.backbone) for item in points if item.kind != "plain"]
 
 
-def _title(results: StudyResults, shown: int, *, every: bool) -> str:
-    """What the table of the front shows, and on how many samples its accuracies rest."""
+def _title(results: StudyResults, rows: Sequence[FrontRow], shown: int, *, every: bool) -> str:
+    """What the table of the front shows, what the marks in its rows mean, on how many samples accuracies rest."""
     on = (
         f"{results.measure} on {results.samples:,} validation samples{largest_words(results.largest_class)}"
         if results.samples
         else f"{results.measure} on validation"
     )
-    if every:
-        return f"Front, every point of it ({MARKS}); {on}"
+    marks = [words for name, words in MARKS.items() if any(getattr(row, name) for row in rows)]
     hidden = len(results.front) - shown
-    more = f", --all shows {plural(hidden, 'more point')}" if hidden else ""
-    return f"Front ({MARKS}{more}); {on}"
+    more = [f"--all shows {plural(hidden, 'more point')}"] if hidden else []
+    notes = ", ".join([*marks, *more])
+    return f"Front{', every point of it' if every else ''}{f' ({notes})' if notes else ''}; {on}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eenas import __version__
+from eenas.reporting.facts.summary import shown
 from eenas.reporting.facts.wording import each_batch, milliseconds, percent, plural, quantity
 from eenas.reporting.report.report_source import PAGE, ReportSource
 from eenas.results.choice import Choice
@@ -62,6 +63,7 @@ def budget(spec: TrainingSpec) -> str:
 def commands(source: ReportSource) -> list[str]:
     """The command lines that repeat the search, print its front, train the drawn design and make the report.
 
+    Where the plain backbone is the better choice, none of them trains.
     A backbone that was given as an object can only be given again in Python; a comment says so.
     """
     results, asked = source.results, source.asked
@@ -71,6 +73,7 @@ def commands(source: ReportSource) -> list[str]:
     device = ["--device", _device(results.device)]
     drawn = _flags(asked.choice)
     usual = Choice() if results.recommended else Choice(knee=True)
+    plain = not drawn and (best := shown(results)) is not None and best.kind == "plain"  # nothing to train
     profile = [] if results.latency_profile is None else ["--latency-profile", results.latency_profile]
     runs = [] if asked.runs is None else ["--runs", str(asked.runs)]
     page = [] if asked.page == PAGE else ["--page", asked.page]
@@ -81,10 +84,12 @@ def commands(source: ReportSource) -> list[str]:
         ["report", *drawn, *place, *artifacts, *runs, *page, *trust, "--out", "report.html"],
     ]
     typed = [shlex.join(["eenas", *line]) for line in lines]
+    if plain:
+        del typed[2]
     if results.backbone.weights != "own":
         return typed
     comment = f"# {results.backbone.name} was given as an object: search and train again in Python, with backbone=..."
-    return [comment, typed[1], typed[3]]
+    return [comment, typed[1], typed[-1]]
 
 
 def _flags(choice: Choice | None) -> list[str]:

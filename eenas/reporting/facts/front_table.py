@@ -12,6 +12,7 @@ from eenas.designs.design import Design
 from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.policies.operating_point import OperatingPoint
 from eenas.results.front import best_within
+from eenas.results.nothing_chosen import no_front, nothing_chosen
 from eenas.results.results import Comparison, StudyResults
 from eenas.specs import to_table as to_plain
 from eenas.study.context.traits import Traits
@@ -208,6 +209,8 @@ def to_table(results: StudyResults) -> dict[str, Any]:
         "chance": results.chance,
         "trials": states(results),
         "front": [asdict(row) for row in front_rows(results)],
+        "recommended": None if results.recommended is None else results.recommended.name,
+        "nothing_recommended": None if results.recommended else _why_nothing(results),
         "baselines": [asdict(row) for row in baseline_rows(results)],
         "at_shares": [
             {
@@ -232,6 +235,10 @@ def to_table(results: StudyResults) -> dict[str, Any]:
 def to_json(results: StudyResults) -> str:
     """`to_table` as indented JSON."""
     return json.dumps(to_table(results), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _why_nothing(results: StudyResults) -> str:
+    return nothing_chosen(results, results.front) if results.front else no_front(results)
 
 
 def _row(

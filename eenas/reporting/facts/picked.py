@@ -13,7 +13,8 @@ from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.temperatures import fit_temperatures
 from eenas.records.artifacts import ArtifactStore
 from eenas.reporting.facts.summary import shown
-from eenas.results.choice import Choice, choose_design, no_front
+from eenas.results.choice import Choice, choose_design
+from eenas.results.nothing_chosen import no_front
 from eenas.results.results import StudyResults
 from eenas.study.rivals.offered_points import FrontPoint
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from eenas.policies.fit import declined
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting.facts.wording import milliseconds, percent, plural, quantity, times
-from eenas.runs.run_report import RunReport, largest_words
+from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.specs import to_table
 from eenas.study.context.traits import Traits
 
@@ -40,6 +40,8 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
         + (f" and {times(latency)} the latency" if latency is not None else "")
         + " (thresholds from the calibration split).",
     ]
+    if report.worse is not None:
+        lines.append(f"Training made it worse: {worse_words(report.worse)}.")
     if how := Traits.of(report.design, point.policy).words():
         lines.append(f"Not the default: {how}.")
     lines += declined(report.design.policy, point.policy)

@@ -5,7 +5,7 @@ import itertools
 from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.reporting.facts.front_table import states
 from eenas.reporting.facts.wording import each_batch, milliseconds, percent, plural, quantity, times
-from eenas.results.choice import no_front
+from eenas.results.nothing_chosen import no_front, nothing_chosen
 from eenas.results.results import Comparison, StudyResults
 from eenas.specs import to_table
 from eenas.study.rivals.offered_points import FrontPoint, offered
@@ -22,12 +22,8 @@ def summary(results: StudyResults) -> tuple[str, ...]:
     best = results.recommended
     if best is not None:
         lines.append(f"Recommended, within 1 point of the backbone: {best.label} {_keeps(best, results.backbone)}.")
-    elif choices := [item for item in results.choices if item.kind != "plain"]:
-        near = max(choices, key=lambda item: item.point.accuracy)
-        what = _keeps(near, results.backbone)
-        lines.append(f"No network is within 1 point of the backbone; the nearest, {near.label}, {what}.")
     else:
-        lines.append("No network is better than guessing; search longer, or give the validation split more samples.")
+        lines.append(f"{_capital(nothing_chosen(results, results.front))}.")
     knee = results.knee
     if knee is not None and knee is not best:
         lines.append(f"At the knee of the front: {knee.label} {_keeps(knee, results.backbone)}.")
@@ -70,8 +66,12 @@ def _said(one: Comparison) -> tuple[str, str, str, str]:
 
 
 def shown(results: StudyResults) -> FrontPoint | None:
-    """The point that headlines and reports show: the recommended one, else the knee, else the most accurate."""
-    return results.recommended or results.knee or next(iter(results.front), None)
+    """The point that headlines and reports show: the recommended one, else a knee that saves something.
+
+    Else the plain backbone, where it is on the front, or the most accurate point.
+    """
+    knee = results.knee if results.knee is not None and results.knee.saves else None
+    return results.recommended or knee or results.plain or next(iter(results.front), None)
 
 
 def hypervolumes(results: StudyResults) -> str:
@@ -86,6 +86,9 @@ def headline(results: StudyResults, item: FrontPoint | None) -> str:
     """One short line: what the design at an operating point buys; `shown` gives the one for a headline."""
     if item is None:
         return "no design yet"
+    if item.kind == "plain":
+        said = "" if results.recommended else ", and no network is recommended instead"
+        return f"the plain backbone reaches {percent(item.point.accuracy)}{said}"
     return f"{item.label} {_short(item, results.backbone)}"
 
 

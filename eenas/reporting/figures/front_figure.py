@@ -105,7 +105,7 @@ def front_facts(results: StudyResults, cost: Cost = "macs", picked: FrontPoint |
         chance=results.chance,
         front=_even(front, FRONT_LIMIT),
         knee=knee,
-        picked=None if shown is None or shown.knee else _front_mark(shown, whole, cost),
+        picked=None if shown is None or shown.knee or shown.kind == "plain" else _front_mark(shown, whole, cost),
         picked_name="recommended" if shown is not None and shown.recommended else "picked",
         cloud=_thin(clouds, CLOUD_LIMIT),
         infeasible=tuple(mark for mark in broken if mark is not None),

@@ -19,8 +19,9 @@ class FrontPoint:
     """An operating point of the network `name`; shares are of the plain backbone.
 
     `right` says, packed, which validation samples it answers rightly (None: not kept). On the front, `choice` marks
-    the points that a user has reason to tell apart, `recommended` and `knee` one of them each, and `against_backbone`
-    is the 95 % interval of its accuracy less the backbone's.
+    the points that a user has reason to tell apart, `recommended` and `knee` one of them each, `saves` those that are
+    worth taking instead of the plain backbone (all, where it is not on the front), and
+    `against_backbone` is the 95 % interval of its accuracy less the backbone's.
     """
 
     name: str
@@ -34,6 +35,7 @@ class FrontPoint:
     choice: bool = False
     knee: bool = False
     recommended: bool = False
+    saves: bool = True
     against_backbone: tuple[float, float] | None = None
 
     @property

@@ -1,7 +1,7 @@
 """The limits that a user sets: which operating points hold them, which never can, and which miss them least."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from eenas.errors import SpecError
@@ -86,25 +86,33 @@ class Limits:
                 f"constraints.max_parameters = {self.max_parameters:,} cannot be held: the first cut point alone takes "
                 f"{least:,}, and all of the backbone {profile.total_parameters:,}; raise it, or take a smaller backbone"
             )
-        shares = [profile.share(index, "macs") for index in range(len(profile.cut_points))]
+        names = [point.name for point in profile.cut_points]
+        shares = [profile.share(index, "macs") for index in range(len(names))]
         for name in ("max_macs", "max_worst_macs"):
-            self._reachable(name, min([*shares, 1.0]), "of the backbone's MACs")
+            self._reachable(name, names, [*shares, 1.0], "of the backbone's MACs")
         if profile.total_latency is None:
             for name in ("max_latency_ms", "max_worst_latency_ms"):
                 if getattr(self, name) is not None:
                     raise SpecError(f"constraints.{name} is set, but latency is not measured in this study; measure it")
             return
-        times = [each.median_ms for each in (*profile.latency_ms, profile.total_latency)]
+        whole = min(each.median_ms for each in (profile.total_latency, profile.plain_latency) if each is not None)
+        times = [*(each.median_ms for each in profile.latency_ms), whole]
         for name in ("max_latency_ms", "max_worst_latency_ms"):
-            self._reachable(name, min(times), f"ms for {'a sample' if batch == 1 else f'{batch} samples'}")
+            self._reachable(name, names, times, f"ms for {'a sample' if batch == 1 else f'{batch} samples'}")
 
-    def _reachable(self, name: str, least: float, unit: str) -> None:
-        limit = getattr(self, name)
-        if limit is not None and limit < least:
-            what = (
-                "the plain backbone, as max_branches is 0," if self.max_branches == 0 else "the first cut point alone"
-            )
-            raise SpecError(f"constraints.{name} = {limit:g} cannot be held: {what} takes {least:.3g} {unit}; raise it")
+    def _reachable(self, name: str, cut_points: Sequence[str], costs: Sequence[float], unit: str) -> None:
+        """Refuse a limit below every one of `costs`: of ending at each cut point, then of the whole backbone.
+
+        Ending at a cut point is a static network, which has no branch on the way, whatever `max_branches` says.
+        """
+        limit, least = getattr(self, name), min(costs)
+        if limit is None or limit >= least:
+            return
+        where = list(costs).index(least)
+        what = "the first cut point alone" if where == 0 else "even the plain backbone"
+        if 0 < where < len(cut_points):
+            what = f"even ending at {cut_points[where]}"
+        raise SpecError(f"constraints.{name} = {limit:g} cannot be held: {what} takes {least:.3g} {unit}; raise it")
 
     def _set(self) -> Iterator[tuple[str, float]]:
         for field in fields(self):

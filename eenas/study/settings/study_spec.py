@@ -54,9 +54,10 @@ class SearchSpec:
             raise SpecError(f"objectives must be one or more different names, got {shortened(list(self.objectives))}")
 
     @property
-    def by_latency(self) -> bool:
-        """Whether the cheaper of two networks is the quicker one: latency is an objective and MACs are not."""
-        return "latency" in self.objectives and "macs" not in self.objectives
+    def costs(self) -> tuple[Objective, ...]:
+        """The costs that are minimised, or MACs; the first tells which of two networks is cheaper."""
+        costs: tuple[Objective, ...] = ("macs", "latency")
+        return tuple(cost for cost in costs if cost in self.objectives) or ("macs",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,119 @@
+"""Why no network is offered or recommended, in one line: the nearest one, the plain backbone, and what to do."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from eenas.fronts.choice import cheapest_within
+from eenas.results.front import ACCEPTED_DROP, nearest_miss
+from eenas.results.results import StudyResults
+from eenas.study.rivals.known_networks import BACKBONE
+from eenas.study.rivals.offered_points import FrontPoint
+from eenas.study.settings.limits import Limits
+
+
+def no_front(results: StudyResults, limits: Limits | None = None) -> str:
+    """One line that says why no point is offered, with the nearest miss, and what to do."""
+    if not results.networks:
+        return "no trial has finished; the same `eenas search` goes on, and its --debug shows why a trial failed"
+    wanted = results.settings.constraints if limits is None else results.settings.constraints.and_also(limits)
+    found = nearest_miss(results.networks, results.backbone, wanted)
+    assert found is not None
+    item, missed = found
+    misses = " and ".join(f"{name} {amount(name, by)}" for name, by in missed.items())
+    return (
+        f"no network holds the limits; the nearest is {_called(item)} ({item.point.accuracy:.1%} at "
+        f"{item.macs_share:.0%} of the MACs), which misses {misses}; loosen the limits or search longer"
+    )
+
+
+def amount(name: str, by: float) -> str:
+    """By how much the limit `name` is missed, in words."""
+    if by == float("inf"):
+        return "(not recorded for it)"
+    if name.endswith("_ms"):
+        return f"by {by:.3g} ms"
+    if name in ("max_parameters", "max_branches"):
+        return f"by {by:,.0f}"
+    return f"by {100 * by:.2g} points"
+
+
+def nothing_chosen(
+    results: StudyResults,
+    front: Sequence[FrontPoint],
+    *,
+    drop: float = ACCEPTED_DROP,
+    limited: bool = False,
+    most_accurate: bool = False,
+) -> str:
+    """One line that says why no network of `front` is taken, with the nearest one, and what to do.
+
+    It was to lose at most `drop` against the backbone, or with `most_accurate` to be the most accurate one. `limited`
+    says that limits hold beside the study's own.
+    """
+    is_limited = limited or bool(results.settings.constraints)
+    held = " within the limits" if is_limited else ""
+    real = [item for item in front if item.kind != "plain" and item.point.accuracy > results.guessing]
+    plain = next((item for item in front if item.kind == "plain" and item.point.accuracy > results.guessing), None)
+    if not real and (plain is None or not is_limited):
+        return (
+            f"the study {results.name!r} has found nothing better than guessing{held}; search longer, or give the "
+            "validation split more samples"
+        )
+    use = "search longer"
+    if plain is not None:
+        use = f"use the backbone as it is ({_figures(plain)}; `eenas train --network {BACKBONE}` trains it further)"
+    if not real:
+        return f"the plain backbone alone is better than guessing{held}; {use}, loosen the limits or search longer"
+    points = f"{100 * drop:g} point" + ("" if drop == 0.01 else "s")
+    saving = [item for item in real if item.saves]
+    dear = _cheapest([item for item in real if not item.saves], results, drop)
+    if most_accurate and plain is not None:
+        dear, text = None, f"the plain backbone is the most accurate network{held}"
+    elif dear is not None:
+        text = (
+            f"the plain backbone is the better choice: no network{held} within {points} of it saves anything "
+            f"(the cheapest, {_against(dear)})"
+        )
+    else:
+        text = f"no network{held} is within {points} of the backbone"
+    if not saving:
+        if dear is None:
+            dear = max(real, key=_accuracy)
+            text += f", and none saves anything against it (the nearest, {_against(dear)})"
+        return f"{text}; {use}, or take that network by its name (--network {dear.name!r})"
+    nearest = max([item for item in saving if item.choice] or saving, key=_accuracy)
+    lost = results.backbone.accuracy - nearest.point.accuracy
+    enough = np.ceil(1000 * lost) / 1000
+    return (
+        f"{text}; the nearest{'' if dear is None else ' that does'}, {nearest.name}, loses {100 * lost:.1f} points at "
+        f"{nearest.macs_share:.0%} of the MACs; give --max-accuracy-drop {enough:g}, or "
+        + (use if is_limited or dear is not None else "search longer")
+    )
+
+
+def _cheapest(items: Sequence[FrontPoint], results: StudyResults, drop: float) -> FrontPoint | None:
+    """The cheapest of `items` that loses at most `drop` against the backbone."""
+    costs = [item.point.expected_latency_ms or 0.0 if results.by_latency else item.macs_share for item in items]
+    index = cheapest_within(list(map(_accuracy, items)), costs, floor=results.backbone.accuracy - drop)
+    return None if index is None else items[index]
+
+
+def _accuracy(item: FrontPoint) -> float:
+    return item.point.accuracy
+
+
+def _called(item: FrontPoint) -> str:
+    return "the plain backbone" if item.kind == "plain" else item.name
+
+
+def _against(item: FrontPoint) -> str:
+    """A network's accuracy, and its costs as shares of the backbone's."""
+    latency = "" if item.latency_share is None else f" and {item.latency_share:.2f} × the latency"
+    return f"{item.name}, has {item.point.accuracy:.1%} at {item.macs_share:.0%} of the MACs{latency}"
+
+
+def _figures(item: FrontPoint) -> str:
+    latency = item.point.expected_latency_ms
+    time = "" if latency is None else f" and {latency:.3g} ms"
+    return f"{item.point.accuracy:.1%} at {item.macs_share:.0%} of the MACs{time}"

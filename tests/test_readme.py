@@ -1,0 +1,67 @@
+"""What README says can be done: its code imports what there is, its commands have their flags, its paths exist."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from eenas import shipped
+from eenas.backbones.features import FeatureShape
+from eenas.branches.registry import family
+from eenas.cli.main import app
+from eenas.testing.branch_contract import check_branch
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+CODE = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT, flags=re.DOTALL))
+COMMANDS = re.findall(r"`(eenas [^`]*)`", TEXT.replace(SHELL, "")) + re.findall(
+    r"^.*?(eenas .*)$", SHELL, flags=re.MULTILINE
+)
+
+
+def test_the_code_imports_what_there_is():
+    for code in CODE:
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("eenas"):
+                module = importlib.import_module(str(node.module))
+                assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "eenas":
+                assert hasattr(importlib.import_module("eenas"), node.attr), node.attr
+
+
+def test_the_branch_of_your_own_passes_the_contract(tmp_path):
+    (code,) = (code for code in CODE if code.startswith("# my_branch.py"))
+    (tmp_path / "my_branch.py").write_text(code)
+    branch = family("./my_branch.py:MyBranch", trust_code=True, relative_to=tmp_path)
+    check_branch(branch(width=16), FeatureShape((24, 16, 16)), num_classes=10)
+
+
+@pytest.mark.parametrize("command", sorted({line.partition("  #")[0].strip() for line in COMMANDS}))
+def test_commands_have_their_flags(command):
+    for part in re.split(r"&&|\|", command):
+        words = part.split()
+        if not words or words.pop(0) != "eenas":
+            continue
+        found = get_command(app)
+        while words and words[0] in getattr(found, "commands", {}):
+            found = found.commands[words.pop(0)]
+        known = {name for parameter in found.params for name in parameter.opts} | {"--help", "--debug", "--version"}
+        flags = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert flags <= known, flags - known
+
+
+def test_paths_exist():
+    named = set(re.findall(r"\b(?:tests|docs|studies|search_spaces|dashboards|eenas)/[\w./]+\.\w+", TEXT))
+    assert named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_every_directory_of_the_package_and_every_shipped_space_is_named():
+    (layout,) = re.findall(r"## Layout\n(.*?)\n## ", TEXT, flags=re.DOTALL)
+    steps = {path.name for path in (ROOT / "eenas").iterdir() if (path / "__init__.py").exists()}
+    assert [step for step in sorted(steps) if not re.search(rf"\b{step}  ", layout)] == []
+    assert [name for name in shipped.names("search_spaces") if f"`{name}`" not in TEXT] == []
