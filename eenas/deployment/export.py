@@ -50,9 +50,10 @@ def export(
     """Write a network to the folder `out`: for `eenas.load`, and with another `format` also for `eenas.runtime.load`.
 
     `format` "onnx" or "pt2" adds a program for each segment, `single_file` one ONNX model for a batch of 1. They are
-    compared with the network on samples of `data` (a task or its spec; by default those of the study that the run or the
-    exported folder names, looked for in `storage`, else of the data that the folder names), and nothing is exported where they differ. Then they are timed on `device` of this machine, end to end, in the runtime that runs
-    them and with the threads and batch of the study: the manifest's latencies, those of the operating points and so of
+    compared with the network on samples of `data` (a task or its spec; by default those of the study that the run or
+    exported folder names, looked for in `storage`, else of the data that the folder names), and nothing is exported
+    where they differ. Then they are timed on `device` of this machine, end to end, in the runtime that runs them and
+    with the threads and batch of the study: the manifest's latencies, those of the operating points and so of
     `set_budget(latency_ms=...)` included, are these and say how they were taken. Beside them stands what was predicted:
     by the study, where its latencies are of the same runtime, else composed here of a profile.
 

@@ -215,9 +215,8 @@ def test_a_folder_without_programs_names_its_data_for_those_that_are_added_and_f
     for folder in (out, again):
         table = json.loads((folder / "eenas.json").read_text())
         assert table["program"]["parity"]["data"] == table["measured"]["data"] == "npz:new.npz"
-    (tmp_path / "bare").mkdir()
+    monkeypatch.undo()
     with pytest.raises(ExportError, match=r"samples of 'npz:new.npz': new.npz.*give some as --data"):
-        monkeypatch.undo()
         export(tmp_path / "bare", run=out, backbone=backbone(), format="pt2")
 
 
