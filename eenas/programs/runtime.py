@@ -86,7 +86,8 @@ class ExportedModel:
         """Pictures made ready as they were for training: uint8 [N, channels, H, W], which `predict` takes.
 
         They are given one by one or in a list. Each is a path, the bytes of a file, a Pillow image, or an array uint8
-        [H, W] or [H, W, C] (red, green, blue; OpenCV's are blue first: `image[..., ::-1]`). Needs Pillow. Pixel values are those of training but for 1 of 255.
+        [H, W] or [H, W, C] (red, green, blue; OpenCV's are blue first: `image[..., ::-1]`). Needs Pillow. Pixel values
+        are those of training but for 1 of 255.
         Raises PictureError for what cannot be read.
         """
         given = (each if isinstance(each, list | tuple) else (each,) for each in pictures)

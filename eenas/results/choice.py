@@ -16,7 +16,7 @@ from eenas.results.results import StudyResults
 from eenas.study.context.traits import Traits
 from eenas.study.rivals.known_networks import KnownNetwork, find_network
 from eenas.study.rivals.offered_points import FrontPoint, points_of
-from eenas.study.settings.limits import Limits
+from eenas.study.settings.limits import Limits, amount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,8 @@ class Choice:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        """Refuse more than one way to choose."""
+        """Refuse more than one way to choose, and limits that are in per cent."""
+        self.limits.check_unit()
         given = [
             name
             for name in ("network", "design_file", "knee", "max_accuracy_drop")
@@ -168,11 +169,7 @@ def no_front(results: StudyResults, limits: Limits | None = None) -> str:
 def _amount(name: str, by: float) -> str:
     if by == float("inf"):
         return "(not recorded for it)"
-    if name.endswith("_ms"):
-        return f"by {by:.3g} ms"
-    if name in ("max_parameters", "max_branches"):
-        return f"by {by:,.0f}"
-    return f"by {100 * by:.2g} points"
+    return f"by {amount(name, by)}"
 
 
 def _nothing_within(results: StudyResults, choices: Sequence[FrontPoint], drop: float, limits: Limits) -> str:

@@ -119,6 +119,7 @@ def test_milliseconds_are_measured_here(folder):
         ({}, "fitted for one of max_accuracy_drop, max_macs and max_latency_ms, got none"),
         ({"max_macs": 0.5, "max_accuracy_drop": 0.1}, "got max_accuracy_drop, max_macs"),
         ({"max_macs": -0.5}, "from 0 up, got -0.5"),
+        ({"max_macs": 20}, r"max_macs is a share of the backbone's MACs \(0.2 for 20 %\), got 20; give 0.2 for 20 %"),
         ({"max_macs": 0.1}, r"no policy keeps max_macs 0.1 .* the nearest: 22.2% of the backbone's MACs"),
     ],
 )

@@ -177,6 +177,7 @@ def test_thresholds_and_budgets_are_set_while_it_runs(model):
         ({"accuracy": 1.0}, r"right on 100\.00% of samples; the nearest is on"),
         ({}, "a budget is macs, latency_ms or accuracy"),
         ({"macs": -1}, "numbers from 0 up"),
+        ({"macs": 50}, "macs is a share of the backbone.s MACs .*, got 50; give 0.5 for 50 %"),
     ],
 )
 def test_a_budget_that_no_point_meets_says_the_nearest(model, budget, match):
