@@ -99,6 +99,20 @@ def test_data_that_the_network_knows_better_than_its_test_split_are_said(folder,
     assert measured["tested"] == {"accuracy": accuracy, "samples": 200}
 
 
+def test_what_was_left_aside_few_samples_and_a_model_that_is_static_now_are_said(folder):
+    found = calibrate(folder, NEW, max_macs=0.4)
+    assert (found.fitted_on, found.samples, found.unused) == (40, 60, 300)
+    (few,) = found.cautions
+    assert few.startswith("the thresholds rest on 40 samples, each of which is 2.5 points of accuracy")
+    assert few.endswith("--unseen where the model was trained on none of them")
+    found = calibrate(folder, NEW, max_macs=0.4, unseen=True)
+    assert (found.fitted_on, found.unused, found.cautions) == (340, 0, ())
+    few, *_ = calibrate(folder, NEW, max_accuracy_drop=0.001, unseen=True).cautions
+    assert few.endswith("would give others; give more")
+    (static,) = calibrate(folder, NEW, max_macs=MACS[0] / BACKBONE_MACS, unseen=True).cautions
+    assert static.startswith("every sample leaves at the first exit (0): the model is static now")
+
+
 def test_a_manifest_that_does_not_say_how_many_were_tested_gives_no_warning(folder):
     assert calibrate(folder, NEW, max_macs=0.3).warning is None
 
