@@ -57,6 +57,11 @@ def calibrate(
     if found.left_out:
         say(left_out_notice(found.left_out))
     out().print(calibration_table(found))
-    if found.warning is not None:
-        say(f"warning: {found.warning}")
+    if found.unused:
+        say(
+            f"fitted on the {found.fitted_on:,} samples of the calibration split; {found.unused:,} of the train and "
+            "validation splits were left aside: --unseen fits on them, too, where the model was trained on none of them"
+        )
+    for warning in (*(() if found.warning is None else (found.warning,)), *found.cautions):
+        say(f"warning: {warning}")
     say(f"written: {folder}")

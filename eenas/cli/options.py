@@ -51,7 +51,9 @@ MaxAccuracyDrop = Annotated[
 ]
 MaxMacs = Annotated[
     float | None,
-    typer.Option(metavar="X", help="Expected MACs, a share of the backbone's; alone: the most accurate within X."),
+    typer.Option(
+        metavar="X", help="Expected MACs, as a share of the backbone's (0.2: 20 %); alone: the best within X."
+    ),
 ]
 MaxLatency = Annotated[
     float | None,

@@ -20,6 +20,7 @@ from eenas.measurement.stopwatch import kept_threads
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.policy import Policy
 from eenas.policies.proportions import higher
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
@@ -38,6 +39,8 @@ HEADING = "\n## Recalibrated\n"
 TESTED = "tested"
 """The manifest's key for the final exit on the run's test split, once figures of other data take the place of these."""
 UNLIKELY = 0.01
+FEW = 100
+"""On fewer samples a share of them is uncertain by up to 10 points and more (95 %)."""
 _BATCH = 64
 
 
@@ -49,7 +52,9 @@ class Calibration:
     samples that temperatures and thresholds were fitted on; `final_accuracy` is the final exit's on the others.
     `left_out` names the pictures that could not be read and were left out.
     `warning` says where the network knows these data better than the test split that it was exported with: it has
-    probably been trained on them, so that the thresholds are too low.
+    probably been trained on them, so that the thresholds are too low. `unused` counts the samples of the train and
+    validation splits, which were left aside; `cautions` say where the fit rests on few samples, and where the model
+    does not stop early any more, in a sentence each.
     """
 
     before: OperatingPoint | None
@@ -60,6 +65,8 @@ class Calibration:
     fitted_on: int
     warning: str | None = None
     left_out: tuple[str, ...] = ()
+    unused: int = 0
+    cautions: tuple[str, ...] = ()
 
 
 @kept_threads()
@@ -123,6 +130,8 @@ def calibrate(
         fitted_on=len(fitted_on),
         warning=_warning(table["measured"], fitted_on, test),
         left_out=task.left_out,
+        unused=0 if unseen else len(task.train) + len(task.validation),
+        cautions=_cautions(fitted_on, test, policy, limits, unseen=unseen),
     )
     points = fitting.operating_points(test, common=True)
     spec = data if isinstance(data, str) else data.name
@@ -173,6 +182,25 @@ def _warning(measured: dict[str, Any], fitted_on: ExitTable, test: ExitTable) ->
         f"{known['samples']:,} test samples when it was exported: these were probably trained on, or are easier than "
         "what comes later, so that thresholds are too low; calibrate on data that it has not seen"
     )
+
+
+def _cautions(
+    fitted_on: ExitTable, test: ExitTable, policy: Policy, limits: FitLimits, *, unseen: bool
+) -> tuple[str, ...]:
+    """Sentences where few samples decided, and where every sample leaves at the first exit."""
+    found, samples, drop = [], len(fitted_on), limits.max_accuracy_drop
+    if samples < FEW or (drop and samples * drop < 1):
+        more = "give more" if unseen else "give more, or --unseen where the model was trained on none of them"
+        found.append(
+            f"the thresholds rest on {samples} samples, each of which is {100 / samples:.2g} points of accuracy: "
+            f"another draw would give others; {more}"
+        )
+    if len(test.exits) > 1 and all(evaluate(policy, table).shares[0] == 1 for table in (fitted_on, test)):
+        found.append(
+            f"every sample leaves at the first exit ({test.exits[0]}): the model is static now, and what lies behind "
+            "is never run; for another trade-off give another limit"
+        )
+    return tuple(found)
 
 
 def _tested(measured: dict[str, Any]) -> dict[str, Any] | None:

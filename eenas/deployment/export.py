@@ -1,6 +1,6 @@
 """The export of a network: a trained one, or an untrained architecture of a study or a design file."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -14,17 +14,19 @@ from eenas.deployment.program_folder import write_model
 from eenas.errors import EenasError, ExportError
 from eenas.measurement.devices import resolve_device
 from eenas.networks.network import EarlyExitNetwork
-from eenas.programs.model_folder import load_design, write_folder
-from eenas.programs.parity import some_samples
+from eenas.programs.manifest import read_table
+from eenas.programs.model_folder import Package, load_design, write_folder
+from eenas.programs.parity import Parity, some_samples
 from eenas.programs.programs import Format, Programs
 from eenas.progress import Listener, silent
 from eenas.records.database import Database
+from eenas.records.studies import StudyRecord
 from eenas.results.choice import Choice, choose_design
 from eenas.results.read import code_folder, read_results, study_record
 from eenas.runs.run_report import RunReport
 from eenas.specs import from_table
 from eenas.study.settings.study_spec import StudySpec, readable
-from eenas.tasks.load import given_task, load_task
+from eenas.tasks.load import given_task, load_task, names_data
 from eenas.tasks.task import Task
 
 
@@ -48,9 +50,10 @@ def export(
     """Write a network to the folder `out`: for `eenas.load`, and with another `format` also for `eenas.runtime.load`.
 
     `format` "onnx" or "pt2" adds a program for each segment, `single_file` one ONNX model for a batch of 1. They are
-    compared with the network on samples of `data` (a task or its spec; by default the study's), and nothing is
-    exported where they differ. Then they are timed on `device` of this machine, end to end, in the runtime that runs
-    them and with the threads and batch of the study: the manifest's latencies, those of the operating points and so of
+    compared with the network on samples of `data` (a task or its spec; by default those of the study that the run or
+    exported folder names, looked for in `storage`, else of the data that the folder names), and nothing is exported
+    where they differ. Then they are timed on `device` of this machine, end to end, in the runtime that runs them and
+    with the threads and batch of the study: the manifest's latencies, those of the operating points and so of
     `set_budget(latency_ms=...)` included, are these and say how they were taken. Beside them stands what was predicted:
     by the study, where its latencies are of the same runtime, else composed here of a profile.
 
@@ -91,9 +94,11 @@ def export(
         results = read_results(database, record.name, trust_code=trust_code)
         design = choose_design(results, Choice(network=str(network))).design
         package, found = sources.untrained(design, results.classes, backbone, trust_code, code_folder(record))
-    study = report.study if report is not None else name
-    of_study = report is not None or isinstance(network, str)
-    real_data = cache(lambda: _task(given_data(), storage, study, trust_code, of_study=of_study))
+    if run is not None:
+        origin = _Origin.of_run(report, storage) if report is not None else _Origin.of_folder(Path(run), storage)
+    else:
+        origin = _Origin(storage=storage, study=name, known=isinstance(network, str))
+    real_data = cache(lambda: _task(given_data(), origin, trust_code))
     if weights is not None:
         task, spec = real_data()
         trained = sources.with_weights(package.network, find_weights(str(weights)), listener)
@@ -101,8 +106,10 @@ def export(
     if not package.network.classes:
         package.network.classes = tuple(str(index) for index in range(package.network.design.num_classes))
     if format == "torch":
-        return write_folder(package, Path(out))
+        spec = given_data()[1] or origin.spec()
+        return write_folder(_naming(package, spec), Path(out))
     task, spec = real_data()
+    package = _naming(package, spec)
     card = package.card if report is None else run_card(report, timed_below=True)
     return write_model(
         replace(package, card=card + DEVICE),
@@ -114,6 +121,47 @@ def export(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Origin:
+    """Where the data of a network are found that is exported without any: in its study, else under the spec `data`.
+
+    `known` says whether there is a study; its name is None for the newest one in the storage.
+    """
+
+    storage: str
+    study: str | None
+    known: bool = True
+    data: str = ""
+
+    @classmethod
+    def of_run(cls, report: RunReport, storage: str) -> "_Origin":
+        return cls(storage=storage, study=report.study)
+
+    @classmethod
+    def of_folder(cls, folder: Path, storage: str) -> "_Origin":
+        """What the manifest of an exported folder names."""
+        table = read_table(folder)
+        measured, program = table["measured"], table.get("program")
+        study, data = measured.get("study"), measured.get("data")
+        if not data and program is not None:
+            data = Parity.of(folder).data
+        texts = [text if isinstance(text, str) else "" for text in (study, data)]
+        return cls(storage=storage, study=texts[0] or None, known=bool(texts[0]), data=texts[1])
+
+    def record(self) -> StudyRecord:
+        """The study in the storage. Raises EenasError where it is not there."""
+        return study_record(Database(self.storage, create=False), self.study)
+
+    def spec(self) -> str:
+        """The spec of the data, as far as it is known."""
+        if not self.known:
+            return self.data
+        try:
+            return from_table(StudySpec, readable(self.record().settings)).task.spec
+        except EenasError:
+            return self.data
+
+
 def _given(data: str | Task | None, network: EarlyExitNetwork, trust_code: bool) -> tuple[Task | None, str]:
     """The task that was given for a network, and its spec."""
     if data is None:
@@ -122,21 +170,30 @@ def _given(data: str | Task | None, network: EarlyExitNetwork, trust_code: bool)
     return task, data if isinstance(data, str) else ""
 
 
-def _task(
-    given: tuple[Task | None, str], storage: str, study: str | None, trust_code: bool, *, of_study: bool
-) -> tuple[Task, str]:
-    """The task that was given, or that of a study in `storage`, and its spec."""
+def _naming(package: Package, spec: str) -> Package:
+    """The package with the spec of its data among what was measured, for `verify` and for programs that are added."""
+    return replace(package, measured={**package.measured, "data": spec}) if names_data(spec) else package
+
+
+def _task(given: tuple[Task | None, str], origin: _Origin, trust_code: bool) -> tuple[Task, str]:
+    """The task that was given, or that of where the network comes from, and its spec."""
     task, spec = given
     if task is not None:
         return task, spec
-    if not of_study:
-        raise ExportError("a program is compared with the network on real samples; give some as --data (data=...)")
-    try:
-        record = study_record(Database(storage, create=False), study)
-        found = from_table(StudySpec, readable(record.settings)).task
-        return load_task(found, trust_code=trust_code, relative_to=code_folder(record)), found.spec
-    except EenasError as error:
-        raise ExportError(
-            f"a program is compared with the network on samples of the study, which cannot be loaded: {error}; "
-            "give some as --data (data=...)"
-        ) from None
+    wanted = "give some as --data (data=...)"
+    why = f"a program is compared with the network on real samples; {wanted}"
+    if origin.known:
+        try:
+            record = origin.record()
+            found = from_table(StudySpec, readable(record.settings)).task
+            return load_task(found, trust_code=trust_code, relative_to=code_folder(record)), found.spec
+        except EenasError as error:
+            study = "the study" if origin.study is None else f"the study {origin.study!r}"
+            reason = f"a program is compared with the network on samples of {study}, which cannot be loaded"
+            why = f"{reason}: {error}; {wanted}, or the study's database as --storage"
+    if origin.data:
+        try:
+            return load_task(origin.data, trust_code=trust_code), origin.data
+        except EenasError as error:
+            why = f"a program is compared with the network on samples of {origin.data!r}: {error}; {wanted}"
+    raise ExportError(why)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from eenas.errors import PolicyError
 from eenas.policies.fit import Fitting
+from eenas.policies.macs_share import unit_fault
 from eenas.policies.operating_point import evaluate
 from eenas.policies.policy import Policy
 from eenas.policies.rule import Rule
@@ -35,6 +36,8 @@ class FitLimits:
             raise PolicyError(
                 f"max_accuracy_drop must be in [0, 1], got {self.max_accuracy_drop}; 0.005 is half a point"
             )
+        if self.max_macs is not None and (fault := unit_fault("max_macs", self.max_macs)):
+            raise PolicyError(fault)
 
     def rule(self, rule: Rule) -> Rule:
         """The rule that can be fitted for it: for a limit on accuracy one threshold for all exits."""

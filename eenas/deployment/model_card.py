@@ -33,7 +33,7 @@ What is needed of this folder is `eenas.json`, `runtime.py` and the `segment_*` 
 import runtime
 
 model = runtime.load("THIS_FOLDER")
-images = model.preprocess("photo.png")  # uint8 [N, C, H, W], as below; paths or arrays
+images = model.preprocess("photo.png")  # uint8 [N, C, H, W]; paths, arrays or a list of them
 answer = model.predict(images)  # answer.classes, answer.exits, answer.confidences
 model.set_budget(macs=0.5)  # another operating point
 ```

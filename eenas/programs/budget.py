@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from eenas.errors import PolicyError
+from eenas.policies.macs_share import unit_fault
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.manifest import Manifest
 
@@ -18,6 +19,8 @@ def within_budget(
     given = {name: value for name, value in wanted.items() if value is not None}
     if not given or not all(isinstance(value, int | float) and value >= 0 for value in given.values()):
         raise PolicyError(f"a budget is macs, latency_ms or accuracy, and numbers from 0 up, got {given or 'none'}")
+    if macs is not None and (fault := unit_fault("macs", macs)):
+        raise PolicyError(fault)
     kept, total = manifest.points, manifest.backbone_macs
     if not kept or not total:
         raise PolicyError("this model was exported without operating points; export it from a run, or set_thresholds")

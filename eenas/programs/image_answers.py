@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eenas.errors import InputError, PictureError
 from eenas.escaping import one_line
 from eenas.programs.runtime import ExportedModel
@@ -45,17 +48,23 @@ def answer_images(model: ExportedModel, paths: Sequence[Path]) -> Iterator[Image
         raise InputError(
             f"image files have 1 or 3 channels, this model takes {preprocessing.channels}; use its predict"
         )
-    model.warm_up()
-    for path in paths:
-        for file in _images(path):
-            yield _answer(model, file) if isinstance(file, Path) else file
+    is_warm = False
+    for file in (file for path in paths for file in _images(path)):
+        if isinstance(file, Unanswered):
+            yield file
+            continue
+        try:
+            image = model.preprocess(file)
+        except PictureError as error:
+            yield Unanswered(file=file, reason=str(error))
+            continue
+        if not is_warm:  # after the first file is read, which imports Pillow: the first time is one of many then
+            model.warm_up()
+            is_warm = True
+        yield _answer(model, file, image)
 
 
-def _answer(model: ExportedModel, file: Path) -> ImageAnswer | Unanswered:
-    try:
-        image = model.preprocess(file)
-    except PictureError as error:
-        return Unanswered(file=file, reason=str(error))
+def _answer(model: ExportedModel, file: Path, image: NDArray[np.uint8]) -> ImageAnswer:
     began = time.perf_counter()
     answer = model.predict(image)
     elapsed = time.perf_counter() - began

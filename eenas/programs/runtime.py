@@ -85,11 +85,13 @@ class ExportedModel:
     def preprocess(self, *pictures: Any) -> NDArray[np.uint8]:
         """Pictures made ready as they were for training: uint8 [N, channels, H, W], which `predict` takes.
 
-        Each is a path, the bytes of a file, a Pillow image, or an array uint8 [H, W] or [H, W, C] (red, green, blue;
-        OpenCV's are blue first: `image[..., ::-1]`). Needs Pillow. Pixel values are those of training but for 1 of 255.
+        They are given one by one or in a list. Each is a path, the bytes of a file, a Pillow image, or an array uint8
+        [H, W] or [H, W, C] (red, green, blue; OpenCV's are blue first: `image[..., ::-1]`). Needs Pillow. Pixel values
+        are those of training but for 1 of 255.
         Raises PictureError for what cannot be read.
         """
-        return self.manifest.preprocessing.pictures(pictures)
+        given = (each if isinstance(each, list | tuple) else (each,) for each in pictures)
+        return self.manifest.preprocessing.pictures([picture for several in given for picture in several])
 
     def predict(self, batch: NDArray[Any]) -> Prediction:
         """Answers for a batch in which each sample leaves at the first exit where the policy lets it go.
@@ -196,8 +198,12 @@ class ExportedModel:
 
     def warm_up(self, batch: int = 1, *, rounds: int = 3) -> None:
         """Run all of it on a batch of that many black images, uncounted: the first answer then waits for nothing."""
+        black, before = np.zeros((batch, *self.manifest.preprocessing.shape), dtype=np.uint8), list(self._counts)
         for _ in range(rounds):
-            self.reach(np.zeros((batch, *self.manifest.preprocessing.shape), dtype=np.uint8), len(self.exits) - 1)
+            self.reach(black, len(self.exits) - 1)
+            if self._policy is not None:  # its own first call is slow, too
+                self.predict(black)
+        self._counts = before
 
     @property
     def statistics(self) -> tuple[ExitStatistics, ...]:
@@ -210,7 +216,7 @@ class ExportedModel:
     def reset_statistics(self) -> None:
         """Count from zero."""
         # plain numbers: sums in an array would cost more than a decision
-        self._counts = [(0, 0, 0.0, 0.0) for _ in self.exits]
+        self._counts: list[tuple[int, int, float, float]] = [(0, 0, 0.0, 0.0) for _ in self.exits]
 
     def _count(self, k: int, reached: int, left: int, seconds: float, deciding: float) -> None:
         before = self._counts[k]

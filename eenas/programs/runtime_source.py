@@ -17,7 +17,7 @@ Reading pictures needs Pillow, too.
 
     import runtime
     model = runtime.load(".")               # the folder with eenas.json
-    images = model.preprocess("photo.png")  # uint8 [N, C, H, W], resized as in training; several paths or arrays
+    images = model.preprocess("photo.png")  # uint8 [N, C, H, W], resized as in training; paths, arrays, lists of them
     answer = model.predict(images)          # answer.classes, answer.exits, answer.confidences
     model.set_budget(macs=0.5)              # an operating point of the manifest
 

@@ -12,7 +12,7 @@ from eenas.fronts.choice import cheapest_within, knee
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.model_folder import load_design
 from eenas.results.front import ACCEPTED_DROP, build_front, cheapest_losing, interval, nearest_miss
-from eenas.results.nothing_chosen import amount, no_front, nothing_chosen
+from eenas.results.nothing_chosen import missed_by, no_front, nothing_chosen
 from eenas.results.results import StudyResults
 from eenas.study.context.traits import Traits
 from eenas.study.rivals.known_networks import KnownNetwork, find_network
@@ -41,7 +41,8 @@ class Choice:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        """Refuse more than one way to choose."""
+        """Refuse more than one way to choose, and limits that are in per cent."""
+        self.limits.check_unit()
         given = [
             name
             for name in ("network", "design_file", "knee", "max_accuracy_drop")
@@ -202,7 +203,7 @@ def _point_of(results: StudyResults, network: KnownNetwork, limits: Limits) -> F
         found = nearest_miss([network], results.backbone, held)
         assert found is not None
         misses = " and ".join(
-            f"{name} = {getattr(held, name):g} {amount(name, by)}"
+            f"{name} = {getattr(held, name):g} {missed_by(name, by)}"
             + ("" if getattr(limits, name) == getattr(held, name) else " (a limit of the study)")
             for name, by in found[1].items()
         )

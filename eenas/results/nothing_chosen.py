@@ -9,7 +9,7 @@ from eenas.results.front import ACCEPTED_DROP, nearest_miss
 from eenas.results.results import StudyResults
 from eenas.study.rivals.known_networks import BACKBONE
 from eenas.study.rivals.offered_points import FrontPoint
-from eenas.study.settings.limits import Limits
+from eenas.study.settings.limits import Limits, amount
 
 
 def no_front(results: StudyResults, limits: Limits | None = None) -> str:
@@ -20,22 +20,16 @@ def no_front(results: StudyResults, limits: Limits | None = None) -> str:
     found = nearest_miss(results.networks, results.backbone, wanted)
     assert found is not None
     item, missed = found
-    misses = " and ".join(f"{name} {amount(name, by)}" for name, by in missed.items())
+    misses = " and ".join(f"{name} {missed_by(name, by)}" for name, by in missed.items())
     return (
         f"no network holds the limits; the nearest is {_called(item)} ({item.point.accuracy:.1%} at "
         f"{item.macs_share:.0%} of the MACs), which misses {misses}; loosen the limits or search longer"
     )
 
 
-def amount(name: str, by: float) -> str:
+def missed_by(name: str, by: float) -> str:
     """By how much the limit `name` is missed, in words."""
-    if by == float("inf"):
-        return "(not recorded for it)"
-    if name.endswith("_ms"):
-        return f"by {by:.3g} ms"
-    if name in ("max_parameters", "max_branches"):
-        return f"by {by:,.0f}"
-    return f"by {100 * by:.2g} points"
+    return "(not recorded for it)" if by == float("inf") else f"by {amount(name, by)}"
 
 
 def nothing_chosen(

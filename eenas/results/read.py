@@ -24,6 +24,7 @@ from eenas.specs import from_table
 from eenas.study.context.held_out import as_searched
 from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork, read_points, recorded_networks
 from eenas.study.rivals.offered_points import FrontPoint, offered
+from eenas.study.settings.limits import amount
 from eenas.study.settings.study_spec import StudySpec, readable
 
 
@@ -118,7 +119,7 @@ def code_folder(record: StudyRecord) -> Path | None:
 
 
 def _trial(record: TrialRecord) -> TrialResult:
-    violations = tuple(f"{key} by {value:g}" for key, value in record.violations.items() if value > 0)
+    violations = tuple(f"{key} by {amount(key, value)}" for key, value in record.violations.items() if value > 0)
     return TrialResult(
         number=record.number,
         state=record.state,

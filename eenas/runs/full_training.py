@@ -19,7 +19,7 @@ from eenas.progress import Listener, Notice, heard_by, silent
 from eenas.records.database import Database
 from eenas.records.read_only import writable_place
 from eenas.records.studies import StudyRecord
-from eenas.results.choice import Choice, choose_design
+from eenas.results.choice import Choice, Chosen, choose_design
 from eenas.results.read import code_folder, read_results, study_record
 from eenas.runs.report import build_report
 from eenas.runs.run_baselines import plain_baseline, run_rivals
@@ -54,7 +54,8 @@ def train(
     """Train the chosen design of the study `name` (default: the newest) with the full budget and report on test.
 
     `choice` is by default the recommended network. With `compare` its rivals are trained, too, and stand beside it in
-    the report. Writes the run's folder `out` (default: `runs/STUDY-NETWORK`), goes on from its checkpoint when it was
+    the report. Writes the run's folder `out` (default: `runs/STUDY-NETWORK`, with the beginning of the design's digest
+    behind it where that is the run of another operating point of the network), goes on from its checkpoint when it was
     cut off, and gives the report back when it was finished already. Under torchrun all processes train together and the
     first one reports. `backbone` and `task` repeat what was given to `search` as objects. `overrides` may change
     `full_training.*` and `baselines.*`. `accept_changed_data` is as for `search`. Raises StudyError when data or
@@ -72,7 +73,7 @@ def train(
         results = read_results(database, record.name, trust_code=trust_code)
         settings = _settings(record, overrides)
         chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
-        folder = Path(out) if out is not None else Path("runs") / file_part(f"{record.name}-{chosen.label}")
+        folder = Path(out) if out is not None else _default_folder(record, chosen, trust_code=trust_code)
         if (folder / REPORT).exists():
             report = RunReport.read(folder, trust_code=trust_code)
             _same_run(folder, report.design, chosen.design, record)
@@ -127,6 +128,19 @@ def train(
                     code_folder=code_folder(record),
                 ).save()
         return RunReport.read(folder, trust_code=trust_code)
+
+
+def _default_folder(record: StudyRecord, chosen: Chosen, *, trust_code: bool) -> Path:
+    """Where a design is trained for which no folder was named: in a folder of its own for each operating point."""
+    name = f"{record.name}-{chosen.label}"
+    plain, own = (Path("runs") / file_part(each) for each in (name, f"{name}-{chosen.design.digest[:6]}"))
+    if (own / DESIGN).exists():
+        return own
+    try:
+        there = load_design(plain / DESIGN, trust_code=trust_code, relative_to=code_folder(record))
+    except EenasError:  # none, or no run: what then happens to the folder is said where it is claimed
+        return plain
+    return plain if there.digest == chosen.design.digest else own
 
 
 def _own_device(group: ProcessGroup, device: str) -> str:

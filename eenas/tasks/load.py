@@ -57,6 +57,11 @@ def given_task(data: Task | str, *, white: int | None = None, skip_bad: bool = F
     return load_task(spec, trust_code=trust_code)
 
 
+def names_data(spec: str) -> bool:
+    """Whether a spec can be loaded again, and is not the name of a task that was given as an object."""
+    return spec == "digits" or spec.startswith(("folder:", "npz:")) or plugins.is_reference(spec)
+
+
 def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: Listener) -> Task:
     kind, colon, place = spec.spec.partition(":")
     _check_keys(spec, kind if colon else "")

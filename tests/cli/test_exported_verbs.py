@@ -92,6 +92,8 @@ def test_run_answers_what_can_be_read_and_names_the_others(call, model, pictures
 
 def test_calibrate(call, model):
     answer = call("calibrate", model, "--data", TASK, "--max-accuracy-drop", "0.1", "--trust-code")
+    assert "fitted on the 40 samples of the calibration split; 300 of the train and validation splits" in answer.err
+    assert "--unseen fits on them, too" in answer.err
     assert answer.status == 0, answer.err
     assert "before" in answer.out
     assert "after" in answer.out

@@ -99,6 +99,20 @@ def test_data_that_the_network_knows_better_than_its_test_split_are_said(folder,
     assert measured["tested"] == {"accuracy": accuracy, "samples": 200}
 
 
+def test_what_was_left_aside_few_samples_and_a_model_that_is_static_now_are_said(folder):
+    found = calibrate(folder, NEW, max_macs=0.4)
+    assert (found.fitted_on, found.samples, found.unused) == (40, 60, 300)
+    (few,) = found.cautions
+    assert few.startswith("the thresholds rest on 40 samples, each of which is 2.5 points of accuracy")
+    assert few.endswith("--unseen where the model was trained on none of them")
+    found = calibrate(folder, NEW, max_macs=0.4, unseen=True)
+    assert (found.fitted_on, found.unused, found.cautions) == (340, 0, ())
+    few, *_ = calibrate(folder, NEW, max_accuracy_drop=0.001, unseen=True).cautions
+    assert few.endswith("would give others; give more")
+    (static,) = calibrate(folder, NEW, max_macs=MACS[0] / BACKBONE_MACS, unseen=True).cautions
+    assert static.startswith("every sample leaves at the first exit (0): the model is static now")
+
+
 @pytest.mark.parametrize(("accuracy", "samples"), [(0.1, None), (None, 200)])
 def test_a_manifest_that_does_not_say_what_was_tested_gives_no_warning(folder, accuracy, samples):
     table = json.loads((folder / "eenas.json").read_text())
@@ -126,6 +140,7 @@ def test_milliseconds_are_measured_here(folder):
         ({"max_macs": -0.5}, "from 0 up, got -0.5"),
         ({"max_macs": float("nan")}, "from 0 up, got nan"),
         ({"max_accuracy_drop": 5}, r"must be in \[0, 1\], got 5; 0.005 is half a point"),
+        ({"max_macs": 20}, r"max_macs is a share of the backbone's MACs \(0.2 for 20 %\), got 20; give 0.2 for 20 %"),
         ({"max_macs": 0.1}, r"no policy keeps max_macs 0.1 .* the nearest: 22.2% of the backbone's MACs"),
     ],
 )

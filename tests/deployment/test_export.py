@@ -19,6 +19,7 @@ from eenas.networks.tables import batches, exit_table
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.runs.run_report import REPORT, WEIGHTS
 from eenas.testing.smallest import smallest_task
+from tests.exported import smallest_package
 from tests.smallest_study import backbone
 
 
@@ -189,9 +190,39 @@ def test_programs_are_compared_on_the_samples_of_the_study(smallest_study, finis
     assert asked == ["smallest", "smallest"]
 
 
+def test_programs_are_added_on_the_samples_of_the_study_that_a_folder_names(
+    smallest_study, finished_run, tmp_path, monkeypatch
+):
+    plain = export(tmp_path / "plain", run=finished_run.folder, backbone=backbone())
+    assert "data" not in json.loads((plain / "eenas.json").read_text())["measured"]
+    options = {"run": plain, "backbone": backbone(), "format": "pt2"}
+    with pytest.raises(ExportError, match=rf"of the study '{finished_run.study}', which cannot be .*as --storage$"):
+        export(tmp_path / "out", storage=f"sqlite:///{tmp_path}/none.db", **options)
+    monkeypatch.setattr("eenas.deployment.export.load_task", lambda spec, **_: smallest_task())
+    out = export(tmp_path / "out", storage=smallest_study.storage, **options)
+    assert json.loads((out / "eenas.json").read_text())["program"]["parity"]["samples"] == 60
+
+
+def test_a_folder_without_programs_names_its_data_for_those_that_are_added_and_for_verify(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("eenas.deployment.export.load_task", lambda spec, **_: asked.append(spec) or smallest_task())
+    network = smallest_package().network
+    export(tmp_path / "plain", network=network, data="npz:new.npz")
+    assert json.loads((tmp_path / "plain" / "eenas.json").read_text())["measured"]["data"] == "npz:new.npz"
+    out = export(tmp_path / "out", run=tmp_path / "plain", backbone=backbone(), format="pt2")
+    again = export(tmp_path / "again", run=out, backbone=backbone(), format="pt2")
+    assert asked == ["npz:new.npz"] * 3
+    for folder in (out, again):
+        table = json.loads((folder / "eenas.json").read_text())
+        assert table["program"]["parity"]["data"] == table["measured"]["data"] == "npz:new.npz"
+    monkeypatch.undo()
+    with pytest.raises(ExportError, match=r"samples of 'npz:new.npz': new.npz.*give some as --data"):
+        export(tmp_path / "bare", run=out, backbone=backbone(), format="pt2")
+
+
 def test_a_run_goes_home_as_programs_too(finished_run, tmp_path):
     options = {"run": finished_run.folder, "backbone": backbone(), "format": "pt2"}
-    with pytest.raises(ExportError, match=r"samples of the study, which cannot be loaded: .*; give some as --data"):
+    with pytest.raises(ExportError, match=r"samples of the study .*, which cannot be loaded: .*; give some as --data"):
         export(tmp_path / "out", **options)
     out = export(tmp_path / "out", data=smallest_task(), **options)
     model = eenas.runtime.load(out, trust_code=True)

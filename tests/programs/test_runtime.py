@@ -15,6 +15,7 @@ from eenas.policies.kinds.patience import PatiencePolicy
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.kinds.vote import VotePolicy
+from eenas.programs.image_answers import answer_images
 from eenas.programs.runtime import load
 from eenas.testing.smallest import smallest_task
 
@@ -128,6 +129,28 @@ def test_raw_images_are_preprocessed_and_confidences_are_probabilities_of_the_an
     assert one.confidences.min() >= 0.25  # of four classes the likeliest
 
 
+def test_pictures_are_given_one_by_one_or_in_a_list(model):
+    one, other = (np.full((8, 8, 3), value, dtype=np.uint8) for value in (10, 200))
+    expected = model.preprocess(one, other)
+    for given in (([one, other],), ((one, other),), (one, [other]), ([], one, (other,))):
+        np.testing.assert_array_equal(model.preprocess(*given), expected)
+    assert model.preprocess([]).shape == (0, *expected.shape[1:])
+
+
+def test_the_first_image_file_is_answered_by_a_model_that_has_predicted(model, tmp_path, monkeypatch):
+    from PIL import Image
+
+    Image.new("RGB", (8, 8), (250, 20, 30)).save(tmp_path / "a.png")
+    model.reset_statistics()
+    seen, predict = [], model.predict
+    monkeypatch.setattr(model, "predict", lambda batch: seen.append(int(batch.max())) or predict(batch))
+    missing, answer, _ = answer_images(model, [tmp_path / "b.png", tmp_path / "a.png", tmp_path / "a.png"])
+    assert "no such file" in missing.reason
+    assert answer.milliseconds > 0
+    assert seen == [0, 0, 0, 250, 250]
+    assert sum(one.left for one in model.statistics) == 2  # those for warming up are not counted
+
+
 def test_thresholds_and_budgets_are_set_while_it_runs(model):
     x, _ = images()
     model.set_thresholds(None)
@@ -154,6 +177,7 @@ def test_thresholds_and_budgets_are_set_while_it_runs(model):
         ({"accuracy": 1.0}, r"right on 100\.00% of samples; the nearest is on"),
         ({}, "a budget is macs, latency_ms or accuracy"),
         ({"macs": -1}, "numbers from 0 up"),
+        ({"macs": 50}, "macs is a share of the backbone.s MACs .*, got 50; give 0.5 for 50 %"),
     ],
 )
 def test_a_budget_that_no_point_meets_says_the_nearest(model, budget, match):

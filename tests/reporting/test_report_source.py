@@ -127,6 +127,16 @@ def test_a_trial_that_is_not_on_the_front_is_drawn_at_its_own_target(storage, tm
     assert f"eenas train --network &#x27;{other.name}&#x27; " in page
 
 
+def test_a_policy_for_the_drawn_target_with_the_figures_of_a_point_of_the_front_is_that_point():
+    item = next(item for item in RESULTS.front if item.kind == "trial" and len(item.point.policy.thresholds) > 1)
+    again = replace(item.point.policy, thresholds=(0.123,) * len(item.point.policy.thresholds))
+    trials = tuple(
+        replace(trial, chosen=replace(item.point, policy=again)) if trial.number == item.trial else trial
+        for trial in RESULTS.trials
+    )
+    assert drawn_item(replace(RESULTS, trials=trials), Choice(network=item.name)) is item
+
+
 @pytest.mark.parametrize(
     ("choice", "said"),
     [

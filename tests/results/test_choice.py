@@ -77,6 +77,20 @@ def test_where_nothing_holds_the_limits_the_nearest_miss_is_named_with_its_dista
         choose_point(RESULTS, Choice(limits=Limits(max_worst_latency_ms=0.01)))
 
 
+def test_a_limit_on_macs_in_per_cent_is_refused_with_the_share_that_was_meant():
+    for name in ("max_macs", "max_worst_macs"):
+        with pytest.raises(
+            SpecError, match=rf"{name} is a share of the backbone's MACs .*, got 15; give 0.15 for 15 %"
+        ):
+            Choice(limits=Limits(**{name: 15}))
+        Choice(limits=Limits(**{name: 1.1}))
+
+
+def test_a_missed_limit_on_macs_is_said_in_its_unit():
+    with pytest.raises(FrontError, match=r"misses max_macs by [\d.e-]+ % of the backbone's MACs; loosen"):
+        choose_point(RESULTS, Choice(limits=Limits(max_macs=1e-4)))
+
+
 def test_where_nothing_is_near_the_backbone_the_nearest_is_named_with_the_flag_that_takes_it():
     strong = within(replace(RESULTS, backbone=replace(BACKBONE, accuracy=0.999)), Limits())
     with pytest.raises(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,8 +30,10 @@ from eenas.networks.tables import exit_table
 from eenas.policies.operating_point import evaluate
 from eenas.policies.temperatures import fit_temperatures
 from eenas.progress import Notice, notify
+from eenas.records.database import Database
 from eenas.reporting.facts.run_facts import run_summary
-from eenas.results.choice import Choice
+from eenas.results.choice import Choice, Chosen
+from eenas.results.read import study_record
 from eenas.runs.run_baselines import rivals
 from eenas.runs.run_report import CHECKPOINT, DESIGN, REPORT, WEIGHTS, RunReport, worse_words
 from eenas.study.context.bank import Bank
@@ -317,6 +320,32 @@ def test_a_broken_checkpoint_is_named(smallest_study, tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_operating_points_of_one_network_have_folders_of_their_own(smallest_study, finished_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    design = finished_run.design
+    other = replace(design, policy=replace(design.policy, target_macs=0.9))
+    record = study_record(Database(smallest_study.storage), None)
+    name = f"{record.name}-trial{smallest_study.trial}"
+
+    def folder_of(chosen):
+        return full_training._default_folder(
+            record, Chosen(chosen, f"trial {smallest_study.trial}", None), trust_code=False
+        )
+
+    assert folder_of(design) == folder_of(other) == Path("runs") / name
+    (tmp_path / "runs" / name).mkdir(parents=True)
+    (tmp_path / "runs" / name / DESIGN).write_text(design.to_json())
+    assert folder_of(design) == Path("runs") / name, "what was begun goes on"
+    own = folder_of(other)
+    assert own == Path("runs") / f"{name}-{other.digest[:6]}"
+    own.mkdir()
+    (own / DESIGN).write_text(other.to_json())
+    (Path("runs") / name / DESIGN).unlink()
+    assert folder_of(other) == own
+    (Path("runs") / name / DESIGN).write_text("nonsense")
+    assert folder_of(design) == Path("runs") / name, "which is refused where it is claimed"
+
+
 def test_folders_of_something_else_are_refused(smallest_study, finished_run, tmp_path):
     other = Choice(network="trial 1")
     with pytest.raises(StudyError, match="another design; give another --out"):
@@ -482,7 +511,9 @@ import eenas.runs.before_training as before_training
 import eenas.runs.full_training as full_training
 import eenas.runs.run_report as run_report
 import eenas.runs.train_fully as module
-from eenas.results.choice import Choice
+from eenas.records.database import Database
+from eenas.results.choice import Choice, Chosen
+from eenas.results.read import study_record
 from eenas.study.settings.limits import Limits
 from eenas.runs.run_baselines import rivals
 from eenas.study.rivals.offered_points import points_of

@@ -4,6 +4,7 @@ import pytest
 
 from eenas.errors import SpecError
 from eenas.specs import from_table, to_table
+from eenas.study.settings.limits import Limits
 from eenas.study.settings.study_spec import StudySpec, load_settings
 
 DEFAULTS = (("training", 1), ("full_training", 30), ("prepare.training", 7))
@@ -47,3 +48,11 @@ def test_a_budget_below_a_value_is_refused_in_one_line(key):
         load_settings(backbone="resnet50", overrides=["seed=3", f"{key}.epochs=3"])
     assert key.rpartition(".")[2] in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_limits_on_macs_in_per_cent_are_refused_where_they_are_given_and_read_where_they_were():
+    given = ("constraints.max_macs=20",)
+    with pytest.raises(SpecError, match=r"max_macs is a share .*, got 20; give 0.2 for 20 %"):
+        load_settings(backbone="cifar_resnet20", overrides=given)
+    load_settings(backbone="cifar_resnet20", overrides=("constraints.max_worst_macs=1.1",))
+    assert Limits(max_macs=20).max_macs == 20  # as an earlier version took it

@@ -62,7 +62,13 @@ def drawn_item(results: StudyResults, choice: Choice | None = None) -> FrontPoin
         raise StudyError(f"a report draws a design of its study, got the file {choice.design_file}; name a network")
     found = choose_design(results, choice).estimate
     assert found is not None  # only a design from a file has none
-    return next((item for item in results.front if item.point is found.point), found)
+    return next((item for item in results.front if _figures(item) == _figures(found)), found)
+
+
+def _figures(item: FrontPoint) -> tuple[object, ...]:
+    """What tells points of a network apart: a policy that was fitted for a target may come to a point of the front."""
+    point = item.point
+    return item.name, point.accuracy, point.expected_macs, point.worst_macs, point.shares, point.exit_accuracy
 
 
 def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path) -> Picked:

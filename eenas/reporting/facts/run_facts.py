@@ -10,6 +10,7 @@ from eenas.reporting.facts.wording import milliseconds, percent, plural, quantit
 from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.specs import to_table
 from eenas.study.context.traits import Traits
+from eenas.study.settings.limits import amount
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def limits_held(report: RunReport) -> list[str]:
     """Whether the limits that the network was chosen for hold on the test split, a sentence for each."""
     limits, found = to_table(report.limits), []
     for name, by in report.violations.items():
-        held = f"held, with {abs(by):.3g} to spare," if by <= 0 else f"missed by {by:.3g}"
+        held = f"held, with {amount(name, abs(by))} to spare," if by <= 0 else f"missed by {amount(name, by)}"
         if by == float("inf"):
             held = "not known, since it was not recorded,"
         found.append(f"Limit {name} = {limits[name]:g}: {held} on the test split.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 from eenas.errors import SpecError
 from eenas.measurement.profile import Profile
+from eenas.policies.macs_share import unit_fault
 from eenas.policies.operating_point import OperatingPoint
 
 
@@ -36,6 +37,13 @@ class Limits:
                 raise SpecError(f"{name} must be positive, got {value}; no network holds it")
         if self.max_branches is not None and self.max_branches < 0:
             raise SpecError(f"max_branches must not be negative, got {self.max_branches}")
+
+    def check_unit(self) -> None:
+        """Refuse limits on MACs that were given in per cent: those that a user sets now. Raises SpecError."""
+        for name in ("max_macs", "max_worst_macs"):
+            value = getattr(self, name)
+            if value is not None and (fault := unit_fault(name, value)):
+                raise SpecError(fault)
 
     def __bool__(self) -> bool:
         """Whether anything is limited."""
@@ -118,3 +126,16 @@ class Limits:
         for field in fields(self):
             if (value := getattr(self, field.name)) is not None:
                 yield field.name, float(value)
+
+
+def amount(name: str, by: float) -> str:
+    """By how much the limit `name` is missed or held, in words with its unit."""
+    if by == math.inf:
+        return "what was not recorded"
+    if name.endswith("_ms"):
+        return f"{by:.3g} ms"
+    if name in ("max_parameters", "max_branches"):
+        return f"{by:,.0f}"
+    if name == "min_accuracy":
+        return f"{100 * by:.2g} points"
+    return f"{100 * by:.2g} % of the backbone's MACs"

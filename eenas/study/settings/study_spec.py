@@ -223,6 +223,7 @@ def load_settings(
     if isinstance(named, Mapping) and "name" not in named:
         raise SpecError("no backbone was named; pass --backbone NAME or set name in [backbone] of the study file")
     settings = specs.from_table(StudySpec, table, file=str(path) if path is not None else "")
+    settings.constraints.check_unit()
     return settings, folder
 
 
