@@ -65,6 +65,7 @@ class ExportedModel:
         self.manifest = manifest
         self.segments = segments
         self._policy = manifest.policy
+        self._counts: list[tuple[int, int, float, float]] = []
         self.reset_statistics()
 
     @property
@@ -216,7 +217,7 @@ class ExportedModel:
     def reset_statistics(self) -> None:
         """Count from zero."""
         # plain numbers: sums in an array would cost more than a decision
-        self._counts: list[tuple[int, int, float, float]] = [(0, 0, 0.0, 0.0) for _ in self.exits]
+        self._counts = [(0, 0, 0.0, 0.0) for _ in self.exits]
 
     def _count(self, k: int, reached: int, left: int, seconds: float, deciding: float) -> None:
         before = self._counts[k]
