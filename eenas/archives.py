@@ -13,7 +13,7 @@ from eenas.escaping import shortened
 MOST_MEMBERS = 1000
 """Arrays in a file."""
 FREE, RATIO = 480_000_000, 25
-"""Bytes that any file may unpack to (held twice for a moment, below 1 GB); times its own size a larger one may."""
+"""Bytes that any file may unpack to, held twice for a moment, and how many times its own size a larger one may."""
 DENSEST = 1040
 """How many bytes one byte can unpack to (deflate)."""
 _CHUNK = 1 << 20

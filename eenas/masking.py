@@ -24,7 +24,7 @@ def masked_url(text: str) -> str:
     are not known to be harmless.
     """
     hidden = re.sub(r"(?s)(://[^:/@\s]*):.*@", r"\1:***@", text)
-    hidden = re.sub(rf"(?s)(://[^:/@\s]*):(?!\*\*\*@|{_PORT})[^?]*", r"\1:***", hidden)
+    hidden = re.sub(rf"(?s)(://[^:/@\s\[]*):(?!\*\*\*@|{_PORT})[^?]*", r"\1:***", hidden)
     return one_line(_parameters(_query(hidden)))
 
 

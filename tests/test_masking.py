@@ -17,7 +17,11 @@ def test_no_url_shows_a_password(secret: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["sqlite:////a b/c.db", "sqlite:///file:a.db?mode=ro&uri=true", "postgresql://h:5432/d"]
+    "text",
+    [
+        *("sqlite:////a b/c.db", "sqlite:///C:/a/c.db", "sqlite:///file:a.db?mode=ro&uri=true"),
+        *("postgresql://h:5432/d", "postgresql://h:5432", "postgresql://[::1]:5432/d", "postgresql://ann@h:5432/d"),
+    ],
 )
 def test_a_label_without_a_password_is_the_url_as_written(text: str) -> None:
     assert masked_url(text) == text

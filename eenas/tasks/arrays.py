@@ -72,8 +72,8 @@ def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArra
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind == "b":
-        scaled: NDArray[np.uint8] = np.multiply(array, np.uint8(255))
-        return scaled
+        levels: NDArray[np.uint8] = np.multiply(array, np.uint8(255))
+        return levels
     if array.dtype.kind not in "iuf":
         raise TaskError(f"{name} must hold numbers in 0..255, or floats in [0, 1], got {array.dtype}")
     low, high = array.min(), array.max()

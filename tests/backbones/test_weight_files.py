@@ -391,3 +391,50 @@ def test_headers_of_safetensors_that_promise_more_than_there_is(
     header = json.dumps({**SAFETENSORS, "b": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}).encode()
     (tmp_path / "w").write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
     check_one_line(lambda: read_weights(tmp_path / "w"))
+
+
+def taken(tmp_path: Path, content: Any) -> tuple[float, list[str]]:
+    """The value of the weights that were taken, and what was said."""
+    said: list[str] = []
+    torch.save(content, tmp_path / "w.pt")
+    found = read_weights(tmp_path / "w.pt", lambda event: said.append(event.text))
+    return float(found["a.weight"].mean()), said
+
+
+def layer(value: float) -> dict[str, torch.Tensor]:
+    return {"a.weight": torch.full((2, 2), value), "a.bias": torch.full((2,), value)}
+
+
+def test_averaged_weights_of_a_callback_are_taken_and_said(tmp_path: Path) -> None:
+    """As callbacks of Lightning save them."""
+    content = {"state_dict": layer(1.0), "callbacks": {"EMA": {"ema_state_dict": layer(2.0)}, "Other{}": {"best": 1}}}
+    value, said = taken(tmp_path, content)
+    assert value == 2.0
+    assert said == [
+        f"weights {tmp_path}/w.pt: took callbacks.EMA.ema_state_dict, the weights averaged over training, not "
+        "state_dict; save the one you want alone to choose"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("beside", "place"),
+    [
+        ({"ema": {"decay": 0.9, "shadow_params": list(layer(2.0).values())}}, "ema.shadow_params"),
+        ({"swa_model": layer(2.0)}, "swa_model"),
+        ({"extra": {"averaged": layer(2.0)}}, "extra.averaged"),
+        ({"callbacks": {"EMA": {"ema_weights": list(layer(2.0).values())}}}, "callbacks.EMA.ema_weights"),
+    ],
+)
+def test_averaged_weights_that_are_not_taken_are_said(tmp_path: Path, beside: Any, place: str) -> None:
+    value, said = taken(tmp_path, {"model": layer(1.0), **beside})
+    assert value == 1.0
+    assert said == [
+        f"weights {tmp_path}/w.pt: took model, not the averaged weights in {place}; "
+        "save those alone, with their names, to have them"
+    ]
+
+
+def test_what_only_counts_averages_or_is_called_alike_is_no_averaged_weights(tmp_path: Path) -> None:
+    content = {"state_dict": layer(1.0), "averaging_state": {"n_averaged": torch.tensor(3)}, "semantic": {"a": 1}}
+    assert taken(tmp_path, content) == (1.0, [])
+    assert taken(tmp_path, {"model": layer(1.0), "ema": {"shadow": layer(2.0)}})[0] == 2.0

@@ -210,3 +210,24 @@ def test_a_host_that_answers_with_an_error_is_reachable(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("urllib.request.urlopen", answer)
     check_reachable("https://example.invalid/w", "net")
+
+
+def test_a_classifier_of_another_number_in_the_bias_alone_is_refused() -> None:
+    state = dict(model().state_dict())
+    state["4.bias"] = torch.zeros(7)
+    with pytest.raises(WeightsError, match=r"1 of another shape \(4\.bias \[7\] for \[\d+\]\); give a file of this"):
+        load_weights(model(), state, classifier=("4",), source="w")
+
+
+def test_the_number_of_classes_that_is_said_is_the_files() -> None:
+    state = dict(model().state_dict())
+    state["4.bias"], state["4.weight"] = torch.zeros(7), torch.zeros(7, *state["4.weight"].shape[1:])
+    assert heard(model(), state)[0].startswith("weights w: they are for 7 classes, the model has ")
+
+
+def test_variances_below_zero_are_refused() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    state = dict(module.state_dict())
+    state["1.running_var"] = torch.tensor([1.0, -1.0, 1.0, 1.0])
+    with pytest.raises(WeightsError, match=r"hold variances below 0 \(1\.running_var\), which no data have; give"):
+        load_weights(module, state, classifier=("3",), source="w")

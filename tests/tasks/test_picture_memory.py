@@ -7,7 +7,7 @@ from PIL import Image
 from eenas.errors import PictureError
 from eenas.tasks.images import picture, picture_memory
 from eenas.tasks.images.frame import Frame
-from eenas.tasks.images.image_files import read_headers
+from eenas.tasks.images.image_files import endings, read_headers
 from eenas.tasks.images.picture import opened, prepare_picture
 from eenas.tasks.images.picture_memory import decoded_bytes
 
@@ -47,8 +47,9 @@ def each(file):
 def test_the_memory_of_formats_differs(tmp_path):
     image = Image.new("RGBA", (64, 64))
     for ending, count in (("png", 9), ("webp", 24), ("avif", 24), ("jp2", 28), ("bmp", 9), ("dds", 17)):
-        image.save(tmp_path / f"a.{ending}")
-        assert each(tmp_path / f"a.{ending}") == count
+        if f".{ending}" in endings():  # Pillow reads AVIF since 11.3
+            image.save(tmp_path / f"a.{ending}")
+            assert each(tmp_path / f"a.{ending}") == count
     image.convert("RGB").save(tmp_path / "a.jpg")
     assert each(tmp_path / "a.jpg") == 9 + 6, "the coefficients of a progressive file"
     with opened(tmp_path / "a.jpg") as opened_image:

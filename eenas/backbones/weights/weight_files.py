@@ -5,27 +5,18 @@ import pickle
 import re
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from eenas.backbones.torch_files import check_legacy, check_zipped
+from eenas.backbones.weights.unwrapping import State, Unwrapping, plain, some
 from eenas.errors import WeightsError, nearest
 from eenas.escaping import shortened
-from eenas.progress import Listener, Notice, silent
+from eenas.progress import Listener, silent
 
-State = dict[str, Tensor]
-
-AVERAGED = ("state_dict_ema", "model_ema_state_dict", "ema_state_dict", "model_ema", "ema_model", "ema", "params_ema")
-PLAIN = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "params", "weights")
-"""The keys under which training loops keep a model, averaged over its steps and as it stands."""
-
-DEPTH = 4  # containers within containers
-SHOWN = 3  # keys that a message names of each kind
 _UNPACKED = 2  # how much larger than the file its entries may be; torch.save compresses nothing
 _LARGEST_PICKLE = 1 << 28  # bytes of the part that is not tensors
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save began before zip files
@@ -46,7 +37,7 @@ def find_weights(text: str, relative_to: Path | None = None) -> Path:
         folder = next((place for place in places if os.path.isdir(place)), None)
     except (OSError, ValueError, RuntimeError):  # too long, a null byte, no such user
         raise WeightsError(
-            f"weights {_plain(text)!r}: is no path; give none, pretrained or the path of a file"
+            f"weights {plain(text)!r}: is no path; give none, pretrained or the path of a file"
         ) from None
     if folder is not None:
         try:
@@ -66,8 +57,8 @@ def read_weights(path: Path, listener: Listener = silent) -> State:
 
     Code in a file never runs: objects beside the tensors (`argparse.Namespace`, settings, numbers of NumPy) are read as
     empty stand-ins. Containers such as `{"state_dict": ...}` are unwrapped; where averaged weights (EMA) stand beside
-    the others they are taken, and `listener` hears so. Raises WeightsError for a file that is broken or holds no
-    tensors.
+    the others, or in a callback of Lightning's, they are taken, and `listener` hears so, as it does of those that are
+    not taken, such as a list without names. Raises WeightsError for a file that is broken or holds no tensors.
     """
     try:
         with path.open("rb") as stream:
@@ -91,13 +82,7 @@ def read_weights(path: Path, listener: Listener = silent) -> State:
             f"weights {path}: cannot be read as safetensors or as a torch file: {_reason(error)}; copy it again, "
             "or save model.state_dict()"
         ) from None
-    return _Unwrapping(path, foreign, listener).state(content)
-
-
-def some(keys: list[str]) -> str:
-    """The first few of the keys, for a message."""
-    shown = ", ".join(_plain(key) for key in keys[:SHOWN])
-    return shown + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
+    return Unwrapping(path, foreign, listener).state(content)
 
 
 class _Unread:
@@ -169,77 +154,6 @@ def _check_zip(path: Path) -> None:
         check_zipped(archive.read(content), held, whole)
 
 
-class _Unwrapping:
-    """Finds the state dict in what a file holds."""
-
-    def __init__(self, path: Path, foreign: tuple[str, ...], listener: Listener) -> None:
-        self.path, self.foreign, self.listener = path, foreign, listener
-
-    def state(self, content: Any) -> State:
-        """The state dict inside its containers. Raises WeightsError when there is none, or more than one."""
-        where: list[str] = []
-        for _ in range(DEPTH):
-            key = self._container(content)
-            if key is None:
-                break
-            content = content[key]
-            where.append(key)
-        if not _holds_tensors(content):
-            raise WeightsError(
-                f"weights {self.path}: not a state dict: {self._found(content)}; save model.state_dict()"
-            )
-        return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
-
-    def _container(self, content: Any) -> str | None:
-        """The key under which the model stands in a table; averaged weights come first, and are said."""
-        if not isinstance(content, Mapping):
-            return None
-        inside = [key for key, value in content.items() if isinstance(key, str) and _leads_to_tensors(value)]
-        averaged = [key for key in AVERAGED if key in inside]
-        plain = [key for key in PLAIN if key in inside]
-        if averaged:
-            if plain:
-                self.listener(
-                    Notice(
-                        f"weights {self.path}: took {averaged[0]}, the weights averaged over training, not {plain[0]}; "
-                        "save the one you want alone to choose"
-                    )
-                )
-            return averaged[0]
-        if plain:
-            return plain[0]
-        models = [key for key in inside if not _is_optimizer(content[key])]
-        if not models or sum(isinstance(value, Tensor) for value in content.values()) > 1:
-            return None
-        if len(models) > 1:
-            raise WeightsError(
-                f"weights {self.path}: holds {len(models)} state dicts ({some(models)}); save the one you want alone"
-            )
-        return models[0]
-
-    def _found(self, content: Any) -> str:
-        """What stands where a model should, in words."""
-        if self.foreign:
-            return f"it holds Python objects ({some(list(self.foreign))}), whose code eenas never runs"
-        if isinstance(content, Mapping):
-            return f"it holds {some([str(key) for key in content])}, and no tensors" if content else "it holds nothing"
-        return f"it holds a {type(content).__name__}"
-
-
-def _holds_tensors(content: Any) -> bool:
-    return isinstance(content, Mapping) and any(isinstance(value, Tensor) for value in content.values())
-
-
-def _leads_to_tensors(content: Any, depth: int = DEPTH) -> bool:
-    if depth == 0 or not isinstance(content, Mapping):
-        return False
-    return _holds_tensors(content) or any(_leads_to_tensors(value, depth - 1) for value in content.values())
-
-
-def _is_optimizer(content: Mapping[Any, Any]) -> bool:
-    return "param_groups" in content or any(isinstance(key, int) for key in content)
-
-
 def _looks_like(begin: bytes) -> str:
     """What a file is that is no checkpoint, in words."""
     if not begin:
@@ -258,10 +172,5 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, pickle.UnpicklingError):
         return "it is broken, or holds Python objects, whose code eenas never runs"
     if isinstance(error, zipfile.BadZipFile | OSError | SafetensorError):
-        return _plain(str(error).strip().partition("\n")[0])
+        return plain(str(error).strip().partition("\n")[0])
     return f"it is broken ({type(error).__name__})"
-
-
-def _plain(text: str) -> str:
-    """A text of the file's in one line."""
-    return "".join(mark if mark.isprintable() else "?" for mark in text[:200])

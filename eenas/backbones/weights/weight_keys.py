@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from eenas.backbones.weights.weight_files import State, some
+from eenas.backbones.weights.unwrapping import State, some
 from eenas.errors import WeightsError
 
 COMPILED = "_orig_mod."

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from eenas.backbones.weights.weight_files import find_weights, read_weights, some
+from eenas.backbones.weights.unwrapping import some
+from eenas.backbones.weights.weight_files import find_weights, read_weights
 from eenas.backbones.weights.weight_keys import LEFTOVERS, Renamed, renamed
 from eenas.errors import WeightsError
 from eenas.progress import Listener, Notice, silent
@@ -16,7 +17,8 @@ __all__ = ["check_reachable", "find_weights", "load_weights", "no_published_weig
 
 PROBE_SECONDS = 5.0
 
-_STATISTICS = ("running_mean", "running_var")  # buffers that are learned
+_VARIANCE = "running_var"
+_STATISTICS = ("running_mean", _VARIANCE)  # buffers that are learned
 
 
 def load_weights(
@@ -89,6 +91,11 @@ class _Match:
             raise WeightsError(
                 f"weights {source} hold NaN or infinity ({some(broken)}); give a file that holds numbers"
             )
+        variances = [key for key in self.taken if key.endswith(_VARIANCE) and bool((self.taken[key] < 0).any())]
+        if variances:
+            raise WeightsError(
+                f"weights {source} hold variances below 0 ({some(variances)}), which no data have; give a whole file"
+            )
 
     def notices(self) -> list[str]:
         """What a user should know of a file that was taken, a sentence each."""
@@ -118,22 +125,35 @@ class _Match:
 
     def _classes(self) -> str:
         """How the file's classifier differs, in words."""
-        sizes = [(self.given[key].shape[0], self.own[key].shape[0]) for key in self.fresh if key in self.given]
+        there = [key for key in sorted(self.fresh) if key in self.given]
+        sizes = [(self.given[key].shape[0], self.own[key].shape[0]) for key in there if self._differs(key)]
         if not sizes:
             return "they hold no classifier for this model"
         return f"they are for {sizes[0][0]} classes, the model has {sizes[0][1]}"
 
+    def _differs(self, key: str) -> bool:
+        return self.own[key].shape != self.given[key].shape
+
     def _other_classes(self, head: set[str]) -> set[str]:
-        """The classifier's keys when a file brings none, or one whose tensors differ in the number of classes only."""
+        """The classifier's keys when a file brings none, or one whose tensors differ in the number of classes only.
+
+        All that have a row for each class have to differ alike: of another number in the bias alone a file is broken.
+        """
         there = [key for key in head if key in self.given]
         if not there:
             return head
-        differs = [key for key in there if self.own[key].shape != self.given[key].shape]
+        differs = [key for key in there if self._differs(key)]
         by_classes = all(
             self.own[key].shape[1:] == self.given[key].shape[1:] and self.own[key].ndim and self.given[key].ndim
             for key in differs
         )
-        return head if differs and by_classes and len(there) == len(head) else set()
+        if not differs or not by_classes or len(there) < len(head):
+            return set()
+        rows = {self.own[key].shape[0]: self.given[key].shape[0] for key in differs}
+        alike = all(
+            self.given[key].shape[:1] == (rows.get(side, side),) for key in there for side in self.own[key].shape[:1]
+        )
+        return head if alike else set()
 
     def _new_head(self, classifier: Collection[str]) -> set[str]:
         """The keys of the container of the classifier, where a file brings nothing of it: several layers, all new."""
