@@ -54,7 +54,8 @@ def train(
     """Train the chosen design of the study `name` (default: the newest) with the full budget and report on test.
 
     `choice` is by default the recommended network. With `compare` its rivals are trained, too, and stand beside it in
-    the report. Writes the run's folder `out` (default: `runs/STUDY-NETWORK`, with the beginning of the design's digest
+    the report. Where training made a network worse than the study knew it before, that one is kept (`worse` in the
+    report). Writes the run's folder `out` (default: `runs/STUDY-NETWORK`, with the beginning of the design's digest
     behind it where that is the run of another operating point of the network), goes on from its checkpoint when it was
     cut off, and gives the report back when it was finished already. Under torchrun all processes train together and the
     first one reports. `backbone` and `task` repeat what was given to `search` as objects. `overrides` may change

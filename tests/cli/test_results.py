@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from eenas.cli.tables.results import print_network, print_results
 from eenas.study.rivals.offered_points import points_of
-from tests.reporting.studies import study
+from tests.reporting.studies import slow, study
 
 RESULTS = study(14)
 
@@ -26,6 +26,14 @@ def test_marks_are_explained_where_they_stand(capsys):
     text = capsys.readouterr().out
     assert "* knee" in text
     assert "▸" not in text
+
+
+def test_where_the_backbone_alone_is_offered_no_empty_table_is_printed(capsys):
+    results = slow(RESULTS)
+    print_results(replace(results, front=tuple(item for item in results.front if item.kind == "plain")))
+    text = capsys.readouterr().out
+    assert "plain backbone 91.7 %" in " ".join(text.split())
+    assert "Their exits" not in text
 
 
 def test_every_point_is_shown_on_request(capsys):

@@ -29,7 +29,8 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
     console.print(
         front_table([backbone_row(results.backbone), *shown], _title(results, shown, len(points), every=rows is None))
     )
-    console.print(networks_table(shown))
+    if shown:
+        console.print(networks_table(shown))
     console.print(shares_table(shares_rows(results)))
 
 
