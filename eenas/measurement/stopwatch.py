@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from eenas.threads import check_threads
+
 Run = Callable[[], object]
 
 SLACK, SLACK_MS = 1.1, 0.02
@@ -96,7 +98,7 @@ def switch_count() -> int:
 def working_threads(count: int) -> Iterator[None]:
     """So many threads of torch inside the block."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(check_threads(count))
     try:
         yield
     finally:
