@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ class ExportedModel:
 
         `batch` are images uint8 [N, C, H, W], as `preprocess` makes them, or already transformed ones, float32. Samples
         that leave free the rest: what lies behind is computed for the others only. Raises InputError for any other
-        batch, PolicyError where no policy was fitted.
+        batch and for one whose numbers overflow in the network, PolicyError where no policy was fitted.
         """
         x, policy = self._checked(batch), self._fitted()
         if len(x) == 1:
@@ -126,6 +127,7 @@ class ExportedModel:
                 active, x, previous, state = active[rows], features.take(rows, axis=0), found[rows], state[stay]
             else:
                 x, previous = features, found
+        self._check_answers(logits, exits)
         return Prediction(classes, exits, logits, self.exits, self.manifest.temperatures)
 
     def _predict_one(self, x: NDArray[np.float32], policy: Policy) -> Prediction:
@@ -142,7 +144,18 @@ class ExportedModel:
                 break
             assert features is not None
             x, previous = features, found
+        self._check_answers(found, (k,))
         return Prediction(policy.answer(state), np.array([k]), found, self.exits, self.manifest.temperatures)
+
+    def _check_answers(self, logits: NDArray[np.float32], exits: Sequence[int] | NDArray[np.int64]) -> None:
+        """Raise InputError where the logits [N, C] that samples leave with are not finite: they are no answer."""
+        finite = np.isfinite(logits)
+        if not finite.all():
+            bad = int(np.flatnonzero(~finite.all(axis=1))[0])
+            raise InputError(
+                f"the numbers of sample {bad} of {len(logits)} overflow in the network: the logits of exit "
+                f"{self.exits[exits[bad]]!r} are not finite; scale the batch as the images of training are"
+            )
 
     def logits(self, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Every exit's logits [N, num_classes] for a batch as `predict` takes it, stopping nowhere."""
@@ -157,7 +170,12 @@ class ExportedModel:
         return found
 
     def reach(self, batch: NDArray[Any], k: int) -> None:
-        """Run what a batch that leaves at exit k (0 is the first) waits for, decisions included; for measuring."""
+        """Run what a batch that leaves at exit k (0 is the first) waits for, decisions included; for measuring.
+
+        Raises InputError for another k, and for a batch that `predict` would not take.
+        """
+        if not 0 <= k < len(self.segments):
+            raise InputError(f"exits are numbered from 0 to {len(self.segments) - 1}, got {k!r:.60}")
         features: NDArray[np.float32] | None = self._checked(batch)
         previous, state = None, None if self._policy is None else self._policy.start(len(batch))
         for index, segment in enumerate(self.segments[: k + 1]):
@@ -195,7 +213,13 @@ class ExportedModel:
         return found
 
     def warm_up(self, batch: int = 1, *, rounds: int = 3) -> None:
-        """Run all of it on a batch of that many black images, uncounted: the first answer then waits for nothing."""
+        """Run all of it on a batch of that many black images, uncounted: the first answer then waits for nothing.
+
+        Raises InputError for what is no number of images or rounds.
+        """
+        for name, value in (("batch", batch), ("rounds", rounds)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InputError(f"warm_up takes a whole {name} from 0 up, got {value!r:.60}")
         for _ in range(rounds):
             self.reach(np.zeros((batch, *self.manifest.preprocessing.shape), dtype=np.uint8), len(self.exits) - 1)
 
@@ -226,6 +250,8 @@ class ExportedModel:
         preprocessing = self.manifest.preprocessing
         if not isinstance(batch, np.ndarray):
             raise InputError(f"a batch is a NumPy array, got {type(batch).__name__}; convert it with numpy.asarray")
+        if isinstance(batch, np.ma.MaskedArray):
+            raise InputError("a batch is an array without a mask, got a masked one; fill it: batch.filled(0)")
         if batch.dtype == np.uint8:
             return preprocessing(batch)
         if batch.dtype != np.float32 or batch.shape[1:] != preprocessing.shape or batch.ndim != 4:
