@@ -9,6 +9,7 @@ import torch
 
 from eenas.errors import MeasurementError, SpecError
 from eenas.measurement.devices import device_name, resolve_device
+from eenas.threads import MOST_THREADS
 
 __all__ = [
     "Latency",
@@ -48,8 +49,8 @@ class LatencySpec:
         for name, least in (("batch", 1), ("warmup", 0), ("min_repeats", 1)):
             if getattr(self, name) < least:
                 raise SpecError(f"latency: {name} must be at least {least}, got {getattr(self, name)}")
-        if self.threads is not None and self.threads < 1:
-            raise SpecError(f"latency: threads must be at least 1, got {self.threads}")
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise SpecError(f"latency: threads must be from 1 to {MOST_THREADS:,}, got {self.threads}")
         if self.max_repeats < self.min_repeats:
             raise SpecError(
                 f"latency: max_repeats must be at least min_repeats ({self.min_repeats}), got {self.max_repeats}"

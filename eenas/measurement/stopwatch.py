@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from eenas.threads import check_threads
+
 Run = Callable[[], object]
 
 SLACK, SLACK_MS = 1.1, 0.02
@@ -106,7 +108,7 @@ def kept_threads() -> Iterator[None]:
 def working_threads(count: int) -> Iterator[None]:
     """So many threads of torch inside the block."""
     with kept_threads():
-        torch.set_num_threads(count)
+        torch.set_num_threads(check_threads(count))
         yield
 
 

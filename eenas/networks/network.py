@@ -183,7 +183,7 @@ class EarlyExitNetwork(PartlyFrozen):
         in eval mode, whatever mode the network and the modules in it are in, which it does not change. The first call
         after `train()`, loading or `to()` looks up what is to be run; modules that are exchanged by hand are found
         after the next of these. Raises PolicyError when neither the network nor the caller has a policy, InputError for
-        NaN or infinity in `x`.
+        NaN or infinity in `x`, and where its numbers overflow in the network.
         """
         return predict(self, x, policy if policy is not None else self.policy)
 

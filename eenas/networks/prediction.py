@@ -64,8 +64,11 @@ class Steps:
         with torch.inference_mode():
             if any(module.training for module in self.modules):
                 with _in_eval(self.modules):
-                    return answer(self, x, policy)
-            return answer(self, x, policy)
+                    found = answer(self, x, policy)
+            else:
+                found = answer(self, x, policy)
+            _check_answers(found)
+            return found
 
     def logits(self, k: int, features: Tensor, previous: Tensor | None) -> Tensor:
         """The logits of exit k, float32, given its features (the logits themselves at the final exit)."""
@@ -78,7 +81,7 @@ def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Pred
     """Run `network` segment by segment on `[N, C, H, W]`, removing whoever leaves; on the network's device.
 
     Images as they are, uint8, are transformed first, as the runtime of an exported model does. Raises InputError for a
-    batch that is not finite, as that does.
+    batch that is not finite, or whose numbers overflow in the network, as that does.
     """
     if policy is None:
         raise PolicyError("this network has no policy; fit one: eenas.fit_thresholds(network, data), or pass one")
@@ -101,6 +104,17 @@ def _check_finite(x: Tensor) -> None:
     if not math.isfinite(x.sum(dtype=torch.promote_types(x.dtype, torch.float32))) and not x.isfinite().all():
         bad = int((~x.isfinite().flatten(1).all(dim=1)).nonzero()[0])
         raise InputError(f"a batch is finite numbers, got NaN or infinity in sample {bad} of {len(x)}")
+
+
+def _check_answers(found: Prediction) -> None:
+    """Raise InputError where the logits that samples leave with are not finite: they are no answer."""
+    finite = np.isfinite(found.logits.cpu().numpy())
+    if not finite.all():
+        bad = int(np.flatnonzero(~finite.all(axis=1))[0])
+        raise InputError(
+            f"the numbers of sample {bad} of {len(finite)} overflow in the network: the logits of exit "
+            f"{found.exit_names[int(found.exits[bad])]!r} are not finite; scale the batch as the images of training are"
+        )
 
 
 def _one(steps: Steps, x: Tensor, policy: Policy) -> Prediction:

@@ -1,6 +1,7 @@
 """The manifest of a model folder: what lies in it, read and checked before anything of it is run."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,14 +83,16 @@ def checksum(path: Path) -> str:
     return state.hexdigest()
 
 
-def read_table(folder: Path) -> dict[str, Any]:
+def read_table(folder: str | Path) -> dict[str, Any]:
     """The manifest as it stands in the file.
 
     Raises ExportError when there is none, when it is not one of eenas, and when another version wrote it.
     """
-    file = folder / MANIFEST
-    if not file.is_file():
-        raise ExportError(f"{folder}: has no {MANIFEST}; give a folder that `eenas export` wrote")
+    if not isinstance(folder, str | os.PathLike):
+        raise ExportError(f"a model folder is a path, got {type(folder).__name__}; give the folder of an export")
+    file = Path(folder) / MANIFEST
+    if not os.path.isfile(file):  # Path.is_file raises for a name that is too long
+        raise ExportError(f"{shown(str(folder), 200)}: has no {MANIFEST}; give a folder that `eenas export` wrote")
     try:
         table = read_json(file)
     except SpecError as error:
@@ -108,8 +111,8 @@ def read_manifest(folder: str | Path, *, programs: bool = True) -> Manifest:
 
     Raises ExportError that names the folder and what is wrong with it.
     """
+    table = read_table(folder)
     path = Path(folder)
-    table = read_table(path)
     if not programs:
         table = {**table, "program": None}
     elif table.get("program") is None:

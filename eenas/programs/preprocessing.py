@@ -81,3 +81,24 @@ class Preprocessing:
 
 def _column(values: Sequence[float]) -> NDArray[np.float32]:
     return np.array(values, dtype=np.float32).reshape(1, -1, 1, 1)
+
+
+def checked_batch(batch: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """The batch as float32 [N, channels, H, W]. Raises InputError when it is not what the model takes."""
+    if not isinstance(batch, np.ndarray):
+        raise InputError(f"a batch is a NumPy array, got {type(batch).__name__}; convert it with numpy.asarray")
+    if isinstance(batch, np.ma.MaskedArray):
+        raise InputError("a batch is an array without a mask, got a masked one; fill it: batch.filled(0)")
+    if batch.dtype == np.uint8:
+        return preprocessing(batch)
+    if batch.dtype != np.float32 or batch.shape[1:] != preprocessing.shape or batch.ndim != 4:
+        wanted = f"[N, {', '.join(str(side) for side in preprocessing.shape)}]"
+        got = f"{batch.dtype} {list(batch.shape)}"
+        raise InputError(f"a batch is float32 {wanted}, or images uint8 {wanted}, got {got}")
+    # The sum of finite numbers is finite but for an overflow, and a few times faster than a look at each.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(batch.sum())
+    if not math.isfinite(total) and not np.isfinite(batch).all():
+        bad = np.flatnonzero(~np.isfinite(batch).all(axis=(1, 2, 3)))
+        raise InputError(f"a batch is finite numbers, got NaN or infinity in sample {bad[0]} of {len(batch)}")
+    return np.ascontiguousarray(batch)

@@ -1,7 +1,7 @@
 """The runtime: an exported model that answers batches and stops, with NumPy and onnxruntime alone."""
 
-import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.programs.budget import within_budget
 from eenas.programs.manifest import Manifest, read_manifest
+from eenas.programs.preprocessing import checked_batch
 from eenas.programs.segments import Segment, open_segments
 
 
@@ -99,7 +100,7 @@ class ExportedModel:
 
         `batch` are images uint8 [N, C, H, W], as `preprocess` makes them, or already transformed ones, float32. Samples
         that leave free the rest: what lies behind is computed for the others only. Raises InputError for any other
-        batch, PolicyError where no policy was fitted.
+        batch and for one whose numbers overflow in the network, PolicyError where no policy was fitted.
         """
         x, policy = self._checked(batch), self._fitted()
         if len(x) == 1:
@@ -129,6 +130,7 @@ class ExportedModel:
                 active, x, previous, state = active[rows], features.take(rows, axis=0), found[rows], state[stay]
             else:
                 x, previous = features, found
+        self._check_answers(logits, exits)
         return Prediction(classes, exits, logits, self.exits, self.manifest.temperatures)
 
     def _predict_one(self, x: NDArray[np.float32], policy: Policy) -> Prediction:
@@ -145,7 +147,18 @@ class ExportedModel:
                 break
             assert features is not None
             x, previous = features, found
+        self._check_answers(found, (k,))
         return Prediction(policy.answer(state), np.array([k]), found, self.exits, self.manifest.temperatures)
+
+    def _check_answers(self, logits: NDArray[np.float32], exits: Sequence[int] | NDArray[np.int64]) -> None:
+        """Raise InputError where the logits [N, C] that samples leave with are not finite: they are no answer."""
+        finite = np.isfinite(logits)
+        if not finite.all():
+            bad = int(np.flatnonzero(~finite.all(axis=1))[0])
+            raise InputError(
+                f"the numbers of sample {bad} of {len(logits)} overflow in the network: the logits of exit "
+                f"{self.exits[exits[bad]]!r} are not finite; scale the batch as the images of training are"
+            )
 
     def logits(self, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Every exit's logits [N, num_classes] for a batch as `predict` takes it, stopping nowhere."""
@@ -160,7 +173,12 @@ class ExportedModel:
         return found
 
     def reach(self, batch: NDArray[Any], k: int) -> None:
-        """Run what a batch that leaves at exit k (0 is the first) waits for, decisions included; for measuring."""
+        """Run what a batch that leaves at exit k (0 is the first) waits for, decisions included; for measuring.
+
+        Raises InputError for another k, and for a batch that `predict` would not take.
+        """
+        if not 0 <= k < len(self.segments):
+            raise InputError(f"exits are numbered from 0 to {len(self.segments) - 1}, got {k!r:.60}")
         features: NDArray[np.float32] | None = self._checked(batch)
         previous, state = None, None if self._policy is None else self._policy.start(len(batch))
         for index, segment in enumerate(self.segments[: k + 1]):
@@ -198,7 +216,13 @@ class ExportedModel:
         return found
 
     def warm_up(self, batch: int = 1, *, rounds: int = 3) -> None:
-        """Run all of it on a batch of that many black images, uncounted: the first answer then waits for nothing."""
+        """Run all of it on a batch of that many black images, uncounted: the first answer then waits for nothing.
+
+        Raises InputError for what is no number of images or rounds.
+        """
+        for name, value in (("batch", batch), ("rounds", rounds)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InputError(f"warm_up takes a whole {name} from 0 up, got {value!r:.60}")
         black, before = np.zeros((batch, *self.manifest.preprocessing.shape), dtype=np.uint8), list(self._counts)
         for _ in range(rounds):
             self.reach(black, len(self.exits) - 1)
@@ -229,23 +253,7 @@ class ExportedModel:
         return self._policy
 
     def _checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """The batch as float32 [N, channels, H, W]. Raises InputError when it is not what the model takes."""
-        preprocessing = self.manifest.preprocessing
-        if not isinstance(batch, np.ndarray):
-            raise InputError(f"a batch is a NumPy array, got {type(batch).__name__}; convert it with numpy.asarray")
-        if batch.dtype == np.uint8:
-            return preprocessing(batch)
-        if batch.dtype != np.float32 or batch.shape[1:] != preprocessing.shape or batch.ndim != 4:
-            wanted = f"[N, {', '.join(str(side) for side in preprocessing.shape)}]"
-            got = f"{batch.dtype} {list(batch.shape)}"
-            raise InputError(f"a batch is float32 {wanted}, or images uint8 {wanted}, got {got}")
-        # The sum of finite numbers is finite but for an overflow, and a few times faster than a look at each.
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = float(batch.sum())
-        if not math.isfinite(total) and not np.isfinite(batch).all():
-            bad = np.flatnonzero(~np.isfinite(batch).all(axis=(1, 2, 3)))
-            raise InputError(f"a batch is finite numbers, got NaN or infinity in sample {bad[0]} of {len(batch)}")
-        return np.ascontiguousarray(batch)
+        return checked_batch(batch, self.manifest.preprocessing)
 
 
 def load(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eenas.errors import DeviceError, EenasError, ExportError
 from eenas.programs.json_files import shown
 from eenas.programs.manifest import Manifest, ProgramFile
+from eenas.threads import check_threads
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUTS, OUTPUTS = ("x", "previous"), ("features", "logits")
@@ -49,8 +50,8 @@ def open_segments(
         )
     if provider not in PROVIDERS:
         raise DeviceError(f"a provider is one of {' and '.join(PROVIDERS)}, got {provider!r}")
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise DeviceError(f"threads must be a whole number from 1 up, got {threads!r}; leave them out for all cores")
+    if threads is not None:
+        check_threads(threads)
     kind = OnnxSegment if manifest.kind == "onnx" else Pt2Segment
     opened: list[Segment] = []
     for number, file in enumerate(manifest.segments):
@@ -143,7 +144,9 @@ class OnnxSegment:
 
 
 def open_session(path: Path, *, provider: str = "cpu", threads: int | None = None) -> Any:
-    """An onnxruntime session of an ONNX file. Raises DeviceError when the provider is not there."""
+    """An onnxruntime session of an ONNX file. Raises DeviceError when the provider is not there, or for `threads`."""
+    if threads is not None:
+        check_threads(threads)
     try:
         import onnxruntime
     except ImportError as error:

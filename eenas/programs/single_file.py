@@ -20,7 +20,7 @@ _KINDS = (onnx.TensorProto.INT64, onnx.TensorProto.INT64, onnx.TensorProto.FLOAT
 """The types of ANSWERS."""
 
 NO_CLASS = -1
-"""The class of an image that is not finite."""
+"""The class of an image that is not finite, or whose numbers overflow in the network."""
 
 _FINITE = "image/finite"
 """In the graph: whether the image is finite, bool [1]."""
@@ -34,8 +34,9 @@ def single_file(models: list[Any], policy: ThresholdPolicy) -> Any:
     computed in float64, as everywhere in eenas.
 
     A model cannot raise InputError. An image that is not finite has the score 0 at every exit, so that its confidence
-    never lets it leave; its class is NO_CLASS and its logits are NaN. The graph tests the image itself for that, since
-    libraries do not agree on what an operator makes of NaN: the max pooling of some gives finite numbers.
+    never lets it leave; its class is NO_CLASS and its logits are NaN. So it is with logits that are not finite. The
+    graph tests the image itself, too, since libraries do not agree on what an operator makes of NaN: the max pooling of
+    some gives finite numbers.
 
     Raises ExportError for a model that is too large for one file.
     """
@@ -75,10 +76,14 @@ class _Nested:
             write.finite(write("Cast", INPUTS[0], to=onnx.TensorProto.DOUBLE), named="finite")
             nodes = write.nodes + nodes
         logits = f"s{k}/{OUTPUTS[1]}"
+        write = _Writer(f"{k}/given/")
+        z = write("Cast", logits, to=onnx.TensorProto.DOUBLE, named="logits")
+        write("And", _FINITE, write.finite(z), named="finite")
+        nodes += write.nodes
         if k == len(self.models) - 1:
             nodes += self._answer(k, logits, outputs)
         else:
-            nodes += self._score(k, logits)
+            nodes += self._score(k)
             then = helper.make_graph(
                 self._answer(k, logits, [f"{k}/left/{answer}" for answer in ANSWERS]),
                 f"leave at exit {k}",
@@ -117,23 +122,23 @@ class _Nested:
         exit_ = numpy_helper.from_array(np.array([k], dtype=np.int64))
         return [
             *write.nodes,
-            *self._where_finite(classes, largest, np.array([NO_CLASS], dtype=np.int64)),
+            *self._where_finite(k, classes, largest, np.array([NO_CLASS], dtype=np.int64)),
             helper.make_node("Constant", [], [exits], value=exit_),
-            *self._where_finite(given, logits, np.array([math.nan], dtype=np.float32)),
+            *self._where_finite(k, given, logits, np.array([math.nan], dtype=np.float32)),
         ]
 
-    def _where_finite(self, name: str, value: str, otherwise: NDArray[Any]) -> list[Any]:
-        """`name`: the value where the image is finite."""
+    def _where_finite(self, k: int, name: str, value: str, otherwise: NDArray[Any]) -> list[Any]:
+        """`name`: the value where the image, and the logits of exit k, are finite."""
         constant = f"{name}/otherwise"
         return [
             helper.make_node("Constant", [], [constant], value=numpy_helper.from_array(otherwise)),
-            helper.make_node("Where", [_FINITE, value, constant], [name]),
+            helper.make_node("Where", [f"{k}/given/finite", value, constant], [name]),
         ]
 
-    def _score(self, k: int, logits: str) -> list[Any]:
+    def _score(self, k: int) -> list[Any]:
         """The score of exit k, as in `eenas.policies.scores`, and `k/leave`: whether it is at least the threshold."""
         write = _Writer(f"{k}/")
-        z = write("Cast", logits, to=onnx.TensorProto.DOUBLE)
+        z = f"{k}/given/logits"
         centred = write("Sub", z, write("ReduceMax", z, write.ints([1])))
         below = write("Div", centred, write.number(self.policy.temperatures[k]))
         weight = write("Exp", below)
@@ -150,8 +155,7 @@ class _Nested:
             score = write("Div", write("Sub", one, write("Exp", second)), total)
         score = write("Max", write("Min", score, one), write.number(0.0))
         # who is not finite, or has logits that are not, never leaves early by its confidence
-        finite = write("And", _FINITE, write.finite(z))
-        score = write("Where", finite, write("Reshape", score, write.ints([1])), write.number(0.0))
+        score = write("Where", f"{k}/given/finite", write("Reshape", score, write.ints([1])), write.number(0.0))
         threshold = write(
             "Cast", write("Slice", THRESHOLDS, write.ints([k]), write.ints([k + 1])), to=onnx.TensorProto.DOUBLE
         )

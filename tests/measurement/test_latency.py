@@ -31,7 +31,8 @@ def test_onnxruntime_is_measured_in_float32_only() -> None:
     ("table", "text"),
     [
         ({"batch": 0}, "batch must be at least 1"),
-        ({"threads": 0}, "threads must be at least 1"),
+        ({"threads": 0}, "threads must be from 1 to 4,096, got 0"),
+        ({"threads": 10**6}, "threads must be from 1 to 4,096, got 1000000"),
         ({"min_repeats": 9, "max_repeats": 8}, r"max_repeats must be at least min_repeats \(9\), got 8"),
         ({"seconds": 0.0}, "must be positive"),
         ({"dtype": "float64"}, "nearest: 'float16'|unknown value 'float64'"),

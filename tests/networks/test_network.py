@@ -203,7 +203,21 @@ def test_predict_refuses_a_sample_that_is_not_finite(network, dtype, value):
 def test_large_finite_numbers_are_no_error(network):
     policy = ThresholdPolicy(score="margin", temperatures=(1.0,) * 3, thresholds=(0.5, 0.5))
     network.predict(torch.randn(1, 3, 32, 32), policy)
-    assert len(network.predict(torch.full((2, 3, 32, 32), 3e38), policy).exits) == 2
+    # their sum overflows, the network's numbers do not
+    assert len(network.predict(torch.full((2, 3, 32, 32), 2e35), policy).exits) == 2
+
+
+@pytest.mark.parametrize("thresholds", [(0.5, 0.5), (None, None), (0.0, 0.0)])
+def test_a_sample_whose_numbers_overflow_in_the_network_is_no_answer(network, thresholds):
+    policy = ThresholdPolicy(score="margin", temperatures=(1.0,) * 3, thresholds=thresholds)
+    x = torch.randn(4, 3, 32, 32)
+    x[2] = 3e38 * x[2].sign()
+    for batch, named in ((x, "sample 2 of 4"), (x[2:3], "sample 0 of 1")):
+        with pytest.raises(
+            InputError, match=rf"numbers of {named} overflow in the network: the logits of exit '.*' are"
+        ):
+            network.predict(batch, policy)
+    assert len(network.predict(x[:2], policy).exits) == 2
 
 
 def test_predict_sees_trained_weights_and_keeps_the_mode(network):

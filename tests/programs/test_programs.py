@@ -152,7 +152,8 @@ def broken_images(x):
         found[-1][0, 1, 5, 2] = value
     both = x[:1].copy()
     both[0, 0, 0, :2] = np.inf, -np.inf
-    return [*found, both]
+    signs = np.where(np.random.default_rng(0).random(x[:1].shape) < 0.5, -1, 1)
+    return [*found, both, (3e38 * signs).astype(np.float32)]  # the last one is finite, and overflows in the network
 
 
 @pytest.mark.parametrize("score", ["max_softmax", "entropy", "margin"])
@@ -190,11 +191,13 @@ def test_the_programs_refuse_an_image_that_is_not_finite_and_answer_the_others(e
     for image in broken_images(x):
         batch = np.concatenate([x[:5], image, x[5:8]])
         for run in (model.predict, model.logits, lambda batch: model.reach(batch, 2)):
-            with pytest.raises(InputError, match="NaN or infinity in sample 5 of 9"):
+            if np.isfinite(image).all() and run != model.predict:
+                continue  # overflows inside
+            with pytest.raises(InputError, match=r"(infinity in|numbers of) sample 5 of 9"):
                 run(batch)
-        with pytest.raises(InputError, match="NaN or infinity in sample 5 of 9"):
+        with pytest.raises(InputError, match=r"(infinity in|numbers of) sample 5 of 9"):
             network.predict(torch.from_numpy(batch))
-        with pytest.raises(InputError, match="NaN or infinity in sample 0 of 1"):
+        with pytest.raises(InputError, match=r"(infinity in|numbers of) sample 0 of 1"):
             model.predict(image)
         np.testing.assert_array_equal(model.predict(np.delete(batch, 5, axis=0)).logits, before.logits)
 

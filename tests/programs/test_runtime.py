@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 import eenas
-from eenas.errors import DeviceError, InputError, PolicyError
+from eenas.errors import DeviceError, ExportError, InputError, PolicyError
 from eenas.policies.kinds.patience import PatiencePolicy
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.kinds.threshold import ThresholdPolicy
@@ -223,16 +224,55 @@ def test_a_batch_that_it_cannot_take_is_refused_in_one_line(model, batch, match)
 
 
 def test_large_finite_numbers_are_no_error(model):
-    x = np.full((1, 3, 8, 8), 3e38, np.float32)
+    x = np.full((1, 3, 8, 8), 2e36, np.float32)  # their sum overflows, the network's numbers do not
     with np.errstate(all="raise"):
         assert len(model.predict(x).exits) == 1
+
+
+def test_a_sample_whose_numbers_overflow_in_the_network_is_no_answer(model):
+    x = images()[0][:4].copy()
+    before = model.predict(x)
+    x[2] = np.where(np.random.default_rng(0).random(x[2].shape) < 0.5, -3e38, 3e38)
+    for policy in (
+        model.policy,
+        replace(model.policy, thresholds=(None, None)),
+        replace(model.policy, thresholds=(0, 0)),
+    ):
+        model.set_policy(policy)
+        for batch, named in ((x, "sample 2 of 4"), (x[2:3], "sample 0 of 1")):
+            with pytest.raises(
+                InputError, match=rf"numbers of {named} overflow in the network: the logits of exit '\w+' are"
+            ):
+                model.predict(batch)
+    assert np.array_equal(model.predict(x[:2]).logits.shape, before.logits[:2].shape)
+
+
+def test_what_is_no_batch_exit_or_folder_is_one_line(model, exported):
+    for batch, rounds in ((-1, 3), (1.5, 3), (True, 3), (1, -1), (1, None)):
+        with pytest.raises(InputError, match=r"warm_up takes a whole (batch|rounds) from 0 up, got"):
+            model.warm_up(batch, rounds=rounds)
+    model.warm_up(0)
+    for kind in (np.float32, np.uint8):
+        with pytest.raises(InputError, match=r"got a masked one; fill it: batch.filled"):
+            model.predict(np.ma.masked_array(np.zeros((2, 3, 8, 8), kind), mask=np.ones((2, 3, 8, 8), bool)))
+    for k in (-1, 3):
+        with pytest.raises(InputError, match=f"exits are numbered from 0 to 2, got {k}"):
+            model.reach(images()[0][:1], k)
+    for folder, match in (
+        ("x" * 5000, "x{200}…: has no eenas.json"),
+        (None, "is a path, got NoneType"),
+        (3, "got int"),
+    ):
+        with pytest.raises(ExportError, match=match):
+            load(folder)
 
 
 def test_settings_that_are_not_there_are_refused(exported):
     for options, match in (
         ({"provider": "tpu"}, "one of cpu and cuda, got 'tpu'"),
-        ({"threads": 0}, "whole number from 1 up, got 0"),
-        ({"threads": 1.5}, "whole number from 1 up"),
+        ({"threads": 0}, "whole number from 1 to .*, got 0; leave them out"),
+        ({"threads": 1.5}, "whole number from 1 to .*, got 1.5"),
+        ({"threads": 10**6}, "whole number from 1 to .* of .* cores., got 1000000"),
     ):
         with pytest.raises(DeviceError, match=match):
             load(exported, **options)
