@@ -1,6 +1,6 @@
 """Cut points: the places of a network through which every path goes in one tensor, found by running it once."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from eenas.backbones.copies import copy_of
 from eenas.backbones.dominators import Place, dominators, place_of
 from eenas.backbones.features import FeatureShape
+from eenas.backbones.followed import Followed
 from eenas.backbones.layouts import Readers, Seen, read_shapes
 from eenas.backbones.models.block_names import block_name, is_stage, weighs
 from eenas.backbones.outputs import main_output
@@ -60,6 +60,7 @@ class _Pass:
     inputs: Tensor | None
     logits: Tensor
     readers: Readers
+    has_detours: bool
 
 
 class _Found(NamedTuple):
@@ -70,7 +71,19 @@ class _Found(NamedTuple):
     shape: FeatureShape
 
 
+class Candidates(NamedTuple):
+    """Cut points by the autograd graph; `has_detours` says that values may go round them, which it does not show."""
+
+    points: tuple[CutPoint, ...]
+    has_detours: bool
+
+
 def find_cut_points(module: nn.Module, example: Tensor) -> tuple[CutPoint, ...]:
+    """The points of `find_candidates`."""
+    return find_candidates(module, example).points
+
+
+def find_candidates(module: nn.Module, example: Tensor) -> Candidates:
     """All cut points of `module` in depth order, for inputs like `example` [N, ...].
 
     A module is a cut point when it runs once and its output lies on every path of the autograd graph from the network's
@@ -107,7 +120,7 @@ def find_cut_points(module: nn.Module, example: Tensor) -> tuple[CutPoint, ...]:
             f"{what} has no cut point: no module with layers before and behind it gives, in one tensor, all that the "
             f"rest needs; {BY_HAND}"
         )
-    return points
+    return Candidates(points, evaluated.has_detours)
 
 
 def first_line(error: BaseException) -> str:
@@ -141,7 +154,7 @@ def _run(module: nn.Module, example: Tensor, batch: int, what: str, *, training:
             copied.train(training)
             watch = _Watch(copied)
             inputs = enlarged(place_like(example, module), batch)
-            stack.enter_context(_Followed())
+            followed = stack.enter_context(Followed())
             if inputs.is_floating_point():
                 output = main_output(copied(watch.begin(inputs)))
             else:
@@ -160,30 +173,8 @@ def _run(module: nn.Module, example: Tensor, batch: int, what: str, *, training:
     final = place_of(output)
     places = tuple(place for place in dominators(final) if place not in watch.starts)
     leaf = inputs if inputs.is_floating_point() else None
-    return _Pass(watch.outputs_called_once(), places, watch.weight_layers, final, leaf, output, watch.readers)
-
-
-class _Followed(TorchFunctionMode):
-    """Inside this context what is computed without a gradient, or detached, is followed as everything else is.
-
-    What the rest of a network needs has nothing to do with what is trained: a stem under `torch.no_grad` is cut too.
-    """
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Run `func` with gradients; take detached tensors as they are."""
-        if func in _DETACH:
-            return args[0].view_as(args[0])
-        with torch.inference_mode(False), torch.enable_grad():
-            return func(*args, **(kwargs or {}))
-
-
-_DETACH = (torch.detach, Tensor.detach, Tensor.data.__get__)  # type: ignore[attr-defined]
+    outputs, detours = watch.outputs_called_once(), followed.has_detours
+    return _Pass(outputs, places, watch.weight_layers, final, leaf, output, watch.readers, detours)
 
 
 class _Watch:

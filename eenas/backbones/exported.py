@@ -19,6 +19,8 @@ from eenas.backbones.outputs import main_output
 from eenas.errors import CutError
 from eenas.user_code import replaced_builtin
 
+DETOUR = "a value computed before that without a gradient (a mask, an index), or under autocast or no_grad,"
+
 
 def exported_segments(module: nn.Module, example: Tensor, names: Sequence[str], what: str) -> list[nn.Module]:
     """Export `module`, which is in eval mode, on `example` [2, ...] and cut the graph behind the modules `names`.
@@ -34,6 +36,18 @@ def exported_segments(module: nn.Module, example: Tensor, names: Sequence[str], 
         graph.segment(before, place, end)
         for before, place, end in zip([None, *places[:-1]], places, [*names, "output"], strict=True)
     ]
+
+
+def cuttable(module: nn.Module, example: Tensor, names: Sequence[str], what: str) -> set[str]:
+    """Which of the modules `names` give all that the rest of the exported graph needs. Raises CutError as an export."""
+    program = export_program(_Watched(module, names), (example,), what)
+    graph = _Graph(program, what)
+    *places, output = [graph.nodes[str(each)] for each in program.graph_signature.user_outputs]
+    return {
+        name
+        for name, place in zip(names, places, strict=True)
+        if place is not output and graph.goes_through(place, output)
+    }
 
 
 class _Watched(nn.Module):
@@ -160,6 +174,14 @@ class _Graph:
         graph.output(made[end])
         return fx.GraphModule(tensors, graph, class_name="Segment")
 
+    def goes_through(self, place: fx.Node, end: fx.Node) -> bool:
+        """Whether all that `end` needs of the network's input comes through `place`."""
+        try:
+            self._needed(place, end, "")
+        except CutError:
+            return False
+        return True
+
     def _needed(self, start: fx.Node, end: fx.Node, name: str) -> set[fx.Node]:
         """All nodes that `end` depends on, `start` and what lies before it excepted; writes into their memory too."""
         needed: set[fx.Node] = set()
@@ -169,9 +191,11 @@ class _Graph:
             if node in needed or node is start:
                 continue
             if node is self._input:
+                reason = "cut points must be in depth order, and all that lies behind one must come through it"
+                if self._position[start] < self._position[end]:
+                    reason = f"{DETOUR} is used again behind that one; leave it out"
                 raise CutError(
-                    f"{self.what}: what {name!r} gives depends on more than the cut point before it; cut points must "
-                    "be in depth order, and all that lies behind one must come through it"
+                    f"{self.what}: what {name!r} gives depends on more than the cut point before it: {reason}"
                 )
             needed.add(node)
             if self._samples(node) is None:

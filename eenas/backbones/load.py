@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from eenas import plugins, specs
 from eenas.backbones.channels import initialise
 from eenas.backbones.classifier import count_classes, find_classifier, replace_classifier
-from eenas.backbones.cut_points import CutPoint, find_cut_points
+from eenas.backbones.cut_points import CutPoint
+from eenas.backbones.detours import cut_points_of
 from eenas.backbones.extra_state import check_extra_state, parted, to_text
 from eenas.backbones.independence import check_independence
 from eenas.backbones.memory_format import INFERENCE, format_of
@@ -228,7 +229,7 @@ def _finish(
         notify(Notice(f"{name}: its classifier of {classes} classes was replaced by an untrained one of {num_classes}"))
     check_extra_state(module, name)
     check_independence(module, example, name)
-    found = find_cut_points(module, example)
+    found = cut_points_of(module, example, name, notify)
     return Backbone(
         name=name,
         weights=weights,

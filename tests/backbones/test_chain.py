@@ -278,7 +278,7 @@ class Overwriting(Pair):
         (
             Pair(),
             ["b", "a"],
-            "'a' gives depends on more than the cut point before it; cut points must be in depth order",
+            "'a' gives depends on more than the cut point before it: cut points must be in depth order",
         ),
         (Pair(), ["a", "fc"], "nothing lies between 'output' and the cut point before it"),
         (Deciding(), ["a"], "torch.export cannot trace Deciding: .*; an nn.Sequential of its parts can always be cut"),
