@@ -98,7 +98,7 @@ def export(
         origin = _Origin.of_run(report, storage) if report is not None else _Origin.of_folder(Path(run), storage)
     else:
         origin = _Origin(storage=storage, study=name, known=isinstance(network, str))
-    real_data = cache(lambda: _task(given_data(), origin, trust_code))
+    real_data = cache(lambda: _task(given_data(), origin, package.network, trust_code))
     if weights is not None:
         task, spec = real_data()
         trained = sources.with_weights(package.network, find_weights(str(weights)), listener)
@@ -175,7 +175,9 @@ def _naming(package: Package, spec: str) -> Package:
     return replace(package, measured={**package.measured, "data": spec}) if names_data(spec) else package
 
 
-def _task(given: tuple[Task | None, str], origin: _Origin, trust_code: bool) -> tuple[Task, str]:
+def _task(
+    given: tuple[Task | None, str], origin: _Origin, network: EarlyExitNetwork, trust_code: bool
+) -> tuple[Task, str]:
     """The task that was given, or that of where the network comes from, and its spec."""
     task, spec = given
     if task is not None:
@@ -193,7 +195,7 @@ def _task(given: tuple[Task | None, str], origin: _Origin, trust_code: bool) -> 
             why = f"{reason}: {error}; {wanted}, or the study's database as --storage"
     if origin.data:
         try:
-            return load_task(origin.data, trust_code=trust_code), origin.data
+            return given_task(origin.data, white=network.transform.white, trust_code=trust_code), origin.data
         except EenasError as error:
             why = f"a program is compared with the network on samples of {origin.data!r}: {error}; {wanted}"
     raise ExportError(why)

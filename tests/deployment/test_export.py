@@ -205,7 +205,7 @@ def test_programs_are_added_on_the_samples_of_the_study_that_a_folder_names(
 
 def test_a_folder_without_programs_names_its_data_for_those_that_are_added_and_for_verify(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("eenas.deployment.export.load_task", lambda spec, **_: asked.append(spec) or smallest_task())
+    monkeypatch.setattr("eenas.deployment.export.given_task", lambda spec, **_: asked.append(spec) or smallest_task())
     network = smallest_package().network
     export(tmp_path / "plain", network=network, data="npz:new.npz")
     assert json.loads((tmp_path / "plain" / "eenas.json").read_text())["measured"]["data"] == "npz:new.npz"

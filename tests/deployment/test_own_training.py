@@ -94,8 +94,8 @@ def test_every_design_goes_to_every_format_and_is_verified_and_calibrated(tmp_pa
 
 def test_data_are_loaded_once(tmp_path, monkeypatch):
     loaded = []
-    real = export_module.load_task
-    monkeypatch.setattr(export_module, "load_task", lambda *a, **o: loaded.append(a) or real(*a, **o))
+    real = export_module.given_task
+    monkeypatch.setattr(export_module, "given_task", lambda *a, **o: loaded.append(a) or real(*a, **o))
     network = trained(DESIGNS["no branch"])
     eenas.export(tmp_path / "module", network=network, format="onnx", data=TASK, trust_code=True)
     assert len(loaded) == 1

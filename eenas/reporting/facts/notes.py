@@ -39,7 +39,8 @@ def trial_note(results: StudyResults, number: int) -> str:
     if points:
         design = points[0].design
         parts += [*_exits(design, trial.exit_accuracy if trial is not None else ()), ""]
-        [(_, how)] = networks(row for row in front_rows(results) if row.trial == number)
+        hows = (how for _, how in networks(row for row in front_rows(results) if row.trial == number))
+        how = " or ".join(dict.fromkeys(filter(None, hows)))  # of the network with all its exits, and of its static one
         parts += [as_markdown(f"Not the default: {how}."), ""] if how else []
         parts += [*_provenance(design), ""]
     rows = [
