@@ -16,6 +16,7 @@ from eenas.errors import ExportError
 from eenas.escaping import as_markdown
 from eenas.files import check_writable, folder_in_place_of, write_text
 from eenas.measurement.latency import LatencySpec
+from eenas.percent import percent
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
@@ -177,9 +178,10 @@ def _warning(measured: dict[str, Any], fitted_on: ExitTable, test: ExitTable) ->
     if higher(right, samples, round(known["accuracy"] * known["samples"]), known["samples"]) >= UNLIKELY:
         return None
     return (
-        f"the final exit has {right / samples:.1%} on these {samples:,} samples, and had {known['accuracy']:.1%} on "
-        f"{known['samples']:,} test samples when it was exported: these were probably trained on, or are easier than "
-        "what comes later, so that thresholds are too low; calibrate on data that it has not seen"
+        f"the final exit has {percent(right / samples)} on these {samples:,} samples, and had "
+        f"{percent(known['accuracy'])} on {known['samples']:,} test samples when it was exported: these were probably "
+        "trained on, or are easier than what comes later, so that thresholds are too low; calibrate on data that it "
+        "has not seen"
     )
 
 
@@ -191,13 +193,13 @@ def _cautions(
     if samples < FEW or (drop and samples * drop < 1):
         more = "give more" if unseen else "give more, or --unseen where the model was trained on none of them"
         found.append(
-            f"the thresholds rest on {samples} samples, each of which is {100 / samples:.2g} points of accuracy: another "
-            f"draw would give others; {more}"
+            f"the thresholds rest on {samples} samples, each of which is {100 / samples:.2g} points of accuracy: "
+            f"another draw would give others; {more}"
         )
     if len(test.exits) > 1 and all(evaluate(policy, table).shares[0] == 1 for table in (fitted_on, test)):
         found.append(
-            f"every sample leaves at the first exit ({test.exits[0]}): the model is static now, and what lies behind is "
-            "never run; for another trade-off give another limit"
+            f"every sample leaves at the first exit ({test.exits[0]}): the model is static now, and what lies behind "
+            "is never run; for another trade-off give another limit"
         )
     return tuple(found)
 
@@ -280,9 +282,9 @@ def _write(
     text = card.read_text(encoding="utf-8").partition(HEADING)[0] if card.is_file() else ""
     lines = (
         f"On {as_markdown(data)}: temperatures and thresholds were refitted on {found.fitted_on:,} samples, and the",
-        f"figures in `eenas.json` are those of {found.samples:,} others: accuracy {after.accuracy:.2%} at "
-        f"{after.expected_macs / found.backbone_macs:.1%} of the backbone's MACs "
-        f"(the final exit alone: {found.final_accuracy:.2%}).",
+        f"figures in `eenas.json` are those of {found.samples:,} others: accuracy {percent(after.accuracy, 2)} at "
+        f"{percent(after.expected_macs / found.backbone_macs)} of the backbone's MACs "
+        f"(the final exit alone: {percent(found.final_accuracy, 2)}).",
     )
     content = text + HEADING + "\n" + "\n".join(lines) + "\n"
     write_text(card, content)

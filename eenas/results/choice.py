@@ -9,6 +9,7 @@ import numpy as np
 from eenas.designs.design import Design, PolicyChoice
 from eenas.errors import FrontError
 from eenas.fronts.choice import cheapest_within, knee
+from eenas.percent import percent
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.model_folder import load_design
 from eenas.results.front import ACCEPTED_DROP, build_front, cheapest_losing, nearest_miss
@@ -161,8 +162,8 @@ def no_front(results: StudyResults, limits: Limits | None = None) -> str:
     item, missed = found
     misses = " and ".join(f"{name} {_amount(name, by)}" for name, by in missed.items())
     return (
-        f"no network holds the limits; the nearest is {item.name} ({item.point.accuracy:.1%} at {item.macs_share:.0%} "
-        f"of the MACs), which misses {misses}; loosen the limits or search longer"
+        f"no network holds the limits; the nearest is {item.name} ({percent(item.point.accuracy)} at "
+        f"{percent(item.macs_share, 0)} of the MACs), which misses {misses}; loosen the limits or search longer"
     )
 
 
@@ -182,7 +183,7 @@ def _nothing_within(results: StudyResults, choices: Sequence[FrontPoint], drop: 
     enough = np.ceil(1000 * lost) / 1000
     return (
         f"no network{held} is within {points} of the backbone; the nearest, {best.name}, loses {100 * lost:.1f} points "
-        f"at {best.macs_share:.0%} of the MACs; give --max-accuracy-drop {enough:g}, or search longer"
+        f"at {percent(best.macs_share, 0)} of the MACs; give --max-accuracy-drop {enough:g}, or search longer"
     )
 
 

@@ -2,7 +2,7 @@
 
 from eenas.measurement.latency_profile import read_latency_profile
 
-from ..search.test_profiling import BACKBONE, TIMING
+from ..study.test_profiling import BACKBONE, TIMING
 
 
 def test_the_verb_takes_a_profile_and_says_what_comes_next(call, tmp_path):
