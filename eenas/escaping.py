@@ -55,13 +55,16 @@ def json_for_terminal(text: str, *, ascii_only: bool = False) -> str:
     return pattern.sub(lambda found: _json_escape(found[0]), text)
 
 
-def as_markdown(text: str) -> str:
+def as_markdown(text: str, *, starts_line: bool = True) -> str:
     """`text` as one line of Markdown (CommonMark, its tables and mathematics) that shows it letter by letter.
 
+    Without `starts_line`, as in the cell of a table, it is no heading, quotation or list, whatever it begins with.
     An address in it may become a link, which shows the address.
     """
     line = " ".join(visible(text).split())
     line = _MARKDOWN.sub(lambda found: "\\" + found[0], line)
+    if not starts_line:
+        return line
     if re.match(r"[-+=#>]", line):
         return "\\" + line
     return re.sub(r"^(\d+)([.)])", r"\1\\\2", line)

@@ -27,10 +27,11 @@ def load(reference: str, *, trust_code: bool, relative_to: Path | None = None) -
     Raises PluginError when code is not trusted, the module or file cannot be imported, or has no such name.
     """
     place, _, name = reference.rpartition(":")
+    path = _found(place, relative_to) if place.endswith(".py") else None
     if not trust_code:
         raise PluginError(f"{reference!r} runs Python code; pass --trust-code (trust_code=True) if you trust it")
     try:
-        module = _from_file(place, relative_to) if place.endswith(".py") else importlib.import_module(place)
+        module = importlib.import_module(place) if path is None else import_file(path)
     except PluginError:
         raise
     except SystemExit as error:
@@ -47,11 +48,12 @@ def load(reference: str, *, trust_code: bool, relative_to: Path | None = None) -
     return getattr(module, name)
 
 
-def _from_file(place: str, relative_to: Path | None) -> Any:
+def _found(place: str, relative_to: Path | None) -> Path:
+    """The file of a reference. Raises PluginError where there is none, which is said before trust is asked for."""
     if not place.isprintable() or len(place) > LONGEST:
         raise PluginError(f"{shortened(place)}: no path of a file; give a readable one of at most {LONGEST} characters")
     places = [(folder / place).resolve() for folder in (relative_to, Path.cwd()) if folder is not None]
     path = next((path for path in places if os.path.isfile(path)), None)
     if path is None:
         raise PluginError(f"{place!r}: no such file ({places[0]}); give a path relative to the file that names it")
-    return import_file(path)
+    return path

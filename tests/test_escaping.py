@@ -118,3 +118,8 @@ def test_a_quoted_value_is_short_whatever_it_is() -> None:
         assert len(shortened(value)) < 130
         assert shortened(value).isprintable()
     assert shortened("cat") == "'cat'"
+
+
+def test_what_does_not_start_a_line_is_no_list_whatever_it_begins_with():
+    assert as_markdown("0.966 everywhere") == r"0\.966 everywhere"
+    assert as_markdown("0.966 everywhere", starts_line=False) == "0.966 everywhere"

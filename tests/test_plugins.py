@@ -39,6 +39,11 @@ def test_a_file_is_relative_to_what_names_it_or_in_the_working_folder_and_read_o
     assert load("./plugin.py:things", trust_code=True, relative_to=tmp_path / "elsewhere") is things
 
 
+def test_a_file_that_is_not_there_is_said_before_trust_is_asked_for(tmp_path):
+    with pytest.raises(PluginError, match=r"'./none.py': no such file"):
+        load("./none.py:make", trust_code=False, relative_to=tmp_path)
+
+
 def test_an_installed_module_is_found():
     assert load("os.path:join", trust_code=True).__name__ == "join"
 

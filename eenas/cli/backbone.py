@@ -29,8 +29,9 @@ def backbone(
     """
     from eenas.cli.tables.profiles import profile_by_name
     from eenas.cli.tables.tables import table
+    from eenas.percent import percent
     from eenas.reporting.facts.backbone_facts import backbone_rows, profile_json
-    from eenas.reporting.facts.wording import percent, quantity
+    from eenas.reporting.facts.wording import quantity
 
     size = options.size(input_size)
     loaded, profile = profile_by_name(

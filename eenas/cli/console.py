@@ -33,6 +33,16 @@ class Screen(Console):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"highlight": False, **options}, markup=False, emoji=False)
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does, without the spaces with which it fills lines where nobody sees them."""
+        if self.is_terminal:
+            super().print(*objects, **options)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        self.file.write("\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
+        self.file.flush()
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Where every text becomes something to draw."""
         return super().render_str(plain(text), **options)

@@ -19,7 +19,7 @@ def front(
         str | None, typer.Option(metavar="NAME", help="The operating points of one network, such as 'static layer2.1'.")
     ] = None,
     json: options.Json = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the front and the baselines as CSV on stdout.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Every point of the front and baselines as CSV.")] = False,
     trust_code: options.TrustCode = False,
 ) -> None:
     """Print the front of a study.
@@ -30,7 +30,8 @@ def front(
 
     Example: eenas front --csv > front.csv
     """
-    one_of(json=json, csv=csv, network=network, all=every)
+    one_of(json=json, csv=csv, network=network)
+    one_of(network=network, all=every)
     from eenas.cli.tables.results import ROWS, print_network, print_results
     from eenas.reporting.facts.front_table import baseline_rows, front_rows, to_csv, to_json
     from eenas.results.nothing_chosen import no_front
@@ -53,6 +54,7 @@ def front(
     else:
         print_results(results, rows=None if every else ROWS)
         if results.recommended:
-            suggest("train", best=True, **options.told(storage, results.name, trust_code=trust_code))
+            trust = trust_code or results.settings.names_code
+            suggest("train", best=True, **options.told(storage, results.name, trust_code=trust))
         elif not results.front:
             say(no_front(results))

@@ -55,8 +55,9 @@ def _options(
     pass
 
 
-for _verb in (search, front, train, export, verify, run, calibrate, profile, dashboard, report, backbone, spaces):
+for _verb in (search, front, train, export, verify, run, calibrate, profile, dashboard, backbone, spaces):
     app.command()(guarded(_verb))
+app.command(context_settings={"allow_extra_args": True})(guarded(report))  # a run's folder, which has a hint there
 study.command()(guarded(fidelity))
 app.add_typer(study)
 

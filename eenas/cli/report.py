@@ -10,9 +10,11 @@ from eenas.cli.choosing import chosen
 from eenas.cli.console import say
 from eenas.cli.failures import quiet_optuna
 from eenas.cli.progress import Lines
+from eenas.errors import EenasError
 
 
 def report(
+    context: typer.Context,
     best: options.Best = False,
     knee: options.Knee = False,
     network: options.Network = None,
@@ -45,6 +47,8 @@ def report(
 
     Example: eenas report --max-macs 0.5 --out report.html
     """
+    if given := " ".join(context.args):
+        raise EenasError(f"a report is of a study, got {given!r}; give --runs {given} to have a run in it")
     from eenas.reporting.report.report_page import write_report
     from eenas.reporting.report.report_source import Asked
     from eenas.results.choice import Choice

@@ -17,6 +17,7 @@ from eenas.escaping import as_markdown
 from eenas.files import check_writable, folder_in_place_of, write_text
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.stopwatch import kept_threads
+from eenas.percent import percent
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
@@ -178,9 +179,10 @@ def _warning(measured: dict[str, Any], fitted_on: ExitTable, test: ExitTable) ->
     if higher(right, samples, round(known["accuracy"] * known["samples"]), known["samples"]) >= UNLIKELY:
         return None
     return (
-        f"the final exit has {right / samples:.1%} on these {samples:,} samples, and had {known['accuracy']:.1%} on "
-        f"{known['samples']:,} test samples when it was exported: these were probably trained on, or are easier than "
-        "what comes later, so that thresholds are too low; calibrate on data that it has not seen"
+        f"the final exit has {percent(right / samples)} on these {samples:,} samples, and had "
+        f"{percent(known['accuracy'])} on {known['samples']:,} test samples when it was exported: these were probably "
+        "trained on, or are easier than what comes later, so that thresholds are too low; calibrate on data that it "
+        "has not seen"
     )
 
 
@@ -279,9 +281,9 @@ def _write(
     text = card.read_text(encoding="utf-8").partition(HEADING)[0] if card.is_file() else ""
     lines = (
         f"On {as_markdown(data)}: temperatures and thresholds were refitted on {found.fitted_on:,} samples, and the",
-        f"figures in `eenas.json` are those of {found.samples:,} others: accuracy {after.accuracy:.2%} at "
-        f"{after.expected_macs / found.backbone_macs:.1%} of the backbone's MACs "
-        f"(the final exit alone: {found.final_accuracy:.2%}).",
+        f"figures in `eenas.json` are those of {found.samples:,} others: accuracy {percent(after.accuracy, 2)} at "
+        f"{percent(after.expected_macs / found.backbone_macs)} of the backbone's MACs "
+        f"(the final exit alone: {percent(found.final_accuracy, 2)}).",
     )
     content = text + HEADING + "\n" + "\n".join(lines) + "\n"
     write_text(card, content)

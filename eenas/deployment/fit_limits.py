@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from eenas.errors import PolicyError
+from eenas.percent import percent
 from eenas.policies.fit import Fitting
 from eenas.policies.macs_share import unit_fault
 from eenas.policies.operating_point import evaluate
@@ -49,10 +50,10 @@ class FitLimits:
         final = table.exit_accuracy()[-1]
         if self.max_accuracy_drop is not None:
             policy = fitting.policy(min_accuracy=max(0.0, final - self.max_accuracy_drop))
-            nearest = f"{evaluate(policy, table).accuracy:.2%} against {final:.2%} at the final exit"
+            nearest = f"{percent(evaluate(policy, table).accuracy, 2)} against {percent(final, 2)} at the final exit"
         elif self.max_macs is not None:
             policy = fitting.policy(max_macs=self.max_macs * backbone_macs)
-            nearest = f"{evaluate(policy, table).expected_macs / backbone_macs:.1%} of the backbone's MACs"
+            nearest = f"{percent(evaluate(policy, table).expected_macs / backbone_macs)} of the backbone's MACs"
         else:
             policy = fitting.policy(max_latency_ms=self.max_latency_ms)
             nearest = f"{evaluate(policy, table).expected_latency_ms:.3g} ms"

@@ -7,6 +7,7 @@ from eenas.backbones.transform import InputTransform
 from eenas.designs.design import Design
 from eenas.escaping import as_markdown
 from eenas.networks.network import EarlyExitNetwork
+from eenas.percent import percent
 from eenas.policies.fit import declined
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.runs.run_report import RunReport, largest_words, worse_words
@@ -50,10 +51,10 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
     lines = [
         "# " + as_markdown(f"{backbone.name} with {len(report.design.branches)} early exits on {report.task}"),
         "",
-        f"{report.measure.capitalize()} {point.accuracy:.2%} on {report.test_samples:,} test samples"
+        f"{report.measure.capitalize()} {percent(point.accuracy, 2)} on {report.test_samples:,} test samples"
         f"{largest_words(report.largest_class)} at "
-        f"{point.expected_macs / backbone.macs:.1%} of the backbone's MACs "
-        f"(the plain backbone: {backbone.accuracy:.2%}, {backbone.macs / 1e6:,.1f} M MACs).",
+        f"{percent(point.expected_macs / backbone.macs)} of the backbone's MACs "
+        f"(the plain backbone: {percent(backbone.accuracy, 2)}, {backbone.macs / 1e6:,.1f} M MACs).",
         "",
     ]
     times = {} if timed_below else _times(report)
@@ -63,17 +64,19 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         cells = [
             as_markdown(exit_.name),
             as_markdown(exit_.structure),
-            f"{exit_.macs_share:.1%}",
+            percent(exit_.macs_share),
             *(column[k] for column in times.values()),
         ]
-        cells += [f"{exit_.accuracy:.2%}", f"{exit_.temperature:.2f}", f"{exit_.share:.1%}"]
+        cells += [percent(exit_.accuracy, 2), f"{exit_.temperature:.2f}", percent(exit_.share)]
         lines.append(f"| {' | '.join(cells)} |")
     traits = Traits.of(report.design, point.policy).words()
     lines += ["", "| budget, share of MACs | accuracy | MACs really spent | leaves at |", "|---|---|---|---|"]
     for share, found in report.at_shares.items():
         if found is not None:
             spent = found.expected_macs / backbone.macs
-            lines.append(f"| {share:.0%} | {found.accuracy:.2%} | {spent:.1%} | {as_markdown(found.policy.label())} |")
+            label = as_markdown(found.policy.label(), starts_line=False)
+            cells = [percent(share, 0), percent(found.accuracy, 2), percent(spent), label]
+            lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
         "MACs are multiply-accumulates (1 MAC = 2 FLOPs) and include every branch on the way. "
@@ -86,8 +89,8 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```",
         "",
         f"Made by the study {as_markdown(report.study)}; `design.json` replays the architecture.",
-        *(() if report.transform is None else preparation(report.transform)),
         "",
+        *(() if report.transform is None else preparation(report.transform)),
     ]
     return "\n".join(lines)
 
@@ -128,16 +131,16 @@ def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
     if measured:
         reported, backbone = measured["reported"], measured["backbone"]
         lines += [
-            f"Accuracy {reported['accuracy']:.2%} on {measured['samples']:,} test samples of {measured['task']} at "
-            f"{reported['expected_macs'] / backbone['macs']:.1%} of the backbone's MACs. Temperatures and thresholds "
-            "were fitted on the calibration split.",
+            f"Accuracy {percent(reported['accuracy'], 2)} on {measured['samples']:,} test samples of "
+            f"{measured['task']} at {percent(reported['expected_macs'] / backbone['macs'])} of the backbone's "
+            "MACs. Temperatures and thresholds were fitted on the calibration split.",
             "",
             "| exit | structure | share of MACs | accuracy of all | temperature | leaves here |",
             "|---|---|---|---|---|---|",
         ]
         lines += [
-            f"| {each['name']} | {each['structure']} | {each['macs_share']:.1%} | {each['accuracy']:.2%} "
-            f"| {each['temperature']:.2f} | {each['share']:.1%} |"
+            f"| {each['name']} | {each['structure']} | {percent(each['macs_share'])} | {percent(each['accuracy'], 2)} "
+            f"| {each['temperature']:.2f} | {percent(each['share'])} |"
             for each in measured["exits"]
         ]
     else:
@@ -186,7 +189,7 @@ def latency_card(found: ProgramLatency) -> str:
         measured = found.measured_ms[k]
         cells = [as_markdown(name), f"{measured:.3f}"]
         if found.predicted_ms:
-            cells += [f"{found.predicted_ms[k]:.3f}", f"{found.predicted_ms[k] / measured - 1:+.1%}"]
+            cells += [f"{found.predicted_ms[k]:.3f}", f"{100 * (found.predicted_ms[k] / measured - 1):+.1f} %"]
         lines.append(f"| {' | '.join(cells)} |")
     said = as_markdown(f"Measured end to end: {found.conditions}.")
     return "\n".join(

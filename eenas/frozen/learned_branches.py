@@ -22,6 +22,7 @@ from eenas.errors import BranchError, CutError, TrainingError, nearest
 from eenas.frozen.cell_search import CellSearch
 from eenas.frozen.family_search import FamilySearch
 from eenas.frozen.structure_search import StructureSearch, StructureSpec
+from eenas.percent import percent
 from eenas.progress import Advanced, Finished, Listener, Started, silent
 from eenas.seeding import derive, seeded
 from eenas.specs import digest
@@ -189,8 +190,8 @@ def _search_all(
         raise TrainingError(f"a search needs at least 2 samples in train and in tune, got {len(weights)}, {len(tune)}")
     if math.ceil(spec.warmup * spec.samples / size) * size >= spec.samples:
         raise TrainingError(
-            f"a budget of {spec.samples} samples ends within the warm-up of {spec.warmup:.0%} in batches of {size}; "
-            "give more samples"
+            f"a budget of {spec.samples} samples ends within the warm-up of {percent(spec.warmup, 0)} in batches of "
+            f"{size}; give more samples"
         )
     flip = task.flip if spec.augment else None
     listener(Started(PHASE, 100))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from eenas.errors import PolicyError
+from eenas.percent import percent
 from eenas.policies.macs_share import unit_fault
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.manifest import Manifest
@@ -25,8 +26,8 @@ def within_budget(
     if not kept or not total:
         raise PolicyError("this model was exported without operating points; export it from a run, or set_thresholds")
     if macs is not None:
-        shares = [point.expected_macs / total for point in kept]
-        kept = _cheap(kept, shares, macs, "{:.1%} of the backbone's MACs")
+        shares = [100 * point.expected_macs / total for point in kept]
+        kept = _cheap(kept, shares, 100 * macs, "{:.1f} % of the backbone's MACs")
     if latency_ms is not None:
         times = [point.expected_latency_ms for point in kept]
         known = [value for value in times if value is not None]
@@ -35,7 +36,9 @@ def within_budget(
         kept = _cheap(kept, known, latency_ms, "{:.3g} ms")
     best = max(point.accuracy for point in kept)
     if accuracy is not None and best < accuracy - _SLACK:
-        raise PolicyError(f"no operating point is right on {accuracy:.2%} of samples; the nearest is on {best:.2%}")
+        raise PolicyError(
+            f"no operating point is right on {percent(accuracy, 2)} of samples; the nearest is on {percent(best, 2)}"
+        )
     good = [point for point in kept if point.accuracy >= (best if accuracy is None else accuracy - _SLACK)]
     return min(good, key=lambda point: point.expected_macs)
 

@@ -62,6 +62,8 @@ class ExportedModel:
     depend on that. `load` makes one.
     """
 
+    _counts: list[tuple[int, int, float, float]]
+
     def __init__(self, manifest: Manifest, segments: tuple[Segment, ...]) -> None:
         self.manifest = manifest
         self.segments = segments

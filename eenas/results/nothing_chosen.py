@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from eenas.fronts.choice import cheapest_within
+from eenas.percent import percent
 from eenas.results.front import ACCEPTED_DROP, nearest_miss
 from eenas.results.results import StudyResults
 from eenas.study.rivals.known_networks import BACKBONE
@@ -22,8 +23,8 @@ def no_front(results: StudyResults, limits: Limits | None = None) -> str:
     item, missed = found
     misses = " and ".join(f"{name} {missed_by(name, by)}" for name, by in missed.items())
     return (
-        f"no network holds the limits; the nearest is {_called(item)} ({item.point.accuracy:.1%} at "
-        f"{item.macs_share:.0%} of the MACs), which misses {misses}; loosen the limits or search longer"
+        f"no network holds the limits; the nearest is {_called(item)} ({percent(item.point.accuracy)} at "
+        f"{percent(item.macs_share, 0)} of the MACs), which misses {misses}; loosen the limits or search longer"
     )
 
 
@@ -81,7 +82,7 @@ def nothing_chosen(
     enough = np.ceil(1000 * lost) / 1000
     return (
         f"{text}; the nearest{'' if dear is None else ' that does'}, {nearest.name}, loses {100 * lost:.1f} points at "
-        f"{nearest.macs_share:.0%} of the MACs; give --max-accuracy-drop {enough:g}, or "
+        f"{percent(nearest.macs_share, 0)} of the MACs; give --max-accuracy-drop {enough:g}, or "
         + (use if is_limited or dear is not None else "search longer")
     )
 
@@ -104,10 +105,10 @@ def _called(item: FrontPoint) -> str:
 def _against(item: FrontPoint) -> str:
     """A network's accuracy, and its costs as shares of the backbone's."""
     latency = "" if item.latency_share is None else f" and {item.latency_share:.2f} × the latency"
-    return f"{item.name}, has {item.point.accuracy:.1%} at {item.macs_share:.0%} of the MACs{latency}"
+    return f"{item.name}, has {percent(item.point.accuracy)} at {percent(item.macs_share, 0)} of the MACs{latency}"
 
 
 def _figures(item: FrontPoint) -> str:
     latency = item.point.expected_latency_ms
     time = "" if latency is None else f" and {latency:.3g} ms"
-    return f"{item.point.accuracy:.1%} at {item.macs_share:.0%} of the MACs{time}"
+    return f"{percent(item.point.accuracy)} at {percent(item.macs_share, 0)} of the MACs{time}"

@@ -14,6 +14,7 @@ from eenas.errors import EenasError, SpecError, StudyError, nearest
 from eenas.files import write_text
 from eenas.names import file_part
 from eenas.networks.tables import exit_table
+from eenas.percent import percent
 from eenas.programs.model_folder import load_design
 from eenas.progress import Listener, Notice, heard_by, silent
 from eenas.records.database import Database
@@ -21,6 +22,7 @@ from eenas.records.read_only import writable_place
 from eenas.records.studies import StudyRecord
 from eenas.results.choice import Choice, Chosen, choose_design
 from eenas.results.read import code_folder, read_results, study_record
+from eenas.results.results import StudyResults
 from eenas.runs.report import build_report
 from eenas.runs.run_baselines import plain_baseline, run_rivals
 from eenas.runs.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
@@ -74,6 +76,8 @@ def train(
         results = read_results(database, record.name, trust_code=trust_code)
         settings = _settings(record, overrides)
         chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
+        if (notice := _stopped(results, chosen)) is not None:
+            quiet(notice)
         folder = Path(out) if out is not None else _default_folder(record, chosen, trust_code=trust_code)
         if (folder / REPORT).exists():
             report = RunReport.read(folder, trust_code=trust_code)
@@ -129,6 +133,15 @@ def train(
                     code_folder=code_folder(record),
                 ).save()
         return RunReport.read(folder, trust_code=trust_code)
+
+
+def _stopped(results: StudyResults, chosen: Chosen) -> Notice | None:
+    """What is to be said of a network whose trial was stopped before its training ended."""
+    trial = next((each for each in results.trials if f"trial {each.number}" == chosen.name), None)
+    if trial is None or trial.state != "stopped":
+        return None
+    why = f" ({trial.reason})" if trial.reason else ""
+    return Notice(f"{chosen.name} was stopped in the search after {trial.samples:,} samples{why}; training it fully")
 
 
 def _default_folder(record: StudyRecord, chosen: Chosen, *, trust_code: bool) -> Path:
@@ -202,7 +215,8 @@ def _same_run(folder: Path, known: Design, design: Design, record: StudyRecord) 
     if known.digest != design.digest:
         why = ""
         if replace(known, policy=design.policy).digest == design.digest:
-            why = f" (there for {known.policy.target_macs:.1%} of the MACs, here for {design.policy.target_macs:.1%})"
+            there, here = (percent(each.policy.target_macs) for each in (known, design))
+            why = f" (there for {there} of the MACs, here for {here})"
         raise StudyError(f"{folder} is the run of another design{why}; give another --out, or delete the folder")
     try:
         said = read_json(folder / ORIGIN)

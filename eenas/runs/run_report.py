@@ -14,6 +14,7 @@ from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_text
 from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.measurement.latency import Latency
+from eenas.percent import percent
 from eenas.policies.class_weights import measure_name
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.json_files import is_number, is_text, is_whole, need, shown
@@ -31,7 +32,7 @@ _BROKEN = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, Rec
 
 def largest_words(share: float | None) -> str:
     """What always answering the largest class would reach, in words after a number of samples; none if not known."""
-    return "" if not share else f" ({share:.1%} of them of the largest class)"
+    return "" if not share else f" ({percent(share)} of them of the largest class)"
 
 
 def worse_words(worse: Comparison) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from eenas.percent import percent
 from eenas.tasks.images.frame import Frame, Size
 from eenas.tasks.task import Task
 
@@ -29,7 +30,7 @@ def cut_notice(task: Task, size: Size) -> str | None:
         return None
     return (
         f"{many:,} of {total:,} pictures lose more than a third to the crop to {frame.height} x {frame.width} "
-        f"({worst:.0%} of those of {shape[0]} x {shape[1]}); task.fit = pad or stretch shows all of them, and "
+        f"({percent(worst, 0)} of those of {shape[0]} x {shape[1]}); task.fit = pad or stretch shows all of them, and "
         "task.input_size = [height, width] other proportions"
     )
 

@@ -109,3 +109,14 @@ def test_a_terminal_that_is_not_utf_8_gets_replacements(setting, tmp_path):
     assert done.stderr.startswith(b"error: ")
     assert b"Traceback" not in done.stderr
     assert done.stderr.isascii()
+
+
+def test_lines_end_without_the_spaces_that_rich_fills_them_with(capsys):
+    from eenas.cli.tables.tables import table
+
+    made = table("A title that is long", "one", "two")
+    made.add_row("a", "b")
+    out().print(made)
+    text = capsys.readouterr().out
+    assert "a" in text
+    assert all(line == line.rstrip() for line in text.split("\n"))

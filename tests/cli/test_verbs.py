@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from eenas import shipped
 from eenas.cli.tables.profiles import profile_by_name
 from eenas.designs.placement import candidates
 from eenas.errors import StudyError
+from eenas.reporting.facts.selection import with_best
 from eenas.reporting.report.report_source import Asked
 from eenas.results.choice import Choice
 from eenas.study.settings.limits import Limits
@@ -112,7 +114,7 @@ def test_front_prints_a_spaced_selection_or_all(call, library):
     calls = library("eenas.results.read.open_results", results)
     answer = call("front", "--name", results.name)
     assert calls[0] == (("sqlite:///eenas.db", results.name), {"trust_code": False})
-    assert f"--all shows {len(results.front) - len(results.choices)} more points" in answer.out
+    assert f"--all shows {len(results.front) - len(with_best(results, results.choices))} more points" in answer.out
     assert "next: eenas train --best" in answer.err
     whole = call("front", "--all").out
     assert whole.count(" ms ") > answer.out.count(" ms ")
@@ -141,7 +143,21 @@ def test_front_as_json_and_csv(call, library):
     rows = list(csv.DictReader(io.StringIO(answer.out)))
     assert [row["kind"] for row in rows].count("front") == len(results.front)
     assert answer.err == ""
+    assert call("front", "--csv", "--all").out == answer.out
     assert call("front", "--csv", "--json").status == 2
+
+
+def test_the_next_command_trusts_where_the_study_needs_it(call, library):
+    results = study(6)
+    own = replace(results.settings, backbone=replace(results.settings.backbone, name="./net.py:make"))
+    library("eenas.results.read.open_results", replace(results, settings=own))
+    assert call("front").err.rstrip().endswith("--trust-code")
+
+
+def test_a_report_of_a_run_has_a_hint(call):
+    answer = call("report", "runs/one")
+    assert answer.status == 2
+    assert answer.err == ("error: a report is of a study, got 'runs/one'; give --runs runs/one to have a run in it\n")
 
 
 def test_front_without_a_storage(call, tmp_path):

@@ -93,7 +93,7 @@ def test_data_that_the_network_knows_better_than_its_test_split_are_said(folder,
         warning = calibrate(folder, NEW, max_macs=0.3).warning
         assert (warning is not None) == warned
         if warning is not None:
-            assert "and had 40.0% on 200 test samples when it was exported: these were probably trained on" in warning
+            assert "and had 40.0 % on 200 test samples when it was exported: these were probably trained on" in warning
             assert "on these 100 samples" in warning
     measured = json.loads((folder / "eenas.json").read_text())["measured"]
     assert measured["tested"] == {"accuracy": accuracy, "samples": 200}
@@ -141,7 +141,7 @@ def test_milliseconds_are_measured_here(folder):
         ({"max_macs": float("nan")}, "from 0 up, got nan"),
         ({"max_accuracy_drop": 5}, r"must be in \[0, 1\], got 5; 0.005 is half a point"),
         ({"max_macs": 20}, r"max_macs is a share of the backbone's MACs \(0.2 for 20 %\), got 20; give 0.2 for 20 %"),
-        ({"max_macs": 0.1}, r"no policy keeps max_macs 0.1 .* the nearest: 22.2% of the backbone's MACs"),
+        ({"max_macs": 0.1}, r"no policy keeps max_macs 0.1 .* the nearest: 22.2 % of the backbone's MACs"),
     ],
 )
 def test_limits_that_cannot_be_kept_change_nothing(folder, limits, match):

@@ -74,7 +74,7 @@ def test_the_folder_says_how_it_was_measured(finished_run, model):
     assert measured["device"] == finished_run.device
     assert len(measured["exits"]) == len(finished_run.exits)
     card = (model / "README.md").read_text()
-    assert f"{finished_run.reported.accuracy:.2%}" in card
+    assert f"{100 * finished_run.reported.accuracy:.2f} %" in card
     assert "network.predict" in card
     assert "Latency is of a batch of 1 in eager" in card
     assert "| composed, ms | end to end, ms |" in card

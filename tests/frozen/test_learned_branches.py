@@ -345,7 +345,7 @@ def test_what_cannot_be_searched_says_why(stripes, maps):
         find(maps, {"0": LearnedCell(width=64)}, stripes, limit=100)
     with pytest.raises(BranchError, match="only learned and learned_cell can be searched, and not inside others"):
         find(maps, {"0": Cascade(branch=Learned())}, stripes)
-    with pytest.raises(TrainingError, match=r"a budget of 32 samples ends within the warm-up of 25%"):
+    with pytest.raises(TrainingError, match=r"a budget of 32 samples ends within the warm-up of 25 %"):
         find(maps, {"0": Learned()}, stripes, StructureSpec(samples=32, batch_size=32))
     with pytest.raises(DivergedError, match="lower its rate"):
         find(maps, {"0": LearnedCell(width=4)}, stripes, StructureSpec(samples=4000, cell_rate=1e30))

@@ -173,9 +173,9 @@ def test_thresholds_and_budgets_are_set_while_it_runs(model):
 @pytest.mark.parametrize(
     ("budget", "match"),
     [
-        ({"macs": 0.1}, r"at most 10\.0% of the backbone's MACs; the nearest spends 22\.2%"),
+        ({"macs": 0.1}, r"at most 10\.0 % of the backbone's MACs; the nearest spends 22\.2 %"),
         ({"latency_ms": 0.1}, r"at most 0\.1 ms; the nearest spends 0\.2 ms"),
-        ({"accuracy": 1.0}, r"right on 100\.00% of samples; the nearest is on"),
+        ({"accuracy": 1.0}, r"right on 100\.00 % of samples; the nearest is on"),
         ({}, "a budget is macs, latency_ms or accuracy"),
         ({"macs": -1}, "numbers from 0 up"),
         ({"macs": 50}, "macs is a share of the backbone.s MACs .*, got 50; give 0.5 for 50 %"),

@@ -234,3 +234,15 @@ def test_pictures_need_the_data_of_the_search(chosen):
     images, labels = generator.integers(256, size=(400, 8, 8), dtype=np.uint8), np.arange(400) % 10
     with pytest.raises(StudyError, match="not the one"):
         pictures(Task.from_arrays("other", images, labels), chosen, samples_facts(chosen))
+
+
+def test_the_drawing_of_a_static_network_ends_where_everybody_leaves():
+    results = study(14)
+    item = next(item for item in results.front if item.ends_at is not None and item.kind == "trial")
+    made = picked(results, item)
+    facts = design_facts(made, BACKBONE, CUT_POINT_MACS)
+    assert [exit_.name for exit_ in facts.exits] == [item.design.exits[k] for k in range(item.ends_at + 1)]
+    assert facts.subtitles[1].endswith("the rest of the backbone is not needed")
+    rest = draw_design(facts).data[-1]
+    assert rest.text == ("not needed",)
+    assert rest.base[0] + rest.x[0] == pytest.approx(100, abs=0.01)

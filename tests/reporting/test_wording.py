@@ -2,7 +2,8 @@
 
 import pytest
 
-from eenas.reporting.facts.wording import milliseconds, percent, plural, quantity, times
+from eenas.percent import percent
+from eenas.reporting.facts.wording import duration, milliseconds, place, plural, quantity, times
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,11 @@ def test_shares_and_ratios():
     assert percent(1.06, 0) == "106 %"
     assert times(0.583) == "0.58 ×"
     assert [plural(n, "branch", "branches") for n in (1, 2)] == ["1 branch", "2 branches"]
+
+
+def test_a_cut_point_that_is_a_number_is_told_from_the_number_of_its_exit():
+    assert [place(name) for name in ("layer1.0", "3", "2.1", "a3")] == ["layer1.0", "module 3", "module 2.1", "a3"]
+
+
+def test_hours_are_minutes_below_one():
+    assert [duration(hours) for hours in (2.54, 1, 0.5, 0.0578)] == ["2.5 h", "1.0 h", "30 min", "3.5 min"]

@@ -346,13 +346,23 @@ def test_operating_points_of_one_network_have_folders_of_their_own(smallest_stud
     assert folder_of(design) == Path("runs") / name, "which is refused where it is claimed"
 
 
+def test_a_trial_that_was_stopped_is_said(smallest_study):
+    results = smallest_study.results
+    trial = replace(results.trials[0], state="stopped", samples=64, reason="too slow")
+    chosen = Chosen(trial.design, f"trial {trial.number}", None)
+    said = full_training._stopped(replace(results, trials=(trial,)), chosen)
+    assert said.text == f"trial {trial.number} was stopped in the search after 64 samples (too slow); training it fully"
+    assert full_training._stopped(replace(results, trials=(replace(trial, state="complete"),)), chosen) is None
+    assert full_training._stopped(results, replace(chosen, name="frozen 1")) is None
+
+
 def test_folders_of_something_else_are_refused(smallest_study, finished_run, tmp_path):
     other = Choice(network="trial 1")
     with pytest.raises(StudyError, match="another design; give another --out"):
         smallest_study.train(finished_run.folder, choice=other)
     target = replace(finished_run.design, policy=replace(finished_run.design.policy, target_macs=0.9))
     (tmp_path / "target.json").write_text(target.to_json())
-    with pytest.raises(StudyError, match=r"another design \(there for 50.0% of the MACs, here for 90.0%\)"):
+    with pytest.raises(StudyError, match=r"another design \(there for 50.0 % of the MACs, here for 90.0 %\)"):
         smallest_study.train(finished_run.folder, choice=Choice(design_file=tmp_path / "target.json"))
     with pytest.raises(Killed):
         smallest_study.train(tmp_path / "begun", listener=kill_in("training", after=20))

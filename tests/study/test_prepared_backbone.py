@@ -85,7 +85,7 @@ def test_what_is_trained_is_kept(tmp_path, source):
     assert found.changed == set()
     assert found.accuracy() > 0.9
     assert re.match(
-        r"backbone: kept as given, 9\d\.\d% on 240 training samples \(a classifier fitted .*: \d", found.said
+        r"backbone: kept as given, 9\d\.\d % on 240 training samples \(a classifier fitted .*: \d", found.said
     )
 
 
@@ -103,7 +103,7 @@ def test_a_named_architecture_without_weights_is_trained_as_ever(tmp_path):
         tmp_path, None, "prepare.training.epochs=0.3", "space.cost_cap=1.0", name="cifar_resnet20", weights="none"
     )
     assert found.context.backbone.untrained
-    assert re.fullmatch(r"backbone: trained on all of train; \d+\.\d% on validation", found.said)
+    assert re.fullmatch(r"backbone: trained on all of train; \d+\.\d % on validation", found.said)
     assert "part" not in vars(found.context.look)  # nothing was measured for it
 
 
@@ -112,8 +112,8 @@ def test_a_new_classifier_is_fitted_on_frozen_features(tmp_path):
     assert found.changed == {"4.2.weight", "4.2.bias"}
     assert found.accuracy() > 0.9
     assert (
-        re.match(r"backbone: new classifier, head fitted on frozen features 9\d\.\d%", found.said)
-        or "100.0%" in found.said
+        re.match(r"backbone: new classifier, head fitted on frozen features 9\d\.\d %", found.said)
+        or "100.0 %" in found.said
     )
     assert "on 60 held-out training samples" in found.said
 
@@ -148,8 +148,8 @@ def test_fine_tuning_is_kept_where_it_wins(tmp_path, monkeypatch, wins):
     found = Prepared(tmp_path, trained(), task=relabelled(halves))
     assert rates == [0.1, 1.0]
     assert ("0.0.weight" in found.changed) == (wins is not None)
-    ways = {0.1: "fine-tuned at 0.1 of the rate 100.0% (kept)", 1.0: "fine-tuned at the full rate 100.0% (kept)"}
-    assert ways.get(wins, "(kept), fine-tuned at 0.1 of the rate 0.0%, ") in found.said
+    ways = {0.1: "fine-tuned at 0.1 of the rate 100.0 % (kept)", 1.0: "fine-tuned at the full rate 100.0 % (kept)"}
+    assert ways.get(wins, "(kept), fine-tuned at 0.1 of the rate 0.0 %, ") in found.said
     assert found.said.count("(kept)") == 1
     assert {"4.2.weight", "4.2.bias"} <= found.changed
 
@@ -169,7 +169,7 @@ def test_given_weights_are_fine_tuned_beyond_noise_only(known, right, won):
 
 def test_fine_tuning_really_trains(tmp_path):
     found = Prepared(tmp_path, trained(), "prepare.backbone_rate=1", task=relabelled(halves))
-    share = re.search(r"fine-tuned at the full rate (\d+\.\d)%( \(kept\))? on 60", found.said)
+    share = re.search(r"fine-tuned at the full rate (\d+\.\d) %( \(kept\))? on 60", found.said)
     assert share is not None
     assert float(share[1]) > 80
     assert found.accuracy() > 0.9

@@ -110,7 +110,7 @@ def test_untrained_weights_have_seen_nothing(tmp_path):
 def test_a_teacher_at_chance_is_said_where_it_may_teach(tmp_path):
     context, _ = context_of(tmp_path, untrained(), smallest_task())
     line = guessing_teacher(context)
-    assert "not surely more than chance (25.0%), and training.teacher = 'backbone' would teach noise; set" in line
+    assert "not surely more than chance (25.0 %), and training.teacher = 'backbone' would teach noise; set" in line
     assert guessing_teacher(context_of(tmp_path, trained(), smallest_task())[0]) == ""
     joint, _ = context_of(tmp_path, untrained(), smallest_task(), "space.training.strategy=joint")
     assert guessing_teacher(joint) == ""

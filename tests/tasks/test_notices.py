@@ -15,7 +15,7 @@ def task(height, width, channels=3, **options):
 def test_a_large_cut_is_said():
     found = cut_notice(task(32, 128), 32)
     assert found is not None
-    assert found.startswith("40 of 40 pictures lose more than a third to the crop to 32 x 32 (75% of those of 32 x ")
+    assert found.startswith("40 of 40 pictures lose more than a third to the crop to 32 x 32 (75 % of those of 32 x ")
     assert cut_notice(task(32, 128), (32, 128)) is None
     assert cut_notice(task(32, 128, fit="pad"), 32) is None
     assert cut_notice(task(32, 40), 32) is None

@@ -7,11 +7,12 @@ from rich.table import Table
 from eenas.cli.tables.tables import table
 from eenas.deployment.calibration import Calibration
 from eenas.escaping import one_line
+from eenas.percent import percent
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.programs.image_answers import ImageAnswer
 from eenas.programs.parity import Parity
-from eenas.reporting.facts.wording import milliseconds, percent
+from eenas.reporting.facts.wording import milliseconds
 
 
 def parity_line(found: Parity) -> str:

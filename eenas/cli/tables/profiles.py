@@ -15,7 +15,8 @@ from eenas.designs.counting import count_architectures
 from eenas.designs.space import Space
 from eenas.measurement.macs import count_macs
 from eenas.measurement.profile import Profile, profile_backbone
-from eenas.reporting.facts.wording import milliseconds, percent, plural
+from eenas.percent import percent
+from eenas.reporting.facts.wording import milliseconds, plural
 from eenas.study.context.profiling import Taken
 from eenas.tasks.images.frame import Size
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from eenas.cli.console import out
 from eenas.cli.tables.tables import front_table, networks_table, shares_table
 from eenas.reporting.facts.front_table import FrontRow, backbone_row, point_row, shares_rows
-from eenas.reporting.facts.selection import spread
+from eenas.reporting.facts.selection import spread, with_best
 from eenas.reporting.facts.summary import summary
 from eenas.reporting.facts.wording import plural
 from eenas.results.results import StudyResults
@@ -24,7 +24,7 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
     console.print()
     if not results.front:
         return
-    points = results.front if rows is None else spread(results.choices, rows)
+    points = results.front if rows is None else with_best(results, spread(results.choices, rows))
     shown = _rows(results, points)
     console.print(
         front_table([backbone_row(results.backbone), *shown], _title(results, shown, len(points), every=rows is None))

@@ -3,8 +3,9 @@
 from rich.console import Console
 
 from eenas.cli.tables.tables import table
+from eenas.percent import percent
 from eenas.reporting.facts.run_facts import budget_rows, run_summary
-from eenas.reporting.facts.wording import milliseconds, percent, quantity
+from eenas.reporting.facts.wording import milliseconds, quantity
 from eenas.runs.run_report import RunReport
 
 

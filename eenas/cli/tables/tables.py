@@ -6,8 +6,9 @@ from rich import box
 from rich.table import Table
 
 from eenas.cli.console import WIDTH
+from eenas.percent import percent
 from eenas.reporting.facts.front_table import SHARES, FrontRow, SharesRow, exits_of, networks
-from eenas.reporting.facts.wording import milliseconds, percent, quantity, times
+from eenas.reporting.facts.wording import milliseconds, place, quantity, times
 
 
 def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
@@ -30,7 +31,8 @@ def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
 
 def front_table(rows: Iterable[FrontRow], title: str) -> Table:
     """Points of the front: costs absolute and as a share of the backbone, the worst case, and who leaves where."""
-    columns = ("", "accuracy", "MACs", "share", "latency", "share", "worst", "case", "% leaving at each")
+    share, leaving = "of the\nbackbone", "% leaving\nat each exit"
+    columns = ("", "accuracy", "MACs", share, "latency", share, "worst\nMACs", "worst\nlatency", leaving)
     marks = {"recommended": "▸", "knee": "*"}
     made = table(title, *columns, right=range(1, 8))
     for row in rows:
@@ -43,9 +45,15 @@ def front_table(rows: Iterable[FrontRow], title: str) -> Table:
             times(row.latency_share),
             percent(row.worst_macs_share, 0),
             milliseconds(row.worst_latency_ms),
-            f"all at {row.ends_at}" if row.ends_at else " ".join(f"{100 * share:.0f}" for share in row.leaving) or "–",
+            _leaving(row),
         )
     return made
+
+
+def _leaving(row: FrontRow) -> str:
+    if row.ends_at:
+        return f"all at {place(row.ends_at)}"
+    return " ".join(f"{100 * share:.0f}" for share in row.leaving) or "–"
 
 
 def networks_table(rows: Iterable[FrontRow]) -> Table:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from eenas import __version__
+from eenas.percent import percent
 from eenas.reporting.facts.summary import shown
-from eenas.reporting.facts.wording import each_batch, milliseconds, percent, plural, quantity
+from eenas.reporting.facts.wording import each_batch, milliseconds, plural, quantity
 from eenas.reporting.report.report_source import PAGE, ReportSource
 from eenas.results.choice import Choice
 from eenas.results.results import StudyResults
@@ -68,7 +69,7 @@ def commands(source: ReportSource) -> list[str]:
     """
     results, asked = source.results, source.asked
     place = ["--storage", results.storage, "--name", results.name]
-    trust = ["--trust-code"] if asked.trust_code else []
+    trust = ["--trust-code"] if asked.trust_code or results.settings.names_code else []
     artifacts = [] if asked.artifacts is None else ["--artifacts", str(asked.artifacts)]
     device = ["--device", _device(results.device)]
     drawn = _flags(asked.choice)

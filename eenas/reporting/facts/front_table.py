@@ -11,6 +11,7 @@ from typing import Any, Literal
 from eenas.designs.design import Design
 from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.policies.operating_point import OperatingPoint
+from eenas.reporting.facts.wording import place
 from eenas.results.front import best_within
 from eenas.results.nothing_chosen import no_front, nothing_chosen
 from eenas.results.results import Comparison, StudyResults
@@ -173,7 +174,8 @@ def networks(rows: Iterable[FrontRow]) -> list[tuple[FrontRow, str]]:
 
 def exits_of(row: FrontRow) -> str:
     """The exits of a point in depth order, each with its branch, or "no branch"."""
-    return ", ".join(f"{where}: {what}" for where, what in zip(row.exits, row.structures, strict=True)) or "no branch"
+    pairs = zip(row.exits, row.structures, strict=True)
+    return ", ".join(f"{place(where)}: {what}" for where, what in pairs) or "no branch"
 
 
 def family(name: str) -> str:

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 
 from eenas.designs.design import Design
 from eenas.escaping import as_markdown
+from eenas.percent import percent
 from eenas.reporting.facts.front_table import SHARES, FrontRow, choice_rows, exits_of, front_rows, networks, shares_rows
 from eenas.reporting.facts.selection import spread
 from eenas.reporting.facts.summary import summary
-from eenas.reporting.facts.wording import milliseconds, percent, quantity
+from eenas.reporting.facts.wording import milliseconds, quantity
 from eenas.results.results import StudyResults
 from eenas.study.rivals.offered_points import FrontPoint
 

@@ -13,6 +13,7 @@ from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.temperatures import fit_temperatures
 from eenas.records.artifacts import ArtifactStore
 from eenas.reporting.facts.summary import shown
+from eenas.reporting.facts.wording import place
 from eenas.results.choice import Choice, choose_design
 from eenas.results.nothing_chosen import no_front
 from eenas.results.results import StudyResults
@@ -106,8 +107,8 @@ def pick(item: FrontPoint, calibration: ExitTable, validation: ExitTable, backbo
 
 
 def exit_names(picked: Picked) -> tuple[str, ...]:
-    """The exits for axes and legends: "1: layer1.0", ..., "final"."""
-    branches = (f"{number}: {name}" for number, name in enumerate(picked.exits[:-1], start=1))
+    """The exits for axes and legends: "1: layer1.0" or, of a sequence, "1: module 3", ..., "final"."""
+    branches = (f"{number}: {place(name)}" for number, name in enumerate(picked.exits[:-1], start=1))
     return (*branches, "final")
 
 

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from eenas.percent import percent
 from eenas.policies.fit import declined
 from eenas.policies.operating_point import OperatingPoint
-from eenas.reporting.facts.wording import milliseconds, percent, plural, quantity, times
+from eenas.reporting.facts.wording import milliseconds, plural, quantity, times
 from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.specs import to_table
 from eenas.study.context.traits import Traits

@@ -2,7 +2,20 @@
 
 from collections.abc import Sequence
 
+from eenas.results.front import SHARES, best_within
+from eenas.results.results import StudyResults
 from eenas.study.rivals.offered_points import FrontPoint
+
+
+def with_best(results: StudyResults, items: Sequence[FrontPoint]) -> tuple[FrontPoint, ...]:
+    """`items` and, of each network that is the best within a budget of SHARES and not among them, its point there.
+
+    In the order of the front, of which `items` are points.
+    """
+    shown = {item.name for item in items}
+    best = [best_within(results.front, share) for share in SHARES]
+    added = {item.name: item for item in best if item is not None and not (item.kind == "plain" or item.name in shown)}
+    return tuple(sorted((*items, *added.values()), key=lambda item: (-item.point.accuracy, item.macs_share)))
 
 
 def spread(front: Sequence[FrontPoint], limit: int) -> tuple[FrontPoint, ...]:

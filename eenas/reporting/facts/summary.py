@@ -3,8 +3,9 @@
 import itertools
 
 from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.percent import percent
 from eenas.reporting.facts.front_table import states
-from eenas.reporting.facts.wording import each_batch, milliseconds, percent, plural, quantity, times
+from eenas.reporting.facts.wording import each_batch, milliseconds, place, plural, quantity, times
 from eenas.results.nothing_chosen import no_front, nothing_chosen
 from eenas.results.results import Comparison, StudyResults
 from eenas.specs import to_table
@@ -106,8 +107,8 @@ def _keeps(item: FrontPoint, backbone: BackboneFacts) -> str:
         low, high = item.against_backbone
         text += f" ({100 * low:+.1f} to {100 * high:+.1f} points against the backbone, 95 %)"
     if item.ends_at is not None:
-        text += f"; every sample leaves at {item.design.branches[item.ends_at].cut_point}: it is a static network, and "
-        text += "the rest of the backbone is not needed"
+        where = place(item.design.branches[item.ends_at].cut_point)
+        text += f"; every sample leaves at {where}: it is a static network, and the rest of the backbone is not needed"
     return text
 
 

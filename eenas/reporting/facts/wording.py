@@ -1,11 +1,6 @@
 """How numbers read in tables, notes and figures: percent, MACs with a prefix, milliseconds."""
 
 
-def percent(share: float | None, digits: int = 1) -> str:
-    """A share in [0, 1] (or above) as text: 0.524 is "52.4 %"; None is a dash."""
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
-
-
 def quantity(value: float | None, unit: str = "") -> str:
     """A count with three significant digits and a prefix: 41_200_000 is "41.2 M"; None is a dash."""
     if value is None:
@@ -21,9 +16,19 @@ def milliseconds(value: float | None) -> str:
     return "–" if value is None else f"{_three(value)} ms"
 
 
+def duration(hours: float) -> str:
+    """Hours as text, below one in minutes: "2.5 h", "12 min"."""
+    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min" if hours >= 1 / 6 else f"{60 * hours:.1f} min"
+
+
 def times(ratio: float | None) -> str:
     """A ratio to the backbone's latency: "0.58 ×"; None is a dash."""
     return "–" if ratio is None else f"{ratio:.2f} ×"
+
+
+def place(cut_point: str) -> str:
+    """A cut point to be read beside other numbers: "layer1.0" as it is, the "3" of a sequence as "module 3"."""
+    return f"module {cut_point}" if cut_point.replace(".", "").isdigit() else cut_point
 
 
 def each_batch(samples: int) -> str:

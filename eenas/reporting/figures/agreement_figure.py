@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from eenas.escaping import in_figure
+from eenas.percent import percent
 from eenas.reporting.facts.picked import Picked, exit_names, exit_numbers, of_point
-from eenas.reporting.facts.wording import percent
 from eenas.reporting.figures import figure_style as style
 
 

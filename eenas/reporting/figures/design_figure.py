@@ -9,12 +9,13 @@ import plotly.graph_objects as go
 from eenas.errors import StudyError
 from eenas.escaping import in_figure
 from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.percent import percent
 from eenas.reporting.facts.picked import Picked
-from eenas.reporting.facts.wording import milliseconds, percent, quantity, times
+from eenas.reporting.facts.wording import milliseconds, place, quantity, times
 from eenas.reporting.figures import figure_style as style
 
-BOX = 16.5
-"""The width of a box in units of the horizontal axis, percent of the backbone's MACs."""
+BOX = 25.0
+"""The width of a box in units of the horizontal axis, percent of the backbone's MACs, in a figure 920 px wide."""
 ROW, BAR = 88, 70
 """Pixels: a row of boxes, and the backbone's bar."""
 
@@ -40,7 +41,10 @@ class DesignExit:
 
 @dataclass(frozen=True, kw_only=True)
 class DesignFacts:
-    """A design at one operating point; `exits` in depth order, the final one last."""
+    """A design at one operating point; `exits` in depth order, the final one last.
+
+    Where every sample leaves at one branch, that is the last of them: what lies behind is not needed.
+    """
 
     title: str
     subtitles: tuple[str, ...]
@@ -53,6 +57,11 @@ def design_facts(picked: Picked, backbone: BackboneFacts, cut_point_macs: Mappin
     Raises StudyError when a branch stands at a cut point that is not among them.
     """
     item, point = picked.item, picked.item.point
+    exits = _exits(picked, cut_point_macs)
+    behind = f"a sample that passes every branch costs {percent(point.worst_macs / backbone.macs)} of the MACs"
+    if item.ends_at is not None:
+        exits = exits[: item.ends_at + 1]
+        behind = f"every sample leaves at {place(exits[-1].name)}: the rest of the backbone is not needed"
     latency = "" if point.expected_latency_ms is None else f", {milliseconds(point.expected_latency_ms)}"
     share = "" if item.latency_share is None else f" ({times(item.latency_share)} the backbone's)"
     return DesignFacts(
@@ -60,9 +69,9 @@ def design_facts(picked: Picked, backbone: BackboneFacts, cut_point_macs: Mappin
         subtitles=(
             f"{percent(point.accuracy)} (the backbone: {percent(backbone.accuracy)}) at "
             f"{quantity(point.expected_macs, 'MACs')} ({percent(item.macs_share)}){latency}{share}",
-            f"a sample that passes every branch costs {percent(point.worst_macs / backbone.macs)} of the MACs",
+            behind,
         ),
-        exits=_exits(picked, cut_point_macs),
+        exits=exits,
     )
 
 
@@ -73,9 +82,11 @@ def draw_design(facts: DesignFacts) -> go.Figure:
     inner = BAR + levels * ROW
     drawing = style.figure(facts.title, *facts.subtitles, height=inner + style.TOP + 55)
     drawing.update_layout(showlegend=False, margin={"l": 20, "r": 20, "b": 55}, barmode="overlay")
-    before = 0.0
+    before, last = 0.0, facts.exits[-1].name if facts.exits else ""
+    is_whole = last == "final"
+    colours = len(facts.exits) if is_whole else len(facts.exits) + 1  # the last colour is the final exit's
     for index, (exit_, row) in enumerate(zip(facts.exits, rows, strict=True)):
-        colour = style.depth_colour(index, len(facts.exits))
+        colour = style.depth_colour(index, colours)
         drawing.add_bar(
             orientation="h",
             y=[0.5],
@@ -100,7 +111,7 @@ def draw_design(facts: DesignFacts) -> go.Figure:
         drawing.add_annotation(
             x=_centre(exit_),
             y=height,
-            text=_words(exit_, index, len(facts.exits)),
+            text=_words(exit_, index, colours),
             showarrow=False,
             align="left",
             bgcolor="white",
@@ -109,11 +120,30 @@ def draw_design(facts: DesignFacts) -> go.Figure:
             borderpad=4,
             font={"size": 12},
         )
+    if facts.exits and not is_whole:
+        _draw_rest(drawing, before)
     drawing.update_xaxes(
         style.axis("MACs of the backbone, % (the bar; a box stands where its exit is)", range=[-2, 102], showgrid=False)
     )
     drawing.update_yaxes(visible=False, range=[0, 1.0 + levels * ROW / BAR])
     return drawing
+
+
+def _draw_rest(drawing: go.Figure, start: float) -> None:
+    """What lies behind the last exit that anybody reaches."""
+    drawing.add_bar(
+        orientation="h",
+        y=[0.5],
+        x=[round(100 * (1 - start), 3)],
+        base=[round(100 * start, 3)],
+        width=0.6,
+        marker={"color": style.PALE, "line": {"color": style.PALE, "width": 1}, "pattern": style.pattern("/")},
+        text=["not needed"],
+        textposition="inside",
+        insidetextanchor="middle",
+        textfont={"size": 12, "color": style.INK},
+        hovertemplate=f"{percent(1 - start)} of the backbone's MACs, which nobody needs<extra></extra>",
+    )
 
 
 def box_rows(centres: Sequence[float], width: float) -> list[int]:
@@ -154,7 +184,7 @@ def _centre(exit_: DesignExit) -> float:
 
 
 def _words(exit_: DesignExit, index: int, exits: int) -> str:
-    number = "final exit" if index == exits - 1 else f"{index + 1}: {in_figure(exit_.name)}"
+    number = "final exit" if index == exits - 1 else f"{index + 1}: {in_figure(place(exit_.name))}"
     cost = "" if index == exits - 1 else f", {quantity(exit_.branch_macs, 'MACs')}"
     leaving = f"<b>{percent(exit_.leaving)}</b> leave, {percent(exit_.accuracy)} right"
     return (

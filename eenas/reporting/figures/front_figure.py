@@ -8,11 +8,12 @@ from typing import Literal
 import plotly.graph_objects as go
 
 from eenas.escaping import in_figure
+from eenas.percent import percent
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting.facts.front_table import PLAIN, STATIC, family
 from eenas.reporting.facts.summary import headline
 from eenas.reporting.facts.summary import shown as shown_point
-from eenas.reporting.facts.wording import each_batch, milliseconds, percent, plural, quantity
+from eenas.reporting.facts.wording import each_batch, milliseconds, plural, quantity
 from eenas.reporting.figures import figure_style as style
 from eenas.results.results import StudyResults
 from eenas.study.context.traits import Traits

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from eenas.escaping import in_figure
+from eenas.percent import percent
 from eenas.reporting.facts.selection import spread
-from eenas.reporting.facts.wording import percent
+from eenas.reporting.facts.wording import place
 from eenas.reporting.figures import figure_style as style
 from eenas.results.results import StudyResults
 
@@ -118,9 +119,9 @@ def _inside(leaving: Leaving) -> str:
     """What a segment has room for at the width that optuna-dashboard gives a figure."""
     if leaving.share < 0.06:
         return ""
-    return f"{leaving.exit + ' ' if leaving.share >= 0.2 else ''}{percent(leaving.share, 0)}"
+    return f"{place(leaving.exit) + ' ' if leaving.share >= 0.2 else ''}{percent(leaving.share, 0)}"
 
 
 def _words(leaving: Leaving) -> str:
     right = "" if leaving.accuracy is None else f", {percent(leaving.accuracy)} of them answered rightly"
-    return f"{leaving.exit} ({leaving.structure}): {percent(leaving.share)} leave{right}"
+    return f"{place(leaving.exit)} ({leaving.structure}): {percent(leaving.share)} leave{right}"

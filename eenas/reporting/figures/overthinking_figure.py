@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from eenas.escaping import in_figure
+from eenas.percent import percent
 from eenas.reporting.facts.picked import Picked, exit_names, exit_numbers, of_point
-from eenas.reporting.facts.wording import percent
 from eenas.reporting.figures import figure_style as style
 
 

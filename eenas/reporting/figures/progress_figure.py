@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 from eenas.escaping import in_figure
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.percent import percent
 from eenas.policies.operating_point import OperatingPoint
-from eenas.reporting.facts.wording import percent, plural
+from eenas.reporting.facts.wording import duration, plural
 from eenas.reporting.figures import figure_style as style
 from eenas.results.front import area_by_macs
 from eenas.results.results import StudyResults, TrialResult
@@ -75,7 +76,7 @@ def progress_facts(results: StudyResults) -> ProgressFacts:
     return ProgressFacts(
         title="Progress of the search",
         subtitles=(
-            f"{plural(len(results.trials), 'trial')} in {spent:.1f} h of their own time{said}",
+            f"{plural(len(results.trials), 'trial')} in {duration(spent)} of their own time{said}",
             f"hypervolume: accuracy × MACs, from 1.1 × the backbone's MACs and {percent(chance)} accuracy",
         ),
         trials=tuple(trial.number for trial in results.trials),
@@ -111,11 +112,12 @@ def areas(curves: Sequence[Sequence[OperatingPoint]], backbone: BackboneFacts, c
 
 
 def draw_progress(facts: ProgressFacts) -> go.Figure:
-    """The drawing: hypervolume over hours on the left, each network before and after its training on the right.
+    """The drawing: hypervolume over time on the left, each network before and after its training on the right.
 
     Where no network was tried frozen there is no right side.
     """
     drawing = style.figure(facts.title, *facts.subtitles)
+    unit, factor = ("hours", 1) if max(facts.hours, default=1.0) >= 1 else ("minutes", 60)
     if facts.gains:
         titles = ("of all networks so far", "of each network alone")
         style.panes(drawing, 1, 2, titles, horizontal_spacing=0.1, column_widths=[0.58, 0.42])
@@ -129,7 +131,7 @@ def draw_progress(facts: ProgressFacts) -> go.Figure:
         if not any(values):
             continue
         drawing.add_scatter(
-            x=[round(value, 4) for value in facts.hours],
+            x=[round(value * factor, 4) for value in facts.hours],
             y=[None if value is None else round(value, 5) for value in values],
             customdata=list(facts.trials),
             mode="lines+markers" if len(facts.trials) <= 60 else "lines",
@@ -142,7 +144,7 @@ def draw_progress(facts: ProgressFacts) -> go.Figure:
         )
     if facts.gains:
         _draw_gains(drawing, facts.gains)
-    drawing.update_xaxes(style.axis("time of the trials, hours", rangemode="tozero"), row=1, col=1)
+    drawing.update_xaxes(style.axis(f"time of the trials, {unit}", rangemode="tozero"), row=1, col=1)
     drawing.update_yaxes(style.axis("hypervolume"), row=1, col=1)
     if not any(facts.brief):
         style.say_empty(drawing, "no trial has finished with an operating point yet")

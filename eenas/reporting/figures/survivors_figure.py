@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from eenas.designs.design import Design
 from eenas.escaping import in_figure
-from eenas.reporting.facts.wording import plural
+from eenas.reporting.facts.wording import place, plural
 from eenas.reporting.figures import figure_style as style
 from eenas.results.results import StudyResults
 
@@ -49,7 +49,7 @@ def survivors_facts(results: StudyResults, cut_points: Sequence[str]) -> Survivo
         networks=len(tried),
         survivors=len(surviving),
         choices=(
-            _choices("a branch at", tried.values(), surviving.values(), places_of, cut_points),
+            _choices("a branch at", tried.values(), surviving.values(), places_of, [*map(place, cut_points)]),
             _choices("a branch of", tried.values(), surviving.values(), families_of, None),
             _choices("branches", tried.values(), surviving.values(), count_of, [str(n) for n in range(most + 1)]),
         ),
@@ -57,8 +57,8 @@ def survivors_facts(results: StudyResults, cut_points: Sequence[str]) -> Survivo
 
 
 def places_of(design: Design) -> set[str]:
-    """The cut points with a branch."""
-    return {placed.cut_point for placed in design.branches}
+    """The cut points with a branch, as they are read."""
+    return {place(placed.cut_point) for placed in design.branches}
 
 
 def families_of(design: Design) -> set[str]:

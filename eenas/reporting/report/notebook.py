@@ -1,9 +1,10 @@
 """A study as a notebook shows it: its summary and the choices of its front."""
 
 from eenas.escaping import as_html
+from eenas.percent import percent
 from eenas.reporting.facts.front_table import backbone_row, choice_rows
 from eenas.reporting.facts.summary import summary
-from eenas.reporting.facts.wording import milliseconds, percent, quantity, times
+from eenas.reporting.facts.wording import milliseconds, quantity, times
 from eenas.reporting.report.html_table import html_table
 from eenas.results.results import StudyResults
 

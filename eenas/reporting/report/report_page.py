@@ -12,14 +12,24 @@ from eenas import shipped, specs
 from eenas.errors import EenasError, SpecError, StorageError
 from eenas.escaping import as_html, json_in_html, shortened
 from eenas.files import write_text
+from eenas.percent import percent
 from eenas.progress import Listener, Notice, silent
 from eenas.reporting.facts.conditions import SETTINGS, commands, conditions, settings_text
-from eenas.reporting.facts.front_table import PLAIN, SHARES, backbone_row, exits_of, networks, point_row, shares_rows
-from eenas.reporting.facts.selection import spread
+from eenas.reporting.facts.front_table import (
+    PLAIN,
+    SHARES,
+    FrontRow,
+    backbone_row,
+    exits_of,
+    networks,
+    point_row,
+    shares_rows,
+)
+from eenas.reporting.facts.selection import spread, with_best
 from eenas.reporting.facts.summary import headline, summary
-from eenas.reporting.facts.wording import milliseconds, percent, quantity, times
+from eenas.reporting.facts.wording import milliseconds, place, quantity, times
 from eenas.reporting.report.html_table import html_table
-from eenas.reporting.report.report_panels import PANELS, PanelName
+from eenas.reporting.report.report_panels import OF_LEAVING, PANELS, WIDE, PanelName
 from eenas.reporting.report.report_source import PAGE, USUAL, Asked, ReportSource, open_source
 from eenas.runs.run_report import largest_words
 from eenas.study.rivals.offered_points import FrontPoint
@@ -90,7 +100,7 @@ def report_html(source: ReportSource, spec: ReportSpec, listener: Listener = sil
         f'<p class="headline">{as_html(_capital(headline(results, source.item)))}.</p>',
         _list(summary(results)),
         *_tables(source),
-        *(_panel(name, source, listener) for name in spec.panels),
+        *_panels(source, spec, listener),
         *_foot(source),
         f"</main>{''.join(f'<script>{code}</script>' for code in scripts)}</body></html>",
     ]
@@ -104,7 +114,7 @@ def _tables(source: ReportSource) -> list[str]:
         return []
     rows = [(row.name, *(percent(accuracy) for accuracy in row.accuracies)) for row in shares_rows(results)]
     heads = ("", *(percent(share, 0) for share in SHARES))
-    items = list(spread(results.choices, ROWS))
+    items = list(with_best(results, spread(results.choices, ROWS)))
     if source.item is not None and all(source.item is not item for item in items):
         items = sorted((*items, source.item), key=lambda item: (-item.point.accuracy, item.macs_share))
     points = [point_row(item, results.backbone) for item in items]
@@ -119,7 +129,7 @@ def _tables(source: ReportSource) -> list[str]:
             times(row.latency_share),
             percent(row.worst_macs_share),
             milliseconds(row.worst_latency_ms),
-            f"all at {row.ends_at}" if row.ends_at else " / ".join(percent(share, 0) for share in row.leaving) or "–",
+            _leaving(row),
         )
         for row, label in zip((backbone_row(results.backbone), *points), labels, strict=True)
     ]
@@ -145,6 +155,12 @@ def _tables(source: ReportSource) -> list[str]:
     ]
 
 
+def _leaving(row: FrontRow) -> str:
+    if row.ends_at:
+        return f"all at {place(row.ends_at)}"
+    return " / ".join(percent(share, 0) for share in row.leaving) or "–"
+
+
 def _name(item: FrontPoint, source: ReportSource) -> str:
     """A point's network, and what is special about it."""
     is_on_front = any(item is one for one in source.results.front)
@@ -158,11 +174,23 @@ def _name(item: FrontPoint, source: ReportSource) -> str:
     return item.label + (f" ({said})" if said else "")
 
 
+def _panels(source: ReportSource, spec: ReportSpec, listener: Listener) -> list[str]:
+    """The panels in their order; those that have nothing to tell of a static network are left out, in one line."""
+    item = source.item
+    if item is None or item.ends_at is None:
+        return [_panel(name, source, listener) for name in spec.panels]
+    left = [name for name in spec.panels if name in OF_LEAVING]
+    where = place(item.design.branches[item.ends_at].cut_point)
+    why = f"every sample of {item.name} leaves at {where}, so that there is nothing to tell of who leaves where"
+    said = f'<p class="small">Left out ({", ".join(left)}): {as_html(why)}.</p>' if left else ""
+    return [*(_panel(name, source, listener) for name in spec.panels if name not in left), said]
+
+
 def _panel(name: PanelName, source: ReportSource, listener: Listener) -> str:
     """One panel; where it fails, why."""
     try:
         panel = PANELS[name](source)
-        drawn = "" if panel.figure is None else _plot(panel.figure.to_json())
+        drawn = "" if panel.figure is None else _plot(panel.figure.to_json(), wide=name in WIDE)
     except Exception as error:  # a panel must not cost the page
         said = str(error) if isinstance(error, EenasError) else f"{type(error).__name__}: {error}"
         listener(Notice(f"the panel {name} is not in the report: {said}"))
@@ -170,8 +198,10 @@ def _panel(name: PanelName, source: ReportSource, listener: Listener) -> str:
     return f'<section id="{name}">{panel.above}{drawn}</section>'
 
 
-def _plot(figure: str) -> str:
-    return f'<div class="plot"></div><script type="application/json" class="figure">{json_in_html(figure)}</script>'
+def _plot(figure: str, *, wide: bool) -> str:
+    kind = "plot panes" if wide else "plot"
+    text = json_in_html(figure)
+    return f'<div class="{kind}"></div><script type="application/json" class="figure">{text}</script>'
 
 
 def _digests(scripts: Sequence[str]) -> str:

@@ -7,8 +7,8 @@ from typing import Literal
 import plotly.graph_objects as go
 
 from eenas.escaping import as_html, json_in_html
+from eenas.percent import percent
 from eenas.reporting.facts.picked import of_point
-from eenas.reporting.facts.wording import percent
 from eenas.reporting.figures.agreement_figure import agreement_facts, draw_agreement
 from eenas.reporting.figures.design_figure import design_facts, draw_design
 from eenas.reporting.figures.front_figure import draw_front, front_facts
@@ -117,6 +117,17 @@ PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
     ),
     "importances": importances,
 }
+
+
+WIDE: frozenset[PanelName] = frozenset(
+    ("design", "explorer", "reliability", "overthinking", "agreement", "progress", "survivors")
+)
+"""The panels whose panes or boxes stand side by side, which a narrow window scrolls."""
+
+OF_LEAVING: frozenset[PanelName] = frozenset(
+    ("explorer", "classes", "difficulty", "reliability", "overthinking", "agreement", "samples")
+)
+"""The panels about where the samples of the drawn network leave, and what exits behind would have answered."""
 
 
 def _figure(sample: Sample, picture: str, classes: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from eenas.errors import DivergedError
 from eenas.frozen.frozen_head import linear_head, put_head, read_head
 from eenas.frozen.linear_probe import MOST, LinearProbe, choose_penalty, fit_probe
 from eenas.networks.network import EarlyExitNetwork
+from eenas.percent import percent
 from eenas.policies.proportions import right_more_often
 from eenas.progress import Finished, Notice, Started
 from eenas.seeding import derive
@@ -45,8 +46,8 @@ def prepare_given(context: StudyContext, network: EarlyExitNetwork, stages: Stag
     """
     look, spec = context.look, context.settings.prepare
     if look.keeps_classifier:
-        fitted = "" if look.fitted is None else f" (a classifier fitted on its features: {look.fitted.mean():.1%})"
-        return False, f"kept as given, {look.given.mean():.1%} on {len(look.part)} training samples{fitted}"
+        fitted = "" if look.fitted is None else f" (a classifier fitted on its features: {percent(look.fitted.mean())})"
+        return False, f"kept as given, {percent(look.given.mean())} on {len(look.part)} training samples{fitted}"
     given = _words_of_given(context)
     name = linear_head(network.backbone, context.backbone.example().to(context.device))
     if name is None:
@@ -57,7 +58,7 @@ def prepare_given(context: StudyContext, network: EarlyExitNetwork, stages: Stag
     if context.is_fresh:  # other weights come with the command that goes on
         network.load_state_dict(stages.once("first", network.state_dict))
     head, scores = _read_fit(stages.once("head", lambda: _fit_table(*_fit(context, network, kept, held))))
-    context.listener(Finished(PHASE, f"{scores.accuracy:.1%}"))
+    context.listener(Finished(PHASE, percent(scores.accuracy)))
     learnt = not look.seems_untrained
     rates = sorted({spec.backbone_rate, 1.0} if spec.backbone_rate else ()) if learnt else [1.0]
     first = {key: copy.deepcopy(value) for key, value in network.state_dict().items()}
@@ -94,22 +95,22 @@ def _words_of_given(context: StudyContext) -> str:
         return "new classifier"
     look = context.look
     level = "" if look.is_above_chance else ", which is chance"
-    return f"given classifier {look.given.mean():.1%} on training samples{level}"
+    return f"given classifier {percent(look.given.mean())} on training samples{level}"
 
 
 def _words_of_ways(head: HeldOut, tried: dict[float, Attempt], won: float | None, learnt: bool) -> str:
     kept = {rate: " (kept)" if rate == won else "" for rate in (None, *tried)}
     if not learnt and 1.0 not in tried:
-        return f": head alone fitted {head.accuracy:.1%}{kept[None]}"
+        return f": head alone fitted {percent(head.accuracy)}{kept[None]}"
     if not learnt:
         return (
-            f": everything trained {tried[1.0].scores.accuracy:.1%}{kept[1.0]}, "
-            f"head alone fitted {head.accuracy:.1%}{kept[None]}"
+            f": everything trained {percent(tried[1.0].scores.accuracy)}{kept[1.0]}, "
+            f"head alone fitted {percent(head.accuracy)}{kept[None]}"
         )
-    found = f", head fitted on frozen features {head.accuracy:.1%}{kept[None]}"
+    found = f", head fitted on frozen features {percent(head.accuracy)}{kept[None]}"
     for rate, each in tried.items():
         at = "at the full rate" if rate == 1 else f"at {rate:g} of the rate"
-        found += f", fine-tuned {at} {each.scores.accuracy:.1%}{kept[rate]}"
+        found += f", fine-tuned {at} {percent(each.scores.accuracy)}{kept[rate]}"
     return found
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from eenas.errors import TaskError
+from eenas.percent import percent
 from eenas.progress import Listener, Notice
 from eenas.study.context.first_look import FirstLook
 from eenas.study.settings.study_spec import StudySpec
@@ -23,8 +24,8 @@ def held_out_of(look: FirstLook, task: Task, asked: HeldOut, listener: Listener)
     if asked == "train" or not movable or not look.knows_task:
         return task, "train"
     why = (
-        f"the given weights know the classes ({look.given.mean():.1%} on training samples) and have probably seen the "
-        "whole train source"
+        f"the given weights know the classes ({percent(look.given.mean())} on training samples) and have probably seen "
+        "the whole train source"
     )
     try:
         moved = from_test_source(task)

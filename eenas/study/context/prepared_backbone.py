@@ -8,6 +8,7 @@ import numpy as np
 from eenas.backbones.memory_format import PLAIN, lay_out
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.tables import exit_table
+from eenas.percent import percent
 from eenas.progress import Notice
 from eenas.records.prepared import PreparedRecord, PreparedRecords
 from eenas.specs import digest
@@ -55,7 +56,7 @@ def _prepared(context: StudyContext, key: str) -> StudyContext:
     if known is not None and (not known.artifact or context.artifacts.holds(known.artifact)):
         Stages(context, key).remove()  # of a command that was killed when all was kept
         how = f"; {known.how}" if known.how else ""
-        context.listener(Notice(f"backbone: prepared before ({known.accuracy:.1%} on validation){how}"))
+        context.listener(Notice(f"backbone: prepared before ({percent(known.accuracy)} on validation){how}"))
         if not known.artifact:
             return context
         network = context.build(context.plain_design())
@@ -77,7 +78,7 @@ def _prepared(context: StudyContext, key: str) -> StudyContext:
             artifact = context.artifacts.write(name, lambda path: save_weights(network, path))
         table = exit_table(network, context.task.validation, context.costs(context.plain_design()))
         accuracy = float(np.mean(table.logits[:, -1].argmax(axis=1) == table.labels))
-        context.listener(Notice(f"backbone: {how}; {accuracy:.1%} on validation"))
+        context.listener(Notice(f"backbone: {how}; {percent(accuracy)} on validation"))
         record = PreparedRecord(
             key=key,
             backbone=backbone.name,

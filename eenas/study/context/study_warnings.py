@@ -3,6 +3,7 @@
 import numpy as np
 
 from eenas.designs.space import may_learn_from_backbone
+from eenas.percent import percent
 from eenas.policies.proportions import above_chance, higher, largest_share
 from eenas.study.context.first_look import FirstLook
 from eenas.study.context.study_context import StudyContext
@@ -23,7 +24,7 @@ def seen_samples(context: StudyContext) -> tuple[str, str]:
         return "", ""
     right, samples = _held_out(context)
     seen, of = int(look.given.sum()), len(look.given)
-    levels = f"{seen / of:.1%} on {of:,} training samples, {right / samples:.1%} on {samples:,} held-out ones"
+    levels = f"{percent(seen / of)} on {of:,} training samples, {percent(right / samples)} on {samples:,} held-out ones"
     if higher(seen, of, right, samples) < UNLIKELY:
         return "", (
             f"the given weights have {levels}: a gap beyond noise, so that calibration and validation samples were not "
@@ -46,9 +47,9 @@ def guessing_teacher(context: StudyContext) -> str:
     if above_chance(right, samples, chance) < UNLIKELY:
         return ""
     return (
-        f"the prepared backbone has {right / samples:.1%} on {samples:,} held-out samples, not surely more than chance "
-        f"({chance:.1%}), and training.teacher = 'backbone' would teach noise; set prepare.when to 'always' with more "
-        "prepare.training.epochs, or training.strategy of the space to 'joint'"
+        f"the prepared backbone has {percent(right / samples)} on {samples:,} held-out samples, not surely more than "
+        f"chance ({percent(chance)}), and training.teacher = 'backbone' would teach noise; set prepare.when to "
+        "'always' with more prepare.training.epochs, or training.strategy of the space to 'joint'"
     )
 
 

@@ -168,6 +168,13 @@ class StudySpec:
         if self.seed < 0:
             raise SpecError(f"seed must not be negative, got {self.seed}")
 
+    @property
+    def names_code(self) -> bool:
+        """Whether its backbone or task is Python code of the user's, which runs only where it is trusted."""
+        backbone, task = self.backbone.name, self.task.spec
+        of_backbone = is_reference(backbone) and not backbone.startswith(("torchvision:", "module:"))
+        return of_backbone or (is_reference(task) and not task.startswith(("folder:", "npz:")))
+
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
         """Read it by its fields; a training that is given without a budget keeps the default one."""
