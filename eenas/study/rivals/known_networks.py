@@ -79,7 +79,7 @@ class KnownNetwork:
 def frozen_design(design: Design) -> Design:
     """The design with plain branches, as they are in the bank: what a trial's network is before its training.
 
-    It keeps the trial's training, which full training goes on with: the frozen scores are where that begins.
+    It keeps the trial's training, which is that of a full training of it.
     """
     branches = tuple(
         replace(placed, branch=placed.branch.branch) if isinstance(placed.branch, Cascade) else placed
