@@ -95,7 +95,7 @@ def test_labels() -> None:
         ({"kind": "mlp", "dropout": 1.0}, BranchError, "dropout must be a probability"),
         ({"width": 3}, BranchError, "needs a kind, one of fc"),
         ([], BranchError, "must be a table"),
-        ({"kind": "./mine.py:Head"}, PluginError, "--trust-code"),
+        ({"kind": "./mine.py:Head"}, PluginError, "no such file"),
     ],
 )
 def test_bad_tables_say_where_and_what(table: dict[str, object], error: type[Exception], text: str) -> None:

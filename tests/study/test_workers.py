@@ -91,7 +91,9 @@ def check_shared(storage: str, folder: Path, total: int = TRIALS) -> None:
     assert len(results.trials) == total
     known = Counter(trial.origin for trial in results.trials if trial.origin != "sampler")
     assert max(known.values()) == 1
-    assert states(storage)["COMPLETE"] == total
+    assert states(storage)["COMPLETE"] == total, [
+        (trial.number, trial.reason) for trial in results.trials if trial.reason
+    ]
     assert states(storage)["RUNNING"] == states(storage)["WAITING"] == 0
     assert not list((folder / "artifacts").glob(".in-flight*"))
 
