@@ -110,8 +110,8 @@ def test_where_nothing_saves_anything_the_backbone_is_the_answer():
             choose_point(results, choice)
         assert re.search(
             r"the plain backbone is the better choice: no network within .* saves anything \(the cheapest, trial \d+, "
-            r"has .* × the latency\); use the backbone as it is \(91\.7 % at 100 % of the MACs and 5\.2 ms; `eenas train "
-            r"--network backbone` trains it further\), or take that network by its name \(--network 'trial \d+",
+            r"has .* × the latency\); use the backbone as it is \(91\.7 % at 100 % of the MACs and 5\.2 ms; `eenas "
+            r"train --network backbone` trains it further\), or take that network by its name \(--network 'trial \d+",
             str(said.value),
         )
     name = re.search(r"--network '(.*)'", str(said.value)).group(1)
@@ -126,7 +126,9 @@ def test_limits_that_the_plain_backbone_alone_holds_are_said_to_be_held_by_it():
             FrontError, match=r"the plain backbone alone is better than guessing within the limits; use"
         ):
             choose_point(results, Choice(limits=limits))
-    with pytest.raises(FrontError, match=r"within the limits is within 1 point .*; use the backbone as it is \(91\.7 %"):
+    with pytest.raises(
+        FrontError, match=r"within the limits is within 1 point .*; use the backbone as it is \(91\.7 %"
+    ):
         choose_point(results, Choice(limits=Limits(max_branches=0)))
 
 
