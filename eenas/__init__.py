@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "search": "eenas.handle",
-    "Study": "eenas.handle",
+    "search": "eenas.handle.study",
+    "Study": "eenas.handle.study",
     "train": "eenas.runs.full_training",
     "export": "eenas.deployment.export",
     "build": "eenas.deployment.network_sources",
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from eenas.deployment.program_folder import verify
     from eenas.designs.design import Design
     from eenas.errors import EenasError
-    from eenas.handle import Study, search
+    from eenas.handle.study import Study, search
     from eenas.programs.model_folder import load, load_design
     from eenas.results.choice import Choice
     from eenas.results.read import open_results

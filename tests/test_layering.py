@@ -15,18 +15,18 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "eenas"
 STEPS = (
     *("(top)", "tasks", "backbones", "branches", "measurement", "designs", "policies", "networks", "training"),
-    *("frozen", "fronts", "records", "programs", "study", "results", "runs", "deployment", "reporting", "testing"),
-    "cli",
+    *("frozen", "fronts", "records", "programs", "study", "results", "runs", "deployment", "reporting", "handle"),
+    *("testing", "cli"),
 )
 ENTERS = {
-    "(top)": {"tqdm"},
     "tasks": {"sklearn", "PIL"},
     "backbones": {"timm", "torchvision", "huggingface_hub"},
     "measurement": {"ptflops"},
     "records": {"sqlalchemy"},
     "programs": {"onnx", "onnxruntime", "onnxscript"},
     "study": {"optuna", "scipy"},
-    "results": {"optuna", "pandas"},
+    "results": {"optuna"},
+    "handle": {"optuna", "pandas", "tqdm"},
     "runs": {"scipy"},
     "reporting": {"plotly", "optuna_dashboard", "optuna"},
     "testing": {"pytest"},
@@ -36,7 +36,7 @@ ENTERS = {
 FROM_THERE_ON = {"torch": "tasks", "numpy": "tasks", "safetensors": "backbones"}
 NUMPY_ONLY = ("policies", "fronts")
 LAZILY_AT_THE_TOP = {"torch", "numpy"}
-LAZY_MODULES = {"eenas", "eenas.__main__", "eenas.handle", "eenas.runtime", "eenas.search_options"}
+LAZY_MODULES = {"eenas", "eenas.__main__", "eenas.runtime"}
 """They hand the later steps out, `eenas/__init__.py` at first use."""
 MOST_FILES = 20
 """So many modules a folder holds at most; more are divided into rooms."""
@@ -46,7 +46,7 @@ TOP_LEVEL = {
     *("dashboards", "docs", "eenas", "search_spaces", "studies", "tests"),
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_shipped" not in path.parts)
-FOLDERS = sorted({path.parent.relative_to(PACKAGE) for path in MODULES} - {Path(".")})
+FOLDERS = sorted({path.parent.relative_to(PACKAGE) for path in MODULES})
 
 
 def each_module() -> pytest.MarkDecorator:
@@ -179,7 +179,7 @@ def test_a_module_is_at_most_300_lines_long(path: Path) -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=str)
 def test_a_folder_is_a_package_of_at_most_so_many_modules_and_its_init_a_docstring(folder: Path) -> None:
-    assert len(tree_of(PACKAGE / folder / "__init__.py").body) == 1
+    assert folder == Path() or len(tree_of(PACKAGE / folder / "__init__.py").body) == 1
     assert len([path for path in (PACKAGE / folder).glob("*.py") if path.name != "__init__.py"]) <= MOST_FILES
 
 

@@ -6,10 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from eenas.bars import bars
 from eenas.errors import StudyError, nearest
+from eenas.handle.bars import bars
+from eenas.handle.options import SearchOptions
 from eenas.progress import Listener, silent
-from eenas.search_options import SearchOptions
 
 if TYPE_CHECKING:
     import optuna

@@ -109,7 +109,7 @@ def test_search_returns_the_handle_and_goes_on(tmp_path, capfd):
 
 
 def test_bars_show_phases_and_notices(capsys):
-    from eenas.bars import bars
+    from eenas.handle.bars import bars
 
     with bars() as listener:
         listener(Started("searching", 4))

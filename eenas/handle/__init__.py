@@ -1,0 +1,1 @@
+"""Handle: a study in Python, from its search to its report."""
