@@ -135,7 +135,7 @@ def test_a_sampler_of_ones_own_proposes_and_belongs_to_the_identity(tmp_path):
     found = eenas.search(backbone(), task=smallest_task(), trials=3, sampler=Own(seed=1), **options)
     assert any(name.startswith("slot1") for name in asked)
     assert any(trial.origin == "sampler" for trial in found.results.trials)
-    with pytest.raises(StudyError, match=r'sampler is "tpe" and was "tests\.test_handle'):
+    with pytest.raises(StudyError, match=r'sampler is "tpe" and was "tests\.handle\.test_study'):
         eenas.search(backbone(), task=smallest_task(), trials=3, name=found.name, **options)
 
 
