@@ -1,4 +1,4 @@
-"""What README says can be done: its code imports what there is, its commands have their flags, its paths exist."""
+"""README and the pages of docs: code imports existing names, commands have their flags, paths and links exist."""
 
 import ast
 import importlib
@@ -15,7 +15,11 @@ from eenas.cli.main import app
 from eenas.testing.branch_contract import check_branch
 
 ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+TEXT = "\n".join(PAGES.values())
 CODE = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT, flags=re.DOTALL))
 COMMANDS = re.findall(r"`(eenas [^`]*)`", TEXT.replace(SHELL, "")) + re.findall(
@@ -54,6 +58,20 @@ def test_commands_have_their_flags(command):
         assert flags <= known, flags - known
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    folder = ROOT if page == "README.md" else ROOT / "docs"
+    for target in re.findall(r"\]\(([^)]+)\)", PAGES[page]):
+        file, _, heading = target.partition("#")
+        assert (folder / file).exists(), target
+        headings = re.findall(r"^#+ (.*)$", PAGES[page], flags=re.MULTILINE)
+        assert not heading or heading in {each.lower().replace(" ", "-") for each in headings}, target
+
+
+def test_the_pages_of_docs_are_linked_from_the_readme():
+    assert [page for page in PAGES if page != "README.md" and f"(docs/{page})" not in README] == []
+
+
 def test_paths_exist():
     named = set(re.findall(r"\b(?:tests|docs|studies|search_spaces|dashboards|eenas)/[\w./]+\.\w+", TEXT))
     assert named
@@ -61,7 +79,7 @@ def test_paths_exist():
 
 
 def test_every_directory_of_the_package_and_every_shipped_space_is_named():
-    (layout,) = re.findall(r"## Layout\n(.*?)\n## ", TEXT, flags=re.DOTALL)
+    (layout,) = re.findall(r"## Layout\n(.*?)\n## ", README, flags=re.DOTALL)
     steps = {path.name for path in (ROOT / "eenas").iterdir() if (path / "__init__.py").exists()}
     assert [step for step in sorted(steps) if not re.search(rf"\b{step}  ", layout)] == []
     assert [name for name in shipped.names("search_spaces") if f"`{name}`" not in TEXT] == []

@@ -1,4 +1,4 @@
-"""The README's own branch, its very code: checked, searched, read in another process, trained and exported."""
+"""The documentation's own branch, its very code: checked, searched, read in another process, trained and exported."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ from eenas.testing.smallest import smallest_task
 from tests.smallest_study import SETTINGS, backbone
 
 NAME = "./my_branch.py:MyBranch"
-TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
 SECTION = TEXT.partition("## A branch of your own")[2].partition("\n## ")[0]
 BRANCH, SPACE, CHECK = re.findall(r"```(?:python|toml)\n(.*?)```", SECTION, flags=re.DOTALL)
 READ = "import sys, eenas; print(eenas.open_results(sys.argv[1], trust_code=len(sys.argv) > 2).front)"
@@ -28,7 +28,7 @@ READ = "import sys, eenas; print(eenas.open_results(sys.argv[1], trust_code=len(
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with the README's files, as the working folder."""
+    """A folder with the documentation's files, as the working folder."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "my_branch.py").write_text(BRANCH)
     (folder / "mine.toml").write_text(SPACE)
@@ -72,7 +72,7 @@ def test_it_is_short():
 
 
 def test_it_passes_the_contract(home):
-    exec(compile(CHECK, "README.md", "exec"), {})
+    exec(compile(CHECK, "plugins.md", "exec"), {})
 
 
 def test_the_space_is_searched_as_it_stands(home):
