@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eenas.designs.design import exit_names
 from eenas.errors import TrainingError
 from eenas.policies.class_weights import balanced_weights
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
@@ -84,7 +85,7 @@ class CandidateTable:
             logits=self.logits,
             labels=self.labels,
             exits=tuple(str(index) for index in range(len(self.names) + 1)),
-            macs=np.arange(1.0, len(self.names) + 2),
+            costs=Costs.of(macs=np.arange(1.0, len(self.names) + 2)),
         )
         return fit_temperatures(everything)
 
@@ -111,6 +112,6 @@ class CandidateTable:
             logits=self.logits[:, kept],
             labels=self.labels,
             exits=exit_names([self.names[index] for index in chosen]),
-            macs=self.backbone_macs[kept] + heads,
+            costs=Costs.of(macs=self.backbone_macs[kept] + heads),
             balanced=self.balanced,
         )

@@ -7,25 +7,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.designs.design import Design
+from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.profile import BranchCost, Profile
+from eenas.policies.costs import CostFacts, Costs
 
 
 @dataclass(frozen=True, eq=False)
 class ExitCosts:
     """Costs of leaving at each of K exits, the last being the backbone's own classifier, or a static design's branch.
 
-    `macs` `[K]` and `latency_ms` `[K]` (None where latency was not measured) count the backbone up to the exit, every
-    branch up to it and every decision up to it: `c_k = b_k + a_1 + ... + a_k`. `parameters` is the whole network's,
+    `costs` `[K]` count the backbone up to the exit, every branch up to it and, of MACs and latency (which is there
+    where it was measured), every decision up to it: `c_k = b_k + a_1 + ... + a_k`. `parameters` is the whole network's,
     without what a static one never reaches.
     """
 
-    macs: NDArray[np.float64]
-    latency_ms: NDArray[np.float64] | None
+    costs: Costs
     parameters: int
 
 
-def exit_costs(design: Design, profile: Profile, branches: Sequence[BranchCost]) -> ExitCosts:
+def exit_costs(
+    design: Design, profile: Profile, branches: Sequence[BranchCost], own: Sequence[OwnCost] = ()
+) -> ExitCosts:
     """Compose the profile of the backbone with the costs of the design's branches, given in depth order.
+
+    `own` are the study's own costs on this profile.
 
     A decision costs one multiply-accumulate a class (the normalisation of the score) and the measured wait of the
     host; the last exit decides nothing. Where each segment is a program of its own (`Profile.joints`), every cut point
@@ -35,7 +40,9 @@ def exit_costs(design: Design, profile: Profile, branches: Sequence[BranchCost])
     if design.static:
         (index,), (branch,) = at, branches
         macs_there, parameters = profile.macs[index] + branch.macs, profile.parameters[index] + branch.parameters
-        return ExitCosts(np.array([float(macs_there)]), _static_latency(index, profile, branch), parameters)
+        latency = _static_latency(index, profile, branch)
+        counted = Costs.of(macs=[float(macs_there)], latency=latency)
+        return ExitCosts(_joined(counted, own, at, profile, branches, static=True), parameters)
     decision = design.num_classes
     macs, behind = [], 0
     for index, branch in zip(at, branches, strict=True):
@@ -43,7 +50,31 @@ def exit_costs(design: Design, profile: Profile, branches: Sequence[BranchCost])
         macs.append(float(profile.macs[index] + behind))
     macs.append(float(profile.total_macs + behind))
     parameters = profile.total_parameters + sum(branch.parameters for branch in branches)
-    return ExitCosts(np.array(macs), _latency(at, profile, branches), parameters)
+    counted = Costs.of(macs=macs, latency=_latency(at, profile, branches))
+    return ExitCosts(_joined(counted, own, at, profile, branches, static=False), parameters)
+
+
+def _joined(
+    counted: Costs,
+    own: Sequence[OwnCost],
+    at: Sequence[int],
+    profile: Profile,
+    branches: Sequence[BranchCost],
+    *,
+    static: bool,
+) -> Costs:
+    """The counted costs and the study's own: the prefix to each exit and every branch on the way."""
+    if not own:
+        return counted
+    shapes = [profile.cut_points[index].shape for index in at]
+    rows = []
+    for each in own:
+        passed = np.cumsum([each.branch(branch, shape) for branch, shape in zip(branches, shapes, strict=True)])
+        found = np.array([each.prefixes[index] for index in at], dtype=np.float64) + passed
+        whole = each.prefixes[-1] + (passed[-1] if len(passed) else 0.0)
+        rows.append(found if static else np.append(found, whole))
+    facts = (CostFacts(name=each.name, unit=each.unit, provenance=each.provenance) for each in own)
+    return Costs((*counted.facts, *facts), np.concatenate([counted.values, rows]))
 
 
 def _latency(at: Sequence[int], profile: Profile, branches: Sequence[BranchCost]) -> NDArray[np.float64] | None:

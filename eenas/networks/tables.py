@@ -30,8 +30,7 @@ def exit_table(network: EarlyExitNetwork, split: Split, costs: ExitCosts, *, bat
         logits=torch.cat(rows).numpy(),
         labels=split.labels,
         exits=network.exits,
-        macs=costs.macs,
-        latency_ms=costs.latency_ms,
+        costs=costs.costs,
         balanced=split.balanced,
     )
 

@@ -15,6 +15,7 @@ from eenas.files import write_text
 from eenas.names import file_part
 from eenas.networks.tables import exit_table
 from eenas.percent import percent
+from eenas.policies.costs import MACS
 from eenas.programs.model_folder import load_design
 from eenas.progress import Listener, Notice, heard_by, silent
 from eenas.records.database import Database
@@ -110,7 +111,7 @@ def train(
             context,
             choice=chosen.design.training,
             spec=settings.full_training,
-            costs=costs.macs.tolist(),
+            costs=costs.costs[MACS].tolist(),
             folder=folder,
             phase="training",
             group=group,

@@ -49,7 +49,12 @@ class OpenStudy:
 def own_name(context: StudyContext, name: str | None) -> tuple[str, dict[str, Any]]:
     """The study's name and identity. Raises StudyError when another identity has the name, before anything trains."""
     identity = study_identity(
-        context.settings, context.task, context.identity_backbone, context.device_text, context.latencies
+        context.settings,
+        context.task,
+        context.identity_backbone,
+        context.device_text,
+        context.latencies,
+        context.own_costs,
     )
     if context.sampler is not None:
         identity["sampler"] = f"{type(context.sampler).__module__}.{type(context.sampler).__qualname__}"

@@ -1,15 +1,16 @@
 """The Optuna study: its storage, and which of its trials count."""
 
 from contextlib import suppress
-from typing import Literal
 
 import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from eenas.policies.costs import LATENCY, MACS
 from eenas.records.database import Database
 from eenas.study.experimental import experimental
 from eenas.study.samplers import build_sampler
+from eenas.study.settings.search_spec import ACCURACY
 from eenas.study.settings.study_spec import StudySpec
 
 HEARTBEAT = 10
@@ -19,11 +20,8 @@ GRACE = 40
 DIED, STOPPED, SURPLUS = "died", "stopped", "surplus"
 """How a trial was cut off: with its process, by Ctrl-C or a fault of the machine, or as one too many."""
 
-DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
-    "accuracy": "maximize",
-    "macs": "minimize",
-    "latency": "minimize",
-}
+METRICS = {MACS: "expected MACs", LATENCY: "expected ms"}
+"""What Optuna shows for costs that every study has; others are "expected NAME"."""
 
 
 def open_storage(database: Database) -> RDBStorage:
@@ -57,11 +55,11 @@ def open_study(
     study = optuna.create_study(
         storage=storage,
         study_name=name,
-        directions=[DIRECTIONS[objective] for objective in objectives],
+        directions=["maximize" if objective == ACCURACY else "minimize" for objective in objectives],
         load_if_exists=True,
     )
     with experimental():
-        study.set_metric_names([{"macs": "expected MACs", "latency": "expected ms"}.get(o, o) for o in objectives])
+        study.set_metric_names([o if o == ACCURACY else METRICS.get(o, f"expected {o}") for o in objectives])
     study.sampler = sampler or build_sampler(settings.search.sampler, settings.seed)
     return study
 

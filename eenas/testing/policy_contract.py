@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.registry import KINDS, policy_from_table
 from eenas.policies.policy import Policy
@@ -49,7 +51,7 @@ def random_table(exits: int, classes: int, *, samples: int = 60, scale: float = 
         logits=(scale * logits).astype(np.float32),
         labels=labels,
         exits=(*(f"exit{k}" for k in range(exits - 1)), "final"),
-        macs=np.arange(1.0, exits + 1),
+        costs=Costs.of(macs=np.arange(1.0, exits + 1)),
     )
 
 
@@ -119,9 +121,7 @@ def _check_table(
 
 def _check_noise(policy: Policy, table: ExitTable) -> None:
     noise = np.random.default_rng(1).normal(size=table.logits.shape) * 1e-7
-    other = ExitTable(
-        logits=(table.logits * (1 + noise)).astype(np.float32), labels=table.labels, exits=table.exits, macs=table.macs
-    )
+    other = replace(table, logits=(table.logits * (1 + noise)).astype(np.float32))
     here, there = policy.apply(table), policy.apply(other)
     changed = int((here.exit_index != there.exit_index).sum())
     assert changed <= here.near, f"{changed} decisions change with the last bits of the logits, near tells {here.near}"

@@ -190,7 +190,9 @@ def _static(on: StudyContext, bank: Bank) -> dict[str, Design]:
     for placed in first_branches(on):
         design = replace(on.plain_design(), branches=(placed,), static=True, training=training, policy=policy)
         accuracy = bank.exit_tables(design, on.costs(design))["calibration"].exit_accuracy()[0]
-        entries.append((on.costs(design).macs[0] / on.profile.total_macs, order[placed.cut_point], accuracy, design))
+        entries.append(
+            (on.costs(design).costs["macs"][0] / on.profile.total_macs, order[placed.cut_point], accuracy, design)
+        )
     found = {}
     for share in SHARES:
         fitting = [entry for entry in entries if entry[0] <= share]

@@ -14,6 +14,7 @@ import numpy as np
 
 from eenas.frozen.candidate_table import CandidateTable
 from eenas.frozen.subsets import Judge
+from eenas.policies.costs import Costs
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import operating_points
@@ -32,7 +33,9 @@ def random_table(samples: int, exits: int, classes: int) -> ExitTable:
     for k in range(exits):
         logits[np.arange(samples), k, labels] += easy * (k + 1)
     macs = np.linspace(0.2, 1.0, exits) * 4e7
-    return ExitTable(logits=logits, labels=labels, exits=tuple(f"exit{k}" for k in range(exits)), macs=macs)
+    return ExitTable(
+        logits=logits, labels=labels, exits=tuple(f"exit{k}" for k in range(exits)), costs=Costs.of(macs=macs)
+    )
 
 
 def seconds(run: Callable[[], object], repeats: int = 9) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from eenas.deployment.program_folder import verify
 from eenas.errors import DeviceError, ExportError, PolicyError, TaskError
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table as eager_table
+from eenas.policies.costs import Costs
 from eenas.programs.model_folder import load, write_folder
 from eenas.programs.runtime import load as open_model
 from eenas.tasks.task import Task
@@ -31,7 +32,7 @@ def folder(exported, tmp_path):
 def test_the_table_of_the_programs_is_that_of_the_network(exported):
     found = exit_table(open_model(exported), [NEW.calibration, NEW.test], MACS)
     network = load(exported, trust_code=True)
-    tables = [eager_table(network, split, ExitCosts(MACS, None, 0)) for split in (NEW.calibration, NEW.test)]
+    tables = [eager_table(network, split, ExitCosts(Costs.of(macs=MACS), 0)) for split in (NEW.calibration, NEW.test)]
     np.testing.assert_allclose(found.logits, np.concatenate([table.logits for table in tables]), atol=1e-5)
     np.testing.assert_array_equal(found.labels, np.concatenate([table.labels for table in tables]))
 

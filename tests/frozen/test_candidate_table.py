@@ -13,9 +13,9 @@ def test_the_exit_table_of_a_choice_pays_for_every_branch_on_the_way() -> None:
     table = made_up_table(4, branch=0.1)
     chosen = table.exit_table((0, 2))
     assert chosen.exits == ("block1", "block3", "final")
-    assert chosen.macs.tolist() == pytest.approx([0.3e6, 0.8e6, 1.2e6])
+    assert chosen.costs["macs"].tolist() == pytest.approx([0.3e6, 0.8e6, 1.2e6])
     assert np.array_equal(chosen.logits, table.logits[:, [0, 2, 4]])
-    assert table.exit_table(()).macs.tolist() == [1e6]
+    assert table.exit_table(()).costs["macs"].tolist() == [1e6]
     assert np.allclose(fit_temperatures(chosen), table.temperatures[[0, 2, 4]])
 
 

@@ -15,7 +15,7 @@ def slow_savings(table: CandidateTable, chosen: tuple[int, ...]) -> float:
     exits, scores, total = table.exit_table(chosen), table.scores(), 0.0
     for sample in range(len(table)):
         passed = [k for k, index in enumerate(chosen) if scores[sample, index] >= THRESHOLD]
-        total += table.total_macs - exits.macs[passed[0] if passed else len(chosen)]
+        total += table.total_macs - exits.costs["macs"][passed[0] if passed else len(chosen)]
     return total / len(table) / table.total_macs
 
 

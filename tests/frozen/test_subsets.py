@@ -25,7 +25,7 @@ def slow_value(table: CandidateTable, chosen: Subset, cost_weight: float, thresh
             passed = [k for k in range(len(chosen)) if scores[sample, k] >= threshold]
             exit_ = passed[0] if passed else len(chosen)
             right += exits.logits[sample, exit_].argmax() == table.labels[sample]
-            cost += exits.macs[exit_] / table.total_macs
+            cost += exits.costs["macs"][exit_] / table.total_macs
         best = max(best, (right - cost_weight * cost) / len(table))
     return best
 

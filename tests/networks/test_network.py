@@ -16,6 +16,7 @@ from eenas.errors import CutError, DesignError, InputError, PolicyError
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.policy import Policy
@@ -86,7 +87,10 @@ def test_predict_answers_like_the_exit_table(network, count):
     with torch.no_grad():
         logits = np.stack([exit_.numpy() for exit_ in network(x)], axis=1)
     table = ExitTable(
-        logits=logits, labels=np.zeros(count, dtype=np.int64), exits=network.exits, macs=np.array([1.0, 2.0, 3.0])
+        logits=logits,
+        labels=np.zeros(count, dtype=np.int64),
+        exits=network.exits,
+        costs=Costs.of(macs=np.array([1.0, 2.0, 3.0])),
     )
     decisions = policy.apply(table)
     answer = network.predict(x, policy)

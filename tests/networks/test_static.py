@@ -70,7 +70,7 @@ def test_its_costs_are_those_of_the_prefix_and_its_classifier():
         placed.branch, profile.cut_points[profile.index("1")].shape, 4, device=torch.device("cpu"), latency=None
     )
     costs = exit_costs(network.design, profile, [branch])
-    assert costs.macs.tolist() == [profile.macs[profile.index("1")] + branch.macs]
+    assert costs.costs["macs"].tolist() == [profile.macs[profile.index("1")] + branch.macs]
     reached = [p for p in network.parameters() if p.requires_grad]
     assert costs.parameters == sum(parameter.numel() for parameter in reached)
 

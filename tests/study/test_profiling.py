@@ -60,8 +60,8 @@ def test_a_study_takes_its_latencies_from_the_profile(board, tmp_path, monkeypat
     assert results.latency == there.whole
     assert results.latency_place == "a board in eager torch"
     assert "a board" in to_table(results)["latency"]
-    assert results.backbone.latency_ms == min(there.whole.median_ms, there.profile.plain_latency.median_ms)
-    assert all(point.expected_latency_ms for trial in results.trials for point in trial.points)
+    assert results.backbone.costs["latency"] == min(there.whole.median_ms, there.profile.plain_latency.median_ms)
+    assert all(point.expected["latency"] for trial in results.trials for point in trial.points)
     assert results.settings.latency == there.spec
     with pytest.raises(StudyError, match="the latency profile"):  # timing it here is another study
         search(

@@ -26,9 +26,7 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
         return
     points = results.front if rows is None else with_best(results, spread(results.choices, rows))
     shown = _rows(results, points)
-    console.print(
-        front_table([backbone_row(results.backbone), *shown], _title(results, shown, len(points), every=rows is None))
-    )
+    console.print(front_table([backbone_row(results), *shown], _title(results, shown, len(points), every=rows is None)))
     if shown:
         console.print(networks_table(shown))
     console.print(shares_table(shares_rows(results)))
@@ -36,14 +34,14 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
 
 def print_network(results: StudyResults, points: tuple[FrontPoint, ...]) -> None:
     """Print the operating points of one network."""
-    shown = list(dict.fromkeys(point_row(item, results.backbone) for item in points))
+    shown = list(dict.fromkeys(point_row(item, results) for item in points))
     console = out()
-    console.print(front_table([backbone_row(results.backbone), *shown], f"Operating points of {shown[0].name}"))
+    console.print(front_table([backbone_row(results), *shown], f"Operating points of {shown[0].name}"))
     console.print(networks_table(shown))
 
 
 def _rows(results: StudyResults, points: tuple[FrontPoint, ...]) -> list[FrontRow]:
-    return [point_row(item, results.backbone) for item in points if item.kind != "plain"]
+    return [point_row(item, results) for item in points if item.kind != "plain"]
 
 
 def _title(results: StudyResults, rows: Sequence[FrontRow], shown: int, *, every: bool) -> str:

@@ -8,7 +8,7 @@ from rich.table import Table
 from eenas.cli.console import WIDTH
 from eenas.percent import percent
 from eenas.reporting.facts.front_table import SHARES, FrontRow, SharesRow, exits_of, networks
-from eenas.reporting.facts.wording import milliseconds, place, quantity, times
+from eenas.reporting.facts.wording import place
 
 
 def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
@@ -29,22 +29,20 @@ def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
     return made
 
 
-def front_table(rows: Iterable[FrontRow], title: str) -> Table:
+def front_table(rows: Sequence[FrontRow], title: str) -> Table:
     """Points of the front: costs absolute and as a share of the backbone, the worst case, and who leaves where."""
     share, leaving = "of the\nbackbone", "% leaving\nat each exit"
-    columns = ("", "accuracy", "MACs", share, "latency", share, "worst\nMACs", "worst\nlatency", leaving)
+    words = [cost.word for cost in rows[0].costs] if rows else []
+    expected = (head for word in words for head in (word, share))
+    columns = ("", "accuracy", *expected, *(f"worst\n{word}" for word in words), leaving)
     marks = {"recommended": "▸", "knee": "*"}
-    made = table(title, *columns, right=range(1, 8))
+    made = table(title, *columns, right=range(1, len(columns) - 1))
     for row in rows:
         made.add_row(
             " ".join((row.name, *(mark for name, mark in marks.items() if getattr(row, name)))),
             percent(row.accuracy),
-            quantity(row.macs),
-            percent(row.macs_share, 0),
-            milliseconds(row.latency_ms),
-            times(row.latency_share),
-            percent(row.worst_macs_share, 0),
-            milliseconds(row.worst_latency_ms),
+            *(text for cost in row.costs for text in (cost.text, cost.share_text(0))),
+            *(cost.worst_text(0) for cost in row.costs),
             _leaving(row),
         )
     return made

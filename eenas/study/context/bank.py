@@ -138,8 +138,7 @@ class Bank:
                 logits=self.logits(design.branches, split)[:, : len(exits)],
                 labels=self._splits[split].labels,
                 exits=exits,
-                macs=costs.macs,
-                latency_ms=costs.latency_ms,
+                costs=costs.costs,
                 balanced=self._splits[split].balanced,
             )
             for split in ("calibration", "validation")
