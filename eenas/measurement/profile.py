@@ -76,6 +76,16 @@ class Profile:
     joints: Joints | None = None
     uncounted: tuple[str, ...] = ()
 
+    @property
+    def plain_ms(self) -> float | None:
+        """The backbone without exits: the module itself or its chain of segments, whichever is faster here.
+
+        Exits are timed on the chain; a slower module as the measure would credit them with what the chain saves.
+        """
+        if self.plain_latency is None or self.total_latency is None:
+            return None
+        return min(self.plain_latency.median_ms, self.total_latency.median_ms)
+
     def index(self, name: str) -> int:
         """The position of a cut point. Raises CutError with the nearest names."""
         names = [point.name for point in self.cut_points]

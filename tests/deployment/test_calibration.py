@@ -30,7 +30,7 @@ def folder(exported, tmp_path):
 
 
 def test_the_table_of_the_programs_is_that_of_the_network(exported):
-    found = exit_table(open_model(exported), [NEW.calibration, NEW.test], MACS)
+    found = exit_table(open_model(exported), [NEW.calibration, NEW.test], Costs.of(macs=MACS))
     network = load(exported, trust_code=True)
     tables = [eager_table(network, split, ExitCosts(Costs.of(macs=MACS), 0)) for split in (NEW.calibration, NEW.test)]
     np.testing.assert_allclose(found.logits, np.concatenate([table.logits for table in tables]), atol=1e-5)
@@ -47,14 +47,14 @@ def test_the_limit_holds_on_the_samples_it_was_fitted_on(folder, limit):
     assert model.policy == found.after.policy != before.policy
     assert found.before.policy == before.policy
     assert (found.fitted_on, found.samples) == (340, 60)
-    table = exit_table(model, [NEW.train, NEW.calibration, NEW.validation], MACS)
+    table = exit_table(model, [NEW.train, NEW.calibration, NEW.validation], Costs.of(macs=MACS))
     done = model.policy.apply(table)
     if "max_macs" in limit:
         assert MACS[done.exit_index].mean() <= 0.3 * BACKBONE_MACS
     else:
         assert (done.answer == table.labels).mean() >= table.exit_accuracy()[-1] - 0.02
         assert MACS[done.exit_index].mean() < MACS[-1]
-    test = exit_table(model, [NEW.test], MACS)
+    test = exit_table(model, [NEW.test], Costs.of(macs=MACS))
     assert found.after.accuracy == pytest.approx((model.policy.apply(test).answer == test.labels).mean())
     assert model.manifest.temperatures != before.manifest.temperatures
     chosen = model.set_budget(macs=0.25)  # the points are new ones, too
@@ -136,7 +136,7 @@ def test_milliseconds_are_measured_here(folder):
 @pytest.mark.parametrize(
     ("limits", "match"),
     [
-        ({}, "fitted for one of max_accuracy_drop, max_macs and max_latency_ms, got none"),
+        ({}, "fitted for one of max_accuracy_drop, max_macs, max_latency_ms and max_NAME of another cost, got none"),
         ({"max_macs": 0.5, "max_accuracy_drop": 0.1}, "got max_accuracy_drop, max_macs"),
         ({"max_macs": -0.5}, "from 0 up, got -0.5"),
         ({"max_macs": float("nan")}, "from 0 up, got nan"),

@@ -108,7 +108,9 @@ def test_a_choice_is_limited_by_it(results):
     most = sorted(item.point.expected["energy"] for item in results.front if item.kind != "plain")[0]
     found = choose_point(results, Choice(limits=Limits(max_energy=most * 1.0001)))
     assert found.point.expected["energy"] <= most * 1.0001
-    with pytest.raises(SpecError, match="max_enrgy: limits a cost that this study does not have; nearest: 'max_energy'"):
+    with pytest.raises(
+        SpecError, match="max_enrgy: limits a cost that this study does not have; nearest: 'max_energy'"
+    ):
         eenas.results.choice.choose_design(results, Choice(limits=Limits(max_enrgy=1.0)))
 
 
@@ -208,7 +210,11 @@ def test_settings_that_cannot_be(home, overrides, said):
     [
         (("costs.energy.watts=-1.0",), MeasurementError, "must cost a finite number from 0 up"),
         (("constraints.max_worst_energy=1e-9",), SpecError, "max_worst_energy = 1e-09 cannot be held: .* mJ; raise it"),
-        (("costs.other.kind=linear", "costs.other.macs=1.0", "costs.other.unit=<b>"), SpecError, "costs.other: the unit"),
+        (
+            ("costs.other.kind=linear", "costs.other.macs=1.0", "costs.other.unit=<b>"),
+            SpecError,
+            "costs.other: the unit",
+        ),
     ],
 )
 def test_costs_that_cannot_be_are_refused_before_anything_is_trained(home, overrides, error, said):

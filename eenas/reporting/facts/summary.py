@@ -4,7 +4,7 @@ import itertools
 
 from eenas.networks.backbone_facts import BackboneFacts
 from eenas.percent import percent
-from eenas.policies.costs import LATENCY, MACS
+from eenas.policies.costs import KNOWN, LATENCY, MACS
 from eenas.reporting.facts.front_table import states
 from eenas.reporting.facts.wording import (
     cost_text,
@@ -134,11 +134,10 @@ def _backbone(results: StudyResults) -> str:
         f"The plain {backbone.name} reaches {named}{percent(backbone.accuracy)} on {_samples(results)} "
         f"with {quantity(backbone.macs, 'MACs')}"
     )
-    for each in results.costs:
-        if each.name == LATENCY and LATENCY in backbone.costs:
-            text += f" and {milliseconds(backbone.costs[LATENCY])} {each_batch(batch)} on {results.latency_place}"
-        elif each.name != MACS and each.name in backbone.costs:
-            text += f" and {cost_text(each.name, backbone.costs[each.name], each.unit)} of {cost_word(each.name)}"
+    for each in (each for each in results.costs if each.name not in KNOWN):
+        text += f", {cost_text(each.name, backbone.costs.get(each.name), each.unit)} of {cost_word(each.name)}"
+    if LATENCY in backbone.costs:
+        text += f" and {milliseconds(backbone.costs[LATENCY])} {each_batch(batch)} on {results.latency_place}"
     return text + "."
 
 

@@ -78,8 +78,8 @@ def front_facts(results: StudyResults, cost: str = MACS, picked: FrontPoint | No
     least = min((item.point.accuracy for item in results.choices), default=0.0)
     front = _stairs([mark for item, mark in marks if item.point.accuracy >= least])
     knee = next((mark for item, mark in marks if item.knee), None)
-    usual = shown_point(results)
-    shown = picked or usual
+    shown = picked or shown_point(results)
+    is_picked = shown is not None and not shown.knee and shown.kind != "plain"
     kept = {id(mark) for mark in front}
     clouds = [mark for _, mark in marks if id(mark) not in kept]
     held = offered(results.networks, results.backbone, results.settings.constraints)
@@ -90,8 +90,7 @@ def front_facts(results: StudyResults, cost: str = MACS, picked: FrontPoint | No
         for trial in results.trials
         if trial.chosen is not None and trial.violations and (name := f"trial {trial.number}")
     )
-    own_unit = results.units.get(cost, "")
-    total = quantity(whole, "MACs") if cost == MACS else cost_text(cost, whole, own_unit)
+    total = quantity(whole, "MACs") if cost == MACS else cost_text(cost, whole, results.units.get(cost, ""))
     words = {MACS: "MACs of a sample", LATENCY: f"latency of {each_batch(results.settings.latency.batch)}"}
     return FrontFacts(
         title=f"Accuracy against {'compute' if cost == MACS else cost_word(cost)}",
@@ -107,9 +106,7 @@ def front_facts(results: StudyResults, cost: str = MACS, picked: FrontPoint | No
         chance=results.chance,
         front=_even(front, FRONT_LIMIT),
         knee=knee,
-        picked=None
-        if shown is None or shown.knee or shown.kind == "plain"
-        else _front_mark(shown, whole, cost, results),
+        picked=_front_mark(shown, whole, cost, results) if shown is not None and is_picked else None,
         picked_name="recommended" if shown is not None and shown.recommended else "picked",
         cloud=_thin(clouds, CLOUD_LIMIT),
         infeasible=tuple(mark for mark in broken if mark is not None),
@@ -182,10 +179,8 @@ def draw_front(facts: FrontFacts) -> go.Figure:
         )
     _cross_hair(drawing, facts)
     if not facts.front:
-        style.say_empty(
-            drawing,
-            "there is no front yet" if facts.backbone_cost != "–" else f"{cost_word(facts.cost)} was not measured",
-        )
+        unknown = f"{cost_word(facts.cost)} was not measured"
+        style.say_empty(drawing, unknown if facts.backbone_cost == "–" else "there is no front yet")
     low, high = _accuracy_range(facts)
     widest = max([1.0, *(mark.share for mark in _drawn(facts))])
     drawing.update_xaxes(

@@ -128,19 +128,9 @@ class StudyContext:
             self.plain[split] = exit_table(self.build(design), self.task.split(split), self.costs(design))
         return self.plain[split]
 
-    def plain_latency_ms(self) -> float | None:
-        """The backbone without exits: the module itself or its chain of segments, whichever is faster here.
-
-        Exits are timed on the chain; a slower module as the measure would credit them with what the chain saves.
-        """
-        plain, chain = self.profile.plain_latency, self.profile.total_latency
-        if plain is None or chain is None:
-            return None
-        return min(plain.median_ms, chain.median_ms)
-
     def plain_costs(self) -> Costs:
-        """What the backbone without exits costs, its latency as a user has it (`plain_latency_ms`)."""
-        latency = self.plain_latency_ms()
+        """What the backbone without exits costs, its latency as a user has it."""
+        latency = self.profile.plain_ms
         return self.costs(self.plain_design()).costs.replacing(LATENCY, None if latency is None else [latency])
 
     def backbone_facts(self) -> BackboneFacts:
