@@ -31,7 +31,7 @@ def test_structures_of_one_cut_point_stand_side_by_side() -> None:
     ("changes", "message"),
     [
         ({"names": ("a", "b")}, r"must be \[600 samples, 3 exits, classes\]"),
-        ({"names": ("a", "b", "a")}, "must stand side by side"),
+        ({"names": ("a", "b", "a")}, "must be adjacent"),
         ({"names": ("a", "b", "c"), "backbone_macs": np.array([2.0, 1.0, 3.0, 4.0])}, "in depth order"),
         ({"branch_macs": np.ones(2)}, "need 4 backbone_macs and 3 branch_macs"),
     ],
