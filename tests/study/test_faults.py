@@ -352,7 +352,7 @@ def test_settings_that_cannot_be_are_one_line(overrides, message):
         ({"backbone": "./net.py:make"}, "no such file"),
         ({"overrides": ("space.branch.structure=./untrusted.py:Mine",)}, "trust|no such file"),
         ({"overrides": ("space.branch.structure=./mine.py:Mine",), "trust_code": True}, "no such file"),
-        ({"artifacts": "file/artifacts"}, "no folder for artifacts"),
+        ({"artifacts": "file/artifacts"}, "cannot create the folder"),
         ({"storage": "sqlite://"}, "--artifacts"),
         ({"storage": "sqlite:///file"}, "file is not a database"),
         ({"storage": "sqlite:///nowhere/eenas.db"}, "the folder nowhere does not exist"),
