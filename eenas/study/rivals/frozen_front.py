@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eenas.bounds import damage_as
 from eenas.designs.design import Design, Placed
 from eenas.designs.encode import encode
-from eenas.designs.known import first_choices
+from eenas.designs.known import default_choices
 from eenas.designs.placement import candidates
 from eenas.designs.repair import fit
 from eenas.designs.space import Space, values_of
@@ -174,7 +174,7 @@ def _designs(
 ) -> tuple[Design, ...]:
     """The picks of the front as designs that the space can say."""
     space, profile = context.settings.space, context.profile
-    training, policy = first_choices(space)
+    training, policy = default_choices(space)
     chance, left = 1.0 / context.backbone.num_classes, list(front.subsets)
     found: dict[tuple[int, ...], Design] = {}
     while left:
