@@ -173,11 +173,11 @@ class LatencyProfile:
                 file=file,
             )
         except (*bounds.DAMAGE, EenasError) as error:
-            raise MeasurementError(f"{file}: is not whole ({error}); {fix}") from None
+            raise MeasurementError(f"{file}: damaged ({error}); {fix}") from None
         points, joints = len(found.profile.cut_points), found.profile.joints
         parts = (found.profile.total_latency, found.profile.plain_latency, found.profile.decision)
         if None in parts or len(found.profile.latency_ms) != points or (joints and len(joints.cut_ms) != points):
-            raise MeasurementError(f"{file}: is not whole (not every cut point has a time); {fix}")
+            raise MeasurementError(f"{file}: damaged (not every cut point has a time); {fix}")
         return found
 
     def _other(self, what: str, there: object, here: object) -> MeasurementError:

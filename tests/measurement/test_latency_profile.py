@@ -118,8 +118,8 @@ def test_a_profile_of_something_else_is_refused(taken: LatencyProfile, backbone:
     [
         ({"format": 2}, "format 2, this eenas reads format 1; write it anew"),
         ({"kind": "another"}, "is not a latency profile of eenas"),
-        ({"branches": {"fc": {}}}, r"is not whole \('macs'\)"),
-        ({"profile": {"latency_ms": []}}, r"is not whole \(not every cut point has a time\)"),
+        ({"branches": {"fc": {}}}, r"damaged \('macs'\)"),
+        ({"profile": {"latency_ms": []}}, r"damaged \(not every cut point has a time\)"),
     ],
 )
 def test_a_broken_or_newer_file_is_refused(
