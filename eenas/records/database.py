@@ -108,7 +108,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A connection whose statements are committed together at the end, or not at all. Raises StorageError."""
+        """Open a connection whose statements are committed together at the end, or not at all. Raises StorageError."""
         self._check_identity()
         with self._storage_errors(), self.engine.begin() as connection:
             yield connection
@@ -184,7 +184,7 @@ class Database:
             raise StorageError(f"{self.label}: the folder {file.parent} does not exist; create it or give another file")
 
     def _identity(self) -> tuple[int, int] | None:
-        """The device and inode of the database file, None without a file."""
+        """Return the device and inode of the database file, None without a file."""
         if self._path is None:
             return None
         try:
