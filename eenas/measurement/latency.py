@@ -59,7 +59,7 @@ class LatencySpec:
             )
         if not (self.spread > 0 and self.seconds > 0):
             raise SpecError(
-                f"latency: spread and seconds must be above 0, got {self.spread} and {self.seconds}; "
+                f"latency: spread and seconds must be positive, got {self.spread} and {self.seconds}; "
                 "a larger spread ends measurements sooner"
             )
         if self.runtime == "onnxruntime" and self.dtype != "float32":

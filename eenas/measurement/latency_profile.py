@@ -84,7 +84,7 @@ class LatencyProfile:
         if profile.backbone != self.profile.backbone:
             raise self._other("the backbone", self.profile.backbone, profile.backbone)
         if tuple(input_shape) != tuple(self.input_shape):
-            raise self._other("samples of", list(self.input_shape), list(input_shape))
+            raise self._other("the input shape", list(self.input_shape), list(input_shape))
         if num_classes != self.num_classes:
             raise self._other("the number of classes", self.num_classes, num_classes)
         known = {point.name: macs for point, macs in zip(self.profile.cut_points, self.profile.macs, strict=True)}
