@@ -89,7 +89,7 @@ class CandidateTable:
         )
         return fit_temperatures(everything)
 
-    def scores(self, temperatures: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    def confidences(self, temperatures: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Return the highest temperature-scaled probability [N, O] of each candidate.
 
         `temperatures` [O + 1] default to `self.temperatures`.

@@ -110,7 +110,7 @@ class _Gates:
         self.grid = torch.tensor(grid)
         self.there = self.grid >= 0
         index = self.grid.clamp(min=0)
-        self.scores = torch.from_numpy(table.scores()).float()[:, index]
+        self.confidences = torch.from_numpy(table.confidences()).float()[:, index]
         wrong = 1.0 - torch.from_numpy(table.correct).float()
         self.wrong, self.wrong_at_last = wrong[:, :-1][:, index], wrong[:, -1]
         total = table.total_macs
@@ -166,7 +166,7 @@ class _Gates:
         sharpness = 0.1 * 0.1**progress
         gate, one = self._sample_gates(len(rows), generator), self._sample_structures(len(rows), progress, generator)
         threshold = torch.sigmoid(self.threshold_logit) if self.learned else torch.tensor(self.start)
-        leave = gate[:, :, None] * one * torch.sigmoid((self.scores[rows] - threshold) / sharpness)
+        leave = gate[:, :, None] * one * torch.sigmoid((self.confidences[rows] - threshold) / sharpness)
         stay = 1.0 - leave.sum(dim=2)
         reach = torch.cat([torch.ones(len(rows), 1), stay.cumprod(dim=1)], dim=1)
         exits = reach[:, :-1, None] * leave

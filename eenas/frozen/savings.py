@@ -35,7 +35,7 @@ def place_by_gain(table: CandidateTable, *, most: int, threshold: float = THRESH
     structures at a cut point, the one with the highest gain is tested. If none passes, the single candidate with the
     highest gain is returned.
     """
-    fires = table.scores() >= threshold
+    fires = table.confidences() >= threshold
     stages: list[int] = []
     for group in table.groups:
         best = max(group, key=lambda option: _gains(table, fires, (*stages, option))[-1])
@@ -64,7 +64,7 @@ def place_by_savings(table: CandidateTable, *, count: int, threshold: float = TH
 
 def _placement(table: CandidateTable, chosen: Subset, threshold: float, fallback: str) -> Placement:
     objective = SubsetObjective(table=table, accuracy_weight=0.0, cost_weight=1.0, thresholds=(threshold,))
-    gains = _gains(table, table.scores() >= threshold, chosen)
+    gains = _gains(table, table.confidences() >= threshold, chosen)
     return Placement(chosen=chosen, gains=gains, savings=1.0 - objective.evaluate(chosen).cost, fallback=fallback)
 
 

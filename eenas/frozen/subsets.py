@@ -80,8 +80,8 @@ class SubsetObjective:
     @cached_property
     def _levels(self) -> NDArray[np.int64]:
         """The number of thresholds that each confidence reaches, [N, O]."""
-        scores = self.table.scores(self.temperatures)
-        return np.searchsorted(np.asarray(self.thresholds), scores, side="right").astype(np.int64)
+        confidences = self.table.confidences(self.temperatures)
+        return np.searchsorted(np.asarray(self.thresholds), confidences, side="right").astype(np.int64)
 
     def evaluate(self, chosen: Sequence[int]) -> Evaluation:
         """Evaluate the branches `chosen`; an empty choice is the backbone alone."""

@@ -160,7 +160,7 @@ def bare_decisions(num_classes: int, device: torch.device, batch: int, program: 
 
 @contextmanager
 def inference(device: torch.device, spec: LatencySpec) -> Iterator[None]:
-    """Disable gradients and autocast to the type of `spec`, casting weights in each run as in a single inference."""
+    """Disable gradients, and autocast to the type of `spec`; weights are cast in each run as in one inference."""
     kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(spec.dtype)
     with (
         torch.inference_mode(),

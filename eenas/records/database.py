@@ -201,7 +201,7 @@ class Database:
         if self._identity() != self._place:
             raise StorageError(
                 f"{self.label}: the database file was replaced while in use; "
-                "rerun the command, which continues with the present file"
+                "rerun the command, which continues with the current file"
             )
 
     def _check_owner(self, create: bool) -> None:

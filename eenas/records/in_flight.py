@@ -10,7 +10,7 @@ from eenas.errors import StorageError
 class InFlight:
     """Empty files among the artifacts, one per running trial.
 
-    A worker that stops in order deletes its marker, which works on a full disk and without a database. A marker that
+    A worker that ends normally deletes its marker, which works on a full disk and without a database. A marker that
     outlives its worker therefore shows that the worker died during the trial, possibly because of it.
     """
 

@@ -23,7 +23,7 @@ def is_read_only(file: Path) -> bool:
 
 
 def reading_url(file: Path, copies: Path) -> URL:
-    """Return the URL that reads the present content of a read-only database.
+    """Return the URL that reads the current content of a read-only database.
 
     A database whose write-ahead log cannot be used in place is copied with its log into the folder `copies`. Raises
     sqlite3.Error and OSError.
@@ -68,7 +68,7 @@ def writable_storage(storage: str, artifacts: Path | None) -> Iterator[tuple[str
 
 
 def _copy(file: Path, copy: Path) -> None:
-    """Write the present content of a read-only database, with its log, to a new file."""
+    """Write the current content of a read-only database, with its log, to a new file."""
     with tempfile.TemporaryDirectory(prefix="eenas-") as between:
         url = reading_url(file, Path(between))
         with closing(_connected(url)) as there, closing(sqlite3.connect(copy)) as here:

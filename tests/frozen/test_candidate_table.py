@@ -24,7 +24,7 @@ def test_structures_of_one_cut_point_stand_side_by_side() -> None:
     assert table.groups == ((0, 1), (2, 3), (4, 5))
     assert table.names == ("block1", "block1", "block2", "block2", "block3", "block3")
     assert len(table) == 600
-    assert table.scores().shape == (600, 6)
+    assert table.confidences().shape == (600, 6)
 
 
 @pytest.mark.parametrize(
