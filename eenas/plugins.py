@@ -1,4 +1,4 @@
-"""`package.module:name` or `./file.py:name` turned into the object it names, only with the user's word."""
+"""Loading the object that `package.module:name` or `./file.py:name` names, only if the user trusts its code."""
 
 import importlib
 import os
@@ -10,11 +10,11 @@ from eenas.escaping import shortened
 from eenas.user_code import import_file
 
 LONGEST = 1000
-"""Characters of a reference."""
+"""The largest number of characters of a file reference."""
 
 
 def is_reference(text: str) -> bool:
-    """Whether `text` reads `package.module:name` or `./file.py:name` (and is no scheme such as `npz:PATH`)."""
+    """Whether `text` has the form `package.module:name` or `./file.py:name` (unlike `npz:PATH`)."""
     place, colon, name = text.rpartition(":")
     if not (colon and name.isidentifier()):
         return False
@@ -22,9 +22,10 @@ def is_reference(text: str) -> bool:
 
 
 def load(reference: str, *, trust_code: bool, relative_to: Path | None = None) -> Any:
-    """The object that `reference` names. A `./file.py` is looked for in `relative_to`, then in the working folder.
+    """Return the object that `reference` names.
 
-    Raises PluginError when code is not trusted, the module or file cannot be imported, or has no such name.
+    A `./file.py` is looked up in `relative_to`, then in the working directory. Raises PluginError if code is not
+    trusted, the module or file cannot be imported, or the name does not exist in it.
     """
     place, _, name = reference.rpartition(":")
     path = _found(place, relative_to) if place.endswith(".py") else None
@@ -36,10 +37,10 @@ def load(reference: str, *, trust_code: bool, relative_to: Path | None = None) -
         raise
     except SystemExit as error:
         raise PluginError(
-            f"{reference!r}: importing {place!r} ended the program (status {error.code}); put what it does when it is "
-            'run under `if __name__ == "__main__":`'
+            f"{reference!r}: importing {place!r} ended the program (status {error.code}); move its script code "
+            'under `if __name__ == "__main__":`'
         ) from error
-    except Exception as error:  # whatever the user's module raises while it is imported
+    except Exception as error:  # any exception of the user's module
         reason = (str(error).strip().splitlines() or [""])[0][:300]
         raise PluginError(f"{reference!r}: importing {place!r} failed: {type(error).__name__}: {reason}") from error
     if not hasattr(module, name):
@@ -49,9 +50,9 @@ def load(reference: str, *, trust_code: bool, relative_to: Path | None = None) -
 
 
 def _found(place: str, relative_to: Path | None) -> Path:
-    """The file of a reference. Raises PluginError where there is none, which is said before trust is asked for."""
+    """Return the file of a reference. Raises PluginError if it does not exist, before the check for trust."""
     if not place.isprintable() or len(place) > LONGEST:
-        raise PluginError(f"{shortened(place)}: no path of a file; give a readable one of at most {LONGEST} characters")
+        raise PluginError(f"{shortened(place)}: not a file path; give a printable one of at most {LONGEST} characters")
     places = [(folder / place).resolve() for folder in (relative_to, Path.cwd()) if folder is not None]
     path = next((path for path in places if os.path.isfile(path)), None)
     if path is None:

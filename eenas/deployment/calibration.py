@@ -16,7 +16,7 @@ from eenas.deployment.fit_limits import FitLimits
 from eenas.deployment.network_segments import open_network
 from eenas.errors import ExportError
 from eenas.escaping import as_markdown
-from eenas.files import check_writable, folder_in_place_of, write_text
+from eenas.files import check_writable, replace_folder, write_text
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.stopwatch import kept_threads
 from eenas.percent import percent
@@ -144,7 +144,7 @@ def calibrate(
     )
     points = fitting.operating_points(test, common=True)
     spec = data if isinstance(data, str) else data.name
-    with folder_in_place_of(path, keep=lambda name: True) as work:
+    with replace_folder(path, keep=lambda name: True) as work:
         _write(work, table, found, points, fit_temperatures(fitted_on), test, spec)
     return found
 

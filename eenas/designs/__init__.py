@@ -1,1 +1,1 @@
-"""Designs: the search space, proposals and what they resolve to."""
+"""Designs: the search space, proposals and their resolution to designs."""

@@ -19,7 +19,7 @@ from eenas.policies.costs import MACS
 from eenas.programs.model_folder import load_design
 from eenas.progress import Listener, Notice, heard_by, silent
 from eenas.records.database import Database
-from eenas.records.read_only import writable_place
+from eenas.records.read_only import writable_storage
 from eenas.records.studies import StudyRecord
 from eenas.results.choice import Choice, Chosen, choose_design
 from eenas.results.read import code_folder, read_results, study_record
@@ -69,7 +69,7 @@ def train(
     with (
         open_process_group("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as group,
         heard_by(quiet := listener if group.rank == 0 else silent),
-        writable_place(storage, given) as (place, kept),
+        writable_storage(storage, given) as (place, kept),
     ):
         device = _own_device(group, device)
         database = Database(storage, create=False)

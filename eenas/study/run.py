@@ -110,7 +110,7 @@ def _run_trials(
         if trouble is None:
             continue
         outages += 1
-        if not isinstance(trouble, StorageError) or outages > OUTAGES or not context.database.comes_back(AWAY):
+        if not isinstance(trouble, StorageError) or outages > OUTAGES or not context.database.wait_for_server(AWAY):
             raise trouble
         study._storage.remove_session()
         objective.forgive()

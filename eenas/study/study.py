@@ -35,7 +35,7 @@ def open_storage(database: Database) -> RDBStorage:
                 grace_period=GRACE,
             )
     except Exception as error:  # SQLAlchemy, alembic and drivers each have their own
-        raise database.trouble(error) from error
+        raise database.to_storage_error(error) from error
 
 
 class _Storage(RDBStorage):

@@ -13,7 +13,7 @@ import optuna
 from strategies import arm_design
 
 from eenas.designs.design import Design, TrainingChoice
-from eenas.designs.known import first_choices, known_designs
+from eenas.designs.known import default_choices, known_designs
 from eenas.errors import FrontError, InfeasibleError
 from eenas.progress import Event, Finished, Notice, Started, silent
 from eenas.results.choice import Choice, choose_design
@@ -184,7 +184,7 @@ def _rivals(on: StudyContext) -> list[Arm]:
 
 def _static(on: StudyContext, bank: Bank) -> dict[str, Design]:
     """For each share the deepest cut point that keeps it, with the bank's best structure there, in two recipes."""
-    training, policy = first_choices(on.settings.space)
+    training, policy = default_choices(on.settings.space)
     order = {point.name: number for number, point in enumerate(on.profile.cut_points)}
     entries = []
     for placed in first_branches(on):

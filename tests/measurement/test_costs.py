@@ -96,7 +96,7 @@ def test_a_table_is_read_beside_the_study_file(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("t.csv", "cut_point,value\nfinal,1\nfinal,2\n", "'final' stands there twice"),
+        ("t.csv", "cut_point,value\nfinal,1\nfinal,2\n", "'final' occurs twice"),
         ("t.csv", "cut_point,value\nfinal,much\n", "value at 'final' must be a number, got 'much'"),
         ("t.csv", "cut_point,value\nfinal,nan\n", "value at 'final' must be a number from 0 up, got nan"),
         ("t.csv", "cut_point,value\nfinal,-1\n", "must be a number from 0 up, got -1.0"),

@@ -270,7 +270,7 @@ def test_what_is_no_batch_exit_or_folder_is_one_line(model, exported):
 def test_settings_that_are_not_there_are_refused(exported):
     for options, match in (
         ({"provider": "tpu"}, "one of cpu and cuda, got 'tpu'"),
-        ({"threads": 0}, "whole number from 1 to .*, got 0; leave them out"),
+        ({"threads": 0}, "whole number from 1 to .*, got 0; omit it"),
         ({"threads": 1.5}, "whole number from 1 to .*, got 1.5"),
         ({"threads": 10**6}, "whole number from 1 to .* of .* cores., got 1000000"),
     ):

@@ -51,7 +51,7 @@ def test_tables_come_from_the_artifacts_of_the_recommended_trial(results, chosen
         load_picked(results, chosen.item, tmp_path)
     (tmp_path / "validation").write_bytes(whole)
     bare = tuple(replace(each, artifacts={split: split for split in kept}) for each in results.networks)
-    with pytest.raises(StorageError, match="not a reference"):
+    with pytest.raises(StorageError, match="not an artifact reference"):
         load_picked(replace(results, networks=bare), chosen.item, tmp_path)
     (tmp_path / "validation").unlink()
     with pytest.raises(StorageError, match="--artifacts"):

@@ -154,7 +154,7 @@ def test_of_several_processes_the_first_one_speaks(smallest_study, tmp_path, mon
         yield
 
     monkeypatch.setattr(full_training, "open_process_group", group)
-    monkeypatch.setattr(full_training, "writable_place", place)
+    monkeypatch.setattr(full_training, "writable_storage", place)
     heard = []
     with pytest.raises(StudyError, match="enough"):
         smallest_study.train(tmp_path / "run", listener=heard.append)

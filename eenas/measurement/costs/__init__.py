@@ -1,1 +1,1 @@
-"""Costs of a study's own: what a cut point, the backbone and a branch cost, by a formula, a table or one's own code."""
+"""Additional costs of a study: of cut points, backbone and branches, by a formula, a table or user code."""

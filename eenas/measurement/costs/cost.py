@@ -1,4 +1,4 @@
-"""The contract of a cost: what reaching a cut point costs, and what a branch adds."""
+"""The contract of a cost: the cost of reaching a cut point, and the cost that a branch adds."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from eenas.measurement.profile import BranchCost, Profile
 class Cost(ABC):
     """A cost beside MACs and latency: a frozen value, `@dataclass(frozen=True, kw_only=True)`.
 
-    A study file names it as `[costs.NAME]` with `kind = "./my_cost.py:Class"` or `"package.module:Class"`, and its
-    fields beside that; they are part of the study's identity.
+    A study file names it as `[costs.NAME]` with `kind = "./my_cost.py:Class"` or `"package.module:Class"` and the
+    fields of the class, which are part of the study's identity.
 
-    Order of calls: `located` once, then `prefixes` once, which says what the backbone costs, and `branch` for each
-    branch that a design may have. eenas adds up what it costs to leave at exit k: `c_k = b_k + a_1 + ... + a_k`, b_k
-    the prefix up to its cut point and a_j the branches on the way. All values are finite and not negative, less is
-    better, and the same question has the same answer. Prefixes need not rise: what a feature takes to send may fall.
-    Raise MeasurementError where something cannot be known.
+    Order of calls: `located` once, `prefixes` once, then `branch` for each branch of a design. The cost of leaving at
+    exit k is the sum `c_k = b_k + a_1 + ... + a_k`: b_k is the prefix up to its cut point, a_j are the branches on the
+    way. All values must be finite and not negative, lower is better, and equal arguments must give equal values.
+    Prefixes need not rise, since the cost of sending a feature can fall. Raise MeasurementError if a value cannot be
+    determined.
     """
 
     kind = ""
-    """The name by which study files know the class; set when it is loaded."""
+    """The name of the class in study files, set when it is loaded."""
     unit: str = ""
-    """The unit of all values, plain text of at most 20 characters such as "mJ"."""
+    """The unit of all values: plain text of at most 20 characters, such as "mJ"."""
     provenance: str = ""
-    """Where the values come from, in a line."""
+    """The origin of the values, in one line."""
 
     def located(self, folder: Path | None) -> Self:
-        """The same cost with what it needs of files, whose paths are relative to `folder`, the study file's."""
+        """Return the same cost with the content of its files, whose paths are relative to the study file's `folder`."""
         return self
 
     @abstractmethod
     def prefixes(self, profile: Profile) -> Sequence[float]:
-        """What reaching each cut point of the profile costs, in order, and at last the whole backbone, [P + 1]."""
+        """Return the cost of reaching each cut point of the profile, in order, and last the whole backbone, [P + 1]."""
 
     @abstractmethod
     def branch(self, branch: BranchCost, shape: FeatureShape, profile: Profile) -> float:
-        """What a branch of these MACs, parameters and latency costs at a feature of this shape on that backbone."""
+        """Return the cost of a branch with these MACs, parameters and latency on features of this shape."""

@@ -1,4 +1,4 @@
-"""A cost by a formula over the profile: a weighted sum of MACs, milliseconds, parameters and bytes."""
+"""A cost by formula: a weighted sum of MACs, milliseconds, parameters and bytes of the profile."""
 
 import math
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from eenas.measurement.latency import Latency
 from eenas.measurement.profile import BranchCost, Profile
 
 _FLOAT = 4
-"""Bytes of a number in float32."""
+"""Bytes of a float32 number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearCost(Cost):
     """`constant + macs x MACs + latency x ms + parameters x parameters + feature_bytes x bytes`, in `unit`.
 
-    Each weight is for one of its kind. The prefix up to a cut point costs what it computes, waits and holds, and the
-    bytes of its feature in float32, which the final exit does not have; a branch adds what it computes, waits and
-    holds. The constant counts once. Raises SpecError where no weight is set or one is negative.
+    Each weight is per MAC, millisecond, parameter or byte. A prefix has the MACs, latency and parameters up to its cut
+    point, and the bytes of its feature in float32 (none at the final exit). A branch adds its MACs, latency and
+    parameters. The constant counts once. Raises SpecError if no weight is above 0 or one is negative.
     """
 
     unit: str = ""
@@ -31,7 +31,7 @@ class LinearCost(Cost):
     feature_bytes: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse weights that say nothing."""
+        """Check the weights."""
         weights = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "unit"}
         if bad := [name for name, weight in weights.items() if not 0 <= weight < math.inf]:
             raise SpecError(f"{bad[0]} must be a weight from 0 up, got {weights[bad[0]]}")
@@ -52,7 +52,7 @@ class LinearCost(Cost):
         return "formula: " + " + ".join(terms)
 
     def prefixes(self, profile: Profile) -> Sequence[float]:
-        """By the profile's prefixes and the shapes at its cut points."""
+        """See `Cost.prefixes`."""
         times = [*profile.latency_ms, profile.total_latency]
         if self.latency and (None in times or len(times) != len(profile.cut_points) + 1):
             raise MeasurementError("a cost with a weight on latency needs measured latencies, and there are none")
@@ -70,7 +70,7 @@ class LinearCost(Cost):
         ]
 
     def branch(self, branch: BranchCost, shape: FeatureShape, profile: Profile) -> float:
-        """By what the branch computes, waits and holds."""
+        """See `Cost.branch`."""
         if self.latency and branch.latency is None:
             raise MeasurementError("a cost with a weight on latency needs that of every branch, and one was not timed")
         return self._sum(branch.macs, branch.parameters, branch.latency)

@@ -21,12 +21,13 @@ FINAL = "final"
 
 @dataclass(frozen=True, kw_only=True)
 class TableCost(Cost):
-    """What was measured up to each cut point, by its name, and up to the end, by "final", in `unit`.
+    """A measured cost, in `unit`: a value for each cut point by name, and one for the whole backbone by "final".
 
-    `values` holds that, or `file` names where it stands beside the study file: a .csv with a header and the columns
-    `cut_point` and `value`, or a .toml whose keys are the cut points. A branch costs, for each of its MACs or
-    milliseconds, as `branches` says, what the whole backbone costs for one of its own; or "nothing". Rows for other cut
-    points are not used. Raises SpecError for both or neither, and for values that are no numbers from 0 up.
+    The table is `values`, or `file`, a path relative to the study file: a .csv with a header and the columns
+    `cut_point` and `value`, or a .toml whose keys are the cut points. `branches` sets the cost of a branch: the
+    backbone's cost per MAC ("macs") or per millisecond ("latency") times the branch's, or "nothing". Rows of other cut
+    points are ignored. Raises SpecError for both or neither of `values` and `file`, and for values that are not numbers
+    from 0 up.
     """
 
     unit: str = ""
@@ -36,7 +37,7 @@ class TableCost(Cost):
     provenance: str = "a measured table"
 
     def __post_init__(self) -> None:
-        """Refuse what is no table."""
+        """Check that there is one table with valid values."""
         if bool(self.file) == bool(self.values):
             raise SpecError("a cost by a table has either a file or values; give one of them")
         if self.file and not self.file.endswith((".csv", ".toml")):
@@ -48,7 +49,7 @@ class TableCost(Cost):
             )
 
     def located(self, folder: Path | None) -> "TableCost":
-        """With the values of its file in the place of the file. Raises SpecError for a file that holds no table."""
+        """Return the cost with the values of its file. Raises SpecError if the file holds no valid table."""
         if not self.file:
             return self
         path = (folder or Path()) / self.file
@@ -59,7 +60,7 @@ class TableCost(Cost):
             raise SpecError(f"{path}: {error}") from None
 
     def prefixes(self, profile: Profile) -> Sequence[float]:
-        """The rows of the profile's cut points. Raises MeasurementError where one is missing."""
+        """Return the rows of the profile's cut points. Raises MeasurementError if one is missing."""
         names = [*(point.name for point in profile.cut_points), FINAL]
         if missing := [name for name in names if name not in self.values]:
             raise MeasurementError(
@@ -68,7 +69,7 @@ class TableCost(Cost):
         return [self.values[name] for name in names]
 
     def branch(self, branch: BranchCost, shape: FeatureShape, profile: Profile) -> float:
-        """Its MACs or milliseconds at the price that the whole backbone has for one."""
+        """Return the branch's MACs or milliseconds times the backbone's cost per unit of these."""
         if self.branches == "nothing":
             return 0.0
         if self.branches == "macs":
@@ -79,7 +80,7 @@ class TableCost(Cost):
 
 
 def _csv(path: Path) -> dict[str, float]:
-    """The values of a .csv file by cut point. Raises SpecError."""
+    """Read the values of a .csv file by cut point. Raises SpecError."""
     try:
         text = bounds.read_file(path, bounds.MOST_TOML).decode("utf-8-sig")
     except FileNotFoundError:
@@ -97,7 +98,7 @@ def _csv(path: Path) -> dict[str, float]:
     for row in rows:
         name, value = row["cut_point"], row["value"]
         if name in table:
-            raise SpecError(f"{path}: the cut point {shortened(name)} stands there twice; keep one row of it")
+            raise SpecError(f"{path}: the cut point {shortened(name)} occurs twice; keep one row of it")
         try:
             table[name] = float(value)
         except (TypeError, ValueError):
@@ -108,7 +109,7 @@ def _csv(path: Path) -> dict[str, float]:
 
 
 def _check(table: Mapping[str, Any]) -> None:
-    """Raise SpecError where a value is no finite number from 0 up."""
+    """Raise SpecError unless every value is a finite number from 0 up."""
     for name, value in table.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise SpecError(f"the value at {shortened(name)} must be a number from 0 up, got {shortened(value)}")

@@ -1,4 +1,4 @@
-"""A cost of a study's own, taken on its backbone: what each cut point costs, and what a branch adds."""
+"""An additional cost of a study on its backbone: the values of its cut points, and of branches."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from eenas.measurement.profile import BranchCost, Profile
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OwnCost:
-    """The cost `name` on one backbone: `prefixes` [P + 1] up to each of its cut points and to the end, in `unit`."""
+    """The cost `name` on one backbone, in `unit`: `prefixes` [P + 1] up to each cut point, then the whole backbone."""
 
     name: str
     unit: str
@@ -27,7 +27,7 @@ class OwnCost:
 
     @classmethod
     def of(cls, name: str, cost: Cost, profile: Profile) -> "OwnCost":
-        """Ask a cost for its prefixes. Raises MeasurementError for other than a number from 0 up for each of them."""
+        """Evaluate the prefixes of a cost. Raises MeasurementError unless each is a finite number from 0 up."""
         with _own_fault(name):
             given = [*cost.prefixes(profile)]
         if len(given) != len(profile.cut_points) + 1:
@@ -46,7 +46,7 @@ class OwnCost:
         return cls(name=name, unit=unit, provenance=provenance, prefixes=values, cost=cost, profile=profile)
 
     def branch(self, branch: BranchCost, shape: FeatureShape) -> float:
-        """What a branch adds. Raises MeasurementError where that is no number from 0 up."""
+        """Return the cost of a branch. Raises MeasurementError unless it is a finite number from 0 up."""
         with _own_fault(self.name):
             value: Any = self.cost.branch(branch, shape, self.profile)
         return _number(value, f"costs.{self.name}: a branch at features {shape}")
@@ -54,12 +54,12 @@ class OwnCost:
 
 @contextmanager
 def _own_fault(name: str) -> Iterator[None]:
-    """What the user's code raises in the block, as a MeasurementError that names the cost."""
+    """Convert exceptions of user code in the block to a MeasurementError that names the cost."""
     try:
         yield
     except EenasError:
         raise
-    except Exception as error:  # whatever it may be
+    except Exception as error:  # any exception of user code
         reason = (str(error).strip().splitlines() or [""])[0][:300]
         raise MeasurementError(f"costs.{name}: its code failed: {type(error).__name__}: {reason}") from error
 

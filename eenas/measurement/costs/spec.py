@@ -1,4 +1,4 @@
-"""A cost as a study file names it, read to the cost itself: one of eenas's own or the user's."""
+"""The specification of a cost in a study file, and its conversion to a cost."""
 
 import dataclasses
 import hashlib
@@ -16,30 +16,30 @@ from eenas.measurement.costs.linear import LinearCost
 from eenas.measurement.costs.measured_table import TableCost
 
 KINDS: dict[str, type[Cost]] = {"linear": LinearCost, "table": TableCost}
-"""The kinds of costs that eenas has, by name."""
+"""The built-in kinds of costs, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CostSpec:
-    """`[costs.NAME]` of a study file: the kind, one of KINDS or the user's own class, and its fields as they stand.
+    """`[costs.NAME]` of a study file: the kind, one of KINDS or a user's class, and its fields unchanged.
 
-    Raises SpecError for an unknown kind, and for fields that a kind of eenas's own refuses.
+    Raises SpecError for an unknown kind, and for fields that a built-in kind refuses.
     """
 
     kind: str
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a kind that is none."""
+        """Check the kind."""
         if self.kind not in KINDS and not plugins.is_reference(self.kind):
             raise SpecError(
-                f"unknown kind of cost {shortened(self.kind)}; {nearest(self.kind, KINDS)}; one of your own is named "
+                f"unknown kind of cost {shortened(self.kind)}; {nearest(self.kind, KINDS)}; name a cost of your own "
                 "./file.py:Class"
             )
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
-        """Read kind and fields; those of eenas's own kinds are checked at once."""
+        """Read kind and fields. Fields of built-in kinds are checked at once."""
         if not isinstance(table, Mapping):
             raise SpecError(f"{file or 'the table'}: [{key}]: must be a table, got {shortened(table)}")
         values = dict(table)
@@ -55,11 +55,11 @@ class CostSpec:
         return found
 
     def to_table(self) -> dict[str, Any]:
-        """The inverse of `from_table`."""
+        """Return the table for `from_table`."""
         return {"kind": self.kind, **self.fields}
 
     def located(self, cost: Cost) -> "CostSpec":
-        """The same with the fields that the located `cost` has, for a record that needs no file beside it."""
+        """Return the specification with the fields of the located `cost`, which needs no file any more."""
         if self.kind not in KINDS:
             return self
         return dataclasses.replace(
@@ -67,17 +67,17 @@ class CostSpec:
         )
 
     def read(self, name: str, *, trust_code: bool = False, folder: Path | None = None) -> Cost:
-        """The cost, with what it needs of files in `folder`, the study file's.
+        """Return the cost, with the content of its files in `folder`, the study file's.
 
-        Raises SpecError for fields that it refuses, PluginError for code that is not trusted or does not load, and
-        MeasurementError for a class that is no cost.
+        Raises SpecError for fields that it refuses, PluginError for code that is not trusted or cannot be loaded, and
+        MeasurementError for a class that is not a cost.
         """
         cls = KINDS.get(self.kind) or cost_class(self.kind, trust_code=trust_code, folder=folder)
         return specs.read_fields(cls, self.fields, key=f"costs.{name}").located(folder)
 
 
 def cost_class(kind: str, *, trust_code: bool = False, folder: Path | None = None) -> type[Cost]:
-    """The user's class of a cost by `package.module:Class` or `./file.py:Class`. For what it raises see `read`."""
+    """Load the user's cost class `package.module:Class` or `./file.py:Class`. See `CostSpec.read` for errors."""
     found = plugins.load(kind, trust_code=trust_code, relative_to=folder)
     if (problem := _problem(found)) is not None:
         raise MeasurementError(f"{kind}: {problem}")
@@ -87,7 +87,7 @@ def cost_class(kind: str, *, trust_code: bool = False, folder: Path | None = Non
 
 
 def code_of(cost: Cost) -> str:
-    """What stands for the code of a cost: nothing for eenas's own, the hash of its file for the user's."""
+    """Return a text for the code of a cost: empty for built-in kinds, the hash of its file for a user's class."""
     if type(cost) in KINDS.values():
         return ""
     try:
@@ -97,7 +97,7 @@ def code_of(cost: Cost) -> str:
 
 
 def _problem(found: Any) -> str | None:
-    """What keeps an object from being a cost, or None."""
+    """Return the reason why an object is not a cost class, or None."""
     if not (isinstance(found, type) and issubclass(found, Cost)):
         return f"must be a class derived from eenas.measurement.costs.cost.Cost, got {shortened(found)}"
     parameters = vars(found).get("__dataclass_params__")

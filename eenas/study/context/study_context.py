@@ -88,7 +88,7 @@ class StudyContext:
     @property
     def leases(self) -> Leases:
         """The leases under which workers make what they share."""
-        return Leases(self.database, self.listener, meanwhile=self.limit.check)
+        return Leases(self.database, self.listener, while_waiting=self.limit.check)
 
     @property
     def in_flight(self) -> InFlight:
@@ -239,8 +239,8 @@ def make_context(
         counted = profile_backbone(backbone, chain, device=where, latency=None)
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
     store, database = ArtifactStore.beside(storage, artifacts), Database(storage)  # nothing was written before
-    cache = DatabaseCache(database, anew=remeasure, kept=limit.check)
-    leases = Leases(database, listener, meanwhile=limit.check)
+    cache = DatabaseCache(database, remeasure=remeasure, after_put=limit.check)
+    leases = Leases(database, listener, while_waiting=limit.check)
     listener(Started("measuring the backbone"))
     latency, runtime, profile = leases.once(
         f"profile/{device_name(where)}/{identity}",

@@ -8,7 +8,7 @@ import numpy as np
 
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
-from eenas.designs.known import first_choices
+from eenas.designs.known import default_choices
 from eenas.designs.placement import candidates
 from eenas.errors import BranchError, DivergedError
 from eenas.fronts.hypervolume import REFERENCE_COST, most_added
@@ -149,7 +149,7 @@ def _ended_at_best(context: StudyContext, bank: Bank, placed: Sequence[Placed]) 
     placed = filled(context, bank, placed, "static networks")
     if not placed:
         return {}
-    training, policy = first_choices(context.settings.space)
+    training, policy = default_choices(context.settings.space)
     answers = bank.logits(placed, "calibration").argmax(axis=2)
     right = (answers == context.task.calibration.labels[:, None]).mean(axis=0)
     shapes = {point.name: point.shape for point in context.profile.cut_points}

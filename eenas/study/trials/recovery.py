@@ -97,7 +97,7 @@ class Recovery:
         return True
 
     def _may_have_died(self, trial: FrozenTrial) -> bool:
-        return self.in_flight.is_noted(self.study.study_name, trial.number)
+        return self.in_flight.has_marker(self.study.study_name, trial.number)
 
     def _overtaken(self) -> list[int]:
         """The trials with a record in whose place another one counts."""
