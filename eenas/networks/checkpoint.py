@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from eenas.backbones.extra_state import from_text, parted, to_text
+from eenas.backbones.extra_state import from_text, split_state, to_text
 from eenas.bounds import shortened_error
 from eenas.errors import SpecError, StorageError, WeightsError
 from eenas.files import write_atomically
@@ -52,7 +52,7 @@ def load_weights(network: EarlyExitNetwork, path: Path) -> None:
 
 def write_state(state: Mapping[str, Any], file: Path) -> None:
     """Write a state dict as safetensors: what `get_extra_state` gave stands as a text in the file's header."""
-    tensors, extra = parted(state)
+    tensors, extra = split_state(state)
     held = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     safetensors.torch.save_file(held, file, metadata={_EXTRA: to_text(extra)} if extra else None)
 
