@@ -14,8 +14,8 @@ from eenas.branches.branch import Branch, check_classes, check_positive
 class ConvFc(Branch):
     """Conv 3x3 (C to width, stride 2), batch normalisation, ReLU, flatten, Linear.
 
-    The convolutional branches of BranchyNet (Teerapittayanon et al. 2016) with the stride in place of a pooling.
-    Patch tokens are laid out as their square map first.
+    The convolutional branch of BranchyNet (Teerapittayanon et al. 2016) with a stride in place of pooling. Patch tokens
+    are first arranged as a map.
     """
 
     kind: ClassVar[str] = "conv_fc"
@@ -24,17 +24,17 @@ class ConvFc(Branch):
     width: int = 32
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no layer has."""
+        """Check the sizes."""
         check_positive(self, "width")
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`."""
         check_classes(self, num_classes)
-        front = MapAdapter(feature_shape, self.label())
-        places = -(-front.height // 2) * -(-front.width // 2)
+        adapter = MapAdapter(feature_shape, self.label())
+        places = -(-adapter.height // 2) * -(-adapter.width // 2)
         return nn.Sequential(
-            front,
-            conv_block(front.channels, self.width, stride=2),
+            adapter,
+            conv_block(adapter.channels, self.width, stride=2),
             nn.Flatten(),
             nn.Linear(self.width * places, num_classes),
         )

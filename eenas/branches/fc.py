@@ -12,9 +12,9 @@ from eenas.branches.branch import Branch, check_classes
 
 @dataclass(frozen=True, kw_only=True)
 class Fc(Branch):
-    """Flatten, then Linear(C * H * W, classes); of tokens the class token, or their mean, after a LayerNorm.
+    """Flatten, then Linear(C * H * W, classes). For tokens: LayerNorm, the class token or else the mean, Linear.
 
-    The linear probe of BranchyNet's last exits (Teerapittayanon et al. 2016) and of PABEE (Zhou et al. 2020).
+    The linear classifier of BranchyNet's last exits (Teerapittayanon et al. 2016) and of PABEE (Zhou et al. 2020).
     """
 
     kind: ClassVar[str] = "fc"
@@ -23,7 +23,7 @@ class Fc(Branch):
         """See `Branch.build`."""
         check_classes(self, num_classes)
         if feature_shape.kind == "map":
-            front = MapAdapter(feature_shape, self.label())
-            inputs = front.channels * front.height * front.width
-            return nn.Sequential(front, nn.Flatten(), nn.Linear(inputs, num_classes))
+            adapter = MapAdapter(feature_shape, self.label())
+            inputs = adapter.channels * adapter.height * adapter.width
+            return nn.Sequential(adapter, nn.Flatten(), nn.Linear(inputs, num_classes))
         return nn.Sequential(VectorAdapter(feature_shape), nn.Linear(feature_shape.channels, num_classes))

@@ -8,7 +8,7 @@ from torch import nn
 from eenas.backbones.copies import copy_of
 from eenas.backbones.load import Backbone
 from eenas.backbones.memory_format import INFERENCE, PLAIN, format_of
-from eenas.branches.abilities import alone, takes_previous
+from eenas.branches.abilities import features_only, takes_previous
 from eenas.designs.design import Design, Placed
 from eenas.errors import CutError, DesignError, nearest
 from eenas.measurement.profile import source_of
@@ -72,7 +72,7 @@ def common_format(
     """
     shapes = {point.name: point.shape for point in backbone.all_cut_points}
     for each in placed if backbone.memory_format == INFERENCE else ():
-        module, shape = alone(modules[each.cut_point], backbone.num_classes), shapes[each.cut_point]
+        module, shape = features_only(modules[each.cut_point], backbone.num_classes), shapes[each.cut_point]
         if source_of(each.branch) and format_of(module, shape.example()) != INFERENCE:
             return PLAIN
     return backbone.memory_format

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from eenas.backbones.extra_state import check_extra_state, split_state
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.transform import InputTransform
-from eenas.branches.abilities import alone, auxiliary_loss_of, takes_previous
+from eenas.branches.abilities import auxiliary_loss_of, features_only, takes_previous
 from eenas.branches.branch import Branch
 from eenas.branches.fc import Fc
 from eenas.branches.registry import branch_from_table
@@ -136,7 +136,7 @@ def _check_state(module: nn.Module, other: nn.Module, shape: FeatureShape) -> No
 
 def _check_macs(branch: Branch, shape: FeatureShape, num_classes: int, by_hand: int | None) -> None:
     with seeded(0):
-        module = alone(branch.build(shape, num_classes), num_classes)
+        module = features_only(branch.build(shape, num_classes), num_classes)
     macs = count_macs(module, shape)
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
