@@ -51,11 +51,11 @@ class Capsule(Branch):
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`; the module has an `auxiliary_loss`."""
         check_classes(self, num_classes)
-        adapter = MapAdapter(feature_shape, self.label())
-        pooling = Pooling("avg", adapter.height, adapter.width, SIDE)
-        primary = nn.Conv2d(adapter.channels, self.width, 1)
+        front = MapAdapter(feature_shape, self.label())
+        pooling = Pooling("avg", front.height, front.width, SIDE)
+        primary = nn.Conv2d(front.channels, self.width, 1)
         capsules = self.width // CAPSULE * pooling.height * pooling.width
-        return _Capsules(nn.Sequential(adapter, pooling, primary), capsules, num_classes, self.d_out, self.routing)
+        return _Capsules(nn.Sequential(front, pooling, primary), capsules, num_classes, self.d_out, self.routing)
 
 
 class _Capsules(nn.Module):

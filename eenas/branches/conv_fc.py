@@ -30,11 +30,11 @@ class ConvFc(Branch):
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`."""
         check_classes(self, num_classes)
-        adapter = MapAdapter(feature_shape, self.label())
-        places = -(-adapter.height // 2) * -(-adapter.width // 2)
+        front = MapAdapter(feature_shape, self.label())
+        places = -(-front.height // 2) * -(-front.width // 2)
         return nn.Sequential(
-            adapter,
-            conv_block(adapter.channels, self.width, stride=2),
+            front,
+            conv_block(front.channels, self.width, stride=2),
             nn.Flatten(),
             nn.Linear(self.width * places, num_classes),
         )

@@ -78,17 +78,17 @@ class ConvPoolFc(Branch):
         """See `Branch.build`."""
         check_classes(self, num_classes)
         self.check(feature_shape)
-        adapter = MapAdapter(feature_shape, self.label())
-        width = self.width or max(adapter.channels // 2, 1)
-        body = [layer for i in range(self.layers) for layer in self._conv(width if i else adapter.channels, width)]
-        height_left, width_left = self._places(adapter.height), self._places(adapter.width)
+        front = MapAdapter(feature_shape, self.label())
+        width = self.width or max(front.channels // 2, 1)
+        body = [layer for i in range(self.layers) for layer in self._conv(width if i else front.channels, width)]
+        height_left, width_left = self._places(front.height), self._places(front.width)
         if self._window:
             body = [nn.ReLU(), self._maximum(), *self._response(), *body, self._maximum()]
         else:
             pooling = Pooling(self.pool, height_left, width_left, self.size)
             height_left, width_left = pooling.height, pooling.width
             body.append(pooling)
-        return nn.Sequential(adapter, *body, nn.Flatten(), nn.Linear(width * height_left * width_left, num_classes))
+        return nn.Sequential(front, *body, nn.Flatten(), nn.Linear(width * height_left * width_left, num_classes))
 
     def _conv(self, inputs: int, outputs: int) -> list[nn.Module]:
         stride, padding = 1 if self._window else 2, 0 if self.begin == "relu" else 1

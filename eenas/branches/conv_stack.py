@@ -36,10 +36,10 @@ class ConvStack(Branch):
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`."""
         check_classes(self, num_classes)
-        adapter = MapAdapter(feature_shape, self.label())
-        stride = 2 if max(adapter.height, adapter.width) > _LARGE else 1
-        blocks = [conv_block(adapter.channels, self.width, stride)]
+        front = MapAdapter(feature_shape, self.label())
+        stride = 2 if max(front.height, front.width) > _LARGE else 1
+        blocks = [conv_block(front.channels, self.width, stride)]
         blocks += [conv_block(self.width, self.width, 1) for _ in range(self.layers - 1)]
-        pooling = Pooling("avg", -(-adapter.height // stride), -(-adapter.width // stride), self.size)
+        pooling = Pooling("avg", -(-front.height // stride), -(-front.width // stride), self.size)
         inputs = self.width * pooling.height * pooling.width
-        return nn.Sequential(adapter, *blocks, pooling, nn.Flatten(), nn.Linear(inputs, num_classes))
+        return nn.Sequential(front, *blocks, pooling, nn.Flatten(), nn.Linear(inputs, num_classes))

@@ -23,7 +23,7 @@ class Fc(Branch):
         """See `Branch.build`."""
         check_classes(self, num_classes)
         if feature_shape.kind == "map":
-            adapter = MapAdapter(feature_shape, self.label())
-            inputs = adapter.channels * adapter.height * adapter.width
-            return nn.Sequential(adapter, nn.Flatten(), nn.Linear(inputs, num_classes))
+            front = MapAdapter(feature_shape, self.label())
+            inputs = front.channels * front.height * front.width
+            return nn.Sequential(front, nn.Flatten(), nn.Linear(inputs, num_classes))
         return nn.Sequential(VectorAdapter(feature_shape), nn.Linear(feature_shape.channels, num_classes))

@@ -41,12 +41,12 @@ class PoolFc(Branch):
         """See `Branch.build`."""
         check_classes(self, num_classes)
         self.check(feature_shape)
-        adapter: nn.Module
+        front: nn.Module
         if feature_shape.kind == "tokens":
-            adapter = PooledTokens(feature_shape)
+            front = PooledTokens(feature_shape)
             pooling = Pooling(self.pool, 1, feature_shape.dims[0] - feature_shape.prefix_tokens, 1)
         else:
-            adapter = MapAdapter(feature_shape, self.label())
+            front = MapAdapter(feature_shape, self.label())
             pooling = Pooling(self.pool, feature_shape.height, feature_shape.width, self.size)
         inputs = feature_shape.channels * pooling.height * pooling.width
-        return nn.Sequential(adapter, pooling, nn.Flatten(), nn.Linear(inputs, num_classes))
+        return nn.Sequential(front, pooling, nn.Flatten(), nn.Linear(inputs, num_classes))
