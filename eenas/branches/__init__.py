@@ -1,1 +1,1 @@
-"""Branches: one file per family of structure."""
+"""Branches: one file for each family of structures."""

@@ -83,9 +83,9 @@ class CellSearch(StructureSearch):
         strides = edge_strides(height, width)
         torch.manual_seed(derive(seed, "birth"))
         self.edges = [MixedEdge(branch.width, stride) for stride in strides]
-        supernet = CellHead(feature_shape, num_classes, branch.width, self.edges, what=branch.label(), affine=False).to(
-            device
-        )
+        supernet = CellHead(
+            feature_shape, num_classes, branch.width, self.edges, label=branch.label(), affine=False
+        ).to(device)
         self.macs = [
             [
                 count_macs(operation(name, branch.width, stride), edge_shape(height, width, branch.width, edge))

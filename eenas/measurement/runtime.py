@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from eenas.backbones.chain import Chain
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
-from eenas.branches.abilities import alone
+from eenas.branches.abilities import features_only
 from eenas.branches.branch import Branch
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.rounds import Part, Rounds
@@ -93,7 +93,7 @@ class Runtime(Protocol):
 def branch_to_time(branch: Branch, shape: FeatureShape, num_classes: int, batch: int = 1) -> tuple[nn.Module, Tensor]:
     """Return a branch as a module of features only, in eval mode, and features `[batch, ...]` for it."""
     with seeded(0):
-        module = alone(branch.build(shape, num_classes), num_classes)
+        module = features_only(branch.build(shape, num_classes), num_classes)
         module.eval()
         return module, shape.example(batch)
 

@@ -299,7 +299,7 @@ def test_errors_name_the_rule(network, backbone):
     with pytest.raises(PolicyError, match="no policy"):
         network.predict(torch.randn(1, 3, 32, 32))
     wrong = ThresholdPolicy(score="margin", temperatures=(1.0,), thresholds=())
-    with pytest.raises(PolicyError, match="1 exits, the network has 3"):
+    with pytest.raises(PolicyError, match="must be for 3 exits as the network, got 1"):
         network.predict(torch.randn(1, 3, 32, 32), wrong)
 
 

@@ -137,7 +137,7 @@ def test_a_checkpoint_comes_back_and_a_foreign_file_is_named(tmp_path):
     torch.save({"network": {}}, tmp_path / "other.pt")
     torch.save(nn.Linear(2, 2), tmp_path / "code.pt")
     for name in ("other.pt", "code.pt"):
-        with pytest.raises(StorageError, match=r"not a checkpoint of eenas.*delete it to start again") as error:
+        with pytest.raises(StorageError, match=r"not an eenas checkpoint.*delete it to start again") as error:
             load_state(tmp_path / name, KEYS)
         assert "\n" not in str(error.value)
 

@@ -317,7 +317,7 @@ def test_a_broken_checkpoint_is_named(smallest_study, tmp_path):
     with pytest.raises(Killed):
         smallest_study.train(tmp_path / "run", listener=kill_in("training", after=20))
     (tmp_path / "run" / CHECKPOINT).write_bytes(b"nonsense")
-    with pytest.raises(StorageError, match=r"checkpoint.pt: not a checkpoint of eenas .*delete it") as error:
+    with pytest.raises(StorageError, match=r"checkpoint.pt: not an eenas checkpoint .*delete it") as error:
         smallest_study.train(tmp_path / "run")
     assert "\n" not in str(error.value)
 
