@@ -103,7 +103,8 @@ def _run_trials(
             return
         except Exception as error:
             trouble = objective.stopped_by() or objective.fault(error)
-            if isinstance(error, UpdateFinishedTrialError) or (trouble is None and objective.was_overtaken(study)):
+            told_before = isinstance(error, UpdateFinishedTrialError)
+            if (told_before or trouble is None) and (objective.was_overtaken(study) or told_before):
                 continue  # another worker was given the trial, which the objective or the recovery says
             if trouble is None:
                 raise

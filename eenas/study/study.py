@@ -39,7 +39,17 @@ def open_storage(database: Database) -> RDBStorage:
 
 
 class _Storage(RDBStorage):
-    """Optuna's storage, whose thread of heartbeats outlives a server that is away for a while."""
+    """Optuna's storage, whose thread of heartbeats outlives a server that is away for a while.
+
+    Optuna itself finds no silent trials in it, since it would fail those, too, whose result is on record: see `silent`.
+    """
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        return []
+
+    def silent(self, study_id: int) -> list[int]:
+        """The running trials that have shown no sign of life for longer than the grace."""
+        return super()._get_stale_trial_ids(study_id)
 
     def record_heartbeat(self, trial_id: int) -> None:
         """Show that a trial runs; where that fails, the next one may not, and the trial's own end tells of it."""
@@ -80,6 +90,12 @@ def is_surplus(study: optuna.Study, number: int, total: int) -> bool:
     again = run_again(study)
     trials = study.get_trials(deepcopy=False)
     return sum(trial.number < number and counts(trial, again) for trial in trials) >= total
+
+
+def silent_trials(study: optuna.Study) -> set[int]:
+    """The ids of running trials that have shown no sign of life for longer than the grace."""
+    storage = getattr(study._storage, "_backend", study._storage)
+    return set(storage.silent(study._study_id)) if isinstance(storage, _Storage) else set()
 
 
 def running(study: optuna.Study) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
 
 from eenas.designs.design import Design
 from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
@@ -133,10 +134,20 @@ class Objective:
         self._untold = None
 
     def was_overtaken(self, study: optuna.Study) -> bool:
-        """Whether another worker ended the last trial of this one before Optuna heard of it from here."""
-        trial, self._untold = self._untold, None
+        """Whether another worker ended the last trial of this one before Optuna heard of it from here.
+
+        Where it ended as failed, which then it stays, the result that was recorded since is left out: it is run again.
+        """
+        untold, self._untold = self._untold, None
         with contextlib.suppress(Exception):  # where the storage is gone the next step says so
-            return trial is not None and study._storage.get_trial(trial).state.is_finished()
+            if untold is None or not (trial := study._storage.get_trial(untold)).state.is_finished():
+                return False
+            if trial.state == TrialState.FAIL:
+                record = self._records.get(self._study, trial.number)
+                if record is not None and record.values is not None:
+                    self._records.drop(self._study, trial.number)
+                    self.overtaken(trial.number)
+            return True
         return False
 
     def best_so_far(self) -> str:
