@@ -12,7 +12,7 @@ SOON = 2.0
 _POLL = 0.05
 
 
-def wait_for(handle: int, path: Path, what: str) -> None:
+def acquire(handle: int, path: Path, what: str) -> None:
     """Lock the open file `handle` of `path`, waiting for other processes. Closing the file releases the lock.
 
     `what` names the resource in the notice. Systems and file systems without locks do not lock.

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from eenas import locks
-from eenas.locks import wait_for
+from eenas.locks import acquire
 from eenas.measurement.device_lock import device_lock
-from eenas.progress import heard_by
+from eenas.progress import notices_to
 
 HOLD = """
 import os, pathlib, sys
 import eenas.locks
 path = pathlib.Path(sys.argv[1])
-eenas.locks.wait_for(os.open(path, os.O_RDWR | os.O_CREAT), path, "it")
+eenas.locks.acquire(os.open(path, os.O_RDWR | os.O_CREAT), path, "it")
 print(1, flush=True)
 sys.stdin.read()
 """
@@ -29,7 +29,7 @@ sys.stdin.read()
 def locked(path):
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
-        wait_for(handle, path, "it")
+        acquire(handle, path, "it")
         yield
     finally:
         os.close(handle)
@@ -91,7 +91,7 @@ def test_who_waits_says_what_for_and_who_holds_it(tmp_path, monkeypatch, has_lis
             said.append(event.text)
             holder.stdin.close()
 
-        with heard_by(hear), device_lock(torch.device("cpu")):
+        with notices_to(hear), device_lock(torch.device("cpu")):
             pass
     assert len(said) == 1
     assert said[0].startswith("waiting for the device cpu")
@@ -101,6 +101,6 @@ def test_who_waits_says_what_for_and_who_holds_it(tmp_path, monkeypatch, has_lis
 
 def test_nothing_is_said_of_a_lock_that_is_free(tmp_path):
     said = []
-    with heard_by(said.append), locked(tmp_path / "lock"):
+    with notices_to(said.append), locked(tmp_path / "lock"):
         pass
     assert not said

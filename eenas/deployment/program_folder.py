@@ -8,7 +8,7 @@ from torch import nn
 from eenas.deployment.network_segments import as_model
 from eenas.errors import ExportError
 from eenas.files import write_text
-from eenas.measurement.stopwatch import kept_threads
+from eenas.measurement.stopwatch import restored_threads
 from eenas.programs.exit_latency import ProgramLatency, Timing, time_programs
 from eenas.programs.manifest import read_table
 from eenas.programs.model_folder import CARD, Package, fill_folder, load, new_model_folder, write_manifest
@@ -19,7 +19,7 @@ from eenas.tasks.load import given_task
 from eenas.tasks.task import Task
 
 
-@kept_threads()
+@restored_threads()
 def write_model(
     package: Package,
     out: Path,

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from eenas.errors import MachineError
-from eenas.locks import wait_for
+from eenas.locks import acquire
 
 
 @contextlib.contextmanager
@@ -23,7 +23,7 @@ def device_lock(device: torch.device) -> Iterator[None]:
     path = lock_file(device)
     handle = _open(path)
     try:
-        wait_for(handle, path, f"the device {device}, which runs one measurement at a time")
+        acquire(handle, path, f"the device {device}, which runs one measurement at a time")
         yield
     finally:
         os.close(handle)

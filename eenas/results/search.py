@@ -11,7 +11,7 @@ from torch import nn
 from eenas.errors import StorageError
 from eenas.faults import machine_faults
 from eenas.measurement.latency_profile import read_latency_profile
-from eenas.progress import Listener, Notice, heard_by, silent
+from eenas.progress import Listener, Notice, notices_to, silent
 from eenas.records.artifacts import ArtifactStore
 from eenas.results.read import read_results
 from eenas.results.results import StudyResults
@@ -85,7 +85,7 @@ def search(
         overrides=overrides,
     )
     latencies = None if latency_profile is None else read_latency_profile(latency_profile)
-    with machine_faults(), heard_by(listener):
+    with machine_faults(), notices_to(listener):
         given = task if isinstance(task, Task) else None
         if name is not None and (record := known_record(storage, name)) is not None:
             store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None)

@@ -10,7 +10,7 @@ from torch import nn
 from eenas.errors import DivergedError, PolicyError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
-from eenas.progress import Listener, Notice, heard_by, silent
+from eenas.progress import Listener, Notice, notices_to, silent
 from eenas.records.database import Database
 from eenas.records.read_only import writable_storage
 from eenas.records.studies import StudyRecord
@@ -95,7 +95,7 @@ def measure_fidelity(
             f"needs at least {FEWEST}; run `eenas search` for more trials"
         )
     folder = Path(artifacts) if artifacts is not None else None
-    with heard_by(listener), writable_storage(storage, folder) as (place, kept):
+    with notices_to(listener), writable_storage(storage, folder) as (place, kept):
         study = SearchedStudy(
             database=database,
             record=record,
