@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from eenas.backbones.channels import channels_of, initialise
 from eenas.backbones.independence import check_independence
-from eenas.backbones.layouts import Readers, Seen, read_shapes
+from eenas.backbones.layouts import ForwardPass, LayoutHints, read_shapes
 from eenas.backbones.memory_format import format_of
 from eenas.backbones.outputs import with_one_output
 from eenas.backbones.probabilities import with_logits
@@ -27,7 +27,7 @@ class Starved(nn.Module):
         raise MemoryError
 
 
-SEEN = Seen(X, torch.zeros(2, 2), Readers())
+SEEN = ForwardPass(X, torch.zeros(2, 2), LayoutHints())
 
 
 @pytest.mark.parametrize(

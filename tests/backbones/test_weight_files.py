@@ -454,14 +454,13 @@ def test_a_list_of_averaged_parameters_takes_the_names_of_those_beside_it(
     value, said = taken(tmp_path, content)
     assert value == 2.0
     assert said == [
-        f"weights {tmp_path}/w.pt: took {place}, the weights averaged over training, not the parameters beside it; "
-        "save the one you want alone to choose"
+        f"weights {tmp_path}/w.pt: loaded the averaged weights in {place}, not the state dict; "
+        "to load the state dict, save it alone"
     ]
 
 
 def test_what_modules_keep_beside_tensors_is_said_to_be_left_out(tmp_path: Path) -> None:
     _, said = taken(tmp_path, {**layer(1.0), "a._extra_state": {"seen": 7}, "b._extra_state": None})
     assert said == [
-        f"weights {tmp_path}/w.pt: left out what modules keep beside tensors (a._extra_state); "
-        "they begin with their own"
+        f"weights {tmp_path}/w.pt: left out the extra state of modules (a._extra_state); they start with their own"
     ]

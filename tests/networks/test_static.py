@@ -152,7 +152,7 @@ def test_a_checkpoint_that_claims_more_than_it_has_is_refused_before_memory_is_t
                 assert b"K\n" in content  # 10 numbers
                 content = content.replace(b"K\n", b"J\xff\xff\xff\x7f")
             spoilt.writestr(entry.filename, content)
-    with pytest.raises(StorageError, match=r"not a checkpoint of eenas \(it claims tensors of 8,589,934,588 bytes"):
+    with pytest.raises(StorageError, match=r"not an eenas checkpoint \(it claims tensors of 8,589,934,588 bytes"):
         load_state(tmp_path / "spoilt.pt", KEYS)
 
 

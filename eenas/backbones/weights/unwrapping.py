@@ -91,7 +91,7 @@ class Unwrapping:
         )
         if not alike:
             return None
-        self._notify_averaged(".".join(found[0]), "the parameters")
+        self._notify_averaged(".".join(found[0]), "the state dict")
         return {**content, **dict(zip(names, values, strict=True))}
 
     def _container(self, content: Any) -> str | None:
