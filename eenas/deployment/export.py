@@ -18,7 +18,7 @@ from eenas.programs.manifest import read_table
 from eenas.programs.model_folder import Package, load_design, write_folder
 from eenas.programs.parity import Parity, some_samples
 from eenas.programs.programs import Format, Programs
-from eenas.progress import Listener, silent
+from eenas.progress import Listener, Notice, silent
 from eenas.records.database import Database
 from eenas.records.studies import StudyRecord
 from eenas.results.choice import Choice, choose_design
@@ -27,6 +27,7 @@ from eenas.runs.run_report import RunReport
 from eenas.specs import from_table
 from eenas.study.settings.study_spec import StudySpec, readable
 from eenas.tasks.load import given_task, load_task, names_data
+from eenas.tasks.notices import left_out_notice
 from eenas.tasks.task import Task
 
 
@@ -45,6 +46,7 @@ def export(
     single_file: bool = False,
     data: str | Task | None = None,
     device: str = "cpu",
+    skip_bad: bool = False,
     listener: Listener = silent,
 ) -> Path:
     """Write a network to the folder `out`: for `eenas.load`, and with another `format` also for `eenas.runtime.load`.
@@ -63,7 +65,8 @@ def export(
     a policy, unless `weights` names a file with the state dict of the trained network. What was trained in one's own
     loop and has no policy gets one that is fitted on `data` for the design's own target, and its figures are those of
     the test split of `data`. `backbone` repeats a module that was given to `search` as an object, and is not changed.
-    `listener` hears what of `weights` was left out. Raises ExportError for a run that is not finished, for an `out` in
+    `skip_bad` leaves out pictures of `data` that cannot be read. `listener` hears of them, and what of `weights` was
+    left out. Raises ExportError for a run that is not finished, for an `out` in
     use, for a backbone that is Python code without `trust_code`, and for what the format cannot hold; ParityError where
     a program differs from the network.
     """
@@ -78,7 +81,9 @@ def export(
     if is_run and weights is not None:
         raise ExportError("a run has its weights; give --weights with a model folder, --network NAME or --design FILE")
     report = RunReport.read(str(run), trust_code=trust_code) if is_run else None
-    given_data = cache(lambda: _given(data, package.network if module is None else module, trust_code))
+    given_data = cache(
+        lambda: _given(_Data(data, skip_bad, trust_code, listener), package.network if module is None else module)
+    )
     if module is not None:
         package, found = sources.of_own_training(module, *given_data())
     elif report is not None:
@@ -162,11 +167,24 @@ class _Origin:
             return self.data
 
 
-def _given(data: str | Task | None, network: EarlyExitNetwork, trust_code: bool) -> tuple[Task | None, str]:
+@dataclass(frozen=True)
+class _Data:
+    """The data that were given, and how they are read."""
+
+    data: str | Task | None
+    skip_bad: bool
+    trust_code: bool
+    listener: Listener
+
+
+def _given(given: _Data, network: EarlyExitNetwork) -> tuple[Task | None, str]:
     """The task that was given for a network, and its spec."""
+    data, white = given.data, network.transform.white
     if data is None:
         return None, ""
-    task = given_task(data, white=network.transform.white, trust_code=trust_code)
+    task = given_task(data, white=white, skip_bad=given.skip_bad, trust_code=given.trust_code)
+    if task.left_out and given.skip_bad:
+        given.listener(Notice(left_out_notice(task.left_out)))
     return task, data if isinstance(data, str) else ""
 
 
