@@ -54,7 +54,7 @@ def answers_table(answers: Iterable[ImageAnswer]) -> Table:
     made = table("", "image", "class", "confidence", "exit", "time", right=(2, 4))
     for one in answers:
         file, time = one_line(str(one.file)), milliseconds(one.milliseconds)
-        made.add_row(file, one_line(one.label), percent(one.confidence), place(one.exit), time)
+        made.add_row(file, one_line(one.label), percent(one.confidence), one.exit, time)
     return made
 
 
