@@ -74,11 +74,11 @@ def test_every_step_is_what_such_a_policy_does(name):
     [
         ("threshold", "threshold", "one threshold for all exits on the largest probability", "threshold 0."),
         ("entropy", "threshold", "one threshold for all exits on the entropy", "threshold 0."),
-        ("patience", "patience", "how many exits in a row must agree", "in a row agree"),
+        ("patience", "patience", "the number of exits in a row that must agree", "in a row agree"),
         ("patience_confidence", "confidence", "the confidence of", " at 0."),
         ("vote", "share of votes", "the share of the votes that must agree", "of at least"),
-        ("surest", "threshold", "at the end the surest exit answers", "threshold 0."),
-        ("both", "confidence", "exits decide together, at the end the surest exit answers", " at 0."),
+        ("surest", "threshold", "at the end the most confident exit answers", "threshold 0."),
+        ("both", "confidence", "exits decide together, at the end the most confident exit answers", " at 0."),
     ],
 )
 def test_the_words_name_the_kind(name, slider, words, label):

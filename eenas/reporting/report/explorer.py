@@ -76,7 +76,7 @@ def explorer_facts(picked: Picked, backbone: BackboneFacts, samples: int = SAMPL
     return ExplorerFacts(
         title=f"Policy explorer: {picked.item.name}",
         subtitles=(
-            f"the slider moves {moved.what}; {len(table):,} samples of the validation split",
+            f"the slider moves {moved.limit}; {len(table):,} samples of the validation split",
             f"the network's own policy, fitted on the calibration split (diamond): {moved.own}"
             + ("" if moved.is_own else "; it is not among those that the slider reaches"),
         ),
