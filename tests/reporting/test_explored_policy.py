@@ -49,7 +49,7 @@ def test_the_own_point_is_a_step_of_the_slider(name):
     assert facts.accuracy[facts.start] == pytest.approx(chosen.item.point.accuracy)
     assert leaving_at(facts, facts.start) == pytest.approx(chosen.item.point.shares)
     assert facts.own == (chosen.item.macs_share, chosen.item.point.accuracy)
-    assert "not among those" not in facts.subtitles[1]
+    assert "cannot reach it" not in facts.subtitles[1]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -105,7 +105,7 @@ def test_thresholds_of_each_exit_stand_beside_the_curve():
     chosen = pick(item, chosen.calibration, chosen.validation, BACKBONE.macs)
     facts = explorer_facts(chosen, BACKBONE)
     assert "0.600, 0.950" in facts.subtitles[1]
-    assert "not among those that the slider reaches" in facts.subtitles[1]
+    assert "the slider cannot reach it" in facts.subtitles[1]
     traces = {trace.name: trace for trace in draw_explorer(facts).data}
     assert traces["own policy"].x == (round(100 * item.macs_share, 2),)
     assert traces["own policy"].y == (round(100 * point.accuracy, 2),)
