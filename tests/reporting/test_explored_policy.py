@@ -49,7 +49,7 @@ def test_the_own_point_is_a_step_of_the_slider(name):
     assert facts.accuracy[facts.start] == pytest.approx(chosen.item.point.accuracy)
     assert leaving_at(facts, facts.start) == pytest.approx(chosen.item.point.shares)
     assert facts.own == (chosen.item.macs_share, chosen.item.point.accuracy)
-    assert "not among those" not in facts.subtitles[1]
+    assert "cannot reach it" not in facts.subtitles[1]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -74,11 +74,11 @@ def test_every_step_is_what_such_a_policy_does(name):
     [
         ("threshold", "threshold", "one threshold for all exits on the largest probability", "threshold 0."),
         ("entropy", "threshold", "one threshold for all exits on the entropy", "threshold 0."),
-        ("patience", "patience", "how many exits in a row must agree", "in a row agree"),
+        ("patience", "patience", "the number of exits in a row that must agree", "in a row agree"),
         ("patience_confidence", "confidence", "the confidence of", " at 0."),
         ("vote", "share of votes", "the share of the votes that must agree", "of at least"),
-        ("surest", "threshold", "at the end the surest exit answers", "threshold 0."),
-        ("both", "confidence", "exits decide together, at the end the surest exit answers", " at 0."),
+        ("surest", "threshold", "at the end the most confident exit answers", "threshold 0."),
+        ("both", "confidence", "exits decide together, at the end the most confident exit answers", " at 0."),
     ],
 )
 def test_the_words_name_the_kind(name, slider, words, label):
@@ -105,7 +105,7 @@ def test_thresholds_of_each_exit_stand_beside_the_curve():
     chosen = pick(item, chosen.calibration, chosen.validation, BACKBONE.macs)
     facts = explorer_facts(chosen, BACKBONE)
     assert "0.600, 0.950" in facts.subtitles[1]
-    assert "not among those that the slider reaches" in facts.subtitles[1]
+    assert "the slider cannot reach it" in facts.subtitles[1]
     traces = {trace.name: trace for trace in draw_explorer(facts).data}
     assert traces["own policy"].x == (round(100 * item.macs_share, 2),)
     assert traces["own policy"].y == (round(100 * point.accuracy, 2),)

@@ -65,9 +65,9 @@ def test_the_design_stands_where_its_branches_do_and_every_sample_leaves(chosen)
     assert [exit_.name for exit_ in facts.exits] == [*(b.cut_point for b in chosen.item.design.branches), "final"]
     assert sum(exit_.leaving for exit_ in facts.exits) == pytest.approx(1)
     for exit_ in facts.exits[:-1]:
-        assert exit_.stands == CUT_POINT_MACS[exit_.name] / BACKBONE.macs
+        assert exit_.position == CUT_POINT_MACS[exit_.name] / BACKBONE.macs
         assert exit_.branch_macs == pytest.approx(0.01 * BACKBONE.macs, abs=1)
-    assert facts.exits[-1].stands == 1
+    assert facts.exits[-1].position == 1
     assert facts.exits[-1].branch_macs == pytest.approx(0, abs=1)
     assert [exit_.alone for exit_ in facts.exits] == list(chosen.validation.exit_accuracy())
     drawing = draw_design(facts)

@@ -25,7 +25,7 @@ def test_the_summary_compares_with_backbone_and_search():
     assert "+1.0 points" in text
     leaving = [(exit_.share, exit_.end_to_end.median_ms) for exit_ in report().exits]
     mean = sum(share * time for share, time in leaving)
-    assert f"A sample takes {milliseconds(mean)} end to end on average, composed of parts 3.12 ms." in text
+    assert f"A sample takes {milliseconds(mean)} end to end on average (composed of parts: 3.12 ms)." in text
 
 
 def test_what_is_not_known_is_left_out():

@@ -1,4 +1,4 @@
-"""The cut points of a backbone as rows: shape, and what the way to each costs."""
+"""The cut points of a backbone as rows: shape and cumulative costs."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from eenas.tasks.images.frame import Size
 
 @dataclass(frozen=True, kw_only=True)
 class CutRow:
-    """One cut point; MACs of one sample and parameters are cumulative, shares are of the whole backbone."""
+    """One cut point. MACs of one sample and parameters are cumulative; shares are of the whole backbone."""
 
     name: str
     kind: str
@@ -23,7 +23,7 @@ class CutRow:
 
 
 def backbone_rows(profile: Profile) -> list[CutRow]:
-    """One row for each cut point of the profile, in depth order."""
+    """Return one row for each cut point of the profile, in depth order."""
     return [
         CutRow(
             name=point.name,
@@ -47,7 +47,7 @@ def shape_text(shape: FeatureShape) -> str:
 
 
 def profile_json(profile: Profile, *, size: Size, classes: int) -> str:
-    """The rows and the totals as JSON."""
+    """Return the rows and the totals as JSON."""
     table = {
         "backbone": profile.backbone,
         "input_size": size,

@@ -22,7 +22,7 @@ LARGEST = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One sample of the validation split: its position, class, answer, where it leaves, and its score there."""
+    """One sample of the validation split: position, class, answer, the exit at which it leaves, and its confidence."""
 
     position: int
     label: int
@@ -33,16 +33,14 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplesFacts:
-    """`first` leave at the earliest exit at which anybody leaves, the surest first; `last` at the latest, the least
-    sure first.
-    """
+    """Samples that leave at the earliest exit used (`first`, most confident first), and at the latest (`last`)."""
 
     first: tuple[Sample, ...]
     last: tuple[Sample, ...]
 
 
 def samples_facts(picked: Picked, limit: int = SHOWN) -> SamplesFacts:
-    """The facts; a score is the largest probability at the exit, at its fitted temperature."""
+    """Return the facts. The confidence is the largest probability at the exit, at its fitted temperature."""
     exits = picked.exit_index
     earliest, latest = int(exits.min()), int(exits.max())
     first, last = (np.nonzero(exits == k)[0] for k in (earliest, latest))
