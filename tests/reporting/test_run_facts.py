@@ -58,9 +58,7 @@ def test_json_is_whole():
 def test_where_nothing_is_lost_there_is_no_minus_before_the_zero():
     plain = next(base for base in report().baselines if base.points)
     same = report(accepted_drop=0.01, baselines=(replace(plain, name="backbone", points=(report().reported,)),))
-    assert "Limit of 1 point lost against the backbone: held, with +0.0 on the test split." in run_summary(
-        same
-    )
+    assert "Limit of 1 point lost against the backbone: held, with +0.0 on the test split." in run_summary(same)
 
 
 def test_a_static_network_ends_at_a_place_that_can_be_read():

@@ -67,16 +67,16 @@ def explorer(source: ReportSource) -> Panel:
 
 
 def leaving(source: ReportSource) -> Panel:
-    """Who leaves where along the front; a sentence where all samples of each network leave at one exit."""
+    """Return the figure of where samples leave, or a sentence if each network has a single exit for all samples."""
     facts = leaving_facts(source.results)
     if facts.bars and all(max(leaving.share for leaving in bar.exits) == 1 for bar in facts.bars):
-        said = "every network of the front has all samples leave at one exit"
-        return Panel(above=f"<h2>{as_html(facts.title)}</h2><p class='small'>{said}</p>")
+        text = "in every network of the front, all samples leave at one exit"
+        return Panel(above=f"<h2>{as_html(facts.title)}</h2><p class='small'>{text}</p>")
     return Panel(figure=draw_leaving(facts))
 
 
 def samples(source: ReportSource) -> Panel:
-    """Two rows of pictures."""
+    """Return two rows of sample pictures."""
     picked = source.picked()
     facts = samples_facts(picked)
     found = pictures(source.task(), picked, facts)
