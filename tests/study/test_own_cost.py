@@ -79,7 +79,7 @@ def test_it_is_an_objective_and_a_limit(results):
         assert all(point.worst["energy"] >= point.expected["energy"] - 1e-9 for point in trial.points)
     whole = results.backbone.costs["energy"]
     assert whole > 0
-    assert all(item.shares["energy"] == item.point.expected["energy"] / whole for item in results.front)
+    assert all(item.cost_shares["energy"] == item.point.expected["energy"] / whole for item in results.front)
     points = [(item.point.accuracy, *item.point.expected.values()) for item in results.front]
     beaten = [a for a in points for b in points if a != b and b[0] >= a[0] and (np.array(b[1:]) <= a[1:]).all()]
     assert beaten == [], "nothing of the front is beaten in every cost"
