@@ -74,6 +74,7 @@ def test_it_is_an_objective_and_a_limit(results):
     assert results.settings.constraints.worst["energy"] == 1000.0
     assert results.cheaper_by == "energy"
     assert results.costs[-1].unit == "mJ"
+    assert results.costs[1].provenance == f"composed of parts measured on {results.latency.conditions}"
     for trial in results.trials:
         assert trial.values == (trial.chosen.accuracy, trial.chosen.expected["energy"])
         assert all(point.worst["energy"] >= point.expected["energy"] - 1e-9 for point in trial.points)
@@ -126,6 +127,8 @@ def test_it_is_trained_exported_and_a_budget(run, home):
     assert "| energy, mJ |" in card
     assert "Expected energy: " in card
     model = eenas.runtime.load("model", threads=1)
+    assert [cost.name for cost in model.manifest.costs] == ["macs", "latency", "energy"]
+    assert model.manifest.costs[1].provenance.startswith("measured end to end: CPU")
     energies = [point.expected["energy"] for point in model.manifest.points]
     least = min(energies)
     point = model.set_budget(energy=least * 1.001)
