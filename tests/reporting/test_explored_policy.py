@@ -37,7 +37,7 @@ def fitted(rule, budget=0.6):
     calibration, validation = tables(item.design, item.trial)
     policy = Fitting(calibration, rule).policy(within={"macs": budget * BACKBONE.macs})
     point = evaluate(policy, validation)
-    item = replace(item, point=point, shares={"macs": point.expected["macs"] / BACKBONE.macs})
+    item = replace(item, point=point, cost_shares={"macs": point.expected["macs"] / BACKBONE.macs})
     return pick(item, calibration, validation, BACKBONE.macs)
 
 
@@ -101,7 +101,7 @@ def test_thresholds_of_each_exit_stand_beside_the_curve():
     thresholds = (0.6, *(0.95 for _ in chosen.item.point.policy.thresholds[1:]))
     policy = replace(chosen.item.point.policy, thresholds=thresholds)
     point = evaluate(policy, chosen.validation)
-    item = replace(chosen.item, point=point, shares={"macs": point.expected["macs"] / BACKBONE.macs})
+    item = replace(chosen.item, point=point, cost_shares={"macs": point.expected["macs"] / BACKBONE.macs})
     chosen = pick(item, chosen.calibration, chosen.validation, BACKBONE.macs)
     facts = explorer_facts(chosen, BACKBONE)
     assert "0.600, 0.950" in facts.subtitles[1]
@@ -122,7 +122,9 @@ def test_a_network_without_branches_has_nothing_to_move():
         costs=Costs.of(macs=np.array([100.0])),
     )
     policy = Fitting(table, Rule()).policy()
-    item = replace(item, design=replace(item.design, branches=()), point=evaluate(policy, table), shares={"macs": 1.0})
+    item = replace(
+        item, design=replace(item.design, branches=()), point=evaluate(policy, table), cost_shares={"macs": 1.0}
+    )
     facts = explorer_facts(pick(item, table, table, 100), BACKBONE)
     assert facts.labels == ("nobody leaves early",)
     assert len(draw_explorer(facts).data[-1].x) == 1

@@ -106,7 +106,7 @@ def _short(item: FrontPoint, backbone: BackboneFacts) -> str:
     ours, whole = percent(item.point.accuracy), percent(backbone.accuracy)
     better = item.point.accuracy > backbone.accuracy
     accuracy = f"reaches {ours} (the backbone: {whole})" if better else f"keeps {ours} of {whole}"
-    shares = ((name, share) for name, share in item.shares.items() if name != MACS)
+    shares = ((name, share) for name, share in item.cost_shares.items() if name != MACS)
     others = "".join(f" and {times(share)} the {cost_word(name)}" for name, share in shares)
     return f"{accuracy} at {percent(item.macs_share, 0)} of the MACs{others}"
 
