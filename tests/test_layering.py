@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "eenas"
 STEPS = (
-    *("(top)", "tasks", "backbones", "branches", "measurement", "designs", "policies", "networks", "training"),
+    *("(top)", "tasks", "backbones", "branches", "measurement", "policies", "designs", "networks", "training"),
     *("frozen", "fronts", "records", "programs", "study", "results", "runs", "deployment", "reporting", "handle"),
     *("testing", "cli"),
 )

@@ -5,16 +5,20 @@ from typing import get_args
 
 from eenas.branches.branch import POOLS
 from eenas.branches.registry import structures
-from eenas.designs.design import Ensemble, FinalRule, PolicyChoice, PolicyKind, Score
+from eenas.designs.design import PolicyChoice
 from eenas.designs.domains import Key
 from eenas.designs.placement import DISTRIBUTIONS, KINDS, METRICS
 from eenas.designs.training_choice import Hybrid, LossWeights, Optimizer, Strategy, Teacher, TrainingChoice
+from eenas.policies.kinds.registry import FITTED
+from eenas.policies.rule import ENSEMBLES, FINAL_RULES
+from eenas.policies.scores import SCORES
 
 PLACEMENT: Mapping[str, Key] = {
     "kind": Key(
         type=str,
         default="free",
         choices=KINDS,
+        open=True,
         meaning="uniform: evenly over the cut points; metric: by a cost or by savings; free: each slot's own depth; "
         "gating: by learned gates",
     ),
@@ -58,6 +62,7 @@ TRAINING: Mapping[str, Key] = {
         type=str,
         default=_TRAINING.strategy,
         choices=get_args(Strategy),
+        open=True,
         meaning="what is trained when: all together, segment by segment, branches alone, with a teacher, or a hybrid",
     ),
     "hybrid": Key(
@@ -132,10 +137,11 @@ POLICY: Mapping[str, Key] = {
     "kind": Key(
         type=str,
         default=_POLICY.kind,
-        choices=get_args(PolicyKind),
+        choices=tuple(FITTED),
+        open=True,
         meaning="what lets a sample leave: its confidence, exits in a row that agree or are confident, or their vote",
     ),
-    "score": Key(type=str, default=_POLICY.score, choices=get_args(Score), meaning="the confidence that is compared"),
+    "score": Key(type=str, default=_POLICY.score, choices=tuple(SCORES), meaning="the confidence that is compared"),
     "target_macs": Key(
         type=float,
         default=_POLICY.target_macs,
@@ -148,13 +154,13 @@ POLICY: Mapping[str, Key] = {
     "ensemble": Key(
         type=str,
         default=_POLICY.ensemble,
-        choices=get_args(Ensemble),
+        choices=ENSEMBLES,
         meaning="geometric: an exit decides with those before it, where that wins on held-out samples",
     ),
     "final_rule": Key(
         type=str,
         default=_POLICY.final_rule,
-        choices=get_args(FinalRule),
+        choices=FINAL_RULES,
         meaning="who answers for samples that no exit let go: the last exit or the most confident one",
     ),
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 from eenas import shipped, specs
 from eenas.branches.branch import SIZES
-from eenas.branches.registry import FAMILIES, family, sizes_of
+from eenas.branches.registry import sizes_of
 from eenas.designs.domains import Categorical, Domain, FloatRange, IntRange, Key, Scalar, Setting
 from eenas.designs.effects import contradictions, used_keys, values_in
 from eenas.designs.keys import BRANCH, SECTIONS
@@ -200,26 +200,10 @@ class Space:
         return rows
 
 
-def load_space(name: str | Path, *, trust_code: bool = False) -> Space:
-    """A shipped space by its name (`default`, `small`), or a TOML file by its path. Raises SpecError.
-
-    With `trust_code` the user's own families that it names are loaded at once, relative to the file.
-    """
+def load_space(name: str | Path) -> Space:
+    """A shipped space by its name (`default`, `small`), or a TOML file by its path. Raises SpecError."""
     path = shipped.find("search_spaces", str(name))
-    space = Space.from_table(specs.read_table(path), file=str(path))
-    if trust_code:
-        load_families(space, trust_code=True, relative_to=path.parent)
-    return space
-
-
-def load_families(space: Space, *, trust_code: bool, relative_to: Path | None = None) -> None:
-    """Load the user's own families of branches that the space names, so that this process knows and trusts them.
-
-    Raises PluginError when there are any and they are not trusted or cannot be loaded.
-    """
-    for slot in range(1, space.branches + 1):
-        for structure in values_of(space, f"slot{slot}.structure"):
-            family(str(structure), trust_code=trust_code and str(structure) not in FAMILIES, relative_to=relative_to)
+    return Space.from_table(specs.read_table(path), file=str(path))
 
 
 def fitted_space(space: Space, profile: Profile) -> Space:

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 import torch
 
-from eenas.errors import MeasurementError, SpecError
+from eenas.errors import MeasurementError, SpecError, nearest
+from eenas.escaping import shortened
 from eenas.measurement.devices import device_name, resolve_device
+from eenas.plugins import is_reference
 from eenas.threads import MOST_THREADS
 
 __all__ = [
@@ -22,6 +24,9 @@ __all__ = [
 ]
 
 
+RUNTIMES = ("auto", "torch", "onnxruntime")
+
+
 @dataclass(frozen=True, kw_only=True)
 class LatencySpec:
     """How latency is measured.
@@ -31,10 +36,11 @@ class LatencySpec:
     `spread`. `seconds` bounds each part that is timed, except that one run warms up and three are timed in any case,
     and that a machine on which too few runs are undisturbed has three times these limits. `dtype` is that
     of autocast, or float32 for none. `runtime` is what runs the programs: torch (the network itself, eager),
-    onnxruntime (the programs that are exported), or "auto": onnxruntime on a CPU where it is installed, else torch.
+    onnxruntime (the programs that are exported), "auto" (onnxruntime on a CPU where it is installed, else torch), or
+    the user's own as `./file.py:name`.
     """
 
-    runtime: Literal["auto", "torch", "onnxruntime"] = "auto"
+    runtime: str = "auto"
     batch: int = 1
     threads: int | None = None
     warmup: int = 10
@@ -46,6 +52,9 @@ class LatencySpec:
 
     def __post_init__(self) -> None:
         """Refuse counts and limits that no measurement can have."""
+        if self.runtime not in RUNTIMES and not is_reference(self.runtime):
+            near = nearest(self.runtime, RUNTIMES)
+            raise SpecError(f"latency: unknown runtime {shortened(self.runtime)}; {near}")
         for name, least in (("batch", 1), ("warmup", 0), ("min_repeats", 1)):
             if getattr(self, name) < least:
                 raise SpecError(f"latency: {name} must be at least {least}, got {getattr(self, name)}")

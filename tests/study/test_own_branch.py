@@ -11,12 +11,12 @@ import eenas
 from eenas.branches.registry import family
 from eenas.deployment.export import export
 from eenas.errors import EenasError, PluginError
-from eenas.plugins import load
 from eenas.results.choice import Choice
 from eenas.results.search import search
 from eenas.runs.full_training import train
 from eenas.study.settings.study_spec import load_settings
 from eenas.testing.smallest import smallest_task
+from eenas.user_code import load_object
 from tests.smallest_study import SETTINGS, backbone
 
 NAME = "./my_branch.py:MyBranch"
@@ -119,7 +119,7 @@ def test_a_space_in_another_folder_finds_it_beside_itself(home, tmp_path, monkey
     assert reference == "spaces/my_branch.py:MyBranch"
     assert family(reference, trust_code=True)().width == 32
     with pytest.raises(PluginError, match="no such file"):
-        load(NAME, trust_code=True)
+        load_object(NAME, trust_code=True)
 
 
 def test_without_the_users_word_nothing_is_written(tmp_path, monkeypatch):

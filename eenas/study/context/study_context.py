@@ -14,7 +14,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.branch import Branch
 from eenas.designs.design import Design, PolicyChoice, TrainingChoice
-from eenas.designs.space import fitted_space, load_families
+from eenas.designs.space import fitted_space
 from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.measurement.latency import device_name, resolve_device
 from eenas.measurement.latency_profile import LatencyProfile
@@ -38,6 +38,7 @@ from eenas.study.context.first_look import FirstLook
 from eenas.study.context.fresh_weights import is_fresh, structure_digest
 from eenas.study.context.held_out import held_out_of
 from eenas.study.context.latencies import check_timed, keep_latencies, profiled, with_spec
+from eenas.study.context.runtimes import load_study_code
 from eenas.study.settings.study_spec import StudySpec
 from eenas.study.settings.time_limit import TimeLimit
 from eenas.tasks.images.picture_check import check_pictures
@@ -202,7 +203,7 @@ def make_context(
     check_storage(storage, artifacts)
     where = resolve_device(device)
     settings = with_spec(settings, latencies)
-    load_families(settings.space, trust_code=trust_code, relative_to=folder)
+    load_study_code(settings, trust_code=trust_code, relative_to=folder)
     if task is None:
         task = load_task(settings.task, trust_code=trust_code, relative_to=folder, listener=listener)
     for text in task.notices:
