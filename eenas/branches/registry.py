@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from collections import ChainMap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,7 @@ def _problem(found: Any) -> str | None:
 
 BRANCHES: Registry[type[Branch]] = Registry(
     "structure of a branch",
-    {**FAMILIES, **{name: type(make()) for name, make in PRESETS.items()}},
+    ChainMap(FAMILIES, {name: type(make()) for name, make in PRESETS.items()}),
     accept=_accept,
     error=BranchError,
 )

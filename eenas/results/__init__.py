@@ -1,1 +1,25 @@
 """Results: a study read back."""
+
+from typing import TYPE_CHECKING
+
+from eenas.public_names import lazily
+
+if TYPE_CHECKING:
+    from eenas.results.choice import Choice
+    from eenas.results.read import open_results
+    from eenas.results.results import Baseline, StudyResults
+
+_HOMES = {
+    "Baseline": "results",
+    "Choice": "choice",
+    "StudyResults": "results",
+    "open_results": "read",
+}
+__all__ = [
+    "Baseline",
+    "Choice",
+    "StudyResults",
+    "open_results",
+]
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)
