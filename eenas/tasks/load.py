@@ -21,7 +21,9 @@ from eenas.tasks.spec import SplitsSpec, TaskSpec
 from eenas.tasks.task import Task
 from eenas.user_code import load_object
 
-KINDS = "digits, folder:PATH, npz:PATH, package.module:function or ./file.py:function"
+TASKS = ("digits", "folder:PATH", "npz:PATH")
+"""What a task may be named by beside a function of the user."""
+KINDS = f"{', '.join(TASKS)}, package.module:function or ./file.py:function"
 
 
 def load_task(
