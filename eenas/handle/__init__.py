@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 from eenas.public_names import lazily
 
 if TYPE_CHECKING:
-    from eenas.handle.options import SearchOptions
+    from eenas.handle.options import HandleOptions
     from eenas.handle.study import Study, search
 
 _HOMES = {
-    "SearchOptions": "options",
+    "HandleOptions": "options",
     "Study": "study",
     "search": "study",
 }
 __all__ = [
-    "SearchOptions",
+    "HandleOptions",
     "Study",
     "search",
 ]

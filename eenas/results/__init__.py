@@ -6,18 +6,21 @@ from eenas.public_names import lazily
 
 if TYPE_CHECKING:
     from eenas.results.choice import Choice
+    from eenas.results.options import SearchOptions
     from eenas.results.read import open_results
     from eenas.results.results import Baseline, StudyResults
 
 _HOMES = {
     "Baseline": "results",
     "Choice": "choice",
+    "SearchOptions": "options",
     "StudyResults": "results",
     "open_results": "read",
 }
 __all__ = [
     "Baseline",
     "Choice",
+    "SearchOptions",
     "StudyResults",
     "open_results",
 ]

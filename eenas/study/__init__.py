@@ -7,6 +7,7 @@ from eenas.public_names import lazily
 if TYPE_CHECKING:
     from eenas.study.context.profiling import profile
     from eenas.study.settings.limits import Limits
+    from eenas.study.settings.reference import StudyReference
     from eenas.study.settings.study_spec import (
         BankSpec,
         BaselinesSpec,
@@ -22,6 +23,7 @@ _HOMES = {
     "Limits": "settings.limits",
     "PrepareSpec": "settings.study_spec",
     "SearchSpec": "settings.study_spec",
+    "StudyReference": "settings.reference",
     "StudySpec": "settings.study_spec",
     "load_settings": "settings.study_spec",
     "profile": "context.profiling",
@@ -32,6 +34,7 @@ __all__ = [
     "Limits",
     "PrepareSpec",
     "SearchSpec",
+    "StudyReference",
     "StudySpec",
     "load_settings",
     "profile",

@@ -56,3 +56,12 @@ def test_limits_on_macs_in_per_cent_are_refused_where_they_are_given_and_read_wh
         load_settings(backbone="cifar_resnet20", overrides=given)
     load_settings(backbone="cifar_resnet20", overrides=("constraints.max_worst_macs=1.1",))
     assert Limits(max_macs=20).max_macs == 20  # as an earlier version took it
+
+
+def test_settings_are_a_value_that_shortcuts_override():
+    spec, _ = load_settings(backbone="resnet50", space="small", overrides=["latency.batch=2", "task.spec=digits"])
+    again, folder = load_settings(spec)
+    assert (again, folder) == (spec, None)
+    other, _ = load_settings(spec, backbone="cifar_resnet20", trials=3, seed=5, overrides=["space.branches=1"])
+    assert (other.backbone.name, other.search.trials, other.seed, other.space.branches) == ("cifar_resnet20", 3, 5, 1)
+    assert other.latency == spec.latency
