@@ -23,6 +23,7 @@ _HOMES = {
     "EenasError": "eenas.errors",
     "list_backbones": "eenas.handle.lists",
     "list_branches": "eenas.handle.lists",
+    "list_costs": "eenas.handle.lists",
     "list_placements": "eenas.handle.lists",
     "list_policies": "eenas.handle.lists",
     "list_runtimes": "eenas.handle.lists",
@@ -46,6 +47,7 @@ __all__ = [
     "fit_thresholds",
     "list_backbones",
     "list_branches",
+    "list_costs",
     "list_placements",
     "list_policies",
     "list_runtimes",
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from eenas.handle.lists import (
         list_backbones,
         list_branches,
+        list_costs,
         list_placements,
         list_policies,
         list_runtimes,

@@ -1,4 +1,4 @@
-"""A .npz file read within bounds: what each array claims to be is held against its file before memory is taken."""
+"""Bounded reading of .npz files: the claims of each array are checked against the file before memory is allocated."""
 
 import math
 import zipfile
@@ -11,11 +11,11 @@ from eenas.errors import SpecError
 from eenas.escaping import shortened
 
 MOST_MEMBERS = 1000
-"""Arrays in a file."""
+"""The largest number of arrays in a file."""
 FREE, RATIO = 480_000_000, 25
-"""Bytes that any file may unpack to, held twice for a moment, and how many times its own size a larger one may."""
+"""The number of bytes that any file may unpack to (held twice for a moment), and the largest ratio beyond it."""
 DENSEST = 1040
-"""How many bytes one byte can unpack to (deflate)."""
+"""The largest number of bytes that one byte can unpack to (deflate)."""
 _CHUNK = 1 << 20
 _KINDS = "biufcUS"
 """NumPy's kinds of plain numbers and texts."""
@@ -24,11 +24,10 @@ _FIX = "write it with numpy.savez"
 
 
 def read_arrays(path: Path, needed: Collection[str], further: Collection[str] = ()) -> dict[str, Any]:
-    """The arrays of a .npz file by their names: those `needed`, and of `further` those that are there.
+    """Return the arrays of a .npz file by name: all `needed`, and those of `further` that exist.
 
-    Objects (pickles) are never read. Raises SpecError, which begins with the file's name, where one is missing, for
-    anything but plain arrays that are as long as they claim, for a name twice, and for a file that unpacks to more than
-    480 MB and 25 times its size.
+    Objects (pickles) are never read. Raises SpecError, which starts with the file, if an array is missing, is not a
+    plain array of its claimed length or occurs twice, or if the file unpacks to more than 480 MB and 25 times its size.
     """
     try:
         bounds.check_regular(path)
@@ -40,14 +39,14 @@ def read_arrays(path: Path, needed: Collection[str], further: Collection[str] = 
         raise SpecError(f"{path}: no such file; give the path of a .npz file") from None
     except MemoryError:
         raise SpecError(f"{path}: does not fit into memory; give a smaller file, or more memory") from None
-    except Exception as error:  # a damaged file makes NumPy, zipfile and zlib raise a dozen kinds
+    except Exception as error:  # NumPy, zipfile and zlib raise many kinds for damaged files
         raise SpecError(
-            f"{shortened_path(path)}: not a .npz file that can be read ({bounds.shortened_error(error)}); {_FIX}"
+            f"{shortened_path(path)}: not a readable .npz file ({bounds.shortened_error(error)}); {_FIX}"
         ) from None
 
 
 def shortened_path(path: Path) -> str:
-    """A path for a message; a long one is cut off."""
+    """Return a path for a message, shortened if long."""
     text = str(path)
     return text if len(text) <= 300 else shortened(text)
 
@@ -57,40 +56,40 @@ def _read(stream: BinaryIO, path: Path, needed: Collection[str], further: Collec
     stream.seek(0)
     if start == b"\x93NUMPY":
         raise SpecError(
-            f"{path}: a single array, not a .npz file; numpy.savez(path, train_x=..., train_y=...) writes one"
+            f"{path}: a single array, not a .npz file; write it with numpy.savez(path, train_x=..., train_y=...)"
         )
     if not zipfile.is_zipfile(stream):
-        raise SpecError(f"{path}: not a .npz file that can be read (not NumPy's format); {_FIX}")
+        raise SpecError(f"{path}: not a readable .npz file (not NumPy's format); {_FIX}")
     with zipfile.ZipFile(stream) as archive:
         members = archive.infolist()
         if len(members) > MOST_MEMBERS:
-            raise SpecError(f"{path}: holds {len(members):,} members, at most {MOST_MEMBERS:,} are read; {_FIX}")
+            raise SpecError(f"{path}: must hold at most {MOST_MEMBERS:,} members, got {len(members):,}; {_FIX}")
         names = [member.filename.removesuffix(".npy") for member in members]
         if twice := [name for index, name in enumerate(names) if name in names[:index]]:
             raise SpecError(f"{path}: holds {shortened(twice[0])} twice; {_FIX}")
         if missing := [name for name in needed if name not in names]:
             held = ", ".join(shortened(name) for name in names[:20]) or "nothing"
-            raise SpecError(f"{path}: the array {missing[0]!r} is missing; the file holds {held}")
+            raise SpecError(f"{path}: the array {missing[0]!r} is missing; add it (the file holds {held})")
         pairs = zip(names, members, strict=True)
         taken = [(name, member) for name, member in pairs if name in needed or name in further]
         size, whole = sum(member.file_size for _, member in taken), path.stat().st_size
         if size > max(FREE, RATIO * whole):
             raise SpecError(
-                f"{path}: unpacks to {size:,} bytes, {size // max(1, whole)} times its size, at most {RATIO} times are "
-                "taken; write it with numpy.savez, which does not compress"
+                f"{path}: may unpack to {RATIO} times its size, got {size // max(1, whole)} times ({size:,} bytes); "
+                "write it with numpy.savez, which does not compress"
             )
         return {name: _array(archive, member, f"{path}: the array {shortened(name)}") for name, member in taken}
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> Any:
-    """One array, once its header agrees with the length of its member."""
+    """Read one array after checking its header against the length of its member."""
     import numpy as np
 
     if member.compress_type not in _METHODS or member.flag_bits & 1:
         raise SpecError(f"{where} cannot be read (its compression or encryption is not NumPy's); {_FIX}")
     most = member.compress_size * (1 if member.compress_type == zipfile.ZIP_STORED else DENSEST)
     if member.file_size > most + 1000:
-        raise SpecError(f"{where} claims {member.file_size:,} bytes, more than its part of the file can hold; {_FIX}")
+        raise SpecError(f"{where} claims {member.file_size:,} bytes, more than the file can hold; {_FIX}")
     try:
         with archive.open(member) as stream:
             shape, in_columns, dtype = _header(stream)
@@ -121,7 +120,10 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> Any
 
 
 def _fill(data: bytearray, stream: Any) -> int:
-    """How many bytes of `data` the stream could fill; the check at its end is made, too."""
+    """Fill `data` from the stream and return the number of bytes, -1 if the stream is longer.
+
+    Reading past the end also verifies the checksum.
+    """
     view, found = memoryview(data), 0
     while found < len(data) and (more := stream.readinto(view[found : found + _CHUNK])):
         found += more
@@ -129,7 +131,7 @@ def _fill(data: bytearray, stream: Any) -> int:
 
 
 def _header(stream: Any) -> Any:
-    """Shape, order and type of the array that follows."""
+    """Read shape, order and type of the array that follows."""
     from numpy.lib import format as npy
 
     version = npy.read_magic(stream)
@@ -137,4 +139,4 @@ def _header(stream: Any) -> Any:
         return npy.read_array_header_1_0(stream)
     if version == (2, 0):
         return npy.read_array_header_2_0(stream)
-    raise ValueError(f"version {version} of its format is not read")
+    raise ValueError(f"unsupported format version {version}")

@@ -1,4 +1,4 @@
-"""Bounds on what comes from outside, held before it is believed: bytes, nesting, values, numbers and texts."""
+"""Bounds on external data, checked before use: bytes, nesting, values, numbers and texts."""
 
 import errno
 import json
@@ -16,21 +16,21 @@ from eenas.errors import EenasError, SpecError
 from eenas.escaping import shortened
 
 MOST_TOML = 1_000_000
-"""Bytes of a TOML file, which is read in Python."""
+"""The largest number of bytes of a TOML file, whose parser is pure Python."""
 MOST_JSON = 64_000_000
-"""Bytes of a JSON file."""
+"""The largest number of bytes of a JSON file."""
 MOST_ROW = 256_000_000
-"""Characters of a row of a database."""
+"""The largest number of characters of a database row."""
 MOST_VALUES = 2_000_000
-"""Values in one JSON text; each takes up to some hundred bytes once it is read."""
+"""The largest number of values in a JSON text. Each takes up to a few hundred bytes of memory."""
 DEEPEST = 40
-"""Tables and lists inside each other."""
+"""The deepest nesting of tables and lists."""
 LONGEST_KEY = 500
-"""Characters of a key."""
+"""The largest number of characters of a key."""
 WIDEST = 63
-"""Bits of an integer."""
+"""The largest number of bits of an integer."""
 DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, AssertionError)
-"""What code raises that reads a table whose values are not what they were when it was written."""
+"""The exceptions of code that reads a damaged table."""
 
 _DOTTED = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{DEEPEST}}}""")
 _NESTING = re.compile(r"""[\[\]{}]|"(?:[^"\\\n]|\\.)*+\"""")
@@ -38,55 +38,58 @@ _FIX = "give a file that eenas or its documentation describes"
 
 
 def read_file(path: Path, most: int) -> bytes:
-    """The bytes of a regular file, at most `most`. Raises SpecError for a longer one, a pipe or a device; OSError."""
+    """Return the bytes of a regular file.
+
+    Raises SpecError for more than `most` bytes, a pipe or a device, and OSError if the file cannot be read.
+    """
     check_regular(path)
     with path.open("rb") as stream:
         data = stream.read(most + 1)
     if len(data) > most:
-        raise SpecError(f"{path}: has more than {most:,} bytes; {_FIX}")
+        raise SpecError(f"{path}: must have at most {most:,} bytes; {_FIX}")
     return data
 
 
 def check_regular(path: Path) -> None:
-    """Raise OSError where there is no file or a folder, SpecError for a pipe or a device, which may block."""
+    """Raise OSError if there is no file or it is a folder, SpecError for a pipe or a device, which can block."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode):
-        raise SpecError(f"{path}: is no regular file; {_FIX}")
+        raise SpecError(f"{path}: not a regular file; {_FIX}")
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """A TOML text as a table of plain values. Raises SpecError; the caller says where the text stands."""
+    """Parse a TOML text to a table of plain values. Raises SpecError; the caller adds the origin of the text."""
     if _DOTTED.search(text):
-        raise SpecError(f"holds a key of more than {DEEPEST} parts; shorten it")
+        raise SpecError(f"a key has more than {DEEPEST} parts; shorten it")
     _check_depth(text)
     try:
         table = tomllib.loads(text)
     except RecursionError:
-        raise SpecError(f"is nested more than {DEEPEST} deep; flatten it") from None
-    except ValueError as error:  # a number with too many digits is one, too
+        raise SpecError(f"nested more than {DEEPEST} levels deep; flatten it") from None
+    except ValueError as error:  # also raised for a number with too many digits
         raise SpecError(f"not valid TOML: {shortened_error(error)}") from None
     check_values(table, finite=False)
     return table
 
 
 def parse_json(text: str | bytes, *, most: int = MOST_JSON, finite: bool = True) -> Any:
-    """A JSON text as plain values within all bounds; with `finite` no number is infinite or NaN.
+    """Parse a JSON text to plain values within all bounds. `finite` refuses infinity and NaN.
 
-    Raises SpecError; the caller says where the text stands.
+    Raises SpecError; the caller adds the origin of the text.
     """
     if not isinstance(text, str | bytes):
         raise SpecError(f"must be a JSON text, got {shortened(text)}")
     if len(text) > most:
-        raise SpecError(f"has more than {most:,} bytes; {_FIX}")
+        raise SpecError(f"must have at most {most:,} bytes; {_FIX}")
     if sum(text.count(mark) if isinstance(text, str) else text.count(mark.encode()) for mark in ",[{") > MOST_VALUES:
-        raise SpecError(f"holds more than {MOST_VALUES:,} values; {_FIX}")
+        raise SpecError(f"must hold at most {MOST_VALUES:,} values; {_FIX}")
     _check_depth(text if isinstance(text, str) else text.decode("latin-1"))
     try:
         value = json.loads(text)
     except RecursionError:
-        raise SpecError(f"is nested more than {DEEPEST} deep; {_FIX}") from None
+        raise SpecError(f"nested more than {DEEPEST} levels deep; {_FIX}") from None
     except ValueError as error:
         raise SpecError(f"not valid JSON: {shortened_error(error)}") from None
     check_values(value, finite=finite, nul=True)
@@ -94,9 +97,9 @@ def parse_json(text: str | bytes, *, most: int = MOST_JSON, finite: bool = True)
 
 
 def read_json(path: str | Path, *, finite: bool = True) -> Any:
-    """What a JSON file holds, within all bounds: see `parse_json`.
+    """Read a JSON file within all bounds; see `parse_json`.
 
-    Raises SpecError when it is missing, unreadable or not JSON; the caller adds what to give instead.
+    Raises SpecError if it is missing, unreadable or not JSON; the caller adds the fix.
     """
     file = Path(path)
     try:
@@ -110,9 +113,9 @@ def read_json(path: str | Path, *, finite: bool = True) -> Any:
 
 
 def check_values(value: Any, *, finite: bool = True, nul: bool = False) -> None:
-    """Raise SpecError for nesting, integers, numbers, texts and types beyond the bounds, wherever they stand in it.
+    """Raise SpecError for nesting, integers, numbers, texts and types beyond the bounds, at any depth.
 
-    A text that may become a path holds no NUL; with `nul` texts may.
+    `nul` allows NUL characters in texts, which must not become paths.
     """
     level: list[Any] = [value]
     for depth in range(DEEPEST + 2):
@@ -131,27 +134,27 @@ def check_values(value: Any, *, finite: bool = True, nul: bool = False) -> None:
         if depth == DEEPEST:
             break
         level = below
-    raise SpecError(f"is nested more than {DEEPEST} deep; {_FIX}")
+    raise SpecError(f"nested more than {DEEPEST} levels deep; {_FIX}")
 
 
 @contextmanager
 def damage_as(kind: type[EenasError], where: str, fix: str) -> Iterator[None]:
-    """Whatever reading a kept table raises because it is not what was written becomes one error that says where."""
+    """Convert exceptions of reading a damaged table to one error of `kind` that names `where` and `fix`."""
     try:
         yield
     except DAMAGE as error:
-        raise kind(f"{where}: is not whole ({type(error).__name__}: {shortened_error(error)}); {fix}") from error
+        raise kind(f"{where}: damaged ({type(error).__name__}: {shortened_error(error)}); {fix}") from error
 
 
 def shortened_error(error: BaseException) -> str:
-    """The first line of an error's text, cut off."""
+    """Return the first line of an error's text, shortened."""
     lines = [line.strip() for line in str(error)[:2000].splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _check_depth(text: str) -> None:
-    """Refuse deep nesting before a parser follows it with the stack of the process, as far as brackets tell."""
+    """Refuse deep nesting, as far as brackets show it, before a recursive parser exhausts the stack."""
     if text.count("[") + text.count("{") <= DEEPEST:
         return
     depth = 0
@@ -159,7 +162,7 @@ def _check_depth(text: str) -> None:
         mark = found[0]
         depth += 1 if mark in "[{" else -1 if mark in "]}" else 0
         if depth > DEEPEST:
-            raise SpecError(f"is nested more than {DEEPEST} deep; {_FIX}")
+            raise SpecError(f"nested more than {DEEPEST} levels deep; {_FIX}")
 
 
 def _check_leaf(item: Any, *, finite: bool, nul: bool) -> None:
@@ -172,7 +175,7 @@ def _check_leaf(item: Any, *, finite: bool, nul: bool) -> None:
         if finite and not math.isfinite(item):
             raise SpecError(f"numbers must be finite, got {item}; give a number")
     elif item is not None:
-        raise SpecError(f"dates and times are no values here, got {shortened(item)}; give text, a number or a table")
+        raise SpecError(f"dates and times are not allowed, got {shortened(item)}; give text, a number or a table")
 
 
 def _check_text(text: Any, longest: int | None, *, nul: bool) -> None:
@@ -181,8 +184,8 @@ def _check_text(text: Any, longest: int | None, *, nul: bool) -> None:
     if longest is not None and len(text) > longest:
         raise SpecError(f"keys have at most {longest} characters, got {shortened(text)}; shorten it")
     if "\0" in text and not nul:
-        raise SpecError(f"texts must hold no NUL, got {shortened(text)}; leave it out")
+        raise SpecError(f"texts must not contain NUL, got {shortened(text)}; remove it")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise SpecError(f"texts must hold no lone surrogates, got {shortened(text)}; write it anew") from None
+        raise SpecError(f"texts must not contain lone surrogates, got {shortened(text)}; remove them") from None

@@ -1,23 +1,23 @@
-"""The one family of exceptions of eenas: every message names the rule, the value and the fix."""
+"""The exceptions of eenas, whose messages name the rule, the value and the fix."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class EenasError(Exception):
-    """Root of everything eenas raises on purpose; the command line prints the message and exits with status 2."""
+    """Base class of all exceptions that eenas raises. The command line prints the message and exits with status 2."""
 
 
 class SpecError(EenasError):
-    """A TOML table, a key in it or a value of a `--set` is not what its specification allows."""
+    """A TOML table, a key in it or a value of `--set` violates its specification."""
 
 
 class PluginError(EenasError):
-    """A `package.module:name` or `./file.py:name` could not be loaded, or was not trusted."""
+    """A `package.module:name` or `./file.py:name` cannot be loaded or is not trusted."""
 
 
 class TaskError(EenasError):
-    """The data of a task are missing, broken or contradict each other."""
+    """The data of a task are missing, damaged or inconsistent."""
 
 
 class BackboneError(EenasError):
@@ -25,31 +25,31 @@ class BackboneError(EenasError):
 
 
 class WeightsError(BackboneError):
-    """Weights could not be reached or do not fit the backbone."""
+    """Weights cannot be loaded or do not fit the backbone."""
 
 
 class CutError(BackboneError):
-    """A backbone cannot be cut where it was asked to be cut."""
+    """A backbone cannot be cut at the requested place."""
 
 
 class BranchError(EenasError):
-    """A branch structure is unknown or cannot stand at a cut point."""
+    """A branch structure is unknown or does not fit at a cut point."""
 
 
 class DeviceError(EenasError):
-    """A device is not there."""
+    """A device is not available or a device setting is out of range."""
 
 
 class MeasurementError(EenasError):
-    """MACs or latency could not be measured."""
+    """MACs or latency cannot be measured."""
 
 
 class DesignError(EenasError):
-    """A search space, proposal or design contradicts itself or its backbone."""
+    """A search space, proposal or design is inconsistent, or does not match its backbone."""
 
 
 class InfeasibleError(DesignError):
-    """A proposal that no repair turns into a design; the study records it as infeasible."""
+    """No repair turns a proposal into a design. The study records the proposal as infeasible."""
 
 
 class PolicyError(EenasError):
@@ -57,7 +57,7 @@ class PolicyError(EenasError):
 
 
 class TrainingError(EenasError):
-    """Training could not go on."""
+    """Training cannot continue."""
 
 
 class DivergedError(TrainingError):
@@ -69,7 +69,7 @@ class OutOfMemoryError(TrainingError):
 
 
 class FrontError(EenasError):
-    """Nothing on the front satisfies the request."""
+    """No point on the front satisfies the request."""
 
 
 class StorageError(EenasError):
@@ -77,37 +77,37 @@ class StorageError(EenasError):
 
 
 class MachineError(EenasError):
-    """The machine lacks what any work needs: memory, room on a disk, a folder, a device."""
+    """The machine lacks a general resource: memory, disk space, a folder or a device."""
 
 
 class StudyError(EenasError):
-    """A study is missing, belongs to another identity or cannot go on."""
+    """A study is missing, has another identity or cannot continue."""
 
 
 class TimeOverError(StudyError):
-    """The time limit of a search ended before a trial finished; what was done is kept."""
+    """The time limit of a search expired before a trial finished. Intermediate results are kept."""
 
 
 class ExportError(EenasError):
-    """A network could not be exported, or an exported folder not be loaded."""
+    """A network cannot be exported, or an exported folder cannot be loaded."""
 
 
 class ParityError(ExportError):
-    """An exported program does not do what the network does."""
+    """An exported program does not match the network."""
 
 
 class InputError(EenasError):
-    """A batch has another shape, type or value than a program takes."""
+    """A batch does not have the shape, type or values that a program accepts."""
 
 
 class PictureError(EenasError):
-    """A picture cannot be read or shown to a network."""
+    """A picture cannot be read or used as an input."""
 
 
 def nearest(got: str, known: Iterable[str], limit: int = 3) -> str:
-    """A clause for an error message: the known names closest to `got`, or all of them where they are few.
+    """Return a clause for an error message: the known names closest to `got`, or all names if they are few.
 
-    Returns a text such as "nearest: 'resnet50', 'resnet50d'" or "known: 'a', 'b'"; never empty for a non-empty `known`.
+    Examples are "nearest: 'resnet50', 'resnet50d'" and "known: 'a', 'b'". Never empty for a non-empty `known`.
     """
     names, got = list(dict.fromkeys(known)), got[:100]  # the search is quadratic in the length
     close = difflib.get_close_matches(got, names, n=limit, cutoff=0.6)

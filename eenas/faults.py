@@ -1,4 +1,4 @@
-"""Faults of the machine: errors that say nothing about what was asked for, such as a full disk or too little memory."""
+"""Faults of the machine, such as a full disk or too little memory, as opposed to faults of a request."""
 
 import errno
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ MEMORY = (
     *("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "defaultcpuallocator"),
     *("bad_alloc", "can't start new thread", "unable to allocate", "failed to map segment"),
 )
-"""Parts of what allocators say, lower case."""
+"""Parts of the messages of allocators, in lower case."""
 WRITING = ("no space left", "unexpected pos", "file write failed", "failed writing", "os error", "quota exceeded")
-"""Parts of what torch, safetensors and NumPy say when a file could not be written, lower case."""
+"""Parts of the messages of torch, safetensors and NumPy about files that cannot be written, in lower case."""
 DEVICE = ("cuda error", "hip error", "acceleratorerror")
-"""Parts of what is said of a device that does nothing more in this process, lower case."""
+"""Parts of the messages about a device that this process can no longer use, in lower case."""
 
 
 def machine_fault(error: BaseException) -> MachineError | None:
-    """The machine's part in `error`, in one line with the fix; None where there is none, and for EenasErrors of ours.
+    """Return the fault of the machine behind `error` as one line with the fix, or None.
 
-    What raised an error counts as well: a picture that cannot be read because its disk is gone is the disk's fault.
+    The causes of an error count too: a picture that cannot be read because its disk failed is a fault of the disk.
     """
     if isinstance(error, MachineError):
         return error
@@ -28,17 +28,17 @@ def machine_fault(error: BaseException) -> MachineError | None:
     for cause in causes(error):
         if is_memory_shortage(cause):
             what = said or _said(cause)
-            return MachineError(f"{what}; free memory or raise its limit, and run the same command again")
+            return MachineError(f"{what}; free memory or raise its limit, and rerun the command")
         if isinstance(cause, OSError) or is_write_failure(cause):
             return MachineError(f"{said or _said(cause)}; {_fix(cause)}")
         if is_device_failure(cause):
-            return MachineError(f"{_said(cause)}; look after the device and run the same command again")
+            return MachineError(f"{_said(cause)}; check the device and rerun the command")
     return None
 
 
 @contextmanager
 def machine_faults() -> Iterator[None]:
-    """Raise what the machine lacks inside the block as a MachineError of one line."""
+    """Convert faults of the machine inside the block to a MachineError of one line."""
     try:
         yield
     except EenasError:
@@ -50,7 +50,7 @@ def machine_faults() -> Iterator[None]:
 
 
 def is_memory_shortage(error: BaseException) -> bool:
-    """Whether memory ran out, of whatever allocator."""
+    """Whether `error` means that memory ran out, for any allocator."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     said = f"{type(error).__name__} {error}".lower()
@@ -58,19 +58,19 @@ def is_memory_shortage(error: BaseException) -> bool:
 
 
 def is_write_failure(error: BaseException) -> bool:
-    """Whether a library could not write a file, and says so in words of its own."""
+    """Whether `error` is a library's own error about a file that cannot be written."""
     said = str(error).lower()
     return not isinstance(error, EenasError) and any(words in said for words in WRITING)
 
 
 def is_device_failure(error: BaseException) -> bool:
-    """Whether an accelerator failed in a way that ends its use by this process."""
+    """Whether an accelerator failed so that this process can no longer use it."""
     said = f"{type(error).__name__}: {error}".lower()
     return isinstance(error, RuntimeError) and any(words in said for words in DEVICE) and not is_memory_shortage(error)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """`error`, and what it was raised from or while."""
+    """Yield `error` and the chain of its causes and contexts."""
     seen: set[int] = set()
     at: BaseException | None = error
     while at is not None and id(at) not in seen:
@@ -93,11 +93,11 @@ def _fix(error: BaseException) -> str:
         errno.EROFS: "make its file system writable",
         errno.EACCES: "make it readable and writable",
         errno.EPERM: "make it readable and writable",
-        errno.ENOENT: "put it back",
+        errno.ENOENT: "restore it",
         errno.EMFILE: "raise the limit of open files (ulimit -n)",
         errno.ENFILE: "raise the limit of open files",
     }
     number = getattr(error, "errno", None)
     if number is None and "no space left" in str(error).lower():
         number = errno.ENOSPC
-    return f"{fixes.get(number or 0, 'fix the cause')} and run the same command again"
+    return f"{fixes.get(number or 0, 'fix the cause')} and rerun the command"

@@ -1,4 +1,4 @@
-"""Files and folders written whole or not at all, so that a full disk or a kill leaves the old ones."""
+"""Atomic writing of files and folders, so that a full disk or a kill leaves the old ones."""
 
 import ctypes
 import os
@@ -16,19 +16,19 @@ from eenas.errors import StorageError
 from eenas.faults import is_write_failure
 
 DAY = 86400.0
-"""Seconds without a change after which what another machine left half-written counts as given up."""
+"""Seconds without a change after which temporary files of another machine count as abandoned."""
 
 _HOST = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
 _TEMPORARY = re.compile(r"\.(.+)\.eenas-([A-Za-z0-9._]*)-(\d+)-\w+\.(part|old)")
 _LONGEST = 80
-"""Characters of a name that its temporary file repeats; file systems limit the length of names."""
-_LOOKED_AT: set[Path] = set()
+"""The number of characters of a name repeated in its temporary file. File systems limit the length of names."""
+_CLEANED: set[Path] = set()
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in the place of `path` in one step.
+    """Let `write` fill a temporary file beside `path`, then move it to `path` atomically.
 
-    Raises StorageError when the disk is full or the folder not writable; what stood at `path` is then untouched.
+    Raises StorageError if the disk is full or the folder is not writable; the old file is then unchanged.
     """
     temporary: Path | None = None
     with _storage_errors(path):
@@ -46,18 +46,18 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` in UTF-8, as `write_atomically` does."""
+    """Write `text` in UTF-8 atomically; see `write_atomically`."""
     write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
 @contextmanager
-def folder_in_place_of(path: Path, keep: Callable[[str], bool] = lambda name: False) -> Iterator[Path]:
-    """A temporary folder that takes the place of the folder `path` in one step, once the block ends without an error.
+def replace_folder(path: Path, keep: Callable[[str], bool] = lambda name: False) -> Iterator[Path]:
+    """Yield a temporary folder that replaces the folder `path` atomically when the block ends without an error.
 
-    Until then `path` is untouched. The temporary folder begins with those entries of `path` whose name `keep` accepts;
-    files are to be replaced in it (`write_atomically`), not changed, since both folders share them. Where `path` itself
-    cannot be replaced (a mount point, or in a folder that is not writable), its files are, one after another. Raises
-    StorageError when the disk is full or the place not writable.
+    Until then `path` is unchanged. The temporary folder starts with the entries of `path` whose name `keep` accepts.
+    Replace files in it (`write_atomically`); do not modify them, because both folders share them. If `path` itself
+    cannot be replaced (a mount point, or its parent is not writable), its files are replaced one by one. Raises
+    StorageError if the disk is full or the folder is not writable.
     """
     path = path.resolve()
     work: Path | None = None
@@ -67,32 +67,32 @@ def folder_in_place_of(path: Path, keep: Callable[[str], bool] = lambda name: Fa
             is_fixed = path.is_dir() and (os.path.ismount(path) or not is_writable(path.parent))
             work = temporary_beside(path / path.name if is_fixed else path, folder=True)
             if path.is_dir():
-                _take_over(path, work, keep)
+                _link_entries(path, work, keep)
             work.chmod(path.stat().st_mode if path.is_dir() else 0o755)
         yield work
         with _storage_errors(path):
-            _put(work, path)
+            _replace(work, path)
     finally:
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)
 
 
 def is_writable(path: Path) -> bool:
-    """Whether a file, or what is in a folder, can be changed; on a read-only file system nobody can."""
+    """Whether a file, or the content of a folder, can be changed. Always False on a read-only file system."""
     mode = os.W_OK | os.X_OK if path.is_dir() else os.W_OK
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def check_writable(folder: Path) -> None:
-    """Raise StorageError, before work is done for it, where a folder that is there can be written neither way."""
+    """Raise StorageError if an existing folder cannot be written or replaced. Call this before expensive work."""
     if folder.is_dir() and not (is_writable(folder) or is_writable(folder.resolve().parent)):
-        raise StorageError(f"{folder}: cannot be written (read-only); copy it to a writable place and take the copy")
+        raise StorageError(f"{folder}: cannot be written (read-only); copy it to a writable place and use the copy")
 
 
 def temporary_beside(path: Path, *, folder: bool = False) -> Path:
-    """A new empty file, or folder, beside `path` whose name says which process made it; what dead ones left is removed.
+    """Create an empty temporary file or folder beside `path`, named after this process.
 
-    Raises OSError.
+    Stale temporary files of dead processes are removed. Raises OSError.
     """
     remove_stale(path.parent)
     prefix = f".{path.name[:_LONGEST]}.eenas-{_HOST}-{os.getpid()}-"
@@ -104,23 +104,23 @@ def temporary_beside(path: Path, *, folder: bool = False) -> Path:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file or folder of this name is one that is being written, or was left half-written."""
+    """Whether this is the name of a temporary file or folder."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def remove_stale(folder: Path, *, again: bool = False) -> None:
-    """Remove what processes that are gone left half-written in `folder`; a process looks once, or `again`.
+    """Remove temporary files of dead processes from `folder`, once per process or, with `again`, at every call.
 
-    What a living process of this machine writes stays, and so does what another machine wrote within a day.
+    Temporary files of living processes on this machine stay, as do those of other machines for a day.
     """
-    with suppress(OSError):  # whatever hinders this hinders writing, which reports it
+    with suppress(OSError):  # a later write reports the same error
         folder = folder.resolve()
-        if folder in _LOOKED_AT and not again:
+        if folder in _CLEANED and not again:
             return
-        _LOOKED_AT.add(folder)
+        _CLEANED.add(folder)
         for item in list(folder.iterdir()):
             found = _TEMPORARY.fullmatch(item.name)
-            if found is None or not _is_given_up(item, found[2], int(found[3])):
+            if found is None or not _is_abandoned(item, found[2], int(found[3])):
                 continue
             before = folder / found[1]
             if found[4] == "old" and not before.exists():  # the process died between two renames
@@ -131,7 +131,7 @@ def remove_stale(folder: Path, *, again: bool = False) -> None:
                 item.unlink(missing_ok=True)
 
 
-def _is_given_up(item: Path, host: str, process: int) -> bool:
+def _is_abandoned(item: Path, host: str, process: int) -> bool:
     if host != _HOST:
         return time.time() - item.lstat().st_mtime > DAY
     try:
@@ -143,7 +143,7 @@ def _is_given_up(item: Path, host: str, process: int) -> bool:
     return False
 
 
-def _take_over(path: Path, work: Path, keep: Callable[[str], bool]) -> None:
+def _link_entries(path: Path, work: Path, keep: Callable[[str], bool]) -> None:
     for item in path.iterdir():
         if is_temporary(item.name) or not keep(item.name):
             continue
@@ -154,15 +154,15 @@ def _take_over(path: Path, work: Path, keep: Callable[[str], bool]) -> None:
 
 
 def _link(source: str, target: str) -> None:
-    """The same file under a second name; a copy where the file system has none."""
+    """Hard-link a file, or copy it if the file system has no links."""
     try:
         os.link(source, target, follow_symlinks=False)
     except (OSError, NotImplementedError):
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _put(work: Path, path: Path) -> None:
-    """Put the folder `work` in the place of `path`, in one step where the system can."""
+def _replace(work: Path, path: Path) -> None:
+    """Replace the folder `path` by `work`, atomically if the system supports it."""
     if not path.exists():
         work.rename(path)
         return
@@ -182,7 +182,7 @@ def _put(work: Path, path: Path) -> None:
 
 
 def _move(work: Path, path: Path) -> None:
-    """Move what is in the folder `work` into `path`, what was written last at the end; folders in both are merged."""
+    """Move the content of the folder `work` into `path`, the latest files last. Folders in both are merged."""
     for item in sorted(work.iterdir(), key=lambda item: item.lstat().st_mtime_ns):
         there = path / item.name
         if item.is_dir() and not item.is_symlink() and there.is_dir():
@@ -192,7 +192,7 @@ def _move(work: Path, path: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step; False where the system cannot."""
+    """Exchange two names atomically. False if the system does not support it."""
     if sys.platform != "linux":
         return False
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
@@ -202,10 +202,10 @@ def _exchange(one: Path, other: Path) -> bool:
 
 @contextmanager
 def _storage_errors(path: Path) -> Iterator[None]:
-    """What the disk refuses, as a StorageError of one line; torch and safetensors raise errors of their own for it."""
+    """Convert write errors to a StorageError of one line. torch and safetensors have error classes of their own."""
     try:
         yield
     except Exception as error:
         if not isinstance(error, OSError) and not is_write_failure(error):
             raise
-        raise StorageError(f"{path}: could not be written ({error}); free space or choose another folder") from error
+        raise StorageError(f"{path}: could not be written ({error}); free space or give another folder") from error

@@ -1,4 +1,4 @@
-"""Passwords taken out of URLs and of messages that may hold one, before anything is shown or kept."""
+"""Masking of passwords in URLs and messages before they are shown or stored."""
 
 import re
 from collections.abc import Collection
@@ -11,17 +11,17 @@ _SHOWN = (
     *("client_encoding", "sslmode", "channel_binding", "gssencmode", "target_session_attrs", "load_balance_hosts"),
     *("mode", "uri", "cache", "immutable", "nolock", "psow", "vfs", "check_same_thread", "isolation_level"),
 )
-"""The parameters of a database URL whose values are shown; of any other one the value may be secret."""
+"""The parameters of a database URL whose values are shown. Values of others can be secret."""
 _DATABASE = re.compile(r"(?i)\b(?:postgres|sqlite|mysql|mariadb|oracle|mssql)[\w+]*://[^\s'\"]*[^\s'\":;,.)]")
 _PORT = r"\d{1,5}(?=[/?,]|$)"
-_SHORT = 4  # characters below which a secret is taken out of a text only where it stands alone
+_SHORT = 4  # secrets below this length are masked only as whole words
 
 
 def masked_url(text: str) -> str:
-    """A URL in one line, as it was written but for what may be secret.
+    """Return a URL in one line with its possible secrets masked.
 
-    That is what stands before its last `@`, or for the port where that is no number, and the values of parameters that
-    are not known to be harmless.
+    These are the part before the last `@`, a port that is not a number, and the values of parameters that are not known
+    to be harmless.
     """
     hidden = re.sub(r"(?s)(://[^:/@\s]*):.*@", r"\1:***@", text)
     hidden = re.sub(rf"(?s)(://[^:/@\s\[]*):(?!\*\*\*@|{_PORT})[^?]*", r"\1:***", hidden)
@@ -29,7 +29,7 @@ def masked_url(text: str) -> str:
 
 
 def masked(text: str, secrets: Collection[str] = ()) -> str:
-    """A message, such as that of a library, with the passwords of the URLs in it and all `secrets` left out."""
+    """Return a message, for example of a library, with passwords of URLs and all `secrets` masked."""
     for secret in secrets:
         there = re.escape(secret)
         text = re.sub(there if len(secret) >= _SHORT else rf"(?<!\w){there}(?!\w)", "***", text)
@@ -38,7 +38,7 @@ def masked(text: str, secrets: Collection[str] = ()) -> str:
 
 
 def secrets_of(url: str) -> list[str]:
-    """What of a database URL may be secret, in each form in which a message may repeat it; the longest ones first."""
+    """Return the possible secrets of a database URL in all forms that a message can repeat, longest first."""
     found: set[str] = set()
     _, _, rest = url.partition("://")
     user, at, _ = rest.rpartition("@")
@@ -54,7 +54,7 @@ def secrets_of(url: str) -> list[str]:
 
 
 def _split_query(url: str) -> list[str]:
-    """What stands before the parameters, and each of them; a `?` in a password begins none."""
+    """Return the URL before its parameters, then each parameter. A `?` in a password starts none."""
     start = url.find("?", url.rfind("@") + 1)
     if start < 0:
         return [url]

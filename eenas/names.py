@@ -1,4 +1,4 @@
-"""Names that a user gives: what they may be, and how they become one part of a path and never more."""
+"""User-given names: checks, and their safe use as one part of a path."""
 
 import hashlib
 import re
@@ -7,28 +7,28 @@ from eenas.errors import SpecError
 from eenas.escaping import one_line, shortened
 
 LONGEST = 200
-"""Characters of a name."""
+"""The largest number of characters of a name."""
 _PLAIN = re.compile(r"\w[\w .,+=@()-]*")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
-"""Names of devices, which Windows takes wherever they stand and whatever follows the dot."""
+"""Device names that Windows reserves in every folder and with every extension."""
 _BYTES = 120
 
 
 def check_name(name: str, what: str) -> str:
-    """`name` as it was given. Raises SpecError for an empty or long one, and for characters that are not seen."""
+    """Return `name` unchanged. Raises SpecError if it is empty, too long, or has control or invisible characters."""
     if not name.strip():
-        raise SpecError(f"{what} must have a name, got {name!r}; give one")
+        raise SpecError(f"{what} must have a name that is not blank, got {name!r}; give one")
     if len(name) > LONGEST:
-        raise SpecError(f"the name of {what} has at most {LONGEST} characters, got {shortened(name)}; shorten it")
+        raise SpecError(f"the name of {what} must have at most {LONGEST} characters, got {shortened(name)}; shorten it")
     if one_line(name) != name:
-        raise SpecError(f"the name of {what} holds a control or an invisible character, got {name!r}; leave it out")
+        raise SpecError(f"the name of {what} must have no control or invisible characters, got {name!r}; remove them")
     return name
 
 
 def file_part(name: str) -> str:
-    """`name` as one part of a path: itself where every file system takes it, else its harmless part and a digest.
+    """Return `name` as one part of a path: unchanged if safe on every file system, else cleaned with a digest.
 
-    Different names give different parts; none is empty, hidden, a device, longer than a file name, or leads elsewhere.
+    Different names give different parts. No part is empty, hidden, a device, too long, or a way out of its folder.
     """
     if _PLAIN.fullmatch(name) and name[-1] not in ". " and not _RESERVED.fullmatch(name) and _size(name) <= _BYTES:
         return name

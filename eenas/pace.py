@@ -1,14 +1,14 @@
-"""How often long work is saved: as often as saving costs a small share of its time."""
+"""Pacing of checkpoints, so that saving takes only a small share of the time."""
 
 import time
 from collections.abc import Callable
 
 SHARE = 0.05
-"""The part of the time that saving may take."""
+"""The share of the time that saving may take."""
 
 
 class Pace:
-    """Saving is due at the first chance, and then again after `1 / SHARE` times as long as it took the last time."""
+    """Saving is due at once, and then again after `1 / SHARE` times the duration of the last save."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -19,7 +19,7 @@ class Pace:
         return self._clock() >= self._next
 
     def save(self, write: Callable[[], object]) -> None:
-        """Save by `write`, and see how long it takes."""
+        """Call `write` to save, and measure its duration."""
         start = self._clock()
         write()
         end = self._clock()

@@ -1,6 +1,6 @@
-"""How a share is written, everywhere: "52.4 %"."""
+"""The format of shares: "52.4 %"."""
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share in [0, 1] (or above) as text: 0.524 is "52.4 %"; None is a dash."""
+    """Return a share in [0, 1] (or above) as text: 0.524 is "52.4 %"; None is a dash."""
     return "–" if share is None else f"{100 * share:.{digits}f} %"

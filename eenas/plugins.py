@@ -10,7 +10,7 @@ from eenas.escaping import shortened
 
 
 def is_reference(text: str) -> bool:
-    """Whether `text` reads `package.module:name` or `./file.py:name` (and is no scheme such as `npz:PATH`)."""
+    """Whether `text` has the form `package.module:name` or `./file.py:name` (unlike `npz:PATH`)."""
     place, colon, name = text.rpartition(":")
     if not (colon and name.isidentifier()):
         return False

@@ -1,4 +1,7 @@
-"""Events that long work sends to whoever listens; the library itself never prints."""
+"""Progress events from long work to a listener.
+
+The library itself never prints.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,14 +11,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Notice:
-    """One line worth reading, such as a default that was taken or a repair that was made."""
+    """A notice of one line, such as a default that was used or a repair."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Started:
-    """A phase begins; `total` counts its steps (epochs, trials), or is None where it is not known."""
+    """A phase has started; `total` is the number of its steps (epochs, trials), None if unknown."""
 
     phase: str
     total: int | None = None
@@ -23,7 +26,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Advanced:
-    """A phase has made `done` of its steps; `detail` is a short text such as the best score so far."""
+    """A phase has completed `done` of its steps; `detail` is a short text such as the best score so far."""
 
     phase: str
     done: float
@@ -32,7 +35,7 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Finished:
-    """A phase is over."""
+    """A phase has ended."""
 
     phase: str
     detail: str = ""
@@ -43,7 +46,7 @@ Listener = Callable[[Event], None]
 
 
 def silent(event: Event) -> None:
-    """The listener that ignores everything."""
+    """Ignore the event."""
 
 
 _LISTENER: ContextVar[Listener] = ContextVar("listener", default=silent)
@@ -51,7 +54,7 @@ _LISTENER: ContextVar[Listener] = ContextVar("listener", default=silent)
 
 @contextmanager
 def heard_by(listener: Listener) -> Iterator[None]:
-    """Let `listener` hear the notices of `notify` inside the block: deep code is given no listener."""
+    """Send the notices of `notify` inside the block to `listener`, so that deep code needs no listener argument."""
     token = _LISTENER.set(listener)
     try:
         yield
@@ -60,5 +63,5 @@ def heard_by(listener: Listener) -> Iterator[None]:
 
 
 def notify(text: str) -> None:
-    """Say one line to whoever listens to the work that is under way."""
+    """Send a notice to the current listener."""
     _LISTENER.get()(Notice(text))

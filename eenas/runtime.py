@@ -1,4 +1,4 @@
-"""`eenas.runtime`: exported models without torch, for those who have eenas; `runtime.py` beside a model is the same."""
+"""The runtime of exported models, without torch; the same as `runtime.py` beside a model."""
 
 from eenas.programs.runtime import ExitStatistics, ExportedModel, Prediction, load
 

@@ -1,4 +1,4 @@
-"""Seeds: one number for a study, and others derived from it by words."""
+"""Seeds: one number per study, and others derived from it by words."""
 
 import hashlib
 import random
@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 
 def derive(seed: int, *words: str | int) -> int:
-    """A seed in [0, 2**31) that depends on `seed` and on every word; the same on every machine."""
+    """Return a seed in [0, 2**31) derived from `seed` and all words, equal on every machine."""
     text = "/".join(str(word) for word in (seed, *words))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % 2**31
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Python, NumPy and torch (every device) seeded inside the block, their states put back after it."""
+    """Seed Python, NumPy and torch (every device) inside the block, and restore their states afterwards."""
     import numpy as np
     import torch
 

@@ -1,4 +1,4 @@
-"""The TOML files that come with eenas, found in the installed package or in the checkout."""
+"""The TOML files shipped with eenas, in the installed package or the checkout."""
 
 import os
 from pathlib import Path
@@ -11,19 +11,22 @@ Kind = Literal["search_spaces", "studies", "dashboards"]
 
 
 def folder(kind: Kind) -> Path:
-    """The folder of one kind: inside the installed package first, in the checkout next."""
+    """Return the folder of one kind, in the installed package if it exists, else in the checkout."""
     package = Path(__file__).parent
     installed = package / "_shipped" / kind
     return installed if installed.is_dir() else package.parent / kind
 
 
 def names(kind: Kind) -> tuple[str, ...]:
-    """The names that `find` knows without a path, sorted."""
+    """Return the names of the shipped files of one kind, sorted."""
     return tuple(sorted(file.stem for file in folder(kind).glob("*.toml")))
 
 
 def find(kind: Kind, name: str) -> Path:
-    """A shipped file by its bare name (`default`), or a file of the user by its path (`./mine.toml`)."""
+    """Return a shipped file by its bare name (`default`), or the user's file by its path (`./mine.toml`).
+
+    Raises SpecError if there is none.
+    """
     if name in names(kind):
         return folder(kind) / f"{name}.toml"
     path = Path(name)
@@ -31,4 +34,4 @@ def find(kind: Kind, name: str) -> Path:
         return path
     if path.suffix == ".toml" or len(path.parts) > 1:
         raise SpecError(f"{shortened(name)}: no such file; give a path or a shipped name ({', '.join(names(kind))})")
-    raise SpecError(f"{shortened(name)}: no shipped file of {kind} has this name; {nearest(name, names(kind))}")
+    raise SpecError(f"{shortened(name)}: no such file in {kind}; {nearest(name, names(kind))}")

@@ -1,4 +1,4 @@
-"""A TOML table read into a frozen dataclass and written back, with errors that name file, key and nearest known key."""
+"""Conversion between TOML tables and frozen dataclasses, with errors that name file, key and nearest known key."""
 
 import dataclasses
 import functools
@@ -19,15 +19,15 @@ from eenas.escaping import one_line, shortened
 T = TypeVar("T")
 Table = dict[str, Any]
 Extended = Annotated[float, "infinite"]
-"""A number of a table that may be infinite; every other float is finite."""
+"""A number that may be infinite. Plain floats must be finite."""
 LONGEST_SET = 10_000
-"""Characters of an assignment."""
+"""The largest number of characters of a `--set` assignment."""
 LONGEST_SHOWN = 120
-"""Characters of a key in a message."""
+"""The largest number of characters of a key in a message."""
 
 
 def read_table(path: str | Path) -> Table:
-    """Read a TOML file. Raises SpecError when it is missing, unreadable or not TOML."""
+    """Read a TOML file. Raises SpecError if it is missing, unreadable or not TOML."""
     file = Path(path)
     try:
         text = bounds.read_file(file, bounds.MOST_TOML).decode()
@@ -38,7 +38,7 @@ def read_table(path: str | Path) -> Table:
     except UnicodeDecodeError as error:
         raise SpecError(f"{file}: not valid TOML: {error}") from None
     except ValueError as error:
-        raise SpecError(f"{shortened(str(file))}: not a path ({error}); give another") from None
+        raise SpecError(f"{shortened(str(file))}: not a path ({error}); give the path of a TOML file") from None
     try:
         return bounds.parse_toml(text.replace("\r\n", "\n"))
     except SpecError as error:
@@ -46,10 +46,10 @@ def read_table(path: str | Path) -> Table:
 
 
 def from_table(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: str = "") -> T:
-    """Build the frozen dataclass `cls` from a table; a class may read itself with `from_table(table, file=, key=)`.
+    """Build the frozen dataclass `cls` from a table. A class can define `from_table(table, file=, key=)` itself.
 
-    `file` and `key` say where the table stands, for error messages only. Unknown keys, wrong types and values that
-    the class refuses (a SpecError or ValueError in `__post_init__`) raise SpecError with file, key and fix.
+    `file` and `key` are the origin of the table, for error messages. Raises SpecError with file, key and fix for
+    unknown keys, wrong types and values that the class refuses (by a SpecError or ValueError in `__post_init__`).
     """
     reader = getattr(cls, "from_table", None)
     if reader is not None:
@@ -58,7 +58,7 @@ def from_table(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: s
 
 
 def read_fields(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: str = "") -> T:
-    """As `from_table`, by the fields of `cls` whether it reads itself or not."""
+    """Build `cls` from its fields as `from_table` does, even if it defines `from_table`."""
     if not isinstance(table, Mapping):
         raise SpecError(f"{_where(file, key)}: must be a table, got {shortened(table)}")
     hints = _hints(typing.cast(Hashable, cls))
@@ -87,7 +87,7 @@ def read_fields(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: 
 
 
 def to_table(spec: Any) -> Any:
-    """The inverse of `from_table`: dataclasses to tables, tuples to lists, `None` left out."""
+    """Convert dataclasses to tables and tuples to lists, without `None`; the inverse of `from_table`."""
     writer = getattr(spec, "to_table", None)
     if writer is not None:
         return writer()
@@ -102,13 +102,13 @@ def to_table(spec: Any) -> Any:
 
 
 def digest(value: Any) -> str:
-    """16 hexadecimal digits of the SHA-256 of the canonical JSON of `value`; the same on every machine."""
+    """Return 16 hexadecimal digits of the SHA-256 of the canonical JSON of `value`, equal on every machine."""
     text = json.dumps(to_table(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Table:
-    """`below` with every value of `above` in the place of its own, table by table."""
+    """Return `below` updated with the values of `above`, recursively."""
     merged = dict(below)
     for name, value in above.items():
         old = merged.get(name)
@@ -117,7 +117,7 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Table:
 
 
 def assign(table: Mapping[str, Any], assignment: str) -> Table:
-    """A copy of `table` with `table.key=value` applied; the value is TOML, or a bare word taken as text."""
+    """Return a copy of `table` with `table.key=value` applied. The value is TOML or a bare word (text)."""
     path, equals, text = assignment.partition("=")
     names = [name.strip() for name in path.split(".")]
     if not equals or not all(names):
@@ -125,14 +125,14 @@ def assign(table: Mapping[str, Any], assignment: str) -> Table:
         raise SpecError(f"--set {said}: must read table.key=value, for example --set training.epochs=3")
     if len(assignment) > LONGEST_SET or len(names) > bounds.DEEPEST:
         raise SpecError(
-            f"--set {shortened(assignment)}: has at most {LONGEST_SET:,} characters, {bounds.DEEPEST} of them dots of "
-            "its key; write a study file"
+            f"--set {shortened(assignment)}: must have at most {LONGEST_SET:,} characters and {bounds.DEEPEST} parts "
+            "of the key; use a study file"
         )
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    except (ValueError, RecursionError) as error:  # a number with too many digits, lists inside lists
+    except (ValueError, RecursionError) as error:  # a number with too many digits, or deep nesting
         raise SpecError(f"--set {shortened(assignment)}: {bounds.shortened_error(error)}; give a plain value") from None
     try:
         bounds.check_values(value, finite=False)
@@ -154,7 +154,7 @@ def _where(file: str, key: str) -> str:
 
 
 def shown_key(key: str) -> str:
-    """A key for a message: in one line, cut off where it is long."""
+    """Return a key for a message: in one line, shortened if long."""
     return one_line(key if len(key) <= LONGEST_SHOWN else f"{key[:LONGEST_SHOWN]}...")
 
 
@@ -163,7 +163,7 @@ def _near(value: Any, known: tuple[Any, ...]) -> str:
 
 
 def _read(hint: Any, value: Any, file: str, key: str) -> Any:
-    """One value against one type hint."""
+    """Convert one value to one type hint."""
     if hint is Extended:
         if isinstance(value, float) and math.isinf(value):
             return value
@@ -223,7 +223,10 @@ def _read_scalar(hint: Any, value: Any, file: str, key: str) -> Any:
 
 
 def differing(here: Any, there: Any, name: str = "") -> list[tuple[str, Any, Any]]:
-    """The fields in which two tables differ, as (dotted name, value here, value there); None where there is none."""
+    """Return the fields in which two tables differ: (dotted name, value here, value there).
+
+    A missing value is None.
+    """
     if not (isinstance(here, Mapping) and isinstance(there, Mapping)):
         return [] if here == there else [(name, here, there)]
     found = []

@@ -1,4 +1,4 @@
-"""A user's Python code by reference, a file imported with the files beside it as a package that nobody else sees."""
+"""Importing a user's Python code by reference: files with their sibling files, each folder as a private package."""
 
 import builtins
 import hashlib
@@ -37,8 +37,8 @@ def load_object(reference: str, *, trust_code: bool, relative_to: Path | None = 
         raise
     except SystemExit as error:
         raise PluginError(
-            f"{reference!r}: importing {place!r} ended the program (status {error.code}); put what it does when it is "
-            'run under `if __name__ == "__main__":`'
+            f"{reference!r}: importing {place!r} ended the program (status {error.code}); move its script code "
+            'under `if __name__ == "__main__":`'
         ) from error
     except Exception as error:  # whatever the user's module raises while it is imported
         reason = (str(error).strip().splitlines() or [""])[0][:300]
@@ -71,16 +71,16 @@ def _found(place: str, relative_to: Path | None) -> Path:
 
 
 def import_file(path: Path) -> ModuleType:
-    """The module in the Python file `path`, which is read once.
+    """Import the Python file `path` once and return its module.
 
-    It finds the files and packages beside it, as where Python runs it: `from blocks import X`, `from .blocks import X`,
-    `import models.blocks`, also inside functions and from those files themselves. `sys.path` stays as it is, and files
-    of the same name in two folders are two modules. Raises whatever the file raises; it is read again then.
+    It can import its sibling files and packages as a script can: `from blocks import X`, `from .blocks import X`,
+    `import models.blocks`, also inside functions and in the siblings. `sys.path` is unchanged, and files of the same
+    name in two folders are two modules. Exceptions of the file propagate; the next call imports it again.
     """
     folder = path.parent
     package = f"{PREFIX}{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())  # before the one that knows no `_Import`
+        sys.meta_path.insert(0, _Finder())  # before the finder without `_Import`
     if package not in sys.modules:
         holder = ModuleType(package, f"The files in {folder}.")
         holder.__path__ = [str(folder)]
@@ -97,7 +97,7 @@ def import_file(path: Path) -> ModuleType:
     try:
         _Loader(name, str(path)).exec_module(module)
     except BaseException:
-        for read in set(sys.modules) - before:  # this file, and those beside it that it had read by then
+        for read in set(sys.modules) - before:  # this file, and the siblings imported so far
             if read.startswith(f"{package}."):
                 del sys.modules[read]
         raise
@@ -106,9 +106,9 @@ def import_file(path: Path) -> ModuleType:
 
 @contextmanager
 def replaced_builtin(name: str, value: Any) -> Iterator[None]:
-    """Inside this context the builtin `name` is `value`, in the files that `import_file` read as everywhere else.
+    """Replace the builtin `name` by `value` inside the block, also in files imported by `import_file`.
 
-    Each of those files has a table of builtins of its own, which a change of the module `builtins` does not reach.
+    Each of these files has its own table of builtins, which a change of the module `builtins` does not affect.
     """
     own = getattr(builtins, name)
     setattr(builtins, name, value)
@@ -118,18 +118,18 @@ def replaced_builtin(name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         setattr(builtins, name, own)
-        for table in _tables():  # also those of files that were first imported inside this context
+        for table in _tables():  # including files first imported inside the block
             table[name] = own
 
 
 def _tables() -> list[dict[str, Any]]:
-    """The builtins of each file that was imported here."""
+    """Return the tables of builtins of all imported user files."""
     files = [module for name, module in list(sys.modules.items()) if name.startswith(PREFIX)]
     return [table for file in files if isinstance(table := vars(file).get("__builtins__"), dict)]
 
 
 class _Finder:
-    """Finds modules of the packages above, and no others."""
+    """Finds modules of the private packages only."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -144,12 +144,12 @@ class _Finder:
         for folder in path:
             found = importlib.machinery.FileFinder(folder, *loaders).find_spec(fullname)
             if found is not None:
-                return found  # of a folder without __init__.py a package without a loader
+                return found  # for a folder without __init__.py, a package without a loader
         return None
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Runs a file whose `import` looks beside the user's file first."""
+    """Runs a file whose imports look beside the user's file first."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the file."""
@@ -159,12 +159,12 @@ class _Loader(importlib.machinery.SourceFileLoader):
         super().exec_module(module)
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """Compile the file; without a cache, which would trust times of files that are written twice in a second."""
+        """Compile the file without a cache, because its time stamps miss a second change within one second."""
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
 class _Import:
-    """`__import__` of the modules of one folder."""
+    """`__import__` for the modules of one folder."""
 
     def __init__(self, package: str, folder: Path, importer: str) -> None:
         self.package, self.folder, self.importer = package, folder, importer
@@ -177,7 +177,7 @@ class _Import:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        """Import by an absolute name: what lies in the folder comes first, as where Python runs a file of it."""
+        """Import by an absolute name. Files in the folder come first, as for a script."""
         top = name.partition(".")[0]
         ordinary: Callable[..., ModuleType] = builtins.__import__
         if level or top in ("", "eenas") or f"{self.package}.{top}" == self.importer:
@@ -193,15 +193,15 @@ class _Import:
         return found if fromlist else sys.modules[f"{self.package}.{top}"]
 
     def _beside(self, top: str) -> Path | None:
-        """The file of a module or package of this name in the folder; a folder without __init__.py is none."""
+        """Return the file of a sibling module or package, None for a folder without __init__.py."""
         places = (self.folder / top / "__init__.py", *(self.folder / f"{top}{suffix}" for suffix in _SUFFIXES))
         return next((place for place in places if place.is_file()), None)
 
 
 def _known(top: str) -> Path | None:
-    """The file in which Python itself finds the module `top`: where both find the same file it is one module."""
+    """Return the file of the module `top` in Python's own search. If it equals the sibling, both are one module."""
     try:
         spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError, AttributeError):  # modules that were put together by hand
+    except (ImportError, ValueError, AttributeError):  # modules without a proper spec
         return None
     return None if spec is None or spec.origin is None else Path(spec.origin).resolve()

@@ -13,6 +13,7 @@ from eenas.designs.design import Design, Placed
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import batches, exit_table
+from eenas.policies.costs import Costs
 from eenas.policies.fit import Fitting
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import evaluate
@@ -76,7 +77,7 @@ def _trained(branches, loss_weights):
     task = smallest_task()
     network = build_network(design, backbone, classes=task.classes).eval()
     network.load_state_dict(_learned(branches, loss_weights))
-    costs = ExitCosts(MACS, np.array([0.2, 0.5, 1.0]), 0)
+    costs = ExitCosts(Costs.of(macs=MACS, latency=np.array([0.2, 0.5, 1.0])), 0)
     calibration, test = (exit_table(network, task.split(name), costs) for name in ("calibration", "test"))
     temperatures = tuple(fit_temperatures(calibration).tolist())
     fitting = Fitting(calibration)

@@ -77,7 +77,7 @@ def test_bombs_doubles_and_crowds_are_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(archives, "FREE", 1_000_000)
     data = header((2_000_000,), "|u1") + bytes(2_000_000)
     bomb = archive(tmp_path / "bomb.npz", ("a.npy", data), method=zipfile.ZIP_DEFLATED)
-    with pytest.raises(SpecError, match="unpacks to"):
+    with pytest.raises(SpecError, match="may unpack to 25 times its size"):
         read_arrays(bomb, ["a"])
     one = header((1,)) + b"x" * 8
     with pytest.warns(UserWarning, match="Duplicate"):
@@ -85,7 +85,7 @@ def test_bombs_doubles_and_crowds_are_refused(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(SpecError, match="holds 'a' twice"):
         read_arrays(twice, ["a"])
     crowd = archive(tmp_path / "crowd.npz", *((f"a{index}.npy", one) for index in range(1001)))
-    with pytest.raises(SpecError, match="1,001 members"):
+    with pytest.raises(SpecError, match="at most 1,000 members, got 1,001"):
         read_arrays(crowd, ["a0"])
     with pytest.raises(SpecError, match="its compression"):
         read_arrays(archive(tmp_path / "lzma.npz", ("a.npy", one), method=zipfile.ZIP_LZMA), ["a"])
@@ -97,7 +97,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         (tmp_path / "none.npz", "no such file"),
         (tmp_path, "directory"),
         (tmp_path / "one.npy", "a single array"),
-        (tmp_path / ("x" * 5000), "not a .npz file"),
+        (tmp_path / ("x" * 5000), "not a readable .npz file"),
     ):
         with pytest.raises(SpecError, match=said) as caught:
             read_arrays(path, ["a"])

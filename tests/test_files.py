@@ -10,7 +10,7 @@ import pytest
 
 from eenas import files
 from eenas.errors import StorageError
-from eenas.files import folder_in_place_of, remove_stale, write_atomically, write_text
+from eenas.files import remove_stale, replace_folder, write_atomically, write_text
 
 
 def test_a_text_is_utf8_whatever_the_locale(tmp_path):
@@ -42,7 +42,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, problem):
         part.write_text("half of the n")
         raise problem
 
-    with pytest.raises(StorageError, match=r"weights.pt: could not be written .*; free space or choose another"):
+    with pytest.raises(StorageError, match=r"weights.pt: could not be written .*; free space or give another"):
         write_atomically(path, write)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["weights.pt"]
@@ -93,7 +93,7 @@ def test_a_long_name_leaves_room_for_that_of_its_temporary_file(tmp_path):
 
 
 def make(folder, text, name="file"):
-    with folder_in_place_of(folder, keep=lambda name: name in ("notes.txt", "mine")) as work:
+    with replace_folder(folder, keep=lambda name: name in ("notes.txt", "mine")) as work:
         write_atomically(work / name, lambda part: part.write_text(text))
         yield work
 

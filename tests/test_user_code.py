@@ -110,7 +110,7 @@ def test_files_whose_names_are_no_names_in_python(tmp_path, name):
         ("import blocks", "importing .* failed: RuntimeError: boom$"),
         ("from blockz import x", "ModuleNotFoundError: No module named 'blockz'"),
         ("from ..above import x", "ImportError: attempted relative import"),
-        ("import sys; sys.exit(3)", r"ended the program \(status 3\); put .* under `if __name__"),
+        ("import sys; sys.exit(3)", r"ended the program \(status 3\); move .* under `if __name__"),
         ("import argparse; argparse.ArgumentParser().parse_args(['--x'])", r"ended the program \(status 2\)"),
     ],
 )

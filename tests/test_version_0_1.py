@@ -36,7 +36,7 @@ def results(tmp_path_factory) -> StudyResults:
 def test_a_database(results):
     assert [trial.state for trial in results.trials] == ["complete", "complete", "stopped", "stopped"]
     assert results.settings.search.prune is True
-    front = [(item.name, item.point.accuracy, item.point.expected_macs) for item in results.front]
+    front = [(item.name, item.point.accuracy, item.point.expected["macs"]) for item in results.front]
     assert front == FRONT
     assert results.recommended is not None
     assert results.recommended.name == "trial 0", "static 0 takes 1.12 x the backbone's latency, which is an objective"

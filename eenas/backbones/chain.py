@@ -1,4 +1,4 @@
-"""The chain: a backbone in segments between cut points, for inference that stops and for measuring."""
+"""The chain: a backbone split into segments at its cut points, for early-exit inference and for measurement."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,20 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.copies import copy_of
-from eenas.backbones.cut_points import BY_HAND, enlarged, first_line, place_like
-from eenas.backbones.exported import exported_segments, overwritten
+from eenas.backbones.cut_points import BY_HAND, first_line, on_device_of, with_batch_size
+from eenas.backbones.exported import exported_segments, overwritten_error
 from eenas.backbones.outputs import main_output
 from eenas.errors import CutError, nearest
 
 
 class Chain(nn.Module):
-    """Segments that, one after another, are a backbone in eval mode.
+    """A backbone in eval mode as a sequence of segments.
 
-    `names` are the cut points in depth order. `segments` has one module more: segment k takes the tensor at cut point
-    k - 1 (the first one the input) and gives the tensor at cut point k (the last one the logits), for any batch
-    [n, ...]. Parameters and buffers are those of the backbone, not copies: what training or `load_state_dict` writes
-    into them holds here at once (after moving either to another device, build the chain anew). It is always in eval
-    mode.
+    `names` are the cut points in depth order. `segments` has one module more: segment k maps the tensor at cut point
+    k - 1 (the input for the first segment) to the tensor at cut point k (the logits for the last), for any batch
+    [n, ...]. The chain shares its parameters and buffers with the backbone, so training and `load_state_dict` take
+    effect here at once. Build the chain anew after moving either to another device. It is always in eval mode.
     """
 
     segments: nn.ModuleList
@@ -30,69 +29,69 @@ class Chain(nn.Module):
     def __init__(self, names: Sequence[str], segments: Sequence[nn.Module]) -> None:
         super().__init__()
         if len(segments) != len(names) + 1:
-            raise CutError(f"a chain of {len(names)} cut points has {len(names) + 1} segments, got {len(segments)}")
+            raise CutError(f"a chain of {len(names)} cut points needs {len(names) + 1} segments, got {len(segments)}")
         self.names = tuple(names)
         self.segments = nn.ModuleList(segments)
         self.train(False)
 
     @classmethod
     def built_from(cls, module: nn.Module, example: Tensor, names: Sequence[str]) -> "Chain":
-        """Cut `module` behind the modules `names` (in depth order) for inputs like `example` [N, ...].
+        """Cut `module` after the modules `names` (in depth order) for inputs like `example` [N, ...].
 
-        The network is exported with `torch.export` and its graph is cut; a (nested) nn.Sequential is cut between its
-        parts without that. The result is run and compared with the module. `module` is not changed, nor its mode.
-        Raises CutError where a name is no cut point, or saying what stopped the export.
+        The network is exported with `torch.export` and the graph is split. A (nested) nn.Sequential is split between
+        its parts without an export. The chain is then run and compared with the module. Neither `module` nor its mode
+        changes. Raises CutError if a name is not a cut point, the export fails or the chain gives other logits.
         """
-        what = type(module).__name__
+        label = type(module).__name__
         names = tuple(names)
-        _check_names(module, names, what)
+        _check_names(module, names, label)
         own = {id(tensor): tensor for tensor in joined(module.parameters(), module.buffers())}
         with plain_inference(module):
             try:
-                # the memo makes the copy keep the very tensors: only modules and their attributes are copied
+                # sharing: the copy keeps the original tensors; only modules and their attributes are copied
                 shell = copy_of(module, sharing=own)
-            except Exception as error:  # a module of the user may refuse
-                raise CutError(f"{what} cannot be copied: {first_line(error)}; {BY_HAND}") from error
+            except Exception as error:  # a user's module may refuse to be copied
+                raise CutError(f"{label} cannot be copied: {first_line(error)}; {BY_HAND}") from error
             shell.eval()
-            samples = enlarged(place_like(example, module), 3)
+            samples = with_batch_size(on_device_of(example, module), 3)
             segments = _split_sequential(shell, names)
             if segments is None:
-                segments = exported_segments(shell, samples[:2].clone(), names, what)
+                segments = exported_segments(shell, samples[:2].clone(), names, label)
             built = cls(names, segments)
-            _compare(built, shell, samples, what)
+            _compare(built, shell, samples, label)
         return built
 
     def forward(self, x: Tensor) -> Tensor:
-        """All segments: logits [n, classes] for [n, ...]."""
+        """Run all segments: logits [n, classes] for an input [n, ...]."""
         for segment in self.segments:
             x = segment(x)
         return x
 
     def prefix(self, k: int) -> nn.Sequential:
-        """Segments 0 to k as one module: from the input to cut point k, or to the logits for the last k."""
+        """Return segments 0 to k as one module: from the input to cut point k, or to the logits for the last k."""
         if not 0 <= k < len(self.segments):
             raise CutError(f"the chain has segments 0 to {len(self.segments) - 1}, got {k}")
         return nn.Sequential(*list(self.segments)[: k + 1])
 
     def train(self, mode: bool = True) -> "Chain":
-        """Stay in eval mode whatever is asked: the segments are those of inference."""
+        """Stay in eval mode, whatever `mode` is: the segments are for inference only."""
         super().train(False)
         return self
 
 
-def _check_names(module: nn.Module, names: tuple[str, ...], what: str) -> None:
-    """Every name is a module's, and none is there twice."""
+def _check_names(module: nn.Module, names: tuple[str, ...], label: str) -> None:
+    """Raise CutError unless the names are distinct names of modules."""
     known = [name for name, _ in module.named_modules() if name]
     for name in names:
         if name not in known:
-            raise CutError(f"{what} has no module {name!r}; {nearest(name, known)}")
+            raise CutError(f"{label} has no module {name!r}; {nearest(name, known)}")
     if len(set(names)) != len(names):
         raise CutError(f"cut points must differ, got {', '.join(names)}")
 
 
 @contextmanager
 def plain_inference(module: nn.Module) -> Iterator[None]:
-    """No inference mode, autocast or fused attention that would be written into the graph; gradients as by default."""
+    """Switch off inference mode, autocast and fused attention, which an export would record; enable gradients."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
     kinds = {"cpu"} | {parameter.device.type for parameter in module.parameters()} - {"meta"}
     with ExitStack() as stack:
@@ -108,7 +107,10 @@ def plain_inference(module: nn.Module) -> Iterator[None]:
 
 
 def _split_sequential(module: nn.Module, names: tuple[str, ...]) -> list[nn.Module] | None:
-    """The segments of a (nested) plain nn.Sequential; None where it is none or a name lies inside another module."""
+    """Return the segments of a plain (nested) nn.Sequential.
+
+    None if `module` is not one, or a name lies inside a module of another type.
+    """
     if not _is_plain(module):
         return None
     parts: list[nn.Module] = []
@@ -124,12 +126,12 @@ def _split_sequential(module: nn.Module, names: tuple[str, ...]) -> list[nn.Modu
 
 
 def _is_plain(module: nn.Module) -> bool:
-    """Whether a module only runs its parts one by one; a hook may change what they give."""
+    """Whether a module only runs its parts in sequence. A hook might change their outputs."""
     return type(module) is nn.Sequential and not module._forward_hooks and not module._forward_pre_hooks
 
 
 def _flatten(module: nn.Module, prefix: str, parts: list[nn.Module], ends: dict[str, int]) -> None:
-    """Collect what a sequence runs, one by one, and after how many of them each name's module has run."""
+    """Append the leaves of a sequence to `parts`, and note in `ends` how many leaves have run after each module."""
     for key, part in module._modules.items():
         if part is None:
             continue
@@ -141,29 +143,29 @@ def _flatten(module: nn.Module, prefix: str, parts: list[nn.Module], ends: dict[
 
 
 @torch.no_grad()
-def _compare(chain: Chain, module: nn.Module, samples: Tensor, what: str) -> None:
-    """Refuse a chain that differs from its module, for 3 samples and for 1 (it was exported with 2)."""
+def _compare(chain: Chain, module: nn.Module, samples: Tensor, label: str) -> None:
+    """Raise CutError if the chain and the module differ on batches of 3 and 1; the export used 2."""
     for count in (3, 1):
         try:
             expected = main_output(module(samples[:count].clone()))
-            got = _run_checked(chain, samples[:count].clone(), what)
+            got = _run_checked(chain, samples[:count].clone(), label)
         except CutError:
             raise
-        except Exception as error:  # the program may hold a size that only fits what it was exported with
-            raise CutError(f"{what} does not run on a batch of {count}: {first_line(error)}; {BY_HAND}") from error
+        except Exception as error:  # the program may contain a size that fits only the exported batch
+            raise CutError(f"{label} does not run on a batch of {count}: {first_line(error)}; {BY_HAND}") from error
         exact = expected.dtype in (torch.float32, torch.float64) and expected.device.type == "cpu"
         scale = float(expected.double().abs().nan_to_num(0, 0, 0).max())
         same = got.shape == expected.shape and got.dtype == expected.dtype
         if not (same and torch.allclose(got, expected, rtol=0, atol=scale * (1e-4 if exact else 0.05), equal_nan=True)):
-            raise CutError(f"{what} cut up gives other logits than as a whole on a batch of {count}; {BY_HAND}")
+            raise CutError(f"{label}: its segments give other logits than the module on a batch of {count}; {BY_HAND}")
 
 
-def _run_checked(chain: Chain, features: Tensor, what: str) -> Tensor:
-    """The logits. Raises CutError when a segment overwrites what came through the cut point before it."""
+def _run_checked(chain: Chain, features: Tensor, label: str) -> Tensor:
+    """Return the logits. Raises CutError if a segment overwrites the tensor of the cut point before it."""
     for k, segment in enumerate(chain.segments):
         version = features._version
         following: Tensor = segment(features)
         if k and features._version != version:
-            raise overwritten(chain.names[k - 1], what)
+            raise overwritten_error(chain.names[k - 1], label)
         features = following
     return features

@@ -1,4 +1,4 @@
-"""The channels that a module takes: found by running it, and changed where a first convolution takes others."""
+"""The input channels of a module: found by running it, and changed by replacing its first convolution."""
 
 from typing import Any
 
@@ -13,21 +13,21 @@ _Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
 class _Reached(Exception):
-    """Ends a forward pass at the first layer that was looked for."""
+    """Ends a forward pass at the first convolution."""
 
 
 def channels_of(module: nn.Module, channels: int, sides: tuple[int, int]) -> int:
-    """The channels of images [N, C, *sides] that `module` runs on: `channels` where it does.
+    """Return the number of channels C of images [N, C, *sides] that `module` runs on.
 
-    Otherwise those that its first convolution to run takes, then those that any convolution takes, 3 and 1. Where it
-    runs on none of them, those of the first convolution: another cause is then to be found. What has no convolution
-    has its size to tell, not its channels. Lazy layers are initialised.
+    Tried in this order: `channels`, the input channels of the first convolution that runs, those of any convolution, 3
+    and 1. If the module runs on none of them, the channels of its first convolution are returned, since its failure
+    has another cause. Without any convolution only `channels` is tried. Lazy layers are initialised in place.
     """
     try:
         images = _images(channels, sides)
-    except RuntimeError:  # the allocator's; whoever makes an example says so
+    except RuntimeError:  # out of memory; the caller reports it when it makes its own example
         return channels
-    initialise(module, images)  # a lazy layer takes any
+    initialise(module, images)  # a lazy layer accepts any number
     wanted = [channels, *_first_to_run(module, images)]
     declared = [part.in_channels for part in module.modules() if isinstance(part, _Layer)]
     options = list(dict.fromkeys([*wanted, *filter(None, declared), *((3, 1) if declared else ())]))
@@ -36,32 +36,33 @@ def channels_of(module: nn.Module, channels: int, sides: tuple[int, int]) -> int
 
 
 def initialise(module: nn.Module, example: Tensor) -> None:
-    """Give lazy layers their sizes, which they take from the first input [N, ...] that they see; in place.
+    """Initialise lazy layers in place by running `example` [N, ...].
 
-    What does not run is left as it is, for whoever runs it next to refuse.
+    A module that does not run is left unchanged; the next check reports it.
     """
     lazy = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
     if any(isinstance(tensor, lazy) for tensor in (*module.parameters(), *module.buffers())):
         try:
             with evaluating(module):
                 module(example)
-        except Exception:  # whatever a module raises for an input that it cannot take
+        except Exception:  # a user's module may raise anything
             return
 
 
-def replace_stem(module: nn.Module, channels: int, example: Tensor, what: str) -> None:
-    """Give `module`, in place, a first convolution for `channels`, found by a run on `example` [N, C, H, W].
+def replace_stem(module: nn.Module, channels: int, example: Tensor, label: str) -> None:
+    """Replace the first convolution of `module`, in place, by one with `channels` input channels.
 
-    Its weights are those that were there, repeated over the channels and scaled so that grey images give the same.
-    Raises BackboneError where the first layer that runs is no convolution of one group.
+    The first convolution is found by running `example` [N, C, H, W]. Its weights are repeated over the new channels
+    and scaled, so that grey images give the same features. Raises BackboneError if the first convolution that runs is
+    not a Conv2d with one group.
     """
     names = {part: name for name, part in module.named_modules()}
     first = _first(module, example)
     if not isinstance(first, nn.Conv2d) or first.groups != 1 or not names[first]:
-        kind = "none" if first is None else f"a {type(first).__name__}"
+        kind = "none" if first is None else f"{type(first).__name__} with groups={first.groups}"
         raise BackboneError(
-            f"{what}: cannot be made for {channels} channels, since the first convolution that runs is {kind}; "
-            f"leave backbone.channels out, or take a backbone of timm"
+            f"{label}: cannot be built for {channels} channels; the first convolution must be a Conv2d with one group, "
+            f"got {kind}; leave backbone.channels out, or choose a timm backbone"
         )
     sizes: dict[str, Any] = {"stride": first.stride, "padding": first.padding, "dilation": first.dilation}
     sizes |= {"padding_mode": first.padding_mode, "bias": first.bias is not None}
@@ -78,13 +79,13 @@ def replace_stem(module: nn.Module, channels: int, example: Tensor, what: str) -
 
 
 def _first_to_run(module: nn.Module, images: Tensor) -> list[int]:
-    """The channels that the first two-dimensional convolution takes to which a pass of images comes."""
+    """Return the input channels of the first convolution that runs, if it is a Conv2d."""
     first = _first(copy_of(module), images)
     return [first.in_channels] if isinstance(first, nn.Conv2d) and first.in_channels else []
 
 
 def _first(module: nn.Module, example: Tensor) -> nn.Module | None:
-    """The first convolution to which a pass comes, whether it can take what it is given or not."""
+    """Return the first convolution that a forward pass reaches, whether or not it accepts the input."""
     found: list[nn.Module] = []
 
     def note(part: nn.Module, inputs: object) -> None:
@@ -95,7 +96,7 @@ def _first(module: nn.Module, example: Tensor) -> nn.Module | None:
     try:
         with evaluating(module):
             module(example)
-    except Exception:  # our own end, or whatever a module raises for images that it cannot take
+    except Exception:  # `_Reached`, or any error of a user's module
         pass
     finally:
         for handle in handles:
@@ -105,10 +106,10 @@ def _first(module: nn.Module, example: Tensor) -> nn.Module | None:
 
 def _runs(module: nn.Module, channels: int, sides: tuple[int, int]) -> bool:
     try:
-        copied = copy_of(module)  # lazy layers keep the sizes of the first input
+        copied = copy_of(module)  # lazy layers keep the sizes of their first input
         with evaluating(copied):
             copied(_images(channels, sides))
-    except Exception:  # whatever a module raises for images that it cannot take
+    except Exception:  # a user's module may raise anything
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""The classifier of a backbone: found by running it, replaced where the number of classes differs."""
+"""The classifier of a backbone: found by running it, replaced if the number of classes differs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ _Layer = nn.Linear | nn.Conv1d | nn.Conv2d
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients inside the block; every submodule's own mode is put back after it."""
+    """Context manager for eval mode without gradients. Restores each submodule's own mode on exit."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
@@ -26,33 +26,34 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = mode
 
 
-def count_classes(module: nn.Module, example: Tensor, what: str) -> int:
-    """The number of logits that `module` gives for the batch `example` [n, ...], run once in eval mode.
+def count_classes(module: nn.Module, example: Tensor, label: str) -> int:
+    """Return the number of logits that `module` gives for `example` [n, ...] in eval mode.
 
-    Raises BackboneError when the module cannot take this input or does not give logits [n, classes]; `what` names it.
+    `label` names the module in messages. Raises BackboneError if the module does not run on this input or does not
+    return logits [n, classes].
     """
     shape = list(example.shape)
     try:
         with evaluating(module):
             logits = main_output(module(example))
     except CutError as error:
-        raise BackboneError(f"{what}: {error}") from None
-    except Exception as error:  # whatever a module raises for an input that it cannot take
+        raise BackboneError(f"{label}: {error}") from None
+    except Exception as error:  # a user's module may raise anything
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise BackboneError(
-            f"{what}: does not run on an input of shape {shape} ({type(error).__name__}: {reason}); "
+            f"{label}: does not run on an input of shape {shape} ({type(error).__name__}: {reason}); "
             "choose another input size, for example --set task.input_size=224, or another backbone"
         ) from error
     if logits.ndim != 2 or logits.shape[0] != shape[0]:
-        raise BackboneError(f"{what}: must return logits [{shape[0]}, classes], got {list(logits.shape)}")
+        raise BackboneError(f"{label}: must return logits [{shape[0]}, classes], got {list(logits.shape)}")
     return int(logits.shape[1])
 
 
 def find_classifier(module: nn.Module, example: Tensor) -> tuple[str, ...]:
-    """The name of the Linear or Conv that gives the logits, or else of the last one to run; () where there is none.
+    """Return the name of the Linear or Conv whose output is the logits, else of the last one that runs.
 
-    It gives as many outputs as there are logits, and runs once. For timm models the names that their configuration
-    states, which may be two for distilled ones.
+    Such a layer runs once and has as many outputs as there are logits; () if there is none. For timm models the names
+    come from the model's configuration (two for some distilled models).
     """
     stated = _stated_by_timm(module)
     if stated:
@@ -61,7 +62,7 @@ def find_classifier(module: nn.Module, example: Tensor) -> tuple[str, ...]:
         part: name for name, part in module.named_modules() if isinstance(part, _Layer) and name
     }
     called: list[str] = []
-    given: list[Tensor] = []  # kept, so that no later tensor lies in their memory
+    given: list[Tensor] = []  # kept alive, or a later tensor could reuse their memory
 
     def remember(part: nn.Module, inputs: Any, output: Any) -> None:
         called.append(names[part])
@@ -76,17 +77,17 @@ def find_classifier(module: nn.Module, example: Tensor) -> tuple[str, ...]:
             hook.remove()
     classes, memory = logits.shape[1], logits.untyped_storage().data_ptr()
     own = [name for name, output in zip(called, given, strict=True) if output.untyped_storage().data_ptr() == memory]
-    last = (own or called)[-1] if called else None  # an embedding may be computed after the logits
+    last = (own or called)[-1] if called else None  # other layers may run after the logits
     if last is None or called.count(last) > 1 or _outputs(module.get_submodule(last)) != classes:
         return ()
     return (last,)
 
 
-def replace_classifier(module: nn.Module, num_classes: int, example: Tensor, what: str) -> None:
-    """Give `module`, in place, a fresh classifier of `num_classes` outputs.
+def replace_classifier(module: nn.Module, num_classes: int, example: Tensor, label: str) -> None:
+    """Replace the classifier of `module`, in place, by an untrained one with `num_classes` outputs.
 
-    timm models do it themselves; elsewhere the last Linear or Conv is replaced by one with the default initialisation.
-    Raises BackboneError where there is no such layer.
+    timm models use `reset_classifier`. In other models the last Linear or Conv is replaced by one with the default
+    initialisation. Raises BackboneError if there is no such layer.
     """
     renew = getattr(module, "reset_classifier", None) if _stated_by_timm(module) else None
     if renew is not None:
@@ -97,18 +98,21 @@ def replace_classifier(module: nn.Module, num_classes: int, example: Tensor, wha
         found = find_classifier(module, example)
         if not found:
             raise BackboneError(
-                f"{what}: its classifier cannot be replaced for {num_classes} classes, because it does not end in one "
-                "Linear or Conv; build it with the right number of classes"
+                f"{label}: its classifier cannot be replaced for {num_classes} classes, because the logits do not come "
+                "from one Linear or Conv; build the module with the right number of classes"
             )
         owner, _, attribute = found[0].rpartition(".")
         parent = module.get_submodule(owner)
         setattr(parent, attribute, _renewed(module.get_submodule(found[0]), num_classes))
-    if (got := count_classes(module, example, what)) != num_classes:
-        raise BackboneError(f"{what}: gives {got} logits after its classifier was made for {num_classes} classes")
+    if (got := count_classes(module, example, label)) != num_classes:
+        raise BackboneError(
+            f"{label}: gives {got} logits after its classifier was replaced for {num_classes} classes; "
+            "build the module with the right number of classes"
+        )
 
 
 def _stated_by_timm(module: nn.Module) -> tuple[str, ...]:
-    """The classifier's names in timm's configuration, as far as such modules are there and classify."""
+    """Return the classifier's names in timm's configuration that are Linear or Conv layers of the module."""
     if not type(module).__module__.startswith("timm."):
         return ()
     config = getattr(module, "pretrained_cfg", None)
@@ -123,7 +127,7 @@ def _outputs(layer: nn.Module) -> int:
 
 
 def _renewed(old: nn.Module, num_classes: int) -> nn.Module:
-    """A layer like `old` with another number of outputs, on its device and in its type and mode."""
+    """Return a new layer like `old` with `num_classes` outputs, on the same device, with the same dtype and mode."""
     place: dict[str, Any] = {"device": old.weight.device, "dtype": old.weight.dtype, "bias": old.bias is not None}
     new: nn.Module
     if isinstance(old, nn.Linear):
@@ -135,8 +139,8 @@ def _renewed(old: nn.Module, num_classes: int) -> nn.Module:
             "dilation": old.dilation,
             "padding_mode": old.padding_mode,
         }
-        kind = nn.Conv1d if isinstance(old, nn.Conv1d) else nn.Conv2d  # a parametrised layer is of a class of its own
+        kind = nn.Conv1d if isinstance(old, nn.Conv1d) else nn.Conv2d  # type(old) may be a parametrised subclass
         new = kind(old.in_channels, num_classes, old.kernel_size, **sizes, **place)  # type: ignore[arg-type]
     else:
-        raise TypeError(f"no classifier: {type(old).__name__}")
+        raise TypeError(f"a classifier is a Linear, Conv1d or Conv2d, got a {type(old).__name__}")
     return new.train(old.training)

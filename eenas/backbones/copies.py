@@ -1,4 +1,4 @@
-"""A copy of a module, whatever the module's own `train`, `eval` and `to` return and whatever it keeps of a pass."""
+"""Deep copies of modules, also of those that store non-leaf tensors or whose `eval` and `to` return something else."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,10 @@ Module = TypeVar("Module", bound=nn.Module)
 def copy_of(
     module: Module, *, device: torch.device | str | None = None, sharing: Mapping[int, Any] | None = None
 ) -> Module:
-    """A deep copy of `module` on `device` (default: where it is), in its mode.
+    """Return a deep copy of `module` on `device` (default: the module's own), in the same mode.
 
-    Tensors that a module keeps of a forward pass (a feature that a hook stores, the weight that an older weight norm
-    computes) are copied without their graph, which torch refuses to copy. `sharing` holds what is not copied, by `id`.
+    Non-leaf tensors that a module stores (a feature kept by a hook, the weight of an older weight norm) are copied
+    without their graph, which torch refuses to copy. `sharing` maps `id`s to objects that the copy shares.
     """
     memo: dict[int, Any] = dict(sharing or {})
     for tensor in _kept(module):
@@ -29,14 +29,14 @@ def copy_of(
 
 
 def evaluated(module: Module, *, device: torch.device | str | None = None) -> Module:
-    """The same in eval mode."""
+    """Return `copy_of(module)` in eval mode."""
     copied = copy_of(module, device=device)
     copied.eval()
     return copied
 
 
 def _kept(module: nn.Module) -> Iterator[Tensor]:
-    """The tensors that modules hold as plain attributes, or in lists and dicts of them."""
+    """Yield the tensors that modules store as plain attributes, alone or in lists, tuples and dicts."""
     for part in module.modules():
         for name, value in vars(part).items():
             if name not in ("_parameters", "_buffers", "_modules"):

@@ -1,4 +1,4 @@
-"""The dominators of an autograd graph: tensors that lie on every path from an output to the graph's leaf."""
+"""The dominators of an autograd graph: tensors on every path from an output to the graph's leaf."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -8,25 +8,25 @@ from torch.autograd.graph import Node
 
 
 class Place(NamedTuple):
-    """A tensor's place in the autograd graph: the function that made it, and which of its outputs it is."""
+    """A tensor's place in the autograd graph: the function that computed it, and the index among its outputs."""
 
     node: Node
     output: int
 
 
 def place_of(tensor: Tensor) -> Place:
-    """The place of a tensor that an operation made. Raises ValueError for a leaf, which has none."""
+    """Return the place of a tensor in its graph. Raises ValueError for a leaf, which has none."""
     if tensor.grad_fn is None:
         raise ValueError("a tensor without grad_fn has no place in a graph")
     return Place(tensor.grad_fn, tensor.output_nr)
 
 
 def dominators(end: Place) -> list[Place]:
-    """The places on every path from the graph's leaves to `end`, in the order of computation, `end` included.
+    """Return the places on every path from the graph's leaves to `end`, in computation order, `end` included.
 
-    The graph is swept once from its end, each function after all that use it. Where the only edges that lead from what
-    was swept to what was not are those to one function, by one of its outputs, every path goes through that output.
-    Exact where a single leaf takes part in the graph (of several leaves it gives what dominates them all).
+    The graph is swept once from its end; each function comes after all its users. If all edges between the swept and
+    the unswept part lead to one output of one function, every path passes that output. With several leaves, the
+    result is the common dominators of all of them.
     """
     edges: dict[Node, list[int]] = defaultdict(list)
     edges[end.node].append(end.output)
@@ -45,7 +45,7 @@ def dominators(end: Place) -> list[Place]:
 
 
 def _users_first(end: Node) -> list[Node]:
-    """The functions behind `end` in a topological order, without recursion (networks are deep)."""
+    """Return `end` and the functions that it depends on, users first; iterative, since networks are deep."""
     finished: list[Node] = []
     seen = {end}
     path = [(end, iter(end.next_functions))]

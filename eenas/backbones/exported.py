@@ -1,4 +1,4 @@
-"""The segments of an exported network: its graph, cut at the tensors that modules gave."""
+"""The segments of an exported network: its graph split at the outputs of modules."""
 
 import builtins
 import contextlib
@@ -22,15 +22,16 @@ from eenas.user_code import replaced_builtin
 DETOUR = "a value computed before that without a gradient (a mask, an index), or under autocast or no_grad,"
 
 
-def exported_segments(module: nn.Module, example: Tensor, names: Sequence[str], what: str) -> list[nn.Module]:
-    """Export `module`, which is in eval mode, on `example` [2, ...] and cut the graph behind the modules `names`.
+def exported_segments(module: nn.Module, example: Tensor, names: Sequence[str], label: str) -> list[nn.Module]:
+    """Export `module`, in eval mode, on `example` [2, ...] and split the graph after the modules `names`.
 
-    Gives `len(names) + 1` modules with the parameters and buffers of `module`. Hooks hand the named modules' outputs to
-    the exporter as outputs of the program, so that the tensors to cut at are known. Raises CutError.
+    Returns `len(names) + 1` modules that share the parameters and buffers of `module`. Hooks make the outputs of the
+    named modules outputs of the exported program, which marks the tensors to cut at. Raises CutError if the export
+    fails or the graph cannot be split there.
     """
-    program = export_program(_Watched(module, names), (example,), what)
+    program = export_program(_WithCutOutputs(module, names), (example,), label)
     signature = program.graph_signature
-    graph = _Graph(program, what)
+    graph = _Graph(program, label)
     places = [graph.nodes[str(output)] for output in signature.user_outputs]
     return [
         graph.segment(before, place, end)
@@ -38,10 +39,13 @@ def exported_segments(module: nn.Module, example: Tensor, names: Sequence[str], 
     ]
 
 
-def cuttable(module: nn.Module, example: Tensor, names: Sequence[str], what: str) -> set[str]:
-    """Which of the modules `names` give all that the rest of the exported graph needs. Raises CutError as an export."""
-    program = export_program(_Watched(module, names), (example,), what)
-    graph = _Graph(program, what)
+def cuttable(module: nn.Module, example: Tensor, names: Sequence[str], label: str) -> set[str]:
+    """Return those of the modules `names` that nothing bypasses: the later graph reads the input only through them.
+
+    Raises CutError if the export fails.
+    """
+    program = export_program(_WithCutOutputs(module, names), (example,), label)
+    graph = _Graph(program, label)
     *places, output = [graph.nodes[str(each)] for each in program.graph_signature.user_outputs]
     return {
         name
@@ -50,17 +54,17 @@ def cuttable(module: nn.Module, example: Tensor, names: Sequence[str], what: str
     }
 
 
-class _Watched(nn.Module):
-    """The network with the outputs of some of its modules before its own: (at cut point 0, ..., logits)."""
+class _WithCutOutputs(nn.Module):
+    """The network returning the outputs of some of its modules before its own: (at cut point 0, ..., logits)."""
 
     def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
         self.module = module
         self.names = tuple(names)
-        self.what = type(module).__name__
+        self.label = type(module).__name__
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Run the network once."""
+        """Run the network once and return the recorded outputs and the logits."""
         seen: dict[str, list[Any]] = {name: [] for name in self.names}
         parts = dict(self.module.named_modules())
         handles = [
@@ -77,32 +81,35 @@ class _Watched(nn.Module):
         for name, outputs in seen.items():
             if len(outputs) != 1 or not isinstance(outputs[0][0], Tensor):
                 kind = f"gives a {type(outputs[0][0]).__name__}" if len(outputs) == 1 else f"runs {len(outputs)} times"
-                raise CutError(f"{self.what}: {name!r} {kind}; a cut point runs once and gives one tensor")
+                raise CutError(
+                    f"{self.label}: {name!r} {kind}; a cut point runs once and gives one tensor; choose another module"
+                )
             if outputs[0][0]._version != outputs[0][1]:
-                raise overwritten(name, self.what)
+                raise overwritten_error(name, self.label)
         return (*(outputs[0][0] for outputs in seen.values()), logits)
 
 
-def overwritten(name: str, what: str) -> CutError:
-    """The error for a cut point whose tensor does not last."""
+def overwritten_error(name: str, label: str) -> CutError:
+    """Return the error for a cut point whose tensor a later layer overwrites."""
     return CutError(
-        f"{what}: the output of {name!r} is overwritten by the layer after it; cut behind that one, or make it not "
-        "inplace"
+        f"{label}: the output of {name!r} is overwritten by the layer after it; cut after that layer, or set its "
+        "inplace=False"
     )
 
 
-def export_program(module: nn.Module, examples: tuple[Tensor, ...], what: str) -> ExportedProgram:
-    """The program of `module`, in eval mode, for any batch; `examples` [2, ...] are its inputs.
+def export_program(module: nn.Module, examples: tuple[Tensor, ...], label: str) -> ExportedProgram:
+    """Export `module`, in eval mode, for any batch size; `examples` [2, ...] are its inputs.
 
-    Raises CutError with what stopped it; `what` names the module.
+    `label` names the module in messages. Raises CutError with the exporter's reason if the export fails or fixes the
+    batch size.
     """
     batches = tuple({0: Dim.AUTO} for _ in examples)
-    # on a failure the exporter writes the whole graph to stderr; its message is enough
+    # the exporter writes the whole graph to stderr if it fails; its message is enough
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        # torch warns about itself in some versions; what the user's code warns about stays
+        # some versions of torch warn about themselves; warnings of the user's code stay
         for category in (DeprecationWarning, FutureWarning):
             warnings.filterwarnings("ignore", category=category, module=r"torch(\.|$)")
-        # a cache that a module fills while it runs; the exporter puts it back as it was
+        # a cache that a module fills while it runs; the exporter restores it
         warnings.filterwarnings(
             "ignore", message=r"The tensor attributes? .* assigned during export", category=UserWarning
         )
@@ -111,18 +118,18 @@ def export_program(module: nn.Module, examples: tuple[Tensor, ...], what: str) -
                 program = torch.export.export(module, examples, dynamic_shapes=batches, strict=False)
         except CutError:
             raise
-        except Exception as error:  # the exporter and the user's model may raise anything
-            raise CutError(f"torch.export cannot trace {what}: {first_line(error)}; {BY_HAND}") from error
+        except Exception as error:  # the exporter and the user's module may raise anything
+            raise CutError(f"torch.export cannot trace {label}: {first_line(error)}; {BY_HAND}") from error
     inputs = program.graph_signature.user_inputs
     shape = next(node.meta["val"].shape for node in program.graph.nodes if node.name == inputs[0])
     if not isinstance(shape[0], torch.SymInt):
-        raise CutError(f"{what} only works for a fixed batch size ({shape[0]}); {BY_HAND}")
+        raise CutError(f"{label} must run on any batch size, but was exported for {shape[0]} only; {BY_HAND}")
     return program
 
 
 @contextlib.contextmanager
 def _symbolic_len() -> Iterator[None]:
-    """Inside this context the `len` of a tensor is its symbolic size: `x.view(len(x), -1)` means any batch."""
+    """Make `len` of a tensor its symbolic size, so that `x.view(len(x), -1)` holds for any batch size."""
     own = builtins.len
 
     def length(value: Any) -> Any:
@@ -133,11 +140,11 @@ def _symbolic_len() -> Iterator[None]:
 
 
 class _Graph:
-    """An exported graph, with what its nodes read and write."""
+    """An exported graph, with the memory that each node reads and writes."""
 
-    def __init__(self, program: ExportedProgram, what: str) -> None:
+    def __init__(self, program: ExportedProgram, label: str) -> None:
         self.program = program
-        self.what = what
+        self.label = label
         self.nodes = {node.name: node for node in program.graph.nodes}
         self._position = {node: index for index, node in enumerate(program.graph.nodes)}
         self._state = _states(program)
@@ -149,10 +156,12 @@ class _Graph:
             self._note(node)
 
     def segment(self, before: fx.Node | None, end: fx.Node, name: str) -> fx.GraphModule:
-        """The part of the graph that makes `end` out of `before` (None: the network's input)."""
+        """Return the part of the graph that computes `end` from `before` (None: from the network's input)."""
         start = self._input if before is None else before
         if start is end:
-            raise CutError(f"{self.what}: nothing lies between {name!r} and the cut point before it; name one of them")
+            raise CutError(
+                f"{self.label}: there is no layer between {name!r} and the cut point before it; keep one of the two"
+            )
         needed = self._needed(start, end, name)
         graph = fx.Graph()
         tensors: dict[str, Any] = {}
@@ -175,7 +184,7 @@ class _Graph:
         return fx.GraphModule(tensors, graph, class_name="Segment")
 
     def goes_through(self, place: fx.Node, end: fx.Node) -> bool:
-        """Whether all that `end` needs of the network's input comes through `place`."""
+        """Whether `end` depends on the network's input only through `place`."""
         try:
             self._needed(place, end, "")
         except CutError:
@@ -183,7 +192,7 @@ class _Graph:
         return True
 
     def _needed(self, start: fx.Node, end: fx.Node, name: str) -> set[fx.Node]:
-        """All nodes that `end` depends on, `start` and what lies before it excepted; writes into their memory too."""
+        """Return the nodes after `start` that `end` depends on, including those that write into their memory."""
         needed: set[fx.Node] = set()
         waiting = [end]
         while waiting:
@@ -191,17 +200,19 @@ class _Graph:
             if node in needed or node is start:
                 continue
             if node is self._input:
-                reason = "cut points must be in depth order, and all that lies behind one must come through it"
+                reason = (
+                    "cut points must be in depth order, and every later layer must depend on the input through them"
+                )
                 if self._position[start] < self._position[end]:
-                    reason = f"{DETOUR} is used again behind that one; leave it out"
+                    reason = f"{DETOUR} is used again after that cut point; leave it out"
                 raise CutError(
-                    f"{self.what}: what {name!r} gives depends on more than the cut point before it: {reason}"
+                    f"{self.label}: the output of {name!r} depends on more than the cut point before it: {reason}"
                 )
             needed.add(node)
             if self._samples(node) is None:
                 waiting.extend(node.all_input_nodes)
                 memory = self._memory[node]
-                # what was written into the start's memory before the start is in its value already
+                # the value of `start` includes all writes into its memory before it
                 first = self._position[start] if memory is self._memory[start] else -1
                 waiting.extend(
                     writer for writer in self._writers[memory] if first < self._position[writer] < self._position[end]
@@ -209,7 +220,7 @@ class _Graph:
         return needed
 
     def _samples(self, node: fx.Node) -> int | None:
-        """For a size that is a multiple of the batch: how many times the batch; else None."""
+        """Return the factor of a size that is a multiple of the batch size, else None."""
         value = node.meta.get("val")
         if not isinstance(value, torch.SymInt):
             return None
@@ -217,7 +228,7 @@ class _Graph:
         return int(factor) if factor.is_Integer else None
 
     def _note(self, node: fx.Node) -> None:
-        """Keep whose memory a node's value lies in, and whose it writes."""
+        """Record which node's memory holds the value of `node`, and which memory it writes."""
         self._memory[node] = node
         if node.target is operator.getitem:
             self._memory[node] = self._memory[node.args[0]]  # type: ignore[index]
@@ -235,7 +246,7 @@ class _Graph:
 
 
 def _states(program: ExportedProgram) -> dict[fx.Node, Tensor]:
-    """The parameters, buffers and constants by their placeholders: the very tensors of the exported module."""
+    """Return the exported module's own parameters, buffers and constants by their placeholders."""
     nodes = {node.name: node for node in program.graph.nodes}
     states: dict[fx.Node, Tensor] = {}
     for spec in program.graph_signature.input_specs:

@@ -1,4 +1,4 @@
-"""What modules keep beside parameters and buffers (`get_extra_state`): plain values, in files of tensors as a text."""
+"""The extra state of modules (`get_extra_state`): plain values, written as JSON text into files of tensors."""
 
 import json
 from collections import OrderedDict
@@ -13,40 +13,40 @@ from eenas.errors import BackboneError, SpecError
 _LEAVES = (type(None), bool, int, float, str)
 
 
-def check_extra_state(module: nn.Module, what: str) -> None:
-    """Raise BackboneError where a module keeps what no checkpoint holds, before anything is trained."""
-    _, extra = parted(module.state_dict())
+def check_extra_state(module: nn.Module, label: str) -> None:
+    """Raise BackboneError if the extra state of `module` cannot be written to a checkpoint."""
+    _, extra = split_state(module.state_dict())
     for key, value in extra.items():
         try:
             from_text(to_text({key: value}))
         except (TypeError, SpecError) as error:
             raise BackboneError(
-                f"{what}: {key!r} holds {error}; let get_extra_state give None, numbers, texts, lists, tuples and "
-                "dicts of them, and register tensors as buffers"
+                f"{label}: {key!r} holds {error}; get_extra_state must return None, numbers, strings, or lists, tuples "
+                "and dicts of these; register tensors as buffers"
             ) from None
 
 
-def parted(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A state dict's tensors, and what else it holds."""
+def split_state(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Split a state dict into its tensors and its other values."""
     tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
     return tensors, {key: value for key, value in state.items() if key not in tensors}
 
 
 def to_text(extra: Mapping[str, Any]) -> str:
-    """Such values as a text. Raises TypeError for what `check_extra_state` refuses."""
+    """Return extra state as JSON text. Raises TypeError for values that `check_extra_state` refuses."""
     return json.dumps(_tagged(dict(extra)))
 
 
 def from_text(text: str) -> dict[str, Any]:
-    """The values that `to_text` wrote. Raises SpecError for another text."""
+    """Return the values that `to_text` wrote. Raises SpecError for any other text."""
     try:
         return dict(_read(parse_json(text, finite=False)))
     except (TypeError, ValueError) as error:
-        raise SpecError(f"no values of get_extra_state ({error})") from None
+        raise SpecError(f"not the extra state of a module ({error})") from None
 
 
 def _tagged(value: Any) -> Any:
-    """JSON knows neither tuples nor keys that are no texts: they are written as lists under a name."""
+    """Return `value` with tuples and dicts as tagged lists: JSON has neither tuples nor keys other than strings."""
     if type(value) in _LEAVES:
         return value
     if type(value) is list:

@@ -1,4 +1,4 @@
-"""The shape of what flows through a cut point: a map, a sequence of tokens or a vector."""
+"""The shape of the features at a cut point: a map, a sequence of tokens or a vector."""
 
 import math
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from eenas.errors import CutError
 
 @dataclass(frozen=True)
 class FeatureShape:
-    """Dimensions of a feature tensor without the batch, and how to read them.
+    """The dimensions of a feature tensor without the batch, and their layout.
 
-    `dims` is (C, H, W) of a map [N, C, H, W], (H, W, C) of a map [N, H, W, C] when `channels_last` (as Swin gives it),
-    (L, D) of tokens [N, L, D] or (D,) of a vector [N, D]. `prefix_tokens` counts the tokens in front that stand for no
-    place of the image (class token, registers), the first of them a class token where `class_token` says so. The others
-    go row by row over a `grid` of (rows, columns); None is a square, or with `is_set` no order that is known. Raises
-    CutError for dimensions that are none of these.
+    `dims` is (C, H, W) for a map [N, C, H, W], (H, W, C) for a map [N, H, W, C] if `channels_last` (as in Swin),
+    (L, D) for tokens [N, L, D] or (D,) for a vector [N, D]. `prefix_tokens` counts the leading tokens that are not
+    patches of the image (class token, registers); `class_token` tells whether the first one is a class token. The
+    patches are in row-major order over a `grid` of (rows, columns); None is a square grid, or with `is_set` an unknown
+    order. Raises CutError for other dimensions.
     """
 
     dims: tuple[int, ...]
@@ -29,32 +29,32 @@ class FeatureShape:
     is_set: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse dimensions that no feature tensor has."""
+        """Check the dimensions."""
         object.__setattr__(self, "dims", tuple(int(size) for size in self.dims))
         if not 1 <= len(self.dims) <= 3 or min(self.dims) < 1:
-            raise CutError(f"features have one to three positive dimensions beside the batch, got {self.dims}")
+            raise CutError(f"features must have one to three positive dimensions beside the batch, got {self.dims}")
         if self.channels_last and len(self.dims) != 3:
-            raise CutError(f"only a map of three dimensions can have its channels last, got {self.dims}")
+            raise CutError(f"channels_last is for maps of three dimensions only, got {self.dims}")
         if self.prefix_tokens and not (len(self.dims) == 2 and 0 < self.prefix_tokens < self.dims[0]):
             raise CutError(f"prefix tokens must be fewer than the tokens, got {self.prefix_tokens} of {self.dims}")
         if not (self.kind == "tokens" and self.prefix_tokens):
-            object.__setattr__(self, "class_token", True)  # without effect, so that equal shapes are equal
+            object.__setattr__(self, "class_token", True)  # it has no effect here, and equal shapes must be equal
         if self.grid is not None:
             rows, columns = self.grid if len(self.grid) == 2 else (0, 0)
             if self.kind != "tokens" or rows * columns != self.dims[0] - self.prefix_tokens:
-                raise CutError(f"a grid holds the tokens behind the prefix, got {self.grid} for {self.dims}")
+                raise CutError(f"a grid must cover the tokens after the prefix, got {self.grid} for {self.dims}")
             object.__setattr__(self, "grid", (int(rows), int(columns)) if rows != columns else None)
 
     @property
     def kind(self) -> Literal["map", "tokens", "vector"]:
-        """What the tensor is: "map" (three dimensions), "tokens" (two) or "vector" (one)."""
+        """The kind of tensor: "map" (three dimensions), "tokens" (two) or "vector" (one)."""
         if len(self.dims) == 3:
             return "map"
         return "tokens" if len(self.dims) == 2 else "vector"
 
     @property
     def patches(self) -> tuple[int, int] | None:
-        """Rows and columns of the tokens behind the prefix; None for what has no order, or fills no square."""
+        """Rows and columns of the patches; None if their order is unknown, or without a grid their number no square."""
         if self.kind != "tokens" or self.is_set:
             return None
         if self.grid is not None:
@@ -65,17 +65,17 @@ class FeatureShape:
 
     @property
     def channels(self) -> int:
-        """Features of one place or token: C of a map, D of tokens and of a vector."""
+        """C of a map, D of tokens and of a vector."""
         return self.dims[0] if self.kind == "map" and not self.channels_last else self.dims[-1]
 
     @property
     def height(self) -> int:
-        """H of a map in pixels; raises CutError for tokens and vectors."""
+        """H of a map in pixels. Raises CutError for tokens and vectors."""
         return self._plane()[0]
 
     @property
     def width(self) -> int:
-        """W of a map in pixels; raises CutError for tokens and vectors."""
+        """W of a map in pixels. Raises CutError for tokens and vectors."""
         return self._plane()[1]
 
     @property
@@ -87,15 +87,15 @@ class FeatureShape:
 
     @property
     def elements(self) -> int:
-        """Numbers in the features of one sample."""
+        """Number of values in the features of one sample."""
         return self.channels * self.tokens
 
     def example(self, batch: int = 2, device: torch.device | str = "cpu") -> Tensor:
-        """A float32 tensor [batch, *dims] of normal noise, for counting and timing."""
+        """Return a float32 tensor [batch, *dims] of normal noise, for counting MACs and measuring latency."""
         return torch.randn(batch, *self.dims, device=device)
 
     def __str__(self) -> str:
-        """Text such as "256 x 56 x 56", in the order of the tensor."""
+        """Return text such as "256 x 56 x 56", in the tensor's own order."""
         return " x ".join(str(size) for size in self.dims)
 
     def _plane(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Samples that do not see each other: a network gives one the same logits in a batch as alone."""
+"""The check that a network gives a sample the same logits in a batch as alone."""
 
 import torch
 from torch import Tensor, nn
@@ -9,43 +9,43 @@ from eenas.backbones.outputs import main_output
 from eenas.errors import BackboneError
 
 _EXACT, _CLOSE = 1e-4, 0.05
-"""What logits may differ by, as a share of the largest one: in float32 on a CPU, and elsewhere."""
+"""Tolerances as a share of the largest logit: for float32 and float64 on a CPU, and otherwise."""
 
 
 @torch.no_grad()
-def check_independence(module: nn.Module, example: Tensor, what: str) -> None:
-    """Raise BackboneError where a sample of `example` [N, ...] gets other logits in a batch than alone, in evaluation.
+def check_independence(module: nn.Module, example: Tensor, label: str) -> None:
+    """Raise BackboneError if a sample of `example` [N, ...] gets other logits in a batch than alone, in eval mode.
 
-    Who leaves at an exit would then change the answers of those who stay, and an answer would depend on its company. So
-    would logits that are drawn at random. A module that does not run on one sample is left for others to refuse.
+    Otherwise the samples that leave at an exit would change the answers of those that stay. Logits that are drawn at
+    random are refused, too. A module that does not run on one sample passes; other checks report it.
     """
-    copied = evaluated(module)  # some modules count, or keep something, whenever they run
+    copied = evaluated(module)  # some modules change state whenever they run
     try:
-        # a rounding error may turn a sign or an index of one sample, hardly of two
+        # rounding may flip a sign or an index for one sample, hardly for two
         drawn = []
         for sample, other in ((example[:1], example[-1:]), (example[-1:], example[:1])):
             alone = main_output(copied(sample.clone()))
-            # an unlike neighbour: samples of one distribution have nearly the same statistics
+            # a neighbour of another distribution, since similar samples have nearly the same batch statistics
             beside = main_output(copied(torch.cat([sample, 3 * other + 1])))[:1]
             if _alike(alone, beside):
                 return
             drawn.append(not _alike(alone, main_output(copied(sample.clone()))))
-    except Exception:  # whatever a module raises for an input that it cannot take
+    except Exception:  # a user's module may raise anything
         return
     if all(drawn):
         raise BackboneError(
-            f"{what}: gives the same sample other logits each time in evaluation, so no exit's answers can be relied "
-            "on; switch off in evaluation whatever is drawn at random (dropout: F.dropout(x, p, self.training))"
+            f"{label}: must give a sample the same logits each time in eval mode, but they are random; "
+            "switch off random operations in eval mode (dropout: F.dropout(x, p, self.training))"
         )
     norm = next((name for name, part in copied.named_modules() if _batch_statistics(part)), None)
     cause = (
-        "compute each sample's by itself"
+        "compute each sample's logits independently of the batch"
         if norm is None
-        else f"{norm!r} normalises by the batch: give it track_running_stats=True"
+        else f"{norm!r} normalises by batch statistics: give it track_running_stats=True"
     )
     raise BackboneError(
-        f"{what}: gives a sample other logits in a batch than alone in evaluation, and who leaves at an exit would "
-        f"change the answers of the others; {cause}"
+        f"{label}: gives a sample other logits in a batch than alone in eval mode, so samples that leave at an exit "
+        f"would change the answers of the others; {cause}"
     )
 
 
@@ -57,6 +57,6 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 
 
 def _batch_statistics(part: nn.Module) -> bool:
-    """Whether a module normalises by the statistics of a batch in evaluation, too. Instances have their own."""
+    """Whether a module normalises by batch statistics in eval mode, too. Instance norms use each sample's own."""
     instance = isinstance(part, nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d)
     return isinstance(part, _NormBase) and not instance and part.running_mean is None

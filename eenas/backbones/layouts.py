@@ -1,4 +1,4 @@
-"""How to read what flows through cut points: the layout of maps and the order of tokens, measured and asked for."""
+"""The layout of maps and the order of tokens at cut points, measured or declared by the network."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,36 +16,36 @@ from eenas.backbones.dominators import Place, place_of
 from eenas.backbones.features import FeatureShape
 
 Layout = Literal["first", "last"]
-"""Where the channels of a map are: [N, C, H, W] or [N, H, W, C]."""
+"""The position of a map's channels: [N, C, H, W] or [N, H, W, C]."""
 
-_MOST_PREFIX = 5  # a class token, and the four registers that vision transformers have
+_MOST_PREFIX = 5  # a class token and the four registers of some vision transformers
 _FIRST = (
     *(nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d, nn.PixelShuffle, nn.Dropout2d),
     *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Upsample, nn.LocalResponseNorm),
 )
 
 
-class Readers:
-    """What the layers that make and read a tensor say of its layout, by its place in the autograd graph."""
+class LayoutHints:
+    """The layouts of the layers that write and read a tensor, by its place in the autograd graph."""
 
     def __init__(self) -> None:
-        self._said: dict[Place, set[Layout]] = {}
+        self._layouts: dict[Place, set[Layout]] = {}
 
     def note(self, part: nn.Module, inputs: Any, output: Any) -> None:
-        """A forward hook for every module."""
+        """Record the layout of a layer's input and output. A forward hook for every module."""
         layout = _layout_of(part)
         for tensor in (inputs[0] if inputs else None, output) if layout is not None else ():
             if isinstance(tensor, Tensor) and tensor.ndim == 4 and tensor.grad_fn is not None:
-                self._said.setdefault(place_of(tensor), set()).add(layout)  # type: ignore[arg-type]
+                self._layouts.setdefault(place_of(tensor), set()).add(layout)  # type: ignore[arg-type]
 
     def of(self, tensor: Tensor) -> Layout | None:
-        """The layout on which all agree, None where nobody says any."""
-        said = self._said.get(place_of(tensor), set())
-        return next(iter(said)) if len(said) == 1 else None
+        """Return the layout of the tensor if its layers agree on one, else None."""
+        layouts = self._layouts.get(place_of(tensor), set())
+        return next(iter(layouts)) if len(layouts) == 1 else None
 
 
 def _layout_of(part: nn.Module) -> Layout | None:
-    """The layout that a layer works in; a norm of the last dimension whose name ends in 2d permutes by itself."""
+    """Return the layout that a layer works in. A layer norm or Linear named "...2d" permutes its input itself."""
     if isinstance(part, _FIRST):
         return "first"
     if isinstance(part, nn.Linear) or (isinstance(part, nn.LayerNorm) and len(part.normalized_shape) == 1):
@@ -54,27 +54,28 @@ def _layout_of(part: nn.Module) -> Layout | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """A pass of images: its input (a leaf of the graph, None for integers), its logits, and what layers said."""
+class ForwardPass:
+    """A forward pass: its input (a leaf of the graph, None for integers), its logits and its layers' layouts."""
 
     inputs: Tensor | None
     logits: Tensor
-    readers: Readers
+    hints: LayoutHints
 
 
 def read_shapes(
-    named: Sequence[tuple[str, Tensor]], module: nn.Module, example: Tensor, seen: Seen
+    named: Sequence[tuple[str, Tensor]], module: nn.Module, example: Tensor, forward_pass: ForwardPass
 ) -> list[FeatureShape | None]:
-    """The shape of each tensor [N, ...] by the name of the module that gave it, in depth order.
+    """Return the shape of each tensor [N, ...] in `named`, which holds (module name, output) in depth order.
 
-    None stands for a map whose layout nobody knows: two sizes of input tell it, else the layers that make or read it,
-    then the module is asked, then its proportions, then a map of the same dimensions before it. `example` [N, ...] is
-    what the pass was made with.
+    `example` [N, ...] is the input of `forward_pass`. The layout of a map is found by the first of these that tells it:
+    two sizes of input, the layers that write or read the map, the module's own declaration, the proportions of the
+    image, an earlier map of the same dimensions. None stands for a map with an unknown layout.
     """
     image = tuple(example.shape[2:]) if example.ndim == 4 else None
     maps = [name for name, tensor in named if tensor.ndim == 4]
     elsewhere = _at_another_size(module, example, maps) if maps and image is not None else {}
-    tokens = {} if image is None else _tokens([tensor for _, tensor in named if tensor.ndim == 3], module, image, seen)
+    sequences = [tensor for _, tensor in named if tensor.ndim == 3]
+    tokens = {} if image is None else _tokens(sequences, module, image, forward_pass)
     known: dict[tuple[int, ...], Layout] = {}
     shapes: list[FeatureShape | None] = []
     for name, tensor in named:
@@ -82,8 +83,8 @@ def read_shapes(
         if len(dims) == 3:
             layout = (
                 _measured(dims, elsewhere.get(name))
-                or seen.readers.of(tensor)
-                or _asked(module, name)
+                or forward_pass.hints.of(tensor)
+                or _declared(module, name)
                 or _by_proportion(dims, image)
                 or known.get(dims)
             )
@@ -96,7 +97,7 @@ def read_shapes(
 
 
 def _at_another_size(module: nn.Module, example: Tensor, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """The dimensions that modules give for larger images, where the module runs on some; {} where it does not."""
+    """Return the output dimensions of the modules `names` for larger images; {} if the network runs on none."""
     height, width = example.shape[2:]
     for taller, wider in ((height + 32, width + 64), (height + 32, width + 32), (2 * height, 2 * width)):
         copied = copy_of(module)
@@ -107,7 +108,7 @@ def _at_another_size(module: nn.Module, example: Tensor, names: Sequence[str]) -
         try:
             with evaluating(copied):
                 copied(functional.interpolate(example[:1], (taller, wider)))
-        except Exception:  # whatever a module raises for images of another size
+        except Exception:  # a user's module may raise anything
             continue
         return found
     return {}
@@ -119,7 +120,7 @@ def _note_shape(found: dict[str, tuple[int, ...]], name: str, part: nn.Module, i
 
 
 def _measured(dims: tuple[int, ...], other: tuple[int, ...] | None) -> Layout | None:
-    """The layout of a map that is `dims` for one size of input and `other` for a larger one."""
+    """Return the layout of a map that has dimensions `dims` for one image size and `other` for a larger one."""
     if other is None or len(other) != 3:
         return None
     grown = tuple(a != b for a, b in zip(dims, other, strict=True))
@@ -128,8 +129,8 @@ def _measured(dims: tuple[int, ...], other: tuple[int, ...] | None) -> Layout | 
     return "last" if grown[0] and not grown[2] else None
 
 
-def _asked(module: nn.Module, name: str) -> Layout | None:
-    """The word of the module itself (timm's `output_fmt`), or of the innermost one around `name` that has one."""
+def _declared(module: nn.Module, name: str) -> Layout | None:
+    """Return the layout that the innermost module around `name` declares (timm's `output_fmt`)."""
     parts = name.split(".")
     for count in range(len(parts), -1, -1):
         inner = module.get_submodule(".".join(parts[:count]))
@@ -140,7 +141,7 @@ def _asked(module: nn.Module, name: str) -> Layout | None:
 
 
 def _by_proportion(dims: tuple[int, ...], image: tuple[int, ...] | None) -> Layout | None:
-    """The reading of three dimensions that has the proportions of the image, where the other has not."""
+    """Return the layout that gives the map the image's proportions, if only one of the two does."""
     height, width = image or (1, 1)
     first, last = (a * width == b * height for a, b in (dims[1:], dims[:2]))
     if first == last:
@@ -150,7 +151,7 @@ def _by_proportion(dims: tuple[int, ...], image: tuple[int, ...] | None) -> Layo
 
 @dataclass(frozen=True)
 class _Tokens:
-    """What is known of some tokens."""
+    """Prefix tokens, class token and grid of a sequence of tokens."""
 
     prefix: int
     class_token: bool
@@ -163,28 +164,28 @@ class _Tokens:
 
 
 def _tokens(
-    tensors: Sequence[Tensor], module: nn.Module, image: tuple[int, ...], seen: Seen
+    tensors: Sequence[Tensor], module: nn.Module, image: tuple[int, ...], forward_pass: ForwardPass
 ) -> Mapping[Tensor, _Tokens]:
-    """What is known of each tensor of tokens, from those of its length.
+    """Return prefix, class token and grid of each tensor of tokens, found from all tensors of the same length.
 
-    The first two tell which place of the image a token is (a network may reorder them behind the first; later ones have
-    mixed the places), the last what is read of it (behind the others all is).
+    The first two tensors show the order of the patches: a network may reorder them after the first, and later ones
+    mix the patches. The last tensor shows which tokens the logits read; from the earlier ones they depend on all.
     """
     found: dict[Tensor, _Tokens] = {}
     for length in dict.fromkeys(tensor.shape[1] for tensor in tensors):
         alike = [tensor for tensor in tensors if tensor.shape[1] == length]
         prefix, grid = _patches(length, module, image)
-        read = _read_tokens(alike[-1], seen)
+        read = _read_tokens(alike[-1], forward_pass)
         class_token = prefix > 0 and bool(read) and max(read) < prefix
         for position, tensor in enumerate(alike):
             if position < 2 and grid is not None:
-                grid = grid if _in_raster_order(tensor, prefix, grid, seen) else None
+                grid = grid if _in_raster_order(tensor, prefix, grid, forward_pass) else None
             found[tensor] = _Tokens(prefix, class_token, grid)
     return found
 
 
 def _patches(length: int, module: nn.Module, image: tuple[int, ...]) -> tuple[int, tuple[int, int] | None]:
-    """How many of the tokens stand for no place of the image, and the rows and columns of the others, if they fit."""
+    """Return the number of prefix tokens, and the grid of the other tokens (None if no grid fits the image)."""
     told = getattr(module, "num_prefix_tokens", None)
     options = [told] if isinstance(told, int) and 0 <= told < length else []
     for prefix in [*options, *range(_MOST_PREFIX + 1)]:
@@ -196,24 +197,24 @@ def _patches(length: int, module: nn.Module, image: tuple[int, ...]) -> tuple[in
 
 
 def _alike(rows: int, columns: int, image: tuple[int, ...]) -> bool:
-    """Whether patches of one square size, the last of a row perhaps cut, make so many rows and columns."""
+    """Whether square patches give so many rows and columns, the last of a row possibly cut off."""
     sides = [image[0] / rows, image[1] / columns]
     return max(sides) < 1.2 * min(sides) and (image[0] != image[1] or rows == columns)
 
 
-def _read_tokens(tensor: Tensor, seen: Seen) -> list[int]:
-    """The tokens on which the logits depend; none where there is no gradient."""
+def _read_tokens(tensor: Tensor, forward_pass: ForwardPass) -> list[int]:
+    """Return the tokens on which the logits depend; none without a gradient."""
     try:
-        (gradient,) = torch.autograd.grad(_mixed(seen.logits), tensor, retain_graph=True, allow_unused=True)
-    except RuntimeError:  # an operation in place changed what the gradient needs
+        (gradient,) = torch.autograd.grad(_mixed(forward_pass.logits), tensor, retain_graph=True, allow_unused=True)
+    except RuntimeError:  # an in-place operation changed a tensor that the gradient needs
         return []
     return [] if gradient is None else gradient.abs().sum(dim=(0, 2)).nonzero().flatten().tolist()
 
 
-def _in_raster_order(tensor: Tensor, prefix: int, grid: tuple[int, int], seen: Seen) -> bool:
-    """Whether tokens go row by row: each of a few, one perhaps excepted, depends most on the image where it stands."""
+def _in_raster_order(tensor: Tensor, prefix: int, grid: tuple[int, int], forward_pass: ForwardPass) -> bool:
+    """Whether tokens are in row-major order: of a few tokens, all but one at most depend most on their own patch."""
     rows, columns = grid
-    if seen.inputs is None or (rows, columns) == (1, 1):
+    if forward_pass.inputs is None or (rows, columns) == (1, 1):
         return (rows, columns) == (1, 1)
     cells = [(0, columns - 1), (rows - 1, 0), (rows // 2, columns // 2), (0, columns // 2), (rows // 2, 0)]
     cells = list(dict.fromkeys(cells))
@@ -221,7 +222,7 @@ def _in_raster_order(tensor: Tensor, prefix: int, grid: tuple[int, int], seen: S
     for row, column in cells:
         token = tensor[:, prefix + row * columns + column]
         try:
-            (gradient,) = torch.autograd.grad(_mixed(token), seen.inputs, retain_graph=True, allow_unused=True)
+            (gradient,) = torch.autograd.grad(_mixed(token), forward_pass.inputs, retain_graph=True, allow_unused=True)
         except RuntimeError:  # as above
             return False
         if gradient is None:
@@ -229,11 +230,11 @@ def _in_raster_order(tensor: Tensor, prefix: int, grid: tuple[int, int], seen: S
         felt = functional.adaptive_avg_pool2d(gradient.abs().sum(dim=(0, 1))[None, None], grid).flatten()
         most = int(felt.argmax())
         apart.append(max(abs(most // columns - row), abs(most % columns - column)))
-    # the middle of a stem's windows may lie beside that of its patch, for all tokens alike
+    # the windows of a stem may be centred beside the patches, by the same offset for all tokens
     return sum(map(bool, apart)) <= len(apart) // 4 or (min(rows, columns) > 3 and max(apart) <= 1)
 
 
 def _mixed(values: Tensor) -> Tensor:
-    """A sum with weights that no normalisation takes to zero."""
+    """Return a sum with random weights, since a normalisation makes a plain sum constant."""
     generator = torch.Generator().manual_seed(0)
     return (values * torch.randn(values.shape, generator=generator).to(values)).sum()

@@ -1,4 +1,4 @@
-"""A backbone by name or as a module: the network, its transform, its weights and its cut points."""
+"""Load a backbone, by name or from a module: the network, its transform, its weights and its cut points."""
 
 import hashlib
 from dataclasses import KW_ONLY, dataclass, replace
@@ -12,7 +12,7 @@ from eenas.backbones.channels import initialise
 from eenas.backbones.classifier import count_classes, find_classifier, replace_classifier
 from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.detours import cut_points_of
-from eenas.backbones.extra_state import check_extra_state, parted, to_text
+from eenas.backbones.extra_state import check_extra_state, split_state, to_text
 from eenas.backbones.independence import check_independence
 from eenas.backbones.memory_format import INFERENCE, format_of
 from eenas.backbones.models.names import read_name
@@ -32,13 +32,13 @@ from eenas.user_code import load_object
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """A backbone as a study names it.
+    """The backbone of a study.
 
-    `name`: a name of timm, `torchvision:NAME`, one of eenas's own, `package.module:factory` or `./file.py:factory`.
-    `weights`: "none", "pretrained" or the path of a file. `cut_points`: which ones branches may use: "blocks" (the
-    ends of blocks), "all", or names. `channels` are those of its input, and `mean` and `std` what is taken from pixels
-    in [0, 1] and what they are divided by (one number, or one for each channel); None is the backbone's own word, where
-    a named one is made for the channels of a task that has neither 1 nor 3.
+    `name`: a timm model, `torchvision:NAME`, one of eenas's own, `package.module:factory` or `./file.py:factory`.
+    `weights`: "none", "pretrained" or the path of a file. `cut_points`: the ones that branches may use, "blocks" (the
+    ends of blocks), "all", or names. `channels`: the input channels. `mean` and `std` normalise pixels in [0, 1]; each
+    is one number, or one per channel. None keeps the backbone's own value; a named backbone takes the channels of the
+    task if these are neither 1 nor 3.
     """
 
     name: str
@@ -50,22 +50,22 @@ class BackboneSpec:
     std: float | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse empty values."""
+        """Raise SpecError for empty values and for less than one channel."""
         if not self.name or not self.weights or not self.cut_points:
-            raise SpecError(f"name, weights and cut_points of a backbone must not be empty, got {self}")
+            raise SpecError(f"name, weights and cut_points of a backbone must not be empty, got {self}; set them")
         if self.channels is not None and self.channels < 1:
             raise SpecError(f"channels of a backbone must be at least 1, got {self.channels}")
 
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A network for a task, with the transform that belongs to it.
+    """A network for a task, with its input transform.
 
-    `module` takes [N, channels, H, W] and gives logits [N, num_classes]; it is the very module that trains. `weights`
-    is what the specification says, or "own" for a module given from Python. `fresh_classifier` says that the
-    classifier's weights were not loaded, `untrained` that no weights were loaded into a named architecture (a module or
-    a factory may bring some). `cut_points` are the candidates for branches, `all_cut_points` every one, in
-    depth order. `memory_format` is that of inference: channels last where the module runs so and gives the same.
+    `module` takes [N, channels, H, W] and gives logits [N, num_classes]; training updates this very module. `weights`
+    repeats the specification, or is "own" for a module given from Python. `fresh_classifier` tells whether the
+    classifier is untrained, `untrained` whether a named architecture was built without weights (a module or a factory
+    may bring its own). `cut_points` are the candidates for branches and `all_cut_points` all of them, in depth order.
+    `memory_format` is the format for inference: channels last if the module runs in it and gives the same logits.
     """
 
     name: str
@@ -78,21 +78,21 @@ class Backbone:
     fresh_classifier: bool
     untrained: bool = False
     known_as: str = ""
-    """What measurements are kept under, by default the digest."""
+    """The key of stored measurements; empty stands for the digest."""
     memory_format: torch.memory_format = INFERENCE
 
     def example(self, batch: int = 2) -> Tensor:
-        """A batch float32 [batch, channels, H, W] of standard normal values, always the same, where the module is."""
+        """Return a fixed float32 batch [batch, channels, H, W] of standard normal values on the module's device."""
         return _example(self.module, self.transform, batch)
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits over name, transform, classes and all that the module's state holds.
+        """16 hexadecimal digits of a hash over name, transform, number of classes and the module's state.
 
-        Of every tensor these are name, type, shape and bytes.
+        The state counts with name, dtype, shape and bytes of every tensor, and with the extra state.
         """
         total = hashlib.sha256(f"{self.name}\n{specs.digest(self.transform)}\n{self.num_classes}\n".encode())
-        tensors, extra = parted(self.module.state_dict())
+        tensors, extra = split_state(self.module.state_dict())
         for key, value in sorted(tensors.items()):
             total.update(f"{key} {value.dtype} {list(value.shape)}\n".encode())
             flat = value.detach().cpu().contiguous().reshape(-1)
@@ -114,11 +114,12 @@ def load_backbone(
 ) -> Backbone:
     """Build the backbone for a task of `num_classes` classes, and find its cut points.
 
-    `input_size` in pixels, one number or (height, width), defaults to the backbone's own; `channels` are the task's,
-    for modules that do not tell theirs and for named ones where they are neither 1 nor 3. A module is used as it is,
-    and changed in place only where its number of classes differs. What was not loaded is initialised from torch's
-    random state. Raises BackboneError (unknown name with the nearest ones, a size it cannot take), WeightsError,
-    CutError and, for the user's code without `trust_code`, PluginError.
+    `input_size` in pixels, one number or (height, width), defaults to the backbone's own. `channels` are the task's;
+    they apply to modules that do not state theirs, and to named backbones if they are neither 1 nor 3. A module is used
+    as it is; its classifier is replaced in place if its number of classes differs. Weights that are not loaded are
+    initialised from torch's random state. Raises BackboneError for an unknown name (with the nearest ones) or an
+    unsuitable size, WeightsError for weights that do not fit, CutError for a backbone without cut points, and
+    PluginError for the user's code without `trust_code`.
     """
     notify = listener or silent
     if num_classes < 2:
@@ -169,16 +170,16 @@ def load_backbone(
     fresh = False
     if state is not None:
         example = _example(module, transform, 2)
-        count_classes(module, example, spec.name)  # a size that the model cannot take is the first thing to say
+        count_classes(module, example, spec.name)  # report an unsuitable input size before unsuitable weights
         head = find_classifier(module, example)
         fresh = not load_weights(module, state, classifier=head, source=spec.weights, listener=notify)
     elif pretrained:
         published = getattr(module, "pretrained_cfg", {}).get("num_classes", num_classes) if kind == "timm" else None
         fresh = published not in (None, num_classes)
         if fresh:
-            notify(Notice(f"{spec.name}: published for {published} classes; the classifier starts untrained"))
+            notify(Notice(f"{spec.name}: pretrained for {published} classes; the classifier starts untrained"))
     elif kind == "code":
-        notify(Notice(f"{spec.name}: weights none, so it starts as its factory made it (--weights PATH loads a file)"))
+        notify(Notice(f"{spec.name}: weights none, so it starts as its factory built it (--weights PATH loads a file)"))
     else:
         fresh = True
         notify(Notice(f"{spec.name}: weights none, so it starts untrained (--weights pretrained or PATH loads some)"))
@@ -189,10 +190,10 @@ def load_backbone(
     return replace(found, untrained=untrained)
 
 
-def choose_cut_points(found: tuple[CutPoint, ...], wanted: str | tuple[str, ...], what: str) -> tuple[CutPoint, ...]:
-    """The cut points that branches may use, in depth order: block ends (all where there are none), all, or by name.
+def choose_cut_points(found: tuple[CutPoint, ...], wanted: str | tuple[str, ...], label: str) -> tuple[CutPoint, ...]:
+    """Return the cut points that branches may use, in depth order: "blocks" (all if no block ends), "all", or names.
 
-    Raises CutError for a name that is no cut point, with the nearest ones.
+    `label` names the backbone in messages. Raises CutError for an unknown name, with the nearest ones.
     """
     if wanted == "all":
         return found
@@ -204,7 +205,7 @@ def choose_cut_points(found: tuple[CutPoint, ...], wanted: str | tuple[str, ...]
         if name not in known:
             options = [*known, "blocks", "all"] if isinstance(wanted, str) else known
             raise CutError(
-                f"{what}: {name!r} is no cut point; {nearest(name, options)}; `eenas backbone` lists them, and "
+                f"{label}: {name!r} is not a cut point; {nearest(name, options)}; `eenas backbone` lists them; "
                 'cut_points may also be "blocks" or "all"'
             )
     return tuple(point for point in found if point.name in names)
@@ -221,13 +222,15 @@ def _finish(
     fresh: bool,
     notify: Listener,
 ) -> Backbone:
-    """Give the module the task's classes, find its cut points and choose among them."""
+    """Adapt the module to the number of classes, check it, find its cut points and choose among them."""
     example = _example(module, transform, 2)
     classes = count_classes(module, example, name)
     if classes != num_classes:
         replace_classifier(module, num_classes, example, name)
         fresh = True
-        notify(Notice(f"{name}: its classifier of {classes} classes was replaced by an untrained one of {num_classes}"))
+        notify(
+            Notice(f"{name}: its classifier for {classes} classes was replaced by an untrained one for {num_classes}")
+        )
     check_extra_state(module, name)
     check_independence(module, example, name)
     found = cut_points_of(module, example, name, notify)
@@ -249,12 +252,12 @@ def _numbers(given: float | tuple[float, ...] | None) -> tuple[float, ...] | Non
 
 
 def _example(module: nn.Module, transform: InputTransform, batch: int) -> Tensor:
-    """Drawn on the CPU with its own generator, so that no other random state moves."""
+    """Return standard normal values from a generator of their own: the global random state does not change."""
     generator = torch.Generator().manual_seed(0)
     try:
         values = torch.randn(batch, *transform.shape, generator=generator)
-    except RuntimeError:  # the allocator's; the numbers that it names say less than the size
+    except RuntimeError:  # out of memory; the image size says more than the allocator's message
         size = size_text(sides_of(transform.size))
-        raise BackboneError(f"images of {size} pixels do not fit into memory; set task.input_size") from None
+        raise BackboneError(f"images of {size} pixels do not fit into memory; set a smaller task.input_size") from None
     place = next(module.parameters(), None)
     return values if place is None else values.to(place.device)

@@ -1,4 +1,4 @@
-"""The memory format of inference: channels last, where a module runs so and gives the same."""
+"""The memory format of inference: channels last, if the module runs in it and gives the same logits."""
 
 import torch
 from torch import Tensor, nn
@@ -8,17 +8,17 @@ from eenas.backbones.outputs import main_output
 from eenas.seeding import seeded
 
 INFERENCE = torch.channels_last
-"""How feature maps and the weights of convolutions lie: what convolutions on CPUs want, and on GPUs with few bits."""
+"""The format of feature maps and convolution weights: fastest on CPUs, and on GPUs in half precision."""
 
 PLAIN = torch.contiguous_format
-"""The format of what does not run in that of inference: a `view` of a map is enough for that."""
+"""The format of modules that do not run in the inference format, for example because they call `view` on a map."""
 
 
 @torch.no_grad()
 def lay_out(module: nn.Module, memory_format: torch.memory_format = INFERENCE) -> None:
-    """Put the weights of convolutions into `memory_format`, in place: the parameters stay the objects that they are.
+    """Convert the weights of convolutions to `memory_format`, in place: parameters stay the same objects.
 
-    Values and keys do not change. What has not four dimensions is left alone.
+    Values and keys do not change, nor do tensors without four dimensions.
     """
     with torch.inference_mode(False):
         for tensor in (*module.parameters(), *module.buffers()):
@@ -27,17 +27,18 @@ def lay_out(module: nn.Module, memory_format: torch.memory_format = INFERENCE) -
 
 
 def laid(x: Tensor, memory_format: torch.memory_format) -> Tensor:
-    """A batch `[N, C, H, W]` in a memory format; what has not four dimensions is left alone."""
+    """Return a batch [N, C, H, W] in `memory_format`; a tensor without four dimensions is returned unchanged."""
     return x.contiguous(memory_format=memory_format) if x.dim() == 4 else x
 
 
 def format_of(module: nn.Module, example: Tensor) -> torch.memory_format:
-    """INFERENCE where `module` runs in it on inputs like `example` [N, ...] and gives the same, else PLAIN.
+    """Return INFERENCE if `module` runs in it on inputs like `example` [N, ...] and gives the same logits, else PLAIN.
 
-    Tried on a copy, in evaluation and in a training step. A module that does not run at all is for others to refuse.
+    A copy is tried in eval mode and in a training step. A module that does not run at all gets PLAIN; other checks
+    report it.
     """
     if not any(tensor.dim() == 4 for tensor in (example, *module.parameters())):
-        return INFERENCE  # there is nothing to lay out
+        return INFERENCE  # nothing to convert
     try:
         with seeded(0), torch.inference_mode(False):
             copied = copy_of(module)
@@ -54,6 +55,6 @@ def format_of(module: nn.Module, example: Tensor) -> torch.memory_format:
                 output = main_output(copied(laid(example, INFERENCE).clone()))
                 if output.requires_grad:
                     output.float().square().mean().backward()  # type: ignore[no-untyped-call]
-    except Exception:  # whatever a module raises for a layout that it was not written for
+    except Exception:  # a user's module may raise anything
         return PLAIN
     return INFERENCE

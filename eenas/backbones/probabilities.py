@@ -1,4 +1,4 @@
-"""Backbones that end in a softmax: their logarithm is taken, so that what goes on is logits."""
+"""Backbones that end in a softmax: the logarithm of their probabilities is used as logits."""
 
 import copy
 from collections import OrderedDict
@@ -15,32 +15,33 @@ _LEAST = 1e-12
 _CLOSE = 1e-4
 
 
-def with_logits(module: nn.Module, example: Tensor, what: str, notify: Listener) -> nn.Module:
-    """`module` where it gives logits on `example` [N, ...]; else one with its very parts that gives log probabilities.
+def with_logits(module: nn.Module, example: Tensor, label: str, notify: Listener) -> nn.Module:
+    """Return `module` if it gives logits on `example` [N, ...], else a shallow copy that gives log probabilities.
 
-    A softmax of a softmax has next to no gradient, and hides how sure a network is. A log-softmax is logits already. A
-    module that does not run is left for others to refuse.
+    The softmax of a softmax has almost no gradient and hides the confidence. A log-softmax already counts as logits.
+    The copy shares submodules and parameters. `label` names the module in messages. A module that does not run is
+    returned unchanged; other checks report it.
     """
     try:
         with evaluating(module):
             given = main_output(module(example))
-    except Exception:  # whatever a module raises for an input that it cannot take
+    except Exception:  # a user's module may raise anything
         return module
     if given.ndim != 2 or given.shape[1] < 2 or not _are_probabilities(given.float()):
         return module
-    notify(Notice(f"{what}: gives probabilities; their logarithm is taken as its logits"))
-    shown = copy.copy(module)  # the same parts and parameters; only the hooks are its own
-    shown._forward_hooks = OrderedDict(module._forward_hooks)
-    shown.register_forward_hook(_logarithm)
-    return shown
+    notify(Notice(f"{label}: gives probabilities; their logarithm is used as its logits"))
+    hooked = copy.copy(module)  # shares submodules and parameters; only its hooks differ
+    hooked._forward_hooks = OrderedDict(module._forward_hooks)
+    hooked.register_forward_hook(_logarithm)
+    return hooked
 
 
 def _are_probabilities(given: Tensor) -> bool:
-    """Whether rows are distributions, and not all of them zeros and a one: such logits can be a classifier's bias."""
+    """Whether all rows are distributions, and not all one-hot: one-hot logits may come from a classifier's bias."""
     between = bool(((given > 0) & (given < 1)).any())
     return between and float(given.min()) >= 0 and float((given.sum(dim=-1) - 1).abs().max()) <= _CLOSE
 
 
 def _logarithm(module: nn.Module, inputs: Any, output: Any) -> Tensor:
-    """The hook. What else a network returns in training (auxiliary outputs) is left out: nothing reads it."""
+    """The hook. Auxiliary outputs in training are dropped, since nothing reads them."""
     return torch.log(main_output(output).clamp(min=_LEAST))

@@ -1,4 +1,4 @@
-"""What a file of `torch.save` claims to hold, held against what it has before torch takes memory for it."""
+"""The sizes that a `torch.save` file claims, checked against its length before torch allocates memory for them."""
 
 import io
 import math
@@ -15,50 +15,53 @@ _ITEM = {
     **{"Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "ComplexDouble": 16, "ComplexFloat": 8},
     **{"Long": 8, "Int": 4, "Short": 2, "QInt32": 4},
 }
-"""Bytes of a number in the storages of torch that take more than one."""
-_PICKLES = 5  # of an old file: a mark, its version, the system, the content, the keys of the storages that follow
+"""Bytes per number in torch's storages; one byte for all others."""
+_PICKLES = 5  # in a legacy file: magic number, version, system, content, keys of the storages that follow
 _READ: dict[int, Any] = pickle._Unpickler.dispatch
-_TOGETHER = 4  # times the file's length that its objects may take beside tensors
+_TOTAL_FACTOR = 4  # objects beside tensors may take this many times the file's length
 _FIX = "copy it again, or save model.state_dict()"
 
 
 def check_legacy(path: Path) -> None:
-    """Raise WeightsError where a file from before zip claims more than it has; any Exception where it is broken."""
+    """Raise WeightsError if a legacy file (not a zip) claims more than it holds, or any exception if it is broken."""
     claims: dict[Any, int] = {}
-    with _Within(path) as stream:
-        *_, held = (_Claims(stream, stream.size, claims).load() for _ in range(_PICKLES))
-        if not set(claims) <= set(held):  # torch would give memory as it finds it
-            raise WeightsError(f"it lacks numbers of tensors that it names; {_FIX}")
+    with _BoundedReader(path) as stream:
+        *_, held = (_ClaimReader(stream, stream.size, claims).load() for _ in range(_PICKLES))
+        if not set(claims) <= set(held):  # torch would leave their memory uninitialised
+            raise WeightsError(f"it lacks the data of tensors that it names; {_FIX}")
         if (claimed := sum(claims.values())) > stream.size:
-            raise _too_much(claimed, stream.size)
+            raise _too_large(claimed, stream.size)
 
 
 def check_zipped(content: bytes, held: Mapping[str, int], most: int) -> None:
-    """The same for `data.pkl` of a zip file of `most` bytes; `held` are bytes by the key of a storage."""
+    """Check `content`, the `data.pkl` of a zip file of `most` bytes, as `check_legacy` does.
+
+    `held` maps the key of each storage to its bytes.
+    """
     claims: dict[Any, int] = {}
-    _Claims(io.BytesIO(content), most, claims).load()
+    _ClaimReader(io.BytesIO(content), most, claims).load()
     for key, claimed in claims.items():
         if claimed > held.get(str(key), 0):
-            raise _too_much(claimed, held.get(str(key), 0))
+            raise _too_large(claimed, held.get(str(key), 0))
 
 
-class _Within(io.BufferedReader):
-    """A file that is asked for no more bytes than it has: a buffer would be made for them first."""
+class _BoundedReader(io.BufferedReader):
+    """A reader that never requests more bytes than the file has, since Python allocates the buffer first."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(path))
         self.size = os.fstat(self.fileno()).st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """At most `size` bytes."""
+        """Read at most `size` bytes."""
         left = max(0, self.size - self.tell())
         return super().read(left if size is None or size < 0 else min(size, left))
 
 
-class _Claims(pickle._Unpickler):
-    """Reads a pickle without importing anything and without memory for tensors; `claims` gets bytes by storage.
+class _ClaimReader(pickle._Unpickler):
+    """Reads a pickle without imports and without allocating tensors; fills `claims` with the bytes of each storage.
 
-    Python's own implementation in Python, since the one in C makes room for as many memos as a file claims.
+    Based on the unpickler written in Python: the one in C allocates as many memo entries as a file claims.
     """
 
     stack: list[Any]
@@ -68,51 +71,51 @@ class _Claims(pickle._Unpickler):
         self._most, self._claims, self._asked = most, claims, 0
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands for a name: it does nothing but to look at sizes."""
+        """Return the stand-in for a global name, which only checks sizes."""
         of_torch = module.partition(".")[0] == "torch"
         if of_torch and name.endswith("Storage"):
             return _ITEM.get(name.removesuffix("Storage"), 1)
         if of_torch and name == "_rebuild_from_type_v2":
-            return self._of_type
+            return self._rebuild_from_type
         if of_torch and name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"):
             return self.tensor
         if of_torch and name == "_rebuild_qtensor":
             return partial(self.tensor, packed=4)
         if name == "bytearray" or (of_torch and name.endswith(("Tensor", "Parameter"))):
-            return type(name, (_Sized,), {"claims": self})
-        return tuple if of_torch and name == "Size" else _Anything
+            return type(name, (_SizedStandIn,), {"claims": self})
+        return tuple if of_torch and name == "Size" else _StandIn
 
     def persistent_load(self, pid: Any) -> Any:
-        """A storage, as its number of items; anything else as it is."""
+        """Return a storage as its number of items; return any other persistent id unchanged."""
         if pid[0] != "storage":
             return pid[1]
         item, key, _, items, *view = pid[1:]
-        self._claims.setdefault(key, _whole(items) * item)
+        self._claims.setdefault(key, _count(items) * item)
         _, first, items = view[0] if view and view[0] is not None else (None, 0, self._claims[key] // item)
-        if (_whole(first) + _whole(items)) * item > self._claims[key]:
-            raise _too_much((first + items) * item, self._claims[key])
+        if (_count(first) + _count(items)) * item > self._claims[key]:
+            raise _too_large((first + items) * item, self._claims[key])
         return _Storage(items)
 
     def ask(self, size: int) -> None:
-        """Take note of memory that an object of the file would take, in bytes at the least.
+        """Count `size` bytes, a lower bound of the memory that one object would take. Raises WeightsError.
 
-        Each alone may take what the file is long, together a few times that: an object that is named again and again
-        is written once, but made anew each time.
+        A single object may take as much as the file's length, all together a few times that: an object can be stored
+        once and yet be created at each reference.
         """
         self._asked += size
-        if size > self._most or self._asked > _TOGETHER * self._most:
-            raise _too_much(size if size > self._most else self._asked, self._most)
+        if size > self._most or self._asked > _TOTAL_FACTOR * self._most:
+            raise _too_large(size if size > self._most else self._asked, self._most)
 
     def _call(self) -> None:
-        self._look_at(self.stack[-1])
+        self._count_copies(self.stack[-1])
         _READ[pickle.REDUCE[0]](self)
 
     def _make(self) -> None:
-        self._look_at(self.stack[-1])
+        self._count_copies(self.stack[-1])
         _READ[pickle.NEWOBJ[0]](self)
 
     def _build(self) -> None:
-        self._look_at((self.stack[-1],), depth=0)
+        self._count_copies((self.stack[-1],), depth=0)
         _READ[pickle.BUILD[0]](self)
 
     dispatch: ClassVar[dict[int, Any]] = {
@@ -120,8 +123,8 @@ class _Claims(pickle._Unpickler):
         **{pickle.REDUCE[0]: _call, pickle.NEWOBJ[0]: _make, pickle.BUILD[0]: _build},
     }
 
-    def _look_at(self, arguments: Sequence[Any], depth: int = 2) -> None:
-        """Count what a call is given and may copy: texts, and the places in containers, `depth` levels of these."""
+    def _count_copies(self, arguments: Sequence[Any], depth: int = 2) -> None:
+        """Count the arguments that a call may copy: strings, and containers down to `depth` levels."""
         for each in arguments:
             if isinstance(each, str | bytes):
                 self.ask(len(each))
@@ -129,21 +132,25 @@ class _Claims(pickle._Unpickler):
                 self.ask(len(each))
                 inside = each.values() if isinstance(each, dict) else each
                 if depth:
-                    self._look_at([part for part in inside if isinstance(part, list | tuple | set | dict)], depth - 1)
+                    self._count_copies(
+                        [part for part in inside if isinstance(part, list | tuple | set | dict)], depth - 1
+                    )
 
-    def _of_type(self, function: Any, kind: Any, arguments: Any, state: Any) -> Any:
-        self._look_at(arguments)
+    def _rebuild_from_type(self, function: Any, kind: Any, arguments: Any, state: Any) -> Any:
+        self._count_copies(arguments)
         return function(*arguments)
 
     def tensor(
-        self, storage: Any, first: int = 0, sides: Any = (), steps: Any = (), *more: Any, packed: int = 1
+        self, storage: Any, first: int = 0, shape: Any = (), strides: Any = (), *more: Any, packed: int = 1
     ) -> Any:
-        """A tensor within its storage, whose items hold up to `packed` numbers; torch would enlarge the storage."""
-        if isinstance(storage, _Storage) and all(map(_whole, sides)):
-            reached = _whole(first) + sum((side - 1) * _whole(step) for side, step in zip(sides, steps, strict=True))
+        """Check that a tensor fits its storage, whose items hold up to `packed` numbers; torch would resize it."""
+        if isinstance(storage, _Storage) and all(map(_count, shape)):
+            reached = _count(first) + sum(
+                (size - 1) * _count(stride) for size, stride in zip(shape, strides, strict=True)
+            )
             if reached >= storage.items * packed:
-                raise WeightsError(f"it holds a tensor of {list(sides)[:8]} in {storage.items:,} numbers; {_FIX}")
-        return _Anything()
+                raise WeightsError(f"it has a tensor of shape {list(shape)[:8]} in {storage.items:,} numbers; {_FIX}")
+        return _StandIn()
 
 
 class _Storage:
@@ -151,60 +158,60 @@ class _Storage:
         self.items = items
 
 
-class _Anything(dict[Any, Any]):
-    """Stands for an object; whatever a pickle puts into it is dropped."""
+class _StandIn(dict[Any, Any]):
+    """Stands for an object, and drops everything that a pickle puts into it."""
 
     def __new__(cls, *arguments: Any, **named: Any) -> Any:
-        """Take what the class itself might have taken."""
+        """Accept any arguments."""
         return super().__new__(cls)
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__()
 
-    def __call__(self, *arguments: Any, **named: Any) -> "_Anything":
-        """A method that a pickle names gives such an object too."""
-        return _Anything()
+    def __call__(self, *arguments: Any, **named: Any) -> "_StandIn":
+        """Return another stand-in."""
+        return _StandIn()
 
     __hash__ = object.__hash__  # type: ignore[assignment]
 
     def __setstate__(self, state: Any) -> None:
-        """Keep nothing of it."""
+        """Drop the state."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """As above."""
+        """Drop the item."""
 
     def append(self, value: Any) -> None:
-        """As above."""
+        """Drop the value."""
 
     def extend(self, values: Sequence[Any]) -> None:
-        """As above."""
+        """Drop the values."""
 
     add = append
 
 
-class _Sized(_Anything):
-    """Stands for what takes as much memory as it is asked for."""
+class _SizedStandIn(_StandIn):
+    """Stands for an object that allocates as much memory as its arguments say."""
 
-    claims: _Claims
+    claims: _ClaimReader
 
     def __new__(cls, *arguments: Any, **named: Any) -> Any:
-        """Count it."""
-        sides = [value for value in arguments if isinstance(value, int)]
-        cls.claims.ask(math.prod(sides) if sides else 0)
+        """Count the requested memory."""
+        shape = [value for value in arguments if isinstance(value, int)]
+        cls.claims.ask(math.prod(shape) if shape else 0)
         return super().__new__(cls)
 
     def __setstate__(self, state: Any) -> None:
-        """A tensor may be put upon a storage."""
+        """Check a tensor whose state is a view of a storage."""
         if isinstance(state, tuple) and state and isinstance(state[0], _Storage):
             self.claims.tensor(*state)
 
 
-def _whole(value: Any) -> int:
-    """A number of things. Raises ValueError for what is none."""
+def _count(value: Any) -> int:
+    """Return `value` if it is a count. Raises ValueError otherwise."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError("no number of things")
+        raise ValueError("a count must be an integer of at least 0")
     return value
 
 
-def _too_much(claimed: int, held: int) -> WeightsError:
-    return WeightsError(f"it claims tensors of {claimed:,} bytes and has {held:,}; {_FIX}")
+def _too_large(claimed: int, held: int) -> WeightsError:
+    return WeightsError(f"it claims tensors of {claimed:,} bytes and holds {held:,}; {_FIX}")

@@ -1,4 +1,4 @@
-"""Branches: one file per family of structure."""
+"""Branches: one file for each family of structures."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What a branch's module may do beside giving logits: ask for those of the exit before, and have a loss of its own."""
+"""Optional abilities of a branch's module: reading the logits of the previous exit, and an auxiliary loss."""
 
 from typing import Protocol, runtime_checkable
 
@@ -7,33 +7,33 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class WithAuxiliaryLoss(Protocol):
-    """A module of a branch that is trained by more than the loss on its logits."""
+    """A branch's module with a training loss beside the one on its logits."""
 
     def auxiliary_loss(self, labels: Tensor) -> Tensor:
-        """A scalar for the last forward pass in training mode, given its labels int64 `[N]`."""
+        """Return the scalar loss of the last forward pass in training mode, for its labels int64 [N]."""
 
 
 def takes_previous(module: nn.Module) -> bool:
-    """Whether the module is called as `module(features, previous)`, which its attribute `takes_previous = True` says.
+    """Whether the module is called as `module(features, previous)`: its attribute `takes_previous` is True.
 
-    `previous` `[N, num_classes]` are the logits of the exit before, detached.
+    `previous` [N, num_classes] holds the detached logits of the previous exit.
     """
     return getattr(module, "takes_previous", False) is True
 
 
 def logits_of(module: nn.Module, features: Tensor, previous: Tensor | None) -> Tensor:
-    """A branch's own logits `[N, num_classes]`; `previous` (see `takes_previous`) goes to whoever asks for it."""
+    """Return a branch's logits [N, num_classes]; pass `previous` to modules that take it (`takes_previous`)."""
     logits: Tensor = module(features, previous) if takes_previous(module) else module(features)
     return logits
 
 
 def auxiliary_loss_of(module: nn.Module, labels: Tensor) -> Tensor | None:
-    """The module's own loss for its last forward pass in training mode, None where it has none; labels `[N]`."""
+    """Return the auxiliary loss of the last forward pass in training mode for labels [N]; None if there is none."""
     return module.auxiliary_loss(labels) if isinstance(module, WithAuxiliaryLoss) else None
 
 
-class Alone(nn.Module):
-    """A module that takes the previous logits, run without an exit before: on zeros in their place."""
+class FeaturesOnly(nn.Module):
+    """A wrapper for a module that takes the previous logits: runs it on features, with zeros as those logits."""
 
     def __init__(self, module: nn.Module, num_classes: int) -> None:
         super().__init__()
@@ -41,11 +41,11 @@ class Alone(nn.Module):
         self.num_classes = num_classes
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features `[N, ...]` to logits `[N, num_classes]`."""
+        """Map features [N, ...] to logits [N, num_classes]."""
         logits: Tensor = self.module(features, features.new_zeros(features.shape[0], self.num_classes))
         return logits
 
 
-def alone(module: nn.Module, num_classes: int) -> nn.Module:
-    """The module of any branch as one that takes features only, for counting and timing it by itself."""
-    return Alone(module, num_classes) if takes_previous(module) else module
+def features_only(module: nn.Module, num_classes: int) -> nn.Module:
+    """Return a branch's module as one that takes features only, to count its MACs and measure its latency alone."""
+    return FeaturesOnly(module, num_classes) if takes_previous(module) else module

@@ -1,4 +1,4 @@
-"""What every branch begins with: features of any layout turned into a map, a vector or pooled tokens."""
+"""The first layers of every branch: adapters from features of any layout to a map, a vector or pooled tokens."""
 
 import torch
 from torch import Tensor, nn
@@ -7,40 +7,40 @@ from eenas.backbones.features import FeatureShape
 from eenas.errors import BranchError
 
 
-def map_size(shape: FeatureShape, what: str) -> tuple[int, int, int]:
-    """Channels, height and width of the map that `MapAdapter` makes of features of this shape.
+def map_size(shape: FeatureShape, label: str) -> tuple[int, int, int]:
+    """Return channels, height and width of the map that `MapAdapter` gives for features of this shape.
 
-    `what` is the branch's label for the message. Raises BranchError for a vector and for tokens that fill no square.
+    `label` names the branch in messages. Raises BranchError for a vector, and for tokens without a known grid.
     """
     if shape.kind == "map":
         return shape.channels, shape.height, shape.width
     if shape.kind == "vector":
-        raise BranchError(f"{what}: needs a map, got a vector of {shape.channels}; use fc or mlp there")
+        raise BranchError(f"{label}: needs a map, got a vector of {shape.channels}; use fc or mlp there")
     patches = shape.patches
     if patches is None:
         count = shape.dims[0] - shape.prefix_tokens
-        rule = "tokens whose order over the image is known" if shape.is_set else "patch tokens that fill a square"
-        raise BranchError(f"{what}: needs {rule}, got {count}; use fc, mlp or pool_fc there")
+        rule = "tokens with a known order in the image" if shape.is_set else "a square number of patch tokens"
+        raise BranchError(f"{label}: needs {rule}, got {count}; use fc, mlp or pool_fc there")
     return shape.channels, *patches
 
 
 class MapAdapter(nn.Module):
-    """Features to a map `[N, C, H, W]`.
+    """Converts features to a map [N, C, H, W].
 
-    A map passes as it is. Tokens are normalised (LayerNorm), those of the prefix are dropped and the patches are laid
-    out as the rows and columns that they come from. A map with channels last comes from a transformer (Swin) too: its
-    channels are normalised and moved to the front.
+    A map [N, C, H, W] is unchanged. Tokens are normalised (LayerNorm), prefix tokens are dropped, and the patches are
+    arranged in their rows and columns. A map with channels last, as in transformers like Swin, is normalised, and its
+    channels become the first dimension.
     """
 
-    def __init__(self, shape: FeatureShape, what: str) -> None:
+    def __init__(self, shape: FeatureShape, label: str) -> None:
         super().__init__()
-        self.channels, self.height, self.width = map_size(shape, what)
+        self.channels, self.height, self.width = map_size(shape, label)
         self.is_tokens = shape.kind == "tokens"
         self.prefix_tokens = shape.prefix_tokens
         self.norm = _norm(shape)
 
     def forward(self, features: Tensor) -> Tensor:
-        """`[N, C, H, W]`, `[N, H, W, C]` or `[N, L, D]` to `[N, C, H, W]`."""
+        """Map [N, C, H, W], [N, H, W, C] or [N, L, D] to [N, C, H, W]."""
         if self.norm is None:
             return features
         features = self.norm(features)
@@ -50,10 +50,10 @@ class MapAdapter(nn.Module):
 
 
 class VectorAdapter(nn.Module):
-    """Features to a vector `[N, D]`: a map averaged over its places; of tokens, after a LayerNorm, the class token.
+    """Converts features to a vector [N, D]: the spatial mean of a map, or the class token of tokens.
 
-    Patches are averaged where there is no class token. A vector passes as it is. Without `normalised` there is no
-    LayerNorm.
+    Tokens and maps with channels last are normalised first (LayerNorm) if `normalised`. Without a class token the mean
+    of the patches is taken. A vector is unchanged.
     """
 
     def __init__(self, shape: FeatureShape, *, normalised: bool = True) -> None:
@@ -66,7 +66,7 @@ class VectorAdapter(nn.Module):
         self.norm = _norm(shape) if normalised else None
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features of any kind to `[N, D]`."""
+        """Map features of any kind to [N, D]."""
         if self.is_vector:
             return features
         if self.norm is not None:
@@ -78,12 +78,12 @@ class VectorAdapter(nn.Module):
 
 
 class Pooling(nn.Module):
-    """A map pooled to at most `size` x `size` by averages, by maxima, or by the mixture of Shallow-Deep Networks.
+    """Pools a map to at most `size` x `size` by average, maximum, or the mixture of both in Shallow-Deep Networks.
 
-    The windows are equal, cover every place and overlap only where the side is no multiple of `size`; a side of at
-    most `size` is left alone. Where the side is a multiple this is the feature reduction of Kaya et al. 2019
-    ("Shallow-Deep Networks", section 4.1), with a mixture of sigmoid(alpha) so that it stays one:
-    `sigmoid(alpha) * max + (1 - sigmoid(alpha)) * avg`, alpha learned from 0 (half and half).
+    All windows have one size and cover the map; they overlap only if a side is not a multiple of `size`. A side of at
+    most `size` is unchanged. For multiples, "mixed" is the feature reduction of Kaya et al. 2019 ("Shallow-Deep
+    Networks", section 4.1) with weights in (0, 1): `sigmoid(alpha) * max + (1 - sigmoid(alpha)) * avg`. alpha is
+    learned and starts at 0.
     """
 
     def __init__(self, pool: str, height: int, width: int, size: int) -> None:
@@ -96,7 +96,7 @@ class Pooling(nn.Module):
         self.alpha = nn.Parameter(torch.zeros(())) if pool == "mixed" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[N, C, H, W]` to `[N, C, min(H, size), min(W, size)]`."""
+        """Map [N, C, H, W] to [N, C, min(H, size), min(W, size)]."""
         if self.alpha is None:
             return self._average(x) if self.pool == "avg" else self._maximum(x)
         share = torch.sigmoid(self.alpha)
@@ -110,7 +110,7 @@ class Pooling(nn.Module):
 
 
 class PooledTokens(nn.Module):
-    """Tokens as a map of one row: normalised (LayerNorm), the class token dropped, `[N, D, 1, patches]`."""
+    """Converts tokens to a map of one row [N, D, 1, patches]: normalised (LayerNorm), without prefix tokens."""
 
     def __init__(self, shape: FeatureShape) -> None:
         super().__init__()
@@ -118,13 +118,13 @@ class PooledTokens(nn.Module):
         self.norm = nn.LayerNorm(shape.channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        """`[N, L, D]` to `[N, D, 1, L - prefix tokens]`."""
+        """Map [N, L, D] to [N, D, 1, L - prefix tokens]."""
         kept: Tensor = self.norm(features)[:, self.prefix_tokens :]
         return kept.transpose(1, 2).unsqueeze(2)
 
 
 def conv_block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """Conv 3x3 (padding 1, no bias), batch normalisation, ReLU: a side of H becomes ceil(H / stride)."""
+    """Return Conv 3x3 (padding 1, no bias), batch normalisation and ReLU; a side H becomes ceil(H / stride)."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )
@@ -135,7 +135,7 @@ def _norm(shape: FeatureShape) -> nn.LayerNorm | None:
 
 
 def _window(side: int, size: int) -> tuple[int, int]:
-    """Kernel and stride that bring `side` to min(side, size) places and leave none out."""
+    """Return kernel and stride of windows that cover `side` and give min(side, size) outputs."""
     places = min(side, size)
     stride = side // places
     return side - (places - 1) * stride, stride

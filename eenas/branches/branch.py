@@ -1,4 +1,4 @@
-"""The contract of a branch: a frozen spec of a small classifier that stands at a cut point."""
+"""The contract of a branch: a frozen spec of a small classifier at a cut point."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -18,20 +18,20 @@ POOLS: tuple[Pool, ...] = ("avg", "max", "mixed")
 
 @dataclass(frozen=True, kw_only=True)
 class Branch(ABC):
-    """One structure of a branch, as data; the same spec at the same cut point is the same module in every design.
+    """The structure of a branch, as data. The same spec at the same cut point is the same module in every design.
 
-    A family is a frozen dataclass that derives from this one, gives each of its fields a default, and says
+    A family is a frozen dataclass that derives from this class, has a default for each field, and sets
 
-    - `kind`: its name in tables and search spaces. A family outside eenas need not set it: its kind is the reference
-      (`./file.py:Class`) that it was loaded by.
-    - `sizes`: which of the sizes that families share ("width", "layers", "pool") are fields of it.
-    - `needs_map`: whether it needs a plane, so that a vector, or tokens that fill no square, are refused.
+    - `kind`: its name in tables and search spaces. A user's family need not set it: its kind is the reference
+      (`./file.py:Class`) that loaded it.
+    - `sizes`: its fields among the sizes that families share ("width", "layers", "pool").
+    - `needs_map`: whether it needs a map. Vectors, and tokens without a known grid, are then refused.
 
-    What it builds takes features and gives logits. It may also have a loss of its own, and may ask for the logits of
-    the exit before (`eenas.branches.abilities`).
+    The module that it builds maps features to logits. It may have an auxiliary loss and may read the logits of the
+    previous exit (`eenas.branches.abilities`).
 
-    Order of calls: birth checks the fields (`__post_init__`); `check(shape)` says whether it can stand there;
-    `build(shape, num_classes)` checks again and makes the module. `eenas.testing.branch_contract.check_branch` tests
+    Order of calls: `__post_init__` checks the fields; `check(shape)` checks that the branch fits the features;
+    `build(shape, num_classes)` checks again and creates the module. `eenas.testing.branch_contract.check_branch` tests
     a family.
     """
 
@@ -41,32 +41,32 @@ class Branch(ABC):
 
     @abstractmethod
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
-        """A module from features `[N, *feature_shape.dims]` to logits `[N, num_classes]`, freshly initialised.
+        """Return an untrained module from features [N, *feature_shape.dims] to logits [N, num_classes].
 
-        Raises BranchError when the branch cannot stand there. Training needs N of at least 2 where batch
-        normalisation is used; evaluation works with any N.
+        Raises BranchError if the branch does not fit the features. With batch normalisation, training needs N of at
+        least 2; evaluation works with any N.
         """
 
     def check(self, feature_shape: FeatureShape) -> None:
-        """Raise BranchError when the branch cannot stand at features of this shape."""
+        """Raise BranchError if the branch does not fit features of this shape."""
         if self.needs_map:
             map_size(feature_shape, self.label())
 
     @property
     def is_open(self) -> bool:
-        """Whether a search has yet to find the structure, so that it cannot be built as it is."""
+        """Whether the structure is still to be found by a search. An open branch cannot be built."""
         return False
 
     def stand_in(self, feature_shape: FeatureShape) -> "Branch":
-        """The branch whose MACs the cost cap looks at: this one, or the plainest form that an open one may take."""
+        """Return the branch whose MACs the cost cap checks: this one, or the simplest form of an open branch."""
         return self
 
     def to_table(self) -> dict[str, Any]:
-        """The kind and every field, as JSON data; `branch_from_table` is the inverse."""
+        """Return the kind and all fields as JSON data. `branch_from_table` is the inverse."""
         return {"kind": self.kind, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)}}
 
     def label(self) -> str:
-        """Short text such as "conv_fc 32", "conv_stack 2x32", "pool_fc mixed", or "MyBranch 16" for the user's own."""
+        """Return a short text such as "conv_fc 32", "conv_stack 2x32", "pool_fc mixed" or "MyBranch 16"."""
         width, layers, pool = (getattr(self, name) if name in self.sizes else None for name in SIZES)
         name = self.kind.rpartition(":")[2] or type(self).__name__
         channels = f"{layers}x{width}" if layers is not None and width is not None else width or layers
@@ -74,11 +74,11 @@ class Branch(ABC):
 
 
 SIZES = ("width", "layers", "pool")
-"""The sizes that a search space offers to every family."""
+"""The sizes that a search space can draw for a family."""
 
 
 def check_positive(branch: Branch, *names: str) -> None:
-    """Raise BranchError when a field is not a whole number of at least 1."""
+    """Raise BranchError unless the fields `names` are integers of at least 1."""
     for name in names:
         value = getattr(branch, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -86,12 +86,12 @@ def check_positive(branch: Branch, *names: str) -> None:
 
 
 def check_pool(branch: Branch, pool: str) -> None:
-    """Raise BranchError when `pool` is no kind of pooling."""
+    """Raise BranchError for an unknown kind of pooling."""
     if pool not in POOLS:
         raise BranchError(f"{branch.kind}: pool must be one of {', '.join(POOLS)}, got {shortened(pool)}")
 
 
 def check_classes(branch: Branch, num_classes: int) -> None:
-    """Raise BranchError for a number of classes that no classifier has."""
+    """Raise BranchError unless `num_classes` is at least 1."""
     if num_classes < 1:
-        raise BranchError(f"{branch.label()}: needs at least one class to answer with, got {num_classes}")
+        raise BranchError(f"{branch.label()}: num_classes must be at least 1, got {num_classes}")

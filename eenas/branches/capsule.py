@@ -1,4 +1,4 @@
-"""The capsule branch: capsules with routing by agreement, whose lengths are the logits."""
+"""The capsule branch: capsules with routing by agreement; their scaled lengths are the logits."""
 
 import math
 from dataclasses import dataclass
@@ -13,23 +13,24 @@ from eenas.branches.branch import Branch, check_classes, check_positive
 from eenas.errors import BranchError
 
 CAPSULE = 8
-"""Numbers in one capsule of the lower layer."""
+"""Dimension of a capsule of the lower layer."""
 SIDE = 4
-"""Most places along a side of the map: every place has capsules of its own, and each predicts every class."""
+"""Largest side of the pooled map. Every position has capsules of its own, and each of them predicts every class."""
 START = 10.0
-"""What the lengths, all below 1, are multiplied by at first, so that a softmax over them can come near 1."""
+"""Initial scale of the lengths, which are below 1: without it their softmax stays far from 1."""
 _EPSILON = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Capsule(Branch):
-    """Average to at most 4x4, Conv 1x1 (to width = types x 8), squash, routing by agreement to one capsule a class.
+    """Average to at most 4x4, Conv 1x1 (to width = types x 8), squash, routing by agreement to one capsule per class.
 
     Sabour et al. 2017 ("Dynamic Routing Between Capsules", section 2 and procedure 1) without the decoder. A class's
-    logit is `kappa * |v|`, kappa > 0 learned from 10: softmax over the bare lengths, which are below 1, never comes
-    near a threshold (0.23 at most for ten classes). `auxiliary_loss` is their margin loss on the lengths (equation 4:
-    m+ 0.9, m- 0.1, lambda 0.5). `width` is raised to whole capsules, the next multiple of 8; `d_out` is the size of a
-    class's capsule, `routing` the number of iterations. Patch tokens are laid out as their square map first.
+    logit is `kappa * |v|` with a learned kappa > 0 that starts at 10: the lengths are below 1, and their plain softmax
+    is 0.23 at most for ten classes, below any useful threshold. `auxiliary_loss` is the paper's margin loss on the
+    lengths (equation 4: m+ 0.9, m- 0.1, lambda 0.5). `width` is rounded up to a multiple of 8 (whole capsules).
+    `d_out` is the dimension of a class's capsule, `routing` the number of iterations. Patch tokens are first arranged
+    as a map.
 
     With N = types x places lower capsules and K classes: MACs = convolution + N K 8 d_out (predictions)
     + (2 routing - 1) N K d_out (weighted sums, and agreements in all iterations but the last).
@@ -43,7 +44,7 @@ class Capsule(Branch):
     routing: int = 3
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no layer has, and make the width one of whole capsules."""
+        """Check the sizes and round the width up to whole capsules."""
         check_positive(self, "width", "d_out", "routing")
         object.__setattr__(self, "width", -(-self.width // CAPSULE) * CAPSULE)
 
@@ -67,15 +68,15 @@ class _Capsules(nn.Module):
         self._lengths: Tensor | None = None
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features of a plane to logits `[N, num_classes]`; the lengths are kept for the loss in training mode."""
+        """Map features to logits [N, num_classes]; in training mode the lengths are kept for the loss."""
         lengths = self._route(self._predictions(features))
         self._lengths = lengths if self.training else None
         return nn.functional.softplus(self.raw_scale) * lengths
 
     def auxiliary_loss(self, labels: Tensor) -> Tensor:
-        """The margin loss, summed over classes, mean over the batch of the last forward pass in training mode.
+        """Return the margin loss of the last forward pass in training mode: sum over classes, mean over the batch.
 
-        `labels` int64 `[N]`. Raises BranchError where there was none.
+        `labels` is int64 [N]. Raises BranchError if there was no such pass.
         """
         if self._lengths is None:
             raise BranchError("capsule: the margin loss needs a forward pass in training mode; call module.train()(x)")
@@ -85,7 +86,7 @@ class _Capsules(nn.Module):
         return (wanted * short + 0.5 * (1.0 - wanted) * long).sum(dim=1).mean()
 
     def _predictions(self, features: Tensor) -> Tensor:
-        """What every lower capsule predicts for every class: `[N * num_classes, capsules, size]`."""
+        """Return the prediction of each lower capsule for each class: [N * num_classes, capsules, size]."""
         maps = self.primary(features).flatten(2)  # [N, types * 8, places]
         split = maps.reshape(maps.shape[0], -1, CAPSULE, maps.shape[2])
         lower = _squash(split.transpose(2, 3).flatten(1, 2))  # [N, capsules, 8]
@@ -94,7 +95,7 @@ class _Capsules(nn.Module):
         return each.permute(1, 2, 0, 3).flatten(0, 1)
 
     def _route(self, predicted: Tensor) -> Tensor:
-        """Lengths `[N, num_classes]` in [0, 1); gradients flow through the last iteration only."""
+        """Return the lengths [N, num_classes] in [0, 1). Gradients flow through the last iteration only."""
         fixed = predicted.detach()
         agreed = fixed.new_zeros(fixed.shape[:2])  # [N * num_classes, capsules]
         for _ in range(self.routing - 1):
@@ -104,18 +105,18 @@ class _Capsules(nn.Module):
         return (squared.reshape(-1, self.num_classes) + _EPSILON).sqrt()
 
     def _upper(self, predicted: Tensor, agreed: Tensor) -> Tensor:
-        """The classes' capsules `[N * num_classes, 1, size]`: each lower one shares itself out among the classes."""
+        """Return the class capsules [N * num_classes, 1, size]; each lower capsule is split among the classes."""
         by_class = agreed.reshape(-1, self.num_classes, agreed.shape[1])
         shares = by_class.softmax(dim=1).reshape(-1, 1, agreed.shape[1])
         return _squash(torch.bmm(shares, predicted))
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is copied and saved: without the lengths, which belong to one forward pass."""
+        """Leave the lengths of the last forward pass out of copies and pickles."""
         return {**self.__dict__, "_lengths": None}
 
 
 def _squash(x: Tensor) -> Tensor:
-    """Vectors `[..., d]` shortened to below 1, in float32: `|x|^2 / (1 + |x|^2) * x / |x|` (equation 1)."""
+    """Scale vectors [..., d] to a length below 1, in float32: `|x|^2 / (1 + |x|^2) * x / |x|` (equation 1)."""
     x = x.float()
     squared = x.square().sum(dim=-1, keepdim=True)
     return squared / (1.0 + squared) * x / (squared + _EPSILON).sqrt()

@@ -1,4 +1,4 @@
-"""The cascade: a branch that also reads the logits of the exit before it."""
+"""The cascade: a branch that also reads the logits of the previous exit."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -15,47 +15,47 @@ from eenas.escaping import shortened
 
 @dataclass(frozen=True, kw_only=True)
 class Cascade(Branch):
-    """`branch`, with a linear view of the previous exit's logits added: z + Linear(LayerNorm(previous)).
+    """A wrapper that adds a linear function of the previous exit's logits to a branch: z + Linear(LayerNorm(previous)).
 
-    Zero Time Waste (Wolczyk et al. 2021, section 3.1) appends the normalised logits of the exit before to what the last
-    linear layer of its branch reads; since that layer is a sum, adding is the same function. The gradient stops at the
-    previous logits. The added layer starts at zero, so that a cascade begins as the branch it wraps; it costs
-    classes x classes MACs. The first exit of a network has none before it and cannot be one.
+    Zero Time Waste (Wolczyk et al. 2021, section 3.1) concatenates the normalised logits of the previous exit with the
+    input of the branch's last linear layer; adding a second linear layer is the same function. No gradient flows into
+    the previous logits. The added layer starts at zero, so a new cascade equals its branch. It costs
+    classes x classes MACs. The first exit of a network has no previous exit and cannot be a cascade.
     """
 
     kind: ClassVar[str] = "cascade"
     branch: Branch = field(default_factory=Fc)
 
     def __post_init__(self) -> None:
-        """Refuse what is no branch, and a cascade of a cascade."""
+        """Raise BranchError unless `branch` is a branch and not a cascade itself."""
         if not isinstance(self.branch, Branch) or isinstance(self.branch, Cascade):
-            raise BranchError(f"cascade: wraps one plain branch, got {shortened(self.branch)}")
+            raise BranchError(f"cascade: branch must be a branch other than a cascade, got {shortened(self.branch)}")
 
     @property
     def is_open(self) -> bool:
-        """Whether a search has yet to find the structure of the branch inside."""
+        """Whether the structure of the inner branch is still to be found by a search."""
         return self.branch.is_open
 
     def stand_in(self, feature_shape: FeatureShape) -> Branch:
-        """See `Branch.stand_in`: the cascade of what stands for the branch inside."""
+        """Return the cascade of the inner branch's `stand_in`."""
         return Cascade(branch=self.branch.stand_in(feature_shape))
 
     def check(self, feature_shape: FeatureShape) -> None:
-        """Raise BranchError when the branch inside cannot stand at features of this shape."""
+        """Raise BranchError if the inner branch does not fit features of this shape."""
         self.branch.check(feature_shape)
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
-        """A module called as `module(features, previous)`, see `eenas.branches.abilities.takes_previous`."""
+        """Return a module that is called as `module(features, previous)`, see `abilities.takes_previous`."""
         inside = self.branch.build(feature_shape, num_classes)
         kind = _CascadedWithLoss if isinstance(inside, WithAuxiliaryLoss) else _Cascaded
         return kind(inside, num_classes)
 
     def to_table(self) -> dict[str, Any]:
-        """The kind and the table of the branch inside."""
+        """Return the kind and the table of the inner branch."""
         return {"kind": self.kind, "branch": self.branch.to_table()}
 
     def label(self) -> str:
-        """Short text such as "cascade of conv_fc 32"."""
+        """Return a short text such as "cascade of conv_fc 32"."""
         return f"{self.kind} of {self.branch.label()}"
 
 
@@ -70,14 +70,14 @@ class _Cascaded(nn.Module):
         nn.init.zeros_(self.previous.weight)
 
     def forward(self, features: Tensor, previous: Tensor) -> Tensor:
-        """Features and the previous exit's logits `[N, num_classes]` to logits `[N, num_classes]`."""
+        """Map features and the previous exit's logits [N, num_classes] to logits [N, num_classes]."""
         logits: Tensor = self.branch(features) + self.previous(self.norm(previous))
         return logits
 
 
 class _CascadedWithLoss(_Cascaded):
     def auxiliary_loss(self, labels: Tensor) -> Tensor:
-        """The loss of the branch inside."""
+        """Return the auxiliary loss of the inner branch."""
         loss = auxiliary_loss_of(self.branch, labels)
         assert loss is not None
         return loss

@@ -1,4 +1,4 @@
-"""The cell of a learned branch: its operations, and the head that two of them in sequence make."""
+"""The cell of a learned branch: its operations, and the head with two of them in sequence."""
 
 from collections.abc import Sequence
 
@@ -9,34 +9,34 @@ from eenas.backbones.features import FeatureShape
 from eenas.branches.adapter import MapAdapter
 
 OPERATIONS = ("skip", "avg_pool3", "max_pool3", "conv1x1", "sep_conv3", "sep_conv5", "dil_conv3")
-"""What an edge of a cell may be."""
+"""The candidate operations of an edge."""
 
 EDGES = 2
-"""How many operations a cell runs, one after another."""
+"""The number of edges of a cell; their operations run in sequence."""
 
 _LARGE = 8
-"""The side in places above which the first edge halves the map."""
+"""The largest side of a map that the first edge does not halve."""
 
 
 def edge_strides(height: int, width: int) -> tuple[int, ...]:
-    """The stride of each edge of a cell at a map of this size: the first halves a map with a side larger than 8."""
+    """Return the stride of each edge for a map of this size: the first edge halves a map with a side above 8."""
     return (2 if max(height, width) > _LARGE else 1, *(1 for _ in range(EDGES - 1)))
 
 
 def edge_shape(height: int, width: int, channels: int, edge: int) -> FeatureShape:
-    """The shape of what enters edge `edge` (from 0) of a cell of `channels` channels at a map of this size."""
+    """Return the input shape of edge `edge` (from 0) in a cell of `channels` channels, for a map of this size."""
     for stride in edge_strides(height, width)[:edge]:
         height, width = -(-height // stride), -(-width // stride)
     return FeatureShape((channels, height, width))
 
 
 def operation(name: str, channels: int, stride: int, *, affine: bool = True) -> nn.Module:
-    """One operation on `[N, channels, H, W]`; a side of H becomes ceil(H / stride), stride 1 or 2.
+    """Return the operation `name` on [N, channels, H, W]; a side H becomes ceil(H / stride), with stride 1 or 2.
 
-    Those of DARTS (Liu, Simonyan and Yang 2019, section 3.1.1), in the order ReLU, convolution, batch normalisation: a
-    separable convolution is applied twice, a dilated one (by 2) once, a pooling is normalised, and what skips a stride
-    is its factorised reduction. `affine` False takes scale and shift from the normalisation, so that the weights of a
-    mixture mean something while a structure is searched.
+    The operations of DARTS (Liu, Simonyan and Yang 2019, section 3.1.1) in the order ReLU, convolution, batch
+    normalisation. Separable convolutions are applied twice, dilated ones (dilation 2) once. Poolings are followed by
+    batch normalisation. A skip with stride 2 is a factorised reduction. `affine=False` removes scale and shift from
+    batch normalisation, so that the weights of a mixture are comparable during a search.
     """
     if name == "skip":
         return nn.Identity() if stride == 1 else FactorizedReduction(channels, affine)
@@ -55,7 +55,7 @@ def operation(name: str, channels: int, stride: int, *, affine: bool = True) -> 
 
 
 class FactorizedReduction(nn.Module):
-    """A map at half its side: two 1x1 convolutions of stride 2, the second one place further, side by side.
+    """Halves a map by two 1x1 convolutions of stride 2, the second shifted by one pixel, with outputs concatenated.
 
     The skip connection of DARTS' reduction cells (Liu, Simonyan and Yang 2019).
     """
@@ -69,7 +69,7 @@ class FactorizedReduction(nn.Module):
         self.norm = nn.BatchNorm2d(channels, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[N, C, H, W]` to `[N, C, ceil(H / 2), ceil(W / 2)]`."""
+        """Map [N, C, H, W] to [N, C, ceil(H / 2), ceil(W / 2)]."""
         x = self.relu(x)
         parts = [self.first(x)]
         if self.second is not None:
@@ -79,7 +79,7 @@ class FactorizedReduction(nn.Module):
 
 
 def _separable(channels: int, size: int, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
-    """ReLU, a convolution of each channel by itself, one across channels, batch normalisation."""
+    """Return ReLU, a depthwise convolution, a pointwise convolution and batch normalisation."""
     padding = dilation * (size - 1) // 2
     return [
         nn.ReLU(),
@@ -90,10 +90,10 @@ def _separable(channels: int, size: int, stride: int, dilation: int, affine: boo
 
 
 class CellHead(nn.Module):
-    """A 1x1 convolution to `width` channels with normalisation, the edges, ReLU, a global average, a linear layer.
+    """A 1x1 convolution to `width` channels with batch normalisation, the edges, ReLU, global average, linear layer.
 
-    The ReLU in front of the average is what DARTS does not have: without it whatever stands behind the last ReLU of
-    the last operation would be one linear map with the classifier, and two skips a linear classifier.
+    DARTS has no ReLU before the average. Without it, the layers after the last operation's ReLU would merge with the
+    classifier into one linear map, and a cell of two skips would be a linear classifier.
     """
 
     def __init__(
@@ -103,11 +103,11 @@ class CellHead(nn.Module):
         width: int,
         edges: Sequence[nn.Module],
         *,
-        what: str,
+        label: str,
         affine: bool = True,
     ) -> None:
         super().__init__()
-        self.front = MapAdapter(feature_shape, what)
+        self.front = MapAdapter(feature_shape, label)
         self.pre = nn.Sequential(
             nn.Conv2d(self.front.channels, width, 1, bias=False), nn.BatchNorm2d(width, affine=affine)
         )
@@ -116,6 +116,6 @@ class CellHead(nn.Module):
         self.classifier = nn.Linear(width, num_classes)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features of any layout that has a plane to logits `[N, num_classes]`."""
+        """Map features that `MapAdapter` accepts to logits [N, num_classes]."""
         logits: Tensor = self.classifier(self.relu(self.edges(self.pre(self.front(features)))).mean(dim=(2, 3)))
         return logits

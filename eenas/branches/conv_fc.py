@@ -14,8 +14,8 @@ from eenas.branches.branch import Branch, check_classes, check_positive
 class ConvFc(Branch):
     """Conv 3x3 (C to width, stride 2), batch normalisation, ReLU, flatten, Linear.
 
-    The convolutional branches of BranchyNet (Teerapittayanon et al. 2016) with the stride in place of a pooling.
-    Patch tokens are laid out as their square map first.
+    The convolutional branch of BranchyNet (Teerapittayanon et al. 2016) with a stride in place of pooling. Patch tokens
+    are first arranged as a map.
     """
 
     kind: ClassVar[str] = "conv_fc"
@@ -24,7 +24,7 @@ class ConvFc(Branch):
     width: int = 32
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no layer has."""
+        """Check the sizes."""
         check_positive(self, "width")
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:

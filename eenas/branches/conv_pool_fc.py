@@ -1,4 +1,4 @@
-"""The conv_pool_fc branch: convolutions that halve the map, pooling, one linear layer; BranchyNet's forms of it too."""
+"""The conv_pool_fc branch: strided convolutions, pooling, one linear layer; also the variants of BranchyNet."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
@@ -19,18 +19,18 @@ Norm = Literal["batch", "response", "none"]
 class ConvPoolFc(Branch):
     """`layers` times Conv 3x3 (to width, stride 2), batch normalisation, ReLU; pool to at most `size` x `size`; Linear.
 
-    The classifier of MSDNet (Huang et al. 2018, section 4) with 2 layers of 128 channels; each convolution halves the
-    map, so that more layers cost little more than one. Patch tokens are laid out as their square map first. A `width`
-    of 0 is half the channels of the features. `begin` gives the order of published branches:
+    With 2 layers of 128 channels this is the classifier of MSDNet (Huang et al. 2018, section 4). Each convolution
+    halves the map, so more layers cost little more than one. Patch tokens are first arranged as a map. `width` 0 stands
+    for half the channels of the features. `begin` gives the order of published branches:
 
     - "conv": as above.
-    - "relu": a ReLU before each convolution, none behind, and no padding (Zero Time Waste, Wolczyk et al. 2021).
-    - "max2", "max3": ReLU and a max pooling over 2x2 or 3x3 in steps of 2, whose last window may hang over the edge;
-      convolutions of stride 1, each with its ReLU; the same pooling again in place of pooling to `size` (BranchyNet,
-      Teerapittayanon et al. 2016: LeNet and AlexNet). `pool` has to be "max" and `size` 2 then.
+    - "relu": a ReLU before each convolution instead of after it, and no padding (Zero Time Waste, Wolczyk et al. 2021).
+    - "max2", "max3": ReLU and max pooling (2x2 or 3x3, stride 2, `ceil_mode`); convolutions of stride 1, each with a
+      ReLU; the same pooling again instead of pooling to `size` (BranchyNet, Teerapittayanon et al. 2016: LeNet and
+      AlexNet). This needs `pool` "max" and `size` 2.
 
-    `norm` "none" leaves normalisation out and gives the convolutions a bias; "response" does too and normalises over
-    three neighbouring channels behind the first max pooling, as B-AlexNet does.
+    `norm` "none" gives the convolutions a bias instead of batch normalisation. "response" does the same and adds local
+    response normalisation over three channels after the first max pooling, as in B-AlexNet.
     """
 
     kind: ClassVar[str] = "conv_pool_fc"
@@ -44,7 +44,7 @@ class ConvPoolFc(Branch):
     norm: Norm = "batch"
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no layer has, and orders that contradict the pooling or the normalisation."""
+        """Check the sizes, and that `begin` fits the pooling and the normalisation."""
         half = type(self.width) is int and self.width == 0
         check_positive(self, *(() if half else ("width",)), "layers", "size")
         check_pool(self, self.pool)
@@ -57,19 +57,21 @@ class ConvPoolFc(Branch):
                 f"{self.kind}: begin = {shortened(self.begin)} needs pool = 'max' and size = 2, got {got}"
             )
         if self.norm == "response" and not self._window:
-            raise BranchError(f"{self.kind}: norm = 'response' stands behind a max pooling; set begin to max2 or max3")
+            raise BranchError(
+                f"{self.kind}: norm = 'response' needs begin = 'max2' or 'max3', got {shortened(self.begin)}"
+            )
 
     @property
     def _window(self) -> int:
-        """The side of the windows of BranchyNet's poolings, 0 where the convolutions halve the map."""
+        """The window of BranchyNet's max pooling; 0 if the convolutions halve the map instead."""
         return {"max2": 2, "max3": 3}.get(self.begin, 0)
 
     def check(self, feature_shape: FeatureShape) -> None:
-        """Raise BranchError for features without a plane, and for a map of which nothing would be left."""
+        """Raise BranchError for features that are not a map, and for a map that is too small."""
         _, height, width = map_size(feature_shape, self.label())
         if min(self._places(side) for side in (height, width)) < 1:
             raise BranchError(
-                f"{self.label()}: nothing is left of a map of {height} x {width}; use conv_pool_fc with begin = 'conv'"
+                f"{self.label()}: a map of {height} x {width} is too small for it; use conv_pool_fc with begin = 'conv'"
             )
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
@@ -98,11 +100,11 @@ class ConvPoolFc(Branch):
         return nn.MaxPool2d(self._window, 2, ceil_mode=True)
 
     def _response(self) -> list[nn.Module]:
-        """Chainer's `x / (2 + 5e-5 * sum of squares) ** 0.75` over three neighbours; torch divides alpha by them."""
+        """`x / (2 + 5e-5 * sum of squares) ** 0.75` over three channels as in Chainer; torch divides alpha by three."""
         return [nn.LocalResponseNorm(3, alpha=3 * 5e-5, beta=0.75, k=2.0)] if self.norm == "response" else []
 
     def _places(self, side: int) -> int:
-        """What is left of a side before the last pooling, or behind it where it is BranchyNet's."""
+        """Return the side of the map before pooling to `size`, or after BranchyNet's last pooling."""
         for _ in range(2 if self._window else self.layers):
             if self._window:
                 side = -(-(side - self._window) // 2) + 1
@@ -111,6 +113,6 @@ class ConvPoolFc(Branch):
         return side
 
     def label(self) -> str:
-        """Short text such as "conv_pool_fc 2x32 avg" or "conv_pool_fc relu 1xC/2 mixed"."""
+        """Return a short text such as "conv_pool_fc 2x32 avg" or "conv_pool_fc relu 1xC/2 mixed"."""
         order = () if self.begin == "conv" else (self.begin,)
         return " ".join((self.kind, *order, f"{self.layers}x{self.width or 'C/2'}", self.pool))

@@ -1,4 +1,4 @@
-"""The conv_stack branch: several convolutions at one resolution, a coarse average, one linear layer."""
+"""The conv_stack branch: several convolutions at one resolution, average pooling, one linear layer."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,16 +10,16 @@ from eenas.branches.adapter import MapAdapter, Pooling, conv_block
 from eenas.branches.branch import Branch, check_classes, check_positive
 
 _LARGE = 8
-"""The side in places above which the first convolution halves the map."""
+"""The largest side of a map that the first convolution does not halve."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvStack(Branch):
     """`layers` times Conv 3x3 (to width), batch normalisation, ReLU; average to at most `size` x `size`; Linear.
 
-    The first convolution has stride 2 where a side is larger than 8, which takes three quarters of the cost away. With
-    `size` 1 this is the fully convolutional form: a 1x1 convolution to the classes and a global average are the same
-    function as a global average and a linear layer, which costs less. The stacks of B-AlexNet (BranchyNet) and NACHOS.
+    The first convolution has stride 2 if a side is above 8, which saves three quarters of the cost. With `size` 1 this
+    is the fully convolutional form: a global average and a linear layer give the same function as a 1x1 convolution and
+    a global average, and cost less. The stacks of B-AlexNet (BranchyNet) and NACHOS.
     """
 
     kind: ClassVar[str] = "conv_stack"
@@ -30,7 +30,7 @@ class ConvStack(Branch):
     size: int = 4
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no layer has."""
+        """Check the sizes."""
         check_positive(self, "width", "layers", "size")
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:

@@ -12,9 +12,9 @@ from eenas.branches.branch import Branch, check_classes
 
 @dataclass(frozen=True, kw_only=True)
 class Fc(Branch):
-    """Flatten, then Linear(C * H * W, classes); of tokens the class token, or their mean, after a LayerNorm.
+    """Flatten, then Linear(C * H * W, classes). For tokens: LayerNorm, the class token or else the mean, Linear.
 
-    The linear probe of BranchyNet's last exits (Teerapittayanon et al. 2016) and of PABEE (Zhou et al. 2020).
+    The linear classifier of BranchyNet's last exits (Teerapittayanon et al. 2016) and of PABEE (Zhou et al. 2020).
     """
 
     kind: ClassVar[str] = "fc"

@@ -1,4 +1,4 @@
-"""The learned branch: one of the other families, which a search chooses where the branch stands."""
+"""The learned branch: a search at the cut point chooses one of the other families."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,10 +20,11 @@ from eenas.errors import BranchError
 
 @dataclass(frozen=True, kw_only=True)
 class Learned(Branch):
-    """A branch that becomes one of `forms`, the other families at this width, by a search at its cut point.
+    """A branch that a search at its cut point replaces by one of `forms`, the other families at this width.
 
-    It is always open: it can be drawn and placed, but neither built nor counted, and what is found is a plain branch
-    of its family. The cost cap looks at the plainest form (`stand_in`); the search chooses among those that keep it.
+    It is always open: it can be drawn and placed, but has no module and no costs. The result of the search is a plain
+    branch of its family. The cost cap checks the simplest form (`stand_in`), and the search only considers forms within
+    the cap.
     """
 
     kind: ClassVar[str] = "learned"
@@ -31,21 +32,23 @@ class Learned(Branch):
     width: int = 32
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no layer has."""
+        """Check the sizes."""
         check_positive(self, "width")
 
     @property
     def is_open(self) -> bool:
-        """Always."""
+        """Always True."""
         return True
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
-        """Raises BranchError: there is nothing to build before a search has chosen."""
+        """Raise BranchError: an open branch has no module."""
         check_classes(self, num_classes)
-        raise BranchError(f"{self.label()}: a search finds its structure, so it cannot be built; build what was found")
+        raise BranchError(
+            f"{self.label()}: an open branch cannot be built; search its structure first and build the branch found"
+        )
 
     def forms(self, feature_shape: FeatureShape) -> tuple[Branch, ...]:
-        """What it may become at features of this shape, the plainest first: all that can stand there."""
+        """Return all forms that fit features of this shape, the simplest first."""
         every = (
             PoolFc(pool="avg", size=1),
             PoolFc(pool="mixed", size=4),
@@ -56,14 +59,14 @@ class Learned(Branch):
             ConvPoolFc(width=self.width, layers=2),
             Capsule(width=self.width),
         )
-        return tuple(_standing(every, feature_shape))
+        return tuple(_fitting(every, feature_shape))
 
     def stand_in(self, feature_shape: FeatureShape) -> Branch:
-        """An average over all places and one linear layer; of a vector the linear layer."""
+        """Return the simplest form: a global average and a linear layer, or the linear layer alone for a vector."""
         return self.forms(feature_shape)[0]
 
 
-def _standing(branches: Iterable[Branch], shape: FeatureShape) -> Iterator[Branch]:
+def _fitting(branches: Iterable[Branch], shape: FeatureShape) -> Iterator[Branch]:
     for branch in branches:
         try:
             branch.check(shape)

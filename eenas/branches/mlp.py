@@ -1,4 +1,4 @@
-"""The mlp branch: features averaged to a vector, one hidden layer, one linear layer."""
+"""The mlp branch: features averaged to a vector, then a hidden layer and a linear layer."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -14,9 +14,9 @@ from eenas.escaping import shortened
 
 @dataclass(frozen=True, kw_only=True)
 class Mlp(Branch):
-    """Average over places, Linear(D, width), ReLU (GELU for tokens), Dropout, Linear(width, classes).
+    """Spatial mean, Linear(D, width), ReLU (GELU for tokens), Dropout, Linear(width, classes).
 
-    Of tokens the class token is taken, or their mean, after a LayerNorm unless `norm` is "none". `dropout` is a
+    Tokens give their class token or else their mean, after a LayerNorm unless `norm` is "none". `dropout` is a
     probability in [0, 1). Without both this is the two-layer head of Zero Time Waste (Wolczyk et al. 2021).
     """
 
@@ -27,7 +27,7 @@ class Mlp(Branch):
     norm: Literal["layer", "none"] = "layer"
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no layer has."""
+        """Check the fields."""
         check_positive(self, "width")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise BranchError(f"mlp: dropout must be a probability in [0, 1), got {shortened(self.dropout)}")

@@ -1,4 +1,4 @@
-"""The pool_fc branch: features pooled to a few places and one linear layer."""
+"""The pool_fc branch: pooled features and one linear layer."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,8 +16,8 @@ class PoolFc(Branch):
     """Pool a map to at most `size` x `size` ("avg", "max" or "mixed"), then Linear.
 
     "mixed" with size 4 is the internal classifier of Shallow-Deep Networks (Kaya et al. 2019), "avg" with size 1
-    the one of EENet (Demir & Akbas 2019). Tokens are normalised (LayerNorm) and all patches are pooled to one place,
-    so that no square is needed.
+    that of EENet (Demir & Akbas 2019). Tokens are normalised (LayerNorm), and all patches are pooled to a single
+    vector; they need no grid.
     """
 
     kind: ClassVar[str] = "pool_fc"
@@ -26,14 +26,16 @@ class PoolFc(Branch):
     size: int = 4
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no pooling has."""
+        """Check the fields."""
         check_positive(self, "size")
         check_pool(self, self.pool)
 
     def check(self, feature_shape: FeatureShape) -> None:
-        """Raise BranchError for a vector, which has nothing to pool."""
+        """Raise BranchError for a vector."""
         if feature_shape.kind == "vector":
-            raise BranchError(f"{self.label()}: a vector has nothing to pool, got {feature_shape}; use fc or mlp there")
+            raise BranchError(
+                f"{self.label()}: needs a map or tokens, got a vector of {feature_shape}; use fc or mlp there"
+            )
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`."""

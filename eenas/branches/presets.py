@@ -1,4 +1,4 @@
-"""The branches of published early-exit networks, said in eenas's own families."""
+"""The branches of published early-exit networks, expressed in eenas's own families."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,56 +8,57 @@ from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 
 SDN_SHARES = (0.15, 0.30, 0.45, 0.60, 0.75, 0.90)
-"""Shares of the backbone's MACs at which Shallow-Deep Networks place their six internal classifiers."""
+"""The positions of the six internal classifiers of Shallow-Deep Networks, as shares of the backbone's MACs."""
 
 
 def sdn() -> Branch:
-    """The internal classifier of Shallow-Deep Networks (Kaya et al. 2019): mixed pooling to 4x4, one linear layer.
+    """Return the internal classifier of Shallow-Deep Networks (Kaya et al. 2019): mixed pooling to 4x4, linear layer.
 
-    As published on maps whose side is a multiple of 4, but for the mixture, which stays one (`Pooling`).
+    As published for maps with sides that are multiples of 4, except that the mixture's weights stay in (0, 1)
+    (`Pooling`).
     """
     return PoolFc(pool="mixed", size=4)
 
 
 def eenet() -> Branch:
-    """The classifier of EENet's `pool` exit (Demir & Akbas 2019): global average, one linear layer."""
+    """Return the classifier of EENet's `pool` exit (Demir & Akbas 2019): global average, linear layer."""
     return PoolFc(pool="avg", size=1)
 
 
 def msdnet(width: int = 128) -> Branch:
-    """The classifier of MSDNet (Huang et al. 2018): two strided convolutions, average, one linear layer.
+    """Return the classifier of MSDNet (Huang et al. 2018): two strided convolutions, average, linear layer.
 
-    The original has 128 channels for CIFAR and those of its features for ImageNet.
+    The original has 128 channels for CIFAR; for ImageNet it keeps the channels of the features.
     """
     return ConvPoolFc(width=width, layers=2, pool="avg", size=1)
 
 
 def branchynet_lenet() -> Branch:
-    """B-LeNet's branch behind `conv1` (Teerapittayanon et al. 2016): one convolution of 10 between max poolings."""
+    """Return B-LeNet's branch after `conv1` (Teerapittayanon et al. 2016): Conv of 10 channels between max poolings."""
     return ConvPoolFc(width=10, layers=1, pool="max", begin="max2", norm="none")
 
 
 def branchynet_alexnet_1() -> Branch:
-    """B-AlexNet's branch behind `conv2` (Teerapittayanon et al. 2016): two convolutions of 32 between max poolings."""
+    """Return B-AlexNet's branch after `conv2` (Teerapittayanon et al. 2016): 2 x Conv of 32 between max poolings."""
     return ConvPoolFc(width=32, layers=2, pool="max", begin="max3", norm="response")
 
 
 def branchynet_alexnet_2() -> Branch:
-    """B-AlexNet's branch behind `conv3` (Teerapittayanon et al. 2016): one convolution of 32 between max poolings."""
+    """Return B-AlexNet's branch after `conv3` (Teerapittayanon et al. 2016): Conv of 32 between max poolings."""
     return ConvPoolFc(width=32, layers=1, pool="max", begin="max3", norm="response")
 
 
 def ztw_conv() -> Branch:
-    """The convolutional head of Zero Time Waste (Wolczyk et al. 2021): ReLU, one convolution to half the channels,
-    mixed pooling to 4x4, one linear layer.
+    """Return the convolutional head of Zero Time Waste (Wolczyk et al. 2021).
 
-    What is left of a small map is read as it is, where the original stretches it to 4x4.
+    ReLU, a convolution to half the channels, mixed pooling to 4x4, linear layer. The original upsamples smaller maps to
+    4x4; here they keep their size.
     """
     return ConvPoolFc(width=0, layers=1, pool="mixed", size=4, begin="relu", norm="none")
 
 
 def ztw_vit() -> Branch:
-    """The two-layer head of Zero Time Waste (Wolczyk et al. 2021) for ViT-B: 1024 hidden units on the class token."""
+    """Return the two-layer head of Zero Time Waste (Wolczyk et al. 2021) for ViT-B: 1024 units on the class token."""
     return Mlp(width=1024, dropout=0.0, norm="none")
 
 
@@ -71,4 +72,4 @@ PRESETS: Mapping[str, Callable[[], Branch]] = {
     "ztw_conv": ztw_conv,
     "ztw_vit": ztw_vit,
 }
-"""The published branches by the name that a search space or a design gives as the structure."""
+"""The published branches by the structure name that search spaces and designs use."""

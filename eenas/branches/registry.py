@@ -1,4 +1,4 @@
-"""The families of branches by name, and branches read from tables or from the sizes that a search space draws."""
+"""The families of branches by name, and branches built from tables or from drawn sizes."""
 
 import dataclasses
 import inspect
@@ -38,27 +38,27 @@ FAMILIES: dict[str, type[Branch]] = {
 
 
 def structures() -> tuple[str, ...]:
-    """Every name that a search space may give as the structure of a branch: the families, then the presets."""
+    """Return all structure names that a search space may use: the families, then the presets."""
     return (*FAMILIES, *PRESETS)
 
 
 def sizes_of(structure: str) -> tuple[str, ...]:
-    """Which of width, layers and pool a structure uses; all for the user's own, whose code need not be loaded yet."""
+    """Return the sizes among width, layers and pool that a structure uses; all three for a user's, not yet loaded."""
     if structure in PRESETS:
         return ()
     return FAMILIES[structure].sizes if structure in FAMILIES else SIZES
 
 
 def family(kind: str, *, trust_code: bool = False, relative_to: Path | None = None) -> type[Branch]:
-    """The class of a family: one of eenas's own, or the user's by `package.module:Class` or `./file.py:Class`.
+    """Return the class of a family: one of eenas's own, or a user's by `package.module:Class` or `./file.py:Class`.
 
-    For a preset it is the family that the preset is written in. A family of the user that was loaded once with
-    `trust_code` is found again without it in the same process, also by a worker thread. Raises BranchError for unknown
-    names and for what is no family, PluginError for code that is not trusted or does not load.
+    A preset has the class of its family. Once a user's family was loaded with `trust_code`, later calls in the same
+    process, also from worker threads, find it without. Raises BranchError for an unknown name or an object that is not
+    a family, PluginError for code that is not trusted or does not load.
     """
     if kind == Cascade.kind:
         raise BranchError(
-            "cascade wraps another branch: give that one as the structure, and network.cascade = true in the space"
+            "a cascade wraps another branch: set that branch as the structure, and network.cascade = true in the space"
         )
     return BRANCHES.find(kind, trust_code=trust_code, relative_to=relative_to)
 
@@ -71,11 +71,11 @@ def branch_from_table(
     trust_code: bool = False,
     relative_to: Path | None = None,
 ) -> Branch:
-    """The branch that `Branch.to_table` wrote; `file` and `key` say where the table stands, for messages.
+    """Return the branch that `Branch.to_table` wrote. `file` and `key` locate the table in messages.
 
-    A table may also name a preset as its kind, and nothing else: `{"kind": "sdn"}`. Raises BranchError without a known
-    kind or with a value that the family refuses, SpecError for unknown keys and wrong types, PluginError for a family
-    of the user that is not trusted.
+    A table may also hold the name of a preset as its kind and nothing else: `{"kind": "sdn"}`. Raises BranchError for
+    an unknown kind or an invalid value, SpecError for unknown keys and wrong types, PluginError for a user's family
+    that is not trusted.
     """
     where = f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""
     if not isinstance(table, Mapping):
@@ -83,7 +83,7 @@ def branch_from_table(
     values = dict(table)
     kind = values.pop("kind", None)
     if not isinstance(kind, str):
-        raise BranchError(f"{where}a branch needs a kind, one of {', '.join(FAMILIES)}; got {shortened(kind)}")
+        raise BranchError(f"{where}kind of a branch must be one of {', '.join(FAMILIES)}, got {shortened(kind)}")
     if kind == Cascade.kind:
         _no_keys_but(("branch",), values, where, "a cascade")
         inside = f"{key}.branch" if key else "branch"
@@ -109,7 +109,7 @@ def branch_from_sizes(
     trust_code: bool = False,
     relative_to: Path | None = None,
 ) -> Branch:
-    """A branch of the family `kind` with these sizes, of which those that it does not use are dropped; or a preset."""
+    """Return a branch of the family `kind` with those of the sizes that it uses, or the preset `kind`."""
     if kind in PRESETS:
         return PRESETS[kind]()
     cls = family(kind, trust_code=trust_code, relative_to=relative_to)
@@ -117,11 +117,11 @@ def branch_from_sizes(
     return cls(**{name: sizes[name] for name in cls.sizes})
 
 
-def _no_keys_but(known: tuple[str, ...], table: Mapping[str, Any], where: str, what: str) -> None:
+def _no_keys_but(known: tuple[str, ...], table: Mapping[str, Any], where: str, label: str) -> None:
     for name in table:
         if name not in known:
             keys = ", ".join(("kind", *known))
-            raise BranchError(f"{where}{what} has no keys but {keys}, got {shortened(name)}; remove it")
+            raise BranchError(f"{where}{label} has no keys but {keys}, got {shortened(name)}; remove it")
 
 
 def _accept(kind: str, found: Any) -> type[Branch]:
@@ -134,7 +134,7 @@ def _accept(kind: str, found: Any) -> type[Branch]:
 
 
 def _problem(found: Any) -> str | None:
-    """What keeps an object from being a family, or None."""
+    """Describe why an object is not a family of branches; None if it is one."""
     if not (isinstance(found, type) and issubclass(found, Branch)):
         return f"must be a class derived from eenas.branches.branch.Branch, got {shortened(found)}"
     parameters = vars(found).get("__dataclass_params__")
@@ -153,7 +153,7 @@ def _problem(found: Any) -> str | None:
 
 
 BRANCHES: Registry[type[Branch]] = Registry(
-    "structure of a branch",
+    "branch structure",
     ChainMap(FAMILIES, {name: type(make()) for name, make in PRESETS.items()}),
     accept=_accept,
     error=BranchError,

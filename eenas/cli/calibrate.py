@@ -24,6 +24,7 @@ def calibrate(
     max_latency_ms: Annotated[
         float | None, typer.Option(metavar="X", help="The most accurate within X ms a sample, measured here.")
     ] = None,
+    limit: options.Limit = None,
     unseen: Annotated[
         bool, typer.Option("--unseen", help="Nothing of TASK was trained on: fit on all of it but the test split.")
     ] = False,
@@ -38,7 +39,7 @@ def calibrate(
 
     Example: eenas calibrate model --data folder:new/ --max-accuracy-drop 0.005
     """
-    one_of(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
+    one_of(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms, limit=limit or None)
     from eenas.cli.tables.exported_tables import calibration_table
     from eenas.deployment.calibration import calibrate as refit
     from eenas.tasks.notices import left_out_notice
@@ -49,6 +50,7 @@ def calibrate(
         max_accuracy_drop=max_accuracy_drop,
         max_macs=max_macs,
         max_latency_ms=max_latency_ms,
+        limits=options.limits(limit),
         unseen=unseen,
         skip_bad=skip_bad,
         threads=threads,

@@ -1,9 +1,12 @@
 """The flags that choose a network of a study, as one value."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from eenas.cli.failures import one_of
+from eenas.errors import EenasError
 
 if TYPE_CHECKING:
     from eenas.results.choice import Choice
@@ -17,10 +20,16 @@ def chosen(
     trial: int | None = None,
     design: Path | None = None,
     max_accuracy_drop: float | None = None,
+    others: Mapping[str, float] = MappingProxyType({}),
     **limits: float | int | None,
 ) -> "Choice":
-    """What the flags of a verb choose; `limits` are named as in `[constraints]`. Raises EenasError for two ways."""
+    """What the flags of a verb choose; `limits`, and `others` of --limit, are named as in `[constraints]`.
+
+    Raises EenasError for two ways, and for a limit that is given twice.
+    """
     one_of(best=best, knee=knee, network=network, trial=trial, design=design, max_accuracy_drop=max_accuracy_drop)
+    if twice := [name for name in others if limits.get(name) is not None]:
+        raise EenasError(f"--limit {twice[0]} and its own flag exclude each other; give one of them")
     from eenas.results.choice import Choice
     from eenas.results.front import ACCEPTED_DROP
     from eenas.study.settings.limits import Limits
@@ -30,5 +39,5 @@ def chosen(
         design_file=design,
         knee=knee,
         max_accuracy_drop=ACCEPTED_DROP if best else max_accuracy_drop,
-        limits=Limits(**limits),  # type: ignore[arg-type]  # each verb's flags have the types of the limits
+        limits=Limits(**{**limits, **others}),
     )

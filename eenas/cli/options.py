@@ -1,11 +1,14 @@
 """The flags that several verbs share, each worded once."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from eenas.errors import EenasError
+from eenas.escaping import shortened
 from eenas.masking import masked_url
 from eenas.tasks.images.frame import Size, canonical_size
 
@@ -65,9 +68,30 @@ MaxWorstMacs = Annotated[
 MaxWorstLatency = Annotated[
     float | None, typer.Option("--max-worst-latency-ms", metavar="X", help="Milliseconds of the dearest exit.")
 ]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=X", help="Another limit by its name, such as max_energy=2.5; may be repeated."),
+]
 MinAccuracy = Annotated[float | None, typer.Option(metavar="X", help="Accuracy on validation, in [0, 1].")]
 MaxParameters = Annotated[int | None, typer.Option(metavar="N", help="Parameters of the network.")]
 MaxBranches = Annotated[int | None, typer.Option(metavar="N", help="Branches of the network.")]
+
+
+def limits(given: Sequence[str] | None) -> dict[str, float]:
+    """The limits that `--limit NAME=X` gave, by name. Raises EenasError for other texts."""
+    found: dict[str, float] = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not equals or not name.strip() or math.isnan(number):
+            raise EenasError(f"--limit {shortened(text)}: must read NAME=X, for example --limit max_energy=2.5")
+        if name.strip() in found:
+            raise EenasError(f"--limit {name.strip()} was given twice; give one of them")
+        found[name.strip()] = number
+    return found
 
 
 def size(text: str | None) -> Size | None:

@@ -24,6 +24,7 @@ def report(
     max_latency_ms: options.MaxLatency = None,
     max_worst_macs: options.MaxWorstMacs = None,
     max_worst_latency_ms: options.MaxWorstLatency = None,
+    limit: options.Limit = None,
     min_accuracy: options.MinAccuracy = None,
     max_parameters: options.MaxParameters = None,
     max_branches: options.MaxBranches = None,
@@ -67,6 +68,7 @@ def report(
         min_accuracy=min_accuracy,
         max_parameters=max_parameters,
         max_branches=max_branches,
+        others=options.limits(limit),
     )
     asked = Asked(
         choice=choice if choice != Choice() else None,

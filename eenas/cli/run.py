@@ -18,6 +18,7 @@ def run(
         float | None,
         typer.Option(metavar="X", help="The operating point within a share X of the backbone's MACs."),
     ] = None,
+    limit: options.Limit = None,
     provider: Annotated[str, typer.Option(metavar="cpu|cuda", help="What computes.")] = "cpu",
     threads: options.Threads = None,
     trust_code: options.TrustCode = False,
@@ -36,8 +37,9 @@ def run(
     from eenas.programs.runtime import load
 
     model = load(folder, provider=provider, threads=threads, trust_code=trust_code)
-    if max_macs is not None:
-        model.set_budget(macs=max_macs)
+    budget = {"max_macs": max_macs, **options.limits(limit)}
+    if any(value is not None for value in budget.values()):
+        model.set_budget(**{name.removeprefix("max_"): value for name, value in budget.items()})
     found = list(answer_images(model, images))
     answers = [one for one in found if isinstance(one, ImageAnswer)]
     others = [one for one in found if not isinstance(one, ImageAnswer)]

@@ -25,6 +25,7 @@ def train(
     max_latency_ms: options.MaxLatency = None,
     max_worst_macs: options.MaxWorstMacs = None,
     max_worst_latency_ms: options.MaxWorstLatency = None,
+    limit: options.Limit = None,
     min_accuracy: options.MinAccuracy = None,
     max_parameters: options.MaxParameters = None,
     max_branches: options.MaxBranches = None,
@@ -72,6 +73,7 @@ def train(
         min_accuracy=min_accuracy,
         max_parameters=max_parameters,
         max_branches=max_branches,
+        others=options.limits(limit),
     )
     with listening() as listener:
         report = run(

@@ -1,8 +1,10 @@
 """Recalibration: temperatures and thresholds of an exported model refitted on new data, without touching weights."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,11 @@ from eenas.deployment.fit_limits import FitLimits
 from eenas.deployment.network_segments import open_network
 from eenas.errors import ExportError
 from eenas.escaping import as_markdown
-from eenas.files import check_writable, folder_in_place_of, write_text
+from eenas.files import check_writable, replace_folder, write_text
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.stopwatch import kept_threads
 from eenas.percent import percent
+from eenas.policies.costs import KNOWN, LATENCY, MACS, CostFacts, Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
@@ -31,6 +34,7 @@ from eenas.programs.model_folder import CARD, write_manifest
 from eenas.programs.programs import write_single_file
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.runtime import load as open_model
+from eenas.runs.run_report import ExitFacts
 from eenas.specs import from_table
 from eenas.tasks.load import given_task
 from eenas.tasks.split import Split
@@ -68,6 +72,7 @@ class Calibration:
     left_out: tuple[str, ...] = ()
     unused: int = 0
     cautions: tuple[str, ...] = ()
+    costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
 
 
 @kept_threads()
@@ -78,6 +83,7 @@ def calibrate(
     max_accuracy_drop: float | None = None,
     max_macs: float | None = None,
     max_latency_ms: float | None = None,
+    limits: Mapping[str, float | None] = MappingProxyType({}),
     unseen: bool = False,
     skip_bad: bool = False,
     threads: int | None = None,
@@ -89,8 +95,9 @@ def calibrate(
     The folder stays as it is until all of its new files are whole.
 
     `max_accuracy_drop` against the final exit, in [0, 1] (0.005 is half a point): the cheapest policy that loses no
-    more. `max_macs` as a share of the plain backbone's, `max_latency_ms` of a sample on this machine in this runtime:
-    the most accurate policy that spends no more in the mean.
+    more. `max_macs` as a share of the plain backbone's, `max_latency_ms` of a sample on this machine in this runtime,
+    `limits` of another cost of the model, such as `{"max_energy": 2.5}`: the most accurate policy that spends no more
+    in the mean.
 
     Temperatures and thresholds are fitted on the calibration split; `unseen` says that the network was trained on none
     of these data, so that the train and validation splits calibrate too. All figures are then of the test split. The
@@ -99,28 +106,28 @@ def calibrate(
     limit, saying which is nearest (nothing is written then), ExportError for a folder that is not whole or was exported
     untrained, and for data of other classes.
     """
-    limits = FitLimits(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms)
+    wanted = FitLimits.of(max_accuracy_drop, {"max_macs": max_macs, "max_latency_ms": max_latency_ms, **limits})
     path, threads = Path(folder), (os.cpu_count() or 1) if threads is None else threads
     check_writable(path)
     table = read_table(path)
     if table.get("program") is not None:
         model = open_model(path, threads=threads, trust_code=trust_code)
-    elif limits.max_latency_ms is None:
+    elif LATENCY not in wanted.costs:
         model = open_network(path, trust_code=trust_code, backbone=backbone)
     else:
         raise ExportError(f"{path}: holds no programs to time; export with --format onnx, or keep another limit")
     white = model.manifest.preprocessing.white
     task = given_task(data, white=white, skip_bad=skip_bad, trust_code=trust_code)
-    costs = _costs(path, table, model, task)
+    _check(path, model, task)
     balanced = bool(table["measured"].get("balanced", False))  # of the model, as its study had it
-    if limits.max_latency_ms is not None:
+    if LATENCY in wanted.costs:
         _measure_latency(path, model, table, threads)
-    times = [exit_.get("latency_ms") for exit_ in table["measured"]["exits"]]
-    latency = None if None in times else np.array(times, dtype=np.float64)
+    costs = _costs(table["measured"])
+    wanted.check_costs(costs.names)
     splits = [task.train, task.calibration, task.validation] if unseen else [task.calibration]
-    fitted_on, test = (exit_table(model, parts, costs, latency, balanced=balanced) for parts in (splits, [task.test]))
-    fitting = Fitting(fitted_on, limits.rule(_rule(path, table)))
-    policy = limits.fit(fitting, float(model.manifest.backbone_macs or 0.0))
+    fitted_on, test = (exit_table(model, parts, costs, balanced=balanced) for parts in (splits, [task.test]))
+    fitting = Fitting(fitted_on, wanted.rule(_rule(path, table)))
+    policy = wanted.fit(fitting, float(model.manifest.backbone_macs or 0.0))
     before = None if model.policy is None else evaluate(model.policy, test)
     found = Calibration(
         before=before,
@@ -132,23 +139,17 @@ def calibrate(
         warning=_warning(table["measured"], fitted_on, test),
         left_out=task.left_out,
         unused=0 if unseen else len(task.train) + len(task.validation),
-        cautions=_cautions(fitted_on, test, policy, limits, unseen=unseen),
+        cautions=_cautions(fitted_on, test, policy, wanted, unseen=unseen),
+        costs=costs.facts,
     )
     points = fitting.operating_points(test, common=True)
     spec = data if isinstance(data, str) else data.name
-    with folder_in_place_of(path, keep=lambda name: True) as work:
+    with replace_folder(path, keep=lambda name: True) as work:
         _write(work, table, found, points, fit_temperatures(fitted_on), test, spec)
     return found
 
 
-def exit_table(
-    model: ExportedModel,
-    splits: list[Split],
-    macs: NDArray[np.float64],
-    latency_ms: NDArray[np.float64] | None = None,
-    *,
-    balanced: bool = False,
-) -> ExitTable:
+def exit_table(model: ExportedModel, splits: list[Split], costs: Costs, *, balanced: bool = False) -> ExitTable:
     """Every exit's logits on some splits, one after another, as the program gives them."""
     preprocessing = model.manifest.preprocessing
     frame = preprocessing.frame
@@ -163,8 +164,7 @@ def exit_table(
         logits=np.concatenate(rows),
         labels=labels,
         exits=model.exits,
-        macs=macs,
-        latency_ms=latency_ms,
+        costs=costs,
         balanced=balanced,
     )
 
@@ -213,15 +213,23 @@ def _tested(measured: dict[str, Any]) -> dict[str, Any] | None:
     return {"accuracy": accuracy, "samples": samples}
 
 
-def _costs(path: Path, table: dict[str, Any], model: ExportedModel, task: Task) -> NDArray[np.float64]:
-    """The MACs of leaving at each exit, from the manifest, once it is sure that the data are of these classes."""
+def _check(path: Path, model: ExportedModel, task: Task) -> None:
+    """Raise ExportError for a model whose costs are not known, and for data of other classes."""
     if model.manifest.backbone_macs is None:
         raise ExportError(f"{path}: was exported untrained, so nothing is known of its costs; export it from a run")
     if task.classes != model.classes:
         counts = f"{len(task.classes)} ({', '.join(task.classes[:3])}, ...)"
         own = f"{len(model.classes)} ({', '.join(model.classes[:3])}, ...)"
         raise ExportError(f"the data must have the classes of the model, {own}, got {counts}; rename or reorder them")
-    return np.array([float(exit_["macs"]) for exit_ in table["measured"]["exits"]])
+
+
+def _costs(measured: dict[str, Any]) -> Costs:
+    """What leaving at each exit costs, as the manifest says; a cost that is not known of every exit is left out."""
+    exits = [ExitFacts.costs_in(exit_) for exit_ in measured["exits"]]
+    names = [name for name in exits[0] if all(name in each for each in exits)]
+    found = Costs.of({name: [each[name] for each in exits] for name in names})
+    facts = {each["name"]: from_table(CostFacts, each) for each in measured.get("costs", ())}
+    return Costs(tuple(facts.get(each.name, each) for each in found.facts), found.values)
 
 
 def _rule(path: Path, table: dict[str, Any]) -> Rule:
@@ -282,7 +290,7 @@ def _write(
     lines = (
         f"On {as_markdown(data)}: temperatures and thresholds were refitted on {found.fitted_on:,} samples, and the",
         f"figures in `eenas.json` are those of {found.samples:,} others: accuracy {percent(after.accuracy, 2)} at "
-        f"{percent(after.expected_macs / found.backbone_macs)} of the backbone's MACs "
+        f"{percent(after.expected[MACS] / found.backbone_macs)} of the backbone's MACs "
         f"(the final exit alone: {percent(found.final_accuracy, 2)}).",
     )
     content = text + HEADING + "\n" + "\n".join(lines) + "\n"

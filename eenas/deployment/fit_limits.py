@@ -1,33 +1,37 @@
-"""What a fitted policy has to keep: a drop of accuracy, a share of the backbone's MACs, or milliseconds."""
+"""What a fitted policy has to keep: a drop of accuracy, a share of the backbone's MACs, or another cost."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from eenas.errors import PolicyError
+from eenas.errors import PolicyError, nearest
+from eenas.escaping import shortened
 from eenas.percent import percent
+from eenas.policies.costs import MACS, cost_of, key_of, name_fault
 from eenas.policies.fit import Fitting
 from eenas.policies.macs_share import unit_fault
 from eenas.policies.operating_point import evaluate
 from eenas.policies.policy import Policy
 from eenas.policies.rule import Rule
 
+_MAX = "max_"
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitLimits:
-    """Exactly one of them.
+    """Exactly one limit.
 
-    `max_accuracy_drop` against the final exit, in [0, 1]: the cheapest policy that loses no more. `max_macs` as a share
-    of the plain backbone's, `max_latency_ms` of a sample: the most accurate policy that spends no more in the mean.
-    Raises PolicyError for none, several and what is no limit.
+    `max_accuracy_drop` against the final exit, in [0, 1]: the cheapest policy that loses no more. `costs` holds a limit
+    by the name of the cost, on MACs as a share of the plain backbone's: the most accurate policy that spends no more in
+    the mean. Raises PolicyError for none, several and what is no limit.
     """
 
     max_accuracy_drop: float | None = None
-    max_macs: float | None = None
-    max_latency_ms: float | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse none, several and what is no limit."""
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        flags = "max_accuracy_drop, max_macs and max_latency_ms"
+        given = self._given
+        flags = "max_accuracy_drop, max_macs, max_latency_ms and max_NAME of another cost"
         if len(given) != 1:
             raise PolicyError(f"a policy is fitted for one of {flags}, got {', '.join(given) or 'none'}")
         for name, value in given.items():
@@ -37,8 +41,33 @@ class FitLimits:
             raise PolicyError(
                 f"max_accuracy_drop must be in [0, 1], got {self.max_accuracy_drop}; 0.005 is half a point"
             )
-        if self.max_macs is not None and (fault := unit_fault("max_macs", self.max_macs)):
+        if MACS in self.costs and (fault := unit_fault("max_macs", self.costs[MACS])):
             raise PolicyError(fault)
+
+    @classmethod
+    def of(cls, max_accuracy_drop: float | None, limits: Mapping[str, float | None]) -> "FitLimits":
+        """From limits by their names, such as "max_macs" and "max_latency_ms". Raises PolicyError for other names."""
+        costs = {}
+        for name, value in limits.items():
+            cost = cost_of(name.removeprefix(_MAX))
+            if not name.startswith(_MAX) or name_fault(cost) is not None:
+                raise PolicyError(f"a limit is named max_ and a cost, got {shortened(name)}; give such as max_macs")
+            if value is not None:
+                costs[cost] = value
+        return cls(max_accuracy_drop=max_accuracy_drop, costs=costs)
+
+    def check_costs(self, known: Iterable[str]) -> None:
+        """Raise PolicyError for a limit on a cost that is not `known`, with the nearest name."""
+        names = [_MAX + key_of(name) for name in known]
+        for name in (_MAX + key_of(cost) for cost in self.costs):
+            if name not in names:
+                raise PolicyError(f"{name} limits a cost that this model does not know; {nearest(name, names)}")
+
+    @property
+    def _given(self) -> dict[str, float]:
+        """The limits that are set, by name."""
+        drop = {} if self.max_accuracy_drop is None else {"max_accuracy_drop": self.max_accuracy_drop}
+        return {**drop, **{_MAX + key_of(name): value for name, value in self.costs.items()}}
 
     def rule(self, rule: Rule) -> Rule:
         """The rule that can be fitted for it: for a limit on accuracy one threshold for all exits."""
@@ -51,13 +80,15 @@ class FitLimits:
         if self.max_accuracy_drop is not None:
             policy = fitting.policy(min_accuracy=max(0.0, final - self.max_accuracy_drop))
             nearest = f"{percent(evaluate(policy, table).accuracy, 2)} against {percent(final, 2)} at the final exit"
-        elif self.max_macs is not None:
-            policy = fitting.policy(max_macs=self.max_macs * backbone_macs)
-            nearest = f"{percent(evaluate(policy, table).expected_macs / backbone_macs)} of the backbone's MACs"
         else:
-            policy = fitting.policy(max_latency_ms=self.max_latency_ms)
-            nearest = f"{evaluate(policy, table).expected_latency_ms:.3g} ms"
+            ((name, limit),) = self.costs.items()
+            policy = fitting.policy({name: limit * backbone_macs if name == MACS else limit})
+            spent = evaluate(policy, table).expected[name]
+            unit = next(each.unit for each in table.costs.facts if each.name == name)
+            nearest = (
+                f"{percent(spent / backbone_macs)} of the backbone's MACs" if name == MACS else f"{spent:.3g} {unit}"
+            )
         if not policy.within_budget:
-            name, value = next((name, value) for name, value in vars(self).items() if value is not None)
+            name, value = next(iter(self._given.items()))
             raise PolicyError(f"no policy keeps {name} {value:g} on the calibration samples; the nearest: {nearest}")
         return policy

@@ -13,6 +13,7 @@ from eenas.measurement.profile import measure_branch, profile_backbone
 from eenas.networks.exit_costs import ExitCosts, exit_costs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
+from eenas.policies.costs import MACS, key_of
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
@@ -59,8 +60,8 @@ class Scored:
             {
                 "name": name,
                 "structure": labels[k],
-                "macs": float(self.test.macs[k]),
-                "macs_share": float(self.test.macs[k]) / self.backbone_macs,
+                **{key_of(cost): value for cost, value in self.test.costs.of_exit(k).items()},
+                "macs_share": float(self.test.costs[MACS][k]) / self.backbone_macs,
                 "accuracy": accuracies[k],
                 "temperature": float(temperatures[k]),
                 "share": point.shares[k],
@@ -101,7 +102,7 @@ def fit_thresholds(
     scored = Scored.on(network, task)
     limits = None
     if max_accuracy_drop is not None or max_macs is not None:
-        limits = FitLimits(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs)
+        limits = FitLimits.of(max_accuracy_drop, {"max_macs": max_macs})
     return fit_on(network, scored, limits)
 
 
@@ -110,7 +111,7 @@ def fit_on(network: EarlyExitNetwork, scored: Scored, limits: FitLimits | None =
     choice = Rule.of(network.design.policy)
     fitting = Fitting(scored.calibration, choice if limits is None else limits.rule(choice))
     if limits is None:  # the nearest policy where nothing is as cheap, as full training has it
-        policy = fitting.policy(max_macs=network.design.policy.target_macs * scored.backbone_macs)
+        policy = fitting.policy({MACS: network.design.policy.target_macs * scored.backbone_macs})
     else:
         policy = limits.fit(fitting, scored.backbone_macs)
     network.policy = policy

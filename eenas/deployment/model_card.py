@@ -8,6 +8,7 @@ from eenas.designs.design import Design
 from eenas.escaping import as_markdown
 from eenas.networks.network import EarlyExitNetwork
 from eenas.percent import percent
+from eenas.policies.costs import KNOWN, LATENCY, MACS
 from eenas.policies.fit import declined
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.runs.run_report import RunReport, largest_words, worse_words
@@ -53,11 +54,11 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         "",
         f"{report.measure.capitalize()} {percent(point.accuracy, 2)} on {report.test_samples:,} test samples"
         f"{largest_words(report.largest_class)} at "
-        f"{percent(point.expected_macs / backbone.macs)} of the backbone's MACs "
+        f"{percent(point.expected[MACS] / backbone.macs)} of the backbone's MACs "
         f"(the plain backbone: {percent(backbone.accuracy, 2)}, {backbone.macs / 1e6:,.1f} M MACs).",
         "",
     ]
-    times = {} if timed_below else _times(report)
+    times = {**({} if timed_below else _times(report)), **_own_costs(report)}
     heads = ("exit", "structure", "share of MACs", *times, "accuracy of all", "temperature", "leaves here")
     lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for k, exit_ in enumerate(report.exits):
@@ -73,7 +74,7 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
     lines += ["", "| budget, share of MACs | accuracy | MACs really spent | leaves at |", "|---|---|---|---|"]
     for share, found in report.at_shares.items():
         if found is not None:
-            spent = found.expected_macs / backbone.macs
+            spent = found.expected[MACS] / backbone.macs
             label = as_markdown(found.policy.label(), starts_line=False)
             cells = [percent(share, 0), percent(found.accuracy, 2), percent(spent), label]
             lines.append(f"| {' | '.join(cells)} |")
@@ -83,6 +84,7 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         f"{'' if timed_below else _conditions(report)}Temperatures and thresholds were fitted on the "
         "calibration split; the test split was used once, for this card.",
         "",
+        *_costs_said(report),
         *([as_markdown(f"Training made it worse: {worse_words(report.worse)}."), ""] if report.worse else []),
         *([as_markdown(f"Not the default: {traits}."), ""] if traits else []),
         *(line for sentence in declined(report.design.policy, point.policy) for line in (as_markdown(sentence), "")),
@@ -151,7 +153,7 @@ def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
 
 def _times(report: RunReport) -> dict[str, list[str]]:
     """The columns of the latencies: composed, and beside it end to end where that was measured."""
-    composed = [exit_.latency_ms for exit_ in report.exits]
+    composed = [exit_.costs.get(LATENCY) for exit_ in report.exits]
     measured = [exit_.end_to_end for exit_ in report.exits]
     columns = {}
     if any(time is not None for time in composed):
@@ -159,6 +161,27 @@ def _times(report: RunReport) -> dict[str, list[str]]:
     if any(measured):
         columns["end to end, ms"] = ["" if each is None else f"{each.median_ms:.2f}" for each in measured]
     return columns
+
+
+def _own_costs(report: RunReport) -> dict[str, list[str]]:
+    """The columns of the study's own costs, by their heads."""
+    columns = {}
+    for each in (each for each in report.costs if each.name not in KNOWN):
+        values = [exit_.costs.get(each.name) for exit_ in report.exits]
+        head = as_markdown(f"{each.name.replace('_', ' ')}, {each.unit}" if each.unit else each.name.replace("_", " "))
+        columns[head] = ["" if value is None else f"{value:.4g}" for value in values]
+    return columns
+
+
+def _costs_said(report: RunReport) -> list[str]:
+    """A sentence for each of the study's own costs: what is expected at the operating point, and its provenance."""
+    found = []
+    for each in (each for each in report.costs if each.name in report.reported.expected and each.name not in KNOWN):
+        value, whole = report.reported.expected[each.name], report.backbone.costs.get(each.name)
+        beside = "" if whole is None else f" (the plain backbone: {whole:.3g} {each.unit})"
+        name = each.name.replace("_", " ")
+        found.append(as_markdown(f"Expected {name}: {value:.3g} {each.unit}{beside}; {each.provenance}."))
+    return [line for sentence in found for line in (sentence, "")]
 
 
 def _conditions(report: RunReport) -> str:

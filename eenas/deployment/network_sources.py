@@ -155,6 +155,7 @@ def _measured(report: RunReport) -> dict[str, Any]:
         "samples": report.test_samples,
         **({"balanced": True} if report.balanced else {}),
         "backbone": to_table(report.backbone),
+        "costs": to_table(report.costs),
         "exits": [to_table(exit_) for exit_ in report.exits],
         "reported": report.reported.to_table(),
         "points": [point.to_table() for point in report.points],

@@ -8,6 +8,7 @@ from eenas.measurement.latency import LatencySpec
 from eenas.measurement.profile import measure_branch, profile_backbone
 from eenas.networks.exit_costs import exit_costs
 from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.costs import LATENCY
 from eenas.programs.exit_latency import Timing
 from eenas.programs.programs import Format
 from eenas.runs.run_report import RunReport
@@ -32,7 +33,7 @@ def timing_of(
     )
     is_same = timed is not None and timed.runtime.startswith(runtime) and timed.device == device_name(device)
     if report is not None and timed is not None and is_same:
-        times = [exit_.latency_ms for exit_ in report.exits]
+        times = [exit_.costs.get(LATENCY) for exit_ in report.exits]
         return Timing(
             spec=spec,
             device=device,
@@ -59,6 +60,4 @@ def _composed(
         )
         for placed in design.branches
     ]
-    latency = exit_costs(design, profile, branches).latency_ms
-    assert latency is not None
-    return tuple(latency.tolist())
+    return tuple(exit_costs(design, profile, branches).costs[LATENCY].tolist())

@@ -1,4 +1,4 @@
-"""Designs: the search space, proposals and what they resolve to."""
+"""Designs: the search space, proposals and their resolution to designs."""
 
 from typing import TYPE_CHECKING
 

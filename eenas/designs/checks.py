@@ -7,26 +7,26 @@ from eenas.escaping import shortened
 
 
 def one_of(name: str, value: object, known: Iterable[str]) -> None:
-    """Raise DesignError when `value` is not among the known ones."""
+    """Raise DesignError unless `value` is among the known values."""
     names = tuple(known)
     if value not in names:
         raise DesignError(f"{name}: unknown value {shortened(value)}; {nearest(str(value), names)}")
 
 
 def truth(name: str, value: object) -> None:
-    """Raise DesignError when `value` is neither true nor false."""
+    """Raise DesignError unless `value` is true or false."""
     if not isinstance(value, bool):
         raise DesignError(f"{name} must be true or false, got {shortened(value)}")
 
 
 def number(name: str, value: object) -> float:
-    """`value` as a float. Raises DesignError when it is not a finite number."""
+    """Return `value` as a float. Raises DesignError unless it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
         raise DesignError(f"{name} must be a finite number, got {shortened(value)}")
     return float(value)
 
 
 def at_least(name: str, value: object, least: int) -> None:
-    """Raise DesignError when `value` is not a whole number of at least `least`."""
+    """Raise DesignError unless `value` is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise DesignError(f"{name} must be a whole number of at least {least}, got {shortened(value)}")

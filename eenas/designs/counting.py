@@ -1,4 +1,4 @@
-"""How many different architectures a search space holds on a backbone, counted without listing them."""
+"""The number of different architectures of a search space on a backbone, counted without enumeration."""
 
 from collections.abc import Iterable
 
@@ -10,20 +10,20 @@ from eenas.measurement.profile import Profile
 
 
 def count_architectures(space: Space, profile: Profile, num_classes: int, branch_macs: BranchMacs) -> int:
-    """The number of different architectures that the proposals of `space` resolve to on this backbone.
+    """Return the number of different architectures that the proposals of `space` resolve to on this backbone.
 
-    An architecture is what `Design.architecture_digest` covers: which cut points carry a branch and the structure of
-    each. Counted is each one once, however many proposals lead to it: uniform and metric placement that meet at the
-    same cut points, sizes that a family does not use, and branches that the cost cap turns into smaller ones add
-    nothing. The design without branches counts as one where every slot may be off. Training, policy and proposals that
-    are infeasible are not counted. Placement by latency counts only where the profile holds latencies. With and without
-    a cascade two branches or more are different architectures. Not counted is what only placement by gates, gain or
-    savings may choose, and a structure to be found counts as one.
+    An architecture is the part of a design that `Design.architecture_digest` covers: the cut points with a branch and
+    the structure of each. Each counts once, however many proposals resolve to it: uniform and metric placement can meet
+    at the same cut points, a family can ignore a size, and the cost cap can shrink a branch to another. The design
+    without branches counts as one if every slot may be off. With two branches or more, the architectures with and
+    without a cascade are different. A structure to be found counts as one. Placement by latency counts only if the
+    profile has latencies. Not counted are training, policy, infeasible proposals, and architectures that only placement
+    by gates, gain or savings can reach.
 
-    The resolution of slot after slot is an automaton (`routes.py`) whose words are the architectures. Its different
-    words are counted by the subset construction (Rabin and Scott 1959), structures that lead on alike counted together:
-    the work grows with slots times cut points times structures, not with their combinations. `num_classes` has to be
-    that of `branch_macs`, which is asked once for each structure and feature shape.
+    The resolution of slot after slot is an automaton (`routes.py`), and its words are the architectures. The subset
+    construction (Rabin and Scott 1959) counts its different words, with structures that lead to the same states counted
+    together. The work thus grows with slots times cut points times structures, not with their combinations.
+    `branch_macs` is called once per structure and feature shape and must belong to `num_classes`.
     """
     if num_classes < 2:
         raise ValueError(f"num_classes must be at least 2, got {num_classes}")
@@ -37,14 +37,14 @@ def count_architectures(space: Space, profile: Profile, num_classes: int, branch
 
 
 def _count_single(routes: Routes, start: frozenset[State]) -> int:
-    """The number of different words of one branch."""
+    """Return the number of different words of one branch."""
     found = [letter for edges in _edges(routes, start).values() for letter in _letters(edges)]
     ends = (any(routes.accepts(state) for state in _closed(routes, following)) for following, _ in found)
     return sum(letters for (_, letters), end in zip(found, ends, strict=True) if end)
 
 
 def _count(routes: Routes, states: frozenset[State], known: dict[frozenset[State], int]) -> int:
-    """The number of different words that lead from any of `states` (closed) to an accepting one."""
+    """Return the number of different words from any of `states` (closed) to an accepting state."""
     if states not in known:
         total = int(any(routes.accepts(state) for state in states))
         for edges in _edges(routes, states).values():
@@ -55,7 +55,7 @@ def _count(routes: Routes, states: frozenset[State], known: dict[frozenset[State
 
 
 def _closed(routes: Routes, states: Iterable[State]) -> frozenset[State]:
-    """`states` and all that follow from them without placing a branch."""
+    """Return `states` and all states that follow without placing a branch."""
     closed, waiting = set(states), list(states)
     while waiting:
         for move in routes.moves(waiting.pop()):
@@ -69,7 +69,7 @@ Edges = dict[State, set[Branch]]
 
 
 def _edges(routes: Routes, states: frozenset[State]) -> dict[int, Edges]:
-    """For each position: where placing a branch there leads, and with which branches."""
+    """Return, for each position, the states after placing a branch there, each with its branches."""
     found: dict[int, Edges] = {}
     for state in states:
         for move in routes.moves(state):
@@ -79,7 +79,7 @@ def _edges(routes: Routes, states: frozenset[State]) -> dict[int, Edges]:
 
 
 def _letters(edges: Edges) -> Iterable[tuple[frozenset[State], int]]:
-    """Branches that lead to the same set of states counted together: (that set, how many branches)."""
+    """Group branches that lead to the same set of states: (that set, the number of branches)."""
     groups: dict[frozenset[State], int] = {}
     for branch in set().union(*edges.values()):
         following = frozenset(state for state, branches in edges.items() if branch in branches)

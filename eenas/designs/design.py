@@ -1,4 +1,4 @@
-"""A design, as plain data: branches at named cut points of a backbone, how to train them, which policy to fit."""
+"""A design as plain data: branches at named cut points of a backbone, their training and the kind of policy."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,15 +24,15 @@ __all__ = ["Design", "Placed", "PolicyChoice", "TrainingChoice"]
 
 FORMAT = 1
 FINAL = "final"
-"""The name of the backbone's own classifier among the exits, where no cut point has it."""
+"""The exit name of the backbone's own classifier unless a cut point has it."""
 
 MOST_CLASSES = 1_000_000
-"""More classes than any data set has; a damaged file must not let a classifier of gigabytes be made."""
+"""More classes than any data set has. Prevents a damaged file from creating a classifier of gigabytes."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A branch at the cut point of this name."""
+    """A branch at a named cut point."""
 
     cut_point: str
     branch: Branch
@@ -40,12 +40,12 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyChoice(Rule):
-    """Which policy is fitted for a design: a rule, and the expected MACs to fit for as a share of the backbone's."""
+    """The policy to fit for a design: a rule, and the target for the expected MACs as a share of the backbone's."""
 
     target_macs: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse scores and targets that no policy has."""
+        """Check every value."""
         try:
             super().__post_init__()
         except PolicyError as error:
@@ -55,10 +55,10 @@ class PolicyChoice(Rule):
             raise DesignError(f"policy.target_macs is a share of the backbone's MACs in (0, 1], got {self.target_macs}")
 
     def canonical(self, branches: int) -> "PolicyChoice":
-        """The same choice for a network of so many exits before its last, with values without effect at a fixed value.
+        """Return the same choice for a network with `branches` exits before its last, without ineffective values.
 
-        With one exit nobody decides. One branch has one threshold, no other exit to agree with and no vote. Only
-        thresholds may differ by exit, and a score does nothing where no confidence is compared.
+        With one exit there is no decision. One branch has one threshold, no other exit to agree with, and no vote. Only
+        thresholds can differ by exit, and `score` has no effect unless confidences are compared.
         """
         if branches == 0:
             return PolicyChoice(target_macs=1.0)
@@ -76,12 +76,12 @@ class PolicyChoice(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """A proposal resolved. `branches` stand in depth order; `provenance` (JSON data) says how the design came about.
+    """A resolved proposal. `branches` are in depth order; `provenance` (JSON data) records how the design came about.
 
-    A `static` design ends at its one branch, where everybody leaves: what lies behind is not part of the network.
+    A `static` design ends at its one branch, where every sample leaves; the network has nothing behind it.
 
-    `digest` covers everything but the provenance, `architecture_digest` also leaves out training and policy. Both are
-    taken from the canonical design, so two designs that differ only in values without effect have equal digests.
+    `digest` covers everything but the provenance; `architecture_digest` also leaves out training and policy. Both use
+    the canonical design, so designs that differ only in values without effect have equal digests.
     """
 
     backbone: str
@@ -94,7 +94,7 @@ class Design:
     provenance: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        """Refuse a design that no backbone can have; copy the provenance as plain JSON data."""
+        """Check that the design is possible, and copy the provenance as plain JSON data."""
         at_least("num_classes", self.num_classes, 2)
         try:
             object.__setattr__(self, "input_size", canonical_size(self.input_size))
@@ -112,13 +112,13 @@ class Design:
         for index, placed in enumerate(self.branches):
             if placed.branch.is_open:
                 raise DesignError(
-                    f"the branch at {placed.cut_point!r} ({placed.branch.label()}) has a structure to be found; "
-                    "a design names it: resolve the proposal with a learner"
+                    f"the branch at {placed.cut_point!r} ({placed.branch.label()}) has a structure to be found, "
+                    "and a design must name it; resolve the proposal with a learner"
                 )
             if index == 0 and isinstance(placed.branch, Cascade):
                 raise DesignError(
                     f"the first branch, at {placed.cut_point!r}, cannot be a cascade: no exit comes before it; "
-                    f"give {placed.branch.branch.label()} itself"
+                    f"use {placed.branch.branch.label()} itself"
                 )
         truth("static", self.static)
         if self.static and len(self.branches) != 1:
@@ -133,32 +133,32 @@ class Design:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits; the same for equal designs on every machine and Python."""
+        """16 hexadecimal digits, equal for equal designs on every machine and Python version."""
         table = self.canonical().to_table()
         return specs.digest({name: value for name, value in table.items() if name not in ("format", "provenance")})
 
     @property
     def architecture_digest(self) -> str:
-        """The digest of backbone, classes, input size and branches alone."""
+        """The digest of backbone, classes, input size and branches only."""
         table = self.to_table()
         names = ("backbone", "num_classes", "input_size", "branches", "static")
         return specs.digest({name: table[name] for name in names if name in table})
 
     @property
     def exits(self) -> tuple[str, ...]:
-        """The names of the exits in depth order: see `exit_names`; a static design has no final one."""
+        """The names of the exits in depth order (see `exit_names`). A static design has no final exit."""
         names = tuple(placed.cut_point for placed in self.branches)
         return names if self.static else exit_names(names)
 
     def static_at(self, exit_: int) -> "Design":
-        """The static design that ends at the branch of this index, without those before it."""
+        """Return the static design that ends at the branch of index `exit_`, without the branches before it."""
         return replace(self, branches=(self.branches[exit_],), static=True)
 
     def canonical(self) -> "Design":
-        """The same design with training and policy values that do nothing here at one fixed value.
+        """Return the same design with ineffective training and policy values at fixed values.
 
-        With one exit there is one loss, nobody leaves early, and no gradients meet; with one branch there is one
-        threshold, common or not; a strategy drops the values that it does not use.
+        With one exit there is one loss and no early exit, and no gradients meet. With one branch, a common threshold
+        and one per exit are the same. A strategy drops the values that it does not use.
         """
         count = len(self.exits) - 1
         return replace(
@@ -166,13 +166,13 @@ class Design:
         )
 
     def label(self) -> str:
-        """Short text such as "layer1.2 fc, layer3.0 conv_fc 32", "ends at layer1.2: fc", or "no branch"."""
+        """Return short text such as "layer1.2 fc, layer3.0 conv_fc 32", "ends at layer1.2: fc", or "no branch"."""
         if self.static:
             return f"ends at {self.branches[0].cut_point}: {self.branches[0].branch.label()}"
         return ", ".join(f"{placed.cut_point} {placed.branch.label()}" for placed in self.branches) or "no branch"
 
     def to_table(self) -> dict[str, Any]:
-        """The design as JSON data; `from_table` is the inverse."""
+        """Return the design as JSON data; `from_table` is the inverse."""
         placed = [{"cut_point": each.cut_point, "branch": each.branch.to_table()} for each in self.branches]
         return {
             "format": FORMAT,
@@ -196,10 +196,11 @@ class Design:
         trust_code: bool = False,
         relative_to: Path | None = None,
     ) -> "Design":
-        """Read what `to_table` wrote. Raises DesignError, SpecError or BranchError naming file, key and fix.
+        """Read the result of `to_table`.
 
-        A branch or policy of the user's own code raises PluginError unless it is trusted; a `./file.py` is looked
-        for in `relative_to` (default: the folder of `file`), then in the working folder.
+        Raises DesignError, SpecError or BranchError with file, key and fix. A branch or policy of the user's own raises
+        PluginError unless `trust_code`. A `./file.py` is looked up in `relative_to` (default: the folder of `file`),
+        then in the working directory.
         """
         prefix = f"{key}." if key else ""
         if not isinstance(table, Mapping):
@@ -241,14 +242,14 @@ class Design:
             raise DesignError(f"{_where(file, key)}{error}") from None
 
     def to_json(self) -> str:
-        """The design as a JSON text that ends in a newline."""
+        """Return the design as JSON text that ends in a newline."""
         return json.dumps(self.to_table(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(
         cls, text: str | bytes, *, file: str = "", trust_code: bool = False, relative_to: Path | None = None
     ) -> "Design":
-        """Read what `to_json` wrote; `file` says where it came from."""
+        """Read the result of `to_json`; `file` is its origin, for errors."""
         try:
             table = parse_json(text)
         except SpecError as error:
@@ -257,7 +258,10 @@ class Design:
 
 
 def exit_names(cut_points: Sequence[str]) -> tuple[str, ...]:
-    """The exits of branches at `cut_points` and of the backbone's classifier: "final", in brackets where one is so."""
+    """Return the exit names for branches at `cut_points`, the backbone's classifier last.
+
+    It is called "final", in brackets if a cut point has that name.
+    """
     last = FINAL
     while last in cut_points:
         last = f"({last})"

@@ -1,4 +1,4 @@
-"""What one value of a search space may be: a choice, a range, or a single fixed scalar."""
+"""The domain of a value in a search space: a choice, a range, or a fixed scalar."""
 
 import math
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ Scalar: TypeAlias = str | bool | int | float
 
 @dataclass(frozen=True)
 class Categorical:
-    """One of several different scalars, all of one type; their order belongs to the space's identity."""
+    """A choice among different scalars of one type. Their order is part of the space's identity."""
 
     choices: tuple[Scalar, ...]
 
     def __post_init__(self) -> None:
-        """Refuse an empty choice and doubled values."""
+        """Check that there are values and that they differ."""
         if not self.choices:
             raise SpecError("a choice needs at least one value, got []")
         doubled = [value for index, value in enumerate(self.choices) if value in self.choices[:index]]
@@ -27,11 +27,11 @@ class Categorical:
             raise SpecError(f"the values of a choice must differ, got {shortened(doubled[0])} twice; remove one")
 
     def contains(self, value: Scalar) -> bool:
-        """Whether `value` is one of the choices; True is not 1."""
+        """Whether `value` is one of the choices. True is not 1."""
         return any(isinstance(choice, bool) == isinstance(value, bool) and choice == value for choice in self.choices)
 
     def nearest(self, value: Scalar) -> Scalar:
-        """`value` itself where it is a choice, else the closest number, else the first choice."""
+        """Return `value` if it is a choice, else the closest number, else the first choice."""
         if self.contains(value):
             return next(choice for choice in self.choices if choice == value)
         numbers = [choice for choice in self.choices if _is_number(choice)]
@@ -41,21 +41,21 @@ class Categorical:
 
     @property
     def first(self) -> Scalar:
-        """The value taken where nothing was drawn."""
+        """The default value."""
         return self.choices[0]
 
     def values(self) -> tuple[Scalar, ...]:
-        """Every value, in order."""
+        """Return every value, in order."""
         return self.choices
 
     def to_table(self) -> list[Scalar]:
-        """The TOML list it is read from."""
+        """Return the TOML list."""
         return list(self.choices)
 
 
 @dataclass(frozen=True)
 class IntRange:
-    """Whole numbers from `low` to `high`, both included, every `step`-th or on a log scale."""
+    """Whole numbers from `low` to `high`, both included, in steps of `step` or on a log scale."""
 
     low: int
     high: int
@@ -63,7 +63,7 @@ class IntRange:
     step: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse an empty range and steps that miss `high`."""
+        """Check that the range is not empty and that steps reach `high`."""
         _check_range(self.low, self.high, self.log, None if self.step == 1 else self.step)
 
     def contains(self, value: Scalar) -> bool:
@@ -71,26 +71,26 @@ class IntRange:
         return _is_number(value) and self.low <= value <= self.high and (value - self.low) % self.step == 0  # type: ignore[operator]
 
     def nearest(self, value: Scalar) -> Scalar:
-        """The closest number on the grid; `low` for what is not a number."""
+        """Return the closest number on the grid, `low` if `value` is not a number."""
         return min(self.values(), key=lambda number: _distance(number, value)) if _is_number(value) else self.low
 
     @property
     def first(self) -> Scalar:
-        """The value taken where nothing was drawn."""
+        """The default value."""
         return self.low
 
     def values(self) -> tuple[Scalar, ...]:
-        """Every value, rising."""
+        """Return every value, in rising order."""
         return tuple(range(self.low, self.high + 1, self.step))
 
     def to_table(self) -> dict[str, Scalar]:
-        """The TOML table it is read from."""
+        """Return the TOML table."""
         return _range_table(self.low, self.high, self.log, None if self.step == 1 else self.step)
 
 
 @dataclass(frozen=True)
 class FloatRange:
-    """Real numbers from `low` to `high`, both included, every `step` or on a log scale."""
+    """Real numbers from `low` to `high`, both included, in steps of `step` or on a log scale."""
 
     low: float
     high: float
@@ -98,18 +98,18 @@ class FloatRange:
     step: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an empty range and steps that miss `high`."""
+        """Check that the range is not empty and that steps reach `high`."""
         _check_range(self.low, self.high, self.log, self.step)
 
     def contains(self, value: Scalar) -> bool:
-        """Whether `value` lies in the range, and on its grid (to a relative 1e-9 of a step) where there are steps."""
+        """Whether `value` is in the range and, with steps, on its grid (to a relative 1e-9 of a step)."""
         if not _is_number(value) or not self.low <= value <= self.high:  # type: ignore[operator]
             return False
         steps = 0.0 if self.step is None else (float(value) - self.low) / self.step
         return abs(steps - round(steps)) < 1e-9
 
     def nearest(self, value: Scalar) -> Scalar:
-        """The closest number of the range; `low` for what is not a number."""
+        """Return the closest number in the range, `low` if `value` is not a number."""
         if not _is_number(value):
             return self.low
         number = min(max(float(value), self.low), self.high)
@@ -117,17 +117,17 @@ class FloatRange:
 
     @property
     def first(self) -> Scalar:
-        """The value taken where nothing was drawn."""
+        """The default value."""
         return self.low
 
     def values(self) -> tuple[Scalar, ...] | None:
-        """Every value of a range with steps, rising; None where there are more than one could list."""
+        """Return every value of a range with steps, in rising order. None for a range without steps."""
         if self.step is None:
             return None
         return tuple(min(self.low + index * self.step, self.high) for index in range(self._steps() + 1))
 
     def to_table(self) -> dict[str, Scalar]:
-        """The TOML table it is read from."""
+        """Return the TOML table."""
         return _range_table(self.low, self.high, self.log, self.step)
 
     def _steps(self) -> int:
@@ -140,10 +140,10 @@ Setting: TypeAlias = Domain | Scalar
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """One key that a search space knows: its type, the values it allows, its default and what it means.
+    """A key of a search space: its type, the values it allows, its default and its meaning.
 
-    `least` and `most` bound numbers, both included unless `above` says that `least` itself is not allowed. `open`
-    also allows references to the user's code.
+    `least` and `most` bound numbers. Both are included, but `above` excludes `least`. `open` also allows references to
+    user code.
     """
 
     type: type[str] | type[bool] | type[int] | type[float]
@@ -156,9 +156,9 @@ class Key:
     above: bool = False
 
     def read(self, value: Any, *, where: str) -> Setting:
-        """A list, a table {low, high, step?, log?} or a scalar of TOML; a choice or range of one value is fixed.
+        """Read a list, a table {low, high, step?, log?} or a scalar of TOML. A choice or range of one value is fixed.
 
-        Raises SpecError that begins with `where` (file and key) for everything that this key does not allow.
+        Raises SpecError, starting with `where` (file and key), for a value that this key does not allow.
         """
         try:
             if isinstance(value, Categorical | list | tuple):

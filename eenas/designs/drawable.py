@@ -1,4 +1,4 @@
-"""The branches that a search space can place on a backbone, each once: what has to be timed before a search."""
+"""The different branches that a search space can place on a backbone, all of which a profile times."""
 
 from collections.abc import Iterator
 
@@ -15,17 +15,17 @@ from eenas.designs.space import Space, values_of
 from eenas.errors import BranchError
 from eenas.measurement.profile import Profile
 
-_ALWAYS = (PoolFc(pool="avg", size=1), PoolFc(pool="avg"), Fc(), sdn())
-"""The branches of the static networks and of the designs that need no search."""
+_BASELINES = (PoolFc(pool="avg", size=1), PoolFc(pool="avg"), Fc(), sdn())
+"""The branches of the static networks and of the known designs."""
 
 
 def drawable_branches(
     space: Space, profile: Profile, branch_macs: BranchMacs
 ) -> dict[tuple[Branch, FeatureShape], None]:
-    """Every different branch at every different shape of features where it can stand and keeps the cost cap.
+    """Return every different branch, with every feature shape, that can be placed within the cost cap.
 
-    Those of the baselines are among them, and of a branch whose family a search chooses the families. A cascade counts
-    as the branch inside. Cells that a search makes up are not: there are too many, see `has_cells`.
+    They include those of the baselines and, for a branch whose family a search chooses, all families. A cascade counts
+    as the branch inside it. Cells found by a search are too many to include; see `has_cells`.
     """
     routes = Routes(space, profile, branch_macs)
     found: dict[tuple[Branch, FeatureShape], None] = {}
@@ -36,14 +36,14 @@ def drawable_branches(
                 for form in _forms(branch, shape):
                     if form is branch or obstacle(form, space, profile, index, branch_macs) is None:
                         found[form, shape] = None
-        for branch in _ALWAYS:
+        for branch in _BASELINES:
             if _can_stand(branch, shape):
                 found[branch, shape] = None
     return found
 
 
 def has_cells(space: Space) -> bool:
-    """Whether a draw may have a branch whose structure is made up by a search, so that nobody can time it before."""
+    """Whether a draw can have a branch whose structure is found by a search, so that it cannot be timed beforehand."""
     slots = range(1, space.branches + 1)
     return any("learned_cell" in values_of(space, f"slot{slot}.structure") for slot in slots)
 

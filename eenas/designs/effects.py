@@ -1,4 +1,4 @@
-"""Which keys of a search space some draw can use, and what in a space contradicts itself."""
+"""Effects of the keys of a search space: the keys that some draw uses, and contradictions."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -16,12 +16,12 @@ _STRATEGIES, _HYBRIDS = TRAINING["strategy"].choices, TRAINING["hybrid"].choices
 
 
 def values_in(setting: Setting) -> tuple[Scalar, ...]:
-    """Every value that a finite setting may have; a fixed one has one. Empty for ranges without steps."""
+    """Return every value of a finite setting, one for a fixed setting, none for ranges without steps."""
     return (setting.values() or ()) if isinstance(setting, Domain) else (setting,)
 
 
 def used_keys(section: str, settings: Settings, branches: int) -> frozenset[str]:
-    """The keys of [placement], [network], [training] or [policy] that some draw of these settings can use."""
+    """Return the keys of [placement], [network], [training] or [policy] that some draw of these settings uses."""
     if section == "placement":
         kinds = values_in(settings["kind"])
         keys = {"kind"}
@@ -41,10 +41,10 @@ def used_keys(section: str, settings: Settings, branches: int) -> frozenset[str]
 
 
 def contradictions(sections: Mapping[str, Settings], branches: int) -> Iterator[tuple[str, str]]:
-    """What the settings of a space contradict themselves in: the key, then the rule, the value and the fix.
+    """Yield the contradictions within the settings of a space: the key, then the rule, the value and the fix.
 
-    A fixed value that is not the default says that it matters, so some draw has to use it. A choice or a range that
-    no draw uses makes no parameter and is no contradiction.
+    A fixed value other than the default is meant to have an effect, so some draw must use it. A choice or range that no
+    draw uses makes no parameter and is no contradiction.
     """
     for section in ("placement", "network", "training", "policy"):
         settings, keys = sections[section], SECTIONS[section]
@@ -56,7 +56,7 @@ def contradictions(sections: Mapping[str, Settings], branches: int) -> Iterator[
     if count > branches:
         yield (
             "placement.count",
-            f"asks for {count} branches and the space has {branches} slots; lower it, or raise branches",
+            f"{count} branches need as many slots, and the space has {branches}; lower it, or raise branches",
         )
     training = sections["training"]
     if "boosted" in values_in(training["loss_weights"]):
@@ -75,7 +75,7 @@ def _methods(training: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _fix(section: str, key: str) -> str:
-    """Why no draw uses a key, and what to do."""
+    """Return the reason why no draw uses a key, and the fix."""
     default = _text(SECTIONS[section][key].default)
     if section == "placement":
         kind = "metric" if key in ("metric", "distribution") else "gating"

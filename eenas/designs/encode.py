@@ -1,4 +1,4 @@
-"""A design turned back into the parameters of a search space, as baselines are enqueued."""
+"""Encoding: the parameters of a search space that resolve to a given design, with which baselines are enqueued."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
@@ -19,14 +19,14 @@ Word = tuple[tuple[int, Branch], ...]
 
 
 def encode(design: Design, space: Space, profile: Profile, *, branch_macs: BranchMacs | None = None) -> Proposal:
-    """A proposal of `space` that resolves to the architecture of `design` on this backbone.
+    """Return a proposal of `space` that resolves to the architecture of `design` on this backbone.
 
-    Values of training and policy are the design's own where the space allows them, else the nearest it does allow.
-    Without `branch_macs` every branch is taken to keep the cost cap; with it, branches over the cap are refused, and
-    proposals are found that rely on the cap to drop a branch (uniform placement with one branch fewer, for example).
+    Training and policy have the design's values if the space allows them, else the nearest that it allows. Without
+    `branch_macs`, all branches count as within the cost cap. With it, branches over the cap are refused, and proposals
+    that rely on the cap to drop a branch are found too (for example uniform placement with one branch fewer).
 
-    What gates, gain or savings chose is said by another kind of placement, which the space has to allow. Raises
-    DesignError when the space cannot say the design, and names the first thing that it cannot say.
+    A design placed by gates, gain or savings is encoded by another kind of placement, which the space must allow.
+    Raises DesignError, with the first obstacle, if the space cannot express the design.
     """
     routes = Routes(space, profile, branch_macs)
     design, cascade = _unwrapped(design, space)
@@ -52,19 +52,17 @@ def _fixed_type(domain: Domain, value: Scalar) -> Scalar:
 
 
 def _unwrapped(design: Design, space: Space) -> tuple[Design, bool]:
-    """The design with plain branches, and whether they made a cascade."""
+    """Return the design with plain branches, and whether they form a cascade."""
     behind = [isinstance(placed.branch, Cascade) for placed in design.branches[1:]]
     if not behind:
         return design, False
     cascade = behind[0]
-    start = "the search space cannot say this design"
+    start = "the search space cannot express this design"
     if any(wrapped != cascade for wrapped in behind):
-        raise DesignError(
-            f"{start}: some of its branches make a cascade and some do not; wrap all but the first, or none"
-        )
+        raise DesignError(f"{start}: only some of its branches form a cascade; wrap all but the first, or none")
     if cascade not in values_of(space, "network.cascade"):
         said = "a cascade" if cascade else "no cascade"
-        raise DesignError(f"{start}: its branches make {said}; allow network.cascade = {str(cascade).lower()}")
+        raise DesignError(f"{start}: its branches form {said}; allow network.cascade = {str(cascade).lower()}")
     plain = (
         Placed(placed.cut_point, placed.branch.branch) if isinstance(placed.branch, Cascade) else placed
         for placed in design.branches
@@ -76,22 +74,22 @@ def _word(design: Design, routes: Routes) -> Word:
     profile = routes.profile
     if design.backbone != profile.backbone:
         raise DesignError(
-            f"the design is for {shortened(design.backbone)}, not for {profile.backbone!r}; use its own backbone"
+            f"the design is for {shortened(design.backbone)}, not for {profile.backbone!r}; use its backbone"
         )
     names = [profile.cut_points[index].name for index in routes.points]
     word: list[tuple[int, Branch]] = []
     for placed in design.branches:
         if placed.cut_point not in names:
             raise DesignError(
-                f"the search space cannot say this design: {shortened(placed.cut_point)} is not among the "
-                f"{len(names)} cut points that it may use; widen cut_points of the backbone"
+                f"the search space cannot express this design: {shortened(placed.cut_point)} is not among the "
+                f"{len(names)} cut points in use; widen cut_points of the backbone"
             )
         word.append((names.index(placed.cut_point), placed.branch))
     return tuple(word)
 
 
 def _path(routes: Routes, state: State, word: Word, failed: set[tuple[State, int]]) -> dict[str, Scalar] | None:
-    """The values along a path from `state` whose word is `word`, or None. `failed` holds what is known to fail."""
+    """Return the values along a path from `state` that spells `word`, or None. `failed` holds known dead ends."""
     if (state, len(word)) in failed:
         return None
     if not word and routes.accepts(state):
@@ -111,8 +109,8 @@ def _path(routes: Routes, state: State, word: Word, failed: set[tuple[State, int
 
 
 def _reason(design: Design, routes: Routes, word: Word) -> str:
-    """One line on what the space cannot say."""
-    space, start = routes.space, "the search space cannot say this design"
+    """Return one line with the reason why the space cannot express the design."""
+    space, start = routes.space, "the search space cannot express this design"
     if len(word) > space.branches:
         return f"{start}: it has {len(word)} branches and the space {space.branches} slots; set branches = {len(word)}"
     slots = range(1, space.branches + 1)
@@ -127,10 +125,8 @@ def _reason(design: Design, routes: Routes, word: Word) -> str:
     kinds = ", ".join(_kinds(routes))
     names = ", ".join(placed.cut_point for placed in design.branches)
     if not kinds:
-        return f"{start}: its placement ({names}) was found by training, not by rule; allow kind = 'free' beside it"
-    return (
-        f"{start}: its placement ({names}) is none of those that {kinds} can reach; allow kind = 'free' or more slots"
-    )
+        return f"{start}: its placement ({names}) was found by training, not by a rule; also allow kind = 'free'"
+    return f"{start}: {kinds} placement cannot reach its cut points ({names}); allow kind = 'free' or more slots"
 
 
 def _kinds(routes: Routes) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""What resolving asks of others: which candidate branches to keep, and the structure of branches that are open."""
+"""The parts of resolving that need training: the choice among candidates, and the structure of open branches."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ from eenas.measurement.profile import Profile
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Branches in depth order, and how they came about.
+    """Branches in depth order, with the record of how they were found.
 
-    `facts` is JSON data for the design's provenance; `notes` are lines for its repairs, such as a fallback taken.
+    `facts` is JSON data for the design's provenance; `notes` are lines for its repairs, such as a fallback.
     """
 
     branches: tuple[Placed, ...]
@@ -27,19 +27,19 @@ class Found:
 
 
 Chooser: TypeAlias = Callable[[tuple[Placed, ...], Mapping[str, Scalar]], Found]
-"""Keeps some of the candidates it is given: one branch at every cut point that may have one, in depth order.
+"""A function that keeps some of the candidates: one branch per possible cut point, in depth order.
 
-The values are those of `[placement]` that the kind of placement reads, and `most`, the most branches to keep (at least
-1). A candidate that is open (`Branch.is_open`) may be kept as it is or with its structure found. At least one is kept.
+The values are those of `[placement]` for the kind of placement, and `most`, the largest number of branches to keep (at
+least 1). An open candidate (`Branch.is_open`) may be kept open or with its structure found. At least one must be kept.
 """
 
 Learner: TypeAlias = Callable[[tuple[Placed, ...]], Found]
-"""Gives back the branches with every open one replaced by the structure that was found for it."""
+"""A function that returns the branches with every open one replaced by a branch with a found structure."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidates:
-    """The candidate branches in depth order, the repair of each by its cut point, and why others are not there."""
+class CandidateBranches:
+    """The candidate branches in depth order, the repairs by cut point, and the reasons for missing ones."""
 
     branches: tuple[Placed, ...]
     repairs: Mapping[str, str]
@@ -47,22 +47,22 @@ class Candidates:
 
 
 def is_learned(space: Space, proposal: Proposal) -> bool:
-    """Whether a proposal leaves it to a chooser where branches stand."""
+    """Whether the placement of a proposal is left to a chooser."""
     kind = space.value(proposal, "placement.kind")
     return kind == "gating" or (kind == "metric" and space.value(proposal, "placement.metric") in SAVINGS)
 
 
 def slot_values(proposal: Proposal, space: Space, slot: int) -> dict[str, Scalar]:
-    """The structure and sizes that a proposal draws for a slot (from 1)."""
+    """Return the structure and sizes that a proposal draws for a slot (from 1)."""
     return {key: space.value(proposal, f"slot{slot}.{key}") for key in ("structure", *SIZES)}
 
 
 def candidate_branches(
     proposal: Proposal, space: Space, profile: Profile, slots: list[int], branch_macs: BranchMacs
-) -> Candidates:
-    """A branch at every candidate cut point in the bands of `slots`, as far as it keeps the cost cap.
+) -> CandidateBranches:
+    """Return a branch for every candidate cut point in the bands of `slots` that keeps the cost cap.
 
-    Structure and sizes are those of the slot whose band of MACs holds the cut point; repaired as for every slot.
+    Structure and sizes are those of the slot whose band of MACs holds the cut point, repaired as in every slot.
     """
     found: list[Placed] = []
     repairs: dict[str, str] = {}
@@ -83,4 +83,4 @@ def candidate_branches(
     for slot, ((first, reason), *others) in refused.items():
         rest = f"; nor at {', '.join(name for name, _ in others)}" if others else ""
         lines.append(f"slot {slot}: at {first}, {reason}{rest}")
-    return Candidates(branches=tuple(found), repairs=repairs, refused=tuple(lines))
+    return CandidateBranches(branches=tuple(found), repairs=repairs, refused=tuple(lines))

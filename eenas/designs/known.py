@@ -1,4 +1,4 @@
-"""Designs that need no search: without branches, as published for the backbone, evenly by hand, and as SDN places."""
+"""Known designs, which need no search: no branches, published ones, uniform placement, and SDN's."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,25 +37,27 @@ def known_designs(
     branch_macs: BranchMacs,
     uniform_counts: Sequence[int] | None = None,
 ) -> list[tuple[str, Design]]:
-    """Named designs for the first trials and the baselines.
+    """Return named designs for the first trials and the baselines.
 
-    "no branch", "branchynet" on a backbone of BranchyNet's, "uniform 1 fc" to "uniform N fc", "sdn six".
-    N is the number of slots of `space`, as far as there are cut points; `uniform_counts` names fewer counts. A uniform
-    branch is the plain `fc` where the cost cap allows it at its cut point, else `pool_fc`, of those that the space
-    names (of both where it names neither); where none stands the place stays empty. SDN's six stand at 15 to 90 % of
-    the MACs with `pool_fc` and mixed pooling (Kaya et al., ICML 2019). Training and policy have the space's fixed
-    values, else the nearest it allows to the defaults; where the space fixes a cascade, the branches make one. A design
-    equal to an earlier one of the list is left out. Whether the space can say a design is for `encode` to answer.
+    They are "no branch", "branchynet" on BranchyNet's own backbones, "uniform 1 fc" to "uniform N fc", and "sdn six". N
+    is the number of slots of `space`, at most the number of cut points; `uniform_counts` selects fewer counts. A
+    uniform branch is `fc` if it keeps the cost cap at its cut point, else `pool_fc`, as far as the space names these
+    (both if it names neither); without either the place stays empty. SDN's six are `pool_fc` with mixed pooling at 15
+    to 90 % of the MACs (Kaya et al., ICML 2019).
+
+    Training and policy have the space's fixed values, else the allowed values nearest to the defaults. If the space
+    fixes a cascade, the branches form one. A design equal to an earlier one is left out. A space may be unable to
+    express a design; `encode` checks this.
     """
     points = candidates(profile)
-    training, policy = first_choices(space)
+    training, policy = default_choices(space)
     plain = _plain(space)
 
     def stand(positions: Sequence[int], families: Sequence[Branch]) -> list[Placed]:
         return [
             Placed(cut_point=profile.cut_points[points[position]].name, branch=branch)
             for position in positions
-            if (branch := _first_that_stands(families, space, profile, points[position], branch_macs)) is not None
+            if (branch := _first_allowed(families, space, profile, points[position], branch_macs)) is not None
         ]
 
     def design(placed: Sequence[Placed]) -> Design:
@@ -84,14 +86,14 @@ def known_designs(
     return list(different.values())
 
 
-def first_choices(space: Space) -> tuple[TrainingChoice, PolicyChoice]:
-    """How designs that nobody drew are trained and decide: the fixed values, else the nearest to the defaults."""
+def default_choices(space: Space) -> tuple[TrainingChoice, PolicyChoice]:
+    """Return training and policy of designs that were not drawn: fixed values, else the nearest to the defaults."""
     training = TrainingChoice(**without_contradiction(_defaults(space, "training"))[0])
     return training, PolicyChoice(**_defaults(space, "policy"))
 
 
 def _plain(space: Space) -> tuple[Branch, ...]:
-    """One linear layer on all features, or on pooled ones, as far as the space names them."""
+    """Return the one-layer branches on all features and on pooled features, as far as the space names them."""
     said = {
         (structure, pool)
         for slot in range(1, space.branches + 1)
@@ -103,7 +105,7 @@ def _plain(space: Space) -> tuple[Branch, ...]:
     return (*plain, *pooled[:1]) or (Fc(), PoolFc(pool="avg"))
 
 
-def _first_that_stands(
+def _first_allowed(
     families: Sequence[Branch], space: Space, profile: Profile, index: int, branch_macs: BranchMacs
 ) -> Branch | None:
     standing = (branch for branch in families if obstacle(branch, space, profile, index, branch_macs) is None)

@@ -1,4 +1,4 @@
-"""Where branches stand: uniformly, at shares of a metric, at each slot's own depth, or where it is learned."""
+"""Placement rules: uniform, at shares of a metric, at each slot's own depth, or learned."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
@@ -16,43 +16,43 @@ KINDS: tuple[str, ...] = get_args(Kind)
 COSTS: tuple[str, ...] = get_args(Metric)
 SAVINGS: tuple[str, ...] = get_args(Saving)
 METRICS: tuple[str, ...] = (*COSTS, *SAVINGS)
-"""What metric placement goes by: a cost that is divided, or what trained branches save."""
+"""The metrics of metric placement: a cost that is divided, or the savings of trained branches."""
 DISTRIBUTIONS: tuple[str, ...] = get_args(Distribution)
 
-# With less than this share of the MACs behind it a cut point has nothing to save.
-_WORTHWHILE = 0.01
+# The least share of the MACs behind a cut point at which an early exit is worthwhile.
+_LEAST_SHARE = 0.01
 
 
 def candidates(profile: Profile) -> tuple[int, ...]:
-    """The indices into `profile.cut_points` where a branch may stand, in depth order.
+    """Return the indices into `profile.cut_points` at which a branch may be placed, in depth order.
 
-    Left out are cut points with less than 1 % of the backbone's MACs behind them. All positions of this module index
-    the tuple returned here.
+    Cut points with less than 1 % of the backbone's MACs behind them are left out. All positions in this module index
+    the returned tuple.
     """
-    return tuple(i for i in range(len(profile.cut_points)) if 1.0 - profile.share(i, "macs") >= _WORTHWHILE)
+    return tuple(i for i in range(len(profile.cut_points)) if 1.0 - profile.share(i, "macs") >= _LEAST_SHARE)
 
 
 def shares(profile: Profile, metric: Metric) -> tuple[float, ...]:
-    """The share of `metric`, in [0, 1], spent up to each candidate.
+    """Return the share of `metric`, in [0, 1], spent up to each candidate.
 
-    Raises DesignError when the profile holds no latencies and latency is asked for.
+    Raises DesignError for latency if the profile has no latencies.
     """
     if metric == "latency" and not has_latency(profile):
         raise DesignError(
-            "metric = 'latency' needs measured latencies and the profile has none; measure, or use 'macs'"
+            "metric = 'latency' needs measured latencies, and the profile has none; measure them, or use 'macs'"
         )
     return tuple(profile.share(index, metric) for index in candidates(profile))
 
 
 def has_latency(profile: Profile) -> bool:
-    """Whether the profile holds a latency for every cut point."""
+    """Whether the profile has a latency for every cut point."""
     return bool(profile.cut_points) and len(profile.latency_ms) == len(profile.cut_points)
 
 
 def uniform(n: int, count: int) -> tuple[int, ...]:
-    """`n` positions spread evenly over `count` candidates, n <= count: round(j L / (n + 1)) of L = count + 1 blocks.
+    """Return `n` positions spread evenly over `count` candidates, n <= count: round(j L / (n + 1)), L = count + 1.
 
-    Halves are rounded up; with n <= count the positions are always different.
+    Halves are rounded up. The positions are always different.
     """
     blocks = count + 1
     return tuple((2 * j * blocks + n + 1) // (2 * (n + 1)) - 1 for j in range(1, n + 1))
@@ -103,7 +103,7 @@ PLACEMENTS: Registry[Placement] = Registry("placement", {"uniform": _uniform}, a
 
 
 def fractions(distribution: Distribution, n: int) -> tuple[float, ...]:
-    """The shares of a cost at which `n` branches are wanted, rising (Demir and Akbas, EENet, 2024; its four rules)."""
+    """Return the target shares of a cost for `n` branches, rising (the four rules of Demir and Akbas, EENet, 2024)."""
     rules = {
         "linear": lambda j: j / (n + 1),
         "pareto": lambda j: 1 - 0.8**j,
@@ -114,10 +114,10 @@ def fractions(distribution: Distribution, n: int) -> tuple[float, ...]:
 
 
 def at_shares(wanted: Sequence[float], have: Sequence[float]) -> tuple[int, ...]:
-    """For each share in `wanted` (rising) the position whose share in `have` is closest, all different and rising.
+    """Return, for each share in `wanted` (rising), the position with the closest share in `have`, all different.
 
-    A position that an earlier share has taken is left to it, and enough positions are kept for the later ones, so
-    that len(wanted) <= len(have) always succeeds. Ties go to the earlier position.
+    The positions rise. A position taken by an earlier share is not used again, and enough positions are left for later
+    shares, so that len(wanted) <= len(have) always succeeds. Ties go to the earlier position.
     """
     chosen: list[int] = []
     for index, target in enumerate(wanted):
@@ -128,16 +128,22 @@ def at_shares(wanted: Sequence[float], have: Sequence[float]) -> tuple[int, ...]
 
 
 def nearest(target: float, have: Sequence[float], first: int = 0, last: int | None = None) -> int:
-    """The position between `first` and `last` (included; default: all) whose share is closest; the earlier of two."""
+    """Return the position with the share closest to `target`, the earlier of two.
+
+    `first` and `last` (included) limit the positions; the default is all.
+    """
     stop = len(have) if last is None else last + 1
     return min(range(first, stop), key=lambda position: abs(have[position] - target))
 
 
 def depth_target(slot: int, slots: int, depth: float) -> float:
-    """The share of MACs that `depth` in [0, 1] names in the band [(slot - 1) / slots, slot / slots]; slots from 1."""
+    """Return the share of MACs for `depth` in [0, 1] within the band of a slot.
+
+    The band of `slot` (from 1) is [(slot - 1) / slots, slot / slots].
+    """
     return (slot - 1 + depth) / slots
 
 
 def slot_at(share: float, slots: int) -> int:
-    """The slot (from 1) whose band of MACs holds the cut point at `share`; an edge belongs to the band behind it."""
+    """Return the slot (from 1) whose band of MACs holds the cut point at `share`; an edge belongs to the later band."""
     return min(int(share * slots + 1e-9) + 1, slots)

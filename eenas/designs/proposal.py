@@ -1,4 +1,4 @@
-"""A proposal: one plain scalar for every parameter of a search space, drawn by whoever suggests."""
+"""A proposal: one plain scalar for every parameter of a search space, from any source of suggestions."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
@@ -13,15 +13,18 @@ Suggest: TypeAlias = Callable[[str, Domain], Scalar]
 
 
 def draw(space: Space, suggest: Suggest) -> Proposal:
-    """Ask `suggest(name, domain)` for every parameter of the space, always the same ones in the same order.
+    """Call `suggest(name, domain)` for every parameter of the space, always the same ones in the same order.
 
-    Raises DesignError for an answer outside its domain.
+    Raises DesignError for a value outside its domain.
     """
     return check_proposal(space, {name: suggest(name, domain) for name, domain in space.parameters().items()})
 
 
 def check_proposal(space: Space, proposal: Proposal) -> Proposal:
-    """The proposal itself, in the space's order, if it has every parameter, no other one, and only allowed values."""
+    """Return the proposal in the space's order. Raises DesignError unless it has exactly the space's parameters.
+
+    Every value must be in its domain.
+    """
     parameters = space.parameters()
     for name in proposal:
         if name not in parameters:

@@ -1,37 +1,37 @@
-"""How a network should be trained for a budget, as far as a search space lets it: between a low end and a high one."""
+"""Training recipes for a budget: between a low and a high one, as far as the search space allows."""
 
 import math
 from dataclasses import replace
 from typing import Any
 
 from eenas.designs.domains import Domain
-from eenas.designs.known import first_choices
+from eenas.designs.known import default_choices
 from eenas.designs.space import Space
 from eenas.designs.training_choice import TrainingChoice, without_contradiction
 
 LOW, HIGH = 0.25, 0.75
-"""The shares of the backbone's MACs at which each end's recipe is taken whole."""
+"""The shares of the backbone's MACs at which the low and the high recipe apply fully."""
 ENDS: dict[str, tuple[Any, Any]] = {
     "backbone_rate": (1.0, 0.3),
     "final_weight": (1.0, 4.0),
     "loss_weights": ("branchy", "equal"),
 }
-"""What moves between the two ends, each as (low, high); `tests/benchmarks/recipes.py` measures both.
+"""The values that differ between the two recipes, each as (low, high); `tests/benchmarks/recipes.py` measures both.
 
-A low budget is decided by early exits, for which the backbone's early layers learn at the full rate; a high one by the
-final exit, which its weight and a lower rate of the backbone keep. On ResNet-20 and CIFAR-10 both are within noise of
-each other at a quarter of the MACs after two passes (`docs/recipes.csv`): brief trials need not rank them as full
-training does.
+A low budget depends on early exits, for which the backbone's early layers learn at the full rate. A high budget depends
+on the final exit, which is protected by its weight and a lower rate of the backbone. On ResNet-20 and CIFAR-10 the two
+are within noise of each other at a quarter of the MACs after two passes (`docs/recipes.csv`): brief trials need not
+rank them as full training does.
 """
 
 
 def recipe_for(space: Space, target_macs: float) -> TrainingChoice:
-    """The training of a first trial for an expected cost of `target_macs`, a share of the backbone's MACs.
+    """Return the training of a first trial for an expected cost of `target_macs`, a share of the backbone's MACs.
 
-    What the space fixes stays; numbers move on a log scale between the ends, names change halfway. It is where a search
-    starts, not where it ends: whether the recipe suits the budget is measured like everything else that is drawn.
+    Values that the space fixes are kept. Numbers change on a log scale between the ends, names halfway. This is the
+    starting point of a search: the study measures whether the recipe suits the budget, as for all drawn values.
     """
-    base, _ = first_choices(space)
+    base, _ = default_choices(space)
     share = min(1.0, max(0.0, (target_macs - LOW) / (HIGH - LOW)))
     moved: dict[str, Any] = {}
     for key, (low, high) in ENDS.items():

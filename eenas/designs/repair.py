@@ -1,4 +1,4 @@
-"""The cost cap, and what becomes of a branch that does not keep it: narrower, then shallower, then dropped."""
+"""The cost cap, and the repair of a branch over it: narrower, then shallower, then dropped."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ BranchMacs: TypeAlias = Callable[[Branch, FeatureShape], int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """The branch that stands at a cut point in the end (None: dropped), and what had to be repaired."""
+class FittedBranch:
+    """The branch placed at a cut point (None: dropped), and its repair."""
 
     branch: Branch | None
     repair: str | None = None
 
 
 def cost_limit(space: Space, profile: Profile, index: int) -> float:
-    """The most MACs that a branch at cut point `index` may cost: a share of those that leaving there saves.
+    """Return the largest MACs of a branch at cut point `index`: a share of those that leaving there saves.
 
-    The cap looks at the branch alone, never at its neighbours (NACHOS, which it replaces, compares neighbours).
+    The cap concerns the branch alone, never its neighbours. It replaces the comparison of neighbours in NACHOS.
     """
     return space.cost_cap * (profile.total_macs - profile.macs[index])
 
 
 def obstacle(branch: Branch, space: Space, profile: Profile, index: int, branch_macs: BranchMacs) -> str | None:
-    """Why `branch` cannot stand at cut point `index`, or None when it can."""
+    """Return why `branch` cannot be placed at cut point `index`, or None if it can."""
     shape = profile.cut_points[index].shape
     try:
         branch.check(shape)
@@ -44,11 +44,11 @@ def obstacle(branch: Branch, space: Space, profile: Profile, index: int, branch_
 
 def fit(
     values: Mapping[str, Scalar], space: Space, slot: int, profile: Profile, index: int, branch_macs: BranchMacs
-) -> Fitted:
-    """The branch that the slot's drawn `values` (structure, width, layers, pool) become at cut point `index`.
+) -> FittedBranch:
+    """Return the branch for the slot's drawn `values` (structure, width, layers, pool) at cut point `index`.
 
-    Tried in turn, within the slot's own values: what was drawn, the next smaller widths, then one layer fewer with the
-    drawn width and below, and so on. Where none can stand, the branch is dropped.
+    Branches are tried within the slot's own values in this order: as drawn, with the next smaller widths, then with one
+    layer fewer and the drawn width and below, and so on. If none fits, the branch is dropped.
     """
     reason = ""
     wanted: Branch | None = None
@@ -57,10 +57,10 @@ def fit(
         problem = obstacle(branch, space, profile, index, branch_macs)
         if problem is None:
             repair = None if branch == wanted else f"{wanted.label()} {reason}; now {branch.label()}"
-            return Fitted(branch=branch, repair=repair)
+            return FittedBranch(branch=branch, repair=repair)
         reason = reason or problem
     label = wanted.label() if wanted is not None else str(values["structure"])
-    return Fitted(branch=None, repair=f"{label} {reason}; dropped")
+    return FittedBranch(branch=None, repair=f"{label} {reason}; dropped")
 
 
 def _shrinking(values: Mapping[str, Scalar], space: Space, slot: int) -> Iterator[Branch]:
@@ -76,7 +76,10 @@ def _shrinking(values: Mapping[str, Scalar], space: Space, slot: int) -> Iterato
 
 
 def branch_of(values: Mapping[str, Scalar]) -> Branch:
-    """The branch of these values of structure, width, layers and pool; the family drops what it does not use."""
+    """Return the branch of these values of structure, width, layers and pool.
+
+    A family ignores sizes it does not use.
+    """
     return branch_from_sizes(
         str(values["structure"]), width=int(values["width"]), layers=int(values["layers"]), pool=str(values["pool"])
     )

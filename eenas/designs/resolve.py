@@ -1,4 +1,4 @@
-"""A proposal resolved to a design: cut points chosen, the cost cap kept, repairs written down."""
+"""Resolving a proposal to a design: choosing cut points, keeping the cost cap, recording repairs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,19 +29,19 @@ def resolve(
     chooser: Chooser | None = None,
     learner: Learner | None = None,
 ) -> Design:
-    """The design that a proposal means on this backbone.
+    """Return the design of a proposal on this backbone.
 
-    `branch_macs(branch, shape)` counts the MACs of a branch for one sample. What can be repaired is repaired and
-    noted in `provenance["repairs"]`: a branch over the cost cap becomes narrower, then shallower, else it is dropped;
-    of two branches at one cut point the later moves to the next free one behind, or is dropped behind the last.
+    `branch_macs(branch, shape)` counts the MACs of a branch for one sample. Repairs are recorded in
+    `provenance["repairs"]`: a branch over the cost cap becomes narrower, then shallower, and is dropped otherwise; of
+    two branches at one cut point, the later moves to the next free one behind it, and is dropped behind the last.
 
-    Placement by gates, gain or savings leaves the cut points to `chooser`, which is given a branch at every candidate
-    cut point whose band of MACs belongs to a slot that is on. Branches that are open get their structure from
-    `learner`. What these report is provenance; the design replays without them. In a cascade all branches but the
-    first are wrapped, which the cost cap does not count.
+    Placement by gates, gain or savings calls `chooser` with a branch for every candidate cut point in the bands of MACs
+    of the slots that are on. Open branches get their structure from `learner`. The reports of both become provenance;
+    the design replays without them. In a cascade all branches but the first are wrapped, which the cost cap does not
+    count.
 
-    Raises DesignError when proposal, space and backbone do not belong together or a chooser or learner is needed and
-    not given, and InfeasibleError when branches were asked for and none can stand.
+    Raises DesignError if proposal, space and backbone do not match or a required chooser or learner is missing, and
+    InfeasibleError if branches were requested and none fits.
     """
     check_fitted(space, profile)
     proposal = check_proposal(space, proposal)
@@ -79,12 +79,12 @@ def resolve(
 
 
 def cascaded(branches: Sequence[Placed]) -> tuple[Placed, ...]:
-    """The branches with all but the first wrapped, so that each also reads the logits of the one before."""
+    """Wrap all branches but the first, so that each also reads the logits of the one before it."""
     return (*branches[:1], *(Placed(each.cut_point, Cascade(branch=each.branch)) for each in branches[1:]))
 
 
 def _placed(proposal: Proposal, space: Space, profile: Profile, on: list[int], branch_macs: BranchMacs) -> Found:
-    """The branches of the slots that are on, where the rule of placement puts them."""
+    """Return the branches of the slots that are on, placed by rule."""
     points = candidates(profile)
     placed: list[Placed] = []
     repairs: list[str] = []
@@ -104,7 +104,7 @@ def _placed(proposal: Proposal, space: Space, profile: Profile, on: list[int], b
             placed.append(Placed(cut_point=name, branch=fitted.branch))
             last = position
     if not placed:
-        raise InfeasibleError(f"none of the {len(on)} branches asked for can stand: {'; '.join(repairs)}")
+        raise InfeasibleError(f"none of the {len(on)} requested branches can be placed: {'; '.join(repairs)}")
     return Found(branches=tuple(placed), notes=tuple(repairs))
 
 
@@ -116,7 +116,7 @@ def _chosen(
     branch_macs: BranchMacs,
     chooser: Chooser | None,
 ) -> Found:
-    """The branches that `chooser` keeps of those that can stand."""
+    """Return the branches that `chooser` keeps."""
     values = _placement(proposal, space)
     if chooser is None:
         named = ", ".join(
@@ -126,13 +126,13 @@ def _chosen(
     offered = candidate_branches(proposal, space, profile, on, branch_macs)
     if not offered.branches:
         raise InfeasibleError(
-            f"no cut point in the {len(on)} bands asked for can carry its branch: " + _all(offered.refused)
+            f"no cut point in the {len(on)} requested bands can carry its branch: " + _all(offered.refused)
         )
     most = min(len(on) if values["kind"] == "metric" else space.branches, len(offered.branches))
     count = int(values.get("count", 0))
     notes = list(offered.refused)
     if count > most:
-        notes.append(f"placement.count = {count} and {most} can stand; {most} here")
+        notes.append(f"placement.count = {count}, but only {most} can be placed; {most} used")
         values["count"] = most
     found = chooser(offered.branches, {**values, "most": most})
     names = [placed.cut_point for placed in offered.branches]
@@ -150,31 +150,31 @@ def _structures(
     branch_macs: BranchMacs,
     learner: Learner | None,
 ) -> Found:
-    """The branches with the structures that `learner` finds; one that cannot stand after all is dropped."""
+    """Return the branches with the structures that `learner` finds; a branch over the cost cap is dropped."""
     if learner is None:
         first = next(placed for placed in branches if placed.branch.is_open)
         raise DesignError(
             f"{first.branch.label()} at {first.cut_point} has a structure to be found, which needs a learner; "
-            "pass one, or take learned structures out of branch.structure"
+            "pass one, or remove learned structures from branch.structure"
         )
     found = learner(branches)
     wanted, got = ([placed.cut_point for placed in each] for each in (branches, found.branches))
     if got != wanted:
-        raise DesignError(f"a learner must give branches back at {wanted}, got {got}; correct the learner")
+        raise DesignError(f"a learner must return branches at {wanted}, got {got}; correct the learner")
     notes, kept = list(found.notes), []
     for placed in found.branches:
         problem = obstacle(placed.branch, space, profile, profile.index(placed.cut_point), branch_macs)
         if problem is None:
             kept.append(placed)
         else:
-            notes.append(f"at {placed.cut_point}, {placed.branch.label()} was found and {problem}; dropped")
+            notes.append(f"at {placed.cut_point}, {placed.branch.label()} was found but {problem}; dropped")
     if not kept:
-        raise InfeasibleError(f"none of the {len(branches)} branches asked for can stand: {'; '.join(notes)}")
+        raise InfeasibleError(f"none of the {len(branches)} requested branches can be placed: {'; '.join(notes)}")
     return Found(branches=tuple(kept), facts=found.facts, notes=tuple(notes))
 
 
 def _positions(proposal: Proposal, space: Space, profile: Profile, on: list[int]) -> list[int]:
-    """The candidate that each slot in `on` asks for; rising, for free placement perhaps one twice."""
+    """Return the candidate for each slot in `on`, in rising order. Free placement may repeat one."""
     kind = _kind(proposal, space)
     if kind == "uniform" or is_own(kind):
         return list(placed_by(kind, len(on), profile))
@@ -191,7 +191,7 @@ def _kind(proposal: Proposal, space: Space) -> str:
 
 
 def _placement(proposal: Proposal, space: Space) -> dict[str, Any]:
-    """The values that the kind of placement reads."""
+    """Return the values that the kind of placement uses."""
     kind = _kind(proposal, space)
     names = ["kind"]
     if kind == "metric":
@@ -207,4 +207,4 @@ def _values(proposal: Proposal, space: Space, section: str) -> dict[str, Any]:
 
 
 def _all(reasons: Sequence[str]) -> str:
-    return "; ".join(reasons) or "there is none in them"
+    return "; ".join(reasons) or "they hold no cut point"

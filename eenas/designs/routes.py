@@ -1,4 +1,4 @@
-"""All ways in which a search space reaches its architectures on a backbone, slot by slot, as a small automaton."""
+"""The resolution of a search space on a backbone as a small automaton, slot by slot."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,10 +29,10 @@ Values = Mapping[str, Scalar]
 
 
 class State(NamedTuple):
-    """How far a proposal has been resolved.
+    """The state of a partly resolved proposal.
 
-    `mode` indexes `Routes.modes`, `slot` slots are decided. In free placement `at` is the last position taken (-1:
-    none), in the others it is how many slots were on.
+    `mode` indexes `Routes.modes`; `slot` slots are decided. `at` is the last position taken in free placement (-1:
+    none), otherwise the number of slots that are on.
     """
 
     mode: int
@@ -41,16 +41,16 @@ class State(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """A way to place: fixed `positions` of the slots that are on, or None in free placement; the values that say so."""
+    """A way of placement: the `positions` of the slots that are on (None in free placement), and the values for it."""
 
     positions: tuple[int, ...] | None
     values: Values
 
 
 class Move(NamedTuple):
-    """The next slot decided: where it leads, the position taken (None: no branch in the end), the values that say so.
+    """The decision on the next slot: the next state, the position taken (None: no branch), and the values for it.
 
-    `branches` holds each branch that can stand there, with the values of structure and sizes that draw it.
+    `branches` maps each branch that fits there to the values of structure and sizes that draw it.
     """
 
     next: State
@@ -66,12 +66,11 @@ class _Fits(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Routes:
-    """The automaton of `resolve`: its paths from a start to an accepting state are the proposals of the space that
-    place by rule; where gates, gain or savings put branches is not known before they are trained.
+    """The automaton of `resolve`. Its paths from a start to an accepting state are the proposals placed by rule.
 
-    A path's word is the sequence of (position, branch) that it places, so the words are the architectures. With
-    `branch_macs` None every branch keeps the cost cap. Metrics that the profile does not hold are left out, and so is
-    whether the branches make a cascade.
+    Placement by gates, gain or savings is not included, since it is known only after training. The word of a path is
+    the sequence of (position, branch) that it places, so the words are the architectures. With `branch_macs` None every
+    branch keeps the cost cap. Metrics that the profile lacks are left out, and so is the cascade.
     """
 
     space: Space
@@ -81,7 +80,7 @@ class Routes:
     _fits: dict[tuple[int, int], _Fits] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        """Refuse a backbone with too few cut points."""
+        """Check that the backbone has enough cut points."""
         check_fitted(self.space, self.profile)
 
     @cached_property
@@ -114,11 +113,11 @@ class Routes:
         return tuple(found.values())
 
     def starts(self) -> tuple[State, ...]:
-        """The states before the first slot is decided, one for each mode."""
+        """Return the states before the first slot, one per mode."""
         return tuple(State(index, 0, 0 if mode.positions is not None else -1) for index, mode in enumerate(self.modes))
 
     def accepts(self, state: State) -> bool:
-        """Whether every slot is decided, and as many are on as the mode places."""
+        """Whether all slots are decided and as many are on as the mode places."""
         positions = self.modes[state.mode].positions
         return state.slot == self.space.branches and (positions is None or state.at == len(positions))
 
@@ -127,7 +126,7 @@ class Routes:
         return False in values_of(self.space, f"slot{slot}.on")
 
     def moves(self, state: State) -> Iterator[Move]:
-        """Every way to decide the next slot: with a branch, off, or on and dropped by a repair; none at the end."""
+        """Yield every decision on the next slot: with a branch, off, or on and dropped by a repair. None at the end."""
         if state.slot == self.space.branches:
             return
         slot = state.slot + 1
@@ -152,7 +151,7 @@ class Routes:
         return State(state.mode, state.slot + 1, state.at if position is None else position)
 
     def _places(self, state: State, slot: int) -> Mapping[int, Values]:
-        """The positions that the slot can come to when it is on (the number of candidates: behind the last one)."""
+        """Return the possible positions of the slot if it is on. The number of candidates means behind the last one."""
         positions = self.modes[state.mode].positions
         if positions is not None:
             return {positions[state.at]: {}} if state.at < len(positions) else {}
@@ -162,7 +161,7 @@ class Routes:
 
     @cached_property
     def _depths(self) -> dict[int, dict[int, Scalar]]:
-        """For each slot: every candidate that some depth names, with one such depth."""
+        """For each slot, every candidate that some depth selects, with one such depth."""
         have, slots = shares(self.profile, "macs"), self.space.branches
         found: dict[int, dict[int, Scalar]] = {}
         for slot in range(1, slots + 1):
@@ -171,7 +170,7 @@ class Routes:
                 depths: list[Scalar] = [setting]
             elif (values := setting.values()) is not None:
                 depths = list(values)
-            else:  # a continuous range: the nearest candidate changes only between its ends and the candidates inside
+            else:  # a continuous range: its ends and the candidates inside select every reachable candidate
                 inside = [share * slots - (slot - 1) for share in have]
                 depths = [
                     *(depth for depth in inside if setting.contains(depth)),
@@ -185,7 +184,7 @@ class Routes:
         return found
 
     def fits(self, slot: int, position: int) -> _Fits:
-        """The branches of the slot that can stand at `position`, and values (if any) whose branch would be dropped."""
+        """Return the branches of the slot that fit at `position`, and values (if any) whose branch would be dropped."""
         table = slot if slot in self.space.slot else 0
         if (table, position) not in self._fits:
             self._fits[table, position] = self._find_fits(slot, self.points[position])

@@ -1,4 +1,4 @@
-"""A search space: slots for branches, and for every key a choice, a range or a fixed value, read from TOML."""
+"""A search space: branch slots, and a choice, a range or a fixed value for every key, read from TOML."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _TOP = ("version", "branches", "cost_cap", "placement", "branch", "slot", "netwo
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of `Space.explain`: a key, the values it may take, how many parameters it makes, what it means."""
+    """A row of `Space.explain`: a key, its possible values, the number of its parameters, and its meaning."""
 
     key: str
     values: str
@@ -34,13 +34,13 @@ class Row:
 class Space:
     """N branch slots and the values that a study may draw.
 
-    `branches` is N; `cost_cap` the share of the MACs behind a cut point that a branch there may cost; `version` is
-    raised by the author of a space when a change makes older studies incomparable. Every value is a choice (list), a
-    range (table) or fixed (scalar); a key left out is fixed at its default. `slot` overrides values of `branch` for
-    single slots, counted from 1. The fields take what TOML takes, and hold what it means.
+    `branches` is N. `cost_cap` is the largest MACs of a branch as a share of the MACs behind its cut point. The author
+    of a space raises `version` when a change makes older studies incomparable. Every value is a choice (list), a range
+    (table) or fixed (scalar); a missing key is fixed at its default. `slot` overrides values of `branch` for single
+    slots, counted from 1. The fields accept TOML values and are converted.
 
-    A slot is always asked for all its parameters, whether it carries a branch or not: samplers inherit nothing from
-    parameters that come and go. Left out are only parameters that no draw of this space can use.
+    All parameters of a slot are always suggested, even if it carries no branch, because samplers do not handle
+    conditional parameters well. Only parameters that no draw of this space can use are left out.
     """
 
     name: str = field(default="", compare=False)
@@ -55,7 +55,7 @@ class Space:
     policy: Mapping[str, Setting] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        """Read what was given as TOML would be, and fill in the defaults."""
+        """Convert the values as from TOML, and fill in the defaults."""
         self._read(file="", key="")
 
     def _read(self, *, file: str, key: str) -> None:
@@ -83,7 +83,7 @@ class Space:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Space":
-        """A space from the table of a TOML file. Raises SpecError with file, key and the nearest known name."""
+        """Read a space from the table of a TOML file. Raises SpecError with file, key and the nearest known name."""
         if not isinstance(table, Mapping):
             raise SpecError(f"{_where(file, key, '')}: must be a table, got {shortened(table)}")
         for name in table:
@@ -98,7 +98,7 @@ class Space:
         return space
 
     def to_table(self) -> dict[str, Any]:
-        """The inverse of `from_table`, with every default written out."""
+        """Return the table for `from_table`, with all defaults."""
         table: dict[str, Any] = {"version": self.version, "branches": self.branches, "cost_cap": self.cost_cap}
         for name in SECTIONS:
             table[name] = _section_table(getattr(self, name))
@@ -108,16 +108,16 @@ class Space:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits over everything but the name."""
+        """16 hexadecimal digits of everything but the name."""
         return specs.digest(self.to_table())
 
     def within(self, slots: int) -> "Space":
-        """This space cut down to `slots` slots (1 or more); itself where it has no more."""
+        """Return this space with at most `slots` slots (1 or more)."""
         if slots >= self.branches:
             return self
         table = self.to_table() | {"branches": slots}
         table["slot"] = {number: each for number, each in table.get("slot", {}).items() if int(number) <= slots}
-        if slots == 1:  # it joins branches
+        if slots == 1:  # [network] joins branches
             del table["network"]
         if min(values_in(self.placement["count"]), default=0) > slots:  # type: ignore[operator]
             table["placement"] = {**table["placement"], "count": slots}
@@ -126,22 +126,22 @@ class Space:
         return found
 
     def slot_settings(self, slot: int) -> Mapping[str, Setting]:
-        """The settings of one slot (from 1): those of [branch] under those of its own table."""
+        """Return the settings of one slot (from 1): its own table over [branch]."""
         return {**self.branch, **self.slot.get(slot, {})}
 
     def setting(self, name: str) -> Setting:
-        """The setting behind a parameter's name, such as `placement.kind` or `slot3.width`."""
+        """Return the setting of a parameter's name, such as `placement.kind` or `slot3.width`."""
         section, _, key = name.partition(".")
         table = self.slot_settings(int(section[4:])) if section.startswith("slot") else getattr(self, section)
         return table[key]
 
     def value(self, proposal: Mapping[str, Scalar], name: str) -> Scalar:
-        """The value of `name` in a proposal; what has no parameter is fixed, or has no effect and is the first one."""
+        """Return the value of `name` in a proposal. A name without a parameter has its fixed value or its first one."""
         setting = self.setting(name)
         return proposal.get(name, setting.first) if isinstance(setting, Domain) else setting
 
     def parameters(self) -> dict[str, Domain]:
-        """The parameters of a proposal in the order in which they are drawn; fixed values have none."""
+        """Return the parameters of a proposal in the order of drawing. Fixed values have none."""
         return dict(self._parameters)
 
     @cached_property
@@ -168,15 +168,20 @@ class Space:
         return any(key in sizes_of(str(kind)) for kind in values_of(self, f"slot{slot}.structure"))
 
     def explain(self) -> list[Row]:
-        """One row for each key that some draw uses: what it is, what it may be, how many parameters it makes."""
+        """Return one row per key that some draw uses: its meaning, its values and its number of parameters."""
         made, slots = self._parameters, range(1, self.branches + 1)
         rows = [
-            Row(key="branches", values=str(self.branches), parameters=0, meaning="slots, each with one branch or none"),
+            Row(
+                key="branches",
+                values=str(self.branches),
+                parameters=0,
+                meaning="slots, each with at most one branch",
+            ),
             Row(
                 key="cost_cap",
                 values=f"{self.cost_cap:g}",
                 parameters=0,
-                meaning="most that a branch may cost, as a share of the MACs behind its cut point",
+                meaning="largest cost of a branch, as a share of the MACs behind its cut point",
             ),
         ]
         for section, keys in SECTIONS.items():
@@ -201,27 +206,27 @@ class Space:
 
 
 def load_space(name: str | Path) -> Space:
-    """A shipped space by its name (`default`, `small`), or a TOML file by its path. Raises SpecError."""
+    """Load a shipped space by name (`default`, `small`) or a TOML file by path. Raises SpecError."""
     path = shipped.find("search_spaces", str(name))
     return Space.from_table(specs.read_table(path), file=str(path))
 
 
 def fitted_space(space: Space, profile: Profile) -> Space:
-    """The space with as many slots as the backbone has cut points with work behind them, if it has more.
+    """Return the space with at most as many slots as the backbone has cut points with work behind them.
 
-    Raises DesignError where there is no such cut point.
+    Raises DesignError if there is no such cut point.
     """
     count = len(candidates(profile))
     if not count:
         raise DesignError(
-            f"{profile.backbone} has no cut point with work behind it, where a branch could save something; "
-            "cut_points = 'all' for the backbone may offer more"
+            f"{profile.backbone} has no cut point with work behind it that a branch could save; "
+            "try cut_points = 'all' for the backbone"
         )
     return space.within(count)
 
 
 def check_fitted(space: Space, profile: Profile) -> None:
-    """Raise DesignError for a space that has more slots than the backbone has cut points: see `fitted_space`."""
+    """Raise DesignError if the space has more slots than the backbone has cut points; see `fitted_space`."""
     fitted = fitted_space(space, profile)
     if fitted is not space:
         raise DesignError(
@@ -232,12 +237,12 @@ def check_fitted(space: Space, profile: Profile) -> None:
 
 
 def values_of(space: Space, name: str) -> tuple[Scalar, ...]:
-    """Every value that a finite setting may have; a fixed one has one. Not for ranges without steps."""
+    """Return every value of a finite setting, one for a fixed setting. Not for ranges without steps."""
     return values_in(space.setting(name))
 
 
 def may_learn_from_backbone(space: Space) -> bool:
-    """Whether a draw may have a training in which the backbone, as it was prepared, teaches."""
+    """Whether a draw can have a training with the prepared backbone as the teacher."""
     methods = [str(name) for name in values_of(space, "training.strategy")]
     if "hybrid" in methods:
         methods += [str(name) for name in values_of(space, "training.hybrid")]

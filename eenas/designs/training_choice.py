@@ -1,4 +1,4 @@
-"""How a design is trained, as far as it is part of the design."""
+"""The training of a design, as far as it is part of the design."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,31 +16,32 @@ LossWeights = Literal["equal", "linear", "branchy", "cost", "sdn_ramp", "uncerta
 Optimizer = Literal["sgd", "adamw"]
 
 _FROZEN = ("two_stage", "two_stage_distillation")
-"""Strategies that leave the backbone as it is."""
+"""Strategies with a frozen backbone."""
 _DISTILS = ("distillation", "two_stage_distillation", "joint_distillation")
 _NOT_BOOSTED = (*_FROZEN, "mixed")
-"""Strategies that train the final exit without the branches, or not at all: it cannot learn to add to what they say."""
+"""Strategies in which the final exit does not learn with the branches, so that it cannot add to their logits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingChoice:
     """How a design is trained.
 
-    `strategy` says what is trained when: everything together (`joint`), segment after segment with its exit
-    (`branch_wise`), branches on the frozen backbone (`two_stage`), everything with a teacher (`distillation`), or the
-    combination that `hybrid` names; or it is the user's own, `./file.py:function`. `teacher` is whose softened answers
-    are learnt: the network's own final exit, or the backbone as it was before training. `distillation_weight` is the
-    share of the loss that the teacher gets, `distillation_temperature` softens both answers.
+    `strategy` is one of: everything together (`joint`), segment after segment with its exit (`branch_wise`), branches
+    on the frozen backbone (`two_stage`), everything with a teacher (`distillation`), the combination named by `hybrid`,
+    or the user's own, `./file.py:function`. `teacher` provides the softened targets: the network's own final exit, or
+    the backbone before training. `distillation_weight` is the teacher's share of the loss; `distillation_temperature`
+    softens both outputs.
 
-    `loss_weights` names the scheme of the joint loss; under `boosted` the exits add up: `F_k = F_{k-1} + z_k` are the
-    network's logits. `final_weight` multiplies the final exit's weight. `backbone_rate` multiplies `learning_rate` for
+    `loss_weights` is the scheme of the joint loss. Under `boosted` the exits add up: the network's logits are `F_k =
+    F_{k-1} + z_k`. `final_weight` multiplies the final exit's weight. `backbone_rate` multiplies `learning_rate` for
     the backbone's own parameters; 0 freezes it. `gradient_equilibrium` rescales the gradients that meet at a cut point
-    (Li et al., ICCV 2019). `weight_average` is the decay of the moving average of the weights that training ends
-    with (0: the last weights). `patience` is how many rounds without a gain on the `tune` part of train end a phase
-    (0: none does, and nothing is held out).
+    (Li et al., ICCV 2019). `weight_average` is the decay of the moving average of the weights that training returns (0:
+    the last weights). `patience` is the number of rounds without a gain on the `tune` part of train that ends a phase
+    (0: no early stopping, and no samples are held out).
 
-    The defaults train every exit by the untouched backbone's answers, which raises early exits, and keep the final
-    exit by its weight and a lower rate of the backbone; `tests/benchmarks/strategies.py` compares them with the others.
+    The defaults train every exit on the outputs of the untouched backbone, which improves early exits. They preserve
+    the final exit by its weight and a lower rate of the backbone. `tests/benchmarks/strategies.py` compares them with
+    the others.
     """
 
     strategy: str = "distillation"
@@ -60,7 +61,7 @@ class TrainingChoice:
     patience: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse values that no training can use, and make whole numbers floats so that digests agree."""
+        """Check every value, and convert whole numbers to floats so that digests agree."""
         if not (isinstance(self.strategy, str) and is_reference(self.strategy)):
             one_of("training.strategy", self.strategy, get_args(Strategy))
         one_of("training.hybrid", self.hybrid, get_args(Hybrid))
@@ -93,15 +94,15 @@ class TrainingChoice:
 
     @property
     def method(self) -> str:
-        """The strategy, or the hybrid where the strategy is one."""
+        """The strategy, or the hybrid for the strategy "hybrid"."""
         return self.hybrid if self.strategy == "hybrid" else self.strategy
 
     def canonical(self, branches: int, *, static: bool = False) -> "TrainingChoice":
-        """The same training of a network with so many branches; values that do nothing there have their defaults.
+        """Return the same training for a network with `branches` branches, with ineffective values at their defaults.
 
-        One exit is trained alike by every strategy, but that of a `static` network may be
-        taught by the backbone as it was. `joint` with a backbone that learns at
-        rate 0 is `two_stage`, and distillation with weight 0 is the training without a teacher.
+        All strategies train a single exit alike, but the exit of a `static` network can be taught by the backbone.
+        `joint` with a backbone rate of 0 is `two_stage`, and distillation with weight 0 is the training without a
+        teacher.
         """
         if branches == 0:
             is_taught = self.method == "distillation" and self.teacher == "backbone" and self.distillation_weight > 0
@@ -139,7 +140,10 @@ _STRATEGY_KEYS = (
 
 
 def unused_keys(strategy: str, hybrid: str) -> tuple[str, ...]:
-    """The keys of `[training]` that do nothing under a strategy; `hybrid` is read only where that is "hybrid"."""
+    """Return the keys of `[training]` without effect under a strategy.
+
+    `hybrid` is read only for the strategy "hybrid".
+    """
     method = hybrid if strategy == "hybrid" else strategy
     found: list[str] = []
     if strategy != "hybrid":
@@ -153,14 +157,14 @@ def unused_keys(strategy: str, hybrid: str) -> tuple[str, ...]:
     if method in _FROZEN:
         found += ["final_weight", "gradient_equilibrium", "backbone_rate"]
     if method == "two_stage_distillation":
-        found.append("teacher")  # nothing moves the final exit away from the backbone
+        found.append("teacher")  # the final exit stays equal to the backbone
     return tuple(dict.fromkeys(found))
 
 
 def contradiction_of(*, strategy: str, hybrid: str, loss_weights: str, frozen: bool) -> str | None:
-    """One line with key and fix when these values of `[training]` cannot go together, else None.
+    """Return one line with key and fix if these values of `[training]` contradict each other, else None.
 
-    `frozen` says that `backbone_rate` is 0.
+    `frozen` means that `backbone_rate` is 0.
     """
     if loss_weights != "boosted":
         return None
@@ -169,21 +173,21 @@ def contradiction_of(*, strategy: str, hybrid: str, loss_weights: str, frozen: b
     if method in _NOT_BOOSTED:
         key = "hybrid" if strategy == "hybrid" else "strategy"
         return (
-            f"training.loss_weights = 'boosted' lets the final exit add to the branches, so it has to learn with them, "
-            f"which training.{key} = {shortened(method)} does not do; {fix}"
+            f"training.loss_weights = 'boosted' adds the final exit to the branches, so it must learn with them, "
+            f"which training.{key} = {shortened(method)} does not allow; {fix}"
         )
     if frozen:
         return (
-            "training.loss_weights = 'boosted' lets the final exit add to the branches, so it has to learn with them, "
-            "and training.backbone_rate = 0 freezes it; set backbone_rate above 0, or loss_weights to 'equal'"
+            "training.loss_weights = 'boosted' adds the final exit to the branches, so it must learn with them, "
+            "but training.backbone_rate = 0 freezes it; set backbone_rate above 0, or loss_weights to 'equal'"
         )
     return None
 
 
 def without_contradiction(values: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """Drawn values of `[training]` with contradictions taken out, and one line on what was changed, None for nothing.
+    """Remove contradictions from drawn values of `[training]`; return the values and one line on the change, or None.
 
-    Each value may be right by itself; weights that do not go with the strategy drawn beside them become equal.
+    Values that are each valid can contradict each other. Loss weights that do not suit the drawn strategy become equal.
     """
     found = dict(values)
     line = contradiction_of(
@@ -194,7 +198,7 @@ def without_contradiction(values: Mapping[str, Any]) -> tuple[dict[str, Any], st
     )
     if line is None:
         return found, None
-    return {**found, "loss_weights": "equal"}, f"{line.partition(';')[0]}; loss_weights is 'equal' here"
+    return {**found, "loss_weights": "equal"}, f"{line.partition(';')[0]}; loss_weights = 'equal' used"
 
 
 _DEFAULTS = TrainingChoice()

@@ -1,1 +1,1 @@
-"""Fronts: dominance, hypervolume and choice; NumPy only."""
+"""Fronts: dominance, hypervolume and choice, with NumPy only."""

@@ -1,4 +1,4 @@
-"""The hypervolume of a front of two values: how much of the plane it dominates, in one number."""
+"""The hypervolume of a front in two dimensions: the area that it dominates."""
 
 import math
 from collections.abc import Sequence
@@ -10,25 +10,25 @@ from eenas.errors import FrontError
 from eenas.fronts.dominance import pareto_mask
 
 REFERENCE_COST = 1.1
-"""The reference of a study's hypervolumes, as a share of the backbone's cost."""
+"""The reference cost of a study's hypervolumes, as a multiple of the backbone's cost."""
 
 
 def hypervolume(accuracy: ArrayLike, cost: ArrayLike, *, reference_cost: float, reference_accuracy: float) -> float:
-    """The area between points and a reference that is worse than all (Zitzler and Thiele 1998).
+    """Return the area between the front of M points and a reference point (Zitzler and Thiele 1998).
 
-    `accuracy` [M] is better higher, `cost` [M], usually a share of the backbone's, lower. Nothing is normalised: with
-    the reference (1.1, chance) no front reaches more than 1.1 * (1 - chance). Points that are worse than the
-    reference add nothing, and neither does an empty list. Raises FrontError for NaN and lists of different length.
+    Higher `accuracy` [M] and lower `cost` [M], usually a share of the backbone's, are better. Nothing is normalised:
+    with the reference (1.1, chance) the maximum is 1.1 * (1 - chance). Points worse than the reference add nothing; an
+    empty front has area 0. Raises FrontError for NaN, an infinite reference and arrays of different length.
     """
     points = np.stack(_columns(accuracy, cost), axis=1)
     if not (math.isfinite(reference_cost) and math.isfinite(reference_accuracy)):
         raise FrontError(f"a reference must be finite, got ({reference_cost}, {reference_accuracy})")
     if np.isnan(points).any():
-        raise FrontError("a point with NaN dominates nothing; leave it out of the hypervolume")
+        raise FrontError("values must not be NaN, got NaN in a point; leave it out of the hypervolume")
     points = points[(points[:, 0] > reference_accuracy) & (points[:, 1] < reference_cost)]
     points = points[pareto_mask(points, (True, False))]
     points = np.unique(points, axis=0)
-    # By rising accuracy and therefore rising cost: each point adds the strip from the accuracy of the one before.
+    # In order of rising accuracy, and so of rising cost: each point adds a strip above the accuracy of the one before.
     heights = np.diff(points[:, 0], prepend=reference_accuracy)
     return float((heights * (reference_cost - points[:, 1])).sum())
 
@@ -40,9 +40,9 @@ def most_added(
     reference_cost: float,
     reference_accuracy: float,
 ) -> list[int]:
-    """Up to `count` of `curves` (accuracy, cost), each the one that adds most hypervolume to those taken before it.
+    """Select up to `count` of `curves` (accuracy, cost) greedily, each adding the most hypervolume to those before.
 
-    Indices in the order in which they were taken, of equals the first; fewer where nothing more is added.
+    Returns their indices in the order of selection, the first of equals; fewer if no other curve adds any.
     """
     accuracy, cost, area = np.zeros(0), np.zeros(0), 0.0
     left, taken = list(range(len(curves))), list[int]()
@@ -68,5 +68,5 @@ def most_added(
 def _columns(accuracy: ArrayLike, cost: ArrayLike) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:
     columns = tuple(np.asarray(values, dtype=np.float64).reshape(-1) for values in (accuracy, cost))
     if len(columns[0]) != len(columns[1]):
-        raise FrontError(f"every point needs an accuracy and a cost, got {len(columns[0])} and {len(columns[1])}")
+        raise FrontError(f"every point needs one accuracy and one cost, got {len(columns[0])} and {len(columns[1])}")
     return columns

@@ -1,1 +1,1 @@
-"""Frozen: what is learned on the frozen backbone."""
+"""Frozen: learning on the frozen backbone."""

@@ -1,4 +1,4 @@
-"""The candidate table: all candidate branches' logits on one split, from which any choice of them can be scored."""
+"""The candidate table: the logits of all candidate branches on one split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eenas.designs.design import exit_names
 from eenas.errors import TrainingError
 from eenas.policies.class_weights import balanced_weights
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
@@ -18,14 +19,16 @@ from eenas.policies.temperatures import fit_temperatures
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CandidateTable:
-    """What placement is learned from, without touching a network: on a frozen backbone no branch knows the others.
+    """The logits and MACs of O candidate branches on a frozen backbone, from which placement is learned.
 
-    There are O candidates in depth order. `names` [O] are their cut points; a cut point that is named several times in
-    a row has that many structures to choose from, and carries one of them at most. `logits` float32 [N, O + 1, C], the
-    backbone's own classifier last; `labels` int64 [N]; `backbone_macs` float64 [O + 1], the MACs of the backbone up to
-    each candidate's cut point, then of all of it; `branch_macs` float64 [O], those of each branch and its decision.
+    On a frozen backbone branches do not influence each other, so the table gives the exit table of any choice of them.
+    The candidates are in depth order. `names` [O] are their cut points. A name that is repeated in a row offers several
+    structures at one cut point, of which a choice takes at most one. `logits` float32 [N, O + 1, C], the backbone's own
+    classifier last; `labels` int64 [N]; `backbone_macs` float64 [O + 1], the MACs of the backbone up to each
+    candidate's cut point, then of the whole backbone; `branch_macs` float64 [O], the MACs of each branch and its
+    decision. `balanced` weighs all classes alike (see `ExitTable`).
 
-    Raises TrainingError when these do not fit together.
+    Raises TrainingError if shapes or order are inconsistent.
     """
 
     names: tuple[str, ...]
@@ -36,7 +39,7 @@ class CandidateTable:
     balanced: bool = False
 
     def __post_init__(self) -> None:
-        """Convert to the types above and refuse what does not fit together."""
+        """Convert to the types above and check shapes and order."""
         object.__setattr__(self, "names", tuple(self.names))
         for name, kind in (("logits", np.float32), ("backbone_macs", np.float64), ("branch_macs", np.float64)):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=kind))
@@ -54,15 +57,13 @@ class CandidateTable:
             )
         places = list(dict.fromkeys(self.names))
         if len(places) != len([name for name, _ in groupby(self.names)]):
-            raise TrainingError(f"the candidates of a cut point must stand side by side, got {list(self.names)}")
+            raise TrainingError(f"the candidates of a cut point must be adjacent, got {list(self.names)}")
         firsts = [self.names.index(name) for name in places]
-        if (np.diff(self.backbone_macs[[*firsts, count]]) < 0).any():  # a pooling between two cut points counts nothing
-            raise TrainingError(
-                f"candidates must stand in depth order, got backbone_macs {self.backbone_macs.tolist()}"
-            )
+        if (np.diff(self.backbone_macs[[*firsts, count]]) < 0).any():  # a pooling between two cut points has no MACs
+            raise TrainingError(f"candidates must be in depth order, got backbone_macs {self.backbone_macs.tolist()}")
 
     def __len__(self) -> int:
-        """The number of samples N."""
+        """Return the number of samples N."""
         return len(self.labels)
 
     @property
@@ -72,7 +73,7 @@ class CandidateTable:
 
     @cached_property
     def groups(self) -> tuple[tuple[int, ...], ...]:
-        """The candidates of each cut point, as indices, in depth order."""
+        """The indices of the candidates of each cut point, in depth order."""
         return tuple(
             tuple(index for index, _ in members) for _, members in groupby(enumerate(self.names), key=lambda at: at[1])
         )
@@ -84,33 +85,36 @@ class CandidateTable:
             logits=self.logits,
             labels=self.labels,
             exits=tuple(str(index) for index in range(len(self.names) + 1)),
-            macs=np.arange(1.0, len(self.names) + 2),
+            costs=Costs.of(macs=np.arange(1.0, len(self.names) + 2)),
         )
         return fit_temperatures(everything)
 
-    def scores(self, temperatures: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """The highest temperature-scaled probability [N, O] of each candidate; by default with `self.temperatures`."""
+    def confidences(self, temperatures: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return the highest temperature-scaled probability [N, O] of each candidate.
+
+        `temperatures` [O + 1] default to `self.temperatures`.
+        """
         used = self.temperatures if temperatures is None else temperatures
         return np.asarray(branch_scores(self.logits, used, "max_softmax"), dtype=np.float64)
 
     @cached_property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether every exit would be right, [N, O + 1]."""
+        """Whether the prediction of each exit is correct, [N, O + 1]."""
         return np.asarray(self.logits.argmax(axis=2) == self.labels[:, None])
 
     @cached_property
     def weights(self) -> NDArray[np.float64] | None:
-        """What each sample's right answer counts, as in `ExitTable`."""
+        """The weight of each sample [N] in the accuracy (see `ExitTable`). None weighs all samples alike."""
         return balanced_weights(self.labels) if self.balanced else None
 
     def exit_table(self, chosen: Sequence[int]) -> ExitTable:
-        """The exit table of the network that has the branches `chosen` (indices, rising) and no others."""
+        """Return the exit table of the network with only the branches `chosen` (indices, rising)."""
         kept = [*chosen, len(self.names)]
         heads = np.append(np.cumsum(self.branch_macs[list(chosen)]), self.branch_macs[list(chosen)].sum())
         return ExitTable(
             logits=self.logits[:, kept],
             labels=self.labels,
             exits=exit_names([self.names[index] for index in chosen]),
-            macs=self.backbone_macs[kept] + heads,
+            costs=Costs.of(macs=self.backbone_macs[kept] + heads),
             balanced=self.balanced,
         )

@@ -1,4 +1,4 @@
-"""Branches at all candidate cut points, trained at once on a frozen backbone: one forward pass feeds every one."""
+"""Candidate branches at cut points of a frozen backbone, trained side by side from one forward pass."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,10 +35,10 @@ from eenas.training.schedule import BudgetClock, rate_at
 from eenas.training.spec import TrainingSpec
 
 LEARNING_RATE, WEIGHT_DECAY = 3e-3, 1e-2
-"""Of AdamW: structures of every kind are trained side by side, and it is the less particular about their scales.
+"""AdamW's. Structures of every kind are trained side by side, and AdamW depends less on their scales than SGD.
 
-A rate of 1e-2 serves small heads a little better, and makes linear ones on large maps so steep that joint training from
-them harms the backbone.
+A rate of 1e-2 is slightly better for small heads, but makes linear heads on large maps so steep that joint training
+from them harms the backbone.
 """
 
 AfterStep = Callable[[float], None]
@@ -46,22 +46,22 @@ AfterStep = Callable[[float], None]
 
 @dataclass(frozen=True)
 class CandidatesReport:
-    """What training took: samples seen, and the indices of branches whose loss was not finite (they stopped there)."""
+    """The samples seen in training, and the indices of the branches that stopped at a loss that was not finite."""
 
     samples: int = 0
     diverged: tuple[int, ...] = ()
 
 
 class Candidates(nn.Module):
-    """A frozen copy of a backbone with branches that do not know each other, several at a cut point if wanted.
+    """A frozen copy of a backbone with independent branches. A cut point can carry several.
 
-    `forward` takes images `[N, C, H, W]` (floats, after the transform) and gives the logits `[N, num_classes]` of
-    every branch in the order of `placed`, the backbone's own last; gradients end at the features. The backbone stays in
-    eval mode, whatever `train` says.
+    `forward` takes images `[N, C, H, W]` (floats, after the transform) and returns the logits `[N, num_classes]` of
+    every branch in the order of `placed`, then those of the backbone's own classifier. Gradients stop at the features.
+    The backbone stays in eval mode, also under `train()`.
     """
 
     def __init__(self, backbone: Backbone, placed: Sequence[Placed], *, seed: int = 0) -> None:
-        """A branch has the same first weights as in a network of the same seed."""
+        """Give each branch the initial weights that it has in a network of the same seed."""
         super().__init__()
         self.placed = tuple(placed)
         self.transform = backbone.transform
@@ -86,10 +86,10 @@ class Candidates(nn.Module):
 
     @torch.no_grad()
     def features(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The features at the cut points that carry branches, and the backbone's own logits."""
+        """Return the features at the cut points that carry branches, and the backbone's own logits, in float32."""
         found: dict[str, Tensor] = {}
         modules = dict(self.backbone.named_modules())
-        handles = [modules[name].register_forward_hook(partial(_keep, found, name)) for name in self.cut_points]
+        handles = [modules[name].register_forward_hook(partial(_store, found, name)) for name in self.cut_points]
         try:
             final = main_output(self.backbone(x))
         finally:
@@ -108,7 +108,7 @@ class Candidates(nn.Module):
         return tuple(dict.fromkeys(each.cut_point for each in self.placed))
 
     def answers(self, features: Mapping[str, Tensor]) -> list[Tensor]:
-        """The logits `[N, num_classes]` of every branch on the features at its cut point."""
+        """Return the logits `[N, num_classes]` of every branch from the features at its cut point."""
         return [branch(features[each.cut_point]) for each, branch in zip(self.placed, self.branches, strict=True)]
 
 
@@ -124,15 +124,16 @@ def train_candidates(
     stream: FeatureStream | None = None,
     checkpoint: CandidatesCheckpoint | None = None,
 ) -> CandidatesReport:
-    """Train every branch of `candidates` on `split` with cross-entropy (and its own auxiliary loss, half as heavy).
+    """Train every branch of `candidates` on `split` with cross-entropy plus half its own auxiliary loss.
 
-    What becomes of a branch depends on the seed, its cut point and its structure, and not on which others are trained
-    beside it: batches are the same, every branch draws its own random numbers and its gradient is clipped alone.
-    `after_step` hears the share of the budget that is used up. Runs where `candidates` is; the backbone computes in the
-    type of `execution`, branches in float32. With `stream`, which is this training's, features come from there where
-    it holds them, and are kept there where it does not. With `checkpoint` the state is kept there now and then and when
-    the time is over, and training goes on from it as if it had not been cut off. Raises OutOfMemoryError and
-    TimeOverError.
+    The result for a branch depends on the seed, its cut point and its structure, but not on the other branches: all see
+    the same batches, each draws its own random numbers, and each gradient is clipped alone. `after_step` receives the
+    share of the budget used so far. Training runs on the device of `candidates`. The backbone computes in the precision
+    of `execution`, branches in float32.
+
+    `stream` is the feature stream of this training: features that it holds are read from it, and others are written to
+    it. `checkpoint` saves the state from time to time and when the time is over; training resumes from it with the same
+    result as an uninterrupted run. Raises OutOfMemoryError and TimeOverError.
     """
     device = next(candidates.backbone.parameters()).device
     execution = execution.within(candidates.memory_format)
@@ -153,11 +154,13 @@ def train_candidates(
     if checkpoint is not None:
         epoch, step = checkpoint.resume(candidates.branches, optimizer, clock, diverged)
     if step and stream is not None:
-        stream.go_on_at(clock.samples)
+        stream.resume_at(clock.samples)
     candidates.train()
     with stream or nullcontext(), memory_errors(spec.batch_for(len(split))), seeded(seed):
         while clock.progress < 1.0:
-            for features, labels in _fed(candidates, batches, (epoch, step % batches.steps()), execution, stream):
+            for features, labels in _batch_features(
+                candidates, batches, (epoch, step % batches.steps()), execution, stream
+            ):
                 for group in optimizer.param_groups:
                     group["lr"] = LEARNING_RATE * rate_at(clock.progress, spec.warmup)
                 optimizer.zero_grad(set_to_none=True)
@@ -177,10 +180,10 @@ def train_candidates(
     return CandidatesReport(clock.samples, tuple(sorted(diverged)))
 
 
-def _fed(
+def _batch_features(
     candidates: Candidates, batches: Batches, at: tuple[int, int], execution: Execution, stream: FeatureStream | None
 ) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """The features and labels of each batch of an epoch, from the batch at which it is gone on with; `at` are both."""
+    """Yield the features and labels of the batches of an epoch; `at` is the epoch and the first batch."""
     device = next(candidates.backbone.parameters()).device
     names = candidates.cut_points
     if stream is not None and stream.holds(names):
@@ -196,7 +199,10 @@ def _fed(
 def _backward(
     candidates: Candidates, features: dict[str, Tensor], labels: Tensor, seed: int, clip: float, diverged: set[int]
 ) -> None:
-    """The gradient of every branch on one batch; those without a finite loss join `diverged` and get none again."""
+    """Compute the gradient of every branch on one batch.
+
+    A branch whose loss is not finite joins `diverged` and is skipped from then on.
+    """
     for index, (placed, branch) in enumerate(zip(candidates.placed, candidates.branches, strict=True)):
         if index in diverged:
             continue
@@ -222,9 +228,10 @@ def candidate_logits(
     with_final: bool = True,
     stream: FeatureStream | None = None,
 ) -> NDArray[np.float32]:
-    """The logits `[N, branches + 1, num_classes]` of every candidate and of the backbone on a split, in its order.
+    """Return the logits `[N, branches + 1, num_classes]` of every candidate and of the backbone on a split.
 
-    The backbone's are left out without `with_final`. `stream`, which is this split's, holds features or is given them.
+    `with_final=False` leaves out the backbone's. `stream` is the feature stream of this split: features that it holds
+    are read from it, and others are written to it.
     """
     was_training = candidates.training
     candidates.eval()
@@ -255,9 +262,10 @@ def candidate_table(
     profile: Profile,
     branch_macs: Sequence[int],
 ) -> CandidateTable:
-    """The table of candidates in depth order, whose logits `candidate_logits` gave; `branch_macs` count each branch.
+    """Return the table of the candidates `placed`, in depth order, from the result of `candidate_logits`.
 
-    A decision costs one multiply-accumulate a class, as in an exit table.
+    `branch_macs` are the MACs of each branch without its decision, which costs one multiply-accumulate per class, as in
+    an exit table.
     """
     if len(branch_macs) != len(placed):
         raise TrainingError(f"{len(placed)} candidates need as many branch_macs, got {len(branch_macs)}")
@@ -278,5 +286,5 @@ def _groups(branches: nn.ModuleList) -> list[dict[str, Any]]:
     return [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
 
 
-def _keep(found: dict[str, Tensor], name: str, module: nn.Module, inputs: object, output: Tensor) -> None:
+def _store(found: dict[str, Tensor], name: str, module: nn.Module, inputs: object, output: Tensor) -> None:
     found[name] = output

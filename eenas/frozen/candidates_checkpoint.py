@@ -1,4 +1,4 @@
-"""Where the training of candidates keeps its state: each branch for itself, so that it goes on in any company."""
+"""The training checkpoint of candidates, with separate state per branch: any subset of them can resume."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from eenas.training.checkpoints import Checkpoint
 from eenas.training.schedule import BudgetClock
 
 KEYS = ("branches", "epoch", "step", "samples", "seconds")
-"""What the state holds."""
+"""The keys of the state."""
 
 
 class CandidatesCheckpoint:
-    """The checkpoint of branches that are trained side by side; `names` tell them apart, in their order."""
+    """The checkpoint of branches that are trained side by side; `names` identify them, in their order."""
 
     def __init__(self, checkpoint: Checkpoint, names: Sequence[str]) -> None:
         self._checkpoint, self._names = checkpoint, tuple(names)
@@ -22,9 +22,9 @@ class CandidatesCheckpoint:
     def resume(
         self, branches: nn.ModuleList, optimizer: torch.optim.Optimizer, clock: BudgetClock, diverged: set[int]
     ) -> tuple[int, int]:
-        """Put the branches back to where they were; the epoch and the step in the whole training, 0 and 0 at first.
+        """Restore the branches and return the epoch and the step in the whole training, both 0 without a checkpoint.
 
-        A state that lacks one of the branches is of another training, and is left alone.
+        A state that lacks one of the branches belongs to another training and is ignored.
         """
         state = self._checkpoint.load(KEYS)
         if state is None or not state["branches"].keys() >= set(self._names):
@@ -35,8 +35,8 @@ class CandidatesCheckpoint:
             for key, parameter in branch.named_parameters():
                 if key in kept["optimizer"]:
                     optimizer.state[parameter] = {
-                        what: value.to(parameter.device) if value.ndim else value
-                        for what, value in kept["optimizer"][key].items()
+                        name: value.to(parameter.device) if value.ndim else value
+                        for name, value in kept["optimizer"][key].items()
                     }
             if kept["diverged"]:
                 diverged.add(index)
@@ -51,9 +51,9 @@ class CandidatesCheckpoint:
         diverged: Collection[int],
         at: tuple[int, int],
     ) -> None:
-        """Keep the state behind a step, where it is time to; `at` are its epoch and its number in the whole training.
+        """Save the state after a step if a checkpoint is due; `at` is the epoch and the step in the whole training.
 
-        Raises TimeOverError, with the state kept, where the time is over.
+        Raises TimeOverError, with the state saved, if the time is over.
         """
 
         def state() -> dict[str, Any]:
@@ -80,5 +80,5 @@ class CandidatesCheckpoint:
         self._checkpoint.stop_in_time(state)
 
     def remove(self) -> None:
-        """Delete the file, when what it led to is kept elsewhere."""
+        """Delete the file. Call this once the result is stored elsewhere."""
         self._checkpoint.remove()

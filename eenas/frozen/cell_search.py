@@ -1,4 +1,4 @@
-"""The search for a cell: every edge a mixture of all operations, first order, with a price on what they cost."""
+"""The differentiable search for a cell: each edge mixes all operations, first order, with a penalty on their MACs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,13 +18,13 @@ from eenas.measurement.macs import count_macs
 from eenas.seeding import derive
 
 CHOICES = ("none", *OPERATIONS)
-"""What an edge mixes: "none" gives zeros, and is never found."""
+"""The choices that an edge mixes. "none" gives zeros and is never selected."""
 MOMENTUM, WEIGHT_DECAY, ARCHITECTURE_DECAY = 0.9, 3e-4, 1e-3
-"""Of SGD for the weights, and of Adam for the structure, as DARTS has them."""
+"""The momentum and weight decay of SGD for the weights, and the weight decay of Adam for the structure, as in DARTS."""
 SKIP_DROP = 0.3
-"""How often a skip is dropped for a sample when the search begins; it falls linearly to never."""
+"""The probability that a skip is dropped for a sample at the beginning of the search. It falls linearly to 0."""
 MOST_SKIPS = 1
-"""How many of the operations found may be skips."""
+"""The largest number of skips among the selected operations."""
 
 
 class MixedEdge(nn.Module):
@@ -37,11 +37,11 @@ class MixedEdge(nn.Module):
         self.skip_drop = 0.0
 
     def shares(self) -> Tensor:
-        """The share `[len(CHOICES)]` of each choice in the mixture."""
+        """Return the share `[len(CHOICES)]` of each choice in the mixture."""
         return torch.softmax(self.alpha, dim=0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[N, C, H, W]` to `[N, C, ceil(H / stride), ceil(W / stride)]`."""
+        """Map `[N, C, H, W]` to `[N, C, ceil(H / stride), ceil(W / stride)]`."""
         total: Tensor | None = None
         for name, share, each in zip(OPERATIONS, self.shares()[1:], self.operations, strict=True):
             result = each(x)
@@ -54,12 +54,12 @@ class MixedEdge(nn.Module):
 
 
 class CellSearch(StructureSearch):
-    """A cell of mixed edges. Weights and structure take turns, without the second-order term of DARTS.
+    """A cell of mixed edges. Weights and structure are trained in turns, without the second-order term of DARTS.
 
-    The structure's loss is the cross-entropy plus `eta` times the expected MACs as a share of the backbone's. Against
-    the collapse to skips, a skip is dropped for some samples in the steps of the weights, less and less, and at most
-    one is found (Chen, Xie, Wu and Tian 2019, "Progressive DARTS", section 3.3). Normalisations have no scale and
-    shift during the search; the branch that is found has them.
+    The loss of the structure is the cross-entropy plus `eta` times the expected MACs as a share of the backbone's. Two
+    measures prevent the collapse to skips (Chen, Xie, Wu and Tian 2019, "Progressive DARTS", section 3.3): in weight
+    steps a skip is dropped for some samples, with a falling probability, and at most one skip is selected.
+    Normalisations have no scale and shift during the search, but the resulting branch has them.
     """
 
     def __init__(
@@ -74,15 +74,18 @@ class CellSearch(StructureSearch):
         seed: int,
         device: torch.device,
     ) -> None:
-        """What is found costs at most `limit` MACs, which must leave some pair; `reference_macs` are the backbone's."""
+        """Set up the search. The result costs at most `limit` MACs; `reference_macs` are the backbone's.
+
+        At least one pair of operations must be within `limit`.
+        """
         self.branch, self.limit, self.price = branch, limit, spec.cost_weight / reference_macs
         _, height, width = map_size(feature_shape, branch.label())
         strides = edge_strides(height, width)
         torch.manual_seed(derive(seed, "birth"))
         self.edges = [MixedEdge(branch.width, stride) for stride in strides]
-        supernet = CellHead(feature_shape, num_classes, branch.width, self.edges, what=branch.label(), affine=False).to(
-            device
-        )
+        supernet = CellHead(
+            feature_shape, num_classes, branch.width, self.edges, label=branch.label(), affine=False
+        ).to(device)
         self.macs = [
             [
                 count_macs(operation(name, branch.width, stride), edge_shape(height, width, branch.width, edge))
@@ -109,7 +112,7 @@ class CellSearch(StructureSearch):
         )
 
     def weight_loss(self, features: Tensor, labels: Tensor, progress: float) -> Tensor:
-        """The cross-entropy of the mixture, with skips dropped for some samples."""
+        """Return the cross-entropy of the mixture, with skips dropped for some samples."""
         for edge in self.edges:
             edge.skip_drop = SKIP_DROP * (1 - progress)
         return cross_entropy(self.supernet(features), labels)
@@ -127,11 +130,11 @@ class CellSearch(StructureSearch):
         self.optimizer.step()
 
     def found(self) -> Branch:
-        """The likeliest operations that keep the limit, with at most one skip among them."""
+        """Return the likeliest operations within the limit, with at most one skip, as a branch."""
         return replace(self.branch, operations=self._best())
 
     def facts(self) -> dict[str, Any]:
-        """See `StructureSearch.facts`; `shares` and `macs` have one row for each edge."""
+        """See `StructureSearch.facts`; `shares` and `macs` have one row per edge."""
         return {
             "choices": list(CHOICES),
             "shares": [edge.shares().tolist() for edge in self.edges],
@@ -140,9 +143,9 @@ class CellSearch(StructureSearch):
         }
 
     def _expected_macs(self) -> Tensor:
-        """The MACs of the cell, each operation's counted by its share of those that may be found.
+        """Return the expected MACs of the cell, with operations weighted by their shares without "none".
 
-        With "none" among them the price could be escaped by fading every operation, which normalisation undoes.
+        With "none" the penalty could be avoided by scaling down all operations, which normalisation undoes.
         """
         shares = torch.stack([torch.softmax(edge.alpha[1:], dim=0) for edge in self.edges])
         return self.fixed_macs + (shares * self.costs).sum()

@@ -1,4 +1,4 @@
-"""The choice among families of branches by straight-through Gumbel-softmax, one family at a time."""
+"""The search among branch families at one cut point by straight-through Gumbel-softmax."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,26 +19,26 @@ from eenas.frozen.structure_search import (
 )
 from eenas.seeding import derive
 
-HOT, COLD = 5.0, 0.5
-"""The temperature of the Gumbel-softmax at the beginning and at the end; it falls exponentially."""
+FIRST_TEMPERATURE, LAST_TEMPERATURE = 5.0, 0.5
+"""The temperature of the Gumbel-softmax at the beginning and at the end. It falls exponentially."""
 WEIGHT_DECAY = 1e-2
-"""Of AdamW for the weights of the families."""
-PART = 16
-"""How many samples a step of the weights takes."""
-MEMORY = 0.7
-"""How much of a family's remembered loss a new one leaves."""
+"""AdamW's, for the weights of the families."""
+STEP_SAMPLES = 16
+"""The number of samples in a step of the weights."""
+LOSS_MOMENTUM = 0.7
+"""The weight of the previous value in the running average of a family's loss."""
 
 
 class FamilySearch(StructureSearch):
-    """One weight for each family; a step draws one family and runs nothing else.
+    """One structure weight per family. A step draws one family and runs only that one.
 
-    The choice is among whole branches, so it weighs their losses and not their logits: `sum_j w_j (l_j + eta m_j)` with
-    w the straight-through Gumbel-softmax (Jang, Gu and Poole 2017; one choice at a time as in Dong and Yang 2019) of
-    the structure's weights, l the cross-entropy and m the MACs as a share of the backbone's. Weighing the drawn
-    branch's logits would favour whichever is under-confident. l_j of families that are not drawn is what is remembered
-    of them, an average of their latest losses on `tune`.
+    The choice is among whole branches, so their losses are weighted, not their logits, which would favour
+    under-confident branches. The loss is `sum_j w_j (l_j + eta m_j)`: w is the straight-through Gumbel-softmax (Jang,
+    Gu and Poole 2017; one choice at a time as in Dong and Yang 2019) of the structure's weights, l the cross-entropy
+    and m the MACs as a share of the backbone's. For families that are not drawn, l_j is the running average of their
+    losses on `tune`.
 
-    During the warm-up all families take turns; the structure's first step meets each of them once.
+    During the warm-up all families take turns. The first step of the structure evaluates each of them once.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class FamilySearch(StructureSearch):
         seed: int,
         device: torch.device,
     ) -> None:
-        """`forms` are branches that can stand there, with their MACs; `reference_macs` are the backbone's."""
+        """Set up the search. `forms` are the possible branches with their MACs; `reference_macs` are the backbone's."""
         self.forms, self.macs, self.spec = tuple(forms), tuple(forms.values()), spec
         torch.manual_seed(derive(seed, "birth"))
         self.heads = nn.ModuleList(form.build(feature_shape, num_classes) for form in self.forms).to(device)
@@ -70,17 +70,17 @@ class FamilySearch(StructureSearch):
 
     @property
     def is_settled(self) -> bool:
-        """Whether there is one family only."""
+        """Whether there is only one family."""
         return len(self.forms) == 1
 
     def train_weights(self, features: Tensor, labels: Tensor, progress: float) -> None:
-        """A step for each sixteen samples of the batch, so that each family has its turn more often."""
-        parts = max(1, len(labels) // PART)
+        """Take one step per 16 samples of the batch, so that each family is drawn more often."""
+        parts = max(1, len(labels) // STEP_SAMPLES)
         for some, theirs in zip(features.tensor_split(parts), labels.tensor_split(parts), strict=True):
             self.step_weights(some, theirs, progress)
 
     def weight_loss(self, features: Tensor, labels: Tensor, progress: float) -> Tensor:
-        """The loss of one family: of each in turn during the warm-up, of a drawn one afterwards."""
+        """Return the loss of one family: each in turn during the warm-up, a drawn one afterwards."""
         head = self.heads[self._next_in_turn() if progress < self.spec.warmup else self._draw(progress)[0]]
         loss = cross_entropy(head(features), labels)
         auxiliary = auxiliary_loss_of(head, labels)
@@ -89,9 +89,11 @@ class FamilySearch(StructureSearch):
     def train_structure(self, features: Tensor, labels: Tensor, progress: float) -> None:
         """See `StructureSearch.train_structure`."""
         if not self.losses:
-            self.losses = [self._judge(index, features, labels) for index in range(len(self.forms))]
+            self.losses = [self._evaluate(index, features, labels) for index in range(len(self.forms))]
         chosen, soft = self._draw(progress)
-        self.losses[chosen] = MEMORY * self.losses[chosen] + (1 - MEMORY) * self._judge(chosen, features, labels)
+        self.losses[chosen] = LOSS_MOMENTUM * self.losses[chosen] + (1 - LOSS_MOMENTUM) * self._evaluate(
+            chosen, features, labels
+        )
         hard = torch.zeros_like(soft)
         hard[chosen] = 1.0
         weights = hard + soft - soft.detach()
@@ -102,11 +104,11 @@ class FamilySearch(StructureSearch):
         self.optimizer.step()
 
     def found(self) -> Branch:
-        """The family with the largest weight; of two alike the earlier one."""
+        """Return the family with the largest weight, the first of equals."""
         return self.forms[int(self.alpha.detach().argmax())]
 
     def facts(self) -> dict[str, Any]:
-        """See `StructureSearch.facts`; `losses` are the remembered ones in nats, empty when none was judged."""
+        """See `StructureSearch.facts`; `losses` are the running averages in nats, empty before the first evaluation."""
         shares = torch.softmax(self.alpha.detach(), dim=0).tolist()
         return {
             "forms": [form.label() for form in self.forms],
@@ -117,8 +119,8 @@ class FamilySearch(StructureSearch):
         }
 
     def _draw(self, progress: float) -> tuple[int, Tensor]:
-        """The family that the Gumbel noise makes the largest, and the softmax `[F]` that has its gradient."""
-        temperature = HOT * (COLD / HOT) ** progress
+        """Return the family that the Gumbel softmax selects, and the differentiable softmax `[F]`."""
+        temperature = FIRST_TEMPERATURE * (LAST_TEMPERATURE / FIRST_TEMPERATURE) ** progress
         noise = torch.from_numpy(self.draws.gumbel(size=len(self.forms))).float()
         soft = torch.softmax((self.alpha + noise) / temperature, dim=0)
         return int(soft.argmax()), soft
@@ -129,10 +131,10 @@ class FamilySearch(StructureSearch):
         return self.turn.pop()
 
     @torch.no_grad()
-    def _judge(self, index: int, features: Tensor, labels: Tensor) -> float:
-        """The cross-entropy of one family by the statistics of the batch, without dropout.
+    def _evaluate(self, index: int, features: Tensor, labels: Tensor) -> float:
+        """Return the cross-entropy of one family with batch statistics and without dropout.
 
-        The running statistics of a family that was drawn a few times are still those of its birth.
+        The running statistics of a rarely drawn family are still close to their initial values.
         """
         head = self.heads[index].eval()
         for module in head.modules():

@@ -1,4 +1,4 @@
-"""Features of the frozen backbone at cut points, computed once and kept on disk in half precision."""
+"""The feature cache: features of the frozen backbone at cut points, on disk in half precision."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def read_size(text: str) -> int:
-    """Bytes of a size such as "2GB" or "500 MB". Raises SpecError."""
+    """Return the bytes of a size such as "2GB" or "500 MB". Raises SpecError for anything else."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     if match is None or match[2].upper() not in UNITS or not float(match[1]):
         raise SpecError(f"a size is a number above 0 with B, KB, MB, GB or TB, such as 2GB, got {shortened(text)}")
@@ -30,31 +30,31 @@ def read_size(text: str) -> int:
 
 
 class FeatureCache:
-    """A folder of features, at most `limit` bytes of them.
+    """A folder of features of at most `limit` bytes.
 
-    They belong to streams: samples in a fixed order, named by the digest of everything that decides the features. A
-    file holds one cut point's features of a stream, float16 [rows, *shape]; a table beside it, written last, says its
-    rows and SHA-256, so that half a file is not trusted. Where room is needed the streams not used for longest go.
-    Whatever the disk refuses turns the cache off, with one line to `notify`; nothing depends on it.
+    Features belong to streams: samples in a fixed order, named by the digest of everything that determines the
+    features. A file holds the features of a stream at one cut point, float16 [rows, *shape]. A JSON table beside it,
+    written last, holds its shape and SHA-256, so that an incomplete file is never used. The least recently used streams
+    are deleted to make room. A disk error turns the cache off with one line to `notify`; features are computed then.
     """
 
     def __init__(self, folder: Path, limit: int, notify: Callable[[str], object]) -> None:
         self.folder, self.limit, self.notify = folder, limit, notify
         self.off = False
-        self._trusted: set[Path] = set()
+        self._verified: set[Path] = set()
 
     def stream(self, key: str, rows: int) -> "FeatureStream":
-        """The stream `key` (hexadecimal) of `rows` samples, from its beginning."""
+        """Return the stream `key` (hexadecimal) of `rows` samples, at its beginning."""
         return FeatureStream(self, key, rows)
 
     def turn_off(self, reason: object) -> None:
-        """Keep nothing more."""
+        """Store nothing from now on."""
         if not self.off:
             self.off = True
             self.notify(f"feature cache: turned off ({reason}); features are computed each time instead")
 
     def make_room(self, needed: int, key: str) -> bool:
-        """Whether `needed` bytes more are within the limit, once old streams other than `key` are gone."""
+        """Delete old streams other than `key`, and return whether `needed` bytes more are within the limit."""
         if needed > self.limit:
             return False
         files = sorted(self.folder.glob("*.f16"), key=lambda file: file.stat().st_mtime)
@@ -69,12 +69,15 @@ class FeatureCache:
         return used + needed <= self.limit
 
     def find(self, file: Path) -> NDArray[np.float16] | None:
-        """The features of a file, memory-mapped, when it is whole; checked once by this object."""
+        """Return the features of a file, memory-mapped, or None if it is missing or incomplete.
+
+        The checksum of a file is verified once per cache object.
+        """
         try:
             table = json.loads(_table_of(file).read_text())
-            if file not in self._trusted and _sha256(file) != table["sha256"]:
+            if file not in self._verified and _sha256(file) != table["sha256"]:
                 return None
-            self._trusted.add(file)
+            self._verified.add(file)
             file.touch()
             return np.memmap(file, dtype=np.float16, mode="r", shape=tuple(table["shape"]))
         except (OSError, ValueError, KeyError, TypeError):
@@ -82,9 +85,9 @@ class FeatureCache:
 
 
 class FeatureStream:
-    """One pass over a stream's samples: read where all of it is on disk, else computed by the caller and written.
+    """One pass over the samples of a stream, from disk if complete, otherwise computed by the caller.
 
-    A `with` block is the pass: `finish` is called where it ends, and nothing is kept where an error ends it.
+    A `with` block is one pass. It calls `finish` at its end; an error in it discards the files of this pass.
     """
 
     def __init__(self, cache: FeatureCache, key: str, rows: int) -> None:
@@ -103,7 +106,7 @@ class FeatureStream:
             self._drop()
 
     def holds(self, names: Sequence[str]) -> bool:
-        """Whether the features at all these cut points are on disk, for all samples."""
+        """Whether the features of all samples at all these cut points are on disk."""
         for name in names:
             if name not in self._open:
                 found = self._cache.find(self._file(name))
@@ -113,13 +116,13 @@ class FeatureStream:
         return True
 
     def read(self, names: Sequence[str], count: int, device: torch.device) -> dict[str, Tensor]:
-        """The features of the next `count` samples, float32."""
+        """Return the features of the next `count` samples, in float32."""
         part = slice(self._at, self._at + count)
         self._at += count
         return {name: torch.from_numpy(self._open[name][part].astype(np.float32)).to(device) for name in names}
 
     def write(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Keep the features of the next samples; gives them as they will be read, in half precision."""
+        """Store the features of the next samples, and return them rounded to half precision, as on disk."""
         halves = {name: value.to(torch.float16) for name, value in features.items()}
         if self._parts is None:
             self._parts = self._begin(halves)
@@ -136,12 +139,12 @@ class FeatureStream:
         self._at += len(next(iter(halves.values())))
         return {name: value.float() for name, value in halves.items()}
 
-    def go_on_at(self, rows: int) -> None:
-        """Begin behind the first `rows` samples, which a pass that was cut off has seen; nothing is written then."""
+    def resume_at(self, rows: int) -> None:
+        """Skip the first `rows` samples, which an interrupted pass has seen. This pass writes nothing."""
         self._at, self._parts = rows, {}
 
     def finish(self) -> None:
-        """The pass is over: what was written whole is kept."""
+        """End the pass and keep the complete files."""
         parts, self._parts = self._parts or {}, None
         for name, part in parts.items():
             try:
@@ -159,7 +162,7 @@ class FeatureStream:
                 self._cache.turn_off(getattr(error, "strerror", None) or error)
 
     def _begin(self, halves: Mapping[str, Tensor]) -> dict[str, BinaryIO]:
-        """The files to write, none where the cache is off or they would not fit."""
+        """Open the files to write, or none if the cache is off or they would exceed the limit."""
         self._shapes = {name: tuple(value.shape[1:]) for name, value in halves.items()}
         needed = {name: 2 * self._rows * int(np.prod(shape)) for name, shape in self._shapes.items()}
         new = [name for name in halves if self._cache.find(self._file(name)) is None]
@@ -181,9 +184,9 @@ class FeatureStream:
         self._cache.turn_off(reason)
 
     def _drop(self) -> None:
-        """Keep nothing of what this pass has written."""
+        """Delete the files of this pass."""
         for part in (self._parts or {}).values():
-            with suppress(OSError):  # a full disk, at the last bytes
+            with suppress(OSError):  # the disk is full
                 part.close()
             Path(part.name).unlink(missing_ok=True)
         self._parts = {}

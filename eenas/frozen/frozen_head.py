@@ -1,4 +1,4 @@
-"""What the classifier of a frozen backbone reads: features, beside the answers that it gives."""
+"""The logits of a frozen backbone's classifier, and the features that it reads."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,27 +20,27 @@ BATCH = 128
 
 @dataclass(frozen=True, eq=False)
 class FrozenHead:
-    """On a split of N samples: `logits` [N, C] of the classifier that is there, and the `features` [N, D] it reads.
+    """The classifier's `logits` [N, C] on a split of N samples, and the `features` [N, D] that it reads.
 
-    float32 on the CPU, in eval mode. `features` are None where logits are not those of one Linear layer.
+    float32 on the CPU, in eval mode. `features` is None if the logits are not the output of a single Linear layer.
     """
 
     logits: Tensor
     features: Tensor | None
 
     def correct(self, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether the classifier is right about each sample."""
+        """Return whether each sample [N] is classified correctly."""
         return np.asarray(self.logits.argmax(dim=1).numpy() == labels)
 
 
 def read_head(module: nn.Module, transform: InputTransform, split: Split) -> FrozenHead:
-    """Run `module` over `split` in eval mode, on its device and in float32."""
+    """Run `module` over `split` in eval mode and float32, on the module's device."""
     place = next(module.parameters())
     shape = (2, *transform.shape)
     name = linear_head(module, torch.ones(shape, device=place.device))
     source = split.images(transform.size, transform.channels)
     logits, features, read = [], [], list[Tensor]()
-    handle = None if name is None else module.get_submodule(name).register_forward_pre_hook(_keep(read))
+    handle = None if name is None else module.get_submodule(name).register_forward_pre_hook(_record_inputs(read))
     try:
         with evaluating(module):
             for start in range(0, len(split), BATCH):
@@ -55,13 +55,13 @@ def read_head(module: nn.Module, transform: InputTransform, split: Split) -> Fro
 
 
 def linear_head(module: nn.Module, example: Tensor) -> str | None:
-    """The name of the Linear layer (with a bias) whose output the logits are, tried on `example`; None for none."""
+    """Return the name of the Linear layer (with a bias) that outputs the logits of `example`, or None."""
     found = find_classifier(module, example)
     layer = module.get_submodule(found[0]) if len(found) == 1 else None
     if not isinstance(layer, nn.Linear) or layer.bias is None:
         return None
     read: list[Tensor] = []
-    handle = layer.register_forward_pre_hook(_keep(read))
+    handle = layer.register_forward_pre_hook(_record_inputs(read))
     try:
         with evaluating(module):
             logits = main_output(module(example))
@@ -76,7 +76,7 @@ def linear_head(module: nn.Module, example: Tensor) -> str | None:
 
 
 def put_head(module: nn.Module, name: str, probe: LinearProbe) -> None:
-    """Give the Linear layer `name` of `module` (see `linear_head`) the probe's weights."""
+    """Copy the probe's weights into the Linear layer `name` of `module` (see `linear_head`)."""
     layer = module.get_submodule(name)
     assert isinstance(layer, nn.Linear)
     with torch.no_grad():
@@ -84,10 +84,10 @@ def put_head(module: nn.Module, name: str, probe: LinearProbe) -> None:
         layer.bias.copy_(probe.bias)
 
 
-def _keep(read: list[Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-    """A hook that notes what a layer reads."""
+def _record_inputs(read: list[Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    """Return a hook that appends a layer's input to `read`."""
 
-    def keep(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         read.append(inputs[0].detach())
 
-    return keep
+    return record

@@ -8,30 +8,30 @@ from torch import Tensor
 
 from eenas.errors import TrainingError
 from eenas.frozen.candidate_table import CandidateTable
-from eenas.frozen.subsets import THRESHOLDS, Judge, Subset, Worth
+from eenas.frozen.subsets import THRESHOLDS, Evaluation, Subset, SubsetObjective
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
 """The temperature and the stretched interval of the hard-concrete distribution."""
 BOUND = math.log(1e2)
 """Gate parameters stay within [-BOUND, BOUND]."""
 FIRST_THRESHOLD = 0.8
-"""Where the threshold begins when it is learned with the gates."""
+"""The initial threshold if it is learned with the gates."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateFit:
-    """What the gates came to.
+    """The result of learning gates.
 
-    `raw` is the choice that the gates made and `chosen` the one after polishing by single flips, with what each is
-    worth; `openness` [cut points] is the probability that a cut point's gate is open; `structures` [O] the probability
-    of each candidate among those of its cut point; `flips` counts the polishing. `fallback` is one line on what was
-    taken instead where the gates made no choice, else empty.
+    `raw` is the choice of the gates, `chosen` the choice after polishing by single flips, each with its evaluation.
+    `openness` [cut points] is the probability that the gate of a cut point is open; `structures` [O] the probability of
+    each candidate among those of its cut point; `flips` the number of flips in polishing. `fallback` is one line that
+    names the starting choice if all gates closed, else empty.
     """
 
     raw: Subset
-    raw_worth: Worth
+    raw_evaluation: Evaluation
     chosen: Subset
-    worth: Worth
+    evaluation: Evaluation
     openness: tuple[float, ...]
     structures: tuple[float, ...]
     flips: int
@@ -50,31 +50,29 @@ def fit_gates(
     learning_rate: float = 0.05,
     seed: int = 0,
 ) -> GateFit:
-    """The branches that maximise J = accuracy - `cost_weight` * expected relative cost (see `Judge`), by gradient.
+    """Find the branches that maximise J = accuracy - `cost_weight` * expected relative cost by gradient.
 
-    Every cut point p has a hard-concrete gate (Louizos, Welling and Kingma 2018, equations 10 and 11), sampled for
-    every example, and every structure f of it a weight; where there are several, one is taken at a time by
-    straight-through Gumbel-softmax (Jang, Gu and Poole 2017) at a temperature that falls from 5 to 0.5. With
-    `e_p = g_p sigmoid((s_p - t) / T)`, `S_p = prod_{q<p} (1 - e_q)` and the temperature T falling from 0.1 to 0.01, the
-    loss is the expected error plus the expected cost of the policy that will run,
+    J is that of `SubsetObjective`. Every cut point p has a hard-concrete gate (Louizos, Welling and Kingma 2018,
+    equations 10 and 11), sampled per example, and every structure f at it a weight. Among several structures one is
+    taken at a time by straight-through Gumbel-softmax (Jang, Gu and Poole 2017) at a temperature that falls from 5 to
+    0.5. With `e_p = g_p sigmoid((s_p - t) / T)`, `S_p = prod_{q<p} (1 - e_q)` and the temperature T falling from 0.1 to
+    0.01, the loss is the expected error plus the expected cost of the final policy,
 
-        sum_p S_p e_p [y_p != y] + S_K [y_K != y] + cost_weight (sum_p S_p e_p b_p + S_K + sum_p S_p g_p a_p),
+        sum_p S_p e_p [y_p != y] + S_K [y_K != y] + cost_weight (sum_p S_p e_p b_p + S_K + sum_p S_p g_p a_p).
 
-    with the threshold t learned along (from 0.8) unless `threshold` fixes it. The cost weight rises over the first
-    fifth, so that gates do not close before their branches were of use. With `count` above 0 the squared distance
-    of the expected number of open gates from it is added, with a weight that rises from 0 to 1.
+    The threshold t is learned too (from 0.8) unless `threshold` fixes it. The cost weight rises over the first fifth of
+    the steps, so that gates do not close before their branches were of use. A `count` above 0 adds the squared distance
+    between it and the expected number of open gates, with a weight that rises from 0 to 1.
 
-    Kept are the cut points whose gate is open without noise (with `count`: so many, the likeliest), at most `most`;
-    where none is, the best single branch. Single flips then polish the choice on the table. Weights are not trained:
-    the branches of the table are. Raises TrainingError when nothing can be chosen or the loss is not finite.
+    The result has the cut points whose gate is open without noise, at most `most` (with `count`: the `count`
+    likeliest), or the best single branch if no gate is open. Single flips then polish the choice on the table. The
+    branches are not trained. Raises TrainingError if no choice is possible or the loss is not finite.
     """
     places = len(table.groups)
     limit = min(places, most if most is not None else places)
     if not 0 <= count <= limit or limit < 1:
-        raise TrainingError(
-            f"gates were asked for {count} branches, and 1 to {limit} can stand; ask for 0 (any) or those"
-        )
-    judge = Judge(
+        raise TrainingError(f"the number of branches must be 0 (any) or from 1 to {limit}, got {count}")
+    objective = SubsetObjective(
         table=table, cost_weight=cost_weight, thresholds=THRESHOLDS if threshold is None else (float(threshold),)
     )
     gates = _Gates(table, learned=threshold is None, start=FIRST_THRESHOLD if threshold is None else float(threshold))
@@ -86,15 +84,15 @@ def fit_gates(
     raw = tuple(max(table.groups[place], key=lambda option: structures[option]) for place in sorted(kept))
     fallback = ""
     if not raw:
-        raw = judge.single()
+        raw = objective.single()
         name = table.names[raw[0]]
         fallback = f"every gate closed (cost_weight {cost_weight:g}); started from the best single branch, {name}"
-    chosen, worth, flips = judge.polish(raw, most=limit, count=count)
+    chosen, evaluation, flips = objective.polish(raw, most=limit, count=count)
     return GateFit(
         raw=raw,
-        raw_worth=judge.worth(raw),
+        raw_evaluation=objective.evaluate(raw),
         chosen=chosen,
-        worth=worth,
+        evaluation=evaluation,
         openness=tuple(openness),
         structures=tuple(structures),
         flips=flips,
@@ -103,7 +101,7 @@ def fit_gates(
 
 
 class _Gates:
-    """The gates of one table: `[P, F]` candidates by cut point, padded where a cut point has fewer structures."""
+    """The gates of one table: `[P, F]` candidates by cut point, padded if a cut point has fewer structures."""
 
     def __init__(self, table: CandidateTable, *, learned: bool, start: float) -> None:
         self.table = table
@@ -112,7 +110,7 @@ class _Gates:
         self.grid = torch.tensor(grid)
         self.there = self.grid >= 0
         index = self.grid.clamp(min=0)
-        self.scores = torch.from_numpy(table.scores()).float()[:, index]
+        self.confidences = torch.from_numpy(table.confidences()).float()[:, index]
         wrong = 1.0 - torch.from_numpy(table.correct).float()
         self.wrong, self.wrong_at_last = wrong[:, :-1][:, index], wrong[:, -1]
         total = table.total_macs
@@ -144,16 +142,16 @@ class _Gates:
                 self.gate.clamp_(-BOUND, BOUND)
 
     def opened(self) -> list[bool]:
-        """Whether each gate is open without noise."""
+        """Return whether each gate is open without noise."""
         value = (torch.sigmoid(self.gate.detach()) * (ZETA - GAMMA) + GAMMA).clamp(0, 1)
         return [bool(each) for each in value > 0.5]
 
     def openness(self) -> list[float]:
-        """The probability that each gate is not zero."""
+        """Return the probability that each gate is not zero."""
         return [float(each) for each in self._open_probability().detach()]
 
     def structures(self) -> list[float]:
-        """The probability of each candidate among those of its cut point."""
+        """Return the probability of each candidate among those of its cut point."""
         found = self._masked().softmax(dim=1).detach()
         return [float(each) for each in found[self.there]]
 
@@ -164,11 +162,11 @@ class _Gates:
         return self.weight.masked_fill(~self.there, -torch.inf)
 
     def _policy(self, rows: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The expected error and the expected relative cost of the gated network on some samples, both scalars."""
+        """Return the expected error and the expected relative cost of the gated network on some samples (scalars)."""
         sharpness = 0.1 * 0.1**progress
         gate, one = self._sample_gates(len(rows), generator), self._sample_structures(len(rows), progress, generator)
         threshold = torch.sigmoid(self.threshold_logit) if self.learned else torch.tensor(self.start)
-        leave = gate[:, :, None] * one * torch.sigmoid((self.scores[rows] - threshold) / sharpness)
+        leave = gate[:, :, None] * one * torch.sigmoid((self.confidences[rows] - threshold) / sharpness)
         stay = 1.0 - leave.sum(dim=2)
         reach = torch.cat([torch.ones(len(rows), 1), stay.cumprod(dim=1)], dim=1)
         exits = reach[:, :-1, None] * leave
@@ -178,13 +176,13 @@ class _Gates:
         return error.mean(), (backbone + branches).mean()
 
     def _sample_gates(self, samples: int, generator: torch.Generator) -> Tensor:
-        """Hard-concrete gates [samples, P]."""
+        """Sample hard-concrete gates [samples, P]."""
         noise = torch.rand(samples, len(self.gate), generator=generator).clamp(1e-6, 1 - 1e-6)
         soft = torch.sigmoid((noise.log() - (1 - noise).log() + self.gate) / BETA)
         return (soft * (ZETA - GAMMA) + GAMMA).clamp(0, 1)
 
     def _sample_structures(self, samples: int, progress: float, generator: torch.Generator) -> Tensor:
-        """One structure for each cut point [samples, P, F]: one-hot forward, Gumbel-softmax backward."""
+        """Sample one structure per cut point [samples, P, F]: one-hot forward, Gumbel-softmax backward."""
         places, widest = self.grid.shape
         if widest == 1:
             return torch.ones(samples, places, 1)

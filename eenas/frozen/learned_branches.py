@@ -1,4 +1,4 @@
-"""Open branches given the structures that a differentiable search finds for them on a frozen backbone."""
+"""Replacement of open branches by the structures that a differentiable search finds on a frozen backbone."""
 
 import math
 from collections.abc import Generator, Mapping, Sequence
@@ -49,17 +49,17 @@ def find_structures(
     device: torch.device | str = "cpu",
     listener: Listener = silent,
 ) -> tuple[tuple[Placed, ...], dict[str, Any]]:
-    """`placed` with every open branch replaced by the one that a search finds for it, and how that came about.
+    """Replace every open branch of `placed` by the result of a search, and return the branches and the facts.
 
-    `limits` has, for each cut point with an open branch, the most MACs that what is found there may cost;
-    `reference_macs` are the backbone's and `branch_macs(branch, shape)` counts those of a branch. A frozen copy of the
-    backbone runs once a batch for all open branches, no further than the deepest of them: weights learn on `train`
-    without `tune`, structures on `tune` (`Split.held_out`). What is found depends on seed, cut point and branch, not
-    on the other branches. `execution` gives the backbone's memory format and precision; branches learn in float32.
+    `limits` maps each cut point with an open branch to the largest MACs allowed there; `reference_macs` are the
+    backbone's and `branch_macs(branch, shape)` counts those of a branch. A frozen copy of the backbone runs once per
+    batch for all open branches, up to the deepest of them. Weights are learned on `train` without `tune`, structures on
+    `tune` (`Split.held_out`). The result depends on the seed, the cut point and the branch, not on the other branches.
+    `execution` sets the backbone's memory format and precision; branches learn in float32.
 
-    The facts are JSON data: `samples` that the backbone has read, and `branches`, a table for each open one. Raises
-    CutError for an unknown cut point, BranchError for an open branch without a form within its limit, TrainingError for
-    a budget or parts too small, DivergedError for a loss that is not finite and OutOfMemoryError.
+    The facts are JSON data: `samples`, the number of samples that the backbone read, and `branches`, one table per open
+    branch. Raises CutError for an unknown cut point, BranchError for an open branch without a form within its limit,
+    TrainingError for a budget or parts too small, DivergedError for a loss that is not finite, and OutOfMemoryError.
     """
     shapes = {point.name: point.shape for point in backbone.all_cut_points}
     searches: dict[int, StructureSearch] = {}
@@ -113,19 +113,19 @@ def _search_at(
     seed: int,
     device: torch.device,
 ) -> StructureSearch:
-    """The search for one open branch, among what can stand there within the limit."""
+    """Return the search for one open branch, among the structures within the limit."""
     branch = placed.branch
     if not isinstance(branch, Learned | LearnedCell):
         known = f"{Learned.kind} and {LearnedCell.kind}"
         raise BranchError(
-            f"{branch.label()} at {placed.cut_point}: only {known} can be searched, and not inside others"
+            f"{branch.label()} at {placed.cut_point}: only {known} can be searched, and not inside other branches"
         )
     branch.check(shape)
     least = branch.stand_in(shape)
     if branch_macs(least, shape) > limit:
         raise BranchError(
-            f"{branch.label()} at {placed.cut_point}: its plainest form costs {branch_macs(least, shape):,} MACs, over "
-            f"the cap of {limit:,.0f}; make it narrower"
+            f"{branch.label()} at {placed.cut_point}: its simplest form costs {branch_macs(least, shape):,} MACs, over "
+            f"the cap of {limit:,.0f}; make the branch narrower"
         )
     if isinstance(branch, LearnedCell):
         return CellSearch(
@@ -143,10 +143,10 @@ def _search_at(
 
 
 class _Prefix:
-    """A frozen copy of a backbone on a device, run up to the deepest of some cut points."""
+    """A frozen copy of a backbone on a device, run up to the deepest of the given cut points."""
 
     def __init__(self, backbone: Backbone, names: Sequence[str], device: torch.device | str, execution: Execution):
-        """`names` in depth order."""
+        """Hook the cut points `names`, given in depth order."""
         self.transform, self.execution, self.device = backbone.transform, execution, torch.device(device)
         self.module = evaluated(backbone.module, device=self.device)
         self.module.requires_grad_(False)
@@ -155,24 +155,24 @@ class _Prefix:
         self.features: dict[str, Tensor] = {}
         modules = dict(self.module.named_modules())
         for name in names:
-            modules[name].register_forward_hook(partial(self._keep, name, name == names[-1]))
+            modules[name].register_forward_hook(partial(self._store, name, name == names[-1]))
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
-        """The features of `[N, C, H, W]` at each cut point, float32."""
+        """Return the features of images `[N, C, H, W]` at each cut point, in float32."""
         self.features = {}
         with suppress(_Reached), self.execution.precision(self.device):
             self.module(self.execution.place(images))
         return {name: value.float() for name, value in self.features.items()}
 
-    def _keep(self, name: str, is_last: bool, module: nn.Module, inputs: Any, output: Tensor) -> None:
+    def _store(self, name: str, is_last: bool, module: nn.Module, inputs: Any, output: Tensor) -> None:
         self.features[name] = output
         if is_last:
             raise _Reached
 
 
 class _Reached(Exception):
-    """Ends the forward pass behind the deepest cut point."""
+    """Raised to end the forward pass at the deepest cut point."""
 
 
 def _search_all(
@@ -183,15 +183,20 @@ def _search_all(
     seed: int,
     listener: Listener,
 ) -> int:
-    """Run the searches, each with its cut point's name, side by side until the budget is used up; the samples read."""
+    """Run the searches until the budget is used, and return the number of samples read.
+
+    Each search comes with the name of its cut point.
+    """
     weights, tune = task.train.held_out()
     size = min(spec.batch_size, len(weights))
     if min(size, len(tune)) < 2:
-        raise TrainingError(f"a search needs at least 2 samples in train and in tune, got {len(weights)}, {len(tune)}")
+        raise TrainingError(
+            f"a search needs at least 2 samples each in train and tune, got {len(weights)} and {len(tune)}"
+        )
     if math.ceil(spec.warmup * spec.samples / size) * size >= spec.samples:
         raise TrainingError(
-            f"a budget of {spec.samples} samples ends within the warm-up of {percent(spec.warmup, 0)} in batches of "
-            f"{size}; give more samples"
+            f"a budget of {spec.samples} samples ends within the warm-up ({percent(spec.warmup, 0)}, in batches of "
+            f"{size}); raise the budget"
         )
     flip = task.flip if spec.augment else None
     listener(Started(PHASE, 100))
@@ -220,7 +225,7 @@ def _search_all(
 def _endless(
     split: Split, prefix: _Prefix, batch_size: int, seed: int, flip: bool | None
 ) -> Generator[tuple[Tensor, Tensor]]:
-    """Batches epoch after epoch."""
+    """Yield batches, epoch after epoch."""
     batches = Batches(split, prefix.transform, batch_size=batch_size, seed=seed, flip=flip, device=prefix.device)
     for number in count():
         yield from batches.epoch(number)

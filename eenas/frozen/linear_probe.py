@@ -1,4 +1,4 @@
-"""A linear classifier fitted on frozen features to convergence: what the features are worth, and a head for them."""
+"""A linear classifier fitted to convergence on frozen features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,32 +13,32 @@ from eenas.errors import TrainingError
 from eenas.tasks.splitting import hold_out
 
 PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4)
-"""The strengths of the L2 penalty that are tried, strongest first; features are standardised."""
+"""The L2 penalties that cross-validation compares, strongest first, for standardised features."""
 FOLDS = 5
 MOST = 2000
-"""Samples on which the penalty is chosen; the classifier is then fitted on all."""
+"""The number of samples on which the penalty is chosen. The classifier is then fitted on all samples."""
 ITERATIONS = 200
-_FLAT = 1e-5
+_GRADIENT_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
 class LinearProbe:
-    """`weight` [C, D] and `bias` [C] for features as they are, float32, and the penalty they were fitted with."""
+    """A linear classifier for raw features: `weight` [C, D] and `bias` [C], float32, and the `penalty` of its fit."""
 
     weight: Tensor
     bias: Tensor
     penalty: float
 
     def logits(self, features: Tensor) -> Tensor:
-        """Logits [N, C] of features [N, D]."""
+        """Return the logits [N, C] of features [N, D]."""
         return functional.linear(features, self.weight, self.bias)
 
 
 def fit_probe(features: Tensor, labels: Tensor, classes: int, penalty: float) -> LinearProbe:
-    """Multinomial logistic regression on features [N, D] and labels [N]: L-BFGS from zero to convergence.
+    """Fit multinomial logistic regression on features [N, D] and labels [N] by L-BFGS, from zero to convergence.
 
     Minimises the mean cross-entropy plus `penalty` / 2 times the squared norm of the weights of standardised features.
-    Raises TrainingError for features that are not finite.
+    Raises TrainingError if the features are not finite.
     """
     if not bool(torch.isfinite(features).all()):
         raise TrainingError("the backbone's features are not finite; check its weights")
@@ -49,9 +49,10 @@ def fit_probe(features: Tensor, labels: Tensor, classes: int, penalty: float) ->
 
 
 def choose_penalty(features: Tensor, labels: Tensor, classes: int, *, seed: int) -> tuple[float, NDArray[np.float32]]:
-    """The best of PENALTIES by cross-validation, and what it gave: logits [N, C] by classifiers that had not seen them.
+    """Choose from PENALTIES by cross-validation; return the penalty and its held-out logits [N, C].
 
-    Each of up to FOLDS times a stratified part is held out. Raises TrainingError for features that are not finite.
+    Each of up to FOLDS folds is a stratified part of the samples. The logits of a sample come from the classifier that
+    was fitted without its fold. Raises TrainingError if the features are not finite.
     """
     if not bool(torch.isfinite(features).all()):
         raise TrainingError("the backbone's features are not finite; check its weights")
@@ -68,12 +69,12 @@ def choose_penalty(features: Tensor, labels: Tensor, classes: int, *, seed: int)
 
 
 def _folds(labels: NDArray[np.int64], seed: int) -> list[NDArray[np.int64]]:
-    """Disjoint, stratified parts that together are all samples; none where each class has one sample only."""
+    """Return disjoint, stratified folds that cover all samples, none if each class has only one sample."""
     left = np.arange(len(labels))
     found = []
     for more in range(min(FOLDS, len(labels)), 1, -1):
         counts = np.bincount(labels[left])
-        if len(left) <= (counts > 0).sum():  # one of each class is left, and nothing can be held out of it
+        if len(left) <= (counts > 0).sum():  # one sample per class is left, so none can be held out
             break
         kept, held = hold_out(labels[left], 1 / more, seed)
         found.append(left[held])
@@ -82,14 +83,14 @@ def _folds(labels: NDArray[np.int64], seed: int) -> list[NDArray[np.int64]]:
 
 
 def _statistics(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation [D]; 1 for what does not vary."""
+    """Return the mean and the standard deviation [D], the latter 1 for constant features."""
     mean = features.mean(dim=0)
     scale = features.std(dim=0, correction=0)
     return mean, torch.where(scale > 1e-6 * (mean.abs() + 1e-12), scale, torch.ones_like(scale))
 
 
 def _minimise(x: Tensor, labels: Tensor, classes: int, penalties: Sequence[float]) -> list[tuple[Tensor, Tensor]]:
-    """Weights and biases for each penalty, each begun where the one before ended."""
+    """Return the weights and biases for each penalty. Each fit starts from the previous one."""
     weight = torch.zeros(classes, x.shape[1], requires_grad=True)
     bias = torch.zeros(classes, requires_grad=True)
     found = []
@@ -97,7 +98,7 @@ def _minimise(x: Tensor, labels: Tensor, classes: int, penalties: Sequence[float
         optimizer = torch.optim.LBFGS(
             [weight, bias],
             max_iter=ITERATIONS,
-            tolerance_grad=_FLAT,
+            tolerance_grad=_GRADIENT_TOLERANCE,
             history_size=20,
             line_search_fn="strong_wolfe",
         )

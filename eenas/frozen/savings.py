@@ -1,4 +1,4 @@
-"""Placement by what branches save: the gain of each stage, and the expected savings of all of them."""
+"""Placement by savings: the gain of each branch alone, and the expected savings of a set of branches."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.frozen.candidate_table import CandidateTable
-from eenas.frozen.subsets import Judge, Subset
+from eenas.frozen.subsets import Subset, SubsetObjective
 
 THRESHOLD = 0.8
 """The common threshold at which savings and gains are counted."""
@@ -14,9 +14,9 @@ THRESHOLD = 0.8
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """The candidates `chosen`, rising; what each of them is worth, and all together, as shares of the backbone's MACs.
+    """The candidates `chosen` (rising), the gain of each and their joint savings, as shares of the backbone's MACs.
 
-    `fallback` is one line on what was taken instead where the rule admits no candidate, else empty.
+    `fallback` is one line that names the branch taken if the rule admits none, else empty.
     """
 
     chosen: Subset
@@ -26,15 +26,16 @@ class Placement:
 
 
 def place_by_gain(table: CandidateTable, *, most: int, threshold: float = THRESHOLD) -> Placement:
-    """The candidates that pass the gain test of CDL (Panda, Sengupta and Roy 2016, section III), at most `most`.
+    """Return the candidates that pass the gain test of CDL (Panda, Sengupta and Roy 2016, section III), at most `most`.
 
-    In depth order a candidate is admitted when what it saves its leavers exceeds what it costs the others,
-    `G = (c_base - a) N_leaving - a (N_reaching - N_leaving) > 0`, with c_base the MACs of the backbone behind it, a its
-    own, and N counted for those that the admitted ones before it let go on. While too many stand, the one with the
-    smallest gain goes, and the gains of the others are counted anew. Of several structures at a cut point the one with
-    the highest gain is tested. Where none passes, the single candidate with the highest gain is taken.
+    In depth order, a candidate is admitted if it saves more for the samples that leave there than it costs the others,
+    `G = (c_base - a) N_leaving - a (N_reaching - N_leaving) > 0`: c_base are the MACs of the backbone behind it and a
+    its own, and N counts the samples that no candidate admitted before it has let leave. While more than `most` are
+    admitted, the one with the smallest gain is removed and the gains of the others are counted again. Of several
+    structures at a cut point, the one with the highest gain is tested. If none passes, the single candidate with the
+    highest gain is returned.
     """
-    fires = table.scores() >= threshold
+    fires = table.confidences() >= threshold
     stages: list[int] = []
     for group in table.groups:
         best = max(group, key=lambda option: _gains(table, fires, (*stages, option))[-1])
@@ -51,24 +52,24 @@ def place_by_gain(table: CandidateTable, *, most: int, threshold: float = THRESH
 
 
 def place_by_savings(table: CandidateTable, *, count: int, threshold: float = THRESHOLD) -> Placement:
-    """The `count` candidates that together save most: `sum_k P(exit k) (b_K - c_k)` is highest, final exit included.
+    """Return the `count` candidates with the largest joint savings `sum_k P(exit k) (b_K - c_k)`, final exit included.
 
-    That is the backbone's cost less the expected cost; every branch on the way is paid for. Exact where all choices
-    can be tried, else grown branch by branch and polished.
+    The savings are the backbone's cost less the expected cost, which includes every branch on the way. Exact if all
+    choices can be tried, otherwise grown branch by branch and polished.
     """
-    judge = Judge(table=table, accuracy_weight=0.0, cost_weight=1.0, thresholds=(threshold,))
-    chosen, _ = judge.best(count=min(count, len(table.groups)))
+    objective = SubsetObjective(table=table, accuracy_weight=0.0, cost_weight=1.0, thresholds=(threshold,))
+    chosen, _ = objective.best(count=min(count, len(table.groups)))
     return _placement(table, chosen, threshold, "")
 
 
 def _placement(table: CandidateTable, chosen: Subset, threshold: float, fallback: str) -> Placement:
-    judge = Judge(table=table, accuracy_weight=0.0, cost_weight=1.0, thresholds=(threshold,))
-    gains = _gains(table, table.scores() >= threshold, chosen)
-    return Placement(chosen=chosen, gains=gains, savings=1.0 - judge.worth(chosen).cost, fallback=fallback)
+    objective = SubsetObjective(table=table, accuracy_weight=0.0, cost_weight=1.0, thresholds=(threshold,))
+    gains = _gains(table, table.confidences() >= threshold, chosen)
+    return Placement(chosen=chosen, gains=gains, savings=1.0 - objective.evaluate(chosen).cost, fallback=fallback)
 
 
 def _gains(table: CandidateTable, fires: NDArray[np.bool_], stages: Subset) -> tuple[float, ...]:
-    """The gain of each stage per sample, as shares of the backbone's MACs, where these stages stand."""
+    """Return the gain per sample of each of the candidates `stages`, as a share of the backbone's MACs."""
     reaching = np.ones(len(table), dtype=np.bool_)
     found = []
     for option in stages:

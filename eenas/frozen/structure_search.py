@@ -1,4 +1,4 @@
-"""The search at one cut point: weights of a supernet on one part of train, weights of its structure on the other."""
+"""The structure search at one cut point: supernet weights learn on one part of train, the structure on the other."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ from eenas.seeding import derive
 from eenas.training.schedule import rate_at
 
 ARCHITECTURE_BETAS = (0.5, 0.999)
-"""Of Adam for the weights of a structure, as DARTS has them (Liu, Simonyan and Yang 2019, appendix A.1.1)."""
+"""Adam's, for the weights of a structure, as in DARTS (Liu, Simonyan and Yang 2019, appendix A.1.1)."""
 CLIP = 5.0
-"""The largest norm of the gradient of one supernet's weights."""
+"""The largest gradient norm of the weights of one supernet."""
 AUXILIARY_WEIGHT = 0.5
 """The weight of a branch's own auxiliary loss beside the cross-entropy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StructureSpec:
-    """How long and how hard a structure is searched; what no study draws.
+    """The budget and the hyperparameters of a structure search. A study does not draw them.
 
-    `samples` is the budget: every sample that the backbone reads counts, those for weights and those for structures;
-    the step that reaches it is the last. In the first `warmup` of it only weights are trained. `cost_weight` is the
-    loss in nats that a branch as dear as the whole backbone would have to save. The learning rates of the weights fall
-    along a cosine to 0.04 of them: `cell_rate` is that of SGD for cells, `family_rate` that of AdamW for families,
-    whose scales differ more. `cell_structure_rate` and `family_structure_rate` are those of Adam for the structures.
-    (DARTS has 0.025 for the weights and 0.0003 for the structure, over fifty epochs.) `augment` is for weights only.
-    Raises SpecError.
+    `samples` is the budget. It counts every sample that the backbone reads, for weights and for structures, and ends
+    with the step that reaches it. Only weights are trained in the first `warmup` of it (a share). `cost_weight` is the
+    reduction of the loss in nats that justifies a branch as expensive as the whole backbone. The learning rates of the
+    weights fall along a cosine to 0.04 of their initial value: `cell_rate` is that of SGD for cells, `family_rate` that
+    of AdamW for families, whose scales differ more. `cell_structure_rate` and `family_structure_rate` are the rates of
+    Adam for the structures. (DARTS has 0.025 for the weights and 0.0003 for the structure, over fifty epochs.)
+    `augment` applies to the batches for weights only. Raises SpecError for values out of range.
     """
 
     samples: int
@@ -44,7 +44,7 @@ class StructureSpec:
     augment: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a budget or rates that search nothing."""
+        """Check that every value is in its range."""
         if self.samples < 1:
             raise SpecError(f"samples must be a whole number of at least 1, got {self.samples}")
         if self.batch_size < 2:
@@ -59,46 +59,46 @@ class StructureSpec:
 
 
 class StructureSearch(ABC):
-    """The supernet of one open branch and the weights of its structure; knows nothing of other branches.
+    """The supernet of one open branch and the weights of its structure, independent of other branches.
 
-    Order of calls: any number of times `train_weights` and, when the warm-up is over, `train_structure`, each with
+    Order of calls: `train_weights` and, after the warm-up, `train_structure`, any number of times, each with the
     features `[N, ...]` of the cut point (no gradient), labels `[N]` and the progress in [0, 1] of the budget; then
-    `found` and `facts`. What it finds depends on the seed and on these calls alone.
+    `found` and `facts`. The result depends only on the seed and these calls.
     """
 
     def __init__(self, supernet: nn.Module, weights: torch.optim.Optimizer, *, seed: int) -> None:
-        """`weights` optimises the weights of `supernet`, and not those of its structure."""
+        """Set up the search. `weights` optimises the weights of `supernet` without those of its structure."""
         self.supernet, self.weights, self.seed = supernet, weights, seed
         self.rates = [float(group["lr"]) for group in weights.param_groups]
         self.steps = 0
 
     @property
     def is_settled(self) -> bool:
-        """Whether there is nothing to choose, so that no step is needed."""
+        """Whether there is only one choice, so that no step is needed."""
         return False
 
     @abstractmethod
     def weight_loss(self, features: Tensor, labels: Tensor, progress: float) -> Tensor:
-        """The scalar loss of one step of the weights."""
+        """Return the scalar loss of one step of the weights."""
 
     @abstractmethod
     def train_structure(self, features: Tensor, labels: Tensor, progress: float) -> None:
-        """One step of the structure's weights."""
+        """Take one step of the structure's weights."""
 
     @abstractmethod
     def found(self) -> Branch:
-        """The structure found so far as a branch that can be built."""
+        """Return the structure found so far as a branch that can be built."""
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """How it came about, as JSON data: the choices, their shares and MACs, and the expected MACs."""
+        """Return the search's result as JSON data: the choices, their shares and MACs, and the expected MACs."""
 
     def train_weights(self, features: Tensor, labels: Tensor, progress: float) -> None:
-        """One step of the weights, or several. Raises DivergedError for a loss that is not finite."""
+        """Take one step of the weights, or several. Raises DivergedError for a loss that is not finite."""
         self.step_weights(features, labels, progress)
 
     def step_weights(self, features: Tensor, labels: Tensor, progress: float) -> None:
-        """One step of the weights on these samples, at the rate that belongs to `progress`."""
+        """Take one step of the weights on these samples, at the learning rate for `progress`."""
         torch.manual_seed(derive(self.seed, "weights", self.steps))
         self.steps += 1
         self.supernet.train()
@@ -115,9 +115,11 @@ class StructureSearch(ABC):
         """Raise DivergedError for a loss that is not finite."""
         if not bool(torch.isfinite(loss)):
             rate = self.rates[0]
-            raise DivergedError(f"the loss of a search for a structure is not finite (rate {rate:g}); lower its rate")
+            raise DivergedError(
+                f"the loss of a structure search is not finite (learning rate {rate:g}); lower the learning rate"
+            )
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """The mean cross-entropy of `[N, num_classes]` (any float type) and labels `[N]`, in float32."""
+    """Return the mean cross-entropy of logits `[N, num_classes]` (any float type) and labels `[N]`, in float32."""
     return nn.functional.cross_entropy(logits.float(), labels)

@@ -1,4 +1,4 @@
-"""What a choice of branches is worth, the best choice by trying every one, and a choice polished by single flips."""
+"""The objective of a choice of branches, the best choice by exhaustive search, and polishing by single flips."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from eenas.errors import TrainingError
 from eenas.frozen.candidate_table import CandidateTable
 
 THRESHOLDS: tuple[float, ...] = tuple(float(1 - 10 ** (-k / 8)) for k in range(1, 25))
-"""The common thresholds that are tried, 0.25 to 0.999, closer together towards 1 where they matter."""
+"""The common thresholds that are tried: 0.25 to 0.999, closer together towards 1 where small differences matter."""
 MOST_SUBSETS = 2**18
-"""More choices than these are not enumerated."""
+"""The largest number of choices that `SubsetObjective.exhaustive` accepts."""
 
 Subset = tuple[int, ...]
-_GAIN = 1e-12
+_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Worth:
-    """What a choice is worth: `value` J, the `accuracy` in [0, 1] and the expected relative `cost` it is made of.
+class Evaluation:
+    """The objective `value` J of a choice, with the `accuracy` in [0, 1] and the expected relative `cost` in it.
 
-    A cost of 1 is that of the backbone without branches; `threshold` is the common one at which J is highest.
+    A cost of 1 is the backbone's without branches. `threshold` is the common threshold with the highest J.
     """
 
     value: float
@@ -34,17 +34,22 @@ class Worth:
     threshold: float
 
 
-class Outcome(NamedTuple):
-    """`accuracy` float64 [T] in [0, 1] and expected relative `cost` float64 [T] of a choice at each threshold."""
+class SubsetOutcome(NamedTuple):
+    """The accuracy and the cost of a choice at each of T thresholds.
+
+    `accuracy` float64 [T] is in [0, 1]; `cost` float64 [T] is the expected relative cost.
+    """
 
     accuracy: NDArray[np.float64]
     cost: NDArray[np.float64]
 
 
 class _Prefix(NamedTuple):
-    """Exits that were decided, in depth order. `reached` int64 [N]: how many thresholds a sample's best score reaches,
-    which are those it left at; `right` and `spent` float64 [T]: samples that left rightly and their MACs, for each
-    threshold; `heads`: the MACs of the branches so far.
+    """The running totals over the exits scored so far, in depth order.
+
+    `reached` int64 [N] is the number of thresholds that a sample's highest confidence reaches: it has left at these.
+    `right` and `spent` float64 [T] are, for each threshold, the number of samples that left with a correct prediction
+    and the MACs of all that left; `heads` are the MACs of the branches so far.
     """
 
     reached: NDArray[np.int64]
@@ -54,16 +59,16 @@ class _Prefix(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Judge:
-    """Scores choices of branches by `J = accuracy_weight * accuracy - cost_weight * expected relative cost`.
+class SubsetObjective:
+    """The objective of placement, `J = accuracy_weight * accuracy - cost_weight * expected relative cost`.
 
-    One J is used wherever placement is learned or compared: every branch's score is its highest temperature-scaled
-    probability, a sample leaves at the first chosen branch whose score reaches the common threshold, every branch on
-    the way is paid for, and of `thresholds` (rising) the one with the highest J counts. `temperatures` [O + 1] are
-    the table's own where none are given.
+    All placement is learned and compared by this J. A branch's confidence is its highest temperature-scaled
+    probability. A sample leaves at the first chosen branch whose confidence reaches the common threshold and pays for
+    every branch on the way. J is the highest over `thresholds` (rising). `temperatures` [O + 1] default to the table's
+    own.
 
-    A choice is a rising tuple of candidates, at most one for each cut point. To hold a choice against another split,
-    score it there with the temperatures and the threshold it was made with.
+    A choice is a rising tuple of candidates, at most one per cut point. To evaluate a choice on another split, use the
+    temperatures and the threshold that it was made with.
     """
 
     table: CandidateTable
@@ -74,56 +79,56 @@ class Judge:
 
     @cached_property
     def _levels(self) -> NDArray[np.int64]:
-        """How many of the thresholds each score reaches, [N, O]."""
-        scores = self.table.scores(self.temperatures)
-        return np.searchsorted(np.asarray(self.thresholds), scores, side="right").astype(np.int64)
+        """The number of thresholds that each confidence reaches, [N, O]."""
+        confidences = self.table.confidences(self.temperatures)
+        return np.searchsorted(np.asarray(self.thresholds), confidences, side="right").astype(np.int64)
 
-    def worth(self, chosen: Sequence[int]) -> Worth:
-        """What the branches `chosen` are worth; an empty choice is the backbone alone."""
-        return self._worth(*self.outcome(chosen))
+    def evaluate(self, chosen: Sequence[int]) -> Evaluation:
+        """Evaluate the branches `chosen`; an empty choice is the backbone alone."""
+        return self._evaluation(*self.outcome(chosen))
 
-    def exhaustive(self, *, most: int | None = None, count: int = 0, least: int = 1) -> tuple[Subset, Worth]:
-        """The best of all choices of `least` to `most` branches (`count` above 0: of exactly so many); first of equals.
+    def exhaustive(self, *, most: int | None = None, count: int = 0, least: int = 1) -> tuple[Subset, Evaluation]:
+        """Return the best of all choices of `least` to `most` branches (of `count`, if above 0), and its evaluation.
 
-        Choices share what their common beginning costs to score, so that 2^14 of 5,000 samples take seconds. Raises
-        TrainingError for more than MOST_SUBSETS.
+        The first of equal choices wins. Choices with the same first branches share the cost of scoring these, so that
+        2^14 choices on 5,000 samples take seconds. Raises TrainingError for more than MOST_SUBSETS choices.
         """
         if self.choices > MOST_SUBSETS:
             raise TrainingError(
-                f"{self.choices:,} choices of branches are too many to try each; at most {MOST_SUBSETS:,}"
+                f"exhaustive search takes at most {MOST_SUBSETS:,} choices of branches, got {self.choices:,}"
             )
         low, high = self._bounds(most, count, least)
-        best: tuple[Subset, Worth] | None = None
+        best: tuple[Subset, Evaluation] | None = None
         for chosen, state in self._walk(low, high):
-            worth = self._worth(*self._outcome(state))
-            if best is None or worth.value > best[1].value + _GAIN:
-                best = chosen, worth
+            evaluation = self._evaluation(*self._outcome(state))
+            if best is None or evaluation.value > best[1].value + _TOLERANCE:
+                best = chosen, evaluation
         assert best is not None
         return best
 
     @property
     def choices(self) -> int:
-        """How many choices of branches there are, none among them."""
+        """The number of choices of branches, including the empty one."""
         return prod(1 + len(group) for group in self.table.groups)
 
-    def outcome(self, chosen: Sequence[int]) -> Outcome:
-        """Accuracy and expected relative cost of the branches `chosen` at every threshold."""
+    def outcome(self, chosen: Sequence[int]) -> SubsetOutcome:
+        """Return the accuracy and the expected relative cost of the branches `chosen` at every threshold."""
         state = self._start()
         for option in chosen:
             state = self._after(state, option)
         return self._outcome(state)
 
-    def outcomes(self, *, most: int | None = None) -> Iterator[tuple[Subset, Outcome]]:
-        """Every choice of at most `most` branches with its outcome; what choices have in common is scored once."""
+    def outcomes(self, *, most: int | None = None) -> Iterator[tuple[Subset, SubsetOutcome]]:
+        """Yield every choice of at most `most` branches with its outcome. Common first branches are scored once."""
         for chosen, state in self._walk(*self._bounds(most, 0, 0)):
             yield chosen, self._outcome(state)
 
     def neighbours(self, chosen: Subset, *, most: int | None = None) -> Iterator[Subset]:
-        """The choices one flip away: a branch less, one more, or another structure at its cut point."""
+        """Return the choices one flip away: one branch less, one more, or another structure at its cut point."""
         return self._neighbours(chosen, *self._bounds(most, 0, 0))
 
     def _walk(self, low: int, high: int) -> Iterator[tuple[Subset, _Prefix]]:
-        """Every choice of `low` to `high` branches; the state of a common beginning is computed once."""
+        """Yield every choice of `low` to `high` branches. Common first branches are scored once."""
         groups = self.table.groups
 
         def visit(group: int, chosen: Subset, state: _Prefix) -> Iterator[tuple[Subset, _Prefix]]:
@@ -139,54 +144,56 @@ class Judge:
         return visit(0, (), self._start())
 
     def single(self) -> Subset:
-        """The best choice of one branch."""
+        """Return the best choice of one branch."""
         return max(
-            ((option,) for group in self.table.groups for option in group), key=lambda one: self.worth(one).value
+            ((option,) for group in self.table.groups for option in group), key=lambda one: self.evaluate(one).value
         )
 
     def polish(
         self, chosen: Sequence[int], *, most: int | None = None, count: int = 0, least: int = 1
-    ) -> tuple[Subset, Worth, int]:
-        """The choice after its best single flips, one after another while J rises; what it is worth; how many flips.
+    ) -> tuple[Subset, Evaluation, int]:
+        """Apply the best single flip while J rises; return the final choice, its evaluation and the number of flips.
 
-        A flip takes a branch away, adds one, or puts another structure at its cut point; where no branch may be added
-        (`count`, `most`) it also moves one to another cut point.
+        A flip removes a branch, adds one, or replaces the structure at its cut point. If no branch can be added
+        (`count`, `most`), a flip can also move one to another cut point.
         """
         low, high = self._bounds(most, count, least)
         current, flips = tuple(sorted(chosen)), 0
-        worth = self.worth(current)
+        evaluation = self.evaluate(current)
         while True:
-            found = [(self.worth(other), other) for other in self._neighbours(current, low, high)]
+            found = [(self.evaluate(other), other) for other in self._neighbours(current, low, high)]
             following = max(found, key=lambda pair: pair[0].value, default=None)
-            if following is None or following[0].value <= worth.value + _GAIN:
-                return current, worth, flips
-            (worth, current), flips = following, flips + 1
+            if following is None or following[0].value <= evaluation.value + _TOLERANCE:
+                return current, evaluation, flips
+            (evaluation, current), flips = following, flips + 1
 
-    def best(self, *, most: int | None = None, count: int = 0) -> tuple[Subset, Worth]:
-        """The best choice where all can be tried; else one that grew branch by branch and was polished after each."""
+    def best(self, *, most: int | None = None, count: int = 0) -> tuple[Subset, Evaluation]:
+        """Return the best choice and its evaluation.
+
+        The search is exhaustive for few choices. Otherwise the choice grows branch by branch and is polished after
+        each.
+        """
         if self.choices <= 2**12:
             return self.exhaustive(most=most, count=count)
         low, high = self._bounds(most, count, 1)
         current: Subset = ()
-        worth: Worth | None = None
+        evaluation: Evaluation | None = None
         while len(current) < high:
             bigger = [other for other in self._neighbours(current, 0, high) if len(other) > len(current)]
             following, above, _ = self.polish(
-                max(bigger, key=lambda each: self.worth(each).value), count=len(current) + 1
+                max(bigger, key=lambda each: self.evaluate(each).value), count=len(current) + 1
             )
-            if worth is not None and len(current) >= low and above.value <= worth.value + _GAIN:
+            if evaluation is not None and len(current) >= low and above.value <= evaluation.value + _TOLERANCE:
                 break
-            current, worth = following, above
-        assert worth is not None
-        return current, worth
+            current, evaluation = following, above
+        assert evaluation is not None
+        return current, evaluation
 
     def _bounds(self, most: int | None, count: int, least: int) -> tuple[int, int]:
         places = len(self.table.groups)
         high = min(places, most if most is not None else places)
         if count > high or least > high:
-            raise TrainingError(
-                f"{max(count, least)} branches were asked for, and at most {high} can stand; ask for fewer"
-            )
+            raise TrainingError(f"the number of branches must be at most {high}, got {max(count, least)}; lower it")
         return (count, count) if count else (least, high)
 
     def _neighbours(self, chosen: Subset, low: int, high: int) -> Iterator[Subset]:
@@ -211,7 +218,10 @@ class Judge:
         return _Prefix(np.zeros(len(self.table), dtype=np.int64), zeros, zeros, 0.0)
 
     def _after(self, state: _Prefix, option: int) -> _Prefix:
-        """One more exit: a sample leaves here for the thresholds from its best score so far to its score here."""
+        """Add one exit.
+
+        A sample leaves here at the thresholds between its highest confidence so far and its confidence here.
+        """
         levels = self._levels[:, option]
         heads = state.heads + float(self.table.branch_macs[option])
         movers = np.nonzero(levels > state.reached)[0]
@@ -231,34 +241,34 @@ class Judge:
     def _between(
         self, first: NDArray[np.int64], stop: NDArray[np.int64], weights: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """For each threshold the number of samples for which it is at `first` or above and below `stop`; [T].
+        """Return, for each threshold, the number of samples with `first` <= threshold < `stop`, [T].
 
-        With `weights` what these samples count together.
+        With `weights` it is the sum of their weights.
         """
         size = len(self.thresholds) + 1
         change = np.bincount(first, weights, minlength=size) - np.bincount(stop, weights, minlength=size)
         return np.cumsum(change)[:-1].astype(np.float64)
 
-    def _outcome(self, state: _Prefix) -> Outcome:
-        """The final exit answers for whoever is left."""
+    def _outcome(self, state: _Prefix) -> SubsetOutcome:
+        """Let all remaining samples leave at the final exit."""
         size = len(self.thresholds) + 1
-        reached = np.bincount(state.reached + size * self._right_at_the_end, minlength=2 * size).reshape(2, size)
+        reached = np.bincount(state.reached + size * self._final_correct, minlength=2 * size).reshape(2, size)
         wrong, right = np.cumsum(reached, axis=1)[:, :-1]
         spent = state.spent + (wrong + right) * (self.table.total_macs + state.heads)
         if (weights := self.table.weights) is not None:
-            counted = np.bincount(state.reached, weights * self._right_at_the_end, minlength=size)
+            counted = np.bincount(state.reached, weights * self._final_correct, minlength=size)
             right = np.cumsum(counted)[:-1]
         samples = len(self.table)
-        return Outcome((state.right + right) / samples, spent / (samples * self.table.total_macs))
+        return SubsetOutcome((state.right + right) / samples, spent / (samples * self.table.total_macs))
 
     @cached_property
-    def _right_at_the_end(self) -> NDArray[np.int64]:
+    def _final_correct(self) -> NDArray[np.int64]:
         return self.table.correct[:, -1].astype(np.int64)
 
-    def _worth(self, accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> Worth:
+    def _evaluation(self, accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> Evaluation:
         value = self.accuracy_weight * accuracy - self.cost_weight * cost
         at = int(np.argmax(value))
-        return Worth(
+        return Evaluation(
             value=float(value[at]),
             accuracy=float(accuracy[at]),
             cost=float(cost[at]),

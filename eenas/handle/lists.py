@@ -60,6 +60,13 @@ def list_runtimes(filter: Filter = "", exclude_filters: Filter = "") -> list[str
     return _chosen(RUNTIMES, filter, exclude_filters)
 
 
+def list_costs(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
+    """The kinds that `[costs.NAME]` of a study takes, beside `macs` and `latency`, which every study has."""
+    from eenas.measurement.costs.spec import COSTS
+
+    return _chosen(COSTS, filter, exclude_filters)
+
+
 LISTS: Mapping[str, Callable[[Filter], list[str]]] = {
     "backbones": list_backbones,
     "branches": list_branches,
@@ -68,6 +75,7 @@ LISTS: Mapping[str, Callable[[Filter], list[str]]] = {
     "policies": list_policies,
     "tasks": list_tasks,
     "runtimes": list_runtimes,
+    "costs": list_costs,
 }
 """By kind, in the order in which a network comes about."""
 

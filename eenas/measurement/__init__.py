@@ -5,6 +5,10 @@ from typing import TYPE_CHECKING
 from eenas.public_names import lazily
 
 if TYPE_CHECKING:
+    from eenas.measurement.costs.cost import Cost
+    from eenas.measurement.costs.linear import LinearCost
+    from eenas.measurement.costs.measured_table import TableCost
+    from eenas.measurement.costs.spec import CostSpec
     from eenas.measurement.devices import resolve_device
     from eenas.measurement.latency import Latency, LatencySpec
     from eenas.measurement.macs import count_macs
@@ -14,11 +18,15 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BackboneTimes": "runtime",
+    "Cost": "costs.cost",
+    "CostSpec": "costs.spec",
     "Joints": "runtime",
     "Latency": "latency",
     "LatencySpec": "latency",
+    "LinearCost": "costs.linear",
     "Profile": "profile",
     "Runtime": "runtime",
+    "TableCost": "costs.measured_table",
     "TorchRuntime": "torch_runtime",
     "count_macs": "macs",
     "profile_backbone": "profile",
@@ -26,11 +34,15 @@ _HOMES = {
 }
 __all__ = [
     "BackboneTimes",
+    "Cost",
+    "CostSpec",
     "Joints",
     "Latency",
     "LatencySpec",
+    "LinearCost",
     "Profile",
     "Runtime",
+    "TableCost",
     "TorchRuntime",
     "count_macs",
     "profile_backbone",

@@ -1,4 +1,4 @@
-"""A runtime whose branch times are held against the backbone's profile before they are believed."""
+"""A runtime that checks branch times against the backbone's profile before it returns them."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,15 +17,15 @@ from eenas.measurement.runtime import BackboneTimes, Runtime, branch_to_time
 from eenas.progress import Listener, Notice, silent
 
 SLOW = 1.15
-"""A period is slow in which the plain backbone takes so many times what the profile says."""
+"""A period is slow if the plain backbone takes more than this many times its profiled latency."""
 
 
 class CheckedRuntime:
-    """A `Runtime` around another one, with what that found of the backbone.
+    """A `Runtime` that wraps another one and the backbone profile measured by it.
 
-    A branch is timed again, up to RETRIES times, where the plain backbone in its rounds was slow, where too few of its
-    runs were undisturbed, or where it takes longer than the whole backbone with fewer MACs. What is doubtful after that
-    is put right by what the backbone says, marked, and kept with its interval; the first one is said to `listener`.
+    A branch is timed again, up to RETRIES times, if the plain backbone was slow in its rounds, too few of its runs were
+    undisturbed, or it takes longer than the whole backbone with fewer MACs. A time that is still doubtful is corrected
+    by the backbone's slowness, marked, and kept with its interval. The first one is reported to `listener`.
     """
 
     def __init__(self, runtime: Runtime, profile: Profile, listener: Listener = silent) -> None:
@@ -60,14 +60,14 @@ class CheckedRuntime:
         return kept
 
     def _slowness(self, found: Latency) -> float:
-        """How many times its time in the profile the plain backbone took; 1 where it was quicker or is not known."""
+        """Return the plain backbone's time in these rounds over its profiled time. 1 if it was faster or is unknown."""
         known = self._profile.plain_latency
         if known is None or found.reference_ms is None or known.median_ms <= 0:
             return 1.0
         return max(found.reference_ms / known.median_ms, 1.0)
 
     def _is_dearer(self, found: Latency, branch: Branch, shape: FeatureShape, num_classes: int) -> bool:
-        """Whether the branch takes longer than the whole backbone though it computes less."""
+        """Whether the branch takes longer than the whole backbone with fewer MACs."""
         whole = self._profile.total_latency
         if whole is None or found.median_ms <= whole.median_ms:
             return False
@@ -80,8 +80,8 @@ class CheckedRuntime:
         self._is_said = True
         self._listener(
             Notice(
-                f"latency: this machine is never quiet; {what} takes {latency.interval}, and it and what else could "
-                "not be timed in quiet is marked as doubtful; --remeasure takes it again on a quiet machine"
+                f"latency: this machine is busy; {what} takes {latency.interval}, and parts that could not be timed "
+                "undisturbed are marked as doubtful; rerun with --remeasure on an idle machine"
             )
         )
 
@@ -92,7 +92,7 @@ def _times(profile: Profile) -> list[Latency]:
 
 
 def _quicker(latency: Latency, times: float) -> Latency:
-    """A doubtful latency without what a slow period added; the interval reaches up to what was measured."""
+    """Return a doubtful latency corrected for a slow period. The interval reaches up to the measured value."""
     low = latency.median_ms if latency.low_ms is None else latency.low_ms
     high = latency.median_ms if latency.high_ms is None else latency.high_ms
     return replace(

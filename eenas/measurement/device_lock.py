@@ -1,4 +1,4 @@
-"""A lock that lets one measurement at a time run on a device of this machine."""
+"""A lock that allows one measurement at a time per device of this machine."""
 
 import contextlib
 import os
@@ -22,29 +22,31 @@ _POLL = 0.05
 
 @contextlib.contextmanager
 def device_lock(device: torch.device) -> Iterator[None]:
-    """Hold the lock of `device` inside the block, among all processes and threads; waits for its turn.
+    """Hold the lock of `device` inside the block, across all processes and threads, after waiting for it.
 
-    The lock is a file in the temporary folder, and ends with the process that holds it. Where the system has no file
-    locks (Windows) nothing is locked. It must not be taken again inside the block. Raises MachineError when the file
-    cannot be made.
+    The lock is a file in the temporary folder, and is released when its process ends. Systems without file locks
+    (Windows) do not lock. The lock is not reentrant. Raises MachineError if the file cannot be created.
     """
     path = lock_file(device)
     handle = _open(path)
     try:
-        wait_for(handle, path, f"the device {device}, on which one measurement runs at a time")
+        wait_for(handle, path, f"the device {device}, which runs one measurement at a time")
         yield
     finally:
         os.close(handle)
 
 
 def lock_file(device: torch.device) -> Path:
-    """The file of the lock: one for all users of the machine, in the temporary folder."""
+    """Return the path of the lock file, in the temporary folder, common to all users of the machine."""
     name = re.sub(r"[^a-z0-9]+", "-", f"{device.type}-{device.index or 0}")
     return Path(tempfile.gettempdir()) / f"eenas-{name}.lock"
 
 
 def _open(path: Path) -> int:
-    """A handle to lock. A file that another user made is opened as it is: some systems refuse to create over it."""
+    """Open the lock file.
+
+    An existing one is opened without O_CREAT, which some systems refuse for another user's file.
+    """
     flags = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
     try:
         with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Devices: found by the name that a user gives, and named in full."""
+"""Devices: resolving a user's device name, and full names."""
 
 import platform
 from functools import cache
@@ -12,9 +12,10 @@ KINDS = ("auto", "cpu", "cuda", "mps")
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device that "auto", "cpu", "cuda", "cuda:1" or "mps" means; "auto" is the first of cuda, mps and cpu there.
+    """Return the device for "auto", "cpu", "cuda", "cuda:1" or "mps".
 
-    "cuda" is the current CUDA device, with its index. Raises DeviceError for a device that is not there.
+    "auto" is the first available of cuda, mps and cpu. "cuda" is the current CUDA device, with its index. Raises
+    DeviceError if the device is not available.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -30,11 +31,11 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("mps")
     if kind == "cpu" and not number:
         return torch.device("cpu")
-    raise DeviceError(f"device {name!r} is not there; this machine and this torch have {', '.join(_present())}")
+    raise DeviceError(f"device {name!r} is not available; use one of {', '.join(_present())}")
 
 
 def device_name(device: torch.device, threads: int | None = None) -> str:
-    """The device in full, such as "CPU: AMD EPYC 9B14" or "NVIDIA H100"; with `threads` also "..., 1 thread"."""
+    """Return the full name, such as "CPU: AMD EPYC 9B14" or "NVIDIA H100"; with `threads` also "..., 1 thread"."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
@@ -55,7 +56,7 @@ def _present() -> list[str]:
 
 @cache
 def _processor() -> str:
-    """The processor's name: from Linux's list where it is there, else what Python knows."""
+    """Return the processor's name from /proc/cpuinfo, else from Python."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""Latency: how long something takes on a device, with its spread and the conditions it was taken under."""
+"""Latency: the time of a program on a device, with its spread and conditions."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -29,15 +29,17 @@ RUNTIMES = ("auto", "torch", "onnxruntime")
 
 @dataclass(frozen=True, kw_only=True)
 class LatencySpec:
-    """How latency is measured.
+    """The settings of latency measurements.
 
-    `batch` samples at once; `threads` of the host (default 1); `warmup` runs before the first that counts; then between
-    `min_repeats` and `max_repeats` timed runs, until their spread (interquartile range over median) is at most
-    `spread`. `seconds` bounds each part that is timed, except that one run warms up and three are timed in any case,
-    and that a machine on which too few runs are undisturbed has three times these limits. `dtype` is that
-    of autocast, or float32 for none. `runtime` is what runs the programs: torch (the network itself, eager),
-    onnxruntime (the programs that are exported), "auto" (onnxruntime on a CPU where it is installed, else torch), or
-    the user's own as `./file.py:name`.
+    `batch` is the number of samples per run, `threads` the number of host threads (default 1), `warmup` the number of
+    runs before the first timed one. Then there are between `min_repeats` and `max_repeats` timed runs, until their
+    spread (interquartile range over median) is at most `spread`. `seconds` limits the time of each part, except for the
+    first warm-up run and three timed runs; these limits are three times as large on a machine with too few undisturbed
+    runs. `dtype` is that of autocast, or float32 for none. `runtime` runs the programs: torch (the network itself,
+    eager), onnxruntime (the exported programs), "auto" (onnxruntime on a CPU if installed, else torch), or the user's
+    own as `./file.py:name`.
+
+    Raises SpecError for values out of range.
     """
 
     runtime: str = "auto"
@@ -51,7 +53,7 @@ class LatencySpec:
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
     def __post_init__(self) -> None:
-        """Refuse counts and limits that no measurement can have."""
+        """Check runtime, counts and limits."""
         if self.runtime not in RUNTIMES and not is_reference(self.runtime):
             near = nearest(self.runtime, RUNTIMES)
             raise SpecError(f"latency: unknown runtime {shortened(self.runtime)}; {near}")
@@ -67,11 +69,11 @@ class LatencySpec:
         if not (self.spread > 0 and self.seconds > 0):
             raise SpecError(
                 f"latency: spread and seconds must be positive, got {self.spread} and {self.seconds}; "
-                "a larger spread ends sooner"
+                "a larger spread ends measurements sooner"
             )
         if self.runtime == "onnxruntime" and self.dtype != "float32":
             raise SpecError(
-                f"latency: the runtime 'onnxruntime' runs float32 programs, got dtype {self.dtype!r}; "
+                f"latency: the runtime 'onnxruntime' supports only float32, got dtype {self.dtype!r}; "
                 "set latency.dtype to 'float32', or latency.runtime to 'torch'"
             )
 
@@ -80,11 +82,11 @@ class LatencySpec:
 class Latency:
     """A measured latency in milliseconds, for a whole batch.
 
-    `median_ms` and `p95_ms` over `repeats` runs; `spread` is their interquartile range over their median; `device`
-    and `runtime` by their full names; `threads` of the host. `low_ms` to `high_ms` are the quartiles, and `rejected`
-    the runs that did not count, since other load disturbed them. With `doubtful` too few were left, or it contradicts
-    its neighbours: the interval says more than the median then. `reference_ms` is what the plain backbone took in
-    the same rounds (None: it did not run along).
+    `median_ms` and `p95_ms` are over `repeats` runs, and `spread` is their interquartile range over their median.
+    `device` and `runtime` are full names; `threads` counts host threads. `low_ms` and `high_ms` are the quartiles, and
+    `rejected` is the number of runs excluded because of other load. `doubtful` means that too few runs were left, or
+    that the latency contradicts its neighbours; rely on the interval then, not on the median. `reference_ms` is the
+    time of the plain backbone in the same rounds (None: not timed).
     """
 
     median_ms: float
@@ -104,46 +106,46 @@ class Latency:
 
     @property
     def interval(self) -> str:
-        """The interval that it lies in, such as "1.2 to 3.4 ms"."""
+        """The interval from `low_ms` to `high_ms`, such as "1.2 to 3.4 ms"."""
         low, high = (self.median_ms if each is None else each for each in (self.low_ms, self.high_ms))
         return f"{low:.3g} to {high:.3g} ms"
 
     @property
     def conditions(self) -> str:
-        """How it was taken, in one line."""
+        """The conditions of the measurement, in one line."""
         threads = f"{self.threads} {'thread' if self.threads == 1 else 'threads'}"
         return f"{self.device}, {threads}, batch {self.batch}, {self.dtype}, {self.runtime}"
 
     def to_table(self) -> dict[str, Any]:
-        """Every field as JSON data; `from_table` is the inverse."""
+        """Return every field as JSON data; `from_table` is the inverse."""
         return asdict(self)
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Latency":
-        """Read what `to_table` wrote. Raises MeasurementError for anything else."""
+        """Read the result of `to_table`. Raises MeasurementError for anything else."""
         kinds = {field.name: field.type for field in fields(cls)}
         given = dict(table) if isinstance(table, Mapping) else {"": table}
         wrong = [name for name, value in given.items() if not _is_of(value, kinds.get(name))]
         needed = [field.name for field in fields(cls) if field.default is MISSING]
         if bad := [*wrong, *(name for name in needed if name not in given)]:
             where = " ".join(part for part in (file, key) if part) or "a latency"
-            raise MeasurementError(f"{where}: not a measured latency (see {bad[0][:40]!r}); measure again")
+            raise MeasurementError(f"{where}: not a measured latency (see {bad[0][:40]!r}); measure it again")
         return cls(**given)
 
 
 def place_of(latency: Latency) -> str:
-    """Where a latency was taken, in few words: the device and the runtime."""
+    """Return the device and the runtime of a latency, in a few words."""
     name = latency.runtime.partition(",")[0]
     return f"{latency.device} in {'eager torch' if name.startswith('torch ') else name}"
 
 
 def torch_runtime(what: str = "eager") -> str:
-    """The name of torch as a runtime, with its version and what it ran."""
+    """Return the name of torch as a runtime: its version and `what` it ran."""
     return f"torch {torch.__version__}, {what}"
 
 
 def summarise(times: Sequence[float]) -> tuple[float, float, float]:
-    """Median, 95th percentile and spread (interquartile range over median) of one or more positive times."""
+    """Return median, 95th percentile and spread (interquartile range over median) of one or more positive times."""
     if len(times) == 1:
         return times[0], times[0], 0.0
     cuts = statistics.quantiles(times, n=20, method="inclusive")
@@ -152,7 +154,7 @@ def summarise(times: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _is_of(value: Any, kind: object) -> bool:
-    """Whether a value from a file is of the kind of a field of `Latency`; numbers are finite and from 0 up."""
+    """Whether a value from a file has the type of a field of `Latency`. Numbers must be finite and at least 0."""
     if kind in (str, bool):
         return type(value) is kind
     if value is None:

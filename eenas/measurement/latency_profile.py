@@ -1,4 +1,4 @@
-"""The latency profile: what was timed on one machine, in a file, for a study on another."""
+"""The latency profile: latencies taken on one machine, in a file, for a study on another."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _KIND = "eenas latency profile"
 
 @dataclass(frozen=True, kw_only=True)
 class TimedBranch:
-    """A branch alone at features of one shape: MACs of one sample, and its latency (None: not timed yet)."""
+    """A branch alone on features of one shape: MACs of one sample, and its latency (None: not timed yet)."""
 
     macs: int
     latency: Latency | None
@@ -35,10 +35,11 @@ class TimedBranch:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LatencyProfile:
-    """A `Runtime` that looks its figures up: a backbone's profile with latencies, and branches by structure and shape.
+    """A `Runtime` that looks up latencies: those of a backbone's profile, and of branches by structure and shape.
 
-    `input_shape` is (C, H, W) of a sample. `branches` go by `branch_key`. `cascade_ms` is what it adds to a branch to
-    read the logits of the exit before; a cascade takes that and the time of the branch inside. `file` is for messages.
+    `input_shape` is (C, H, W) of a sample. The keys of `branches` are from `branch_key`. `cascade_ms` is the additional
+    time of a branch that reads the logits of the exit before it; a cascade takes this and the time of the branch
+    inside. `file` is for messages.
     """
 
     profile: Profile
@@ -52,17 +53,17 @@ class LatencyProfile:
 
     @property
     def whole(self) -> Latency:
-        """The whole backbone as one program, which says how everything was timed."""
+        """The latency of the whole backbone as one program, with the conditions of all measurements."""
         assert self.profile.total_latency is not None
         return self.profile.total_latency
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits of all that it holds."""
+        """16 hexadecimal digits of its whole content."""
         return specs.digest(self.to_table())
 
     def find(self, branch: Branch, shape: FeatureShape) -> Latency | None:
-        """The latency of a branch at features of `shape`, None where it was not timed."""
+        """Return the latency of a branch on features of `shape`, None if it was not timed."""
         if isinstance(branch, Cascade):
             inside = self.find(branch.branch, shape)
             return None if inside is None else _longer(inside, self.cascade_ms)
@@ -70,23 +71,27 @@ class LatencyProfile:
         return None if found is None else found.latency
 
     def macs(self, branch: Branch, shape: FeatureShape) -> int | None:
-        """The MACs of a branch, None where it was not counted."""
+        """Return the MACs of a branch, None if they were not counted."""
         found = self.branches.get(branch_key(branch, shape))
         return None if found is None else found.macs
 
     def check(self, profile: Profile, input_shape: Sequence[int], num_classes: int) -> None:
-        """Raise MeasurementError unless this is of the backbone that `profile` counts, for such samples and classes."""
+        """Raise MeasurementError unless the profile matches the study.
+
+        Backbone, cut points and MACs are compared with those of `profile`, and the input shape and the number of
+        classes with the arguments.
+        """
         if profile.backbone != self.profile.backbone:
             raise self._other("the backbone", self.profile.backbone, profile.backbone)
         if tuple(input_shape) != tuple(self.input_shape):
-            raise self._other("samples of", list(self.input_shape), list(input_shape))
+            raise self._other("the input shape", list(self.input_shape), list(input_shape))
         if num_classes != self.num_classes:
             raise self._other("the number of classes", self.num_classes, num_classes)
         known = {point.name: macs for point, macs in zip(self.profile.cut_points, self.profile.macs, strict=True)}
         for point, macs in zip(profile.cut_points, profile.macs, strict=True):
             if point.name not in known:
                 raise MeasurementError(
-                    f"{self.file}: has no cut point {point.name!r}, which this study uses; "
+                    f"{self.file}: the profile has no cut point {point.name!r} of this study; "
                     f"{nearest(point.name, known)}; profile with the same backbone.cut_points"
                 )
             if known[point.name] != macs:
@@ -95,11 +100,11 @@ class LatencyProfile:
             raise self._other("MACs", self.profile.total_macs, profile.total_macs)
 
     def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
-        """See `Runtime.conditions`: the digest stands for all of them."""
+        """See `Runtime.conditions`. The digest covers all of them."""
         return ["latency profile", self.digest]
 
     def time_backbone(self, backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> BackboneTimes:
-        """See `Runtime.time_backbone`: looked up, for the cut points of `chain`."""
+        """See `Runtime.time_backbone`. Latencies are looked up for the cut points of `chain`."""
         there = self.profile
         kept = [there.index(name) for name in chain.names]
         assert there.plain_latency is not None
@@ -116,16 +121,16 @@ class LatencyProfile:
     def time_branch(
         self, branch: Branch, shape: FeatureShape, num_classes: int, device: torch.device, spec: LatencySpec
     ) -> Latency:
-        """See `Runtime.time_branch`: looked up. Raises MeasurementError for a branch that was not timed."""
+        """See `Runtime.time_branch`. The latency is looked up. Raises MeasurementError if the branch was not timed."""
         if (found := self.find(branch, shape)) is not None:
             return found
         raise MeasurementError(
-            f"{self.file}: has no time of {branch.label()} at features {list(shape.dims)}; repeat `eenas profile` with "
-            "this search space and the same --out, which adds what is missing, or take it out of the space"
+            f"{self.file}: the profile has no latency of {branch.label()} at features {list(shape.dims)}; rerun `eenas "
+            "profile` with this search space and the same --out, which adds it, or remove it from the space"
         )
 
     def to_table(self) -> dict[str, Any]:
-        """All of it as JSON data, `file` aside; `from_table` is the inverse."""
+        """Return the profile as JSON data without `file`; `from_table` is the inverse."""
         return {
             "kind": _KIND,
             "format": FORMAT,
@@ -143,18 +148,18 @@ class LatencyProfile:
         }
 
     def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file atomically."""
         text = json.dumps(self.to_table(), indent=1) + "\n"
         write_text(path, text)
 
     @classmethod
     def from_table(cls, table: Any, *, file: str) -> "LatencyProfile":
-        """Read what `to_table` gave. Raises MeasurementError for anything else, and for a newer format."""
-        fix = "write it anew with `eenas profile`"
+        """Read the result of `to_table`. Raises MeasurementError for anything else and for a newer format."""
+        fix = "write it again with `eenas profile`"
         if not isinstance(table, Mapping) or table.get("kind") != _KIND:
-            raise MeasurementError(f"{file}: is not a latency profile of eenas; {fix}")
+            raise MeasurementError(f"{file}: not a latency profile of eenas; {fix}")
         if table.get("format") != FORMAT:
-            raise MeasurementError(f"{file}: format {table.get('format')}, this eenas reads format {FORMAT}; {fix}")
+            raise MeasurementError(f"{file}: this eenas reads format {FORMAT}, got {table.get('format')}; {fix}")
         try:
             found = cls(
                 profile=Profile.from_table(table["profile"], file=file),
@@ -173,22 +178,22 @@ class LatencyProfile:
                 file=file,
             )
         except (*bounds.DAMAGE, EenasError) as error:
-            raise MeasurementError(f"{file}: is not whole ({error}); {fix}") from None
+            raise MeasurementError(f"{file}: damaged ({error}); {fix}") from None
         points, joints = len(found.profile.cut_points), found.profile.joints
         parts = (found.profile.total_latency, found.profile.plain_latency, found.profile.decision)
         if None in parts or len(found.profile.latency_ms) != points or (joints and len(joints.cut_ms) != points):
-            raise MeasurementError(f"{file}: is not whole (not every cut point has a time); {fix}")
+            raise MeasurementError(f"{file}: damaged (not every cut point has a time); {fix}")
         return found
 
     def _other(self, what: str, there: object, here: object) -> MeasurementError:
         return MeasurementError(
-            f"{self.file}: a latency profile is used for what it was taken of; {what}: there {there}, in this study "
-            f"{here}; profile this one with `eenas profile`, or search what was profiled"
+            f"{self.file}: a latency profile must match the study; {what}: {there} in the profile, {here} in the "
+            "study; profile this backbone with `eenas profile`, or search the profiled one"
         )
 
 
 def read_latency_profile(path: str | Path) -> LatencyProfile:
-    """The profile in a file. Raises MeasurementError for one that is missing, broken or newer."""
+    """Read a profile from a file. Raises MeasurementError if it is missing, damaged or newer."""
     try:
         table = bounds.read_json(path)
     except SpecError as error:
@@ -197,7 +202,7 @@ def read_latency_profile(path: str | Path) -> LatencyProfile:
 
 
 def branch_key(branch: Branch, shape: FeatureShape) -> str:
-    """What a branch is timed by: its structure (the user's own with its source) and the features that it takes."""
+    """Return the key of a branch: its structure (with the source of a user's own family) and its feature shape."""
     return f"{branch.label()} at {list(shape.dims)}: {specs.digest([branch, source_of(branch), shape])}"
 
 

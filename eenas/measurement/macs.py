@@ -1,4 +1,4 @@
-"""Multiply-accumulates and parameters of a module, counted by ptflops."""
+"""MACs (multiply-accumulates) and parameters of a module, counted by ptflops."""
 
 import contextlib
 import io
@@ -18,24 +18,24 @@ from eenas.measurement.products import Uncounted, formulas
 
 @dataclass(frozen=True)
 class Counted:
-    """The MACs of one sample, and the names of operators that do products and were not counted."""
+    """The MACs of one sample, and the names of product operators that are not counted."""
 
     macs: int
     uncounted: tuple[str, ...] = ()
 
 
 def count_macs(module: nn.Module, inputs: Tensor | FeatureShape) -> int:
-    """The MACs that one sample costs: see `count`."""
+    """Return the MACs of one sample; see `count`."""
     return count(module, inputs).macs
 
 
 def count(module: nn.Module, inputs: Tensor | FeatureShape) -> Counted:
-    """The MACs that one sample costs (1 MAC = 2 FLOPs): convolutions, products and distances, and their biases.
+    """Count the MACs of one sample (1 MAC = 2 FLOPs): convolutions, products and distances, and their biases.
 
-    `inputs` is a batch whose first sample is taken, or the shape of a feature. Neither the module nor the random state
-    is changed: a copy without storage (device "meta") is counted in eval mode, or a copy where the module is, for
-    modules that do not run without storage. The program must not depend on the values of its input, which are zero.
-    Raises MeasurementError when the module does not run on such an input.
+    `inputs` is a batch, whose first sample is used, or the shape of a feature. The module and the random state are
+    unchanged: the count uses a copy in eval mode on the device "meta", or on the module's device if the module does not
+    run without storage. The program must not depend on the values of its input, which are zero. Raises MeasurementError
+    if the module does not run on such an input.
     """
     sample = torch.zeros(1, *inputs.dims) if isinstance(inputs, FeatureShape) else inputs[:1].detach()
     try:
@@ -45,12 +45,12 @@ def count(module: nn.Module, inputs: Tensor | FeatureShape) -> Counted:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """The number of parameters; one that is shared counts once, buffers do not count."""
+    """Return the number of parameters. Shared parameters count once; buffers do not count."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _count(module: nn.Module, sample: Tensor, device: torch.device) -> Counted:
-    """ptflops on a copy on `device`; fused products are taken apart so that its table of operators knows them."""
+    """Run ptflops on a copy on `device`. Fused products are decomposed into operators that it knows."""
     import ptflops
     from ptflops.aten_ops import ATEN_OPS_MAPPING
 
@@ -76,23 +76,23 @@ def _count(module: nn.Module, sample: Tensor, device: torch.device) -> Counted:
                     torch.ops.aten._cudnn_rnn: _refuse,
                 },
             )
-    except Exception as error:  # a copy or a model of the user may raise anything
+    except Exception as error:  # a copy or a user's model can raise anything
         reason = f"{type(error).__name__}: {error}"
     if macs is None:
         lines = [line.strip() for line in printed.getvalue().splitlines() if line.strip()]
         reason = reason or (lines[-1] if lines else "ptflops gave no count")
         raise MeasurementError(
             f"the MACs of {type(module).__name__} could not be counted on an input of {list(sample.shape)}: "
-            f"{reason.splitlines()[0]}; check that it takes a batch of one"
+            f"{reason.splitlines()[0]}; check that it accepts a batch of one"
         )
     return Counted(int(macs), rest.names)
 
 
 @contextlib.contextmanager
 def _taken_apart() -> Iterator[None]:
-    """Attention and recurrent layers as the plain products that they consist of; all is put back afterwards."""
+    """Run attention and recurrent layers as plain products inside the block."""
     fastpath = torch.backends.mha.get_fastpath_enabled()
-    fused = torch._C._get_mkldnn_enabled()  # torch.backends.mkldnn.flags warns of TF32
+    fused = torch._C._get_mkldnn_enabled()  # torch.backends.mkldnn.flags warns about TF32
     torch.backends.mha.set_fastpath_enabled(False)
     torch._C._set_mkldnn_enabled(False)
     try:
@@ -104,7 +104,7 @@ def _taken_apart() -> Iterator[None]:
 
 
 def _refuse(inputs: Any, outputs: Any) -> int:
-    """A fused recurrent layer would count as nothing; without storage it is not fused."""
+    """Refuse a fused recurrent layer, which would count as 0 MACs. Without storage it is not fused."""
     raise MeasurementError("a fused recurrent layer cannot be counted")
 
 

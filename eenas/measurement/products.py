@@ -1,4 +1,4 @@
-"""The multiply-accumulates of operators that ptflops does not know, and what remains uncounted."""
+"""MAC formulas of operators that ptflops lacks, and detection of uncounted operators."""
 
 import math
 import re
@@ -18,7 +18,7 @@ _HAVE_NONE = re.compile(r"upsample|interpolate|check_errors")
 
 
 class Uncounted(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the operators that run inside it, do products, and have no formula: `names`, in order, each once."""
+    """Records the `names` of product operators without a formula that run inside it, in order, without repetition."""
 
     def __init__(self, counted: Iterable[Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -28,7 +28,7 @@ class Uncounted(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Note the operator and run it."""
+        """Record the operator and run it."""
         packet = func._overloadpacket
         name = str(packet)
         if packet not in self._counted and name not in self.names and _has_products(func.namespace, name):
@@ -37,7 +37,7 @@ class Uncounted(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _has_products(namespace: str, name: str) -> bool:
-    """Whether an operator is of a library that nobody knows, or is called as products are."""
+    """Whether an operator is of an unknown library or has the name of a product."""
     if namespace not in ("aten", "prims", "prim"):
         return True
     bare = name.rpartition(".")[2]
@@ -45,7 +45,7 @@ def _has_products(namespace: str, name: str) -> bool:
 
 
 def formulas() -> dict[Any, Formula]:
-    """The formula of each operator: positional arguments and outputs of one call to MACs."""
+    """Return the MAC formula of each operator, a function of the positional arguments and the outputs of one call."""
     aten = torch.ops.aten
     found: dict[Any, Formula] = {
         aten.mv: lambda given, made: given[0].numel(),
@@ -78,7 +78,7 @@ def formulas() -> dict[Any, Formula]:
 
 
 def _trilinear(given: Any, made: Any) -> int:
-    """`_trilinear(a, b, c, expand a, expand b, expand c, sums)`: products over the common shape, before the sums."""
+    """Count `_trilinear(a, b, c, expand a, expand b, expand c, sums)`: the size of the common shape."""
     shapes = []
     for tensor, expanded in zip(given[:3], given[3:6], strict=True):
         shape = list(tensor.shape)
@@ -89,18 +89,18 @@ def _trilinear(given: Any, made: Any) -> int:
 
 
 def _fourier(points: Any, dims: Any) -> int:
-    """Complex transforms over `dims`: 5 n log2 n FLOPs each (Cooley and Tukey 1965), two of them a MAC."""
+    """Count complex transforms over `dims`: 5 n log2 n FLOPs each (Cooley and Tukey 1965), two FLOPs per MAC."""
     length = math.prod(points.shape[dim] for dim in dims)
     return int(2.5 * points.numel() * math.log2(length)) if length > 1 else 0
 
 
 def _attention(given: Any, made: Any) -> int:
-    """Queries [..., L, E], keys [..., S, E] and values [..., S, V]: L S (E + V) for each head."""
+    """Count queries [..., L, E], keys [..., S, E] and values [..., S, V]: L S (E + V) per head."""
     query, key, value = given[:3]
     return int(query.numel() // query.shape[-1] * key.shape[-2] * (query.shape[-1] + value.shape[-1]))
 
 
 def _deformable(given: Any, made: Any) -> int:
-    """The convolution itself and its bias; sampling at the offsets is not counted."""
+    """Count the convolution and its bias. Sampling at the offsets is not counted."""
     weight, out = given[1], made[0]
     return int(out.numel() * weight[0].numel() + out.numel())

@@ -1,4 +1,4 @@
-"""The profile of a backbone: what reaching each cut point costs; and what a branch costs."""
+"""The profile of a backbone: the cost of reaching each cut point, and the cost of branches."""
 
 import copy
 import hashlib
@@ -29,17 +29,17 @@ Metric = Literal["macs", "latency", "parameters"]
 
 
 class MeasurementCache(Protocol):
-    """Where measurements are kept by what was measured and where; values are tables of JSON data."""
+    """A cache of measurements by their subject and place. Values are tables of JSON data."""
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The value kept under `key`, or None."""
+        """Return the value of `key`, or None."""
 
     def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
-        """Keep `value` under `key` unless there is one already; what is kept then, which the caller goes on with."""
+        """Store `value` under `key` unless it exists, and return the stored value, which the caller must use."""
 
 
 class MemoryCache:
-    """A cache that lives as long as the object."""
+    """A cache in memory."""
 
     def __init__(self) -> None:
         self._values: dict[str, dict[str, Any]] = {}
@@ -55,12 +55,13 @@ class MemoryCache:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What a backbone costs. MACs and parameters are those of one sample and cumulative: up to each cut point.
+    """The costs of a backbone. MACs and parameters are for one sample and cumulative up to each cut point.
 
-    `latency_ms` holds the prefix up to each cut point, timed as one program; it is empty, and the other latencies are
-    None, where latency was not measured. `total_latency` is the whole chain's, `plain_latency` the user's own module's,
-    `decision` what the host waits for one decision; `joints` what an answer takes beside programs.
-    `total_parameters` are the module's. `uncounted` names operators that do products and are not among the MACs.
+    `latency_ms` are the latencies of the prefixes up to each cut point, each timed as one program. Without a latency
+    measurement it is empty and the other latencies are None. `total_latency` is that of the whole chain,
+    `plain_latency` that of the user's own module, `decision` the host's time for one decision, and `joints` the time of
+    an answer outside programs. `total_parameters` are the module's. `uncounted` names product operators that are
+    missing from the MACs.
     """
 
     backbone: str
@@ -76,17 +77,27 @@ class Profile:
     joints: Joints | None = None
     uncounted: tuple[str, ...] = ()
 
+    @property
+    def plain_ms(self) -> float | None:
+        """The backbone without exits: the module itself or its chain of segments, whichever is faster here.
+
+        Exits are timed on the chain; a slower module as the measure would credit them with what the chain saves.
+        """
+        if self.plain_latency is None or self.total_latency is None:
+            return None
+        return min(self.plain_latency.median_ms, self.total_latency.median_ms)
+
     def index(self, name: str) -> int:
-        """The position of a cut point. Raises CutError with the nearest names."""
+        """Return the position of a cut point. Raises CutError with the nearest names."""
         names = [point.name for point in self.cut_points]
         if name not in names:
             raise CutError(f"the profile of {self.backbone} has no cut point {name!r}; {nearest(name, names)}")
         return names.index(name)
 
     def share(self, i: int, metric: Metric) -> float:
-        """The share in [0, 1] of the backbone's cost that is spent when cut point `i` is reached.
+        """Return the share in [0, 1] of the backbone's cost that is spent on reaching cut point `i`.
 
-        Raises MeasurementError for "latency" where it was not measured.
+        Raises MeasurementError for "latency" if it was not measured.
         """
         if metric == "macs":
             part, whole = float(self.macs[i]), float(self.total_macs)
@@ -101,12 +112,12 @@ class Profile:
         return min(part / whole, 1.0) if whole > 0 else 0.0
 
     def to_table(self) -> dict[str, Any]:
-        """Every field as JSON data; `from_table` is the inverse."""
+        """Return every field as JSON data; `from_table` is the inverse."""
         return {field.name: specs.to_table(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Profile":
-        """Read what `to_table` wrote. Raises MeasurementError or SpecError for anything else."""
+        """Read the result of `to_table`. Raises MeasurementError or SpecError for anything else."""
         try:
             found = specs.read_fields(cls, table, file=file, key=key)
         except SpecError as error:
@@ -119,7 +130,7 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True)
 class BranchCost:
-    """What a branch costs: MACs of one sample, parameters, and the latency of the branch alone (None: not measured)."""
+    """The cost of a branch: MACs of one sample, parameters, and its latency alone (None: not measured)."""
 
     macs: int
     parameters: int
@@ -137,9 +148,10 @@ def profile_backbone(
 ) -> Profile:
     """Measure a backbone, split at `chain.names` (cut points of the backbone), on `device`.
 
-    MACs are counted segment by segment and added up. With `latency` every prefix, the whole chain, the plain module and
-    one decision are timed in `runtime` (default: torch); latencies are taken from `cache` when the same was timed there
-    before. The backbone's module is not moved. Raises MeasurementError when something cannot be measured.
+    MACs are counted per segment and added up. With `latency`, every prefix, the whole chain, the plain module and one
+    decision are timed in `runtime` (default: torch). Latencies are read from `cache` if the same was timed there
+    before. The backbone's module is not moved. Raises CutError for an unknown cut point and MeasurementError if
+    something cannot be measured.
     """
     known = {point.name: point for point in backbone.all_cut_points}
     missing = [name for name in chain.names if name not in known]
@@ -201,10 +213,11 @@ def measure_branch(
     cache: MeasurementCache | None = None,
     runtime: Runtime | None = None,
 ) -> BranchCost:
-    """Measure one branch alone at features of `shape`, timed on `device` in `runtime` when `latency` is given.
+    """Measure one branch alone on features of `shape`. With `latency` it is timed on `device` in `runtime`.
 
-    `cache` keeps counts by structure, shape and classes, and latencies also by device, runtime and conditions. The
-    random state is left alone. Raises BranchError when the branch cannot stand there, MeasurementError otherwise.
+    `cache` holds counts by structure, shape and classes, and latencies also by device, runtime and conditions. The
+    random state is unchanged. Raises BranchError if the branch does not fit there, and MeasurementError if it cannot be
+    measured.
     """
     identity = [__version__, branch, source_of(branch), shape, num_classes, importlib.metadata.version("ptflops")]
     cost_key = f"macs/branch/{branch.label()}/{specs.digest(identity)}"
@@ -224,12 +237,12 @@ def measure_branch(
             if cache is not None:
                 timed = cache.put(time_key, timed)
     found = Latency.from_table(timed) if timed is not None else None
-    with bounds.damage_as(MeasurementError, f"the measurement of {branch.label()}", "measure anew (--remeasure)"):
+    with bounds.damage_as(MeasurementError, f"the measurement of {branch.label()}", "measure it again (--remeasure)"):
         return BranchCost(macs=int(cost["macs"]), parameters=int(cost["parameters"]), latency=found)
 
 
 def source_of(branch: Branch) -> str:
-    """What stands for the code of a family: nothing for eenas's own, the hash of its file for the user's."""
+    """Return a text for the code of a family: empty for eenas's own, the hash of its file for a user's."""
     if isinstance(branch, Cascade):
         return source_of(branch.branch)
     if FAMILIES.get(branch.kind) is type(branch):

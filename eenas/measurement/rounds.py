@@ -1,4 +1,4 @@
-"""Rounds: parts are timed in turns, what other load disturbed is not believed, and contradictions are timed again."""
+"""Timing in rounds: parts take turns, disturbed runs are rejected, and contradictions are timed again."""
 
 import math
 import statistics
@@ -15,22 +15,22 @@ from eenas.measurement.latency import Latency, LatencySpec, summarise, torch_run
 from eenas.measurement.stopwatch import SLACK_MS, Run, Sample, Stopwatch, working_threads
 
 LEAST_REPEATS = 3
-"""How often a run is timed even when the first one has used the time up, and how many have to be believed."""
+"""The least number of timed runs, even if the first one uses up the time, and of accepted runs."""
 
 PATIENCE = 3
-"""How many times its limits a measurement takes where too few of its runs are believed."""
+"""The factor on the limits of a measurement with too few accepted runs."""
 
 FAR = 1.25
-"""A run that took so many times the lower quartile of those beside it is an outlier."""
+"""A run that takes more than this many times the lower quartile is an outlier."""
 
 WARM, WARM_MS = 3, 1.0
-"""How often a part is run before it is timed where others ran in between, and after how long no more."""
+"""The largest number of warm-up runs of a part after other parts ran, and the time that ends them."""
 
 EXACT_MS = 0.002
-"""A median is known well enough whose interquartile range, over the root of its runs, is this small."""
+"""A median is accurate enough if the interquartile range over the root of the number of runs is at most this."""
 
 TOLERANCE, TOLERANCE_MS = 1.05, 0.01
-"""How much more than a longer way a shorter one may take before that is a contradiction."""
+"""The factor and the time by which a shorter prefix may exceed a longer one without a contradiction."""
 
 RETRIES = 2
 """How often a contradiction is timed again before it is kept and marked."""
@@ -38,12 +38,12 @@ RETRIES = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Something to time: `open` gives the run, which is let go afterwards; `runtime` names what runs it.
+    """A part to time. `open` returns the run, which is released afterwards; `runtime` is the name of its runtime.
 
-    `before` is run before each run and not timed; by default the part itself, where others ran in between, so that it
-    finds in the processor's caches what it finds there when it is asked again and again. One that is `cold` finds what
-    the part before it left. `size` is the memory in bytes that it takes while it is open. Where a part `varies`, its
-    runs differ by what they compute, and a long one is no outlier.
+    `before` runs before each run and is not timed. By default the part itself runs if others ran in between, so that
+    the processor's caches are in the state of repeated calls. A `cold` part uses the caches as the previous part left
+    them. `size` is the memory in bytes that the part takes while it is open. The runs of a part that `varies` differ in
+    their computation, so long runs are no outliers.
     """
 
     open: Callable[[], Run]
@@ -56,9 +56,9 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
-    """How parts are timed: on `device`, alone on it (a lock), as `spec` says; see `Stopwatch` for `host_clock`.
+    """The settings of timing: on `device`, under its lock, by `spec`. See `Stopwatch` for `host_clock`.
 
-    Not more than `most_bytes` of parts are open at once; the others wait for their turn.
+    At most `most_bytes` of parts are open at once; the others wait for their turn.
     """
 
     device: torch.device
@@ -67,12 +67,12 @@ class Rounds:
     most_bytes: int = 2**29
 
     def measure(self, parts: Sequence[Part], *, rising: Sequence[int] = ()) -> tuple[Latency, ...]:
-        """The latency of each part. The parts `rising`, by index, contain each other in this order.
+        """Return the latency of each part. The parts `rising` (indices) contain each other in this order.
 
-        Runs that had to wait for the processor are thrown out, and outliers among the rest; the median of what is left
-        counts. Where too little is left, the limits are stretched; then the CPU time counts where one thread works,
-        else the lower quartile, and the latency is marked as doubtful. So is one that still contradicts its neighbours
-        after it was timed again. What a run raises is not caught.
+        Runs that had to wait for the processor are rejected, then outliers; the latency is the median of the rest. If
+        too few are left, the limits are extended. If that does not help, the CPU time is used with one thread, else the
+        lower half of the wall times, and the latency is marked as doubtful. A latency that still contradicts its
+        neighbours after it was timed again is marked too. Exceptions of a run propagate.
         """
         found: list[Latency | None] = [None] * len(parts)
         for group in _groups(parts, self.most_bytes):
@@ -118,14 +118,14 @@ class Rounds:
         open_ = list(range(len(parts)))
         while open_:
             for index in range(len(parts)):
-                if index in open_ or any(part.cold for part in parts):  # what is cold needs the others before it
+                if index in open_ or any(part.cold for part in parts):  # a cold part needs the others before it
                     samples[index].append(turn(parts[index], runs[index]))
             seconds = (time.perf_counter() - start) / len(parts)
             open_ = [index for index in open_ if not self._enough(samples[index], seconds)]
         return samples
 
     def _enough(self, samples: Sequence[Sample], seconds: float) -> bool:
-        """Whether a part is done: time or repeats are used up, or the spread (looked at every fifth time) is small."""
+        """Whether a part is done: time or repeats are used up, or the spread (checked every fifth run) is small."""
         spec, count = self.spec, len(samples)
         if count < min(LEAST_REPEATS, spec.max_repeats):
             return False
@@ -169,10 +169,10 @@ class Rounds:
 
 
 def believed(samples: Sequence[Sample], *, varied: bool = False) -> list[float]:
-    """The wall times in milliseconds that count: of runs that nothing disturbed, less outliers; empty if too few are.
+    """Return the accepted wall times in ms: undisturbed runs without outliers. Empty if there are too few.
 
-    Runs without an involuntary switch are enough where there are some of them; else those count too that lost no time
-    by one. With `varied` there are no outliers.
+    If there are enough runs without involuntary context switches, only these are used. Otherwise all runs are used that
+    lost no time by them. `varied` keeps outliers.
     """
     undisturbed = [sample for sample in samples if not sample.is_disturbed]
     unswitched = [sample for sample in undisturbed if not sample.switches]
@@ -185,7 +185,7 @@ def believed(samples: Sequence[Sample], *, varied: bool = False) -> list[float]:
 
 
 def without_outliers(times: Sequence[float]) -> list[float]:
-    """The times that are not FAR above the lower quartile, and SLACK_MS above that."""
+    """Return the times up to FAR times the lower quartile plus SLACK_MS."""
     if len(times) < 2:
         return list(times)
     limit = FAR * _quartiles(times)[0] + SLACK_MS
@@ -204,17 +204,17 @@ def measure_latency(
 ) -> Latency:
     """Time one `run` alone; see `Rounds` and `Part`.
 
-    `run` has the batch and type that `spec` says; nothing here can check it. What `run` raises is not caught.
+    `run` must have the batch and type of `spec`, which is not checked. Exceptions of `run` propagate.
     """
     part = Part(open=lambda: run, runtime=runtime or torch_runtime(), before=before, varies=varies)
     return Rounds(device=device, spec=spec, host_clock=host_clock).measure([part])[0]
 
 
 def measure_beside(part: Part, plain: Run, rounds: Rounds, runtime: str, way: Run | None = None) -> Latency:
-    """A branch in turns with the plain backbone, with what that took.
+    """Time a branch in turns with the plain backbone, and store the backbone's time in the result.
 
-    Before it is timed the `way` to it is run, the branch, and the way again, so that it finds in the processor's caches
-    what it finds in a network that answers there time after time; without a way, what it leaves there itself.
+    Before each timed run, `way` (the path to the branch), the branch and `way` again are run, so that the processor's
+    caches are in the state of a network that answers repeatedly. Without `way` the branch itself is run.
     """
     run = part.open()
 
@@ -230,7 +230,7 @@ def measure_beside(part: Part, plain: Run, rounds: Rounds, runtime: str, way: Ru
 
 
 def _warm(run: Run) -> None:
-    """Run a part as often as its own data need to be back in the processor's caches, a long one once."""
+    """Run a part until its data are back in the processor's caches; a long part runs once."""
     start = time.perf_counter()
     for _ in range(WARM):
         run()
@@ -239,7 +239,7 @@ def _warm(run: Run) -> None:
 
 
 def _groups(parts: Sequence[Part], most_bytes: int) -> list[list[int]]:
-    """The indices of the parts, in order, in groups that may be open together."""
+    """Return the indices of the parts, in order, in groups that fit in memory together."""
     groups: list[list[int]] = [[]]
     size = 0
     for index, part in enumerate(parts):
@@ -252,7 +252,7 @@ def _groups(parts: Sequence[Part], most_bytes: int) -> list[list[int]]:
 
 
 def _falling(found: Sequence[Latency | None], rising: Sequence[int]) -> list[tuple[int, int]]:
-    """Pairs of parts of which the one that contains the other took less."""
+    """Return pairs of parts in which the containing part took less time."""
     return [
         (one, other)
         for one, other in pairwise(rising)

@@ -1,4 +1,4 @@
-"""The contract of a runtime: what runs a backbone and its branches when they are timed."""
+"""The contract of a runtime, which runs a backbone and its branches for timing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from eenas.backbones.chain import Chain
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
-from eenas.branches.abilities import alone
+from eenas.branches.abilities import features_only
 from eenas.branches.branch import Branch
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.rounds import Part, Rounds
@@ -18,25 +18,28 @@ from eenas.measurement.stopwatch import Apart, Run
 from eenas.seeding import seeded
 
 DECISIONS = 3
-"""So many decisions are timed beside one."""
+"""The number of decisions that are timed in comparison with one."""
 
 
 class HostLoop(Protocol):
-    """The loop that answers a batch, around programs that it does not time; `__name__` says which loop it is."""
+    """The loop that answers a batch, around programs that are not timed. `__name__` identifies the loop."""
 
     __name__: str
 
     def __call__(self, num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:
-        """Two runs: an answer with one decision, and one with DECISIONS, each after a run of `program`."""
+        """Return two runs of an answer, with one decision and with DECISIONS decisions.
+
+        Each decision follows a run of `program`.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Joints:
-    """What an answer takes beside its programs, in milliseconds, and what lies between programs of their own.
+    """The time of an answer outside its programs, and between separate programs, in milliseconds.
 
-    `cut_ms[i]` is what it adds to end a program at cut point i and begin the next one there: the call, and handing the
-    features over. `call_ms` is the call of a program that computes nothing; a branch that was timed alone holds it, and
-    in the program of its segment it does not. `entry_ms` is what an answer costs beside programs and decisions.
+    `cut_ms[i]` is the additional time of ending a program at cut point i and starting the next one there: the call and
+    the transfer of the features. `call_ms` is the call of an empty program. A branch timed alone includes it; a branch
+    in the program of its segment does not. `entry_ms` is the time of an answer outside programs and decisions.
     """
 
     cut_ms: tuple[float, ...]
@@ -44,17 +47,17 @@ class Joints:
     entry_ms: float
 
     def at(self, cut_points: Sequence[int]) -> "Joints":
-        """Those of some of the cut points, by index."""
+        """Return the joints of the cut points with these indices."""
         return replace(self, cut_ms=tuple(self.cut_ms[index] for index in cut_points))
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneTimes:
-    """The times of a backbone cut at the names of its chain.
+    """The times of a backbone, cut at the names of its chain.
 
-    `prefixes` are the ways to each cut point, each as one program, `whole` the way to the logits; `plain` is the
-    backbone as a user runs it who wants no exits; `decision` what one decision takes. `joints` is None where reaching
-    an exit takes its prefix, the branches and the decisions and nothing else.
+    `prefixes` are the programs up to each cut point, `whole` is the program up to the logits. `plain` is the backbone
+    as used without exits, `decision` the time of one decision. `joints` is None if reaching an exit takes only its
+    prefix, the branches and the decisions.
     """
 
     prefixes: tuple[Latency, ...]
@@ -65,38 +68,38 @@ class BackboneTimes:
 
 
 class Runtime(Protocol):
-    """What runs programs when they are timed; the profile says what is timed, the runtime knows how that is run.
+    """The contract of a runtime: the profile chooses the programs to time, and the runtime runs them.
 
-    Order of calls: `conditions`, by which measurements are kept, then `time_backbone` and `time_branch` as often as
-    something is not known yet. Latencies are of `spec.batch` samples, with its threads and type, on `device`.
+    Order of calls: `conditions`, by which measurements are cached, then `time_backbone` and `time_branch` for each
+    unknown measurement. Latencies are for `spec.batch` samples, with its threads and type, on `device`.
     """
 
     def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
-        """What a time depends on beside what is timed (device, versions, settings), as JSON data."""
+        """Return all conditions of a time other than its program (device, versions, settings), as JSON data."""
 
     def time_backbone(self, backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> BackboneTimes:
-        """Time a backbone cut into `chain`; neither is changed nor moved. Raises MeasurementError."""
+        """Time a backbone cut into `chain` without changing or moving either. Raises MeasurementError."""
 
     def time_branch(
         self, branch: Branch, shape: FeatureShape, num_classes: int, device: torch.device, spec: LatencySpec
     ) -> Latency:
-        """Time a branch alone at features of `shape`, in turns with the plain backbone, whose time it carries.
+        """Time a branch alone on features of `shape`, in turns with the plain backbone.
 
-        `Latency.reference_ms` tells a slow period. The random state is left alone. Raises BranchError where the branch
-        cannot stand there, MeasurementError where its time is not to be had.
+        `Latency.reference_ms` is the backbone's time, which reveals a slow period. The random state is unchanged.
+        Raises BranchError if the branch does not fit there, and MeasurementError if it cannot be timed.
         """
 
 
 def branch_to_time(branch: Branch, shape: FeatureShape, num_classes: int, batch: int = 1) -> tuple[nn.Module, Tensor]:
-    """The module of a branch that takes features only, in eval mode, and features `[batch, ...]` for it."""
+    """Return a branch as a module of features only, in eval mode, and features `[batch, ...]` for it."""
     with seeded(0):
-        module = alone(branch.build(shape, num_classes), num_classes)
+        module = features_only(branch.build(shape, num_classes), num_classes)
         module.eval()
         return module, shape.example(batch)
 
 
 def way_to(backbone: Backbone, shape: FeatureShape) -> int | None:
-    """The index of the middle one of the backbone's cut points whose features have this shape, None where none has."""
+    """Return the index of the middle cut point of those with features of this shape, or None."""
     found = [index for index, point in enumerate(backbone.cut_points) if point.shape == shape]
     return found[len(found) // 2] if found else None
 
@@ -104,10 +107,10 @@ def way_to(backbone: Backbone, shape: FeatureShape) -> int | None:
 def host_times(
     loop: HostLoop, rounds: Rounds, num_classes: int, *, program: Run, runtime: str
 ) -> tuple[float, Latency]:
-    """What an answer costs beside its programs, in milliseconds: once, and for each decision.
+    """Return the time of an answer outside its programs, in ms: once per answer, and per decision.
 
-    `program` is the first half of the backbone. It runs before each decision as segments do, so that the decision does
-    not find everything in the processor's caches, and does not count.
+    `program` is the first half of the backbone. It runs before each decision as segments do, so that the processor's
+    caches are in a realistic state. Its time does not count.
     """
     apart = Apart(rounds.spec.threads or 1)
     runs = loop(num_classes, rounds.device, rounds.spec.batch, lambda: apart(program))

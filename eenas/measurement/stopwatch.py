@@ -1,4 +1,4 @@
-"""The stopwatch: one run on the wall's clock, with what the processor's own clocks know of other load."""
+"""The stopwatch: wall time and CPU time of one run, which reveal other load."""
 
 import contextlib
 import time
@@ -12,12 +12,12 @@ from eenas.threads import check_threads
 Run = Callable[[], object]
 
 SLACK, SLACK_MS = 1.1, 0.02
-"""A run is undisturbed whose wall time is at most so many times its CPU time, and so much longer."""
+"""A run is undisturbed if its wall time is at most this many times its CPU time, plus this many ms."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One timed run: wall time and CPU time in milliseconds (None where it says nothing) and involuntary switches."""
+    """One timed run: wall time and CPU time in ms (None if not available), and involuntary context switches."""
 
     wall_ms: float
     cpu_ms: float | None = None
@@ -30,18 +30,18 @@ class Sample:
 
 
 class Apart:
-    """What runs within a timed run and does not count; a run that gives it back has its time taken off."""
+    """Code inside a timed run that does not count. If the run returns this object, its time is subtracted."""
 
     def __init__(self, threads: int = 1) -> None:
         self._cpu = time.thread_time_ns if threads == 1 else time.process_time_ns
         self.wall_ns = self.cpu_ns = 0
 
     def reset(self) -> None:
-        """Nothing is taken off."""
+        """Set the time to subtract to 0."""
         self.wall_ns = self.cpu_ns = 0
 
     def __call__(self, run: Run) -> None:
-        """Run it apart."""
+        """Run `run`, and add its time to the time to subtract."""
         cpu, start = self._cpu(), time.perf_counter_ns()
         run()
         self.wall_ns += time.perf_counter_ns() - start
@@ -49,11 +49,11 @@ class Apart:
 
 
 class Stopwatch:
-    """Times runs on `device` by the rule of its kind.
+    """Times runs on `device` with the method of its kind.
 
     CUDA: events around the run and a synchronisation; MPS: the counter between synchronisations; CPU: the counter.
-    `host_clock` takes the counter on CUDA too, for what the host waits for. CPU time is the thread's where one thread
-    works, else the process's; it is taken on CPUs only (elsewhere the host sleeps) and where its clock is fine enough.
+    `host_clock` uses the counter on CUDA too, for work of the host. The CPU time is that of the thread if one thread
+    works, else of the process. It is taken only on CPUs (with other devices the host sleeps) and with a fine clock.
     """
 
     def __init__(self, device: torch.device, threads: int, *, host_clock: bool = False) -> None:
@@ -66,7 +66,7 @@ class Stopwatch:
         self.counts_cpu = self._has_cpu and threads == 1
 
     def time(self, run: Run) -> Sample:
-        """Run once."""
+        """Time one run."""
         if self._by_events:
             return Sample(_cuda_ms(run, self._device))
         switches = switch_count()
@@ -86,7 +86,7 @@ class Stopwatch:
 
 
 def switch_count() -> int:
-    """How often this thread had to give its processor to others so far; 0 where the system does not say."""
+    """Return the number of involuntary context switches of this thread so far, 0 if the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -96,7 +96,7 @@ def switch_count() -> int:
 
 @contextlib.contextmanager
 def kept_threads() -> Iterator[None]:
-    """Torch has as many threads after the block as before it, whatever was opened inside."""
+    """Restore torch's number of threads after the block."""
     before = torch.get_num_threads()
     try:
         yield
@@ -106,7 +106,7 @@ def kept_threads() -> Iterator[None]:
 
 @contextlib.contextmanager
 def working_threads(count: int) -> Iterator[None]:
-    """So many threads of torch inside the block."""
+    """Set torch's number of threads inside the block."""
     with kept_threads():
         torch.set_num_threads(check_threads(count))
         yield

@@ -1,4 +1,4 @@
-"""The runtime torch: modules in eager mode, as the network itself runs them."""
+"""The torch runtime: modules in eager mode, as in the network itself."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,10 +23,10 @@ from eenas.measurement.stopwatch import Run
 
 
 class TorchRuntime:
-    """A `Runtime`: prefixes of the chain and the user's own module, in the memory format of inference.
+    """A `Runtime` of prefixes of the chain and the user's own module, in the memory format of inference.
 
-    Branches run in turns with the plain `backbone`, where one is given, else alone. `host_loop` is the loop of
-    `predict`, of which entry and decisions are timed; without one a decision is what NumPy takes for it.
+    Branches run in turns with the plain `backbone` if given, else alone. `host_loop` is the loop of `predict`, whose
+    entry and decisions are timed. The default times a decision by NumPy.
     """
 
     def __init__(self, backbone: Backbone | None = None, *, host_loop: HostLoop | None = None) -> None:
@@ -86,7 +86,7 @@ class TorchRuntime:
             return measure_beside(timed, self._plain[key], rounds, torch_runtime("the module"), way)
 
     def _way(self, backbone: Backbone, shape: FeatureShape, device: torch.device, spec: LatencySpec) -> Run | None:
-        """A run of the backbone up to where features have this shape, None where they never have."""
+        """Return a run of the backbone up to features of this shape, or None if it has none."""
         k = way_to(backbone, shape)
         if k is None:
             return None
@@ -121,7 +121,7 @@ def time_program(
 def time_programs(
     programs: Sequence[Callable[[Tensor], object]], x: Tensor, *, device: torch.device, spec: LatencySpec, runtime: str
 ) -> tuple[Latency, ...]:
-    """The same for several programs in turns, each of which does at least what the one before does; by the host."""
+    """Time several programs in turns by the host's clock; each must do at least as much as the one before it."""
     parts = [_part(program, x, runtime) for program in programs]
     with inference(device, spec):
         return Rounds(device=device, spec=spec, host_clock=True).measure(parts, rising=range(len(parts)))
@@ -132,12 +132,12 @@ def _part(program: Callable[[Tensor], object], x: Tensor, runtime: str) -> Part:
 
 
 def named_beside(backbone: Backbone | None, spec: LatencySpec) -> list[Any]:
-    """What a backbone is known by that runs beside a branch."""
+    """Return the identity of the backbone that runs in turns with a branch."""
     return [] if backbone is None else [backbone.name, list(backbone.example(spec.batch).shape)]
 
 
 def _module_run(backbone: Backbone, device: torch.device, spec: LatencySpec) -> Run:
-    """A run of the user's own module."""
+    """Return a run of the user's own module."""
     module = evaluated(backbone.module, device=device)
     lay_out(module, backbone.memory_format)
     images = backbone.example(spec.batch).to(device)
@@ -145,7 +145,7 @@ def _module_run(backbone: Backbone, device: torch.device, spec: LatencySpec) -> 
 
 
 def bare_decisions(num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:
-    """What the host waits for, as a `HostLoop`: logits brought to it, the softmax's maximum, and the comparison."""
+    """A `HostLoop` of the host's work only: transfer of the logits, maximum of the softmax, and comparison."""
     logits = torch.zeros(batch, num_classes, device=device)
 
     def decide() -> bool:
@@ -160,7 +160,7 @@ def bare_decisions(num_classes: int, device: torch.device, batch: int, program: 
 
 @contextmanager
 def inference(device: torch.device, spec: LatencySpec) -> Iterator[None]:
-    """No gradients, and autocast to the type of `spec`; weights are cast anew in each run, as in a single inference."""
+    """Disable gradients, and autocast to the type of `spec`; weights are cast in each run as in one inference."""
     kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(spec.dtype)
     with (
         torch.inference_mode(),

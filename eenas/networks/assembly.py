@@ -1,4 +1,4 @@
-"""A design built on a backbone: a copy of the user's module with fresh branches."""
+"""Build a design on a backbone: a copy of the user's module with untrained branches."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from torch import nn
 from eenas.backbones.copies import copy_of
 from eenas.backbones.load import Backbone
 from eenas.backbones.memory_format import INFERENCE, PLAIN, format_of
-from eenas.branches.abilities import alone, takes_previous
+from eenas.branches.abilities import features_only, takes_previous
 from eenas.designs.design import Design, Placed
 from eenas.errors import CutError, DesignError, nearest
 from eenas.measurement.profile import source_of
@@ -26,15 +26,15 @@ def build_network(
     policy: Policy | None = None,
     classes: tuple[str, ...] = (),
 ) -> EarlyExitNetwork:
-    """The network of `design` on a deep copy of `backbone`, its branches initialised.
+    """Return the network of `design` on a deep copy of `backbone`, with untrained branches.
 
-    A branch's first weights depend on the seed, its cut point and its structure, not on its neighbours. Raises
-    DesignError when the design is for another number of classes or the first branch is a cascade, CutError when a cut
-    point is not there.
+    A branch's initial weights depend on the seed, its cut point and its structure, not on other branches. Raises
+    DesignError if the design has another number of classes or its first branch is a cascade, CutError if the backbone
+    lacks one of its cut points.
     """
     if design.num_classes != backbone.num_classes:
         raise DesignError(
-            f"the design answers with {design.num_classes} classes and the backbone with {backbone.num_classes}; "
+            f"the design is for {design.num_classes} classes and the backbone for {backbone.num_classes}; "
             "search again for this task"
         )
     shapes = {point.name: point.shape for point in backbone.all_cut_points}
@@ -48,7 +48,9 @@ def build_network(
             branches[name] = placed.branch.build(shapes[name], design.num_classes)
     first = next(iter(branches), None)
     if first is not None and takes_previous(branches[first]):
-        raise DesignError(f"the first branch, at {first!r}, is a cascade and has no exit before it; use the plain one")
+        raise DesignError(
+            f"the first branch, at {first!r}, must not be a cascade: it has no previous exit; use the inner branch"
+        )
     network = EarlyExitNetwork(
         copy_of(backbone.module),
         branches,
@@ -66,20 +68,20 @@ def build_network(
 def common_format(
     backbone: Backbone, placed: Sequence[Placed], modules: Mapping[str, nn.Module]
 ) -> torch.memory_format:
-    """The memory format in which the backbone runs and every branch: `modules` by the cut points of `placed`.
+    """Return the memory format in which the backbone and all branches run; `modules` maps cut points to branches.
 
-    Families of eenas run in any; those of the user are tried.
+    eenas's own families run in any format; a user's families are tried.
     """
     shapes = {point.name: point.shape for point in backbone.all_cut_points}
     for each in placed if backbone.memory_format == INFERENCE else ():
-        module, shape = alone(modules[each.cut_point], backbone.num_classes), shapes[each.cut_point]
+        module, shape = features_only(modules[each.cut_point], backbone.num_classes), shapes[each.cut_point]
         if source_of(each.branch) and format_of(module, shape.example()) != INFERENCE:
             return PLAIN
     return backbone.memory_format
 
 
 def freeze_unreached(network: EarlyExitNetwork) -> None:
-    """Take the gradient from parameters of the backbone that no forward pass reaches, so that none is trained."""
+    """Switch off gradients for the backbone's parameters that no exit depends on."""
     was_training, transform = network.training, network.transform
     example = torch.zeros(1, *transform.shape, device=next(network.parameters()).device)
     network.eval()

@@ -1,4 +1,4 @@
-"""A network's weights, and the state of a training run, in files that are whole or absent."""
+"""A network's weights and the state of a training run, in files that are written atomically."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -9,34 +9,34 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from eenas.backbones.extra_state import from_text, parted, to_text
+from eenas.backbones.extra_state import from_text, split_state, to_text
 from eenas.bounds import shortened_error
 from eenas.errors import SpecError, StorageError, WeightsError
 from eenas.files import write_atomically
-from eenas.networks.network import EarlyExitNetwork, renamed
+from eenas.networks.network import EarlyExitNetwork, with_current_keys
 
 _EXTRA = "extra_state"
-"""The name of the text in a file's header."""
+"""The key of the extra state in a file's metadata."""
 
 
 def save_weights(network: EarlyExitNetwork, path: Path) -> None:
-    """Write the network's state as safetensors (tied tensors are written once for each name)."""
+    """Write the network's state dict as safetensors. Tied tensors are written once under each of their names."""
     write_atomically(path, lambda file: write_state(network.state_dict(), file))
 
 
 def load_weights(network: EarlyExitNetwork, path: Path) -> None:
-    """Load weights that `save_weights` wrote. Raises WeightsError when they do not fit, naming the keys."""
+    """Load weights that `save_weights` wrote. Raises WeightsError with the keys if they do not fit the network."""
     try:
         state = read_state(path)
     except SpecError as error:
         raise WeightsError(f"{path}: holds {error}; export the network again") from None
-    except Exception as error:  # safetensors and torch raise many kinds for a damaged file
+    except Exception as error:  # safetensors and torch raise errors of many types for a damaged file
         reason = (
             str(error).strip().partition("\n")[0] if isinstance(error, OSError | safetensors.SafetensorError) else ""
         )
-        said = f" ({reason[:200]})" if reason else ""
-        raise WeightsError(f"{path}: cannot be read as safetensors{said}; export the network again") from None
-    state = renamed(state, network.branches.names)
+        cause = f" ({reason[:200]})" if reason else ""
+        raise WeightsError(f"{path}: cannot be read as safetensors{cause}; export the network again") from None
+    state = with_current_keys(state, network.branches.names)
     own = network.state_dict()
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     shapes = [name for name in own.keys() & state.keys() if _shape(own[name]) != _shape(state[name])]
@@ -51,16 +51,16 @@ def load_weights(network: EarlyExitNetwork, path: Path) -> None:
 
 
 def write_state(state: Mapping[str, Any], file: Path) -> None:
-    """Write a state dict as safetensors: what `get_extra_state` gave stands as a text in the file's header."""
-    tensors, extra = parted(state)
+    """Write a state dict as safetensors, with the modules' extra state as text in the file's metadata."""
+    tensors, extra = split_state(state)
     held = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     safetensors.torch.save_file(held, file, metadata={_EXTRA: to_text(extra)} if extra else None)
 
 
 def read_state(path: Path, prefix: str = "") -> dict[str, Any]:
-    """What `write_state` wrote under names that begin with `prefix`, by what follows.
+    """Return the entries that `write_state` wrote under names with `prefix`; the prefix is removed.
 
-    Raises SpecError for a header of something else, and whatever safetensors raises.
+    Raises SpecError for invalid extra state, and the errors of safetensors.
     """
     with safetensors.safe_open(path, framework="pt") as file:
         names = [str(name) for name in file.keys() if str(name).startswith(prefix)]  # noqa: SIM118
@@ -76,19 +76,22 @@ def _shape(value: Any) -> Any:
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write the state of a training run (tensors and plain values only)."""
+    """Write the state of a training run (tensors and plain values only) atomically."""
     write_atomically(path, lambda file: torch.save(state, file))
 
 
 def load_state(path: Path, keys: Collection[str]) -> dict[str, Any] | None:
-    """The state with at least `keys` that `save_state` wrote, or None when there is no such file."""
+    """Return the state that `save_state` wrote, or None if there is no such file.
+
+    Raises StorageError if the file is broken or lacks one of `keys`.
+    """
     if not path.exists():
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a broken file
+    except Exception as error:  # torch raises errors of many types for a broken file
         reason = str(error).strip().partition("\n")[0]
-        raise StorageError(f"{path}: not a checkpoint of eenas ({reason}); delete it to start again") from None
+        raise StorageError(f"{path}: not an eenas checkpoint ({reason}); delete it to start again") from None
     if not isinstance(state, dict) or not state.keys() >= set(keys):
-        raise StorageError(f"{path}: not a checkpoint of eenas; delete it to start again")
+        raise StorageError(f"{path}: not an eenas checkpoint; delete it to start again")
     return state

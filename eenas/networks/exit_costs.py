@@ -1,4 +1,4 @@
-"""What reaching each exit of a design costs: backbone, every branch on the way, and the decisions."""
+"""The costs of reaching each exit of a design: backbone, all branches on the way, and decisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,35 +7,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.designs.design import Design
+from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.profile import BranchCost, Profile
+from eenas.policies.costs import CostFacts, Costs
 
 
 @dataclass(frozen=True, eq=False)
 class ExitCosts:
-    """Costs of leaving at each of K exits, the last being the backbone's own classifier, or a static design's branch.
+    """The costs of leaving at each of K exits. The last exit is the backbone's classifier, or a static design's branch.
 
-    `macs` `[K]` and `latency_ms` `[K]` (None where latency was not measured) count the backbone up to the exit, every
-    branch up to it and every decision up to it: `c_k = b_k + a_1 + ... + a_k`. `parameters` is the whole network's,
-    without what a static one never reaches.
+    `costs` `[K]` include the backbone and all branches up to the exit, `c_k = b_k + a_1 + ... + a_k`. MACs and latency
+    (present only if it was measured) also include all decisions up to it. `parameters` counts the whole network, for a
+    static design without the layers after its branch.
     """
 
-    macs: NDArray[np.float64]
-    latency_ms: NDArray[np.float64] | None
+    costs: Costs
     parameters: int
 
 
-def exit_costs(design: Design, profile: Profile, branches: Sequence[BranchCost]) -> ExitCosts:
+def exit_costs(
+    design: Design, profile: Profile, branches: Sequence[BranchCost], own: Sequence[OwnCost] = ()
+) -> ExitCosts:
     """Compose the profile of the backbone with the costs of the design's branches, given in depth order.
 
-    A decision costs one multiply-accumulate a class (the normalisation of the score) and the measured wait of the
-    host; the last exit decides nothing. Where each segment is a program of its own (`Profile.joints`), every cut point
-    passed adds what joins two programs there, and an answer what it costs beside them.
+    `own` are the costs that the study adds, measured on this profile.
+
+    A decision costs one multiply-accumulate per class (the normalisation of the logits) and the host's measured time;
+    the last exit has no decision. If each segment is a program of its own (`Profile.joints`), every cut point passed
+    adds the cost of joining two programs there, and every answer its own overhead.
     """
     at = [profile.index(placed.cut_point) for placed in design.branches]
     if design.static:
         (index,), (branch,) = at, branches
         macs_there, parameters = profile.macs[index] + branch.macs, profile.parameters[index] + branch.parameters
-        return ExitCosts(np.array([float(macs_there)]), _static_latency(index, profile, branch), parameters)
+        latency = _static_latency(index, profile, branch)
+        counted = Costs.of(macs=[float(macs_there)], latency=latency)
+        return ExitCosts(_joined(counted, own, at, profile, branches, static=True), parameters)
     decision = design.num_classes
     macs, behind = [], 0
     for index, branch in zip(at, branches, strict=True):
@@ -43,11 +50,38 @@ def exit_costs(design: Design, profile: Profile, branches: Sequence[BranchCost])
         macs.append(float(profile.macs[index] + behind))
     macs.append(float(profile.total_macs + behind))
     parameters = profile.total_parameters + sum(branch.parameters for branch in branches)
-    return ExitCosts(np.array(macs), _latency(at, profile, branches), parameters)
+    counted = Costs.of(macs=macs, latency=_latency(at, profile, branches))
+    return ExitCosts(_joined(counted, own, at, profile, branches, static=False), parameters)
+
+
+def _joined(
+    counted: Costs,
+    own: Sequence[OwnCost],
+    at: Sequence[int],
+    profile: Profile,
+    branches: Sequence[BranchCost],
+    *,
+    static: bool,
+) -> Costs:
+    """Return the counted costs and the study's own, each for the prefix and all branches up to the exit."""
+    if not own:
+        return counted
+    shapes = [profile.cut_points[index].shape for index in at]
+    rows = []
+    for each in own:
+        passed = np.cumsum([each.branch(branch, shape) for branch, shape in zip(branches, shapes, strict=True)])
+        found = np.array([each.prefixes[index] for index in at], dtype=np.float64) + passed
+        whole = each.prefixes[-1] + (passed[-1] if len(passed) else 0.0)
+        rows.append(found if static else np.append(found, whole))
+    facts = (CostFacts(name=each.name, unit=each.unit, provenance=each.provenance) for each in own)
+    return Costs((*counted.facts, *facts), np.concatenate([counted.values, rows]))
 
 
 def _latency(at: Sequence[int], profile: Profile, branches: Sequence[BranchCost]) -> NDArray[np.float64] | None:
-    """The prefix to each exit, every branch and decision on the way, and what joins programs of their own."""
+    """Return the latency [K] of each exit: prefix, all branches and decisions on the way, and joints of programs.
+
+    None if any part was not timed.
+    """
     timed = len(profile.latency_ms) == len(profile.cut_points)
     if not timed or profile.total_latency is None or profile.decision is None:
         return None
@@ -56,18 +90,21 @@ def _latency(at: Sequence[int], profile: Profile, branches: Sequence[BranchCost]
     for index, branch in zip(at, branches, strict=True):
         if branch.latency is None:
             return None
-        # a branch shares the call of the program that its segment is
+        # a branch shares the call of its segment's program
         wait += max(branch.latency.median_ms - (joints.call_ms if joints else 0.0), 0.0) + decision
         times.append(profile.latency_ms[index].median_ms + wait)
         wait += joints.cut_ms[index] if joints else 0.0
-    # where programs are joined, the policy is asked at the final exit too: it knows what a sample answers
+    # with joined programs the policy also runs at the final exit, to give the answer
     times.append(profile.total_latency.median_ms + wait + (decision if joints else 0.0))
-    # A prefix timed alone may come out slower than a longer one by noise; nobody waits less for more work.
+    # By noise a prefix timed alone may be slower than a longer one; more work never takes less time.
     return np.maximum.accumulate(np.array(times))
 
 
 def _static_latency(index: int, profile: Profile, branch: BranchCost) -> NDArray[np.float64] | None:
-    """The prefix and its classifier as one program; where programs are joined, the policy is asked what it answers."""
+    """Return the latency [1] of the prefix and its classifier; with joined programs the policy runs too, to answer.
+
+    None if any part was not timed.
+    """
     if not profile.latency_ms or profile.decision is None or branch.latency is None:
         return None
     call, decision = (profile.joints.call_ms, profile.decision.median_ms) if profile.joints else (0.0, 0.0)

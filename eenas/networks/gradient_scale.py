@@ -1,4 +1,4 @@
-"""Gradient equilibrium: an identity whose gradient is scaled."""
+"""Gradient equilibrium: an identity that scales the gradient."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ class _Scale(torch.autograd.Function):
 
 
 def scale_gradient(x: Tensor, factor: float) -> Tensor:
-    """`x` itself, of any shape; the gradient that flows back through it is multiplied by `factor`.
+    """Return `x` (any shape) unchanged, and multiply the gradient that flows back through it by `factor`.
 
-    The step of gradient equilibrium (Li, Zhang et al. 2019, "Improved Techniques for Training Adaptive Deep
+    The operation of gradient equilibrium (Li, Zhang et al. 2019, "Improved Techniques for Training Adaptive Deep
     Networks", section 3.1).
     """
     scaled: Tensor = _Scale.apply(x, factor)

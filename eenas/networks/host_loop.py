@@ -1,4 +1,4 @@
-"""The loop of `predict` around programs that cost nothing: what an answer takes beside segments and branches."""
+"""The loop of `predict` around trivial programs, to time an answer's overhead beside segments and branches."""
 
 import torch
 
@@ -9,7 +9,10 @@ from eenas.policies.kinds.threshold import ThresholdPolicy
 
 
 def predict_loop(num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:
-    """See `HostLoop`: every decision scores its logits, and everybody leaves at the last of them."""
+    """Return the loop with one decision and with `DECISIONS`, as `HostLoop` requires.
+
+    Every decision computes the confidence of its logits; all samples leave at the last one.
+    """
     with torch.inference_mode():
         logits = torch.randn(batch, num_classes, generator=torch.Generator().manual_seed(0)).to(device)
     return _run(logits, 1, program), _run(logits, DECISIONS, program)

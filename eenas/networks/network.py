@@ -1,4 +1,4 @@
-"""The built network: the user's backbone, its branches, all exits at once or one after another."""
+"""The built network: the user's backbone with branches, for all exits at once or for early-exit prediction."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,9 +21,9 @@ from eenas.policies.policy import Policy
 
 
 class Branches(nn.Module):
-    """The branches by cut point. Their keys read `branches.<cut point>.*` with "/" for each dot of the cut point.
+    """The branches by cut point. Their state-dict keys are `branches.<cut point>.*`, with "/" for dots in cut points.
 
-    With the dots left in, the keys of branches at `0` and `0.1` could be the same.
+    With dots, branches at `0` and `0.1` could have equal keys.
     """
 
     def __init__(self, branches: Mapping[str, nn.Module]) -> None:
@@ -33,19 +33,19 @@ class Branches(nn.Module):
             self.add_module(key_of(name), branch)
 
     def at(self, name: str) -> nn.Module:
-        """The branch at a cut point. Raises KeyError when there is none."""
+        """Return the branch at a cut point. Raises KeyError if there is none."""
         branch = self._modules[key_of(name)]
         assert branch is not None
         return branch
 
 
 def key_of(cut_point: str) -> str:
-    """The name of a branch's module: that of its cut point in other letters, different for different cut points."""
+    """Return the name of a branch's module: the name of its cut point, escaped uniquely."""
     return cut_point.replace("~", "~0").replace("/", "~1").replace(".", "/")
 
 
-def renamed(state: Mapping[str, Any], cut_points: Sequence[str]) -> dict[str, Any]:
-    """A state dict with the keys of branches as they are now, where it was written with dots in cut points."""
+def with_current_keys(state: Mapping[str, Any], cut_points: Sequence[str]) -> dict[str, Any]:
+    """Return a state dict with the current keys of branches; older ones have dots in the names of cut points."""
     names = sorted((name for name in cut_points if key_of(name) != name), key=len, reverse=True)
     found = {}
     for key, value in state.items():
@@ -57,13 +57,13 @@ def renamed(state: Mapping[str, Any], cut_points: Sequence[str]) -> dict[str, An
 class EarlyExitNetwork(PartlyFrozen):
     """A backbone with branches at named cut points.
 
-    `forward(x)` takes `[N, C, H, W]` (floats, after `transform`) and gives all exits' logits in depth order, each
+    `forward(x)` maps `[N, C, H, W]` (floats, after `transform`) to the logits of all exits in depth order, each
     `[N, num_classes]`, the backbone's own classifier last. `predict(x)` stops early by the network's `policy`.
-    The network of a static design has one exit, its branch; the backbone behind it is never run.
+    The network of a static design has a single exit, its branch; the backbone after it never runs.
 
-    A branch may read the logits of the exit before it, detached (cascades). Where the design's loss weights are
-    "boosted", every exit but the first adds to them: the logits of exit k are F_k = F_(k-1) + z_k, F_(k-1) detached
-    (Yu et al. 2023, "Boosted Dynamic Neural Networks", section 3.1), in training and ever after.
+    A branch may read the detached logits of the previous exit (cascades). If the design's loss weights are "boosted",
+    every exit but the first adds to the previous logits: the logits of exit k are F_k = F_(k-1) + z_k with F_(k-1)
+    detached (Yu et al. 2023, "Boosted Dynamic Neural Networks", section 3.1), in training and in inference.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class EarlyExitNetwork(PartlyFrozen):
         self.policy = policy
         self.classes = classes
         self.memory_format = memory_format
-        self._chain: list[Chain] = []  # in a list, so that its segments are not registered a second time
+        self._chain: list[Chain] = []  # in a list, since nn.Module would register its segments a second time
         self._steps: list[Steps] = []
         known = dict(backbone.named_modules())
         for name in branches:
@@ -94,20 +94,20 @@ class EarlyExitNetwork(PartlyFrozen):
 
     @property
     def exits(self) -> tuple[str, ...]:
-        """The names of the exits in depth order: see `exit_names`; a static network has no final one."""
+        """The names of the exits in depth order (`exit_names`). A static network has no final exit."""
         return self.branches.names if self.design.static else exit_names(self.branches.names)
 
     @property
     def final(self) -> str:
-        """The name of the backbone's own classifier among the exits, whether this network has that exit or not."""
+        """The name of the final exit, the backbone's own classifier, even if this network does not have it."""
         return exit_names(self.branches.names)[-1]
 
     def forward(self, x: Tensor, *, equilibrium: bool = False, exits: Sequence[int] | None = None) -> list[Tensor]:
-        """All exits' logits for `[N, C, H, W]`, float32 or the autocast type, each `[N, num_classes]`.
+        """Return the logits of all exits for `[N, C, H, W]`, float32 or the autocast dtype, each `[N, num_classes]`.
 
-        `exits` are the indices of those that are wanted, rising; only theirs are given, and no more of the backbone is
-        run than they need. With `equilibrium` the gradients are scaled as in gradient equilibrium, so that each feature
-        receives a mean and not a sum of what the wanted exits behind it send back.
+        `exits` selects exits by index, in rising order; only their logits are returned, and the backbone runs only as
+        far as they need. With `equilibrium` gradients are scaled as in gradient equilibrium: each feature receives the
+        mean instead of the sum of the gradients of the later selected exits.
         """
         if x.dtype == torch.uint8:
             raise InputError("images as they are, uint8, are transformed first: network(network.transform(x))")
@@ -120,13 +120,13 @@ class EarlyExitNetwork(PartlyFrozen):
         handles = []
         for index in needed:
             if (name := self.exits[index]) != final:
-                behind = sum(other >= index for other in wanted) if scaled and index in wanted else 0
-                handles.append(modules[name].register_forward_hook(partial(_keep, features, name, behind)))
+                remaining = sum(other >= index for other in wanted) if scaled and index in wanted else 0
+                handles.append(modules[name].register_forward_hook(partial(_keep, features, name, remaining)))
         if self.exits[needed[-1]] != final:
             handles.append(modules[self.exits[needed[-1]]].register_forward_hook(_stop))
         try:
             features[final] = main_output(self.backbone(x))
-        except _Reached:
+        except _StopForward:
             pass
         finally:
             for handle in handles:
@@ -138,7 +138,7 @@ class EarlyExitNetwork(PartlyFrozen):
         return [logits[index] for index in wanted]
 
     def exit_logits(self, name: str, features: Tensor, previous: Tensor | None) -> Tensor:
-        """The logits `[N, num_classes]` of one exit, given those of the exit before (None for the first one).
+        """Return the logits `[N, num_classes]` of one exit, given those of the previous exit (None for the first).
 
         `features` are those at the cut point `name`; for the final exit they are the backbone's own logits.
         """
@@ -146,9 +146,9 @@ class EarlyExitNetwork(PartlyFrozen):
         return exit_logits(branch, features, previous, boosted=self.is_boosted)
 
     def auxiliary_losses(self, labels: Tensor, exits: Sequence[int] | None = None) -> list[Tensor | None]:
-        """What each branch, in order, adds to the loss of its last forward pass in training; labels `[N]`.
+        """Return the auxiliary loss of each branch, in order, for its last forward pass in training; labels `[N]`.
 
-        None for a branch that adds nothing, and for those that are not among the wanted `exits` of that pass.
+        None for a branch without one, and for a branch that is not among the `exits` of that pass.
         """
         return [
             auxiliary_loss_of(self.branches.at(name), labels) if exits is None or index in exits else None
@@ -156,7 +156,7 @@ class EarlyExitNetwork(PartlyFrozen):
         ]
 
     def _needed(self, wanted: Sequence[int]) -> list[int]:
-        """The wanted exits and those whose logits they read, rising."""
+        """Return the indices of the wanted exits and of the exits whose logits they read, in rising order."""
         found = set(wanted)
         for index in reversed(range(1, len(self.exits))):
             if index in found and self.reads_previous(self.exits[index]):
@@ -164,40 +164,39 @@ class EarlyExitNetwork(PartlyFrozen):
         return sorted(found)
 
     def reads_previous(self, name: str) -> bool:
-        """Whether the logits of the exit `name` are made from those of the exit before it too."""
+        """Whether the logits of the exit `name` also depend on those of the previous exit."""
         if name == self.exits[0]:
             return False
         return self.is_boosted or (name != self.final and takes_previous(self.branches.at(name)))
 
     @property
     def is_boosted(self) -> bool:
-        """Whether every exit but the first adds to the logits of the one before."""
+        """Whether every exit but the first adds to the logits of the previous exit."""
         return self.design.training.loss_weights == "boosted"
 
     def predict(self, x: Tensor, policy: Policy | None = None) -> Prediction:
-        """Answers for `[N, C, H, W]`, where each sample leaves at the first exit where the policy lets it go.
+        """Predict for `[N, C, H, W]`: each sample leaves at the first exit at which the policy lets it leave.
 
         `x` is what `transform` gives, or images as they are, uint8, which are transformed first.
 
-        Samples that leave are removed from the batch, so that what lies behind is computed for the others only. Always
-        in eval mode, whatever mode the network and the modules in it are in, which it does not change. The first call
-        after `train()`, loading or `to()` looks up what is to be run; modules that are exchanged by hand are found
-        after the next of these. Raises PolicyError when neither the network nor the caller has a policy, InputError for
-        NaN or infinity in `x`, and where its numbers overflow in the network.
+        Samples that leave are removed from the batch, and later layers run for the others only. Runs in eval mode
+        without changing the mode of any module. The first call after `train()`, loading or `to()` collects the modules
+        to run; modules replaced by hand take effect after the next of these. Raises PolicyError if neither the network
+        nor the caller has a policy, InputError if `x` holds NaN or infinity or its values overflow in the network.
         """
         return predict(self, x, policy if policy is not None else self.policy)
 
     def chain(self, example: Tensor) -> Chain:
-        """The backbone in segments that end at the branches; made at first use, and again after `train` or loading."""
+        """Return the backbone in segments that end at the branches; rebuilt after `train`, loading or `to`."""
         if not self._chain:
             self._chain.append(Chain.built_from(self.backbone, example, self.branches.names))
         return self._chain[0]
 
     def steps(self, example: Tensor) -> Steps:
-        """What `predict` runs: the chain's segments, which are always in eval mode, and the branches.
+        """Return the steps of `predict`: the chain's segments, which are always in eval mode, and the branches.
 
-        Made with the chain, when the weights are laid out in the network's memory format: one that was trained and one
-        that was loaded run alike.
+        Built together with the chain. The weights are then converted to the network's memory format, so a trained and a
+        loaded network run alike.
         """
         if not self._steps:
             lay_out(self, self.memory_format)
@@ -207,53 +206,53 @@ class EarlyExitNetwork(PartlyFrozen):
         return self._steps[0]
 
     def freeze_backbone(self) -> None:
-        """From now on the backbone gets no gradient and stays in eval mode, also after `train()`."""
+        """Freeze the backbone: no gradients, and eval mode even after `train()`."""
         self.backbone.requires_grad_(False)
         self.keep_in_eval({*self.kept_in_eval, *self.backbone.modules()})
 
     def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation mode; training drops the chain, what is kept in eval mode stays in it."""
+        """Set training or eval mode. Training mode drops the chain; modules kept in eval mode stay in it."""
         if mode:
-            self._forget()
+            self._reset()
         return super().train(mode)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load weights; the chain is made anew afterwards."""
-        self._forget()
-        state = renamed(state_dict, self.branches.names)
+        """Load weights and drop the chain, which is rebuilt at its next use."""
+        self._reset()
+        state = with_current_keys(state_dict, self.branches.names)
         return super().load_state_dict(state, strict=strict, assign=assign)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "EarlyExitNetwork":
-        self._forget()
+        self._reset()
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_chain": [], "_steps": []}
 
-    def _forget(self) -> None:
-        """The chain and the steps are made anew at the next use."""
+    def _reset(self) -> None:
+        """Drop the chain and the steps; they are rebuilt at their next use."""
         self._chain, self._steps = [], []
 
 
 def exit_logits(branch: nn.Module | None, features: Tensor, previous: Tensor | None, *, boosted: bool) -> Tensor:
-    """The logits `[N, num_classes]` of an exit, whose `branch` is None where features are the backbone's logits.
+    """Return the logits `[N, num_classes]` of an exit; with `branch` None, `features` are the backbone's own logits.
 
-    `previous` are those of the exit before, None for the first one.
+    `previous` are the logits of the previous exit, None for the first exit.
     """
     before = None if previous is None else previous.detach()
     own = features if branch is None else logits_of(branch, features, before)
     return before + own if before is not None and boosted else own
 
 
-class _Reached(Exception):
-    """Ends the backbone's forward pass at the last cut point that is wanted."""
+class _StopForward(Exception):
+    """Ends the backbone's forward pass at the last needed cut point."""
 
 
 def _keep(
     features: dict[str, Tensor], name: str, remaining: int, module: nn.Module, inputs: Any, output: Tensor
 ) -> Tensor | None:
-    """The forward hook of a cut point; `remaining` counts the exits from here on, 0 to leave gradients alone."""
+    """The forward hook of a cut point. `remaining` counts this and the later exits; 0 leaves gradients unscaled."""
     if remaining < 2:
         features[name] = output
         return None
@@ -263,5 +262,5 @@ def _keep(
 
 
 def _stop(module: nn.Module, inputs: Any, output: Tensor) -> None:
-    """The forward hook of the last cut point that is wanted."""
-    raise _Reached
+    """The forward hook of the last needed cut point."""
+    raise _StopForward

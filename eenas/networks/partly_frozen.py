@@ -1,4 +1,4 @@
-"""A network of which parts stay in eval mode, whatever `train()` says."""
+"""A module with parts that stay in eval mode after `train()`."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -7,10 +7,10 @@ from torch import nn
 
 
 class PartlyFrozen(nn.Module):
-    """A module that keeps some of the modules inside it in eval mode.
+    """A module that keeps some of its submodules in eval mode.
 
-    A frozen batch normalisation that `train()` wakes up uses the statistics of its batch and changes its own; a frozen
-    dropout drops. Without a gradient alone nothing is frozen.
+    Switching off gradients does not freeze a module: in training mode batch normalisation uses batch statistics and
+    updates its running ones, and dropout is active.
     """
 
     def __init__(self) -> None:
@@ -23,12 +23,12 @@ class PartlyFrozen(nn.Module):
         return self._kept_in_eval
 
     def keep_in_eval(self, modules: Iterable[nn.Module]) -> None:
-        """From now on exactly these modules (each by itself, not what they contain) stay in eval mode."""
+        """Keep exactly these modules, without their submodules, in eval mode from now on."""
         self._kept_in_eval = tuple(modules)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation mode, except where modules are kept in eval mode."""
+        """Set training or eval mode for all but the modules kept in eval mode."""
         super().train(mode)
         for module in self._kept_in_eval:
             module.training = False

@@ -1,4 +1,4 @@
-"""Inference that really stops: samples that leave are taken out of the batch."""
+"""Early-exit inference: samples that leave are removed from the batch."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a batch of N answered, in the order of the input.
+    """The answers for a batch of N samples, in input order.
 
-    `classes` `[N]` int64 class indices, as the policy answers; `exits` `[N]` int64 the exit (0 is the first) where the
-    sample left; `logits` `[N, num_classes]` float32 of that exit, before its temperature; `exit_names` the exits in
-    depth order.
+    `classes` `[N]` int64: the class indices that the policy answers. `exits` `[N]` int64: the exit at which each sample
+    left, 0 the first. `logits` `[N, num_classes]` float32: the logits of that exit, before its temperature.
+    `exit_names`: the exits in depth order.
     """
 
     classes: Tensor
@@ -38,10 +38,12 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """What `predict` runs, exit by exit: looked up once, so that a call costs segments, branches and decisions only.
+    """The segments and branches that `predict` runs, collected once so that a call costs nothing beside them.
 
-    `segments` lead from cut point to cut point, the last one to the logits; `branches` are the network's own modules,
-    None for the final exit; `exits` their names. With `boosted` every exit but the first adds to the logits before it.
+    `segments` lead from cut point to cut point, the last one to the logits. `branches` are the network's own modules,
+    None for the final exit. `exits` are the names. With `boosted`, every exit but the first adds to the previous
+    logits. `reading` tells which branches take the previous logits; `modules` are the branches' modules, which must run
+    in eval mode.
     """
 
     segments: tuple[Callable[[Tensor], Tensor], ...]
@@ -52,15 +54,15 @@ class Steps:
     modules: tuple[nn.Module, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look up which branches read the logits before them, and which modules have to be in eval mode."""
+        """Collect `reading` and `modules`."""
         modules = [each for each in self.branches if isinstance(each, nn.Module)]
         reading = tuple(isinstance(each, nn.Module) and takes_previous(each) for each in self.branches)
         object.__setattr__(self, "reading", reading)
         object.__setattr__(self, "modules", tuple(inner for module in modules for inner in module.modules()))
 
     def run(self, x: Tensor, policy: Policy) -> Prediction:
-        """The answers for `x` `[N, C, H, W]`; branches that somebody set to training mode run in eval mode."""
-        answer = _one if len(x) == 1 else _many
+        """Return the answers for `x` `[N, C, H, W]`; branches in training mode run in eval mode."""
+        answer = _predict_one if len(x) == 1 else _predict_many
         with torch.inference_mode():
             if any(module.training for module in self.modules):
                 with _in_eval(self.modules):
@@ -71,14 +73,14 @@ class Steps:
             return found
 
     def logits(self, k: int, features: Tensor, previous: Tensor | None) -> Tensor:
-        """The logits of exit k, float32, given its features (the logits themselves at the final exit)."""
+        """Return the float32 logits of exit k for its features (at the final exit these are the logits)."""
         branch, reads = self.branches[k], self.reading[k]
         own = features if branch is None else branch(features, previous) if reads else branch(features)
         return (previous + own if self.boosted and previous is not None else own).float()
 
 
 def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Prediction:
-    """Run `network` segment by segment on `[N, C, H, W]`, removing whoever leaves; on the network's device.
+    """Run `network` segment by segment on `[N, C, H, W]`, on its device, and remove the samples that leave.
 
     Images as they are, uint8, are transformed first, as the runtime of an exported model does. Raises InputError for a
     batch that is not finite, or whose numbers overflow in the network, as that does.
@@ -93,21 +95,23 @@ def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Pred
         return Prediction(classes=nothing, exits=nothing, logits=logits, exit_names=network.exits)
     steps = network.steps(x)
     if policy.num_exits != len(steps.exits):
-        raise PolicyError(f"the policy is for {policy.num_exits} exits, the network has {len(steps.exits)}")
+        raise PolicyError(
+            f"the policy must be for {len(steps.exits)} exits as the network, got {policy.num_exits}; fit it again"
+        )
     _check_finite(x)
     return steps.run(x, policy)
 
 
 def _check_finite(x: Tensor) -> None:
-    """Raise InputError naming the first sample of `[N, ...]` that holds NaN or infinity."""
-    # The sum of finite numbers is finite but for an overflow, and a few times faster than a look at each.
+    """Raise InputError with the first sample of `[N, ...]` that holds NaN or infinity."""
+    # Finite values have a finite sum unless it overflows, and a sum is several times faster than a test of each value.
     if not math.isfinite(x.sum(dtype=torch.promote_types(x.dtype, torch.float32))) and not x.isfinite().all():
         bad = int((~x.isfinite().flatten(1).all(dim=1)).nonzero()[0])
-        raise InputError(f"a batch is finite numbers, got NaN or infinity in sample {bad} of {len(x)}")
+        raise InputError(f"a batch must be finite, got NaN or infinity in sample {bad} of {len(x)}")
 
 
 def _check_answers(found: Prediction) -> None:
-    """Raise InputError where the logits that samples leave with are not finite: they are no answer."""
+    """Raise InputError if the logits of a sample's exit are not finite."""
     finite = np.isfinite(found.logits.cpu().numpy())
     if not finite.all():
         bad = int(np.flatnonzero(~finite.all(axis=1))[0])
@@ -117,8 +121,8 @@ def _check_answers(found: Prediction) -> None:
         )
 
 
-def _one(steps: Steps, x: Tensor, policy: Policy) -> Prediction:
-    """The answer of a batch of one, which leaves or stays as a whole."""
+def _predict_one(steps: Steps, x: Tensor, policy: Policy) -> Prediction:
+    """Predict for a batch of one sample, without compacting the batch."""
     features, previous, last = x, None, len(steps.segments) - 1
     state = policy.start(1)
     for k, segment in enumerate(steps.segments):
@@ -132,7 +136,7 @@ def _one(steps: Steps, x: Tensor, policy: Policy) -> Prediction:
     return Prediction(classes, torch.tensor([k], device=x.device), previous, steps.exits)
 
 
-def _many(steps: Steps, x: Tensor, policy: Policy) -> Prediction:
+def _predict_many(steps: Steps, x: Tensor, policy: Policy) -> Prediction:
     total, device = len(x), x.device
     classes = torch.zeros(total, dtype=torch.int64, device=device)
     exits = torch.zeros(total, dtype=torch.int64, device=device)
@@ -170,7 +174,7 @@ def _classes(answers: NDArray[Any], device: torch.device) -> Tensor:
 
 @contextmanager
 def _in_eval(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Eval mode inside the block, and each module's own mode again afterwards."""
+    """Context manager for eval mode. Restores each module's own mode on exit."""
     before = [module.training for module in modules]
     try:
         for module in modules:

@@ -1,4 +1,4 @@
-"""A network run over one split: every exit's logits with the labels and costs."""
+"""Run a network over one split: the logits of all exits with labels and costs."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from eenas.tasks.split import Split
 
 @torch.inference_mode()
 def exit_table(network: EarlyExitNetwork, split: Split, costs: ExitCosts, *, batch_size: int = 256) -> ExitTable:
-    """All exits' float32 logits `[N, K, C]` on `split`, in its order, computed in eval mode and float32."""
+    """Return the exit table of `network` on `split`: float32 logits `[N, K, C]` in the split's order, in eval mode."""
     was_training = network.training
     network.eval()
     parameter = next(network.parameters())
@@ -30,8 +30,7 @@ def exit_table(network: EarlyExitNetwork, split: Split, costs: ExitCosts, *, bat
         logits=torch.cat(rows).numpy(),
         labels=split.labels,
         exits=network.exits,
-        macs=costs.macs,
-        latency_ms=costs.latency_ms,
+        costs=costs.costs,
         balanced=split.balanced,
     )
 

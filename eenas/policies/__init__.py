@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from eenas.public_names import lazily
 
 if TYPE_CHECKING:
+    from eenas.policies.costs import CostFacts, Costs
     from eenas.policies.exit_table import ExitTable
     from eenas.policies.fit import Fitting, operating_points
     from eenas.policies.kinds.confidence import ConfidencePolicy
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ConfidencePolicy": "kinds.confidence",
+    "CostFacts": "costs",
+    "Costs": "costs",
     "Decisions": "policy",
     "ExitTable": "exit_table",
     "Fitting": "fit",
@@ -41,6 +44,8 @@ _HOMES = {
 }
 __all__ = [
     "ConfidencePolicy",
+    "CostFacts",
+    "Costs",
     "Decisions",
     "ExitTable",
     "Fitting",

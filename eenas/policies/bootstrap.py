@@ -17,7 +17,7 @@ def paired_bootstrap(
     """The mean of a less the mean of b, and the ends of its 95 % percentile interval (Efron and Tibshirani 1993, 13.3).
 
     `correct_a` and `correct_b` [N] say whether two policies were right on the same N samples (booleans); the same
-    call compares what they spent (`costs_of_leaving`, MACs or milliseconds). Samples are drawn with replacement
+    call compares what they spent (`costs_of_leaving`). Samples are drawn with replacement
     `rounds` times, both policies' values together. Raises PolicyError for shapes that differ, none or NaN.
     """
     a, b = np.asarray(correct_a), np.asarray(correct_b)

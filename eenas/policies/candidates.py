@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.policies.curve import best_index, signal_curve
+from eenas.policies.costs import MACS, Costs
+from eenas.policies.curve import NO_LIMIT, best_index, signal_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.registry import fitted_kind
 from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy, Temperatures
@@ -16,33 +17,24 @@ from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy, Temperatu
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """M policies by rising cost: `accuracy` [M], `macs` [M] and `latency_ms` [M] or None are means on one table.
+    """M policies by rising MACs: `accuracy` [M] and `costs` [M] are means on one table.
 
     `make(index, within_budget)` gives one of them.
     """
 
     accuracy: NDArray[np.float64]
-    macs: NDArray[np.float64]
-    latency_ms: NDArray[np.float64] | None
+    costs: Costs
     make: Callable[[int, bool], SignalPolicy]
 
-    def best(
-        self,
-        *,
-        max_macs: float | None = None,
-        max_latency_ms: float | None = None,
-        min_accuracy: float | None = None,
-    ) -> SignalPolicy:
+    @property
+    def macs(self) -> NDArray[np.float64]:
+        """The mean MACs [M]."""
+        return self.costs[MACS]
+
+    def best(self, within: Mapping[str, float] = NO_LIMIT, *, min_accuracy: float | None = None) -> SignalPolicy:
         """The most accurate policy within the limits, of equals the cheapest (`best_index`)."""
-        index, within = best_index(
-            self.accuracy,
-            self.macs,
-            self.latency_ms,
-            max_macs=max_macs,
-            max_latency_ms=max_latency_ms,
-            min_accuracy=min_accuracy,
-        )
-        return self.make(index, within)
+        index, holds = best_index(self.accuracy, self.costs, within, min_accuracy=min_accuracy)
+        return self.make(index, holds)
 
     def best_within(self, budgets: NDArray[np.float64]) -> list[SignalPolicy]:
         """For each budget of mean MACs, rising, the most accurate policy that costs at most as much, else the first."""
@@ -76,17 +68,13 @@ def candidates(kind: str, table: ExitTable, temperatures: Temperatures, score: s
     if len(curves) == 1:
         make, curve = curves[0]
         limits = curve.thresholds
-        return Candidates(
-            curve.accuracy, curve.macs, curve.latency_ms, lambda index, within: make(float(limits[index]), within)
-        )
-    macs = np.concatenate([curve.macs for _, curve in curves])
-    order = np.argsort(macs, kind="stable")
+        return Candidates(curve.accuracy, curve.costs, lambda index, within: make(float(limits[index]), within))
+    costs = Costs(table.costs.facts, np.concatenate([curve.costs.values for _, curve in curves], axis=1))
+    order = np.argsort(costs[MACS], kind="stable")
     limits = np.concatenate([curve.thresholds for _, curve in curves])[order]
     shapes = np.concatenate([np.full(len(curve), number) for number, (_, curve) in enumerate(curves)])[order]
-    latencies = [curve.latency_ms for _, curve in curves if curve.latency_ms is not None]
     return Candidates(
         np.concatenate([curve.accuracy for _, curve in curves])[order],
-        macs[order],
-        np.concatenate(latencies)[order] if latencies else None,
+        costs.at(order),
         lambda index, within: curves[shapes[index]][0](float(limits[index]), within),
     )

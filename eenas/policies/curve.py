@@ -1,13 +1,15 @@
 """The curve of one common limit, exactly: every threshold that decides differently from its neighbours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
-from eenas.policies.exit_table import ExitTable, mean_cost
+from eenas.policies.costs import MACS, Costs, key_of
+from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.threshold import ThresholdPolicy, midway
 from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
@@ -15,20 +17,22 @@ from eenas.policies.temperatures import fit_temperatures
 _SLACK = 1e-9
 """Relative tolerance of a limit: a mean over samples may miss the cost it equals by rounding."""
 
+NO_LIMIT: Mapping[str, float] = MappingProxyType({})
+"""No cost is limited."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
     """All M operating points of a common threshold on one table, from the cheapest to the most expensive.
 
     `thresholds` float64 [M] rise from 0 (everybody leaves at the first exit) to infinity (nobody leaves early); those
-    between lie midway between distinct scores. `accuracy` [M] is in [0, 1]; `macs` [M], strictly increasing, and
-    `latency_ms` [M] (None where it was not measured) are means over samples; `leaving` int64 [M, K] counts samples.
+    between lie midway between distinct scores. `accuracy` [M] is in [0, 1]; `costs` [M], of which the MACs are strictly
+    increasing, are means over samples; `leaving` int64 [M, K] counts samples.
     """
 
     thresholds: NDArray[np.float64]
     accuracy: NDArray[np.float64]
-    macs: NDArray[np.float64]
-    latency_ms: NDArray[np.float64] | None
+    costs: Costs
     leaving: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -90,8 +94,7 @@ def signal_curve(signals: NDArray[np.float64], correct: NDArray[np.bool_], table
     return Curve(
         thresholds=thresholds[::-1].copy(),
         accuracy=right[::-1] / samples,
-        macs=mean_cost(leaving, table.macs),
-        latency_ms=None if table.latency_ms is None else mean_cost(leaving, table.latency_ms),
+        costs=table.costs.mean(leaving),
         leaving=leaving,
     )
 
@@ -101,28 +104,20 @@ def fit_common(
     *,
     temperatures: Sequence[float] | NDArray[np.float64] | None = None,
     score: str = "max_softmax",
-    max_macs: float | None = None,
-    max_latency_ms: float | None = None,
+    within: Mapping[str, float] = NO_LIMIT,
     min_accuracy: float | None = None,
 ) -> ThresholdPolicy:
     """The best common threshold on a table, usually the calibration split's.
 
-    Within the limits (mean MACs and mean milliseconds of a sample, as in the table's costs) the most accurate point,
-    of equals the cheapest; with `min_accuracy` (in [0, 1]) the cheapest point within them that is as accurate. Where
-    a cost limit is below what is reachable the cheapest point, and where only `min_accuracy` is, the most accurate
-    one; the policy then says `within_budget=False`.
+    `within` limits mean costs of a sample by name, in the unit of the table's costs. Within them it is the most
+    accurate point, of equals the one with the fewest MACs; with `min_accuracy` (in [0, 1]) the one with the fewest that
+    is as accurate. Where a cost limit is below what is reachable the cheapest point, and where only `min_accuracy` is,
+    the most accurate one; the policy then says `within_budget=False`.
     """
     fitted = _temperatures(table, temperatures)
     curve = common_curve(table, fitted, score)
-    index, within = best_index(
-        curve.accuracy,
-        curve.macs,
-        curve.latency_ms,
-        max_macs=max_macs,
-        max_latency_ms=max_latency_ms,
-        min_accuracy=min_accuracy,
-    )
-    return common_policy(float(curve.thresholds[index]), fitted, score, within_budget=within)
+    index, holds = best_index(curve.accuracy, curve.costs, within, min_accuracy=min_accuracy)
+    return common_policy(float(curve.thresholds[index]), fitted, score, within_budget=holds)
 
 
 def common_policy(
@@ -140,26 +135,27 @@ def common_policy(
 
 def best_index(
     accuracy: NDArray[np.float64],
-    macs: NDArray[np.float64],
-    latency_ms: NDArray[np.float64] | None,
+    costs: Costs,
+    within: Mapping[str, float] = NO_LIMIT,
     *,
-    max_macs: float | None = None,
-    max_latency_ms: float | None = None,
     min_accuracy: float | None = None,
 ) -> tuple[int, bool]:
     """The point that `fit_common` takes, of M >= 1 in any order, and whether it holds every limit."""
-    for name, limit in (("max_macs", max_macs), ("max_latency_ms", max_latency_ms), ("min_accuracy", min_accuracy)):
-        if limit is not None and not limit >= 0:
-            raise PolicyError(f"{name} must be a number that is not negative, got {limit}")
-    affordable = np.ones(len(macs), dtype=np.bool_)
-    cheapest = int(np.argmin(macs))
-    if max_latency_ms is not None:
-        if latency_ms is None:
-            raise PolicyError("max_latency_ms needs a table with latencies, got one without; measure latency first")
-        affordable &= latency_ms <= max_latency_ms * (1 + _SLACK)
-        cheapest = int(np.argmin(latency_ms)) if max_macs is None else cheapest
-    if max_macs is not None:
-        affordable &= macs <= max_macs * (1 + _SLACK)
+    limits = {f"max_{key_of(name)}": limit for name, limit in within.items()}
+    if min_accuracy is not None:
+        limits["min_accuracy"] = min_accuracy
+    for key, limit in limits.items():
+        if not limit >= 0:
+            raise PolicyError(f"{key} must be a number that is not negative, got {limit}")
+    affordable = np.ones(len(accuracy), dtype=np.bool_)
+    for name, limit in within.items():
+        if name not in costs:
+            raise PolicyError(
+                f"max_{key_of(name)} needs a table with this cost, got {', '.join(costs.names)}; measure it first"
+            )
+        affordable &= costs[name] <= limit * (1 + _SLACK)
+    macs = costs[MACS]
+    cheapest = int(np.argmin(costs[decisive(costs, within)]))
     if not affordable.any():
         return cheapest, False
     candidates = np.nonzero(affordable)[0]
@@ -167,6 +163,11 @@ def best_index(
     wanted = most if min_accuracy is None else min(most, min_accuracy - _SLACK)
     good = candidates[accuracy[candidates] >= wanted]
     return int(good[np.argmin(macs[good])]), min_accuracy is None or bool(most >= min_accuracy - _SLACK)
+
+
+def decisive(costs: Costs, within: Mapping[str, float]) -> str:
+    """The cost by which the cheapest point is told: the first in order of those that are limited, else the MACs."""
+    return next((name for name in costs.names if name in within), MACS)
 
 
 def _temperatures(table: ExitTable, temperatures: Sequence[float] | NDArray[np.float64] | None) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """The exit table: every exit's logits on one split, with the labels and what leaving at each exit costs."""
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 from eenas.errors import PolicyError
 from eenas.escaping import shortened
 from eenas.policies.class_weights import balanced_weights, share_right
+from eenas.policies.costs import KNOWN, MACS, Costs, key_of
 
-KEYS = ("logits", "labels", "exits", "macs")
+KEYS = ("logits", "labels", "exits", MACS)
+OTHERS, FACTS = "costs", "cost_facts"
+"""The arrays of a file that hold costs beside those of KNOWN, [costs, K], and in JSON what these are."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,9 +23,9 @@ class ExitTable:
     """What every policy is fitted and scored on, without touching the network.
 
     `logits` float32 [N, K, C], exits in depth order, the final exit last; `labels` int64 [N] in 0..C-1; `exits` the K
-    names (cut points, then "final"); `macs` float64 [K], the MACs of a sample that leaves there, every branch run on
-    the way included, strictly increasing; `latency_ms` float64 [K] likewise in milliseconds, or None where it was not
-    measured (a measurement is noisy and need not increase). `balanced` makes every accuracy the mean of those of the
+    names (cut points, then "final"); `costs` [K] what a sample costs that leaves there, every branch run on the way
+    included: the MACs first, strictly increasing, others where they are known (they need not increase: a measurement is
+    noisy, and a feature may be smaller than one before it). `balanced` makes every accuracy the mean of those of the
     classes; costs stay those of the samples as they come. Lists and other dtypes are converted.
 
     Raises PolicyError for an empty table, logits that are not finite, labels out of range and costs that do not fit.
@@ -30,8 +34,7 @@ class ExitTable:
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
     exits: tuple[str, ...]
-    macs: NDArray[np.float64]
-    latency_ms: NDArray[np.float64] | None = None
+    costs: Costs
     balanced: bool = False
 
     def __post_init__(self) -> None:
@@ -56,14 +59,17 @@ class ExitTable:
         if len(names) != exits or len(set(names)) != exits:
             raise PolicyError(f"an exit table of {exits} exits needs as many different names, got {shortened(names)}")
         object.__setattr__(self, "exits", names)
-        macs = _costs(self.macs, exits, "macs")
+        if self.costs.names[:1] != (MACS,):
+            raise PolicyError(f"the first cost of the exits must be {MACS}, got {shortened(list(self.costs.names))}")
+        if self.costs.values.shape[1] != exits:
+            raise PolicyError(
+                f"{MACS} must be finite numbers, one for each of {exits} exits, got {self.costs.values.shape[1]}"
+            )
+        macs = self.costs[MACS]
         if (np.diff(macs) <= 0).any():
             raise PolicyError(
                 f"macs of the exits must be strictly increasing, got {shortened(macs.tolist())}; order the exits"
             )
-        object.__setattr__(self, "macs", macs)
-        if self.latency_ms is not None:
-            object.__setattr__(self, "latency_ms", _costs(self.latency_ms, exits, "latency_ms"))
 
     def __len__(self) -> int:
         """The number of samples N."""
@@ -108,24 +114,21 @@ class ExitTable:
             self,
             logits=self.logits[:, :exits],
             exits=self.exits[:exits],
-            macs=self.macs[:exits],
-            latency_ms=None if self.latency_ms is None else self.latency_ms[:exits],
+            costs=self.costs.first(exits),
         )
 
     def save(self, path: str | Path) -> None:
         """Write the table as a compressed .npz file under exactly this name."""
-        arrays = {"logits": self.logits, "labels": self.labels, "exits": np.array(self.exits), "macs": self.macs}
-        if self.latency_ms is not None:
-            arrays["latency_ms"] = self.latency_ms
+        arrays = {"logits": self.logits, "labels": self.labels, "exits": np.array(self.exits)}
+        arrays |= {key_of(name): self.costs[name] for name in KNOWN if name in self.costs}
+        others = self.costs.without(*KNOWN)
+        if others.names:
+            arrays[OTHERS] = others.values
+            arrays[FACTS] = np.array(json.dumps([asdict(each) for each in others.facts]))
         if self.balanced:
             arrays["balanced"] = np.array(True)
         with Path(path).open("wb") as stream:
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-
-
-def mean_cost(leaving: NDArray[np.int64], costs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean cost [...] of samples of which `leaving` [..., K] leave at exits that cost `costs` [K]."""
-    return np.asarray((leaving * costs).sum(axis=-1) / leaving.sum(axis=-1))
 
 
 def _labels(labels: object, samples: int, classes: int) -> NDArray[np.int64]:
@@ -135,13 +138,3 @@ def _labels(labels: object, samples: int, classes: int) -> NDArray[np.int64]:
     if given.min() < 0 or given.max() >= classes:
         raise PolicyError(f"labels must be in 0..{classes - 1}, got {given.min()} to {given.max()}")
     return np.ascontiguousarray(given, dtype=np.int64)
-
-
-def _costs(costs: object, exits: int, name: str) -> NDArray[np.float64]:
-    given = np.array(costs)
-    if given.dtype.kind not in "fiu":
-        raise PolicyError(f"{name} must be {exits} finite numbers, one for each exit, got {given.dtype}")
-    given = given.astype(np.float64)
-    if given.shape != (exits,) or not np.isfinite(given).all() or (given < 0).any():
-        raise PolicyError(f"{name} must be {exits} finite numbers, one for each exit, got {shortened(given.tolist())}")
-    return given

@@ -1,12 +1,14 @@
 """One entry to fit any policy: from a calibration table and a rule to policies and operating points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from eenas.errors import PolicyError
 from eenas.policies.candidates import Candidates, candidates
+from eenas.policies.costs import MACS
+from eenas.policies.curve import NO_LIMIT
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.geometric import GeometricPolicy, ensembled
 from eenas.policies.kinds.geometric_fit import Parameters, fit_geometric
@@ -80,33 +82,19 @@ class Fitting:
         self._shown = self.frame.view(calibration)
         self._candidates = self.frame.candidates(self._shown)
 
-    def policy(
-        self,
-        *,
-        max_macs: float | None = None,
-        max_latency_ms: float | None = None,
-        min_accuracy: float | None = None,
-    ) -> Policy:
-        """The most accurate policy whose mean MACs and milliseconds of a sample are within the limits.
+    def policy(self, within: Mapping[str, float] = NO_LIMIT, *, min_accuracy: float | None = None) -> Policy:
+        """The most accurate policy whose mean costs of a sample, by name, are `within` the limits.
 
-        With `min_accuracy` (in [0, 1]) the cheapest one within them that is as accurate. Where the limits cannot be
-        held the nearest policy, which says `within_budget=False`. Raises PolicyError for a limit below 0, for one on
-        latency that was not measured, and for `min_accuracy` with thresholds for each exit.
+        With `min_accuracy` (in [0, 1]) the one with the fewest MACs within them that is as accurate. Where the limits
+        cannot be held the nearest policy, which says `within_budget=False`. Raises PolicyError for a limit below 0, for
+        one on a cost that is not known, and for `min_accuracy` with thresholds for each exit.
         """
         if not self.rule.per_exit:
-            limits = {"max_macs": max_macs, "max_latency_ms": max_latency_ms, "min_accuracy": min_accuracy}
-            return self.frame.wrap(self._candidates.best(**limits))
+            return self.frame.wrap(self._candidates.best(within, min_accuracy=min_accuracy))
         if min_accuracy is not None:
             raise PolicyError("thresholds for each exit are fitted to cost limits, got min_accuracy; fit a common one")
-        return self.frame.wrap(
-            fit_per_exit(
-                self._shown,
-                temperatures=self.frame.temperatures,
-                score=self.rule.score,
-                max_macs=max_macs,
-                max_latency_ms=max_latency_ms,
-            )
-        )
+        temperatures, score = self.frame.temperatures, self.rule.score
+        return self.frame.wrap(fit_per_exit(self._shown, temperatures=temperatures, score=score, within=within))
 
     def operating_points(
         self, evaluation: ExitTable, *, limit: int = 64, common: bool = False
@@ -123,7 +111,7 @@ class Fitting:
         macs = self._candidates.macs
         budgets = np.linspace(macs[0], macs[-1], limit) if limit > 1 else macs[-1:]
         if self.rule.per_exit and not common:
-            policies = dict.fromkeys(self.policy(max_macs=float(budget)) for budget in budgets)
+            policies = dict.fromkeys(self.policy({MACS: float(budget)}) for budget in budgets)
             return tuple(evaluate(policy, evaluation) for policy in policies)
         evidence = Evidence(self.frame.view(evaluation), self.frame.temperatures, self.rule.score)
         return tuple(
@@ -142,7 +130,7 @@ class Fitting:
         if not backbone_macs > 0:
             raise PolicyError(f"backbone_macs must be positive, got {backbone_macs}")
         _same_exits(self.calibration, evaluation)
-        policies = [self.policy(max_macs=share * backbone_macs) for share in shares]
+        policies = [self.policy({MACS: share * backbone_macs}) for share in shares]
         return [evaluate(policy, evaluation) if policy.within_budget else None for policy in policies]
 
 
@@ -150,13 +138,11 @@ def fit(
     calibration: ExitTable,
     choice: Rule = COMMON,
     *,
-    max_macs: float | None = None,
-    max_latency_ms: float | None = None,
+    within: Mapping[str, float] = NO_LIMIT,
     min_accuracy: float | None = None,
 ) -> Policy:
     """The best policy of a rule within limits: `Fitting.policy`."""
-    fitting = Fitting(calibration, choice)
-    return fitting.policy(max_macs=max_macs, max_latency_ms=max_latency_ms, min_accuracy=min_accuracy)
+    return Fitting(calibration, choice).policy(within, min_accuracy=min_accuracy)
 
 
 def operating_points(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -11,47 +11,53 @@ from numpy.typing import NDArray
 from eenas.errors import PolicyError, SpecError, nearest
 from eenas.escaping import shortened
 from eenas.policies.class_weights import share_right
-from eenas.policies.exit_table import ExitTable, mean_cost
+from eenas.policies.costs import LATENCY, MACS, CostValues, cost_of, key_of, mean_cost, name_fault
+from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.policy import Policy
 
-_OPTIONAL = ("expected_latency_ms", "worst_latency_ms")
+EXPECTED, WORST = "expected_", "worst_"
+"""What the keys of costs begin with in a table."""
+_FIELDS = ("policy", "accuracy", "shares", "exit_accuracy")
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint:
-    """What a policy does on a table: `accuracy` in [0, 1], mean and worst MACs and milliseconds of a sample.
+    """What a policy does on a table: `accuracy` in [0, 1], and what a sample costs, by name, the MACs first.
 
-    The worst case is the dearest exit that any sample may reach, whether one of this table did or not: the final exit
-    unless a threshold of 0 stops everybody before. `shares` (K, summing to one) leave at each exit, and
-    `exit_accuracy` (K) is the accuracy of those who leave there, None where nobody does.
+    `expected` is the mean of a cost, `worst` that of the dearest exit that any sample may reach, whether one of this
+    table did or not: the final exit unless a threshold of 0 stops everybody before. `shares` (K, summing to one) leave
+    at each exit, and `exit_accuracy` (K) is the accuracy of those who leave there, None where nobody does.
     """
 
     policy: Policy
     accuracy: float
-    expected_macs: float
-    worst_macs: float
+    expected: CostValues
+    worst: CostValues
     shares: tuple[float, ...]
     exit_accuracy: tuple[float | None, ...]
-    expected_latency_ms: float | None = None
-    worst_latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         """Convert sequences to tuples and refuse numbers that do not fit together."""
         shares, accuracies = tuple(self.shares), tuple(self.exit_accuracy)
         object.__setattr__(self, "shares", shares)
         object.__setattr__(self, "exit_accuracy", accuracies)
-        costs = (self.expected_macs, self.worst_macs, self.expected_latency_ms, self.worst_latency_ms)
-        numbers = (self.accuracy, self.expected_macs, self.worst_macs, *shares)
+        object.__setattr__(self, "expected", CostValues(self.expected))
+        object.__setattr__(self, "worst", CostValues(self.worst))
+        if next(iter(self.expected), None) != MACS or list(self.expected) != list(self.worst):
+            names = f"{shortened(list(self.expected))} and {shortened(list(self.worst))}"
+            raise PolicyError(
+                f"expected and worst costs of an operating point must be the same, {MACS} first, got {names}"
+            )
+        numbers = (self.accuracy, *self.expected.values(), *self.worst.values(), *shares)
         if not all(isinstance(value, int | float) for value in numbers):
             raise PolicyError(
-                f"accuracy, MACs and shares of an operating point must be numbers, got {shortened(numbers)}"
+                f"accuracy, costs and shares of an operating point must be numbers, got {shortened(numbers)}"
             )
-        optional = (*costs[2:], *accuracies)
-        if not all(value is None or isinstance(value, int | float) for value in optional):
-            raise PolicyError(f"latencies and exit accuracies must be numbers or null, got {shortened(optional)}")
-        if not all(math.isfinite(value) for value in (*numbers, *optional) if value is not None):
-            raise PolicyError(f"numbers of an operating point must be finite, got {shortened((*numbers, *optional))}")
+        if not all(value is None or isinstance(value, int | float) for value in accuracies):
+            raise PolicyError(f"exit accuracies must be numbers or null, got {shortened(accuracies)}")
+        if not all(math.isfinite(value) for value in (*numbers, *accuracies) if value is not None):
+            raise PolicyError(f"numbers of an operating point must be finite, got {shortened((*numbers, *accuracies))}")
         if len(shares) != self.policy.num_exits or len(accuracies) != self.policy.num_exits:
             counts = f"{len(shares)} shares and {len(accuracies)} accuracies for {self.policy.num_exits} exits"
             raise PolicyError(f"an operating point needs a share and an accuracy for each exit, got {counts}")
@@ -59,13 +65,12 @@ class OperatingPoint:
             raise PolicyError(f"the shares of an operating point must sum to one, got {sum(shares)}")
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data, for JSON; the latencies are left out where they were not measured."""
-        table: dict[str, Any] = {"policy": self.policy.to_table()}
-        for field in fields(self)[1:]:
-            value = getattr(self, field.name)
-            if value is not None:
-                table[field.name] = list(value) if isinstance(value, tuple) else value
-        return table
+        """Plain data, for JSON: costs under keys such as "expected_macs" and "worst_latency_ms"."""
+        table: dict[str, Any] = {"policy": self.policy.to_table(), "accuracy": self.accuracy}
+        for name in self.expected:
+            table[EXPECTED + key_of(name)] = self.expected[name]
+            table[WORST + key_of(name)] = self.worst[name]
+        return {**table, "shares": list(self.shares), "exit_accuracy": list(self.exit_accuracy)}
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
@@ -73,16 +78,33 @@ class OperatingPoint:
         where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "an operating point"
         if not isinstance(table, Mapping):
             raise SpecError(f"{where}: must be a table, got {shortened(table)}")
-        names = [field.name for field in fields(cls)]
+        expected, worst = (_costs_of(table, prefix) for prefix in (EXPECTED, WORST))
+        wanted = [MACS, *(name for name in (*expected, *worst) if name != MACS)]
+        names = [*_FIELDS, *(prefix + key_of(name) for name in dict.fromkeys(wanted) for prefix in (EXPECTED, WORST))]
         if unknown := [name for name in table if name not in names]:
-            raise SpecError(f"{where}: unknown key {shortened(unknown[0])}; {nearest(str(unknown[0]), names)}")
-        if missing := [name for name in names if name not in table and name not in _OPTIONAL]:
+            known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY)]
+            raise SpecError(f"{where}: unknown key {shortened(unknown[0])}; {nearest(str(unknown[0]), known)}")
+        if missing := [name for name in names if name not in table]:
             raise SpecError(f"{where}: the key {shortened(missing[0])} is missing; add it")
         for name in ("shares", "exit_accuracy"):
             if not isinstance(table[name], list | tuple):
                 raise SpecError(f"{where}: {name} must be a list, got {shortened(table[name])}")
         policy = policy_from_table(table["policy"], file=file, key=f"{key}.policy" if key else "policy")
-        return cls(**{**table, "policy": policy})
+        order = [name for name in dict.fromkeys(wanted) if expected[name] is not None or worst[name] is not None]
+        return cls(
+            policy=policy,
+            accuracy=table["accuracy"],
+            expected=CostValues((name, expected[name]) for name in order),
+            worst=CostValues((name, worst[name]) for name in order),
+            shares=table["shares"],
+            exit_accuracy=table["exit_accuracy"],
+        )
+
+
+def _costs_of(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The costs of a table whose keys begin so, by name; null was a latency that nobody measured."""
+    keys = (key.removeprefix(prefix) for key in table if isinstance(key, str) and key.startswith(prefix))
+    return {name: table[prefix + key] for key in keys if name_fault(name := cost_of(key)) is None}
 
 
 def evaluate(policy: Policy, table: ExitTable) -> OperatingPoint:
@@ -100,15 +122,12 @@ def point_of(
     weights = table.weights
     counted = np.ones(len(table), dtype=np.int64) if weights is None else weights
     right_at, all_at = (np.bincount(exit_index, counted * each, table.num_exits) for each in (right, 1))
-    reachable = slice(0, policy.last_reachable + 1)
-    latency = table.latency_ms
+    reachable, costs = slice(0, policy.last_reachable + 1), table.costs
     return OperatingPoint(
         policy=policy,
         accuracy=float(share_right(right, weights)),
-        expected_macs=float(mean_cost(leaving, table.macs)),
-        worst_macs=float(table.macs[reachable].max()),
-        expected_latency_ms=None if latency is None else float(mean_cost(leaving, latency)),
-        worst_latency_ms=None if latency is None else float(latency[reachable].max()),
+        expected=CostValues((name, float(mean_cost(leaving, costs[name]))) for name in costs.names),
+        worst=CostValues((name, float(costs[name][reachable].max())) for name in costs.names),
         shares=tuple(int(count) / len(table) for count in leaving),
         exit_accuracy=tuple(float(r) / float(n) if n else None for r, n in zip(right_at, all_at, strict=True)),
     )

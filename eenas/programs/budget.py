@@ -1,9 +1,11 @@
 """The choice of an operating point of a manifest within a budget."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from eenas.errors import PolicyError
+from eenas.errors import PolicyError, nearest
+from eenas.escaping import shortened
 from eenas.percent import percent
+from eenas.policies.costs import MACS, cost_of, key_of
 from eenas.policies.macs_share import unit_fault
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.manifest import Manifest
@@ -12,44 +14,55 @@ _SLACK = 1e-9
 """Relative tolerance of a limit: a mean over samples may miss the cost it equals by rounding."""
 
 
-def within_budget(
-    manifest: Manifest, macs: float | None, latency_ms: float | None, accuracy: float | None
-) -> OperatingPoint:
+def within_budget(manifest: Manifest, accuracy: float | None, costs: Mapping[str, float | None]) -> OperatingPoint:
     """The operating point for a budget: see `ExportedModel.set_budget`."""
-    wanted = {"macs": macs, "latency_ms": latency_ms, "accuracy": accuracy}
-    given = {name: value for name, value in wanted.items() if value is not None}
-    if not given or not all(isinstance(value, int | float) and value >= 0 for value in given.values()):
-        raise PolicyError(f"a budget is macs, latency_ms or accuracy, and numbers from 0 up, got {given or 'none'}")
-    if macs is not None and (fault := unit_fault("macs", macs)):
-        raise PolicyError(fault)
+    given = {cost_of(name): value for name, value in costs.items() if value is not None}
+    _check_budget(manifest, given, accuracy)
     kept, total = manifest.points, manifest.backbone_macs
     if not kept or not total:
         raise PolicyError("this model was exported without operating points; export it from a run, or set_thresholds")
-    if macs is not None:
-        shares = [100 * point.expected_macs / total for point in kept]
-        kept = _cheap(kept, shares, 100 * macs, "{:.1f} % of the backbone's MACs")
-    if latency_ms is not None:
-        times = [point.expected_latency_ms for point in kept]
-        known = [value for value in times if value is not None]
-        if len(known) < len(times):
-            raise PolicyError("the operating points of this model have no latency, got latency_ms; give macs")
-        kept = _cheap(kept, known, latency_ms, "{:.3g} ms")
+    units = {each.name: each.unit for each in manifest.costs}
+    for name, limit in given.items():
+        found = [point.expected.get(name) for point in kept]
+        spent = [value for value in found if value is not None]
+        if len(spent) < len(found):
+            raise PolicyError(f"the operating points of this model have no {name}, got {key_of(name)}; give macs")
+        text = "{:.3g} " + (units.get(name) or name)
+        if name == MACS:
+            spent, limit, text = (
+                [100 * value / total for value in spent],
+                100 * limit,
+                "{:.1f} % of the backbone's MACs",
+            )
+        kept = tuple(point for point, each in zip(kept, spent, strict=True) if each <= limit * (1 + _SLACK))
+        if not kept:
+            raise PolicyError(
+                f"no operating point spends at most {text.format(limit)}; the nearest spends {text.format(min(spent))}"
+            )
     best = max(point.accuracy for point in kept)
     if accuracy is not None and best < accuracy - _SLACK:
         raise PolicyError(
             f"no operating point is right on {percent(accuracy, 2)} of samples; the nearest is on {percent(best, 2)}"
         )
     good = [point for point in kept if point.accuracy >= (best if accuracy is None else accuracy - _SLACK)]
-    return min(good, key=lambda point: point.expected_macs)
+    return min(good, key=lambda point: point.expected[MACS])
 
 
-def _cheap(
-    points: Sequence[OperatingPoint], costs: Sequence[float], limit: float, text: str
-) -> tuple[OperatingPoint, ...]:
-    """The points whose costs are within the limit; PolicyError where there are none."""
-    kept = tuple(point for point, cost in zip(points, costs, strict=True) if cost <= limit * (1 + _SLACK))
-    if not kept:
+def _check_budget(manifest: Manifest, given: Mapping[str, float], accuracy: float | None) -> None:
+    """Raise PolicyError for a budget that is none: of what is not known, or no number from 0 up."""
+    known = dict.fromkeys((*(each.name for each in manifest.costs), *(n for p in manifest.points for n in p.expected)))
+    names = [*(key_of(name) for name in known), "accuracy"]
+    if unknown := [name for name in given if name not in known]:
         raise PolicyError(
-            f"no operating point spends at most {text.format(limit)}; the nearest spends {text.format(min(costs))}"
+            f"this model knows no cost {shortened(unknown[0])}; {nearest(unknown[0], names)}; a budget is of "
+            f"{', '.join(names)}"
         )
-    return kept
+    values = {**{key_of(name): value for name, value in given.items()}, "accuracy": accuracy}
+    values = {name: value for name, value in values.items() if value is not None}
+    right = (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 for value in values.values())
+    if not values or not all(right):
+        raise PolicyError(
+            f"a budget is {', '.join(names[:-1])} or accuracy, and numbers from 0 up, got {shortened(values or 'none')}"
+        )
+    if MACS in given and (fault := unit_fault(MACS, given[MACS])):
+        raise PolicyError(fault)

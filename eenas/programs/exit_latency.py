@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from eenas.errors import ExportError
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.rounds import Part, Rounds, measure_latency
+from eenas.policies.costs import LATENCY, CostValues, key_of
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.manifest import MANIFEST, one_error, read_table
@@ -70,7 +71,7 @@ class ProgramLatency:
             return
         measured["latency"] = self.conditions
         for exit_, time in zip(measured["exits"], self.measured_ms, strict=True):
-            exit_["latency_ms"] = time
+            exit_[key_of(LATENCY)] = time
         for name in {"reported", "points"} & measured.keys():
             kept = measured[name]
             retimed = [self.of_point(OperatingPoint.from_table(each)).to_table() for each in _listed(kept)]
@@ -80,7 +81,8 @@ class ProgramLatency:
         """An operating point with these latencies."""
         reached = self.measured_ms[: point.policy.last_reachable + 1]
         mean = float(np.dot(point.shares, self.measured_ms))
-        return replace(point, expected_latency_ms=mean, worst_latency_ms=max(reached))
+        expected = CostValues({**point.expected, LATENCY: mean})
+        return replace(point, expected=expected, worst=CostValues({**point.worst, LATENCY: max(reached)}))
 
     @classmethod
     def of(cls, folder: Path) -> "ProgramLatency":
@@ -116,7 +118,7 @@ def time_programs(model: ExportedModel, table: dict[str, Any], timing: Timing, i
     ).put(table)
     measured = table["measured"]
     if "backbone" in measured:
-        measured["backbone"].pop("latency_ms", None)
+        measured["backbone"].pop(key_of(LATENCY), None)
     if model.policy is not None:
         measured["end_to_end_ms"] = measure_answers(model, images, timing.spec, timing.device)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from eenas.backbones.chain import plain_inference
-from eenas.backbones.cut_points import enlarged
+from eenas.backbones.cut_points import with_batch_size
 from eenas.backbones.exported import export_program
 from eenas.errors import CutError, ExportError
 from eenas.networks.network import EarlyExitNetwork, exit_logits
@@ -75,7 +75,7 @@ def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
                     boosted=network.is_boosted,
                 ).eval()
                 taken = (x, previous) if module.takes_previous else (x,)
-                examples = tuple(enlarged(example, 2) for example in taken)
+                examples = tuple(with_batch_size(example, 2) for example in taken)
                 program = export_program(module, examples, f"the segment at exit {name!r}")
                 for node in program.graph.nodes:
                     node.meta.pop("stack_trace", None)  # lines of files on this machine

@@ -10,6 +10,7 @@ from typing import Any
 
 from eenas.bounds import read_json
 from eenas.errors import EenasError, ExportError, SpecError
+from eenas.policies.costs import KNOWN, MACS, CostFacts
 from eenas.policies.kinds.registry import load_policies
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
@@ -43,7 +44,7 @@ class Manifest:
     `segments` (K of them; none of the kind "torch") belong to the `exits` in depth order; `single_file` is all of them
     in one, or None. `policy` is None where no thresholds were fitted. `temperatures` (K) divide logits for a
     confidence. `points` are the operating points by rising MACs; `backbone_macs` is what the plain backbone costs, None
-    where it is not known.
+    where it is not known. `costs` say what each cost of the points is.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Manifest:
     temperatures: tuple[float, ...]
     points: tuple[OperatingPoint, ...]
     backbone_macs: float | None
+    costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
 
     def path(self, program: ProgramFile) -> Path:
         """The path of a program. Raises ExportError when it is missing or is not the one exported."""
@@ -163,6 +165,7 @@ def _manifest(folder: Path, table: Mapping[str, Any]) -> Manifest:
         preprocessing=preprocessing,
         policy=policy,
         temperatures=temperatures or (1.0,) * len(exits),
-        points=tuple(sorted(points, key=lambda point: point.expected_macs)),
+        points=tuple(sorted(points, key=lambda point: point.expected[MACS])),
         backbone_macs=float(measured["backbone"]["macs"]) if "backbone" in measured else None,
+        costs=tuple(CostFacts(**each) for each in measured.get("costs", ())) or tuple(KNOWN.values()),
     )

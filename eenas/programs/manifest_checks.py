@@ -6,9 +6,10 @@ from itertools import pairwise
 from typing import Any
 
 from eenas.errors import ExportError
+from eenas.policies.costs import CostFacts, cost_of, name_fault
 from eenas.policies.kinds.geometric import GeometricPolicy
 from eenas.policies.kinds.registry import policy_from_table
-from eenas.policies.operating_point import OperatingPoint
+from eenas.policies.operating_point import EXPECTED, WORST, OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.policies.values import LEAST_TEMPERATURE
 from eenas.programs.json_files import inner, is_number, is_text, is_whole, need
@@ -16,7 +17,7 @@ from eenas.programs.json_files import inner, is_number, is_text, is_whole, need
 PROGRAM_KINDS = ("onnx", "pt2")
 """The kinds of programs."""
 
-MOST_EXITS, MOST_POINTS = 1_000, 10_000
+MOST_EXITS, MOST_POINTS, MOST_COSTS = 1_000, 10_000, 100
 _MOST_PIXELS = 1 << 16  # along one side
 _MOST_VALUES = 1 << 28  # of one sample between two segments: a GiB of float32
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -112,6 +113,7 @@ def _check_measured(table: Mapping[str, Any], exits: Sequence[str], classes: Seq
         macs = inner(backbone, "macs", "measured.backbone")
         need(is_number(macs) and macs > 0, "measured.backbone.macs", "a positive number", macs)
         inner(table, "exits", "measured")
+    _check_costs(table.get("costs", []))
     if "exits" in table:
         _check_exits(table["exits"], exits)
     points = table.get("points", [])
@@ -143,16 +145,31 @@ def _check_exits(measured: Any, exits: Sequence[str]) -> None:
         right = is_number(temperature, LEAST_TEMPERATURE)
         need(right, f"{place}.temperature", f"positive (from {LEAST_TEMPERATURE:g} up) and finite", temperature)
         need(is_number(inner(exit_, "macs", place)), f"{place}.macs", "a number from 0 up", exit_["macs"])
-        for name, most in (("accuracy", 1.0), ("share", 1.0), ("latency_ms", 1e12)):
+        costs = [name for name in exit_ if name_fault(cost_of(name)) is None]
+        for name, most in (("accuracy", 1.0), ("share", 1.0), *((name, 1e300) for name in costs)):
             value = exit_.get(name)
             need(value is None or is_number(value, 0, most), f"{place}.{name}", f"in [0, {most:g}]", value)
     macs = [exit_["macs"] for exit_ in measured]
     need(all(one < other for one, other in pairwise(macs)), "measured.exits", "of rising MACs", macs)
 
 
+def _check_costs(facts: Any) -> None:
+    """What the costs of the exits and points are."""
+    need(
+        isinstance(facts, list) and len(facts) <= MOST_COSTS, "measured.costs", f"a list of at most {MOST_COSTS}", facts
+    )
+    for index, each in enumerate(facts):
+        place = f"measured.costs[{index}]"
+        for name, value in _table(each, place).items():
+            need(name in ("name", "unit", "provenance"), place, "of name, unit, provenance", name)
+            need(is_text(value), f"{place}.{name}", "a text of at most 1,000 characters", value)
+        inner(each, "name", place)
+        CostFacts(**each)
+
+
 def _check_point(table: Mapping[str, Any], place: str, exits: Sequence[str], classes: Sequence[str]) -> None:
     _policy(inner(table, "policy", place), exits, classes)
-    for name in ("accuracy", "expected_macs", "worst_macs", "expected_latency_ms", "worst_latency_ms"):
+    for name in ("accuracy", *(key for key in table if key.startswith((EXPECTED, WORST)))):
         value = table.get(name)
         most = 1.0 if name == "accuracy" else 1e300
         need(value is None or is_number(value, 0, most), f"{place}.{name}", f"in [0, {most:g}]", value)

@@ -18,7 +18,7 @@ from eenas.backbones.transform import InputTransform
 from eenas.bounds import MOST_JSON, read_file
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
-from eenas.files import folder_in_place_of, is_temporary, write_text
+from eenas.files import is_temporary, replace_folder, write_text
 from eenas.measurement.devices import resolve_device
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
@@ -76,7 +76,7 @@ def new_model_folder(out: Path) -> Iterator[Path]:
     Raises ExportError when `out` holds something else, StorageError where nothing can be written.
     """
     check_free(out)
-    with folder_in_place_of(out, keep=lambda name: name != MANIFEST and not _OURS.fullmatch(name)) as work:
+    with replace_folder(out, keep=lambda name: name != MANIFEST and not _OURS.fullmatch(name)) as work:
         yield work
 
 

@@ -204,17 +204,16 @@ class ExportedModel:
         given = thresholds * (len(self.exits) - 1) if len(thresholds) == 1 else thresholds
         self.set_policy(_with_thresholds(self._fitted(), given))
 
-    def set_budget(
-        self, *, macs: float | None = None, latency_ms: float | None = None, accuracy: float | None = None
-    ) -> OperatingPoint:
+    def set_budget(self, *, accuracy: float | None = None, **costs: float | None) -> OperatingPoint:
         """Take the best operating point of the manifest within a budget, and give it back.
 
-        `macs` is a share of the plain backbone's (0.5 is half), `latency_ms` the mean of what a batch waits for, as it
-        was measured for the manifest, which says where and how: of the points within them the most accurate one. With
-        `accuracy`, in [0, 1], the cheapest of them that is as accurate. Raises PolicyError when no point meets that,
-        saying which is nearest.
+        `costs` limit mean costs of a sample by name: `macs` as a share of the plain backbone's (0.5 is half),
+        `latency_ms` as it was measured for the manifest, which says where and how, and others, such as `energy`, in
+        their unit. Of the points within them it is the most accurate one; with `accuracy`, in [0, 1], the one with the
+        fewest MACs that is as accurate. Raises PolicyError for a cost that is not known here, and when no point meets
+        the budget, saying which is nearest.
         """
-        self._policy = (found := within_budget(self.manifest, macs, latency_ms, accuracy)).policy
+        self._policy = (found := within_budget(self.manifest, accuracy, costs)).policy
         return found
 
     def warm_up(self, batch: int = 1, *, rounds: int = 3) -> None:

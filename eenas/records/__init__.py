@@ -1,1 +1,1 @@
-"""Records: what is kept in the database and as artifacts."""
+"""Records: the contents of the database and the artifacts."""

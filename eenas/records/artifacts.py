@@ -1,4 +1,4 @@
-"""Large things that trials make (weights, exit tables) as files in one folder, whole or not there at all."""
+"""The artifact store: large results of trials (weights, exit tables) as files in one folder, written atomically."""
 
 import hashlib
 import re
@@ -17,9 +17,11 @@ _REFERENCE = re.compile(rf"({_NAME.pattern})@sha256:([0-9a-f]{{64}})")
 
 
 class ArtifactStore:
-    """A folder of artifacts. A reference is `NAME@sha256:DIGEST`, so that whoever keeps it can tell whether the file
-    is still the one that was written. Raises StorageError when the folder cannot be made or written; with
-    `create=False` the store is for reading, and the folder is left alone.
+    """A folder of artifacts.
+
+    A reference is `NAME@sha256:DIGEST`, which shows whether the file is still the one that was written. `create=False`
+    opens the store for reading and does not create the folder. Raises StorageError if the folder cannot be created or
+    written.
     """
 
     def __init__(self, root: Path, *, create: bool = True) -> None:
@@ -30,26 +32,26 @@ class ArtifactStore:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = error.strerror or error
-            raise StorageError(f"{self.root}: no folder for artifacts ({reason}); give another --artifacts") from None
+            raise StorageError(f"{self.root}: cannot create the folder ({reason}); give another --artifacts") from None
         if not is_writable(self.root):
-            raise StorageError(f"{self.root}: not writable; make it writable or give another --artifacts folder")
+            raise StorageError(f"{self.root}: the folder is not writable; make it writable or give another --artifacts")
 
     @classmethod
     def beside(cls, storage: str, artifacts: Path | None = None, *, create: bool = True) -> "ArtifactStore":
-        """The store in `artifacts`, or by default beside an SQLite file: `x.artifacts/` for `sqlite:///x.db`.
+        """Return the store in `artifacts`, by default beside an SQLite file: `x.artifacts/` for `sqlite:///x.db`.
 
-        Raises StorageError for a storage without a file when no folder is given: workers must share one.
+        Raises StorageError for a storage without a file if no folder is given: workers must share one.
         """
         return cls(_folder(storage, artifacts), create=create)
 
     def write(self, name: str, data: bytes | Callable[[Path], object]) -> str:
-        """Keep `data`, or what it writes to the path it is given, under `name`; returns the reference.
+        """Store `data` under `name` and return the reference.
 
-        An artifact of the same name is replaced in one step; when the disk is full or writing fails, StorageError is
-        raised and the old one is still there.
+        A callable `data` writes the file at the path it receives. An artifact of the same name is replaced atomically.
+        Raises StorageError if the disk is full or writing fails; the old artifact is then unchanged.
         """
         if not _NAME.fullmatch(name):
-            raise StorageError(f"{shortened(name)}: not a name for an artifact; use letters, digits, '.', '_' and '-'")
+            raise StorageError(f"{shortened(name)}: not an artifact name; use letters, digits, '.', '_' and '-'")
         self.check()
         digest = ""
 
@@ -65,23 +67,23 @@ class ArtifactStore:
         return f"{name}@sha256:{digest}"
 
     def path(self, reference: str) -> Path:
-        """The file of a reference, checked. Raises StorageError when it is missing or not what was written."""
+        """Return the file of a reference, verified. Raises StorageError if it is missing or was changed."""
         path, digest = self._split(reference)
         try:
             found = _sha256(path)
         except OSError as error:
             reason = error.strerror or error
-            raise StorageError(f"{path}: the artifact cannot be read ({reason}); is --artifacts right?") from None
+            raise StorageError(f"{path}: the artifact cannot be read ({reason}); check --artifacts") from None
         if found != digest:
-            raise StorageError(f"{path}: the artifact was changed or replaced (its SHA-256 differs); make it again")
+            raise StorageError(f"{path}: the artifact was changed or replaced (its SHA-256 differs); restore it")
         return path
 
     def read(self, reference: str) -> bytes:
-        """The bytes of a reference. Raises StorageError when it is missing or not what was written."""
+        """Return the bytes of a reference. Raises StorageError if the file is missing or was changed."""
         return self.path(reference).read_bytes()
 
     def holds(self, reference: str) -> bool:
-        """Whether the artifact is there, as it was written. Raises StorageError when the whole folder is gone."""
+        """Whether the artifact exists and is unchanged. Raises StorageError if the whole folder is missing."""
         self.check()
         try:
             self.path(reference)
@@ -89,37 +91,37 @@ class ArtifactStore:
             return False
         return True
 
-    def is_there(self, reference: str) -> bool:
-        """Whether there is a file for a reference; what is in it was checked before, and is not read again."""
+    def exists(self, reference: str) -> bool:
+        """Whether the file of a reference exists. Its content is not verified again."""
         self.check()
         return self._split(reference)[0].exists()
 
     def remove(self, reference: str) -> None:
-        """Delete the artifact, where it is still there."""
+        """Delete the artifact if it exists."""
         self._split(reference)[0].unlink(missing_ok=True)
 
     def check(self) -> None:
-        """Raise StorageError when the folder is gone: it may be a disk that is away, with all that others made."""
+        """Raise StorageError if the folder is missing, for example because its disk is not mounted."""
         if not self.root.is_dir():
             raise StorageError(
-                f"{self.root}: the folder of artifacts is gone; put it back, or run the same command again, "
-                "which makes a new one and trains again what is missing"
+                f"{self.root}: the artifact folder is missing; restore it, or rerun the command, "
+                "which creates a new one and retrains the missing networks"
             )
 
     def _split(self, reference: str) -> tuple[Path, str]:
         match = _REFERENCE.fullmatch(reference)
         if match is None:
-            raise StorageError(f"{shortened(reference)}: not a reference to an artifact; give NAME@sha256:DIGEST")
+            raise StorageError(f"{shortened(reference)}: not an artifact reference; give NAME@sha256:DIGEST")
         return self.root / match[1], match[2]
 
 
 def reference_to(name: str, file: Path) -> str:
-    """The reference of the artifact `name` that holds what `file` does."""
+    """Return the reference of an artifact `name` with the content of `file`."""
     return f"{name}@sha256:{_sha256(file)}"
 
 
 def check_storage(storage: str, artifacts: Path | None = None) -> None:
-    """Raise the StorageError that opening `storage` and its artifacts would, as far as it is known without writing."""
+    """Raise the StorageError that opening `storage` and its artifacts would raise, without writing."""
     Database.check(storage)
     _folder(storage, artifacts)
 
@@ -130,7 +132,7 @@ def _folder(storage: str, artifacts: Path | None) -> Path:
     file = sqlite_file(read_url(storage))
     if file is None:
         raise StorageError(
-            f"{masked_url(storage)}: has no folder beside it; give one that all workers share (--artifacts)"
+            f"{masked_url(storage)}: this storage has no artifact folder; give one that all workers share (--artifacts)"
         )
     return file.with_suffix(".artifacts")
 

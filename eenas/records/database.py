@@ -1,4 +1,4 @@
-"""One database for a study: Optuna's tables and eenas's own, in SQLite or PostgreSQL."""
+"""The database of a study: Optuna's tables and eenas's own, in SQLite or PostgreSQL."""
 
 import os
 import sqlite3
@@ -23,39 +23,39 @@ from eenas.records.tables import METADATA, SCHEMA, SCHEMA_ROW
 from eenas.records.urls import read_url, sqlite_file
 
 BUSY_SECONDS = 60
-"""How long a writer of SQLite waits for the one before it."""
+"""How long an SQLite writer waits for another writer."""
 _LOCK = 0x65656E6173
-"""The advisory lock that lets one worker at a time make the tables in PostgreSQL ("eenas" in hexadecimal)."""
+"""The advisory lock under which one worker at a time creates the tables in PostgreSQL ("eenas" in hexadecimal)."""
 _OF_OPTUNA = "version_info"
 
 
 class Database:
-    """A study's database, opened, checked and made ready; safe for many processes and threads at once.
+    """A study's database, checked and with all tables. Safe for concurrent processes and threads.
 
-    Raises StorageError in one line, the URL named without its password, when `url` is not one of SQLite or PostgreSQL,
-    cannot be reached or written, belongs to another program, or was made by a newer eenas. With `create=False` nothing
-    is written on opening, and a database without eenas's tables is an error too.
+    `create=False` writes nothing on opening and requires eenas's tables. Raises StorageError, in one line and without
+    the password, if `url` is not of SQLite or PostgreSQL, or the database cannot be reached or written, belongs to
+    another program, or was created by a newer eenas.
     """
 
     def __init__(self, url: str, *, create: bool = True) -> None:
         self._connect(url, create)
-        with self._plain_errors():
-            self._refuse_foreign(create)
+        with self._storage_errors():
+            self._check_owner(create)
             if self._file is not None:
                 self._use_write_ahead_log(create)
             if create:
-                self._make_tables()
+                self._create_tables()
         self._place = self._identity()
 
     @classmethod
     def check(cls, url: str) -> None:
-        """Raise the StorageError that opening `url` would, as far as it is known without writing anything."""
+        """Raise the StorageError that opening `url` would raise, as far as it shows without writing."""
         database = cls.__new__(cls)
         database._connect(url, create=True)
         file = database._file
         if file is None or os.path.exists(file):
-            with database._plain_errors():
-                database._refuse_foreign(create=True)
+            with database._storage_errors():
+                database._check_owner(create=True)
         elif not os.access(file.absolute().parent, os.W_OK | os.X_OK):
             fix = "make it writable, or give another --storage"
             raise StorageError(f"{database.label}: the folder {file.absolute().parent} is not writable; {fix}")
@@ -73,11 +73,11 @@ class Database:
             try:
                 self._url = reading_url(self._file, Path(copies.name))
             except (OSError, sqlite3.Error) as error:
-                raise self.trouble(error) from error
+                raise self.to_storage_error(error) from error
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         self._is_wal = False
         try:
-            with self._plain_errors():
+            with self._storage_errors():
                 self.engine: Engine = create_engine(self._url, **self.engine_options())
         except ImportError as error:  # the driver of the URL
             package = "'eenas[postgresql]'" if str(error.name).startswith("psycopg") else error.name
@@ -86,11 +86,11 @@ class Database:
 
     @property
     def url(self) -> str:
-        """The whole URL, password included, as Optuna wants it; never for a message."""
+        """The whole URL with the password, for Optuna. Never show it in a message."""
         return self._url.render_as_string(hide_password=False)
 
     def engine_options(self) -> dict[str, Any]:
-        """The options of `create_engine` with which Optuna should open the same database."""
+        """Return the options of `create_engine` with which Optuna opens the same database."""
         if not self._is_sqlite:
             return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 15}}
         options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
@@ -98,7 +98,7 @@ class Database:
             options["poolclass"] = StaticPool
             options["connect_args"]["check_same_thread"] = False
         if self._is_wal:
-            options["pool_events"] = [(_sync_less, "connect")]
+            options["pool_events"] = [(_set_synchronous_normal, "connect")]
         return options
 
     @property
@@ -108,37 +108,37 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A connection whose statements are kept together at the end, or not at all; failures are StorageErrors."""
-        self._check_place()
-        with self._plain_errors(), self.engine.begin() as connection:
+        """Open a connection whose statements are committed together at the end, or not at all. Raises StorageError."""
+        self._check_identity()
+        with self._storage_errors(), self.engine.begin() as connection:
             yield connection
 
     def upsert(
         self, table: Table, row: Mapping[str, Any], *, keep: Sequence[str] = (), only_same: str | None = None
     ) -> bool:
-        """Insert `row`, or replace the row of the same primary key, in one statement.
+        """Insert `row`, or update the row with the same primary key, in one statement.
 
-        Columns in `keep` stay what they were. With `only_same` a row that differs in this column is left alone.
-        Returns whether a row was written, which the database tells (RETURNING): drivers count differently.
+        Columns in `keep` are not updated. With `only_same`, a row with a different value in this column is not updated.
+        Returns whether a row was written, from RETURNING, because drivers count rows differently.
         """
         statement = self._upsert_of(table, row, keep, only_same).returning(*table.primary_key)
         with self.transaction() as connection:
             return connection.execute(statement).first() is not None
 
     def insert(self, table: Table, row: Mapping[str, Any]) -> bool:
-        """Insert `row` where no row has its primary key; whether it was written. The first of several workers wins."""
+        """Insert `row` unless its primary key exists, and return whether it was inserted. The first worker wins."""
         insert = sqlite.insert(table) if self._is_sqlite else postgresql.insert(table)
         statement = insert.values(**row).on_conflict_do_nothing().returning(*table.primary_key)
         with self.transaction() as connection:
             return connection.execute(statement).first() is not None
 
     def change(self, statement: Update | Delete) -> bool:
-        """Run `statement`; whether it found a row."""
+        """Run `statement` and return whether it matched a row."""
         with self.transaction() as connection:
             return connection.execute(statement.returning(*statement.table.primary_key)).first() is not None
 
-    def trouble(self, error: BaseException) -> StorageError:
-        """What SQLAlchemy, a driver or Optuna raised about this database, as an error of one line with its fix."""
+    def to_storage_error(self, error: BaseException) -> StorageError:
+        """Convert an error of SQLAlchemy, a driver or Optuna about this database to a StorageError of one line."""
         cause: BaseException | None = error
         while cause is not None and getattr(cause, "orig", None) is None:
             cause = cause.__cause__
@@ -148,11 +148,11 @@ class Database:
         return StorageError(f"{self.label}: {reason}; {_fix(reason)}")
 
     def caused(self, error: BaseException) -> bool:
-        """Whether SQLAlchemy or a driver raised `error`."""
+        """Whether `error` comes from SQLAlchemy or a driver."""
         return isinstance(error, SQLAlchemyError | sqlite3.Error)
 
-    def comes_back(self, seconds: float) -> bool:
-        """Whether a server answers within so many seconds; a file that failed is not waited for."""
+    def wait_for_server(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the server to answer, and return whether it does. False at once for SQLite."""
         if self._is_sqlite:
             return False
         deadline = time.monotonic() + seconds
@@ -168,53 +168,53 @@ class Database:
                 time.sleep(0.5)
 
     def close(self) -> None:
-        """Close every connection; the database opens new ones when it is used again."""
+        """Close every connection. Later use opens new ones."""
         self.engine.dispose()
 
     def _check_file(self, create: bool) -> None:
-        """What SQLite would say less clearly, or would make by itself."""
+        """Check the file first: SQLite's own messages are unclear, and it would create a missing file."""
         file = self._file
         if file is None:
             return
         if os.path.isdir(file):
-            raise StorageError(f"{self.label}: is a folder; name a file in it, such as {file}/eenas.db")
+            raise StorageError(f"{self.label}: the path is a folder; give a file in it, such as {file}/eenas.db")
         if not create and not os.path.exists(file):
             raise StorageError(f"{self.label}: no such database; run `eenas search` first or give its --storage")
         if not os.path.isdir(file.absolute().parent):
-            raise StorageError(f"{self.label}: the folder {file.parent} does not exist; make it or name another file")
+            raise StorageError(f"{self.label}: the folder {file.parent} does not exist; create it or give another file")
 
     def _identity(self) -> tuple[int, int] | None:
-        """Which file the path names now; None where there is no file."""
+        """Return the device and inode of the database file, None without a file."""
         if self._path is None:
             return None
         try:
             found = self._path.stat()
         except OSError as error:
             raise StorageError(
-                f"{self.label}: the database is gone while it is in use ({error.strerror}); "
-                "put it back, or run the same command again, which begins anew"
+                f"{self.label}: the database disappeared while in use ({error.strerror}); "
+                "restore it, or rerun the command, which starts a new study"
             ) from None
         return found.st_dev, found.st_ino
 
-    def _check_place(self) -> None:
-        """Refuse to write into a file that was deleted or replaced: SQLite would, and all of it would be lost."""
+    def _check_identity(self) -> None:
+        """Refuse a file that was deleted or replaced: SQLite would write into it, and the data would be lost."""
         if self._identity() != self._place:
             raise StorageError(
-                f"{self.label}: another file was put in the place of the database while it was in use; "
-                "run the same command again, which continues with what is there now"
+                f"{self.label}: the database file was replaced while in use; "
+                "rerun the command, which continues with the current file"
             )
 
-    def _refuse_foreign(self, create: bool) -> None:
+    def _check_owner(self, create: bool) -> None:
         with self.engine.connect() as connection:
             names = set(inspect(connection).get_table_names())
             version = 0
             if SCHEMA_ROW.name in names:
                 version = connection.execute(select(SCHEMA_ROW.c.version)).scalar() or 0
         if not isinstance(version, int):
-            raise StorageError(f"{self.label}: the number of its schema is damaged; restore it from a copy")
+            raise StorageError(f"{self.label}: the schema version is damaged; restore the database from a copy")
         if version > SCHEMA:
             raise StorageError(
-                f"{self.label}: was made by a newer eenas (schema {version}, this one reads up to {SCHEMA}); "
+                f"{self.label}: created by a newer eenas (schema {version}, this one reads up to {SCHEMA}); "
                 "upgrade eenas or give another --storage"
             )
         ours = any(name.startswith("eenas_") for name in names) or _OF_OPTUNA in names
@@ -225,7 +225,7 @@ class Database:
             raise StorageError(f"{self.label}: holds no study of eenas; run `eenas search` or give another --storage")
 
     def _use_write_ahead_log(self, create: bool) -> None:
-        """Let readers and a writer work at once; where the file system cannot, SQLite goes on as it always does."""
+        """Let readers and a writer work at the same time. File systems without this keep SQLite's default journal."""
         deadline = time.monotonic() + BUSY_SECONDS
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
@@ -233,17 +233,20 @@ class Database:
                 try:
                     mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar()
                     break
-                except DBAPIError as error:  # the switch does not wait for other processes by itself
+                except DBAPIError as error:  # the switch itself does not wait for other processes
                     if "locked" not in str(error) or time.monotonic() > deadline:
                         raise
                     time.sleep(0.05)
         self._is_wal = mode == "wal"
         if self._is_wal:
             self.engine.dispose()
-            event.listen(self.engine, "connect", _sync_less)
+            event.listen(self.engine, "connect", _set_synchronous_normal)
 
-    def _make_tables(self) -> None:
-        """Make what is missing; the schema's row is written each time, which finds a storage that cannot be written."""
+    def _create_tables(self) -> None:
+        """Create missing tables.
+
+        The schema row is written each time, which detects a storage that cannot be written.
+        """
         with self.engine.begin() as connection:
             if self._is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -265,16 +268,16 @@ class Database:
         return insert.values(**row).on_conflict_do_update(index_elements=keys, set_=new, where=same)
 
     @contextmanager
-    def _plain_errors(self) -> Iterator[None]:
-        """Whatever SQLAlchemy and the drivers raise becomes a StorageError of one line."""
+    def _storage_errors(self) -> Iterator[None]:
+        """Convert errors of SQLAlchemy and the drivers to StorageErrors of one line."""
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise self.trouble(error) from error
+            raise self.to_storage_error(error) from error
 
 
-def _sync_less(connection: Any, record: object) -> None:
-    """With a write-ahead log NORMAL is safe against corruption, and more than twice as fast as FULL."""
+def _set_synchronous_normal(connection: Any, record: object) -> None:
+    """Set NORMAL, which with a write-ahead log is safe against corruption and over twice as fast as FULL."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
@@ -285,11 +288,11 @@ def _fix(reason: str) -> str:
         "not a database": "give another --storage, or the path of a new file",
         "readonly": "make the file and its folder writable, or give another --storage",
         "unable to open": "make the file and its folder readable and writable, or give another --storage",
-        "full": "free space on its disk and run the same command again",
-        "locked": "another process writes to it; end that one or try again",
+        "full": "free space on its disk and rerun the command",
+        "locked": "another process is writing to it; end that process or try again",
         "malformed": "restore it from a backup, or give another --storage",
-        "no such table": "another database is in its place; restore it from a backup, or give another --storage",
-        "terminat": "see that the server runs, and run the same command again",
-        "connect": "see that the server runs, and run the same command again",
+        "no such table": "another database took its place; restore it from a backup, or give another --storage",
+        "terminat": "check that the server runs, and rerun the command",
+        "connect": "check that the server runs, and rerun the command",
     }
     return next((fix for word, fix in fixes.items() if word in reason), "check the URL, the server and the account")

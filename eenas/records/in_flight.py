@@ -1,4 +1,4 @@
-"""Notes of the trials in flight, which tell a worker that died in one from a worker that ended without its database."""
+"""Markers of running trials, which show whether a trial's worker died or only lost its database."""
 
 import hashlib
 from contextlib import suppress
@@ -8,33 +8,33 @@ from eenas.errors import StorageError
 
 
 class InFlight:
-    """Empty files among the artifacts, one for each trial that runs.
+    """Empty files among the artifacts, one per running trial.
 
-    A worker that ends in order takes its note back, which works on a full disk and without a database. So a trial whose
-    worker is gone and whose note is still there was ended by the death of its worker, which it may have caused.
+    A worker that ends normally deletes its marker, which works on a full disk and without a database. A marker that
+    outlives its worker therefore shows that the worker died during the trial, possibly because of it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def begin(self, study: str, number: int) -> None:
-        """Note that a trial runs. Raises StorageError."""
+        """Create the marker of a trial. Raises StorageError."""
         path = self._path(study, number)
         try:
             path.touch()
         except OSError as error:
             raise StorageError(
-                f"{path.parent}: nothing can be written there ({error.strerror}); "
-                "put the folder back, or make it writable, and run the same command again"
+                f"{path.parent}: the folder cannot be written ({error.strerror}); "
+                "restore it or make it writable, and rerun the command"
             ) from error
 
     def end(self, study: str, number: int) -> None:
-        """Take the note back."""
+        """Delete the marker of a trial."""
         with suppress(OSError):
             self._path(study, number).unlink(missing_ok=True)
 
-    def is_noted(self, study: str, number: int) -> bool:
-        """Whether there is a note."""
+    def has_marker(self, study: str, number: int) -> bool:
+        """Whether the trial has a marker."""
         return self._path(study, number).exists()
 
     def _path(self, study: str, number: int) -> Path:

@@ -1,4 +1,4 @@
-"""How far each trial had come at each share of its training, from which pruning decides about later trials."""
+"""The learning curves of trials, from which pruning decides about later trials."""
 
 import json
 from collections.abc import Collection
@@ -16,21 +16,21 @@ ROW = "learning curve of a trial"
 
 @dataclass(frozen=True, kw_only=True)
 class LearningCurve:
-    """The learning curve of one trial that has ended.
+    """The learning curve of one finished trial.
 
-    `method` names how it was trained. `values` are pairs of a progress in [0, 1] and the hypervolume on calibration
-    samples there, in order; a trial that was trained to its end has a last pair at progress 1.
+    `method` is the training method. `values` are pairs of the progress in [0, 1] and the hypervolume on calibration
+    samples, in order. A trial that was trained to its end has a last pair at progress 1.
     """
 
     study: str
     number: int
-    """Optuna's number of the trial within the study."""
+    """The number of the trial in Optuna's study."""
     method: str
     values: tuple[tuple[float, float], ...]
 
     @property
     def end(self) -> float | None:
-        """The value at the end of training; None for a trial that was pruned."""
+        """The hypervolume at the end of training, None for a pruned trial."""
         return self.values[-1][1] if self.values and self.values[-1][0] == 1.0 else None
 
 
@@ -41,7 +41,7 @@ class LearningCurves:
         self._database = database
 
     def save(self, curve: LearningCurve) -> None:
-        """Keep `curve` whole, in the place of an earlier one of the same study and number."""
+        """Insert `curve`, or replace the one of the same study and number."""
         row = {
             "study": curve.study,
             "number": curve.number,
@@ -51,7 +51,7 @@ class LearningCurves:
         self._database.upsert(LEARNING_CURVES, row)
 
     def list(self, study: str, *, known: Collection[int] = ()) -> list[LearningCurve]:
-        """The curves of a study by number, without those of the trials in `known`."""
+        """Return the curves of a study by number, without the trials in `known`."""
         table = LEARNING_CURVES
         of_study = table.c.study == study
         with self._database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""Leases: what many workers need is made by one of them, while the others wait for it."""
+"""Leases: one worker makes a shared result while the others wait for it."""
 
 import threading
 import time
@@ -15,21 +15,21 @@ from eenas.records.database import Database
 from eenas.records.tables import LEASES
 from eenas.records.workers import is_gone, worker_name
 
-BEAT = 3.0
-"""Seconds between two signs of life of a holder."""
+HEARTBEAT = 3.0
+"""The seconds between two heartbeats of a holder."""
 EXPIRY = 30.0
-"""A holder without a sign of life for so many seconds, by the clock of whoever waits, is taken for dead."""
+"""A holder without a heartbeat for this many seconds, by the clock of the waiting worker, counts as dead."""
 POLL = 0.25
-"""Seconds between two looks of a worker that waits."""
+"""The seconds between two checks of a waiting worker."""
 
 Made = TypeVar("Made")
 
 
 class Leases:
-    """The leases of a database, which workers on any machine share. No two clocks are compared.
+    """The leases of a database, shared by workers on any machine. Clocks of different machines are never compared.
 
-    A lease ends when its holder releases it, when its process has ended on this machine, or when the row has shown
-    no sign of life for `expiry` seconds.
+    A lease ends when its holder releases it, when the holder's process on this machine has ended, or when its row has
+    had no heartbeat for `expiry` seconds.
     """
 
     def __init__(
@@ -37,20 +37,20 @@ class Leases:
         database: Database,
         listener: Listener = silent,
         *,
-        meanwhile: Callable[[], object] | None = None,
-        beat: float = BEAT,
+        while_waiting: Callable[[], object] | None = None,
+        beat: float = HEARTBEAT,
         expiry: float = EXPIRY,
     ) -> None:
-        """`meanwhile` is called again and again by a worker that waits, and may raise."""
-        self._database, self._listener, self._meanwhile = database, listener, meanwhile
+        """`while_waiting` is called repeatedly by a waiting worker and may raise."""
+        self._database, self._listener, self._while_waiting = database, listener, while_waiting
         self._beat, self._expiry = beat, expiry
 
     def once(self, name: str, work: str, make: Callable[[], Made]) -> Made:
-        """What `make` gives, called while this worker holds the lease `name`; `work` says in a few words what it does.
+        """Call `make` while holding the lease `name`, and return its result. `work` describes it in a few words.
 
-        `make` takes what it finds in the storage and keeps there what it makes, so that the first of several workers
-        makes it. A worker that slept until another took its lease over calls `make` again in its turn, to take what
-        the other has made. A `make` may ask for another lease, never for its own.
+        `make` reads existing results from the storage and stores new ones there, so that only the first worker makes
+        them. A worker that was suspended until another took over its lease calls `make` again, to read the other's
+        results. `make` may take another lease, but never its own.
         """
         if not self._database.is_shared:
             return make()
@@ -69,10 +69,10 @@ class Leases:
             else:
                 if lease.release():
                     return made
-            self._listener(Notice(f"{work}: another worker took over while this one slept; its results are taken"))
+            self._listener(Notice(f"{work}: another worker took over while this one slept; its results are used"))
 
     def _wait(self, lease: "_Lease", work: str) -> None:
-        """Take the lease, in the place of a dead holder where there is one."""
+        """Take the lease, if need be from a dead holder."""
         phase, seen, since, told = f"waiting for another worker: {work}", ("", -1), time.monotonic(), False
         while not lease.take():
             now = lease.holder()
@@ -82,57 +82,57 @@ class Leases:
                 seen, since = now, time.monotonic()
             gone = is_gone(now[0].partition("#")[0])
             if (gone or time.monotonic() - since > self._expiry) and lease.take_over(*now):
-                self._listener(Notice(f"{work}: the worker that did it is gone; this one takes over"))
+                self._listener(Notice(f"{work}: the worker that held the lease is gone; this one takes over"))
                 break
             if not told:
                 self._listener(Started(phase))
                 told = True
-            if self._meanwhile is not None:
-                self._meanwhile()
+            if self._while_waiting is not None:
+                self._while_waiting()
             time.sleep(POLL)
         if told:
             self._listener(Finished(phase))
 
 
 class _Lease:
-    """One worker's claim to the lease `name`, with a thread that shows signs of life."""
+    """One worker's claim to the lease `name`, with a heartbeat thread."""
 
     def __init__(self, database: Database, name: str, beat: float) -> None:
         self._database, self._name, self._beat = database, name, beat
         self._me = f"{worker_name()}#{uuid4().hex[:12]}"
         self._mine = (LEASES.c.name == name) & (LEASES.c.holder == self._me)
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._show_life, daemon=True)
+        self._thread = threading.Thread(target=self._send_heartbeats, daemon=True)
 
     def take(self) -> bool:
-        """Take the lease where nobody has it."""
+        """Take the lease if it is free, and return whether it was."""
         return self._database.insert(LEASES, {"name": self._name, "holder": self._me, "beat": 0})
 
     def holder(self) -> tuple[str, int] | None:
-        """Who holds it and their last sign of life."""
+        """Return the holder and its last heartbeat, or None for a free lease."""
         with self._database.transaction() as connection:
             row = connection.execute(select(LEASES.c.holder, LEASES.c.beat).where(LEASES.c.name == self._name)).first()
         return None if row is None else (row.holder, row.beat)
 
     def take_over(self, holder: str, beat: int) -> bool:
-        """Take the lease from `holder`, unless they showed life since or another worker was faster."""
+        """Take the lease from `holder` unless its heartbeat changed or another worker was faster."""
         same = (LEASES.c.name == self._name) & (LEASES.c.holder == holder) & (LEASES.c.beat == beat)
         return self._database.change(update(LEASES).where(same).values(holder=self._me, beat=0))
 
     def start(self) -> None:
-        """Begin to show signs of life."""
+        """Start the heartbeats."""
         self._thread.start()
 
     def release(self) -> bool:
-        """Let go; whether the lease was this worker's to the end. A storage that is gone is the next step's matter."""
+        """Release the lease, and return whether this worker held it to the end. A lost storage counts as held."""
         self._ended.set()
         self._thread.join()
         with suppress(StorageError):
             return self._database.change(delete(LEASES).where(self._mine))
         return True
 
-    def _show_life(self) -> None:
+    def _send_heartbeats(self) -> None:
         while not self._ended.wait(self._beat):
-            with suppress(StorageError):  # a storage that is away for longer lets the lease expire
+            with suppress(StorageError):  # if the storage is unreachable for long, the lease expires
                 if not self._database.change(update(LEASES).where(self._mine).values(beat=LEASES.c.beat + 1)):
                     return

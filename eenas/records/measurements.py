@@ -1,4 +1,4 @@
-"""Measurements kept in the database by what was measured and where, so that nothing is measured twice."""
+"""The measurement cache: measurements in the database by their key, so that none is taken twice."""
 
 import hashlib
 import json
@@ -13,25 +13,27 @@ from eenas.records.rows import damaged, read_body
 from eenas.records.tables import MEASUREMENTS
 
 MEASURED = ("macs/", "latency/", "execution/")
-"""What keys of measurements begin with; others are of results that follow from a digest."""
+"""The prefixes of keys of measurements. Other keys are of results that follow from a digest."""
 
 
 class DatabaseCache:
-    """A `MeasurementCache` in a study's database; values that were seen once are not read again.
+    """A `MeasurementCache` in a study's database. Values are read from the database once.
 
-    With `anew` what an earlier process measured is not believed: it is measured again, and replaced for everybody.
+    With `remeasure`, measurements of earlier processes are ignored and replaced.
     """
 
-    def __init__(self, database: Database, *, anew: bool = False, kept: Callable[[], object] | None = None) -> None:
-        """`kept` is called whenever something new was kept, and may raise."""
-        self._database, self._anew, self._kept = database, anew, kept
+    def __init__(
+        self, database: Database, *, remeasure: bool = False, after_put: Callable[[], object] | None = None
+    ) -> None:
+        """`after_put` is called whenever a value was stored and may raise."""
+        self._database, self._remeasure, self._after_put = database, remeasure, after_put
         self._seen: dict[str, str] = {}
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The value kept under `key`, or None. Raises StorageError."""
+        """Return the value of `key`, or None. Raises StorageError."""
         digest = _digest(key)
         if digest not in self._seen:
-            if self._anew and key.startswith(MEASURED):
+            if self._remeasure and key.startswith(MEASURED):
                 return None
             kept = self._read(digest)
             if kept is None:
@@ -40,13 +42,14 @@ class DatabaseCache:
         return _table(self._seen[digest], key)
 
     def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
-        """Keep `value` (a table of plain values) under `key` unless another worker was first; what is kept then.
+        """Store `value` (a table of plain values) under `key` and return the stored value.
 
-        Workers that measured the same at once go on with the same. Raises StorageError.
+        The first worker wins: workers that measure the same at the same time continue with equal values. Raises
+        StorageError.
         """
         digest = _digest(key)
         row = {"digest": digest, "key": key, "value": json.dumps(value)}
-        if self._anew and key.startswith(MEASURED) and digest not in self._seen:
+        if self._remeasure and key.startswith(MEASURED) and digest not in self._seen:
             self._database.upsert(MEASUREMENTS, row)
         else:
             self._database.insert(MEASUREMENTS, row)
@@ -54,8 +57,8 @@ class DatabaseCache:
         kept = self._read(digest)
         self._seen[digest] = row["value"] if kept is None else kept
         found = _table(self._seen[digest], key)
-        if self._kept is not None:
-            self._kept()
+        if self._after_put is not None:
+            self._after_put()
         return found
 
     def _read(self, digest: str) -> str | None:

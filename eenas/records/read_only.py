@@ -1,4 +1,4 @@
-"""A study on a medium that cannot be written: how its database is read, and a copy for what must write."""
+"""Studies on read-only media: reading their database, and a temporary copy for commands that write."""
 
 import shutil
 import sqlite3
@@ -18,17 +18,17 @@ from eenas.records.urls import read_url, sqlite_file
 
 
 def is_read_only(file: Path) -> bool:
-    """Whether SQLite could not write to the database `file`: it writes beside it, too."""
+    """Whether SQLite cannot write to the database `file` or to its folder."""
     return file.exists() and not (is_writable(file) and is_writable(file.absolute().parent))
 
 
 def reading_url(file: Path, copies: Path) -> URL:
-    """The URL under which a database that cannot be written can be read, as it is now.
+    """Return the URL that reads the current content of a read-only database.
 
-    One whose write-ahead log cannot be used in its place is copied into the folder `copies`, log included. Raises
+    A database whose write-ahead log cannot be used in place is copied with its log into the folder `copies`. Raises
     sqlite3.Error and OSError.
     """
-    if _can_be_read(_url(file, mode="ro")):  # somebody writes to it, or it has no log
+    if _can_be_read(_url(file, mode="ro")):  # another process writes to it, or it has no log
         return _url(file, mode="ro")
     log = file.with_name(file.name + "-wal")
     if not (log.exists() and log.stat().st_size):
@@ -39,17 +39,17 @@ def reading_url(file: Path, copies: Path) -> URL:
 
 
 @contextmanager
-def writable_place(storage: str, artifacts: Path | None) -> Iterator[tuple[str, Path | None]]:
-    """The storage and the folder of artifacts; of an SQLite file that cannot be written a copy, gone after the block.
+def writable_storage(storage: str, artifacts: Path | None) -> Iterator[tuple[str, Path | None]]:
+    """Yield the storage and the artifact folder. A read-only SQLite file is replaced by a copy for the block.
 
-    The copy's artifacts are links to the ones that are there. A notice says that what is kept is lost afterwards.
-    Raises StorageError where it cannot be copied.
+    The copy links to the existing artifacts and is deleted after the block, as a notice says. Raises StorageError if it
+    cannot be made.
     """
     file = sqlite_file(read_url(storage))
     if file is None or not is_read_only(file):
         yield storage, artifacts
         return
-    notify(f"{masked_url(storage)} cannot be written: what is measured or trained for it is kept for this command only")
+    notify(f"{masked_url(storage)} is read-only: new measurements and weights are kept for this command only")
     with tempfile.TemporaryDirectory(prefix="eenas-") as folder:
         copy, own = Path(folder) / "eenas.db", Path(folder) / "eenas.artifacts"
         try:
@@ -61,14 +61,14 @@ def writable_place(storage: str, artifacts: Path | None) -> Iterator[tuple[str, 
                     (own / item.name).symlink_to(item.resolve())
         except (OSError, sqlite3.Error) as error:
             raise StorageError(
-                f"{masked_url(storage)}: cannot be copied to work in ({error}); free space in {folder}, restore it "
+                f"{masked_url(storage)}: cannot be copied to work on ({error}); free space in {folder}, restore it "
                 "from a backup, or give another --storage"
             ) from error
         yield f"sqlite:///{copy}", own
 
 
 def _copy(file: Path, copy: Path) -> None:
-    """Write what a database that cannot be written holds now, its log included, to a new file."""
+    """Write the current content of a read-only database, with its log, to a new file."""
     with tempfile.TemporaryDirectory(prefix="eenas-") as between:
         url = reading_url(file, Path(between))
         with closing(_connected(url)) as there, closing(sqlite3.connect(copy)) as here:

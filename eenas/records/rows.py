@@ -1,4 +1,7 @@
-"""Rows of the database read back: whoever edits them by hand gets one line that names the row, never half a record."""
+"""Reading and checking rows of the database.
+
+A damaged row raises an error that names it.
+"""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -13,7 +16,7 @@ FIX = "restore the database from a copy, or delete the row"
 
 
 def read_body(text: Any, row: str) -> Any:
-    """The JSON of one column as plain values; `row` says whose. Raises StorageError."""
+    """Parse the JSON of one column to plain values. `row` names the row in errors. Raises StorageError."""
     try:
         return bounds.parse_json(text, most=bounds.MOST_ROW, finite=False)
     except SpecError as error:
@@ -21,7 +24,7 @@ def read_body(text: Any, row: str) -> Any:
 
 
 def read_record(cls: type[T], table: Any, row: str) -> T:
-    """A record from its table, every value of the type that its field has. Raises StorageError."""
+    """Convert a table to a record with the types of its fields. Raises StorageError."""
     if not isinstance(table, Mapping):
         raise damaged(row, f"must be a table, got {shortened(table)}")
     try:
@@ -31,5 +34,5 @@ def read_record(cls: type[T], table: Any, row: str) -> T:
 
 
 def damaged(row: str, reason: object) -> StorageError:
-    """The error about a row that does not hold what eenas writes."""
+    """Return the error for a damaged row."""
     return StorageError(f"the database's {row} is damaged ({reason}); {FIX}")

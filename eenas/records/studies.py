@@ -1,4 +1,4 @@
-"""Studies as they were asked for: identity, settings, facts and baselines."""
+"""Study records: identity, settings, facts and baselines."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,43 +15,43 @@ from eenas.records.rows import damaged, read_body, read_record
 from eenas.records.tables import LEARNING_CURVES, STUDIES, TOKENS, TRIALS
 
 MARK = "eenas:token"
-"""The system attribute of Optuna's study that holds its record's token."""
+"""The system attribute of Optuna's study with the token of its record."""
 _OPTUNA_STUDIES = table("studies", column("study_id"), column("study_name"))
 _OPTUNA_ATTRIBUTES = table("study_system_attributes", column("study_id"), column("key"), column("value_json"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRecord:
-    """What a study is, beside its trials. All tables hold plain values (JSON)."""
+    """A study without its trials. All tables hold plain values (JSON)."""
 
     name: str
     identity: dict[str, Any]
     identity_digest: str
     settings: dict[str, Any]
-    """The whole study file, overrides included."""
+    """The whole study file, with overrides."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What was found about task, device and backbone when the study began."""
+    """The facts about task, device and backbone, found when the study began."""
     baselines: dict[str, Any] = field(default_factory=dict)
-    """The operating points of each baseline by its name; empty before they are measured."""
+    """The operating points of each baseline by name, empty before they are measured."""
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="microseconds"))
-    """When the study was first saved, in UTC (ISO 8601, so that texts sort by time)."""
+    """The time of the first save in UTC (ISO 8601, so that it sorts as text)."""
 
 
 class StudyRecords:
     """The studies of a database. Raises StorageError.
 
-    A study lives as long as Optuna's: one that was deleted there, in the dashboard or by `optuna.delete_study`, is not
-    found here either, also when the name was used again.
+    A record is current as long as Optuna's study exists. If that was deleted, in the dashboard or by
+    `optuna.delete_study`, the record is not found either, even if the name was used again.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def save(self, record: StudyRecord) -> None:
-        """Keep a study, or bring the settings and facts of one that continues up to date.
+        """Insert a study, or update the settings and facts of an existing one.
 
-        The first save's `created` stays, and so do baselines when `record` has none. Raises StudyError when another
-        identity has the name; nothing is changed then.
+        `created` keeps its first value, and so do the baselines if `record` has none. Raises StudyError, without a
+        change, if a study with another identity has the name.
         """
         body = {"identity": record.identity, "settings": record.settings, "facts": record.facts}
         row = {
@@ -66,21 +66,21 @@ class StudyRecords:
             raise StudyError(f"the study {record.name!r} belongs to another search; give another --name")
 
     def get(self, name: str) -> StudyRecord | None:
-        """The study of this name, or None."""
+        """Return the study of this name, or None."""
         with self._database.transaction() as connection:
             row = connection.execute(select(STUDIES).where(STUDIES.c.name == name)).first()
-            lives = row is not None and self._living(connection)(name)
-        return _record(row) if row is not None and lives else None
+            exists = row is not None and self._existence(connection)(name)
+        return _record(row) if row is not None and exists else None
 
     def list(self) -> list[StudyRecord]:
-        """All studies, the oldest first."""
+        """Return all studies, oldest first."""
         with self._database.transaction() as connection:
             rows = connection.execute(select(STUDIES).order_by(STUDIES.c.created, STUDIES.c.name)).all()
-            lives = self._living(connection)
-        return [_record(row) for row in rows if lives(row.name)]
+            exists = self._existence(connection)
+        return [_record(row) for row in rows if exists(row.name)]
 
-    def forget_deleted(self, name: str) -> bool:
-        """Let the rows of `name` go where Optuna's study is gone; whether there were any."""
+    def delete_orphaned(self, name: str) -> bool:
+        """Delete the rows of `name` if Optuna's study no longer exists, and return whether there were any."""
         if self.get(name) is not None:
             return False
         with self._database.transaction() as connection:
@@ -89,40 +89,43 @@ class StudyRecords:
         return self._database.change(delete(STUDIES).where(STUDIES.c.name == name))
 
     def token(self, name: str) -> str:
-        """The token of a study; empty for none, and for a study of an earlier eenas, which is known by its name."""
+        """Return the token of a study.
+
+        Empty if there is none, as for a study of an earlier eenas, found by name only.
+        """
         with self._database.transaction() as connection:
             found = connection.execute(select(TOKENS.c.token).where(TOKENS.c.study == name)).scalar()
         return str(found or "")
 
-    def keep_token(self, name: str, token: str) -> None:
-        """Tie the study to Optuna's study that is marked with `token`, so that no other of its name is taken for it."""
+    def save_token(self, name: str, token: str) -> None:
+        """Tie the record to Optuna's study that is marked with `token`, and to no other of the same name."""
         self._database.upsert(TOKENS, {"study": name, "token": token})
 
     def is_current(self, name: str, token: str) -> bool:
-        """Whether Optuna's study of this name is still the one that was marked with `token`."""
+        """Whether Optuna's study of this name still has the mark `token`."""
         with self._database.transaction() as connection:
             marks = self._marks(connection)
         return marks is None or marks.get(name) == token
 
     def update_baselines(self, name: str, baselines: Mapping[str, Any]) -> None:
-        """Replace the baselines of a study. Raises StudyError when there is no such study."""
+        """Replace the baselines of a study. Raises StudyError if the study does not exist."""
         statement = update(STUDIES).where(STUDIES.c.name == name).values(baselines=json.dumps(baselines))
         if not self._database.change(statement):
-            raise StudyError(f"no study {name!r} in this storage; save it before its baselines")
+            raise StudyError(f"no study {name!r} in this storage; save the study before its baselines")
 
-    def _living(self, connection: Connection) -> Callable[[str], bool]:
-        """What tells by the name of a study of ours whether Optuna's study is still there."""
+    def _existence(self, connection: Connection) -> Callable[[str], bool]:
+        """Return a function that tells whether Optuna's study of a record's name still exists."""
         marks, tokens = self._marks(connection), {}
         if inspect(connection).has_table(TOKENS.name):
             tokens = {row.study: row.token for row in connection.execute(select(TOKENS))}
 
-        def lives(name: str) -> bool:
+        def exists(name: str) -> bool:
             return marks is None or (name in marks and tokens.get(name, "") in ("", marks[name]))
 
-        return lives
+        return exists
 
     def _marks(self, connection: Connection) -> dict[str, str] | None:
-        """The marks of Optuna's studies by name, empty for one without; None where Optuna has no tables yet."""
+        """Return the marks of Optuna's studies by name, empty without one. None if Optuna has no tables yet."""
         if not inspect(connection).has_table(_OPTUNA_STUDIES.name):
             return None
         of_study = (_OPTUNA_STUDIES.c.study_id == _OPTUNA_ATTRIBUTES.c.study_id) & (_OPTUNA_ATTRIBUTES.c.key == MARK)

@@ -1,22 +1,22 @@
-"""The tables that eenas keeps beside Optuna's in a study's database, and the number of their schema."""
+"""eenas's own tables in a study's database, beside Optuna's, and their schema version."""
 
 from typing import Any
 
 from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
 
 SCHEMA = 1
-"""Counts up when a table changes in a way that an older eenas could not read."""
+"""The schema version. Raise it when a change of a table breaks reading by an older eenas."""
 
 METADATA = MetaData()
 
 
 def _key(name: str, kind: type[Text] | type[Integer] = Text) -> Column[Any]:
-    """A column of the primary key; numbers are given, and not counted up by the database."""
+    """Return a column of the primary key without autoincrement."""
     return Column(name, kind, primary_key=True, autoincrement=False)
 
 
 def _values(*names: str, kind: type[Text] | type[Integer] = Text) -> tuple[Column[Any], ...]:
-    """Columns that always hold something."""
+    """Return columns that are never null."""
     return tuple(Column(name, kind, nullable=False) for name in names)
 
 
@@ -25,7 +25,7 @@ SCHEMA_ROW = Table("eenas_schema", METADATA, _key("id", Integer), *_values("vers
 STUDIES = Table("eenas_studies", METADATA, _key("name"), *_values("identity_digest", "created", "body", "baselines"))
 
 TOKENS = Table("eenas_tokens", METADATA, _key("study"), *_values("token"))
-"""What Optuna's studies are marked with; a table of its own, which an older eenas does not read."""
+"""The marks of Optuna's studies, in a separate table that an older eenas does not read."""
 
 TRIALS = Table(
     "eenas_trials",
@@ -37,7 +37,7 @@ TRIALS = Table(
 LEARNING_CURVES = Table(
     "eenas_learning_curves", METADATA, _key("study"), _key("number", Integer), *_values("method", "curve")
 )
-"""A table of its own: a storage without it gets it when it is opened, and an older eenas does not read it."""
+"""A separate table, added when an older storage is opened; an older eenas does not read it."""
 
 PREPARED = Table("eenas_prepared", METADATA, _key("key"), *_values("body"))
 

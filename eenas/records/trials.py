@@ -1,4 +1,4 @@
-"""What came of each trial: its design, its operating points, its values, or the reason why there are none."""
+"""Trial records: design, operating points, values, or the reason for their absence."""
 
 import builtins
 import json
@@ -20,40 +20,40 @@ _USEFUL = {"complete": 0, "copied": 1, "stopped": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """One trial that has ended. All tables hold plain values (JSON)."""
+    """One finished trial. All tables hold plain values (JSON)."""
 
     study: str
     number: int
-    """Optuna's number of the trial within the study."""
+    """The number of the trial in Optuna's study."""
     state: TrialState
     design_digest: str = ""
-    """The digest of the network that was trained; empty where there is none."""
+    """The digest of the trained network, empty if there is none."""
     design: dict[str, Any] = field(default_factory=dict)
     points: Sequence[dict[str, Any]] = ()
-    """Its operating points on the validation split."""
+    """The operating points on the validation split."""
     right: Sequence[str] = ()
-    """For each of the points which samples it answers rightly, packed."""
+    """The correctly answered samples of each point, packed."""
     parameters: int | None = None
-    """The network's parameters."""
+    """The number of parameters of the network."""
     chosen: dict[str, Any] | None = None
-    """The operating point at the drawn target, from which the values come."""
+    """The operating point at the drawn target, which gives the values."""
     values: tuple[Extended, ...] | None = None
-    """In the order of the study's objectives; None for a failed trial."""
+    """The values in the order of the study's objectives, None for a failed trial."""
     exit_accuracy: Sequence[float] = ()
     frozen_points: Sequence[dict[str, Any]] = ()
-    """The operating points that its design had on the frozen backbone, before it was trained; none without a bank."""
+    """The operating points of the design on the frozen backbone, before training. Empty without a bank."""
     frozen_right: Sequence[str] = ()
-    """For each of the frozen points which samples it answers rightly, packed."""
+    """The correctly answered samples of each frozen point, packed."""
     violations: dict[str, Extended] = field(default_factory=dict)
-    """By how much each constraint is violated; at most 0 where it holds."""
+    """The violation of each constraint, at most 0 if it holds."""
     seconds: float = 0.0
     samples: int = 0
-    """Training samples seen, those for branches that the bank lacked among them."""
+    """The number of training samples seen, including those for branches that the bank lacked."""
     reason: str | None = None
-    """Why it failed, was stopped, copied or infeasible, in one line."""
+    """The reason why it failed, was stopped, copied or infeasible, in one line."""
     origin: str = "sampler"
     artifacts: dict[str, str] = field(default_factory=dict)
-    """References of its artifacts, by what they are."""
+    """The references of its artifacts, by kind."""
 
 
 class TrialRecords:
@@ -63,7 +63,7 @@ class TrialRecords:
         self._database = database
 
     def save(self, record: TrialRecord) -> None:
-        """Keep `record` whole, in the place of an earlier one of the same study and number."""
+        """Insert `record`, or replace the one of the same study and number."""
         row = {
             "study": record.study,
             "number": record.number,
@@ -74,21 +74,21 @@ class TrialRecords:
         self._database.upsert(TRIALS, row)
 
     def list(self, study: str) -> list[TrialRecord]:
-        """The trials of a study by number."""
+        """Return the trials of a study by number."""
         return self._read(select(TRIALS.c.body).where(TRIALS.c.study == study).order_by(TRIALS.c.number))
 
     def get(self, study: str, number: int) -> TrialRecord | None:
-        """One trial, or None."""
+        """Return one trial, or None."""
         found = self._read(select(TRIALS.c.body).where((TRIALS.c.study == study) & (TRIALS.c.number == number)))
         return found[0] if found else None
 
     def numbers(self, study: str) -> set[int]:
-        """The numbers of a study's trials."""
+        """Return the numbers of a study's trials."""
         with self._database.transaction() as connection:
             return set(connection.execute(select(TRIALS.c.number).where(TRIALS.c.study == study)).scalars())
 
     def drop(self, study: str, number: int) -> None:
-        """Forget a trial in whose place another one counts."""
+        """Delete a trial and its learning curve, for example because another trial replaces it."""
         one = (TRIALS.c.study == study) & (TRIALS.c.number == number)
         with self._database.transaction() as connection:
             connection.execute(delete(TRIALS).where(one))
@@ -96,7 +96,10 @@ class TrialRecords:
             connection.execute(delete(LEARNING_CURVES).where(curve))
 
     def find_by_digest(self, study: str, digest: str) -> TrialRecord | None:
-        """The most useful trial of a network: complete before copied, stopped and the rest, then the earliest."""
+        """Return the most useful trial of a network, or None.
+
+        The order is complete, copied, stopped, others; then the earliest first.
+        """
         usefulness = case(_USEFUL, value=TRIALS.c.state, else_=len(_USEFUL))
         of_network = (TRIALS.c.study == study) & (TRIALS.c.design_digest == digest)
         statement = select(TRIALS.c.body).where(of_network).order_by(usefulness, TRIALS.c.number).limit(1)

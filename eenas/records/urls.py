@@ -1,4 +1,4 @@
-"""A database URL as a user writes it: read and checked."""
+"""Database URLs: parsing and checks."""
 
 import importlib.util
 from pathlib import Path
@@ -15,7 +15,7 @@ EXAMPLES = "write sqlite:///eenas.db or postgresql://user:password@host/database
 
 
 def read_url(text: str) -> URL:
-    """The URL in `text`, with the driver that is installed. Raises StorageError for what eenas cannot store in."""
+    """Parse a URL and choose an installed driver. Raises StorageError if it is not an SQLite or PostgreSQL URL."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -24,16 +24,16 @@ def read_url(text: str) -> URL:
     if kind == "postgres":
         url, kind = url.set(drivername="postgresql"), "postgresql"
     if kind not in KINDS:
-        raise StorageError(f"{masked_url(text)}: eenas cannot store in {kind!r} ({nearest(kind, KINDS)}); {EXAMPLES}")
+        raise StorageError(f"{masked_url(text)}: unsupported database {kind!r} ({nearest(kind, KINDS)}); {EXAMPLES}")
     if "@" in (url.host or ""):
-        raise StorageError(f"{masked_url(text)}: what stands before the host holds an @; write it as %40")
+        raise StorageError(f"{masked_url(text)}: the user name or password contains an @; write it as %40")
     if url.drivername == "postgresql":
         url = url.set(drivername=f"postgresql+{_postgresql_driver()}")
     return url
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """The file of an SQLite URL; None for a database in memory, and for every other kind."""
+    """Return the file of an SQLite URL, None for a database in memory or of another kind."""
     name = url.database or ""
     if url.get_backend_name() != "sqlite" or name in ("", ":memory:") or url.query.get("mode") == "memory":
         return None
@@ -41,5 +41,5 @@ def sqlite_file(url: URL) -> Path | None:
 
 
 def _postgresql_driver() -> str:
-    """The first driver that is installed, else the one that the message about its absence should name."""
+    """Return the first installed driver, by default psycopg, which the message about a missing driver then names."""
     return next((name for name in ("psycopg", "psycopg2") if importlib.util.find_spec(name)), "psycopg")

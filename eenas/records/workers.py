@@ -1,4 +1,4 @@
-"""Workers: the processes that share a storage, by their names."""
+"""Workers: names of the processes that share a storage, and whether they still run."""
 
 import os
 import socket
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def worker_name() -> str:
-    """This process as records name it: "host:process"."""
+    """Return the name of this process in records: "host:process"."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def is_gone(worker: str) -> bool:
-    """Whether a worker of this machine has ended; of other machines only signs of life tell."""
+    """Whether a worker on this machine has ended. False for other machines, which only heartbeats can tell."""
     host, _, process = worker.rpartition(":")
     if host != socket.gethostname() or not process.isdigit():
         return False
@@ -25,7 +25,7 @@ def is_gone(worker: str) -> bool:
 
 
 def _is_zombie(process: str) -> bool:
-    """Whether a process has ended and only its parent has not asked how, as Linux tells."""
+    """Whether a process has ended but was not reaped by its parent (Linux)."""
     try:
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -9,6 +9,7 @@ import numpy as np
 from eenas.designs.design import Design, PolicyChoice
 from eenas.errors import FrontError
 from eenas.fronts.choice import cheapest_within, knee
+from eenas.policies.costs import MACS
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.model_folder import load_design
 from eenas.results.front import ACCEPTED_DROP, build_front, cheapest_losing, interval, nearest_miss
@@ -28,7 +29,7 @@ class Choice:
     design in JSON, `knee` the point where the front bends most. A trial's network is taken for the target that was
     drawn for it, unless limits are given. Otherwise it is the cheapest choice that loses at most
     `max_accuracy_drop` (in [0, 1], default ACCEPTED_DROP) against the backbone; where only a cost is limited
-    (`limits.max_macs`, `limits.max_latency_ms`), the most accurate point within it. Points that save nothing against a
+    (`limits.expected`), the most accurate point within it. Points that save nothing against a
     plain backbone that holds the limits are taken by their name alone, and so is the backbone itself. `limits` hold
     beside the study's own; they choose among points that the study knows, which has fitted policies for its own limits
     alone.
@@ -59,8 +60,7 @@ class Choice:
     @property
     def wants_most_accurate(self) -> bool:
         """Whether the most accurate point within a cost is asked for, and not the cheapest that loses little."""
-        costs = (self.limits.max_macs, self.limits.max_latency_ms)
-        return self.max_accuracy_drop is None and not self.knee and any(cost is not None for cost in costs)
+        return self.max_accuracy_drop is None and not self.knee and bool(self.limits.expected)
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = F
     Raises FrontError or StudyError when there is none, naming the nearest. A design file with branches of the user's
     own code needs `trust_code`.
     """
+    choice.limits.check_costs(results.cost_names)
     limits = results.settings.constraints.and_also(choice.limits)
     if choice.design_file is not None:
         return Chosen(load_design(choice.design_file, trust_code=trust_code), "", None, limits)
@@ -115,8 +116,7 @@ def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = F
         item = choose_point(results, choice)
     if item.kind == "plain":
         return Chosen(item.design, item.name, item, limits)
-    target = item.macs_share if choice.limits.max_macs is None else limits.max_macs
-    assert target is not None
+    target = limits.expected[MACS] if MACS in choice.limits.expected else item.macs_share
     by_drop = choice.network is None and not choice.knee and not choice.wants_most_accurate
     drop = (ACCEPTED_DROP if choice.max_accuracy_drop is None else choice.max_accuracy_drop) if by_drop else None
     return Chosen(_for_point(item, target), item.name, item, limits, drop)
@@ -140,7 +140,7 @@ def choose_point(results: StudyResults, choice: Choice) -> FrontPoint:
         return choices[knee([item.point.accuracy for item in choices], [_cost(item, results) for item in choices])]
     drop = ACCEPTED_DROP if choice.max_accuracy_drop is None else choice.max_accuracy_drop
     floor = results.backbone.accuracy - drop
-    taken = cheapest_losing(front, floor, guessing=results.guessing, by_latency=results.by_latency)
+    taken = cheapest_losing(front, floor, guessing=results.guessing, by=results.cheaper_by)
     if taken is not None and not choice.wants_most_accurate and not choice.knee:
         return taken
     most = choice.wants_most_accurate
@@ -203,23 +203,23 @@ def _point_of(results: StudyResults, network: KnownNetwork, limits: Limits) -> F
         found = nearest_miss([network], results.backbone, held)
         assert found is not None
         misses = " and ".join(
-            f"{name} = {getattr(held, name):g} {missed_by(name, by)}"
-            + ("" if getattr(limits, name) == getattr(held, name) else " (a limit of the study)")
+            f"{name} = {held.values[name]:g} {missed_by(name, by, results)}"
+            + ("" if limits.get(name) == held.get(name) else " (a limit of the study)")
             for name, by in found[1].items()
         )
         raise FrontError(f"{network.name} misses {misses}; name another network, or loosen the limit")
     accuracy = np.array([item.point.accuracy for item in own])
     costs = np.array([_cost(item, results) for item in own])
     index = None
-    if limits.max_macs is None and limits.max_latency_ms is None:
+    if not limits.expected:
         index = cheapest_within(accuracy, costs, floor=results.backbone.accuracy - ACCEPTED_DROP)
     return own[int(np.lexsort((costs, -accuracy))[0]) if index is None else index]
 
 
 def _cost(item: FrontPoint, results: StudyResults) -> float:
-    """What tells the cheaper of two points: milliseconds where the study minimises them alone, else MACs."""
-    latency = item.point.expected_latency_ms
-    return latency if results.by_latency and latency is not None else item.macs_share
+    """What tells the cheaper of two points (`StudyResults.cheaper_by`); MACs where that was not measured."""
+    value = None if results.cheaper_by == MACS else item.point.expected.get(results.cheaper_by)
+    return item.macs_share if value is None else value
 
 
 def _for_point(item: FrontPoint, target: float) -> Design:

@@ -11,16 +11,16 @@ from eenas.fronts.choice import cheapest_within, knee
 from eenas.fronts.choices import SAME_COST, beyond_guessing, choices
 from eenas.fronts.dominance import pareto_mask
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
-from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.networks.backbone_facts import BackboneFacts
 from eenas.policies.bootstrap import advantage
 from eenas.policies.class_weights import deciding
+from eenas.policies.costs import LATENCY, MACS
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.right_answers import unpack
 from eenas.results.results import Comparison
 from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork
 from eenas.study.rivals.offered_points import FrontPoint, offered, points_of, violations
 from eenas.study.settings.limits import Limits
-from eenas.study.settings.study_spec import Objective
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """The shares of the backbone's MACs at which accuracies are compared."""
@@ -34,12 +34,12 @@ def build_front(
     limits: Limits,
     *,
     largest_class: float,
-    costs: Sequence[Objective] = ("macs", "latency"),
+    costs: Sequence[str] = (MACS, LATENCY),
     weights: NDArray[np.float64] | None = None,
 ) -> tuple[FrontPoint, ...]:
-    """The points within the limits that none dominates in accuracy, expected MACs and latency, by falling accuracy.
+    """The points within the limits that none dominates in accuracy and every expected cost, by falling accuracy.
 
-    Where latency was not measured it is the same for all. Of equal points the first network's stays. The choices among
+    A cost that was not measured is the same for all. Of equal points the first network's stays. The choices among
     them are marked (above `largest_class`, the share of the largest class, and not within noise of a cheaper one), the
     knee of the choices, and the recommended one: the cheapest by the first of `costs` (those that the study minimises)
     that saves something and loses at most ACCEPTED_DROP against the backbone. Where no choice does that, it is taken
@@ -53,21 +53,20 @@ def build_front(
     items = offered(networks, backbone, limits)
     if not items:
         return ()
-    values = [(item.point.accuracy, *_costs(item)) for item in items]
-    mask = pareto_mask(np.array(values, dtype=np.float64), (True, False, False))
+    names = tuple(dict.fromkeys((*costs, *(name for item in items for name in item.point.expected))))
+    values = [(item.point.accuracy, *(_cost(item, name) for name in names)) for item in items]
+    mask = pareto_mask(np.array(values, dtype=np.float64), (True, *(False for _ in names)))
     different: dict[tuple[float, ...], FrontPoint] = {}
     for item, kept, value in zip(items, mask, values, strict=True):
         if kept:
             different.setdefault(value, item)
-    found = sorted(different.values(), key=lambda item: (-item.point.accuracy, item.point.expected_macs))
+    found = sorted(different.values(), key=lambda item: (-item.point.accuracy, item.point.expected[MACS]))
     accuracy = np.array([item.point.accuracy for item in found])
-    both = np.array([_costs(item) for item in found])
-    counted = both[:, [("macs", "latency").index(cost) for cost in costs]]
-    first = counted[:, 0]
-    ordered = both[:, ::-1] if costs[0] == "latency" else both
+    dear = np.array([[_cost(item, name) for name in names] for item in found])
+    counted, first = dear[:, : len(costs)], dear[:, 0]
     right = _answers(found)
     guesses = beyond_guessing(largest_class, 0 if right is None else deciding(right.shape[1], weights))
-    marked = choices(accuracy, ordered, floor=guesses, right=right, weights=weights)
+    marked = choices(accuracy, dear, floor=guesses, right=right, weights=weights)
     is_plain = np.array([item.kind == "plain" for item in found])
     chosen = np.nonzero(marked & ~is_plain)[0]
     best = int(chosen[knee(accuracy[chosen], first[chosen])]) if len(chosen) else -1
@@ -89,17 +88,15 @@ def build_front(
     )
 
 
-def cheapest_losing(
-    front: Sequence[FrontPoint], floor: float, *, guessing: float, by_latency: bool
-) -> FrontPoint | None:
+def cheapest_losing(front: Sequence[FrontPoint], floor: float, *, guessing: float, by: str) -> FrontPoint | None:
     """The cheapest choice whose accuracy is at least `floor`, else the cheapest such point of the whole front.
 
-    So sampling noise hides no network that does what is asked. Points at or below `guessing`, those that save nothing
-    and the plain backbone are left out.
+    `by` is the cost that tells which is cheaper. So sampling noise hides no network that does what is asked. Points at
+    or below `guessing`, those that save nothing and the plain backbone are left out.
     """
     real = [item for item in front if item.kind != "plain" and item.saves and item.point.accuracy > guessing + 1e-12]
     accuracy = np.array([item.point.accuracy for item in real])
-    costs = np.array([_costs(item)[by_latency] for item in real])
+    costs = np.array([_cost(item, by) for item in real])
     groups = (np.nonzero([item.choice for item in real])[0], np.arange(len(real)))
     index = _cheapest(accuracy, costs, groups, floor=floor)
     return None if index < 0 else real[index]
@@ -184,22 +181,19 @@ def interval(one: str, other: str, weights: NDArray[np.float64] | None = None) -
 
 def area_by_macs(points: Sequence[OperatingPoint], backbone: BackboneFacts, chance: float) -> float:
     """Hypervolume of accuracy over the share of the backbone's MACs, from (1.1, chance)."""
-    return _area([p.accuracy for p in points], [p.expected_macs / backbone.macs for p in points], chance)
+    return area_over(MACS, points, backbone, chance) or 0.0
 
 
-def area_by_latency(points: Sequence[OperatingPoint], backbone: BackboneFacts, chance: float) -> float | None:
-    """Hypervolume of accuracy over the share of the backbone's latency; None where latency was not measured."""
-    unit = backbone.latency_ms
-    timed = [(p.accuracy, p.expected_latency_ms / unit) for p in points if p.expected_latency_ms is not None and unit]
-    if not unit or len(timed) < len(points):
+def area_over(name: str, points: Sequence[OperatingPoint], backbone: BackboneFacts, chance: float) -> float | None:
+    """Hypervolume of accuracy over a cost as a share of the backbone's, from (1.1, chance); None where not known."""
+    shares = [backbone.share(name, point.expected.get(name)) for point in points]
+    known = [share for share in shares if share is not None]
+    if not backbone.costs.get(name) or len(known) < len(shares):
         return None
-    return _area([accuracy for accuracy, _ in timed], [share for _, share in timed], chance)
-
-
-def _area(accuracy: Sequence[float], shares: Sequence[float], chance: float) -> float:
-    if not accuracy:
+    if not known:
         return 0.0
-    return hypervolume(np.array(accuracy), np.array(shares), reference_cost=REFERENCE_COST, reference_accuracy=chance)
+    accuracy = np.array([point.accuracy for point in points])
+    return hypervolume(accuracy, np.array(known), reference_cost=REFERENCE_COST, reference_accuracy=chance)
 
 
 def _cheapest(
@@ -232,8 +226,9 @@ def _saving(
     return np.asarray(saving)
 
 
-def _costs(item: FrontPoint) -> tuple[float, float]:
-    return item.point.expected_macs, item.point.expected_latency_ms or 0.0
+def _cost(item: FrontPoint, name: str) -> float:
+    """An expected cost; of one that was not measured all points have the same."""
+    return item.point.expected.get(name, 0.0)
 
 
 def _answers(items: Sequence[FrontPoint]) -> NDArray[np.bool_] | None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from eenas.fronts.choice import cheapest_within
 from eenas.percent import percent
+from eenas.policies.costs import MACS
 from eenas.results.front import ACCEPTED_DROP, nearest_miss
 from eenas.results.results import StudyResults
 from eenas.study.rivals.known_networks import BACKBONE
@@ -21,16 +22,16 @@ def no_front(results: StudyResults, limits: Limits | None = None) -> str:
     found = nearest_miss(results.networks, results.backbone, wanted)
     assert found is not None
     item, missed = found
-    misses = " and ".join(f"{name} {missed_by(name, by)}" for name, by in missed.items())
+    misses = " and ".join(f"{name} {missed_by(name, by, results)}" for name, by in missed.items())
     return (
         f"no network holds the limits; the nearest is {_called(item)} ({percent(item.point.accuracy)} at "
         f"{percent(item.macs_share, 0)} of the MACs), which misses {misses}; loosen the limits or search longer"
     )
 
 
-def missed_by(name: str, by: float) -> str:
+def missed_by(name: str, by: float, results: StudyResults) -> str:
     """By how much the limit `name` is missed, in words."""
-    return "(not recorded for it)" if by == float("inf") else f"by {amount(name, by)}"
+    return "(not recorded for it)" if by == float("inf") else f"by {amount(name, by, results.units)}"
 
 
 def nothing_chosen(
@@ -57,7 +58,8 @@ def nothing_chosen(
         )
     use = "search longer"
     if plain is not None:
-        use = f"use the backbone as it is ({_figures(plain)}; `eenas train --network {BACKBONE}` trains it further)"
+        figures = _figures(plain, results)
+        use = f"use the backbone as it is ({figures}; `eenas train --network {BACKBONE}` trains it further)"
     if not real:
         return f"the plain backbone alone is better than guessing{held}; {use}, loosen the limits or search longer"
     points = f"{100 * drop:g} point" + ("" if drop == 0.01 else "s")
@@ -89,7 +91,7 @@ def nothing_chosen(
 
 def _cheapest(items: Sequence[FrontPoint], results: StudyResults, drop: float) -> FrontPoint | None:
     """The cheapest of `items` that loses at most `drop` against the backbone."""
-    costs = [item.point.expected_latency_ms or 0.0 if results.by_latency else item.macs_share for item in items]
+    costs = [item.point.expected.get(results.cheaper_by, 0.0) for item in items]
     index = cheapest_within(list(map(_accuracy, items)), costs, floor=results.backbone.accuracy - drop)
     return None if index is None else items[index]
 
@@ -104,11 +106,11 @@ def _called(item: FrontPoint) -> str:
 
 def _against(item: FrontPoint) -> str:
     """A network's accuracy, and its costs as shares of the backbone's."""
-    latency = "" if item.latency_share is None else f" and {item.latency_share:.2f} × the latency"
-    return f"{item.name}, has {percent(item.point.accuracy)} at {percent(item.macs_share, 0)} of the MACs{latency}"
+    others = "".join(f" and {share:.2f} × the {name}" for name, share in item.shares.items() if name != MACS)
+    return f"{item.name}, has {percent(item.point.accuracy)} at {percent(item.macs_share, 0)} of the MACs{others}"
 
 
-def _figures(item: FrontPoint) -> str:
-    latency = item.point.expected_latency_ms
-    time = "" if latency is None else f" and {latency:.3g} ms"
-    return f"{percent(item.point.accuracy)} at {percent(item.macs_share, 0)} of the MACs{time}"
+def _figures(item: FrontPoint, results: StudyResults) -> str:
+    others = ((name, value) for name, value in item.point.expected.items() if name != MACS)
+    said = "".join(f" and {value:.3g} {results.units.get(name) or name}" for name, value in others)
+    return f"{percent(item.point.accuracy)} at {percent(item.macs_share, 0)} of the MACs{said}"

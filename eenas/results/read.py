@@ -10,14 +10,15 @@ from eenas.bounds import damage_as
 from eenas.designs.design import Design
 from eenas.errors import StorageError, StudyError, nearest
 from eenas.escaping import shortened
-from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.measurement.latency import Latency
+from eenas.networks.backbone_facts import BackboneFacts
+from eenas.policies.costs import KNOWN, CostFacts
 from eenas.policies.operating_point import OperatingPoint
 from eenas.records.database import Database
 from eenas.records.rows import FIX
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
-from eenas.results.front import SHARES, area_by_latency, area_by_macs, best_within, build_front, compare
+from eenas.results.front import SHARES, area_over, best_within, build_front, compare
 from eenas.results.results import Baseline, StudyResults, TrialResult
 from eenas.specs import from_table
 from eenas.study.context.held_out import as_searched
@@ -66,7 +67,9 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
     backbone = from_table(BackboneFacts, facts["backbone"])
     classes = tuple(map(str, facts["classes"]))
     records = TrialRecords(database).list(name)
-    trials = tuple(_trial(trial) for trial in records)
+    costs = cost_facts(facts, backbone)
+    units = {each.name: each.unit for each in costs}
+    trials = tuple(_trial(trial, units) for trial in records)
     networks = recorded_networks(record, records)
     chance, limits = 1.0 / len(classes), settings.constraints
     held = offered(networks, backbone, limits)
@@ -82,6 +85,7 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
         costs=settings.search.costs,
     )
     points = [item.point for item in front]
+    areas = {each.name: area_over(each.name, points, backbone, chance) for each in costs}
     return StudyResults(
         name=name,
         storage=database.label,
@@ -93,8 +97,8 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
         trials=trials,
         baselines=_baselines(networks, held),
         front=front,
-        hypervolume_macs=area_by_macs(points, backbone, chance),
-        hypervolume_latency=area_by_latency(points, backbone, chance),
+        hypervolumes={name: area for name, area in areas.items() if area is not None},
+        costs=costs,
         at_shares={share: best_within(front, share) for share in SHARES},
         networks=tuple(networks),
         comparisons=compare(held, [families[item.name] for item in held], weights),
@@ -118,8 +122,15 @@ def code_folder(record: StudyRecord) -> Path | None:
     return Path(folder) if folder else None
 
 
-def _trial(record: TrialRecord) -> TrialResult:
-    violations = tuple(f"{key} by {amount(key, value)}" for key, value in record.violations.items() if value > 0)
+def cost_facts(facts: Mapping[str, Any], backbone: BackboneFacts) -> tuple[CostFacts, ...]:
+    """What the costs of a study are; an eenas before costs had names kept their figures alone."""
+    if "costs" in facts:
+        return tuple(from_table(CostFacts, each, key="costs") for each in facts["costs"])
+    return tuple(KNOWN[name] for name in backbone.costs)
+
+
+def _trial(record: TrialRecord, units: Mapping[str, str]) -> TrialResult:
+    violations = tuple(f"{key} by {amount(key, value, units)}" for key, value in record.violations.items() if value > 0)
     return TrialResult(
         number=record.number,
         state=record.state,

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from eenas.designs.design import Design
 from eenas.fronts.choices import beyond_guessing
-from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.measurement.latency import Latency, place_of
+from eenas.networks.backbone_facts import BackboneFacts
 from eenas.policies.class_weights import deciding, measure_name
+from eenas.policies.costs import KNOWN, CostFacts
 from eenas.policies.operating_point import OperatingPoint
 from eenas.study.rivals.known_networks import KnownNetwork
 from eenas.study.rivals.offered_points import FrontPoint
@@ -66,8 +67,9 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResults:
-    """A study read back: the front falls in accuracy; hypervolumes are from (1.1 x backbone, chance).
+    """A study read back: the front falls in accuracy; hypervolumes, by cost, are from (1.1 x backbone, chance).
 
+    `costs` say what each cost of the study is, the MACs first.
     `networks` are all that the study knows, and the front is of those of their points that hold the study's limits.
     `comparisons` hold what the trials found against each kind of rival. `largest_class` is the share of the largest
     class of the `samples` of the validation split (0: not recorded), on which accuracies rest; `weights` are what these
@@ -88,9 +90,9 @@ class StudyResults:
     trials: tuple[TrialResult, ...]
     baselines: tuple[Baseline, ...]
     front: tuple[FrontPoint, ...]
-    hypervolume_macs: float
-    hypervolume_latency: float | None
+    hypervolumes: Mapping[str, float]
     at_shares: Mapping[float, FrontPoint | None]
+    costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
     networks: tuple[KnownNetwork, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     samples: int = 0
@@ -126,9 +128,25 @@ class StudyResults:
         return beyond_guessing(self.floor, deciding(self.samples, self.sample_weights))
 
     @property
-    def by_latency(self) -> bool:
-        """Whether the cheaper of two networks is the quicker one."""
-        return self.settings.search.costs == ("latency",)
+    def cheaper_by(self) -> str:
+        """The cost that tells the cheaper of two networks: MACs, or the first that the study minimises without them."""
+        return self.settings.search.costs[0]
+
+    @property
+    def all_costs(self) -> tuple[CostFacts, ...]:
+        """What each cost of the study is, measured or not."""
+        found = {each.name: each for each in self.costs}
+        return tuple(found.get(name) or KNOWN[name] for name in self.cost_names)
+
+    @property
+    def cost_names(self) -> tuple[str, ...]:
+        """The costs of the study by name, measured or not."""
+        return tuple(dict.fromkeys((*KNOWN, *(each.name for each in self.costs))))
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each cost by its name."""
+        return {each.name: each.unit for each in self.costs}
 
     @property
     def recommended(self) -> FrontPoint | None:

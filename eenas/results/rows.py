@@ -1,16 +1,19 @@
 """A study's trials and operating points as rows of plain values, for data frames."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from eenas.policies.costs import key_of
 from eenas.results.results import StudyResults
-from eenas.study.rivals.offered_points import points_of
+from eenas.study.rivals.offered_points import FrontPoint, points_of
 
 
 def point_rows(results: StudyResults) -> list[dict[str, Any]]:
     """A row for each operating point of every network, those outside the study's limits too.
 
-    `accuracy` in [0, 1] on validation; MACs of a sample, expected and worst, with shares of the plain backbone;
-    milliseconds likewise, None where they were not measured. `leaving` holds the share of samples at each exit.
+    `accuracy` in [0, 1] on validation; each cost of a sample, expected and worst, with the share of the plain
+    backbone's: `expected_macs`, `macs_share`, `worst_macs`, `expected_latency_ms` and so on, None where it was not
+    measured. `leaving` holds the share of samples at each exit.
     """
     front = {(item.name, item.point): item for item in results.front}
     rows = []
@@ -23,12 +26,7 @@ def point_rows(results: StudyResults) -> list[dict[str, Any]]:
                     "kind": each.kind,
                     "trial": each.trial,
                     "accuracy": point.accuracy,
-                    "expected_macs": point.expected_macs,
-                    "macs_share": each.macs_share,
-                    "worst_macs": point.worst_macs,
-                    "expected_latency_ms": point.expected_latency_ms,
-                    "latency_share": each.latency_share,
-                    "worst_latency_ms": point.worst_latency_ms,
+                    **_costs(each, results.cost_names),
                     "leaving": point.shares,
                     "on_front": kept is not None,
                     "choice": kept is not None and kept.choice,
@@ -37,6 +35,15 @@ def point_rows(results: StudyResults) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _costs(item: FrontPoint, names: Iterable[str]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for name in names:
+        found[f"expected_{key_of(name)}"] = item.point.expected.get(name)
+        found[f"{name}_share"] = item.shares.get(name)
+        found[f"worst_{key_of(name)}"] = item.point.worst.get(name)
+    return found
 
 
 def trial_rows(results: StudyResults) -> list[dict[str, Any]]:

@@ -15,10 +15,11 @@ from eenas.files import write_text
 from eenas.names import file_part
 from eenas.networks.tables import exit_table
 from eenas.percent import percent
+from eenas.policies.costs import MACS
 from eenas.programs.model_folder import load_design
 from eenas.progress import Notice, heard_by, silent
 from eenas.records.database import Database
-from eenas.records.read_only import writable_place
+from eenas.records.read_only import writable_storage
 from eenas.records.studies import StudyRecord
 from eenas.results.choice import Choice, Chosen, choose_design
 from eenas.results.read import code_folder, read_results, study_record
@@ -63,7 +64,7 @@ def train(
     with (
         open_process_group("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as group,
         heard_by(quiet := asked.listener if group.rank == 0 else silent),
-        writable_place(asked.storage, asked.folder) as (place, kept),
+        writable_storage(asked.storage, asked.folder) as (place, kept),
     ):
         device = _own_device(group, device)
         database = Database(asked.storage, create=False)
@@ -99,7 +100,7 @@ def train(
             context,
             choice=chosen.design.training,
             spec=settings.full_training,
-            costs=costs.macs.tolist(),
+            costs=costs.costs[MACS].tolist(),
             folder=folder,
             phase="training",
             group=group,

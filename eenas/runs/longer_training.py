@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from eenas.designs.design import Design
-from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.measurement.profile import source_of
+from eenas.networks.backbone_facts import BackboneFacts
 from eenas.networks.exit_costs import ExitCosts
 from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.results.front import SHARES

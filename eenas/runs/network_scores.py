@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.networks.backbone_facts import BackboneFacts
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.results.front import SHARES, area_by_macs

@@ -12,6 +12,7 @@ from eenas.measurement.latency import Latency
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
 from eenas.policies.bootstrap import paired_bootstrap
+from eenas.policies.costs import MACS, CostValues
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting, fit_at_shares, operating_points
 from eenas.policies.operating_point import OperatingPoint, evaluate
@@ -74,7 +75,10 @@ def build_report(
         task=results.task,
         device=context.device_text,
         design=design,
-        backbone=replace(results.backbone, accuracy=plain.accuracy, latency_ms=plain.expected_latency_ms),
+        backbone=replace(
+            results.backbone, accuracy=plain.accuracy, costs=CostValues({**plain.expected, MACS: results.backbone.macs})
+        ),
+        costs=context.plain_costs().facts,
         exits=_exits(network, context, calibration, test, reported.shares, measured),
         points=points,
         at_shares=at_shares,
@@ -113,14 +117,13 @@ def _exits(
 ) -> tuple[ExitFacts, ...]:
     labels = [placed.branch.label() for placed in network.design.branches]
     labels += [] if network.design.static else ["backbone's classifier"]
-    temperatures, latency, total = fit_temperatures(calibration), test.latency_ms, context.profile.total_macs
+    temperatures, total = fit_temperatures(calibration), context.profile.total_macs
     return tuple(
         ExitFacts(
             name=name,
             structure=labels[k],
-            macs=float(test.macs[k]),
-            macs_share=float(test.macs[k]) / total,
-            latency_ms=None if latency is None else float(latency[k]),
+            costs=test.costs.of_exit(k),
+            macs_share=float(test.costs[MACS][k]) / total,
             accuracy=test.exit_accuracy()[k],
             temperature=float(temperatures[k]),
             share=shares[k],

@@ -10,6 +10,7 @@ from eenas.designs.design import Design
 from eenas.fronts.hypervolume import REFERENCE_COST, most_added
 from eenas.names import file_part
 from eenas.networks.tables import exit_table
+from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.progress import Listener
 from eenas.results.front import area_by_macs
@@ -56,7 +57,7 @@ def run_rivals(
             context,
             choice=design.training,
             spec=spec,
-            costs=costs.macs.tolist(),
+            costs=costs.costs[MACS].tolist(),
             folder=folder
             if is_chosen and spec == context.settings.full_training
             else folder / "baselines" / file_part(name.replace(" ", "-")),
@@ -86,12 +87,10 @@ def _curve(network: KnownNetwork, results: StudyResults) -> tuple[NDArray[np.flo
     points = network.points
     return (
         np.array([point.accuracy for point in points]),
-        np.array([point.expected_macs / results.backbone.macs for point in points]),
+        np.array([point.expected[MACS] / results.backbone.macs for point in points]),
     )
 
 
 def _as_user_runs(context: StudyContext, split: str) -> ExitTable:
     """The plain backbone's table with the latency of the backbone as a user runs it who wants no exits."""
-    table = context.plain_table(split)
-    latency = context.plain_latency_ms()
-    return replace(table, latency_ms=None if latency is None else np.array([latency]))
+    return replace(context.plain_table(split), costs=context.plain_costs())

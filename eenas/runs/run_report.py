@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,14 +12,15 @@ from eenas.bounds import read_json
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_text
-from eenas.measurement.backbone_facts import BackboneFacts
 from eenas.measurement.latency import Latency
+from eenas.networks.backbone_facts import BackboneFacts, costs_of
 from eenas.percent import percent
 from eenas.policies.class_weights import measure_name
+from eenas.policies.costs import KNOWN, CostFacts, CostValues, key_of
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.json_files import is_number, is_text, is_whole, need, shown
 from eenas.results.results import Baseline, Comparison
-from eenas.specs import digest, from_table, to_table
+from eenas.specs import digest, from_table, read_fields, to_table
 from eenas.study.rivals.known_networks import BACKBONE
 from eenas.study.settings.limits import Limits
 
@@ -52,19 +53,37 @@ def origin(study: str, identity: Mapping[str, Any]) -> dict[str, str]:
 class ExitFacts:
     """One exit on the test split: cost of leaving there, accuracy of all samples forced to it, share that leaves.
 
-    `latency_ms` is composed from what the search measured, `end_to_end` is how long the trained network itself takes
-    for a batch that leaves there (None where that was not recorded).
+    `costs` by name are composed from what the search measured, `macs_share` is of the plain backbone's; `end_to_end` is
+    how long the trained network itself takes for a batch that leaves there (None where that was not recorded).
     """
 
     name: str
     structure: str
-    macs: float
+    costs: CostValues
     macs_share: float
-    latency_ms: float | None
     accuracy: float
     temperature: float
     share: float
     end_to_end: Latency | None = None
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain data, for JSON: costs under keys such as "macs" and "latency_ms"."""
+        costs = {key_of(name): each for name, each in self.costs.items()}
+        table = {field.name: to_table(getattr(self, field.name)) for field in fields(self) if field.name != "costs"}
+        return {name: each for name, each in {**table, **costs}.items() if each is not None}
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
+        """The inverse of `to_table`. Raises SpecError."""
+        names = [field.name for field in fields(cls) if field.name != "costs"]
+        others = {name: each for name, each in table.items() if name in names}
+        costs = cls.costs_in(table, file=file, key=key)
+        return read_fields(cls, {**others, "costs": costs}, file=file, key=key)
+
+    @classmethod
+    def costs_in(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> CostValues:
+        """The costs in what `to_table` wrote. Raises SpecError."""
+        return costs_of(table, leaving_out=[field.name for field in fields(cls)], file=file, key=key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +100,9 @@ class RunReport:
     `accepted_drop` is what it was to lose at most against the backbone (None: nothing was said), `worse` by how much
     training ended below the network as the study knew it before, which was kept then (None: the trained one is it),
     `warnings` are the
-    study's, `largest_class` the share of the largest class of the test split. Latencies are of `latency_batch` samples
-    at once, that of `end_to_end_ms` aside, and `latency`, the whole backbone's as one program, says how they were
-    taken.
+    study's, `costs` what each cost is, `largest_class` the share of the largest class of the test split. Latencies are
+    of `latency_batch` samples at once, that of `end_to_end_ms` aside, and `latency`, the whole backbone's as one
+    program, says how they were taken.
     """
 
     folder: Path
@@ -119,6 +138,7 @@ class RunReport:
     warnings: tuple[str, ...] = ()
     largest_class: float | None = None
     balanced: bool = False
+    costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
 
     @property
     def measure(self) -> str:
@@ -171,8 +191,8 @@ class RunReport:
                 task=table["task"],
                 device=table["device"],
                 design=Design.from_table(table["design"], trust_code=trust_code, relative_to=home),
-                backbone=from_table(BackboneFacts, {"latency_ms": None, **table["backbone"]}),
-                exits=tuple(from_table(ExitFacts, {"latency_ms": None, **exit_}) for exit_ in table["exits"]),
+                backbone=from_table(BackboneFacts, table["backbone"]),
+                exits=tuple(from_table(ExitFacts, exit_) for exit_ in table["exits"]),
                 points=tuple(OperatingPoint.from_table(point) for point in table["points"]),
                 at_shares=_unpack(table["at_shares"]),
                 baselines=tuple(
@@ -204,6 +224,9 @@ class RunReport:
                 warnings=tuple(table.get("warnings", ())),
                 largest_class=table.get("largest_class"),
                 balanced=table.get("balanced", False),
+                costs=tuple(from_table(CostFacts, each) for each in table["costs"])
+                if "costs" in table
+                else tuple(KNOWN.values()),
             )
             found.check()
         except OSError:

@@ -91,7 +91,12 @@ def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbo
 def check_context(context: StudyContext, record: StudyRecord) -> None:
     """Refuse a context that is not the study's. Raises StudyError; another device is only said."""
     now = study_identity(
-        context.settings, context.task, context.identity_backbone, context.device_text, context.latencies
+        context.settings,
+        context.task,
+        context.identity_backbone,
+        context.device_text,
+        context.latencies,
+        context.own_costs,
     )
     changed = [key for key in differences(now, record.identity) if key not in ("device", "latency")]
     if changed:

@@ -49,7 +49,12 @@ class OpenStudy:
 def own_name(context: StudyContext, name: str | None) -> tuple[str, dict[str, Any]]:
     """The study's name and identity. Raises StudyError when another identity has the name, before anything trains."""
     identity = study_identity(
-        context.settings, context.task, context.identity_backbone, context.device_text, context.latencies
+        context.settings,
+        context.task,
+        context.identity_backbone,
+        context.device_text,
+        context.latencies,
+        context.own_costs,
     )
     if context.sampler is not None:
         identity["sampler"] = f"{type(context.sampler).__module__}.{type(context.sampler).__qualname__}"
@@ -105,7 +110,7 @@ def open_shared(context: StudyContext, name: str, identity: dict[str, Any], fold
 def _open(context: StudyContext, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:
     context = _prepared(context)
     records = StudyRecords(context.database)
-    if records.forget_deleted(name):
+    if records.delete_orphaned(name):
         context.listener(Notice(f"the study {name!r} was deleted in Optuna: it begins anew"))
     study = open_study(open_storage(context.database), name, context.settings, context.sampler)
     facts, known = context.facts_table(folder), records.get(name)
@@ -122,7 +127,7 @@ def _open(context: StudyContext, name: str, identity: dict[str, Any], folder: Pa
     token = records.token(name) or uuid4().hex
     study._storage.set_study_system_attr(study._study_id, MARK, token)
     records.save(record)
-    records.keep_token(name, token)
+    records.save_token(name, token)
     recovery = Recovery(study, context.database, context.in_flight, context.listener)
     recovery.run()
     bank = Bank(context)

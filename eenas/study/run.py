@@ -103,14 +103,15 @@ def _run_trials(
             return
         except Exception as error:
             trouble = objective.stopped_by() or objective.fault(error)
-            if isinstance(error, UpdateFinishedTrialError) or (trouble is None and objective.was_overtaken(study)):
+            told_before = isinstance(error, UpdateFinishedTrialError)
+            if (told_before or trouble is None) and (objective.was_overtaken(study) or told_before):
                 continue  # another worker was given the trial, which the objective or the recovery says
             if trouble is None:
                 raise
         if trouble is None:
             continue
         outages += 1
-        if not isinstance(trouble, StorageError) or outages > OUTAGES or not context.database.comes_back(AWAY):
+        if not isinstance(trouble, StorageError) or outages > OUTAGES or not context.database.wait_for_server(AWAY):
             raise trouble
         study._storage.remove_session()
         objective.forgive()

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from eenas.seeding import derive
 from eenas.study.experimental import experimental
-from eenas.study.settings.study_spec import SamplerName
+from eenas.study.settings.search_spec import SamplerName
 
 
 class SeededByTrial(BaseSampler):

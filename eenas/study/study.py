@@ -1,15 +1,16 @@
 """The Optuna study: its storage, and which of its trials count."""
 
 from contextlib import suppress
-from typing import Literal
 
 import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from eenas.policies.costs import LATENCY, MACS
 from eenas.records.database import Database
 from eenas.study.experimental import experimental
 from eenas.study.samplers import build_sampler
+from eenas.study.settings.search_spec import ACCURACY
 from eenas.study.settings.study_spec import StudySpec
 
 HEARTBEAT = 10
@@ -19,11 +20,8 @@ GRACE = 40
 DIED, STOPPED, SURPLUS = "died", "stopped", "surplus"
 """How a trial was cut off: with its process, by Ctrl-C or a fault of the machine, or as one too many."""
 
-DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
-    "accuracy": "maximize",
-    "macs": "minimize",
-    "latency": "minimize",
-}
+METRICS = {MACS: "expected MACs", LATENCY: "expected ms"}
+"""What Optuna shows for costs that every study has; others are "expected NAME"."""
 
 
 def open_storage(database: Database) -> RDBStorage:
@@ -37,11 +35,21 @@ def open_storage(database: Database) -> RDBStorage:
                 grace_period=GRACE,
             )
     except Exception as error:  # SQLAlchemy, alembic and drivers each have their own
-        raise database.trouble(error) from error
+        raise database.to_storage_error(error) from error
 
 
 class _Storage(RDBStorage):
-    """Optuna's storage, whose thread of heartbeats outlives a server that is away for a while."""
+    """Optuna's storage, whose thread of heartbeats outlives a server that is away for a while.
+
+    Optuna itself finds no silent trials in it, since it would fail those, too, whose result is on record: see `silent`.
+    """
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        return []
+
+    def silent(self, study_id: int) -> list[int]:
+        """The running trials that have shown no sign of life for longer than the grace."""
+        return super()._get_stale_trial_ids(study_id)
 
     def record_heartbeat(self, trial_id: int) -> None:
         """Show that a trial runs; where that fails, the next one may not, and the trial's own end tells of it."""
@@ -57,11 +65,11 @@ def open_study(
     study = optuna.create_study(
         storage=storage,
         study_name=name,
-        directions=[DIRECTIONS[objective] for objective in objectives],
+        directions=["maximize" if objective == ACCURACY else "minimize" for objective in objectives],
         load_if_exists=True,
     )
     with experimental():
-        study.set_metric_names([{"macs": "expected MACs", "latency": "expected ms"}.get(o, o) for o in objectives])
+        study.set_metric_names([o if o == ACCURACY else METRICS.get(o, f"expected {o}") for o in objectives])
     study.sampler = sampler or build_sampler(settings.search.sampler, settings.seed)
     return study
 
@@ -82,6 +90,12 @@ def is_surplus(study: optuna.Study, number: int, total: int) -> bool:
     again = run_again(study)
     trials = study.get_trials(deepcopy=False)
     return sum(trial.number < number and counts(trial, again) for trial in trials) >= total
+
+
+def silent_trials(study: optuna.Study) -> set[int]:
+    """The ids of running trials that have shown no sign of life for longer than the grace."""
+    storage = getattr(study._storage, "_backend", study._storage)
+    return set(storage.silent(study._study_id)) if isinstance(storage, _Storage) else set()
 
 
 def running(study: optuna.Study) -> int:

@@ -7,6 +7,7 @@ from eenas.public_names import lazily
 if TYPE_CHECKING:
     from eenas.testing.backbone_contract import BackboneContract
     from eenas.testing.branch_contract import BranchContract, check_branch
+    from eenas.testing.cost_contract import CostContract, check_cost
     from eenas.testing.placement_contract import PlacementContract, check_chooser, check_learner, check_placement
     from eenas.testing.policy_contract import PolicyContract, check_policy
     from eenas.testing.runtime_contract import RuntimeContract
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BackboneContract": "backbone_contract",
     "BranchContract": "branch_contract",
+    "CostContract": "cost_contract",
     "PlacementContract": "placement_contract",
     "PolicyContract": "policy_contract",
     "RuntimeContract": "runtime_contract",
@@ -24,6 +26,7 @@ _HOMES = {
     "TaskContract": "task_contract",
     "check_branch": "branch_contract",
     "check_chooser": "placement_contract",
+    "check_cost": "cost_contract",
     "check_learner": "placement_contract",
     "check_phases": "strategy_contract",
     "check_placement": "placement_contract",
@@ -35,6 +38,7 @@ _HOMES = {
 __all__ = [
     "BackboneContract",
     "BranchContract",
+    "CostContract",
     "PlacementContract",
     "PolicyContract",
     "RuntimeContract",
@@ -42,6 +46,7 @@ __all__ = [
     "TaskContract",
     "check_branch",
     "check_chooser",
+    "check_cost",
     "check_learner",
     "check_phases",
     "check_placement",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.copies import copy_of, evaluated
-from eenas.backbones.extra_state import parted
+from eenas.backbones.extra_state import split_state
 from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
@@ -120,7 +120,7 @@ def check_cuts(backbone: Backbone) -> None:
 @torch.no_grad()
 def check_state(one: Backbone, other: Backbone) -> None:
     """Check that the state of one backbone is all that another of the same name needs. Raises AssertionError."""
-    tensors, names = parted(one.module.state_dict())[0], set(parted(other.module.state_dict())[0])
+    tensors, names = split_state(one.module.state_dict())[0], set(split_state(other.module.state_dict())[0])
     assert set(tensors) == names, f"a second one has other names in its state: {sorted(set(tensors) ^ names)[:3]}"
     other.module.load_state_dict(one.module.state_dict())
     here, there = (evaluated(each.module, device="cpu") for each in (one, other))

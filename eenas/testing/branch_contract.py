@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from eenas.backbones.extra_state import check_extra_state, parted
+from eenas.backbones.extra_state import check_extra_state, split_state
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.transform import InputTransform
-from eenas.branches.abilities import alone, auxiliary_loss_of, takes_previous
+from eenas.branches.abilities import auxiliary_loss_of, features_only, takes_previous
 from eenas.branches.branch import Branch
 from eenas.branches.fc import Fc
 from eenas.branches.registry import branch_from_table, family
@@ -130,14 +130,14 @@ def _check_training(module: nn.Module, shape: FeatureShape, num_classes: int) ->
 def _check_evaluation(module: nn.Module, shape: FeatureShape, num_classes: int) -> None:
     module.eval()
     x = _example(shape, 5)
-    kept = copy.deepcopy(parted(module.state_dict())[0])
+    kept = copy.deepcopy(split_state(module.state_dict())[0])
     together = module(x)
     _check_logits(together, 5, num_classes, "in evaluation")
     for index in range(5):
         alone = module(x[index : index + 1])
         _check_logits(alone, 1, num_classes, "for one sample")
         assert torch.allclose(alone[0], together[index], atol=1e-4, rtol=1e-4), "a sample's logits depend on its batch"
-    for name, value in parted(module.state_dict())[0].items():
+    for name, value in split_state(module.state_dict())[0].items():
         assert torch.equal(value, kept[name]), f"evaluation must not change {name}"
 
 
@@ -168,7 +168,7 @@ def _check_state(module: nn.Module, other: nn.Module, shape: FeatureShape) -> No
 
 def _check_macs(branch: Branch, shape: FeatureShape, num_classes: int, by_hand: int | None) -> None:
     with seeded(0):
-        module = alone(branch.build(shape, num_classes), num_classes)
+        module = features_only(branch.build(shape, num_classes), num_classes)
     macs = count_macs(module, shape)
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():

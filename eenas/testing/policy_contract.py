@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
 from eenas.plugins import is_reference
+from eenas.policies.costs import MACS, Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.kinds.registry import KINDS, POLICIES, policy_from_table
@@ -71,13 +73,13 @@ def check_fitting(kind: str, exits: int, num_classes: int) -> None:
     fitting = Fitting(table, Rule(kind=kind))
     points = fitting.operating_points(table, limit=8)
     assert points, "a kind needs an operating point"
-    costs = [point.expected_macs for point in points]
+    costs = [point.expected[MACS] for point in points]
     assert costs == sorted(costs), f"operating points must rise in cost, got {costs}"
     for point in points:
         assert evaluate(point.policy, table) == point, f"{point.policy.label()} does not do what the curve says"
     budget = (costs[0] + costs[-1]) / 2
-    fitted = fitting.policy(max_macs=budget)
-    assert evaluate(fitted, table).expected_macs <= budget * (1 + 1e-9), "a fitted policy must keep its budget"
+    fitted = fitting.policy({MACS: budget})
+    assert evaluate(fitted, table).expected[MACS] <= budget * (1 + 1e-9), "a fitted policy must keep its budget"
 
 
 def check_policy(policy: Policy, num_classes: int, *, read: Read | None = None) -> None:
@@ -112,7 +114,7 @@ def random_table(exits: int, classes: int, *, samples: int = 60, scale: float = 
         logits=(scale * logits).astype(np.float32),
         labels=labels,
         exits=(*(f"exit{k}" for k in range(exits - 1)), "final"),
-        macs=np.arange(1.0, exits + 1),
+        costs=Costs.of(macs=np.arange(1.0, exits + 1)),
     )
 
 
@@ -182,9 +184,7 @@ def _check_table(
 
 def _check_noise(policy: Policy, table: ExitTable) -> None:
     noise = np.random.default_rng(1).normal(size=table.logits.shape) * 1e-7
-    other = ExitTable(
-        logits=(table.logits * (1 + noise)).astype(np.float32), labels=table.labels, exits=table.exits, macs=table.macs
-    )
+    other = replace(table, logits=(table.logits * (1 + noise)).astype(np.float32))
     here, there = policy.apply(table), policy.apply(other)
     changed = int((here.exit_index != there.exit_index).sum())
     assert changed <= here.near, f"{changed} decisions change with the last bits of the logits, near tells {here.near}"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from eenas.backbones.extra_state import parted
+from eenas.backbones.extra_state import split_state
 from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
@@ -228,12 +228,12 @@ def _check_autocast(task: Task, choice: TrainingChoice) -> None:
 
 def _check_same(one: EarlyExitNetwork, other: EarlyExitNetwork, rule: str) -> None:
     theirs = other.state_dict()
-    for name, value in parted(one.state_dict())[0].items():
+    for name, value in split_state(one.state_dict())[0].items():
         assert torch.equal(value, theirs[name]), f"{rule}: {name} differs"
 
 
 def _state(network: EarlyExitNetwork) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in parted(network.state_dict())[0].items()}
+    return {name: value.clone() for name, value in split_state(network.state_dict())[0].items()}
 
 
 def _frozen(network: EarlyExitNetwork) -> set[str]:

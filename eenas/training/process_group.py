@@ -11,7 +11,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from eenas.backbones.extra_state import parted
+from eenas.backbones.extra_state import split_state
 from eenas.errors import DeviceError, EenasError, TrainingError
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class ProcessGroup:
     def match(self, network: nn.Module) -> None:
         """Give every process the weights and buffers of process 0: running statistics differ between processes."""
         if self.size > 1:
-            for value in parted(network.state_dict())[0].values():
+            for value in split_state(network.state_dict())[0].values():
                 distributed.broadcast(value, 0)
 
     def share(self, value: T) -> T:

@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from eenas.backbones.models.block_names import block_name, weighs
+from eenas.backbones.models.block_names import block_name, has_weights
 from eenas.backbones.models.cifar_resnet import BasicBlock
 
 
@@ -43,7 +43,7 @@ def test_the_block_is_named(parts: dict[str, nn.Module], inner: str, chosen: str
 
 
 def test_what_has_weights() -> None:
-    assert weighs(nn.Conv2d(1, 1, 1))
-    assert weighs(nn.Linear(1, 1))
-    assert not weighs(nn.BatchNorm2d(4))
-    assert not weighs(layers())  # its parts have
+    assert has_weights(nn.Conv2d(1, 1, 1))
+    assert has_weights(nn.Linear(1, 1))
+    assert not has_weights(nn.BatchNorm2d(4))
+    assert not has_weights(layers())  # its parts have

@@ -44,7 +44,7 @@ def test_a_stem_for_other_channels_gives_the_same_on_grey() -> None:
     replace_stem(module, 6, torch.zeros(2, 3, 8, 8), "net")
     assert module[0].in_channels == 6
     assert torch.allclose(module(grey.expand(-1, 6, -1, -1)), expected, atol=1e-6)
-    with pytest.raises(BackboneError, match="net: cannot be made for 5 channels"):
+    with pytest.raises(BackboneError, match="net: cannot be built for 5 channels"):
         replace_stem(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), 5, torch.zeros(2, 3, 2, 2), "net")
 
 

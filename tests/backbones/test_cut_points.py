@@ -195,8 +195,8 @@ class Wordy(nn.Module):
     ("module", "message"),
     [
         (Failing(), r"Failing does not run in evaluation on an input of \[2, 3, 32, 32\]: ValueError: no such size$"),
-        (Blind(), "no gradient flows from the output of Blind to its input, so it cannot be cut; an nn.Sequential"),
-        (Wordy(), "returns a tensor of logits"),
+        (Blind(), "Blind cannot be cut: no gradient flows from its output to its input; an nn.Sequential"),
+        (Wordy(), "must return a tensor of logits"),
         (nn.Sequential(nn.Flatten(), nn.Linear(3072, 4)), "Sequential has no cut point"),
     ],
 )

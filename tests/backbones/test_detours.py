@@ -107,7 +107,7 @@ def test_what_is_left_can_be_cut(how: Any) -> None:
     left = {point.name for point in find_candidates(module, found.example()).points} - {
         each.name for each in found.all_cut_points
     }
-    assert any("cannot be cut behind" in text and "a value computed before" in text for text in said) == bool(left)
+    assert any("cannot be cut after" in text and "a value computed before" in text for text in said) == bool(left)
     chain = Chain.built_from(module, found.example(), names)
     x = found.example(5)
     with torch.no_grad():
@@ -116,7 +116,7 @@ def test_what_is_left_can_be_cut(how: Any) -> None:
 
 def test_where_none_is_left_the_reason_is_said() -> None:
     with pytest.raises(
-        CutError, match=r"^module:Net has no cut point: behind every module a value .*mask.* is used again; comp"
+        CutError, match=r"^module:Net has no cut point: after every module a value .*mask.* is used again; comp"
     ):
         load_backbone(Net(mask_of_the_input), num_classes=4, input_size=16)
 
@@ -124,7 +124,7 @@ def test_where_none_is_left_the_reason_is_said() -> None:
 def test_a_point_by_name_says_why_not() -> None:
     module = Net(index_of_a_feature).eval()
     with pytest.raises(
-        CutError, match=r"'output' gives depends on .* a value computed before .* again .*; leave it out"
+        CutError, match=r"the output of 'output' depends on .* a value computed before .* again .*; leave it out"
     ):
         Chain.built_from(module, torch.randn(2, 3, 16, 16), ["a", "b"])
     with pytest.raises(CutError, match="cut points must be in depth order"):

@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from eenas.backbones.extra_state import check_extra_state, from_text, parted, to_text
+from eenas.backbones.extra_state import check_extra_state, from_text, split_state, to_text
 from eenas.backbones.load import load_backbone
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
@@ -64,7 +64,7 @@ def test_it_is_written_and_read_with_the_weights(tmp_path: Any, value: Any) -> N
     load_weights(other, tmp_path / "w.safetensors")
     found = other.backbone.value
     assert torch.equal(found, value) if isinstance(value, Tensor) else found == value
-    tensors, _ = parted(one.state_dict())
+    tensors, _ = split_state(one.state_dict())
     assert all(
         torch.equal(each, tensors[name])
         for name, each in safetensors.torch.load_file(tmp_path / "w.safetensors").items()
@@ -93,7 +93,7 @@ def test_it_is_part_of_what_a_backbone_is() -> None:
     ],
 )
 def test_what_no_checkpoint_holds_is_refused_before_training(value: Any, kind: str) -> None:
-    with pytest.raises(BackboneError, match=rf"^net: '_extra_state' holds .*{kind}.*; let get_extra_state give None"):
+    with pytest.raises(BackboneError, match=rf"^net: '_extra_state' holds .*{kind}.*; get_extra_state must return"):
         check_extra_state(Keeping(value), "net")
     with pytest.raises(BackboneError, match="register tensors as buffers"):
         load_backbone(Keeping(value), num_classes=4, input_size=16)

@@ -43,7 +43,7 @@ def test_sizes_become_plain_integers() -> None:
         ((), False, 0, "one to three"),
         ((1, 2, 3, 4), False, 0, "one to three"),
         ((3, 0), False, 0, "positive"),
-        ((3, 4), True, 0, "channels last"),
+        ((3, 4), True, 0, "channels_last is for maps"),
         ((3, 4), False, 3, "3 of"),
         ((3, 4, 4), False, 1, "prefix tokens"),
     ],

@@ -30,19 +30,19 @@ class Net(nn.Module):
 REFUSED = {
     "statistics of the batch": (
         Net(nn.BatchNorm2d(8, track_running_stats=False)),
-        "other logits in a batch than alone .*; 'stem.1' normalises by the batch: give it track_running_stats=True$",
+        "than alone .*; 'stem.1' normalises by batch statistics: give it track_running_stats=True$",
     ),
     "a mean over the batch": (
         Net(nn.Identity(), lambda feature: feature - feature.mean(0)),
-        "other logits in a batch than alone in evaluation, .*; compute each sample's by itself$",
+        "other logits in a batch than alone in eval mode, .*; compute each sample's logits independently of the batch$",
     ),
     "a softmax over the batch": (
         Net(nn.InstanceNorm2d(8), lambda feature: feature.softmax(0)),
-        "in a batch than alone .*by itself$",
+        "in a batch than alone .*independently of the batch$",
     ),
     "dropout that never ends": (
         Net(nn.Identity(), lambda feature: functional.dropout(feature, 0.5, training=True)),
-        "net: gives the same sample other logits each time in evaluation, .*drawn at random",
+        "net: must give a sample the same logits each time in eval mode, .*random",
     ),
 }
 

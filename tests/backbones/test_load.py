@@ -207,11 +207,13 @@ def test_a_factory_of_the_user(folder: Path) -> None:
         load("./net.py:make", relative_to=folder)
     backbone, notices = load("./net.py:make", relative_to=folder, trust_code=True, input_size=None)
     assert backbone.transform == InputTransform(12, 3, (0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
-    assert notices == ["./net.py:make: weights none, so it starts as its factory made it (--weights PATH loads a file)"]
+    assert notices == [
+        "./net.py:make: weights none, so it starts as its factory built it (--weights PATH loads a file)"
+    ]
     assert load("./net.py:make", relative_to=folder, trust_code=True, input_size=9)[0].transform.size == 9
     backbone, notices = load("./net.py:fixed", relative_to=folder, trust_code=True)
     assert backbone.module[-1].out_features == 4
-    assert notices[-1] == "./net.py:fixed: its classifier of 6 classes was replaced by an untrained one of 4"
+    assert notices[-1] == "./net.py:fixed: its classifier for 6 classes was replaced by an untrained one for 4"
     for name, message in (("broken", "RuntimeError: no such layer$"), ("wrong", "got a int"), ("nn", "got a module")):
         with pytest.raises(BackboneError, match=message):
             load(f"./net.py:{name}", relative_to=folder, trust_code=True)
@@ -230,8 +232,8 @@ def test_a_module_is_used_as_it_is() -> None:
     assert backbone.module is module
     assert module[4].out_features == 3
     assert backbone.fresh_classifier
-    assert notices == ["module:Sequential: its classifier of 5 classes was replaced by an untrained one of 3"]
-    with pytest.raises(BackboneError, match="its input size is not known"):
+    assert notices == ["module:Sequential: its classifier for 5 classes was replaced by an untrained one for 3"]
+    with pytest.raises(BackboneError, match="its input size is unknown"):
         load(module, input_size=None)
 
 
@@ -255,7 +257,7 @@ def test_choice_of_cut_points() -> None:
     assert [point.name for point in load(BackboneSpec("cifar_resnet20", cut_points="layer1.1"))[0].cut_points] == [
         "layer1.1"
     ]
-    with pytest.raises(CutError, match=r"'layer2\.7' is no cut point; nearest: 'layer2\."):
+    with pytest.raises(CutError, match=r"'layer2\.7' is not a cut point; nearest: 'layer2\."):
         load(BackboneSpec("cifar_resnet20", cut_points=("layer1.1", "layer2.7")))
     with pytest.raises(CutError, match="nearest: 'blocks'"):
         load(BackboneSpec("cifar_resnet20", cut_points="block"))
@@ -300,5 +302,5 @@ def test_what_cannot_be_cut_or_trained_is_refused_in_a_line() -> None:
     with pytest.raises(BackboneError, match="is TorchScript, which cannot be cut"):
         load(torch.jit.trace(plain.eval(), torch.zeros(1, 3, 8, 8)), input_size=8)
     assert load(torch.compile(plain), input_size=8)[0].module is plain
-    with pytest.raises(BackboneError, match=r"holds parameters of torch.float64, and eenas trains float32"):
+    with pytest.raises(BackboneError, match=r"parameters must be float32, got torch.float64"):
         load(plain.double(), input_size=8)

@@ -13,6 +13,7 @@ from eenas.frozen.candidates import Candidates, candidate_logits
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
+from eenas.policies.costs import Costs
 from eenas.testing.smallest import smallest_task
 
 X = torch.randn(2, 3, 8, 8)
@@ -77,7 +78,7 @@ def test_a_network_that_views_runs_everywhere(backbone: Backbone) -> None:
     task = smallest_task()
     placed = (Placed("a", Fc()),)
     network = build_network(Design(backbone="m", num_classes=4, input_size=8, branches=placed), backbone)
-    table = exit_table(network, task.test, ExitCosts(np.array([1.0, 2.0]), None, 0))
+    table = exit_table(network, task.test, ExitCosts(Costs.of(macs=np.array([1.0, 2.0])), 0))
     candidates = Candidates(backbone, placed)
     logits = candidate_logits(candidates, task.test)
     assert np.allclose(table.logits, logits, atol=1e-5)

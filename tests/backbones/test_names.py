@@ -41,7 +41,7 @@ def test_unknown_names(name: str, hint: str) -> None:
 
 
 def test_unknown_tags_are_told_from_unknown_models() -> None:
-    with pytest.raises(BackboneError, match=r"no such weights of 'resnet50'.*'a1_in1k'"):
+    with pytest.raises(BackboneError, match=r"no such weights for 'resnet50'.*'a1_in1k'"):
         read_name("resnet50.a1_in2k")
 
 

@@ -43,7 +43,7 @@ def test_logits_are_read(output: object) -> None:
 
 @pytest.mark.parametrize("output", ["logits", None, (), {}, (None, 3), torch.zeros(2, dtype=torch.int64)])
 def test_no_logits(output: object) -> None:
-    with pytest.raises(CutError, match="returns a tensor of logits, or a tuple, dict or object that holds one"):
+    with pytest.raises(CutError, match="must return a tensor of logits, or a tuple, dict or object that holds one"):
         main_output(output)
 
 
@@ -81,7 +81,7 @@ def test_the_logits_are_those_of_the_classes(form: str) -> None:
     module, said = Parted(FORMS[form]), list[str]()
     before = {key: value.clone() for key, value in module.state_dict().items()}
     found = load_backbone(module, num_classes=4, input_size=16, listener=lambda event: said.append(str(event)))
-    assert "is taken as its logits" in said[0]
+    assert "is used as its logits" in said[0]
     assert len(said) == 1
     assert all(torch.equal(value, module.state_dict()[key]) for key, value in before.items())
     x = found.example()

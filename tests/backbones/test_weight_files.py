@@ -102,7 +102,7 @@ def test_averaged_weights_are_taken_and_said(tmp_path: Path, content: Any, taken
     torch.save(content, tmp_path / "w.pth")
     found, (said,) = read(tmp_path / "w.pth")
     assert is_state(found, 2)
-    assert f"took {taken}, the weights averaged over training, not {other}; save" in said
+    assert f"loaded the averaged weights in {taken}, not {other}; to load {other}, save it alone" in said
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_model_under_other_names(tmp_path: Path, content: Any) -> None:
 
 def test_several_models_are_for_the_user_to_choose(tmp_path: Path) -> None:
     torch.save({"student": state(), "teacher": state(), "epoch": 1}, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match=r"holds 2 state dicts \(student, teacher\); save the one you want alone"):
+    with pytest.raises(WeightsError, match=r"holds 2 state dicts \(student, teacher\); save one of them alone"):
         read(tmp_path / "w.pth")
 
 
@@ -244,8 +244,8 @@ def test_every_kind_of_tensor_is_read(tmp_path: Path, zipped: bool) -> None:
 
 MOST, LESS = b"J\xff\xff\xff\x7f", b"J\xff\xff\xff\xff"  # 2^31 - 1 and -1 as pickle writes them
 CLAIMS = {  # what stands behind the 108, in a zip file and in an old one, what takes its place, and what is said
-    "storage": ((b"t", b"Nt"), MOST, r"claims tensors of 8,589,934,588 bytes and has"),
-    "tensor": ((b"\x85", b"\x85"), MOST, r"a tensor of \[2147483647\] in 108 numbers; copy"),
+    "storage": ((b"t", b"Nt"), MOST, r"claims tensors of 8,589,934,588 bytes and holds"),
+    "tensor": ((b"\x85", b"\x85"), MOST, r"a tensor of shape \[2147483647\] in 108 numbers; copy"),
     "negative": ((b"t", b"Nt"), LESS, r"is broken \(ValueError\); copy"),
 }
 
@@ -271,7 +271,7 @@ def test_objects_that_are_as_large_as_they_are_asked_to_be_are_refused(
     tmp_path: Path, zipped: bool, asked: Any
 ) -> None:
     (tmp_path / "w").write_bytes(saved({"state_dict": state(), "a": Evil(*asked)}, zipped=zipped))
-    with pytest.raises(WeightsError, match=r"claims tensors of 1,000,000,000,000 bytes and has"):
+    with pytest.raises(WeightsError, match=r"claims tensors of 1,000,000,000,000 bytes and holds"):
         read_weights(tmp_path / "w")
 
 
@@ -301,7 +301,7 @@ def test_objects_that_are_written_once_and_made_many_times_are_refused(tmp_path:
         assert "a" in read_weights(tmp_path / "w"), "once is well"
     many = [Repeated(*call) for _ in range(200)]
     (tmp_path / "w").write_bytes(saved({"a": torch.zeros(3), "b": many}, zipped=zipped))
-    with pytest.raises(WeightsError, match=r"claims tensors of [\d,]+ bytes and has"):
+    with pytest.raises(WeightsError, match=r"claims tensors of [\d,]+ bytes and holds"):
         read_weights(tmp_path / "w")
 
 
@@ -319,7 +319,7 @@ def test_a_tensor_that_is_put_upon_a_storage_lies_within_it(tmp_path: Path, zipp
         (tmp_path / "w").write_bytes(saved({"a": torch.zeros(3), "b": Put(4)}, zipped=zipped))
         assert read_weights(tmp_path / "w").keys() == {"a", "b"}
         (tmp_path / "w").write_bytes(saved({"a": torch.zeros(3), "b": Put(5)}, zipped=zipped))
-    with pytest.raises(WeightsError, match=r"holds a tensor of \[5\] in 4 numbers"):
+    with pytest.raises(WeightsError, match=r"has a tensor of shape \[5\] in 4 numbers"):
         read_weights(tmp_path / "w")
 
 
@@ -328,14 +328,14 @@ def test_an_old_file_without_the_numbers_of_a_tensor_is_refused(tmp_path: Path) 
     data = saved({"a": torch.zeros(108)}, zipped=False)
     keys = data.rindex(b"\x80\x02]q")
     (tmp_path / "w").write_bytes(data[:keys] + b"\x80\x02].")
-    with pytest.raises(WeightsError, match="lacks numbers of tensors that it names"):
+    with pytest.raises(WeightsError, match="lacks the data of tensors that it names"):
         read_weights(tmp_path / "w")
 
 
 @pytest.mark.parametrize("content", [torch.zeros(3), {}, {"epoch": 3}, {"state_dict": {"a": 1}}, [torch.zeros(2)]])
 def test_files_without_a_state_dict(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match="not a state dict"):
+    with pytest.raises(WeightsError, match="no state dict found"):
         read_weights(tmp_path / "w.pth")
 
 
@@ -350,12 +350,10 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         find_weights("pretraind")
     with pytest.raises(WeightsError, match="no such file"):
         find_weights("there.pth")
-    with pytest.raises(
-        WeightsError, match=r"is a folder; give the path of a file of weights, such as studies/there.pth"
-    ):
+    with pytest.raises(WeightsError, match=r"is a folder; give the path of a weights file, such as studies/there.pth"):
         find_weights("studies")
     for text in ("a" * 5000, "a\0b", "~nobody-of-that-name/x.pth"):
-        with pytest.raises(WeightsError, match=r"no such file|is no path"):
+        with pytest.raises(WeightsError, match=r"no such file|not a path"):
             find_weights(text)
 
 
@@ -411,8 +409,8 @@ def test_averaged_weights_of_a_callback_are_taken_and_said(tmp_path: Path) -> No
     value, said = taken(tmp_path, content)
     assert value == 2.0
     assert said == [
-        f"weights {tmp_path}/w.pt: took callbacks.EMA.ema_state_dict, the weights averaged over training, not "
-        "state_dict; save the one you want alone to choose"
+        f"weights {tmp_path}/w.pt: loaded the averaged weights in callbacks.EMA.ema_state_dict, not "
+        "state_dict; to load state_dict, save it alone"
     ]
 
 
@@ -429,8 +427,8 @@ def test_averaged_weights_that_are_not_taken_are_said(tmp_path: Path, beside: An
     value, said = taken(tmp_path, {"model": layer(1.0), **beside})
     assert value == 1.0
     assert said == [
-        f"weights {tmp_path}/w.pt: took model, not the averaged weights in {place}; "
-        "save those alone, with their names, to have them"
+        f"weights {tmp_path}/w.pt: loaded model, not the averaged weights in {place}; "
+        "to load those, save them alone as a state dict"
     ]
 
 

@@ -100,8 +100,8 @@ def test_what_stands_beside_the_model_is_left_out_and_said() -> None:
     state |= {"metric.total": torch.zeros(1), "loss.weight": torch.ones(4), "net.projector.weight": torch.ones(2, 2)}
     state |= {"net.backbone.total_ops": torch.zeros(1), "net.backbone.0.total_params": torch.zeros(1)}
     (said,) = heard(target, state)
-    assert said.startswith("weights w: left out 5 that are not of the model (net.backbone.0.total_params, ") or (
-        said.startswith("weights w: left out 5 that are not of the model (net.backbone.total_ops, ")
+    assert said.startswith("weights w: left out 5 that are not in the model (net.backbone.0.total_params, ") or (
+        said.startswith("weights w: left out 5 that are not in the model (net.backbone.total_ops, ")
     )
     assert same(source, target)
 
@@ -128,7 +128,7 @@ def test_another_precision_is_cast_and_said(dtype: torch.dtype) -> None:
     source, target = model(), model()
     state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in source.state_dict().items()}
     (said,) = heard(target, state)
-    assert said == f"weights w: {str(dtype)[6:]} was cast to the type of the model"
+    assert said == f"weights w: {str(dtype)[6:]} was cast to the dtype of the model"
     assert target[0].weight.dtype == torch.float32
     torch.testing.assert_close(target[0].weight, source[0].weight, atol=1e-2, rtol=1e-2)
 
@@ -165,7 +165,9 @@ def test_a_classifier_of_another_size_and_a_head_that_is_new_are_said() -> None:
 def test_buffers_that_are_not_learned_may_be_missing_and_are_said() -> None:
     target = model()
     target.register_buffer("mean", torch.zeros(3))
-    assert heard(target, dict(model().state_dict())) == ["weights w: 1 were not found and stay as built (mean)"]
+    assert heard(target, dict(model().state_dict())) == [
+        "weights w: 1 were not found and keep their initial values (mean)"
+    ]
 
 
 @pytest.mark.parametrize("averaged", ["model_ema.", "ema.module.", "ema_model.", "averaged_model."])
@@ -175,15 +177,15 @@ def test_of_two_the_averaged_one_is_taken_and_said(averaged: str) -> None:
     state |= {averaged + key: value for key, value in source.state_dict().items()}
     said = heard(target, state)
     assert said[0] == (
-        f"weights w: took the weights averaged over training, below {averaged!r}, not those below 'model.'; "
-        "save the one you want alone to choose"
+        f"weights w: loaded the averaged weights below {averaged!r}, not those below 'model.'; "
+        "to load the latter, save them alone"
     )
     assert same(source, target)
 
 
 def test_two_of_which_none_is_averaged_are_for_the_user_to_choose() -> None:
     state = {f"{name}.{key}": value for name in ("semantic", "depth") for key, value in model().state_dict().items()}
-    with pytest.raises(WeightsError, match=r"hold this model 2 times \(depth\., semantic\.\); save the one you want"):
+    with pytest.raises(WeightsError, match=r"hold this model 2 times \(depth\., semantic\.\); save one of them alone"):
         load_weights(model(), state, classifier=("4",), source="w")
 
 
@@ -229,5 +231,5 @@ def test_variances_below_zero_are_refused() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
     state = dict(module.state_dict())
     state["1.running_var"] = torch.tensor([1.0, -1.0, 1.0, 1.0])
-    with pytest.raises(WeightsError, match=r"hold variances below 0 \(1\.running_var\), which no data have; give"):
+    with pytest.raises(WeightsError, match=r"hold variances below 0 \(1\.running_var\); give"):
         load_weights(module, state, classifier=("3",), source="w")

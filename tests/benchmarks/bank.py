@@ -137,7 +137,7 @@ def data(given: argparse.Namespace) -> dict[str, str]:
 
 def scores(points: Sequence[OperatingPoint], total: float, classes: int) -> dict[str, object]:
     """The columns of a row that say how good all `points` together are."""
-    accuracy, macs = [p.accuracy for p in points], [p.expected_macs / total for p in points]
+    accuracy, macs = [p.accuracy for p in points], [p.expected["macs"] / total for p in points]
     area = hypervolume(accuracy, macs, reference_cost=1.1, reference_accuracy=1.0 / classes)
     found: dict[str, object] = {"hypervolume": f"{area:.5f}"}
     for share in (0.25, 0.5, 0.75, 1.0):

@@ -66,7 +66,7 @@ def train(on: StudyContext, design: Design, *, samples: int, seed: int) -> Early
         on.task,
         choice=design.training,
         spec=TrainingSpec(samples=samples, batch_size=64),
-        costs=on.costs(design).macs.tolist(),
+        costs=on.costs(design).costs["macs"].tolist(),
         seed=derive(seed, "benchmark"),
         execution=on.execution,
     )

@@ -42,6 +42,7 @@ from rivals import (
 import eenas
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
+from eenas.policies import costs as named_costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.policy import Policy
@@ -116,7 +117,12 @@ def spending(model: ExportedModel, images: Batch, costs: Costs, share: float) ->
     """The model's policy with that common threshold at which the images spend the nearest to a share of the MACs."""
     parts = [np.stack(model.logits(images[start : start + 64]), axis=1) for start in range(0, len(images), 64)]
     logits = np.concatenate(parts)
-    exits = ExitTable(logits=logits, labels=np.zeros(len(logits), dtype=np.int64), exits=model.exits, macs=costs.exits)
+    exits = ExitTable(
+        logits=logits,
+        labels=np.zeros(len(logits), dtype=np.int64),
+        exits=model.exits,
+        costs=named_costs.Costs.of(macs=costs.exits),
+    )
     assert isinstance(model.policy, ThresholdPolicy)
     temperatures = model.policy.temperatures
     scores = np.unique(branch_scores(logits, temperatures, model.policy.score))

@@ -13,7 +13,7 @@ import optuna
 from strategies import arm_design
 
 from eenas.designs.design import Design, TrainingChoice
-from eenas.designs.known import first_choices, known_designs
+from eenas.designs.known import default_choices, known_designs
 from eenas.errors import FrontError, InfeasibleError
 from eenas.progress import Event, Finished, Notice, Started
 from eenas.results.choice import Choice, choose_design
@@ -177,13 +177,15 @@ def _rivals(on: StudyContext) -> list[Arm]:
 
 def _static(on: StudyContext, bank: Bank) -> dict[str, Design]:
     """For each share the deepest cut point that keeps it, with the bank's best structure there, in two recipes."""
-    training, policy = first_choices(on.settings.space)
+    training, policy = default_choices(on.settings.space)
     order = {point.name: number for number, point in enumerate(on.profile.cut_points)}
     entries = []
     for placed in first_branches(on):
         design = replace(on.plain_design(), branches=(placed,), static=True, training=training, policy=policy)
         accuracy = bank.exit_tables(design, on.costs(design))["calibration"].exit_accuracy()[0]
-        entries.append((on.costs(design).macs[0] / on.profile.total_macs, order[placed.cut_point], accuracy, design))
+        entries.append(
+            (on.costs(design).costs["macs"][0] / on.profile.total_macs, order[placed.cut_point], accuracy, design)
+        )
     found = {}
     for share in SHARES:
         fitting = [entry for entry in entries if entry[0] <= share]

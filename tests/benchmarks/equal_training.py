@@ -63,7 +63,7 @@ def train_arm(on: StudyContext, arm: Arm, seed: int, given: argparse.Namespace, 
         on.task,
         choice=arm.design.training,
         spec=TrainingSpec(samples=given.samples, batch_size=64),
-        costs=costs.macs.tolist(),
+        costs=costs.costs["macs"].tolist(),
         seed=derive(seed, "equal training"),
         execution=on.execution,
         after_epoch=in_time,
@@ -126,7 +126,7 @@ def score(arm: Arm, seed: int, run: Mapping[str, float], tables: Mapping[str, Ex
     for share, _, seen, point in zip(SHARES, *found, strict=True):
         if seen is None or point is None:
             continue
-        validation[share], test[share], spent[share] = seen.accuracy, point.accuracy, point.expected_macs / total
+        validation[share], test[share], spent[share] = seen.accuracy, point.accuracy, point.expected["macs"] / total
         right[share] = point.policy.apply(tables["test"]).answer == tables["test"].labels
     return Row(arm, seed, int(run["samples"]), run["seconds"], validation, test, spent, right)
 

@@ -179,7 +179,7 @@ def scores(place: Place) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for trial in results.trials:
         if trial.state in ("complete", "copied") and trial.design is not None:
-            points = [(point.accuracy, point.expected_macs) for point in trial.points]
+            points = [(point.accuracy, point.expected["macs"]) for point in trial.points]
             found[trial.design.digest] = (trial.exit_accuracy, points)
     return found
 

@@ -19,19 +19,19 @@ from eenas.designs.placement import at_shares, candidates, fractions, shares, un
 from eenas.frozen.candidate_table import CandidateTable
 from eenas.frozen.gates import fit_gates
 from eenas.frozen.savings import place_by_gain, place_by_savings
-from eenas.frozen.subsets import Judge, Subset
+from eenas.frozen.subsets import Subset, SubsetObjective
 
 WEIGHTS = (0.1, 0.3, 0.6)
 
 
-def choices(judge: Judge, have: tuple[float, ...], seed: int) -> dict[str, Subset]:
+def choices(objective: SubsetObjective, have: tuple[float, ...], seed: int) -> dict[str, Subset]:
     """The branches that each way of placement chooses on the judge's table."""
-    table, count = judge.table, len(judge.table.names)
+    table, count = objective.table, len(objective.table.names)
 
     def best(options: list[Subset]) -> Subset:
-        return max(options, key=lambda option: judge.worth(option).value)
+        return max(options, key=lambda option: objective.evaluate(option).value)
 
-    gates = fit_gates(table, cost_weight=judge.cost_weight, seed=seed)
+    gates = fit_gates(table, cost_weight=objective.cost_weight, seed=seed)
     numbers = range(1, count + 1)
     return {
         "none": (),
@@ -42,7 +42,7 @@ def choices(judge: Judge, have: tuple[float, ...], seed: int) -> dict[str, Subse
         "savings": best([place_by_savings(table, count=n).chosen for n in numbers]),
         "gates, raw": gates.raw,
         "gates": gates.chosen,
-        "exhaustive": judge.exhaustive()[0],
+        "exhaustive": objective.exhaustive()[0],
     }
 
 
@@ -61,15 +61,15 @@ def main() -> None:
             split: table_of(on, placed, logits[split], split, number) for split in ("tune", "validation")
         }
         for weight in WEIGHTS:
-            judge = Judge(table=tables["tune"], cost_weight=weight)
-            for kind, chosen in choices(judge, have, number).items():
-                here = judge.worth(chosen)
-                there = Judge(
+            objective = SubsetObjective(table=tables["tune"], cost_weight=weight)
+            for kind, chosen in choices(objective, have, number).items():
+                here = objective.evaluate(chosen)
+                there = SubsetObjective(
                     table=tables["validation"],
                     cost_weight=weight,
                     thresholds=(here.threshold,),
                     temperatures=tables["tune"].temperatures,
-                ).worth(chosen)
+                ).evaluate(chosen)
                 rows.add(
                     {
                         "lambda": weight,

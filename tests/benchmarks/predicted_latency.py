@@ -154,7 +154,7 @@ def predict(backbone: Backbone, chain: Chain, drawn: list[Design], spec: Latency
         return measure_branch(placed.branch, shape, CLASSES, device=CPU, latency=spec, cache=cache, runtime=checked)
 
     found = [exit_costs(design, profile, [cost(placed) for placed in design.branches]) for design in drawn]
-    return [costs.latency_ms for costs in found if costs.latency_ms is not None]
+    return [found_costs for each in found if (found_costs := each.costs.get("latency")) is not None]
 
 
 def measure(folder: Path, backbone: Backbone, design: Design, spec: LatencySpec) -> list[float]:

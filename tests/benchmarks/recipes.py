@@ -51,7 +51,7 @@ def main() -> None:
             points = fit_at_shares(found["calibration"], found[split], on.profile.total_macs, SHARES, design.policy)
             for share, point in zip(SHARES, points, strict=True):
                 row[f"{split}_{share:.0%}"] = "" if point is None else f"{point.accuracy:.4f}"
-        costs = on.costs(design).macs / on.profile.total_macs
+        costs = on.costs(design).costs["macs"] / on.profile.total_macs
         row["test_exits"] = " ".join(f"{value:.4f}" for value in np.asarray(found["test"].exit_accuracy()))
         row["costs"] = " ".join(f"{value:.3f}" for value in costs)
         rows.add({**row, "processor_seconds": round(seconds)})

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 from eenas.frozen.candidate_table import CandidateTable
-from eenas.frozen.subsets import Judge
+from eenas.frozen.subsets import SubsetObjective
+from eenas.policies.costs import Costs
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import operating_points
@@ -32,7 +33,9 @@ def random_table(samples: int, exits: int, classes: int) -> ExitTable:
     for k in range(exits):
         logits[np.arange(samples), k, labels] += easy * (k + 1)
     macs = np.linspace(0.2, 1.0, exits) * 4e7
-    return ExitTable(logits=logits, labels=labels, exits=tuple(f"exit{k}" for k in range(exits)), macs=macs)
+    return ExitTable(
+        logits=logits, labels=labels, exits=tuple(f"exit{k}" for k in range(exits)), costs=Costs.of(macs=macs)
+    )
 
 
 def seconds(run: Callable[[], object], repeats: int = 9) -> tuple[float, float]:
@@ -75,11 +78,11 @@ def main(samples: int = 10_000, exits: int = 6, classes: int = 10) -> None:
         least, median = seconds(run)
         limit = f"  (limit {LIMIT_SECONDS} s)" if name.startswith("logits") else ""
         print(f"{name:30s} {least:7.3f} s, median {median:.3f} s{limit}")
-    judge = Judge(table=random_candidates(), cost_weight=0.0)
+    objective = SubsetObjective(table=random_candidates(), cost_weight=0.0)
     start = time.perf_counter()
-    front = find_front(judge)
+    front = find_front(objective)
     took = time.perf_counter() - start
-    count = len(judge.thresholds)
+    count = len(objective.thresholds)
     rate = front.scored * count / took * 60 / 1e6
     print(f"{front.method} at {count} thresholds: {took:.1f} s, {rate:.0f} M pairs a minute")
 

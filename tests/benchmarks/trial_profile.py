@@ -57,8 +57,8 @@ def main() -> None:
     kept = KeptAnswers()
     teacher = BackboneTeacher(network.backbone, kept)
     choice = design.training.canonical(len(design.branches))
-    (phase,) = phases(choice, len(costs.macs))
-    steps = Steps(network, phase, choice, spec, costs.macs.tolist(), on.execution, ProcessGroup(), teacher)
+    (phase,) = phases(choice, len(costs.costs["macs"]))
+    steps = Steps(network, phase, choice, spec, costs.costs["macs"].tolist(), on.execution, ProcessGroup(), teacher)
     batches = training_batches(
         on.task.train, on.task, network.transform, spec, derive(0, "profile"), on.device, ProcessGroup()
     )
@@ -95,8 +95,8 @@ def main() -> None:
         matrix()
     spent = clock.seconds
     speed = SIZE**3 * matrices / spent["matrices"]
-    read = (len(on.task.calibration) + len(on.task.validation)) * costs.macs[-1]
-    limit = (3 * costs.macs[-1] * given.samples + read) / speed
+    read = (len(on.task.calibration) + len(on.task.validation)) * costs.costs["macs"][-1]
+    limit = (3 * costs.costs["macs"][-1] * given.samples + read) / speed
     total = spent["load"] + spent["step"] + spent["tables"]
     parts = {
         "waiting for images": spent["load"],

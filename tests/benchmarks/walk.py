@@ -13,7 +13,7 @@ from torch import nn
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.classifier import evaluating
-from eenas.backbones.extra_state import parted
+from eenas.backbones.extra_state import split_state
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
 from eenas.backbones.outputs import main_output
 from eenas.branches.fc import Fc
@@ -88,7 +88,7 @@ class Walk:
         points = candidates(profile)
         chosen = [names[points[k]] for k in uniform(min(2, len(points)), len(points))]
         network = _network(backbone, chosen)
-        assert len(parted(network.state_dict())[0]) == _entries(network), "two parameters or buffers share a key"
+        assert len(split_state(network.state_dict())[0]) == _entries(network), "two parameters or buffers share a key"
         task = _task(self.channels, self.size)
         _train(network, task, backbone)
         yield "train", {"branches": " ".join(chosen)}

@@ -50,7 +50,7 @@ def test_mixed_starts_half_and_half_and_stays_a_mixture() -> None:
 def test_map_size_says_what_to_use_instead() -> None:
     assert map_size(FeatureShape((50, 12), prefix_tokens=1), "conv_fc 8") == (12, 7, 7)
     assert map_size(FeatureShape((7, 9, 8), channels_last=True), "conv_fc 8") == (8, 7, 9)
-    with pytest.raises(BranchError, match=r"conv_fc 8: needs patch tokens that fill a square, got 12; use fc"):
+    with pytest.raises(BranchError, match=r"conv_fc 8: needs a square number of patch tokens, got 12; use fc"):
         map_size(FeatureShape((12, 5)), "conv_fc 8")
     with pytest.raises(BranchError, match="got a vector of 12; use fc or mlp"):
         map_size(FeatureShape((12,)), "conv_fc 8")

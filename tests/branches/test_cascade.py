@@ -8,7 +8,7 @@ from torch import nn
 
 from eenas import specs
 from eenas.backbones.features import FeatureShape
-from eenas.branches.abilities import WithAuxiliaryLoss, alone, takes_previous
+from eenas.branches.abilities import WithAuxiliaryLoss, features_only, takes_previous
 from eenas.branches.capsule import Capsule
 from eenas.branches.cascade import Cascade
 from eenas.branches.conv_fc import ConvFc
@@ -65,11 +65,15 @@ def test_tables_nest() -> None:
 @pytest.mark.parametrize(
     ("table", "error", "text"),
     [
-        ({"branch": {"kind": "conv_fd"}}, BranchError, r"d.json: \[b.branch\]: unknown structure .*'conv_fc'"),
+        ({"branch": {"kind": "conv_fd"}}, BranchError, r"d.json: \[b.branch\]: unknown branch structure .*'conv_fc'"),
         ({"branch": {"kind": "conv_fc", "widht": 4}}, SpecError, r"\[b.branch.widht\]: unknown key"),
         ({"branch": {"kind": "fc"}, "width": 4}, BranchError, r"\[b\]: a cascade has no keys but kind, branch, got"),
-        ({}, BranchError, r"\[b.branch\]: a branch needs a kind"),
-        ({"branch": {"kind": "cascade", "branch": {"kind": "fc"}}}, BranchError, "wraps one plain branch"),
+        ({}, BranchError, r"\[b.branch\]: kind of a branch must be one of"),
+        (
+            {"branch": {"kind": "cascade", "branch": {"kind": "fc"}}},
+            BranchError,
+            "other than a cascade",
+        ),
     ],
 )
 def test_bad_tables_say_where_and_what(table: dict[str, object], error: type[Exception], text: str) -> None:
@@ -97,8 +101,8 @@ def test_alone_runs_on_zeros_and_leaves_a_plain_branch_as_it_is() -> None:
     module = Cascade(branch=Fc()).build(SHAPE, 3).eval()
     nn.init.normal_(module.previous.weight)
     x = SHAPE.example(2)
-    assert torch.equal(alone(module, 3)(x), module(x, torch.zeros(2, 3)))
-    assert alone(module.branch, 3) is module.branch
+    assert torch.equal(features_only(module, 3)(x), module(x, torch.zeros(2, 3)))
+    assert features_only(module.branch, 3) is module.branch
 
 
 def test_what_cannot_stand_inside_cannot_stand() -> None:

@@ -142,7 +142,7 @@ def test_channels_last_maps_are_read_by_their_own_layout() -> None:
     [
         ({"begin": "max3", "pool": "avg"}, r"begin = 'max3' needs pool = 'max' and size = 2, got pool = 'avg'"),
         ({"begin": "max2", "pool": "max", "size": 1}, "and size = 1"),
-        ({"norm": "response"}, "set begin to max2 or max3"),
+        ({"norm": "response"}, "needs begin = 'max2' or 'max3', got 'conv'"),
         ({"begin": "max4"}, "begin must be one of conv, relu, max2, max3, got 'max4'"),
         ({"norm": "layer"}, "norm must be one of batch, response, none"),
         ({"width": -1}, "width must be a whole number"),

@@ -54,7 +54,7 @@ def test_a_space_draws_them_open_with_their_width() -> None:
         branch = branch_from_sizes(kind, width=24, layers=2, pool="max")
         assert branch == expected
         assert branch.is_open
-        with pytest.raises(BranchError, match=f"{kind} 24: a search finds its"):
+        with pytest.raises(BranchError, match=f"{kind} 24: an open branch cannot be built"):
             branch.build(MAP, 5)
     assert LearnedCell(width=24).label() == "learned_cell 24"
     assert LearnedCell(width=24, operations=("skip", "conv1x1")).label() == "learned_cell 24 skip+conv1x1"
@@ -64,7 +64,10 @@ def test_a_space_draws_them_open_with_their_width() -> None:
     ("table", "text"),
     [
         ({"kind": "learned", "width": 0}, "width must be a whole number"),
-        ({"kind": "learned_cell", "operations": ["skip"]}, "must be 2, or none while they are open, got 'skip'"),
+        (
+            {"kind": "learned_cell", "operations": ["skip"]},
+            "must be 2 operations, or none in an open branch, got 'skip'",
+        ),
         ({"kind": "learned_cell", "operations": ["skip", "sep_conv7"]}, "unknown operation 'sep_conv7'; nearest"),
         ({"kind": "learned_cell", "operations": ["none", "skip"]}, "unknown operation 'none'"),
     ],

@@ -82,7 +82,7 @@ def test_labels() -> None:
 @pytest.mark.parametrize(
     ("table", "error", "text"),
     [
-        ({"kind": "conv_fd"}, BranchError, r"d\.json: \[branches\.0\]: unknown structure .* nearest: 'conv_fc'"),
+        ({"kind": "conv_fd"}, BranchError, r"d\.json: \[branches\.0\]: unknown branch structure .* nearest: 'conv_fc'"),
         ({"kind": "conv_fc", "widht": 3}, SpecError, r"\[branches\.0\.widht\]: unknown key; nearest: 'width'"),
         ({"kind": "conv_fc", "width": "wide"}, SpecError, "must be int"),
         (
@@ -93,7 +93,7 @@ def test_labels() -> None:
         ({"kind": "conv_stack", "layers": -1}, BranchError, "layers must be a whole number"),
         ({"kind": "pool_fc", "pool": "mean"}, SpecError, "unknown value 'mean'"),
         ({"kind": "mlp", "dropout": 1.0}, BranchError, "dropout must be a probability"),
-        ({"width": 3}, BranchError, "needs a kind, one of fc"),
+        ({"width": 3}, BranchError, "kind of a branch must be one of fc"),
         ([], BranchError, "must be a table"),
         ({"kind": "./mine.py:Head"}, PluginError, "no such file"),
     ],
@@ -108,7 +108,7 @@ def test_values_are_checked_at_birth() -> None:
         Mlp(width=True)
     with pytest.raises(BranchError, match="pool must be one of avg, max, mixed"):
         branch_from_sizes("pool_fc", width=1, layers=1, pool="median")
-    with pytest.raises(BranchError, match="at least one class"):
+    with pytest.raises(BranchError, match="num_classes must be at least 1"):
         Fc().build(FeatureShape((4,)), 0)
 
 

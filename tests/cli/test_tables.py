@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from eenas.cli.tables.run_tables import print_report
-from eenas.cli.tables.tables import front_table, networks_table, shares_table
+from eenas.cli.tables.tables import front_table, networks_table, own_costs_table, shares_table
 from eenas.reporting.facts.front_table import backbone_row, front_rows, shares_rows
+from eenas.reporting.facts.row_cost import RowCost
 
 from ..reporting.studies import study, trial
 from ..reporting.test_run_facts import report
@@ -31,7 +32,7 @@ def results():
 def test_tables_fit_a_hundred_columns(results):
     rows = [replace(row, name="trial 12345", leaving=(0.14,) * 7) for row in front_rows(results)]
     text = drawn(
-        front_table([backbone_row(results.backbone), *rows], "front"),
+        front_table([backbone_row(results), *rows], "front"),
         networks_table(rows),
         shares_table(shares_rows(results)),
     )
@@ -44,9 +45,20 @@ def test_each_point_is_one_line_with_its_figures(results):
     rows = front_rows(results)
     lines = drawn(front_table(rows, "front")).splitlines()
     for row in rows:
-        share = f"{100 * row.macs_share:.0f} %"
+        share = f"{100 * row.cost('macs').share:.0f} %"
         assert any(f"{100 * row.accuracy:.1f} %" in line and share in line for line in lines)
     assert sum("*" in line for line in lines) == 1
+
+
+def test_costs_of_a_study_s_own_stand_in_a_table_of_their_own(results):
+    rows = [backbone_row(results), *front_rows(results)]
+    assert own_costs_table(rows) is None
+    energy = RowCost(name="energy", unit="mJ", expected=1.25, share=0.5, worst=2.5, worst_share=1.0)
+    rows = [replace(row, costs=(*row.costs, energy)) for row in rows]
+    text = drawn(own_costs_table(rows))
+    assert "worst energy" in text
+    assert text.count("1.25 mJ") == text.count("2.50 mJ") == text.count("0.50 ×") == len(rows)
+    assert "energy" not in drawn(front_table(rows, "front"))
 
 
 def test_each_network_is_shown_once_with_its_branches(results):

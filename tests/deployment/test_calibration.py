@@ -13,6 +13,7 @@ from eenas.deployment.program_folder import verify
 from eenas.errors import DeviceError, ExportError, PolicyError, TaskError
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table as eager_table
+from eenas.policies.costs import Costs
 from eenas.programs.model_folder import load, write_folder
 from eenas.programs.runtime import load as open_model
 from eenas.tasks.task import Task
@@ -29,9 +30,9 @@ def folder(exported, tmp_path):
 
 
 def test_the_table_of_the_programs_is_that_of_the_network(exported):
-    found = exit_table(open_model(exported), [NEW.calibration, NEW.test], MACS)
+    found = exit_table(open_model(exported), [NEW.calibration, NEW.test], Costs.of(macs=MACS))
     network = load(exported, trust_code=True)
-    tables = [eager_table(network, split, ExitCosts(MACS, None, 0)) for split in (NEW.calibration, NEW.test)]
+    tables = [eager_table(network, split, ExitCosts(Costs.of(macs=MACS), 0)) for split in (NEW.calibration, NEW.test)]
     np.testing.assert_allclose(found.logits, np.concatenate([table.logits for table in tables]), atol=1e-5)
     np.testing.assert_array_equal(found.labels, np.concatenate([table.labels for table in tables]))
 
@@ -46,14 +47,14 @@ def test_the_limit_holds_on_the_samples_it_was_fitted_on(folder, limit):
     assert model.policy == found.after.policy != before.policy
     assert found.before.policy == before.policy
     assert (found.fitted_on, found.samples) == (340, 60)
-    table = exit_table(model, [NEW.train, NEW.calibration, NEW.validation], MACS)
+    table = exit_table(model, [NEW.train, NEW.calibration, NEW.validation], Costs.of(macs=MACS))
     done = model.policy.apply(table)
     if "max_macs" in limit:
         assert MACS[done.exit_index].mean() <= 0.3 * BACKBONE_MACS
     else:
         assert (done.answer == table.labels).mean() >= table.exit_accuracy()[-1] - 0.02
         assert MACS[done.exit_index].mean() < MACS[-1]
-    test = exit_table(model, [NEW.test], MACS)
+    test = exit_table(model, [NEW.test], Costs.of(macs=MACS))
     assert found.after.accuracy == pytest.approx((model.policy.apply(test).answer == test.labels).mean())
     assert model.manifest.temperatures != before.manifest.temperatures
     chosen = model.set_budget(macs=0.25)  # the points are new ones, too
@@ -135,7 +136,7 @@ def test_milliseconds_are_measured_here(folder):
 @pytest.mark.parametrize(
     ("limits", "match"),
     [
-        ({}, "fitted for one of max_accuracy_drop, max_macs and max_latency_ms, got none"),
+        ({}, "fitted for one of max_accuracy_drop, max_macs, max_latency_ms and max_NAME of another cost, got none"),
         ({"max_macs": 0.5, "max_accuracy_drop": 0.1}, "got max_accuracy_drop, max_macs"),
         ({"max_macs": -0.5}, "from 0 up, got -0.5"),
         ({"max_macs": float("nan")}, "from 0 up, got nan"),

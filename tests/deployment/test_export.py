@@ -16,6 +16,7 @@ from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import batches, exit_table
+from eenas.policies.costs import Costs
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.runs.run_report import REPORT, WEIGHTS
 from eenas.testing.smallest import smallest_task
@@ -53,8 +54,8 @@ def test_a_run_goes_home_and_comes_back_bit_for_bit(finished_run, network):
 def test_predict_decides_like_the_exit_table(finished_run, network):
     task = smallest_task()
     images = torch.cat(list(batches(network, task.test, 100, torch.device("cpu"))))
-    macs = np.array([exit_.macs for exit_ in finished_run.exits])
-    table = exit_table(network, task.test, ExitCosts(macs, None, 0))
+    macs = np.array([exit_.costs["macs"] for exit_ in finished_run.exits])
+    table = exit_table(network, task.test, ExitCosts(Costs.of(macs=macs), 0))
     differing = 0
     for point in finished_run.points:
         decisions, answer = point.policy.apply(table), network.predict(images, point.policy)
@@ -79,7 +80,7 @@ def test_the_folder_says_how_it_was_measured(finished_run, model):
     assert "Latency is of a batch of 1 in eager" in card
     assert "| composed, ms | end to end, ms |" in card
     for exit_ in finished_run.exits:
-        assert f"| {exit_.latency_ms:.2f} | {exit_.end_to_end.median_ms:.2f} |" in card
+        assert f"| {exit_.costs['latency']:.2f} | {exit_.end_to_end.median_ms:.2f} |" in card
     assert "ms |" not in run_card(finished_run, timed_below=True)
     assert "of a batch of 8 in eager" in run_card(replace(finished_run, latency_batch=8))
     for exit_ in finished_run.exits:
@@ -238,10 +239,10 @@ def test_a_run_goes_home_as_programs_too(finished_run, tmp_path):
     assert len(found.predicted_ms) == len(found.measured_ms) == len(finished_run.exits)
     assert found.prediction.startswith(f"composed by the study {finished_run.study}")
     measured, predicted = found.expected_ms
-    assert predicted == pytest.approx(finished_run.reported.expected_latency_ms)
-    fastest = min(model.manifest.points, key=lambda point: point.expected_latency_ms)
-    assert model.set_budget(latency_ms=fastest.expected_latency_ms) in model.manifest.points
-    assert fastest.expected_latency_ms == pytest.approx(np.dot(fastest.shares, found.measured_ms))
+    assert predicted == pytest.approx(finished_run.reported.expected["latency"])
+    fastest = min(model.manifest.points, key=lambda point: point.expected["latency"])
+    assert model.set_budget(latency_ms=fastest.expected["latency"]) in model.manifest.points
+    assert fastest.expected["latency"] == pytest.approx(np.dot(fastest.shares, found.measured_ms))
     kept = json.loads((out / "eenas.json").read_text())["measured"]
     assert [exit_["latency_ms"] for exit_ in kept["exits"]] == list(found.measured_ms)
     assert kept["reported"]["expected_latency_ms"] == pytest.approx(measured)

@@ -30,7 +30,7 @@ from eenas.errors import SpecError
         ),
         (
             "[training]\nstrategy = 'two_stage'\nloss_weights = 'boosted'",
-            "[training.loss_weights]: training.loss_weights = 'boosted' lets the final exit add to the branches",
+            "[training.loss_weights]: training.loss_weights = 'boosted' adds the final exit to the branches",
         ),
         (
             "[policy]\nkind = ['patience', 'vote']\nper_exit = true",
@@ -48,7 +48,7 @@ from eenas.errors import SpecError
         ("[placement]\nkind = 'gating'\nmetric = 'gain'", "[placement.metric]: 'gain' has no effect: no draw has"),
         (
             "branches = 3\n[placement]\nkind = 'gating'\ncount = [4, 5]",
-            "[placement.count]: asks for 4 branches and the space has 3 slots; lower it, or raise branches",
+            "[placement.count]: 4 branches need as many slots, and the space has 3; lower it, or raise branches",
         ),
         ("[placement]\nkind = 'gating'\ncost_weight = 0", "[placement.cost_weight]: must be above 0"),
         ("[network]\ncascades = true", "[network.cascades]: unknown key; nearest: 'cascade'"),

@@ -101,7 +101,7 @@ def test_candidates_keep_the_cap_and_belong_to_slots_that_are_on(
     assert first.startswith("slot 3: at block7, conv_stack 1x64 costs 294,912 MACs")
     assert first.endswith("dropped; nor at block8, block9")
     assert rest[0].startswith("slot 1: at block1, conv_stack 1x64 costs")
-    with pytest.raises(InfeasibleError, match="no cut point in the 2 bands asked for can carry its branch: slot 1: "):
+    with pytest.raises(InfeasibleError, match="no cut point in the 2 requested bands can carry its branch: slot 1: "):
         resolved(space, make_profile(total=1000), branch_macs, proposal, chooser=chooser)
 
 
@@ -128,7 +128,7 @@ def test_a_count_that_cannot_stand_is_lowered(make_profile: MakeProfile, branch_
     chooser = Every(slice(None))
     design = resolved(space, make_profile([0.3, 0.6, 0.9], shape=SMALL, total=300), branch_macs, chooser=chooser)
     assert chooser.values["count"] == chooser.values["most"] == len(design.branches) == 2
-    assert "placement.count = 3 and 2 can stand; 2 here" in design.provenance["repairs"]
+    assert "placement.count = 3, but only 2 can be placed; 2 used" in design.provenance["repairs"]
 
 
 def test_without_a_chooser_or_with_a_wrong_one(make_profile: MakeProfile, branch_macs: BranchMacs) -> None:
@@ -149,7 +149,7 @@ def test_a_learner_names_open_structures(make_profile: MakeProfile, branch_macs:
     assert design.provenance["learned"] == {"alphas": [0.25, 0.75]}
     with pytest.raises(DesignError, match="learned 32 at block3 has a structure to be found, which needs a learner"):
         resolved(space, make_profile(), branch_macs)
-    with pytest.raises(DesignError, match="a learner must give branches back at"):
+    with pytest.raises(DesignError, match="a learner must return branches at"):
         resolved(space, make_profile(), branch_macs, learner=lambda placed: Found(branches=placed[:1]))
 
 
@@ -161,9 +161,9 @@ def test_what_a_learner_finds_has_to_keep_the_cap(make_profile: MakeProfile, bra
     space = Space(branches=2, placement={"kind": "uniform"}, branch={"structure": "learned"})
     design = resolved(space, make_profile(), branch_macs, learner=dear)
     assert places(design) == [7]
-    assert "at block3, conv_stack 1x512 was found and costs" in design.provenance["repairs"][0]
+    assert "at block3, conv_stack 1x512 was found but costs" in design.provenance["repairs"][0]
     one = Space(branches=1, placement={"kind": "uniform"}, branch={"structure": "learned"})
-    with pytest.raises(InfeasibleError, match="none of the 1 branches asked for can stand: at block5"):
+    with pytest.raises(InfeasibleError, match="none of the 1 requested branches can be placed: at block5"):
         resolved(one, make_profile(), branch_macs, learner=dear)
 
 
@@ -186,10 +186,10 @@ def test_a_cascade_wraps_all_but_the_first_and_encodes(make_profile: MakeProfile
     assert Design.from_json(cascade.to_json()) == cascade
     for design, said in ((plain, False), (cascade, True)):
         assert encode(design, space, make_profile(), branch_macs=branch_macs) == {"network.cascade": said}
-    with pytest.raises(DesignError, match=r"its branches make a cascade; allow network.cascade = true"):
+    with pytest.raises(DesignError, match=r"its branches form a cascade; allow network.cascade = true"):
         encode(cascade, Space(branches=3, placement={"kind": "uniform"}), make_profile())
     only = Space(branches=3, placement={"kind": "uniform"}, network={"cascade": True})
-    with pytest.raises(DesignError, match=r"its branches make no cascade; allow network.cascade = false"):
+    with pytest.raises(DesignError, match=r"its branches form no cascade; allow network.cascade = false"):
         encode(plain, only, make_profile())
     known = dict(known_designs(only, make_profile(), num_classes=10, input_size=32, branch_macs=branch_macs))
     assert known["uniform 3 fc"].branches == cascade.branches
@@ -204,7 +204,7 @@ def test_half_a_cascade_and_a_cascade_at_the_front_are_refused(make_profile: Mak
     with pytest.raises(DesignError, match="the first branch, at 'block1', cannot be a cascade"):
         design(True)
     space = Space(branches=3, network={"cascade": [False, True]})
-    with pytest.raises(DesignError, match="some of its branches make a cascade and some do not"):
+    with pytest.raises(DesignError, match="only some of its branches form a cascade"):
         encode(design(False, True, False), space, make_profile())
     with pytest.raises(DesignError, match=r"'block1' \(learned 32\) has a structure to be found"):
         Design(backbone="stand-in", num_classes=10, input_size=32, branches=(Placed("block1", Learned()),))
@@ -232,6 +232,6 @@ def test_what_gates_chose_is_said_by_free_placement(make_profile: MakeProfile, b
     assert resolved(space, make_profile(), branch_macs, again).digest == design.digest
     only = Space(branches=2, placement={"kind": "gating"})
     with pytest.raises(
-        DesignError, match=r"\(block1, block7\) was found by training, not by rule; allow kind = 'free'"
+        DesignError, match=r"\(block1, block7\) was found by training, not by a rule; also allow kind = 'free'"
     ):
         encode(design, only, make_profile(), branch_macs=branch_macs)

@@ -107,7 +107,7 @@ def test_shipped_spaces_can_say_them_all(name: str, make_profile: MakeProfile, b
     space, profile = load_space(name), make_profile([i / 20 for i in range(1, 20)], total=10**9)
     for title, each in known(space, profile, branch_macs).items():
         if title.split()[0] in UNSAYABLE.get(name, ()):
-            with pytest.raises(DesignError, match="the search space cannot say this design"):
+            with pytest.raises(DesignError, match="the search space cannot express this design"):
                 encode(each, space, profile)
             continue
         proposal = encode(each, space, profile)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eenas.designs.known import first_choices
+from eenas.designs.known import default_choices
 from eenas.designs.recipes import ENDS, HIGH, LOW, recipe_for
 from eenas.designs.space import Space, load_space
 
@@ -48,4 +48,4 @@ def test_the_shipped_spaces_let_a_study_draw_what_moves(name):
     low, high = recipe_for(space, LOW), recipe_for(space, HIGH)
     assert low.backbone_rate > high.backbone_rate
     assert low.final_weight < high.final_weight
-    assert high == first_choices(space)[0]
+    assert high == default_choices(space)[0]

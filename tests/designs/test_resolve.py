@@ -132,7 +132,7 @@ def test_one_layer_fewer_starts_from_the_drawn_width(make_profile: MakeProfile) 
 
 def test_nothing_stands(make_profile: MakeProfile, branch_macs: BranchMacs) -> None:
     proposal, space = _one("conv_stack", 64, 3)
-    with pytest.raises(InfeasibleError, match=r"none of the 1 branches asked for can stand: slot 1: .*; dropped"):
+    with pytest.raises(InfeasibleError, match=r"none of the 1 requested branches can be placed: slot 1: .*; dropped"):
         resolved(proposal, space, make_profile([0.5], total=1000), branch_macs)
     with pytest.raises(InfeasibleError, match="slot 1: "):
         resolved(proposal, space, make_profile([0.5], shape=FeatureShape((64,))), branch_macs)

@@ -123,8 +123,8 @@ def test_one_exit_is_trained_alike_by_every_strategy():
         ({"weight_average": 1}, r"weight_average must be in \[0, 1\)"),
         ({"patience": -1}, "patience must be a whole number of at least 0, got -1"),
         ({"patience": 1.5}, "patience must be a whole number"),
-        ({"loss_weights": "boosted", "strategy": "two_stage"}, "training.strategy = 'two_stage' does not do; set"),
-        ({"loss_weights": "boosted", "strategy": "hybrid"}, "training.hybrid = 'mixed' does not do"),
+        ({"loss_weights": "boosted", "strategy": "two_stage"}, "training.strategy = 'two_stage' does not allow; set"),
+        ({"loss_weights": "boosted", "strategy": "hybrid"}, "training.hybrid = 'mixed' does not allow"),
         ({"loss_weights": "boosted", "backbone_rate": 0}, "backbone_rate = 0 freezes it; set backbone_rate above 0"),
     ],
 )

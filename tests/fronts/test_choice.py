@@ -43,7 +43,7 @@ def test_the_cheapest_above_a_floor():
 def test_no_point_and_broken_points():
     with pytest.raises(FrontError, match="no point"):
         knee([], [])
-    with pytest.raises(FrontError, match="an accuracy and a cost"):
+    with pytest.raises(FrontError, match="one accuracy and one cost"):
         knee([0.5], [])
     with pytest.raises(FrontError, match="NaN"):
         knee([np.nan], [1.0])

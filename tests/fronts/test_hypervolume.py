@@ -46,7 +46,7 @@ def test_errors():
         hypervolume([np.nan], [1.0], reference_cost=1.1, reference_accuracy=0.1)
     with pytest.raises(FrontError, match="NaN"):
         hypervolume([0.5], [np.nan], reference_cost=1.1, reference_accuracy=0.1)
-    with pytest.raises(FrontError, match="an accuracy and a cost"):
+    with pytest.raises(FrontError, match="one accuracy and one cost"):
         hypervolume([0.5], [], reference_cost=1.1, reference_accuracy=0.1)
     with pytest.raises(FrontError, match="finite"):
         hypervolume([0.5], [1], reference_cost=np.nan, reference_accuracy=0.1)

@@ -13,9 +13,9 @@ def test_the_exit_table_of_a_choice_pays_for_every_branch_on_the_way() -> None:
     table = made_up_table(4, branch=0.1)
     chosen = table.exit_table((0, 2))
     assert chosen.exits == ("block1", "block3", "final")
-    assert chosen.macs.tolist() == pytest.approx([0.3e6, 0.8e6, 1.2e6])
+    assert chosen.costs["macs"].tolist() == pytest.approx([0.3e6, 0.8e6, 1.2e6])
     assert np.array_equal(chosen.logits, table.logits[:, [0, 2, 4]])
-    assert table.exit_table(()).macs.tolist() == [1e6]
+    assert table.exit_table(()).costs["macs"].tolist() == [1e6]
     assert np.allclose(fit_temperatures(chosen), table.temperatures[[0, 2, 4]])
 
 
@@ -24,14 +24,14 @@ def test_structures_of_one_cut_point_stand_side_by_side() -> None:
     assert table.groups == ((0, 1), (2, 3), (4, 5))
     assert table.names == ("block1", "block1", "block2", "block2", "block3", "block3")
     assert len(table) == 600
-    assert table.scores().shape == (600, 6)
+    assert table.confidences().shape == (600, 6)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"names": ("a", "b")}, r"must be \[600 samples, 3 exits, classes\]"),
-        ({"names": ("a", "b", "a")}, "must stand side by side"),
+        ({"names": ("a", "b", "a")}, "must be adjacent"),
         ({"names": ("a", "b", "c"), "backbone_macs": np.array([2.0, 1.0, 3.0, 4.0])}, "in depth order"),
         ({"branch_macs": np.ones(2)}, "need 4 backbone_macs and 3 branch_macs"),
     ],

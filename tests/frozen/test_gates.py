@@ -5,7 +5,7 @@ import torch
 
 from eenas.errors import TrainingError
 from eenas.frozen.gates import fit_gates
-from eenas.frozen.subsets import Judge
+from eenas.frozen.subsets import SubsetObjective
 from tests.frozen.candidate_tables import made_up_table
 
 
@@ -21,11 +21,11 @@ def one_thread():
 def test_close_to_the_optimum_and_above_uniform(cost_weight: float) -> None:
     table = made_up_table(7, samples=1000)
     fit = fit_gates(table, cost_weight=cost_weight, steps=300)
-    judge = Judge(table=table, cost_weight=cost_weight)
-    assert fit.worth.value >= judge.exhaustive()[1].value - 0.002
-    assert fit.raw_worth.value >= judge.exhaustive()[1].value - 0.01
-    assert fit.worth.value >= fit.raw_worth.value
-    assert fit.worth.value > judge.worth((1, 3, 5)).value
+    objective = SubsetObjective(table=table, cost_weight=cost_weight)
+    assert fit.evaluation.value >= objective.exhaustive()[1].value - 0.002
+    assert fit.raw_evaluation.value >= objective.exhaustive()[1].value - 0.01
+    assert fit.evaluation.value >= fit.raw_evaluation.value
+    assert fit.evaluation.value > objective.evaluate((1, 3, 5)).value
     assert len(fit.openness) == 7
     assert fit.fallback == ""
 
@@ -33,9 +33,9 @@ def test_close_to_the_optimum_and_above_uniform(cost_weight: float) -> None:
 def test_position_and_structure_together() -> None:
     table = made_up_table(4, structures=3, samples=1000)
     fit = fit_gates(table, cost_weight=0.3)
-    best = Judge(table=table, cost_weight=0.3).exhaustive()[1].value
-    assert fit.worth.value >= best - 0.002
-    assert fit.raw_worth.value >= best - 0.02
+    best = SubsetObjective(table=table, cost_weight=0.3).exhaustive()[1].value
+    assert fit.evaluation.value >= best - 0.002
+    assert fit.raw_evaluation.value >= best - 0.02
     assert len({table.names[index] for index in fit.chosen}) == len(fit.chosen)
     for group in table.groups:
         assert sum(fit.structures[index] for index in group) == pytest.approx(1.0, abs=1e-5)
@@ -46,7 +46,9 @@ def test_so_many_and_no_other_number(count: int) -> None:
     table = made_up_table(6)
     fit = fit_gates(table, cost_weight=0.3, count=count, steps=300)
     assert len(fit.raw) == len(fit.chosen) == count
-    assert fit.worth.value >= Judge(table=table, cost_weight=0.3).exhaustive(count=count)[1].value - 0.002
+    assert (
+        fit.evaluation.value >= SubsetObjective(table=table, cost_weight=0.3).exhaustive(count=count)[1].value - 0.002
+    )
     assert sum(fit.openness) == pytest.approx(count, abs=0.5)
 
 
@@ -59,15 +61,15 @@ def test_at_most_so_many() -> None:
 def test_a_threshold_of_the_callers() -> None:
     table = made_up_table(5)
     fit = fit_gates(table, cost_weight=0.3, threshold=0.8, steps=300)
-    assert fit.worth.threshold == 0.8
-    judge = Judge(table=table, cost_weight=0.3, thresholds=(0.8,))
-    assert fit.worth.value >= judge.exhaustive()[1].value - 0.002
+    assert fit.evaluation.threshold == 0.8
+    objective = SubsetObjective(table=table, cost_weight=0.3, thresholds=(0.8,))
+    assert fit.evaluation.value >= objective.exhaustive()[1].value - 0.002
 
 
 def test_every_gate_closed_falls_back_on_the_best_single_branch() -> None:
     table = made_up_table(4, branch=2.0)  # a branch costs twice the backbone
     fit = fit_gates(table, cost_weight=0.5, steps=200)
-    single = Judge(table=table, cost_weight=0.5).single()
+    single = SubsetObjective(table=table, cost_weight=0.5).single()
     assert fit.raw == fit.chosen == single
     assert fit.fallback == (
         f"every gate closed (cost_weight 0.5); started from the best single branch, {table.names[single[0]]}"
@@ -82,5 +84,5 @@ def test_the_same_seed_gives_the_same_gates() -> None:
 
 
 def test_refuses_counts_that_cannot_stand() -> None:
-    with pytest.raises(TrainingError, match="asked for 4 branches, and 1 to 3 can stand"):
+    with pytest.raises(TrainingError, match=r"number of branches must be 0 \(any\) or from 1 to 3, got 4"):
         fit_gates(made_up_table(3), cost_weight=0.3, count=4)

@@ -12,16 +12,16 @@ from tests.frozen.candidate_tables import made_up_table
 
 def slow_savings(table: CandidateTable, chosen: tuple[int, ...]) -> float:
     """sum_k P(exit k) (b_K - c_k) as a share of b_K, sample by sample."""
-    exits, scores, total = table.exit_table(chosen), table.scores(), 0.0
+    exits, scores, total = table.exit_table(chosen), table.confidences(), 0.0
     for sample in range(len(table)):
         passed = [k for k, index in enumerate(chosen) if scores[sample, index] >= THRESHOLD]
-        total += table.total_macs - exits.macs[passed[0] if passed else len(chosen)]
+        total += table.total_macs - exits.costs["macs"][passed[0] if passed else len(chosen)]
     return total / len(table) / table.total_macs
 
 
 def slow_gain(table: CandidateTable, before: tuple[int, ...], option: int) -> float:
     """CDL's gain of one more stage, per sample and as a share of the backbone."""
-    scores = table.scores()
+    scores = table.confidences()
     reaching = leaving = 0
     for sample in range(len(table)):
         if any(scores[sample, index] >= THRESHOLD for index in before):

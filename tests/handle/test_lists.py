@@ -7,6 +7,7 @@ from eenas.branches.registry import structures
 from eenas.designs.space import Space
 from eenas.errors import EenasError
 from eenas.handle.lists import LISTS
+from eenas.measurement.costs.spec import CostSpec
 from eenas.measurement.latency import LatencySpec
 from eenas.tasks.spec import TaskSpec
 
@@ -16,6 +17,7 @@ NAMED = {
     "strategies": lambda name: Space(training={"strategy": name}),
     "policies": lambda name: Space(policy={"kind": name}),
     "runtimes": lambda name: LatencySpec(runtime=name),
+    "costs": lambda name: CostSpec(kind=name),
 }
 
 

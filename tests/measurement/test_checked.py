@@ -89,7 +89,7 @@ def test_what_stays_doubtful_is_put_right_marked_and_said(profile: Profile) -> N
     assert (found.median_ms, found.doubtful, found.interval) == (1.5, True, "1.5 to 6 ms")
     (notice,) = said
     assert isinstance(notice, Notice)
-    assert "this machine is never quiet; fc takes 1.5 to 6 ms" in notice.text
+    assert "this machine is busy; fc takes 1.5 to 6 ms" in notice.text
     assert "--remeasure" in notice.text
 
 

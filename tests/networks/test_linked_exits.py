@@ -18,6 +18,7 @@ from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
+from eenas.policies.costs import Costs
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.scores import score
 from eenas.testing.smallest import smallest_backbone, smallest_task
@@ -145,7 +146,7 @@ def test_who_leaves_and_who_stays_gets_the_logits_of_forward(backbone, kind, cou
 
 def test_the_exit_table_holds_what_the_network_answers(network):
     task = smallest_task()
-    costs = ExitCosts(np.array([1.0, 2.0, 3.0, 4.0]), None, 0)
+    costs = ExitCosts(Costs.of(macs=[1.0, 2.0, 3.0, 4.0]), 0)
     table = exit_table(network, task.calibration, costs, batch_size=16)
     images = network.transform(task.calibration.images(8, 3)[np.arange(len(task.calibration))])
     expected = torch.stack(slow_logits(network, images), dim=1).detach().numpy()

@@ -16,6 +16,7 @@ from eenas.errors import CutError, DesignError, InputError, PolicyError
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.policy import Policy
@@ -86,7 +87,10 @@ def test_predict_answers_like_the_exit_table(network, count):
     with torch.no_grad():
         logits = np.stack([exit_.numpy() for exit_ in network(x)], axis=1)
     table = ExitTable(
-        logits=logits, labels=np.zeros(count, dtype=np.int64), exits=network.exits, macs=np.array([1.0, 2.0, 3.0])
+        logits=logits,
+        labels=np.zeros(count, dtype=np.int64),
+        exits=network.exits,
+        costs=Costs.of(macs=np.array([1.0, 2.0, 3.0])),
     )
     decisions = policy.apply(table)
     answer = network.predict(x, policy)
@@ -295,7 +299,7 @@ def test_errors_name_the_rule(network, backbone):
     with pytest.raises(PolicyError, match="no policy"):
         network.predict(torch.randn(1, 3, 32, 32))
     wrong = ThresholdPolicy(score="margin", temperatures=(1.0,), thresholds=())
-    with pytest.raises(PolicyError, match="1 exits, the network has 3"):
+    with pytest.raises(PolicyError, match="must be for 3 exits as the network, got 1"):
         network.predict(torch.randn(1, 3, 32, 32), wrong)
 
 

@@ -70,7 +70,7 @@ def test_its_costs_are_those_of_the_prefix_and_its_classifier():
         placed.branch, profile.cut_points[profile.index("1")].shape, 4, device=torch.device("cpu"), latency=None
     )
     costs = exit_costs(network.design, profile, [branch])
-    assert costs.macs.tolist() == [profile.macs[profile.index("1")] + branch.macs]
+    assert costs.costs["macs"].tolist() == [profile.macs[profile.index("1")] + branch.macs]
     reached = [p for p in network.parameters() if p.requires_grad]
     assert costs.parameters == sum(parameter.numel() for parameter in reached)
 
@@ -137,7 +137,7 @@ def test_a_checkpoint_comes_back_and_a_foreign_file_is_named(tmp_path):
     torch.save({"network": {}}, tmp_path / "other.pt")
     torch.save(nn.Linear(2, 2), tmp_path / "code.pt")
     for name in ("other.pt", "code.pt"):
-        with pytest.raises(StorageError, match=r"not a checkpoint of eenas.*delete it to start again") as error:
+        with pytest.raises(StorageError, match=r"not an eenas checkpoint.*delete it to start again") as error:
             load_state(tmp_path / name, KEYS)
         assert "\n" not in str(error.value)
 

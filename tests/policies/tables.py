@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 
 
@@ -20,8 +21,7 @@ def random_table(samples=200, exits=4, classes=5, seed=0, latency=True):
         logits=logits,
         labels=labels,
         exits=(*(f"layer{k}" for k in range(exits - 1)), "final"),
-        macs=macs,
-        latency_ms=macs / 1e6 + 0.1 if latency else None,
+        costs=Costs.of(macs=macs, latency=macs / 1e6 + 0.1 if latency else None),
     )
 
 
@@ -40,8 +40,7 @@ def tables(draw, min_exits=1, max_samples=14):
         logits=np.array(values, dtype=np.float32).reshape(samples, exits, classes) * scale,
         labels=np.array(labels),
         exits=tuple(f"exit{k}" for k in range(exits)),
-        macs=np.cumsum(steps) * 10.0,
-        latency_ms=np.cumsum(steps) * 0.7,
+        costs=Costs.of(macs=np.cumsum(steps) * 10.0, latency=np.cumsum(steps) * 0.7),
     )
 
 

@@ -6,6 +6,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from eenas.policies.bootstrap import advantage, interval_of_counts
 from eenas.policies.class_weights import balanced_weights, deciding, share_right
+from eenas.policies.costs import Costs
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
@@ -22,7 +23,9 @@ def table(samples=400, rare=0.1, balanced=True, seed=0):
         generator.normal(size=(samples, 3, 2)) + np.array([1.0, 1.5, 2.0])[None, :, None] * np.eye(2)[labels][:, None]
     )
     logits[..., 0] += 0.8  # the common class is preferred, as networks do
-    return ExitTable(logits=logits, labels=labels, exits=("a", "b", "final"), macs=[1, 2, 3], balanced=balanced)
+    return ExitTable(
+        logits=logits, labels=labels, exits=("a", "b", "final"), costs=Costs.of(macs=[1, 2, 3]), balanced=balanced
+    )
 
 
 def test_the_share_is_that_of_scikit_learn():
@@ -45,14 +48,16 @@ def test_every_point_of_the_curve_is_that_of_its_policy():
         point, answer = evaluate(policy, found), policy.apply(found).answer
         assert curve.accuracy[index] == pytest.approx(point.accuracy)
         assert point.accuracy == pytest.approx(balanced_accuracy_score(found.labels, answer))
-        assert curve.macs[index] == pytest.approx(point.expected_macs)  # costs are those of samples as they come
+        assert curve.costs["macs"][index] == pytest.approx(
+            point.expected["macs"]
+        )  # costs are those of samples as they come
 
 
 @pytest.mark.parametrize("per_exit", [False, True])
 def test_fitting_prefers_balanced_accuracy_where_that_is_asked_for(per_exit):
     plain, fair = table(balanced=False), table()
-    limit = {"max_macs": 1.6}
-    policies = [Fitting(each, Rule(score="max_softmax", per_exit=per_exit)).policy(**limit) for each in (plain, fair)]
+    limit = {"macs": 1.6}
+    policies = [Fitting(each, Rule(score="max_softmax", per_exit=per_exit)).policy(limit) for each in (plain, fair)]
     assert evaluate(policies[1], fair).accuracy > evaluate(policies[0], fair).accuracy + 0.005
     assert evaluate(policies[1], plain).accuracy <= evaluate(policies[0], plain).accuracy
     assert evaluate(policies[0], plain).accuracy >= evaluate(policies[1], plain).accuracy - 1e-9

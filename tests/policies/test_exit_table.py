@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from eenas.errors import PolicyError
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from tests.policies.tables import random_table
@@ -11,15 +12,15 @@ from tests.policies.tables import random_table
 
 def parts(**changed):
     table = random_table(samples=6)
-    values = {name: getattr(table, name) for name in ("logits", "labels", "exits", "macs", "latency_ms")}
+    values = {name: getattr(table, name) for name in ("logits", "labels", "exits", "costs")}
     return {**values, **changed}
 
 
 def test_converts_to_its_dtypes():
-    table = ExitTable(**parts(macs=[1, 2, 3, 4], labels=np.zeros(6, np.uint8)))
+    table = ExitTable(**parts(costs=Costs.of(macs=[1, 2, 3, 4]), labels=np.zeros(6, np.uint8)))
     assert table.logits.dtype == np.float32
     assert table.labels.dtype == np.int64
-    assert table.macs.dtype == np.float64
+    assert table.costs["macs"].dtype == np.float64
     assert (len(table), table.num_exits, table.num_classes) == (6, 4, 5)
 
 
@@ -37,9 +38,9 @@ def test_converts_to_its_dtypes():
         ({"labels": np.full(6, -1)}, r"0\.\.4"),
         ({"exits": ("a", "b", "final")}, "different names"),
         ({"exits": ("a", "a", "b", "final")}, "different names"),
-        ({"macs": [1, 2, 2, 3]}, "strictly increasing"),
-        ({"macs": [1, 2, 3]}, "4 finite numbers"),
-        ({"latency_ms": [1, 2, 3, np.inf]}, "4 finite numbers"),
+        ({"costs": Costs.of(macs=[1, 2, 2, 3])}, "strictly increasing"),
+        ({"costs": Costs.of(macs=[1, 2, 3])}, "one for each of 4 exits, got 3"),
+        ({"costs": Costs.of(latency=[1, 2, 3, 4])}, "first cost of the exits must be macs"),
     ],
 )
 def test_refuses_what_contradicts_itself(changed, message):
@@ -55,9 +56,10 @@ def test_file_gives_the_same_table(tmp_path, latency):
     assert np.array_equal(read.logits, table.logits)
     assert np.array_equal(read.labels, table.labels)
     assert read.exits == table.exits
-    assert np.array_equal(read.macs, table.macs)
-    assert (read.latency_ms is None) == (not latency)
-    assert not latency or np.array_equal(read.latency_ms, table.latency_ms)
+    assert np.array_equal(read.costs["macs"], table.costs["macs"])
+    assert ("latency" in read.costs) == latency
+    assert read.costs.facts == table.costs.facts
+    assert not latency or np.array_equal(read.costs["latency"], table.costs["latency"])
 
 
 @pytest.mark.parametrize("content", [b"", b"not a table", b"PK\x03\x04 cut short", None])
@@ -92,7 +94,7 @@ def test_cuts_keep_rows_and_costs():
     table = random_table()
     cut = table.truncate(2)
     assert cut.exits == table.exits[:2]
-    assert np.array_equal(cut.macs, table.macs[:2])
+    assert np.array_equal(cut.costs["macs"], table.costs["macs"][:2])
     assert cut.exit_accuracy() == table.exit_accuracy()[:2]
     some = table.take(np.array([3, 5]))
     assert np.array_equal(some.logits, table.logits[[3, 5]])

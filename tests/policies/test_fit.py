@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from eenas.designs.design import PolicyChoice
 from eenas.errors import PolicyError
 from eenas.policies.candidates import candidates
+from eenas.policies.costs import Costs
 from eenas.policies.curve import common_curve, fit_common
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting, declined, fit, fit_at_shares, kept_ensemble, operating_points
@@ -40,7 +41,9 @@ def complementary_table(samples=1200, seed=0):
     labels = generator.integers(4, size=samples)
     logits = generator.normal(size=(samples, 5, 4))
     logits[np.arange(samples), :, labels] += 1.0
-    return ExitTable(logits=logits.astype(np.float32), labels=labels, exits=tuple("abcdf"), macs=np.arange(1.0, 6.0))
+    return ExitTable(
+        logits=logits.astype(np.float32), labels=labels, exits=tuple("abcdf"), costs=Costs.of(macs=np.arange(1.0, 6.0))
+    )
 
 
 def every_policy(kind, exits, scores):
@@ -69,13 +72,13 @@ def test_candidates_are_all_that_a_kind_can_do(table, kind):
     found = candidates(kind, table, (1.0,) * exits, "max_softmax")
     points = [evaluate(found.make(index, True), table) for index in range(len(found.macs))]
     np.testing.assert_allclose([point.accuracy for point in points], found.accuracy)
-    np.testing.assert_allclose([point.expected_macs for point in points], found.macs)
-    np.testing.assert_allclose([point.expected_latency_ms for point in points], found.latency_ms)
+    np.testing.assert_allclose([point.expected["macs"] for point in points], found.macs)
+    np.testing.assert_allclose([point.expected["latency"] for point in points], found.costs["latency"])
     assert (np.diff(found.macs) >= 0).all()
     policies = every_policy(kind, exits, shared.thresholds[np.isfinite(shared.thresholds)])
-    exact = {(round(p.accuracy, 9), round(p.expected_macs, 6)) for p in points}
+    exact = {(round(p.accuracy, 9), round(p.expected["macs"], 6)) for p in points}
     assert {
-        (round(p.accuracy, 9), round(p.expected_macs, 6)) for p in (evaluate(policy, table) for policy in policies)
+        (round(p.accuracy, 9), round(p.expected["macs"], 6)) for p in (evaluate(policy, table) for policy in policies)
     } <= exact
 
 
@@ -83,21 +86,21 @@ def test_candidates_are_all_that_a_kind_can_do(table, kind):
 def test_every_rule_is_fitted_within_its_budget_and_evaluated_as_it_is(rule):
     calibration, evaluation = random_table(samples=400, seed=1), random_table(samples=300, seed=2)
     fitting = Fitting(calibration, rule)
-    budget = float(calibration.macs[-1]) * 0.7
-    policy = fitting.policy(max_macs=budget)
-    assert policy == fit(calibration, rule, max_macs=budget)
+    budget = float(calibration.costs["macs"][-1]) * 0.7
+    policy = fitting.policy(within={"macs": budget})
+    assert policy == fit(calibration, rule, within={"macs": budget})
     assert policy.within_budget
-    assert evaluate(policy, calibration).expected_macs <= budget * (1 + 1e-9)
+    assert evaluate(policy, calibration).expected["macs"] <= budget * (1 + 1e-9)
     points = fitting.operating_points(evaluation, limit=12)
     assert 1 <= len(points) <= 12
     assert list(points) == [evaluate(point.policy, evaluation) for point in points]
     assert all(OperatingPoint.from_table(point.to_table()) == point for point in points)
-    spent = [evaluate(point.policy, calibration).expected_macs for point in points]
+    spent = [evaluate(point.policy, calibration).expected["macs"] for point in points]
     assert spent == sorted(spent)
     assert max(evaluate(point.policy, calibration).accuracy for point in points) == pytest.approx(
         evaluate(fitting.policy(), calibration).accuracy
     )
-    nothing, some, everything = fitting.at_shares(evaluation, float(calibration.macs[-1]), (0.01, 0.7, 1.0))
+    nothing, some, everything = fitting.at_shares(evaluation, float(calibration.costs["macs"][-1]), (0.01, 0.7, 1.0))
     assert nothing is None
     assert some == evaluate(policy, evaluation)
     assert everything is not None
@@ -116,21 +119,23 @@ def test_patience_has_few_points():
 def test_a_kind_that_knows_more_is_never_worse_where_it_is_fitted():
     table = random_table(samples=800)
     for share in (0.5, 0.6, 0.8):
-        budget = share * float(table.macs[-1])
-        one = evaluate(fit(table, Rule(kind="patience_confidence"), max_macs=budget), table)
-        assert one.accuracy >= evaluate(fit(table, max_macs=budget), table).accuracy
-        voted = evaluate(fit(table, Rule(kind="vote"), max_macs=budget), table)
+        budget = share * float(table.costs["macs"][-1])
+        one = evaluate(fit(table, Rule(kind="patience_confidence"), within={"macs": budget}), table)
+        assert one.accuracy >= evaluate(fit(table, within={"macs": budget}), table).accuracy
+        voted = evaluate(fit(table, Rule(kind="vote"), within={"macs": budget}), table)
         assert voted.accuracy >= table.exit_accuracy()[0]
 
 
 def test_the_default_is_the_common_threshold():
     table = random_table(samples=300)
-    assert fit(table, max_macs=5e6) == fit_common(table, max_macs=5e6)
-    assert fit(table, Rule(score="margin"), max_latency_ms=5) == fit_common(table, score="margin", max_latency_ms=5)
+    assert fit(table, within={"macs": 5e6}) == fit_common(table, within={"macs": 5e6})
+    assert fit(table, Rule(score="margin"), within={"latency": 5}) == fit_common(
+        table, score="margin", within={"latency": 5}
+    )
     assert fit(table, min_accuracy=0.5) == fit_common(table, min_accuracy=0.5)
-    own = fit(table, Rule(per_exit=True, score="entropy"), max_macs=5e6)
-    assert own == fit_per_exit(table, score="entropy", max_macs=5e6)
-    assert not fit(table, Rule(kind="vote", final_rule="most_confident"), max_macs=1).within_budget
+    own = fit(table, Rule(per_exit=True, score="entropy"), within={"macs": 5e6})
+    assert own == fit_per_exit(table, score="entropy", within={"macs": 5e6})
+    assert not fit(table, Rule(kind="vote", final_rule="most_confident"), within={"macs": 1}).within_budget
 
 
 def test_a_choice_with_a_target_is_a_rule():
@@ -164,10 +169,10 @@ def test_an_accuracy_is_no_limit_for_thresholds_of_their_own():
 def test_an_ensemble_is_kept_where_it_wins(kind):
     table, other = complementary_table(), complementary_table(seed=1)
     rule = Rule(kind=kind, ensemble="geometric")
-    policy = fit(table, rule, max_macs=4.0)
+    policy = fit(table, rule, within={"macs": 4.0})
     assert isinstance(policy, GeometricPolicy)
     assert declined(rule, policy) == ()
-    alone = fit(table, Rule(kind=kind), max_macs=4.0)
+    alone = fit(table, Rule(kind=kind), within={"macs": 4.0})
     assert evaluate(policy, other).accuracy > evaluate(alone, other).accuracy + 0.02
 
 
@@ -176,10 +181,12 @@ def test_an_ensemble_that_does_not_win_is_left_out_and_said():
     labels = generator.integers(4, size=400)
     logits = generator.normal(size=(400, 3, 4))
     logits[np.arange(400), 2, labels] += 20
-    table = ExitTable(logits=logits.astype(np.float32), labels=labels, exits=("a", "b", "f"), macs=np.arange(1.0, 4.0))
+    table = ExitTable(
+        logits=logits.astype(np.float32), labels=labels, exits=("a", "b", "f"), costs=Costs.of(macs=np.arange(1.0, 4.0))
+    )
     rule = Rule(ensemble="geometric")
-    policy = fit(table, rule, max_macs=2.5)
-    assert policy == fit(table, max_macs=2.5)
+    policy = fit(table, rule, within={"macs": 2.5})
+    assert policy == fit(table, within={"macs": 2.5})
     assert "ensemble of exits did not win" in declined(rule, policy)[0]
 
 
@@ -194,7 +201,7 @@ def test_few_samples_and_one_exit_have_no_ensemble():
 def test_thresholds_that_are_shared_after_all_are_said():
     table = random_table(samples=300)
     rule = Rule(per_exit=True, final_rule="most_confident")
-    policy = fit(table, rule, max_macs=5e6)
+    policy = fit(table, rule, within={"macs": 5e6})
     assert "they share one" in declined(rule, policy)[0]
     assert declined(Rule(), fit(table)) == ()
 
@@ -205,8 +212,8 @@ def test_points_are_the_best_of_the_curve_within_even_budgets(kind):
     points = operating_points(calibration, validation, Rule(score=kind), limit=20)
     curve = common_curve(calibration, score=kind)
     policies = [
-        fit_common(calibration, score=kind, max_macs=float(budget))
-        for budget in np.linspace(curve.macs[0], curve.macs[-1], 20)
+        fit_common(calibration, score=kind, within={"macs": float(budget)})
+        for budget in np.linspace(curve.costs["macs"][0], curve.costs["macs"][-1], 20)
     ]
     assert [point.policy for point in points] == list(dict.fromkeys(policies))
     assert list(points) == [evaluate(point.policy, validation) for point in points]
@@ -226,7 +233,7 @@ def test_one_exit_has_one_point():
     (point,) = operating_points(table, table)
     assert point.accuracy == table.exit_accuracy()[0]
     assert point.shares == (1.0,)
-    (at,) = fit_at_shares(table, table, float(table.macs[0]), (1.0,))
+    (at,) = fit_at_shares(table, table, float(table.costs["macs"][0]), (1.0,))
     assert at == point
     assert operating_points(table, table, Rule(per_exit=True)) == (point,)
 
@@ -235,19 +242,19 @@ def test_thresholds_of_their_own_in_points():
     table = random_table(samples=1000)
     points = operating_points(table, table, Rule(per_exit=True), limit=4)
     assert 1 <= len(points) <= 4
-    macs = [point.expected_macs for point in points]
+    macs = [point.expected["macs"] for point in points]
     assert macs == sorted(macs)
 
 
 def test_shares_of_the_backbone():
     calibration, evaluation = random_table(samples=600, seed=1), random_table(samples=500, seed=2)
-    backbone = float(calibration.macs[-1]) * 0.9
+    backbone = float(calibration.costs["macs"][-1]) * 0.9
     points = fit_at_shares(calibration, evaluation, backbone, (0.01, 0.5, 0.75, 1.0))
     assert points[0] is None
     for share, point in zip((0.5, 0.75, 1.0), points[1:], strict=True):
-        policy = fit_common(calibration, max_macs=share * backbone)
+        policy = fit_common(calibration, within={"macs": share * backbone})
         assert point == evaluate(policy, evaluation)
-        assert evaluate(policy, calibration).expected_macs <= share * backbone * (1 + 1e-9)
+        assert evaluate(policy, calibration).expected["macs"] <= share * backbone * (1 + 1e-9)
     (own,) = fit_at_shares(calibration, evaluation, backbone, (0.75,), Rule(per_exit=True))
     assert own is not None
 

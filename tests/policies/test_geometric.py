@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eenas.errors import PolicyError
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.geometric import GeometricPolicy, ensembled, log_probabilities
 from eenas.policies.kinds.geometric_fit import ensemble_loss, fit_geometric, minimise
@@ -42,7 +43,10 @@ def test_the_formula_of_the_paper():
 def test_plain_averaging_of_equal_exits_changes_nothing():
     table = random_table(samples=50, exits=1)
     twice = ExitTable(
-        logits=np.repeat(table.logits, 3, axis=1), labels=table.labels, exits=("a", "b", "c"), macs=[1.0, 2.0, 3.0]
+        logits=np.repeat(table.logits, 3, axis=1),
+        labels=table.labels,
+        exits=("a", "b", "c"),
+        costs=Costs.of(macs=[1.0, 2.0, 3.0]),
     )
     shown = ensembled(twice, ((0.0,), (0.0, 0.0), (0.0, 0.0, 0.0)), ((),) * 3)
     assert np.array_equal(shown.answers(), twice.answers())
@@ -100,7 +104,7 @@ def test_exits_that_are_always_right_keep_finite_weights():
     labels = np.arange(200) % 2
     logits = np.zeros((200, 2, 2), np.float32)
     logits[np.arange(200), :, labels] = 1000
-    table = ExitTable(logits=logits, labels=labels, exits=("a", "f"), macs=[1.0, 2.0])
+    table = ExitTable(logits=logits, labels=labels, exits=("a", "f"), costs=Costs.of(macs=[1.0, 2.0]))
     weights, biases = fit_geometric(table)
     assert np.isfinite([*weights[0], *weights[1], *biases[0], *biases[1]]).all()
     assert wrapped(table, weights, biases).apply(table).exit_index.max() == 0
@@ -108,7 +112,12 @@ def test_exits_that_are_always_right_keep_finite_weights():
 
 def test_enormous_logits_stay_finite_and_logits_that_are_not_say_nothing():
     table = random_table(samples=4, exits=2, classes=3)
-    huge = ExitTable(logits=table.logits * np.float32(1e37), labels=table.labels, exits=table.exits, macs=table.macs)
+    huge = ExitTable(
+        logits=table.logits * np.float32(1e37),
+        labels=table.labels,
+        exits=table.exits,
+        costs=Costs.of(macs=table.costs["macs"]),
+    )
     assert np.isfinite(ensembled(huge, ((10.0,), (10.0, 10.0)), ((),) * 2).logits).all()
     broken = np.array([[np.nan, 1, 2], [np.inf, 0, 0], [0, 0, 5]], np.float32)
     assert log_probabilities(broken)[:2].tolist() == [[0, 0, 0], [0, 0, 0]]

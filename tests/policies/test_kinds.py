@@ -225,7 +225,7 @@ def test_equally_likely_classes_count_as_near_where_classes_decide():
     table = random_table(samples=40)
     logits = table.logits.copy()
     logits[5, 1, 2] = logits[5, 1, 3] = logits[5, 1].max() + 1
-    tied = type(table)(logits=logits, labels=table.labels, exits=table.exits, macs=table.macs)
+    tied = type(table)(logits=logits, labels=table.labels, exits=table.exits, costs=table.costs)
     for policy in (PatiencePolicy(exits=4, patience=2), VotePolicy(exits=4, ratio=1.0, least=3)):
         assert policy.apply(table).near == 0
         assert policy.apply(tied).near == 1
@@ -238,7 +238,7 @@ def test_two_equally_sure_exits_count_as_near_at_the_end():
     logits = table.logits.copy()
     logits[5, 1] = logits[5, 2] = [0, 30, 0, 0, 0]
     logits[6, 1] = [0, 40, 0, 0, 0]
-    tied = type(table)(logits=logits, labels=table.labels, exits=table.exits, macs=table.macs)
+    tied = type(table)(logits=logits, labels=table.labels, exits=table.exits, costs=table.costs)
     never = PatiencePolicy(exits=4, patience=3)
     policy = MostConfidentPolicy(score="max_softmax", temperatures=(1.0,) * 4, policy=never)
     scores = np.sort([[score(row[None], 1.0)[0] for row in rows] for rows in tied.logits], axis=1)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from eenas import specs
 from eenas.errors import PolicyError, SpecError
+from eenas.policies.costs import Costs
 from eenas.policies.curve import fit_common
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.threshold import ThresholdPolicy
@@ -29,14 +30,14 @@ def test_equals_a_loop_over_samples(table, data):
     where = policy.apply(table).exit_index.tolist()
     right = [int(table.logits[i, k].argmax()) == table.labels[i] for i, k in enumerate(where)]
     assert point.accuracy == pytest.approx(np.mean(right))
-    assert point.expected_macs == pytest.approx(np.mean([table.macs[k] for k in where]))
-    assert point.expected_latency_ms == pytest.approx(np.mean([table.latency_ms[k] for k in where]))
+    assert point.expected["macs"] == pytest.approx(np.mean([table.costs["macs"][k] for k in where]))
+    assert point.expected["latency"] == pytest.approx(np.mean([table.costs["latency"][k] for k in where]))
     assert sum(point.shares) == pytest.approx(1)
     for k in range(table.num_exits):
         here = [r for r, at in zip(right, where, strict=True) if at == k]
         assert point.shares[k] == pytest.approx(len(here) / len(table))
         assert point.exit_accuracy[k] == (pytest.approx(np.mean(here)) if here else None)
-    assert point.worst_macs >= max(table.macs[k] for k in where)
+    assert point.worst["macs"] >= max(table.costs["macs"][k] for k in where)
     text = json.dumps(specs.to_table(point))
     assert specs.from_table(OperatingPoint, json.loads(text)) == point
 
@@ -45,17 +46,20 @@ def test_the_worst_case_is_the_final_exit_whenever_somebody_may_reach_it():
     table = random_table()
     for limits, worst in (((1e-9, 1e-9, 1e-9), 3), ((0.0, None, None), 0), ((None, 0.0, 0.4), 1), ((None,) * 3, 3)):
         point = evaluate(ThresholdPolicy(score="margin", temperatures=(1,) * 4, thresholds=limits), table)
-        assert point.worst_macs == table.macs[worst]
-        assert point.worst_latency_ms == table.latency_ms[worst]
+        assert point.worst["macs"] == table.costs["macs"][worst]
+        assert point.worst["latency"] == table.costs["latency"][worst]
 
 
 def test_a_noisy_latency_that_falls_is_still_covered_by_the_worst_case():
     table = random_table(exits=2)
     table = ExitTable(
-        logits=table.logits, labels=table.labels, exits=table.exits, macs=table.macs, latency_ms=[5.0, 4.0]
+        logits=table.logits,
+        labels=table.labels,
+        exits=table.exits,
+        costs=Costs.of(macs=table.costs["macs"], latency=[5.0, 4.0]),
     )
     policy = ThresholdPolicy(score="margin", temperatures=(1, 1), thresholds=(0.5,))
-    assert evaluate(policy, table).worst_latency_ms == 5.0
+    assert evaluate(policy, table).worst["latency"] == 5.0
 
 
 @given(tables(), st.lists(st.floats(0, 1), min_size=3, max_size=3), st.data())
@@ -68,7 +72,7 @@ def test_lowering_a_threshold_never_costs_more(table, values, data):
     costs = [
         evaluate(
             ThresholdPolicy(score="entropy", temperatures=(1.0,) * table.num_exits, thresholds=tuple(chosen)), table
-        ).expected_macs
+        ).expected["macs"]
         for chosen in (before, after)
     ]
     assert costs[1] <= costs[0]
@@ -77,8 +81,8 @@ def test_lowering_a_threshold_never_costs_more(table, values, data):
 def test_without_latency():
     table = random_table(latency=False)
     point = evaluate(fit_common(table), table)
-    assert point.expected_latency_ms is None
-    assert point.worst_latency_ms is None
+    assert "latency" not in point.expected
+    assert "latency" not in point.worst
     assert OperatingPoint.from_table(json.loads(json.dumps(point.to_table()))) == point
 
 

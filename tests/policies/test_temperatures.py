@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.temperatures import HIGHEST, LOWEST, fit_temperatures, negative_log_likelihood
 from tests.policies.tables import random_table, tables
@@ -16,7 +17,9 @@ def slow_likelihood(logits, labels, temperature):
 
 
 def one_exit(logits, labels):
-    return ExitTable(logits=np.asarray(logits)[:, None], labels=np.asarray(labels), exits=("final",), macs=[1.0])
+    return ExitTable(
+        logits=np.asarray(logits)[:, None], labels=np.asarray(labels), exits=("final",), costs=Costs.of(macs=[1.0])
+    )
 
 
 def test_no_temperature_of_a_fine_grid_is_better():
@@ -44,7 +47,9 @@ def test_never_worse_than_one_and_always_in_bounds(table):
 
 def test_scaled_logits_scale_the_temperature():
     table = random_table(samples=300, exits=1)
-    scaled = ExitTable(logits=table.logits * 2, labels=table.labels, exits=table.exits, macs=table.macs)
+    scaled = ExitTable(
+        logits=table.logits * 2, labels=table.labels, exits=table.exits, costs=Costs.of(macs=table.costs["macs"])
+    )
     assert fit_temperatures(scaled) == pytest.approx(2 * fit_temperatures(table), rel=1e-5)
 
 

@@ -64,7 +64,7 @@ def test_logits_that_differ_in_their_last_bits_decide_alike_but_for_those_counte
     policy = ThresholdPolicy(score=kind, temperatures=(1.0,) * 4, thresholds=(0.5, 0.6, 0.7))
     noise = 1 + 1e-7 * np.random.default_rng(1).normal(size=table.logits.shape)
     other = type(table)(
-        logits=(table.logits * noise).astype(np.float32), labels=table.labels, exits=table.exits, macs=table.macs
+        logits=(table.logits * noise).astype(np.float32), labels=table.labels, exits=table.exits, costs=table.costs
     )
     here, there = policy.apply(table), policy.apply(other)
     assert (here.exit_index != there.exit_index).sum() <= here.near

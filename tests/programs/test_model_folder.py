@@ -16,6 +16,7 @@ from eenas.designs.design import Design, Placed
 from eenas.errors import DeviceError, ExportError, StorageError
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.geometric import GeometricPolicy
 from eenas.policies.kinds.most_confident import MostConfidentPolicy
@@ -84,7 +85,7 @@ def test_every_kind_of_policy_comes_back_and_stops_as_over_a_table(tmp_path, pol
     x = 3 * torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logits = torch.stack(network(x), dim=1).numpy()
-    table = ExitTable(logits=logits, labels=[0] * 64, exits=network.exits, macs=[1.0, 2.0, 3.0])
+    table = ExitTable(logits=logits, labels=[0] * 64, exits=network.exits, costs=Costs.of(macs=[1.0, 2.0, 3.0]))
     expected, found = policy.apply(table), network.predict(x)
     near = (expected.exit_index != found.exits.numpy()) | (expected.answer != found.classes.numpy())
     assert near.sum() <= expected.near

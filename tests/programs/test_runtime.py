@@ -160,14 +160,14 @@ def test_thresholds_and_budgets_are_set_while_it_runs(model):
     assert set(model.predict(x).exits) == {1}
     dear = model.set_budget(macs=1.0)
     cheap = model.set_budget(macs=0.25)
-    assert cheap.expected_macs <= 0.25 * BACKBONE_MACS < dear.expected_macs <= BACKBONE_MACS
+    assert cheap.expected["macs"] <= 0.25 * BACKBONE_MACS < dear.expected["macs"] <= BACKBONE_MACS
     assert model.policy == cheap.policy
     shares = np.bincount(model.predict(x).exits, minlength=3) / len(x)  # the points are of these very samples
     np.testing.assert_allclose(shares, cheap.shares)
-    assert model.set_budget(latency_ms=0.25).expected_latency_ms <= 0.25
+    assert model.set_budget(latency_ms=0.25).expected["latency"] <= 0.25
     enough = model.set_budget(accuracy=0.74)
     assert enough.accuracy >= 0.74
-    assert all(p.expected_macs >= enough.expected_macs for p in model.manifest.points if p.accuracy >= 0.74)
+    assert all(p.expected["macs"] >= enough.expected["macs"] for p in model.manifest.points if p.accuracy >= 0.74)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_what_is_no_batch_exit_or_folder_is_one_line(model, exported):
 def test_settings_that_are_not_there_are_refused(exported):
     for options, match in (
         ({"provider": "tpu"}, "one of cpu and cuda, got 'tpu'"),
-        ({"threads": 0}, "whole number from 1 to .*, got 0; leave them out"),
+        ({"threads": 0}, "whole number from 1 to .*, got 0; omit it"),
         ({"threads": 1.5}, "whole number from 1 to .*, got 1.5"),
         ({"threads": 10**6}, "whole number from 1 to .* of .* cores., got 1000000"),
     ):

@@ -99,9 +99,9 @@ def test_a_writer_that_is_killed_leaves_the_old_artifact(store: ArtifactStore) -
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a@b", "a\nb", "/etc/x"])
 def test_names_that_leave_the_folder_are_refused(store: ArtifactStore, name: str) -> None:
-    with pytest.raises(StorageError, match="not a name"):
+    with pytest.raises(StorageError, match="not an artifact name"):
         store.write(name, b"")
-    with pytest.raises(StorageError, match="not a reference"):
+    with pytest.raises(StorageError, match="not an artifact reference"):
         store.read(f"{name}@sha256:{'0' * 64}")
 
 
@@ -124,7 +124,7 @@ def test_a_storage_without_a_file_needs_a_folder(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="no folder for artifacts") as caught:
+    with pytest.raises(StorageError, match="cannot create the folder") as caught:
         ArtifactStore(tmp_path / "file" / "kept")
     assert "\n" not in str(caught.value)
 

@@ -103,7 +103,7 @@ def test_a_newer_schema_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
 
 def test_places_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     assert "is a folder" in refusal(url(tmp_path))
-    assert "does not exist; make it" in refusal(url(tmp_path / "no" / "a.db"))
+    assert "does not exist; create it" in refusal(url(tmp_path / "no" / "a.db"))
     Database(url(tmp_path / "a.db")).close()
     assert "readonly" in refusal(f"sqlite:///file:{tmp_path}/a.db?mode=ro&uri=true")
 

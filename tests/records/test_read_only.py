@@ -13,7 +13,7 @@ from eenas.records import read_only
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.measurements import DatabaseCache
-from eenas.records.read_only import writable_place
+from eenas.records.read_only import writable_storage
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def kept(tmp_path):
 
 def test_what_can_be_written_is_taken_as_it_is(kept):
     said = []
-    with heard_by(said.append), writable_place(kept[0], None) as place:
+    with heard_by(said.append), writable_storage(kept[0], None) as place:
         assert place == (kept[0], None)
-    with writable_place("postgresql://host/database", Path("folder")) as place:
+    with writable_storage("postgresql://host/database", Path("folder")) as place:
         assert place == ("postgresql://host/database", Path("folder"))
     assert not said
 
@@ -39,7 +39,7 @@ def test_of_what_cannot_be_written_there_is_a_copy_while_it_is_used(kept, monkey
     storage, reference = kept
     said = []
     monkeypatch.setattr(read_only, "is_read_only", lambda file: True)
-    with heard_by(said.append), writable_place(storage, None) as (copy, artifacts):
+    with heard_by(said.append), writable_storage(storage, None) as (copy, artifacts):
         cache, store = DatabaseCache(Database(copy)), ArtifactStore(artifacts)
         assert cache.get("a") == {"b": 1}
         cache.put("c", {})
@@ -56,8 +56,8 @@ def test_what_is_no_database_is_refused_in_one_line(tmp_path, monkeypatch):
     (tmp_path / "a.db").write_bytes(b"not a database" * 1000)
     monkeypatch.setattr(read_only, "is_read_only", lambda file: True)
     with (
-        pytest.raises(StorageError, match=r"a\.db: cannot be copied .*not a database.*--storage") as error,
-        writable_place(f"sqlite:///{tmp_path}/a.db", None),
+        pytest.raises(StorageError, match=r"a\.db: cannot be copied to work on .*not a database.*--storage") as error,
+        writable_storage(f"sqlite:///{tmp_path}/a.db", None),
     ):
         pytest.fail("there is nothing to work in")
     assert "\n" not in str(error.value)
@@ -75,7 +75,7 @@ def test_a_log_that_cannot_be_used_in_its_place_is_copied_along(tmp_path, monkey
     monkeypatch.setattr(read_only, "is_read_only", lambda file: True)
     monkeypatch.setattr(read_only, "_can_be_read", lambda url: False)
     with (
-        writable_place(f"sqlite:///{tmp_path}/there/eenas.db", None) as (copy, _),
+        writable_storage(f"sqlite:///{tmp_path}/there/eenas.db", None) as (copy, _),
         closing(sqlite3.connect(copy.removeprefix("sqlite:///"))) as database,
     ):
         assert database.execute("SELECT x FROM t").fetchall() == [(1,)]

@@ -138,12 +138,12 @@ def test_a_prepared_backbone_is_found_by_its_key_in_any_process(tmp_path: Path) 
         key="k", backbone="resnet50", task="t", training="p", seed=3, artifact="a@sha256:0", accuracy=0.93
     )
     gone = replace(record, accuracy=0.1)
-    assert PreparedRecords(Database(f"sqlite:///{tmp_path}/a.db")).keep(gone)
+    assert PreparedRecords(Database(f"sqlite:///{tmp_path}/a.db")).save(gone)
     records = PreparedRecords(Database(f"sqlite:///{tmp_path}/a.db"))
-    assert not records.keep(record)  # another worker was first
+    assert not records.save(record)  # another worker was first
     assert records.find("k") == gone
-    assert records.keep(record, instead_of=gone)
-    assert not records.keep(gone, instead_of=gone)
+    assert records.save(record, replacing=gone)
+    assert not records.save(gone, replacing=gone)
     assert records.find("k") == record
     assert records.find("other") is None
 

@@ -28,7 +28,7 @@ def database(tmp_path: Path) -> Database:
     BankRecords(made).add(
         BankRecord(key="k", backbone="b", cut_point="c", branch={}, task="t", samples=1, artifact="a")
     )
-    PreparedRecords(made).keep(PREPARED)
+    PreparedRecords(made).save(PREPARED)
     LearningCurves(made).save(LearningCurve(study="s", number=0, method="m", values=((0.5, 0.1),)))
     DatabaseCache(made).put("macs/x", {"macs": 1})
     return made
@@ -42,7 +42,7 @@ READ = {
     "eenas_prepared.body": lambda database: PreparedRecords(database).find("k"),
     "eenas_learning_curves.curve": lambda database: LearningCurves(database).list("s"),
     "eenas_measurements.value": lambda database: DatabaseCache(database).get("macs/x"),
-    "eenas_prepared.body, replaced": lambda database: PreparedRecords(database).keep(PREPARED, instead_of=PREPARED),
+    "eenas_prepared.body, replaced": lambda database: PreparedRecords(database).save(PREPARED, replacing=PREPARED),
     "eenas_measurements.value, kept before": lambda database: DatabaseCache(database).put("macs/x", {"macs": 2}),
 }
 
@@ -97,7 +97,7 @@ def test_a_number_that_may_be_infinite_is_read(database: Database) -> None:
 def test_a_mark_that_was_edited_is_named(bad: str, database: Database) -> None:
     study = optuna.create_study(storage=database.url, study_name="s")
     study._storage.set_study_system_attr(study._study_id, MARK, "token")
-    StudyRecords(database).keep_token("s", "token")
+    StudyRecords(database).save_token("s", "token")
     assert StudyRecords(database).get("s") is not None
     with database.transaction() as connection:
         connection.execute(text("UPDATE study_system_attributes SET value_json = :bad"), {"bad": bad})

@@ -44,7 +44,7 @@ def test_an_at_sign_in_a_password_is_to_be_written_as_an_escape() -> None:
     with pytest.raises(StorageError) as caught:
         read_url("postgresql://ann:a@hush@host/db")
     assert str(caught.value) == (
-        "postgresql://ann:***@host/db: what stands before the host holds an @; write it as %40"
+        "postgresql://ann:***@host/db: the user name or password contains an @; write it as %40"
     )
     assert read_url("postgresql://ann:a%40hush@host/db").password == "a@hush"
 

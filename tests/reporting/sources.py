@@ -10,6 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from eenas.errors import EenasError, FrontError
 from eenas.measurement.latency import Latency
+from eenas.policies.costs import CostValues
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.reporting.facts.summary import shown
@@ -122,9 +123,8 @@ def run(results, **changed):
         ExitFacts(
             name=name,
             structure="fc",
-            macs=1e6 * (k + 1),
+            costs=CostValues({"macs": 1e6 * (k + 1), "latency": 0.5 * (k + 1)}),
             macs_share=0.1 * (k + 1),
-            latency_ms=0.5 * (k + 1),
             accuracy=0.5 + 0.1 * k,
             temperature=1.2,
             share=share,
@@ -136,8 +136,7 @@ def run(results, **changed):
     def at(accuracy, share):
         """A point of the design with another accuracy, at a share of the backbone's costs."""
         like = single(accuracy, share)
-        costs = {name: getattr(like, name) for name in ("expected_macs", "expected_latency_ms")}
-        return replace(item.point, accuracy=accuracy, **costs)
+        return replace(item.point, accuracy=accuracy, expected=like.expected)
 
     values = {
         "folder": Path("runs/one"),

@@ -6,7 +6,8 @@ import numpy as np
 
 from eenas.branches.registry import branch_from_sizes
 from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
-from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.networks.backbone_facts import BackboneFacts
+from eenas.policies.costs import KNOWN, Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import operating_points
 from eenas.policies.kinds.threshold import ThresholdPolicy
@@ -24,7 +25,11 @@ CLASSES = tuple(str(digit) for digit in range(10))
 CUT_POINTS = ("layer1.0", "layer1.1", "layer1.2", "layer2.0", "layer2.1", "layer2.2", "layer3.0", "layer3.1")
 STRUCTURES = (("fc", 1, 1, "avg"), ("pool_fc", 1, 1, "mixed"), ("conv_fc", 32, 1, "avg"), ("conv_stack", 64, 2, "avg"))
 BACKBONE = BackboneFacts(
-    name="cifar_resnet20", weights="none", accuracy=0.917, macs=41_200_000, parameters=272_474, latency_ms=5.2
+    name="cifar_resnet20",
+    weights="none",
+    accuracy=0.917,
+    costs={"macs": 41_200_000, "latency": 5.2},
+    parameters=272_474,
 )
 CUT_POINT_MACS = {name: (index + 1) * BACKBONE.macs // 9 for index, name in enumerate(CUT_POINTS)}
 
@@ -42,8 +47,7 @@ def table(exits, cost, seed, samples=300, latency=True):
         logits=logits.astype(np.float32),
         labels=labels,
         exits=exits,
-        macs=macs,
-        latency_ms=0.2 + np.array(cost) * BACKBONE.latency_ms if latency else None,
+        costs=Costs.of(macs=macs, latency=0.2 + np.array(cost) * BACKBONE.costs["latency"] if latency else None),
     )
 
 
@@ -90,7 +94,7 @@ def trial(number, branches=3, *, latency=True, **more):
         "origin": "sampler",
         "points": points,
         "chosen": points[len(points) // 2],
-        "values": (points[-1].accuracy, points[-1].expected_macs),
+        "values": (points[-1].accuracy, points[-1].expected["macs"]),
         "exit_accuracy": tuple(validation.exit_accuracy()),
         "seconds": 20.0,
     }
@@ -99,16 +103,14 @@ def trial(number, branches=3, *, latency=True, **more):
 
 def single(accuracy, share, latency=True):
     """A static network as an operating point."""
-    milliseconds = share * BACKBONE.latency_ms if latency else None
+    costs = {name: share * value for name, value in BACKBONE.costs.items() if latency or name != "latency"}
     return OperatingPoint(
         policy=ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=()),
         accuracy=accuracy,
-        expected_macs=share * BACKBONE.macs,
-        worst_macs=share * BACKBONE.macs,
+        expected=costs,
+        worst=costs,
         shares=(1.0,),
         exit_accuracy=(accuracy,),
-        expected_latency_ms=milliseconds,
-        worst_latency_ms=milliseconds,
     )
 
 
@@ -146,7 +148,7 @@ def study(complete=8, *, latency=True, extra=(), name="cifar_resnet20-digits-012
     trials = [trial(0, 3, latency=latency, origin="known: uniform 3 fc")][:complete]
     trials += [trial(number, 1 + number % 6, latency=latency) for number in range(1, complete)]
     trials += extra
-    backbone = BACKBONE if latency else replace(BACKBONE, latency_ms=None)
+    backbone = BACKBONE if latency else replace(BACKBONE, costs={"macs": BACKBONE.macs})
     networks = [network_of(trial, latency) for trial in trials if trial.points]
     if networks:
         for where, share, accuracy in (("layer1.1", 0.25, 0.55), ("layer2.0", 0.5, 0.71), ("layer2.2", 0.75, 0.86)):
@@ -174,8 +176,8 @@ def study(complete=8, *, latency=True, extra=(), name="cifar_resnet20-digits-012
         trials=tuple(trials),
         baselines=tuple(baselines),
         front=front,
-        hypervolume_macs=area_by_macs(points, backbone, 0.1),
-        hypervolume_latency=0.61 if latency else None,
+        hypervolumes={"macs": area_by_macs(points, backbone, 0.1), **({"latency": 0.61} if latency else {})},
+        costs=tuple(KNOWN[name] for name in backbone.costs),
         at_shares={share: best_within(front, share) for share in (0.25, 0.5, 0.75, 1.0)},
         networks=tuple(networks),
         comparisons=compare(held, [families[item.name] for item in held]),
@@ -184,11 +186,16 @@ def study(complete=8, *, latency=True, extra=(), name="cifar_resnet20-digits-012
     )
 
 
+def timed(point, milliseconds):
+    """An operating point with another expected latency."""
+    return replace(point, expected={**point.expected, "latency": milliseconds})
+
+
 def slow(results, times=40):
     """The study with every network but the plain backbone so many times as slow, its front made anew."""
     networks = []
     for network in results.networks:
-        points = (replace(p, expected_latency_ms=times * p.expected_latency_ms) for p in network.points)
+        points = (timed(p, times * p.expected["latency"]) for p in network.points)
         networks.append(network if network.kind == "plain" else replace(network, points=tuple(points)))
     front = build_front(networks, results.backbone, results.settings.constraints, largest_class=results.largest_class)
     return replace(results, networks=tuple(networks), front=front)

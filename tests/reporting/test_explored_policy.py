@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import evaluate
@@ -34,16 +35,16 @@ def fitted(rule, budget=0.6):
     """The recommended network with a policy of this rule, fitted as a search does."""
     item = shown(RESULTS)
     calibration, validation = tables(item.design, item.trial)
-    policy = Fitting(calibration, rule).policy(max_macs=budget * BACKBONE.macs)
+    policy = Fitting(calibration, rule).policy(within={"macs": budget * BACKBONE.macs})
     point = evaluate(policy, validation)
-    item = replace(item, point=point, macs_share=point.expected_macs / BACKBONE.macs)
+    item = replace(item, point=point, shares={"macs": point.expected["macs"] / BACKBONE.macs})
     return pick(item, calibration, validation, BACKBONE.macs)
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_the_own_point_is_a_step_of_the_slider(name):
     chosen = fitted(RULES[name])
-    facts = explorer_facts(chosen, BACKBONE.accuracy, BACKBONE.latency_ms)
+    facts = explorer_facts(chosen, BACKBONE)
     assert facts.spent[facts.start] == pytest.approx(chosen.item.macs_share)
     assert facts.accuracy[facts.start] == pytest.approx(chosen.item.point.accuracy)
     assert leaving_at(facts, facts.start) == pytest.approx(chosen.item.point.shares)
@@ -55,7 +56,7 @@ def test_the_own_point_is_a_step_of_the_slider(name):
 def test_every_step_is_what_such_a_policy_does(name):
     chosen = fitted(RULES[name])
     moved = explored(chosen, chosen.validation)
-    facts = explorer_facts(chosen, BACKBONE.accuracy, BACKBONE.latency_ms)
+    facts = explorer_facts(chosen, BACKBONE)
     evidence = moved.policy.evidence(moved.table)
     for step in range(0, len(facts.thresholds), 11):
         leaves = []
@@ -81,7 +82,7 @@ def test_every_step_is_what_such_a_policy_does(name):
     ],
 )
 def test_the_words_name_the_kind(name, slider, words, label):
-    facts = explorer_facts(fitted(RULES[name]), BACKBONE.accuracy, None)
+    facts = explorer_facts(fitted(RULES[name]), BACKBONE)
     assert facts.name == slider
     assert words in facts.subtitles[0]
     assert label in facts.labels[len(facts.labels) // 2]
@@ -100,9 +101,9 @@ def test_thresholds_of_each_exit_stand_beside_the_curve():
     thresholds = (0.6, *(0.95 for _ in chosen.item.point.policy.thresholds[1:]))
     policy = replace(chosen.item.point.policy, thresholds=thresholds)
     point = evaluate(policy, chosen.validation)
-    item = replace(chosen.item, point=point, macs_share=point.expected_macs / BACKBONE.macs)
+    item = replace(chosen.item, point=point, shares={"macs": point.expected["macs"] / BACKBONE.macs})
     chosen = pick(item, chosen.calibration, chosen.validation, BACKBONE.macs)
-    facts = explorer_facts(chosen, BACKBONE.accuracy, None)
+    facts = explorer_facts(chosen, BACKBONE)
     assert "0.600, 0.950" in facts.subtitles[1]
     assert "not among those that the slider reaches" in facts.subtitles[1]
     traces = {trace.name: trace for trace in draw_explorer(facts).data}
@@ -115,11 +116,14 @@ def test_a_network_without_branches_has_nothing_to_move():
     item = results.front[0]
     labels = np.arange(40) % 10
     table = ExitTable(
-        logits=np.eye(10, dtype=np.float32)[labels][:, None], labels=labels, exits=("final",), macs=np.array([100.0])
+        logits=np.eye(10, dtype=np.float32)[labels][:, None],
+        labels=labels,
+        exits=("final",),
+        costs=Costs.of(macs=np.array([100.0])),
     )
     policy = Fitting(table, Rule()).policy()
-    item = replace(item, design=replace(item.design, branches=()), point=evaluate(policy, table), macs_share=1.0)
-    facts = explorer_facts(pick(item, table, table, 100), 1.0, None)
+    item = replace(item, design=replace(item.design, branches=()), point=evaluate(policy, table), shares={"macs": 1.0})
+    facts = explorer_facts(pick(item, table, table, 100), BACKBONE)
     assert facts.labels == ("nobody leaves early",)
     assert len(draw_explorer(facts).data[-1].x) == 1
 

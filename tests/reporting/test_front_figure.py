@@ -15,11 +15,9 @@ def results():
 @pytest.mark.parametrize("cost", ["macs", "latency"])
 def test_the_front_is_what_nothing_cheaper_beats(results, cost):
     facts = front_facts(results, cost)
-    attribute, whole = (
-        ("expected_macs", BACKBONE.macs) if cost == "macs" else ("expected_latency_ms", BACKBONE.latency_ms)
-    )
+    whole = BACKBONE.costs[cost]
     points = [
-        (getattr(point, attribute) / whole, point.accuracy) for network in results.networks for point in network.points
+        (point.expected[cost] / whole, point.accuracy) for network in results.networks for point in network.points
     ]
     best = {
         (share, accuracy)

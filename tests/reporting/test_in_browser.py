@@ -63,7 +63,7 @@ def explored(dom):
 
 @pytest.mark.parametrize("threshold", [None, 0.5, 0.9])
 def test_the_slider_moves_to_what_the_table_says(results, page, opened, tmp_path, threshold):
-    facts = explorer_facts(picked(results), BACKBONE.accuracy, BACKBONE.latency_ms)
+    facts = explorer_facts(picked(results), BACKBONE)
     if threshold is None:
         step, dom = facts.start, opened.dom
     else:
@@ -74,7 +74,7 @@ def test_the_slider_moves_to_what_the_table_says(results, page, opened, tmp_path
     assert f"threshold {facts.thresholds[step]:.4f}" in text
     assert accuracy == pytest.approx(100 * facts.accuracy[step], abs=0.006)
     assert macs == pytest.approx(100 * facts.spent[step], abs=0.06)
-    assert latency == pytest.approx(shares @ facts.latency, abs=0.006)
+    assert latency == pytest.approx(shares @ facts.costs["latency"], abs=0.006)
     assert bars == pytest.approx((100 * shares).tolist(), abs=0.06)
 
 

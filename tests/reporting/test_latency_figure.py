@@ -18,7 +18,7 @@ def test_each_exit_has_both_latencies():
     facts = latency_facts([report])
     (found,) = facts.runs
     assert (found.name, found.exits) == ("one", tuple(exit_.name for exit_ in report.exits))
-    assert found.composed == tuple(exit_.latency_ms for exit_ in report.exits)
+    assert found.composed == tuple(exit_.costs["latency"] for exit_ in report.exits)
     assert found.measured == pytest.approx([1.2 * value for value in found.composed])
     assert found.spread == pytest.approx([0.1 * value for value in found.measured])
     assert "1 fully trained network: end to end an exit takes 1.20 × what was composed" in facts.subtitles[0]
@@ -62,6 +62,6 @@ def test_what_is_missing_is_said():
         latency_facts([old])
     assert [each.name for each in latency_facts([run(RESULTS, folder=Path("runs/new")), old]).runs] == ["new"]
     untimed = run(RESULTS)
-    untimed = replace(untimed, exits=(replace(untimed.exits[0], latency_ms=None), *untimed.exits[1:]))
+    untimed = replace(untimed, exits=(replace(untimed.exits[0], costs={"macs": 1e6}), *untimed.exits[1:]))
     with pytest.raises(StudyError, match="no latency"):
         latency_facts([untimed])

@@ -51,7 +51,7 @@ def test_tables_come_from_the_artifacts_of_the_recommended_trial(results, chosen
         load_picked(results, chosen.item, tmp_path)
     (tmp_path / "validation").write_bytes(whole)
     bare = tuple(replace(each, artifacts={split: split for split in kept}) for each in results.networks)
-    with pytest.raises(StorageError, match="not a reference"):
+    with pytest.raises(StorageError, match="not an artifact reference"):
         load_picked(replace(results, networks=bare), chosen.item, tmp_path)
     (tmp_path / "validation").unlink()
     with pytest.raises(StorageError, match="--artifacts"):
@@ -146,7 +146,7 @@ def test_reliability_has_a_pane_for_each_exit(chosen):
 
 
 def test_the_explorer_has_the_points_of_the_curve(chosen):
-    facts = explorer_facts(chosen, BACKBONE.accuracy, BACKBONE.latency_ms)
+    facts = explorer_facts(chosen, BACKBONE)
     table = chosen.validation
     scores = [score(table.logits[:, k], chosen.temperatures[k]) for k in range(table.num_exits - 1)]
     for step in range(0, len(facts.thresholds), 17):
@@ -156,7 +156,7 @@ def test_the_explorer_has_the_points_of_the_curve(chosen):
             leaves.append(early[0] if early else table.num_exits - 1)
         shares = np.bincount(leaves, minlength=table.num_exits) / len(table)
         assert leaving_at(facts, step) == pytest.approx(shares)
-        assert facts.spent[step] == pytest.approx(shares @ facts.macs)
+        assert facts.spent[step] == pytest.approx(shares @ facts.costs["macs"])
         assert facts.accuracy[step] == pytest.approx(table.correct()[np.arange(len(table)), leaves].mean())
     assert facts.thresholds[0] == 0
     assert facts.thresholds[-1] == np.inf
@@ -164,10 +164,10 @@ def test_the_explorer_has_the_points_of_the_curve(chosen):
 
 
 def test_the_pages_data_are_the_bytes_of_the_facts(chosen):
-    facts = explorer_facts(chosen, BACKBONE.accuracy, None, samples=100)
+    facts = explorer_facts(chosen, replace(BACKBONE, costs={"macs": BACKBONE.macs}), samples=100)
     data = json.loads(page_data(facts))
     assert data["samples"] == 100
-    assert data["latency"] is None
+    assert [cost["word"] for cost in data["costs"]] == ["MACs"], "the backbone's latency is not known"
     assert base64.b64decode(data["codes"]) == facts.codes.tobytes()
     bits = np.unpackbits(np.frombuffer(base64.b64decode(data["correct"]), dtype=np.uint8))[: facts.correct.size]
     assert np.array_equal(bits.astype(bool), facts.correct.ravel())

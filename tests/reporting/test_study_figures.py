@@ -11,7 +11,7 @@ from eenas.reporting.figures import importance_figure
 from eenas.reporting.figures.importance_figure import draw_importance, importance_facts
 from eenas.reporting.figures.progress_figure import areas, draw_progress, progress_facts
 from eenas.reporting.figures.survivors_figure import draw_survivors, survivors_facts
-from eenas.results.read import area_by_macs
+from eenas.results.front import area_by_macs
 from tests.reporting.studies import BACKBONE, CUT_POINTS, failed, infeasible, study
 
 
@@ -36,7 +36,7 @@ def test_progress_is_the_hypervolume_of_everything_so_far(results):
         assert facts.brief[index] == pytest.approx(area_by_macs(every, BACKBONE, 0.1))
         frozen = [point for t in so_far for point in t.frozen_points]
         assert (facts.frozen[index] or 0) == pytest.approx(area_by_macs(frozen, BACKBONE, 0.1))
-    assert facts.brief[-1] == pytest.approx(results.hypervolume_macs)
+    assert facts.brief[-1] == pytest.approx(results.hypervolumes["macs"])
     assert [gain.trial for gain in facts.gains] == [1, 3, 5, 7]
     assert all(gain.brief >= gain.frozen for gain in facts.gains)
     assert len(draw_progress(facts).data) == 5

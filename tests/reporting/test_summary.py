@@ -27,7 +27,7 @@ def test_the_summary_names_trials_backbone_design_samples_and_hypervolume():
     assert "41.2 M MACs" in text
     assert f"Recommended, within 1 point of the backbone: {results.recommended.name} " in text
     assert "points against the backbone, 95 %" in text
-    assert f"{results.hypervolume_macs:.4f}" in text
+    assert f"{results.hypervolumes['macs']:.4f}" in text
     assert headline(results, results.recommended) in text
 
 
@@ -70,7 +70,7 @@ def test_a_point_where_everybody_leaves_is_called_static():
 
 def test_limits_are_said_and_what_misses_them_least():
     held = study(6, limits=("constraints.max_worst_macs=0.6",))
-    assert all(item.point.worst_macs <= 0.6 * BACKBONE.macs for item in held.front)
+    assert all(item.point.worst["macs"] <= 0.6 * BACKBONE.macs for item in held.front)
     assert any(line.startswith("Limits, held by every network offered: max_worst_macs 0.6") for line in summary(held))
     none = study(6, limits=("constraints.min_accuracy=0.999",))
     assert not none.front

@@ -10,7 +10,7 @@ from eenas.results.choice import Choice, choose_design, choose_point
 from eenas.results.front import build_front
 from eenas.study.rivals.offered_points import points_of
 from eenas.study.settings.limits import Limits
-from tests.reporting.studies import BACKBONE, ended, single, slow, study
+from tests.reporting.studies import BACKBONE, ended, single, slow, study, timed
 
 RESULTS = study(14)
 
@@ -49,23 +49,21 @@ def test_a_limit_on_accuracy_takes_the_cheapest_choice_and_one_on_macs_the_most_
 
 @pytest.mark.parametrize(("objectives", "milliseconds"), [(("accuracy", "macs"), 2.0), (("accuracy", "latency"), 1.0)])
 def test_of_a_named_network_the_cheapest_point_is_that_of_the_study_s_cost(objectives, milliseconds):
-    slow, quick = (
-        replace(single(BACKBONE.accuracy, share), expected_latency_ms=time) for share, time in ((0.5, 2.0), (0.6, 1.0))
-    )
+    slow, quick = (timed(single(BACKBONE.accuracy, share), time) for share, time in ((0.5, 2.0), (0.6, 1.0)))
     network = replace(ended("static layer1.1", BACKBONE.accuracy, 0.5, True), points=(slow, quick), right=())
     settings = replace(RESULTS.settings, search=replace(RESULTS.settings.search, objectives=objectives))
     results = replace(RESULTS, networks=(network,), settings=settings)
-    assert choose_design(results, Choice(network="static layer1.1")).point.expected_latency_ms == milliseconds
+    assert choose_design(results, Choice(network="static layer1.1")).point.expected["latency"] == milliseconds
 
 
 def test_limits_are_held_point_by_point():
     limit = 0.6 * BACKBONE.macs
     found = choose_point(RESULTS, Choice(max_accuracy_drop=0.5, limits=Limits(max_worst_macs=0.6)))
-    assert found.point.worst_macs <= limit
+    assert found.point.worst["macs"] <= limit
     held = within(RESULTS, Limits(max_worst_macs=0.6))
     assert held.front
-    assert all(item.point.worst_macs <= limit for item in held.front)
-    assert held.knee is None or held.knee.point.worst_macs <= limit
+    assert all(item.point.worst["macs"] <= limit for item in held.front)
+    assert held.knee is None or held.knee.point.worst["macs"] <= limit
 
 
 def test_where_nothing_holds_the_limits_the_nearest_miss_is_named_with_its_distance():

@@ -11,7 +11,7 @@ from eenas.policies.right_answers import pack
 from eenas.results.front import ACCEPTED_DROP, build_front, compare, interval, nearest_miss
 from eenas.study.rivals.offered_points import offered
 from eenas.study.settings.limits import Limits
-from tests.reporting.studies import BACKBONE, ended, single, study
+from tests.reporting.studies import BACKBONE, ended, single, study, timed
 
 SAMPLES = 200
 
@@ -96,7 +96,7 @@ def against_plain(points, *, costs=("macs", "latency"), limits=None):
     networks = [ended("backbone", 0.9, 1.0, True, kind="plain")]
     for index, (accuracy, macs, latency) in enumerate(points):
         made = ended(f"static {index}", accuracy, macs, True)
-        point = replace(made.points[0], expected_latency_ms=latency * BACKBONE.latency_ms)
+        point = timed(made.points[0], latency * BACKBONE.costs["latency"])
         networks.append(replace(made, points=(point,)))
     facts = replace(BACKBONE, accuracy=0.9)
     return build_front(networks, facts, limits or Limits(), largest_class=0.1, costs=costs)

@@ -70,8 +70,8 @@ def test_a_search_ends_with_a_front(results):
     assert {trial.state for trial in results.trials} <= {"complete", "copied", "stopped", "infeasible"}
     assert results.front
     assert sum(entry.knee for entry in results.front) == 1
-    assert 0 < results.hypervolume_macs < 1.1
-    assert results.hypervolume_latency is not None
+    assert 0 < results.hypervolumes["macs"] < 1.1
+    assert results.hypervolumes["latency"] is not None
     accuracies = [entry.point.accuracy for entry in results.front]
     assert accuracies == sorted(accuracies, reverse=True)
 
@@ -91,9 +91,9 @@ def test_the_first_trials_are_known_designs(results):
 
 def test_no_point_of_any_network_dominates_the_front(results):
     points = [p for network in results.networks for p in network.points]
-    values = np.array([(p.accuracy, p.expected_macs, p.expected_latency_ms) for p in points])
+    values = np.array([(p.accuracy, p.expected["macs"], p.expected["latency"]) for p in points])
     best = {tuple(row) for row in values[pareto_mask(values, (True, False, False))]}
-    front = {(e.point.accuracy, e.point.expected_macs, e.point.expected_latency_ms) for e in results.front}
+    front = {(e.point.accuracy, e.point.expected["macs"], e.point.expected["latency"]) for e in results.front}
     assert front == best
 
 
@@ -105,8 +105,8 @@ def test_every_score_comes_from_the_stored_exit_table(results, folder):
         assert evaluate(trial.chosen.policy, table) == trial.chosen
         assert trial.values == (
             trial.chosen.accuracy,
-            trial.chosen.expected_macs,
-            trial.chosen.expected_latency_ms,
+            trial.chosen.expected["macs"],
+            trial.chosen.expected["latency"],
         )
         for point in trial.points:
             assert evaluate(point.policy, table) == point
@@ -115,8 +115,8 @@ def test_every_score_comes_from_the_stored_exit_table(results, folder):
 def test_costs_count_every_branch_on_the_way(results, folder):
     trial = max(results.trials, key=lambda t: len(t.design.branches))
     table = load_exit_table(folder / "eenas.artifacts" / trial.artifacts["validation"].partition("@")[0])
-    assert table.macs[-1] > results.backbone.macs
-    assert trial.chosen.worst_macs == table.macs[trial.chosen.policy.last_reachable]
+    assert table.costs["macs"][-1] > results.backbone.macs
+    assert trial.chosen.worst["macs"] == table.costs["macs"][trial.chosen.policy.last_reachable]
 
 
 def test_reading_gives_what_the_search_gave(results, folder):

@@ -135,7 +135,7 @@ def test_a_network_is_trained_and_scored_as_by_hand(studies, measured):
         task,
         choice=trial.design.training,
         spec=replace(results.settings.training, epochs=LONG),
-        costs=costs.macs.tolist(),
+        costs=costs.costs["macs"].tolist(),
         seed=derive(results.settings.seed, "trial"),
         execution=context.execution,
     )

@@ -27,6 +27,7 @@ from eenas.errors import ExportError, SpecError, StorageError, StudyError
 from eenas.networks.checkpoint import load_weights
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
+from eenas.policies.costs import Costs
 from eenas.policies.operating_point import evaluate
 from eenas.policies.temperatures import fit_temperatures
 from eenas.progress import Notice, notify
@@ -58,7 +59,8 @@ def same_weights(one, other):
 
 def facts(report):
     """What must not depend on when or how often a run was cut off: times are left out."""
-    points = [replace(p, expected_latency_ms=None, worst_latency_ms=None) for p in (*report.points, report.reported)]
+    every = (*report.points, report.reported)
+    points = [replace(p, expected={"macs": p.expected["macs"]}, worst={"macs": p.worst["macs"]}) for p in every]
     return points, [exit_.accuracy for exit_ in report.exits], report.comparisons, report.samples
 
 
@@ -89,10 +91,10 @@ def test_the_baselines_are_the_backbone_static_networks_and_hand_placement(finis
     for baseline in static:
         (point,) = baseline.points
         assert point.shares == (1.0,)
-        assert point.expected_macs == point.worst_macs < finished_run.backbone.macs
+        assert point.expected["macs"] == point.worst["macs"] < finished_run.backbone.macs
         assert set(finished_run.baselines_at_shares) >= {baseline.name, "backbone"}, "every rival is shown"
     (plain,) = finished_run.baselines[0].points
-    assert plain.expected_macs == finished_run.backbone.macs
+    assert plain.expected["macs"] == finished_run.backbone.macs
     assert plain.accuracy == finished_run.backbone.accuracy
 
 
@@ -152,7 +154,7 @@ def test_of_several_processes_the_first_one_speaks(smallest_study, tmp_path, mon
         yield
 
     monkeypatch.setattr(full_training, "open_process_group", group)
-    monkeypatch.setattr(full_training, "writable_place", place)
+    monkeypatch.setattr(full_training, "writable_storage", place)
     heard = []
     with pytest.raises(StudyError, match="enough"):
         smallest_study.train(tmp_path / "run", listener=heard.append)
@@ -315,7 +317,7 @@ def test_a_broken_checkpoint_is_named(smallest_study, tmp_path):
     with pytest.raises(Killed):
         smallest_study.train(tmp_path / "run", listener=kill_in("training", after=20))
     (tmp_path / "run" / CHECKPOINT).write_bytes(b"nonsense")
-    with pytest.raises(StorageError, match=r"checkpoint.pt: not a checkpoint of eenas .*delete it") as error:
+    with pytest.raises(StorageError, match=r"checkpoint.pt: not an eenas checkpoint .*delete it") as error:
         smallest_study.train(tmp_path / "run")
     assert "\n" not in str(error.value)
 
@@ -438,9 +440,8 @@ def test_the_report_is_what_the_weights_do_on_the_test_split(finished_run, tmp_p
     folder = eenas.export(tmp_path / "model", run=finished_run.folder, backbone=backbone())
     network = eenas.load(folder, backbone=backbone())
     task = smallest_task()
-    costs = np.array([exit_.macs for exit_ in finished_run.exits])
-    latency = np.array([exit_.latency_ms for exit_ in finished_run.exits])
-    tables = [exit_table(network, split, ExitCosts(costs, latency, 0)) for split in (task.calibration, task.test)]
+    columns = {name: [exit_.costs[name] for exit_ in finished_run.exits] for name in ("macs", "latency")}
+    tables = [exit_table(network, split, ExitCosts(Costs.of(columns), 0)) for split in (task.calibration, task.test)]
     np.testing.assert_allclose(fit_temperatures(tables[0]), [e.temperature for e in finished_run.exits], rtol=1e-3)
     assert evaluate(finished_run.reported.policy, tables[1]) == finished_run.reported
 

@@ -78,7 +78,7 @@ def golden_run(folder: Path) -> StudyResults:
 
 def facts(results: StudyResults) -> dict[str, Any]:
     """What must stay: every trial's design and scores, and the front by accuracy and MACs (its latencies are timed)."""
-    found = {(entry.point.accuracy, entry.point.expected_macs, entry.name) for entry in results.front}
+    found = {(entry.point.accuracy, entry.point.expected["macs"], entry.name) for entry in results.front}
     front = [
         one for one in sorted(found) if not any(a >= one[0] and m <= one[1] and (a, m) != one[:2] for a, m, _ in found)
     ]
@@ -95,12 +95,12 @@ def facts(results: StudyResults) -> dict[str, Any]:
                 if trial.design
                 else [],
                 "accuracy": trial.chosen.accuracy if trial.chosen else None,
-                "macs": trial.chosen.expected_macs if trial.chosen else None,
+                "macs": trial.chosen.expected["macs"] if trial.chosen else None,
             }
             for trial in results.trials
         ],
         "front": [{"accuracy": accuracy, "macs": macs, "network": name} for accuracy, macs, name in front],
-        "hypervolume": results.hypervolume_macs,
+        "hypervolume": results.hypervolumes["macs"],
     }
 
 

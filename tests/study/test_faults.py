@@ -352,7 +352,7 @@ def test_settings_that_cannot_be_are_one_line(overrides, message):
         ({"backbone": "./net.py:make"}, "no such file"),
         ({"overrides": ("space.branch.structure=./untrusted.py:Mine",)}, "trust|no such file"),
         ({"overrides": ("space.branch.structure=./mine.py:Mine",), "trust_code": True}, "no such file"),
-        ({"artifacts": "file/artifacts"}, "no folder for artifacts"),
+        ({"artifacts": "file/artifacts"}, "cannot create the folder"),
         ({"storage": "sqlite://"}, "--artifacts"),
         ({"storage": "sqlite:///file"}, "file is not a database"),
         ({"storage": "sqlite:///nowhere/eenas.db"}, "the folder nowhere does not exist"),
@@ -391,7 +391,7 @@ def test_a_file_that_is_no_npz_does_not_advise_to_read_pickles(tmp_path):
 
     path = Path(tmp_path / "garbage.npz")
     path.write_bytes(b"hello world")
-    with pytest.raises(TaskError, match=r"not a .npz file that can be read \(not NumPy's format\)"):
+    with pytest.raises(TaskError, match=r"not a readable .npz file \(not NumPy's format\)"):
         npz_task(path)
     np.savez(path, x=np.zeros(3))
     with pytest.raises(TaskError, match="the array 'train_x' is missing"):

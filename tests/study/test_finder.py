@@ -155,4 +155,4 @@ def test_a_whole_space_and_a_replay(context: StudyContext) -> None:
         replayed = Design.from_json(design.to_json())
         network = context.build(replayed)
         assert network.exits[:-1] == tuple(placed.cut_point for placed in design.branches)
-        assert len(context.costs(replayed).macs) == len(design.branches) + 1
+        assert len(context.costs(replayed).costs["macs"]) == len(design.branches) + 1

@@ -78,7 +78,7 @@ def test_designs_hold_what_the_space_names(results):
 
 def test_latencies_are_of_the_own_runtime(results):
     assert results.settings.latency.runtime == OWN["latency.runtime"]
-    assert results.backbone.latency_ms > 0
+    assert results.backbone.costs["latency"] > 0
 
 
 def test_another_process_reads_it_only_with_the_users_word(results, home):

@@ -60,8 +60,8 @@ def test_a_study_takes_its_latencies_from_the_profile(board, tmp_path, monkeypat
     assert results.latency == there.whole
     assert results.latency_place == "a board in eager torch"
     assert "a board" in to_table(results)["latency"]
-    assert results.backbone.latency_ms == min(there.whole.median_ms, there.profile.plain_latency.median_ms)
-    assert all(point.expected_latency_ms for trial in results.trials for point in trial.points)
+    assert results.backbone.costs["latency"] == min(there.whole.median_ms, there.profile.plain_latency.median_ms)
+    assert all(point.expected["latency"] for trial in results.trials for point in trial.points)
     assert results.settings.latency == there.spec
     with pytest.raises(StudyError, match="the latency profile"):  # timing it here is another study
         search(
@@ -87,7 +87,7 @@ def test_taking_it_again_adds_what_is_missing(board, tmp_path):
     assert second.lacking == 0
     assert second.profile.profile == first.profile.profile  # gone on with, not timed anew
     assert read_latency_profile(path).digest == second.profile.digest
-    with pytest.raises(MeasurementError, match="the number of classes: there 4, in this study 5"):
+    with pytest.raises(MeasurementError, match="the number of classes: 4 in the profile, 5 in the study"):
         profile(BACKBONE, out=path, classes=5, size=8, space="small", overrides=TIMING, trust_code=True)
     with pytest.raises(MeasurementError, match="other conditions"):
         profile(

@@ -7,6 +7,7 @@ import pytest
 
 from eenas.branches.fc import Fc
 from eenas.designs.design import Design, Placed, PolicyChoice
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.records.database import Database
 from eenas.records.learning_curves import LearningCurves
@@ -23,7 +24,9 @@ def table(skill, rows=None):
     logits = generator.normal(size=(len(LABELS), 2, 4)).astype(np.float32)
     logits[np.arange(len(LABELS)), :, LABELS] += skill
     rows = slice(None) if rows is None else rows
-    return ExitTable(logits=logits[rows], labels=LABELS[rows], exits=("a", "final"), macs=np.array([50.0, 100.0]))
+    return ExitTable(
+        logits=logits[rows], labels=LABELS[rows], exits=("a", "final"), costs=Costs.of(macs=np.array([50.0, 100.0]))
+    )
 
 
 def new_rule():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.records.database import Database
 from eenas.records.learning_curves import LearningCurves
@@ -14,7 +15,7 @@ def area(skill, seed=0):
     labels = generator.integers(4, size=400)
     logits = generator.normal(size=(400, 2, 4)).astype(np.float32)
     logits[np.arange(400), :, labels] += skill
-    table = ExitTable(logits=logits, labels=labels, exits=("a", "final"), macs=np.array([50.0, 100.0]))
+    table = ExitTable(logits=logits, labels=labels, exits=("a", "final"), costs=Costs.of(macs=np.array([50.0, 100.0])))
     return curve_hypervolume(table, backbone_macs=100.0, score="max_softmax")
 
 

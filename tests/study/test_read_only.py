@@ -75,7 +75,7 @@ def test_a_study_is_read_trained_and_reported_elsewhere(smallest_study, read_onl
     )
     assert report.samples == 32
     said = [event.text for event in heard if isinstance(event, Notice)]
-    assert any("cannot be written" in text and "for this command only" in text for text in said)
+    assert any("is read-only" in text and "for this command only" in text for text in said)
     assert any("prepared before" in text for text in said)
     with pytest.raises(StorageError, match="not writable; make it writable or give another") as error:
         search(backbone(), task=smallest_task(), storage=storage, device="cpu", overrides=SETTINGS, space="small")

@@ -6,6 +6,7 @@ import pytest
 from eenas.branches.fc import Fc
 from eenas.designs.design import Design, Placed, PolicyChoice
 from eenas.networks.exit_costs import ExitCosts
+from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.right_answers import unpack
@@ -21,7 +22,7 @@ def table(seed):
     logits = generator.normal(size=(600, 2, 3)).astype(np.float32)
     logits[np.arange(600), 0, labels] += 1.5
     logits[np.arange(600), 1, labels] += 3.0
-    return ExitTable(logits=logits, labels=labels, exits=("a", "final"), macs=MACS, latency_ms=MS)
+    return ExitTable(logits=logits, labels=labels, exits=("a", "final"), costs=Costs.of(macs=MACS, latency=MS))
 
 
 def three_exits(seed):
@@ -31,7 +32,7 @@ def three_exits(seed):
     for k, strength in enumerate((1.0, 2.0, 3.0)):
         logits[np.arange(600), k, labels] += strength
     macs, ms = np.array([40.0, 70.0, 110.0]), np.array([1.0, 2.0, 3.0])
-    return ExitTable(logits=logits, labels=labels, exits=("a", "b", "final"), macs=macs, latency_ms=ms)
+    return ExitTable(logits=logits, labels=labels, exits=("a", "b", "final"), costs=Costs.of(macs=macs, latency=ms))
 
 
 TABLES = {"calibration": table(0), "validation": table(1)}
@@ -45,28 +46,30 @@ def scores(target=0.6, constraints=None, **policy):
         branches=(Placed("a", Fc()),),
         policy=PolicyChoice(target_macs=target, **policy),
     )
-    return score_tables(design, TABLES, ExitCosts(MACS, MS, 1000), constraints or Limits(), backbone_macs=100.0)
+    return score_tables(
+        design, TABLES, ExitCosts(Costs.of(macs=MACS, latency=MS), 1000), constraints or Limits(), backbone_macs=100.0
+    )
 
 
 @pytest.mark.parametrize("target", [0.45, 0.6, 0.9])
 def test_the_chosen_point_spends_about_its_target(target):
     found = scores(target)
-    assert found.chosen.expected_macs == pytest.approx(100 * target, abs=5)
-    share = (found.chosen.expected_macs - 40) / 70
-    assert found.chosen.expected_latency_ms == pytest.approx(1 + 2 * share)
+    assert found.chosen.expected["macs"] == pytest.approx(100 * target, abs=5)
+    share = (found.chosen.expected["macs"] - 40) / 70
+    assert found.chosen.expected["latency"] == pytest.approx(1 + 2 * share)
 
 
 def test_values_follow_the_order_of_the_objectives():
     found = scores()
     point = found.chosen
-    assert found.values(("macs", "accuracy")) == (point.expected_macs, point.accuracy)
-    assert found.values(("latency",)) == (point.expected_latency_ms,)
+    assert found.values(("macs", "accuracy")) == (point.expected["macs"], point.accuracy)
+    assert found.values(("latency",)) == (point.expected["latency"],)
 
 
 def test_thresholds_come_from_calibration_alone():
     swapped = dict(TABLES, validation=table(2))
     design = Design(backbone="b", num_classes=3, input_size=8, branches=(Placed("a", Fc()),))
-    costs = ExitCosts(MACS, MS, 1000)
+    costs = ExitCosts(Costs.of(macs=MACS, latency=MS), 1000)
     first = score_tables(design, TABLES, costs, Limits(), backbone_macs=100.0)
     second = score_tables(design, swapped, costs, Limits(), backbone_macs=100.0)
     assert first.chosen.policy == second.chosen.policy
@@ -95,10 +98,10 @@ def test_a_limit_on_the_worst_case_adds_points_that_end_within_it():
     macs, ms = np.array([40.0, 70.0, 110.0]), np.array([1.0, 2.0, 3.0])
     placed = (Placed("a", Fc()), Placed("b", Fc()))
     design = Design(backbone="b", num_classes=3, input_size=8, branches=placed)
-    costs, found = ExitCosts(macs, ms, 1000), {}
+    costs, found = ExitCosts(Costs.of(macs=macs, latency=ms), 1000), {}
     for name, limits in {"free": Limits(), "limited": Limits(max_worst_latency_ms=2.5)}.items():
         points = score_tables(design, tables, costs, limits, backbone_macs=100.0).points
-        found[name] = [point for point in points if point.worst_latency_ms <= 2.5]
+        found[name] = [point for point in points if point.worst["latency"] <= 2.5]
     assert len(found["free"]) == 1, "one threshold stops everybody at the first exit, or nobody"
     assert len(found["limited"]) > 5
     assert max(p.accuracy for p in found["limited"]) > max(p.accuracy for p in found["free"])
@@ -112,7 +115,7 @@ def test_a_limit_on_the_worst_case_adds_points_that_end_within_it():
 @pytest.mark.parametrize("final_rule", ["last", "most_confident"])
 def test_every_kind_is_scored(kind, ensemble, final_rule):
     found = scores(0.6, kind=kind, ensemble=ensemble, final_rule=final_rule)
-    assert found.chosen.expected_macs <= 65
+    assert found.chosen.expected["macs"] <= 65
     assert found.chosen.accuracy >= min(found.exit_accuracy) - 0.05
     kinds = [kind_of(point.policy) for point in found.points]
     assert kinds.count(kind) == 2 if kind in ("patience", "vote") else kinds.count(kind) > 10

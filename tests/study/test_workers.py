@@ -124,7 +124,7 @@ def test_a_holder_that_dies_while_it_prepares_is_followed_and_the_others_say_for
     second.wait_for("Started waiting for another worker: preparing what the trials share")
     first.kill()
     second.wait_for("Started training the backbone")
-    assert "the worker that did it is gone; this one takes over" in second.said.read_text()
+    assert "the worker that held the lease is gone; this one takes over" in second.said.read_text()
     second.kill()
 
 

@@ -15,6 +15,7 @@ from tests.plugin_page import FILES, TEXT, write_files
 TESTS = sorted(name for name in FILES if name.startswith("test_"))
 CONTRACTS = sorted(name for name in eenas.testing.__all__ if name.endswith("Contract"))
 SPOILT = {
+    "my_cost.py": ("return self.watts * branch.latency.median_ms", "return -self.watts * branch.latency.median_ms"),
     "my_branch.py": ("nn.Linear(self.width, num_classes)", "nn.Linear(self.width, num_classes + 1)"),
     "my_net.py": ("nn.BatchNorm2d(width)", "nn.BatchNorm2d(width, track_running_stats=False)"),
     "my_placement.py": ("[:n]", "[: n - 1]"),

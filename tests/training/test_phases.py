@@ -13,6 +13,7 @@ from eenas.errors import TrainingError
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
+from eenas.policies.costs import Costs
 from eenas.seeding import seeded
 from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task
 from eenas.training.execution import Execution
@@ -60,7 +61,7 @@ def train(network, task, *, epochs=4.0, **options):
 
 
 def accuracy(network, task, split="validation"):
-    costs = ExitCosts(np.array(COSTS[: len(network.exits)]), None, 0)
+    costs = ExitCosts(Costs.of(macs=np.array(COSTS[: len(network.exits)])), 0)
     return exit_table(network, task.split(split), costs).exit_accuracy()
 
 
@@ -193,7 +194,7 @@ def test_a_teacher_pulls_the_exits_towards_the_backbone_as_it_was(task, prepared
     def divergence(**values):
         network = build(prepared, **values)
         train(network, task, epochs=2)
-        costs = ExitCosts(np.array(COSTS), None, 0)
+        costs = ExitCosts(Costs.of(macs=np.array(COSTS)), 0)
         logits = torch.tensor(exit_table(network, task.validation, costs).logits)
         plain = build(prepared)
         wanted = torch.tensor(exit_table(plain, task.validation, costs).logits[:, -1]).softmax(1)
@@ -240,7 +241,7 @@ def test_losses_of_the_branches_own_are_added(task, prepared):
         if own:
             network.branches._modules["2"] = Own(branch)
         train(network, task, epochs=2)
-        costs = ExitCosts(np.array(COSTS), None, 0)
+        costs = ExitCosts(Costs.of(macs=np.array(COSTS)), 0)
         sizes[own] = float(np.abs(exit_table(network, task.validation, costs).logits[:, 1]).mean())
         if own:
             assert network.branches.at("2").seen == 30

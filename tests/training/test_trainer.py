@@ -15,6 +15,7 @@ from eenas.errors import DivergedError, OutOfMemoryError, TimeOverError
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
+from eenas.policies.costs import Costs
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.checkpoints import Checkpoint
@@ -52,7 +53,7 @@ def run(network, task, *, epochs=1.0, rate=0.05, seed=1, **options):
 
 
 def accuracy(network, task):
-    costs = ExitCosts(np.array(COSTS[: len(network.exits)]), None, 0)
+    costs = ExitCosts(Costs.of(macs=np.array(COSTS[: len(network.exits)])), 0)
     return exit_table(network, task.validation, costs).exit_accuracy()
 
 

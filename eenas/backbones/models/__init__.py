@@ -1,1 +1,1 @@
-"""Named backbones, and modules of the user's."""
+"""Named backbones and the user's own modules."""

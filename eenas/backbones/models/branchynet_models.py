@@ -1,4 +1,4 @@
-"""LeNet and AlexNet with the layers of BranchyNet (Teerapittayanon et al. 2016), without its branches."""
+"""LeNet and AlexNet as in BranchyNet (Teerapittayanon et al. 2016), without its branches."""
 
 from collections import OrderedDict
 
@@ -9,10 +9,10 @@ from eenas.tasks.images.frame import Size, sides_of, size_text
 
 
 def branchynet_lenet(num_classes: int = 10, input_size: Size = 28) -> nn.Sequential:
-    """LeNet for grey images [N, 1, H, W]: 5x5 convolutions of 5, 10 and 20 channels, then 84 and `num_classes`.
+    """LeNet for grey images [N, 1, H, W]: 5x5 convolutions of 5, 10 and 20 channels, then two linear layers.
 
-    A window of pooling that hangs over the edge counts, as in the original (28 px give 720 features). There is no
-    activation between the two linear layers, as in the original. The original's branch stands after `conv1`.
+    The linear layers have 84 and `num_classes` outputs. As in the original, pooling uses `ceil_mode` (28 px give 720
+    features), and there is no activation between the linear layers. The original's branch is after `conv1`.
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     inputs, sides = 1, sides_of(input_size)
@@ -28,10 +28,10 @@ def branchynet_lenet(num_classes: int = 10, input_size: Size = 28) -> nn.Sequent
 
 
 def branchynet_alexnet(num_classes: int = 10, input_size: Size = 32) -> nn.Sequential:
-    """AlexNet for CIFAR images [N, 3, H, W]: five convolutions (32, 64, 96, 96, 64), then 256, 128 and `num_classes`.
+    """AlexNet for CIFAR images [N, 3, H, W]: convolutions of 32, 64, 96, 96 and 64 channels, then 3 linear layers.
 
-    The original's branches stand after `conv2` and after `conv3`, before their ReLU. Raises BackboneError where
-    nothing is left of the image after three poolings.
+    The linear layers have 256, 128 and `num_classes` outputs. The original's branches are after `conv2` and `conv3`,
+    before their ReLU. Raises BackboneError if the image is too small for three poolings.
     """
     sides = [_pooled(_pooled(_pooled(side, kernel=3), kernel=3), kernel=3) for side in sides_of(input_size)]
     if min(sides) < 1:
@@ -58,10 +58,10 @@ def branchynet_alexnet(num_classes: int = 10, input_size: Size = 32) -> nn.Seque
 
 
 def _local_response_norm() -> nn.LocalResponseNorm:
-    """Three neighbours, `x / (2 + 5e-5 * sum of squares) ** 0.75`; torch divides its alpha by the neighbours."""
+    """`x / (2 + 5e-5 * sum of squares) ** 0.75` over three channels; torch divides its alpha by the channels."""
     return nn.LocalResponseNorm(3, alpha=3 * 5e-5, beta=0.75, k=2.0)
 
 
 def _pooled(side: int, *, kernel: int) -> int:
-    """The side after a pooling of stride 2 whose last window may hang over the edge."""
+    """Return the side after a pooling of stride 2 with `ceil_mode`."""
     return -(-(side - kernel) // 2) + 1

@@ -11,8 +11,8 @@ DEPTHS = (20, 32, 44, 56, 110)
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut; maps [N, C, H, W] to [N, channels, H / stride, W / stride].
 
-    Where the shape changes the shortcut is option A of the paper: every second pixel, the new channels zero, half of
-    them before and half after the old ones (as the public weights expect). It has no parameters.
+    If the shape changes, the shortcut is option A of the paper, without parameters: every second pixel, with zeros for
+    the new channels, half of them before and half after the old ones (as public weights expect).
     """
 
     def __init__(self, inputs: int, channels: int, stride: int) -> None:
@@ -25,7 +25,7 @@ class BasicBlock(nn.Module):
         self.padding = (channels - inputs) // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's output after the last ReLU."""
+        """Return the block's output after the last ReLU."""
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         shortcut = x
@@ -37,14 +37,15 @@ class BasicBlock(nn.Module):
 class CifarResNet(nn.Module):
     """A stem of 16 channels, three stages of 16, 32 and 64 channels, average pooling and a linear classifier.
 
-    Takes [N, 3, 32, 32] (or another size) and gives logits [N, num_classes]. `depth` is 6 n + 2 for n blocks a stage.
-    Parameters are named `conv1`, `bn1`, `layer{1,2,3}.{i}.{conv1,bn1,conv2,bn2}` and `linear`.
+    Maps images [N, 3, 32, 32] (or another size) to logits [N, num_classes]. `depth` is 6 n + 2 for n blocks per stage.
+    Parameters are named `conv1`, `bn1`, `layer{1,2,3}.{i}.{conv1,bn1,conv2,bn2}` and `linear`. Raises BackboneError for
+    any other depth.
     """
 
     def __init__(self, depth: int, num_classes: int = 10) -> None:
         super().__init__()
         if depth < 8 or (depth - 2) % 6:
-            raise BackboneError(f"the depth of a CIFAR ResNet is 6 n + 2 (such as {DEPTHS}), got {depth}")
+            raise BackboneError(f"the depth of a CIFAR ResNet must be 6 n + 2 (such as {DEPTHS}), got {depth}")
         blocks = (depth - 2) // 6
         self.conv1 = nn.Conv2d(3, 16, 3, 1, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
@@ -57,7 +58,7 @@ class CifarResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits [N, num_classes]."""
+        """Return logits [N, num_classes]."""
         x = F.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         logits: Tensor = self.linear(x.mean(dim=(2, 3)))

@@ -1,20 +1,20 @@
-"""The names of backbones: which there are, which kind a name is, and the nearest ones where it is none."""
+"""The names of backbones: the known ones, the kind of a name, and the nearest names to an unknown one."""
 
 from typing import Literal
 
-from eenas import plugins
 from eenas.backbones.models.own_models import OWN_MODELS
 from eenas.errors import BackboneError, nearest
 from eenas.escaping import shortened
+from eenas.plugins import is_reference
 
 Kind = Literal["own", "timm", "torchvision", "code"]
 TORCHVISION = "torchvision:"
 
 
 def read_name(name: str) -> tuple[Kind, str]:
-    """The kind of backbone and its name within that kind (`torchvision:resnet18` is "torchvision", "resnet18").
+    """Return the kind of a backbone and its name within that kind: ("torchvision", "resnet18").
 
-    Raises BackboneError with the nearest names when there is no such backbone.
+    Raises BackboneError with the nearest names if there is no such backbone.
     """
     if name in OWN_MODELS:
         return "own", name
@@ -23,7 +23,7 @@ def read_name(name: str) -> tuple[Kind, str]:
         if bare not in torchvision_names():
             raise _unknown(name)
         return "torchvision", bare
-    if plugins.is_reference(name):
+    if is_reference(name):
         return "code", name
     import timm
 
@@ -32,19 +32,19 @@ def read_name(name: str) -> tuple[Kind, str]:
     architecture, _, tag = name.partition(".")
     tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in tags:
-        raise BackboneError(f"backbone {name!r}: timm has no such weights of {architecture!r}; {nearest(tag, tags)}")
+        raise BackboneError(f"backbone {name!r}: timm has no such weights for {architecture!r}; {nearest(tag, tags)}")
     return "timm", name
 
 
 def torchvision_names() -> tuple[str, ...]:
-    """The classification models of torchvision, without prefix."""
+    """Return the names of torchvision's classification models, without prefix."""
     import torchvision
 
     return tuple(torchvision.models.list_models(module=torchvision.models))
 
 
 def backbone_names() -> tuple[str, ...]:
-    """Every backbone known by name: eenas's own, timm's, and torchvision's with their prefix."""
+    """Return the names of all backbones: eenas's own, timm's, and torchvision's with their prefix."""
     import timm
 
     return (*OWN_MODELS, *timm.list_models(), *(TORCHVISION + name for name in torchvision_names()))
@@ -56,6 +56,6 @@ def _unknown(name: str) -> BackboneError:
     same = [other for other in (bare, TORCHVISION + bare) if other in known]
     hint = "did you mean " + " or ".join(map(repr, same)) if same else nearest(name, known)
     return BackboneError(
-        f"unknown backbone {shortened(name)}; {hint}; a name is one of timm's, torchvision:NAME, "
-        f"{', '.join(OWN_MODELS)}, package.module:factory or ./file.py:factory"
+        f"unknown backbone {shortened(name)}; {hint}; give a timm name, torchvision:NAME, {', '.join(OWN_MODELS)}, "
+        "package.module:factory or ./file.py:factory"
     )

@@ -1,4 +1,4 @@
-"""The backbones that eenas brings itself: CIFAR ResNets and BranchyNet's LeNet and AlexNet."""
+"""The backbones that eenas provides: CIFAR ResNets, and BranchyNet's LeNet and AlexNet."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from eenas.tasks.images.frame import Size
 
 @dataclass(frozen=True)
 class OwnModel:
-    """How one is built, `build(num_classes, input_size)`, and the image size in pixels and channels it is made for."""
+    """A model's `build(num_classes, input_size)`, its default image size in pixels and its number of channels."""
 
     build: Callable[[int, Size], nn.Module]
     size: int
@@ -33,7 +33,7 @@ OWN_MODELS: dict[str, OwnModel] = {
 
 
 def build_own(name: str, num_classes: int, input_size: Size | None) -> tuple[nn.Module, InputTransform]:
-    """The model and its transform. Raises BackboneError when the size is too small for it."""
+    """Return the model and its transform. Raises BackboneError if the input size is too small."""
     model = OWN_MODELS[name]
     size = input_size or model.size
     return model.build(num_classes, size), default_transform(size, model.channels)

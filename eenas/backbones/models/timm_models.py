@@ -1,4 +1,4 @@
-"""Backbones of timm: built for the task's classes and image size, with published weights where asked."""
+"""timm backbones: built for the task's classes and image size, with published weights on request."""
 
 import logging
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from eenas.tasks.images.frame import Size, canonical_size, size_text
 def build_timm(
     name: str, num_classes: int, input_size: Size | None, *, pretrained: bool, wanted_channels: int | None = None
 ) -> tuple[nn.Module, InputTransform]:
-    """The model with `num_classes` outputs, and a transform with the mean and deviation of its configuration.
+    """Return the model with `num_classes` outputs, and a transform with the mean and std of its configuration.
 
-    Models of a fixed image size (transformers with position embeddings or windows) are built for `input_size`, and
-    all for `wanted_channels` (None: their own) where that is given.
-    Raises BackboneError when that cannot be done, WeightsError when published weights are not to be had.
+    Models with a fixed image size (transformers with position embeddings or windows) are built for `input_size`, all
+    models for `wanted_channels` (None: their own). Raises BackboneError if timm cannot build the model, WeightsError if
+    published weights do not exist or cannot be reached.
     """
     import timm
 
@@ -48,7 +48,7 @@ def build_timm(
 
 
 def _create(name: str, options: dict[str, Any], size: Size | None) -> nn.Module:
-    """Try to build the model for another image size than its own, and as it is where it knows no such option."""
+    """Build the model for an image size; models without an `img_size` option are built without it."""
     import timm
 
     try:
@@ -61,7 +61,7 @@ def _create(name: str, options: dict[str, Any], size: Size | None) -> nn.Module:
                 if "img_size" not in str(error):
                     raise
                 return _as_module(timm.create_model(name, **options))
-    except Exception as error:  # timm asserts, and passes on whatever its downloads raise
+    except Exception as error:  # timm uses assert, and its downloads may raise anything
         if options.get("pretrained") and isinstance(error, OSError):
             raise unreachable(name, _address(timm.get_pretrained_cfg(name)), error) from None
         reason = (str(error).strip().splitlines() or [""])[0][:200]
@@ -79,7 +79,7 @@ def _as_module(model: Any) -> nn.Module:
 
 
 def _published(name: str, config: Any) -> dict[str, Any]:
-    """What to lay over timm's configuration: the file in the cache where there is one; else the host must answer."""
+    """Return updates of timm's configuration: a cached file. Raises WeightsError if nothing is cached or reachable."""
     if config is None or not config.has_weights:
         raise no_published_weights(name)
     if config.file or not (config.hf_hub_id or config.url):
@@ -92,7 +92,7 @@ def _published(name: str, config: Any) -> dict[str, Any]:
 
 
 def _cached(config: Any) -> str | None:
-    """The file of an earlier download from the Hugging Face hub, so that it is not asked again."""
+    """Return the cached file of an earlier download from the Hugging Face Hub, or None."""
     if not config.hf_hub_id or config.custom_load:
         return None
     from huggingface_hub import try_to_load_from_cache
@@ -107,7 +107,7 @@ def _cached(config: Any) -> str | None:
 
 
 def _address(config: Any) -> str:
-    """Where the published weights lie."""
+    """Return the address of the published weights."""
     if config.hf_hub_id:
         from huggingface_hub import constants
 
@@ -117,7 +117,7 @@ def _address(config: Any) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No warnings of timm and of the hub on stderr while a model is made: what matters becomes an error."""
+    """Silence warnings of timm and the hub on stderr while a model is built; failures still raise."""
     loggers = [logging.getLogger(name) for name in ("timm", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""Backbones of torchvision: built for the task's classes and image size, with published weights where asked."""
+"""torchvision backbones: built for the task's classes and image size, with published weights on request."""
 
 import contextlib
 import io
@@ -18,15 +18,15 @@ from eenas.tasks.images.frame import Size, size_text
 def build_torchvision(
     name: str, num_classes: int, input_size: Size | None, *, pretrained: bool, wanted_channels: int | None = None
 ) -> tuple[nn.Module, InputTransform]:
-    """The model and the transform of its published weights; `name` is without the prefix `torchvision:`.
+    """Return the model and the transform of its published weights; `name` has no prefix `torchvision:`.
 
-    Pretrained models come with the classes they were trained for. The first convolution is replaced where
-    `wanted_channels` (None: 3) are others. Raises BackboneError when the model cannot be built
-    for this size, WeightsError when published weights are not to be had.
+    Pretrained models keep their original classes. The first convolution is replaced if `wanted_channels` (None: 3)
+    differ. Raises BackboneError if torchvision cannot build the model for this size, WeightsError if published weights
+    do not exist or cannot be reached.
     """
     import torchvision
 
-    what = f"torchvision:{name}"
+    label = f"torchvision:{name}"
     weights = _default_weights(name)
     transform = _transform(weights, input_size)
     options: dict[str, Any] = {} if pretrained else {"num_classes": num_classes}
@@ -34,37 +34,42 @@ def build_torchvision(
         options["image_size"] = transform.size
     elif name.startswith("maxvit_"):
         options["input_size"] = transform.shape[1:]
-    elif name in ("googlenet", "inception_v3"):  # their weights want the input normalised otherwise: always, to be one
+    elif name in (
+        "googlenet",
+        "inception_v3",
+    ):  # their weights expect another normalisation, here used without weights too
         options["transform_input"] = wanted_channels in (None, 3)
         options |= {} if pretrained else {"aux_logits": False, "init_weights": True}
     if pretrained:
         if weights is None:
-            raise no_published_weights(what)
-        _fetch(weights, what)
+            raise no_published_weights(label)
+        _fetch(weights, label)
         options |= {"weights": weights, "progress": False}
     try:
         module = torchvision.models.get_model(name, **options)
-    except Exception as error:  # torchvision raises plain errors of many kinds
+    except Exception as error:  # torchvision raises errors of many types
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         kept = " with pretrained weights" if pretrained else ""
         raise BackboneError(
-            f"{what}: torchvision cannot build it for images of {size_text(transform.size)} px{kept} ({reason}); "
+            f"{label}: torchvision cannot build it for images of {size_text(transform.size)} px{kept} ({reason}); "
             "choose another input size, for example --set task.input_size=224, or another backbone"
         ) from error
     if not isinstance(module, nn.Module):
-        raise BackboneError(f"{what}: torchvision gave a {type(module).__name__}; choose another backbone")
-    if getattr(module, "AuxLogits", None) is not None:  # a head for training only: the model returns one tensor
+        raise BackboneError(f"{label}: torchvision returned a {type(module).__name__}; choose another backbone")
+    if (
+        getattr(module, "AuxLogits", None) is not None
+    ):  # a head for training only; without it the model returns a tensor
         setattr(module, "aux_logits", False)  # noqa: B010
         setattr(module, "AuxLogits", None)  # noqa: B010
     if wanted_channels in (None, transform.channels):
         return module, transform
     assert wanted_channels is not None
-    replace_stem(module, wanted_channels, torch.zeros(2, *transform.shape), what)
+    replace_stem(module, wanted_channels, torch.zeros(2, *transform.shape), label)
     return module, with_statistics(transform, wanted_channels)
 
 
 def _default_weights(name: str) -> Any:
-    """The entry of torchvision's weights that it calls the default, or None where there is none."""
+    """Return torchvision's default weights of a model, or None if it has none."""
     import torchvision
 
     known = list(torchvision.models.get_model_weights(name))
@@ -79,16 +84,16 @@ def _transform(weights: Any, input_size: Size | None) -> InputTransform:
     return InputTransform(input_size or size, 3, tuple(map(float, preset.mean)), tuple(map(float, preset.std)))
 
 
-def _fetch(weights: Any, what: str) -> None:
-    """Bring the file into torch's cache, without its messages; ask first whether the host answers."""
+def _fetch(weights: Any, label: str) -> None:
+    """Download the file into torch's cache, without its messages, after checking that the host answers."""
     file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
     if not file.is_file():
-        check_reachable(weights.url, what)
+        check_reachable(weights.url, label)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             weights.get_state_dict(progress=False, check_hash=True)
     except OSError as error:
-        raise unreachable(what, weights.url, error) from None
+        raise unreachable(label, weights.url, error) from None
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0][:200]
-        raise WeightsError(f"{what}: {file} is broken ({reason}); remove it and try again") from None
+        raise WeightsError(f"{label}: {file} is broken ({reason}); remove it and rerun the command") from None

@@ -1,1 +1,1 @@
-"""Weights: files of many kinds, and the keys in them."""
+"""Weights: files of several formats, and the keys in them."""

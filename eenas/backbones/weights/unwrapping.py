@@ -1,4 +1,4 @@
-"""The state dict in what a file of weights holds, found below the keys that training loops put around it."""
+"""The state dict in a file of weights, found below the keys that training loops wrap around it."""
 
 import re
 from collections.abc import Mapping
@@ -14,23 +14,23 @@ State = dict[str, Tensor]
 
 AVERAGED = ("state_dict_ema", "model_ema_state_dict", "ema_state_dict", "model_ema", "ema_model", "ema", "params_ema")
 PLAIN = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "params", "weights")
-"""The keys under which training loops keep a model, averaged over its steps and as it stands."""
+"""The keys under which training loops store averaged weights and the model itself."""
 
 AVERAGING = re.compile(r"(?<![a-z])(ema|swa)(?![a-z])|averag|shadow", re.IGNORECASE)
-"""In the name of a table, or of a list, that it holds averaged weights."""
+"""Matches the keys of dicts and lists that hold averaged weights."""
 
-DEPTH = 4  # containers within containers
-SHOWN = 3  # keys that a message names of each kind
+DEPTH = 4  # levels of nested containers that are searched
+SHOWN = 3  # keys of each kind in a message
 
 
 class Unwrapping:
-    """Finds the state dict in what a file holds."""
+    """Finds the state dict in a file's content."""
 
     def __init__(self, path: Path, foreign: tuple[str, ...], listener: Listener) -> None:
         self.path, self.foreign, self.listener = path, foreign, listener
 
     def state(self, content: Any) -> State:
-        """The state dict inside its containers. Raises WeightsError when there is none, or more than one."""
+        """Return the state dict inside its containers. Raises WeightsError if there is none, or more than one."""
         whole, where = content, self._of_callback(content)
         for key in where:
             content = content[key]
@@ -41,19 +41,19 @@ class Unwrapping:
             content, where = content[inner], (*where, inner)
         if not _holds_tensors(content):
             raise WeightsError(
-                f"weights {self.path}: not a state dict: {self._found(content)}; save model.state_dict()"
+                f"weights {self.path}: no state dict found: {self._found(content)}; save model.state_dict()"
             )
         others = [".".join(place) for place in _averaged_places(whole) if place[: len(where)] != where[: len(place)]]
         if others:
-            taken = ".".join(where) or "what stands at its top"
-            self._say(
-                f"took {taken}, not the averaged weights in {some(others)}; "
-                "save those alone, with their names, to have them"
+            taken = ".".join(where) or "its top-level tensors"
+            self._notify(
+                f"loaded {taken}, not the averaged weights in {first_few(others)}; "
+                "to load those, save them alone as a state dict"
             )
         return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
 
     def _of_callback(self, content: Any) -> tuple[str, ...]:
-        """Where the one callback of Lightning's that averages keeps the weights, or nothing."""
+        """Return the keys of the weights in Lightning's averaging callback; () unless there is exactly one."""
         if not isinstance(content, Mapping):
             return ()
         found = [place for place in _averaged_places(content.get("callbacks"), ("callbacks",)) if len(place) <= DEPTH]
@@ -61,11 +61,11 @@ class Unwrapping:
         if len(named) != 1:
             return ()
         if beside := [key for key in PLAIN if _leads_to_tensors(content.get(key))]:
-            self._say_averaged(".".join(named[0]), beside[0])
+            self._notify_averaged(".".join(named[0]), beside[0])
         return named[0]
 
     def _container(self, content: Any) -> str | None:
-        """The key under which the model stands in a table; averaged weights come first, and are said."""
+        """Return the key of the model in a dict, or None. Averaged weights come first, with a notice."""
         if not isinstance(content, Mapping):
             return None
         inside = [key for key, value in content.items() if isinstance(key, str) and _leads_to_tensors(value)]
@@ -73,7 +73,7 @@ class Unwrapping:
         beside = [key for key in PLAIN if key in inside]
         if averaged:
             if beside:
-                self._say_averaged(averaged[0], beside[0])
+                self._notify_averaged(averaged[0], beside[0])
             return averaged[0]
         if beside:
             return beside[0]
@@ -82,24 +82,26 @@ class Unwrapping:
             return None
         if len(models) > 1:
             raise WeightsError(
-                f"weights {self.path}: holds {len(models)} state dicts ({some(models)}); save the one you want alone"
+                f"weights {self.path}: holds {len(models)} state dicts ({first_few(models)}); save one of them alone"
             )
         return models[0]
 
-    def _say_averaged(self, taken: str, left: str) -> None:
-        self._say(
-            f"took {taken}, the weights averaged over training, not {left}; save the one you want alone to choose"
-        )
+    def _notify_averaged(self, taken: str, left: str) -> None:
+        self._notify(f"loaded the averaged weights in {taken}, not {left}; to load {left}, save it alone")
 
-    def _say(self, words: str) -> None:
-        self.listener(Notice(f"weights {self.path}: {words}"))
+    def _notify(self, text: str) -> None:
+        self.listener(Notice(f"weights {self.path}: {text}"))
 
     def _found(self, content: Any) -> str:
-        """What stands where a model should, in words."""
+        """Describe content that is not a state dict."""
         if self.foreign:
-            return f"it holds Python objects ({some(list(self.foreign))}), whose code eenas never runs"
+            return f"it holds Python objects ({first_few(list(self.foreign))}), whose code eenas never runs"
         if isinstance(content, Mapping):
-            return f"it holds {some([str(key) for key in content])}, and no tensors" if content else "it holds nothing"
+            return (
+                f"it holds {first_few([str(key) for key in content])}, and no tensors"
+                if content
+                else "it holds nothing"
+            )
         return f"it holds a {type(content).__name__}"
 
 
@@ -114,7 +116,7 @@ def _leads_to_tensors(content: Any, depth: int = DEPTH) -> bool:
 
 
 def _averaged_places(content: Any, where: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """The keys that lead to averaged weights: to a state dict, or to a list of tensors, each below such a name."""
+    """Return the paths of averaged weights: state dicts or lists of tensors below a key that `AVERAGING` matches."""
     if not isinstance(content, Mapping) or len(where) >= DEPTH:
         return []
     found: list[tuple[str, ...]] = []
@@ -141,12 +143,12 @@ def _is_optimizer(content: Mapping[Any, Any]) -> bool:
     return "param_groups" in content or any(isinstance(key, int) for key in content)
 
 
-def some(keys: list[str]) -> str:
-    """The first few of the keys, for a message."""
-    shown = ", ".join(plain(key) for key in keys[:SHOWN])
+def first_few(keys: list[str]) -> str:
+    """Return the first few keys and the number of the others, for a message."""
+    shown = ", ".join(printable(key) for key in keys[:SHOWN])
     return shown + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
 
 
-def plain(text: str) -> str:
-    """A text of the file's in one line."""
+def printable(text: str) -> str:
+    """Return text from a file, shortened, with unprintable characters replaced."""
     return "".join(mark if mark.isprintable() else "?" for mark in text[:200])

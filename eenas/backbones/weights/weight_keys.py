@@ -1,4 +1,4 @@
-"""Keys of a file of weights brought under a module's own names: prefixes of wrappers, old spellings, timm's filters."""
+"""The keys of a file of weights, renamed to a module's own: wrapper prefixes, old spellings, timm's filters."""
 
 import re
 import sys
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from eenas.backbones.weights.unwrapping import State, some
+from eenas.backbones.weights.unwrapping import State, first_few
 from eenas.errors import WeightsError
 
 COMPILED = "_orig_mod."
-"""What torch.compile puts before the names of a module, wherever in a network it stands."""
+"""The prefix that torch.compile adds to the names of a module, at any level of a network."""
 
 LEFTOVERS = ("total_ops", "total_params")
-"""Buffers that profilers leave in every module."""
+"""Buffers that profilers add to every module."""
 
 _AVERAGED = re.compile(r"(?<![a-z])ema(?![a-z])|averag")
-"""In a prefix, that weights below it are averaged over training."""
+"""Matches prefixes of weights that are averaged over training."""
 
-_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\..+)$")  # as torchvision's published files have it
+_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\..+)$")  # the spelling in torchvision's files
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Renamed:
-    """A file's tensors under a module's names: `state` those that stood below `prefix`, `beside` the other keys.
+    """A file's tensors under a module's names: `state` holds those below `prefix`, `beside` the other keys.
 
-    `rival` is another prefix under which the file holds the module as completely, or None.
+    `rival` is another prefix under which the file holds the module just as completely, or None.
     """
 
     state: State
@@ -37,9 +37,10 @@ class Renamed:
 
 
 def renamed(module: nn.Module, given: State, source: str) -> Renamed:
-    """The tensors of a file under the names that `module` has for them, as many of its names as there can be found.
+    """Rename the tensors of a file to the names of `module`, with as many matches as possible.
 
-    Raises WeightsError where the file holds the module twice and nothing says which is meant.
+    `source` names the file in messages. Raises WeightsError if the file holds the module twice, unless exactly one of
+    them is averaged.
     """
     own: dict[str, Tensor] = {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
     if not any(COMPILED in key for key in own):
@@ -48,7 +49,7 @@ def renamed(module: nn.Module, given: State, source: str) -> Renamed:
     if all(key in found.state and found.state[key].shape == own[key].shape for key in own):
         return found
     candidates = [found]
-    # older spellings and other projects' names are judged below each wrapper that all keys share
+    # old spellings and other projects' names are tried below the prefix found and below the wrappers of all keys
     for bare, prefix in ((found.state, found.prefix), _without_shared(given)):
         spelled = {_DENSENET.sub(r"\1\2", key) if key not in own else key: value for key, value in bare.items()}
         converted = _below_prefix(_converted_by_timm(module, spelled), own, source)
@@ -60,12 +61,12 @@ def renamed(module: nn.Module, given: State, source: str) -> Renamed:
 
 
 def _fits(state: State, key: str, value: Tensor) -> int:
-    """2 for a tensor of the same name and shape, 1 for the same name alone."""
+    """Return 2 for a tensor of the same name and shape, 1 for the same name alone, 0 otherwise."""
     return 0 if key not in state else 1 + (state[key].shape == value.shape)
 
 
 def _below_prefix(given: State, own: Mapping[str, Tensor], source: str) -> Renamed:
-    """The tensors below the prefix under which most of the module's own names stand."""
+    """Return the tensors below the prefix with the most of the module's own names."""
     hits: Counter[str] = Counter()
     for key in given:
         for end in (0, *(mark.end() for mark in re.finditer(r"\.", key))):
@@ -77,11 +78,11 @@ def _below_prefix(given: State, own: Mapping[str, Tensor], source: str) -> Renam
     best = sorted((prefix for prefix, count in hits.items() if count == most), key=len)
     averaged = [prefix for prefix in best if _AVERAGED.search(prefix.lower())]
     prefix, rival = best[0], None
-    if 2 * most > len(own) and len(best) > 1:  # the module twice, not a name by chance
+    if 2 * most > len(own) and len(best) > 1:  # the whole module twice, not single names by chance
         if len(averaged) != 1:
             names = [each or "without a prefix" for each in best]
             raise WeightsError(
-                f"weights {source}: hold this model {len(best)} times ({some(names)}); save the one you want alone"
+                f"weights {source}: hold this model {len(best)} times ({first_few(names)}); save one of them alone"
             )
         prefix = averaged[0]
         rival = next(each for each in best if each != prefix)
@@ -94,7 +95,7 @@ def _below_prefix(given: State, own: Mapping[str, Tensor], source: str) -> Renam
 
 
 def _without_shared(given: State) -> tuple[State, str]:
-    """The tensors without the names of wrappers that all keys begin with, and these."""
+    """Return the tensors without the wrapper prefix that all keys share, and the prefix."""
     prefix = ""
     while given:
         head = next(iter(given)).partition(".")[0] + "."
@@ -107,14 +108,14 @@ def _without_shared(given: State) -> tuple[State, str]:
 
 
 def _converted_by_timm(module: nn.Module, given: State) -> State:
-    """What timm's own filter makes of a checkpoint, such as position embeddings resampled to another image size."""
+    """Apply timm's own checkpoint filter, which for example resamples position embeddings to another image size."""
     home = type(module).__module__
     convert = getattr(sys.modules.get(home), "checkpoint_filter_fn", None) if home.startswith("timm.") else None
     if convert is None:
         return given
     try:
         converted = convert(dict(given), module)
-    except Exception:  # a filter for other checkpoints than this one: the keys are then judged as they are
+    except Exception:  # the filter expects another kind of checkpoint; the keys stay unchanged
         return given
     if not isinstance(converted, Mapping):
         return given

@@ -1,4 +1,4 @@
-"""Weights loaded into a module, with notices and errors that name the keys; and published ones that are not reached."""
+"""Load weights into a module, with notices and errors that name the keys; errors for unreachable published weights."""
 
 import urllib.error
 import urllib.request
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from eenas.backbones.weights.unwrapping import some
+from eenas.backbones.weights.unwrapping import first_few
 from eenas.backbones.weights.weight_files import find_weights, read_weights
 from eenas.backbones.weights.weight_keys import LEFTOVERS, Renamed, renamed
 from eenas.errors import WeightsError
@@ -18,7 +18,7 @@ __all__ = ["check_reachable", "find_weights", "load_weights", "no_published_weig
 PROBE_SECONDS = 5.0
 
 _VARIANCE = "running_var"
-_STATISTICS = ("running_mean", _VARIANCE)  # buffers that are learned
+_STATISTICS = ("running_mean", _VARIANCE)  # learned buffers
 
 
 def load_weights(
@@ -29,30 +29,29 @@ def load_weights(
     source: str,
     listener: Listener = silent,
 ) -> bool:
-    """Load `state` into `module`; whether all of it, the classifier included, came from there.
+    """Load `state` into `module`. Returns whether the classifier was loaded, too.
 
-    Prefixes of wrappers are taken off, numbers are cast to the module's types. What stands beside the model in a file
-    is left out. `classifier` holds the full names of the modules that give the logits. Their tensors may be for another
-    number of classes, or missing, also with the rest of their head: they then keep the values they have, and False is
-    returned. `listener` hears of all this, by number and a few names. Any other parameter that is missing, of another
-    shape or in the file alone though it is of the model's own parts raises WeightsError; `source` says where they
-    stand.
+    Wrapper prefixes are removed, values are cast to the module's dtypes, and tensors that do not belong to the model
+    are left out. `classifier` holds the full names of the modules that give the logits. If the file has another number
+    of classes, or no classifier (or nothing of the whole head), these keep their values, and False is returned.
+    `listener` gets notices with counts and a few names. `source` names the file in messages. Raises WeightsError if any
+    other parameter is missing, has another shape, or is in the file but not in the part of the model that it names.
     """
     found = renamed(module, dict(state), source)
     match = _Match(module, found, classifier)
     match.check(source)
     try:
         module.load_state_dict(match.taken, strict=False)
-    except Exception as error:  # a module may read its state in its own way
+    except Exception as error:  # a module may load its state in its own way
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise WeightsError(f"weights {source}: the model does not take them ({reason}); give a file of it") from None
-    for words in match.notices():
-        listener(Notice(f"weights {source}: {words}"))
+        raise WeightsError(f"weights {source}: the model refused them ({reason}); give a file of this model") from None
+    for text in match.notices():
+        listener(Notice(f"weights {source}: {text}"))
     return not match.fresh
 
 
 class _Match:
-    """A file's tensors beside a module's: what is taken, what is not there, what is left out."""
+    """A file's tensors compared with a module's: those to load, those missing and those left out."""
 
     def __init__(self, module: nn.Module, found: Renamed, classifier: Collection[str]) -> None:
         self.found, self.given = found, found.state
@@ -69,7 +68,7 @@ class _Match:
         self.left_out = [*beside, *found.beside]
 
     def check(self, source: str) -> None:
-        """Raise WeightsError for a file of another model, or with numbers that no model can have."""
+        """Raise WeightsError for a file of another model, or with invalid values."""
         lacking = [key for key in self.missing if self._is_learned(key)]
         shapes, kinds = [], []
         for key, value in self.taken.items():
@@ -78,43 +77,45 @@ class _Match:
             elif not _is_plain(value) or (self.own[key].is_floating_point() and not value.is_floating_point()):
                 kinds.append(f"{key} {str(value.dtype).removeprefix('torch.')}")
         if not self.taken:
-            there, here = some(list(self.given)), some(list(self.own))
-            raise WeightsError(f"weights {source} do not fit: they hold {there}, the model {here}; give a file of it")
+            there, here = first_few(list(self.given)), first_few(list(self.own))
+            raise WeightsError(
+                f"weights {source} do not fit: they hold {there}, the model {here}; give a file of this model"
+            )
         if lacking or self.unexpected or shapes or kinds:
             found = (
                 *(("missing", lacking), ("unexpected", self.unexpected)),
                 *(("of another shape", shapes), ("of another type", kinds)),
             )
-            problems = "; ".join(f"{len(keys)} {kind} ({some(keys)})" for kind, keys in found if keys)
+            problems = "; ".join(f"{len(keys)} {kind} ({first_few(keys)})" for kind, keys in found if keys)
             raise WeightsError(f"weights {source} do not fit: {problems}; give a file of this model")
         if broken := [key for key, value in self.taken.items() if not _is_finite(value)]:
             raise WeightsError(
-                f"weights {source} hold NaN or infinity ({some(broken)}); give a file that holds numbers"
+                f"weights {source} must be finite, but hold NaN or infinity ({first_few(broken)}); give another file"
             )
         variances = [key for key in self.taken if key.endswith(_VARIANCE) and bool((self.taken[key] < 0).any())]
         if variances:
             raise WeightsError(
-                f"weights {source} hold variances below 0 ({some(variances)}), which no data have; give a whole file"
+                f"weights {source} hold variances below 0 ({first_few(variances)}); give an undamaged file"
             )
 
     def notices(self) -> list[str]:
-        """What a user should know of a file that was taken, a sentence each."""
-        said = []
+        """Return notices about the loaded file, one sentence each."""
+        notices = []
         if self.found.rival is not None:
-            said.append(
-                f"took the weights averaged over training, below {self.found.prefix!r}, not those below "
-                f"{self.found.rival!r}; save the one you want alone to choose"
+            notices.append(
+                f"loaded the averaged weights below {self.found.prefix!r}, not those below {self.found.rival!r}; "
+                "to load the latter, save them alone"
             )
         if self.left_out:
-            said.append(f"left out {len(self.left_out)} that are not of the model ({some(self.left_out)})")
-        counters = [key for key in self.missing if not key.endswith(".num_batches_tracked")]
-        if counters:
-            said.append(f"{len(counters)} were not found and stay as built ({some(counters)})")
+            notices.append(f"left out {len(self.left_out)} that are not in the model ({first_few(self.left_out)})")
+        absent = [key for key in self.missing if not key.endswith(".num_batches_tracked")]
+        if absent:
+            notices.append(f"{len(absent)} were not found and keep their initial values ({first_few(absent)})")
         if cast := sorted({str(value.dtype).removeprefix("torch.") for value in self._cast()}):
-            said.append(f"{', '.join(cast)} was cast to the type of the model")
+            notices.append(f"{', '.join(cast)} was cast to the dtype of the model")
         if self.fresh:
-            said.append(f"{self._classes()}; the classifier starts untrained ({some(sorted(self.fresh))})")
-        return said
+            notices.append(f"{self._classes()}; the classifier starts untrained ({first_few(sorted(self.fresh))})")
+        return notices
 
     def _cast(self) -> list[Tensor]:
         return [
@@ -124,7 +125,7 @@ class _Match:
         ]
 
     def _classes(self) -> str:
-        """How the file's classifier differs, in words."""
+        """Describe how the file's classifier differs."""
         there = [key for key in sorted(self.fresh) if key in self.given]
         sizes = [(self.given[key].shape[0], self.own[key].shape[0]) for key in there if self._differs(key)]
         if not sizes:
@@ -135,9 +136,9 @@ class _Match:
         return self.own[key].shape != self.given[key].shape
 
     def _other_classes(self, head: set[str]) -> set[str]:
-        """The classifier's keys when a file brings none, or one whose tensors differ in the number of classes only.
+        """Return the classifier's keys if the file has none, or one that differs only in the number of classes.
 
-        All that have a row for each class have to differ alike: of another number in the bias alone a file is broken.
+        All tensors with a row per class must differ alike; a file with another number in the bias alone is broken.
         """
         there = [key for key in head if key in self.given]
         if not there:
@@ -156,7 +157,7 @@ class _Match:
         return head if alike else set()
 
     def _new_head(self, classifier: Collection[str]) -> set[str]:
-        """The keys of the container of the classifier, where a file brings nothing of it: several layers, all new."""
+        """Return the keys of the module around the classifier if the file has none of them: a new head of layers."""
         parents = {name.rpartition(".")[0] for name in classifier} - {""}
         keys = {key for key in self.own if any(key.startswith(f"{parent}.") for parent in parents)}
         return keys if keys and not any(key in self.given for key in keys) else set()
@@ -165,7 +166,7 @@ class _Match:
         return key in self.parameters or key.endswith(_STATISTICS)
 
     def _is_structure(self, key: str, parts: set[str]) -> bool:
-        """Whether a key that the model lacks lies in one of its own parts: then the file is of another model."""
+        """Whether an unknown key is inside one of the model's own parts, so that the file is of another model."""
         head, _, rest = key.partition(".")
         if not rest or key.endswith(LEFTOVERS) or not self.given[key].is_floating_point():
             return False
@@ -180,27 +181,30 @@ def _is_finite(value: Tensor) -> bool:
     return not value.is_floating_point() or bool(value.float().isfinite().all())
 
 
-def check_reachable(url: str, what: str) -> None:
-    """Raise WeightsError, within about five seconds, where the host of `url` cannot be reached; `what` lies there."""
+def check_reachable(url: str, label: str) -> None:
+    """Raise WeightsError, within about five seconds, if the host of `url` cannot be reached.
+
+    `label` names the backbone in messages.
+    """
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS):
             return
     except urllib.error.HTTPError:
-        return  # the host answers; whether the file is there is for the download to say
+        return  # the host answers; the download will tell whether the file exists
     except (OSError, ValueError) as error:
-        raise unreachable(what, url, error) from None
+        raise unreachable(label, url, error) from None
 
 
-def unreachable(what: str, url: str, error: BaseException) -> WeightsError:
-    """The error for published weights that could not be fetched from `url`."""
+def unreachable(label: str, url: str, error: BaseException) -> WeightsError:
+    """Return the error for published weights that could not be fetched from `url`."""
     reason = getattr(error, "reason", None) or error
     text = (str(reason).strip().splitlines() or [type(reason).__name__])[0][:200]
     return WeightsError(
-        f"{what}: the pretrained weights at {url} could not be reached ({text}); "
+        f"{label}: the pretrained weights at {url} could not be reached ({text}); "
         "connect this machine, or pass --weights PATH with a downloaded file, or --weights none"
     )
 
 
-def no_published_weights(what: str) -> WeightsError:
-    """The error for a backbone that has no published weights."""
-    return WeightsError(f"{what}: no published weights are known; pass --weights PATH or --weights none")
+def no_published_weights(label: str) -> WeightsError:
+    """Return the error for a backbone without published weights."""
+    return WeightsError(f"{label}: no published weights are known; pass --weights PATH or --weights none")

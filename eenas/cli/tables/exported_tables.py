@@ -8,11 +8,12 @@ from eenas.cli.tables.tables import table
 from eenas.deployment.calibration import Calibration
 from eenas.escaping import one_line
 from eenas.percent import percent
+from eenas.policies.costs import KNOWN, LATENCY, MACS
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.programs.image_answers import ImageAnswer
 from eenas.programs.parity import Parity
-from eenas.reporting.facts.wording import milliseconds
+from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds
 
 
 def parity_line(found: Parity) -> str:
@@ -59,11 +60,13 @@ def answers_table(answers: Iterable[ImageAnswer]) -> Table:
 
 def calibration_table(found: Calibration) -> Table:
     """The old policy above the new one, on the samples that neither was fitted on."""
+    others = [LATENCY, *(name for name in found.after.expected if name not in KNOWN)]
+    units = {each.name: each.unit for each in found.costs}
     made = table(
         f"{found.samples} test samples, fitted on {found.fitted_on} others; the final exit has "
         f"{percent(found.final_accuracy)}",
-        *("", "accuracy", "MACs", "latency", "% leaving at each", "leaves at"),
-        right=(1, 2, 3),
+        *("", "accuracy", "MACs", *map(cost_word, others), "% leaving at each", "leaves at"),
+        right=range(1, 3 + len(others)),
     )
     points: list[tuple[str, OperatingPoint | None]] = [("before", found.before), ("after", found.after)]
     for name, point in points:
@@ -71,8 +74,8 @@ def calibration_table(found: Calibration) -> Table:
             made.add_row(
                 name,
                 percent(point.accuracy),
-                percent(point.expected_macs / found.backbone_macs),
-                milliseconds(point.expected_latency_ms),
+                percent(point.expected[MACS] / found.backbone_macs),
+                *(cost_text(name, point.expected.get(name), units.get(name, "")) for name in others),
                 " ".join(f"{100 * share:.0f}" for share in point.shares),
                 point.policy.label(),
             )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from eenas.cli.console import out
-from eenas.cli.tables.tables import front_table, networks_table, shares_table
+from eenas.cli.tables.tables import front_table, networks_table, own_costs_table, shares_table
 from eenas.reporting.facts.front_table import FrontRow, backbone_row, point_row, shares_rows
 from eenas.reporting.facts.selection import spread, with_best
 from eenas.reporting.facts.summary import summary
@@ -26,9 +26,8 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
         return
     points = results.front if rows is None else with_best(results, spread(results.choices, rows))
     shown = _rows(results, points)
-    console.print(
-        front_table([backbone_row(results.backbone), *shown], _title(results, shown, len(points), every=rows is None))
-    )
+    console.print(front_table([backbone_row(results), *shown], _title(results, shown, len(points), every=rows is None)))
+    _print_own_costs(results, shown)
     if shown:
         console.print(networks_table(shown))
     console.print(shares_table(shares_rows(results)))
@@ -36,14 +35,21 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
 
 def print_network(results: StudyResults, points: tuple[FrontPoint, ...]) -> None:
     """Print the operating points of one network."""
-    shown = list(dict.fromkeys(point_row(item, results.backbone) for item in points))
+    shown = list(dict.fromkeys(point_row(item, results) for item in points))
     console = out()
-    console.print(front_table([backbone_row(results.backbone), *shown], f"Operating points of {shown[0].name}"))
+    console.print(front_table([backbone_row(results), *shown], f"Operating points of {shown[0].name}"))
+    _print_own_costs(results, shown)
     console.print(networks_table(shown))
 
 
+def _print_own_costs(results: StudyResults, shown: Sequence[FrontRow]) -> None:
+    """The costs of the study's own, where it has some."""
+    if (made := own_costs_table([backbone_row(results), *shown])) is not None:
+        out().print(made)
+
+
 def _rows(results: StudyResults, points: tuple[FrontPoint, ...]) -> list[FrontRow]:
-    return [point_row(item, results.backbone) for item in points if item.kind != "plain"]
+    return [point_row(item, results) for item in points if item.kind != "plain"]
 
 
 def _title(results: StudyResults, rows: Sequence[FrontRow], shown: int, *, every: bool) -> str:

@@ -4,8 +4,9 @@ from rich.console import Console
 
 from eenas.cli.tables.tables import table
 from eenas.percent import percent
+from eenas.policies.costs import KNOWN, LATENCY, MACS
 from eenas.reporting.facts.run_facts import budget_rows, run_summary
-from eenas.reporting.facts.wording import milliseconds, quantity
+from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds, quantity
 from eenas.runs.run_report import RunReport
 
 
@@ -14,19 +15,22 @@ def print_report(report: RunReport, console: Console) -> None:
     for line in run_summary(report):
         console.print(line)
     console.print()
+    own = {each.name: each.unit for each in report.costs if each.name not in KNOWN}
     made = table(
         f"Exits on {report.test_samples} test samples (latency: composed of its parts, and measured end to end)",
-        *("exit", "structure", "MACs", "share", "composed", "end to end", "alone", "temp.", "leave"),
-        right=range(2, 9),
+        *("exit", "structure", "MACs", "share", "composed", "end to end"),
+        *(*map(cost_word, own), "alone", "temp.", "leave"),
+        right=range(2, 9 + len(own)),
     )
     for exit_ in report.exits:
         made.add_row(
             exit_.name,
             exit_.structure,
-            quantity(exit_.macs),
+            quantity(exit_.costs[MACS]),
             percent(exit_.macs_share, 0),
-            milliseconds(exit_.latency_ms),
+            milliseconds(exit_.costs.get(LATENCY)),
             milliseconds(None if exit_.end_to_end is None else exit_.end_to_end.median_ms),
+            *(cost_text(name, exit_.costs.get(name), unit) for name, unit in own.items()),
             percent(exit_.accuracy),
             f"{exit_.temperature:.2f}",
             percent(exit_.share, 0),

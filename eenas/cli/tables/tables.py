@@ -7,8 +7,10 @@ from rich.table import Table
 
 from eenas.cli.console import WIDTH
 from eenas.percent import percent
+from eenas.policies.costs import KNOWN
 from eenas.reporting.facts.front_table import SHARES, FrontRow, SharesRow, exits_of, networks
-from eenas.reporting.facts.wording import milliseconds, place, quantity, times
+from eenas.reporting.facts.row_cost import RowCost
+from eenas.reporting.facts.wording import place
 
 
 def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
@@ -29,25 +31,45 @@ def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
     return made
 
 
-def front_table(rows: Iterable[FrontRow], title: str) -> Table:
-    """Points of the front: costs absolute and as a share of the backbone, the worst case, and who leaves where."""
+def front_table(rows: Sequence[FrontRow], title: str) -> Table:
+    """Points of the front: costs absolute and as a share of the backbone, the worst case, and who leaves where.
+
+    Costs of a study's own stand in `own_costs_table`, so that this one fits.
+    """
     share, leaving = "of the\nbackbone", "% leaving\nat each exit"
-    columns = ("", "accuracy", "MACs", share, "latency", share, "worst\nMACs", "worst\nlatency", leaving)
+    words = [cost.word for cost in _known(rows[0])] if rows else []
+    expected = (head for word in words for head in (word, share))
+    columns = ("", "accuracy", *expected, *(f"worst\n{word}" for word in words), leaving)
     marks = {"recommended": "▸", "knee": "*"}
-    made = table(title, *columns, right=range(1, 8))
+    made = table(title, *columns, right=range(1, len(columns) - 1))
     for row in rows:
         made.add_row(
             " ".join((row.name, *(mark for name, mark in marks.items() if getattr(row, name)))),
             percent(row.accuracy),
-            quantity(row.macs),
-            percent(row.macs_share, 0),
-            milliseconds(row.latency_ms),
-            times(row.latency_share),
-            percent(row.worst_macs_share, 0),
-            milliseconds(row.worst_latency_ms),
+            *(text for cost in _known(row) for text in (cost.text, cost.share_text(0))),
+            *(cost.worst_text(0) for cost in _known(row)),
             _leaving(row),
         )
     return made
+
+
+def own_costs_table(rows: Sequence[FrontRow]) -> Table | None:
+    """The study's own costs of the same points; None where it has none."""
+    own = [cost.word for cost in rows[0].costs[len(_known(rows[0])) :]] if rows else []
+    if not own:
+        return None
+    heads = (head for word in own for head in (word, "of the backbone", f"worst {word}"))
+    made = table("Their other costs", "", *heads, right=range(1, 1 + 3 * len(own)))
+    for row in rows:
+        costs = row.costs[len(_known(row)) :]
+        cells = (text for cost in costs for text in (cost.text, cost.share_text(), cost.worst_text()))
+        made.add_row(row.name, *cells)
+    return made
+
+
+def _known(row: FrontRow) -> Sequence[RowCost]:
+    """The costs that every study has."""
+    return [cost for cost in row.costs if cost.name in KNOWN]
 
 
 def _leaving(row: FrontRow) -> str:

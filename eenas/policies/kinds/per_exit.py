@@ -1,14 +1,15 @@
 """A threshold of its own for each exit, kept only where it beats the common one on samples it was not fitted on."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eenas.policies.class_weights import share_right
-from eenas.policies.curve import Curve, best_index, common_curve, fit_common
-from eenas.policies.exit_table import ExitTable, mean_cost
+from eenas.policies.costs import MACS, mean_cost
+from eenas.policies.curve import NO_LIMIT, Curve, best_index, common_curve, decisive, fit_common
+from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.signal_policy import leave
 from eenas.policies.kinds.threshold import ThresholdPolicy, midway
 from eenas.policies.scores import branch_scores
@@ -30,8 +31,7 @@ def fit_per_exit(
     *,
     temperatures: Sequence[float] | NDArray[np.float64] | None = None,
     score: str = "max_softmax",
-    max_macs: float | None = None,
-    max_latency_ms: float | None = None,
+    within: Mapping[str, float] = NO_LIMIT,
     seed: int = 0,
 ) -> ThresholdPolicy:
     """Thresholds for each exit by coordinate ascent, or the common one of `fit_common`, whichever generalises.
@@ -43,28 +43,25 @@ def fit_per_exit(
     below what is reachable (`within_budget=False`).
     """
     fitted = fit_temperatures(table) if temperatures is None else np.asarray(temperatures, dtype=np.float64)
-    common = fit_common(table, temperatures=fitted, score=score, max_macs=max_macs, max_latency_ms=max_latency_ms)
+    common = fit_common(table, temperatures=fitted, score=score, within=within)
     few = table.num_exits < 3 or len(table) // 2 < MINIMUM_SAMPLES * table.num_exits
-    if few or not common.within_budget or 0 in (max_macs, max_latency_ms):
+    if few or not common.within_budget or 0 in within.values():
         return common
     order = np.random.default_rng(seed).permutation(len(table))
     half, held_out = table.take(order[: len(table) // 2]), table.take(order[len(table) // 2 :])
-    trial = _Ascent(half, fitted, score, max_macs, max_latency_ms).fit()
-    if trial is None or not _wins(trial, held_out, fitted, score, by_latency=max_macs is None and bool(max_latency_ms)):
+    trial = _Ascent(half, fitted, score, within).fit()
+    if trial is None or not _wins(trial, held_out, fitted, score, by=decisive(table.costs, within)):
         return common
-    best = _Ascent(table, fitted, score, max_macs, max_latency_ms).fit()
+    best = _Ascent(table, fitted, score, within).fit()
     return common if best is None else _policy(best, fitted, score)
 
 
-def _wins(limits: Vector, held_out: ExitTable, temperatures: Vector, score: str, *, by_latency: bool) -> bool:
-    """Whether thresholds are more accurate on a table than a common threshold that costs at most as much there."""
+def _wins(limits: Vector, held_out: ExitTable, temperatures: Vector, score: str, *, by: str) -> bool:
+    """Whether thresholds are more accurate on a table than a common one that costs at most as much there, by `by`."""
     done = _policy(limits, temperatures, score).apply(held_out)
     curve = common_curve(held_out, temperatures, score)
-    costs, shared = (held_out.latency_ms, curve.latency_ms) if by_latency else (held_out.macs, curve.macs)
-    if costs is None or shared is None:
-        return False
-    cost = mean_cost(np.bincount(done.exit_index, minlength=held_out.num_exits), costs)
-    affordable = curve.accuracy[shared <= cost * (1 + 1e-9)]
+    cost = mean_cost(np.bincount(done.exit_index, minlength=held_out.num_exits), held_out.costs[by])
+    affordable = curve.accuracy[curve.costs[by] <= cost * (1 + 1e-9)]
     return len(affordable) > 0 and bool(share_right(done.answer == held_out.labels, held_out.weights) > affordable[-1])
 
 
@@ -79,30 +76,21 @@ def _policy(limits: Vector, temperatures: Vector, score: str) -> ThresholdPolicy
 class _Ascent:
     """Coordinate ascent over thresholds on one table: exact in one exit's threshold while the others stand."""
 
-    def __init__(
-        self,
-        table: ExitTable,
-        temperatures: Vector,
-        score: str,
-        max_macs: float | None,
-        max_latency_ms: float | None,
-    ) -> None:
-        self.table, self.temperatures, self.score = table, temperatures, score
-        self.limits = {"max_macs": max_macs, "max_latency_ms": max_latency_ms}
+    def __init__(self, table: ExitTable, temperatures: Vector, score: str, within: Mapping[str, float]) -> None:
+        self.table, self.temperatures, self.score, self.limits = table, temperatures, score, within
         self.scores = branch_scores(table.logits, temperatures, score)
         self.order = np.argsort(-self.scores, axis=0, kind="stable")
         correct = table.correct()
         self.counted = correct.astype(np.int64) if table.weights is None else correct * table.weights[:, None]
-        pairs = ((table.macs, max_macs), (table.latency_ms, max_latency_ms))
-        shares = [cost / limit for cost, limit in pairs if cost is not None and limit is not None]
+        shares = [table.costs[name] / within[name] for name in table.costs.names if name in within]
         # Costs [L, K] as shares of the L limits, each of which a mean may reach; without a limit nothing is too dear.
-        self.costs = np.stack(shares or [table.macs / table.macs[-1]])
+        self.costs = np.stack(shares or [table.costs[MACS] / table.costs[MACS][-1]])
         self.most = 1 + 1e-9 if shares else math.inf
 
     def fit(self) -> Vector | None:
         """Thresholds [K - 1] that are more accurate than the common one within the limits, or None."""
         curve = common_curve(self.table, self.temperatures, self.score)
-        index, _ = best_index(curve.accuracy, curve.macs, curve.latency_ms, **self.limits)
+        index, _ = best_index(curve.accuracy, curve.costs, self.limits)
         common = np.full(self.scores.shape[1], curve.thresholds[index])
         price = mean_cost(curve.leaving[:, None], self.costs).sum(axis=1)
         best, most = None, float(curve.accuracy[index]) * len(self.table) + _SAME

@@ -7,8 +7,9 @@ from typing import Any
 
 from eenas import __version__
 from eenas.percent import percent
+from eenas.policies.costs import KNOWN, LATENCY, CostFacts, key_of
 from eenas.reporting.facts.summary import shown
-from eenas.reporting.facts.wording import each_batch, milliseconds, plural, quantity
+from eenas.reporting.facts.wording import cost_text, cost_word, each_batch, milliseconds, plural, quantity
 from eenas.reporting.report.report_source import PAGE, ReportSource
 from eenas.results.choice import Choice
 from eenas.results.results import StudyResults
@@ -37,6 +38,7 @@ def conditions(source: ReportSource) -> list[tuple[str, str]]:
             f"the plain backbone has {quantity(backbone.macs, 'MACs')} and {quantity(backbone.parameters)} parameters",
         ),
         ("latency", _latency(results, facts)),
+        *((cost_word(each.name), _own_cost(results, each)) for each in results.costs if each.name not in KNOWN),
         (
             "networks",
             f"trained briefly: {budget(results.settings.training)} each, where not stopped earlier, "
@@ -97,12 +99,19 @@ def _flags(choice: Choice | None) -> list[str]:
     """The flags of `eenas train` and `eenas report` that make this choice; none for None."""
     if choice is None:
         return []
-    values = {**vars(choice), "knee": choice.knee or None, **to_table(choice.limits)}
-    words: list[str] = []
+    limits = to_table(choice.limits)
+    values = {**vars(choice), "knee": choice.knee or None, **{name: limits[name] for name in limits if _has_flag(name)}}
+    words = [word for name in limits if not _has_flag(name) for word in ("--limit", f"{name}={limits[name]}")]
     for name, value in values.items():
         if name != "limits" and value is not None:
             words += [f"--{name.replace('_', '-')}", *([] if value is True else [f"{value}"])]
     return words or ["--best"]
+
+
+def _has_flag(name: str) -> bool:
+    """Whether a limit has a flag of its own: all but those on costs of a study's own."""
+    known = (f"{prefix}{key_of(cost)}" for cost in KNOWN for prefix in ("max_", "max_worst_"))
+    return name in ("min_accuracy", "max_parameters", "max_branches", *known)
 
 
 def _device(text: str) -> str:
@@ -116,7 +125,7 @@ def settings_text(results: StudyResults) -> str:
 
 
 def _latency(results: StudyResults, facts: Mapping[str, Any]) -> str:
-    if results.backbone.latency_ms is None:
+    if LATENCY not in results.backbone.costs:
         return "not measured in this study"
     timed = facts.get("profile", {}).get("total_latency")
     spec = results.settings.latency
@@ -136,7 +145,16 @@ def _latency(results: StudyResults, facts: Mapping[str, Any]) -> str:
     return (
         f"{text}; an exit's is composed of the prefix up to its cut point and every branch on the way{joined}, "
         f"and eenas {verb} measures it end to end beside that; "
-        f"the plain backbone takes {milliseconds(results.backbone.latency_ms)}"
+        f"the plain backbone takes {milliseconds(results.backbone.costs[LATENCY])}"
+    )
+
+
+def _own_cost(results: StudyResults, cost: CostFacts) -> str:
+    """What a cost of the study's own is."""
+    whole = cost_text(cost.name, results.backbone.costs.get(cost.name), cost.unit)
+    return (
+        f"of a sample up to the exit, {cost.provenance}; the backbone's prefix and every branch on the way are added "
+        f"up; the plain backbone costs {whole}"
     )
 
 

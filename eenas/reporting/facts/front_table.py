@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from eenas.designs.design import Design
-from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.policies.costs import key_of
 from eenas.policies.operating_point import OperatingPoint
+from eenas.reporting.facts.row_cost import RowCost, row_costs
 from eenas.reporting.facts.wording import place
 from eenas.results.front import best_within
 from eenas.results.nothing_chosen import no_front, nothing_chosen
@@ -25,9 +26,9 @@ PLAIN, STATIC, HAND_PLACED = "plain backbone", "static networks", "uniform by ha
 
 @dataclass(frozen=True, kw_only=True)
 class FrontRow:
-    """One operating point. Accuracies and shares are in [0, 1]; costs in MACs and milliseconds a sample.
+    """One operating point. Accuracies and shares are in [0, 1]; `costs` of a sample, the MACs first.
 
-    `macs_share` and `latency_share` are of the plain backbone. `choice`, `knee` and `recommended` mark points of the
+    `choice`, `knee` and `recommended` mark points of the
     front, `above_backbone` is the 95 % interval of a point's accuracy less the backbone's, and `ends_at` the cut point
     where every sample leaves, where there is one. `exits` are cut points in depth order, `structures` the
     branch at each; `leaving` and `exit_accuracy` have one entry more, for the final exit. `strategy` to `final_rule`
@@ -43,14 +44,7 @@ class FrontRow:
     above_backbone: tuple[float, ...] = ()
     ends_at: str = ""
     accuracy: float
-    macs: float
-    macs_share: float
-    worst_macs: float
-    worst_macs_share: float
-    latency_ms: float | None
-    latency_share: float | None
-    worst_latency_ms: float | None
-    worst_latency_share: float | None
+    costs: tuple[RowCost, ...]
     exits: tuple[str, ...] = ()
     structures: tuple[str, ...] = ()
     leaving: tuple[float, ...] = ()
@@ -62,6 +56,21 @@ class FrontRow:
     ensemble: str | None = None
     final_rule: str | None = None
     how: str = ""
+
+    def cost(self, name: str) -> RowCost:
+        """One of the costs."""
+        return next(each for each in self.costs if each.name == name)
+
+    def flat(self) -> dict[str, Any]:
+        """Every value under the name that it has in CSV and JSON; those of costs stand in the place of `costs`."""
+        found: dict[str, Any] = {}
+        for name, value in ((field.name, getattr(self, field.name)) for field in fields(self)):
+            if name == "costs":
+                for each in self.costs:
+                    found |= each.flat()
+            else:
+                found[name] = value
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,17 +89,17 @@ class SharesRow:
 
 def front_rows(results: StudyResults) -> list[FrontRow]:
     """Every point of the front, in the order of the results (by falling accuracy)."""
-    return [point_row(item, results.backbone) for item in results.front]
+    return [point_row(item, results) for item in results.front]
 
 
 def choice_rows(results: StudyResults) -> list[FrontRow]:
     """The points of the front that are choices."""
-    return [point_row(item, results.backbone) for item in results.choices]
+    return [point_row(item, results) for item in results.choices]
 
 
-def point_row(item: FrontPoint, backbone: BackboneFacts) -> FrontRow:
+def point_row(item: FrontPoint, results: StudyResults) -> FrontRow:
     """One point of the front."""
-    row = _row("front", item.label, item.point, backbone, item.design)
+    row = _row("front", item.label, item.point, results, item.design)
     ends = item.ends_at
     return replace(
         row,
@@ -105,30 +114,19 @@ def point_row(item: FrontPoint, backbone: BackboneFacts) -> FrontRow:
 
 def baseline_rows(results: StudyResults) -> list[FrontRow]:
     """The plain backbone and every operating point of the baselines measured in the study."""
-    return [backbone_row(results.backbone)] + [
-        _row("baseline", baseline.name, point, results.backbone)
+    return [backbone_row(results)] + [
+        _row("baseline", baseline.name, point, results)
         for baseline in results.baselines
         if baseline.name != "backbone"
         for point in baseline.points
     ]
 
 
-def backbone_row(backbone: BackboneFacts) -> FrontRow:
+def backbone_row(results: StudyResults) -> FrontRow:
     """The plain backbone: every share is 1."""
-    share = None if backbone.latency_ms is None else 1.0
-    return FrontRow(
-        kind="backbone",
-        name=PLAIN,
-        accuracy=backbone.accuracy,
-        macs=backbone.macs,
-        macs_share=1.0,
-        worst_macs=backbone.macs,
-        worst_macs_share=1.0,
-        latency_ms=backbone.latency_ms,
-        latency_share=share,
-        worst_latency_ms=backbone.latency_ms,
-        worst_latency_share=share,
-    )
+    backbone = results.backbone
+    costs = row_costs(results.all_costs, backbone.costs, backbone.costs, backbone)
+    return FrontRow(kind="backbone", name=PLAIN, accuracy=backbone.accuracy, costs=costs)
 
 
 def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list[SharesRow]:
@@ -192,10 +190,10 @@ def to_csv(rows: Iterable[FrontRow]) -> str:
     """The rows as CSV with a header line; lists within a cell are joined by semicolons, what is absent is empty."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    names = [field.name for field in fields(FrontRow)]
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow([_cell(getattr(row, name)) for name in names])
+    tables = [row.flat() for row in rows]
+    writer.writerow(tables[0] if tables else ())
+    for table in tables:
+        writer.writerow([_cell(value) for value in table.values()])
     return stream.getvalue()
 
 
@@ -207,13 +205,13 @@ def to_table(results: StudyResults) -> dict[str, Any]:
         "task": results.task,
         "device": results.device,
         "latency": None if results.latency is None else results.latency.conditions,
-        "backbone": asdict(results.backbone),
+        "backbone": _backbone(results),
         "chance": results.chance,
         "trials": states(results),
-        "front": [asdict(row) for row in front_rows(results)],
+        "front": [row.flat() for row in front_rows(results)],
         "recommended": None if results.recommended is None else results.recommended.name,
         "nothing_recommended": None if results.recommended else _why_nothing(results),
-        "baselines": [asdict(row) for row in baseline_rows(results)],
+        "baselines": [row.flat() for row in baseline_rows(results)],
         "at_shares": [
             {
                 "name": row.name,
@@ -222,7 +220,8 @@ def to_table(results: StudyResults) -> dict[str, Any]:
             }
             for row in shares_rows(results)
         ],
-        "hypervolume": {"accuracy_macs": results.hypervolume_macs, "accuracy_latency": results.hypervolume_latency},
+        "costs": to_plain(results.all_costs),
+        "hypervolume": {f"accuracy_{name}": results.hypervolumes.get(name) for name in results.cost_names},
         "comparisons": [{**asdict(one), "verdict": one.verdict} for one in results.comparisons],
         "validation": {
             "samples": results.samples,
@@ -239,6 +238,11 @@ def to_json(results: StudyResults) -> str:
     return json.dumps(to_table(results), indent=2, ensure_ascii=False, allow_nan=False)
 
 
+def _backbone(results: StudyResults) -> dict[str, Any]:
+    """The plain backbone, with null for a cost that was not measured."""
+    return {**{key_of(name): None for name in results.cost_names}, **results.backbone.to_table()}
+
+
 def _why_nothing(results: StudyResults) -> str:
     return nothing_chosen(results, results.front) if results.front else no_front(results)
 
@@ -247,7 +251,7 @@ def _row(
     kind: Literal["front", "baseline"],
     name: str,
     point: OperatingPoint,
-    backbone: BackboneFacts,
+    results: StudyResults,
     design: Design | None = None,
 ) -> FrontRow:
     placed = design.branches if design is not None else ()
@@ -256,14 +260,7 @@ def _row(
         kind=kind,
         name=name,
         accuracy=point.accuracy,
-        macs=point.expected_macs,
-        macs_share=point.expected_macs / backbone.macs,
-        worst_macs=point.worst_macs,
-        worst_macs_share=point.worst_macs / backbone.macs,
-        latency_ms=point.expected_latency_ms,
-        latency_share=_ratio(point.expected_latency_ms, backbone.latency_ms),
-        worst_latency_ms=point.worst_latency_ms,
-        worst_latency_share=_ratio(point.worst_latency_ms, backbone.latency_ms),
+        costs=row_costs(results.all_costs, point.expected, point.worst, results.backbone),
         exits=tuple(branch.cut_point for branch in placed),
         structures=tuple(branch.branch.label() for branch in placed),
         leaving=tuple(point.shares),
@@ -271,10 +268,6 @@ def _row(
         **({} if traits is None else asdict(traits)),
         how="" if traits is None else traits.words(),
     )
-
-
-def _ratio(value: float | None, whole: float | None) -> float | None:
-    return None if value is None or not whole else value / whole
 
 
 def _cell(value: Any) -> Any:

@@ -6,10 +6,19 @@ from collections.abc import Iterable, Sequence
 from eenas.designs.design import Design
 from eenas.escaping import as_markdown
 from eenas.percent import percent
-from eenas.reporting.facts.front_table import SHARES, FrontRow, choice_rows, exits_of, front_rows, networks, shares_rows
+from eenas.reporting.facts.front_table import (
+    SHARES,
+    FrontRow,
+    choice_rows,
+    exits_of,
+    front_rows,
+    networks,
+    point_row,
+    shares_rows,
+)
 from eenas.reporting.facts.selection import spread
 from eenas.reporting.facts.summary import summary
-from eenas.reporting.facts.wording import milliseconds, quantity
+from eenas.reporting.facts.wording import cost_word
 from eenas.results.results import StudyResults
 from eenas.study.rivals.offered_points import FrontPoint
 
@@ -47,14 +56,17 @@ def trial_note(results: StudyResults, number: int) -> str:
     rows = [
         (
             f"{percent(item.point.accuracy)}{_marks(item)}",
-            quantity(item.point.expected_macs),
-            percent(item.macs_share),
-            milliseconds(item.point.expected_latency_ms),
+            costs[0].text,
+            costs[0].share_text(),
+            *(cost.text for cost in costs[1:]),
             _leaving(item.point.shares) if item.ends_at is None else f"all at {item.network.exits[0]}",
         )
         for item in spread(points, NOTE_ROWS)
+        for costs in (point_row(item, results).costs,)
     ]
-    parts += _table(("accuracy", "MACs", "of the backbone", "latency", "leave at each exit"), rows, left=(4,))
+    words = [cost_word(each.name) for each in results.all_costs]
+    heads = ("accuracy", words[0], "of the backbone", *words[1:], "leave at each exit")
+    parts += _table(heads, rows, left=(len(heads) - 1,))
     return "\n".join(parts) + "\n"
 
 
@@ -97,18 +109,19 @@ def _front_table(results: StudyResults) -> list[str]:
         (
             f"{row.name}{_marks(row)}",
             percent(row.accuracy),
-            quantity(row.macs),
-            percent(row.macs_share),
-            milliseconds(row.latency_ms),
-            milliseconds(row.worst_latency_ms),
+            row.costs[0].text,
+            row.costs[0].share_text(),
+            *(text for cost in row.costs[1:] for text in (cost.text, cost.worst_text())),
             f"all at {row.ends_at}" if row.ends_at else _leaving(row.leaving),
         )
         for row in rows
     ]
-    heads = ("network", "accuracy", "MACs", "of the backbone", "latency", "worst case", "leave at each exit")
+    words = [cost_word(each.name) for each in results.all_costs]
+    others = (head for word in words[1:] for head in (word, "worst case"))
+    heads = ("network", "accuracy", words[0], "of the backbone", *others, "leave at each exit")
     found = [(row.name, "; ".join(filter(None, (exits_of(row), how)))) for row, how in networks(rows)]
     return [
-        *_table(heads, points, left=(6,)),
+        *_table(heads, points, left=(len(heads) - 1,)),
         "",
         *_table(("network", "exits, and the branch at each"), found, left=(1,)),
     ]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import FrontError, StorageError, StudyError
+from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.temperatures import fit_temperatures
@@ -38,7 +39,7 @@ class Picked:
     temperatures: NDArray[np.float64]
     exit_index: NDArray[np.int64]
     answer: NDArray[np.int64]
-    backbone_macs: int
+    backbone_macs: float
 
     @property
     def exits(self) -> tuple[str, ...]:
@@ -48,7 +49,7 @@ class Picked:
     @property
     def shares(self) -> NDArray[np.float64]:
         """What leaving at each exit costs, [K], as a share of the plain backbone's MACs."""
-        return self.validation.macs / self.backbone_macs
+        return self.validation.costs[MACS] / self.backbone_macs
 
 
 def drawn_item(results: StudyResults, choice: Choice | None = None) -> FrontPoint | None:
@@ -69,7 +70,7 @@ def drawn_item(results: StudyResults, choice: Choice | None = None) -> FrontPoin
 def _figures(item: FrontPoint) -> tuple[object, ...]:
     """What tells points of a network apart: a policy that was fitted for a target may come to a point of the front."""
     point = item.point
-    return item.name, point.accuracy, point.expected_macs, point.worst_macs, point.shares, point.exit_accuracy
+    return item.name, point.accuracy, point.expected[MACS], point.worst[MACS], point.shares, point.exit_accuracy
 
 
 def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path) -> Picked:
@@ -92,7 +93,7 @@ def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path)
     return pick(item, tables["calibration"], tables["validation"], results.backbone.macs)
 
 
-def pick(item: FrontPoint, calibration: ExitTable, validation: ExitTable, backbone_macs: int) -> Picked:
+def pick(item: FrontPoint, calibration: ExitTable, validation: ExitTable, backbone_macs: float) -> Picked:
     """A point with its tables. Raises PolicyError when they are of another number of exits."""
     decisions = item.point.policy.apply(validation)
     return Picked(

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eenas.percent import percent
+from eenas.policies.costs import LATENCY, MACS
 from eenas.policies.fit import declined
 from eenas.policies.operating_point import OperatingPoint
-from eenas.reporting.facts.wording import milliseconds, plural, quantity, times
+from eenas.reporting.facts.wording import cost_word, milliseconds, plural, quantity, times
 from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.specs import to_table
 from eenas.study.context.traits import Traits
@@ -27,10 +28,11 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
     backbone, point = report.backbone, report.reported
     whole = next((base.points[0] for base in report.baselines if base.name == "backbone" and base.points), None)
     kept = f" (the backbone: {percent(whole.accuracy)})" if whole is not None else ""
-    latency = None
-    if point.expected_latency_ms is not None and backbone.latency_ms:
-        latency = point.expected_latency_ms / backbone.latency_ms
-    spent = percent(point.expected_macs / backbone.macs)
+    shares = {name: backbone.share(name, value) for name, value in point.expected.items() if name != MACS}
+    others = "".join(
+        f" and {times(share)} the {cost_word(name)}" for name, share in shares.items() if share is not None
+    )
+    spent = percent(point.expected[MACS] / backbone.macs)
     largest = largest_words(report.largest_class)
     counted = f" of {report.test_samples:,} samples{largest}" if largest else ""
     named = "a balanced accuracy of " if report.balanced else ""
@@ -38,9 +40,7 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
         f"Run {report.folder}: {backbone.name} on {report.task}, trained with {plural(report.samples, 'sample')} "
         f"in {report.seconds / 60:.1f} min on {report.device}.",
         f"On the test split{counted} it reaches {named}{percent(point.accuracy)}{kept} at {spent} of "
-        f"{quantity(backbone.macs, 'MACs')}"
-        + (f" and {times(latency)} the latency" if latency is not None else "")
-        + " (thresholds from the calibration split).",
+        f"{quantity(backbone.macs, 'MACs')}" + others + " (thresholds from the calibration split).",
     ]
     if report.worse is not None:
         lines.append(f"Training made it worse: {worse_words(report.worse)}.")
@@ -51,14 +51,14 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
         gap = 100 * (point.accuracy - report.estimate.accuracy)
         lines.append(
             f"The search had seen {percent(report.estimate.accuracy)} at "
-            f"{percent(report.estimate.expected_macs / backbone.macs)} after brief training, on validation: "
+            f"{percent(report.estimate.expected[MACS] / backbone.macs)} after brief training, on validation: "
             f"{gap:+.1f} points since."
         )
     if report.design.static:
         lines.append(f"It is a static network: it ends at {report.exits[0].name}, where every sample leaves.")
     lines += limits_held(report)
-    if point.expected_latency_ms is not None and (measured := _expected_end_to_end(report)) is not None:
-        composed = milliseconds(point.expected_latency_ms)
+    if LATENCY in point.expected and (measured := _expected_end_to_end(report)) is not None:
+        composed = milliseconds(point.expected[LATENCY])
         lines.append(f"A sample takes {milliseconds(measured)} end to end on average, composed of parts {composed}.")
     if report.near_threshold:
         lines.append(f"{plural(report.near_threshold, 'score')} lie within 1e-5 of a threshold and may go either way.")
@@ -75,8 +75,13 @@ def _expected_end_to_end(report: RunReport) -> float | None:
 def limits_held(report: RunReport) -> list[str]:
     """Whether the limits that the network was chosen for hold on the test split, a sentence for each."""
     limits, found = to_table(report.limits), []
+    units = {each.name: each.unit for each in report.costs}
     for name, by in report.violations.items():
-        held = f"held, with {amount(name, abs(by))} to spare," if by <= 0 else f"missed by {amount(name, by)}"
+        held = (
+            f"held, with {amount(name, abs(by), units)} to spare,"
+            if by <= 0
+            else f"missed by {amount(name, by, units)}"
+        )
         if by == float("inf"):
             held = "not known, since it was not recorded,"
         found.append(f"Limit {name} = {limits[name]:g}: {held} on the test split.")
@@ -106,9 +111,9 @@ def report_json(report: RunReport) -> str:
     return json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def _budget(name: str, points: Mapping[float, OperatingPoint | None], shares: list[float], macs: int) -> BudgetRow:
+def _budget(name: str, points: Mapping[float, OperatingPoint | None], shares: list[float], macs: float) -> BudgetRow:
     cells = []
     for share in shares:
         point = points.get(share)
-        cells.append((share, None, None) if point is None else (share, point.accuracy, point.expected_macs / macs))
+        cells.append((share, None, None) if point is None else (share, point.accuracy, point.expected[MACS] / macs))
     return BudgetRow(name, tuple(cells))

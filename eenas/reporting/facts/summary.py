@@ -2,10 +2,20 @@
 
 import itertools
 
-from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.networks.backbone_facts import BackboneFacts
 from eenas.percent import percent
+from eenas.policies.costs import KNOWN, LATENCY, MACS
 from eenas.reporting.facts.front_table import states
-from eenas.reporting.facts.wording import each_batch, milliseconds, place, plural, quantity, times
+from eenas.reporting.facts.wording import (
+    cost_text,
+    cost_word,
+    each_batch,
+    milliseconds,
+    place,
+    plural,
+    quantity,
+    times,
+)
 from eenas.results.nothing_chosen import no_front, nothing_chosen
 from eenas.results.results import Comparison, StudyResults
 from eenas.specs import to_table
@@ -76,11 +86,9 @@ def shown(results: StudyResults) -> FrontPoint | None:
 
 
 def hypervolumes(results: StudyResults) -> str:
-    """Both hypervolumes in one sentence, with their reference point."""
-    text = f"Hypervolume: accuracy × MACs {results.hypervolume_macs:.4f}"
-    if results.hypervolume_latency is not None:
-        text += f", accuracy × latency {results.hypervolume_latency:.4f}"
-    return text + f" (from 1.1 × the backbone's cost and {percent(results.chance)} accuracy)."
+    """The hypervolumes in one sentence, with their reference point."""
+    areas = (f"accuracy × {cost_word(name)} {area:.4f}" for name, area in results.hypervolumes.items())
+    return f"Hypervolume: {', '.join(areas)} (from 1.1 × the backbone's cost and {percent(results.chance)} accuracy)."
 
 
 def headline(results: StudyResults, item: FrontPoint | None) -> str:
@@ -97,8 +105,9 @@ def _short(item: FrontPoint, backbone: BackboneFacts) -> str:
     ours, whole = percent(item.point.accuracy), percent(backbone.accuracy)
     better = item.point.accuracy > backbone.accuracy
     accuracy = f"reaches {ours} (the backbone: {whole})" if better else f"keeps {ours} of {whole}"
-    text = f"{accuracy} at {percent(item.macs_share, 0)} of the MACs"
-    return text if item.latency_share is None else f"{text} and {times(item.latency_share)} the latency"
+    shares = ((name, share) for name, share in item.shares.items() if name != MACS)
+    others = "".join(f" and {times(share)} the {cost_word(name)}" for name, share in shares)
+    return f"{accuracy} at {percent(item.macs_share, 0)} of the MACs{others}"
 
 
 def _keeps(item: FrontPoint, backbone: BackboneFacts) -> str:
@@ -125,8 +134,10 @@ def _backbone(results: StudyResults) -> str:
         f"The plain {backbone.name} reaches {named}{percent(backbone.accuracy)} on {_samples(results)} "
         f"with {quantity(backbone.macs, 'MACs')}"
     )
-    if backbone.latency_ms is not None:
-        text += f" and {milliseconds(backbone.latency_ms)} {each_batch(batch)} on {results.latency_place}"
+    for each in (each for each in results.costs if each.name not in KNOWN):
+        text += f", {cost_text(each.name, backbone.costs.get(each.name), each.unit)} of {cost_word(each.name)}"
+    if LATENCY in backbone.costs:
+        text += f" and {milliseconds(backbone.costs[LATENCY])} {each_batch(batch)} on {results.latency_place}"
     return text + "."
 
 

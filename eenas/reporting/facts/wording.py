@@ -1,4 +1,6 @@
-"""How numbers read in tables, notes and figures: percent, MACs with a prefix, milliseconds."""
+"""How numbers read in tables, notes and figures: percent, MACs with a prefix, milliseconds, other costs."""
+
+from eenas.policies.costs import LATENCY, MACS
 
 
 def quantity(value: float | None, unit: str = "") -> str:
@@ -16,13 +18,31 @@ def milliseconds(value: float | None) -> str:
     return "–" if value is None else f"{_three(value)} ms"
 
 
+def cost_text(name: str, value: float | None, unit: str) -> str:
+    """A cost with three significant digits and its unit: "41.2 M" (MACs), "12.3 ms", "0.52 mJ"; None is a dash."""
+    if value is None:
+        return "–"
+    if name == MACS:
+        return quantity(value)
+    if name == LATENCY:
+        return milliseconds(value)
+    if abs(value) >= 9_999.5:
+        return quantity(value, unit)
+    return f"{value:.3g} {unit}".rstrip() if 0 < abs(value) < 0.0995 else f"{_three(value)} {unit}".rstrip()
+
+
+def cost_word(name: str) -> str:
+    """A cost in the head of a column: "MACs", "latency", "bytes sent"."""
+    return "MACs" if name == MACS else name.replace("_", " ")
+
+
 def duration(hours: float) -> str:
     """Hours as text, below one in minutes: "2.5 h", "12 min"."""
     return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min" if hours >= 1 / 6 else f"{60 * hours:.1f} min"
 
 
 def times(ratio: float | None) -> str:
-    """A ratio to the backbone's latency: "0.58 ×"; None is a dash."""
+    """A ratio to the backbone's cost: "0.58 ×"; None is a dash."""
     return "–" if ratio is None else f"{ratio:.2f} ×"
 
 

@@ -8,16 +8,20 @@ import plotly.graph_objects as go
 
 from eenas.errors import StudyError
 from eenas.escaping import in_figure
-from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.networks.backbone_facts import BackboneFacts
 from eenas.percent import percent
+from eenas.policies.costs import KNOWN, MACS, CostFacts
 from eenas.reporting.facts.picked import Picked
-from eenas.reporting.facts.wording import milliseconds, place, quantity, times
+from eenas.reporting.facts.row_cost import RowCost, row_costs
+from eenas.reporting.facts.wording import place, quantity
 from eenas.reporting.figures import figure_style as style
 
 BOX = 25.0
 """The width of a box in units of the horizontal axis, percent of the backbone's MACs, in a figure 920 px wide."""
 ROW, BAR = 88, 70
 """Pixels: a row of boxes, and the backbone's bar."""
+
+COSTS = tuple(KNOWN.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,28 +55,34 @@ class DesignFacts:
     exits: tuple[DesignExit, ...]
 
 
-def design_facts(picked: Picked, backbone: BackboneFacts, cut_point_macs: Mapping[str, int]) -> DesignFacts:
-    """The facts of a design; `cut_point_macs` are the backbone's MACs up to each cut point.
+def design_facts(
+    picked: Picked, backbone: BackboneFacts, cut_point_macs: Mapping[str, int], costs: Sequence[CostFacts] = COSTS
+) -> DesignFacts:
+    """The facts of a design; `cut_point_macs` are the backbone's MACs up to each cut point, `costs` are the study's.
 
     Raises StudyError when a branch stands at a cut point that is not among them.
     """
     item, point = picked.item, picked.item.point
     exits = _exits(picked, cut_point_macs)
-    behind = f"a sample that passes every branch costs {percent(point.worst_macs / backbone.macs)} of the MACs"
+    behind = f"a sample that passes every branch costs {percent(point.worst[MACS] / backbone.macs)} of the MACs"
     if item.ends_at is not None:
         exits = exits[: item.ends_at + 1]
         behind = f"every sample leaves at {place(exits[-1].name)}: the rest of the backbone is not needed"
-    latency = "" if point.expected_latency_ms is None else f", {milliseconds(point.expected_latency_ms)}"
-    share = "" if item.latency_share is None else f" ({times(item.latency_share)} the backbone's)"
+    others = [each for each in row_costs(costs, point.expected, point.worst, backbone) if each.name != MACS]
+    said = [f", {each.text}" + _of_backbone(each) for each in others if each.expected is not None]
     return DesignFacts(
         title=f"The design: {item.name}",
         subtitles=(
             f"{percent(point.accuracy)} (the backbone: {percent(backbone.accuracy)}) at "
-            f"{quantity(point.expected_macs, 'MACs')} ({percent(item.macs_share)}){latency}{share}",
+            f"{quantity(point.expected[MACS], 'MACs')} ({percent(item.macs_share)}){''.join(said)}",
             behind,
         ),
         exits=exits,
     )
+
+
+def _of_backbone(cost: RowCost) -> str:
+    return "" if cost.share is None else f" ({cost.share_text()} the backbone's)"
 
 
 def draw_design(facts: DesignFacts) -> go.Figure:
@@ -161,7 +171,7 @@ def _exits(picked: Picked, cut_point_macs: Mapping[str, int]) -> tuple[DesignExi
     if missing := [branch.cut_point for branch in placed if branch.cut_point not in cut_point_macs]:
         raise StudyError(f"the study's profile has no cut point {missing[0]!r}; search again with this backbone")
     stands = [cut_point_macs[branch.cut_point] / whole for branch in placed] + [1.0]
-    branches = np.diff(table.macs / whole - np.array(stands), prepend=0.0)
+    branches = np.diff(table.costs[MACS] / whole - np.array(stands), prepend=0.0)
     structures = [branch.branch.label() for branch in placed] + ["the backbone's classifier"]
     return tuple(
         DesignExit(
@@ -169,7 +179,7 @@ def _exits(picked: Picked, cut_point_macs: Mapping[str, int]) -> tuple[DesignExi
             structure=structures[k],
             stands=stands[k],
             branch_macs=max(0.0, whole * float(branches[k])),
-            cost=float(table.macs[k]) / whole,
+            cost=float(table.costs[MACS][k]) / whole,
             leaving=point.shares[k],
             accuracy=point.exit_accuracy[k],
             alone=alone,

@@ -3,23 +3,22 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import plotly.graph_objects as go
 
 from eenas.escaping import in_figure
 from eenas.percent import percent
+from eenas.policies.costs import LATENCY, MACS
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting.facts.front_table import PLAIN, STATIC, family
 from eenas.reporting.facts.summary import headline
 from eenas.reporting.facts.summary import shown as shown_point
-from eenas.reporting.facts.wording import each_batch, milliseconds, plural, quantity
+from eenas.reporting.facts.wording import cost_text, cost_word, each_batch, plural, quantity
 from eenas.reporting.figures import figure_style as style
 from eenas.results.results import StudyResults
 from eenas.study.context.traits import Traits
 from eenas.study.rivals.offered_points import FrontPoint, offered
 
-Cost = Literal["macs", "latency"]
 CLOUD_LIMIT = 600
 FRONT_LIMIT = 150
 
@@ -54,7 +53,7 @@ class FrontFacts:
 
     title: str
     subtitles: tuple[str, ...]
-    cost: Cost
+    cost: str
     unit: str
     backbone_cost: str
     backbone_accuracy: float
@@ -68,19 +67,19 @@ class FrontFacts:
     baselines: tuple[BaselineMarks, ...]
 
 
-def front_facts(results: StudyResults, cost: Cost = "macs", picked: FrontPoint | None = None) -> FrontFacts:
-    """The facts of the front over expected MACs or expected latency; `picked` is by default the recommended point.
+def front_facts(results: StudyResults, cost: str = MACS, picked: FrontPoint | None = None) -> FrontFacts:
+    """The facts of the front over an expected cost; `picked` is by default the recommended point.
 
-    The front of a study is taken over accuracy, MACs and latency; drawn over one cost, only those of its points that
+    The front of a study is taken over accuracy and all of its costs; drawn over one cost, only those of its points that
     nothing cheaper beats on accuracy are marked, the others join the cloud, and so do those below every choice.
     """
-    whole = float(results.backbone.macs) if cost == "macs" else results.backbone.latency_ms
-    marks = [(item, mark) for item in results.front if (mark := _front_mark(item, whole, cost)) is not None]
+    whole = results.backbone.costs.get(cost)
+    marks = [(item, mark) for item in results.front if (mark := _front_mark(item, whole, cost, results)) is not None]
     least = min((item.point.accuracy for item in results.choices), default=0.0)
     front = _stairs([mark for item, mark in marks if item.point.accuracy >= least])
     knee = next((mark for item, mark in marks if item.knee), None)
-    usual = shown_point(results)
-    shown = picked or usual
+    shown = picked or shown_point(results)
+    is_picked = shown is not None and not shown.knee and shown.kind != "plain"
     kept = {id(mark) for mark in front}
     clouds = [mark for _, mark in marks if id(mark) not in kept]
     held = offered(results.networks, results.backbone, results.settings.constraints)
@@ -91,22 +90,23 @@ def front_facts(results: StudyResults, cost: Cost = "macs", picked: FrontPoint |
         for trial in results.trials
         if trial.chosen is not None and trial.violations and (name := f"trial {trial.number}")
     )
-    total = quantity(whole, "MACs") if cost == "macs" else milliseconds(whole)
+    total = quantity(whole, "MACs") if cost == MACS else cost_text(cost, whole, results.units.get(cost, ""))
+    words = {MACS: "MACs of a sample", LATENCY: f"latency of {each_batch(results.settings.latency.batch)}"}
     return FrontFacts(
-        title=f"Accuracy against {'compute' if cost == 'macs' else 'latency'}",
+        title=f"Accuracy against {'compute' if cost == MACS else cost_word(cost)}",
         subtitles=(
             headline(results, shown),
             f"{plural(len(results.trials), 'trial')} on {results.task}; the plain {results.backbone.name}: "
             f"{percent(results.backbone.accuracy)}" + (f" with {total}" if whole else ""),
         ),
         cost=cost,
-        unit="MACs of a sample" if cost == "macs" else f"latency of {each_batch(results.settings.latency.batch)}",
+        unit=words.get(cost, f"{cost_word(cost)} of a sample"),
         backbone_cost=total,
         backbone_accuracy=results.backbone.accuracy,
         chance=results.chance,
         front=_even(front, FRONT_LIMIT),
         knee=knee,
-        picked=None if shown is None or shown.knee or shown.kind == "plain" else _front_mark(shown, whole, cost),
+        picked=_front_mark(shown, whole, cost, results) if shown is not None and is_picked else None,
         picked_name="recommended" if shown is not None and shown.recommended else "picked",
         cloud=_thin(clouds, CLOUD_LIMIT),
         infeasible=tuple(mark for mark in broken if mark is not None),
@@ -179,7 +179,8 @@ def draw_front(facts: FrontFacts) -> go.Figure:
         )
     _cross_hair(drawing, facts)
     if not facts.front:
-        style.say_empty(drawing, "there is no front yet" if facts.backbone_cost != "–" else "latency was not measured")
+        unknown = f"{cost_word(facts.cost)} was not measured"
+        style.say_empty(drawing, unknown if facts.backbone_cost == "–" else "there is no front yet")
     low, high = _accuracy_range(facts)
     widest = max([1.0, *(mark.share for mark in _drawn(facts))])
     drawing.update_xaxes(
@@ -227,11 +228,12 @@ def _accuracy_range(facts: FrontFacts) -> tuple[float, float]:
     return max(0.0, low - room), high + 0.1 * room
 
 
-def _front_mark(item: FrontPoint, whole: float | None, cost: Cost) -> Mark | None:
+def _front_mark(item: FrontPoint, whole: float | None, cost: str, results: StudyResults) -> Mark | None:
+    others = [(name, value) for name, value in item.point.expected.items() if name != MACS]
     placed = ", ".join(f"{branch.cut_point} {branch.branch.label()}" for branch in item.design.branches)
     text = (
         f"{in_figure(item.label)}: {percent(item.point.accuracy)} at {percent(item.macs_share)} of the MACs"
-        + (f", {milliseconds(item.point.expected_latency_ms)}" if item.point.expected_latency_ms is not None else "")
+        + "".join(f", {cost_text(name, value, results.units.get(name, ''))}" for name, value in others)
         + f"<br>{in_figure(placed) or 'no branch'}"
     )
     if how := Traits.of(item.design, item.point.policy).words():
@@ -239,14 +241,14 @@ def _front_mark(item: FrontPoint, whole: float | None, cost: Cost) -> Mark | Non
     return _mark(item.point, whole, cost, item.name, text)
 
 
-def _mark(point: OperatingPoint, whole: float | None, cost: Cost, network: str = "", text: str = "") -> Mark | None:
-    spent = point.expected_macs if cost == "macs" else point.expected_latency_ms
+def _mark(point: OperatingPoint, whole: float | None, cost: str, network: str = "", text: str = "") -> Mark | None:
+    spent = point.expected.get(cost)
     if spent is None or not whole or not math.isfinite(spent):
         return None
     return Mark(share=spent / whole, accuracy=point.accuracy, network=network, text=text)
 
 
-def _baselines(results: StudyResults, whole: float | None, cost: Cost) -> tuple[BaselineMarks, ...]:
+def _baselines(results: StudyResults, whole: float | None, cost: str) -> tuple[BaselineMarks, ...]:
     groups: dict[str, list[Mark]] = {}
     for baseline in results.baselines:
         if baseline.name == "backbone":

@@ -11,8 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from eenas.errors import StudyError
 from eenas.escaping import in_figure
-from eenas.reporting.facts.wording import plural
+from eenas.reporting.facts.wording import cost_word, plural
 from eenas.reporting.figures import figure_style as style
+from eenas.study.settings.search_spec import ACCURACY
 
 SHOWN = 12
 """Parameters at most."""
@@ -21,7 +22,6 @@ FEWEST = 4
 MOST = 400
 """Trials at most, taken evenly over the search: the forest of thousands would take minutes."""
 TREES = 16
-NAMES = {"accuracy": "accuracy", "macs": "expected MACs", "latency": "expected latency"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def importance_facts(
             "among few trials this is a hint, not a finding" if len(used) < 50 else "the parameters that explain most",
         ),
         trials=len(used),
-        objectives=tuple(NAMES[objective] for objective in objectives),
+        objectives=tuple(name if name == ACCURACY else f"expected {cost_word(name)}" for name in objectives),
         parameters=tuple(shown),
         importances=tuple(tuple(each.get(name, 0.0) for name in shown) for each in found),
     )

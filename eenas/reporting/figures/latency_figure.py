@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from eenas.errors import StudyError
 from eenas.escaping import in_figure
+from eenas.policies.costs import LATENCY
 from eenas.reporting.facts.picked import exit_numbers
 from eenas.reporting.facts.wording import each_batch, plural
 from eenas.reporting.figures import figure_style as style
@@ -113,7 +114,7 @@ def draw_latency(facts: LatencyFacts) -> go.Figure:
 
 def _of(report: RunReport) -> RunLatency | None:
     """One run; None where a latency is missing."""
-    composed = [exit_.latency_ms for exit_ in report.exits if exit_.latency_ms is not None]
+    composed = [exit_.costs[LATENCY] for exit_ in report.exits if LATENCY in exit_.costs]
     measured = [exit_.end_to_end for exit_ in report.exits if exit_.end_to_end is not None]
     if not report.exits or len(composed) < len(report.exits) or len(measured) < len(report.exits):
         return None

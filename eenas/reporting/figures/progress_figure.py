@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 
 from eenas.escaping import in_figure
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
-from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.networks.backbone_facts import BackboneFacts
 from eenas.percent import percent
+from eenas.policies.costs import MACS
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting.facts.wording import duration, plural
 from eenas.reporting.figures import figure_style as style
@@ -105,7 +106,7 @@ def areas(curves: Sequence[Sequence[OperatingPoint]], backbone: BackboneFacts, c
     kept: list[tuple[float, float]] = []
     for curve in curves:
         if curve:
-            kept = _best([*kept, *((point.expected_macs / backbone.macs, point.accuracy) for point in curve)])
+            kept = _best([*kept, *((point.expected[MACS] / backbone.macs, point.accuracy) for point in curve)])
         cost, accuracy = [point[0] for point in kept], [point[1] for point in kept]
         found.append(hypervolume(accuracy, cost, reference_cost=REFERENCE_COST, reference_accuracy=chance))
     return found

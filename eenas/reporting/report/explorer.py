@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from eenas.escaping import in_figure
+from eenas.networks.backbone_facts import BackboneFacts
+from eenas.policies.costs import MACS
 from eenas.policies.curve import signal_curve
 from eenas.reporting.facts.explored_policy import explored
 from eenas.reporting.facts.picked import Picked, exit_names
+from eenas.reporting.facts.wording import cost_word
 from eenas.reporting.figures import figure_style as style
 
 FEW = 12
@@ -30,8 +34,8 @@ class ExplorerFacts:
 
     `thresholds` float64 [S] rise from 0 (all leave as early as they can) to infinity (nobody leaves early), spaced over
     expected MACs; `name` is what they are and `labels` [S] how they read. A sample leaves at exit k where the step is
-    below `codes` uint8 [N, K - 1]: so many thresholds its signal reaches. `correct` bool [N, K]; `macs` and `latency`
-    [K] are what leaving costs, as shares of the plain backbone's (`latency` is None where it was not measured).
+    below `codes` uint8 [N, K - 1]: so many thresholds its signal reaches. `correct` bool [N, K]; `costs` by name, the
+    MACs first, are what leaving costs, [K], as shares of the plain backbone's, where these are known.
     `accuracy` and `spent` [S] are the curve. `own` is the design's own operating point, (share of MACs, accuracy), and
     `start` the step nearest to it in MACs.
     """
@@ -44,8 +48,7 @@ class ExplorerFacts:
     labels: tuple[str, ...]
     codes: NDArray[np.uint8]
     correct: NDArray[np.bool_]
-    macs: NDArray[np.float64]
-    latency: NDArray[np.float64] | None
+    costs: Mapping[str, NDArray[np.float64]]
     accuracy: NDArray[np.float64]
     spent: NDArray[np.float64]
     backbone_accuracy: float
@@ -53,9 +56,7 @@ class ExplorerFacts:
     start: int
 
 
-def explorer_facts(
-    picked: Picked, backbone_accuracy: float, backbone_latency_ms: float | None, samples: int = SAMPLES
-) -> ExplorerFacts:
+def explorer_facts(picked: Picked, backbone: BackboneFacts, samples: int = SAMPLES) -> ExplorerFacts:
     """The facts on validation: the network's own kind of policy, as fitted on calibration, with any limit."""
     table = picked.validation
     if len(table) > samples:
@@ -65,14 +66,13 @@ def explorer_facts(
     signals = moved.policy.signals(evidence)
     correct = moved.policy.answers(evidence) == table.labels[:, None]
     curve = signal_curve(signals, correct, table)
-    wanted = np.linspace(curve.macs[0], curve.macs[-1], STEPS)
-    own = int(np.abs(curve.macs / picked.backbone_macs - picked.item.macs_share).argmin())
-    kept = np.unique([*np.searchsorted(curve.macs, wanted).clip(0, len(curve) - 1), 0, own, len(curve) - 1])
+    macs = curve.costs[MACS]
+    wanted = np.linspace(macs[0], macs[-1], STEPS)
+    own = int(np.abs(macs / picked.backbone_macs - picked.item.macs_share).argmin())
+    kept = np.unique([*np.searchsorted(macs, wanted).clip(0, len(curve) - 1), 0, own, len(curve) - 1])
     thresholds = curve.thresholds[kept]
-    latency = None
-    if table.latency_ms is not None and backbone_latency_ms:
-        latency = table.latency_ms / backbone_latency_ms
-    spent = curve.macs[kept] / picked.backbone_macs
+    known = [name for name in table.costs.names if backbone.costs.get(name)]
+    spent = macs[kept] / picked.backbone_macs
     return ExplorerFacts(
         title=f"Policy explorer: {picked.item.name}",
         subtitles=(
@@ -86,11 +86,10 @@ def explorer_facts(
         labels=tuple(map(moved.label, thresholds.tolist())),
         codes=np.searchsorted(thresholds, signals, side="right").astype(np.uint8),
         correct=correct,
-        macs=table.macs / picked.backbone_macs,
-        latency=latency,
+        costs={name: table.costs[name] / backbone.costs[name] for name in known},
         accuracy=curve.accuracy[kept],
         spent=spent,
-        backbone_accuracy=backbone_accuracy,
+        backbone_accuracy=backbone.accuracy,
         own=(picked.item.macs_share, picked.item.point.accuracy),
         start=int(np.searchsorted(kept, own)),
     )
@@ -106,8 +105,10 @@ def page_data(facts: ExplorerFacts) -> str:
             "samples": len(facts.codes),
             "codes": base64.b64encode(facts.codes.tobytes()).decode(),
             "correct": base64.b64encode(np.packbits(facts.correct).tobytes()).decode(),
-            "macs": facts.macs.tolist(),
-            "latency": None if facts.latency is None else facts.latency.tolist(),
+            "costs": [
+                {"word": cost_word(name), "isMacs": name == MACS, "values": each.tolist()}
+                for name, each in facts.costs.items()
+            ],
             "start": facts.start,
         }
     )

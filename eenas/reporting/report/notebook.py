@@ -4,11 +4,9 @@ from eenas.escaping import as_html
 from eenas.percent import percent
 from eenas.reporting.facts.front_table import backbone_row, choice_rows
 from eenas.reporting.facts.summary import summary
-from eenas.reporting.facts.wording import milliseconds, quantity, times
+from eenas.reporting.facts.wording import cost_word
 from eenas.reporting.report.html_table import html_table
 from eenas.results.results import StudyResults
-
-_HEADS = ("", "accuracy", "MACs", "of the backbone", "latency", "of the backbone")
 
 
 def notebook_html(results: StudyResults) -> str:
@@ -18,11 +16,9 @@ def notebook_html(results: StudyResults) -> str:
         (
             row.name + (" (recommended)" if row.recommended else "") + (" (knee)" if row.knee else ""),
             percent(row.accuracy),
-            quantity(row.macs),
-            percent(row.macs_share),
-            milliseconds(row.latency_ms),
-            times(row.latency_share),
+            *(text for cost in row.costs for text in (cost.text, cost.share_text())),
         )
-        for row in (backbone_row(results.backbone), *choice_rows(results))
+        for row in (backbone_row(results), *choice_rows(results))
     ]
-    return f"<div>{lines}{html_table(_HEADS, rows)}</div>"
+    expected = (head for each in results.all_costs for head in (cost_word(each.name), "of the backbone"))
+    return f"<div>{lines}{html_table(('', 'accuracy', *expected), rows)}</div>"

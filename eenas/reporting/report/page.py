@@ -1,6 +1,6 @@
 """Which panels a page holds: a file of `dashboards/`, read with unknown keys and figures as errors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from eenas import shipped, specs
 from eenas.errors import SpecError
 from eenas.escaping import shortened
+from eenas.policies.costs import KNOWN, LATENCY, MACS
 from eenas.reporting.figures.front_figure import draw_front, front_facts
 from eenas.reporting.figures.leaving_figure import draw_leaving, leaving_facts
 from eenas.results.results import StudyResults
@@ -17,10 +18,21 @@ from eenas.results.results import StudyResults
 FigureName = Literal["front_macs", "front_latency", "leaving"]
 
 FIGURES: dict[FigureName, Callable[[StudyResults], go.Figure]] = {
-    "front_macs": lambda results: draw_front(front_facts(results, "macs")),
-    "front_latency": lambda results: draw_front(front_facts(results, "latency")),
+    "front_macs": lambda results: draw_front(front_facts(results, MACS)),
+    "front_latency": lambda results: draw_front(front_facts(results, LATENCY)),
     "leaving": lambda results: draw_leaving(leaving_facts(results)),
 }
+
+
+FRONT = "front_"
+"""What the names of figures begin with that draw the front over a cost."""
+
+
+def with_own_fronts(names: Sequence[str], results: StudyResults) -> tuple[str, ...]:
+    """The figures of a page, with the fronts over the study's own costs behind the last front that it names."""
+    fronts = [index for index, name in enumerate(names) if name.startswith(FRONT)]
+    own = [FRONT + each.name for each in results.costs if each.name not in KNOWN]
+    return (*names[: fronts[-1] + 1], *own, *names[fronts[-1] + 1 :]) if fronts else tuple(names)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,8 +31,7 @@ function explore(table, step) {
   const mean = (costs) => costs.reduce((sum, cost, exit) => sum + cost * shares[exit], 0);
   return {
     accuracy: right / table.samples,
-    macs: mean(table.macs),
-    latency: table.latency === null ? null : mean(table.latency),
+    costs: table.costs.map((cost) => mean(cost.values)),
     shares,
   };
 }
@@ -42,14 +41,16 @@ function show(table, step, plot) {
   const words = [
     table.labels[step],
     (100 * found.accuracy).toFixed(2) + " % accuracy",
-    (100 * found.macs).toFixed(1) + " % of the MACs",
+    ...found.costs.map((share, index) => {
+      const cost = table.costs[index];
+      return cost.isMacs ? (100 * share).toFixed(1) + " % of the MACs" : share.toFixed(2) + " × the " + cost.word;
+    }),
   ];
-  if (found.latency !== null) words.push(found.latency.toFixed(2) + " × the latency");
   document.getElementById("explored").textContent = words.join(" · ");
   const percents = found.shares.map((share) => 100 * share);
   const here = plot.data.findIndex((trace) => trace.name === "here");
   const bars = plot.data.findIndex((trace) => trace.name === "leaving");
-  Plotly.restyle(plot, { x: [[100 * found.macs]], y: [[100 * found.accuracy]] }, [here]);
+  Plotly.restyle(plot, { x: [[100 * found.costs[0]]], y: [[100 * found.accuracy]] }, [here]);
   Plotly.restyle(plot, { x: [percents], text: [percents.map((share) => share.toFixed(1) + " %")] }, [bars]);
 }
 

@@ -27,9 +27,10 @@ from eenas.reporting.facts.front_table import (
 )
 from eenas.reporting.facts.selection import spread, with_best
 from eenas.reporting.facts.summary import headline, summary
-from eenas.reporting.facts.wording import milliseconds, place, quantity, times
+from eenas.reporting.facts.wording import cost_word, place
 from eenas.reporting.report.html_table import html_table
-from eenas.reporting.report.report_panels import OF_LEAVING, PANELS, WIDE, PanelName
+from eenas.reporting.report.page import with_own_fronts
+from eenas.reporting.report.report_panels import OF_LEAVING, WIDE, PanelName, panel
 from eenas.reporting.report.report_source import PAGE, USUAL, Asked, ReportSource, open_source
 from eenas.runs.run_report import largest_words
 from eenas.study.rivals.offered_points import FrontPoint
@@ -117,33 +118,21 @@ def _tables(source: ReportSource) -> list[str]:
     items = list(with_best(results, spread(results.choices, ROWS)))
     if source.item is not None and all(source.item is not item for item in items):
         items = sorted((*items, source.item), key=lambda item: (-item.point.accuracy, item.macs_share))
-    points = [point_row(item, results.backbone) for item in items]
+    points = [point_row(item, results) for item in items]
     labels = [PLAIN, *(_name(item, source) for item in items)]
     cells = [
         (
             label,
             percent(row.accuracy),
-            quantity(row.macs),
-            percent(row.macs_share),
-            milliseconds(row.latency_ms),
-            times(row.latency_share),
-            percent(row.worst_macs_share),
-            milliseconds(row.worst_latency_ms),
+            *(text for cost in row.costs for text in (cost.text, cost.share_text())),
+            *(cost.worst_text() for cost in row.costs),
             _leaving(row),
         )
-        for row, label in zip((backbone_row(results.backbone), *points), labels, strict=True)
+        for row, label in zip((backbone_row(results), *points), labels, strict=True)
     ]
-    names = (
-        "",
-        "accuracy",
-        "MACs",
-        "of the backbone",
-        "latency",
-        "of the backbone",
-        "worst MACs",
-        "worst latency",
-        "leave at each exit",
-    )
+    words = [cost_word(each.name) for each in results.all_costs]
+    expected = (head for word in words for head in (word, "of the backbone"))
+    names = ("", "accuracy", *expected, *(f"worst {word}" for word in words), "leave at each exit")
     exits = [(row.name, "; ".join(filter(None, (exits_of(row), how)))) for row, how in networks(points)]
     largest = largest_words(results.largest_class)
     return [
@@ -176,26 +165,26 @@ def _name(item: FrontPoint, source: ReportSource) -> str:
 
 def _panels(source: ReportSource, spec: ReportSpec, listener: Listener) -> list[str]:
     """The panels in their order; those that have nothing to tell of a static network are left out, in one line."""
-    item = source.item
+    item, names = source.item, with_own_fronts(spec.panels, source.results)
     if item is None or item.ends_at is None:
-        return [_panel(name, source, listener) for name in spec.panels]
-    left = [name for name in spec.panels if name in OF_LEAVING]
+        return [_panel(name, source, listener) for name in names]
+    left = [name for name in names if name in OF_LEAVING]
     where = place(item.design.branches[item.ends_at].cut_point)
     why = f"every sample of {item.name} leaves at {where}, so that there is nothing to tell of who leaves where"
     said = f'<p class="small">Left out ({", ".join(left)}): {as_html(why)}.</p>' if left else ""
-    return [*(_panel(name, source, listener) for name in spec.panels if name not in left), said]
+    return [*(_panel(name, source, listener) for name in names if name not in left), said]
 
 
-def _panel(name: PanelName, source: ReportSource, listener: Listener) -> str:
+def _panel(name: str, source: ReportSource, listener: Listener) -> str:
     """One panel; where it fails, why."""
     try:
-        panel = PANELS[name](source)
-        drawn = "" if panel.figure is None else _plot(panel.figure.to_json(), wide=name in WIDE)
+        found = panel(name, source)
+        drawn = "" if found.figure is None else _plot(found.figure.to_json(), wide=name in WIDE)
     except Exception as error:  # a panel must not cost the page
         said = str(error) if isinstance(error, EenasError) else f"{type(error).__name__}: {error}"
         listener(Notice(f"the panel {name} is not in the report: {said}"))
         return f'<section id="{name}"><p class="missing"><b>{name}</b>: {as_html(said)}</p></section>'
-    return f'<section id="{name}">{panel.above}{drawn}</section>'
+    return f'<section id="{name}">{found.above}{drawn}</section>'
 
 
 def _plot(figure: str, *, wide: bool) -> str:

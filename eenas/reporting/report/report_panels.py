@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from eenas.escaping import as_html, json_in_html
 from eenas.percent import percent
+from eenas.policies.costs import LATENCY, MACS
 from eenas.reporting.facts.picked import of_point
 from eenas.reporting.figures.agreement_figure import agreement_facts, draw_agreement
 from eenas.reporting.figures.design_figure import design_facts, draw_design
@@ -22,6 +23,7 @@ from eenas.reporting.figures.reliability_figure import draw_reliability, reliabi
 from eenas.reporting.figures.survivors_figure import draw_survivors, survivors_facts
 from eenas.reporting.figures.thumbnails import Sample, pictures, samples_facts
 from eenas.reporting.report.explorer import draw_explorer, explorer_facts, page_data
+from eenas.reporting.report.page import FRONT
 from eenas.reporting.report.report_source import ReportSource
 
 PanelName = Literal[
@@ -54,7 +56,7 @@ class Panel:
 def explorer(source: ReportSource) -> Panel:
     """The figure with its slider, and the data that `report.js` computes with."""
     backbone = source.results.backbone
-    facts = explorer_facts(source.picked(), backbone.accuracy, backbone.latency_ms)
+    facts = explorer_facts(source.picked(), backbone)
     above = (
         f'<div class="explorer"><label>{as_html(facts.name)} <input type="range" id="threshold" min="0" '
         f'max="{len(facts.thresholds) - 1}" value="{facts.start}" step="1"></label>'
@@ -97,11 +99,13 @@ def importances(source: ReportSource) -> Panel:
 
 
 PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
-    "front_macs": lambda source: Panel(figure=draw_front(front_facts(source.results, "macs", source.item))),
-    "front_latency": lambda source: Panel(figure=draw_front(front_facts(source.results, "latency", source.item))),
+    "front_macs": lambda source: Panel(figure=draw_front(front_facts(source.results, MACS, source.item))),
+    "front_latency": lambda source: Panel(figure=draw_front(front_facts(source.results, LATENCY, source.item))),
     "leaving": lambda source: Panel(figure=draw_leaving(leaving_facts(source.results))),
     "design": lambda source: Panel(
-        figure=draw_design(design_facts(source.picked(), source.results.backbone, source.cut_point_macs))
+        figure=draw_design(
+            design_facts(source.picked(), source.results.backbone, source.cut_point_macs, source.results.all_costs)
+        )
     ),
     "explorer": explorer,
     "classes": lambda source: Panel(figure=draw_groups(class_facts(source.picked(), source.results.classes))),
@@ -117,6 +121,14 @@ PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
     ),
     "importances": importances,
 }
+
+
+def panel(name: str, source: ReportSource) -> Panel:
+    """A panel by its name; a front over a cost of the study's own is not among PANELS."""
+    make = PANELS.get(name)  # type: ignore[call-overload]
+    return (
+        make(source) if make else Panel(figure=draw_front(front_facts(source.results, name[len(FRONT) :], source.item)))
+    )
 
 
 WIDE: frozenset[PanelName] = frozenset(

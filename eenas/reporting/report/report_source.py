@@ -103,7 +103,7 @@ def open_source(storage: str, name: str | None = None, asked: Asked = USUAL) -> 
             kept = optuna.storages.RDBStorage(database.url, engine_kwargs=database.engine_options())
             return optuna.load_study(study_name=record.name, storage=kept).get_trials(deepcopy=False)
         except Exception as error:  # SQLAlchemy, alembic and drivers each have their own
-            raise database.trouble(error) from error
+            raise database.to_storage_error(error) from error
 
     @functools.cache
     def runs() -> Sequence[RunReport]:

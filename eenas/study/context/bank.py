@@ -138,8 +138,7 @@ class Bank:
                 logits=self.logits(design.branches, split)[:, : len(exits)],
                 labels=self._splits[split].labels,
                 exits=exits,
-                macs=costs.macs,
-                latency_ms=costs.latency_ms,
+                costs=costs.costs,
                 balanced=self._splits[split].balanced,
             )
             for split in ("calibration", "validation")
@@ -180,7 +179,7 @@ class Bank:
     def _find(self, keys: Iterable[str]) -> dict[str, BankRecord]:
         """The records of `keys` whose artifacts are as they were written; the others are forgotten."""
         wanted, store = list(dict.fromkeys(keys)), self._context.artifacts
-        unknown = [key for key in wanted if key not in self._checked or not store.is_there(self._checked[key].artifact)]
+        unknown = [key for key in wanted if key not in self._checked or not store.exists(self._checked[key].artifact)]
         for key in unknown:  # another worker may have dropped its row, and not trained it anew yet
             self._checked.pop(key, None)
         gone = 0

@@ -89,7 +89,7 @@ def _prepared(context: StudyContext, key: str) -> StudyContext:
             accuracy=accuracy,
             how=how,
         )
-        is_kept = records.keep(record, instead_of=known)
+        is_kept = records.save(record, replacing=known)
         stages.remove()
         if not is_kept:  # this worker slept, and another prepared it
             if artifact:

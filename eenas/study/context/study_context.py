@@ -14,15 +14,17 @@ from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.branch import Branch
 from eenas.designs.design import Design, PolicyChoice, TrainingChoice
 from eenas.designs.space import fitted_space
-from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.latency import device_name, resolve_device
 from eenas.measurement.latency_profile import LatencyProfile
 from eenas.measurement.profile import BranchCost, Profile, measure_branch, profile_backbone
 from eenas.measurement.runtime import Runtime
 from eenas.networks.assembly import build_network
+from eenas.networks.backbone_facts import BackboneFacts
 from eenas.networks.exit_costs import ExitCosts, exit_costs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
+from eenas.policies.costs import LATENCY, MACS, Costs, CostValues
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.proportions import largest_share
 from eenas.progress import Finished, Listener, Notice, Started
@@ -33,6 +35,7 @@ from eenas.records.leases import Leases
 from eenas.records.measurements import DatabaseCache
 from eenas.seeding import derive, seeded
 from eenas.specs import to_table
+from eenas.study.context.costs import check_limits, taken_costs
 from eenas.study.context.first_look import FirstLook
 from eenas.study.context.fresh_weights import is_fresh, structure_digest
 from eenas.study.context.held_out import held_out_of
@@ -68,6 +71,8 @@ class StudyContext:
     look: FirstLook
     latencies: LatencyProfile | None = None
     plain: dict[str, ExitTable] = field(default_factory=dict)
+    own_costs: tuple[OwnCost, ...] = ()
+    """The study's costs beside MACs and latency, taken on its backbone."""
     taught: KeptAnswers = field(default_factory=KeptAnswers)
     warnings: tuple[str, ...] = ()
     limit: TimeLimit = field(default_factory=TimeLimit)
@@ -84,7 +89,7 @@ class StudyContext:
     @property
     def leases(self) -> Leases:
         """The leases under which workers make what they share."""
-        return Leases(self.database, self.listener, meanwhile=self.limit.check)
+        return Leases(self.database, self.listener, while_waiting=self.limit.check)
 
     @property
     def in_flight(self) -> InFlight:
@@ -99,7 +104,7 @@ class StudyContext:
         """What reaching each exit of `design` costs on this study's device."""
         shapes = {point.name: point.shape for point in self.profile.cut_points}
         branches = [self._measure(p.branch, shapes[p.cut_point], with_latency=True) for p in design.branches]
-        return exit_costs(design, self.profile, branches)
+        return exit_costs(design, self.profile, branches, self.own_costs)
 
     def build(self, design: Design) -> EarlyExitNetwork:
         """The network of `design` on the prepared backbone, on this study's device."""
@@ -124,15 +129,10 @@ class StudyContext:
             self.plain[split] = exit_table(self.build(design), self.task.split(split), self.costs(design))
         return self.plain[split]
 
-    def plain_latency_ms(self) -> float | None:
-        """The backbone without exits: the module itself or its chain of segments, whichever is faster here.
-
-        Exits are timed on the chain; a slower module as the measure would credit them with what the chain saves.
-        """
-        plain, chain = self.profile.plain_latency, self.profile.total_latency
-        if plain is None or chain is None:
-            return None
-        return min(plain.median_ms, chain.median_ms)
+    def plain_costs(self) -> Costs:
+        """What the backbone without exits costs, its latency as a user has it."""
+        latency = self.profile.plain_ms
+        return self.costs(self.plain_design()).costs.replacing(LATENCY, None if latency is None else [latency])
 
     def backbone_facts(self) -> BackboneFacts:
         """The plain backbone's accuracy on the validation split and what it costs."""
@@ -140,9 +140,8 @@ class StudyContext:
             name=self.backbone.name,
             weights=self.backbone.weights,
             accuracy=self.plain_table("validation").exit_accuracy()[-1],
-            macs=self.profile.total_macs,
             parameters=self.profile.total_parameters,
-            latency_ms=self.plain_latency_ms(),
+            costs=CostValues({**self.plain_costs().of_exit(0), MACS: self.profile.total_macs}),
         )
 
     def facts_table(self, folder: Path | None) -> dict[str, Any]:
@@ -155,6 +154,7 @@ class StudyContext:
             "device": self.device_text,
             "execution": str(self.execution),
             "profile": to_table(self.profile),
+            "costs": to_table(self.plain_costs().facts),
             "latency_profile": None if self.latencies is None else self.latencies.file,
             "folder": str((folder or Path.cwd()).resolve()),
             "validation_samples": len(table),
@@ -235,12 +235,10 @@ def make_context(
     if latencies is not None:
         counted = profile_backbone(backbone, chain, device=where, latency=None)
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
-    store, database = (
-        ArtifactStore.beside(study.storage, study.folder),
-        Database(study.storage),
-    )  # nothing was written before
-    cache = DatabaseCache(database, anew=remeasure, kept=limit.check)
-    leases = Leases(database, listener, meanwhile=limit.check)
+    database = Database(study.storage)  # nothing was written before
+    store = ArtifactStore.beside(study.storage, study.folder)
+    cache = DatabaseCache(database, remeasure=remeasure, after_put=limit.check)
+    leases = Leases(database, listener, while_waiting=limit.check)
     listener(Started("measuring the backbone"))
     latency, runtime, profile = leases.once(
         f"profile/{device_name(where)}/{identity}",
@@ -258,11 +256,8 @@ def make_context(
     if profile.uncounted:
         left = ", ".join(profile.uncounted)
         listener(Notice(f"the MACs of {backbone.name} leave out {left}: there is no formula for what these compute"))
-    settings.constraints.check(profile, batch=settings.latency.batch)
-    most = settings.constraints.max_parameters
-    if most is not None and most < profile.total_parameters:
-        whole = f"all {profile.total_parameters:,} of the backbone"
-        listener(Notice(f"only static networks hold max_parameters = {most:,}: others have {whole}"))
+    settings, own_costs = taken_costs(settings, profile, trust_code=trust_code, folder=folder)
+    check_limits(settings, profile, own_costs, listener)
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
@@ -289,6 +284,7 @@ def make_context(
         runtime,
         look,
         latencies,
+        own_costs=own_costs,
         limit=limit,
         is_fresh=fresh,
     )

@@ -8,11 +8,12 @@ import numpy as np
 
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
-from eenas.designs.known import first_choices
+from eenas.designs.known import default_choices
 from eenas.designs.placement import candidates
 from eenas.errors import BranchError, DivergedError
 from eenas.fronts.hypervolume import REFERENCE_COST, most_added
 from eenas.measurement.profile import source_of
+from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.kinds.threshold import ONE_EXIT
@@ -103,8 +104,7 @@ def refresh_static(context: StudyContext, study: str, bank: Bank) -> None:
 
 def plain_point(context: StudyContext, table: ExitTable) -> OperatingPoint:
     """The plain backbone as an operating point: one exit, nothing decided."""
-    latency = context.plain_latency_ms()
-    return replace(evaluate(ONE_EXIT, table), expected_latency_ms=latency, worst_latency_ms=latency)
+    return evaluate(ONE_EXIT, replace(table, costs=context.plain_costs()))
 
 
 def _plain(context: StudyContext) -> KnownNetwork:
@@ -131,7 +131,9 @@ def _static(context: StudyContext, bank: Bank) -> list[KnownNetwork]:
     right = {name: table["calibration"].exit_accuracy()[0] for name, table in tables.items()}
     total, chance = context.profile.total_macs, 1.0 / context.backbone.num_classes
     names = list(banked)
-    curves = [(np.array([right[name]]), np.array([tables[name]["calibration"].macs[0] / total])) for name in names]
+    curves = [
+        (np.array([right[name]]), np.array([tables[name]["calibration"].costs[MACS][0] / total])) for name in names
+    ]
     wanted = most_added(
         curves, context.settings.baselines.static, reference_cost=REFERENCE_COST, reference_accuracy=chance
     )
@@ -147,7 +149,7 @@ def _ended_at_best(context: StudyContext, bank: Bank, placed: Sequence[Placed]) 
     placed = filled(context, bank, placed, "static networks")
     if not placed:
         return {}
-    training, policy = first_choices(context.settings.space)
+    training, policy = default_choices(context.settings.space)
     answers = bank.logits(placed, "calibration").argmax(axis=2)
     right = (answers == context.task.calibration.labels[:, None]).mean(axis=0)
     shapes = {point.name: point.shape for point in context.profile.cut_points}
@@ -179,7 +181,7 @@ def _trained(context: StudyContext, bank: Bank, design: Design) -> Tables | None
     if kept is not None and all(context.artifacts.holds(reference) for reference in kept.values()):
         checkpoint.remove()  # the time may have been over between the two
         found = {split: load_exit_table(context.artifacts.path(reference)) for split, reference in kept.items()}
-        return {split: replace(table, macs=costs.macs, latency_ms=costs.latency_ms) for split, table in found.items()}
+        return {split: replace(table, costs=costs.costs) for split, table in found.items()}
     try:
         tables, _ = train_design(
             design, context, costs, bank=bank, spec=context.settings.training, checkpoint=checkpoint

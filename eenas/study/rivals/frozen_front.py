@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from eenas.bounds import damage_as
 from eenas.designs.design import Design, Placed
 from eenas.designs.encode import encode
-from eenas.designs.known import first_choices
+from eenas.designs.known import default_choices
 from eenas.designs.placement import candidates
 from eenas.designs.repair import fit
 from eenas.designs.space import Space, values_of
 from eenas.errors import DesignError, DivergedError, StorageError
-from eenas.frozen.subsets import Judge
+from eenas.frozen.subsets import SubsetObjective
 from eenas.measurement.profile import Profile, source_of
 from eenas.progress import Notice
 from eenas.records.rows import FIX
@@ -105,9 +105,9 @@ def _front(context: StudyContext, bank: Bank, first: list[Placed], key: str) -> 
     first = filled(context, bank, first, "bank")
     if not first:
         return FrozenFront()
-    judge = Judge(table=bank.table(first, "calibration"), cost_weight=0.0)
-    front = find_front(judge, most=settings.space.branches)
-    designs = _designs(context, judge, front, first)
+    objective = SubsetObjective(table=bank.table(first, "calibration"), cost_weight=0.0)
+    front = find_front(objective, most=settings.space.branches)
+    designs = _designs(context, objective, front, first)
     found = FrozenFront(
         accuracy=front.accuracy,
         cost=front.cost,
@@ -169,14 +169,16 @@ def _middle(space: Space, name: str) -> Any:
     return "mixed" if "mixed" in values else values[(len(values) - 1) // 2]
 
 
-def _designs(context: StudyContext, judge: Judge, front: SubsetFront, first: Sequence[Placed]) -> tuple[Design, ...]:
+def _designs(
+    context: StudyContext, objective: SubsetObjective, front: SubsetFront, first: Sequence[Placed]
+) -> tuple[Design, ...]:
     """The picks of the front as designs that the space can say."""
     space, profile = context.settings.space, context.profile
-    training, policy = first_choices(space)
+    training, policy = default_choices(space)
     chance, left = 1.0 / context.backbone.num_classes, list(front.subsets)
     found: dict[tuple[int, ...], Design] = {}
     while left:
-        wanted = pick(judge, left, _SHOWN, chance)
+        wanted = pick(objective, left, _SHOWN, chance)
         refused = []
         for subset in wanted:
             design = Design(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design
-from eenas.measurement.backbone_facts import BackboneFacts
+from eenas.networks.backbone_facts import BackboneFacts
+from eenas.policies.costs import MACS, CostValues
 from eenas.policies.operating_point import OperatingPoint
 from eenas.study.rivals.known_networks import KnownNetwork, NetworkKind
 from eenas.study.settings.limits import Limits
@@ -16,7 +17,7 @@ STATIC = " static"
 
 @dataclass(frozen=True, kw_only=True)
 class FrontPoint:
-    """An operating point of the network `name`; shares are of the plain backbone.
+    """An operating point of the network `name`; `shares` of the plain backbone's costs by name, as far as known.
 
     `right` says, packed, which validation samples it answers rightly (None: not kept). On the front, `choice` marks
     the points that a user has reason to tell apart, `recommended` and `knee` one of them each, `saves` those that are
@@ -28,8 +29,7 @@ class FrontPoint:
     kind: NetworkKind
     design: Design
     point: OperatingPoint
-    macs_share: float
-    latency_share: float | None
+    shares: CostValues
     trial: int | None = None
     right: str | None = None
     choice: bool = False
@@ -37,6 +37,11 @@ class FrontPoint:
     recommended: bool = False
     saves: bool = True
     against_backbone: tuple[float, float] | None = None
+
+    @property
+    def macs_share(self) -> float:
+        """The expected MACs as a share of the plain backbone's."""
+        return self.shares[MACS]
 
     @property
     def ends_at(self) -> int | None:
@@ -78,7 +83,7 @@ def points_of(network: KnownNetwork, backbone: BackboneFacts) -> list[FrontPoint
     right: Sequence[str | None] = network.right or (None,) * len(network.points)
     found = []
     for point, text in zip(network.points, right, strict=True):
-        latency = point.expected_latency_ms
+        shares = ((name, backbone.share(name, value)) for name, value in point.expected.items())
         found.append(
             FrontPoint(
                 name=network.name,
@@ -86,8 +91,7 @@ def points_of(network: KnownNetwork, backbone: BackboneFacts) -> list[FrontPoint
                 trial=network.trial,
                 design=network.design,
                 point=point,
-                macs_share=point.expected_macs / backbone.macs,
-                latency_share=None if latency is None or not backbone.latency_ms else latency / backbone.latency_ms,
+                shares=CostValues((name, share) for name, share in shares if share is not None),
                 right=text,
             )
         )

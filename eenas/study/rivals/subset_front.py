@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from eenas.fronts.dominance import pareto_mask
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume, most_added
-from eenas.frozen.subsets import Judge, Outcome, Subset
+from eenas.frozen.subsets import Subset, SubsetObjective, SubsetOutcome
 
 EXACT = 2**16
 """Up to so many choices every one is scored; a beam is searched among more."""
@@ -40,7 +40,7 @@ class SubsetFront:
         return _area(self.accuracy, self.cost, chance)
 
 
-def find_front(judge: Judge, *, most: int | None = None) -> SubsetFront:
+def find_front(objective: SubsetObjective, *, most: int | None = None) -> SubsetFront:
     """The front over choices of at most `most` branches.
 
     Where there are at most EXACT choices it is exact for the judge's thresholds, by enumerating all with common
@@ -48,14 +48,14 @@ def find_front(judge: Judge, *, most: int | None = None) -> SubsetFront:
     largest hypervolume of their own curves, and the choices on the front are then flipped one branch at a time while
     the front gains.
     """
-    if judge.choices <= EXACT:
-        return _exact(judge, most)
-    return _beam(judge, most)
+    if objective.choices <= EXACT:
+        return _exact(objective, most)
+    return _beam(objective, most)
 
 
-def pick(judge: Judge, subsets: Sequence[Subset], count: int, chance: float) -> tuple[Subset, ...]:
+def pick(objective: SubsetObjective, subsets: Sequence[Subset], count: int, chance: float) -> tuple[Subset, ...]:
     """Up to `count` of `subsets`, each the one that adds most hypervolume to those before it; fewer when none does."""
-    outcomes = [judge.outcome(subset) for subset in subsets]
+    outcomes = [objective.outcome(subset) for subset in subsets]
     curves = [(outcome.accuracy, outcome.cost) for outcome in outcomes]
     taken = most_added(curves, count, reference_cost=REFERENCE_COST, reference_accuracy=chance)
     return tuple(subsets[index] for index in taken)
@@ -71,12 +71,12 @@ class _Best:
 
     thresholds: NDArray[np.float64]
     seen: set[Subset] = field(default_factory=set)
-    pending: list[tuple[Subset, Outcome]] = field(default_factory=list)
+    pending: list[tuple[Subset, SubsetOutcome]] = field(default_factory=list)
     subsets: list[Subset] = field(default_factory=list)
     values: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
     """Of the front's points: accuracy, cost, threshold and the index of the choice."""
 
-    def add(self, subset: Subset, outcome: Outcome) -> None:
+    def add(self, subset: Subset, outcome: SubsetOutcome) -> None:
         self.seen.add(subset)
         self.pending.append((subset, outcome))
         if len(self.pending) >= 4096:
@@ -113,22 +113,22 @@ class _Best:
         )
 
 
-def _exact(judge: Judge, most: int | None) -> SubsetFront:
-    best = _Best(np.asarray(judge.thresholds))
-    for subset, outcome in judge.outcomes(most=most):
+def _exact(objective: SubsetObjective, most: int | None) -> SubsetFront:
+    best = _Best(np.asarray(objective.thresholds))
+    for subset, outcome in objective.outcomes(most=most):
         best.add(subset, outcome)
     return best.front(f"all {len(best.seen):,} choices")
 
 
-def _beam(judge: Judge, most: int | None) -> SubsetFront:
-    best = _Best(np.asarray(judge.thresholds))
-    chance = 1.0 / judge.table.logits.shape[2]
+def _beam(objective: SubsetObjective, most: int | None) -> SubsetFront:
+    best = _Best(np.asarray(objective.thresholds))
+    chance = 1.0 / objective.table.logits.shape[2]
 
     def score(subsets: Iterator[Subset]) -> list[tuple[float, Subset]]:
         found = []
         for subset in subsets:
             if subset not in best.seen:
-                outcome = judge.outcome(subset)
+                outcome = objective.outcome(subset)
                 best.add(subset, outcome)
                 found.append((_area(*outcome, chance), subset))
         return found
@@ -136,7 +136,9 @@ def _beam(judge: Judge, most: int | None) -> SubsetFront:
     beam: list[Subset] = [()]
     score(iter(beam))
     while beam:
-        larger = (other for subset in beam for other in judge.neighbours(subset, most=most) if len(other) > len(subset))
+        larger = (
+            other for subset in beam for other in objective.neighbours(subset, most=most) if len(other) > len(subset)
+        )
         beam = [subset for _, subset in sorted(score(larger), reverse=True)[:BEAM]]
     area = 0.0
     for _ in range(ROUNDS):
@@ -144,5 +146,5 @@ def _beam(judge: Judge, most: int | None) -> SubsetFront:
         if (now := _area(best.values[:, 0], best.values[:, 1], chance)) <= area + 1e-6:
             break
         area = now
-        score(other for subset in tuple(best.subsets) for other in judge.neighbours(subset, most=most))
-    return best.front(f"a beam of {BEAM} and single flips, {len(best.seen):,} of {judge.choices:,} choices")
+        score(other for subset in tuple(best.subsets) for other in objective.neighbours(subset, most=most))
+    return best.front(f"a beam of {BEAM} and single flips, {len(best.seen):,} of {objective.choices:,} choices")

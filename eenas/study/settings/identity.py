@@ -6,6 +6,8 @@ from typing import Any
 
 from eenas import specs
 from eenas.escaping import one_line
+from eenas.measurement.costs.own_cost import OwnCost
+from eenas.measurement.costs.spec import code_of
 from eenas.measurement.latency_profile import LatencyProfile
 from eenas.names import LONGEST, file_part
 from eenas.records.studies import StudyRecord
@@ -18,22 +20,30 @@ WORDS = {
     "task": "the task (its data or splits)",
     "backbone": "the backbone (its code or first weights)",
     "latency_profile": "the latency profile (what it holds)",
+    "code_of_costs": "the code of a cost",
 }
 _LONGEST = 60
 """Characters of a value that a message shows."""
 
 
 def study_identity(
-    settings: StudySpec, task: Task, backbone_digest: str, device: str, latencies: LatencyProfile | None = None
+    settings: StudySpec,
+    task: Task,
+    backbone_digest: str,
+    device: str,
+    latencies: LatencyProfile | None = None,
+    own_costs: Sequence[OwnCost] = (),
 ) -> dict[str, Any]:
     """The identity as a table: task and splits, backbone and weights, space, training, objectives, device and seed.
 
-    With a latency profile its digest, which covers what it holds and the conditions it was taken under, is in it too.
+    With a latency profile its digest, which covers what it holds and the conditions it was taken under, is in it too,
+    and the study's own costs with their tables and their code.
     The number of trials and the time limit are not in it, so that a study can be prolonged, and what only decides about
     the first trials, which are queued once, is not in it either.
     """
     search, bank = to_table(settings.search), to_table(settings.bank)
     del bank["earlier"]
+    code = {each.name: text for each in own_costs if (text := code_of(each.cost))}
     return {
         "task": task.digest,
         "backbone": backbone_digest,
@@ -52,6 +62,7 @@ def study_identity(
         "device": device,
         "seed": settings.seed,
         **({} if latencies is None else {"latency_profile": latencies.digest}),
+        **({} if not settings.costs else {"costs": to_table(settings.costs), "code_of_costs": code}),
     }
 
 

@@ -1,62 +1,116 @@
 """The limits that a user sets: which operating points hold them, which never can, and which miss them least."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Self
 
-from eenas.errors import SpecError
+from eenas.bounds import WIDEST
+from eenas.errors import SpecError, nearest
+from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
+from eenas.policies.costs import KNOWN, LATENCY, MACS, CostValues, cost_of, key_of, name_fault
 from eenas.policies.macs_share import unit_fault
 from eenas.policies.operating_point import OperatingPoint
 
+_MAX, _WORST = "max_", "max_worst_"
+_ACCURACY, _PARAMETERS, _BRANCHES = "min_accuracy", "max_parameters", "max_branches"
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, init=False)
 class Limits:
-    """Limits on every operating point that a study offers; what is None is not a limit.
+    """Limits on every operating point that a study offers, by name; what is not named is not limited.
 
-    `min_accuracy` in [0, 1] on validation; `max_macs` and `max_latency_ms` on what a sample is expected to cost,
-    `max_worst_macs` and `max_worst_latency_ms` on the dearest exit that it may reach, MACs as a share of the plain
-    backbone's; `max_parameters` and `max_branches` of the network. Raises SpecError for limits that no network holds.
+    `min_accuracy` in [0, 1] on validation; for each cost `max_NAME` on what a sample is expected to cost and
+    `max_worst_NAME` on the dearest exit that it may reach: `max_macs` and `max_worst_macs` as a share of the plain
+    backbone's, `max_latency_ms` and `max_worst_latency_ms`, and a cost of the study's own in its unit;
+    `max_parameters` and `max_branches` of the network. `Limits(max_macs=0.5, max_energy=2.0)` sets two; None sets
+    nothing. Raises SpecError for names that mean nothing and for limits that no network holds.
     """
 
-    min_accuracy: float | None = None
-    max_macs: float | None = None
-    max_worst_macs: float | None = None
-    max_latency_ms: float | None = None
-    max_worst_latency_ms: float | None = None
-    max_parameters: int | None = None
-    max_branches: int | None = None
+    values: CostValues
 
-    def __post_init__(self) -> None:
-        """Refuse limits that no network can hold, whatever the backbone."""
-        if self.min_accuracy is not None and not 0 <= self.min_accuracy <= 1:
-            raise SpecError(f"min_accuracy is a share in [0, 1] (0.9 for 90 %), got {self.min_accuracy}")
-        for name in ("max_macs", "max_worst_macs", "max_latency_ms", "max_worst_latency_ms", "max_parameters"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
+    def __init__(self, **limits: float | None) -> None:
+        given = {_canonical(name): value for name, value in limits.items() if value is not None}
+        object.__setattr__(self, "values", CostValues((name, given[name]) for name in sorted(given, key=_rank)))
+        for name, value in self.values.items():
+            if name == _ACCURACY:
+                if not 0 <= value <= 1:
+                    raise SpecError(f"min_accuracy is a share in [0, 1] (0.9 for 90 %), got {value}")
+            elif name == _BRANCHES:
+                if value < 0:
+                    raise SpecError(f"max_branches must not be negative, got {value}")
+            elif not 0 < value < math.inf:
                 raise SpecError(f"{name} must be positive, got {value}; no network holds it")
-        if self.max_branches is not None and self.max_branches < 0:
-            raise SpecError(f"max_branches must not be negative, got {self.max_branches}")
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
+        """Read limits by their names. Raises SpecError that says file, key and the nearest known name."""
+        where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "the table"
+        if not isinstance(table, Mapping):
+            raise SpecError(f"{where}: must be a table, got {shortened(table)}")
+        for name, value in table.items():
+            whole = _canonical(name) in (_PARAMETERS, _BRANCHES) if _means(name) else False
+            kinds = int if whole else int | float
+            if _means(name) and (isinstance(value, bool) or not isinstance(value, kinds) or not _is_short(value)):
+                raise SpecError(f"{where}: {name} must be {'int' if whole else 'float'}, got {shortened(value)}")
+        try:
+            return cls(
+                **{name: value if name in (_PARAMETERS, _BRANCHES) else float(value) for name, value in table.items()}
+            )
+        except SpecError as error:
+            raise SpecError(f"{where}: {error}") from None
+
+    def to_table(self) -> dict[str, float]:
+        """The limits that are set, by name."""
+        return dict(self.values)
+
+    def get(self, name: str) -> float | None:
+        """One limit by its name, None where it is not set."""
+        return self.values.get(name)
+
+    def __getattr__(self, name: str) -> float | None:
+        """One limit as an attribute, such as `limits.max_macs`."""
+        if not _means(name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self.get(_canonical(name))
+
+    @property
+    def expected(self) -> dict[str, float]:
+        """The limits on expected costs by the name of the cost; of MACs as a share of the backbone's."""
+        return self._on(_MAX)
+
+    @property
+    def worst(self) -> dict[str, float]:
+        """The limits on the dearest exit by the name of the cost; of MACs as a share of the backbone's."""
+        return self._on(_WORST)
 
     def check_unit(self) -> None:
         """Refuse limits on MACs that were given in per cent: those that a user sets now. Raises SpecError."""
-        for name in ("max_macs", "max_worst_macs"):
-            value = getattr(self, name)
+        for name in (_MAX + MACS, _WORST + MACS):
+            value = self.get(name)
             if value is not None and (fault := unit_fault(name, value)):
                 raise SpecError(fault)
 
+    def check_costs(self, known: Iterable[str]) -> None:
+        """Raise SpecError for a limit on a cost that is not among the `known` ones, with the nearest name."""
+        names = [prefix + key_of(name) for name in known for prefix in (_MAX, _WORST)]
+        for name in (*(_MAX + key_of(cost) for cost in self.expected), *(_WORST + key_of(cost) for cost in self.worst)):
+            if name not in names:
+                raise SpecError(f"{name}: limits a cost that this study does not have; {nearest(name, names)}")
+
     def __bool__(self) -> bool:
         """Whether anything is limited."""
-        return any(getattr(self, field.name) is not None for field in fields(self))
+        return bool(self.values)
 
     def and_also(self, other: "Limits") -> "Limits":
         """Both together: of two limits on the same the stricter one."""
-        found = {}
-        for field in fields(self):
-            given = [value for value in (getattr(self, field.name), getattr(other, field.name)) if value is not None]
-            strictest = max if field.name == "min_accuracy" else min
-            found[field.name] = strictest(given) if given else None
-        return replace(self, **found)
+        found = dict(self.values)
+        for name, value in other.values.items():
+            strictest = max if name == _ACCURACY else min
+            found[name] = strictest(found.get(name, value), value)
+        return Limits(**found)
 
     def violations(
         self, point: OperatingPoint, *, backbone_macs: float, branches: int, parameters: int | None
@@ -65,77 +119,122 @@ class Limits:
 
         A limit on something that was not measured or recorded is exceeded beyond measure.
         """
-        values: dict[str, float | None] = {
-            "min_accuracy": -point.accuracy,
-            "max_macs": point.expected_macs / backbone_macs,
-            "max_worst_macs": point.worst_macs / backbone_macs,
-            "max_latency_ms": point.expected_latency_ms,
-            "max_worst_latency_ms": point.worst_latency_ms,
-            "max_parameters": parameters,
-            "max_branches": branches,
-        }
         found = {}
-        for name, limit in self._set():
-            value = values[name]
-            over = math.inf if value is None else value + limit if name == "min_accuracy" else value - limit
-            found[name] = float(over)
+        for name, limit in self.values.items():
+            if name == _ACCURACY:
+                found[name] = float(limit - point.accuracy)
+                continue
+            value: float | None
+            if name in (_PARAMETERS, _BRANCHES):
+                value = parameters if name == _PARAMETERS else branches
+            else:
+                cost = _cost(name)
+                value = (point.worst if name.startswith(_WORST) else point.expected).get(cost)
+                value = value / backbone_macs if cost == MACS and value is not None else value
+            found[name] = math.inf if value is None else float(value - limit)
         return found
 
     def distance(self, violations: Mapping[str, float]) -> float:
         """How far a point is from holding all limits: its violations as shares of the limits, summed up."""
-        limits = dict(self._set())
-        return sum(max(0.0, by) / max(abs(limits[name]), 1e-9) for name, by in violations.items())
+        return sum(max(0.0, by) / max(abs(self.values[name]), 1e-9) for name, by in violations.items())
 
-    def check(self, profile: Profile, *, batch: int = 1) -> None:
-        """Refuse limits that no network on this backbone can hold, before anything is trained. Raises SpecError."""
+    def check(
+        self,
+        profile: Profile,
+        *,
+        batch: int = 1,
+        others: Mapping[str, tuple[Sequence[float], str]] = MappingProxyType({}),
+    ) -> None:
+        """Refuse limits that no network on this backbone can hold, before anything is trained. Raises SpecError.
+
+        `others` are the study's own costs by name: of ending at each cut point, then of the whole backbone, and in what
+        unit.
+        """
         least = min((*profile.parameters, profile.total_parameters))
-        if self.max_parameters is not None and self.max_parameters < least:
+        most = self.get(_PARAMETERS)
+        if most is not None and most < least:
             raise SpecError(
-                f"constraints.max_parameters = {self.max_parameters:,} cannot be held: the first cut point alone takes "
+                f"constraints.max_parameters = {most:,} cannot be held: the first cut point alone takes "
                 f"{least:,}, and all of the backbone {profile.total_parameters:,}; raise it, or take a smaller backbone"
             )
         names = [point.name for point in profile.cut_points]
         shares = [profile.share(index, "macs") for index in range(len(names))]
-        for name in ("max_macs", "max_worst_macs"):
-            self._reachable(name, names, [*shares, 1.0], "of the backbone's MACs")
-        if profile.total_latency is None:
-            for name in ("max_latency_ms", "max_worst_latency_ms"):
-                if getattr(self, name) is not None:
-                    raise SpecError(f"constraints.{name} is set, but latency is not measured in this study; measure it")
-            return
-        whole = min(each.median_ms for each in (profile.total_latency, profile.plain_latency) if each is not None)
-        times = [*(each.median_ms for each in profile.latency_ms), whole]
-        for name in ("max_latency_ms", "max_worst_latency_ms"):
-            self._reachable(name, names, times, f"ms for {'a sample' if batch == 1 else f'{batch} samples'}")
+        reached = {MACS: ([*shares, 1.0], "of the backbone's MACs"), **others}
+        if profile.total_latency is not None:
+            whole = min(each.median_ms for each in (profile.total_latency, profile.plain_latency) if each is not None)
+            times = [*(each.median_ms for each in profile.latency_ms), whole]
+            reached[LATENCY] = (times, f"ms for {'a sample' if batch == 1 else f'{batch} samples'}")
+        for prefix, limits in ((_MAX, self.expected), (_WORST, self.worst)):
+            for cost, limit in limits.items():
+                if cost not in reached:
+                    name = prefix + key_of(cost)
+                    raise SpecError(f"constraints.{name} is set, but {cost} is not measured in this study; measure it")
+                _check_reachable(prefix + key_of(cost), limit, names, *reached[cost])
 
-    def _reachable(self, name: str, cut_points: Sequence[str], costs: Sequence[float], unit: str) -> None:
-        """Refuse a limit below every one of `costs`: of ending at each cut point, then of the whole backbone.
-
-        Ending at a cut point is a static network, which has no branch on the way, whatever `max_branches` says.
-        """
-        limit, least = getattr(self, name), min(costs)
-        if limit is None or limit >= least:
-            return
-        where = list(costs).index(least)
-        what = "the first cut point alone" if where == 0 else "even the plain backbone"
-        if 0 < where < len(cut_points):
-            what = f"even ending at {cut_points[where]}"
-        raise SpecError(f"constraints.{name} = {limit:g} cannot be held: {what} takes {least:.3g} {unit}; raise it")
-
-    def _set(self) -> Iterator[tuple[str, float]]:
-        for field in fields(self):
-            if (value := getattr(self, field.name)) is not None:
-                yield field.name, float(value)
+    def _on(self, prefix: str) -> dict[str, float]:
+        """The limits on costs whose names begin so."""
+        own = {name: value for name, value in self.values.items() if name not in (_ACCURACY, _PARAMETERS, _BRANCHES)}
+        return {_cost(name): value for name, value in own.items() if name.startswith(_WORST) == (prefix == _WORST)}
 
 
-def amount(name: str, by: float) -> str:
-    """By how much the limit `name` is missed or held, in words with its unit."""
+def amount(name: str, by: float, units: Mapping[str, str] = MappingProxyType({})) -> str:
+    """By how much the limit `name` is missed or held, in words with its unit; `units` are those of costs by name."""
     if by == math.inf:
         return "what was not recorded"
-    if name.endswith("_ms"):
-        return f"{by:.3g} ms"
-    if name in ("max_parameters", "max_branches"):
+    if name in (_PARAMETERS, _BRANCHES):
         return f"{by:,.0f}"
-    if name == "min_accuracy":
+    if name == _ACCURACY:
         return f"{100 * by:.2g} points"
-    return f"{100 * by:.2g} % of the backbone's MACs"
+    cost = _cost(name)
+    if cost == MACS:
+        return f"{100 * by:.2g} % of the backbone's MACs"
+    return f"{by:.3g} {units.get(cost) or (KNOWN[cost].unit if cost in KNOWN else '')}".rstrip()
+
+
+def _check_reachable(name: str, limit: float, cut_points: Sequence[str], costs: Sequence[float], unit: str) -> None:
+    """Refuse a limit below every one of `costs`: of ending at each cut point, then of the whole backbone.
+
+    Ending at a cut point is a static network, which has no branch on the way, whatever `max_branches` says.
+    """
+    least = min(costs)
+    if limit >= least:
+        return
+    where = list(costs).index(least)
+    what = "the first cut point alone" if where == 0 else "even the plain backbone"
+    if 0 < where < len(cut_points):
+        what = f"even ending at {cut_points[where]}"
+    raise SpecError(f"constraints.{name} = {limit:g} cannot be held: {what} takes {least:.3g} {unit}; raise it")
+
+
+def _cost(name: str) -> str:
+    """The cost that a limit is on."""
+    return cost_of(name.removeprefix(_WORST if name.startswith(_WORST) else _MAX))
+
+
+def _means(name: str) -> bool:
+    """Whether a name may be that of a limit."""
+    if name in (_ACCURACY, _PARAMETERS, _BRANCHES):
+        return True
+    return name.startswith(_MAX) and name_fault(_cost(name)) is None
+
+
+def _canonical(name: str) -> str:
+    """The one name of a limit, "max_latency_ms" for "max_latency". Raises SpecError for what is none."""
+    if not _means(name):
+        known = [prefix + key_of(cost) for cost in KNOWN for prefix in (_MAX, _WORST)]
+        raise SpecError(f"unknown key {shortened(name)}; {nearest(name, (_ACCURACY, *known, _PARAMETERS, _BRANCHES))}")
+    if name in (_ACCURACY, _PARAMETERS, _BRANCHES):
+        return name
+    return (_WORST if name.startswith(_WORST) else _MAX) + key_of(_cost(name))
+
+
+def _rank(name: str) -> tuple[int, int, str, int]:
+    """Where a limit stands among others: accuracy, costs, the expected one before the worst one, the network's."""
+    if name in (_ACCURACY, _PARAMETERS, _BRANCHES):
+        return (-1 if name == _ACCURACY else 1, name == _BRANCHES, "", 0)
+    cost, known = _cost(name), list(KNOWN)
+    return 0, known.index(cost) if cost in known else len(known), cost, int(name.startswith(_WORST))
+
+
+def _is_short(value: float) -> bool:
+    return not isinstance(value, int) or value.bit_length() <= WIDEST

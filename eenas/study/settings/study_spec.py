@@ -9,56 +9,23 @@ from typing import Any, Literal, Self, Unpack
 from eenas import shipped, specs
 from eenas.backbones.load import BackboneSpec
 from eenas.designs.space import Space, load_space
-from eenas.errors import SpecError
+from eenas.errors import SpecError, nearest
 from eenas.escaping import shortened
 from eenas.frozen.feature_cache import read_size
+from eenas.measurement.costs.spec import CostSpec
 from eenas.measurement.latency import LatencySpec
 from eenas.plugins import is_reference
+from eenas.policies.costs import KNOWN, name_fault
 from eenas.study.settings.limits import Limits
+from eenas.study.settings.search_spec import ACCURACY, SearchSpec
 from eenas.study.settings.shortcuts import Shortcuts
 from eenas.tasks.spec import TaskSpec
 from eenas.training.spec import TrainingSpec
 
-Objective = Literal["accuracy", "macs", "latency"]
 BUDGETS = ("epochs", "samples", "seconds")
-SamplerName = Literal["tpe", "nsgaii", "nsgaiii", "gp", "random"]
 
 _PREPARE, _BRIEF, _FULL = 7, 1, 30
 """The epochs of the backbone, of a trial and of a full training where no budget is given."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchSpec:
-    """How the study proposes and for how long: `trials` is a total (also on resume).
-
-    `timeout` is in seconds from the start of the command and counts all that a search does, loading, measuring and
-    preparation included, which stop there and are resumed by the next command; a trial that runs is finished.
-    `accuracy` is the share of right answers, or with "balanced" the mean of these shares over the classes: what trials
-    are scored by, and what front, tables and reports hold.
-    """
-
-    trials: int = 16
-    timeout: float | None = None
-    sampler: SamplerName = "tpe"
-    objectives: tuple[Objective, ...] = ("accuracy", "macs", "latency")
-    accuracy: Literal["plain", "balanced"] = "plain"
-    known_designs: bool = True
-    prune: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse budgets and objectives that no study can have."""
-        if self.trials < 1:
-            raise SpecError(f"trials must be at least 1, got {self.trials}")
-        if self.timeout is not None and self.timeout <= 0:
-            raise SpecError(f"timeout is in seconds and must be positive, got {self.timeout}")
-        if not self.objectives or len(set(self.objectives)) != len(self.objectives):
-            raise SpecError(f"objectives must be one or more different names, got {shortened(list(self.objectives))}")
-
-    @property
-    def costs(self) -> tuple[Objective, ...]:
-        """The costs that are minimised, or MACs; the first tells which of two networks is cheaper."""
-        costs: tuple[Objective, ...] = ("macs", "latency")
-        return tuple(cost for cost in costs if cost in self.objectives) or ("macs",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,17 +129,34 @@ class StudySpec:
     latency: LatencySpec = field(default_factory=LatencySpec)
     search: SearchSpec = field(default_factory=SearchSpec)
     constraints: Limits = field(default_factory=Limits)
+    costs: Mapping[str, CostSpec] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a negative seed."""
+        """Refuse a negative seed, and costs that are named in objectives and limits but are not the study's."""
         if self.seed < 0:
             raise SpecError(f"seed must not be negative, got {self.seed}")
+        for name in self.costs:
+            fault = "every study has it" if name in KNOWN else name_fault(name)
+            if fault is not None:
+                raise SpecError(f"costs: a cost of one's own cannot be called {shortened(name)}: {fault}; rename it")
+        known = (ACCURACY, *KNOWN, *self.costs)
+        if unknown := [name for name in self.search.objectives if name not in known]:
+            raise SpecError(
+                f"search.objectives: unknown value {shortened(unknown[0])}; {nearest(unknown[0], known)}; a cost of "
+                "one's own is described under [costs.NAME]"
+            )
+        try:
+            self.constraints.check_costs(known[1:])
+        except SpecError as error:
+            raise SpecError(f"constraints.{error}") from None
 
     @property
     def names_code(self) -> bool:
-        """Whether its backbone or task is Python code of the user's, which runs only where it is trusted."""
+        """Whether its backbone, task or a cost is Python code of the user's, which runs only where it is trusted."""
         backbone, task = self.backbone.name, self.task.spec
+        if any(is_reference(cost.kind) for cost in self.costs.values()):
+            return True
         of_backbone = is_reference(backbone) and not backbone.startswith(("torchvision:", "module:"))
         return of_backbone or (is_reference(task) and not task.startswith(("folder:", "npz:")))
 

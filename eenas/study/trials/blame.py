@@ -51,7 +51,7 @@ def storage_trouble(error: BaseException, database: Database) -> StorageError | 
         if isinstance(each, StorageError):
             return each
         if isinstance(each, StorageInternalError) or database.caused(each):
-            return database.trouble(each)
+            return database.to_storage_error(each)
     return None
 
 

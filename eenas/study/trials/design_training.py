@@ -5,6 +5,7 @@ from dataclasses import replace
 from eenas.designs.design import Design, PolicyChoice
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
+from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.seeding import derive
 from eenas.study.context.bank import Bank
@@ -48,7 +49,7 @@ def train_design(
         context.task,
         choice=design.training,
         spec=spec,
-        costs=costs.macs.tolist(),
+        costs=costs.costs[MACS].tolist(),
         seed=derive(context.settings.seed, "trial"),
         execution=context.execution,
         after_epoch=after_epoch,

@@ -157,11 +157,11 @@ class Finder:
             "openness": {name: round(value, 4) for name, value in zip(places, fit.openness, strict=True)},
             "gates_chose": [table.names[index] for index in fit.raw],
             "flips": fit.flips,
-            "value_of_gates": round(fit.raw_worth.value, 6),
-            "value": round(fit.worth.value, 6),
-            "accuracy": round(fit.worth.accuracy, 6),
-            "cost": round(fit.worth.cost, 6),
-            "threshold": round(fit.worth.threshold, 6),
+            "value_of_gates": round(fit.raw_evaluation.value, 6),
+            "value": round(fit.evaluation.value, 6),
+            "accuracy": round(fit.evaluation.accuracy, 6),
+            "cost": round(fit.evaluation.cost, 6),
+            "threshold": round(fit.evaluation.threshold, 6),
         }
         return fit.chosen, facts, fit.fallback
 

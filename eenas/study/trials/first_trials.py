@@ -14,6 +14,7 @@ from eenas.designs.known import known_designs
 from eenas.designs.recipes import recipe_for
 from eenas.errors import DesignError, EenasError
 from eenas.fronts.hypervolume import REFERENCE_COST, most_added
+from eenas.policies.costs import MACS
 from eenas.policies.curve import Curve, common_curve
 from eenas.policies.operating_point import OperatingPoint
 from eenas.progress import Notice
@@ -90,10 +91,10 @@ def _of_front(context: StudyContext, bank: Bank, front: FrozenFront) -> list[Des
     if not front.designs or count < 2:
         return list(front.designs[:count])
     curves = [_common_curve(context, bank, design) for design in front.designs]
-    target = space.setting("policy.target_macs")
+    target, total = space.setting("policy.target_macs"), context.profile.total_macs
     found: dict[str, Design] = {}
     for share in sorted((number / count for number in range(1, count + 1)), key=lambda share: abs(share - 0.5)):
-        within = [float(curve.accuracy[curve.macs <= share].max(initial=0.0)) for curve in curves]
+        within = [float(curve.accuracy[curve.costs[MACS] / total <= share].max(initial=0.0)) for curve in curves]
         if not any(within):
             continue  # nothing is so cheap
         design = front.designs[int(np.argmax(within))]
@@ -107,10 +108,9 @@ def _of_front(context: StudyContext, bank: Bank, front: FrozenFront) -> list[Des
 
 
 def _common_curve(context: StudyContext, bank: Bank, design: Design) -> Curve:
-    """What a design reaches on the frozen backbone, on `calibration`, with costs as shares of the backbone's MACs."""
-    costs = context.costs(design)
-    curve = common_curve(bank.exit_tables(design, costs)["calibration"], score=design.policy.score)
-    return replace(curve, macs=curve.macs / context.profile.total_macs)
+    """What a design reaches on the frozen backbone, on `calibration`."""
+    table = bank.exit_tables(design, context.costs(design))["calibration"]
+    return common_curve(table, score=design.policy.score)
 
 
 def _known(context: StudyContext) -> list[tuple[str, Design]]:
@@ -165,7 +165,7 @@ def _best(context: StudyContext, earlier: list[_Tried]) -> list[_Tried]:
 def _most_added(context: StudyContext, tried: list[_Tried], count: int) -> list[_Tried]:
     total, chance = context.profile.total_macs, 1.0 / context.backbone.num_classes
     curves = [
-        (np.array([p.accuracy for p in each.points]), np.array([p.expected_macs / total for p in each.points]))
+        (np.array([p.accuracy for p in each.points]), np.array([p.expected[MACS] / total for p in each.points]))
         for each in tried
     ]
     taken = most_added(curves, count, reference_cost=REFERENCE_COST, reference_accuracy=chance)

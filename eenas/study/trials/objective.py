@@ -11,6 +11,7 @@ import numpy as np
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
 
 from eenas.designs.design import Design
 from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
@@ -18,6 +19,7 @@ from eenas.faults import causes, is_memory_shortage, machine_fault
 from eenas.files import write_atomically
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.masking import masked
+from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.progress import Notice
@@ -30,6 +32,7 @@ from eenas.study.context.study_context import StudyContext
 from eenas.study.opening import OpenStudy
 from eenas.study.rivals.known_networks import KnownNetwork, recorded_networks, trial_networks
 from eenas.study.rivals.offered_points import offered
+from eenas.study.settings.search_spec import ACCURACY
 from eenas.study.study import STOPPED, SURPLUS, is_surplus, origin
 from eenas.study.trials.blame import Blame, blame, free_memory, storage_trouble
 from eenas.study.trials.design_training import network_digest
@@ -131,10 +134,20 @@ class Objective:
         self._untold = None
 
     def was_overtaken(self, study: optuna.Study) -> bool:
-        """Whether another worker ended the last trial of this one before Optuna heard of it from here."""
-        trial, self._untold = self._untold, None
+        """Whether another worker ended the last trial of this one before Optuna heard of it from here.
+
+        Where it ended as failed, which then it stays, the result that was recorded since is left out: it is run again.
+        """
+        untold, self._untold = self._untold, None
         with contextlib.suppress(Exception):  # where the storage is gone the next step says so
-            return trial is not None and study._storage.get_trial(trial).state.is_finished()
+            if untold is None or not (trial := study._storage.get_trial(untold)).state.is_finished():
+                return False
+            if trial.state == TrialState.FAIL:
+                record = self._records.get(self._study, trial.number)
+                if record is not None and record.values is not None:
+                    self._records.drop(self._study, trial.number)
+                    self.overtaken(trial.number)
+            return True
         return False
 
     def best_so_far(self) -> str:
@@ -150,7 +163,7 @@ class Objective:
     def _held(self, networks: Sequence[KnownNetwork]) -> list[tuple[float, float]]:
         """Accuracy and MACs of those points of networks that hold the study's limits."""
         items = offered(networks, self._backbone, self._context.settings.constraints)
-        return [(item.point.accuracy, item.point.expected_macs) for item in items]
+        return [(item.point.accuracy, item.point.expected[MACS]) for item in items]
 
     def _run_with_room(self, trial: optuna.Trial) -> TrialRecord:
         """Run a trial, and once more where memory ran out: what it held, or another program, may be gone then."""
@@ -264,17 +277,14 @@ class _WholeStore(FileSystemArtifactStore):
 
 def _infeasible_record(error: InfeasibleError, context: StudyContext, *, study: str, number: int) -> TrialRecord:
     """The record of a proposal that cannot be built: the worst scores, and a constraint that is violated."""
-    latency = context.profile.total_latency
-    worst = {
-        "accuracy": 1.0 / context.task.num_classes,
-        "macs": REFERENCE_COST * context.profile.total_macs,
-        "latency": REFERENCE_COST * latency.median_ms if latency else 0.0,
-    }
+    whole = context.costs(context.plain_design()).costs.of_exit(-1)
+    worst = {name: REFERENCE_COST * value for name, value in whole.items()}
+    worst[ACCURACY] = 1.0 / context.task.num_classes
     return TrialRecord(
         study=study,
         number=number,
         state="infeasible",
-        values=tuple(worst[name] for name in context.settings.search.objectives),
+        values=tuple(worst.get(name, 0.0) for name in context.settings.search.objectives),
         violations={"buildable": 1.0},
         reason=str(error),
     )

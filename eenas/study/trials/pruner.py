@@ -1,13 +1,13 @@
 """When a trial is pruned: it stays below other trials or the frozen front, or training does not pay for it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eenas.designs.design import Design
+from eenas.policies.costs import MACS
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.study.context.study_context import StudyContext
@@ -63,7 +63,7 @@ class TrialPruner:
         elif progress >= HALF and self._frozen:
             curve = common_curve(table, score=self._design.policy.score)
             rise = self._rule.rise(progress, method=method)
-            if self._front.above(curve.accuracy, curve.macs / macs) < -MARGIN:
+            if self._front.above(curve.accuracy, curve.costs[MACS] / macs) < -MARGIN:
                 self.reason = "pruned: its curve stayed below the frozen front at every cost"
             elif (
                 rise is not None
@@ -86,7 +86,7 @@ class TrialPruner:
         A network for a low budget may give up what lies above that.
         """
         curve = common_curve(table, score=self._design.policy.score)
-        within = curve.macs <= self._design.policy.target_macs * self._context.profile.total_macs
+        within = curve.costs[MACS] <= self._design.policy.target_macs * self._context.profile.total_macs
         return float(curve.accuracy[within].max()) if within.any() else float(curve.accuracy[0])
 
     def _area(self, table: ExitTable) -> float:
@@ -96,7 +96,7 @@ class TrialPruner:
     def _some(self, whole: ExitTable) -> ExitTable:
         """The rows of a calibration table that belong to `part`."""
         chosen = self._chosen
-        return replace(whole.take(chosen), latency_ms=None)
+        return whole.take(chosen)
 
     @cached_property
     def _frozen_at_target(self) -> float:

@@ -5,6 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
+from eenas.policies.costs import MACS
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.temperatures import fit_temperatures
@@ -70,5 +71,5 @@ def curve_hypervolume(table: ExitTable, *, backbone_macs: float, score: str) -> 
     """
     curve = common_curve(table, fit_temperatures(table), score)
     chance = 1.0 / table.logits.shape[2]
-    shares = curve.macs / backbone_macs
+    shares = curve.costs[MACS] / backbone_macs
     return hypervolume(curve.accuracy, shares, reference_cost=REFERENCE_COST, reference_accuracy=chance)

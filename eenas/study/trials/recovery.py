@@ -15,7 +15,7 @@ from eenas.records.leases import Leases
 from eenas.records.trials import TrialRecords
 from eenas.records.workers import is_gone, worker_name
 from eenas.study.experimental import experimental
-from eenas.study.study import DIED, GRACE, STOPPED, SURPLUS, origin, run_again
+from eenas.study.study import DIED, GRACE, STOPPED, SURPLUS, origin, run_again, silent_trials
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,6 @@ class Recovery:
         storage that was away cut them off. One that was recorded, but of which Optuna had not heard yet, is told now.
         What a worker recorded that slept while its trial was run again is dropped.
         """
-        with experimental():
-            optuna.storages.fail_stale_trials(self.study)
         if self._dead() or self._cut_off() or self._overtaken():
             name = f"recover/{self.study.study_name}"
             Leases(self.database, self.listener).once(name, "queueing trials again that were cut off", self._recover)
@@ -47,15 +45,17 @@ class Recovery:
     def _recover(self) -> None:
         study, name = self.study, self.study.study_name
         for trial in self._dead():
-            record = self._records.get(name, trial.number)
+            record, is_dead = self._records.get(name, trial.number), _is_dead(trial)
             if record is not None and record.values is not None:
                 study.tell(trial.number, list(record.values), skip_if_finished=True)
             else:
-                how = DIED if self._may_have_died(trial) else STOPPED
-                with suppress(optuna.exceptions.UpdateFinishedTrialError):  # Optuna was here first
-                    study._storage.set_trial_user_attr(trial._trial_id, "cut_off", how)
+                if record is None and is_dead:
+                    how = DIED if self._may_have_died(trial) else STOPPED
+                    with suppress(optuna.exceptions.UpdateFinishedTrialError):  # its worker ended it after all
+                        study._storage.set_trial_user_attr(trial._trial_id, "cut_off", how)
                 study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-            self.in_flight.end(name, trial.number)
+            if record is not None or is_dead:  # of one that only is silent the note tells whether it woke
+                self.in_flight.end(name, trial.number)
         for trial in self._cut_off():
             parameters = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
             study.enqueue_trial(parameters, user_attrs={"origin": origin(trial), "again_for": trial.number})
@@ -65,8 +65,10 @@ class Recovery:
             self._records.drop(name, number)
 
     def _dead(self) -> list[FrozenTrial]:
-        """The trials that run nowhere any more."""
-        return [each for each in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if _is_dead(each)]
+        """The trials that run nowhere any more, as far as is known."""
+        trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        unheard = silent_trials(self.study) if trials else set()
+        return [each for each in trials if _is_dead(each) or each._trial_id in unheard]
 
     def _cut_off(self) -> list[FrozenTrial]:
         """The failed trials that are to be run again."""
@@ -97,7 +99,7 @@ class Recovery:
         return True
 
     def _may_have_died(self, trial: FrozenTrial) -> bool:
-        return self.in_flight.is_noted(self.study.study_name, trial.number)
+        return self.in_flight.has_marker(self.study.study_name, trial.number)
 
     def _overtaken(self) -> list[int]:
         """The trials with a record in whose place another one counts."""

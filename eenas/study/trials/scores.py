@@ -7,6 +7,7 @@ import numpy as np
 
 from eenas.designs.design import Design
 from eenas.networks.exit_costs import ExitCosts
+from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import COMMON, Fitting, operating_points
 from eenas.policies.kinds.threshold import ThresholdPolicy
@@ -14,6 +15,7 @@ from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.policy import Policy
 from eenas.policies.right_answers import pack, right_answers
 from eenas.study.settings.limits import Limits
+from eenas.study.settings.search_spec import ACCURACY
 
 LIMITED = 32
 """Operating points that are added where a limit on the worst case rules out a network's last exits."""
@@ -34,13 +36,9 @@ class Scores:
     violations: Mapping[str, float]
 
     def values(self, objectives: Sequence[str]) -> tuple[float, ...]:
-        """The objectives in their order: accuracy in [0, 1], expected MACs, expected milliseconds."""
-        named = {
-            "accuracy": self.chosen.accuracy,
-            "macs": self.chosen.expected_macs,
-            "latency": self.chosen.expected_latency_ms,
-        }
-        return tuple(float(named[name] or 0.0) for name in objectives)
+        """The objectives in their order: accuracy in [0, 1], and expected costs (0 where one was not measured)."""
+        named = {**self.chosen.expected, ACCURACY: self.chosen.accuracy}
+        return tuple(float(named.get(name, 0.0)) for name in objectives)
 
 
 def score_tables(
@@ -95,24 +93,20 @@ def policy_within(fitting: Fitting, limits: Limits, *, target_macs: float, backb
     costs it is the nearest one, which says so.
     """
     calibration = fitting.calibration
-    share = target_macs if limits.max_macs is None else min(target_macs, limits.max_macs)
-    within = {
-        "max_macs": share * backbone_macs,
-        "max_latency_ms": None if calibration.latency_ms is None else limits.max_latency_ms,
-    }
+    within = {name: limit for name, limit in limits.expected.items() if name in calibration.costs}
+    within[MACS] = min(target_macs, limits.expected.get(MACS, target_macs)) * backbone_macs
     last = last_allowed(calibration, limits, backbone_macs)
     if last is None:
-        return fitting.policy(**within)
-    return _ended(Fitting(calibration.truncate(last + 1)).policy(**within), calibration.num_exits - last - 1)
+        return fitting.policy(within)
+    return _ended(Fitting(calibration.truncate(last + 1)).policy(within), calibration.num_exits - last - 1)
 
 
 def last_allowed(calibration: ExitTable, limits: Limits, backbone_macs: float) -> int | None:
     """The last exit that limits on the worst case allow, None where they allow all or not even the first."""
     allowed = np.ones(calibration.num_exits, dtype=np.bool_)
-    if limits.max_worst_macs is not None:
-        allowed &= calibration.macs <= limits.max_worst_macs * backbone_macs
-    if limits.max_worst_latency_ms is not None and calibration.latency_ms is not None:
-        allowed &= calibration.latency_ms <= limits.max_worst_latency_ms
+    for name, limit in limits.worst.items():
+        if (costs := calibration.costs.get(name)) is not None:
+            allowed &= costs <= (limit * backbone_macs if name == MACS else limit)
     return None if allowed.all() or not allowed[0] else int(np.argmin(allowed)) - 1
 
 

@@ -1,4 +1,4 @@
-"""A forward pass in which every value that has a gradient, or could have, is followed from the input on."""
+"""A forward pass that tracks gradients from the input on, also through `no_grad` and `detach`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -8,19 +8,19 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 
-class Followed(TorchFunctionMode):
-    """Inside this context what is computed without a gradient, or detached, is followed as everything else is.
+class TrackGradients(TorchFunctionMode):
+    """Context manager that records the autograd graph through `torch.no_grad`, inference mode and `detach`.
 
-    What the rest of a network needs has nothing to do with what is trained: a stem under `torch.no_grad` is cut too.
-    What has no gradient at all (a mask, an index) is not followed: `has_detours` says that some was computed of the
-    input and used, or that a part runs under autocast or in another mode of gradients, which the exporter wraps.
+    Cut points do not depend on which parts train: a stem under `torch.no_grad` can be cut, too. Values without any
+    gradient (a mask, an index) are not tracked. `has_detours` is True if such a value was computed from the input and
+    used, or if a part ran under autocast or in another gradient mode, which the exporter wraps.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.has_detours = False
         self._nesting = _autocast_nesting()
-        self._unfollowed: dict[int, Tensor] = {}  # kept, so that no other tensor gets the same id
+        self._untracked: dict[int, Tensor] = {}  # kept alive, or another tensor could get the same id
 
     def __torch_function__(
         self,
@@ -29,7 +29,7 @@ class Followed(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run `func` with gradients; take detached tensors as they are."""
+        """Run `func` with gradients; a detach becomes a view."""
         if func in _DETACH:
             return args[0].view_as(args[0])
         with torch.inference_mode(False), torch.enable_grad():
@@ -41,13 +41,13 @@ class Followed(TorchFunctionMode):
     def _note(self, func: Callable[..., Any], given: list[Any], found: Any) -> None:
         self.has_detours |= getattr(func, "__name__", "") == "_set_grad_enabled" or _autocast_nesting() != self._nesting
         tensors = list(_tensors(given))
-        self.has_detours |= any(id(each) in self._unfollowed for each in tensors)
+        self.has_detours |= any(id(each) in self._untracked for each in tensors)
         if any(each.requires_grad for each in tensors):
-            self._unfollowed |= {id(each): each for each in _tensors([found]) if not each.requires_grad}
+            self._untracked |= {id(each): each for each in _tensors([found]) if not each.requires_grad}
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
-    """The tensors among values, and in tuples and lists among them."""
+    """Yield the tensors among values and in their lists and tuples."""
     for value in values:
         if isinstance(value, Tensor):
             yield value
@@ -56,7 +56,7 @@ def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
 
 
 def _autocast_nesting() -> int:
-    """In how many blocks of autocast this is, enabled or not: torch tells only those who enter or leave one."""
+    """Return the nesting depth of autocast blocks, enabled or not. torch tells it only on entering or leaving one."""
     nesting: int = torch.autocast_increment_nesting()
     torch.autocast_decrement_nesting()
     return nesting

@@ -1,0 +1,70 @@
+"""An additional cost of a study on its backbone: the values of its cut points, and of branches."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from eenas.backbones.features import FeatureShape
+from eenas.errors import EenasError, MeasurementError
+from eenas.escaping import shortened
+from eenas.measurement.costs.cost import Cost
+from eenas.measurement.profile import BranchCost, Profile
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OwnCost:
+    """The cost `name` on one backbone, in `unit`: `prefixes` [P + 1] up to each cut point, then the whole backbone."""
+
+    name: str
+    unit: str
+    provenance: str
+    prefixes: tuple[float, ...]
+    cost: Cost
+    profile: Profile
+
+    @classmethod
+    def of(cls, name: str, cost: Cost, profile: Profile) -> "OwnCost":
+        """Evaluate the prefixes of a cost. Raises MeasurementError unless each is a finite number from 0 up."""
+        with _own_fault(name):
+            given = [*cost.prefixes(profile)]
+        if len(given) != len(profile.cut_points) + 1:
+            raise MeasurementError(
+                f"costs.{name}: prefixes must be {len(profile.cut_points) + 1} numbers, one for each cut point and one "
+                f"for the whole backbone, got {len(given)}"
+            )
+        names = [*(point.name for point in profile.cut_points), "the end"]
+        values = tuple(
+            _number(value, f"costs.{name}: the prefix up to {at}") for value, at in zip(given, names, strict=True)
+        )
+        unit, provenance = cost.unit, cost.provenance or f"by {cost.kind}"
+        for what, text in (("unit", unit), ("provenance", provenance)):
+            if not isinstance(text, str):
+                raise MeasurementError(f"costs.{name}: its {what} must be a text, got {shortened(text)}")
+        return cls(name=name, unit=unit, provenance=provenance, prefixes=values, cost=cost, profile=profile)
+
+    def branch(self, branch: BranchCost, shape: FeatureShape) -> float:
+        """Return the cost of a branch. Raises MeasurementError unless it is a finite number from 0 up."""
+        with _own_fault(self.name):
+            value: Any = self.cost.branch(branch, shape, self.profile)
+        return _number(value, f"costs.{self.name}: a branch at features {shape}")
+
+
+@contextmanager
+def _own_fault(name: str) -> Iterator[None]:
+    """Convert exceptions of user code in the block to a MeasurementError that names the cost."""
+    try:
+        yield
+    except EenasError:
+        raise
+    except Exception as error:  # any exception of user code
+        reason = (str(error).strip().splitlines() or [""])[0][:300]
+        raise MeasurementError(f"costs.{name}: its code failed: {type(error).__name__}: {reason}") from error
+
+
+def _number(value: Any, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
+        raise MeasurementError(f"{what} must cost a finite number from 0 up, got {shortened(value)}")
+    return float(value)

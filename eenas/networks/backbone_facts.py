@@ -1,0 +1,85 @@
+"""The plain backbone in a few numbers, which every cost of a study is held against."""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from eenas.errors import SpecError
+from eenas.escaping import shortened
+from eenas.policies.costs import MACS, CostValues, cost_of, key_of, name_fault
+
+_TEXTS, _NUMBERS = ("name", "weights"), ("accuracy", "parameters")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneFacts:
+    """The plain prepared backbone: validation accuracy in [0, 1], parameters, and its costs by name, the MACs first."""
+
+    name: str
+    weights: str
+    accuracy: float
+    parameters: int
+    costs: CostValues
+
+    def __post_init__(self) -> None:
+        """Keep the costs as they are."""
+        object.__setattr__(self, "costs", CostValues(self.costs))
+
+    @property
+    def macs(self) -> float:
+        """Its MACs, of which those of other networks are shares."""
+        return self.costs[MACS]
+
+    def share(self, name: str, value: float | None) -> float | None:
+        """A cost as a share of the backbone's; None where either is not known or the backbone's is 0."""
+        whole = self.costs.get(name)
+        return None if value is None or not whole else value / whole
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain data, for JSON: costs under keys such as "macs" and "latency_ms"."""
+        table: dict[str, Any] = {"name": self.name, "weights": self.weights, "accuracy": self.accuracy}
+        return {**table, "parameters": self.parameters, **{key_of(name): each for name, each in self.costs.items()}}
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
+        """The inverse of `to_table`. Raises SpecError for what is none."""
+        where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "the facts of a backbone"
+        if not isinstance(table, Mapping):
+            raise SpecError(f"{where}: must be a table, got {shortened(table)}")
+        costs = costs_of(table, leaving_out=(*_TEXTS, *_NUMBERS), file=file, key=key)
+        if missing := [name for name in (*_TEXTS, *_NUMBERS) if name not in table]:
+            raise SpecError(f"{where}: the key {shortened(missing[0])} is missing; add it")
+        kinds = {**dict.fromkeys(_TEXTS, str), "accuracy": int | float, "parameters": int}
+        for name, kind in kinds.items():
+            if not isinstance(table[name], kind) or isinstance(table[name], bool):
+                raise SpecError(
+                    f"{where}: {name} must be a {'text' if kind is str else 'number'}, got {shortened(table[name])}"
+                )
+        return cls(
+            name=table["name"],
+            weights=table["weights"],
+            accuracy=float(table["accuracy"]),
+            parameters=table["parameters"],
+            costs=costs,
+        )
+
+
+def costs_of(table: Mapping[str, Any], *, leaving_out: Collection[str], file: str = "", key: str = "") -> CostValues:
+    """The costs by name, the MACs first, that a table holds under their keys beside what is left out.
+
+    Null is a latency that nobody measured. Raises SpecError for keys that are of no cost and values that are none.
+    """
+    where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "a table of costs"
+    costs = {}
+    for name, each in table.items():
+        if name in leaving_out or each is None:
+            continue
+        if not isinstance(name, str) or name_fault(cost_of(name)) is not None:
+            raise SpecError(f"{where}: unknown key {shortened(name)}; leave it out")
+        if isinstance(each, bool) or not isinstance(each, int | float) or not math.isfinite(each):
+            raise SpecError(f"{where}: {name} must be a finite number, got {shortened(each)}")
+        costs[cost_of(name)] = each
+    if MACS not in costs:
+        raise SpecError(f"{where}: the key {MACS!r} is missing; add it")
+    return CostValues(sorted(costs.items(), key=lambda pair: pair[0] != MACS))
