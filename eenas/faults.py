@@ -49,6 +49,15 @@ def machine_faults() -> Iterator[None]:
         raise fault from error
 
 
+def raise_shortage(error: Exception) -> None:
+    """Raise MachineError where `error` says that memory ran out or a device failed.
+
+    For whoever tries out of a module what it can do: such an error says nothing about that.
+    """
+    if any(is_memory_shortage(cause) or is_device_failure(cause) for cause in causes(error)):
+        raise machine_fault(error) or error
+
+
 def is_memory_shortage(error: BaseException) -> bool:
     """Whether `error` means that memory ran out, for any allocator."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):

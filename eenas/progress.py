@@ -53,7 +53,7 @@ _LISTENER: ContextVar[Listener] = ContextVar("listener", default=silent)
 
 
 @contextmanager
-def heard_by(listener: Listener) -> Iterator[None]:
+def notices_to(listener: Listener) -> Iterator[None]:
     """Send the notices of `notify` inside the block to `listener`, so that deep code needs no listener argument."""
     token = _LISTENER.set(listener)
     try:

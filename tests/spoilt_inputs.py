@@ -19,6 +19,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.space import load_space
 from eenas.errors import EenasError
+from eenas.measurement.costs.measured_table import TableCost
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.latency_profile import LatencyProfile, TimedBranch, branch_key, read_latency_profile
 from eenas.measurement.profile import Profile
@@ -256,8 +257,13 @@ def _arrays(*, table: bool) -> list[bytes]:
         stream = io.BytesIO()
         if table:
             made = studies.table(("layer1.0", "final"), (0.4, 1.0), 0, samples=20)
-            arrays = {"logits": made.logits, "labels": made.labels, "exits": np.array(made.exits), "macs": made.macs}
-            save(stream, **arrays, latency_ms=made.latency_ms)
+            arrays = {
+                "logits": made.logits,
+                "labels": made.labels,
+                "exits": np.array(made.exits),
+                "macs": made.costs["macs"],
+            }
+            save(stream, **arrays, latency_ms=made.costs["latency"])
         else:
             images = generator.integers(256, size=(40, 8, 8, 3), dtype=np.uint8)
             save(stream, train_x=images, train_y=np.arange(40) % 2, classes=np.array(["a", "b"]))
@@ -350,11 +356,16 @@ def _assigned(text: str) -> object:
     return load_settings(backbone="resnet50", overrides=[text])
 
 
+def _cost_table(path: Path) -> object:
+    return TableCost(file=path.name).located(path.parent)
+
+
 SETS = (
     "training.epochs=2",
     "search.trials=8",
     'task.splits.validation.source="train"',
     "constraints.max_macs=0.5",
+    'costs.energy={kind="linear", macs=1e-6, unit="mJ"}',
 )
 READERS = (
     Reader("study.toml", lambda: _shipped_files("studies", ""), _from_file("a.toml", load_settings), "toml"),
@@ -370,6 +381,7 @@ READERS = (
     Reader("task.npz", lambda: _arrays(table=False), _from_file("a.npz", npz_task), "npz"),
     Reader("exit table", lambda: _arrays(table=True), _from_file("a.npz", load_exit_table), "npz"),
     Reader("latency profile", _profile, _from_file("a.json", read_latency_profile), "json"),
+    Reader("cost table", _texts("cut_point,value\na,1\nfinal,2.5\n"), _from_file("a.csv", _cost_table), "text"),
     Reader("design", _designs, _from_file("a.json", load_design), "json"),
     Reader("run report", _reports, _read_report, "json"),
     Reader("database", _cells, _read_cell, "cell"),

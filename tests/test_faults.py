@@ -6,7 +6,7 @@ import os
 import pytest
 
 from eenas.errors import DesignError, DivergedError, MachineError, OutOfMemoryError, TaskError
-from eenas.faults import is_memory_shortage, machine_fault, machine_faults
+from eenas.faults import is_memory_shortage, machine_fault, machine_faults, raise_shortage
 
 
 def raised_from(error: Exception, cause: Exception, *, hidden: bool = False) -> Exception:
@@ -73,3 +73,11 @@ def test_inside_the_block_only_the_machines_errors_change() -> None:
         with pytest.raises(type(error)) as caught, machine_faults():
             raise error
         assert caught.value is error
+
+
+def test_what_is_tried_out_of_a_module_passes_lack_of_memory_on() -> None:
+    raise_shortage(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    raise_shortage(FileNotFoundError(errno.ENOENT, "No such file", "/x"))
+    for error in (MemoryError(), raised_from(ValueError("no"), MemoryError()), RuntimeError("CUDA error: unknown")):
+        with pytest.raises(MachineError):
+            raise_shortage(error)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from eenas.backbones.classifier import evaluating
 from eenas.backbones.copies import copy_of
 from eenas.errors import BackboneError
+from eenas.faults import raise_shortage
 
 _Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
@@ -45,7 +46,8 @@ def initialise(module: nn.Module, example: Tensor) -> None:
         try:
             with evaluating(module):
                 module(example)
-        except Exception:  # a user's module may raise anything
+        except Exception as error:  # a user's module may raise anything
+            raise_shortage(error)
             return
 
 
@@ -96,8 +98,8 @@ def _first(module: nn.Module, example: Tensor) -> nn.Module | None:
     try:
         with evaluating(module):
             module(example)
-    except Exception:  # `_Reached`, or any error of a user's module
-        pass
+    except Exception as error:  # `_Reached`, or any error of a user's module
+        raise_shortage(error)
     finally:
         for handle in handles:
             handle.remove()
@@ -109,7 +111,8 @@ def _runs(module: nn.Module, channels: int, sides: tuple[int, int]) -> bool:
         copied = copy_of(module)  # lazy layers keep the sizes of their first input
         with evaluating(copied):
             copied(_images(channels, sides))
-    except Exception:  # a user's module may raise anything
+    except Exception as error:  # a user's module may raise anything
+        raise_shortage(error)
         return False
     return True
 

@@ -7,6 +7,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from eenas.backbones.copies import evaluated
 from eenas.backbones.outputs import main_output
 from eenas.errors import BackboneError
+from eenas.faults import raise_shortage
 
 _EXACT, _CLOSE = 1e-4, 0.05
 """Tolerances as a share of the largest logit: for float32 and float64 on a CPU, and otherwise."""
@@ -30,7 +31,8 @@ def check_independence(module: nn.Module, example: Tensor, label: str) -> None:
             if _alike(alone, beside):
                 return
             drawn.append(not _alike(alone, main_output(copied(sample.clone()))))
-    except Exception:  # a user's module may raise anything
+    except Exception as error:  # a user's module may raise anything
+        raise_shortage(error)
         return
     if all(drawn):
         raise BackboneError(

@@ -14,6 +14,7 @@ from eenas.backbones.classifier import evaluating
 from eenas.backbones.copies import copy_of
 from eenas.backbones.dominators import Place, place_of
 from eenas.backbones.features import FeatureShape
+from eenas.faults import raise_shortage
 
 Layout = Literal["first", "last"]
 """The position of a map's channels: [N, C, H, W] or [N, H, W, C]."""
@@ -108,7 +109,8 @@ def _at_another_size(module: nn.Module, example: Tensor, names: Sequence[str]) -
         try:
             with evaluating(copied):
                 copied(functional.interpolate(example[:1], (taller, wider)))
-        except Exception:  # a user's module may raise anything
+        except Exception as error:  # a user's module may raise anything
+            raise_shortage(error)
             continue
         return found
     return {}

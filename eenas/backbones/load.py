@@ -52,7 +52,8 @@ class BackboneSpec:
     def __post_init__(self) -> None:
         """Raise SpecError for empty values and for less than one channel."""
         if not self.name or not self.weights or not self.cut_points:
-            raise SpecError(f"name, weights and cut_points of a backbone must not be empty, got {self}; set them")
+            given = f"{self.name!r}, {self.weights!r} and {self.cut_points!r}"
+            raise SpecError(f"name, weights and cut_points of a backbone must not be empty, got {given}; set them")
         if self.channels is not None and self.channels < 1:
             raise SpecError(f"channels of a backbone must be at least 1, got {self.channels}")
 

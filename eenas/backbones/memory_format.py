@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from eenas.backbones.copies import copy_of
 from eenas.backbones.outputs import main_output
+from eenas.faults import raise_shortage
 from eenas.seeding import seeded
 
 INFERENCE = torch.channels_last
@@ -55,6 +56,7 @@ def format_of(module: nn.Module, example: Tensor) -> torch.memory_format:
                 output = main_output(copied(laid(example, INFERENCE).clone()))
                 if output.requires_grad:
                     output.float().square().mean().backward()  # type: ignore[no-untyped-call]
-    except Exception:  # a user's module may raise anything
+    except Exception as error:  # a user's module may raise anything
+        raise_shortage(error)
         return PLAIN
     return INFERENCE

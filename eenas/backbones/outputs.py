@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from eenas.backbones.copies import copy_of
 from eenas.errors import BackboneError, CutError
+from eenas.faults import raise_shortage
 from eenas.progress import Listener, Notice
 from eenas.seeding import seeded
 
@@ -104,7 +105,8 @@ def _output_of(module: nn.Module, example: Tensor, *, training: bool) -> Any:
             copied = copy_of(module)
             copied.train(training)
             return copied(example.clone())
-    except Exception:  # a user's module may raise anything
+    except Exception as error:  # a user's module may raise anything
+        raise_shortage(error)
         return None
 
 

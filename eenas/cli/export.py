@@ -36,6 +36,7 @@ def export(
         bool, typer.Option("--single-file", help="Also one ONNX model that stops by itself, for a batch of 1.")
     ] = False,
     data: options.Data = None,
+    skip_bad: options.SkipBad = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to time the programs.")] = "cpu",
     storage: options.Storage = options.STORAGE,
     name: options.Name = None,
@@ -77,6 +78,7 @@ def export(
         format=format,  # type: ignore[arg-type]  # any other word is refused there
         single_file=single_file,
         data=data,
+        skip_bad=skip_bad,
         device=device,
         listener=lambda event: say(event.text) if isinstance(event, Notice) else None,
     )

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, write_json
+from eenas.cli.console import out, say, write_json
+from eenas.progress import Notice
 
 
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that eenas export wrote.")],
     data: options.Data = None,
+    skip_bad: options.SkipBad = False,
     json: options.Json = False,
     trust_code: options.TrustCode = False,
 ) -> None:
@@ -28,7 +30,13 @@ def verify(
     from eenas.cli.tables.exported_tables import parity_line
     from eenas.deployment.program_folder import verify as compare
 
-    found = compare(folder, data=data, trust_code=trust_code)
+    found = compare(
+        folder,
+        data=data,
+        skip_bad=skip_bad,
+        trust_code=trust_code,
+        listener=lambda event: say(event.text) if isinstance(event, Notice) else None,
+    )
     if json:
         write_json(writer.dumps(dataclasses.asdict(found), indent=2))
         return

@@ -18,7 +18,7 @@ from eenas.errors import ExportError
 from eenas.escaping import as_markdown
 from eenas.files import check_writable, replace_folder, write_text
 from eenas.measurement.latency import LatencySpec
-from eenas.measurement.stopwatch import kept_threads
+from eenas.measurement.stopwatch import restored_threads
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, MACS, CostFacts, Costs
 from eenas.policies.exit_table import ExitTable
@@ -75,7 +75,7 @@ class Calibration:
     costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
 
 
-@kept_threads()
+@restored_threads()
 def calibrate(
     folder: str | Path,
     data: str | Task,

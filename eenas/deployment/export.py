@@ -17,6 +17,7 @@ from eenas.programs.manifest import read_table
 from eenas.programs.model_folder import Package, load_design, write_folder
 from eenas.programs.parity import Parity, some_samples
 from eenas.programs.programs import Format, Programs
+from eenas.progress import Listener, Notice
 from eenas.records.database import Database
 from eenas.records.studies import StudyRecord
 from eenas.results.choice import Choice, choose_design
@@ -26,15 +27,17 @@ from eenas.specs import from_table
 from eenas.study.settings.reference import StudyOptions, referred
 from eenas.study.settings.study_spec import StudySpec, readable
 from eenas.tasks.load import given_task, load_task, names_data
+from eenas.tasks.notices import left_out_notice
 from eenas.tasks.task import Task
 
 
 class ExportOptions(StudyOptions, total=False):
-    """What `export` takes beside its arguments: the study, a design file or weights, and where programs are timed."""
+    """What `export` takes beside its arguments: the study, a design file or weights, and the device of timing."""
 
     design_file: str | Path | None
     weights: str | Path | None
     device: str
+    skip_bad: bool
 
 
 def export(
@@ -63,13 +66,16 @@ def export(
     a policy, unless `weights` names a file with the state dict of the trained network. What was trained in one's own
     loop and has no policy gets one that is fitted on `data` for the design's own target, and its figures are those of
     the test split of `data`. `backbone` repeats a module that was given to `search` as an object, and is not changed.
-    `options` are those of `ExportOptions`; `listener` hears what of `weights` was left out. Raises ExportError for a
-    run that is not finished, for an `out` in use, for a backbone that is Python code without `trust_code`, and for what
-    the format cannot hold; ParityError where a program differs from the network.
+    `options` are those of `ExportOptions`; `skip_bad` leaves out pictures of `data` that cannot be read. `listener`
+    hears of them, and what of `weights` was left out. Raises ExportError for a run that is not finished, for an `out`
+    in use, for a backbone that is Python code without `trust_code`, and for what the format cannot hold; ParityError
+    where a program differs from the network.
     """
     more: dict[str, Any] = dict(options)
     design_file, weights, device = more.pop("design_file", None), more.pop("weights", None), more.pop("device", "cpu")
+    skip_bad = more.pop("skip_bad", False)
     study = referred(None, more)
+    listener = study.listener
     storage, name, backbone, trust_code = study.storage, study.name, study.backbone, study.trust_code
     programs = Programs(format=format, single_file=single_file)
     given = [source for source in (run, network, design_file) if source is not None]
@@ -82,7 +88,9 @@ def export(
     if is_run and weights is not None:
         raise ExportError("a run has its weights; give --weights with a model folder, --network NAME or --design FILE")
     report = RunReport.read(str(run), trust_code=trust_code) if is_run else None
-    given_data = cache(lambda: _given(data, package.network if module is None else module, trust_code))
+    given_data = cache(
+        lambda: _given(_Data(data, skip_bad, trust_code, listener), package.network if module is None else module)
+    )
     if module is not None:
         package, found = sources.of_own_training(module, *given_data())
     elif report is not None:
@@ -105,7 +113,7 @@ def export(
     real_data = cache(lambda: _task(given_data(), origin, package.network, trust_code))
     if weights is not None:
         task, spec = real_data()
-        trained = sources.with_weights(package.network, find_weights(str(weights)), study.listener)
+        trained = sources.with_weights(package.network, find_weights(str(weights)), listener)
         package, found = sources.of_own_training(trained, task, spec)
     if not package.network.classes:
         package.network.classes = tuple(str(index) for index in range(package.network.design.num_classes))
@@ -166,11 +174,24 @@ class _Origin:
             return self.data
 
 
-def _given(data: str | Task | None, network: EarlyExitNetwork, trust_code: bool) -> tuple[Task | None, str]:
+@dataclass(frozen=True)
+class _Data:
+    """The data that were given, and how they are read."""
+
+    data: str | Task | None
+    skip_bad: bool
+    trust_code: bool
+    listener: Listener
+
+
+def _given(given: _Data, network: EarlyExitNetwork) -> tuple[Task | None, str]:
     """The task that was given for a network, and its spec."""
+    data, white = given.data, network.transform.white
     if data is None:
         return None, ""
-    task = given_task(data, white=network.transform.white, trust_code=trust_code)
+    task = given_task(data, white=white, skip_bad=given.skip_bad, trust_code=given.trust_code)
+    if task.left_out and given.skip_bad:
+        given.listener(Notice(left_out_notice(task.left_out)))
     return task, data if isinstance(data, str) else ""
 
 

@@ -212,7 +212,7 @@ def latency_card(found: ProgramLatency) -> str:
         measured = found.measured_ms[k]
         cells = [as_markdown(name), f"{measured:.3f}"]
         if found.predicted_ms:
-            cells += [f"{found.predicted_ms[k]:.3f}", f"{100 * (found.predicted_ms[k] / measured - 1):+.1f} %"]
+            cells += [f"{found.predicted_ms[k]:.3f}", f"{100 * (found.predicted_ms[k] / measured - 1):+z.1f} %"]
         lines.append(f"| {' | '.join(cells)} |")
     said = as_markdown(f"Measured end to end: {found.conditions}.")
     return "\n".join(

@@ -8,18 +8,20 @@ from torch import nn
 from eenas.deployment.network_segments import as_model
 from eenas.errors import ExportError
 from eenas.files import write_text
-from eenas.measurement.stopwatch import kept_threads
+from eenas.measurement.stopwatch import restored_threads
 from eenas.programs.exit_latency import ProgramLatency, Timing, time_programs
 from eenas.programs.manifest import read_table
 from eenas.programs.model_folder import CARD, Package, fill_folder, load, new_model_folder, write_manifest
 from eenas.programs.parity import Parity, Samples, compare, some_samples
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import load as open_model
+from eenas.progress import Listener, Notice, silent
 from eenas.tasks.load import given_task
+from eenas.tasks.notices import left_out_notice
 from eenas.tasks.task import Task
 
 
-@kept_threads()
+@restored_threads()
 def write_model(
     package: Package,
     out: Path,
@@ -58,14 +60,17 @@ def verify(
     folder: str | Path,
     *,
     data: str | Task | None = None,
+    skip_bad: bool = False,
     trust_code: bool = False,
     backbone: nn.Module | None = None,
+    listener: Listener = silent,
 ) -> Parity:
     """Compare the programs in a folder with the network in it again, checksums included.
 
     Of a folder without programs the network that stops early is compared with all of its exits. `data` is a task or its
-    spec; without it, the one that the export compared on. `trust_code` and `backbone` are those of `eenas.load`. Raises
-    ParityError for a difference, ExportError for a folder that is not whole.
+    spec; without it, the one that the export compared on. `skip_bad` leaves out its pictures that cannot be read, and
+    `listener` hears which. `trust_code` and `backbone` are those of `eenas.load`. Raises ParityError for a difference,
+    ExportError for a folder that is not whole.
     """
     path = Path(folder)
     table = read_table(path)
@@ -77,5 +82,7 @@ def verify(
     given = data if data is not None else known
     if not given:
         raise ExportError(f"{path}: does not say which samples it was compared on; give them as --data (data=...)")
-    task = given_task(given, white=network.transform.white, trust_code=trust_code)
+    task = given_task(given, white=network.transform.white, skip_bad=skip_bad, trust_code=trust_code)
+    if task.left_out:
+        listener(Notice(left_out_notice(task.left_out)))
     return compare(network, model, some_samples(network, task, data=given if isinstance(given, str) else ""))

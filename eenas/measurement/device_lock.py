@@ -14,7 +14,7 @@ from eenas.errors import MachineError
 from eenas.progress import notify
 
 SOON = 2.0
-"""Seconds after which a notice says what is waited for."""
+"""Seconds of waiting before a notice."""
 HELD = Path("/proc/locks")
 """Where Linux lists the locks that are held."""
 _POLL = 0.05
@@ -30,7 +30,7 @@ def device_lock(device: torch.device) -> Iterator[None]:
     path = lock_file(device)
     handle = _open(path)
     try:
-        wait_for(handle, path, f"the device {device}, which runs one measurement at a time")
+        acquire(handle, path, f"the device {device}, which runs one measurement at a time")
         yield
     finally:
         os.close(handle)
@@ -59,10 +59,10 @@ def _open(path: Path) -> int:
     return handle
 
 
-def wait_for(handle: int, path: Path, what: str) -> None:
-    """Lock the open file `handle` of `path`, as soon as no other process does; the lock is released when it is closed.
+def acquire(handle: int, path: Path, what: str) -> None:
+    """Lock the open file `handle` of `path`, waiting for other processes. Closing the file releases the lock.
 
-    `what` names in a message what is locked. Where the system or the file system has no locks nothing is locked.
+    `what` names the resource in the notice. Systems and file systems without locks do not lock.
     """
     try:
         import fcntl
@@ -84,11 +84,11 @@ def wait_for(handle: int, path: Path, what: str) -> None:
 
 
 def _holder(handle: int, path: Path) -> str:
-    """A clause that says who holds the lock, or how to find out."""
+    """Return a clause that names the holder of the lock, or how to find it."""
     inode = str(os.fstat(handle).st_ino)
     with contextlib.suppress(OSError, IndexError):
         for line in HELD.read_text(encoding="ascii").splitlines():
             words = line.split()  # 1: FLOCK ADVISORY WRITE 4711 fe:00:1234 0 EOF
             if words[1] == "FLOCK" and words[5].rpartition(":")[2] == inode and int(words[4]) > 0:
-                return f"which process {words[4]} has locked (`ps -f -p {words[4]}` shows it; the lock is {path})"
-    return f"which another process has locked (`fuser -v {path}` shows it)"
+                return f"locked by process {words[4]} (`ps -f -p {words[4]}` shows it; the lock is {path})"
+    return f"locked by another process (`fuser -v {path}` shows it)"

@@ -79,9 +79,10 @@ class Profile:
 
     @property
     def plain_ms(self) -> float | None:
-        """The backbone without exits: the module itself or its chain of segments, whichever is faster here.
+        """The median latency in ms of the backbone without exits: its module or its chain, whichever is faster.
 
-        Exits are timed on the chain; a slower module as the measure would credit them with what the chain saves.
+        Exits are timed on the chain. Relative to a slower module they would be credited with the savings of the chain.
+        None if the latency was not measured.
         """
         if self.plain_latency is None or self.total_latency is None:
             return None

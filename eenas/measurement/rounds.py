@@ -12,7 +12,7 @@ import torch
 from eenas.measurement.device_lock import device_lock
 from eenas.measurement.devices import device_name
 from eenas.measurement.latency import Latency, LatencySpec, summarise, torch_runtime
-from eenas.measurement.stopwatch import SLACK_MS, Run, Sample, Stopwatch, working_threads
+from eenas.measurement.stopwatch import SLACK_MS, Run, Sample, Stopwatch, torch_threads
 
 LEAST_REPEATS = 3
 """The least number of timed runs, even if the first one uses up the time, and of accepted runs."""
@@ -93,7 +93,7 @@ class Rounds:
         chosen = [parts[index] for index in group]
         runs = [part.open() for part in chosen]
         watch = Stopwatch(self.device, self.spec.threads or 1, host_clock=self.host_clock)
-        with device_lock(self.device), working_threads(self.spec.threads or 1):
+        with device_lock(self.device), torch_threads(self.spec.threads or 1):
             samples = self._rounds(chosen, runs, watch)
         for index, part, each in zip(group, chosen, samples, strict=True):
             found[index] = self._latency(part, each, watch)
@@ -131,17 +131,17 @@ class Rounds:
             return False
         if count >= spec.max_repeats or seconds >= spec.seconds:
             spent = count >= PATIENCE * spec.max_repeats or seconds >= PATIENCE * spec.seconds
-            return spent or bool(believed(samples, varied=True))
+            return spent or bool(accepted_times(samples, varied=True))
         if count < spec.min_repeats or (count - spec.min_repeats) % 5:
             return False
-        times = believed(samples)
+        times = accepted_times(samples)
         if len(times) < min(count // 2, spec.min_repeats):
             return False
         median, _, spread = summarise(times)
         return spread <= spec.spread or spread * median / math.sqrt(len(times)) <= EXACT_MS
 
     def _latency(self, part: Part, samples: Sequence[Sample], watch: Stopwatch) -> Latency:
-        times = believed(samples, varied=part.varies)
+        times = accepted_times(samples, varied=part.varies)
         is_doubtful = not times
         if is_doubtful:
             if watch.counts_cpu:
@@ -168,7 +168,7 @@ class Rounds:
         )
 
 
-def believed(samples: Sequence[Sample], *, varied: bool = False) -> list[float]:
+def accepted_times(samples: Sequence[Sample], *, varied: bool = False) -> list[float]:
     """Return the accepted wall times in ms: undisturbed runs without outliers. Empty if there are too few.
 
     If there are enough runs without involuntary context switches, only these are used. Otherwise all runs are used that

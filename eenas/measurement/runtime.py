@@ -14,7 +14,7 @@ from eenas.branches.abilities import features_only
 from eenas.branches.branch import Branch
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.rounds import Part, Rounds
-from eenas.measurement.stopwatch import Apart, Run
+from eenas.measurement.stopwatch import Excluded, Run
 from eenas.seeding import seeded
 
 DECISIONS = 3
@@ -112,14 +112,14 @@ def host_times(
     `program` is the first half of the backbone. It runs before each decision as segments do, so that the processor's
     caches are in a realistic state. Its time does not count.
     """
-    apart = Apart(rounds.spec.threads or 1)
-    runs = loop(num_classes, rounds.device, rounds.spec.batch, lambda: apart(program))
+    excluded = Excluded(rounds.spec.threads or 1)
+    runs = loop(num_classes, rounds.device, rounds.spec.batch, lambda: excluded(program))
 
     def counted(run: Run) -> Run:
-        def timed() -> Apart:
-            apart.reset()
+        def timed() -> Excluded:
+            excluded.reset()
             run()
-            return apart
+            return excluded
 
         return timed
 

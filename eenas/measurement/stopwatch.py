@@ -29,7 +29,7 @@ class Sample:
         return self.cpu_ms is not None and self.wall_ms > SLACK * self.cpu_ms + SLACK_MS
 
 
-class Apart:
+class Excluded:
     """Code inside a timed run that does not count. If the run returns this object, its time is subtracted."""
 
     def __init__(self, threads: int = 1) -> None:
@@ -72,11 +72,11 @@ class Stopwatch:
         switches = switch_count()
         self._synchronise()
         cpu, start = self._cpu(), time.perf_counter_ns()
-        apart = run()
+        excluded = run()
         self._synchronise()
         wall, used = time.perf_counter_ns() - start, self._cpu() - cpu
-        if isinstance(apart, Apart):
-            wall, used = wall - apart.wall_ns, used - apart.cpu_ns
+        if isinstance(excluded, Excluded):
+            wall, used = wall - excluded.wall_ns, used - excluded.cpu_ns
         return Sample(wall / 1e6, used / 1e6 if self._has_cpu else None, switch_count() - switches)
 
     def _cpu(self) -> int:
@@ -95,7 +95,7 @@ def switch_count() -> int:
 
 
 @contextlib.contextmanager
-def kept_threads() -> Iterator[None]:
+def restored_threads() -> Iterator[None]:
     """Restore torch's number of threads after the block."""
     before = torch.get_num_threads()
     try:
@@ -105,9 +105,9 @@ def kept_threads() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def working_threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
     """Set torch's number of threads inside the block."""
-    with kept_threads():
+    with restored_threads():
         torch.set_num_threads(check_threads(count))
         yield
 

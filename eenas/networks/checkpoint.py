@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eenas.backbones.extra_state import from_text, split_state, to_text
+from eenas.backbones.weights.weight_files import check_zip
 from eenas.bounds import shortened_error
 from eenas.errors import SpecError, StorageError, WeightsError
 from eenas.files import write_atomically
@@ -88,6 +89,7 @@ def load_state(path: Path, keys: Collection[str]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
+        check_zip(path)  # before torch takes the memory that it claims
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises errors of many types for a broken file
         reason = str(error).strip().partition("\n")[0]

@@ -86,6 +86,9 @@ def _latency(at: Sequence[int], profile: Profile, branches: Sequence[BranchCost]
     if not timed or profile.total_latency is None or profile.decision is None:
         return None
     joints, decision = profile.joints, profile.decision.median_ms
+    if not at:  # the plain backbone, by the module or by its chain, whichever is faster: there is no policy to ask
+        known = [each.median_ms for each in (profile.total_latency, profile.plain_latency) if each is not None]
+        return np.array([min(known)])
     wait, times = 0.0 if joints is None else joints.entry_ms, []
     for index, branch in zip(at, branches, strict=True):
         if branch.latency is None:

@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 from eenas.errors import PolicyError
 from eenas.escaping import shortened
@@ -24,7 +27,7 @@ def temperatures_of(values: Iterable[float]) -> tuple[float, ...]:
 def limits_of(values: Iterable[float | None], name: str = "a threshold") -> tuple[float | None, ...]:
     """Limits in [0, 1] as floats, None: nobody leaves. Raises PolicyError for anything else."""
     try:
-        found = tuple(None if value is None else float(value) for value in values)
+        found = tuple(None if value is None else _float(value) for value in values)
     except (TypeError, ValueError, OverflowError):
         raise PolicyError(f"{name} must be a number or null (nobody leaves), got {shortened(values)}") from None
     if bad := [value for value in found if value is not None and not 0 <= value <= 1]:
@@ -63,8 +66,15 @@ def check_whole(name: str, value: object, least: int, most: int) -> None:
         raise PolicyError(f"{name} must be a whole number from {least} to {most}, got {shortened(value)}")
 
 
+def _float(value: Any) -> float:
+    """A number as a float. Raises TypeError for truth values and texts, which Python would take."""
+    if isinstance(value, bool | np.bool_ | str | bytes):
+        raise TypeError(f"no number, got a {type(value).__name__}")
+    return float(value)
+
+
 def _floats(name: str, values: Iterable[float]) -> tuple[float, ...]:
     try:
-        return tuple(float(value) for value in values)
+        return tuple(map(_float, values))
     except (TypeError, ValueError, OverflowError):
         raise PolicyError(f"{name} must be lists of numbers, got {shortened(values)}") from None

@@ -12,7 +12,7 @@ from torch import nn
 from eenas.errors import StorageError, StudyError, nearest
 from eenas.faults import machine_faults
 from eenas.measurement.latency_profile import read_latency_profile
-from eenas.progress import Notice, heard_by
+from eenas.progress import Notice, notices_to
 from eenas.records.artifacts import ArtifactStore
 from eenas.results.options import SearchOptions
 from eenas.results.read import read_results
@@ -68,7 +68,7 @@ def search(
     given = task if isinstance(task, Task) else None
     reference = referred(None, {**fields, "backbone": module, "task": given})
     latencies = None if (file := options.get("latency_profile")) is None else read_latency_profile(file)
-    with machine_faults(), heard_by(reference.listener):
+    with machine_faults(), notices_to(reference.listener):
         reference, settings = _with_data(reference, settings, folder)
         context = make_context(
             settings,

@@ -9,7 +9,7 @@ import numpy as np
 from eenas.errors import DivergedError, PolicyError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
-from eenas.progress import Notice, heard_by
+from eenas.progress import Notice, notices_to
 from eenas.records.database import Database
 from eenas.records.read_only import writable_storage
 from eenas.records.studies import StudyRecord
@@ -89,7 +89,7 @@ def measure_fidelity(
             f"needs at least {FEWEST}; run `eenas search` for more trials"
         )
     listener = asked.listener
-    with heard_by(listener), writable_storage(asked.storage, asked.folder) as (place, kept):
+    with notices_to(listener), writable_storage(asked.storage, asked.folder) as (place, kept):
         searched = SearchedStudy(
             reference=asked, database=database, record=record, results=results, settings=results.settings
         ).with_data()

@@ -17,7 +17,7 @@ from eenas.networks.tables import exit_table
 from eenas.percent import percent
 from eenas.policies.costs import MACS
 from eenas.programs.model_folder import load_design
-from eenas.progress import Notice, heard_by, silent
+from eenas.progress import Notice, notices_to, silent
 from eenas.records.database import Database
 from eenas.records.read_only import writable_storage
 from eenas.records.studies import StudyRecord
@@ -63,7 +63,7 @@ def train(
     trust_code = asked.trust_code
     with (
         open_process_group("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as group,
-        heard_by(quiet := asked.listener if group.rank == 0 else silent),
+        notices_to(quiet := asked.listener if group.rank == 0 else silent),
         writable_storage(asked.storage, asked.folder) as (place, kept),
     ):
         device = _own_device(group, device)

@@ -40,7 +40,7 @@ def worse_words(worse: Comparison) -> str:
     """What was kept where training made a network worse, and by how much it did, on validation."""
     return (
         f"on validation it ended {-100 * worse.difference:.1f} points below the network as the search knew it "
-        f"({100 * worse.low:+.1f} to {100 * worse.high:+.1f}, 95 %), so that one is kept: {worse.baseline}"
+        f"({100 * worse.low:+z.1f} to {100 * worse.high:+z.1f}, 95 %), so that one is kept: {worse.baseline}"
     )
 
 

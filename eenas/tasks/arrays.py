@@ -62,6 +62,10 @@ def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArra
     They may be [n, H, W], [n, H, W, C] or [n, C, H, W]; integers of any type in 0..255, booleans, or floats in [0, 1],
     which become `round(255 x)`. Raises TaskError for another shape, type or range.
     """
+    if np.ma.is_masked(images):
+        raise TaskError(
+            f"{name} is a masked array, and no value is known where it is masked; {name}.filled(0) gives some"
+        )
     array = np.asarray(images)
     shape = list(array.shape)
     if array.ndim not in (3, 4):
@@ -110,6 +114,8 @@ def _scaled(name: str, low: float, high: float) -> str:
     if not (np.isfinite(low) and np.isfinite(high)):
         return "replace what is no finite number"
     if low >= 0:
+        if high < 2:  # no scale of pixels, but what a filter or a resize overshot
+            return f"{name}.clip(0, 1) cuts them off"
         top = next((top for top in (255, 1023, 4095, 16383, 65535) if high <= top), None)
         return f"{name} / {high:g} scales them" if top is None else f"{name} / {top} scales them"
     if low >= -1.0 and high <= 1.0:
@@ -141,9 +147,13 @@ def check_labels(labels: Any, name: str, classes: Sequence[str] | None) -> NDArr
     array = np.asarray(labels)
     if array.ndim != 1:
         fix = f"; {name}.ravel() makes it so" if array.size == len(array if array.ndim else [array]) else ""
+        if array.ndim == 2 and not fix:
+            fix = f"; {name}.argmax(1) makes it so of a column for each class"
         raise TaskError(f"{name} must be [n], one class number for each image, got the shape {list(array.shape)}{fix}")
     if array.dtype.kind not in "iu":
-        raise TaskError(f"{name} must hold integers (class numbers from 0 up), got {array.dtype}")
+        whole = array.dtype.kind == "b" or (array.dtype.kind == "f" and bool((array == np.rint(array)).all()))
+        fix = f"; {name}.astype(int) makes them so" if whole else ""
+        raise TaskError(f"{name} must hold integers (class numbers from 0 up), got {array.dtype}{fix}")
     if len(array) == 0:
         return array.astype(np.int64)
     low, high = int(array.min()), int(array.max())

@@ -28,8 +28,9 @@ def cut_notice(task: Task, size: Size) -> str | None:
                 worst, shape = cut, (height, width)
     if not many:
         return None
+    lose = "loses" if many == 1 else "lose"
     return (
-        f"{many:,} of {total:,} pictures lose more than a third to the crop to {frame.height} x {frame.width} "
+        f"{many:,} of {total:,} pictures {lose} more than a third to the crop to {frame.height} x {frame.width} "
         f"({percent(worst, 0)} of those of {shape[0]} x {shape[1]}); task.fit = pad or stretch shows all of them, and "
         "task.input_size = [height, width] other proportions"
     )
@@ -38,4 +39,5 @@ def cut_notice(task: Task, size: Size) -> str | None:
 def left_out_notice(names: Sequence[str]) -> str:
     """How many files were left out, and a few of their names."""
     more = ", ..." if len(names) > NAMED else ""
-    return f"{len(names):,} pictures are left out: {', '.join(names[:NAMED])}{more}"
+    count = "1 picture is" if len(names) == 1 else f"{len(names):,} pictures are"
+    return f"{count} left out: {', '.join(names[:NAMED])}{more}"

@@ -14,6 +14,7 @@ from eenas.backbones.cut_points import first_line
 from eenas.backbones.memory_format import INFERENCE, PLAIN, laid, lay_out
 from eenas.backbones.outputs import main_output
 from eenas.errors import OutOfMemoryError, TrainingError
+from eenas.faults import raise_shortage
 from eenas.measurement.profile import MeasurementCache
 from eenas.training.memory import memory_errors
 from eenas.training.small_maps import SmallMaps, has_small_maps
@@ -121,6 +122,7 @@ def _fastest(
         except OutOfMemoryError:
             raise
         except Exception as error:  # whatever a module raises in a format that it was not written for
+            raise_shortage(error)
             failure = failure or error
     able = [option for option in options if option in seconds]
     if not able:

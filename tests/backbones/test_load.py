@@ -301,6 +301,9 @@ def test_what_cannot_be_cut_or_trained_is_refused_in_a_line() -> None:
     plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
     with pytest.raises(BackboneError, match="is TorchScript, which cannot be cut"):
         load(torch.jit.trace(plain.eval(), torch.zeros(1, 3, 8, 8)), input_size=8)
+    inside = nn.Sequential(plain[:2], torch.jit.script(plain[2:]))
+    with pytest.raises(BackboneError, match="'1' is TorchScript, which cannot be cut"):
+        load(inside, input_size=8)
     assert load(torch.compile(plain), input_size=8)[0].module is plain
     with pytest.raises(BackboneError, match=r"parameters must be float32, got torch.float64"):
         load(plain.double(), input_size=8)

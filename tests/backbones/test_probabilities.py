@@ -54,3 +54,31 @@ def test_logits_are_left_alone() -> None:
         found = load_backbone(module, num_classes=4, input_size=32, listener=said.append)
         assert found.module is module
         assert not any(isinstance(event, Notice) for event in said)
+
+
+class Sigmoid(Net):
+    """One output between 0 and 1 for each class."""
+
+    def forward(self, x):
+        return torch.sigmoid(super().forward(x))
+
+
+def test_the_logarithm_of_a_sigmoid_is_taken() -> None:
+    torch.manual_seed(0)
+    module = Sigmoid().eval()
+    said: list[str] = []
+    found = load_backbone(
+        module, num_classes=4, input_size=32, listener=lambda event: said.append(str(getattr(event, "text", event)))
+    )
+    assert any("ends in a sigmoid" in text for text in said)
+    x = found.example()
+    assert torch.allclose(found.module.eval()(x), torch.log(module(x)), atol=1e-6)
+    assert load_backbone(found.module, num_classes=4, input_size=32).module is found.module, "once is enough"
+
+
+def test_logits_that_lie_between_0_and_1_are_left_alone() -> None:
+    module = Net()
+    with torch.no_grad():
+        module.fc.weight.mul_(1e-3)
+        module.fc.bias.fill_(0.5)
+    assert load_backbone(module, num_classes=4, input_size=32).module is module

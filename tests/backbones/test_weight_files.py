@@ -417,10 +417,11 @@ def test_averaged_weights_of_a_callback_are_taken_and_said(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("beside", "place"),
     [
-        ({"ema": {"decay": 0.9, "shadow_params": list(layer(2.0).values())}}, "ema.shadow_params"),
+        ({"ema": {"decay": 0.9, "shadow_params": list(layer(2.0).values())[::-1]}}, "ema.shadow_params"),
+        ({"ema": {"shadow_params": [*layer(2.0).values(), torch.zeros(3)]}}, "ema.shadow_params"),
         ({"swa_model": layer(2.0)}, "swa_model"),
         ({"extra": {"averaged": layer(2.0)}}, "extra.averaged"),
-        ({"callbacks": {"EMA": {"ema_weights": list(layer(2.0).values())}}}, "callbacks.EMA.ema_weights"),
+        ({"callbacks": {"EMA": {"ema_weights": list(layer(2.0).values())[:1] * 2}}}, "callbacks.EMA.ema_weights"),
     ],
 )
 def test_averaged_weights_that_are_not_taken_are_said(tmp_path: Path, beside: Any, place: str) -> None:
@@ -436,3 +437,30 @@ def test_what_only_counts_averages_or_is_called_alike_is_no_averaged_weights(tmp
     content = {"state_dict": layer(1.0), "averaging_state": {"n_averaged": torch.tensor(3)}, "semantic": {"a": 1}}
     assert taken(tmp_path, content) == (1.0, [])
     assert taken(tmp_path, {"model": layer(1.0), "ema": {"shadow": layer(2.0)}})[0] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("beside", "place"),
+    [
+        ({"ema": {"decay": 0.9, "shadow_params": list(layer(2.0).values())}}, "ema.shadow_params"),
+        ({"callbacks": {"EMA": {"ema_weights": tuple(layer(2.0).values())}}}, "callbacks.EMA.ema_weights"),
+    ],
+)
+def test_a_list_of_averaged_parameters_takes_the_names_of_those_beside_it(
+    tmp_path: Path, beside: Any, place: str
+) -> None:
+    statistics = {"b.running_mean": torch.zeros(2), "b.running_var": torch.ones(2)}
+    content = {"model": {**layer(1.0), **statistics}, **beside}
+    value, said = taken(tmp_path, content)
+    assert value == 2.0
+    assert said == [
+        f"weights {tmp_path}/w.pt: loaded the averaged weights in {place}, not the state dict; "
+        "to load the state dict, save it alone"
+    ]
+
+
+def test_what_modules_keep_beside_tensors_is_said_to_be_left_out(tmp_path: Path) -> None:
+    _, said = taken(tmp_path, {**layer(1.0), "a._extra_state": {"seen": 7}, "b._extra_state": None})
+    assert said == [
+        f"weights {tmp_path}/w.pt: left out the extra state of modules (a._extra_state); they start with their own"
+    ]

@@ -2,13 +2,14 @@
 
 import socket
 import urllib.error
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from eenas.backbones.weights.weights import check_reachable, load_weights, read_weights
 from eenas.errors import WeightsError
@@ -233,3 +234,14 @@ def test_variances_below_zero_are_refused() -> None:
     state["1.running_var"] = torch.tensor([1.0, -1.0, 1.0, 1.0])
     with pytest.raises(WeightsError, match=r"hold variances below 0 \(1\.running_var\); give"):
         load_weights(module, state, classifier=("3",), source="w")
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [(lambda value: value.to("meta"), "without numbers"), (lambda value: value.to_sparse(), "sparse_coo")],
+)
+def test_tensors_that_are_no_plain_ones_are_called_so(change: Callable[[Tensor], Tensor], kind: str) -> None:
+    module = nn.Sequential(nn.Linear(2, 2))
+    state = {**module.state_dict(), "0.weight": change(torch.ones(2, 2))}
+    with pytest.raises(WeightsError, match=rf"1 of another type \(0.weight {kind}\)"):
+        load_weights(module, state, classifier=(), source="w")

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from eenas.measurement import device_lock as locks
-from eenas.measurement.device_lock import device_lock, wait_for
-from eenas.progress import heard_by
+from eenas.measurement.device_lock import acquire, device_lock
+from eenas.progress import notices_to
 
 HOLD = """
 import os, pathlib, sys
-from eenas.measurement.device_lock import wait_for
+from eenas.measurement.device_lock import acquire
 path = pathlib.Path(sys.argv[1])
-wait_for(os.open(path, os.O_RDWR | os.O_CREAT), path, "it")
+acquire(os.open(path, os.O_RDWR | os.O_CREAT), path, "it")
 print(1, flush=True)
 sys.stdin.read()
 """
@@ -28,7 +28,7 @@ sys.stdin.read()
 def locked(path):
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
-        wait_for(handle, path, "it")
+        acquire(handle, path, "it")
         yield
     finally:
         os.close(handle)
@@ -90,7 +90,7 @@ def test_who_waits_says_what_for_and_who_holds_it(tmp_path, monkeypatch, has_lis
             said.append(event.text)
             holder.stdin.close()
 
-        with heard_by(hear), device_lock(torch.device("cpu")):
+        with notices_to(hear), device_lock(torch.device("cpu")):
             pass
     assert len(said) == 1
     assert said[0].startswith("waiting for the device cpu")
@@ -100,6 +100,6 @@ def test_who_waits_says_what_for_and_who_holds_it(tmp_path, monkeypatch, has_lis
 
 def test_nothing_is_said_of_a_lock_that_is_free(tmp_path):
     said = []
-    with heard_by(said.append), locked(tmp_path / "lock"):
+    with notices_to(said.append), locked(tmp_path / "lock"):
         pass
     assert not said

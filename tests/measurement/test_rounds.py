@@ -1,4 +1,4 @@
-"""Rounds: limits and the stopping rule, what is not believed, contradictions and doubt. Nothing here is timed."""
+"""Rounds: limits and the stopping rule, rejected runs, contradictions and doubt. Nothing here is timed."""
 
 import json
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from eenas.measurement.rounds import (
     WARM,
     Part,
     Rounds,
-    believed,
+    accepted_times,
     measure_beside,
     measure_latency,
     without_outliers,
 )
-from eenas.measurement.stopwatch import Apart, Run, Sample, Stopwatch
+from eenas.measurement.stopwatch import Excluded, Run, Sample, Stopwatch
 
 CPU = torch.device("cpu")
 SHORT = LatencySpec(warmup=1, min_repeats=20, max_repeats=20, seconds=1e6)
@@ -238,9 +238,9 @@ def test_no_more_is_open_at_once_than_fits(clock: Clock) -> None:
 
 
 def test_what_runs_apart_is_taken_off(clock: Clock) -> None:
-    apart, inner, outer = Apart(), clock.run(lambda n: 0.5), clock.run(lambda n: 0.001)
+    apart, inner, outer = Excluded(), clock.run(lambda n: 0.5), clock.run(lambda n: 0.001)
 
-    def run() -> Apart:
+    def run() -> Excluded:
         apart.reset()
         outer()
         apart(inner)
@@ -252,10 +252,10 @@ def test_what_runs_apart_is_taken_off(clock: Clock) -> None:
 
 def test_switches_that_cost_nothing_count_where_there_is_little_else() -> None:
     switched, quiet = Sample(2.0, 2.0, 1), Sample(1.0, 1.0)
-    assert believed([switched] * 5) == [2.0] * 5
-    assert believed([switched] * 5 + [quiet] * 3) == [1.0] * 3
-    assert believed([quiet] * 2 + [Sample(9.0, 1.0, 1)] * 9) == []
-    assert believed([Sample(2.0)] * 3) == [2.0] * 3  # a device that has no CPU time
+    assert accepted_times([switched] * 5) == [2.0] * 5
+    assert accepted_times([switched] * 5 + [quiet] * 3) == [1.0] * 3
+    assert accepted_times([quiet] * 2 + [Sample(9.0, 1.0, 1)] * 9) == []
+    assert accepted_times([Sample(2.0)] * 3) == [2.0] * 3  # a device that has no CPU time
 
 
 @given(st.lists(st.floats(0.01, 1e3), min_size=1, max_size=40))

@@ -70,7 +70,7 @@ def test_programs_of_their_own_add_what_joins_them():
 def test_without_branches_the_backbone_alone_counts():
     found = exit_costs(design(), profile(), [])
     assert found.costs["macs"].tolist() == [1000.0]
-    assert found.costs["latency"].tolist() == [10.0]
+    assert found.costs["latency"].tolist() == [9.5]
     assert found.parameters == 50
 
 
@@ -83,3 +83,9 @@ def test_noise_never_makes_more_work_quicker():
 def test_latency_is_left_out_where_any_part_was_not_timed():
     assert exit_costs(design("a"), profile(timed=False), [cost(1, 1, 0.5)]).costs.get("latency") is None
     assert exit_costs(design("a"), profile(), [cost(1, 1, None)]).costs.get("latency") is None
+
+
+def test_the_backbone_as_it_is_waits_for_nothing_but_itself():
+    joints = Joints(cut_ms=(0.125, 9.0, 0.5), call_ms=0.25, entry_ms=0.0625)
+    found = exit_costs(design(), replace(profile(), joints=joints), [])
+    assert found.costs["latency"].tolist() == [9.5]

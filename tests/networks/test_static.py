@@ -1,5 +1,6 @@
 """A static network against the backbone's own prefix, and weights and checkpoints on a full disk."""
 
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -140,6 +141,19 @@ def test_a_checkpoint_comes_back_and_a_foreign_file_is_named(tmp_path):
         with pytest.raises(StorageError, match=r"not an eenas checkpoint.*delete it to start again") as error:
             load_state(tmp_path / name, KEYS)
         assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_that_claims_more_than_it_has_is_refused_before_memory_is_taken(tmp_path):
+    save_state(state(1.0), tmp_path / "c.pt")
+    with zipfile.ZipFile(tmp_path / "c.pt") as whole, zipfile.ZipFile(tmp_path / "spoilt.pt", "w") as spoilt:
+        for entry in whole.infolist():
+            content = whole.read(entry)
+            if entry.filename.endswith("data.pkl"):
+                assert b"K\n" in content  # 10 numbers
+                content = content.replace(b"K\n", b"J\xff\xff\xff\x7f")
+            spoilt.writestr(entry.filename, content)
+    with pytest.raises(StorageError, match=r"not an eenas checkpoint \(it claims tensors of 8,589,934,588 bytes"):
+        load_state(tmp_path / "spoilt.pt", KEYS)
 
 
 @pytest.fixture

@@ -192,8 +192,10 @@ def test_thresholds_that_cannot_be_are_refused(model):
     for wrong, match in (((1.5,), r"in \[0, 1\]"), ((0.1, -0.1), r"in \[0, 1\]"), ((0.1,) * 3, "K - 1 thresholds")):
         with pytest.raises(PolicyError, match=match):
             model.set_thresholds(*wrong)
-    with pytest.raises(PolicyError, match="must be a number"):
-        model.set_thresholds("high")
+    for wrong in ("high", "0.5", True, np.True_, b"0"):
+        with pytest.raises(PolicyError, match="must be a number"):
+            model.set_thresholds(wrong)
+    model.set_thresholds(np.float32(0.5))
     model.set_policy(PatiencePolicy(exits=3, patience=1))
     with pytest.raises(PolicyError, match="leave here by 'patience', not by thresholds"):
         model.set_thresholds(0.5)

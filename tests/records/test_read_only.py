@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eenas.errors import StorageError
-from eenas.progress import heard_by
+from eenas.progress import notices_to
 from eenas.records import read_only
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
@@ -28,7 +28,7 @@ def kept(tmp_path):
 
 def test_what_can_be_written_is_taken_as_it_is(kept):
     said = []
-    with heard_by(said.append), writable_storage(kept[0], None) as place:
+    with notices_to(said.append), writable_storage(kept[0], None) as place:
         assert place == (kept[0], None)
     with writable_storage("postgresql://host/database", Path("folder")) as place:
         assert place == ("postgresql://host/database", Path("folder"))
@@ -39,7 +39,7 @@ def test_of_what_cannot_be_written_there_is_a_copy_while_it_is_used(kept, monkey
     storage, reference = kept
     said = []
     monkeypatch.setattr(read_only, "is_read_only", lambda file: True)
-    with heard_by(said.append), writable_storage(storage, None) as (copy, artifacts):
+    with notices_to(said.append), writable_storage(storage, None) as (copy, artifacts):
         cache, store = DatabaseCache(Database(copy)), ArtifactStore(artifacts)
         assert cache.get("a") == {"b": 1}
         cache.put("c", {})

@@ -126,3 +126,5 @@ def test_a_point_tells_how_its_network_was_trained_and_decides():
     assert (read["policy"], read["cascade"], read["how"]) == ("threshold", "0", "")
     assert exits_of(plain).startswith(f"{plain.exits[0]}: {plain.structures[0]}")
     assert exits_of(replace(plain, exits=(), structures=())) == "no branch"
+    assert len(plain.exits) > 1
+    assert exits_of(replace(plain, ends_at=plain.exits[1])) == f"{plain.exits[1]}: {plain.structures[1]}"

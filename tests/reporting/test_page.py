@@ -1,9 +1,12 @@
 """Files of dashboards/: shipped ones are read, wrong ones refused in one line."""
 
+from dataclasses import replace
+
 import pytest
 
 from eenas.errors import SpecError
-from eenas.reporting.report.page import FIGURES, load_page
+from eenas.policies.costs import CostFacts
+from eenas.reporting.report.page import FIGURES, load_page, with_own_fronts
 from tests.reporting.studies import study
 
 
@@ -18,6 +21,15 @@ def test_every_figure_of_the_live_page_is_drawn():
     results = study(4)
     for figure in load_page("live").figures:
         assert FIGURES[figure](results).layout.title.text
+
+
+def test_fronts_over_a_study_s_own_costs_stand_behind_the_others():
+    results = study(2)
+    names = ("front_macs", "front_latency", "leaving")
+    assert with_own_fronts(names, results) == names
+    energy = replace(results, costs=(*results.costs, CostFacts(name="energy", unit="mJ")))
+    assert with_own_fronts(names, energy) == ("front_macs", "front_latency", "front_energy", "leaving")
+    assert with_own_fronts(("leaving",), energy) == ("leaving",), "a page without fronts stays so"
 
 
 @pytest.mark.parametrize(

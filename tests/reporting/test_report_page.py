@@ -15,6 +15,7 @@ from eenas.progress import Notice
 from eenas.reporting.facts.conditions import commands, conditions, settings_text
 from eenas.reporting.facts.picked import drawn_item
 from eenas.reporting.facts.summary import shown
+from eenas.reporting.figures.leaving_figure import leaving_facts
 from eenas.reporting.report import report_panels
 from eenas.reporting.report.report_page import ReportSpec, load_report, report_html
 from eenas.reporting.report.report_source import Asked
@@ -94,6 +95,17 @@ def test_every_study_has_a_report(results):
     assert all("Error" not in event.text for event in said)
     if not results.front:
         assert "there is no front yet" in text
+
+
+def test_where_the_whole_front_is_static_a_sentence_stands_for_who_leaves_where(monkeypatch):
+    facts = leaving_facts(study(5))
+    bars = tuple(replace(bar, exits=(replace(bar.exits[0], share=1.0),)) for bar in facts.bars)
+    monkeypatch.setattr(report_panels, "leaving_facts", lambda results: replace(facts, bars=bars))
+    panel = report_panels.leaving(source(study(5)))
+    assert panel.figure is None
+    assert "every network of the front has all samples leave at one exit" in panel.above
+    monkeypatch.undo()
+    assert report_panels.leaving(source(study(5))).figure is not None
 
 
 def test_thousands_of_trials_do_not_make_it_large():

@@ -53,3 +53,17 @@ def test_json_is_whole():
     assert table["at_shares"]["0.25"] is None
     assert table["at_shares"]["0.5"]["accuracy"] == 0.86
     assert table["design"]["backbone"] == "cifar_resnet20"
+
+
+def test_where_nothing_is_lost_there_is_no_minus_before_the_zero():
+    plain = next(base for base in report().baselines if base.points)
+    same = report(accepted_drop=0.01, baselines=(replace(plain, name="backbone", points=(report().reported,)),))
+    assert "It was to lose at most 1 point against the backbone: held, with +0.0 on the test split." in run_summary(
+        same
+    )
+
+
+def test_a_static_network_ends_at_a_place_that_can_be_read():
+    design = replace(report().design, branches=report().design.branches[:1], static=True)
+    exits = (replace(report().exits[0], name="0"),)
+    assert any("it ends at module 0, where" in line for line in run_summary(report(design=design, exits=exits)))

@@ -3,7 +3,7 @@
 import pytest
 
 from eenas.percent import percent
-from eenas.reporting.facts.wording import duration, milliseconds, place, plural, quantity, times
+from eenas.reporting.facts.wording import cost_text, cost_word, duration, milliseconds, place, plural, quantity, times
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,28 @@ def test_a_unit_follows_the_prefix():
 )
 def test_milliseconds_have_three_digits(value, text):
     assert milliseconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "unit", "text"),
+    [
+        ("macs", 41_200_000, "MACs", "41.2 M"),
+        ("latency", 5.2, "ms", "5.20 ms"),
+        ("energy", 12.34, "mJ", "12.3 mJ"),
+        ("energy", 0.5234, "mJ", "0.523 mJ"),
+        ("energy", 0.00012345, "J", "0.000123 J"),
+        ("energy", 0, "mJ", "0.000 mJ"),
+        ("bytes_sent", 123_456, "B", "123 k B"),
+        ("price", 3.14159, "", "3.14"),
+        ("energy", None, "mJ", "–"),
+    ],
+)
+def test_a_cost_has_three_digits_and_its_unit(name, value, unit, text):
+    assert cost_text(name, value, unit) == text
+
+
+def test_costs_are_named_in_words():
+    assert [cost_word(name) for name in ("macs", "latency", "bytes_sent")] == ["MACs", "latency", "bytes sent"]
 
 
 def test_what_was_not_measured_is_a_dash():

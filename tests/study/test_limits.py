@@ -10,7 +10,7 @@ from eenas.backbones.load import load_backbone
 from eenas.errors import SpecError
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.profile import profile_backbone
-from eenas.study.settings.limits import Limits
+from eenas.study.settings.limits import Limits, amount
 from eenas.testing.smallest import smallest_backbone
 from tests.reporting.studies import BACKBONE, single
 
@@ -98,3 +98,52 @@ def test_what_some_network_can_hold_is_not(profile):
 def test_impossible_values_are_refused_at_birth(wrong):
     with pytest.raises(SpecError, match="got"):
         Limits(**wrong)
+
+
+def test_a_cost_of_the_study_s_own_is_limited_in_its_unit():
+    point = replace(single(0.9, 0.5), expected={"macs": 1.0, "energy": 2.0}, worst={"macs": 1.0, "energy": 4.0})
+    limits = Limits(max_energy=1.5, max_worst_energy=5.0, max_worst_bytes_sent=3.0)
+    found = limits.violations(point, backbone_macs=10.0, branches=0, parameters=1)
+    assert found == {"max_worst_bytes_sent": float("inf"), "max_energy": 0.5, "max_worst_energy": -1.0}
+    assert (limits.expected, limits.worst) == ({"energy": 1.5}, {"bytes_sent": 3.0, "energy": 5.0})
+    assert amount("max_energy", 0.5, {"energy": "mJ"}) == "0.5 mJ"
+    assert amount("max_energy", 0.5) == "0.5"
+    limits.check_costs(("macs", "latency", "energy", "bytes_sent"))
+    with pytest.raises(SpecError, match="max_worst_bytes_sent: limits a cost that this study does not have; nearest"):
+        limits.check_costs(("macs", "latency", "energy"))
+
+
+def test_what_no_network_can_hold_of_such_a_cost_is_refused(profile):
+    energy = [4.0, 2.0, *(5.0 for _ in profile.cut_points[2:]), 9.0]
+    Limits(max_energy=2.0).check(profile, others={"energy": (energy, "mJ")})
+    with pytest.raises(SpecError, match=f"even ending at {profile.cut_points[1].name} takes 2 mJ; raise it"):
+        Limits(max_energy=1.5).check(profile, others={"energy": (energy, "mJ")})
+    with pytest.raises(SpecError, match="max_energy is set, but energy is not measured in this study"):
+        Limits(max_energy=1.5).check(profile)
+
+
+def test_names_that_are_no_limits_are_refused():
+    assert Limits(max_latency=3.0) == Limits(max_latency_ms=3.0)
+    assert Limits(max_macs=0.5, min_accuracy=None).to_table() == {"max_macs": 0.5}
+    assert Limits(max_macs=0.5).max_macs == 0.5
+    assert Limits().max_energy is None
+    for name in ("macs", "max_Energy", "min_energy", "max_worst_", "max_"):
+        with pytest.raises(SpecError, match="unknown key"):
+            Limits(**{name: 1.0})
+    for table, said in (
+        ({"max_energy": "much"}, "max_energy must be float, got 'much'"),
+        ({"max_energy": float("nan")}, "max_energy must be positive, got nan"),
+        ({"max_branches": 1.5}, "max_branches must be int"),
+        ({"max_macs": True}, "max_macs must be float"),
+        ({"mx_macs": 1.0}, r"\[constraints\]: unknown key 'mx_macs'; nearest: 'max_macs'"),
+        ([1.0], "must be a table"),
+    ):
+        with pytest.raises(SpecError, match=said):
+            Limits.from_table(table, key="constraints")
+
+
+def test_limits_come_back_from_their_table_in_their_order():
+    limits = Limits(max_branches=2, max_worst_energy=1.0, max_energy=1.0, max_macs=0.5, min_accuracy=0.9)
+    assert list(limits.to_table()) == ["min_accuracy", "max_macs", "max_energy", "max_worst_energy", "max_branches"]
+    assert Limits.from_table(limits.to_table()) == limits
+    assert hash(Limits.from_table(limits.to_table())) == hash(limits)

@@ -1,12 +1,14 @@
 """The documentation's own cost, its very code: an objective and a limit of a study, a budget, a column and a figure."""
 
 import numpy as np
+import optuna
 import pytest
 
 import eenas
 from eenas.deployment.export import export
 from eenas.errors import MeasurementError, PluginError, PolicyError, SpecError, StudyError
 from eenas.measurement.costs.spec import cost_class
+from eenas.reporting.dashboard.study_page import publish
 from eenas.reporting.facts.front_table import front_rows, to_csv, to_table
 from eenas.reporting.report.report_page import write_report
 from eenas.reporting.report.report_source import Asked
@@ -156,6 +158,15 @@ def test_the_report_draws_the_front_over_it(results, run, home):
     assert "by ./my_cost.py:Energy" in page or "power" in page
     place = page.index('<section id="front_energy">')
     assert page.index('<section id="front_latency">') < place < page.index('<section id="leaving">')
+
+
+def test_the_dashboard_draws_the_front_over_it(results):
+    study = optuna.create_study(study_name="shown", storage="sqlite:///shown.db", directions=["maximize", "minimize"])
+    notices = []
+    publish(results, study, listener=notices.append)
+    assert notices == []
+    keys = study._storage.get_study_system_attrs(study._study_id)
+    assert "dashboard:plot_data:eenas-front_energy:0" in keys
 
 
 def test_it_resumes_and_belongs_to_the_identity(results, home):

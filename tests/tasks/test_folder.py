@@ -158,7 +158,9 @@ def empty(file):
 @pytest.mark.parametrize("spoil", [break_header, empty])
 def test_a_corrupt_header_is_found_when_the_task_is_loaded(pool, spoil):
     spoil(pool / "owl" / "03.png")
-    with pytest.raises(TaskError, match=r"owl/03\.png: a corrupt .*; replace .* --skip-bad of search and calibrate\)$"):
+    with pytest.raises(
+        TaskError, match=r"owl/03\.png: a corrupt .*; replace .* --skip-bad of search, calibrate, export and verify\)$"
+    ):
         folder_task(pool)
     spoil(pool / "owl" / "05.png")
     with pytest.raises(TaskError, match=r"^2 pictures cannot be read: .*owl/03\.png: .*owl/05\.png: "):

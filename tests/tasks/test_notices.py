@@ -35,5 +35,6 @@ def test_nearly_black_images_are_said():
 
 def test_of_many_files_that_are_left_out_a_few_are_named():
     assert left_out_notice(["a.png", "b.png"]) == "2 pictures are left out: a.png, b.png"
+    assert left_out_notice(["a.png"]) == "1 picture is left out: a.png"
     many = left_out_notice([f"{number}.png" for number in range(1200)])
     assert many == "1,200 pictures are left out: 0.png, 1.png, 2.png, 3.png, 4.png, ..."

@@ -43,8 +43,10 @@ def python_module(module: nn.Module, label: str) -> nn.Module:
     Raises BackboneError for TorchScript, which cannot be cut, and for floating-point parameters other than float32.
     """
     module = getattr(module, "_orig_mod", module)
-    if isinstance(module, torch.jit.ScriptModule):
-        raise BackboneError(f"{label}: is TorchScript, which cannot be cut; give the Python module it was made from")
+    script = next((name for name, part in module.named_modules() if isinstance(part, torch.jit.ScriptModule)), None)
+    if script is not None:
+        it = f"{script!r} is" if script else "is"
+        raise BackboneError(f"{label}: {it} TorchScript, which cannot be cut; give the Python module it was made from")
     odd = next((each for each in module.parameters() if each.is_floating_point() and each.dtype != torch.float32), None)
     if odd is not None:
         raise BackboneError(f"{label}: parameters must be float32, got {odd.dtype}; give module.float()")

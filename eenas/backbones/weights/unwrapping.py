@@ -22,6 +22,11 @@ AVERAGING = re.compile(r"(?<![a-z])(ema|swa)(?![a-z])|averag|shadow", re.IGNOREC
 DEPTH = 4  # levels of nested containers that are searched
 SHOWN = 3  # keys of each kind in a message
 
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+"""The endings of the common buffers' names."""
+
+_EXTRA = "_extra_state"  # the ending of the keys that hold what `get_extra_state` returned
+
 
 class Unwrapping:
     """Finds the state dict in a file's content."""
@@ -43,13 +48,18 @@ class Unwrapping:
             raise WeightsError(
                 f"weights {self.path}: no state dict found: {self._found(content)}; save model.state_dict()"
             )
+        if (averaged := self._of_list(whole, content)) is not None:
+            content = averaged
         others = [".".join(place) for place in _averaged_places(whole) if place[: len(where)] != where[: len(place)]]
-        if others:
+        if others and averaged is None:
             taken = ".".join(where) or "its top-level tensors"
             self._notify(
                 f"loaded {taken}, not the averaged weights in {first_few(others)}; "
                 "to load those, save them alone as a state dict"
             )
+        kept = [str(key) for key, value in content.items() if str(key).endswith(_EXTRA) and value is not None]
+        if kept:
+            self._notify(f"left out the extra state of modules ({first_few(kept)}); they start with their own")
         return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
 
     def _of_callback(self, content: Any) -> tuple[str, ...]:
@@ -63,6 +73,26 @@ class Unwrapping:
         if beside := [key for key in PLAIN if _leads_to_tensors(content.get(key))]:
             self._notify_averaged(".".join(named[0]), beside[0])
         return named[0]
+
+    def _of_list(self, whole: Any, content: Mapping[Any, Any]) -> Mapping[Any, Any] | None:
+        """Return the state dict with the averaged parameters of the file's only list of them.
+
+        The list must have as many tensors as the state dict has parameters, in their order and of their shapes;
+        otherwise None.
+        """
+        found = [place for place in _averaged_places(whole) if isinstance(_at(whole, place), list | tuple)]
+        names = [key for key, value in content.items() if isinstance(value, Tensor) and not str(key).endswith(BUFFERS)]
+        if len(found) != 1 or len(_averaged_places(whole)) != 1:
+            return None
+        values = _at(whole, found[0])
+        alike = len(values) == len(names) and all(
+            isinstance(value, Tensor) and value.shape == content[name].shape
+            for name, value in zip(names, values, strict=True)
+        )
+        if not alike:
+            return None
+        self._notify_averaged(".".join(found[0]), "the state dict")
+        return {**content, **dict(zip(names, values, strict=True))}
 
     def _container(self, content: Any) -> str | None:
         """Return the key of the model in a dict, or None. Averaged weights come first, with a notice."""

@@ -110,7 +110,7 @@ def _read_torch(path: Path, *, legacy: bool) -> tuple[Any, tuple[str, ...]]:
     if legacy:
         check_legacy(path)
     else:
-        _check_zip(path)
+        check_zip(path)
         with path.open("rb") as stream:
             foreign = tuple(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(stream)))
     for _ in range(64):  # a legacy file reveals the names one by one
@@ -133,8 +133,11 @@ def _stand_in(name: str) -> Any:
     return (_Unread if name.startswith("numpy.") else _UnreadTable, name)
 
 
-def _check_zip(path: Path) -> None:
-    """Raise WeightsError for archives that `torch.save` did not write, or that claim more than they hold."""
+def check_zip(path: Path) -> None:
+    """Raise WeightsError for archives that `torch.save` did not write, or that claim more than they hold.
+
+    Errors of zipfile and pickle for a broken archive pass through.
+    """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         names = [entry.filename.rpartition("/")[2] for entry in entries]

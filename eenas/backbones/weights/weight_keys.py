@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from eenas.backbones.weights.unwrapping import State, first_few
 from eenas.errors import WeightsError
+from eenas.faults import raise_shortage
 
 COMPILED = "_orig_mod."
 """The prefix that torch.compile adds to the names of a module, at any level of a network."""
@@ -115,7 +116,8 @@ def _converted_by_timm(module: nn.Module, given: State) -> State:
         return given
     try:
         converted = convert(dict(given), module)
-    except Exception:  # the filter expects another kind of checkpoint; the keys stay unchanged
+    except Exception as error:  # the filter expects another kind of checkpoint; the keys stay unchanged
+        raise_shortage(error)
         return given
     if not isinstance(converted, Mapping):
         return given

@@ -75,7 +75,7 @@ class _Match:
             if self.own[key].shape != value.shape:
                 shapes.append(f"{key} {list(value.shape)} for {list(self.own[key].shape)}")
             elif not _is_plain(value) or (self.own[key].is_floating_point() and not value.is_floating_point()):
-                kinds.append(f"{key} {str(value.dtype).removeprefix('torch.')}")
+                kinds.append(f"{key} {_kind(value)}")
         if not self.taken:
             there, here = first_few(list(self.given)), first_few(list(self.own))
             raise WeightsError(
@@ -175,6 +175,13 @@ class _Match:
 
 def _is_plain(value: Tensor) -> bool:
     return value.layout == torch.strided and not value.is_quantized and not value.is_meta and not value.is_complex()
+
+
+def _kind(value: Tensor) -> str:
+    """The type of a tensor that is not taken, or how it differs from a plain one of its type."""
+    if value.is_meta or value.layout != torch.strided:
+        return "without numbers" if value.is_meta else str(value.layout).removeprefix("torch.")
+    return str(value.dtype).removeprefix("torch.")
 
 
 def _is_finite(value: Tensor) -> bool:

@@ -13,7 +13,7 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.programs.image_answers import ImageAnswer
 from eenas.programs.parity import Parity
-from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds
+from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds, place
 
 
 def parity_line(found: Parity) -> str:
@@ -34,7 +34,7 @@ def latency_table(found: ProgramLatency) -> Table:
     )
     for k, name in enumerate(found.exits):
         predicted = found.predicted_ms[k] if found.predicted_ms else None
-        made.add_row(name, *_compared(predicted, found.measured_ms[k]))
+        made.add_row(place(name), *_compared(predicted, found.measured_ms[k]))
     if found.expected_ms is not None:
         measured, predicted = found.expected_ms
         made.add_section()
@@ -45,7 +45,7 @@ def latency_table(found: ProgramLatency) -> Table:
 
 
 def _compared(predicted: float | None, measured: float) -> tuple[str, str, str]:
-    difference = "–" if predicted is None else f"{100 * (predicted / measured - 1):+.1f} %"
+    difference = "–" if predicted is None else f"{100 * (predicted / measured - 1):+z.1f} %"
     return milliseconds(predicted), milliseconds(measured), difference
 
 
@@ -54,7 +54,7 @@ def answers_table(answers: Iterable[ImageAnswer]) -> Table:
     made = table("", "image", "class", "confidence", "exit", "time", right=(2, 4))
     for one in answers:
         file, time = one_line(str(one.file)), milliseconds(one.milliseconds)
-        made.add_row(file, one_line(one.label), percent(one.confidence), one.exit, time)
+        made.add_row(file, one_line(one.label), percent(one.confidence), place(one.exit), time)
     return made
 
 

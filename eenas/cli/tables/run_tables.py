@@ -6,7 +6,7 @@ from eenas.cli.tables.tables import table
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, MACS
 from eenas.reporting.facts.run_facts import budget_rows, run_summary
-from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds, quantity
+from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds, place, quantity
 from eenas.runs.run_report import RunReport
 
 
@@ -24,7 +24,7 @@ def print_report(report: RunReport, console: Console) -> None:
     )
     for exit_ in report.exits:
         made.add_row(
-            exit_.name,
+            place(exit_.name),
             exit_.structure,
             quantity(exit_.costs[MACS]),
             percent(exit_.macs_share, 0),
@@ -58,6 +58,6 @@ def print_report(report: RunReport, console: Console) -> None:
             right=(1, 2, 3),
         )
         for one in report.comparisons:
-            interval = f"{100 * one.low:+.2f} to {100 * one.high:+.2f}"
-            made.add_row(one.baseline, percent(one.budget, 0), f"{100 * one.difference:+.2f}", interval)
+            interval = f"{100 * one.low:+z.2f} to {100 * one.high:+z.2f}"
+            made.add_row(one.baseline, percent(one.budget, 0), f"{100 * one.difference:+z.2f}", interval)
         console.print(made)

@@ -96,7 +96,7 @@ def _csv(path: Path) -> dict[str, float]:
         raise SpecError(f"{path}: needs a header with the columns cut_point and value, got {shortened(heads)}")
     table: dict[str, Any] = {}
     for row in rows:
-        name, value = row["cut_point"], row["value"]
+        name, value = row["cut_point"] or "", row["value"]
         if name in table:
             raise SpecError(f"{path}: the cut point {shortened(name)} occurs twice; keep one row of it")
         try:

@@ -171,8 +171,8 @@ def networks(rows: Iterable[FrontRow]) -> list[tuple[FrontRow, str]]:
 
 
 def exits_of(row: FrontRow) -> str:
-    """The exits of a point in depth order, each with its branch, or "no branch"."""
-    pairs = zip(row.exits, row.structures, strict=True)
+    """The exits of a point in depth order, each with its branch, or "no branch"; of a static one where it ends."""
+    pairs = [pair for pair in zip(row.exits, row.structures, strict=True) if row.ends_at in ("", pair[0])]
     return ", ".join(f"{place(where)}: {what}" for where, what in pairs) or "no branch"
 
 

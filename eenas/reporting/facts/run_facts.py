@@ -8,7 +8,7 @@ from eenas.percent import percent
 from eenas.policies.costs import LATENCY, MACS
 from eenas.policies.fit import declined
 from eenas.policies.operating_point import OperatingPoint
-from eenas.reporting.facts.wording import cost_word, milliseconds, plural, quantity, times
+from eenas.reporting.facts.wording import cost_word, milliseconds, place, plural, quantity, times
 from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.specs import to_table
 from eenas.study.context.traits import Traits
@@ -52,10 +52,10 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
         lines.append(
             f"The search had seen {percent(report.estimate.accuracy)} at "
             f"{percent(report.estimate.expected[MACS] / backbone.macs)} after brief training, on validation: "
-            f"{gap:+.1f} points since."
+            f"{gap:+z.1f} points since."
         )
     if report.design.static:
-        lines.append(f"It is a static network: it ends at {report.exits[0].name}, where every sample leaves.")
+        lines.append(f"It is a static network: it ends at {place(report.exits[0].name)}, where every sample leaves.")
     lines += limits_held(report)
     if LATENCY in point.expected and (measured := _expected_end_to_end(report)) is not None:
         composed = milliseconds(point.expected[LATENCY])
@@ -91,7 +91,7 @@ def limits_held(report: RunReport) -> list[str]:
         verdict = "held" if lost <= report.accepted_drop + 1e-9 else "missed"
         found.append(
             f"It was to lose at most {drop:g} point{'' if drop == 1 else 's'} against the backbone: {verdict}, with "
-            f"{-100 * lost:+.1f} on the test split."
+            f"{-100 * lost:+z.1f} on the test split."
         )
     return found
 

@@ -71,7 +71,7 @@ def rivals(results: StudyResults) -> list[str]:
 
 def _said(one: Comparison) -> tuple[str, str, str, str]:
     """The verdict and its figures as they are printed."""
-    figures = (f"{100 * value:+.1f}" for value in (one.difference, one.low, one.high))
+    figures = (f"{100 * value:+z.1f}" for value in (one.difference, one.low, one.high))
     verdict = {"beats": "ahead", "loses to": "behind"}.get(one.verdict, "within noise")
     return (verdict, *figures)  # type: ignore[return-value]  # three figures
 
@@ -114,7 +114,7 @@ def _keeps(item: FrontPoint, backbone: BackboneFacts) -> str:
     text = _short(item, backbone)
     if item.against_backbone is not None and item.kind != "plain":
         low, high = item.against_backbone
-        text += f" ({100 * low:+.1f} to {100 * high:+.1f} points against the backbone, 95 %)"
+        text += f" ({100 * low:+z.1f} to {100 * high:+z.1f} points against the backbone, 95 %)"
     if item.ends_at is not None:
         where = place(item.design.branches[item.ends_at].cut_point)
         text += f"; every sample leaves at {where}: it is a static network, and the rest of the backbone is not needed"

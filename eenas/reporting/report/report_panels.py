@@ -66,6 +66,15 @@ def explorer(source: ReportSource) -> Panel:
     return Panel(figure=draw_explorer(facts), above=above)
 
 
+def leaving(source: ReportSource) -> Panel:
+    """Who leaves where along the front; a sentence where all samples of each network leave at one exit."""
+    facts = leaving_facts(source.results)
+    if facts.bars and all(max(leaving.share for leaving in bar.exits) == 1 for bar in facts.bars):
+        said = "every network of the front has all samples leave at one exit"
+        return Panel(above=f"<h2>{as_html(facts.title)}</h2><p class='small'>{said}</p>")
+    return Panel(figure=draw_leaving(facts))
+
+
 def samples(source: ReportSource) -> Panel:
     """Two rows of pictures."""
     picked = source.picked()
@@ -101,7 +110,7 @@ def importances(source: ReportSource) -> Panel:
 PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
     "front_macs": lambda source: Panel(figure=draw_front(front_facts(source.results, MACS, source.item))),
     "front_latency": lambda source: Panel(figure=draw_front(front_facts(source.results, LATENCY, source.item))),
-    "leaving": lambda source: Panel(figure=draw_leaving(leaving_facts(source.results))),
+    "leaving": leaving,
     "design": lambda source: Panel(
         figure=draw_design(
             design_facts(source.picked(), source.results.backbone, source.cut_point_macs, source.results.all_costs)

@@ -156,11 +156,15 @@ def _white_of(found: Mapping[SourceName, _Files], asked: int | None) -> tuple[in
     white = asked or max(255, (1 << largest.bit_length()) - 1)
     if clipped and white < FULL_WHITE:
         raise TaskError(
-            f"{clipped:,} pictures have 16 bits a channel, of which {largest.bit_length()} are used, and Pillow reads "
+            f"{_pictures_have(clipped)} 16 bits a channel, of which {largest.bit_length()} are used, and Pillow reads "
             "the upper 8 only; save them with 8 bits a channel"
         )
     how = f"task.white = {asked}" if asked else f"up to {largest:,}; task.white = {FULL_WHITE} would scale all 16 bits"
-    return white, f"{deep:,} pictures have more than 8 bits a channel: {white:,} becomes white ({how})"
+    return white, f"{_pictures_have(deep)} more than 8 bits a channel: {white:,} becomes white ({how})"
+
+
+def _pictures_have(count: int) -> str:
+    return "1 picture has" if count == 1 else f"{count:,} pictures have"
 
 
 def _origin(task: Task, layout: Layout) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from eenas.errors import PictureError, TaskError
-from eenas.escaping import one_line
 from eenas.progress import Advanced, Finished, Listener, Started
 from eenas.tasks.images.depth import is_deep, loses_bits
 from eenas.tasks.images.image_files import SMALLEST, FilePixels, Header, in_threads
@@ -75,7 +74,8 @@ def bad_pictures(reasons: Sequence[str]) -> TaskError:
     more = f" and {len(reasons) - NAMED:,} more" if len(reasons) > NAMED else ""
     count = f"{len(reasons):,} pictures cannot be read: " if len(reasons) > 1 else ""
     what = "them" if count else "it"
-    fix = f"replace or remove {what}, or leave {what} out (task.skip_bad; --skip-bad of search and calibrate)"
+    verbs = "search, calibrate, export and verify"
+    fix = f"replace or remove {what}, or leave {what} out (task.skip_bad; --skip-bad of {verbs})"
     return TaskError(f"{count}{'; '.join(reasons[:NAMED])}{more}; {fix}")
 
 
@@ -99,7 +99,7 @@ def _decoded(file: Path) -> Checked:
                 return GOOD
             least, largest = _extremes(image)
             if least < 0:
-                raise PictureError(f"{one_line(str(file))}: holds values below 0; save it with 8 bits a channel")
+                raise PictureError("holds values below 0; save it with 8 bits a channel")
             return largest << 8 | 255 if clipped else largest
     except PictureError as error:
         return str(error)
