@@ -21,6 +21,14 @@ _HOMES = {
     "Design": "eenas.designs.design",
     "Task": "eenas.tasks.task",
     "EenasError": "eenas.errors",
+    "list_backbones": "eenas.handle.lists",
+    "list_branches": "eenas.handle.lists",
+    "list_costs": "eenas.handle.lists",
+    "list_placements": "eenas.handle.lists",
+    "list_policies": "eenas.handle.lists",
+    "list_runtimes": "eenas.handle.lists",
+    "list_strategies": "eenas.handle.lists",
+    "list_tasks": "eenas.handle.lists",
     "Choice": "eenas.results.choice",
     "Limits": "eenas.study.settings.limits",
 }
@@ -37,6 +45,14 @@ __all__ = [
     "calibrate",
     "export",
     "fit_thresholds",
+    "list_backbones",
+    "list_branches",
+    "list_costs",
+    "list_placements",
+    "list_policies",
+    "list_runtimes",
+    "list_strategies",
+    "list_tasks",
     "load",
     "load_design",
     "open_results",
@@ -56,6 +72,16 @@ if TYPE_CHECKING:
     from eenas.deployment.program_folder import verify
     from eenas.designs.design import Design
     from eenas.errors import EenasError
+    from eenas.handle.lists import (
+        list_backbones,
+        list_branches,
+        list_costs,
+        list_placements,
+        list_policies,
+        list_runtimes,
+        list_strategies,
+        list_tasks,
+    )
     from eenas.handle.study import Study, search
     from eenas.programs.model_folder import load, load_design
     from eenas.results.choice import Choice

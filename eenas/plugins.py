@@ -1,16 +1,12 @@
-"""Loading the object that `package.module:name` or `./file.py:name` names, only if the user trusts its code."""
+"""One registry for every kind of plug-in: a name, `package.module:name` or `./file.py:name`, and what it stands for."""
 
-import importlib
-import os
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from eenas.errors import PluginError, nearest
+from eenas.errors import EenasError, PluginError, nearest
 from eenas.escaping import shortened
-from eenas.user_code import import_file
-
-LONGEST = 1000
-"""The largest number of characters of a file reference."""
 
 
 def is_reference(text: str) -> bool:
@@ -21,40 +17,51 @@ def is_reference(text: str) -> bool:
     return place.endswith(".py") or all(part.isidentifier() for part in place.split("."))
 
 
-def load(reference: str, *, trust_code: bool, relative_to: Path | None = None) -> Any:
-    """Return the object that `reference` names.
+Plugin = TypeVar("Plugin")
 
-    A `./file.py` is looked up in `relative_to`, then in the working directory. Raises PluginError if code is not
-    trusted, the module or file cannot be imported, or the name does not exist in it.
+
+class Registry(Generic[Plugin]):
+    """One kind of plug-in: eenas's own objects by name, and the user's by reference.
+
+    `kind` names it in messages, such as "policy". `own` maps the names of eenas's objects to them. `accept` gets a
+    reference and the object found there, and returns what is used in its place; it raises `error`, with the rule and
+    the fix, for an object that is not of this kind.
     """
-    place, _, name = reference.rpartition(":")
-    path = _found(place, relative_to) if place.endswith(".py") else None
-    if not trust_code:
-        raise PluginError(f"{reference!r} runs Python code; pass --trust-code (trust_code=True) if you trust it")
-    try:
-        module = importlib.import_module(place) if path is None else import_file(path)
-    except PluginError:
-        raise
-    except SystemExit as error:
-        raise PluginError(
-            f"{reference!r}: importing {place!r} ended the program (status {error.code}); move its script code "
-            'under `if __name__ == "__main__":`'
-        ) from error
-    except Exception as error:  # any exception of the user's module
-        reason = (str(error).strip().splitlines() or [""])[0][:300]
-        raise PluginError(f"{reference!r}: importing {place!r} failed: {type(error).__name__}: {reason}") from error
-    if not hasattr(module, name):
-        public = [key for key in vars(module) if not key.startswith("_")]
-        raise PluginError(f"{reference!r}: {place!r} has no name {name!r}; {nearest(name, public)}")
-    return getattr(module, name)
 
+    def __init__(
+        self, kind: str, own: Mapping[str, Plugin], *, accept: Callable[[str, Any], Plugin], error: type[EenasError]
+    ) -> None:
+        self.kind, self._own, self._accept, self._error = kind, own, accept, error
+        self._trusted: dict[str, Plugin] = {}
 
-def _found(place: str, relative_to: Path | None) -> Path:
-    """Return the file of a reference. Raises PluginError if it does not exist, before the check for trust."""
-    if not place.isprintable() or len(place) > LONGEST:
-        raise PluginError(f"{shortened(place)}: not a file path; give a printable one of at most {LONGEST} characters")
-    places = [(folder / place).resolve() for folder in (relative_to, Path.cwd()) if folder is not None]
-    path = next((path for path in places if os.path.isfile(path)), None)
-    if path is None:
-        raise PluginError(f"{place!r}: no such file ({places[0]}); give a path relative to the file that names it")
-    return path
+    def __iter__(self) -> Iterator[str]:
+        """The names of eenas's own objects."""
+        return iter(self._own)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether `name` is one of eenas's own."""
+        return name in self._own
+
+    def find(self, name: str, *, trust_code: bool = False, relative_to: Path | None = None) -> Plugin:
+        """The object of this name or reference; a `./file.py` is looked for as `load_object` says.
+
+        An object that was loaded once with `trust_code` is found again in the same process without it, and where its
+        file is not; also by a worker thread. Raises `error` for an unknown name and for what is not of this kind,
+        PluginError for code that is not trusted or does not load.
+        """
+        if name in self._own:
+            return self._own[name]
+        if not is_reference(name):
+            fix = f"a {self.kind} of your own is named ./file.py:name"
+            raise self._error(f"unknown {self.kind} {shortened(name)}; {nearest(name, self._own)}; {fix}")
+        try:
+            loader = import_module("eenas.user_code")  # at run time: the runtime that an export carries has no loader
+        except ImportError:
+            raise PluginError(
+                f"{name!r} is Python code, which needs eenas here; install it, import eenas.runtime"
+            ) from None
+        if name in self._trusted and not (trust_code and loader.is_there(name, relative_to)):
+            return self._trusted[name]
+        found = self._accept(name, loader.load_object(name, trust_code=trust_code, relative_to=relative_to))
+        self._trusted[name] = found
+        return found

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "eenas"
 STEPS = (
-    *("(top)", "tasks", "backbones", "branches", "measurement", "designs", "policies", "networks", "training"),
+    *("(top)", "tasks", "backbones", "branches", "measurement", "policies", "designs", "networks", "training"),
     *("frozen", "fronts", "records", "programs", "study", "results", "runs", "deployment", "reporting", "handle"),
     *("testing", "cli"),
 )
@@ -178,9 +178,30 @@ def test_a_module_is_at_most_300_lines_long(path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=str)
-def test_a_folder_is_a_package_of_at_most_so_many_modules_and_its_init_a_docstring(folder: Path) -> None:
-    assert folder == Path() or len(tree_of(PACKAGE / folder / "__init__.py").body) == 1
+def test_a_folder_is_a_package_of_at_most_so_many_modules(folder: Path) -> None:
     assert len([path for path in (PACKAGE / folder).glob("*.py") if path.name != "__init__.py"]) <= MOST_FILES
+
+
+@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder != Path()], ids=str)
+def test_an_init_holds_a_docstring_or_hands_out_public_names(folder: Path) -> None:
+    """Each name is said three times: to type checkers, to `lazily` and in `__all__`; none is a module, too."""
+    tree = tree_of(PACKAGE / folder / "__init__.py")
+    if len(tree.body) == 1:
+        return
+    package = ".".join(("eenas", *folder.parts))
+    kinds = [type(line) for line in tree.body]
+    assert kinds == [ast.Expr, ast.ImportFrom, ast.ImportFrom, ast.If, ast.Assign, ast.Assign, ast.Assign]
+    typed = {
+        alias.name: str(line.module)
+        for line in tree.body[3].body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+    }
+    homes = ast.literal_eval(tree.body[4].value)
+    assert {name: f"{package}.{home}" for name, home in homes.items()} == typed
+    assert sorted(ast.literal_eval(tree.body[5].value)) == sorted(homes)
+    modules = {path.stem for path in (PACKAGE / folder).iterdir()}
+    assert modules & set(homes) == set(), "a module of this name takes its place once it is imported"
 
 
 @each_module()

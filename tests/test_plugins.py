@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from eenas.errors import PluginError
-from eenas.plugins import is_reference, load
+from eenas.plugins import is_reference
+from eenas.user_code import load_object
 
 
 @pytest.mark.parametrize("text", ["package.module:name", "module:name", "./file.py:name", "/a b/c.py:name", "f.py:f"])
@@ -23,29 +24,29 @@ def test_nothing_runs_without_the_users_word(tmp_path):
     file = tmp_path / "plugin.py"
     file.write_text(f"import pathlib; pathlib.Path({str(mark)!r}).touch()\nname = 1\n")
     with pytest.raises(PluginError, match="--trust-code"):
-        load(f"{file}:name", trust_code=False)
+        load_object(f"{file}:name", trust_code=False)
     assert not mark.exists()
-    assert load(f"{file}:name", trust_code=True) == 1
+    assert load_object(f"{file}:name", trust_code=True) == 1
     assert mark.exists()
 
 
 def test_a_file_is_relative_to_what_names_it_or_in_the_working_folder_and_read_once(tmp_path, monkeypatch):
     (tmp_path / "plugin.py").write_text("things = []\n")
-    things = load("./plugin.py:things", trust_code=True, relative_to=tmp_path)
-    assert load("plugin.py:things", trust_code=True, relative_to=tmp_path) is things
+    things = load_object("./plugin.py:things", trust_code=True, relative_to=tmp_path)
+    assert load_object("plugin.py:things", trust_code=True, relative_to=tmp_path) is things
     with pytest.raises(PluginError, match="no such file"):
-        load("./plugin.py:things", trust_code=True, relative_to=tmp_path / "elsewhere")
+        load_object("./plugin.py:things", trust_code=True, relative_to=tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
-    assert load("./plugin.py:things", trust_code=True, relative_to=tmp_path / "elsewhere") is things
+    assert load_object("./plugin.py:things", trust_code=True, relative_to=tmp_path / "elsewhere") is things
 
 
 def test_a_file_that_is_not_there_is_said_before_trust_is_asked_for(tmp_path):
     with pytest.raises(PluginError, match=r"'./none.py': no such file"):
-        load("./none.py:make", trust_code=False, relative_to=tmp_path)
+        load_object("./none.py:make", trust_code=False, relative_to=tmp_path)
 
 
 def test_an_installed_module_is_found():
-    assert load("os.path:join", trust_code=True).__name__ == "join"
+    assert load_object("os.path:join", trust_code=True).__name__ == "join"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_an_installed_module_is_found():
 )
 def test_what_cannot_be_loaded_is_one_line(reference, message, tmp_path):
     with pytest.raises(PluginError, match=message) as caught:
-        load(reference, trust_code=True, relative_to=tmp_path)
+        load_object(reference, trust_code=True, relative_to=tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -67,7 +68,7 @@ def test_a_file_that_fails_is_an_error_and_can_be_mended(tmp_path, source):
     file = tmp_path / "plugin.py"
     file.write_text(source)
     with pytest.raises(PluginError, match=r"importing .* failed"):
-        load(f"{file}:name", trust_code=True)
+        load_object(f"{file}:name", trust_code=True)
     assert not any(getattr(module, "__file__", None) == str(file) for module in list(sys.modules.values()))
     file.write_text("name = 'mended by another length'\n")
-    assert load(f"{file}:name", trust_code=True) == "mended by another length"
+    assert load_object(f"{file}:name", trust_code=True) == "mended by another length"

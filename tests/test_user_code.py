@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from eenas.errors import PluginError
-from eenas.plugins import load
-from eenas.user_code import replaced_builtin
+from eenas.user_code import load_object, replaced_builtin
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -20,7 +19,7 @@ def write(folder: Path, **files: str) -> Path:
 
 
 def made(folder: Path, name: str = "make") -> Any:
-    return load("./net.py:" + name, trust_code=True, relative_to=folder)()
+    return load_object("./net.py:" + name, trust_code=True, relative_to=folder)()
 
 
 STYLES = {
@@ -65,7 +64,7 @@ def test_files_share_one_module_and_its_classes(tmp_path):
         blocks="class Block: pass",
     )
     block = made(tmp_path)
-    found = load("./data.py:task", trust_code=True, relative_to=tmp_path)()
+    found = load_object("./data.py:task", trust_code=True, relative_to=tmp_path)()
     assert isinstance(found, block)
     assert isinstance(pickle.loads(pickle.dumps(found)), block)
 
@@ -88,7 +87,7 @@ def test_installed_modules_keep_their_names(tmp_path):
     write(tmp_path / "same", torch="import torch\ndef make(): return torch.nn", net="")
     import torch
 
-    assert load("./torch.py:make", trust_code=True, relative_to=tmp_path / "same")() is torch.nn
+    assert load_object("./torch.py:make", trust_code=True, relative_to=tmp_path / "same")() is torch.nn
 
 
 def test_what_python_finds_there_too_is_one_module(tmp_path, monkeypatch):
@@ -102,7 +101,7 @@ def test_what_python_finds_there_too_is_one_module(tmp_path, monkeypatch):
 def test_files_whose_names_are_no_names_in_python(tmp_path, name):
     write(tmp_path, blocks="value = 4")
     (tmp_path / name).write_text("from blocks import value\ndef make(): return value")
-    assert load(f"./{name}:make", trust_code=True, relative_to=tmp_path)() == 4
+    assert load_object(f"./{name}:make", trust_code=True, relative_to=tmp_path)() == 4
 
 
 @pytest.mark.parametrize(

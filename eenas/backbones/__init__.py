@@ -1,1 +1,36 @@
 """Backbones: named networks, their weights, transforms, cut points and chains."""
+
+from typing import TYPE_CHECKING
+
+from eenas.public_names import lazily
+
+if TYPE_CHECKING:
+    from eenas.backbones.chain import Chain
+    from eenas.backbones.cut_points import CutPoint
+    from eenas.backbones.features import FeatureShape
+    from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
+    from eenas.backbones.models.names import backbone_names
+    from eenas.backbones.transform import InputTransform
+
+_HOMES = {
+    "Backbone": "load",
+    "BackboneSpec": "load",
+    "Chain": "chain",
+    "CutPoint": "cut_points",
+    "FeatureShape": "features",
+    "InputTransform": "transform",
+    "backbone_names": "models.names",
+    "load_backbone": "load",
+}
+__all__ = [
+    "Backbone",
+    "BackboneSpec",
+    "Chain",
+    "CutPoint",
+    "FeatureShape",
+    "InputTransform",
+    "backbone_names",
+    "load_backbone",
+]
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)

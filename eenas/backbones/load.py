@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from eenas import plugins, specs
+from eenas import specs
 from eenas.backbones.channels import initialise
 from eenas.backbones.classifier import count_classes, find_classifier, replace_classifier
 from eenas.backbones.cut_points import CutPoint
@@ -27,6 +27,7 @@ from eenas.backbones.weights.weights import find_weights, load_weights, no_publi
 from eenas.errors import BackboneError, CutError, SpecError, nearest
 from eenas.progress import Listener, Notice, silent
 from eenas.tasks.images.frame import Size, canonical_size, sides_of, size_text
+from eenas.user_code import load_object
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def load_backbone(
             bare, num_classes, input_size, pretrained=pretrained, wanted_channels=wanted
         )
     else:
-        factory = plugins.load(bare, trust_code=trust_code, relative_to=relative_to)
+        factory = load_object(bare, trust_code=trust_code, relative_to=relative_to)
         module = python_module(call_factory(factory, num_classes, spec.name), spec.name)
         transform = user_transform(module, input_size, spec.channels or channels, spec.name)
     if spec.channels not in (None, transform.channels):

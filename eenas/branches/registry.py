@@ -2,11 +2,12 @@
 
 import dataclasses
 import inspect
+from collections import ChainMap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eenas import plugins, specs
+from eenas import specs
 from eenas.branches.branch import SIZES, Branch
 from eenas.branches.capsule import Capsule
 from eenas.branches.cascade import Cascade
@@ -19,8 +20,9 @@ from eenas.branches.learned_cell import LearnedCell
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.branches.presets import PRESETS
-from eenas.errors import BranchError, EenasError, nearest
+from eenas.errors import BranchError, EenasError
 from eenas.escaping import shortened
+from eenas.plugins import Registry
 
 FAMILIES: dict[str, type[Branch]] = {
     Fc.kind: Fc,
@@ -33,8 +35,6 @@ FAMILIES: dict[str, type[Branch]] = {
     Learned.kind: Learned,
     LearnedCell.kind: LearnedCell,
 }
-
-_trusted: dict[str, type[Branch]] = {}
 
 
 def structures() -> tuple[str, ...]:
@@ -56,24 +56,11 @@ def family(kind: str, *, trust_code: bool = False, relative_to: Path | None = No
     process, also from worker threads, find it without. Raises BranchError for an unknown name or an object that is not
     a family, PluginError for code that is not trusted or does not load.
     """
-    if kind in PRESETS:
-        return type(PRESETS[kind]())
-    known = FAMILIES.get(kind) or (None if trust_code else _trusted.get(kind))
-    if known is not None:
-        return known
-    if not plugins.is_reference(kind):
-        fix = "name your own family as ./file.py:Class"
-        if kind == Cascade.kind:
-            fix = "a cascade wraps another branch: set that branch as the structure, and network.cascade = true"
-        raise BranchError(f"unknown branch structure {shortened(kind)}; {nearest(kind, structures())}; {fix}")
-    found = plugins.load(kind, trust_code=trust_code, relative_to=relative_to)
-    problem = _problem(found)
-    if problem:
-        raise BranchError(f"{kind}: {problem}")
-    own: type[Branch] = found
-    own.kind = kind
-    _trusted[kind] = own
-    return own
+    if kind == Cascade.kind:
+        raise BranchError(
+            "a cascade wraps another branch: set that branch as the structure, and network.cascade = true in the space"
+        )
+    return BRANCHES.find(kind, trust_code=trust_code, relative_to=relative_to)
 
 
 def branch_from_table(
@@ -137,6 +124,15 @@ def _no_keys_but(known: tuple[str, ...], table: Mapping[str, Any], where: str, l
             raise BranchError(f"{where}{label} has no keys but {keys}, got {shortened(name)}; remove it")
 
 
+def _accept(kind: str, found: Any) -> type[Branch]:
+    """The user's class, which has its reference as the kind from now on."""
+    if problem := _problem(found):
+        raise BranchError(f"{kind}: {problem}")
+    own: type[Branch] = found
+    own.kind = kind
+    return own
+
+
 def _problem(found: Any) -> str | None:
     """Describe why an object is not a family of branches; None if it is one."""
     if not (isinstance(found, type) and issubclass(found, Branch)):
@@ -154,3 +150,12 @@ def _problem(found: Any) -> str | None:
     if unknown:
         return f"sizes must be fields among {', '.join(SIZES)}, got {shortened(unknown[0])}"
     return None
+
+
+BRANCHES: Registry[type[Branch]] = Registry(
+    "branch structure",
+    ChainMap(FAMILIES, {name: type(make()) for name, make in PRESETS.items()}),
+    accept=_accept,
+    error=BranchError,
+)
+"""The families by name, of a preset the one that it is written in."""

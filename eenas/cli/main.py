@@ -14,6 +14,7 @@ from eenas.cli.export import export
 from eenas.cli.failures import WRONG_INPUT, end_on_sigterm, guarded
 from eenas.cli.fidelity import fidelity
 from eenas.cli.front import front
+from eenas.cli.list import list_names
 from eenas.cli.profile import profile
 from eenas.cli.report import report
 from eenas.cli.run import run
@@ -57,6 +58,7 @@ def _options(
 
 for _verb in (search, front, train, export, verify, run, calibrate, profile, dashboard, backbone, spaces):
     app.command()(guarded(_verb))
+app.command("list")(guarded(list_names))
 app.command(context_settings={"allow_extra_args": True})(guarded(report))  # a run's folder, which has a hint there
 study.command()(guarded(fidelity))
 app.add_typer(study)

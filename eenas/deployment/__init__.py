@@ -1,1 +1,26 @@
 """Deployment: what leaves the project: a folder, programs of the network in it, and the runtime that runs them."""
+
+from typing import TYPE_CHECKING
+
+from eenas.public_names import lazily
+
+if TYPE_CHECKING:
+    from eenas.deployment.calibration import calibrate
+    from eenas.deployment.fitting import fit_thresholds
+    from eenas.deployment.network_sources import build
+    from eenas.deployment.program_folder import verify
+
+_HOMES = {
+    "build": "network_sources",
+    "calibrate": "calibration",
+    "fit_thresholds": "fitting",
+    "verify": "program_folder",
+}
+__all__ = [
+    "build",
+    "calibrate",
+    "fit_thresholds",
+    "verify",
+]
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-
-from torch import nn
+from typing import Any, Unpack
 
 from eenas.backbones.weights.weights import find_weights
 from eenas.deployment import network_sources as sources
@@ -18,36 +17,38 @@ from eenas.programs.manifest import read_table
 from eenas.programs.model_folder import Package, load_design, write_folder
 from eenas.programs.parity import Parity, some_samples
 from eenas.programs.programs import Format, Programs
-from eenas.progress import Listener, Notice, silent
+from eenas.progress import Listener, Notice
 from eenas.records.database import Database
 from eenas.records.studies import StudyRecord
 from eenas.results.choice import Choice, choose_design
 from eenas.results.read import code_folder, read_results, study_record
 from eenas.runs.run_report import RunReport
 from eenas.specs import from_table
+from eenas.study.settings.reference import StudyOptions, referred
 from eenas.study.settings.study_spec import StudySpec, readable
 from eenas.tasks.load import given_task, load_task, names_data
 from eenas.tasks.notices import left_out_notice
 from eenas.tasks.task import Task
 
 
+class ExportOptions(StudyOptions, total=False):
+    """What `export` takes beside its arguments: the study, a design file or weights, and the device of timing."""
+
+    design_file: str | Path | None
+    weights: str | Path | None
+    device: str
+    skip_bad: bool
+
+
 def export(
     out: str | Path,
     *,
     run: str | Path | None = None,
-    storage: str = "sqlite:///eenas.db",
-    name: str | None = None,
     network: str | EarlyExitNetwork | None = None,
-    design_file: str | Path | None = None,
-    weights: str | Path | None = None,
-    backbone: nn.Module | None = None,
-    trust_code: bool = False,
     format: Format = "torch",
     single_file: bool = False,
     data: str | Task | None = None,
-    device: str = "cpu",
-    skip_bad: bool = False,
-    listener: Listener = silent,
+    **options: Unpack[ExportOptions],
 ) -> Path:
     """Write a network to the folder `out`: for `eenas.load`, and with another `format` also for `eenas.runtime.load`.
 
@@ -65,11 +66,17 @@ def export(
     a policy, unless `weights` names a file with the state dict of the trained network. What was trained in one's own
     loop and has no policy gets one that is fitted on `data` for the design's own target, and its figures are those of
     the test split of `data`. `backbone` repeats a module that was given to `search` as an object, and is not changed.
-    `skip_bad` leaves out pictures of `data` that cannot be read. `listener` hears of them, and what of `weights` was
-    left out. Raises ExportError for a run that is not finished, for an `out` in
-    use, for a backbone that is Python code without `trust_code`, and for what the format cannot hold; ParityError where
-    a program differs from the network.
+    `options` are those of `ExportOptions`; `skip_bad` leaves out pictures of `data` that cannot be read. `listener`
+    hears of them, and what of `weights` was left out. Raises ExportError for a run that is not finished, for an `out`
+    in use, for a backbone that is Python code without `trust_code`, and for what the format cannot hold; ParityError
+    where a program differs from the network.
     """
+    more: dict[str, Any] = dict(options)
+    design_file, weights, device = more.pop("design_file", None), more.pop("weights", None), more.pop("device", "cpu")
+    skip_bad = more.pop("skip_bad", False)
+    study = referred(None, more)
+    listener = study.listener
+    storage, name, backbone, trust_code = study.storage, study.name, study.backbone, study.trust_code
     programs = Programs(format=format, single_file=single_file)
     given = [source for source in (run, network, design_file) if source is not None]
     if len(given) != 1:

@@ -27,7 +27,7 @@ def timing_of(
     timed = None if report is None else report.latency
     runtime = "onnxruntime" if format == "onnx" else "torch"
     spec = LatencySpec(
-        runtime=runtime,  # type: ignore[arg-type]  # one of the two
+        runtime=runtime,
         batch=timed.batch if timed else 1,
         threads=timed.threads if timed else 1,
     )

@@ -4,23 +4,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from eenas import specs
 from eenas.bounds import parse_json
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.branches.registry import branch_from_table
-from eenas.designs.checks import at_least, number, one_of, truth
+from eenas.designs.checks import at_least, number, truth
 from eenas.designs.training_choice import TrainingChoice
-from eenas.errors import DesignError, SpecError, nearest
+from eenas.errors import DesignError, PolicyError, SpecError, nearest
 from eenas.escaping import shortened
+from eenas.plugins import is_reference
+from eenas.policies.kinds.registry import POLICIES
+from eenas.policies.rule import Rule, may_compare
 from eenas.tasks.images.frame import Size, canonical_size
-
-Score = Literal["max_softmax", "entropy", "margin"]
-PolicyKind = Literal["threshold", "patience", "patience_confidence", "vote"]
-Ensemble = Literal["none", "geometric"]
-FinalRule = Literal["last", "most_confident"]
 
 __all__ = ["Design", "Placed", "PolicyChoice", "TrainingChoice"]
 
@@ -41,27 +39,17 @@ class Placed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicyChoice:
-    """The policy to fit: its kind, confidence (`score`) and target for the expected MACs as a share of the backbone's.
+class PolicyChoice(Rule):
+    """The policy to fit for a design: a rule, and the target for the expected MACs as a share of the backbone's."""
 
-    `per_exit` gives each exit its own threshold (kind "threshold" only). `ensemble` combines the exits so far in each
-    decision. `final_rule` is the exit that answers for samples that leave at none.
-    """
-
-    kind: PolicyKind = "threshold"
-    score: Score = "max_softmax"
     target_macs: float = 0.5
-    per_exit: bool = False
-    ensemble: Ensemble = "none"
-    final_rule: FinalRule = "last"
 
     def __post_init__(self) -> None:
         """Check every value."""
-        one_of("policy.kind", self.kind, get_args(PolicyKind))
-        one_of("policy.score", self.score, get_args(Score))
-        one_of("policy.ensemble", self.ensemble, get_args(Ensemble))
-        one_of("policy.final_rule", self.final_rule, get_args(FinalRule))
-        truth("policy.per_exit", self.per_exit)
+        try:
+            super().__post_init__()
+        except PolicyError as error:
+            raise DesignError(str(error)) from None
         object.__setattr__(self, "target_macs", number("policy.target_macs", self.target_macs))
         if not 0 < self.target_macs <= 1:
             raise DesignError(f"policy.target_macs is a share of the backbone's MACs in (0, 1], got {self.target_macs}")
@@ -77,7 +65,7 @@ class PolicyChoice:
         kind = self.kind
         if branches == 1:
             kind = "threshold" if kind == "patience_confidence" else "patience" if kind == "vote" else kind
-        compared = kind in ("threshold", "patience_confidence") or self.final_rule == "most_confident"
+        compared = may_compare(kind) or self.final_rule == "most_confident"
         return replace(
             self,
             kind=kind,
@@ -210,7 +198,7 @@ class Design:
     ) -> "Design":
         """Read the result of `to_table`.
 
-        Raises DesignError, SpecError or BranchError with file, key and fix. A branch of a user's own family raises
+        Raises DesignError, SpecError or BranchError with file, key and fix. A branch or policy of the user's own raises
         PluginError unless `trust_code`. A `./file.py` is looked up in `relative_to` (default: the folder of `file`),
         then in the working directory.
         """
@@ -241,6 +229,9 @@ class Design:
         )
         for name, spec in (("training", TrainingChoice), ("policy", PolicyChoice)):
             values[name] = specs.from_table(spec, values.get(name, {}), file=file, key=prefix + name)
+        if is_reference(kind := values["policy"].kind):
+            folder = relative_to or (Path(file).parent if file else None)
+            POLICIES.find(kind, trust_code=trust_code, relative_to=folder)
         if not isinstance(values.setdefault("provenance", {}), Mapping):
             raise DesignError(
                 f"{_where(file, prefix + 'provenance')}must be a table, got {shortened(values['provenance'])}"

@@ -8,6 +8,7 @@ from eenas.designs.keys import NETWORK, POLICY, SECTIONS, TRAINING
 from eenas.designs.placement import COSTS
 from eenas.designs.training_choice import contradiction_of, unused_keys
 from eenas.escaping import shortened
+from eenas.policies.rule import may_compare
 
 Settings = Mapping[str, Setting]
 
@@ -34,9 +35,7 @@ def used_keys(section: str, settings: Settings, branches: int) -> frozenset[str]
         idle = [frozenset(unused_keys(strategy, hybrid)) for strategy, hybrid in _methods(settings)]
         return frozenset(TRAINING) - frozenset.intersection(*idle)
     kinds = values_in(settings["kind"])
-    compared = {"threshold", "patience_confidence"} & set(kinds) or "most_confident" in values_in(
-        settings["final_rule"]
-    )
+    compared = any(may_compare(str(kind)) for kind in kinds) or "most_confident" in values_in(settings["final_rule"])
     idle_keys = {"per_exit"} if "threshold" not in kinds else set()
     return frozenset(set(POLICY) - idle_keys - (set() if compared else {"score"}))
 

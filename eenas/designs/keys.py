@@ -5,16 +5,20 @@ from typing import get_args
 
 from eenas.branches.branch import POOLS
 from eenas.branches.registry import structures
-from eenas.designs.design import Ensemble, FinalRule, PolicyChoice, PolicyKind, Score
+from eenas.designs.design import PolicyChoice
 from eenas.designs.domains import Key
 from eenas.designs.placement import DISTRIBUTIONS, KINDS, METRICS
 from eenas.designs.training_choice import Hybrid, LossWeights, Optimizer, Strategy, Teacher, TrainingChoice
+from eenas.policies.kinds.registry import FITTED
+from eenas.policies.rule import ENSEMBLES, FINAL_RULES
+from eenas.policies.scores import SCORES
 
 PLACEMENT: Mapping[str, Key] = {
     "kind": Key(
         type=str,
         default="free",
         choices=KINDS,
+        open=True,
         meaning="uniform: evenly over the cut points; metric: by a cost or by savings; free: by each slot's depth; "
         "gating: by learned gates",
     ),
@@ -58,6 +62,7 @@ TRAINING: Mapping[str, Key] = {
         type=str,
         default=_TRAINING.strategy,
         choices=get_args(Strategy),
+        open=True,
         meaning="training all together, segment by segment, branches alone, with a teacher, or by a hybrid",
     ),
     "hybrid": Key(
@@ -136,10 +141,11 @@ POLICY: Mapping[str, Key] = {
     "kind": Key(
         type=str,
         default=_POLICY.kind,
-        choices=get_args(PolicyKind),
+        choices=tuple(FITTED),
+        open=True,
         meaning="the rule by which a sample leaves: confidence, agreeing or confident exits in a row, or a vote",
     ),
-    "score": Key(type=str, default=_POLICY.score, choices=get_args(Score), meaning="the confidence measure"),
+    "score": Key(type=str, default=_POLICY.score, choices=tuple(SCORES), meaning="the confidence measure"),
     "target_macs": Key(
         type=float,
         default=_POLICY.target_macs,
@@ -152,13 +158,13 @@ POLICY: Mapping[str, Key] = {
     "ensemble": Key(
         type=str,
         default=_POLICY.ensemble,
-        choices=get_args(Ensemble),
+        choices=ENSEMBLES,
         meaning="geometric: each exit decides together with those before it if that is better on held-out samples",
     ),
     "final_rule": Key(
         type=str,
         default=_POLICY.final_rule,
-        choices=get_args(FinalRule),
+        choices=FINAL_RULES,
         meaning="the exit that answers for samples that leave at none: the last or the most confident one",
     ),
 }

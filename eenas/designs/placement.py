@@ -1,10 +1,12 @@
 """Placement rules: uniform, at shares of a metric, at each slot's own depth, or learned."""
 
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, get_args
 
 from eenas.errors import DesignError
+from eenas.escaping import shortened
 from eenas.measurement.profile import Metric, Profile
+from eenas.plugins import Registry, is_reference
 
 Kind = Literal["uniform", "metric", "free", "gating"]
 Saving = Literal["gain", "savings"]
@@ -54,6 +56,50 @@ def uniform(n: int, count: int) -> tuple[int, ...]:
     """
     blocks = count + 1
     return tuple((2 * j * blocks + n + 1) // (2 * (n + 1)) - 1 for j in range(1, n + 1))
+
+
+Placement: TypeAlias = Callable[[int, Profile], Sequence[int]]
+"""A rule that says where n branches stand, n from 1 to the number of candidates, on a backbone with this profile.
+
+It returns n rising positions among `candidates(profile)`, counted from 0, and the same ones each time.
+"""
+
+
+def placed_by(name: str, n: int, profile: Profile) -> tuple[int, ...]:
+    """The positions that a rule of `PLACEMENTS` gives to `n` branches (0: none).
+
+    Raises DesignError where they are not n rising positions among the candidates.
+    """
+    count = len(candidates(profile))
+    found = tuple(PLACEMENTS.find(name)(n, profile)) if n else ()
+    right = len(found) == n and all(isinstance(each, int) and not isinstance(each, bool) for each in found)
+    if not right or list(found) != sorted(set(found)) or (found and not 0 <= found[0] <= found[-1] < count):
+        raise DesignError(
+            f"placement.kind = {shortened(name)}: must place {n} branches at rising positions from 0 to {count - 1}, "
+            f"got {shortened(list(found))}"
+        )
+    return found
+
+
+def is_own(kind: str) -> bool:
+    """Whether a kind of placement is the user's own rule."""
+    return kind not in KINDS and is_reference(kind)
+
+
+def _uniform(n: int, profile: Profile) -> Sequence[int]:
+    return uniform(n, len(candidates(profile)))
+
+
+def _accept(name: str, found: Any) -> Placement:
+    """The user's function, or a DesignError where it is none."""
+    if not callable(found):
+        raise DesignError(f"{name}: a placement is a function of a number and a profile, got {shortened(found)}")
+    rule: Placement = found
+    return rule
+
+
+PLACEMENTS: Registry[Placement] = Registry("placement", {"uniform": _uniform}, accept=_accept, error=DesignError)
+"""The rules that need nothing but the number of branches: eenas's, and the user's own."""
 
 
 def fractions(distribution: Distribution, n: int) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.designs.finding import Chooser, Found, Learner, candidate_branches, is_learned, slot_values
 from eenas.designs.keys import POLICY, TRAINING
-from eenas.designs.placement import at_shares, candidates, depth_target, fractions, nearest, shares, uniform
+from eenas.designs.placement import at_shares, candidates, depth_target, fractions, is_own, nearest, placed_by, shares
 from eenas.designs.proposal import Proposal, check_proposal
 from eenas.designs.repair import BranchMacs, fit, obstacle
 from eenas.designs.space import Space, check_fitted
@@ -176,8 +176,8 @@ def _structures(
 def _positions(proposal: Proposal, space: Space, profile: Profile, on: list[int]) -> list[int]:
     """Return the candidate for each slot in `on`, in rising order. Free placement may repeat one."""
     kind = _kind(proposal, space)
-    if kind == "uniform":
-        return list(uniform(len(on), len(candidates(profile))))
+    if kind == "uniform" or is_own(kind):
+        return list(placed_by(kind, len(on), profile))
     if kind == "metric":
         values = _placement(proposal, space)
         return list(at_shares(fractions(values["distribution"], len(on)), shares(profile, values["metric"])))

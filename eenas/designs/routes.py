@@ -16,9 +16,10 @@ from eenas.designs.placement import (
     depth_target,
     fractions,
     has_latency,
+    is_own,
     nearest,
+    placed_by,
     shares,
-    uniform,
 )
 from eenas.designs.repair import BranchMacs, branch_of, fit, obstacle
 from eenas.designs.space import Space, check_fitted, values_of
@@ -90,13 +91,14 @@ class Routes:
     @cached_property
     def modes(self) -> tuple[Mode, ...]:
         """Every different way to place any number of branches."""
-        space, count = self.space, len(self.points)
+        space = self.space
         kinds = values_of(space, "placement.kind")
         found: dict[tuple[int, ...] | None, Mode] = {}
         for n in range(space.branches + 1):
-            if "uniform" in kinds:
-                positions = uniform(n, count)
-                found.setdefault(positions, Mode(positions, {"placement.kind": "uniform"}))
+            for kind in map(str, kinds):
+                if kind == "uniform" or is_own(kind):
+                    positions = placed_by(kind, n, self.profile)
+                    found.setdefault(positions, Mode(positions, {"placement.kind": kind}))
             if "metric" in kinds:
                 rules = product(values_of(space, "placement.metric"), values_of(space, "placement.distribution"))
                 for metric, distribution in rules:

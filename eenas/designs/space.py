@@ -8,7 +8,7 @@ from typing import Any
 
 from eenas import shipped, specs
 from eenas.branches.branch import SIZES
-from eenas.branches.registry import FAMILIES, family, sizes_of
+from eenas.branches.registry import sizes_of
 from eenas.designs.domains import Categorical, Domain, FloatRange, IntRange, Key, Scalar, Setting
 from eenas.designs.effects import contradictions, used_keys, values_in
 from eenas.designs.keys import BRANCH, SECTIONS
@@ -205,26 +205,10 @@ class Space:
         return rows
 
 
-def load_space(name: str | Path, *, trust_code: bool = False) -> Space:
-    """Load a shipped space by name (`default`, `small`) or a TOML file by path. Raises SpecError.
-
-    `trust_code` also loads the user's own families that the space names, relative to the file.
-    """
+def load_space(name: str | Path) -> Space:
+    """Load a shipped space by name (`default`, `small`) or a TOML file by path. Raises SpecError."""
     path = shipped.find("search_spaces", str(name))
-    space = Space.from_table(specs.read_table(path), file=str(path))
-    if trust_code:
-        load_families(space, trust_code=True, relative_to=path.parent)
-    return space
-
-
-def load_families(space: Space, *, trust_code: bool, relative_to: Path | None = None) -> None:
-    """Load and trust, for this process, the user's own branch families that the space names.
-
-    Raises PluginError if there are any that are not trusted or cannot be loaded.
-    """
-    for slot in range(1, space.branches + 1):
-        for structure in values_of(space, f"slot{slot}.structure"):
-            family(str(structure), trust_code=trust_code and str(structure) not in FAMILIES, relative_to=relative_to)
+    return Space.from_table(specs.read_table(path), file=str(path))
 
 
 def fitted_space(space: Space, profile: Profile) -> Space:

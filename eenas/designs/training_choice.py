@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from eenas.designs.checks import at_least, number, one_of, truth
 from eenas.errors import DesignError
 from eenas.escaping import shortened
+from eenas.plugins import is_reference
 
 Strategy = Literal["joint", "branch_wise", "two_stage", "distillation", "hybrid"]
 Hybrid = Literal["mixed", "two_stage_joint", "two_stage_distillation", "joint_distillation", "alternating"]
@@ -26,9 +27,10 @@ class TrainingChoice:
     """How a design is trained.
 
     `strategy` is one of: everything together (`joint`), segment after segment with its exit (`branch_wise`), branches
-    on the frozen backbone (`two_stage`), everything with a teacher (`distillation`), or the combination named by
-    `hybrid`. `teacher` provides the softened targets: the network's own final exit, or the backbone before training.
-    `distillation_weight` is the teacher's share of the loss; `distillation_temperature` softens both outputs.
+    on the frozen backbone (`two_stage`), everything with a teacher (`distillation`), the combination named by `hybrid`,
+    or the user's own, `./file.py:function`. `teacher` provides the softened targets: the network's own final exit, or
+    the backbone before training. `distillation_weight` is the teacher's share of the loss; `distillation_temperature`
+    softens both outputs.
 
     `loss_weights` is the scheme of the joint loss. Under `boosted` the exits add up: the network's logits are `F_k =
     F_{k-1} + z_k`. `final_weight` multiplies the final exit's weight. `backbone_rate` multiplies `learning_rate` for
@@ -42,7 +44,7 @@ class TrainingChoice:
     the others.
     """
 
-    strategy: Strategy = "distillation"
+    strategy: str = "distillation"
     hybrid: Hybrid = "mixed"
     teacher: Teacher = "backbone"
     distillation_temperature: float = 3.0
@@ -60,7 +62,8 @@ class TrainingChoice:
 
     def __post_init__(self) -> None:
         """Check every value, and convert whole numbers to floats so that digests agree."""
-        one_of("training.strategy", self.strategy, get_args(Strategy))
+        if not (isinstance(self.strategy, str) and is_reference(self.strategy)):
+            one_of("training.strategy", self.strategy, get_args(Strategy))
         one_of("training.hybrid", self.hybrid, get_args(Hybrid))
         one_of("training.teacher", self.teacher, get_args(Teacher))
         one_of("training.loss_weights", self.loss_weights, get_args(LossWeights))
@@ -108,7 +111,7 @@ class TrainingChoice:
             return replace(self._with_defaults(_STRATEGY_KEYS), strategy="joint")
         found = self
         if not found.distillation_weight:
-            plain: dict[str, Strategy] = {"distillation": "joint", "two_stage_distillation": "two_stage"}
+            plain = {"distillation": "joint", "two_stage_distillation": "two_stage"}
             found = replace(found, strategy=plain.get(found.method, found.strategy))
         if found.backbone_rate == 0 and found.method in ("joint", "mixed", "alternating"):
             found = replace(found, strategy="two_stage")
@@ -145,6 +148,8 @@ def unused_keys(strategy: str, hybrid: str) -> tuple[str, ...]:
     found: list[str] = []
     if strategy != "hybrid":
         found.append("hybrid")
+    if is_reference(method):
+        return tuple(found)  # the user's own may read everything else
     if method not in _DISTILS:
         found += ["teacher", "distillation_temperature", "distillation_weight"]
     if method == "branch_wise":

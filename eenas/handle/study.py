@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from eenas.errors import StudyError, nearest
+from eenas.errors import StudyError
 from eenas.handle.bars import bars
-from eenas.handle.options import SearchOptions
 from eenas.progress import Listener, silent
 
 if TYPE_CHECKING:
@@ -16,47 +16,49 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
+    from eenas.handle.options import HandleOptions
     from eenas.results.choice import Choice
     from eenas.results.results import StudyResults
     from eenas.runs.fidelity import Fidelity
     from eenas.runs.run_report import RunReport
     from eenas.study.rivals.offered_points import FrontPoint
+    from eenas.study.settings.reference import UnnamedOptions
+    from eenas.study.settings.study_spec import StudySpec
     from eenas.tasks.task import Task
-
-STORAGE = "sqlite:///eenas.db"
 
 
 class Study:
     """A study in a storage: what it found, and what can be made of it.
 
-    `name` None is the newest study there. `backbone` and `task` repeat what was given to `search` as objects. Raises
+    `name` None is the newest study there. `options` are the other fields of a `StudyReference`: storage, artifacts,
+    trust_code, and backbone and task, which repeat what was given to `search` as objects. Raises
     StorageError when the storage cannot be read, StudyError when it has no such study.
     """
 
     def __init__(
         self,
         name: str | None = None,
-        *,
-        storage: str = STORAGE,
-        artifacts: str | Path | None = None,
-        trust_code: bool = False,
-        backbone: "nn.Module | None" = None,
-        task: "Task | None" = None,
+        **options: "Unpack[UnnamedOptions]",
     ) -> None:
         from eenas.records.database import Database
         from eenas.results.read import study_record
+        from eenas.study.settings.reference import referred
 
-        self._database = Database(storage, create=False)
-        self.storage, self.artifacts, self.trust_code = storage, artifacts, trust_code
-        self.backbone, self.task = backbone, task
-        self.name = study_record(self._database, name).name
+        given = referred(None, {**options, "name": name})
+        self._database = Database(given.storage, create=False)
+        self.reference = replace(given, name=study_record(self._database, name).name)
+
+    @property
+    def name(self) -> str:
+        """The name of the study."""
+        return str(self.reference.name)
 
     @property
     def results(self) -> "StudyResults":
         """What the study has found so far, read anew each time. Raises StorageError, StudyError."""
         from eenas.results.read import read_results
 
-        return read_results(self._database, self.name, trust_code=self.trust_code)
+        return read_results(self._database, self.name, trust_code=self.reference.trust_code)
 
     @property
     def optuna_study(self) -> "optuna.Study":
@@ -107,18 +109,12 @@ class Study:
 
         with _heard(listener) as heard:
             return train(
-                self.storage,
-                name=self.name,
+                replace(self.reference, listener=heard),
                 choice=choice,
                 compare=compare,
                 out=out,
                 device=device,
                 overrides=overrides,
-                artifacts=self.artifacts,
-                trust_code=self.trust_code,
-                backbone=self.backbone,
-                task=self.task,
-                listener=heard,
             )
 
     def export(
@@ -137,6 +133,7 @@ class Study:
         """
         from eenas.deployment.export import export
         from eenas.runs.run_report import RunReport
+        from eenas.study.settings.reference import fields_of
 
         folder = run.folder if isinstance(run, RunReport) else run
         if folder is None and network is None:
@@ -144,15 +141,12 @@ class Study:
         return export(
             out,
             run=folder,
-            storage=self.storage,
-            name=self.name,
             network=network,
-            backbone=self.backbone,
-            trust_code=self.trust_code,
             format=format,
             single_file=single_file,
-            data=self.task,
+            data=self.reference.task,
             device=device,
+            **fields_of(self.reference),
         )
 
     def report(self, out: str | Path = "report.html", *, choice: "Choice | None" = None) -> Path:
@@ -160,9 +154,8 @@ class Study:
         from eenas.reporting.report.report_page import write_report
         from eenas.reporting.report.report_source import Asked
 
-        artifacts = None if self.artifacts is None else Path(self.artifacts)
-        asked = Asked(choice=choice, artifacts=artifacts, trust_code=self.trust_code)
-        return write_report(self.storage, Path(out), name=self.name, asked=asked)
+        asked = Asked(choice=choice, artifacts=self.reference.folder, trust_code=self.reference.trust_code)
+        return write_report(self.reference.storage, Path(out), name=self.name, asked=asked)
 
     def fidelity(
         self,
@@ -179,18 +172,12 @@ class Study:
 
         with _heard(listener) as heard:
             return measure_fidelity(
-                self.storage,
-                name=self.name,
+                replace(self.reference, listener=heard),
                 designs=designs,
                 epochs=epochs,
                 samples=samples,
                 device=device,
                 overrides=overrides,
-                artifacts=self.artifacts,
-                trust_code=self.trust_code,
-                backbone=self.backbone,
-                task=self.task,
-                listener=heard,
             )
 
     def __repr__(self) -> str:
@@ -207,7 +194,7 @@ class Study:
         from eenas.reporting.facts.runs import RUNS, runs_of
         from eenas.results.read import study_record
 
-        found = runs_of(study_record(self._database, self.name), RUNS, trust_code=self.trust_code)
+        found = runs_of(study_record(self._database, self.name), RUNS, trust_code=self.reference.trust_code)
         if len(found) != 1:
             names = f" ({', '.join(str(each.folder) for each in found)})" if found else ""
             raise StudyError(f"{RUNS}/ holds {len(found)} runs of {self.name!r}{names}; call train(), or give run=...")
@@ -218,15 +205,15 @@ def search(
     backbone: "str | nn.Module | None" = None,
     *,
     task: "str | Task | None" = None,
-    study: str | Path | None = None,
-    **options: Unpack[SearchOptions],
+    study: "str | Path | StudySpec | None" = None,
+    **options: "Unpack[HandleOptions]",
 ) -> Study:
     """Search for early-exit designs of `backbone` on `task`, or go on with a search, and return the study.
 
     `backbone` is a name (timm, `torchvision:NAME`, `cifar_resnet20`, `package.module:factory`) or an `nn.Module`,
-    `task` a specification such as "digits" or "folder:PATH", or a Task, `study` a study file or its shipped name;
-    `options` are those of `SearchOptions` and override the file. Progress is shown as bars. Ctrl-C ends the search and
-    returns what was found. Raises an EenasError for whatever cannot work, before anything is trained.
+    `task` a specification such as "digits" or "folder:PATH", or a Task, `study` a study file, its shipped name, or a
+    `StudySpec`; `options` are those of `HandleOptions` and override it. Progress is shown as bars. Ctrl-C ends the
+    search and returns what was found. Raises an EenasError for whatever cannot work, before anything is trained.
     """
     from torch import nn
 
@@ -234,18 +221,15 @@ def search(
     from eenas.tasks.task import Task
 
     given: dict[str, Any] = dict(options)
-    if unknown := sorted(given.keys() - SearchOptions.__annotations__.keys()):
-        raise StudyError(f"search() has no option {unknown[0]!r}; {nearest(unknown[0], SearchOptions.__annotations__)}")
     is_shown, logs = given.pop("progress", True), given.pop("optuna_log", False)
     with _heard(given.pop("listener", None), is_shown=is_shown) as heard, _optuna_log(shown=logs):
         results = run(backbone, task=task, study=study, listener=heard, **given)
+    kept = {key: value for key, value in given.items() if key in ("storage", "artifacts", "trust_code")}
     return Study(
         results.name,
-        storage=given.get("storage", STORAGE),
-        artifacts=given.get("artifacts"),
-        trust_code=given.get("trust_code", False),
         backbone=backbone if isinstance(backbone, nn.Module) else None,
         task=task if isinstance(task, Task) else None,
+        **kept,
     )
 
 

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 import torch
 
-from eenas.errors import MeasurementError, SpecError
+from eenas.errors import MeasurementError, SpecError, nearest
+from eenas.escaping import shortened
 from eenas.measurement.devices import device_name, resolve_device
+from eenas.plugins import is_reference
 from eenas.threads import MOST_THREADS
 
 __all__ = [
@@ -22,6 +24,9 @@ __all__ = [
 ]
 
 
+RUNTIMES = ("auto", "torch", "onnxruntime")
+
+
 @dataclass(frozen=True, kw_only=True)
 class LatencySpec:
     """The settings of latency measurements.
@@ -31,12 +36,13 @@ class LatencySpec:
     spread (interquartile range over median) is at most `spread`. `seconds` limits the time of each part, except for the
     first warm-up run and three timed runs; these limits are three times as large on a machine with too few undisturbed
     runs. `dtype` is that of autocast, or float32 for none. `runtime` runs the programs: torch (the network itself,
-    eager), onnxruntime (the exported programs), or "auto": onnxruntime on a CPU if installed, else torch.
+    eager), onnxruntime (the exported programs), "auto" (onnxruntime on a CPU if installed, else torch), or the user's
+    own as `./file.py:name`.
 
     Raises SpecError for values out of range.
     """
 
-    runtime: Literal["auto", "torch", "onnxruntime"] = "auto"
+    runtime: str = "auto"
     batch: int = 1
     threads: int | None = None
     warmup: int = 10
@@ -47,7 +53,10 @@ class LatencySpec:
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
     def __post_init__(self) -> None:
-        """Check counts and limits."""
+        """Check runtime, counts and limits."""
+        if self.runtime not in RUNTIMES and not is_reference(self.runtime):
+            near = nearest(self.runtime, RUNTIMES)
+            raise SpecError(f"latency: unknown runtime {shortened(self.runtime)}; {near}")
         for name, least in (("batch", 1), ("warmup", 0), ("min_repeats", 1)):
             if getattr(self, name) < least:
                 raise SpecError(f"latency: {name} must be at least {least}, got {getattr(self, name)}")

@@ -1,1 +1,67 @@
 """Policies: exit tables, scores, thresholds and operating points; NumPy only."""
+
+from typing import TYPE_CHECKING
+
+from eenas.public_names import lazily
+
+if TYPE_CHECKING:
+    from eenas.policies.costs import CostFacts, Costs
+    from eenas.policies.exit_table import ExitTable
+    from eenas.policies.fit import Fitting, operating_points
+    from eenas.policies.kinds.confidence import ConfidencePolicy
+    from eenas.policies.kinds.geometric import GeometricPolicy
+    from eenas.policies.kinds.most_confident import MostConfidentPolicy
+    from eenas.policies.kinds.patience import PatiencePolicy
+    from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
+    from eenas.policies.kinds.registry import policy_from_table
+    from eenas.policies.kinds.signal_policy import SignalPolicy
+    from eenas.policies.kinds.threshold import ThresholdPolicy
+    from eenas.policies.kinds.vote import VotePolicy
+    from eenas.policies.operating_point import OperatingPoint, evaluate
+    from eenas.policies.policy import Decisions, Policy
+    from eenas.policies.rule import Rule
+
+_HOMES = {
+    "ConfidencePolicy": "kinds.confidence",
+    "CostFacts": "costs",
+    "Costs": "costs",
+    "Decisions": "policy",
+    "ExitTable": "exit_table",
+    "Fitting": "fit",
+    "GeometricPolicy": "kinds.geometric",
+    "MostConfidentPolicy": "kinds.most_confident",
+    "OperatingPoint": "operating_point",
+    "PatienceConfidencePolicy": "kinds.patience_confidence",
+    "PatiencePolicy": "kinds.patience",
+    "Policy": "policy",
+    "Rule": "rule",
+    "SignalPolicy": "kinds.signal_policy",
+    "ThresholdPolicy": "kinds.threshold",
+    "VotePolicy": "kinds.vote",
+    "evaluate": "operating_point",
+    "operating_points": "fit",
+    "policy_from_table": "kinds.registry",
+}
+__all__ = [
+    "ConfidencePolicy",
+    "CostFacts",
+    "Costs",
+    "Decisions",
+    "ExitTable",
+    "Fitting",
+    "GeometricPolicy",
+    "MostConfidentPolicy",
+    "OperatingPoint",
+    "PatienceConfidencePolicy",
+    "PatiencePolicy",
+    "Policy",
+    "Rule",
+    "SignalPolicy",
+    "ThresholdPolicy",
+    "VotePolicy",
+    "evaluate",
+    "operating_points",
+    "policy_from_table",
+]
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eenas.policies.costs import MACS, Costs
-from eenas.policies.curve import NO_LIMIT, best_index, common_policy, signal_curve
+from eenas.policies.curve import NO_LIMIT, best_index, signal_curve
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.kinds.patience import PatiencePolicy, patience_at
-from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
-from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy
-from eenas.policies.kinds.threshold import ThresholdPolicy
-from eenas.policies.kinds.vote import VotePolicy
-
-Temperatures: TypeAlias = tuple[float, ...]
-_Make: TypeAlias = Callable[[float, bool], SignalPolicy]
-"""From a limit, infinity for none, and whether the budget is held to the policy."""
+from eenas.policies.kinds.registry import fitted_kind
+from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy, Temperatures
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +60,11 @@ def candidates(kind: str, table: ExitTable, temperatures: Temperatures, score: s
     `temperatures` are not used where no confidence is compared.
     """
     evidence = Evidence(table, temperatures, score)
-    curves = [
-        (make, signal_curve(shape.signals(evidence), shape.answers(evidence) == table.labels[:, None], table))
-        for shape, make in _shapes(kind, table.num_exits, temperatures, score)
-    ]
+    curves = []
+    for make in fitted_kind(kind).shapes(table.num_exits, temperatures, score):
+        shape = make(np.inf, True)
+        right = shape.answers(evidence) == table.labels[:, None]
+        curves.append((make, signal_curve(shape.signals(evidence), right, table)))
     if len(curves) == 1:
         make, curve = curves[0]
         limits = curve.thresholds
@@ -84,42 +77,4 @@ def candidates(kind: str, table: ExitTable, temperatures: Temperatures, score: s
         np.concatenate([curve.accuracy for _, curve in curves])[order],
         costs.at(order),
         lambda index, within: curves[shapes[index]][0](float(limits[index]), within),
-    )
-
-
-def _shapes(kind: str, exits: int, temperatures: Temperatures, score: str) -> list[tuple[SignalPolicy, _Make]]:
-    """Policies that differ in more than a limit, each with what makes one of its shape for a limit."""
-    most = max(1, exits - 1)
-    if kind == ThresholdPolicy.kind:
-        makes = [_threshold(temperatures, score)]
-    elif kind == PatiencePolicy.kind:
-        makes = [_patience(exits)]
-    elif kind == PatienceConfidencePolicy.kind:
-        makes = [_confident(patience, temperatures, score) for patience in range(1, most + 1)]
-    else:
-        makes = [_vote(least, exits) for least in range(1, most + 1)]
-    return [(make(np.inf, True), make) for make in makes]
-
-
-def _threshold(temperatures: Temperatures, score: str) -> _Make:
-    return lambda limit, within: common_policy(limit, temperatures, score, within_budget=within)
-
-
-def _patience(exits: int) -> _Make:
-    return lambda limit, within: PatiencePolicy(exits=exits, patience=patience_at(limit, exits), within_budget=within)
-
-
-def _confident(patience: int, temperatures: Temperatures, score: str) -> _Make:
-    return lambda limit, within: PatienceConfidencePolicy(
-        score=score,
-        temperatures=temperatures,
-        threshold=None if np.isinf(limit) else limit,
-        patience=patience,
-        within_budget=within,
-    )
-
-
-def _vote(least: int, exits: int) -> _Make:
-    return lambda limit, within: VotePolicy(
-        exits=exits, ratio=None if np.isinf(limit) else limit, least=least, within_budget=within
     )

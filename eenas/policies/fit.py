@@ -14,11 +14,12 @@ from eenas.policies.kinds.geometric import GeometricPolicy, ensembled
 from eenas.policies.kinds.geometric_fit import Parameters, fit_geometric
 from eenas.policies.kinds.most_confident import MostConfidentPolicy, surest_at_the_end
 from eenas.policies.kinds.per_exit import MINIMUM_SAMPLES, fit_per_exit
+from eenas.policies.kinds.registry import fitted_kind
 from eenas.policies.kinds.signal_policy import Evidence
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import OperatingPoint, evaluate, point_of
 from eenas.policies.policy import Policy
-from eenas.policies.rule import PolicyValues, Rule
+from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
 
 COMMON = Rule()
@@ -42,7 +43,7 @@ class Frame:
     @classmethod
     def on(cls, table: ExitTable, rule: Rule, ensemble: Parameters | None) -> "Frame":
         """With the temperatures fitted on a table."""
-        compared = rule.kind in ("threshold", "patience_confidence") or rule.final_rule == "most_confident"
+        compared = fitted_kind(rule.kind).compares or rule.final_rule == "most_confident"
         if not compared:
             return cls(rule, ensemble, ())
         shown = table if ensemble is None else ensembled(table, *ensemble)
@@ -74,7 +75,7 @@ class Fitting:
     Temperatures are fitted on `calibration`. A geometric ensemble is kept only where it wins: see `kept_ensemble`.
     """
 
-    def __init__(self, calibration: ExitTable, choice: PolicyValues = COMMON) -> None:
+    def __init__(self, calibration: ExitTable, choice: Rule = COMMON) -> None:
         self.calibration = calibration
         self.rule = Rule.of(choice)
         self.frame = Frame.on(calibration, self.rule, kept_ensemble(calibration, self.rule))
@@ -135,7 +136,7 @@ class Fitting:
 
 def fit(
     calibration: ExitTable,
-    choice: PolicyValues = COMMON,
+    choice: Rule = COMMON,
     *,
     within: Mapping[str, float] = NO_LIMIT,
     min_accuracy: float | None = None,
@@ -147,7 +148,7 @@ def fit(
 def operating_points(
     calibration: ExitTable,
     evaluation: ExitTable,
-    choice: PolicyValues = COMMON,
+    choice: Rule = COMMON,
     *,
     limit: int = 64,
 ) -> tuple[OperatingPoint, ...]:
@@ -160,7 +161,7 @@ def fit_at_shares(
     evaluation: ExitTable,
     backbone_macs: float,
     shares: Sequence[float] = _SHARES,
-    choice: PolicyValues = COMMON,
+    choice: Rule = COMMON,
 ) -> list[OperatingPoint | None]:
     """Policies of a rule for shares of the backbone's MACs, evaluated on another table: `Fitting.at_shares`."""
     return Fitting(calibration, choice).at_shares(evaluation, backbone_macs, shares)
@@ -185,7 +186,7 @@ def kept_ensemble(table: ExitTable, rule: Rule, *, seed: int = 0) -> Parameters 
     return fit_geometric(table) if gain > 0 else None
 
 
-def declined(choice: PolicyValues, policy: Policy) -> tuple[str, ...]:
+def declined(choice: Rule, policy: Policy) -> tuple[str, ...]:
     """What a rule asked for that a policy fitted by it does without, a sentence each: it did not win."""
     rule, found = Rule.of(choice), []
     if rule.ensemble != "none" and not isinstance(policy, GeometricPolicy) and policy.num_exits > 1:

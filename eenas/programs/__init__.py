@@ -1,1 +1,26 @@
 """Programs: the network as programs, their manifest, and the runtime that runs them."""
+
+from typing import TYPE_CHECKING
+
+from eenas.public_names import lazily
+
+if TYPE_CHECKING:
+    from eenas.programs.model_folder import load, load_design
+    from eenas.programs.runtime import ExitStatistics, ExportedModel, Prediction
+
+_HOMES = {
+    "ExitStatistics": "runtime",
+    "ExportedModel": "runtime",
+    "Prediction": "runtime",
+    "load": "model_folder",
+    "load_design": "model_folder",
+}
+__all__ = [
+    "ExitStatistics",
+    "ExportedModel",
+    "Prediction",
+    "load",
+    "load_design",
+]
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -11,6 +11,7 @@ from typing import Any
 from eenas.bounds import read_json
 from eenas.errors import EenasError, ExportError, SpecError
 from eenas.policies.costs import KNOWN, MACS, CostFacts
+from eenas.policies.kinds.registry import load_policies
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.programs.external_data import check_no_external_data
@@ -108,13 +109,15 @@ def read_table(folder: str | Path) -> dict[str, Any]:
     return table
 
 
-def read_manifest(folder: str | Path, *, programs: bool = True) -> Manifest:
+def read_manifest(folder: str | Path, *, programs: bool = True, trust_code: bool = False) -> Manifest:
     """The manifest of a folder with programs, or with `programs` false of any folder, whose segments are not read then.
 
-    Raises ExportError that names the folder and what is wrong with it.
+    Raises ExportError that names the folder and what is wrong with it, and PluginError for a policy of the user's own
+    code without `trust_code`.
     """
     table = read_table(folder)
     path = Path(folder)
+    load_policies(table, trust_code=trust_code, relative_to=path)
     if not programs:
         table = {**table, "program": None}
     elif table.get("program") is None:

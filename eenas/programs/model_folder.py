@@ -24,7 +24,7 @@ from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
 from eenas.plugins import is_reference
-from eenas.policies.kinds.registry import policy_from_table
+from eenas.policies.kinds.registry import load_policies, policy_from_table
 from eenas.policies.policy import Policy
 from eenas.policies.rule import Rule
 from eenas.programs.json_files import shown
@@ -33,6 +33,7 @@ from eenas.programs.manifest_checks import check_network
 from eenas.programs.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
+from eenas.training.strategies import STRATEGIES
 
 DESIGN, WEIGHTS, CARD = "design.json", "weights.safetensors", "README.md"
 _LONGEST = 600  # an error that repeats a value of a file
@@ -60,7 +61,7 @@ def write_folder(package: Package, out: Path, programs: Programs | None = None) 
     """Write `package` to the folder `out`, with programs where they are wanted.
 
     An older export there stays until the new one is whole. Raises ExportError when the folder holds something else
-    already, for a policy of a kind that is not eenas's own (a folder could not give it back), and for what a program
+    already, for a policy of a kind that nobody can name (a folder could not give it back), and for what a program
     cannot hold; StorageError where nothing can be written.
     """
     with new_model_folder(out) as work:
@@ -132,6 +133,7 @@ def load(
     path = Path(folder)
     place = resolve_device(str(device))
     manifest = _manifest(path)
+    load_policies(manifest, trust_code=trust_code, relative_to=path)
     with one_error(path / MANIFEST):
         policy = check_network(manifest)
     with one_error(path / MANIFEST, advice=""), seeded(0):
@@ -167,15 +169,18 @@ def check_code(name: str, *, given: bool, trust_code: bool) -> None:
 
 
 def load_design(path: str | Path, *, trust_code: bool = False, relative_to: Path | None = None) -> Design:
-    """A design from a JSON file; one with branches of the user's own code loads only with `trust_code`.
+    """A design from a JSON file; one that names the user's own code loads only with `trust_code`.
 
-    Their `./file.py` is looked for in `relative_to` (default: beside the design), then in the working folder.
+    A `./file.py` is looked for in `relative_to` (default: beside the design), then in the working folder.
     Raises ExportError when the file is missing, SpecError and DesignError when it is no design.
     """
     file = Path(path)
     try:
         text = read_file(file, MOST_JSON).decode()
-        return Design.from_json(text, file=str(file), trust_code=trust_code, relative_to=relative_to)
+        design = Design.from_json(text, file=str(file), trust_code=trust_code, relative_to=relative_to)
+        if is_reference(strategy := design.training.strategy):
+            STRATEGIES.find(strategy, trust_code=trust_code, relative_to=relative_to or file.parent)
+        return design
     except OSError as error:
         raise ExportError(f"{file}: cannot be read ({error.strerror}); give a design.json") from None
     except UnicodeDecodeError:
@@ -210,7 +215,7 @@ def _policy_table(policy: Policy | None) -> dict[str, Any] | None:
     try:
         policy_from_table(table)
     except EenasError as error:
-        raise ExportError(f"only policies of eenas's kinds are written to a folder: {error}") from None
+        raise ExportError(f"a folder takes policies of eenas's kinds and those that a space names: {error}") from None
     return table
 
 

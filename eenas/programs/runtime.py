@@ -265,9 +265,10 @@ def load(
     `provider` is "cpu" or "cuda"; `threads` work within an operator (None: one for each core). Of .pt2 files they are
     torch's own, set for the whole process and left so (`torch.set_num_threads` changes them again). Raises ExportError
     for a folder that is not whole or was changed, for programs of other classes or features than the manifest's, and
-    for .pt2 files, which can hold Python code, without `trust_code`; DeviceError for a provider that is not there.
+    for .pt2 files, which can hold Python code, without `trust_code`, PluginError for a policy of the user's own without
+    it; DeviceError for a provider that is not there.
     """
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, trust_code=trust_code)
     segments = open_segments(manifest, provider=provider, threads=threads, trust_code=trust_code)
     return ExportedModel(manifest, segments)
 

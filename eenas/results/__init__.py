@@ -1,1 +1,28 @@
 """Results: a study read back."""
+
+from typing import TYPE_CHECKING
+
+from eenas.public_names import lazily
+
+if TYPE_CHECKING:
+    from eenas.results.choice import Choice
+    from eenas.results.options import SearchOptions
+    from eenas.results.read import open_results
+    from eenas.results.results import Baseline, StudyResults
+
+_HOMES = {
+    "Baseline": "results",
+    "Choice": "choice",
+    "SearchOptions": "options",
+    "StudyResults": "results",
+    "open_results": "read",
+}
+__all__ = [
+    "Baseline",
+    "Choice",
+    "SearchOptions",
+    "StudyResults",
+    "open_results",
+]
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -8,7 +8,6 @@ import numpy as np
 
 from eenas.bounds import damage_as
 from eenas.designs.design import Design
-from eenas.designs.space import load_families
 from eenas.errors import StorageError, StudyError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.latency import Latency
@@ -27,6 +26,7 @@ from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork, read_point
 from eenas.study.rivals.offered_points import FrontPoint, offered
 from eenas.study.settings.limits import amount
 from eenas.study.settings.study_spec import StudySpec, readable
+from eenas.training.own_code import load_own_code
 
 
 def open_results(storage: str, name: str | None = None, *, trust_code: bool = False) -> StudyResults:
@@ -63,7 +63,7 @@ def read_results(database: Database, name: str, *, trust_code: bool = False) -> 
 def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> StudyResults:
     name, facts = record.name, record.facts
     settings = as_searched(from_table(StudySpec, readable(record.settings)))
-    load_families(settings.space, trust_code=trust_code, relative_to=code_folder(record))
+    load_own_code(settings.space, trust_code=trust_code, relative_to=code_folder(record))
     backbone = from_table(BackboneFacts, facts["backbone"])
     classes = tuple(map(str, facts["classes"]))
     records = TrialRecords(database).list(name)

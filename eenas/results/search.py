@@ -4,22 +4,26 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import optuna
 from torch import nn
 
-from eenas.errors import StorageError
+from eenas.errors import StorageError, StudyError, nearest
 from eenas.faults import machine_faults
 from eenas.measurement.latency_profile import read_latency_profile
-from eenas.progress import Listener, Notice, notices_to, silent
+from eenas.progress import Notice, notices_to
 from eenas.records.artifacts import ArtifactStore
+from eenas.results.options import SearchOptions
 from eenas.results.read import read_results
 from eenas.results.results import StudyResults
 from eenas.study.context.data_changes import known_record, same_data
 from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.opening import own_name
-from eenas.study.run import Callback, run_study
-from eenas.study.settings.study_spec import load_settings
+from eenas.study.run import run_study
+from eenas.study.settings.reference import StudyReference, referred
+from eenas.study.settings.shortcuts import Shortcuts
+from eenas.study.settings.study_spec import StudySpec, load_settings
 from eenas.study.settings.time_limit import TimeLimit
 from eenas.study.trials.blame import storage_faults
 from eenas.tasks.load import load_task
@@ -35,86 +39,51 @@ def search(
     backbone: str | nn.Module | None = None,
     *,
     task: str | Task | None = None,
-    weights: str | None = None,
-    study: str | Path | None = None,
-    space: str | Path | None = None,
-    trials: int | None = None,
-    timeout: float | None = None,
-    storage: str = "sqlite:///eenas.db",
-    name: str | None = None,
-    device: str = "auto",
-    seed: int | None = None,
-    overrides: Sequence[str] = (),
-    artifacts: str | Path | None = None,
-    trust_code: bool = False,
-    remeasure: bool = False,
-    latency_profile: str | Path | None = None,
-    accept_changed_data: bool = False,
-    listener: Listener = silent,
+    study: str | Path | StudySpec | None = None,
     reporters: Sequence[Reporter] = (),
-    sampler: optuna.samplers.BaseSampler | None = None,
-    callbacks: Sequence[Callback] = (),
     started: float | None = None,
+    **options: Unpack[SearchOptions],
 ) -> StudyResults:
     """Search for early-exit designs of `backbone` on `task`, or go on with a search that was ended or cut off.
 
     `backbone` is a name (timm, `torchvision:NAME`, `cifar_resnet20`, `package.module:factory`) or an `nn.Module`;
-    `task` a specification such as "digits" or "folder:PATH", or a Task. `study` is a study file or its shipped name;
-    the other arguments override it, and `overrides` ("table.key=value") override both. `trials` is a total, `timeout`
-    in seconds from now, or from `started` (a reading of `time.monotonic`), for all that is done; `remeasure` measures
-    MACs and latencies again that are in the storage. `latency_profile` is a file that `eenas profile` wrote, on another
-    machine perhaps: latencies are then taken from it and nothing is timed. With `accept_changed_data` the study `name`
-    goes on although its data changed, where its results still hold: added files are left out, a changed test split is
-    taken as it is. `sampler` proposes in the place of the one that the settings name, and belongs to the study's
-    identity by its class; `callbacks` are called as Optuna's after each trial, and end the search by `study.stop()`.
-    Ctrl-C ends the search and returns what was found. Raises an EenasError for whatever cannot work,
-    before anything is trained; StudyError when `name` belongs to another study, or three trials in a row fail alike;
-    TimeOverError when the time was over before a trial of the study finished.
+    `task` a specification such as "digits" or "folder:PATH", or a Task. `study` is a study file, its shipped name, or a
+    `StudySpec`; the other arguments override it, see `SearchOptions`. The time limit counts from now, or from `started`
+    (a reading of `time.monotonic`). Ctrl-C ends the search and returns what was found. Raises an EenasError for
+    whatever cannot work, before anything is trained; StudyError when `name` belongs to another study, or three trials
+    in a row fail alike; TimeOverError when the time was over before a trial of the study finished.
     """
     began = time.monotonic() if started is None else started
+    if unknown := sorted(options.keys() - SearchOptions.__annotations__.keys()):
+        raise StudyError(f"search() has no option {unknown[0]!r}; {nearest(unknown[0], SearchOptions.__annotations__)}")
     module = backbone if isinstance(backbone, nn.Module) else None
     settings, folder = load_settings(
         study,
         backbone=type(module).__name__ if module is not None else backbone,  # type: ignore[arg-type]
         task=task.name if isinstance(task, Task) else task,
-        weights=weights,
-        space=space,
-        trials=trials,
-        timeout=timeout,
-        seed=seed,
-        overrides=overrides,
+        overrides=options.get("overrides", ()),
+        **{key: value for key, value in options.items() if key in Shortcuts.__annotations__},  # type: ignore[arg-type]
     )
-    latencies = None if latency_profile is None else read_latency_profile(latency_profile)
-    with machine_faults(), notices_to(listener):
-        given = task if isinstance(task, Task) else None
-        if name is not None and (record := known_record(storage, name)) is not None:
-            store = ArtifactStore.beside(storage, Path(artifacts) if artifacts is not None else None)
-
-            def load(spec: TaskSpec) -> Task:
-                if given is not None:
-                    return given
-                return load_task(spec, trust_code=trust_code, relative_to=folder, listener=listener)
-
-            given, spec = same_data(record, store, settings.task, load, accept=accept_changed_data, listener=listener)
-            settings = replace(settings, task=spec)
+    fields = {key: value for key, value in options.items() if key in StudyReference.__annotations__}
+    given = task if isinstance(task, Task) else None
+    reference = referred(None, {**fields, "backbone": module, "task": given})
+    latencies = None if (file := options.get("latency_profile")) is None else read_latency_profile(file)
+    with machine_faults(), notices_to(reference.listener):
+        reference, settings = _with_data(reference, settings, folder)
         context = make_context(
             settings,
-            storage=storage,
-            artifacts=Path(artifacts) if artifacts is not None else None,
-            device=device,
-            module=module,
-            task=given,
+            reference,
+            device=options.get("device", "auto"),
             folder=folder,
-            trust_code=trust_code,
-            listener=listener,
-            remeasure=remeasure,
+            remeasure=options.get("remeasure", False),
             latencies=latencies,
             limit=TimeLimit(settings.search.timeout, began),
         )
-        context = replace(context, sampler=sampler)
+        context = replace(context, sampler=options.get("sampler"))
         with storage_faults(context.database):
-            name, identity = own_name(context, name)
+            name, identity = own_name(context, reference.name)
             reporting = _Reporting(context, name, reporters)
+            callbacks = options.get("callbacks", ())
             ended, failed = run_study(
                 context, name, identity, folder=folder, after_trial=reporting.sometimes, callbacks=callbacks
             )
@@ -122,6 +91,22 @@ def search(
             if failed is not None:
                 raise failed
             return results
+
+
+def _with_data(reference: StudyReference, settings: StudySpec, folder: Path | None) -> tuple[StudyReference, StudySpec]:
+    """The same with the task of a study that goes on, whose data may have changed."""
+    if reference.name is None or (record := known_record(reference.storage, reference.name)) is None:
+        return reference, settings
+    listener = reference.listener
+
+    def load(spec: TaskSpec) -> Task:
+        if reference.task is not None:
+            return reference.task
+        return load_task(spec, trust_code=reference.trust_code, relative_to=folder, listener=listener)
+
+    store, accept = ArtifactStore.beside(reference.storage, reference.folder), reference.accept_changed_data
+    task, spec = same_data(record, store, settings.task, load, accept=accept, listener=listener)
+    return replace(reference, task=task), replace(settings, task=spec)
 
 
 class _Reporting:

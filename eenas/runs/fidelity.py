@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Unpack
 
 import numpy as np
-from torch import nn
 
 from eenas.errors import DivergedError, PolicyError, StorageError, StudyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
-from eenas.progress import Listener, Notice, notices_to, silent
+from eenas.progress import Notice, notices_to
 from eenas.records.database import Database
 from eenas.records.read_only import writable_storage
 from eenas.records.studies import StudyRecord
@@ -25,9 +24,9 @@ from eenas.specs import from_table
 from eenas.study.context.bank import Bank
 from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import StudyContext
+from eenas.study.settings.reference import STORAGE, StudyOptions, StudyReference, referred
 from eenas.study.settings.study_spec import BUDGETS, StudySpec, override, readable
 from eenas.study.trials.design_training import inherits, network_digest
-from eenas.tasks.task import Task
 from eenas.training.spec import TrainingSpec
 
 DESIGNS, EPOCHS = 20, 10.0
@@ -55,38 +54,33 @@ class Fidelity:
 
 
 def measure_fidelity(
-    storage: str = "sqlite:///eenas.db",
+    study: StudyReference | str = STORAGE,
     *,
-    name: str | None = None,
     designs: int = DESIGNS,
     epochs: float | None = None,
     samples: int | None = None,
     device: str = "auto",
     overrides: Sequence[str] = (),
-    artifacts: str | Path | None = None,
-    trust_code: bool = False,
-    backbone: nn.Module | None = None,
-    task: Task | None = None,
-    accept_changed_data: bool = False,
-    listener: Listener = silent,
+    **options: Unpack[StudyOptions],
 ) -> Fidelity:
-    """Train networks of the study `name` (default: the newest) as its trials did, but for `epochs` (10) or `samples`.
+    """Train networks of a study as its trials did, but for `epochs` (10) or `samples`.
 
-    These are at most `designs` of the networks that the study trained to the end, evenly spread over their order by
-    brief hypervolume, the worst and the best among them. What is finished is kept, and what was cut off has a
-    checkpoint, so that the same call goes on. `overrides` may change `training.*` of the longer training, its budget
-    aside. `backbone` and `task` repeat what was given to `search` as objects, `accept_changed_data` is as there. Raises
-    StudyError for a study with fewer than three such networks, for a budget that is not above 0, and when data or
-    backbone are not the study's any more.
+    `study` is a reference or the storage, and `options` are the fields of a `StudyReference`. The networks are at most
+    `designs` of the networks that the study trained to the end, evenly spread over their order by brief hypervolume,
+    the worst and the best among them. What is finished is kept, and what was cut off has a checkpoint, so that the same
+    call goes on. `overrides` may change `training.*` of the longer training, its budget aside. Raises StudyError for a
+    study with fewer than three such networks, for a budget that is not above 0, and when data or backbone are not the
+    study's any more.
     """
     if designs < FEWEST:
         raise StudyError(f"designs must be at least {FEWEST} (two have no rank correlation), got {designs}")
     if epochs is None and samples is None:
         epochs = EPOCHS
     _check_budget(epochs, samples)
-    database = Database(storage, create=False)
-    record = study_record(database, name)
-    results = read_results(database, record.name, trust_code=trust_code)
+    asked = referred(study, options)
+    database = Database(asked.storage, create=False)
+    record = study_record(database, asked.name)
+    results = read_results(database, record.name, trust_code=asked.trust_code)
     spec = _longer_spec(record, overrides, epochs, samples)
     trials = _trained_to_the_end(results)
     if len(trials) < FEWEST:
@@ -94,19 +88,12 @@ def measure_fidelity(
             f"{record.name!r} has {len(trials)} networks with branches trained to the end, and a rank correlation "
             f"needs at least {FEWEST}; run `eenas search` for more trials"
         )
-    folder = Path(artifacts) if artifacts is not None else None
-    with notices_to(listener), writable_storage(storage, folder) as (place, kept):
-        study = SearchedStudy(
-            database=database,
-            record=record,
-            results=results,
-            settings=results.settings,
-            backbone=backbone,
-            task=task,
-            trust_code=trust_code,
-            listener=listener,
-        ).with_data(storage, folder, accept=accept_changed_data)
-        context = study.make_context(place, kept, device=device)
+    listener = asked.listener
+    with notices_to(listener), writable_storage(asked.storage, asked.folder) as (place, kept):
+        searched = SearchedStudy(
+            reference=asked, database=database, record=record, results=results, settings=results.settings
+        ).with_data()
+        context = searched.make_context(place, kept, device=device)
         scored = _brief_scores(trials, results, context)
         if len(scored) < designs:
             listener(

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import torch
-from torch import nn
 
 from eenas.bounds import read_json
 from eenas.designs.design import Design
@@ -17,7 +17,7 @@ from eenas.networks.tables import exit_table
 from eenas.percent import percent
 from eenas.policies.costs import MACS
 from eenas.programs.model_folder import load_design
-from eenas.progress import Listener, Notice, notices_to, silent
+from eenas.progress import Notice, notices_to, silent
 from eenas.records.database import Database
 from eenas.records.read_only import writable_storage
 from eenas.records.studies import StudyRecord
@@ -33,47 +33,42 @@ from eenas.specs import from_table
 from eenas.study.context.held_out import as_searched
 from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import StudyContext
+from eenas.study.settings.reference import STORAGE, StudyOptions, StudyReference, referred
 from eenas.study.settings.study_spec import StudySpec, override, readable
-from eenas.tasks.task import Task
 from eenas.training.process_group import ProcessGroup, open_process_group
 
 
 def train(
-    storage: str = "sqlite:///eenas.db",
+    study: StudyReference | str = STORAGE,
     *,
-    name: str | None = None,
     choice: Choice | None = None,
     compare: bool = False,
     out: str | Path | None = None,
     device: str = "auto",
     overrides: Sequence[str] = (),
-    artifacts: str | Path | None = None,
-    trust_code: bool = False,
-    backbone: nn.Module | None = None,
-    task: Task | None = None,
-    accept_changed_data: bool = False,
-    listener: Listener = silent,
+    **options: Unpack[StudyOptions],
 ) -> RunReport:
-    """Train the chosen design of the study `name` (default: the newest) with the full budget and report on test.
+    """Train the chosen design of a study with the full budget and report on test.
 
-    `choice` is by default the recommended network. With `compare` its rivals are trained, too, and stand beside it in
-    the report. Where training made a network worse than the study knew it before, that one is kept (`worse` in the
-    report). Writes the run's folder `out` (default: `runs/STUDY-NETWORK`, with the beginning of the design's digest
-    behind it where that is the run of another operating point of the network), goes on from its checkpoint when it was
-    cut off, and gives the report back when it was finished already. Under torchrun all processes train together and the
-    first one reports. `backbone` and `task` repeat what was given to `search` as objects. `overrides` may change
-    `full_training.*` and `baselines.*`. `accept_changed_data` is as for `search`. Raises StudyError when data or
-    backbone are not the study's any more, and for a folder that holds something else.
+    `study` is a reference or the storage, and `options` are the fields of a `StudyReference`: name, artifacts,
+    trust_code, backbone, task and so on. `choice` is by default the recommended network. With `compare` its rivals are
+    trained, too, and stand beside it in the report. Where training made a network worse than the study knew it before,
+    that one is kept (`worse` in the report). Writes the run's folder `out` (default: `runs/STUDY-NETWORK`, with the
+    beginning of the design's digest behind it where that is the run of another operating point of the network), goes on
+    from its checkpoint when it was cut off, and gives the report back when it was finished already. Under torchrun all
+    processes train together and the first one reports. `overrides` may change `full_training.*` and `baselines.*`.
+    Raises StudyError when data or backbone are not the study's any more, and for a folder that holds something else.
     """
-    given = Path(artifacts) if artifacts is not None else None
+    asked = referred(study, options)
+    trust_code = asked.trust_code
     with (
         open_process_group("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as group,
-        notices_to(quiet := listener if group.rank == 0 else silent),
-        writable_storage(storage, given) as (place, kept),
+        notices_to(quiet := asked.listener if group.rank == 0 else silent),
+        writable_storage(asked.storage, asked.folder) as (place, kept),
     ):
         device = _own_device(group, device)
-        database = Database(storage, create=False)
-        record = study_record(database, name)
+        database = Database(asked.storage, create=False)
+        record = study_record(database, asked.name)
         results = read_results(database, record.name, trust_code=trust_code)
         settings = _settings(record, overrides)
         chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
@@ -88,20 +83,14 @@ def train(
         if report is not None and (not compare or report.is_compared):
             quiet(Notice(f"{folder} is finished already ({report.samples:,} samples); delete it to train again"))
             return report.held_against(chosen.limits, chosen.accepted_drop)
-        study = SearchedStudy(
-            database=database,
-            record=record,
-            results=results,
-            settings=settings,
-            backbone=backbone,
-            task=task,
-            trust_code=trust_code,
-            listener=quiet,
-        ).with_data(storage, given, accept=accept_changed_data)
+        reference = replace(asked, name=record.name, listener=quiet)
+        searched = SearchedStudy(
+            reference=reference, database=database, record=record, results=results, settings=settings
+        ).with_data()
         with group.first_alone():
             if group.rank == 0:
                 _claim_folder(folder, chosen.design, record, trust_code=trust_code)
-            context = study.make_context(place, kept, device=device)
+            context = searched.make_context(place, kept, device=device)
             _fits(chosen.design, context)
             context = prepare_backbone(context)
         context = replace(context, execution=group.share(context.execution))

@@ -171,6 +171,9 @@ def _measured(context: StudyContext, network: EarlyExitNetwork) -> tuple[tuple[L
     if spec.runtime == "torch":
         found = end_to_end(network, example, device=context.device, spec=spec)
         return found, answers_ms(network, images, device=context.device, spec=spec)
+    if spec.runtime != "onnxruntime":
+        context.listener(Notice(f"no latency was measured end to end: {spec.runtime} times parts"))
+        return nothing, None
     try:
         return programs_end_to_end(network, images, device=context.device, spec=spec)
     except ExportError as error:

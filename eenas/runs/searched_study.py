@@ -7,7 +7,7 @@ from typing import Self
 from torch import nn
 
 from eenas.errors import StudyError
-from eenas.progress import Listener, Notice
+from eenas.progress import Notice
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.studies import StudyRecord
@@ -18,6 +18,7 @@ from eenas.study.context.data_changes import same_data
 from eenas.study.context.latencies import kept_latencies
 from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.settings.identity import WORDS, differences, spelled_out, study_identity, told
+from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import StudySpec
 from eenas.tasks.load import load_task
 from eenas.tasks.spec import TaskSpec
@@ -26,52 +27,46 @@ from eenas.tasks.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class SearchedStudy:
-    """A study in `database` with its results, and what the caller repeats of the search.
+    """A study in `database` with its results, and the `reference` by which it was opened.
 
-    `settings` are the study's, with what this command overrides. `backbone` and `task` are objects that were given to
-    `search`, None where it was given names.
+    `settings` are the study's, with what this command overrides.
     """
 
+    reference: StudyReference
     database: Database
     record: StudyRecord
     results: StudyResults
     settings: StudySpec
-    backbone: nn.Module | None
-    task: Task | None
-    trust_code: bool
-    listener: Listener
 
-    def with_data(self, storage: str, artifacts: Path | None, *, accept: bool) -> Self:
-        """The study with its task loaded; `accept` is `accept_changed_data` of `search`.
+    def with_data(self) -> Self:
+        """The study with its task loaded.
 
         Raises StudyError where data or objects are not those of the search.
         """
 
         def load(spec: TaskSpec) -> Task:
-            if self.task is not None:
-                return self.task
-            return load_task(spec, trust_code=self.trust_code, relative_to=code_folder(self.record))
+            if study.task is not None:
+                return study.task
+            return load_task(spec, trust_code=study.trust_code, relative_to=code_folder(self.record))
 
-        store = ArtifactStore.beside(storage, artifacts, create=False)
-        task, spec = same_data(self.record, store, self.settings.task, load, accept=accept, listener=self.listener)
-        check_objects(self.results, self.record, task, self.backbone)
-        return replace(self, task=task, settings=replace(self.settings, task=spec))
+        study = self.reference
+        store = ArtifactStore.beside(study.storage, study.folder, create=False)
+        accept, listener = study.accept_changed_data, study.listener
+        task, spec = same_data(self.record, store, self.settings.task, load, accept=accept, listener=listener)
+        check_objects(self.results, self.record, task, study.backbone)
+        return replace(self, reference=replace(study, task=task), settings=replace(self.settings, task=spec))
 
     def make_context(self, storage: str, artifacts: Path | None, *, device: str) -> StudyContext:
         """The context of its trials on `device`, with what is measured or trained now kept in `storage`.
 
-        Raises StudyError where it is not the context that was searched on, and what `preparation.make_context` raises.
+        Raises StudyError where it is not the context that was searched on, and what `study_context.make_context`
+        raises.
         """
         context = make_context(
             self.settings,
-            storage=storage,
-            artifacts=artifacts,
+            replace(self.reference, storage=storage, artifacts=artifacts),
             device=device,
-            module=self.backbone,
-            task=self.task,
             folder=code_folder(self.record),
-            trust_code=self.trust_code,
-            listener=self.listener,
             latencies=kept_latencies(self.database, self.record),
         )
         check_context(context, self.record)

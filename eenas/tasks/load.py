@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from eenas import plugins
 from eenas.bounds import shortened_error
 from eenas.errors import EenasError, TaskError, nearest
 from eenas.escaping import shortened
+from eenas.plugins import is_reference
 from eenas.progress import Listener, silent
 from eenas.specs import digest
 from eenas.tasks.held_out import from_test_source
@@ -19,8 +19,11 @@ from eenas.tasks.images.picture import FULL_WHITE
 from eenas.tasks.npz import npz_task
 from eenas.tasks.spec import SplitsSpec, TaskSpec
 from eenas.tasks.task import Task
+from eenas.user_code import load_object
 
-KINDS = "digits, folder:PATH, npz:PATH, package.module:function or ./file.py:function"
+TASKS = ("digits", "folder:PATH", "npz:PATH")
+"""What a task may be named by beside a function of the user."""
+KINDS = f"{', '.join(TASKS)}, package.module:function or ./file.py:function"
 
 
 def load_task(
@@ -59,7 +62,7 @@ def given_task(data: Task | str, *, white: int | None = None, skip_bad: bool = F
 
 def names_data(spec: str) -> bool:
     """Whether a spec can be loaded again, and is not the name of a task that was given as an object."""
-    return spec == "digits" or spec.startswith(("folder:", "npz:")) or plugins.is_reference(spec)
+    return spec == "digits" or spec.startswith(("folder:", "npz:")) or is_reference(spec)
 
 
 def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: Listener) -> Task:
@@ -75,8 +78,8 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
         if kind == "npz":
             return npz_task(path, spec.splits, input_size=size, flip=flip, spec=spec)
         return folder_task(path, spec.splits, input_size=size, flip=flip, spec=spec, listener=listener)
-    if plugins.is_reference(spec.spec):
-        return _call(plugins.load(spec.spec, trust_code=trust_code, relative_to=relative_to), spec)
+    if is_reference(spec.spec):
+        return _call(load_object(spec.spec, trust_code=trust_code, relative_to=relative_to), spec)
     raise TaskError(f"unknown task {shortened(spec.spec)}; {_hint(spec.spec, relative_to)}")
 
 

@@ -3,7 +3,7 @@
 import copy
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,15 +19,47 @@ from eenas.backbones.transform import InputTransform
 from eenas.branches.abilities import auxiliary_loss_of, features_only, takes_previous
 from eenas.branches.branch import Branch
 from eenas.branches.fc import Fc
-from eenas.branches.registry import branch_from_table
+from eenas.branches.registry import branch_from_table, family
 from eenas.designs.design import Design
 from eenas.measurement.macs import count_macs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.policy import Policy
 from eenas.seeding import seeded
+from eenas.testing.named import home_of
 
 MACS_TOLERANCE = 0.15
 """How far two counters may differ: one of them counts biases."""
+
+
+class BranchContract:
+    """A pytest class for a branch: derive from it and name the branch.
+
+        class TestMine(BranchContract):
+            branch = "./my_branch.py:MyBranch"
+
+    `branch` is a branch, or the family of one as a search space names it, which gets `sizes`. It is checked at features
+    of each of `shapes`.
+    """
+
+    branch: ClassVar[Branch | str]
+    sizes: ClassVar[Mapping[str, Any]] = {}
+    shapes: ClassVar[Sequence[FeatureShape]] = (FeatureShape((24, 16, 16)),)
+    num_classes: ClassVar[int] = 10
+
+    def test_it_is_data(self) -> None:
+        """See `check_table`."""
+        check_table(self.made())
+
+    def test_it_keeps_the_contract(self) -> None:
+        """See `check_branch`."""
+        for shape in self.shapes:
+            check_branch(self.made(), shape, self.num_classes)
+
+    def made(self) -> Branch:
+        """The branch."""
+        if isinstance(self.branch, Branch):
+            return self.branch
+        return family(self.branch, trust_code=True, relative_to=home_of(self))(**self.sizes)
 
 
 def check_branch(branch: Branch, feature_shape: FeatureShape, num_classes: int, *, macs: int | None = None) -> None:

@@ -2,15 +2,39 @@
 
 import copy
 import pickle
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from eenas import specs
 from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
 from eenas.measurement.costs.cost import Cost
 from eenas.measurement.costs.own_cost import OwnCost
+from eenas.measurement.costs.spec import COSTS
 from eenas.measurement.latency import Latency
 from eenas.measurement.profile import BranchCost, Profile
 from eenas.policies.costs import CostFacts
+from eenas.testing.named import home_of
+
+
+class CostContract:
+    """A pytest class for a cost: derive from it and name the cost.
+
+        class TestMine(CostContract):
+            cost = "./my_cost.py:Energy"
+
+    `cost` is a cost, or its kind as a study names it, which gets `fields`.
+    """
+
+    cost: ClassVar[Cost | str]
+    fields: ClassVar[Mapping[str, Any]] = {}
+
+    def test_it_keeps_the_contract(self) -> None:
+        """See `check_cost`."""
+        cost = self.cost
+        if isinstance(cost, str):
+            cost = COSTS.find(cost, trust_code=True, relative_to=home_of(self))(**self.fields)
+        check_cost(cost)
 
 
 def check_cost(cost: Cost, profile: Profile | None = None) -> OwnCost:

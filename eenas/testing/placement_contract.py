@@ -3,12 +3,14 @@
 import json
 import random
 from collections.abc import Mapping
+from typing import ClassVar
 
 from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design, Placed
 from eenas.designs.domains import Domain, FloatRange, Scalar
+from eenas.designs.encode import encode
 from eenas.designs.finding import Chooser, Found, Learner
-from eenas.designs.placement import candidates
+from eenas.designs.placement import PLACEMENTS, candidates, is_own, placed_by
 from eenas.designs.proposal import Proposal, draw
 from eenas.designs.repair import BranchMacs, cost_limit
 from eenas.designs.resolve import resolve
@@ -16,6 +18,47 @@ from eenas.designs.space import Space
 from eenas.errors import InfeasibleError
 from eenas.measurement.profile import Profile
 from eenas.tasks.images.frame import Size
+from eenas.testing.named import home_of
+from eenas.testing.stand_ins import stand_in_macs, stand_in_profile
+
+
+class PlacementContract:
+    """A pytest class for a rule of placement: derive from it and name the rule.
+
+        class TestMine(PlacementContract):
+            placement = "./my_placement.py:place"
+
+    `placement` is the kind of placement as a search space names it.
+    """
+
+    placement: ClassVar[str]
+
+    def test_its_positions(self) -> None:
+        """On backbones of 1 to 12 cut points: n rising positions for every n, the same ones each time."""
+        self.load()
+        for count in range(1, 13):
+            profile = stand_in_profile([(index + 1) / (count + 1) for index in range(count)])
+            for n in range(1, len(candidates(profile)) + 1):
+                found = placed_by(self.placement, n, profile)
+                assert placed_by(self.placement, n, profile) == found, "the same question must have the same answer"
+
+    def test_its_designs(self) -> None:
+        """What proposals with it resolve to keeps `check_placement`, and is said by a proposal again."""
+        self.load()
+        branch = {"on": [True, False], "structure": "pool_fc"}
+        space = Space.from_table({"branches": 4, "placement": {"kind": self.placement}, "branch": branch})
+        profile = stand_in_profile()
+        designs = check_placement(space, profile, num_classes=10, input_size=32, branch_macs=stand_in_macs)
+        assert any(design.branches for design in designs), "no proposal placed a branch"
+        for design in designs:
+            proposal = encode(design, space, profile, branch_macs=stand_in_macs)
+            again = resolve(proposal, space, profile, num_classes=10, input_size=32, branch_macs=stand_in_macs)
+            assert again.architecture_digest == design.architecture_digest, f"{design.label()} is not said again"
+
+    def load(self) -> None:
+        """Load the rule."""
+        if is_own(self.placement):
+            PLACEMENTS.find(self.placement, trust_code=True, relative_to=home_of(self))
 
 
 def check_placement(

@@ -2,22 +2,84 @@
 
 import copy
 import json
+import math
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
-from eenas.policies.costs import Costs
+from eenas.plugins import is_reference
+from eenas.policies.costs import MACS, Costs
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.kinds.registry import KINDS, policy_from_table
+from eenas.policies.fit import Fitting
+from eenas.policies.kinds.registry import KINDS, POLICIES, policy_from_table
+from eenas.policies.kinds.signal_policy import Make
+from eenas.policies.operating_point import evaluate
 from eenas.policies.policy import Policy
+from eenas.policies.rule import Rule
+from eenas.testing.named import home_of
 
 Read = Callable[[dict[str, Any]], Policy]
+
+
+class PolicyContract:
+    """A pytest class for a kind of policy: derive from it and name the kind.
+
+        class TestMine(PolicyContract):
+            policy = "./my_policy.py:MyPolicy"
+
+    `policy` is the kind as a search space names it. It is checked with the limits that its own curve has on random
+    logits of `num_exits` exits and `num_classes` classes.
+    """
+
+    policy: ClassVar[str]
+    num_exits: ClassVar[int] = 4
+    num_classes: ClassVar[int] = 5
+
+    def test_it_keeps_the_contract(self) -> None:
+        """See `check_policy`, for every shape of the kind: nobody leaves, everybody does, and half of the samples."""
+        for make in self.makes():
+            for limit in (math.inf, 0.0, self._middle(make)):
+                check_policy(make(limit, True), self.num_classes)
+            assert not make(math.inf, False).within_budget, "within_budget must be what the policy was made with"
+
+    def test_it_is_fitted(self) -> None:
+        """See `check_fitting`."""
+        POLICIES.find(self.policy, trust_code=True, relative_to=home_of(self))
+        check_fitting(self.policy, self.num_exits, self.num_classes)
+
+    def makes(self) -> Sequence[Make]:
+        """What makes policies of the kind."""
+        kind = POLICIES.find(self.policy, trust_code=True, relative_to=home_of(self))
+        return kind.shapes(self.num_exits, (1.0,) * self.num_exits if kind.compares else (), "max_softmax")
+
+    def _middle(self, make: Make) -> float:
+        table, shape = random_table(self.num_exits, self.num_classes), make(math.inf, True)
+        signals = shape.signals(shape.evidence(table))
+        return float(np.median(signals[np.isfinite(signals)]))
+
+
+def check_fitting(kind: str, exits: int, num_classes: int) -> None:
+    """Check a kind's curve on a table: its costs rise, and each point is what its policy does.
+
+    Raises AssertionError that says what does not hold.
+    """
+    table = random_table(exits, num_classes, scale=3.0)
+    fitting = Fitting(table, Rule(kind=kind))
+    points = fitting.operating_points(table, limit=8)
+    assert points, "a kind needs an operating point"
+    costs = [point.expected[MACS] for point in points]
+    assert costs == sorted(costs), f"operating points must rise in cost, got {costs}"
+    for point in points:
+        assert evaluate(point.policy, table) == point, f"{point.policy.label()} does not do what the curve says"
+    budget = (costs[0] + costs[-1]) / 2
+    fitted = fitting.policy({MACS: budget})
+    assert evaluate(fitted, table).expected[MACS] <= budget * (1 + 1e-9), "a fitted policy must keep its budget"
 
 
 def check_policy(policy: Policy, num_classes: int, *, read: Read | None = None) -> None:
@@ -25,9 +87,10 @@ def check_policy(policy: Policy, num_classes: int, *, read: Read | None = None) 
 
     In the order of a policy's life: it is data, it decides exit by exit on shrinking batches, for every sample as if it
     were alone, at the end for everybody; over a table it does the same. `read` makes a policy of what `to_table` gave;
-    without it a kind of eenas's own is read by `policy_from_table`. Raises AssertionError that says what does not hold.
+    without it a kind that a search space can name is read by `policy_from_table`. Raises AssertionError that says what
+    does not hold.
     """
-    _check_data(policy, read or (policy_from_table if policy.kind in KINDS else None))
+    _check_data(policy, read or (policy_from_table if policy.kind in KINDS or is_reference(policy.kind) else None))
     for scale in (0.3, 3.0, 30.0):
         table = random_table(policy.num_exits, num_classes, scale=scale)
         exits, answers, near = stepwise(policy, table)

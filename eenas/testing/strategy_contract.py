@@ -1,11 +1,12 @@
 """The contract tests of a training strategy: what its phases promise, and what a brief training shows of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from math import isfinite
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,16 +20,44 @@ from eenas.networks.assembly import build_network
 from eenas.networks.network import EarlyExitNetwork
 from eenas.seeding import seeded
 from eenas.tasks.task import Task
+from eenas.testing.named import home_of
 from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
-from eenas.training.strategies import Phase, phases
+from eenas.training.strategies import STRATEGIES, Phase, phases
 from eenas.training.trainer import RoundReport, TrainingReport, Verdict, train_network
 
 COSTS = (1.0, 2.0, 3.0)
 BATCH = 16
 PLAIN = Execution()
+
+
+class StrategyContract:
+    """A pytest class for a training strategy: derive from it and name the strategy.
+
+        class TestMine(StrategyContract):
+            strategy = "./my_strategy.py:phases"
+
+    `strategy` is the strategy as a search space names it; `training` holds other values of `[training]` beside it.
+    """
+
+    strategy: ClassVar[str]
+    training: ClassVar[Mapping[str, Any]] = {}
+
+    def test_its_phases(self) -> None:
+        """See `check_phases`, for networks of two to six exits."""
+        for num_exits in range(2, 7):
+            check_phases(phases(self.choice(), num_exits), num_exits)
+
+    def test_its_training(self, tmp_path: Path) -> None:
+        """See `check_strategy`."""
+        check_strategy(self.choice(), tmp_path)
+
+    def choice(self) -> TrainingChoice:
+        """The strategy as a design has it."""
+        STRATEGIES.find(self.strategy, trust_code=True, relative_to=home_of(self))
+        return TrainingChoice(**{"strategy": self.strategy, **self.training})
 
 
 def check_phases(found: Sequence[Phase], num_exits: int) -> None:

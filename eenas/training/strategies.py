@@ -1,10 +1,13 @@
 """Training strategies: each is a sequence of phases that one loop runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from eenas.designs.training_choice import Teacher, TrainingChoice
+from eenas.errors import TrainingError
+from eenas.escaping import shortened
+from eenas.plugins import Registry
 
 Trains = Literal["all", "branches", "backbone", "part"]
 LOW_RATE = 0.1
@@ -41,7 +44,9 @@ def phases(choice: TrainingChoice, num_exits: int, *, static: bool = False) -> t
     network is a branch. A backbone that learns at rate 0 is frozen in every phase.
     """
     choice = choice.canonical(num_exits - 1, static=static)
-    found = STRATEGIES[choice.method](choice, tuple(range(num_exits)))
+    found = tuple(STRATEGIES.find(choice.method)(choice, tuple(range(num_exits))))
+    if choice.method not in STRATEGIES:
+        _check(found, num_exits, choice.method)
     if choice.backbone_rate > 0:
         return found
     final = num_exits - 1
@@ -51,7 +56,11 @@ def phases(choice: TrainingChoice, num_exits: int, *, static: bool = False) -> t
 
 
 Exits = tuple[int, ...]
-Strategy = Callable[[TrainingChoice, Exits], tuple[Phase, ...]]
+Strategy = Callable[[TrainingChoice, Exits], Sequence[Phase]]
+"""From a training choice and the indices of the exits to the phases, whose shares sum to one.
+
+It is asked about networks of every number of exits but one, the backbone's own classifier being the last.
+"""
 
 
 def _joint(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
@@ -111,7 +120,7 @@ def _alternating(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
     return (Phase(name="alternating", share=1.0, trains="all", exits=exits, alternate=True),)
 
 
-STRATEGIES: dict[str, Strategy] = {
+_OWN: dict[str, Strategy] = {
     "joint": _joint,
     "branch_wise": _branch_wise,
     "two_stage": _two_stage,
@@ -122,7 +131,32 @@ STRATEGIES: dict[str, Strategy] = {
     "joint_distillation": _joint_distillation,
     "alternating": _alternating,
 }
-"""By the method of a training choice: its strategy, or its hybrid where the strategy is one."""
+
+
+def _check(found: tuple[Phase, ...], num_exits: int, name: str) -> None:
+    """Raise TrainingError for phases of the user's own strategy that do not fit together."""
+    if not found or not all(isinstance(phase, Phase) for phase in found):
+        raise TrainingError(f"{name}: a strategy returns one Phase or more, got {shortened(found)}")
+    total = sum(phase.share for phase in found)
+    if not all(phase.share > 0 for phase in found) or abs(total - 1.0) > 1e-6:
+        raise TrainingError(f"{name}: the shares of the phases must be above 0 and sum to 1, got {total:g}")
+    for phase in found:
+        if not phase.exits or not set(phase.exits) <= set(range(num_exits)):
+            raise TrainingError(
+                f"{name}: exits of {phase.name!r} must be among 0 to {num_exits - 1}, got {phase.exits}"
+            )
+
+
+def _accept(name: str, found: Any) -> Strategy:
+    """The user's function, or a TrainingError where it is none."""
+    if not callable(found):
+        raise TrainingError(f"{name}: a strategy is a function of a choice and exits, got {shortened(found)}")
+    strategy: Strategy = found
+    return strategy
+
+
+STRATEGIES: Registry[Strategy] = Registry("training strategy", _OWN, accept=_accept, error=TrainingError)
+"""By the method of a training choice: its strategy, or its hybrid where the strategy is one; or the user's own."""
 
 
 def _frozen(phase: Phase, final: int) -> Phase:

@@ -29,6 +29,7 @@ from eenas.results.search import search
 from eenas.study.context.bank import PHASE
 from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import make_context
+from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings
 from eenas.study.trials.pruning import PruningRule
 from eenas.study.trials.trial import run_trial
@@ -102,17 +103,7 @@ def run_hand(seed: int, given: argparse.Namespace, rows: Rows) -> None:
     )
     place = given.out.with_suffix("") / f"hand_{seed}"
     place.mkdir(parents=True, exist_ok=True)
-    context = make_context(
-        settings,
-        storage=f"sqlite:///{place}/eenas.db",
-        artifacts=None,
-        device="cpu",
-        module=None,
-        task=None,
-        folder=folder,
-        trust_code=False,
-        listener=lambda event: None,
-    )
+    context = make_context(settings, StudyReference(storage=f"sqlite:///{place}/eenas.db"), device="cpu", folder=folder)
     context = prepare_backbone(context)
     start, worked = time.time(), time.process_time()
     designs = known_designs(

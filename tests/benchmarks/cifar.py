@@ -10,9 +10,9 @@ from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table import ExitTable
-from eenas.progress import silent
 from eenas.seeding import derive
 from eenas.study.context.study_context import StudyContext, make_context
+from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings
 from eenas.training.spec import TrainingSpec
 from eenas.training.trainer import train_network
@@ -40,15 +40,7 @@ def context(given: argparse.Namespace) -> StudyContext:
         "cifar_resnet20", task=f"npz:{given.data}", weights=given.weights, overrides=("latency.seconds=0.05",)
     )
     return make_context(
-        settings,
-        storage=f"sqlite:///{given.out.with_suffix('.db')}",
-        artifacts=None,
-        device="cpu",
-        module=None,
-        task=None,
-        folder=folder,
-        trust_code=False,
-        listener=silent,
+        settings, StudyReference(storage=f"sqlite:///{given.out.with_suffix('.db')}"), device="cpu", folder=folder
     )
 
 

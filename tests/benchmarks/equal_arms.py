@@ -15,7 +15,7 @@ from strategies import arm_design
 from eenas.designs.design import Design, TrainingChoice
 from eenas.designs.known import default_choices, known_designs
 from eenas.errors import FrontError, InfeasibleError
-from eenas.progress import Event, Finished, Notice, Started, silent
+from eenas.progress import Event, Finished, Notice, Started
 from eenas.results.choice import Choice, choose_design
 from eenas.results.read import open_results
 from eenas.results.search import search
@@ -23,6 +23,7 @@ from eenas.study.context.bank import PHASE, Bank
 from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.rivals.frozen_front import first_branches, lay_bank
 from eenas.study.settings.limits import Limits
+from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings
 from eenas.study.trials.design_training import network_digest
 from eenas.study.trials.trial import propose
@@ -68,15 +69,7 @@ def lay(given: argparse.Namespace, seed: int) -> StudyContext:
     )
     given.out.mkdir(parents=True, exist_ok=True)
     return make_context(
-        settings,
-        storage=f"sqlite:///{given.out}/context.db",
-        artifacts=None,
-        device="cpu",
-        module=None,
-        task=None,
-        folder=folder,
-        trust_code=False,
-        listener=silent,
+        settings, StudyReference(storage=f"sqlite:///{given.out}/context.db"), device="cpu", folder=folder
     )
 
 

@@ -32,6 +32,7 @@ from eenas.progress import Event, Notice
 from eenas.seeding import derive, seeded
 from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import make_context
+from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
@@ -119,14 +120,8 @@ def run(case: str, arm: str, seed: int, given: argparse.Namespace, data: dict[st
         with tempfile.TemporaryDirectory() as folder:
             context = make_context(
                 settings,
-                storage=f"sqlite:///{folder}/eenas.db",
-                artifacts=None,
+                StudyReference(storage=f"sqlite:///{folder}/eenas.db", backbone=module, task=task, listener=listener),
                 device="cpu",
-                module=module,
-                task=task,
-                folder=None,
-                trust_code=False,
-                listener=listener,
             )
             start = time.time()
             context = prepare_backbone(context)

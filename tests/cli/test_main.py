@@ -7,7 +7,7 @@ import pytest
 
 from eenas import __version__
 
-VERBS = ("search", "front", "train", "export", "dashboard", "report", "backbone", "spaces", "profile")
+VERBS = ("search", "front", "train", "export", "dashboard", "report", "backbone", "spaces", "profile", "list")
 HEAVY = (
     "torch",
     "torchvision",

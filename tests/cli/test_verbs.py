@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import eenas
 from eenas import shipped
 from eenas.cli.tables.profiles import profile_by_name
 from eenas.designs.placement import candidates
 from eenas.errors import StudyError
+from eenas.handle.lists import LISTS
 from eenas.reporting.facts.selection import with_best
 from eenas.reporting.report.report_source import Asked
 from eenas.results.choice import Choice
@@ -273,6 +275,16 @@ def test_backbone_that_is_unknown(call):
     assert answer.status == 2
     assert "'branchynet_lenet'" in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_names_are_listed(call):
+    answer = call("list")
+    assert all(kind in answer.out for kind in LISTS)
+    assert call("list", "policies", "p*").out.split() == ["patience", "patience_confidence"]
+    assert json.loads(call("list", "tasks", "--json").out) == {"tasks": eenas.list_tasks()}
+    wrong = call("list", "backbone")
+    assert wrong.status == 2
+    assert "nearest: 'backbones'" in wrong.err
 
 
 def test_spaces_are_listed_explained_and_counted(call):

@@ -1,73 +1,20 @@
 """Stand-ins for a measured backbone and for counting the MACs of branches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
-from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
 from eenas.branches.branch import Branch
-from eenas.measurement.latency import Latency
 from eenas.measurement.profile import Profile
-
-SHAPE = FeatureShape((32, 8, 8))
-
-
-def _latency(milliseconds: float) -> Latency:
-    return Latency(
-        median_ms=milliseconds,
-        p95_ms=milliseconds,
-        spread=0.0,
-        repeats=20,
-        device="CPU: none, 1 thread",
-        runtime="eager",
-        threads=1,
-        batch=1,
-        dtype="float32",
-    )
-
-
-def _profile(
-    shares: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
-    *,
-    total: int = 10_000_000,
-    shape: FeatureShape = SHAPE,
-    latency: bool = True,
-) -> Profile:
-    count = len(shares)
-    measured = tuple(_latency(1.0 + index) for index in range(count)) if latency else ()
-    return Profile(
-        backbone="stand-in",
-        cut_points=tuple(CutPoint(name=f"block{i + 1}", shape=shape, block_end=True) for i in range(count)),
-        macs=tuple(round(share * total) for share in shares),
-        total_macs=total,
-        parameters=tuple(100 * (i + 1) ** 2 for i in range(count)),
-        total_parameters=100 * (count + 1) ** 2,
-        latency_ms=measured,
-        total_latency=_latency(1.0 + count),
-        plain_latency=_latency(1.0 + count),
-        decision=_latency(0.01),
-    )
-
-
-def _macs(branch: Branch, shape: FeatureShape) -> int:
-    """Ten classes; grows with width and layers as the real branches do."""
-    sizes = branch.to_table()
-    width, layers = int(sizes.get("width", 1)), int(sizes.get("layers", 1))
-    if sizes["kind"] == "fc":
-        return 10 * shape.elements
-    if sizes["kind"] == "pool_fc":
-        return 10 * 16 * shape.channels
-    if sizes["kind"] == "mlp":
-        return width * (shape.channels + 10)
-    return 9 * shape.tokens // 4 * width * (shape.channels + (layers - 1) * width)
+from eenas.testing.stand_ins import stand_in_macs, stand_in_profile
 
 
 @pytest.fixture(scope="session")
 def make_profile() -> Callable[..., Profile]:
-    return _profile
+    return stand_in_profile
 
 
 @pytest.fixture(scope="session")
 def branch_macs() -> Callable[[Branch, FeatureShape], int]:
-    return _macs
+    return stand_in_macs

@@ -4,7 +4,8 @@ import pytest
 
 from eenas.designs.design import PolicyChoice
 from eenas.errors import DesignError
-from eenas.policies.rule import ENSEMBLES, FINAL_RULES, FITTED, Rule
+from eenas.policies.kinds.registry import FITTED
+from eenas.policies.rule import ENSEMBLES, FINAL_RULES, Rule
 
 
 @pytest.mark.parametrize(

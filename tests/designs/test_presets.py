@@ -7,13 +7,14 @@ from eenas.designs.design import Design
 from eenas.designs.domains import Categorical
 from eenas.designs.encode import encode
 from eenas.designs.resolve import resolve
-from eenas.designs.space import Space, load_families
+from eenas.designs.space import Space
 from eenas.errors import SpecError
+from eenas.training.own_code import load_own_code
 
 
 def test_a_preset_is_drawn_by_its_name_and_asks_for_no_size(make_profile, branch_macs):
     space = Space(branches=2, branch={"structure": ["sdn", "eenet"], "width": [16, 32], "pool": ["avg", "max"]})
-    load_families(space, trust_code=True)
+    load_own_code(space, trust_code=True)
     assert list(space.parameters()) == ["slot1.structure", "slot2.structure"]
     drawn = {"slot1.structure": "eenet", "slot2.structure": "sdn"}
     design = resolve(drawn, space, make_profile(), num_classes=10, input_size=32, branch_macs=branch_macs)

@@ -9,9 +9,10 @@ import pytest
 from eenas import shipped, specs
 from eenas.designs.domains import Categorical, FloatRange, IntRange
 from eenas.designs.keys import SECTIONS
-from eenas.designs.space import Space, check_fitted, fitted_space, load_families, load_space, values_of
+from eenas.designs.space import Space, check_fitted, fitted_space, load_space, values_of
 from eenas.errors import DesignError, PluginError, SpecError
 from eenas.measurement.profile import Profile
+from eenas.training.own_code import load_own_code
 
 
 @pytest.mark.parametrize("name", shipped.names("search_spaces"))
@@ -169,7 +170,7 @@ def test_a_family_of_the_users_own(tmp_path: Path) -> None:
     file.write_text("[branch]\nstructure = ['fc', './mine.py:Mine']\nwidth = [8, 16]\n")
     space = load_space(file)
     with pytest.raises(PluginError, match="trust"):
-        load_families(space, trust_code=False, relative_to=tmp_path)
-    assert load_space(file, trust_code=True).parameters() == space.parameters()
-    load_families(space, trust_code=False)
+        load_own_code(space, trust_code=False, relative_to=tmp_path)
+    load_own_code(space, trust_code=True, relative_to=tmp_path)
+    load_own_code(space, trust_code=False)
     assert "slot1.width" in space.parameters()

@@ -22,10 +22,10 @@ def study(smallest_study):
 
 def test_it_is_the_newest_study_of_a_storage_or_the_named_one(study, smallest_study):
     assert study.name == smallest_study.results.name
-    assert eenas.Study(study.name, storage=study.storage).name == study.name
+    assert eenas.Study(study.name, storage=study.reference.storage).name == study.name
     assert repr(study).startswith(f"Study({study.name!r}, storage='sqlite:///")
     with pytest.raises(StudyError, match="has no study 'other'"):
-        eenas.Study("other", storage=study.storage)
+        eenas.Study("other", storage=study.reference.storage)
 
 
 def test_a_storage_that_is_not_there_is_not_made(tmp_path):

@@ -7,7 +7,7 @@ from eenas.errors import MeasurementError, PluginError, SpecError
 from eenas.measurement.costs.linear import LinearCost
 from eenas.measurement.costs.measured_table import TableCost
 from eenas.measurement.costs.own_cost import OwnCost
-from eenas.measurement.costs.spec import CostSpec, code_of
+from eenas.measurement.costs.spec import COSTS, CostSpec, code_of
 from eenas.measurement.profile import BranchCost
 from eenas.testing.cost_contract import made_up_profile
 
@@ -124,17 +124,19 @@ def test_a_cut_point_without_a_row_is_named():
             TableCost(**wrong)
 
 
-def test_a_class_of_one_s_own(tmp_path):
+def test_a_class_of_one_s_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(COSTS, "_trusted", {})
     (tmp_path / "my_cost.py").write_text(CODE)
     spec = CostSpec.from_table({"kind": "./my_cost.py:Energy", "watts": 3.0})
+    with pytest.raises(PluginError, match="trust"):
+        spec.read("energy", folder=tmp_path)
     cost = spec.read("energy", trust_code=True, folder=tmp_path)
+    assert spec.read("energy") == cost, "a trusted class is found again in the same process"
     found = OwnCost.of("energy", cost, PROFILE)
     assert found.prefixes == (1.5, 3.0, 4.5, 6.0, 7.5)
     assert (found.unit, found.provenance) == ("mJ", "by ./my_cost.py:Energy")
     assert len(code_of(cost)) == 16
     assert spec.to_table() == {"kind": "./my_cost.py:Energy", "watts": 3.0}
-    with pytest.raises(PluginError, match="trust"):
-        spec.read("energy", folder=tmp_path)
     with pytest.raises(SpecError, match=r"\[costs.energy.volts\]: unknown key; known: 'watts'"):
         CostSpec(kind="./my_cost.py:Energy", fields={"volts": 3.0}).read("energy", trust_code=True, folder=tmp_path)
 

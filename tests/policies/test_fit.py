@@ -1,13 +1,13 @@
 """One entry for all kinds: the best policy within a budget, points over all budgets, ensembles kept where they win."""
 
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eenas.designs.design import PolicyChoice
 from eenas.errors import PolicyError
 from eenas.policies.candidates import candidates
 from eenas.policies.costs import Costs
@@ -19,9 +19,10 @@ from eenas.policies.kinds.most_confident import MostConfidentPolicy
 from eenas.policies.kinds.patience import PatiencePolicy
 from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
 from eenas.policies.kinds.per_exit import fit_per_exit
+from eenas.policies.kinds.registry import FITTED
 from eenas.policies.kinds.vote import VotePolicy
 from eenas.policies.operating_point import OperatingPoint, evaluate
-from eenas.policies.rule import FITTED, Rule
+from eenas.policies.rule import Rule
 from tests.policies.tables import random_table, tables
 
 RULES = [
@@ -137,9 +138,9 @@ def test_the_default_is_the_common_threshold():
     assert not fit(table, Rule(kind="vote", final_rule="most_confident"), within={"macs": 1}).within_budget
 
 
-def test_any_value_with_these_attributes_is_a_choice():
+def test_a_choice_with_a_target_is_a_rule():
     table = random_table(samples=300)
-    choice = SimpleNamespace(kind="vote", score="margin", per_exit=True, ensemble="none", final_rule="last")
+    choice = PolicyChoice(kind="vote", score="margin", per_exit=True, target_macs=0.3)
     assert Rule.of(choice) == Rule(kind="vote", score="margin")
     assert isinstance(fit(table, choice), VotePolicy)
 
@@ -147,10 +148,10 @@ def test_any_value_with_these_attributes_is_a_choice():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"kind": "most_confident"}, "kind of a policy: unknown value 'most_confident'"),
-        ({"ensemble": "arithmetic"}, "ensemble of a policy"),
-        ({"final_rule": "first"}, "final_rule of a policy.*known"),
-        ({"score": "luck"}, "unknown score"),
+        ({"kind": "most_confident"}, "policy.kind: unknown value 'most_confident'"),
+        ({"ensemble": "arithmetic"}, "policy.ensemble: unknown value"),
+        ({"final_rule": "first"}, "policy.final_rule: unknown.*known"),
+        ({"score": "luck"}, "policy.score: unknown value"),
         ({"per_exit": 1}, "per_exit must be true or false"),
     ],
 )

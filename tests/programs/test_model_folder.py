@@ -97,7 +97,7 @@ def test_a_policy_of_ones_own_is_not_written(tmp_path):
         kind = "mine"
 
     policy = Mine(score="margin", temperatures=(1, 1, 1), thresholds=(0.5, 0.5))
-    with pytest.raises(ExportError, match=r"only policies of eenas's kinds .* unknown kind of policy 'mine'"):
+    with pytest.raises(ExportError, match=r"and those that a space names: .* unknown kind of policy 'mine'"):
         write_folder(package(policy), tmp_path / "m")
     assert not (tmp_path / "m").exists()
 

@@ -27,6 +27,7 @@ from eenas.seeding import derive
 from eenas.study.context.bank import Bank
 from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import make_context
+from eenas.study.settings.reference import StudyReference
 from eenas.tasks.load import load_task
 from eenas.testing.smallest import smallest_task
 from eenas.training.trainer import train_network
@@ -122,15 +123,7 @@ def test_a_network_is_trained_and_scored_as_by_hand(studies, measured):
     task = load_task(results.settings.task, trust_code=True)
     context = prepare_backbone(
         make_context(
-            results.settings,
-            storage=studies.storage,
-            artifacts=None,
-            device="cpu",
-            module=None,
-            task=task,
-            folder=None,
-            trust_code=True,
-            listener=lambda event: None,
+            results.settings, StudyReference(storage=studies.storage, task=task, trust_code=True), device="cpu"
         )
     )
     built, costs = context.build(trial.design), context.costs(trial.design)

@@ -21,6 +21,7 @@ from eenas.specs import digest, from_table, to_table
 from eenas.study.context.bank import PHASE, Bank
 from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.rivals.frozen_front import FrozenFront, first_branches, lay_bank, read_front
+from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import StudySpec, load_settings
 from eenas.testing.smallest import smallest_task
 from eenas.training.spec import TrainingSpec
@@ -45,14 +46,13 @@ def lay(tmp_path, heard):
         )
         return make_context(
             settings,
-            storage=f"sqlite:///{tmp_path}/{storage}",
-            artifacts=None,
+            StudyReference(
+                storage=f"sqlite:///{tmp_path}/{storage}",
+                backbone=module or copy.deepcopy(backbone()),
+                task=smallest_task(),
+                listener=heard.append,
+            ),
             device="cpu",
-            module=module or copy.deepcopy(backbone()),
-            task=smallest_task(),
-            folder=None,
-            trust_code=False,
-            listener=heard.append,
         )
 
     return context

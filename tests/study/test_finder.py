@@ -15,6 +15,7 @@ from eenas.frozen.gates import fit_gates
 from eenas.progress import Finished, Notice, Started
 from eenas.study.context.bank import PHASE, Bank
 from eenas.study.context.study_context import StudyContext, make_context
+from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings
 from eenas.study.trials import finder as finder_module
 from eenas.study.trials.finder import Finder
@@ -49,14 +50,10 @@ def context(storage: str, heard: list[object]) -> StudyContext:
     settings, _ = load_settings(backbone="-", space="small", overrides=(*SETTINGS, "space.cost_cap=1.0"))
     return make_context(
         settings,
-        storage=storage,
-        artifacts=None,
+        StudyReference(
+            storage=storage, backbone=copy.deepcopy(backbone()), task=smallest_task(), listener=heard.append
+        ),
         device="cpu",
-        module=copy.deepcopy(backbone()),
-        task=smallest_task(),
-        folder=None,
-        trust_code=False,
-        listener=heard.append,
     )
 
 

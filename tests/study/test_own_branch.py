@@ -1,9 +1,7 @@
 """The documentation's own branch, its very code: checked, searched, read in another process, trained and exported."""
 
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -11,18 +9,16 @@ import eenas
 from eenas.branches.registry import family
 from eenas.deployment.export import export
 from eenas.errors import EenasError, PluginError
-from eenas.plugins import load
 from eenas.results.choice import Choice
 from eenas.results.search import search
 from eenas.runs.full_training import train
 from eenas.study.settings.study_spec import load_settings
 from eenas.testing.smallest import smallest_task
+from eenas.user_code import load_object
+from tests.plugin_page import FILES, write_files
 from tests.smallest_study import SETTINGS, backbone
 
 NAME = "./my_branch.py:MyBranch"
-TEXT = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
-SECTION = TEXT.partition("## A branch of your own")[2].partition("\n## ")[0]
-BRANCH, SPACE, CHECK = re.findall(r"```(?:python|toml)\n(.*?)```", SECTION, flags=re.DOTALL)
 READ = "import sys, eenas; print(eenas.open_results(sys.argv[1], trust_code=len(sys.argv) > 2).front)"
 
 
@@ -30,8 +26,7 @@ READ = "import sys, eenas; print(eenas.open_results(sys.argv[1], trust_code=len(
 def home(tmp_path_factory):
     """A folder with the documentation's files, as the working folder."""
     folder = tmp_path_factory.mktemp("own")
-    (folder / "my_branch.py").write_text(BRANCH)
-    (folder / "mine.toml").write_text(SPACE)
+    write_files(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         yield folder
@@ -67,12 +62,8 @@ def trial_of(results):
 
 
 def test_it_is_short():
-    assert len(BRANCH.splitlines()) <= 17
-    assert len([line for line in BRANCH.splitlines() if line.strip() and not line.startswith("#")]) <= 15
-
-
-def test_it_passes_the_contract(home):
-    exec(compile(CHECK, "plugins.md", "exec"), {})
+    assert len(FILES["my_branch.py"].splitlines()) <= 17
+    assert len([line for line in FILES["my_branch.py"].splitlines() if line.strip() and not line.startswith("#")]) <= 15
 
 
 def test_the_space_is_searched_as_it_stands(home):
@@ -119,12 +110,12 @@ def test_a_space_in_another_folder_finds_it_beside_itself(home, tmp_path, monkey
     assert reference == "spaces/my_branch.py:MyBranch"
     assert family(reference, trust_code=True)().width == 32
     with pytest.raises(PluginError, match="no such file"):
-        load(NAME, trust_code=True)
+        load_object(NAME, trust_code=True)
 
 
 def test_without_the_users_word_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "other.py").write_text(BRANCH)
+    (tmp_path / "other.py").write_text(FILES["my_branch.py"])
     with pytest.raises(EenasError, match=r"'./other.py:MyBranch' runs Python code; pass --trust-code"):
         search(backbone(), task=smallest_task(), overrides=("space.branch.structure=./other.py:MyBranch",))
     assert [path.name for path in tmp_path.iterdir()] == ["other.py"]

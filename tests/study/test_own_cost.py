@@ -1,8 +1,5 @@
 """The documentation's own cost, its very code: an objective and a limit of a study, a budget, a column and a figure."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import optuna
 import pytest
@@ -25,12 +22,10 @@ from eenas.study.settings.limits import Limits
 from eenas.study.settings.study_spec import load_settings
 from eenas.testing.cost_contract import check_cost
 from eenas.testing.smallest import smallest_task
+from tests.plugin_page import FILES, write_files
 from tests.smallest_study import SETTINGS, backbone
 
 NAME = "./my_cost.py:Energy"
-TEXT = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
-SECTION = TEXT.partition("## A cost of your own")[2].partition("\n## ")[0]
-COST, STUDY, CHECK = re.findall(r"```(?:python|toml)\n(.*?)```", SECTION, flags=re.DOTALL)
 MORE = (*SETTINGS, "space.branches=2", "space.cost_cap=1.0", "space.branch.on=true", "bank.designs=2")
 
 
@@ -38,8 +33,7 @@ MORE = (*SETTINGS, "space.branches=2", "space.cost_cap=1.0", "space.branch.on=tr
 def home(tmp_path_factory):
     """A folder with the documentation's files, as the working folder."""
     folder = tmp_path_factory.mktemp("own cost")
-    (folder / "my_cost.py").write_text(COST)
-    (folder / "energy.toml").write_text(STUDY)
+    write_files(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         yield folder
@@ -66,7 +60,6 @@ def run(home, results):
 def test_it_passes_its_contract(home):
     own = cost_class(NAME, trust_code=True)
     check_cost(own(watts=4.5))
-    exec(CHECK)
 
 
 def test_it_is_an_objective_and_a_limit(results):
@@ -185,7 +178,7 @@ def test_it_resumes_and_belongs_to_the_identity(results, home):
     assert other.name != results.name
     with pytest.raises(StudyError, match=r"costs\.energy\.watts is 5\.0 and was 4\.5"):
         go(name=results.name, overrides=(*MORE, "costs.energy.watts=5.0"))
-    (home / "my_cost.py").write_text(COST + "\n\n# measured anew\n")
+    (home / "my_cost.py").write_text(FILES["my_cost.py"] + "\n\n# measured anew\n")
     assert open_results("sqlite:///eenas.db", results.name).costs == results.costs, "no code is needed to read it"
 
 
@@ -198,8 +191,17 @@ def test_a_study_without_such_costs_is_what_it_was():
 def test_code_runs_only_with_the_user_s_word(home):
     settings, _ = load_settings("energy.toml", backbone="cifar_resnet20")
     assert settings.names_code
+    (home / "other.py").write_text(FILES["my_cost.py"])
+    overrides = ("costs.energy.kind=./other.py:Energy",)
     with pytest.raises(PluginError, match="trust"):
-        search(backbone(), task=smallest_task(), study="energy.toml", device="cpu", storage="sqlite:///other.db")
+        search(
+            backbone(),
+            task=smallest_task(),
+            study="energy.toml",
+            device="cpu",
+            storage="sqlite:///other.db",
+            overrides=overrides,
+        )
 
 
 @pytest.mark.parametrize(

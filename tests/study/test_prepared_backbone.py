@@ -15,6 +15,7 @@ from eenas.study.context import given_backbone
 from eenas.study.context.backbone_training import Attempt, HeldOut
 from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import make_context
+from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import PrepareSpec, load_settings
 from eenas.tasks.task import Task
 from eenas.testing.smallest import SIZE, smallest_task
@@ -40,14 +41,14 @@ class Prepared:
         self.heard = []
         self.context = make_context(
             settings,
-            storage=f"sqlite:///{folder}/eenas.db",
-            artifacts=None,
+            StudyReference(
+                storage=f"sqlite:///{folder}/eenas.db",
+                backbone=module,
+                task=task or smallest_task(),
+                trust_code=True,
+                listener=self.heard.append,
+            ),
             device="cpu",
-            module=module,
-            task=task or smallest_task(),
-            folder=None,
-            trust_code=True,
-            listener=self.heard.append,
         )
         self.before = copy.deepcopy(self.context.backbone.module.state_dict())
         self.done = prepare_backbone(self.context)

@@ -65,3 +65,12 @@ def test_a_study_without_costs_of_its_own_writes_what_it_wrote_before_there_were
     energy, _ = load_settings(backbone="cifar_resnet20", overrides=('costs.energy={kind="linear", macs=1e-6}',))
     assert to_table(energy)["costs"] == {"energy": {"kind": "linear", "macs": 1e-6}}
     assert from_table(StudySpec, to_table(energy)) == energy
+
+
+def test_settings_are_a_value_that_shortcuts_override():
+    spec, _ = load_settings(backbone="resnet50", space="small", overrides=["latency.batch=2", "task.spec=digits"])
+    again, folder = load_settings(spec)
+    assert (again, folder) == (spec, None)
+    other, _ = load_settings(spec, backbone="cifar_resnet20", trials=3, seed=5, overrides=["space.branches=1"])
+    assert (other.backbone.name, other.search.trials, other.seed, other.space.branches) == ("cifar_resnet20", 3, 5, 1)
+    assert other.latency == spec.latency

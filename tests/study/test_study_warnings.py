@@ -11,6 +11,7 @@ from eenas.study.context.first_look import FirstLook
 from eenas.study.context.held_out import as_searched, held_out_of
 from eenas.study.context.study_context import make_context
 from eenas.study.context.study_warnings import guessing_teacher, seen_samples
+from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_task
@@ -28,14 +29,8 @@ def context_of(folder, module, task, *overrides):
     heard = []
     context = make_context(
         settings,
-        storage=f"sqlite:///{folder}/eenas.db",
-        artifacts=None,
+        StudyReference(storage=f"sqlite:///{folder}/eenas.db", backbone=module, task=task, listener=heard.append),
         device="cpu",
-        module=module,
-        task=task,
-        folder=None,
-        trust_code=False,
-        listener=heard.append,
     )
     return context, [event.text for event in heard if isinstance(event, Notice)]
 

@@ -42,7 +42,7 @@ def test_every_strategy_is_among_them():
 
 @pytest.mark.parametrize("num_exits", [1, 2, 7])
 @pytest.mark.parametrize("rate", [1.0, 0.0])
-@pytest.mark.parametrize("method", STRATEGIES)
+@pytest.mark.parametrize("method", tuple(STRATEGIES))
 def test_phases_for_any_number_of_exits(method, rate, num_exits):
     values = {"strategy": method} if method in ("joint", "branch_wise", "two_stage", "distillation") else {}
     choice = TrainingChoice(**(values or {"strategy": "hybrid", "hybrid": method}), backbone_rate=rate)

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from eenas import plugins
 from eenas.backbones.models.own_models import OWN_MODELS
 from eenas.errors import BackboneError, nearest
 from eenas.escaping import shortened
+from eenas.plugins import is_reference
 
 Kind = Literal["own", "timm", "torchvision", "code"]
 TORCHVISION = "torchvision:"
@@ -23,7 +23,7 @@ def read_name(name: str) -> tuple[Kind, str]:
         if bare not in torchvision_names():
             raise _unknown(name)
         return "torchvision", bare
-    if plugins.is_reference(name):
+    if is_reference(name):
         return "code", name
     import timm
 

@@ -32,9 +32,13 @@ def spaces(
     from eenas import shipped
     from eenas.cli.tables.tables import table
     from eenas.designs.space import fitted_space, load_space
+    from eenas.training.own_code import load_own_code
 
     names = [name] if name is not None else list(shipped.names("search_spaces"))
-    found = {each: load_space(each, trust_code=trust_code) for each in names}
+    found = {each: load_space(each) for each in names}
+    for each in names if trust_code else ():
+        home = shipped.find("search_spaces", each).parent
+        load_own_code(found[each], trust_code=True, relative_to=home)
     counts: dict[str, str] = {}
     if backbone is not None:
         from eenas.cli.tables.profiles import architectures, profile_by_name

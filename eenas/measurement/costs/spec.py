@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from eenas import plugins, specs
+from eenas import specs
 from eenas.errors import MeasurementError, SpecError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.costs.cost import Cost
 from eenas.measurement.costs.linear import LinearCost
 from eenas.measurement.costs.measured_table import TableCost
+from eenas.plugins import Registry, is_reference
 
 KINDS: dict[str, type[Cost]] = {"linear": LinearCost, "table": TableCost}
 """The built-in kinds of costs, by name."""
@@ -31,7 +32,7 @@ class CostSpec:
 
     def __post_init__(self) -> None:
         """Check the kind."""
-        if self.kind not in KINDS and not plugins.is_reference(self.kind):
+        if self.kind not in KINDS and not is_reference(self.kind):
             raise SpecError(
                 f"unknown kind of cost {shortened(self.kind)}; {nearest(self.kind, KINDS)}; name a cost of your own "
                 "./file.py:Class"
@@ -72,18 +73,13 @@ class CostSpec:
         Raises SpecError for fields that it refuses, PluginError for code that is not trusted or cannot be loaded, and
         MeasurementError for a class that is not a cost.
         """
-        cls = KINDS.get(self.kind) or cost_class(self.kind, trust_code=trust_code, folder=folder)
+        cls = cost_class(self.kind, trust_code=trust_code, folder=folder)
         return specs.read_fields(cls, self.fields, key=f"costs.{name}").located(folder)
 
 
 def cost_class(kind: str, *, trust_code: bool = False, folder: Path | None = None) -> type[Cost]:
-    """Load the user's cost class `package.module:Class` or `./file.py:Class`. See `CostSpec.read` for errors."""
-    found = plugins.load(kind, trust_code=trust_code, relative_to=folder)
-    if (problem := _problem(found)) is not None:
-        raise MeasurementError(f"{kind}: {problem}")
-    own: type[Cost] = found
-    own.kind = kind
-    return own
+    """Return the class of a kind of cost, built-in or the user's own. See `CostSpec.read` for errors."""
+    return COSTS.find(kind, trust_code=trust_code, relative_to=folder)
 
 
 def code_of(cost: Cost) -> str:
@@ -106,3 +102,16 @@ def _problem(found: Any) -> str | None:
     if inspect.isabstract(found):
         return f"{found.__name__} must define prefixes(profile) and branch(branch, shape, profile)"
     return None
+
+
+def _accept(kind: str, found: Any) -> type[Cost]:
+    """Return the user's class, which has its reference as its kind from now on."""
+    if (problem := _problem(found)) is not None:
+        raise MeasurementError(f"{kind}: {problem}")
+    own: type[Cost] = found
+    own.kind = kind
+    return own
+
+
+COSTS: Registry[type[Cost]] = Registry("kind of cost", KINDS, accept=_accept, error=MeasurementError)
+"""The kinds of costs by name, and the user's own by reference."""

@@ -1,6 +1,7 @@
 """Patience: a sample leaves once so many exits in a row have answered the same class."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy
+from eenas.policies.kinds.signal_policy import Evidence, Make, SignalPolicy, Temperatures
 from eenas.policies.policy import NEAR, same_samples
 from eenas.policies.scores import score
 from eenas.policies.values import check_truth, check_whole
@@ -44,6 +45,11 @@ class PatiencePolicy(SignalPolicy):
     def last_reachable(self) -> int:
         """The first exit without patience, else the final one."""
         return 0 if self.patience == 0 else self.exits - 1
+
+    @classmethod
+    def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
+        """One shape: the limit is on confirmations."""
+        return (lambda limit, within: cls(exits=exits, patience=patience_at(limit, exits), within_budget=within),)
 
     def start(self, n: int) -> NDArray[np.int64]:
         """The state [n, 2] of n samples: the class of the last exit, -1 so far, and how often it was confirmed."""

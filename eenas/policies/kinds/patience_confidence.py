@@ -1,6 +1,7 @@
 """Patience with confidence: a sample leaves once so many exits in a row have been confident."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy
+from eenas.policies.kinds.signal_policy import Evidence, Make, SignalPolicy, Temperatures
 from eenas.policies.policy import NEAR, same_samples
 from eenas.policies.scores import reaches, score
 from eenas.policies.values import check_choice, check_whole, limits_of, temperatures_of
@@ -25,6 +26,7 @@ class PatienceConfidencePolicy(SignalPolicy):
     """
 
     kind: ClassVar[str] = "patience_confidence"
+    compares: ClassVar[bool] = True
 
     score: str
     temperatures: tuple[float, ...]
@@ -51,6 +53,21 @@ class PatienceConfidencePolicy(SignalPolicy):
     def last_reachable(self) -> int:
         """With a threshold of 0 the exit at which everybody's patience ends, else the final one."""
         return min(self.patience, self.num_exits) - 1 if self.threshold == 0 else self.num_exits - 1
+
+    @classmethod
+    def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
+        """A shape for each number of exits in a row that have to count."""
+
+        def of(patience: int) -> Make:
+            return lambda limit, within: cls(
+                score=score,
+                temperatures=temperatures,
+                threshold=None if math.isinf(limit) else limit,
+                patience=patience,
+                within_budget=within,
+            )
+
+        return [of(patience) for patience in range(1, max(2, exits))]
 
     def start(self, n: int) -> NDArray[np.int64]:
         """The state [n, 2] of n samples: the class of the last exit, -1 so far, and how many in a row count."""

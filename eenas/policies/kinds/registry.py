@@ -1,27 +1,51 @@
-"""The kinds of policies by name, and policies read from tables."""
+"""The kinds of policies by name, the user's own by reference, and policies read from tables."""
 
 import dataclasses
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from eenas.errors import PolicyError, SpecError, nearest
 from eenas.escaping import shortened
+from eenas.plugins import Registry, is_reference
 from eenas.policies.kinds.geometric import GeometricPolicy
 from eenas.policies.kinds.most_confident import MostConfidentPolicy
 from eenas.policies.kinds.patience import PatiencePolicy
 from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
+from eenas.policies.kinds.signal_policy import SignalPolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.kinds.vote import VotePolicy
 from eenas.policies.policy import Policy
 
-KINDS: dict[str, type[Policy]] = {
+FITTED: dict[str, type[SignalPolicy]] = {
     ThresholdPolicy.kind: ThresholdPolicy,
     PatiencePolicy.kind: PatiencePolicy,
     PatienceConfidencePolicy.kind: PatienceConfidencePolicy,
     VotePolicy.kind: VotePolicy,
+}
+"""The kinds that are fitted."""
+
+KINDS: dict[str, type[Policy]] = {
+    **FITTED,
     MostConfidentPolicy.kind: MostConfidentPolicy,
     GeometricPolicy.kind: GeometricPolicy,
 }
+"""These, and those that stand around one of them."""
+
+
+def fitted_kind(kind: str) -> type[SignalPolicy]:
+    """The class of a kind that is fitted: eenas's own, or the user's where it was loaded before (`POLICIES.find`)."""
+    return POLICIES.find(kind)
+
+
+def load_policies(tables: Any, *, trust_code: bool, relative_to: Path | None = None) -> None:
+    """Load the user's own kinds of policies that are named anywhere in `tables`, as JSON holds them.
+
+    Raises PluginError for code that is not trusted or does not load, PolicyError for what is no kind of policy.
+    """
+    for kind in sorted(set(_named(tables))):
+        POLICIES.find(kind, trust_code=trust_code, relative_to=relative_to)
 
 
 def policy_from_table(table: Mapping[str, Any], *, file: str = "", key: str = "") -> Policy:
@@ -35,10 +59,11 @@ def policy_from_table(table: Mapping[str, Any], *, file: str = "", key: str = ""
         raise SpecError(f"{where}: must be a table, got {shortened(table)}")
     values = dict(table)
     kind = values.pop("kind", ThresholdPolicy.kind)
-    if not isinstance(kind, str) or kind not in KINDS:
+    if not isinstance(kind, str) or not (kind in KINDS or is_reference(kind)):
         raise PolicyError(f"{where}: unknown kind of policy {shortened(kind)}; {nearest(str(kind), KINDS)}")
+    found = KINDS[kind] if kind in KINDS else fitted_kind(kind)
     # Every kind is a dataclass (`Policy` says so), which the type of the base class cannot say.
-    fields = {field.name: field for field in dataclasses.fields(KINDS[kind])}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(found)}  # type: ignore[arg-type]
     if unknown := [name for name in values if name not in fields]:
         raise SpecError(f"{where}: unknown key {shortened(unknown[0])}; {nearest(str(unknown[0]), fields)}")
     needed = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
@@ -46,4 +71,40 @@ def policy_from_table(table: Mapping[str, Any], *, file: str = "", key: str = ""
         raise SpecError(f"{where}: the key {shortened(missing[0])} is missing; add it")
     if "policy" in values:
         values["policy"] = policy_from_table(values["policy"], file=file, key=f"{key}.policy" if key else "policy")
-    return KINDS[kind](**values)
+    return found(**values)
+
+
+def _named(tables: Any) -> Iterator[str]:
+    """The references among the kinds of policies in nested tables."""
+    if isinstance(tables, Mapping):
+        policy = tables.get("policy")
+        if isinstance(policy, Mapping) and isinstance(kind := policy.get("kind"), str) and is_reference(kind):
+            yield kind
+        for value in tables.values():
+            yield from _named(value)
+    elif isinstance(tables, list | tuple):
+        for value in tables:
+            yield from _named(value)
+
+
+def _accept(kind: str, found: Any) -> type[SignalPolicy]:
+    """The user's class, which has its reference as the kind from now on."""
+    problem = None
+    if not (isinstance(found, type) and issubclass(found, SignalPolicy)):
+        problem = (
+            f"must be a class derived from eenas.policies.kinds.signal_policy.SignalPolicy, got {shortened(found)}"
+        )
+        if not __name__.startswith("eenas."):
+            problem = "is read by eenas.runtime; import that in the place of runtime.py"
+    elif (parameters := vars(found).get("__dataclass_params__")) is None or not parameters.frozen:
+        problem = f"{found.__name__} must be marked @dataclass(frozen=True, kw_only=True)"
+    elif inspect.isabstract(found):
+        problem = f"{found.__name__} must define {', '.join(sorted(found.__abstractmethods__))}"
+    if problem:
+        raise PolicyError(f"{kind}: {problem}")
+    own: type[SignalPolicy] = found
+    own.kind = kind
+    return own
+
+
+POLICIES: Registry[type[SignalPolicy]] = Registry("kind of policy", FITTED, accept=_accept, error=PolicyError)

@@ -1,7 +1,9 @@
 """Policies of one signal: a sample leaves at the first exit whose signal reaches the limit there."""
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,10 @@ from numpy.typing import NDArray
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.policy import NEAR, Decisions, Policy
 from eenas.policies.scores import branch_scores
+
+Temperatures: TypeAlias = tuple[float, ...]
+Make: TypeAlias = Callable[[float, bool], "SignalPolicy"]
+"""From one limit for all exits (infinity: nobody leaves early) and whether a budget is held to the policy."""
 
 
 class Evidence:
@@ -39,6 +45,17 @@ class SignalPolicy(Policy):
     That makes all its limits fit at once (`signal_curve`). What the signal is made of is the kind's: a score, exits
     that agree, a vote. `within_budget` is False when the policy was fitted for a limit that it cannot hold.
     """
+
+    compares: ClassVar[bool] = False
+    """Whether a tempered confidence is compared, so that temperatures are fitted and the score counts."""
+
+    @classmethod
+    @abstractmethod
+    def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
+        """What makes policies of this kind for K `exits`: a function for each shape that differs in more than a limit.
+
+        `temperatures` (K of them, none where nothing `compares`) and `score` are those of the confidence.
+        """
 
     @abstractmethod
     def evidence(self, table: ExitTable) -> Evidence:

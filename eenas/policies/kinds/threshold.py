@@ -1,6 +1,7 @@
 """The threshold policy: a sample leaves at the first exit whose tempered score reaches that exit's threshold."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy
+from eenas.policies.kinds.signal_policy import Evidence, Make, SignalPolicy, Temperatures
 from eenas.policies.policy import NEAR, same_samples
 from eenas.policies.scores import reaches, score
 from eenas.policies.values import check_choice, limits_of, temperatures_of
@@ -28,6 +29,7 @@ class ThresholdPolicy(SignalPolicy):
     """
 
     kind: ClassVar[str] = "threshold"
+    compares: ClassVar[bool] = True
 
     score: str
     temperatures: tuple[float, ...]
@@ -53,6 +55,16 @@ class ThresholdPolicy(SignalPolicy):
     def last_reachable(self) -> int:
         """The index of the last exit that any sample may reach: the first whose threshold is 0, else the final one."""
         return next((k for k, value in enumerate(self.thresholds) if value == 0), self.num_exits - 1)
+
+    @classmethod
+    def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
+        """One shape: a threshold for all exits."""
+
+        def make(limit: float, within: bool) -> ThresholdPolicy:
+            thresholds = (None if math.isinf(limit) else limit,) * (exits - 1)
+            return cls(score=score, temperatures=temperatures, thresholds=thresholds, within_budget=within)
+
+        return (make,)
 
     def start(self, n: int) -> NDArray[np.int64]:
         """The state of n samples that have seen no exit yet: for each the class of the last exit seen, -1 so far."""

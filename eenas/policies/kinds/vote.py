@@ -1,6 +1,7 @@
 """Votes: a sample leaves once enough of the exits that it has seen agree, and their majority answers."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy
+from eenas.policies.kinds.signal_policy import Evidence, Make, SignalPolicy, Temperatures
 from eenas.policies.policy import NEAR, same_samples
 from eenas.policies.scores import score
 from eenas.policies.values import check_truth, check_whole, limits_of
@@ -48,6 +49,17 @@ class VotePolicy(SignalPolicy):
         """The `least`-th exit where a single vote for a class is enough there, else the final one."""
         sure = self.ratio is not None and 1 / self.least >= self.ratio
         return min(self.least, self.exits) - 1 if sure else self.exits - 1
+
+    @classmethod
+    def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
+        """A shape for each number of votes that have to be cast."""
+
+        def of(least: int) -> Make:
+            return lambda limit, within: cls(
+                exits=exits, ratio=None if math.isinf(limit) else limit, least=least, within_budget=within
+            )
+
+        return [of(least) for least in range(1, max(2, exits))]
 
     def start(self, n: int) -> NDArray[np.int64]:
         """The state [n, 1 + exits seen] of n samples: the class to answer, -1 so far, then the votes in order."""

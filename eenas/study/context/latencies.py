@@ -20,13 +20,12 @@ from eenas.measurement.latency import LatencySpec
 from eenas.measurement.latency_profile import LatencyProfile
 from eenas.measurement.profile import Profile, profile_backbone
 from eenas.measurement.runtime import Runtime
-from eenas.measurement.torch_runtime import TorchRuntime
-from eenas.networks.host_loop import predict_loop
 from eenas.programs.programs import has_onnx
 from eenas.progress import Listener, Notice
 from eenas.records.database import Database
 from eenas.records.measurements import DatabaseCache
 from eenas.records.studies import StudyRecord
+from eenas.study.context.runtimes import runtime_named
 from eenas.study.settings.study_spec import StudySpec
 
 _STATED = ("runtime", "batch", "threads", "dtype")
@@ -75,11 +74,7 @@ def profiled(
 
 def runtime_for(spec: LatencySpec, device: torch.device, backbone: Backbone) -> Runtime:
     """The runtime that `spec` names, for a backbone. Raises ExportError without the extra `onnx`, DeviceError."""
-    if resolved(spec, device).runtime == "onnxruntime":
-        from eenas.programs.onnx_runtime import OnnxRuntime
-
-        return OnnxRuntime(device, backbone)
-    return TorchRuntime(backbone, host_loop=predict_loop)
+    return runtime_named(resolved(spec, device).runtime, backbone, device)
 
 
 def spec_of(spec: LatencySpec, profile: LatencyProfile) -> LatencySpec:

@@ -15,7 +15,6 @@ from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.drawable import drawable_branches
-from eenas.designs.space import load_families
 from eenas.errors import BranchError, MeasurementError
 from eenas.measurement.checked import CheckedRuntime
 from eenas.measurement.latency import LatencySpec, resolve_device
@@ -26,6 +25,7 @@ from eenas.pace import Pace
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.specs import to_table
 from eenas.study.context.latencies import resolved, runtime_for
+from eenas.study.context.runtimes import load_study_code
 from eenas.study.settings.study_spec import StudySpec, load_settings
 from eenas.tasks.images.frame import Size
 from eenas.tasks.load import load_task
@@ -67,7 +67,7 @@ def profile(
     """
     settings, folder = load_settings(study, backbone=backbone, task=task, space=space, overrides=overrides)
     where = resolve_device(device)
-    load_families(settings.space, trust_code=trust_code, relative_to=folder)
+    load_study_code(settings, trust_code=trust_code, relative_to=folder)
     loaded = _load(settings, folder, classes, size, channels, trust_code=trust_code)
     settings = replace(settings, latency=resolved(settings.latency, where))
     runtime = runtime_for(settings.latency, where, loaded)

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from optuna.samplers import BaseSampler
-from torch import nn
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.copies import copy_of, evaluated
@@ -14,7 +13,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.branch import Branch
 from eenas.designs.design import Design, PolicyChoice, TrainingChoice
-from eenas.designs.space import fitted_space, load_families
+from eenas.designs.space import fitted_space
 from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.latency import device_name, resolve_device
 from eenas.measurement.latency_profile import LatencyProfile
@@ -41,6 +40,8 @@ from eenas.study.context.first_look import FirstLook
 from eenas.study.context.fresh_weights import is_fresh, structure_digest
 from eenas.study.context.held_out import held_out_of
 from eenas.study.context.latencies import check_timed, keep_latencies, profiled, with_spec
+from eenas.study.context.runtimes import load_study_code
+from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import StudySpec
 from eenas.study.settings.time_limit import TimeLimit
 from eenas.tasks.images.picture_check import check_pictures
@@ -177,32 +178,28 @@ class StudyContext:
 
 def make_context(
     settings: StudySpec,
+    study: StudyReference,
     *,
-    storage: str,
-    artifacts: Path | None,
     device: str,
-    module: nn.Module | None,
-    task: Task | None,
-    folder: Path | None,
-    trust_code: bool,
-    listener: Listener,
+    folder: Path | None = None,
     remeasure: bool = False,
     latencies: LatencyProfile | None = None,
     limit: TimeLimit | None = None,
 ) -> StudyContext:
     """Load, check and measure everything that a study's trials share.
 
-    What can be wrong with the settings is found here; nothing is trained before `prepare_backbone`. `module` and `task`
-    replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative to;
-    `remeasure` takes MACs, latencies and the execution anew. With `latencies` nothing is timed but the execution.
+    What can be wrong with the settings is found here; nothing is trained before `prepare_backbone`. Backbone and task
+    of `study` replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative
+    to; `remeasure` takes MACs, latencies and the execution anew. With `latencies` nothing is timed but the execution.
     Raises TimeOverError, once a part is measured and kept, where `limit` is over.
     """
     limit = limit or TimeLimit()
-    listener = limit.hearing(listener)
-    check_storage(storage, artifacts)
+    listener = limit.hearing(study.listener)
+    module, task, trust_code = study.backbone, study.task, study.trust_code
+    check_storage(study.storage, study.folder)
     where = resolve_device(device)
     settings = with_spec(settings, latencies)
-    load_families(settings.space, trust_code=trust_code, relative_to=folder)
+    load_study_code(settings, trust_code=trust_code, relative_to=folder)
     if task is None:
         task = load_task(settings.task, trust_code=trust_code, relative_to=folder, listener=listener)
     for text in task.notices:
@@ -238,7 +235,8 @@ def make_context(
     if latencies is not None:
         counted = profile_backbone(backbone, chain, device=where, latency=None)
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
-    store, database = ArtifactStore.beside(storage, artifacts), Database(storage)  # nothing was written before
+    database = Database(study.storage)  # nothing was written before
+    store = ArtifactStore.beside(study.storage, study.folder)
     cache = DatabaseCache(database, remeasure=remeasure, after_put=limit.check)
     leases = Leases(database, listener, while_waiting=limit.check)
     listener(Started("measuring the backbone"))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, Unpack
 
 from eenas import shipped, specs
 from eenas.backbones.load import BackboneSpec
@@ -18,6 +18,7 @@ from eenas.plugins import is_reference
 from eenas.policies.costs import KNOWN, name_fault
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import ACCURACY, SearchSpec
+from eenas.study.settings.shortcuts import Shortcuts
 from eenas.tasks.spec import TaskSpec
 from eenas.training.spec import TrainingSpec
 
@@ -182,28 +183,29 @@ def readable(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_settings(
-    study: str | Path | None = None,
+    study: str | Path | StudySpec | None = None,
     *,
     backbone: str | None = None,
     task: str | None = None,
-    weights: str | None = None,
-    space: str | Path | None = None,
-    trials: int | None = None,
-    timeout: float | None = None,
-    seed: int | None = None,
     overrides: Sequence[str] = (),
+    **shortcuts: Unpack[Shortcuts],
 ) -> tuple[StudySpec, Path | None]:
     """The settings of a study and the folder that `./file.py` and `./file.toml` in them are relative to.
 
-    The named arguments override the study file (a path or a shipped name), and `overrides` (`table.key=value`) override
-    both. Raises SpecError for unknown keys and values, naming file, key and the nearest known one.
+    `study` is a file, the name of a shipped one, or settings. The named arguments override it, and `overrides`
+    (`table.key=value`) override both. Raises SpecError for unknown keys and values, naming file, key and the nearest
+    known one.
     """
-    path = shipped.find("studies", str(study)) if study is not None else None
+    is_file = study is not None and not isinstance(study, StudySpec)
+    path = shipped.find("studies", str(study)) if is_file else None
     table: dict[str, Any] = specs.read_table(path) if path is not None else {}
+    if isinstance(study, StudySpec):
+        table = specs.to_table(study)
+    space, seed = shortcuts.get("space"), shortcuts.get("seed")
     flags: dict[str, dict[str, Any]] = {
-        "backbone": {"name": backbone, "weights": weights},
+        "backbone": {"name": backbone, "weights": shortcuts.get("weights")},
         "task": {"spec": task},
-        "search": {"trials": trials, "timeout": timeout},
+        "search": {"trials": shortcuts.get("trials"), "timeout": shortcuts.get("timeout")},
     }
     for name, values in flags.items():
         table = specs.merge(table, {name: given} if (given := _given(values)) else {})

@@ -10,16 +10,15 @@ import time
 import pytest
 import torch
 
-from eenas import locks
-from eenas.locks import acquire
-from eenas.measurement.device_lock import device_lock
+from eenas.measurement import device_lock as locks
+from eenas.measurement.device_lock import acquire, device_lock
 from eenas.progress import notices_to
 
 HOLD = """
 import os, pathlib, sys
-import eenas.locks
+from eenas.measurement.device_lock import acquire
 path = pathlib.Path(sys.argv[1])
-eenas.locks.acquire(os.open(path, os.O_RDWR | os.O_CREAT), path, "it")
+acquire(os.open(path, os.O_RDWR | os.O_CREAT), path, "it")
 print(1, flush=True)
 sys.stdin.read()
 """
@@ -83,7 +82,7 @@ def test_who_waits_says_what_for_and_who_holds_it(tmp_path, monkeypatch, has_lis
     monkeypatch.setattr(locks, "SOON", 0.05)
     monkeypatch.setattr("eenas.measurement.device_lock.tempfile.gettempdir", lambda: str(tmp_path))
     if not has_list:
-        monkeypatch.setattr(locks, "Path", lambda name: tmp_path / "no such list")
+        monkeypatch.setattr(locks, "HELD", tmp_path / "no such list")
     file, said = tmp_path / "eenas-cpu-0.lock", []
     with held(file) as holder:
 

@@ -1,0 +1,93 @@
+"""The names of everything that can be named: backbones, branches, policies and so on, in the style of timm."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+Filter: TypeAlias = str | Sequence[str]
+"""A pattern such as "resnet*" or "*vit*", or several of which one has to match; empty: every name."""
+
+
+def list_backbones(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
+    """The backbones by name: eenas's own, timm's, and torchvision's as `torchvision:NAME`.
+
+    Your own is an `nn.Module`, `package.module:factory` or `./file.py:factory`.
+    """
+    from eenas.backbones.models.names import backbone_names
+
+    return _chosen(backbone_names(), filter, exclude_filters)
+
+
+def list_branches(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
+    """The structures that `branch.structure` of a search space takes: families, then published branches."""
+    from eenas.branches.registry import structures
+
+    return _chosen(structures(), filter, exclude_filters)
+
+
+def list_policies(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
+    """The kinds that `policy.kind` of a search space takes."""
+    from eenas.policies.kinds.registry import POLICIES
+
+    return _chosen(POLICIES, filter, exclude_filters)
+
+
+def list_strategies(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
+    """The strategies that `training.strategy` of a search space takes; `hybrid` is any of `training.hybrid`."""
+    from eenas.designs.keys import TRAINING
+
+    return _chosen(TRAINING["strategy"].choices, filter, exclude_filters)
+
+
+def list_placements(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
+    """The kinds that `placement.kind` of a search space takes."""
+    from eenas.designs.keys import PLACEMENT
+
+    return _chosen(PLACEMENT["kind"].choices, filter, exclude_filters)
+
+
+def list_tasks(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
+    """What `task.spec` of a study, `--task` and `task=` take beside a `Task` and a function of your own."""
+    from eenas.tasks.load import TASKS
+
+    return _chosen(TASKS, filter, exclude_filters)
+
+
+def list_runtimes(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
+    """The runtimes that `latency.runtime` of a study takes beside "auto"."""
+    from eenas.study.context.runtimes import RUNTIMES
+
+    return _chosen(RUNTIMES, filter, exclude_filters)
+
+
+def list_costs(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
+    """The kinds that `[costs.NAME]` of a study takes, beside `macs` and `latency`, which every study has."""
+    from eenas.measurement.costs.spec import COSTS
+
+    return _chosen(COSTS, filter, exclude_filters)
+
+
+LISTS: Mapping[str, Callable[[Filter], list[str]]] = {
+    "backbones": list_backbones,
+    "branches": list_branches,
+    "placements": list_placements,
+    "strategies": list_strategies,
+    "policies": list_policies,
+    "tasks": list_tasks,
+    "runtimes": list_runtimes,
+    "costs": list_costs,
+}
+"""By kind, in the order in which a network comes about."""
+
+
+def _chosen(names: Iterable[str], filter: Filter, exclude_filters: Filter) -> list[str]:
+    wanted, unwanted = _patterns(filter) or ("*",), _patterns(exclude_filters)
+    return [name for name in names if _matches(name, wanted) and not _matches(name, unwanted)]
+
+
+def _patterns(given: Filter) -> tuple[str, ...]:
+    return ((given,) if given else ()) if isinstance(given, str) else tuple(given)
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

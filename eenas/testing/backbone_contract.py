@@ -1,0 +1,180 @@
+"""The contract tests of a backbone: a module or a factory of the user's, from loading to a network that stops."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from eenas.backbones.chain import Chain
+from eenas.backbones.copies import copy_of, evaluated
+from eenas.backbones.extra_state import split_state
+from eenas.backbones.load import Backbone, load_backbone
+from eenas.branches.fc import Fc
+from eenas.branches.pool_fc import PoolFc
+from eenas.designs.design import Design, Placed
+from eenas.designs.placement import uniform
+from eenas.measurement.macs import count_macs
+from eenas.networks.assembly import build_network
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.seeding import seeded
+from eenas.tasks.images.frame import Size
+from eenas.testing.named import home_of
+
+TOLERANCE = 1e-5
+"""How far a chain of segments may be from the module, of the largest logit."""
+
+
+class BackboneContract:
+    """A pytest class for a backbone: derive from it and name the backbone.
+
+        class TestMine(BackboneContract):
+            backbone = "./net.py:make"
+
+    `backbone` is a module, a function that makes one, or a name as a study has it; `num_classes`, `input_size` and
+    `channels` are those of a task for it.
+    """
+
+    backbone: ClassVar["str | nn.Module | Callable[[], nn.Module]"]
+    num_classes: ClassVar[int] = 5
+    input_size: ClassVar[Size | None] = None
+    channels: ClassVar[int] = 3
+
+    def test_it_answers(self) -> None:
+        """Logits `[N, num_classes]` in float32, finite, and a sample's own whatever its batch is."""
+        check_answers(self.loaded())
+
+    def test_it_is_cut(self) -> None:
+        """At one cut point or more; segments in a chain answer as the module, and MACs can be counted."""
+        check_cuts(self.loaded())
+
+    def test_it_is_made_again(self) -> None:
+        """A second one has the same names, takes the first one's state and answers the same then."""
+        check_state(self.loaded(), self.loaded())
+
+    def test_it_trains_with_branches(self) -> None:
+        """A step of the joint loss reaches every branch and the backbone."""
+        check_training(self.loaded())
+
+    def test_it_stops(self) -> None:
+        """A network on it answers samples that leave as those that stay."""
+        check_stopping(self.loaded())
+
+    def loaded(self) -> Backbone:
+        """The backbone as a study loads it, a new one each time."""
+        home: Path = home_of(self)
+        given = type(self).__dict__.get("backbone", type(self).backbone)
+        if isinstance(given, staticmethod):
+            given = given.__func__
+        if isinstance(given, nn.Module):
+            given = copy.deepcopy(given)
+        elif not isinstance(given, str):
+            given = given()
+        with seeded(0):
+            return load_backbone(
+                given,
+                num_classes=self.num_classes,
+                input_size=self.input_size,
+                channels=self.channels,
+                trust_code=True,
+                relative_to=home,
+            )
+
+
+@torch.no_grad()
+def check_answers(backbone: Backbone) -> None:
+    """Check the logits of a backbone. Raises AssertionError that says what does not hold."""
+    module, x = evaluated(backbone.module, device="cpu"), backbone.example(5).cpu()
+    logits = module(x)
+    shape = (5, backbone.num_classes)
+    assert isinstance(logits, Tensor), f"a backbone answers with one tensor, got {type(logits).__name__}"
+    assert tuple(logits.shape) == shape, f"logits must be {shape}, got {tuple(logits.shape)}"
+    assert logits.dtype == torch.float32, f"logits must be float32, got {logits.dtype}"
+    assert torch.isfinite(logits).all(), "logits must be finite"
+    for index in range(5):
+        alone = module(x[index : index + 1])[0]
+        assert torch.allclose(alone, logits[index], atol=1e-4, rtol=1e-4), "a sample's logits depend on its batch"
+
+
+@torch.no_grad()
+def check_cuts(backbone: Backbone) -> None:
+    """Check the cut points of a backbone. Raises AssertionError that says what does not hold."""
+    points = backbone.cut_points
+    assert points, "a backbone needs a cut point; all paths have to meet in one tensor somewhere before the classifier"
+    module, x = evaluated(backbone.module, device="cpu"), backbone.example(3).cpu()
+    chain = Chain.built_from(copy_of(module), x, [point.name for point in points])
+    expected = module(x)
+    far = float((chain(x) - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+    assert far <= TOLERANCE, f"segments in a chain are {far:.1e} of the largest logit from the module"
+    for k, point in enumerate(points):
+        found = tuple(chain.prefix(k)(x).shape[1:])
+        assert found == tuple(point.shape.dims), (
+            f"features at {point.name} are {found}, the cut point says {point.shape}"
+        )
+    assert count_macs(module, x) > 0, "a backbone that costs nothing computes nothing"
+
+
+@torch.no_grad()
+def check_state(one: Backbone, other: Backbone) -> None:
+    """Check that the state of one backbone is all that another of the same name needs. Raises AssertionError."""
+    tensors, names = split_state(one.module.state_dict())[0], set(split_state(other.module.state_dict())[0])
+    assert set(tensors) == names, f"a second one has other names in its state: {sorted(set(tensors) ^ names)[:3]}"
+    other.module.load_state_dict(one.module.state_dict())
+    here, there = (evaluated(each.module, device="cpu") for each in (one, other))
+    x = one.example(3).cpu()
+    assert torch.equal(here(x), there(x)), "with the same state a second one must answer the same"
+    assert [point.name for point in one.cut_points] == [point.name for point in other.cut_points], (
+        "a second one must have the same cut points"
+    )
+
+
+def check_training(backbone: Backbone) -> None:
+    """Check one step of the joint loss. Raises AssertionError that says what does not hold."""
+    network = build_network(_design(backbone), backbone).train()
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    labels = torch.arange(4) % backbone.num_classes
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    loss = torch.stack([nn.functional.cross_entropy(z, labels) for z in network(backbone.example(4))]).sum()
+    assert torch.isfinite(loss), "the loss must be finite"
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    moved = [name for name, value in network.named_parameters() if not torch.equal(value, before[name])]
+    assert any(name.startswith("branches") for name in moved), "a step must move the branches"
+    assert any(not name.startswith("branches") for name in moved), "a step must move the backbone"
+
+
+@torch.no_grad()
+def check_stopping(backbone: Backbone) -> None:
+    """Check a network that stops, half of whose samples leave early. Raises AssertionError."""
+    design = _design(backbone)
+    network, x = build_network(design, backbone).eval(), backbone.example(8)
+    together = [logits.cpu() for logits in network(x)]
+    sure = together[0].softmax(dim=1).amax(dim=1).double().numpy()
+    exits = len(design.exits)
+    policy = ThresholdPolicy(
+        score="max_softmax",
+        temperatures=(1.0,) * exits,
+        thresholds=(float(np.median(sure)), *(None,) * (exits - 2)),
+    )
+    answer = network.predict(x, policy)
+    assert 0 < int((answer.exits == 0).sum()) < 8, "half of the samples must leave at the first exit"
+    for index, k in enumerate(answer.exits.tolist()):
+        near = torch.allclose(answer.logits[index].cpu(), together[k][index], atol=1e-4, rtol=1e-3)
+        assert near, f"exit {k} gives other logits when samples leave than when all stay"
+
+
+def _design(backbone: Backbone) -> Design:
+    """One or two branches of one linear layer, evenly placed."""
+    points = backbone.cut_points
+    where = uniform(min(2, len(points)), len(points))
+    shapes = [points[position].shape for position in where]
+    branches = tuple(PoolFc(pool="avg", size=1) if shape.kind == "map" else Fc() for shape in shapes)
+    return Design(
+        backbone=backbone.name,
+        num_classes=backbone.num_classes,
+        input_size=backbone.transform.size,
+        branches=tuple(Placed(points[i].name, branch) for i, branch in zip(where, branches, strict=True)),
+    )
