@@ -15,7 +15,7 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space
 from eenas.errors import InfeasibleError
 from eenas.measurement.profile import Profile
-from eenas.tasks.images.frame import Size
+from eenas.tasks.inputs import InputSpec
 
 
 def check_placement(
@@ -23,7 +23,7 @@ def check_placement(
     profile: Profile,
     *,
     num_classes: int,
-    input_size: Size,
+    inputs: InputSpec,
     branch_macs: BranchMacs,
     chooser: Chooser | None = None,
     learner: Learner | None = None,
@@ -45,7 +45,7 @@ def check_placement(
             space,
             profile,
             num_classes=num_classes,
-            input_size=input_size,
+            inputs=inputs,
             branch_macs=branch_macs,
             chooser=chooser,
             learner=learner,

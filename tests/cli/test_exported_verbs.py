@@ -116,6 +116,6 @@ def test_export_asks_for_samples_and_knows_its_formats(call, tmp_path, model):
     answer = call("export", "--design", design, out, "--format", "pt2", "--trust-code", "--data", TASK)
     assert answer.status == 0, answer.err
     assert "parity on 60 samples" in answer.err
-    assert f"next: eenas run {out} IMAGE.png --trust-code" in answer.err
+    assert f"next: eenas run {out} FILE --trust-code" in answer.err
     refused(call("run", out, tmp_path), ".pt2 files can hold Python code", "--trust-code")
     refused(call("run", out, tmp_path, "--trust-code"), "holds no image files")
