@@ -59,12 +59,13 @@ class SeriesPreprocessing(Preprocessing):
         check_is_array(samples)
         if samples.dtype.kind not in "iuf" or samples.ndim != 3 or samples.shape[1:] != self.shape:
             raise self._refused("series", samples)
-        found = samples.astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite, and refused as such
+            found = samples.astype(np.float32)
+            if self.mean:
+                mean, std = (np.array(each, dtype=np.float32).reshape(1, -1, 1) for each in (self.mean, self.std))
+                found = np.asarray((found - mean) / std)
         check_finite(found)
-        if not self.mean:
-            return found
-        mean, std = (np.array(each, dtype=np.float32).reshape(1, -1, 1) for each in (self.mean, self.std))
-        return np.asarray((found - mean) / std)
+        return found
 
     def checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """The batch, which `prepare` gave: already transformed. Raises InputError for anything else."""
@@ -92,6 +93,8 @@ class SeriesPreprocessing(Preprocessing):
 
 def _of_file(path: Path) -> NDArray[Any]:
     """The array of a `.npy` file; mapped first, so that no more is read than the file holds."""
+    if not path.is_file():  # a pipe would block
+        raise InputError(f"{str(path)[:200]!r}: no such file; give a .npy file with series")
     try:
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except Exception as error:  # NumPy raises a dozen kinds for a damaged file
