@@ -25,6 +25,7 @@ BESIDES = {
     ("backbones/load.py", "uint8"),  # the bytes of a tensor
     ("policies/right_answers.py", "uint8"),
     ("tasks/arrays.py", "pixels"),  # where kinds are chosen among
+    ("tasks/arrays.py", "uint8"),
     ("tasks/sample_check.py", "picture"),
     ("tasks/sample_check.py", "pictures"),
     ("tasks/task.py", "pixels"),

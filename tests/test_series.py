@@ -138,6 +138,9 @@ def test_files_are_answered_on_the_command_line(model, home):
     found = CliRunner().invoke(app, ["run", str(model), str(home / "one.npy"), "--json"])
     assert found.exit_code == 0, found.output
     assert '"label"' in found.output
+    (home / "empty").mkdir()
+    nothing = CliRunner().invoke(app, ["run", str(model), str(home / "empty")])
+    assert "holds no series files (.npy)" in " ".join(nothing.output.split())
     np.save(home / "short.npy", np.zeros((2, 10)))
     refused = CliRunner().invoke(app, ["run", str(model), str(home / "short.npy")])
     assert refused.exit_code == 2

@@ -15,6 +15,8 @@ from eenas.programs.preprocessing.series_preprocessing import SeriesPreprocessin
 from eenas.programs.runtime import ExportedModel
 from eenas.tasks.images.image_files import endings, is_hidden
 
+SERIES_ENDINGS: tuple[str, ...] = (".npy",)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileAnswer:
@@ -48,7 +50,7 @@ def answer_files(model: ExportedModel, paths: Sequence[Path]) -> Iterator[FileAn
     is not answered, and the others are. Raises InputError for a model of images with other channels than files have.
     """
     preprocessing = model.manifest.preprocessing
-    known: tuple[str, ...] = (".npy",)
+    known = SERIES_ENDINGS
     if not isinstance(preprocessing, SeriesPreprocessing):
         if preprocessing.shape[0] not in (1, 3):
             raise InputError(
@@ -99,12 +101,8 @@ def _files(path: Path, known: tuple[str, ...]) -> list[Path | Unanswered]:
         return [Unanswered(file=path, reason=f"{shown}: cannot be read ({error.strerror}); change its permissions")]
     found = [path / name for name in names if name.lower().endswith(known)]
     if not found:
-        return [
-            Unanswered(
-                file=path,
-                reason=f"{shown}: holds no such files ({', '.join(known[:6])})",
-            )
-        ]
+        kind, more = ("series", "") if known == SERIES_ENDINGS else ("image", ", ...")
+        return [Unanswered(file=path, reason=f"{shown}: holds no {kind} files ({', '.join(known[:6])}{more})")]
     return [_hidden(file) if is_hidden(file.name) else file for file in found]
 
 
