@@ -18,8 +18,9 @@ from eenas.reporting.figures.design_figure import BOX, box_rows, design_facts, d
 from eenas.reporting.figures.groups_figure import class_facts, difficulty_facts, draw_groups, true_probability
 from eenas.reporting.figures.overthinking_figure import draw_overthinking, overthinking_facts
 from eenas.reporting.figures.reliability_figure import bins_of, draw_reliability, reliability_facts
-from eenas.reporting.figures.thumbnails import pictures, png, samples_facts
+from eenas.reporting.figures.thumbnails import pictures, samples_facts
 from eenas.reporting.report.explorer import draw_explorer, explorer_facts, leaving_at, page_data
+from eenas.tasks.images.png import png
 from eenas.tasks.task import Task
 from tests.reporting.studies import BACKBONE, CLASSES, CUT_POINT_MACS, failed, picked, study, tables
 

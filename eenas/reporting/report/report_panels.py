@@ -76,7 +76,7 @@ def leaving(source: ReportSource) -> Panel:
 
 
 def samples(source: ReportSource) -> Panel:
-    """Return two rows of sample pictures."""
+    """Return two rows of sample drawings."""
     picked = source.picked()
     facts = samples_facts(picked)
     found = pictures(source.task(), picked, facts)
@@ -155,7 +155,8 @@ def _figure(sample: Sample, picture: str, classes: Sequence[str]) -> str:
     right = sample.answer == sample.label
     name = as_html(classes[sample.label])
     said = name if right else f"{as_html(classes[sample.answer])} → {name}"
+    look = ' class="lines"' if picture.startswith("data:image/svg") else ""
     return (
-        f'<figure><img src="{picture}" alt="a sample of class {name}">'
+        f'<figure><img{look} src="{picture}" alt="a sample of class {name}">'
         f'<figcaption class="{"right" if right else "wrong"}">{said}<br>{percent(sample.score)}</figcaption></figure>'
     )
