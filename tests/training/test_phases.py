@@ -18,6 +18,7 @@ from eenas.seeding import seeded
 from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import Verdict, train_network
 
 COSTS = [1.0, 2.0, 3.0]
@@ -51,11 +52,13 @@ def train(network, task, *, epochs=4.0, **options):
     return train_network(
         network,
         task,
-        choice=options.pop("choice", network.design.training),
-        spec=TrainingSpec(epochs=epochs, batch_size=16),
-        costs=COSTS[: len(network.exits)],
-        seed=1,
-        execution=Execution(),
+        TrainingPlan(
+            choice=options.pop("choice", network.design.training),
+            spec=TrainingSpec(epochs=epochs, batch_size=16),
+            costs=COSTS[: len(network.exits)],
+            seed=1,
+            execution=Execution(),
+        ),
         **options,
     )
 
