@@ -20,6 +20,7 @@ from eenas.policies.operating_point import evaluate
 from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
 from eenas.programs.model_folder import Package
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 MACS = np.array([2e4, 5e4, 1e5])
@@ -56,7 +57,7 @@ def images(split="test"):
 def _learned(branches, loss_weights):
     torch.manual_seed(0)
     backbone = load_backbone(smallest_backbone(), num_classes=4, input_size=8)
-    design = Design(backbone=BACKBONE, num_classes=4, input_size=8, branches=branches)
+    design = Design(backbone=BACKBONE, num_classes=4, inputs=image_input(8), branches=branches)
     design = replace(design, training=replace(design.training, loss_weights=loss_weights))
     task = smallest_task()
     network = build_network(design, backbone, classes=task.classes)
@@ -72,7 +73,7 @@ def _learned(branches, loss_weights):
 
 def _trained(branches, loss_weights):
     backbone = load_backbone(smallest_backbone(), num_classes=4, input_size=8)
-    design = Design(backbone=BACKBONE, num_classes=4, input_size=8, branches=branches)
+    design = Design(backbone=BACKBONE, num_classes=4, inputs=image_input(8), branches=branches)
     design = replace(design, training=replace(design.training, loss_weights=loss_weights))
     task = smallest_task()
     network = build_network(design, backbone, classes=task.classes).eval()

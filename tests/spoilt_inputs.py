@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from eenas.measurement.profile import Profile
 from eenas.measurement.runtime import Joints
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.programs.model_folder import load_design
+from eenas.programs.preprocessing.series_preprocessing import SeriesPreprocessing
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.learning_curves import LearningCurve, LearningCurves
@@ -41,6 +42,7 @@ from eenas.runs.run_report import REPORT, RunReport
 from eenas.shipped import folder as shipped
 from eenas.study.settings.study_spec import load_settings
 from eenas.tasks.npz import npz_task
+from eenas.tasks.series.series_input import series_input
 from tests.reporting import sources, studies
 
 LONGEST = 2000
@@ -267,6 +269,9 @@ def _arrays(*, table: bool) -> list[bytes]:
         else:
             images = generator.integers(256, size=(40, 8, 8, 3), dtype=np.uint8)
             save(stream, train_x=images, train_y=np.arange(40) % 2, classes=np.array(["a", "b"]))
+            found.append(stream.getvalue())
+            stream = io.BytesIO()
+            save(stream, train_x=generator.normal(size=(40, 2, 9)), train_y=np.arange(40) % 2)
         found.append(stream.getvalue())
     return found
 
@@ -304,7 +309,20 @@ def _profile() -> list[bytes]:
 
 @cache
 def _designs() -> list[bytes]:
-    return [studies.design(seed, 3).to_json().encode() for seed in range(3)]
+    made = [studies.design(seed, 3) for seed in range(3)]
+    return [each.to_json().encode() for each in (*made, replace(made[0], inputs=series_input(2, 9)))]
+
+
+@cache
+def _series() -> list[bytes]:
+    import io
+
+    found = []
+    for shape in ((2, 9), (3, 2, 9)):
+        stream = io.BytesIO()
+        np.save(stream, np.random.default_rng(0).normal(size=shape))
+        found.append(stream.getvalue())
+    return found
 
 
 @cache
@@ -379,6 +397,7 @@ READERS = (
     Reader("report.toml", lambda: _shipped_files("dashboards", "^panels"), _from_file("a.toml", load_report), "toml"),
     Reader("assignment", _texts(*SETS), _from_text(_assigned), "toml"),
     Reader("task.npz", lambda: _arrays(table=False), _from_file("a.npz", npz_task), "npz"),
+    Reader("series.npy", _series, _from_file("a.npy", lambda path: SeriesPreprocessing(2, 9).prepare([path])), "npz"),
     Reader("exit table", lambda: _arrays(table=True), _from_file("a.npz", load_exit_table), "npz"),
     Reader("latency profile", _profile, _from_file("a.json", read_latency_profile), "json"),
     Reader("cost table", _texts("cut_point,value\na,1\nfinal,2.5\n"), _from_file("a.csv", _cost_table), "text"),

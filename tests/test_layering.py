@@ -19,7 +19,7 @@ STEPS = (
     *("testing", "cli"),
 )
 ENTERS = {
-    "tasks": {"sklearn", "PIL"},
+    "tasks": {"sklearn", "PIL", "aeon"},
     "backbones": {"timm", "torchvision", "huggingface_hub"},
     "measurement": {"ptflops"},
     "records": {"sqlalchemy"},

@@ -13,6 +13,7 @@ from eenas.programs.manifest_checks import check_network
 from eenas.results.read import open_results
 from eenas.results.results import StudyResults
 from eenas.runs.run_report import RunReport
+from eenas.tasks.images.image_input import image_input
 
 KEPT = Path(__file__).with_name("version_0_1")
 FRONT = [
@@ -59,4 +60,6 @@ def test_a_manifest_and_its_design():
     design = Design.from_json(text)
     assert policy is not None
     assert policy.num_exits == len(design.exits) == len(table["exits"])
-    assert design.to_table() == json.loads(text)
+    found, kept = design.to_table(), json.loads(text)
+    assert (found.pop("inputs"), kept.pop("input_size")) == (image_input(8).to_table(), 8)
+    assert found == kept

@@ -16,15 +16,15 @@ from packaging.utils import canonicalize_name
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 TESTED = Path(__file__).with_name("tested_versions.txt")
-OWN, LEFT_OUT = "eenas", "postgresql"
-"""The project itself, and the extra that a run of the tests does not need."""
+OWN, LEFT_OUT = "eenas", ("postgresql", "series")
+"""The project itself, and the extras that a run of the tests does not need."""
 
 
 def direct() -> dict[str, Requirement]:
     """The direct dependencies, those of the extras for ONNX, tests and development included, by canonical name."""
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    texts = [*project["dependencies"], *(text for name in extras if name != LEFT_OUT for text in extras[name])]
+    texts = [*project["dependencies"], *(text for name in extras if name not in LEFT_OUT for text in extras[name])]
     found: dict[str, Requirement] = {}
     for text in texts:
         wanted = Requirement(text)

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from eenas.backbones.features import FeatureShape
     from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
     from eenas.backbones.models.names import backbone_names
-    from eenas.backbones.transform import InputTransform
+    from eenas.backbones.transforms.image_transform import InputTransform
+    from eenas.backbones.transforms.transform import Transform
 
 _HOMES = {
     "Backbone": "load",
@@ -18,7 +19,8 @@ _HOMES = {
     "Chain": "chain",
     "CutPoint": "cut_points",
     "FeatureShape": "features",
-    "InputTransform": "transform",
+    "InputTransform": "transforms.image_transform",
+    "Transform": "transforms.transform",
     "backbone_names": "models.names",
     "load_backbone": "load",
 }
@@ -29,6 +31,7 @@ __all__ = [
     "CutPoint",
     "FeatureShape",
     "InputTransform",
+    "Transform",
     "backbone_names",
     "load_backbone",
 ]

@@ -1,8 +1,8 @@
-"""The shape of the features at a cut point: a map, a sequence of tokens or a vector."""
+"""The shape of the features at a cut point: a map, a series, a sequence of tokens or a vector."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,10 +15,10 @@ class FeatureShape:
     """The dimensions of a feature tensor without the batch, and their layout.
 
     `dims` is (C, H, W) for a map [N, C, H, W], (H, W, C) for a map [N, H, W, C] if `channels_last` (as in Swin),
-    (L, D) for tokens [N, L, D] or (D,) for a vector [N, D]. `prefix_tokens` counts the leading tokens that are not
-    patches of the image (class token, registers); `class_token` tells whether the first one is a class token. The
-    patches are in row-major order over a `grid` of (rows, columns); None is a square grid, or with `is_set` an unknown
-    order. Raises CutError for other dimensions.
+    (L, D) for tokens [N, L, D], (C, L) for a series [N, C, L] if `is_series`, or (D,) for a vector [N, D].
+    `prefix_tokens` counts the leading tokens that are not patches of the image (class token, registers); `class_token`
+    tells whether the first one is a class token. The patches are in row-major order over a `grid` of (rows, columns);
+    None is a square grid, or with `is_set` an unknown order. Raises CutError for other dimensions.
     """
 
     dims: tuple[int, ...]
@@ -27,6 +27,7 @@ class FeatureShape:
     class_token: bool = True
     grid: tuple[int, ...] | None = None
     is_set: bool = False
+    is_series: bool = False
 
     def __post_init__(self) -> None:
         """Check the dimensions."""
@@ -35,7 +36,9 @@ class FeatureShape:
             raise CutError(f"features must have one to three positive dimensions beside the batch, got {self.dims}")
         if self.channels_last and len(self.dims) != 3:
             raise CutError(f"channels_last is for maps of three dimensions only, got {self.dims}")
-        if self.prefix_tokens and not (len(self.dims) == 2 and 0 < self.prefix_tokens < self.dims[0]):
+        if self.is_series and len(self.dims) != 2:
+            raise CutError(f"features of series must have channels and a length, got {self.dims}")
+        if self.prefix_tokens and not (self.kind == "tokens" and 0 < self.prefix_tokens < self.dims[0]):
             raise CutError(f"prefix tokens must be fewer than the tokens, got {self.prefix_tokens} of {self.dims}")
         if not (self.kind == "tokens" and self.prefix_tokens):
             object.__setattr__(self, "class_token", True)  # it has no effect here, and equal shapes must be equal
@@ -46,10 +49,12 @@ class FeatureShape:
             object.__setattr__(self, "grid", (int(rows), int(columns)) if rows != columns else None)
 
     @property
-    def kind(self) -> Literal["map", "tokens", "vector"]:
-        """The kind of tensor: "map" (three dimensions), "tokens" (two) or "vector" (one)."""
+    def kind(self) -> Literal["map", "series", "tokens", "vector"]:
+        """The kind of tensor: "map" (three dimensions), "series" or "tokens" (two) or "vector" (one)."""
         if len(self.dims) == 3:
             return "map"
+        if self.is_series:
+            return "series"
         return "tokens" if len(self.dims) == 2 else "vector"
 
     @property
@@ -65,8 +70,16 @@ class FeatureShape:
 
     @property
     def channels(self) -> int:
-        """C of a map, D of tokens and of a vector."""
-        return self.dims[0] if self.kind == "map" and not self.channels_last else self.dims[-1]
+        """C of a map and of a series, D of tokens and of a vector."""
+        first = self.kind == "series" or (self.kind == "map" and not self.channels_last)
+        return self.dims[0] if first else self.dims[-1]
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The sides of a map (H, W) or of a series (L,); () for tokens and vectors."""
+        if self.kind == "series":
+            return (self.dims[1],)
+        return self._plane() if self.kind == "map" else ()
 
     @property
     def height(self) -> int:
@@ -80,9 +93,9 @@ class FeatureShape:
 
     @property
     def tokens(self) -> int:
-        """L of tokens, prefix tokens included; H x W of a map; 1 for a vector."""
-        if self.kind == "map":
-            return self.height * self.width
+        """L of tokens, prefix tokens included, and of series; H x W of a map; 1 for a vector."""
+        if self.kind in ("map", "series"):
+            return math.prod(self.places)
         return self.dims[0] if self.kind == "tokens" else 1
 
     @property
@@ -93,6 +106,16 @@ class FeatureShape:
     def example(self, batch: int = 2, device: torch.device | str = "cpu") -> Tensor:
         """Return a float32 tensor [batch, *dims] of normal noise, for counting MACs and measuring latency."""
         return torch.randn(batch, *self.dims, device=device)
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain data for `eenas.specs`; what marks series stands in it only for these, as in older files."""
+        table = {field.name: getattr(self, field.name) for field in fields(self)}
+        left_out = () if self.is_series else ("is_series",)
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in table.items()
+            if value is not None and name not in left_out
+        }
 
     def __str__(self) -> str:
         """Return text such as "256 x 56 x 56", in the tensor's own order."""

@@ -17,12 +17,16 @@ from eenas.backbones.features import FeatureShape
 from eenas.faults import raise_shortage
 
 Layout = Literal["first", "last"]
-"""The position of a map's channels: [N, C, H, W] or [N, H, W, C]."""
+"""The position of the channels: [N, C, H, W] or [N, H, W, C] for maps, [N, C, L] (series) or [N, L, D] (tokens)."""
 
 _MOST_PREFIX = 5  # a class token and the four registers of some vision transformers
 _FIRST = (
     *(nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d, nn.PixelShuffle, nn.Dropout2d),
     *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Upsample, nn.LocalResponseNorm),
+)
+_FIRST_OF_SERIES = (
+    *(nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.GroupNorm, nn.InstanceNorm1d, nn.Dropout1d, nn.Upsample),
+    *(nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d),
 )
 
 
@@ -34,10 +38,11 @@ class LayoutHints:
 
     def note(self, part: nn.Module, inputs: Any, output: Any) -> None:
         """Record the layout of a layer's input and output. A forward hook for every module."""
-        layout = _layout_of(part)
-        for tensor in (inputs[0] if inputs else None, output) if layout is not None else ():
-            if isinstance(tensor, Tensor) and tensor.ndim == 4 and tensor.grad_fn is not None:
-                self._layouts.setdefault(place_of(tensor), set()).add(layout)  # type: ignore[arg-type]
+        for tensor in (inputs[0] if inputs else None, output):
+            if isinstance(tensor, Tensor) and tensor.ndim in (3, 4) and tensor.grad_fn is not None:
+                layout = _layout_of(part, _FIRST if tensor.ndim == 4 else _FIRST_OF_SERIES)
+                if layout is not None:
+                    self._layouts.setdefault(place_of(tensor), set()).add(layout)
 
     def of(self, tensor: Tensor) -> Layout | None:
         """Return the layout of the tensor if its layers agree on one, else None."""
@@ -45,9 +50,9 @@ class LayoutHints:
         return next(iter(layouts)) if len(layouts) == 1 else None
 
 
-def _layout_of(part: nn.Module) -> Layout | None:
+def _layout_of(part: nn.Module, first: tuple[type[nn.Module], ...]) -> Layout | None:
     """Return the layout that a layer works in. A layer norm or Linear named "...2d" permutes its input itself."""
-    if isinstance(part, _FIRST):
+    if isinstance(part, first):
         return "first"
     if isinstance(part, nn.Linear) or (isinstance(part, nn.LayerNorm) and len(part.normalized_shape) == 1):
         return "first" if "2d" in type(part).__name__.lower() else "last"
@@ -70,11 +75,13 @@ def read_shapes(
 
     `example` [N, ...] is the input of `forward_pass`. The layout of a map is found by the first of these that tells it:
     two sizes of input, the layers that write or read the map, the module's own declaration, the proportions of the
-    image, an earlier map of the same dimensions. None stands for a map with an unknown layout.
+    image, an earlier map of the same dimensions. None stands for a map with an unknown layout. For a
+    series input [N, C, L], two lengths of it tell series from tokens, otherwise the layers do.
     """
     image = tuple(example.shape[2:]) if example.ndim == 4 else None
     maps = [name for name, tensor in named if tensor.ndim == 4]
     elsewhere = _at_another_size(module, example, maps) if maps and image is not None else {}
+    longer = _at_another_length(module, example, [name for name, tensor in named if tensor.ndim == 3])
     sequences = [tensor for _, tensor in named if tensor.ndim == 3]
     tokens = {} if image is None else _tokens(sequences, module, image, forward_pass)
     known: dict[tuple[int, ...], Layout] = {}
@@ -93,27 +100,52 @@ def read_shapes(
                 known[dims] = layout
             shapes.append(None if layout is None else FeatureShape(dims, channels_last=layout == "last"))
         else:
-            shapes.append(tokens[tensor].shape(dims) if tensor in tokens else FeatureShape(dims))
+            hint = forward_pass.hints.of(tensor) if example.ndim == 3 else None
+            layout = _grown(dims, longer.get(name)) or hint
+            is_series = len(dims) == 2 and example.ndim == 3 and layout == "first"
+            shapes.append(tokens[tensor].shape(dims) if tensor in tokens else FeatureShape(dims, is_series=is_series))
     return shapes
+
+
+def _at_another_length(module: nn.Module, example: Tensor, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return the dimensions of modules' outputs for series [N, C, L] of twice the length; {} if it does not run."""
+    if example.ndim != 3 or not example.is_floating_point() or not names:
+        return {}
+    return _dimensions(module, torch.cat([example[:1], example[:1]], dim=2), names) or {}
+
+
+def _grown(dims: tuple[int, ...], other: tuple[int, ...] | None) -> Layout | None:
+    """Return the layout of features that are `dims` (two) for one length of a series and `other` for a longer one."""
+    if len(dims) != 2 or other is None or len(other) != 2:
+        return None
+    first, last = (a != b for a, b in zip(dims, other, strict=True))
+    return None if first == last else "first" if last else "last"
 
 
 def _at_another_size(module: nn.Module, example: Tensor, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Return the output dimensions of the modules `names` for larger images; {} if the network runs on none."""
     height, width = example.shape[2:]
     for taller, wider in ((height + 32, width + 64), (height + 32, width + 32), (2 * height, 2 * width)):
-        copied = copy_of(module)
-        parts = dict(copied.named_modules())
-        found: dict[str, tuple[int, ...]] = {}
-        for name in names:
-            parts[name].register_forward_hook(partial(_note_shape, found, name))
-        try:
-            with evaluating(copied):
-                copied(functional.interpolate(example[:1], (taller, wider)))
-        except Exception as error:  # a user's module may raise anything
-            raise_shortage(error)
-            continue
-        return found
+        found = _dimensions(module, functional.interpolate(example[:1], (taller, wider)), names)
+        if found is not None:
+            return found
     return {}
+
+
+def _dimensions(module: nn.Module, example: Tensor, names: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
+    """Return the dimensions of modules' outputs for another input; None if the module does not run on it."""
+    copied = copy_of(module)
+    parts = dict(copied.named_modules())
+    found: dict[str, tuple[int, ...]] = {}
+    for name in names:
+        parts[name].register_forward_hook(partial(_note_shape, found, name))
+    try:
+        with evaluating(copied):
+            copied(example)
+    except Exception as error:  # a user's module may raise anything
+        raise_shortage(error)
+        return None
+    return found
 
 
 def _note_shape(found: dict[str, tuple[int, ...]], name: str, part: nn.Module, inputs: Any, output: Any) -> None:

@@ -17,16 +17,20 @@ from eenas.backbones.independence import check_independence
 from eenas.backbones.memory_format import INFERENCE, format_of
 from eenas.backbones.models.names import read_name
 from eenas.backbones.models.own_models import build_own
+from eenas.backbones.models.taken_inputs import check_kind, inputs_at
 from eenas.backbones.models.timm_models import build_timm
 from eenas.backbones.models.torchvision_models import build_torchvision
 from eenas.backbones.models.user_models import call_factory, python_module, user_transform
 from eenas.backbones.outputs import with_one_output
 from eenas.backbones.probabilities import with_logits
-from eenas.backbones.transform import InputTransform, with_statistics
+from eenas.backbones.transforms.kinds import stated_statistics
+from eenas.backbones.transforms.transform import Transform
 from eenas.backbones.weights.weights import find_weights, load_weights, no_published_weights, read_weights
 from eenas.errors import BackboneError, CutError, SpecError, nearest
 from eenas.progress import Listener, Notice, silent
-from eenas.tasks.images.frame import Size, canonical_size, sides_of, size_text
+from eenas.tasks.images.frame import Size
+from eenas.tasks.images.image_input import image_input, size_of
+from eenas.tasks.inputs import InputSpec
 from eenas.user_code import load_object
 
 
@@ -62,7 +66,7 @@ class BackboneSpec:
 class Backbone:
     """A network for a task, with its input transform.
 
-    `module` takes [N, channels, H, W] and gives logits [N, num_classes]; training updates this very module. `weights`
+    `module` takes [N, *transform.shape] and gives logits [N, num_classes]; training updates this very module. `weights`
     repeats the specification, or is "own" for a module given from Python. `fresh_classifier` tells whether the
     classifier is untrained, `untrained` whether a named architecture was built without weights (a module or a factory
     may bring its own). `cut_points` are the candidates for branches and `all_cut_points` all of them, in depth order.
@@ -72,7 +76,7 @@ class Backbone:
     name: str
     weights: str
     module: nn.Module
-    transform: InputTransform
+    transform: Transform
     num_classes: int
     cut_points: tuple[CutPoint, ...]
     all_cut_points: tuple[CutPoint, ...]
@@ -83,7 +87,7 @@ class Backbone:
     memory_format: torch.memory_format = INFERENCE
 
     def example(self, batch: int = 2) -> Tensor:
-        """Return a fixed float32 batch [batch, channels, H, W] of standard normal values on the module's device."""
+        """Return a fixed float32 batch [batch, *transform.shape] of standard normal values on the module's device."""
         return _example(self.module, self.transform, batch)
 
     @property
@@ -108,32 +112,29 @@ def load_backbone(
     *,
     num_classes: int,
     input_size: Size | None = None,
-    channels: int = 3,
+    inputs: InputSpec | None = None,
     trust_code: bool = False,
     relative_to: Path | None = None,
     listener: Listener | None = None,
 ) -> Backbone:
     """Build the backbone for a task of `num_classes` classes, and find its cut points.
 
-    `input_size` in pixels, one number or (height, width), defaults to the backbone's own. `channels` are the task's;
-    they apply to modules that do not state theirs, and to named backbones if they are neither 1 nor 3. A module is used
-    as it is; its classifier is replaced in place if its number of classes differs. Weights that are not loaded are
-    initialised from torch's random state. Raises BackboneError for an unknown name (with the nearest ones) or an
-    unsuitable size, WeightsError for weights that do not fit, CutError for a backbone without cut points, and
-    PluginError for the user's code without `trust_code`.
+    `inputs` are the task's. `input_size` is short for images of three channels and this size, one number or (height,
+    width), and for series of this length if the backbone is one of eenas's own for series. Without either, the
+    backbone's own inputs are taken. A module is used as it is; its classifier is replaced in place if its number of
+    classes differs. Weights that are not loaded are initialised from torch's random state. Raises BackboneError for an
+    unknown name (with the nearest ones) or unsuitable inputs, WeightsError for weights that do not fit, CutError for a
+    backbone without cut points, and PluginError for the user's code without `trust_code`.
     """
     notify = listener or silent
     if num_classes < 2:
         raise BackboneError(f"a backbone needs at least 2 classes, got {num_classes}")
-    if input_size is not None:
-        try:
-            input_size = canonical_size(input_size)
-        except ValueError as error:
-            raise BackboneError(f"the input size must be positive: {error}") from None
+    if inputs is None:
+        inputs = inputs_at(spec if isinstance(spec, str) else getattr(spec, "name", ""), input_size)
     if isinstance(spec, nn.Module):
         name = f"module:{type(spec).__qualname__}"
         spec = python_module(spec, name)
-        transform = user_transform(spec, input_size, channels, name)
+        transform: Transform = user_transform(spec, inputs, name)
         initialise(spec, _example(spec, transform, 2))
         spec = with_one_output(spec, _example(spec, transform, 2), num_classes, name, notify)
         spec = with_logits(spec, _example(spec, transform, 2), name, notify)
@@ -146,24 +147,24 @@ def load_backbone(
         raise no_published_weights(spec.name)
     file = find_weights(spec.weights, relative_to) if spec.weights not in ("none", "pretrained") else None
     state = read_weights(file, notify) if file is not None else None
+    check_kind(spec.name, kind, inputs)
+    channels, size = inputs.size("channel") or 3, size_of(inputs)
     wanted = spec.channels if spec.channels is not None else None if channels in (1, 3) else channels
     if kind == "own":
-        module, transform = build_own(bare, num_classes, input_size)
+        module, transform = build_own(bare, num_classes, inputs)
     elif kind == "timm":
-        module, transform = build_timm(bare, num_classes, input_size, pretrained=pretrained, wanted_channels=wanted)
+        module, transform = build_timm(bare, num_classes, size, pretrained=pretrained, wanted_channels=wanted)
     elif kind == "torchvision":
-        module, transform = build_torchvision(
-            bare, num_classes, input_size, pretrained=pretrained, wanted_channels=wanted
-        )
+        module, transform = build_torchvision(bare, num_classes, size, pretrained=pretrained, wanted_channels=wanted)
     else:
         factory = load_object(bare, trust_code=trust_code, relative_to=relative_to)
         module = python_module(call_factory(factory, num_classes, spec.name), spec.name)
-        transform = user_transform(module, input_size, spec.channels or channels, spec.name)
-    if spec.channels not in (None, transform.channels):
-        raise BackboneError(
-            f"{spec.name}: takes {transform.channels} channels, got backbone.channels = {spec.channels}"
-        )
-    transform = with_statistics(transform, transform.channels, _numbers(spec.mean), _numbers(spec.std))
+        given = image_input(size, spec.channels or channels) if inputs.kind == "images" else inputs
+        transform = user_transform(module, given, spec.name)
+    taken = transform.inputs.size("channel")
+    if spec.channels not in (None, taken):
+        raise BackboneError(f"{spec.name}: takes {taken} channels, got backbone.channels = {spec.channels}")
+    transform = stated_statistics(transform, _numbers(spec.mean), _numbers(spec.std))
     initialise(module, _example(module, transform, 2))
     if kind == "code":
         module = with_one_output(module, _example(module, transform, 2), num_classes, spec.name, notify)
@@ -212,7 +213,7 @@ def choose_cut_points(found: tuple[CutPoint, ...], wanted: str | tuple[str, ...]
 
 def _finish(
     module: nn.Module,
-    transform: InputTransform,
+    transform: Transform,
     spec: BackboneSpec,
     num_classes: int,
     *,
@@ -248,13 +249,14 @@ def _numbers(given: float | tuple[float, ...] | None) -> tuple[float, ...] | Non
     return (given,) if isinstance(given, int | float) else given
 
 
-def _example(module: nn.Module, transform: InputTransform, batch: int) -> Tensor:
+def _example(module: nn.Module, transform: Transform, batch: int) -> Tensor:
     """Return standard normal values from a generator of their own: the global random state does not change."""
     generator = torch.Generator().manual_seed(0)
     try:
         values = torch.randn(batch, *transform.shape, generator=generator)
-    except RuntimeError:  # out of memory; the image size says more than the allocator's message
-        size = size_text(sides_of(transform.size))
-        raise BackboneError(f"images of {size} pixels do not fit into memory; set a smaller task.input_size") from None
+    except RuntimeError:  # out of memory; the inputs say more than the allocator's message
+        raise BackboneError(
+            f"{transform.inputs} do not fit into memory; set a smaller task.input_size, or give shorter series"
+        ) from None
     place = next(module.parameters(), None)
     return values if place is None else values.to(place.device)

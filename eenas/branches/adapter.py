@@ -1,4 +1,7 @@
-"""The first layers of every branch: adapters from features of any layout to a map, a vector or pooled tokens."""
+"""The first layers of every branch: adapters from features of any layout to a map, series, vector or pooled tokens."""
+
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +19,26 @@ def map_size(shape: FeatureShape, label: str) -> tuple[int, int, int]:
         return shape.channels, shape.height, shape.width
     if shape.kind == "vector":
         raise BranchError(f"{label}: needs a map, got a vector of {shape.channels}; use fc or mlp there")
+    if shape.kind == "series":
+        fix = "use fc, mlp, pool_fc, conv_fc, conv_stack or conv_pool_fc there"
+        raise BranchError(f"{label}: needs a map, got a series of {shape.channels} channels; {fix}")
     patches = shape.patches
     if patches is None:
         count = shape.dims[0] - shape.prefix_tokens
         rule = "tokens with a known order in the image" if shape.is_set else "a square number of patch tokens"
         raise BranchError(f"{label}: needs {rule}, got {count}; use fc, mlp or pool_fc there")
     return shape.channels, *patches
+
+
+def places_of(shape: FeatureShape, label: str) -> tuple[int, tuple[int, ...]]:
+    """Return the channels of the features and their sides: (H, W) of a map, (L,) of a series.
+
+    Raises BranchError as `map_size` does.
+    """
+    if shape.kind == "series":
+        return shape.channels, shape.places
+    channels, height, width = map_size(shape, label)
+    return channels, (height, width)
 
 
 class MapAdapter(nn.Module):
@@ -35,6 +52,7 @@ class MapAdapter(nn.Module):
     def __init__(self, shape: FeatureShape, label: str) -> None:
         super().__init__()
         self.channels, self.height, self.width = map_size(shape, label)
+        self.places = (self.height, self.width)
         self.is_tokens = shape.kind == "tokens"
         self.prefix_tokens = shape.prefix_tokens
         self.norm = _norm(shape)
@@ -49,8 +67,25 @@ class MapAdapter(nn.Module):
         return features.permute(0, 3, 1, 2)
 
 
+class SeriesAdapter(nn.Module):
+    """Passes features of series [N, C, L] unchanged."""
+
+    def __init__(self, shape: FeatureShape) -> None:
+        super().__init__()
+        self.channels, self.places = shape.channels, shape.places
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the features [N, C, L]."""
+        return features
+
+
+def adapter_of(shape: FeatureShape, label: str) -> MapAdapter | SeriesAdapter:
+    """Return the adapter for a family whose layers exist in one and two axes. Raises BranchError as `map_size` does."""
+    return SeriesAdapter(shape) if shape.kind == "series" else MapAdapter(shape, label)
+
+
 class VectorAdapter(nn.Module):
-    """Converts features to a vector [N, D]: the spatial mean of a map, or the class token of tokens.
+    """Converts features to a vector [N, D]: the mean of a map or series over its places, or the class token of tokens.
 
     Tokens and maps with channels last are normalised first (LayerNorm) if `normalised`. Without a class token the mean
     of the patches is taken. A vector is unchanged.
@@ -61,7 +96,8 @@ class VectorAdapter(nn.Module):
         self.channels = shape.channels
         self.has_class_token = shape.prefix_tokens > 0 and shape.class_token
         self.prefix_tokens = shape.prefix_tokens
-        self.places = (1, 2) if shape.channels_last else (2, 3) if shape.kind == "map" else (1,)
+        places = {"map": (2, 3), "series": (2,)}.get(shape.kind, (1,))
+        self.places = (1, 2) if shape.channels_last else places
         self.is_vector = shape.kind == "vector"
         self.norm = _norm(shape) if normalised else None
 
@@ -78,34 +114,39 @@ class VectorAdapter(nn.Module):
 
 
 class Pooling(nn.Module):
-    """Pools a map to at most `size` x `size` by average, maximum, or the mixture of both in Shallow-Deep Networks.
+    """Pools a map or series to at most `size` places along each axis by average, maximum, or a mixture of both.
 
-    All windows have one size and cover the map; they overlap only if a side is not a multiple of `size`. A side of at
-    most `size` is unchanged. For multiples, "mixed" is the feature reduction of Kaya et al. 2019 ("Shallow-Deep
+    All windows have one size and cover the features; they overlap only if a side is not a multiple of `size`. A side
+    of at most `size` is unchanged. For multiples, "mixed" is the feature reduction of Kaya et al. 2019 ("Shallow-Deep
     Networks", section 4.1) with weights in (0, 1): `sigmoid(alpha) * max + (1 - sigmoid(alpha)) * avg`. alpha is
     learned and starts at 0.
     """
 
-    def __init__(self, pool: str, height: int, width: int, size: int) -> None:
+    def __init__(self, pool: str, places: Sequence[int], size: int) -> None:
+        """`places` are (H, W) of a map, (L,) of a series."""
         super().__init__()
-        windows = [_window(side, size) for side in (height, width)]
-        self.kernel = (windows[0][0], windows[1][0])
-        self.stride = (windows[0][1], windows[1][1])
-        self.height, self.width = min(height, size), min(width, size)
+        windows = [_window(side, size) for side in places]
+        self.kernel = tuple(kernel for kernel, _ in windows)
+        self.stride = tuple(stride for _, stride in windows)
+        self.count = math.prod(min(side, size) for side in places)
         self.pool = pool
         self.alpha = nn.Parameter(torch.zeros(())) if pool == "mixed" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [N, C, H, W] to [N, C, min(H, size), min(W, size)]."""
+        """Map [N, C, H, W] to [N, C, min(H, size), min(W, size)], [N, C, L] to [N, C, min(L, size)]."""
         if self.alpha is None:
             return self._average(x) if self.pool == "avg" else self._maximum(x)
         share = torch.sigmoid(self.alpha)
         return share * self._maximum(x) + (1 - share) * self._average(x)
 
     def _average(self, x: Tensor) -> Tensor:
+        if len(self.kernel) == 1:
+            return nn.functional.avg_pool1d(x, self.kernel, self.stride)
         return nn.functional.avg_pool2d(x, self.kernel, self.stride)
 
     def _maximum(self, x: Tensor) -> Tensor:
+        if len(self.kernel) == 1:
+            return nn.functional.max_pool1d(x, self.kernel, self.stride)
         return nn.functional.max_pool2d(x, self.kernel, self.stride)
 
 
@@ -123,11 +164,23 @@ class PooledTokens(nn.Module):
         return kept.transpose(1, 2).unsqueeze(2)
 
 
-def conv_block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """Return Conv 3x3 (padding 1, no bias), batch normalisation and ReLU; a side H becomes ceil(H / stride)."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
-    )
+def conv_block(inputs: int, outputs: int, stride: int, axes: int = 2) -> nn.Sequential:
+    """Return a convolution of 3 along each axis (padding 1, no bias), batch normalisation and ReLU.
+
+    A side H becomes ceil(H / stride).
+    """
+    conv = convolution(axes)(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(conv, normalisation(axes)(outputs), nn.ReLU())
+
+
+def convolution(axes: int) -> type[nn.Conv1d] | type[nn.Conv2d]:
+    """Return the convolution over one or two axes."""
+    return nn.Conv1d if axes == 1 else nn.Conv2d
+
+
+def normalisation(axes: int) -> type[nn.BatchNorm1d] | type[nn.BatchNorm2d]:
+    """Return the batch normalisation of features with one or two axes."""
+    return nn.BatchNorm1d if axes == 1 else nn.BatchNorm2d
 
 
 def _norm(shape: FeatureShape) -> nn.LayerNorm | None:

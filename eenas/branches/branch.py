@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import map_size
+from eenas.branches.adapter import map_size, places_of
 from eenas.errors import BranchError
 from eenas.escaping import shortened
 
@@ -25,7 +25,8 @@ class Branch(ABC):
     - `kind`: its name in tables and search spaces. A user's family need not set it: its kind is the reference
       (`./file.py:Class`) that loaded it.
     - `sizes`: its fields among the sizes that families share ("width", "layers", "pool").
-    - `needs_map`: whether it needs a map. Vectors, and tokens without a known grid, are then refused.
+    - `needs_map`: whether it needs a map. Vectors, series, and tokens without a known grid, are then refused.
+    - `needs_places`: whether it needs a map or a series, because its layers exist for both.
 
     The module that it builds maps features to logits. It may have an auxiliary loss and may read the logits of the
     previous exit (`eenas.branches.abilities`).
@@ -38,6 +39,7 @@ class Branch(ABC):
     kind: ClassVar[str] = ""
     sizes: ClassVar[tuple[str, ...]] = ()
     needs_map: ClassVar[bool] = False
+    needs_places: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
@@ -51,6 +53,8 @@ class Branch(ABC):
         """Raise BranchError if the branch does not fit features of this shape."""
         if self.needs_map:
             map_size(feature_shape, self.label())
+        if self.needs_places:
+            places_of(feature_shape, self.label())
 
     @property
     def is_open(self) -> bool:

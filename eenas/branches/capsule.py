@@ -52,9 +52,9 @@ class Capsule(Branch):
         """See `Branch.build`; the module has an `auxiliary_loss`."""
         check_classes(self, num_classes)
         front = MapAdapter(feature_shape, self.label())
-        pooling = Pooling("avg", front.height, front.width, SIDE)
+        pooling = Pooling("avg", front.places, SIDE)
         primary = nn.Conv2d(front.channels, self.width, 1)
-        capsules = self.width // CAPSULE * pooling.height * pooling.width
+        capsules = self.width // CAPSULE * pooling.count
         return _Capsules(nn.Sequential(front, pooling, primary), capsules, num_classes, self.d_out, self.routing)
 
 

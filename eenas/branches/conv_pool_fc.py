@@ -1,12 +1,13 @@
 """The conv_pool_fc branch: strided convolutions, pooling, one linear layer; also the variants of BranchyNet."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import MapAdapter, Pooling, map_size
+from eenas.branches.adapter import Pooling, adapter_of, convolution, normalisation, places_of
 from eenas.branches.branch import Branch, Pool, check_classes, check_pool, check_positive
 from eenas.errors import BranchError
 from eenas.escaping import shortened
@@ -20,8 +21,9 @@ class ConvPoolFc(Branch):
     """`layers` times Conv 3x3 (to width, stride 2), batch normalisation, ReLU; pool to at most `size` x `size`; Linear.
 
     With 2 layers of 128 channels this is the classifier of MSDNet (Huang et al. 2018, section 4). Each convolution
-    halves the map, so more layers cost little more than one. Patch tokens are first arranged as a map. `width` 0 stands
-    for half the channels of the features. `begin` gives the order of published branches:
+    halves the map, so more layers cost little more than one. Patch tokens are first arranged as a map. Along a
+    series windows have one axis. `width` 0 stands for half the channels of the features. `begin` gives the order of
+    published branches:
 
     - "conv": as above.
     - "relu": a ReLU before each convolution instead of after it, and no padding (Zero Time Waste, Wolczyk et al. 2021).
@@ -35,7 +37,7 @@ class ConvPoolFc(Branch):
 
     kind: ClassVar[str] = "conv_pool_fc"
     sizes: ClassVar[tuple[str, ...]] = ("width", "layers", "pool")
-    needs_map: ClassVar[bool] = True
+    needs_places: ClassVar[bool] = True
     width: int = 32
     layers: int = 2
     pool: Pool = "avg"
@@ -67,37 +69,39 @@ class ConvPoolFc(Branch):
         return {"max2": 2, "max3": 3}.get(self.begin, 0)
 
     def check(self, feature_shape: FeatureShape) -> None:
-        """Raise BranchError for features that are not a map, and for a map that is too small."""
-        _, height, width = map_size(feature_shape, self.label())
-        if min(self._places(side) for side in (height, width)) < 1:
+        """Raise BranchError for features that are no map or series, and for those that are too small."""
+        _, places = places_of(feature_shape, self.label())
+        if min(map(self._places, places)) < 1:
+            size = " x ".join(map(str, places))
             raise BranchError(
-                f"{self.label()}: a map of {height} x {width} is too small for it; use conv_pool_fc with begin = 'conv'"
+                f"{self.label()}: a map of {size} is too small for it; use conv_pool_fc with begin = 'conv'"
             )
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`."""
         check_classes(self, num_classes)
         self.check(feature_shape)
-        front = MapAdapter(feature_shape, self.label())
-        width = self.width or max(front.channels // 2, 1)
-        body = [layer for i in range(self.layers) for layer in self._conv(width if i else front.channels, width)]
-        height_left, width_left = self._places(front.height), self._places(front.width)
+        front = adapter_of(feature_shape, self.label())
+        axes, width = len(front.places), self.width or max(front.channels // 2, 1)
+        body = [layer for i in range(self.layers) for layer in self._conv(width if i else front.channels, width, axes)]
+        left = [self._places(side) for side in front.places]
+        count = math.prod(left)
         if self._window:
-            body = [nn.ReLU(), self._maximum(), *self._response(), *body, self._maximum()]
+            body = [nn.ReLU(), self._maximum(axes), *self._response(), *body, self._maximum(axes)]
         else:
-            pooling = Pooling(self.pool, height_left, width_left, self.size)
-            height_left, width_left = pooling.height, pooling.width
+            pooling = Pooling(self.pool, left, self.size)
+            count = pooling.count
             body.append(pooling)
-        return nn.Sequential(front, *body, nn.Flatten(), nn.Linear(width * height_left * width_left, num_classes))
+        return nn.Sequential(front, *body, nn.Flatten(), nn.Linear(width * count, num_classes))
 
-    def _conv(self, inputs: int, outputs: int) -> list[nn.Module]:
+    def _conv(self, inputs: int, outputs: int, axes: int) -> list[nn.Module]:
         stride, padding = 1 if self._window else 2, 0 if self.begin == "relu" else 1
-        conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=padding, bias=self.norm != "batch")
-        layers = [conv, nn.BatchNorm2d(outputs)] if self.norm == "batch" else [conv]
+        conv = convolution(axes)(inputs, outputs, 3, stride=stride, padding=padding, bias=self.norm != "batch")
+        layers: list[nn.Module] = [conv, normalisation(axes)(outputs)] if self.norm == "batch" else [conv]
         return [nn.ReLU(), *layers] if self.begin == "relu" else [*layers, nn.ReLU()]
 
-    def _maximum(self) -> nn.Module:
-        return nn.MaxPool2d(self._window, 2, ceil_mode=True)
+    def _maximum(self, axes: int) -> nn.Module:
+        return (nn.MaxPool1d if axes == 1 else nn.MaxPool2d)(self._window, 2, ceil_mode=True)
 
     def _response(self) -> list[nn.Module]:
         """`x / (2 + 5e-5 * sum of squares) ** 0.75` over three channels as in Chainer; torch divides alpha by three."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import MapAdapter, VectorAdapter
+from eenas.branches.adapter import VectorAdapter, adapter_of
 from eenas.branches.branch import Branch, check_classes
 
 
@@ -22,8 +22,7 @@ class Fc(Branch):
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`."""
         check_classes(self, num_classes)
-        if feature_shape.kind == "map":
-            front = MapAdapter(feature_shape, self.label())
-            inputs = front.channels * front.height * front.width
-            return nn.Sequential(front, nn.Flatten(), nn.Linear(inputs, num_classes))
+        if feature_shape.kind in ("map", "series"):
+            front = adapter_of(feature_shape, self.label())
+            return nn.Sequential(front, nn.Flatten(), nn.Linear(feature_shape.elements, num_classes))
         return nn.Sequential(VectorAdapter(feature_shape), nn.Linear(feature_shape.channels, num_classes))

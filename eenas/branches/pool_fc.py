@@ -6,14 +6,14 @@ from typing import ClassVar
 from torch import nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.branches.adapter import MapAdapter, PooledTokens, Pooling
+from eenas.branches.adapter import PooledTokens, Pooling, adapter_of
 from eenas.branches.branch import Branch, Pool, check_classes, check_pool, check_positive
 from eenas.errors import BranchError
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoolFc(Branch):
-    """Pool a map to at most `size` x `size` ("avg", "max" or "mixed"), then Linear.
+    """Pool a map to at most `size` x `size` ("avg", "max" or "mixed"), a series to at most `size`, then Linear.
 
     "mixed" with size 4 is the internal classifier of Shallow-Deep Networks (Kaya et al. 2019), "avg" with size 1
     that of EENet (Demir & Akbas 2019). Tokens are normalised (LayerNorm), and all patches are pooled to a single
@@ -44,9 +44,9 @@ class PoolFc(Branch):
         front: nn.Module
         if feature_shape.kind == "tokens":
             front = PooledTokens(feature_shape)
-            pooling = Pooling(self.pool, 1, feature_shape.dims[0] - feature_shape.prefix_tokens, 1)
+            pooling = Pooling(self.pool, (1, feature_shape.dims[0] - feature_shape.prefix_tokens), 1)
         else:
-            front = MapAdapter(feature_shape, self.label())
-            pooling = Pooling(self.pool, feature_shape.height, feature_shape.width, self.size)
-        inputs = feature_shape.channels * pooling.height * pooling.width
+            front = adapter_of(feature_shape, self.label())
+            pooling = Pooling(self.pool, feature_shape.places, self.size)
+        inputs = feature_shape.channels * pooling.count
         return nn.Sequential(front, pooling, nn.Flatten(), nn.Linear(inputs, num_classes))

@@ -9,7 +9,7 @@ from eenas.cli.console import out, suggest, write_json
 
 Classes = Annotated[int, typer.Option(metavar="N", min=2, help="Classes of the task.")]
 InputSize = Annotated[
-    str | None, typer.Option(metavar="N|HxW", help="Size of the images in pixels (default: the backbone's own).")
+    str | None, typer.Option(metavar="N|HxW", help="Size of images, or length of series (default: the backbone's own).")
 ]
 
 
@@ -30,7 +30,7 @@ def backbone(
     from eenas.cli.tables.profiles import profile_by_name
     from eenas.cli.tables.tables import table
     from eenas.percent import percent
-    from eenas.reporting.facts.backbone_facts import backbone_rows, profile_json
+    from eenas.reporting.facts.backbone_facts import backbone_rows, profile_json, size_words
     from eenas.reporting.facts.wording import quantity
 
     size = options.size(input_size)
@@ -42,12 +42,11 @@ def backbone(
         trust_code=trust_code,
     )
     if json:
-        write_json(profile_json(profile, size=loaded.transform.size, classes=classes))
+        write_json(profile_json(profile, loaded.transform.inputs, classes=classes))
         return
-    height, width = loaded.transform.shape[1:]
     title = (
-        f"{name}: {len(profile.cut_points)} of {len(loaded.all_cut_points)} cut points, {height} × {width} px, "
-        f"{classes} classes"
+        f"{name}: {len(profile.cut_points)} of {len(loaded.all_cut_points)} cut points, "
+        f"{size_words(loaded.transform.inputs)}, {classes} classes"
     )
     made = table(title, "cut point", "shape", "MACs to here", "share", "parameters", "share", right=(2, 3, 4, 5))
     for row in backbone_rows(profile):
@@ -58,4 +57,5 @@ def backbone(
         "whole backbone", "", quantity(profile.total_macs), "100 %", quantity(profile.total_parameters), "100 %"
     )
     out().print(made)
-    suggest("search", backbone=name, trust_code=trust_code)
+    task = "waves" if loaded.transform.inputs.kind == "series" else None
+    suggest("search", backbone=name, task=task, trust_code=trust_code)

@@ -13,7 +13,8 @@ from eenas.cli.failures import one_of
 def calibrate(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that eenas export wrote.")],
     data: Annotated[
-        str, typer.Option(metavar="TASK", help="The new labelled images: folder:PATH, npz:PATH or a function.")
+        str,
+        typer.Option(metavar="TASK", help="New labelled samples: folder:PATH, npz:PATH, ts:PATH or a function."),
     ],
     max_accuracy_drop: Annotated[
         float | None, typer.Option(metavar="X", help="The cheapest that loses at most X (0.005 is half a point).")
@@ -42,7 +43,7 @@ def calibrate(
     one_of(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms, limit=limit or None)
     from eenas.cli.tables.exported_tables import calibration_table
     from eenas.deployment.calibration import calibrate as refit
-    from eenas.tasks.notices import left_out_notice
+    from eenas.tasks.sample_check import left_out_notice
 
     found = refit(
         folder,

@@ -90,7 +90,7 @@ def export(
 
         say(parity_line(Parity.of(folder)))
         out().print(latency_table(ProgramLatency.of(folder)))
-        suggest("run", str(folder), "IMAGE.png", trust_code=format == "pt2")
+        suggest("run", str(folder), "FILE", trust_code=format == "pt2")
         return
     trust = ", trust_code=True" if trust_code else ""
     say(f'next: python -c "import eenas; print(eenas.load({str(folder)!r}{trust}))"')

@@ -32,7 +32,8 @@ Overrides = Annotated[
 ]
 TrustCode = Annotated[bool, typer.Option("--trust-code", help="Run Python code that a file or a name points at.")]
 Data = Annotated[
-    str | None, typer.Option(metavar="TASK", help="Labelled images: digits, folder:PATH, npz:PATH or a function.")
+    str | None,
+    typer.Option(metavar="TASK", help="Labelled samples: digits, waves, folder:PATH, npz:PATH, ts:PATH or a function."),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out pictures that cannot be read, and list them.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads within an operator (default: all cores).")]

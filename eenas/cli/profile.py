@@ -23,16 +23,16 @@ def profile(
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads of the host (default: 1).")] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", min=1, help="Samples at once (default: 1).")] = None,
     task: Annotated[
-        str | None, typer.Option(metavar="SPEC", help="The task, for its classes and image size (default: digits).")
+        str | None, typer.Option(metavar="SPEC", help="The task, for its classes and inputs (default: digits).")
     ] = None,
     classes: Annotated[
         int | None, typer.Option(metavar="N", min=2, help="Classes, in place of a task whose data are not here.")
     ] = None,
     size: Annotated[
-        str | None, typer.Option(metavar="N|HxW", help="Size of the images in pixels (default: the task's).")
+        str | None, typer.Option(metavar="N|HxW", help="Size of images, or length of series (default: the task's).")
     ] = None,
     channels: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Channels of the images (default: the task's, or 3).")
+        int | None, typer.Option(metavar="N", min=1, help="Channels of the samples (default: the task's, or 3).")
     ] = None,
     study: options.Study = None,
     space: Annotated[

@@ -1,4 +1,4 @@
-"""`eenas run`: what an exported model answers to image files, and how long it takes."""
+"""`eenas run`: the answers of an exported model to files of samples, and how long each takes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,9 @@ from eenas.escaping import one_line
 
 def run(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder exported with --format onnx or pt2.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Image files, or folders of them.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES...", help="Image files, .npy files of series, or folders of them.")
+    ],
     max_macs: Annotated[
         float | None,
         typer.Option(metavar="X", help="The operating point within a share X of the backbone's MACs."),
@@ -24,28 +26,30 @@ def run(
     trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:
-    """Answer images with an exported model, one at a time.
+    """Answer files with an exported model, one sample at a time.
 
-    Each with its class, the confidence in it, the exit that answered, and the time of this image alone. Files that
+    Each with its class, the confidence in it, the exit that answered, and the time of this sample alone. Files that
     cannot be read get a line each, and exit status 2; the others are answered.
 
     Example: eenas run model photo.png
     """
     import json as writer
 
-    from eenas.programs.image_answers import ImageAnswer, answer_images
+    from eenas.programs.file_answers import FileAnswer, answer_files
     from eenas.programs.runtime import load
 
     model = load(folder, provider=provider, threads=threads, trust_code=trust_code)
     budget = {"max_macs": max_macs, **options.limits(limit)}
     if any(value is not None for value in budget.values()):
         model.set_budget(**{name.removeprefix("max_"): value for name, value in budget.items()})
-    found = list(answer_images(model, images))
-    answers = [one for one in found if isinstance(one, ImageAnswer)]
-    others = [one for one in found if not isinstance(one, ImageAnswer)]
+    found = list(answer_files(model, files))
+    answers = [one for one in found if isinstance(one, FileAnswer)]
+    others = [one for one in found if not isinstance(one, FileAnswer)]
     if json:
-        tried = [one for one in found if isinstance(one, ImageAnswer) or not one.hidden]
-        write_json(writer.dumps([{**vars(one), "file": one_line(str(one.file))} for one in tried], indent=2))
+        tried = [one for one in found if isinstance(one, FileAnswer) or not one.hidden]
+        tables = [{**vars(one), "file": one_line(str(one.file))} for one in tried]
+        given = [{name: value for name, value in table.items() if value is not None} for table in tables]
+        write_json(writer.dumps(given, indent=2))
     elif answers:
         from eenas.cli.tables.exported_tables import answers_table
 

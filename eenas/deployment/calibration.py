@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eenas.deployment.calibration_options import CalibrationOptions
 from eenas.deployment.fit_limits import FitLimits
-from eenas.deployment.network_segments import open_network
+from eenas.deployment.network_segments import inputs_of, open_network
 from eenas.errors import ExportError
 from eenas.escaping import as_markdown
 from eenas.files import check_writable, replace_folder, write_text
@@ -115,8 +115,7 @@ def calibrate(
         model = open_network(path, trust_code=trust_code, backbone=backbone)
     else:
         raise ExportError(f"{path}: holds no programs to time; export with --format onnx, or keep another limit")
-    white = model.manifest.preprocessing.white
-    task = given_task(data, white=white, skip_bad=skip_bad, trust_code=trust_code)
+    task = given_task(data, inputs_of(model), skip_bad=skip_bad, trust_code=trust_code)
     _check(path, model, task)
     balanced = bool(table["measured"].get("balanced", False))  # of the model, as its study had it
     if LATENCY in wanted.costs:
@@ -150,14 +149,12 @@ def calibrate(
 
 def exit_table(model: ExportedModel, splits: list[Split], costs: Costs, *, balanced: bool = False) -> ExitTable:
     """Every exit's logits on some splits, one after another, as the program gives them."""
-    preprocessing = model.manifest.preprocessing
-    frame = preprocessing.frame
-    rows = []
+    inputs, rows = inputs_of(model), []
     for split in splits:
-        images = split.images((frame.height, frame.width), preprocessing.channels, frame.fit)
+        reader = split.reader(inputs)
         for start in range(0, len(split), _BATCH):
-            batch = images[np.arange(start, min(start + _BATCH, len(split)))].numpy()
-            rows.append(np.stack(model.logits(batch), axis=1))
+            batch = reader[np.arange(start, min(start + _BATCH, len(split)))].numpy()
+            rows.append(np.stack(model.logits(model.manifest.preprocessing(batch)), axis=1))
     labels = np.concatenate([split.labels for split in splits])
     return ExitTable(
         logits=np.concatenate(rows),

@@ -7,8 +7,9 @@ from typing import Any, Unpack
 
 from eenas.backbones.weights.weights import find_weights
 from eenas.deployment import network_sources as sources
-from eenas.deployment.model_card import DEVICE, latency_card, run_card
+from eenas.deployment.model_card import latency_card, run_card
 from eenas.deployment.prediction import timing_of
+from eenas.deployment.preparation import device as device_text
 from eenas.deployment.program_folder import write_model
 from eenas.errors import EenasError, ExportError
 from eenas.measurement.devices import resolve_device
@@ -27,7 +28,7 @@ from eenas.specs import from_table
 from eenas.study.settings.reference import StudyOptions, referred
 from eenas.study.settings.study_spec import StudySpec, readable
 from eenas.tasks.load import given_task, load_task, names_data
-from eenas.tasks.notices import left_out_notice
+from eenas.tasks.sample_check import left_out_notice
 from eenas.tasks.task import Task
 
 
@@ -124,7 +125,7 @@ def export(
     package = _naming(package, spec)
     card = package.card if report is None else run_card(report, timed_below=True)
     return write_model(
-        replace(package, card=card + DEVICE),
+        replace(package, card=card + device_text(package.network.transform)),
         Path(out),
         programs,
         some_samples(package.network, task, data=spec),
@@ -186,10 +187,10 @@ class _Data:
 
 def _given(given: _Data, network: EarlyExitNetwork) -> tuple[Task | None, str]:
     """The task that was given for a network, and its spec."""
-    data, white = given.data, network.transform.white
+    data = given.data
     if data is None:
         return None, ""
-    task = given_task(data, white=white, skip_bad=given.skip_bad, trust_code=given.trust_code)
+    task = given_task(data, network.transform.inputs, skip_bad=given.skip_bad, trust_code=given.trust_code)
     if task.left_out and given.skip_bad:
         given.listener(Notice(left_out_notice(task.left_out)))
     return task, data if isinstance(data, str) else ""
@@ -220,7 +221,7 @@ def _task(
             why = f"{reason}: {error}; {wanted}, or the study's database as --storage"
     if origin.data:
         try:
-            return given_task(origin.data, white=network.transform.white, trust_code=trust_code), origin.data
+            return given_task(origin.data, network.transform.inputs, trust_code=trust_code), origin.data
         except EenasError as error:
             why = f"a program is compared with the network on samples of {origin.data!r}: {error}; {wanted}"
     raise ExportError(why)

@@ -98,7 +98,7 @@ def fit_thresholds(
     it does on the test split. Raises PolicyError when no policy keeps the limit, saying which is nearest (the network's
     policy then stays), and for data of other classes.
     """
-    task = given_task(data, white=network.transform.white, trust_code=trust_code)
+    task = given_task(data, network.transform.inputs, trust_code=trust_code)
     scored = Scored.on(network, task)
     limits = None
     if max_accuracy_drop is not None or max_macs is not None:
@@ -143,7 +143,6 @@ def backbone_of(network: EarlyExitNetwork) -> Backbone:
     found = load_backbone(
         copy_of(network.backbone, device="cpu"),
         num_classes=network.design.num_classes,
-        input_size=transform.size,
-        channels=transform.channels,
+        inputs=transform.inputs,
     )
     return replace(found, name=network.design.backbone, transform=transform)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from eenas.backbones.transform import InputTransform
+from eenas.deployment.preparation import preparation, use
 from eenas.designs.design import Design
 from eenas.escaping import as_markdown
 from eenas.networks.network import EarlyExitNetwork
@@ -13,34 +13,6 @@ from eenas.policies.fit import declined
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.study.context.traits import Traits
-from eenas.tasks.images.frame import BORDER, size_text
-
-USE = """## Use
-
-```python
-import eenas
-
-network = eenas.load("THIS_FOLDER")  # an nn.Module in eval mode
-x = network.transform(images)  # uint8 [N, C, H, W] -> float32
-logits = network(x)  # one tensor [N, classes] for each exit
-"""
-
-
-DEVICE = """
-## On a device
-
-What is needed of this folder is `eenas.json`, `runtime.py` and the `segment_*` files.
-
-```python
-import runtime
-
-model = runtime.load("THIS_FOLDER")
-images = model.preprocess("photo.png")  # uint8 [N, C, H, W]; paths, arrays or a list of them
-answer = model.predict(images)  # answer.classes, answer.exits, answer.confidences
-model.set_budget(macs=0.5)  # another operating point
-```
-"""
-"""What the card of a network with programs says besides."""
 
 
 def run_card(report: RunReport, *, timed_below: bool = False) -> str:
@@ -88,42 +60,13 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         *([as_markdown(f"Training made it worse: {worse_words(report.worse)}."), ""] if report.worse else []),
         *([as_markdown(f"Not the default: {traits}."), ""] if traits else []),
         *(line for sentence in declined(report.design.policy, point.policy) for line in (as_markdown(sentence), "")),
-        USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```",
+        use(report.transform, predicts=True),
         "",
         f"Made by the study {as_markdown(report.study)}; `design.json` replays the architecture.",
         "",
         *(() if report.transform is None else preparation(report.transform)),
     ]
     return "\n".join(lines)
-
-
-def preparation(transform: InputTransform) -> tuple[str, ...]:
-    """How a picture becomes an input, step by step."""
-    channels, height, width = transform.shape
-    shape = "square" if height == width else f"part of the proportions {height} : {width} (height : width)"
-    size = f"{height} x {width} pixels (height x width)"
-    fits = {
-        "crop": f"Cut out the largest centred {shape} and resize it to {size}.",
-        "pad": f"Resize all of it, its proportions kept, until it just fits into {size}, and put it into the middle of "
-        f"a grey ({BORDER}) picture of that size.",
-        "stretch": f"Resize all of it to {size}.",
-    }
-    white = "" if transform.white is None else f" 16-bit values are multiplied by 255 / {transform.white} and rounded."
-    colours = {1: "Grey (ITU-R BT.601 luma of colours)", 3: "Colours in the order red, green, blue"}
-    mean, std = ([round(value, 4) for value in values] for values in (transform.mean, transform.std))
-    return (
-        "## How a picture is prepared",
-        "",
-        f"1. Turn it as its EXIF orientation says, and put transparent parts on white.{white}",
-        f"2. {fits[transform.fit]} The filter is bilinear and antialiased where it shrinks: Pillow's `BILINEAR`, not "
-        "OpenCV's `INTER_LINEAR`.",
-        f"3. {colours.get(channels, f'{channels} channels')}, channels before rows, uint8.",
-        f"4. Divide by 255, subtract the mean {mean}, divide by the standard deviation {std}.",
-        "",
-        "`preprocess` of `runtime.py` does the first three steps as training did, `predict` and `network.transform` "
-        "the last.",
-        "",
-    )
 
 
 def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
@@ -147,8 +90,7 @@ def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
         ]
     else:
         lines.append("Nothing was measured: export it with data to have its figures here.")
-    use = USE + "answer = network.predict(x)  # answer.classes [N], answer.exits [N]\n```"
-    return "\n".join([*lines, "", use if network.policy is not None else USE + "```", ""])
+    return "\n".join([*lines, "", use(network.transform, predicts=network.policy is not None), ""])
 
 
 def _times(report: RunReport) -> dict[str, list[str]]:
@@ -228,7 +170,7 @@ def untrained_card(design: Design, network: EarlyExitNetwork) -> str:
         [
             f"# {as_markdown(design.backbone)} with {len(design.branches)} early exits, untrained",
             "",
-            f"{design.num_classes} classes, {size_text(design.input_size)} px, {parameters:,} parameters. "
+            f"{design.num_classes} classes, {design.inputs}, {parameters:,} parameters. "
             "The weights are initial ones and no thresholds are fitted: train it in your own loop on the sum of the "
             "exits' losses.",
             "",
@@ -237,7 +179,7 @@ def untrained_card(design: Design, network: EarlyExitNetwork) -> str:
             *rows,
             "| final | backbone's classifier |",
             "",
-            USE + "```",
+            use(network.transform, predicts=False),
             "",
             *preparation(network.transform),
         ]

@@ -5,12 +5,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from eenas.backbones.transforms.kinds import transform_from_table
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.prediction import Steps
-from eenas.programs.manifest import read_manifest
+from eenas.programs.manifest import MANIFEST, one_error, read_manifest, read_table
 from eenas.programs.model_folder import load
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.segments import Array
+from eenas.tasks.inputs import InputSpec
 
 
 def open_network(folder: Path, *, trust_code: bool = False, backbone: nn.Module | None = None) -> ExportedModel:
@@ -27,6 +29,13 @@ def as_model(network: EarlyExitNetwork, folder: Path) -> ExportedModel:
     steps = network.steps(torch.zeros(2, *network.transform.shape, device=device))
     segments = tuple(_Segment(steps, k, device) for k in range(len(steps.exits)))
     return ExportedModel(read_manifest(folder, programs=False), segments)
+
+
+def inputs_of(model: ExportedModel) -> InputSpec:
+    """The samples that a model was made for, as its manifest says. Raises ExportError for a manifest that is spoilt."""
+    folder = model.manifest.folder
+    with one_error(folder / MANIFEST):
+        return transform_from_table(read_table(folder)["transform"]).inputs
 
 
 class _Segment:

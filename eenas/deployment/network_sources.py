@@ -11,7 +11,8 @@ from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
 from eenas.backbones.weights.weights import load_weights as load_own_weights
 from eenas.backbones.weights.weights import read_weights
 from eenas.deployment.fitting import Scored, backbone_of, class_names, fit_on
-from eenas.deployment.model_card import DEVICE, own_card, run_card, untrained_card
+from eenas.deployment.model_card import own_card, run_card, untrained_card
+from eenas.deployment.preparation import ON_A_DEVICE
 from eenas.designs.design import Design
 from eenas.errors import ExportError, WeightsError
 from eenas.networks.assembly import build_network
@@ -55,7 +56,7 @@ def build(
 def of_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Source:
     """The network of a finished run."""
     report = RunReport.read(folder, trust_code=trust_code)
-    channels = None if report.transform is None else report.transform.channels
+    channels = None if report.transform is None else report.transform.inputs.size("channel")
     home = None if report.code_folder is None else Path(report.code_folder)
     package, found = untrained(report.design, report.classes, module, trust_code, home, channels=channels)
     network = package.network
@@ -73,7 +74,7 @@ def of_folder(folder: Path, module: nn.Module | None, trust_code: bool) -> Sourc
     """The network in a folder that was exported before."""
     network, table = load(folder, trust_code=trust_code, backbone=module), read_table(folder)
     card = folder / CARD
-    text = card.read_text(encoding="utf-8").partition(DEVICE)[0] if card.is_file() else ""
+    text = card.read_text(encoding="utf-8").partition(ON_A_DEVICE)[0] if card.is_file() else ""
     package = Package(
         network=network,
         backbone=BackboneSpec(name=str(table["backbone"]["name"])),
@@ -106,8 +107,7 @@ def untrained(
         found = load_backbone(
             spec if module is None else copy_of(module),
             num_classes=design.num_classes,
-            input_size=design.input_size,
-            channels=channels or 3,
+            inputs=design.inputs if channels is None else design.inputs.with_size("channel", channels),
             trust_code=trust_code,
             relative_to=folder,
         )

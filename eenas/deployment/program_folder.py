@@ -17,7 +17,7 @@ from eenas.programs.programs import Programs
 from eenas.programs.runtime import load as open_model
 from eenas.progress import Listener, Notice, silent
 from eenas.tasks.load import given_task
-from eenas.tasks.notices import left_out_notice
+from eenas.tasks.sample_check import left_out_notice
 from eenas.tasks.task import Task
 
 
@@ -82,7 +82,7 @@ def verify(
     given = data if data is not None else known
     if not given:
         raise ExportError(f"{path}: does not say which samples it was compared on; give them as --data (data=...)")
-    task = given_task(given, white=network.transform.white, skip_bad=skip_bad, trust_code=trust_code)
+    task = given_task(given, network.transform.inputs, skip_bad=skip_bad, trust_code=trust_code)
     if task.left_out:
         listener(Notice(left_out_notice(task.left_out)))
     return compare(network, model, some_samples(network, task, data=given if isinstance(given, str) else ""))

@@ -10,15 +10,16 @@ from eenas import specs
 from eenas.bounds import parse_json
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
-from eenas.branches.registry import branch_from_table
 from eenas.designs.checks import at_least, number, truth
+from eenas.designs.design_tables import SIZE, read_placed, where, with_inputs
 from eenas.designs.training_choice import TrainingChoice
 from eenas.errors import DesignError, PolicyError, SpecError, nearest
 from eenas.escaping import shortened
 from eenas.plugins import is_reference
 from eenas.policies.kinds.registry import POLICIES
 from eenas.policies.rule import Rule, may_compare
-from eenas.tasks.images.frame import Size, canonical_size
+from eenas.tasks.images.image_input import size_of
+from eenas.tasks.inputs import InputSpec
 
 __all__ = ["Design", "Placed", "PolicyChoice", "TrainingChoice"]
 
@@ -78,6 +79,8 @@ class PolicyChoice(Rule):
 class Design:
     """A resolved proposal. `branches` are in depth order; `provenance` (JSON data) records how the design came about.
 
+    `inputs` are what the backbone's transform takes; for images, only the size distinguishes designs.
+
     A `static` design ends at its one branch, where every sample leaves; the network has nothing behind it.
 
     `digest` covers everything but the provenance; `architecture_digest` also leaves out training and policy. Both use
@@ -86,7 +89,7 @@ class Design:
 
     backbone: str
     num_classes: int
-    input_size: Size
+    inputs: InputSpec
     branches: tuple[Placed, ...] = ()
     training: TrainingChoice = field(default_factory=TrainingChoice)
     policy: PolicyChoice = field(default_factory=PolicyChoice)
@@ -96,12 +99,8 @@ class Design:
     def __post_init__(self) -> None:
         """Check that the design is possible, and copy the provenance as plain JSON data."""
         at_least("num_classes", self.num_classes, 2)
-        try:
-            object.__setattr__(self, "input_size", canonical_size(self.input_size))
-        except (ValueError, TypeError):
-            raise DesignError(
-                f"input_size must be a whole number of at least 1 or [height, width], got {shortened(self.input_size)}"
-            ) from None
+        if self.inputs.kind == "images" and size_of(self.inputs) is None:
+            raise DesignError("the images of a design have a size, got one that is open; give it")
         if self.num_classes > MOST_CLASSES:
             raise DesignError(f"num_classes must be at most {MOST_CLASSES:,}, got {self.num_classes:,}")
         object.__setattr__(self, "branches", tuple(self.branches))
@@ -134,14 +133,14 @@ class Design:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits, equal for equal designs on every machine and Python version."""
-        table = self.canonical().to_table()
+        table = self.canonical()._identity()
         return specs.digest({name: value for name, value in table.items() if name not in ("format", "provenance")})
 
     @property
     def architecture_digest(self) -> str:
-        """The digest of backbone, classes, input size and branches only."""
-        table = self.to_table()
-        names = ("backbone", "num_classes", "input_size", "branches", "static")
+        """The digest of backbone, classes, inputs and branches only."""
+        table = self._identity()
+        names = ("backbone", "num_classes", "inputs", "input_size", "branches", "static")
         return specs.digest({name: table[name] for name in names if name in table})
 
     @property
@@ -171,6 +170,14 @@ class Design:
             return f"ends at {self.branches[0].cut_point}: {self.branches[0].branch.label()}"
         return ", ".join(f"{placed.cut_point} {placed.branch.label()}" for placed in self.branches) or "no branch"
 
+    def _identity(self) -> dict[str, Any]:
+        """The table that digests are taken from; images stand there by their size alone, as in version 0.1."""
+        table, size = self.to_table(), size_of(self.inputs)
+        if size is not None:
+            del table["inputs"]
+            table[SIZE] = size if isinstance(size, int) else list(size)
+        return table
+
     def to_table(self) -> dict[str, Any]:
         """Return the design as JSON data; `from_table` is the inverse."""
         placed = [{"cut_point": each.cut_point, "branch": each.branch.to_table()} for each in self.branches]
@@ -178,7 +185,7 @@ class Design:
             "format": FORMAT,
             "backbone": self.backbone,
             "num_classes": self.num_classes,
-            "input_size": self.input_size if isinstance(self.input_size, int) else list(self.input_size),
+            "inputs": self.inputs.to_table(),
             "branches": placed,
             **({"static": True} if self.static else {}),
             "training": specs.to_table(self.training),
@@ -196,7 +203,7 @@ class Design:
         trust_code: bool = False,
         relative_to: Path | None = None,
     ) -> "Design":
-        """Read the result of `to_table`.
+        """Read the result of `to_table`, or the table of a design of version 0.1.
 
         Raises DesignError, SpecError or BranchError with file, key and fix. A branch or policy of the user's own raises
         PluginError unless `trust_code`. A `./file.py` is looked up in `relative_to` (default: the folder of `file`),
@@ -204,27 +211,28 @@ class Design:
         """
         prefix = f"{key}." if key else ""
         if not isinstance(table, Mapping):
-            raise DesignError(f"{_where(file, key)}a design must be a table, got {shortened(table)}")
+            raise DesignError(f"{where(file, key)}a design must be a table, got {shortened(table)}")
         values = dict(table)
         version = values.pop("format", FORMAT)
         if version != FORMAT:
             raise DesignError(
-                f"{_where(file, key)}the design has format {shortened(version)}, this eenas reads {FORMAT}; update"
+                f"{where(file, key)}the design has format {shortened(version)}, this eenas reads {FORMAT}; update"
             )
-        known = ("backbone", "num_classes", "input_size", "branches", "static", "training", "policy", "provenance")
+        values = with_inputs(values, file, prefix)
+        known = ("backbone", "num_classes", "inputs", "branches", "static", "training", "policy", "provenance")
         for name in values:
             if name not in known:
-                raise DesignError(f"{_where(file, prefix + name)}unknown key; {nearest(name, known)}")
+                raise DesignError(f"{where(file, prefix + name)}unknown key; {nearest(name, known)}")
         for name in known[:3]:
             if name not in values:
-                raise DesignError(f"{_where(file, key)}the key {shortened(name)} is missing; add it")
+                raise DesignError(f"{where(file, key)}the key {shortened(name)} is missing; add it")
         if not isinstance(values["backbone"], str):
-            raise DesignError(f"{_where(file, prefix + 'backbone')}must be text, got {shortened(values['backbone'])}")
+            raise DesignError(f"{where(file, prefix + 'backbone')}must be text, got {shortened(values['backbone'])}")
         branches = values.get("branches", ())
         if not isinstance(branches, list | tuple):
-            raise DesignError(f"{_where(file, prefix + 'branches')}must be a list, got {shortened(branches)}")
+            raise DesignError(f"{where(file, prefix + 'branches')}must be a list, got {shortened(branches)}")
         values["branches"] = tuple(
-            _read_placed(item, file, f"{prefix}branches.{index}", trust_code, relative_to)
+            Placed(*read_placed(item, file, f"{prefix}branches.{index}", trust_code, relative_to))
             for index, item in enumerate(branches)
         )
         for name, spec in (("training", TrainingChoice), ("policy", PolicyChoice)):
@@ -234,12 +242,12 @@ class Design:
             POLICIES.find(kind, trust_code=trust_code, relative_to=folder)
         if not isinstance(values.setdefault("provenance", {}), Mapping):
             raise DesignError(
-                f"{_where(file, prefix + 'provenance')}must be a table, got {shortened(values['provenance'])}"
+                f"{where(file, prefix + 'provenance')}must be a table, got {shortened(values['provenance'])}"
             )
         try:
             return cls(**values)
         except DesignError as error:
-            raise DesignError(f"{_where(file, key)}{error}") from None
+            raise DesignError(f"{where(file, key)}{error}") from None
 
     def to_json(self) -> str:
         """Return the design as JSON text that ends in a newline."""
@@ -253,7 +261,7 @@ class Design:
         try:
             table = parse_json(text)
         except SpecError as error:
-            raise DesignError(f"{_where(file, '')}{error}") from None
+            raise DesignError(f"{where(file, '')}{error}") from None
         return cls.from_table(table, file=file, trust_code=trust_code, relative_to=relative_to)
 
 
@@ -266,25 +274,3 @@ def exit_names(cut_points: Sequence[str]) -> tuple[str, ...]:
     while last in cut_points:
         last = f"({last})"
     return (*cut_points, last)
-
-
-def _read_placed(item: Any, file: str, key: str, trust_code: bool, relative_to: Path | None) -> Placed:
-    if not isinstance(item, Mapping):
-        raise DesignError(f"{_where(file, key)}must be a table with cut_point and branch, got {shortened(item)}")
-    for name in item:
-        if name not in ("cut_point", "branch"):
-            raise DesignError(f"{_where(file, f'{key}.{name}')}unknown key; {nearest(name, ('cut_point', 'branch'))}")
-    for name, kind in (("cut_point", str), ("branch", Mapping)):
-        if not isinstance(item.get(name), kind):
-            text = "text" if kind is str else "a table"
-            raise DesignError(f"{_where(file, f'{key}.{name}')}must be {text}, got {shortened(item.get(name))}")
-    folder = relative_to or (Path(file).parent if file else None)
-    branch = branch_from_table(
-        item["branch"], file=file, key=f"{key}.branch", trust_code=trust_code, relative_to=folder
-    )
-    return Placed(cut_point=item["cut_point"], branch=branch)
-
-
-def _where(file: str, key: str) -> str:
-    key = specs.shown_key(key)
-    return f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""

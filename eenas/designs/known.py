@@ -16,7 +16,7 @@ from eenas.designs.resolve import cascaded
 from eenas.designs.space import Space, values_of
 from eenas.designs.training_choice import without_contradiction
 from eenas.measurement.profile import Profile
-from eenas.tasks.images.frame import Size
+from eenas.tasks.inputs import InputSpec
 
 BRANCHYNET = {
     "branchynet_lenet": (Placed(cut_point="conv1", branch=branchynet_lenet()),),
@@ -33,7 +33,7 @@ def known_designs(
     profile: Profile,
     *,
     num_classes: int,
-    input_size: Size,
+    inputs: InputSpec,
     branch_macs: BranchMacs,
     uniform_counts: Sequence[int] | None = None,
 ) -> list[tuple[str, Design]]:
@@ -64,7 +64,7 @@ def known_designs(
         return Design(
             backbone=profile.backbone,
             num_classes=num_classes,
-            input_size=input_size,
+            inputs=inputs,
             branches=cascaded(placed) if space.setting("network.cascade") is True else tuple(placed),
             training=training,
             policy=policy,

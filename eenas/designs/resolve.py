@@ -15,7 +15,7 @@ from eenas.designs.training_choice import without_contradiction
 from eenas.errors import DesignError, InfeasibleError
 from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
-from eenas.tasks.images.frame import Size
+from eenas.tasks.inputs import InputSpec
 
 
 def resolve(
@@ -24,7 +24,7 @@ def resolve(
     profile: Profile,
     *,
     num_classes: int,
-    input_size: Size,
+    inputs: InputSpec,
     branch_macs: BranchMacs,
     chooser: Chooser | None = None,
     learner: Learner | None = None,
@@ -64,7 +64,7 @@ def resolve(
     design = Design(
         backbone=profile.backbone,
         num_classes=num_classes,
-        input_size=input_size,
+        inputs=inputs,
         branches=cascaded(branches) if space.value(proposal, "network.cascade") else branches,
         training=TrainingChoice(**training),
         policy=PolicyChoice(**_values(proposal, space, "policy")),

@@ -244,7 +244,7 @@ def candidate_logits(
     was_training = candidates.training
     candidates.eval()
     device = next(candidates.backbone.parameters()).device
-    source = split.images(candidates.transform.size, candidates.transform.channels)
+    source = split.reader(candidates.transform.inputs)
     names, rows = candidates.cut_points, []
     held = stream is not None and bool(names) and not with_final and stream.holds(names)
     with stream or nullcontext():

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from eenas.backbones.classifier import evaluating, find_classifier
 from eenas.backbones.outputs import main_output
-from eenas.backbones.transform import InputTransform
+from eenas.backbones.transforms.transform import Transform
 from eenas.frozen.linear_probe import LinearProbe
 from eenas.tasks.split import Split
 
@@ -33,12 +33,12 @@ class FrozenHead:
         return np.asarray(self.logits.argmax(dim=1).numpy() == labels)
 
 
-def read_head(module: nn.Module, transform: InputTransform, split: Split) -> FrozenHead:
+def read_head(module: nn.Module, transform: Transform, split: Split) -> FrozenHead:
     """Run `module` over `split` in eval mode and float32, on the module's device."""
     place = next(module.parameters())
     shape = (2, *transform.shape)
     name = linear_head(module, torch.ones(shape, device=place.device))
-    source = split.images(transform.size, transform.channels)
+    source = split.reader(transform.inputs)
     logits, features, read = [], [], list[Tensor]()
     handle = None if name is None else module.get_submodule(name).register_forward_pre_hook(_record_inputs(read))
     try:

@@ -1,4 +1,4 @@
-"""The plain backbone in a few numbers, which every cost of a study is held against."""
+"""The accuracy and costs of the plain backbone, the reference for all shares in a study."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ _TEXTS, _NUMBERS = ("name", "weights"), ("accuracy", "parameters")
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneFacts:
-    """The plain prepared backbone: validation accuracy in [0, 1], parameters, and its costs by name, the MACs first."""
+    """The plain prepared backbone: validation accuracy in [0, 1], parameters and costs by name, MACs first."""
 
     name: str
     weights: str
@@ -23,27 +23,27 @@ class BackboneFacts:
     costs: CostValues
 
     def __post_init__(self) -> None:
-        """Keep the costs as they are."""
+        """Convert the costs to `CostValues`."""
         object.__setattr__(self, "costs", CostValues(self.costs))
 
     @property
     def macs(self) -> float:
-        """Its MACs, of which those of other networks are shares."""
+        """The MACs, the reference for the shares of other networks."""
         return self.costs[MACS]
 
     def share(self, name: str, value: float | None) -> float | None:
-        """A cost as a share of the backbone's; None where either is not known or the backbone's is 0."""
+        """Return a cost as a share of the backbone's; None if either is unknown or the backbone's is 0."""
         whole = self.costs.get(name)
         return None if value is None or not whole else value / whole
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data, for JSON: costs under keys such as "macs" and "latency_ms"."""
+        """Return plain data for JSON, with costs under keys such as "macs" and "latency_ms"."""
         table: dict[str, Any] = {"name": self.name, "weights": self.weights, "accuracy": self.accuracy}
         return {**table, "parameters": self.parameters, **{key_of(name): each for name, each in self.costs.items()}}
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
-        """The inverse of `to_table`. Raises SpecError for what is none."""
+        """Return the facts that `to_table` wrote. Raises SpecError for any other table."""
         where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "the facts of a backbone"
         if not isinstance(table, Mapping):
             raise SpecError(f"{where}: must be a table, got {shortened(table)}")
@@ -66,9 +66,9 @@ class BackboneFacts:
 
 
 def costs_of(table: Mapping[str, Any], *, leaving_out: Collection[str], file: str = "", key: str = "") -> CostValues:
-    """The costs by name, the MACs first, that a table holds under their keys beside what is left out.
+    """Return the costs by name, MACs first, that a table holds beside the keys `leaving_out`.
 
-    Null is a latency that nobody measured. Raises SpecError for keys that are of no cost and values that are none.
+    Null stands for a latency that was not measured. Raises SpecError for unknown keys and invalid values.
     """
     where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "a table of costs"
     costs = {}

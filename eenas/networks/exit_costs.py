@@ -1,15 +1,16 @@
 """The costs of reaching each exit of a design: backbone, all branches on the way, and decisions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eenas.designs.design import Design
+from eenas.escaping import one_line
 from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.profile import BranchCost, Profile
-from eenas.policies.costs import CostFacts, Costs
+from eenas.policies.costs import LONGEST, CostFacts, Costs
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ def exit_costs(
         (index,), (branch,) = at, branches
         macs_there, parameters = profile.macs[index] + branch.macs, profile.parameters[index] + branch.parameters
         latency = _static_latency(index, profile, branch)
-        counted = Costs.of(macs=[float(macs_there)], latency=latency)
+        counted = _counted([float(macs_there)], latency, profile)
         return ExitCosts(_joined(counted, own, at, profile, branches, static=True), parameters)
     decision = design.num_classes
     macs, behind = [], 0
@@ -50,8 +51,17 @@ def exit_costs(
         macs.append(float(profile.macs[index] + behind))
     macs.append(float(profile.total_macs + behind))
     parameters = profile.total_parameters + sum(branch.parameters for branch in branches)
-    counted = Costs.of(macs=macs, latency=_latency(at, profile, branches))
+    counted = _counted(macs, _latency(at, profile, branches), profile)
     return ExitCosts(_joined(counted, own, at, profile, branches, static=False), parameters)
+
+
+def _counted(macs: Sequence[float], latency: NDArray[np.float64] | None, profile: Profile) -> Costs:
+    """Return the costs that every study has, the latency with the conditions under which it was measured."""
+    found = Costs.of(macs=macs, latency=latency)
+    if latency is None or profile.total_latency is None:
+        return found
+    provenance = one_line(f"composed of parts measured on {profile.total_latency.conditions}")
+    return Costs((found.facts[0], replace(found.facts[1], provenance=provenance[:LONGEST])), found.values)
 
 
 def _joined(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from eenas.backbones.chain import Chain
 from eenas.backbones.memory_format import INFERENCE, lay_out
 from eenas.backbones.outputs import main_output
-from eenas.backbones.transform import InputTransform
+from eenas.backbones.transforms.transform import Transform
 from eenas.branches.abilities import auxiliary_loss_of, logits_of, takes_previous
 from eenas.designs.design import Design, exit_names
 from eenas.errors import CutError, InputError
@@ -72,7 +72,7 @@ class EarlyExitNetwork(PartlyFrozen):
         branches: Mapping[str, nn.Module],
         *,
         design: Design,
-        transform: InputTransform,
+        transform: Transform,
         policy: Policy | None = None,
         classes: tuple[str, ...] = (),
         memory_format: torch.memory_format = INFERENCE,
@@ -109,8 +109,8 @@ class EarlyExitNetwork(PartlyFrozen):
         far as they need. With `equilibrium` gradients are scaled as in gradient equilibrium: each feature receives the
         mean instead of the sum of the gradients of the later selected exits.
         """
-        if x.dtype == torch.uint8:
-            raise InputError("images as they are, uint8, are transformed first: network(network.transform(x))")
+        if self.transform.is_raw(x):
+            raise InputError(f"raw samples, {x.dtype}, are transformed first: network(network.transform(x))")
         features: dict[str, Tensor] = {}
         wanted = range(len(self.exits)) if exits is None else exits
         needed = self._needed(wanted)
@@ -177,7 +177,7 @@ class EarlyExitNetwork(PartlyFrozen):
     def predict(self, x: Tensor, policy: Policy | None = None) -> Prediction:
         """Predict for `[N, C, H, W]`: each sample leaves at the first exit at which the policy lets it leave.
 
-        `x` is what `transform` gives, or images as they are, uint8, which are transformed first.
+        `x` is what `transform` gives, or samples that are visibly raw (uint8 images), which are transformed first.
 
         Samples that leave are removed from the batch, and later layers run for the others only. Runs in eval mode
         without changing the mode of any module. The first call after `train()`, loading or `to()` collects the modules

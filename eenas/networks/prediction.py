@@ -82,12 +82,13 @@ class Steps:
 def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Prediction:
     """Run `network` segment by segment on `[N, C, H, W]`, on its device, and remove the samples that leave.
 
-    Images as they are, uint8, are transformed first, as the runtime of an exported model does. Raises InputError for a
+    Samples that are visibly raw, such as images in uint8, are transformed first, as the runtime of an exported model
+    does. Raises InputError for a
     batch that is not finite, or whose numbers overflow in the network, as that does.
     """
     if policy is None:
         raise PolicyError("this network has no policy; fit one: eenas.fit_thresholds(network, data), or pass one")
-    if x.dtype == torch.uint8:
+    if network.transform.is_raw(x):
         x = network.transform(x)
     if len(x) == 0:  # not every operator takes a batch of none
         nothing = torch.zeros(0, dtype=torch.int64, device=x.device)
@@ -117,7 +118,7 @@ def _check_answers(found: Prediction) -> None:
         bad = int(np.flatnonzero(~finite.all(axis=1))[0])
         raise InputError(
             f"the numbers of sample {bad} of {len(finite)} overflow in the network: the logits of exit "
-            f"{found.exit_names[int(found.exits[bad])]!r} are not finite; scale the batch as the images of training are"
+            f"{found.exit_names[int(found.exits[bad])]!r} are not finite; scale the batch as in training"
         )
 
 

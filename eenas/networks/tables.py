@@ -36,13 +36,12 @@ def exit_table(network: EarlyExitNetwork, split: Split, costs: ExitCosts, *, bat
 
 
 def batches(network: EarlyExitNetwork, split: Split, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """The transformed images `[n, C, H, W]` of a split in order, in the memory format that the network has.
+    """The transformed samples `[n, *shape]` of a split in order, in the memory format that the network has.
 
-    They are fitted into the frame as the network's transform says, which a device does too, whatever the task's own
-    fit.
+    They are made ready as the network's transform says, which a device does too, whatever the task's own preference.
     """
     transform = network.transform
-    source = split.images(transform.size, transform.channels, transform.fit)
+    source = split.reader(transform.inputs)
     for start in range(0, len(split), batch_size):
         indices = np.arange(start, min(start + batch_size, len(split)))
         yield laid(transform(source[indices].to(device)), network.memory_format)

@@ -16,7 +16,8 @@ MACS, LATENCY = "macs", "latency"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _UNIT = re.compile(r"[\w µ%/·²³°€$().-]{0,20}")
-_PROVENANCE_LENGTH = 1000
+LONGEST = 1000
+"""Characters of a provenance."""
 _KEYS = {LATENCY: "latency_ms"}
 _TAKEN = {
     *("accuracy", "accuracy_drop", "above_backbone", "balanced", "boosted", "branches", "cascade", "choice", "costs"),
@@ -67,9 +68,9 @@ class CostFacts:
                 f"the unit of {self.name} must be at most 20 letters, digits, spaces and µ%/·²³°€$().-, got "
                 f"{shortened(self.unit)}"
             )
-        if len(self.provenance) > _PROVENANCE_LENGTH or not self.provenance.isprintable():
+        if len(self.provenance) > LONGEST or not self.provenance.isprintable():
             raise PolicyError(
-                f"the provenance of {self.name} must be a line of at most {_PROVENANCE_LENGTH:,} characters, got "
+                f"the provenance of {self.name} must be a line of at most {LONGEST:,} characters, got "
                 f"{shortened(self.provenance)}"
             )
 

@@ -17,7 +17,8 @@ from eenas.policies.policy import Policy
 from eenas.programs.external_data import check_no_external_data
 from eenas.programs.json_files import need, shown
 from eenas.programs.manifest_checks import check_network, check_programs
-from eenas.programs.preprocessing import Preprocessing
+from eenas.programs.preprocessing.kinds import preprocessing_from
+from eenas.programs.preprocessing.preprocessing import Preprocessing
 
 FORMAT = 1
 MANIFEST = "eenas.json"
@@ -146,7 +147,7 @@ def one_error(file: Path, *, advice: str = "; export the network again") -> Iter
 
 def _manifest(folder: Path, table: Mapping[str, Any]) -> Manifest:
     policy = check_network(table)
-    preprocessing = Preprocessing(**table["transform"])
+    preprocessing = preprocessing_from(table["transform"])
     program, measured, exits = table["program"], table["measured"], tuple(table["exits"])
     if program is None:
         program = {"kind": "torch", "segments": []}

@@ -13,12 +13,13 @@ from eenas.policies.operating_point import EXPECTED, WORST, OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.policies.values import LEAST_TEMPERATURE
 from eenas.programs.json_files import inner, is_number, is_text, is_whole, need
+from eenas.programs.preprocessing.series_preprocessing import SERIES
 
 PROGRAM_KINDS = ("onnx", "pt2")
 """The kinds of programs."""
 
 MOST_EXITS, MOST_POINTS, MOST_COSTS = 1_000, 10_000, 100
-_MOST_PIXELS = 1 << 16  # along one side
+_LONGEST_SIDE = 1 << 16  # of an image
 _MOST_VALUES = 1 << 28  # of one sample between two segments: a GiB of float32
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -57,12 +58,12 @@ def check_programs(program: Any, exits: Sequence[str], shape: Sequence[int]) -> 
         _check_program(_table(segment, place), place, f"segment_{k}.{kind}")
     need(not segments[0].get("takes_previous"), "program.segments[0].takes_previous", "false", True)
     first = segments[0]["shape"]
-    need(first == list(shape), "program.segments[0].shape", f"that of an image, {list(shape)}", first)
+    need(first == list(shape), "program.segments[0].shape", f"that of a sample, {list(shape)}", first)
     if "single_file" in program:
         single = _table(program["single_file"], "program.single_file")
         need(kind == "onnx", "program.single_file", "left out where programs are no ONNX files", single)
         _check_program(single, "program.single_file", "model.onnx")
-        need(single["shape"] == first, "program.single_file.shape", f"that of an image, {first}", single["shape"])
+        need(single["shape"] == first, "program.single_file.shape", f"that of a sample, {first}", single["shape"])
         need(not single.get("takes_previous"), "program.single_file.takes_previous", "false", True)
 
 
@@ -86,24 +87,36 @@ def _check_program(table: Mapping[str, Any], place: str, file: str) -> None:
 
 
 def _check_transform(table: Mapping[str, Any]) -> None:
-    size, channels = inner(table, "size", "transform"), inner(table, "channels", "transform")
-    sides = size if isinstance(size, list) else [size]
-    right = len(sides) in (1, 2) and all(is_whole(side, 1, _MOST_PIXELS) for side in sides)
-    need(right, "transform.size", f"1 to {_MOST_PIXELS:,} pixels", size)
+    kind = table.get("kind", "images")
+    need(kind in ("images", SERIES), "transform.kind", f"{SERIES!r}, or left out", kind)
+    channels = inner(table, "channels", "transform")
     need(is_whole(channels, 1, 4096), "transform.channels", "a whole number from 1 to 4,096", channels)
-    white, fit = table.get("white"), table.get("fit", "crop")
-    right = white is None or is_whole(white, 255, 2**32 - 1)
-    need(right, "transform.white", "a whole number from 255 up, below 2^32", white)
-    need(is_text(fit), "transform.fit", "a text", fit)
+    if kind == SERIES:
+        length = inner(table, "length", "transform")
+        need(is_whole(length, 1, _MOST_VALUES), "transform.length", "a positive whole number", length)
+    else:
+        _check_size(table)
     for name in ("mean", "std"):
         values = inner(table, name, "transform")
-        right = isinstance(values, list) and len(values) == channels
+        right = isinstance(values, list) and len(values) in (channels, *((0,) if kind == SERIES else ()))
         need(
             right and all(is_number(value, -1e30, 1e30) for value in values),
             f"transform.{name}",
             f"{channels} finite numbers each",
             values,
         )
+
+
+def _check_size(table: Mapping[str, Any]) -> None:
+    """What a transform of images has beside channels and statistics."""
+    size = inner(table, "size", "transform")
+    sides = size if isinstance(size, list) else [size]
+    right = len(sides) in (1, 2) and all(is_whole(side, 1, _LONGEST_SIDE) for side in sides)
+    need(right, "transform.size", f"1 to {_LONGEST_SIDE:,} pixels", size)
+    white, fit = table.get("white"), table.get("fit", "crop")
+    right = white is None or is_whole(white, 255, 2**32 - 1)
+    need(right, "transform.white", "a whole number from 255 up, below 2^32", white)
+    need(is_text(fit), "transform.fit", "a text", fit)
 
 
 def _check_measured(table: Mapping[str, Any], exits: Sequence[str], classes: Sequence[str]) -> None:

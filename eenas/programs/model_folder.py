@@ -14,7 +14,7 @@ from torch import nn
 
 from eenas.backbones.copies import copy_of
 from eenas.backbones.load import BackboneSpec, load_backbone
-from eenas.backbones.transform import InputTransform
+from eenas.backbones.transforms.kinds import transform_from_table
 from eenas.bounds import MOST_JSON, read_file
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
@@ -32,7 +32,8 @@ from eenas.programs.manifest import FORMAT, MANIFEST, checksum, one_error, read_
 from eenas.programs.manifest_checks import check_network
 from eenas.programs.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.seeding import seeded
-from eenas.specs import from_table, to_table
+from eenas.specs import to_table
+from eenas.tasks.inputs import InputSpec
 from eenas.training.strategies import STRATEGIES
 
 DESIGN, WEIGHTS, CARD = "design.json", "weights.safetensors", "README.md"
@@ -89,6 +90,7 @@ def fill_folder(package: Package, out: Path, programs: Programs | None = None) -
         "format": FORMAT,
         "trained": package.trained,
         "backbone": {"name": package.backbone.name},
+        "inputs": network.transform.inputs.to_table(),
         "transform": to_table(network.transform),
         "classes": list(network.classes),
         "exits": list(network.exits),
@@ -140,14 +142,16 @@ def load(
         _check_files(path, manifest)
         design = load_design(path / DESIGN, trust_code=trust_code)
         _check_design(design, manifest)
-        transform = from_table(InputTransform, manifest["transform"])
+        transform = transform_from_table(manifest["transform"], key="transform")
+        _check_inputs(manifest, design, transform.inputs)
         name = str(manifest["backbone"]["name"])
         check_code(name, given=backbone is not None, trust_code=trust_code)
         found = load_backbone(
-            copy_of(backbone) if backbone is not None else BackboneSpec(name=name, channels=transform.channels),
+            BackboneSpec(name=name, channels=transform.inputs.size("channel"))
+            if backbone is None
+            else copy_of(backbone),
             num_classes=design.num_classes,
-            input_size=transform.size,
-            channels=transform.channels,
+            inputs=transform.inputs,
             trust_code=trust_code,
             relative_to=path if os.path.isfile(path / name.rpartition(":")[0]) else None,
         )
@@ -235,6 +239,14 @@ def _check_design(design: Design, manifest: Mapping[str, Any]) -> None:
         raise ExportError(f"the design is for {design.num_classes:,} classes, the manifest names {len(classes):,}")
     if list(design.exits) != manifest["exits"]:
         raise ExportError(f"the design has the exits {list(design.exits)}, the manifest {manifest['exits']}")
+
+
+def _check_inputs(manifest: Mapping[str, Any], design: Design, taken: InputSpec) -> None:
+    """Raise ExportError where manifest or design are for other samples than its transform; 0.1 names none."""
+    stated = InputSpec.from_table(manifest["inputs"], key="inputs") if "inputs" in manifest else taken
+    for what, each in (("manifest's inputs", stated), ("design's inputs", design.inputs)):
+        if not each.agrees(taken):
+            raise ExportError(f"the {what} are {each}, its transform takes {taken}; export the network again")
 
 
 def _manifest(path: Path) -> dict[str, Any]:

@@ -29,7 +29,8 @@ from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.programs.chain_models import chain_models, joined, module_model
 from eenas.programs.manifest import Manifest
 from eenas.programs.onnx_program import OPSET
-from eenas.programs.preprocessing import Preprocessing
+from eenas.programs.preprocessing.kinds import preprocessing_from
+from eenas.programs.preprocessing.preprocessing import Preprocessing
 from eenas.programs.programs import need_onnx
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.segments import INPUTS, OUTPUTS, PROVIDERS, open_session, said
@@ -74,11 +75,11 @@ class OnnxRuntime:
 
     def time_backbone(self, backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> BackboneTimes:
         """See `Runtime.time_backbone`."""
-        images = backbone.example(spec.batch).cpu()
+        samples = backbone.example(spec.batch).cpu()
         on_cpu = copy_of(chain, device="cpu")
         models = self._models = self._exported(lambda: chain_models(on_cpu, backbone.example(2).cpu()), backbone.name)
-        features, last = _features(on_cpu, images), len(models) - 1
-        parts = [self._part(models[: k + 1], images.numpy(), device, spec) for k in range(len(models))]
+        features, last = _features(on_cpu, samples), len(models) - 1
+        parts = [self._part(models[: k + 1], samples.numpy(), device, spec) for k in range(len(models))]
         for k in range(last):
             first, second, both = (
                 self._part(models[start:end], features[start], device, spec)
@@ -92,9 +93,10 @@ class OnnxRuntime:
         )
         pairs = zip(found[last + 1 : -1 : 2], found[last + 2 : -1 : 2], strict=True)
         cuts = tuple(max(apart.median_ms - together.median_ms, 0.0) for apart, together in pairs)
-        half = self._run(joined(models[: max(last // 2, 1)]), images.numpy(), device, spec)
+        half = self._run(joined(models[: max(last // 2, 1)]), samples.numpy(), device, spec)
+        preprocessing = preprocessing_from(specs.to_table(backbone.transform))
         entry, decision = host_times(
-            self._loop(images.numpy()), rounds, backbone.num_classes,
+            self._loop(samples.numpy(), preprocessing), rounds, backbone.num_classes,
             program=half, runtime=f"{self._version}, decisions",
         )  # fmt: skip
         return BackboneTimes(
@@ -173,7 +175,7 @@ class OnnxRuntime:
         model = self._exported(lambda: module_model(_Same(), torch.zeros(2, num_classes), exit_="nothing"), "nothing")
         return self._part([model], np.zeros((spec.batch, num_classes), dtype=np.float32), device, spec)
 
-    def _loop(self, images: NDArray[np.float32]) -> HostLoop:
+    def _loop(self, samples: NDArray[np.float32], preprocessing: Preprocessing) -> HostLoop:
         """The loop of `runtime.py` around programs that cost nothing."""
 
         def runtime_loop(num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:
@@ -183,8 +185,8 @@ class OnnxRuntime:
                 program()
                 return x, logits
 
-            model = ExportedModel(_manifest(images, num_classes), (segment,) * DECISIONS)
-            return (lambda: model.reach(images, 0)), (lambda: model.reach(images, DECISIONS - 1))
+            model = ExportedModel(_manifest(preprocessing, num_classes), (segment,) * DECISIONS)
+            return (lambda: model.reach(samples, 0)), (lambda: model.reach(samples, DECISIONS - 1))
 
         return runtime_loop
 
@@ -211,18 +213,17 @@ def _in_turn(first: Part, second: Part) -> Part:
 
 
 @torch.inference_mode()
-def _features(chain: Chain, images: torch.Tensor) -> list[NDArray[np.float32]]:
+def _features(chain: Chain, samples: torch.Tensor) -> list[NDArray[np.float32]]:
     """What each segment takes."""
-    x, found = images, []
+    x, found = samples, []
     for segment in chain.segments:
         found.append(x.numpy())
         x = segment(x)
     return found
 
 
-def _manifest(images: NDArray[np.float32], num_classes: int) -> Manifest:
+def _manifest(preprocessing: Preprocessing, num_classes: int) -> Manifest:
     """That of a model with decisions and nothing to decide about."""
-    zeros = (0.0,) * images.shape[1]
     return Manifest(
         folder=Path(),
         kind="onnx",
@@ -230,7 +231,7 @@ def _manifest(images: NDArray[np.float32], num_classes: int) -> Manifest:
         single_file=None,
         classes=tuple(str(number) for number in range(num_classes)),
         exits=tuple(str(number) for number in range(DECISIONS + 1)),
-        preprocessing=Preprocessing(tuple(images.shape[2:]), images.shape[1], zeros, tuple(1.0 for _ in zeros)),
+        preprocessing=preprocessing,
         policy=ThresholdPolicy(
             score="max_softmax", temperatures=(1.0,) * (DECISIONS + 1), thresholds=(0.5,) * DECISIONS
         ),

@@ -15,7 +15,6 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.programs.budget import within_budget
 from eenas.programs.manifest import Manifest, read_manifest
-from eenas.programs.preprocessing import checked_batch
 from eenas.programs.segments import Segment, open_segments
 
 
@@ -86,23 +85,24 @@ class ExportedModel:
         """What decides who leaves; at first the policy of the manifest."""
         return self._policy
 
-    def preprocess(self, *pictures: Any) -> NDArray[np.uint8]:
-        """Pictures made ready as they were for training: uint8 [N, channels, H, W], which `predict` takes.
+    def preprocess(self, *samples: Any) -> NDArray[Any]:
+        """Samples made ready as they were for training: a batch that `predict` takes.
 
-        They are given one by one or in a list. Each is a path, the bytes of a file, a Pillow image, or an array uint8
-        [H, W] or [H, W, C] (red, green, blue; OpenCV's are blue first: `image[..., ::-1]`). Needs Pillow. Pixel values
-        are those of training but for 1 of 255.
-        Raises PictureError for what cannot be read.
+        They are given one by one or in a list. Of a model for images each is a path, the bytes of a file, a Pillow
+        image, or an array uint8 [H, W] or [H, W, C] (red, green, blue; OpenCV's are blue first: `image[..., ::-1]`);
+        that needs Pillow, and values are those of training but for 1 of 255. Of a model for series each is an array
+        [channels, length] or the path of a `.npy` file. Raises PictureError or InputError for what cannot be read.
         """
-        given = (each if isinstance(each, list | tuple) else (each,) for each in pictures)
-        return self.manifest.preprocessing.pictures([picture for several in given for picture in several])
+        given = (each if isinstance(each, list | tuple) else (each,) for each in samples)
+        return self.manifest.preprocessing.prepare([sample for several in given for sample in several])
 
     def predict(self, batch: NDArray[Any]) -> Prediction:
         """Answers for a batch in which each sample leaves at the first exit where the policy lets it go.
 
-        `batch` are images uint8 [N, C, H, W], as `preprocess` makes them, or already transformed ones, float32. Samples
-        that leave free the rest: what lies behind is computed for the others only. Raises InputError for any other
-        batch and for one whose numbers overflow in the network, PolicyError where no policy was fitted.
+        `batch` is what `preprocess` gives, or what the network's transform gives, float32 [N, ...]; images may also be
+        uint8 [N, C, H, W]. Samples that leave free the rest: what lies behind is computed for the others only. Raises
+        InputError for any other batch and for one whose numbers overflow in the network, PolicyError where no policy
+        was fitted.
         """
         x, policy = self._checked(batch), self._fitted()
         if len(x) == 1:
@@ -159,7 +159,7 @@ class ExportedModel:
             bad = int(np.flatnonzero(~finite.all(axis=1))[0])
             raise InputError(
                 f"the numbers of sample {bad} of {len(logits)} overflow in the network: the logits of exit "
-                f"{self.exits[exits[bad]]!r} are not finite; scale the batch as the images of training are"
+                f"{self.exits[exits[bad]]!r} are not finite; scale the batch as in training"
             )
 
     def logits(self, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
@@ -217,18 +217,18 @@ class ExportedModel:
         return found
 
     def warm_up(self, batch: int = 1, *, rounds: int = 3) -> None:
-        """Run all of it on a batch of that many black images, uncounted: the first answer then waits for nothing.
+        """Run all of it on a batch of that many samples of zeros, uncounted: the first answer then waits for nothing.
 
-        Raises InputError for what is no number of images or rounds.
+        Raises InputError for what is no number of samples or rounds.
         """
         for name, value in (("batch", batch), ("rounds", rounds)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InputError(f"warm_up takes a whole {name} from 0 up, got {value!r:.60}")
-        black, before = np.zeros((batch, *self.manifest.preprocessing.shape), dtype=np.uint8), list(self._counts)
+        blank, before = self.manifest.preprocessing.blank(batch), list(self._counts)
         for _ in range(rounds):
-            self.reach(black, len(self.exits) - 1)
+            self.reach(blank, len(self.exits) - 1)
             if self._policy is not None:  # its own first call is slow, too
-                self.predict(black)
+                self.predict(blank)
         self._counts = before
 
     @property
@@ -254,7 +254,7 @@ class ExportedModel:
         return self._policy
 
     def _checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        return checked_batch(batch, self.manifest.preprocessing)
+        return self.manifest.preprocessing.checked(batch)
 
 
 def load(

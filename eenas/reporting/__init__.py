@@ -1,1 +1,1 @@
-"""Reporting: tables, figures, the dashboard and the report."""
+"""Reporting: tables, figures, the dashboard page and the report."""

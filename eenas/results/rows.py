@@ -41,7 +41,7 @@ def _costs(item: FrontPoint, names: Iterable[str]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for name in names:
         found[f"expected_{key_of(name)}"] = item.point.expected.get(name)
-        found[f"{name}_share"] = item.shares.get(name)
+        found[f"{name}_share"] = item.cost_shares.get(name)
         found[f"worst_{key_of(name)}"] = item.point.worst.get(name)
     return found
 

@@ -159,13 +159,17 @@ def _fits(design: Design, context: StudyContext) -> None:
     """A design from a file may be for another backbone or size, or use a cut point that was not profiled."""
     for what, wanted, there in (
         ("backbone", design.backbone, context.backbone.name),
-        ("input size", design.input_size, context.backbone.transform.size),
         ("number of classes", design.num_classes, context.backbone.num_classes),
     ):
         if wanted != there:
             raise StudyError(
                 f"the design is for the {what} {wanted}, the study has {there}; take a design of this study"
             )
+    if not design.inputs.agrees(context.backbone.transform.inputs):
+        raise StudyError(
+            f"the design is for {design.inputs}, the study has {context.backbone.transform.inputs}; take a design of "
+            "this study"
+        )
     known = [point.name for point in context.profile.cut_points]
     for placed in design.branches:
         if placed.cut_point not in known:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from eenas.backbones.transform import InputTransform
+from eenas.backbones.transforms.kinds import transform_from_table
+from eenas.backbones.transforms.transform import Transform
 from eenas.bounds import read_json
 from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
@@ -125,7 +126,7 @@ class RunReport:
     test_samples: int
     samples: int
     seconds: float
-    transform: InputTransform | None = None
+    transform: Transform | None = None
     code_folder: str | None = None
     latency_batch: int = 1
     latency: Latency | None = None
@@ -209,7 +210,7 @@ class RunReport:
                 test_samples=table["test_samples"],
                 samples=table["samples"],
                 seconds=table["seconds"],
-                transform=from_table(InputTransform, table["transform"]) if "transform" in table else None,
+                transform=transform_from_table(table["transform"], key="transform") if "transform" in table else None,
                 code_folder=table.get("code_folder"),
                 latency_batch=table.get("latency_batch", 1),
                 latency=Latency.from_table(table["latency"]) if table.get("latency") else None,

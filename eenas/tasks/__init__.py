@@ -5,25 +5,31 @@ from typing import TYPE_CHECKING
 from eenas.public_names import lazily
 
 if TYPE_CHECKING:
+    from eenas.tasks.images.image_input import image_input
+    from eenas.tasks.inputs import InputSpec
     from eenas.tasks.load import load_task
     from eenas.tasks.spec import SplitSpec, SplitsSpec, TaskSpec
     from eenas.tasks.split import Split
     from eenas.tasks.task import Task
 
 _HOMES = {
+    "InputSpec": "inputs",
     "Split": "split",
     "SplitSpec": "spec",
     "SplitsSpec": "spec",
     "Task": "task",
     "TaskSpec": "spec",
+    "image_input": "images.image_input",
     "load_task": "load",
 }
 __all__ = [
+    "InputSpec",
     "Split",
     "SplitSpec",
     "SplitsSpec",
     "Task",
     "TaskSpec",
+    "image_input",
     "load_task",
 ]
 

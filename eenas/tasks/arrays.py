@@ -1,6 +1,5 @@
-"""Arrays of images and labels, checked and brought to one form."""
+"""Arrays of samples and labels: what kind they are, checked and brought to one form."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,137 +8,113 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import TaskError
+from eenas.tasks.images.frame import Fit, Size
+from eenas.tasks.images.image_arrays import check_images, dark, digest_of_images
+from eenas.tasks.images.pixels import ArrayPixels
+from eenas.tasks.inputs import KINDS, Kind
+from eenas.tasks.samples import Samples
+from eenas.tasks.series.series_arrays import as_array, check_channels, check_series
+from eenas.tasks.series.series_values import SeriesValues
 from eenas.tasks.spec import Layout
 
-MOST_CHANNELS = 16
-_AT_ONCE = 1 << 22  # floats that are scaled at once
-DARK = 16
-"""Images with no value above this are nearly black."""
+SLENDER = 4
+"""Floats [n, A, B] in [0, 1] are taken for images; where one side is so many times the other, that is said."""
+SET = 'task.input = "{}" (input="{}" in Python)'
+
+
+@dataclass(frozen=True)
+class ArrayOptions:
+    """What is known of arrays beside themselves: of images their size, fit and layout, and what they are at all."""
+
+    input_size: Size | None = None
+    fit: Fit = "crop"
+    layout: Layout | None = None
+    input: Kind | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class CheckedArrays:
-    """Images uint8 [n, H, W, C] and labels int64 [n] of one source."""
+class SourceArrays:
+    """One source: its samples, `shape` of each, class numbers int64 [n], and lines to read before they are used."""
 
-    images: NDArray[np.uint8]
+    samples: Samples
     labels: NDArray[np.int64]
-    name: str
-
-    @property
-    def digest(self) -> str:
-        """16 hexadecimal digits of the images; labels are left to the task."""
-        state = hashlib.sha256(repr(self.images.shape).encode())
-        state.update(np.ascontiguousarray(self.images).data)
-        return state.hexdigest()[:16]
-
-    def dark(self) -> str | None:
-        """A sentence where the images use so few of the 256 levels that they are nearly black."""
-        top = int(self.images.max())
-        if top > DARK:
-            return None
-        return f"{self.name} holds values up to {top} of 255, so that its images are nearly black; scale them to 0..255"
+    shape: tuple[int, ...]
+    notices: tuple[str, ...]
 
 
-def check_source(
-    images: Any, labels: Any, source: str, classes: Sequence[str] | None, layout: Layout | None = None
-) -> CheckedArrays:
+def read_source(
+    values: Any, labels: Any, source: str, classes: Sequence[str] | None, options: ArrayOptions
+) -> SourceArrays:
     """One source's arrays, named `{source}_x` and `{source}_y` in messages; `classes` bounds the labels where given.
 
-    Images are as `check_images` takes them. Labels are integers [n] from 0 up. Raises TaskError for anything else.
+    Samples are as `check_images` or `check_series` takes them. Labels are integers [n] from 0 up. Raises TaskError for
+    anything else.
     """
-    pixels = check_images(images, f"{source}_x", layout)
+    name = f"{source}_x"
+    array = as_array(values, name)
+    kind, notice = kind_of(array, name, options.input)
+    notices = [] if notice is None or options.input is not None else [notice]
+    samples: Samples
+    if kind == "series":
+        if options.input_size is not None:
+            raise TaskError(f"task.input_size is for images, and {name} holds series; leave it out: their length is it")
+        series = check_series(array, name)
+        if source == "train":
+            check_channels(series, name)
+        samples, shape = SeriesValues(series, name), series.shape[1:]
+    else:
+        images = _images(array, name, options)
+        shape = images.shape[1:]
+        notices += [text] if (text := dark(images, name)) else []
+        samples = ArrayPixels(images, digest_of_images(images), options.input_size, options.fit, name)
     numbers = check_labels(labels, f"{source}_y", classes)
-    if len(pixels) != len(numbers):
+    if len(samples) != len(numbers):
         raise TaskError(
-            f"{source}_x has {len(pixels)} images but {source}_y has {len(numbers)} labels; give each image one label"
+            f"{name} has {len(samples)} {kind} but {source}_y has {len(numbers)} labels; give each sample one label"
         )
-    return CheckedArrays(pixels, numbers, f"{source}_x")
+    return SourceArrays(samples, numbers, shape, tuple(notices))
 
 
-def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArray[np.uint8]:
-    """Images as uint8 [n, H, W, C].
+def _images(array: NDArray[Any], name: str, options: ArrayOptions) -> NDArray[np.uint8]:
+    """The array as images. Where floats might as well be series, the error says how they are taken for such."""
+    try:
+        return check_images(array, name, options.layout)
+    except TaskError as error:
+        if options.input is not None or array.dtype.kind != "f" or array.ndim != 3 or array.size == 0:
+            raise
+        raise TaskError(f"{error}; where they are series, set {SET.format('series', 'series')}") from None
 
-    They may be [n, H, W], [n, H, W, C] or [n, C, H, W]; integers of any type in 0..255, booleans, or floats in [0, 1],
-    which become `round(255 x)`. Raises TaskError for another shape, type or range.
+
+def kind_of(array: NDArray[Any], name: str, given: Kind | None = None) -> tuple[Kind, str | None]:
+    """Images or series, and a sentence where that is not plain; `given` decides.
+
+    Floats of three axes are series where some lie outside of [0, 1], which images do not, unless the last two axes are
+    as long as each other; those of two axes are series of one channel. All else is images. Raises TaskError for an
+    unknown `given`.
     """
-    if np.ma.is_masked(images):
-        raise TaskError(
-            f"{name} is a masked array, and no value is known where it is masked; {name}.filled(0) gives some"
-        )
-    array = np.asarray(images)
+    if given is not None:
+        if given not in KINDS:
+            raise TaskError(f"task.input is one of {', '.join(KINDS)}, got {given!r}")
+        return given, None
     shape = list(array.shape)
-    if array.ndim not in (3, 4):
-        raise TaskError(f"{name} must be [n, H, W], [n, H, W, C] or [n, C, H, W], got the shape {shape}")
-    if array.size == 0:
-        raise TaskError(f"{name} is empty: got the shape {shape}; give at least a few images of each class")
-    array = array[..., None] if array.ndim == 3 else _channels_last(array, name, layout)
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype.kind == "b":
-        levels: NDArray[np.uint8] = np.multiply(array, np.uint8(255))
-        return levels
-    if array.dtype.kind not in "iuf":
-        raise TaskError(f"{name} must hold numbers in 0..255, or floats in [0, 1], got {array.dtype}")
-    low, high = array.min(), array.max()
-    if array.dtype.kind in "iu":
-        if int(low) >= 0 and int(high) <= 255:
-            return array.view(np.uint8) if array.dtype.itemsize == 1 else array.astype(np.uint8)
-        raise TaskError(
-            f"{name} holds {array.dtype} from {low} to {high}, but integers must lie in 0..255; "
-            f"{_scaled(name, float(low), float(high))}"
-        )
-    if not (low >= 0.0 and high <= 1.0):  # NaN fails this, too
-        raise TaskError(
-            f"{name} holds floats from {low:g} to {high:g}, but floats must lie in [0, 1]; "
-            f"{_scaled(name, float(low), float(high))}"
-        )
-    return _rounded(array)
-
-
-def _rounded(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Floats [n, H, W, C] in [0, 1] as `round(255 x)`, some at a time, since each takes more than the array has."""
-    levels = np.empty(array.shape, dtype=np.uint8)
-    count, tall, wide, channels = array.shape
-    images = max(1, _AT_ONCE // (tall * wide * channels))
-    rows = tall if images > 1 else max(1, _AT_ONCE // (wide * channels))
-    for first in range(0, count, images):
-        for top in range(0, tall, rows):
-            part = np.s_[first : first + images, top : top + rows]
-            levels[part] = np.rint(array[part].astype(np.float32) * 255)
-    return levels
-
-
-def _scaled(name: str, low: float, high: float) -> str:
-    """What brings values from `low` to `high` into [0, 1] and wraps none."""
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return "replace what is no finite number"
-    if low >= 0:
-        if high < 2:  # no scale of pixels, but what a filter or a resize overshot
-            return f"{name}.clip(0, 1) cuts them off"
-        top = next((top for top in (255, 1023, 4095, 16383, 65535) if high <= top), None)
-        return f"{name} / {high:g} scales them" if top is None else f"{name} / {top} scales them"
-    if low >= -1.0 and high <= 1.0:
-        return f"({name} + 1) / 2 scales what lies in [-1, 1]"
-    return f"({name} - {low:g}) / {high - low:g} scales them; give images before any standardisation"
-
-
-def _channels_last(array: NDArray[Any], name: str, layout: Layout | None) -> NDArray[Any]:
-    """Images [n, H, W, C], of whichever layout; raises TaskError where the shape tells nothing or no channels are."""
-    shape = list(array.shape)
-    if layout is None:
-        first, last = _rank(array.shape[1]), _rank(array.shape[3])
-        if first == last:
-            raise TaskError(
-                f"{name} must have at most {MOST_CHANNELS} channels, got the shape {shape}"
-                if first == _rank(MOST_CHANNELS + 1)
-                else f"{name} has the shape {shape}, of which axis 1 or axis 3 could be the channels; "
-                'say which: layout = "NCHW" or "NHWC" (task.layout)'
-            )
-        layout = "NCHW" if first < last else "NHWC"
-    planes = np.moveaxis(array, 1, 3) if layout == "NCHW" else array
-    if planes.shape[3] > MOST_CHANNELS:
-        raise TaskError(f"{name} must have at most {MOST_CHANNELS} channels, got the shape {shape} as {layout}")
-    return planes
+    if array.dtype.kind != "f" or array.size == 0 or array.ndim not in (2, 3):
+        return "images", None
+    series, images = SET.format("series", "series"), SET.format("images", "images")
+    if array.ndim == 2:
+        return "series", f"{name} {shape} is taken for series of one channel, since it has two axes"
+    known = array[np.isfinite(array)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    if low >= 0 and high <= 1:
+        sides = sorted(shape[1:])
+        slender = sides[1] >= SLENDER * sides[0]
+        said = f"{name} {shape} is taken for grey images, since its floats lie in [0, 1]; {series} takes it for series"
+        return "images", said if slender else None
+    if shape[1] == shape[2]:  # most probably standardised images, which `check_images` has an advice for
+        return "images", None
+    return "series", (
+        f"{name} {shape} is taken for series [n, channels, length], since it has three axes and floats from {low:g} to "
+        f"{high:g}; {images} takes it for images"
+    )
 
 
 def check_labels(labels: Any, name: str, classes: Sequence[str] | None) -> NDArray[np.int64]:
@@ -149,10 +124,12 @@ def check_labels(labels: Any, name: str, classes: Sequence[str] | None) -> NDArr
         fix = f"; {name}.ravel() makes it so" if array.size == len(array if array.ndim else [array]) else ""
         if array.ndim == 2 and not fix:
             fix = f"; {name}.argmax(1) makes it so of a column for each class"
-        raise TaskError(f"{name} must be [n], one class number for each image, got the shape {list(array.shape)}{fix}")
+        raise TaskError(f"{name} must be [n], one class number for each sample, got the shape {list(array.shape)}{fix}")
     if array.dtype.kind not in "iu":
         whole = array.dtype.kind == "b" or (array.dtype.kind == "f" and bool((array == np.rint(array)).all()))
         fix = f"; {name}.astype(int) makes them so" if whole else ""
+        if array.dtype.kind in "USO":
+            fix = f"; classes, {name} = numpy.unique({name}, return_inverse=True) numbers them"
         raise TaskError(f"{name} must hold integers (class numbers from 0 up), got {array.dtype}{fix}")
     if len(array) == 0:
         return array.astype(np.int64)
@@ -183,8 +160,3 @@ def check_class_names(classes: Any) -> tuple[str, ...]:
     if twice:
         raise TaskError(f"classes must differ, got {twice[0]!r} more than once")
     return tuple(names)
-
-
-def _rank(length: int) -> int:
-    """How likely an axis of this length has the channels: 0 for grey and colour, 3 for not at all."""
-    return 0 if length in (1, 3) else 1 if length == 4 else 2 if length <= MOST_CHANNELS else 3

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from eenas.errors import TaskError
 from eenas.specs import digest
-from eenas.tasks.images.frame import Size
 from eenas.tasks.task import Task
 
 NAMED = 3
@@ -34,24 +33,16 @@ class Contents:
     @classmethod
     def of(cls, task: Task) -> "Contents":
         """What `task` holds now."""
-        size: Size | None = task.input_size
         splits = digest([[split.name, split.source, len(split)] for split in task.splits])
-        settings = {
-            "classes": list(task.classes),
-            "splits": splits,
-            "input_size": list(size) if isinstance(size, tuple) else size,
-            "flip": task.flip,
-            "fit": task.fit,
-            "white": task.white,
-        }
+        settings = {"classes": list(task.classes), "splits": splits, **_settings(task)}
         samples: dict[str, Mapping[str, int]] = {}
         for source in dict.fromkeys(split.source for split in task.splits):
-            pixels = next(split.pixels for split in task.splits if split.source == source)
-            numbers = pixels.digests().copy()
+            held = next(split.samples for split in task.splits if split.source == source)
+            numbers = held.digests().copy()
             for split in task.splits:
                 if split.source == source:
                     numbers[split.rows] ^= (split.labels.astype(np.uint64) + np.uint64(1)) * _LABEL
-            samples[source] = dict(zip(pixels.names, numbers.tolist(), strict=True))
+            samples[source] = dict(zip(held.names, numbers.tolist(), strict=True))
         return cls(task.digest, settings, samples)
 
     def to_bytes(self) -> bytes:
@@ -136,11 +127,20 @@ def only_test(task: Task, changes: Changes) -> bool:
         alone = [split.name for split in here] == ["test"]
         if not here or (not alone and (found.added or found.removed)):
             return False
-        names = np.array(here[0].pixels.names)
+        names = np.array(here[0].samples.names)
         rows = np.flatnonzero(np.isin(names, found.changed))
         if not alone and not _within(rows, task.test.rows):
             return False
     return True
+
+
+def _settings(task: Task) -> dict[str, Any]:
+    """What of its settings makes another task, beside classes and splits; of images as version 0.1 has it."""
+    if task.inputs.kind != "images":
+        return {"input": str(task.inputs)}
+    size = task.input_size
+    shown = list(size) if isinstance(size, tuple) else size
+    return {"input_size": shown, "flip": task.flip, "fit": task.fit, "white": task.white}
 
 
 def _within(rows: NDArray[np.int64], others: NDArray[np.int64]) -> bool:

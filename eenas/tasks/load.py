@@ -1,4 +1,4 @@
-"""A task by its name: the embedded digits, a folder, an array file, or a function of the user."""
+"""A task by its name: an embedded one, a folder, an array file, or a function of the user."""
 
 import dataclasses
 import inspect
@@ -15,14 +15,22 @@ from eenas.specs import digest
 from eenas.tasks.held_out import from_test_source
 from eenas.tasks.images.digits import digits_task
 from eenas.tasks.images.folder import folder_task
+from eenas.tasks.images.image_input import resized, white_of
 from eenas.tasks.images.picture import FULL_WHITE
+from eenas.tasks.inputs import InputSpec
 from eenas.tasks.npz import npz_task
+from eenas.tasks.series.ts_files import ts_task
+from eenas.tasks.series.waves import waves_task
 from eenas.tasks.spec import SplitsSpec, TaskSpec
 from eenas.tasks.task import Task
 from eenas.user_code import load_object
 
-TASKS = ("digits", "folder:PATH", "npz:PATH")
-"""What a task may be named by beside a function of the user."""
+EMBEDDED = ("digits", "waves")
+"""The tasks that come with eenas."""
+PATHS = ("folder", "npz", "ts")
+"""The kinds of tasks that a path is given for."""
+TASKS = (*EMBEDDED, *(f"{kind}:PATH" for kind in PATHS))
+"""The names of tasks beside a function of the user."""
 KINDS = f"{', '.join(TASKS)}, package.module:function or ./file.py:function"
 
 
@@ -44,25 +52,32 @@ def load_task(
     return from_test_source(task) if spec.held_out == "test" else task
 
 
-def given_task(data: Task | str, *, white: int | None = None, skip_bad: bool = False, trust_code: bool = False) -> Task:
+def given_task(
+    data: Task | str, inputs: InputSpec | None = None, *, skip_bad: bool = False, trust_code: bool = False
+) -> Task:
     """The data that are given for a network that is there: a task as it is, or the one that a spec names.
 
-    Deep pictures of a folder get the `white` of the network's transform (None: that of all 16 bits), as on a device,
-    and not what these data hold. `skip_bad` leaves out pictures of a folder that cannot be read. Raises TaskError, or
-    PluginError for code without `trust_code`.
+    `inputs` is what the network takes: deep pictures of a folder get its `white` (None: that of all 16 bits), as on a
+    device, and not what these data hold; arrays are read as that kind. `skip_bad` leaves out pictures of a folder that
+    cannot be read. Raises TaskError, also for samples of another kind, or PluginError for code without `trust_code`.
     """
     if isinstance(data, Task):
         if skip_bad:
             raise TaskError("skip_bad is for data that are named, folder:PATH, got a Task; load it with skip_bad")
-        return data
-    is_folder = data.startswith("folder:")
-    spec = TaskSpec(spec=data, white=(white or FULL_WHITE) if is_folder else None, skip_bad=skip_bad)
-    return load_task(spec, trust_code=trust_code)
+        task = data
+    else:
+        white = None if inputs is None else white_of(inputs)
+        kind = inputs.kind if inputs is not None and data.startswith("npz:") else None
+        shown = (white or FULL_WHITE) if data.startswith("folder:") else None
+        task = load_task(TaskSpec(spec=data, white=shown, skip_bad=skip_bad, input=kind), trust_code=trust_code)
+    if inputs is not None and task.inputs.kind != inputs.kind:
+        raise TaskError(f"the network takes {inputs}, and the data are {task.inputs}; give data of that kind")
+    return task
 
 
 def names_data(spec: str) -> bool:
     """Whether a spec can be loaded again, and is not the name of a task that was given as an object."""
-    return spec == "digits" or spec.startswith(("folder:", "npz:")) or is_reference(spec)
+    return spec in EMBEDDED or spec.startswith(tuple(f"{kind}:" for kind in PATHS)) or is_reference(spec)
 
 
 def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: Listener) -> Task:
@@ -71,10 +86,14 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
     if spec.spec == "digits":
         task = digits_task(spec.splits, input_size=spec.input_size, flip=bool(spec.flip))
         return task if spec.fit is None else task.fitted(spec.fit)
-    if kind in ("folder", "npz") and colon:
+    if spec.spec == "waves":
+        return _of_series(waves_task(spec.splits), spec)
+    if kind in PATHS and colon:
         if not place:
             raise TaskError(f"the task {shortened(spec.spec)} names no path; give {kind}:PATH")
         path, size, flip = _find(place, relative_to), spec.input_size, spec.flip
+        if kind == "ts":
+            return _of_series(ts_task(path, spec.splits), spec)
         if kind == "npz":
             return npz_task(path, spec.splits, input_size=size, flip=flip, spec=spec)
         return folder_task(path, spec.splits, input_size=size, flip=flip, spec=spec, listener=listener)
@@ -90,6 +109,7 @@ def _check_keys(spec: TaskSpec, kind: str) -> None:
         ("skip_bad", spec.skip_bad, "folder"),
         ("without", bool(spec.without), "folder"),
         ("layout", spec.layout is not None, "npz"),
+        ("input", spec.input is not None, "npz"),
     ):
         if there and kind != of:
             raise TaskError(f"task.{key} is for {of}:PATH, and the task is {shortened(spec.spec)}; leave it out")
@@ -126,13 +146,26 @@ def _call(function: Any, spec: TaskSpec) -> Task:
         raise TaskError(
             f"{shortened(spec.spec)} must return an eenas Task (see Task.from_arrays), got {type(task).__name__}"
         )
+    if task.inputs.kind != "images":
+        return _of_series(task, spec)
     if spec.fit is not None:
         task = task.fitted(spec.fit)
     size = spec.input_size or task.input_size
     flip = task.flip if spec.flip is None else spec.flip
     if (size, flip) == (task.input_size, task.flip):
         return task
-    return dataclasses.replace(task, input_size=size, flip=flip, digest=digest([task.digest, size, flip]))
+    inputs = resized(task.inputs, size)
+    return dataclasses.replace(task, inputs=inputs, flip=flip, digest=digest([task.digest, size, flip]))
+
+
+def _of_series(task: Task, spec: TaskSpec) -> Task:
+    """The task, once it is sure that nothing of images is asked of it. Raises TaskError."""
+    for key, value in (("input_size", spec.input_size), ("fit", spec.fit), ("flip", spec.flip)):
+        if value not in (None, False):
+            raise TaskError(
+                f"task.{key} is for images, and the samples of {shortened(spec.spec)} are {task.inputs}; leave it out"
+            )
+    return task
 
 
 def _hint(spec: str, relative_to: Path | None) -> str:
@@ -140,7 +173,7 @@ def _hint(spec: str, relative_to: Path | None) -> str:
     path = _find(spec, relative_to)
     if os.path.isdir(path):
         return f"folder:{spec} reads class folders"
-    if os.path.isfile(path) and path.suffix == ".npz":
-        return f"npz:{spec} reads arrays"
-    near = nearest(spec.partition(":")[0], ("digits", "folder", "npz"))
+    if os.path.isfile(path) and path.suffix in (".npz", ".ts"):
+        return f"npz:{spec} reads arrays" if path.suffix == ".npz" else f"ts:{spec} reads series"
+    near = nearest(spec.partition(":")[0], (*EMBEDDED, *PATHS))
     return f"{near + '; ' if near.startswith('nearest') else ''}give {KINDS}"

@@ -44,6 +44,7 @@ def npz_task(
             input_size=input_size,
             fit=(spec.fit if spec else None) or "crop",
             layout=spec.layout if spec else None,
+            input=spec.input if spec else None,
         )
     except TaskError as error:
         raise TaskError(f"{path}: {error}") from None

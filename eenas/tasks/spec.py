@@ -6,6 +6,7 @@ from typing import Literal
 from eenas.errors import TaskError
 from eenas.escaping import shortened
 from eenas.tasks.images.frame import FITS, Fit, canonical_size
+from eenas.tasks.inputs import KINDS, Kind
 
 SourceName = Literal["train", "validation", "test"]
 HeldOut = Literal["auto", "train", "test"]
@@ -94,8 +95,9 @@ class SplitsSpec:
 class TaskSpec:
     """A task by its name, as in a study file.
 
-    `spec` is "digits", "folder:PATH", "npz:PATH", "package.module:function" or "./file.py:function". `input_size` in
-    pixels, one number or [height, width], goes before the task's own; `fit` says how images of other proportions are
+    `spec` is "digits", "waves", "folder:PATH", "npz:PATH", "ts:PATH", "package.module:function" or
+    "./file.py:function". `input` says whether arrays are "images" or "series" (None: `kind_of` decides). `input_size`
+    of images, one number or [height, width], goes before the task's own; `fit` says how images of other proportions are
     fitted into it (`Frame`; None: the task's own word, "crop" where it has none). `flip` says whether a horizontal flip
     keeps the class; None takes the task's own word: colour images are flipped in training, grey ones (digits, scans)
     are not. `held_out` is the source of calibration and validation where no splits are given: "train" as
@@ -117,11 +119,14 @@ class TaskSpec:
     skip_bad: bool = False
     without: tuple[str, ...] = ()
     layout: Layout | None = None
+    input: Kind | None = None
 
     def __post_init__(self) -> None:
         """Refuse an empty name, sizes that no image can have, and two words on where a split comes from."""
         if not self.spec:
-            raise TaskError("a task needs a name; give digits, folder:PATH, npz:PATH or package.module:function")
+            raise TaskError(
+                "a task needs a name; give digits, waves, folder:PATH, npz:PATH, ts:PATH or module:function"
+            )
         if self.input_size is not None:
             try:
                 object.__setattr__(self, "input_size", canonical_size(self.input_size))
@@ -129,6 +134,8 @@ class TaskSpec:
                 raise TaskError(f"the task's input_size: {error}") from None
         if self.fit is not None and self.fit not in FITS:
             raise TaskError(f"the task's fit is one of {', '.join(FITS)}, got {shortened(self.fit)}")
+        if self.input is not None and self.input not in KINDS:
+            raise TaskError(f"the task's input is one of {', '.join(KINDS)}, got {shortened(self.input)}")
         if self.white is not None and not 255 <= self.white < 1 << 32:
             raise TaskError(f"the task's white is a value from 255 up, such as 4095 for 12 bits, got {self.white}")
         if self.held_out == "test" and self.splits != SplitsSpec(seed=self.splits.seed):

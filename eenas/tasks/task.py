@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from eenas.errors import TaskError, nearest
 from eenas.specs import digest as digest_of
-from eenas.tasks.arrays import check_class_names, check_source
+from eenas.tasks.arrays import ArrayOptions, check_class_names, read_source
 from eenas.tasks.images.frame import Fit, Size
-from eenas.tasks.images.pixels import ArrayPixels, Pixels
+from eenas.tasks.images.image_input import fit_of, image_input, size_of, white_of
+from eenas.tasks.images.pixels import Pixels
+from eenas.tasks.inputs import InputSpec, Kind
+from eenas.tasks.samples import Samples
 from eenas.tasks.spec import SPLIT_NAMES, Layout, SourceName, SplitsSpec
 from eenas.tasks.split import Split
 from eenas.tasks.splitting import divide
 
-Source = tuple[Pixels, NDArray[np.int64]]
+Source = tuple[Samples, NDArray[np.int64]]
 MIRRORED = (
     "pictures are mirrored in training, the default for colour ones; set task.flip = false where a mirrored picture "
     "is none of its class, such as digits and texts"
@@ -30,9 +33,9 @@ class Task:
     """Raw samples and labels in four disjoint splits, every class in each of them.
 
     `train` fits weights, `calibration` temperatures and thresholds, `validation` scores the search, `test` is touched
-    once, by the final report. `input_size` in pixels is the size the task prefers (None: the backbone's); `channels`
-    is what its images have; `flip` says whether a horizontal flip keeps the class. `digest` is 16 hexadecimal digits
-    of the data, the class names, the splits' samples, `input_size`, `flip` and `fit`; the same on every machine.
+    once, by the final report. `inputs` says what the samples are, at the size that the task prefers (open: the
+    backbone's); `flip` whether a horizontal flip of images keeps the class. `digest` is 16 hexadecimal digits of the
+    data, the class names, the splits' samples, the size, `flip` and `fit`; the same on every machine.
     `default_splits` says that nobody chose where the splits come from. `notices` are lines on the data that whoever
     works with them should read; `left_out` names the files that were not taken though they are there.
     """
@@ -43,8 +46,7 @@ class Task:
     calibration: Split
     validation: Split
     test: Split
-    input_size: Size | None
-    channels: int
+    inputs: InputSpec
     flip: bool
     digest: str
     default_splits: bool = False
@@ -57,14 +59,24 @@ class Task:
         return (self.train, self.calibration, self.validation, self.test)
 
     @property
+    def input_size(self) -> Size | None:
+        """The size that a task of images prefers; None for the backbone's, and for other samples."""
+        return size_of(self.inputs)
+
+    @property
+    def channels(self) -> int:
+        """The channels of the samples."""
+        return self.inputs.size("channel") or 1
+
+    @property
     def fit(self) -> Fit:
         """How images of other proportions than the input's are fitted into it."""
-        return self.train.pixels.fit
+        return fit_of(self.inputs)
 
     @property
     def white(self) -> int | None:
-        """The value that became white of pictures of more than 8 bits; None where there are none."""
-        return self.train.pixels.white
+        """The value that became white of images of more than 8 bits; None where there are none."""
+        return white_of(self.inputs)
 
     def counted(self, *, balanced: bool) -> "Task":
         """The same task, accuracies on which are balanced or not."""
@@ -74,12 +86,14 @@ class Task:
         return replace(self, **parts)  # type: ignore[arg-type]
 
     def fitted(self, fit: Fit) -> "Task":
-        """The same task with another fit."""
+        """The same task of images with another fit. Raises TaskError for other samples."""
         if fit == self.fit:
             return self
-        pixels = {id(split.pixels): split.pixels.fitted(fit) for split in self.splits}
-        parts = {split.name: split.shown_by(pixels[id(split.pixels)]) for split in self.splits}
-        return replace(self, **parts, digest=digest_of([self.digest, fit]))  # type: ignore[arg-type]
+        fitted = {id(split.samples): _images(self.name, split.samples).fitted(fit) for split in self.splits}
+        parts = {split.name: split.shown_by(fitted[id(split.samples)]) for split in self.splits}
+        options = tuple((name, value) for name, value in self.inputs.options if name != "fit")
+        inputs = replace(self.inputs, options=(*((("fit", fit),) if fit != "crop" else ()), *options))
+        return replace(self, **parts, inputs=inputs, digest=digest_of([self.digest, fit]))  # type: ignore[arg-type]
 
     @property
     def num_classes(self) -> int:
@@ -108,41 +122,42 @@ class Task:
         input_size: Size | None = None,
         fit: Fit = "crop",
         layout: Layout | None = None,
+        input: Kind | None = None,
     ) -> "Task":
-        """A task of arrays: images [n, H, W], [n, H, W, C] or [n, C, H, W] and class numbers [n].
+        """A task of arrays, of images or of series, and class numbers [n].
 
-        Images are integers in 0..255, or floats in [0, 1], which become `round(255 x)`. Where their shape does not tell
-        which axis has the channels, `layout` "NHWC" or "NCHW" does. Without test arrays all splits come from the train
-        arrays. `classes` default to "0", "1", ...; `input_size` to the images' shorter side; `flip` None means for
-        colour images only; `fit` is that of `Frame`. The arrays are copied. Raises TaskError when they contradict each
-        other or do not hold enough for the splits.
+        Images are [n, H, W], [n, H, W, C] or [n, C, H, W], integers in 0..255, or floats in [0, 1], which become
+        `round(255 x)`. Where their shape does not tell which axis has the channels, `layout` "NHWC" or "NCHW" does.
+        Series are floats [n, channels, length], or [n, length] of one channel. `input` "images" or "series" says which
+        they are; without it `kind_of` decides, and a notice says so where they could be either.
+
+        Without test arrays all splits come from the train arrays. `classes` default to "0", "1", ...; `input_size` to
+        the images' shorter side; `flip` None means for colour images only; `fit` is that of `Frame`. The arrays are
+        copied. Raises TaskError when they contradict each other or do not hold enough for the splits.
         """
         names = None if classes is None else check_class_names(classes)
         if (test_x is None) != (test_y is None):
             given, missing = ("test_x", "test_y") if test_y is None else ("test_y", "test_x")
             raise TaskError(f"{given} is given but not {missing}; give both or neither")
-        checked = {"train": check_source(train_x, train_y, "train", names, layout)}
+        wanted = ArrayOptions(input_size, fit, layout, input)
+        read = {"train": read_source(train_x, train_y, "train", names, wanted)}
+        del train_x  # what nobody else holds goes before the next copy is made
         if names is None:
-            names = tuple(str(number) for number in range(int(checked["train"].labels.max()) + 1))
+            names = tuple(str(number) for number in range(int(read["train"].labels.max()) + 1))
         if test_x is not None:
-            checked["test"] = check_source(test_x, test_y, "test", names, layout)
-            ours, theirs = checked["train"].images.shape[1:], checked["test"].images.shape[1:]
+            kind = read["train"].samples.inputs.kind
+            read["test"] = read_source(test_x, test_y, "test", names, replace(wanted, input=kind))
+            ours, theirs = read["train"].shape, read["test"].shape
             if ours != theirs:
                 raise TaskError(
-                    f"test_x has images of {_shape(theirs)}, but train_x of {_shape(ours)}; make them alike"
+                    f"test_x has {kind} of {_shape(theirs)}, but train_x of {_shape(ours)}; make them alike"
                 )
-        del train_x, test_x  # what nobody else holds goes before the next copy is made
         sources: dict[SourceName, Source] = {
-            source: (
-                ArrayPixels(checked[source].images, checked[source].digest, input_size, fit, f"{source}_x"),
-                checked[source].labels,
-            )
-            for source in ("train", "test")
-            if source in checked
+            source: (read[source].samples, read[source].labels) for source in ("train", "test") if source in read
         }
         task = assemble(name, names, sources, splits or SplitsSpec(), flip=flip)
-        dark = [text for each in checked.values() if (text := each.dark())]
-        return replace(task, notices=(*dark, *task.notices))
+        notices = [text for each in read.values() for text in each.notices]
+        return replace(task, notices=(*notices, *task.notices))
 
 
 def assemble(
@@ -168,20 +183,21 @@ def assemble(
             )
     wanted = splits.with_defaults(test_source="test" in sources, validation_source="validation" in sources)
     parts: dict[str, Split] = {}
-    for source, (pixels, labels) in sources.items():
+    for source, (samples, labels) in sources.items():
         here = {str(split): spec for split, spec in wanted.items() if spec.source == source}
         rows = divide(labels, classes, here, source=source, seed=splits.seed) if here else {}
-        parts |= {split: Split(split, source, pixels, labels[chosen], chosen) for split, chosen in rows.items()}
-    pixels = sources["train"][0]
-    channels = max(source_pixels.channels for source_pixels, _ in sources.values())
-    mirrored = (MIRRORED,) if flip is None and channels > 1 else ()
-    flip = channels > 1 if flip is None else flip
-    more = [] if pixels.fit == "crop" and pixels.white is None else [pixels.fit, pixels.white]
+        parts |= {split: Split(split, source, samples, labels[chosen], chosen) for split, chosen in rows.items()}
+    inputs = sources["train"][0].inputs
+    mirrored = False
+    if inputs.kind == "images":
+        inputs, mirrored = _with_channels(inputs, [samples for samples, _ in sources.values()])
+    elif flip:
+        raise TaskError(f"{name}: task.flip mirrors images, and these samples are {inputs.kind}; leave it out")
     facts = [
-        [[source, images.digest, _digest(labels)] for source, (images, labels) in sorted(sources.items())],
+        [[source, samples.digest, _digest(labels)] for source, (samples, labels) in sorted(sources.items())],
         list(classes),
         [[split, parts[split].source, _digest(parts[split].rows)] for split in SPLIT_NAMES],
-        [pixels.size, flip, *more],
+        _settings(inputs, mirrored if flip is None else flip),
     ]
     return Task(
         name=name,
@@ -190,13 +206,32 @@ def assemble(
         calibration=parts["calibration"],
         validation=parts["validation"],
         test=parts["test"],
-        input_size=pixels.size,
-        channels=channels,
-        flip=flip,
+        inputs=inputs,
+        flip=mirrored if flip is None else flip,
         digest=digest_of(facts),
         default_splits=splits == SplitsSpec(seed=splits.seed),
-        notices=mirrored,
+        notices=(MIRRORED,) if flip is None and mirrored else (),
     )
+
+
+def _with_channels(inputs: InputSpec, sources: Sequence[Samples]) -> tuple[InputSpec, bool]:
+    """Images with the channels of the source that has most, and whether they are mirrored where nobody says."""
+    channels = max(each.inputs.size("channel") or 1 for each in sources)
+    return image_input(size_of(inputs), channels, fit_of(inputs), white_of(inputs)), channels > 1
+
+
+def _settings(inputs: InputSpec, flip: bool) -> list[Any]:
+    """What of the settings makes another task; for images as version 0.1 had it."""
+    if inputs.kind != "images":
+        return [inputs]
+    fit, white = fit_of(inputs), white_of(inputs)
+    return [size_of(inputs), flip, *([] if fit == "crop" and white is None else [fit, white])]
+
+
+def _images(name: str, samples: Samples) -> Pixels:
+    if not isinstance(samples, Pixels):
+        raise TaskError(f"{name}: task.fit is for images, and these samples are {samples.inputs.kind}; leave it out")
+    return samples
 
 
 def _digest(values: NDArray[np.int64]) -> str:

@@ -22,6 +22,7 @@ from eenas.networks.assembly import build_network
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.seeding import seeded
 from eenas.tasks.images.frame import Size
+from eenas.tasks.inputs import InputSpec
 from eenas.testing.named import home_of
 
 TOLERANCE = 1e-5
@@ -34,14 +35,14 @@ class BackboneContract:
         class TestMine(BackboneContract):
             backbone = "./net.py:make"
 
-    `backbone` is a module, a function that makes one, or a name as a study has it; `num_classes`, `input_size` and
-    `channels` are those of a task for it.
+    `backbone` is a module, a function that makes one, or a name as a study has it. `num_classes` and `input_size`
+    belong to a task for it. `inputs` takes the place of `input_size` for other inputs than colour images.
     """
 
     backbone: ClassVar["str | nn.Module | Callable[[], nn.Module]"]
     num_classes: ClassVar[int] = 5
     input_size: ClassVar[Size | None] = None
-    channels: ClassVar[int] = 3
+    inputs: ClassVar[InputSpec | None] = None
 
     def test_it_answers(self) -> None:
         """Logits `[N, num_classes]` in float32, finite, and a sample's own whatever its batch is."""
@@ -78,7 +79,7 @@ class BackboneContract:
                 given,
                 num_classes=self.num_classes,
                 input_size=self.input_size,
-                channels=self.channels,
+                inputs=self.inputs,
                 trust_code=True,
                 relative_to=home,
             )
@@ -175,6 +176,6 @@ def _design(backbone: Backbone) -> Design:
     return Design(
         backbone=backbone.name,
         num_classes=backbone.num_classes,
-        input_size=backbone.transform.size,
+        inputs=backbone.transform.inputs,
         branches=tuple(Placed(points[i].name, branch) for i, branch in zip(where, branches, strict=True)),
     )

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from eenas.backbones.extra_state import check_extra_state, split_state
 from eenas.backbones.features import FeatureShape
-from eenas.backbones.transform import InputTransform
+from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.branches.abilities import auxiliary_loss_of, features_only, takes_previous
 from eenas.branches.branch import Branch
 from eenas.branches.fc import Fc
@@ -188,8 +188,8 @@ def _check_network(branch: Branch, shape: FeatureShape, num_classes: int) -> Non
         final = nn.Sequential(nn.Flatten(), nn.Linear(shape.elements, num_classes))
         plain = nn.Sequential(nn.Identity(), nn.Identity(), final)
         branches = {"0": Fc().build(shape, num_classes), "1": branch.build(shape, num_classes)}
-    design = Design(backbone="contract", num_classes=num_classes, input_size=1)
     transform = InputTransform(size=1, channels=1, mean=(0.0,), std=(1.0,))
+    design = Design(backbone="contract", num_classes=num_classes, inputs=transform.inputs)
     network = EarlyExitNetwork(plain, branches, design=design, transform=transform).eval()
     x = _example(shape, 7)
     together, answer = network(x), network.predict(x, _InTurn())

@@ -17,7 +17,8 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space
 from eenas.errors import InfeasibleError
 from eenas.measurement.profile import Profile
-from eenas.tasks.images.frame import Size
+from eenas.tasks.images.image_input import image_input
+from eenas.tasks.inputs import InputSpec
 from eenas.testing.named import home_of
 from eenas.testing.stand_ins import stand_in_macs, stand_in_profile
 
@@ -48,11 +49,11 @@ class PlacementContract:
         branch = {"on": [True, False], "structure": "pool_fc"}
         space = Space.from_table({"branches": 4, "placement": {"kind": self.placement}, "branch": branch})
         profile = stand_in_profile()
-        designs = check_placement(space, profile, num_classes=10, input_size=32, branch_macs=stand_in_macs)
+        designs = check_placement(space, profile, num_classes=10, inputs=image_input(32), branch_macs=stand_in_macs)
         assert any(design.branches for design in designs), "no proposal placed a branch"
         for design in designs:
             proposal = encode(design, space, profile, branch_macs=stand_in_macs)
-            again = resolve(proposal, space, profile, num_classes=10, input_size=32, branch_macs=stand_in_macs)
+            again = resolve(proposal, space, profile, num_classes=10, inputs=image_input(32), branch_macs=stand_in_macs)
             assert again.architecture_digest == design.architecture_digest, f"{design.label()} is not said again"
 
     def load(self) -> None:
@@ -66,7 +67,7 @@ def check_placement(
     profile: Profile,
     *,
     num_classes: int,
-    input_size: Size,
+    inputs: InputSpec,
     branch_macs: BranchMacs,
     chooser: Chooser | None = None,
     learner: Learner | None = None,
@@ -88,7 +89,7 @@ def check_placement(
             space,
             profile,
             num_classes=num_classes,
-            input_size=input_size,
+            inputs=inputs,
             branch_macs=branch_macs,
             chooser=chooser,
             learner=learner,

@@ -19,6 +19,7 @@ from eenas.designs.training_choice import TrainingChoice
 from eenas.networks.assembly import build_network
 from eenas.networks.network import EarlyExitNetwork
 from eenas.seeding import seeded
+from eenas.tasks.images.image_input import image_input
 from eenas.tasks.task import Task
 from eenas.testing.named import home_of
 from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task
@@ -165,7 +166,7 @@ def _network(task: Task, choice: TrainingChoice) -> EarlyExitNetwork:
     names = [point.name for point in backbone.cut_points]
     placed = (Placed(names[0], PoolFc(pool="avg", size=2)), Placed(names[2], PoolFc(pool="avg", size=2)))
     design = Design(
-        backbone="smallest", num_classes=task.num_classes, input_size=SIZE, branches=placed, training=choice
+        backbone="smallest", num_classes=task.num_classes, inputs=image_input(SIZE), branches=placed, training=choice
     )
     return build_network(design, backbone)
 

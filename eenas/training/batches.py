@@ -9,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eenas.backbones.transform import InputTransform
+from eenas.backbones.transforms.transform import Transform
 from eenas.errors import TrainingError
 from eenas.seeding import derive
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
-from eenas.training.augmentation import augment
 from eenas.training.process_group import ProcessGroup
 from eenas.training.spec import TrainingSpec
 
@@ -25,7 +24,7 @@ class Batches:
     def __init__(
         self,
         split: Split,
-        transform: InputTransform,
+        transform: Transform,
         *,
         batch_size: int,
         seed: int,
@@ -35,16 +34,17 @@ class Batches:
     ) -> None:
         """`flip` is None for no augmentation at all; each of the n processes of `group` gets every n-th batch."""
         rank, processes = (0, 1) if group is None else (group.rank, group.size)
-        self._source = split.images(transform.size, transform.channels)
+        self._source = split.reader(transform.inputs)
+        self._samples = split.samples
         self._labels = torch.tensor(split.labels)
         self._transform, self._device, self._seed, self._flip = transform, device, seed, flip
         self._rank, self._processes = rank, processes
         self._batch_size = min(batch_size, len(split))
         self.key = (seed, flip, self._batch_size, rank, processes, len(split))
-        """What decides, with epoch and step, which images of a task's train split a batch has."""
+        """What decides, with epoch and step, which samples of a task's train split a batch has."""
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches `([n, C, H, W] floats, [n] labels)` on the device; the first `skip` are left out (a resumed run).
+        """Batches `([n, *transform.shape] floats, [n] labels)` on the device, without the first `skip`.
 
         The last incomplete batch of an epoch is dropped.
         """
@@ -54,17 +54,17 @@ class Batches:
             ahead = reader.submit(self._source.__getitem__, parts[skip]) if skip < len(parts) else None
             for index in range(skip, len(parts)):
                 assert ahead is not None
-                images = ahead.result().to(self._device, non_blocking=True)
+                samples = ahead.result().to(self._device, non_blocking=True)
                 if index + 1 < len(parts):
                     ahead = reader.submit(self._source.__getitem__, parts[index + 1])
                 if self._flip is not None:
                     generator.manual_seed(derive(self._seed, "augment", number, index, self._rank))
-                    images = augment(images, flip=self._flip, generator=generator)
+                    samples = self._samples.augmented(samples, flip=self._flip, generator=generator)
                 labels = self._labels[torch.from_numpy(parts[index])].to(self._device, non_blocking=True)
-                yield self._transform(images), labels
+                yield self._transform(samples), labels
 
     def labels(self, number: int) -> Iterator[Tensor]:
-        """The labels `[n]` of the batches of `epoch`, without their images."""
+        """The labels `[n]` of the batches of `epoch`, without their samples."""
         for part in self._order(number):
             yield self._labels[torch.from_numpy(part)].to(self._device)
 
@@ -104,7 +104,7 @@ def _reader() -> Iterator[ThreadPoolExecutor]:
 def training_batches(
     split: Split,
     task: Task,
-    transform: InputTransform,
+    transform: Transform,
     spec: TrainingSpec,
     seed: int,
     device: torch.device,

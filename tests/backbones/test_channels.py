@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from eenas.backbones.channels import channels_of, initialise, replace_stem
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.errors import BackboneError
+from eenas.tasks.images.image_input import image_input
 
 from ..styles import FiveDimensions, HeadFirst, Lazy
 
@@ -33,7 +34,7 @@ def test_lazy_layers_are_given_their_sizes() -> None:
     initialise(module, torch.zeros(2, 3, 32, 32))
     assert module.fc.in_features == 16 * 8 * 8
     assert module.training
-    assert load_backbone(Lazy(), num_classes=4, input_size=32, channels=1).transform.channels == 1
+    assert load_backbone(Lazy(), num_classes=4, inputs=image_input(32, 1)).transform.channels == 1
 
 
 def test_a_stem_for_other_channels_gives_the_same_on_grey() -> None:
@@ -50,10 +51,10 @@ def test_a_stem_for_other_channels_gives_the_same_on_grey() -> None:
 
 @pytest.mark.parametrize("name", ["test_resnet", "torchvision:shufflenet_v2_x0_5"])
 def test_named_models_for_other_channels(name: str) -> None:
-    found = load_backbone(name, num_classes=4, input_size=32, channels=5)
+    found = load_backbone(name, num_classes=4, inputs=image_input(32, 5))
     assert found.example().shape[1] == 5
     assert found.transform.mean == (found.transform.mean[0],) * 5
-    assert load_backbone(name, num_classes=4, input_size=32, channels=1).transform.channels == 3, "grey is repeated"
+    assert load_backbone(name, num_classes=4, inputs=image_input(32, 1)).transform.channels == 3, "grey is repeated"
 
 
 def test_channels_and_statistics_are_settings() -> None:

@@ -15,6 +15,7 @@ from eenas.designs.design import Design, Placed
 from eenas.errors import BackboneError, SpecError, WeightsError
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, read_state, save_weights
+from eenas.tasks.images.image_input import image_input
 
 
 class Keeping(nn.Module):
@@ -55,7 +56,7 @@ def test_it_is_written_and_read_with_the_weights(tmp_path: Any, value: Any) -> N
     def network(value: Any) -> Any:
         backbone = load_backbone(Keeping(value), num_classes=4, input_size=16)
         placed = (Placed("stem", PoolFc(pool="avg", size=2)),)
-        design = Design(backbone=backbone.name, num_classes=4, input_size=16, branches=placed)
+        design = Design(backbone=backbone.name, num_classes=4, inputs=image_input(16), branches=placed)
         return build_network(design, backbone, classes=tuple("abcd"))
 
     one = network(value)
@@ -110,7 +111,7 @@ def test_texts_of_something_else(text: str) -> None:
 def test_files_that_do_not_fit_are_one_line(tmp_path: Any) -> None:
     path, module = tmp_path / "w.safetensors", Keeping("mine")
     backbone = load_backbone(module, num_classes=4, input_size=16)
-    network = build_network(Design(backbone=backbone.name, num_classes=4, input_size=16), backbone)
+    network = build_network(Design(backbone=backbone.name, num_classes=4, inputs=image_input(16)), backbone)
     save_weights(network, path)
     tensors, key = safetensors.torch.load_file(path), "backbone._extra_state"
     for metadata, message in (

@@ -16,9 +16,10 @@ from eenas import specs
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
 from eenas.backbones.models import timm_models
 from eenas.backbones.models.cifar_resnet import CifarResNet
-from eenas.backbones.transform import IMAGENET_MEAN, InputTransform
+from eenas.backbones.transforms.image_transform import IMAGENET_MEAN, InputTransform
 from eenas.errors import BackboneError, CutError, PluginError, SpecError, WeightsError
 from eenas.progress import Event, Notice
+from eenas.tasks.images.image_input import image_input
 
 FACTORY = '''
 """A user's backbone."""
@@ -239,11 +240,11 @@ def test_a_module_is_used_as_it_is() -> None:
 
 def test_channels_of_a_module() -> None:
     grey = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
-    assert load(grey, channels=3)[0].transform.channels == 1
+    assert load(grey, inputs=image_input(32, 3))[0].transform.channels == 1
     flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 4))
-    assert load(flat, channels=1, input_size=8)[0].transform.channels == 1
+    assert load(flat, inputs=image_input(8, 1))[0].transform.channels == 1
     with pytest.raises(BackboneError, match=r"module:Sequential: does not run on an input of shape \[2, 3, 8, 8\]"):
-        load(flat, channels=3, input_size=8)
+        load(flat, inputs=image_input(8, 3))
 
 
 def test_choice_of_cut_points() -> None:

@@ -14,6 +14,7 @@ from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.policies.costs import Costs
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_task
 
 X = torch.randn(2, 3, 8, 8)
@@ -77,7 +78,7 @@ def test_a_network_that_views_runs_everywhere(backbone: Backbone) -> None:
     assert backbone.memory_format == PLAIN
     task = smallest_task()
     placed = (Placed("a", Fc()),)
-    network = build_network(Design(backbone="m", num_classes=4, input_size=8, branches=placed), backbone)
+    network = build_network(Design(backbone="m", num_classes=4, inputs=image_input(8), branches=placed), backbone)
     table = exit_table(network, task.test, ExitCosts(Costs.of(macs=np.array([1.0, 2.0])), 0))
     candidates = Candidates(backbone, placed)
     logits = candidate_logits(candidates, task.test)

@@ -110,7 +110,7 @@ def run_hand(seed: int, given: argparse.Namespace, rows: Rows) -> None:
         settings.space,
         context.profile,
         num_classes=context.backbone.num_classes,
-        input_size=context.backbone.transform.size,
+        inputs=context.backbone.transform.inputs,
         branch_macs=context.branch_macs,
         uniform_counts=range(1, 7),
     )

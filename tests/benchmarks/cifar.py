@@ -52,7 +52,7 @@ def design_of(
     return Design(
         backbone=on.backbone.name,
         num_classes=on.backbone.num_classes,
-        input_size=on.backbone.transform.size,
+        inputs=on.backbone.transform.inputs,
         branches=tuple(branches),
         training=training,
         policy=policy or PolicyChoice(),

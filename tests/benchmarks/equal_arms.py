@@ -160,7 +160,7 @@ def _rivals(on: StudyContext) -> list[Arm]:
             on.settings.space,
             on.profile,
             num_classes=backbone.num_classes,
-            input_size=backbone.transform.size,
+            inputs=backbone.transform.inputs,
             branch_macs=on.branch_macs,
             uniform_counts=(6, 8),
         )

@@ -50,6 +50,7 @@ from eenas.programs.programs import Programs
 from eenas.programs.runtime import load
 from eenas.runs.end_to_end import end_to_end
 from eenas.study.context.latencies import runtime_for
+from eenas.tasks.images.image_input import image_input
 
 DESIGNS, CLASSES, SIZE = 20, 10, 32
 CPU = torch.device("cpu")
@@ -110,7 +111,7 @@ def designs(profile: Profile) -> list[Design]:
                 drawn,
                 profile,
                 num_classes=CLASSES,
-                input_size=SIZE,
+                inputs=image_input(SIZE),
                 branch_macs=lambda branch, shape: (
                     measure_branch(branch, shape, CLASSES, device=CPU, latency=None, cache=cache).macs
                 ),

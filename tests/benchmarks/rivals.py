@@ -46,8 +46,7 @@ def plain_network(network: EarlyExitNetwork) -> EarlyExitNetwork:
     found = load_backbone(
         BackboneSpec(name=design.backbone),
         num_classes=design.num_classes,
-        input_size=transform.size,
-        channels=transform.channels,
+        inputs=transform.inputs,
     )
     found.module.load_state_dict(network.backbone.state_dict())
     plain = EarlyExitNetwork(found.module, {}, design=design, transform=transform, classes=network.classes)

@@ -29,6 +29,7 @@ from eenas.programs.model_folder import Package, write_folder
 from eenas.programs.parity import Samples, compare
 from eenas.programs.programs import Format, Programs
 from eenas.programs.runtime import load
+from eenas.tasks.images.image_input import image_input
 from eenas.tasks.task import Task
 from eenas.training.execution import choose_execution
 from eenas.training.spec import TrainingSpec
@@ -77,7 +78,7 @@ class Walk:
     def _steps(self) -> Iterator[tuple[str, dict[str, Any]]]:
         torch.manual_seed(0)
         backbone = load_backbone(
-            BackboneSpec(self.name), num_classes=CLASSES, input_size=self.size, channels=self.channels, trust_code=True,
+            BackboneSpec(self.name), num_classes=CLASSES, inputs=image_input(self.size, self.channels), trust_code=True,
             relative_to=Path(__file__).parent.parent,
         )  # fmt: skip
         yield "load", {"cut_points": len(backbone.cut_points)}
@@ -122,7 +123,7 @@ def _network(backbone: Backbone, chosen: list[str]) -> EarlyExitNetwork:
     design = Design(
         backbone=backbone.name,
         num_classes=CLASSES,
-        input_size=backbone.transform.size,
+        inputs=backbone.transform.inputs,
         branches=tuple(Placed(name, Fc() if name in vectors else PoolFc(pool="avg", size=2)) for name in chosen),
     )
     return build_network(design, backbone, classes=tuple("abcd"))

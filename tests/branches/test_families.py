@@ -29,6 +29,8 @@ SHAPES = {
     "distilled": FeatureShape((18, 12), prefix_tokens=2),
     "ragged tokens": FeatureShape((11, 12)),
     "vector": FeatureShape((20,)),
+    "series": FeatureShape((6, 40), is_series=True),
+    "short series": FeatureShape((5, 7), is_series=True),
 }
 STRUCTURES: list[Branch] = [
     Fc(),
@@ -56,6 +58,8 @@ def _can_stand(branch: Branch, shape: FeatureShape) -> bool:
         return _can_stand(branch.branch, shape)
     if shape.kind == "vector":
         return isinstance(branch, Fc | Mlp)
+    if shape.kind == "series" and isinstance(branch, Capsule):
+        return False
     if shape is SHAPES["one place"] and isinstance(branch, ConvPoolFc):
         return branch.begin in ("conv", "max2")
     return shape is not SHAPES["ragged tokens"] or isinstance(branch, Fc | Mlp | PoolFc)

@@ -220,7 +220,7 @@ def test_fidelity_hands_over_every_flag(call, library, tmp_path):
         "artifacts": tmp_path,
         "trust_code": True,
     }
-    assert "of two networks it has the better one right" in " ".join(answer.out.split())
+    assert "picks the better of two networks in about" in " ".join(answer.out.split())
     for word in ("25 %", "too few", "all equal", "hypervolume", "+6.00"):
         assert word in answer.out
     assert max(map(len, answer.out.splitlines())) <= 100

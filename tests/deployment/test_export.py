@@ -19,6 +19,7 @@ from eenas.networks.tables import batches, exit_table
 from eenas.policies.costs import Costs
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.runs.run_report import REPORT, WEIGHTS
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_task
 from tests.exported import smallest_package
 from tests.smallest_study import backbone
@@ -121,7 +122,7 @@ def test_a_named_backbone_needs_no_module(tmp_path):
     design = Design(
         backbone="cifar_resnet20",
         num_classes=10,
-        input_size=32,
+        inputs=image_input(32),
         branches=(Placed(cut_point="layer2.0", branch=Fc()),),
     )
     (tmp_path / "design.json").write_text(design.to_json())
@@ -138,7 +139,7 @@ def test_python_code_runs_only_with_the_users_word(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(
         "from pathlib import Path\nfrom eenas.testing.smallest import smallest_backbone as make\nPath('ran').touch()\n"
     )
-    design = Design(backbone="./mine.py:make", num_classes=4, input_size=8, branches=())
+    design = Design(backbone="./mine.py:make", num_classes=4, inputs=image_input(8), branches=())
     (tmp_path / "design.json").write_text(design.to_json())
     with pytest.raises(ExportError, match=r"'./mine.py:make' is Python code; pass trust_code=True"):
         export("out", design_file="design.json")
@@ -199,14 +200,19 @@ def test_programs_are_added_on_the_samples_of_the_study_that_a_folder_names(
     options = {"run": plain, "backbone": backbone(), "format": "pt2"}
     with pytest.raises(ExportError, match=rf"of the study '{finished_run.study}', which cannot be .*as --storage$"):
         export(tmp_path / "out", storage=f"sqlite:///{tmp_path}/none.db", **options)
-    monkeypatch.setattr("eenas.deployment.export.load_task", lambda spec, **_: smallest_task())
+    monkeypatch.setattr("eenas.deployment.export.load_task", lambda spec, *_, **__: smallest_task())
     out = export(tmp_path / "out", storage=smallest_study.storage, **options)
     assert json.loads((out / "eenas.json").read_text())["program"]["parity"]["samples"] == 60
 
 
 def test_a_folder_without_programs_names_its_data_for_those_that_are_added_and_for_verify(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("eenas.deployment.export.given_task", lambda spec, **_: asked.append(spec) or smallest_task())
+
+    def given(spec, *_, **__):
+        asked.append(spec)
+        return smallest_task()
+
+    monkeypatch.setattr("eenas.deployment.export.given_task", given)
     network = smallest_package().network
     export(tmp_path / "plain", network=network, data="npz:new.npz")
     assert json.loads((tmp_path / "plain" / "eenas.json").read_text())["measured"]["data"] == "npz:new.npz"

@@ -18,6 +18,7 @@ from eenas.designs.design import Design, Placed
 from eenas.errors import ExportError, InputError, PolicyError, WeightsError
 from eenas.measurement.latency import LatencySpec
 from eenas.programs.exit_latency import Timing
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_task
 
 BACKBONE, TASK = "eenas.testing.smallest:smallest_backbone", "eenas.testing.smallest:smallest_task"
@@ -26,7 +27,7 @@ POOL = PoolFc(pool="max", size=2)
 
 def design(*cut_points, static=False):
     branches = tuple(Placed(cut_point=name, branch=Fc() if name == "3" else POOL) for name in cut_points)
-    return Design(backbone=BACKBONE, num_classes=4, input_size=8, branches=branches, static=static)
+    return Design(backbone=BACKBONE, num_classes=4, inputs=image_input(8), branches=branches, static=static)
 
 
 def trained(found, steps=12):

@@ -14,6 +14,7 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
 from eenas.errors import InfeasibleError
 from eenas.measurement.profile import Profile
+from eenas.tasks.images.image_input import image_input
 
 MakeProfile = Callable[..., Profile]
 
@@ -27,7 +28,7 @@ def slow_count(space: Space, profile: Profile, branch_macs: BranchMacs) -> int:
     for values in itertools.product(*parameters.values()):
         proposal = dict(zip(parameters, values, strict=True))
         try:
-            design = resolve(proposal, space, profile, num_classes=10, input_size=32, branch_macs=branch_macs)
+            design = resolve(proposal, space, profile, num_classes=10, inputs=image_input(32), branch_macs=branch_macs)
         except InfeasibleError:
             continue
         found.add(design.architecture_digest)

@@ -10,6 +10,8 @@ from eenas.branches.branch import Branch
 from eenas.branches.registry import FAMILIES, branch_from_sizes
 from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.errors import DesignError, EenasError
+from eenas.tasks.images.image_input import image_input
+from eenas.tasks.series.series_input import series_input
 
 
 def branches() -> st.SearchStrategy[Branch]:
@@ -44,7 +46,7 @@ def designs() -> st.SearchStrategy[Design]:
         Design,
         backbone=st.text(min_size=1, max_size=8),
         num_classes=st.integers(2, 1000),
-        input_size=st.integers(1, 512),
+        inputs=st.one_of(st.integers(1, 512).map(image_input), st.just(series_input(3, 40))),
         branches=st.lists(branches(), max_size=4).map(placed),
         training=training,
         policy=policy,
@@ -70,7 +72,7 @@ def test_canonical_once_is_canonical_for_ever(design: Design) -> None:
 
 def example(**changes: object) -> Design:
     fc = Placed(cut_point="layer1", branch=branch_from_sizes("fc", width=1, layers=1, pool="avg"))
-    values = {"backbone": "resnet", "num_classes": 10, "input_size": 32, "branches": (fc,)}
+    values = {"backbone": "resnet", "num_classes": 10, "inputs": image_input(32), "branches": (fc,)}
     return Design(**{**values, **changes})  # type: ignore[arg-type]
 
 
@@ -82,6 +84,21 @@ def test_label() -> None:
 def test_digests_are_stable() -> None:
     plain = example(branches=())
     assert (plain.digest, plain.architecture_digest) == ("fdbf517dccacfc42", "11c96a469941963c")
+
+
+def test_the_size_of_images_is_read_as_version_0_1_wrote_it_and_has_the_same_digest() -> None:
+    table = example(inputs=image_input((32, 64), 3, "pad")).to_table()
+    older = {**{name: value for name, value in table.items() if name != "inputs"}, "input_size": [32, 64]}
+    found = Design.from_table(older)
+    assert found.inputs == image_input((32, 64))
+    assert found.digest == Design.from_table(table).digest == example(inputs=image_input((32, 64))).digest
+    assert found.digest != example().digest
+
+
+def test_series_of_other_lengths_are_other_designs() -> None:
+    one, two = (example(inputs=series_input(3, length)) for length in (40, 41))
+    assert one.digest != two.digest
+    assert one.architecture_digest != two.architecture_digest
 
 
 def test_digest_covers_training_and_not_provenance() -> None:
@@ -119,7 +136,7 @@ def test_provenance_is_copied_and_plain() -> None:
     ("changes", "message"),
     [
         ({"num_classes": 1}, "num_classes must be a whole number of at least 2, got 1"),
-        ({"input_size": 0}, "input_size must be a whole number of at least 1"),
+        ({"inputs": image_input(None)}, "the images of a design have a size, got one that is open"),
         ({"branches": example().branches * 2}, "got two at 'layer1'"),
     ],
 )
@@ -157,6 +174,12 @@ def _broken(**changes: object) -> str:
         (_broken(format=2), "format 2, this eenas reads 1"),
         (_broken(brnches=[]), r"mine.json: \[brnches\]: unknown key; nearest: 'branches'"),
         ('{"backbone": "a"}', "'num_classes' is missing"),
+        ('{"backbone": "a", "num_classes": 2}', "'inputs' is missing"),
+        (
+            '{"backbone": "a", "num_classes": 2, "input_size": 0}',
+            r"\[input_size\]: must be a whole number of at least 1",
+        ),
+        (_broken(inputs={"kind": "smells"}), r"mine.json: \[inputs\]: an input is a table of kind, tensors"),
         (_broken(backbone=3), r"\[backbone\]: must be text, got 3"),
         (_broken(branches={}), r"\[branches\]: must be a list"),
         (_broken(branches=[{"cut_point": "a"}]), r"\[branches.0.branch\]: must be a table"),

@@ -12,6 +12,7 @@ from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
 from eenas.errors import InfeasibleError
+from eenas.tasks.images.image_input import image_input
 
 
 def suggest(generator, name, domain):
@@ -45,7 +46,7 @@ def test_whatever_is_drawn_was_listed(make_profile, branch_macs):
                 space,
                 profile,
                 num_classes=10,
-                input_size=32,
+                inputs=image_input(32),
                 branch_macs=branch_macs,
                 learner=learner,
             )

@@ -17,6 +17,7 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
 from eenas.errors import DesignError, InfeasibleError
 from eenas.measurement.profile import Profile
+from eenas.tasks.images.image_input import image_input
 
 MakeProfile = Callable[..., Profile]
 
@@ -71,7 +72,7 @@ def test_same_architecture(
         return data.draw(st.sampled_from(domain.values() or ()), label=name)
 
     def resolved(proposal: Any) -> Design:
-        return resolve(proposal, space, profile, num_classes=10, input_size=32, branch_macs=branch_macs)
+        return resolve(proposal, space, profile, num_classes=10, inputs=image_input(32), branch_macs=branch_macs)
 
     try:
         design = resolved(draw(space, suggest))
@@ -89,14 +90,16 @@ def _design(*branches: tuple[str, str], **changes: Any) -> Design:
         Placed(cut_point=name, branch=branch_from_sizes(kind, width=64, layers=1, pool="avg"))
         for name, kind in branches
     )
-    return Design(**{"backbone": "stand-in", "num_classes": 10, "input_size": 32, "branches": placed, **changes})
+    return Design(
+        **{"backbone": "stand-in", "num_classes": 10, "inputs": image_input(32), "branches": placed, **changes}
+    )
 
 
 def test_without_counting_macs_the_cap_is_taken_as_kept(make_profile: MakeProfile, branch_macs: BranchMacs) -> None:
     space, profile = load_space("default"), make_profile(total=10**8)
     design = _design(("block2", "fc"), ("block3", "conv_fc"), ("block9", "pool_fc"))
     again = resolve(
-        encode(design, space, profile), space, profile, num_classes=10, input_size=32, branch_macs=branch_macs
+        encode(design, space, profile), space, profile, num_classes=10, inputs=image_input(32), branch_macs=branch_macs
     )
     assert again.architecture_digest == design.architecture_digest
 

@@ -21,6 +21,7 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space
 from eenas.errors import DesignError, InfeasibleError
 from eenas.measurement.profile import Profile
+from eenas.tasks.images.image_input import image_input
 
 MakeProfile = Callable[..., Profile]
 SMALL = FeatureShape((1, 1, 1))
@@ -61,7 +62,7 @@ def resolved(
         space,
         profile,
         num_classes=10,
-        input_size=32,
+        inputs=image_input(32),
         branch_macs=branch_macs,
         chooser=chooser,
         learner=learner,
@@ -191,7 +192,7 @@ def test_a_cascade_wraps_all_but_the_first_and_encodes(make_profile: MakeProfile
     only = Space(branches=3, placement={"kind": "uniform"}, network={"cascade": True})
     with pytest.raises(DesignError, match=r"its branches form no cascade; allow network.cascade = false"):
         encode(plain, only, make_profile())
-    known = dict(known_designs(only, make_profile(), num_classes=10, input_size=32, branch_macs=branch_macs))
+    known = dict(known_designs(only, make_profile(), num_classes=10, inputs=image_input(32), branch_macs=branch_macs))
     assert known["uniform 3 fc"].branches == cascade.branches
 
 
@@ -199,7 +200,7 @@ def test_half_a_cascade_and_a_cascade_at_the_front_are_refused(make_profile: Mak
     def design(*cascades: bool) -> Design:
         branches = (Cascade(branch=Fc()) if wrapped else Fc() for wrapped in cascades)
         placed = tuple(Placed(f"block{2 * index + 1}", branch) for index, branch in enumerate(branches))
-        return Design(backbone="stand-in", num_classes=10, input_size=32, branches=placed)
+        return Design(backbone="stand-in", num_classes=10, inputs=image_input(32), branches=placed)
 
     with pytest.raises(DesignError, match="the first branch, at 'block1', cannot be a cascade"):
         design(True)
@@ -207,7 +208,7 @@ def test_half_a_cascade_and_a_cascade_at_the_front_are_refused(make_profile: Mak
     with pytest.raises(DesignError, match="only some of its branches form a cascade"):
         encode(design(False, True, False), space, make_profile())
     with pytest.raises(DesignError, match=r"'block1' \(learned 32\) has a structure to be found"):
-        Design(backbone="stand-in", num_classes=10, input_size=32, branches=(Placed("block1", Learned()),))
+        Design(backbone="stand-in", num_classes=10, inputs=image_input(32), branches=(Placed("block1", Learned()),))
 
 
 def test_a_cascade_doubles_the_architectures_of_two_branches_or_more(

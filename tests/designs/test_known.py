@@ -15,12 +15,13 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
 from eenas.errors import DesignError
 from eenas.measurement.profile import Profile
+from eenas.tasks.images.image_input import image_input
 
 MakeProfile = Callable[..., Profile]
 
 
 def known(space: Space, profile: Profile, branch_macs: BranchMacs) -> dict[str, Design]:
-    return dict(known_designs(space, profile, num_classes=10, input_size=32, branch_macs=branch_macs))
+    return dict(known_designs(space, profile, num_classes=10, inputs=image_input(32), branch_macs=branch_macs))
 
 
 def test_the_list(make_profile: MakeProfile, branch_macs: BranchMacs) -> None:
@@ -82,7 +83,7 @@ def test_only_some_of_the_uniform_ones(make_profile: MakeProfile, branch_macs: B
         load_space("small"),
         make_profile(),
         num_classes=10,
-        input_size=32,
+        inputs=image_input(32),
         branch_macs=branch_macs,
         uniform_counts=[2, 3, 9],
     )
@@ -111,6 +112,6 @@ def test_shipped_spaces_can_say_them_all(name: str, make_profile: MakeProfile, b
                 encode(each, space, profile)
             continue
         proposal = encode(each, space, profile)
-        again = resolve(proposal, space, profile, num_classes=10, input_size=32, branch_macs=branch_macs)
+        again = resolve(proposal, space, profile, num_classes=10, inputs=image_input(32), branch_macs=branch_macs)
         assert again.architecture_digest == each.architecture_digest
         assert again.digest == each.digest

@@ -20,6 +20,7 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
 from eenas.errors import DesignError, InfeasibleError
 from eenas.measurement.profile import Profile
+from eenas.tasks.images.image_input import image_input
 
 SHAPE = FeatureShape((32, 8, 8))
 MakeProfile = Callable[..., Profile]
@@ -40,7 +41,7 @@ def resolved(proposal: Proposal, space: Space, profile: Profile, branch_macs: Br
         space,
         profile,
         num_classes=10,
-        input_size=32,
+        inputs=image_input(32),
         branch_macs=branch_macs,
         chooser=first_candidates,
         learner=plainest_forms,

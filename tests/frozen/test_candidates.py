@@ -20,6 +20,7 @@ from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.policies.costs import Costs
+from eenas.tasks.images.image_input import image_input
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.checkpoints import Checkpoint
@@ -119,7 +120,7 @@ def test_a_branch_becomes_the_same_whatever_stands_beside_it(backbone: Backbone,
 
 def test_first_weights_and_features_are_those_of_a_network(backbone: Backbone, task: Task) -> None:
     placed = three(backbone)[:2]
-    design = Design(backbone="smallest", num_classes=task.num_classes, input_size=8, branches=placed)
+    design = Design(backbone="smallest", num_classes=task.num_classes, inputs=image_input(8), branches=placed)
     network = build_network(design, backbone, seed=0)
     table = exit_table(network, task.validation, ExitCosts(Costs.of(macs=np.array([1.0, 2.0, 3.0])), 0))
     assert np.allclose(candidate_logits(Candidates(backbone, placed), task.validation), table.logits, atol=1e-5)

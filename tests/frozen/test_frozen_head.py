@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from eenas.backbones.transform import default_transform
+from eenas.backbones.transforms.image_transform import default_transform
 from eenas.frozen.frozen_head import linear_head, put_head, read_head
 from eenas.frozen.linear_probe import LinearProbe
 from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task

@@ -13,6 +13,7 @@ from eenas.measurement.latency import Latency
 from eenas.measurement.profile import BranchCost, Profile
 from eenas.measurement.runtime import Joints
 from eenas.networks.exit_costs import exit_costs
+from eenas.tasks.images.image_input import image_input
 
 
 def milliseconds(value):
@@ -40,7 +41,7 @@ def profile(prefixes=(1.0, 3.0, 6.0), *, timed=True):
 
 def design(*names):
     branches = tuple(Placed(cut_point=name, branch=Fc()) for name in names)
-    return Design(backbone="made up", num_classes=5, input_size=8, branches=branches)
+    return Design(backbone="made up", num_classes=5, inputs=image_input(8), branches=branches)
 
 
 def cost(macs, parameters, latency):

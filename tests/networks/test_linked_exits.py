@@ -21,6 +21,7 @@ from eenas.networks.tables import exit_table
 from eenas.policies.costs import Costs
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.scores import score
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 PLAIN = PoolFc(pool="avg", size=1)
@@ -37,7 +38,7 @@ def design_of(kind):
     training = TrainingChoice(loss_weights="equal" if kind == "cascade" else "boosted")
     placed = zip("012", (PLAIN, SECOND[kind], SECOND[kind]), strict=True)
     branches = tuple(Placed(cut_point=name, branch=branch) for name, branch in placed)
-    return Design(backbone="smallest", num_classes=4, input_size=8, branches=branches, training=training)
+    return Design(backbone="smallest", num_classes=4, inputs=image_input(8), branches=branches, training=training)
 
 
 def network_of(kind, backbone):
@@ -167,7 +168,7 @@ def test_a_cascade_cannot_be_first(backbone):
             Design(
                 backbone="smallest",
                 num_classes=4,
-                input_size=8,
+                inputs=image_input(8),
                 branches=(Placed(cut_point="1", branch=PLAIN), Placed(cut_point="0", branch=SECOND["cascade"])),
             ),
             backbone,
@@ -192,7 +193,7 @@ def test_each_branch_says_what_it_adds_to_the_loss(backbone):
 
 def test_a_static_network_passes_its_classifiers_loss_on(backbone):
     branches = (Placed(cut_point="1", branch=Capsule(width=8)),)
-    design = Design(backbone="smallest", num_classes=4, input_size=8, branches=branches, static=True)
+    design = Design(backbone="smallest", num_classes=4, inputs=image_input(8), branches=branches, static=True)
     network = build_network(design, backbone).train()
     network(torch.randn(2, 3, 8, 8))
     (loss,) = network.auxiliary_losses(torch.tensor([0, 1]))

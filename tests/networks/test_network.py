@@ -20,6 +20,7 @@ from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.policy import Policy
+from eenas.tasks.images.image_input import image_input
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def backbone():
 
 def design_at(*names, classes=4):
     branches = tuple(Placed(cut_point=name, branch=PoolFc(pool="avg", size=2)) for name in names)
-    return Design(backbone="cifar_resnet20", num_classes=classes, input_size=32, branches=branches)
+    return Design(backbone="cifar_resnet20", num_classes=classes, inputs=image_input(32), branches=branches)
 
 
 @pytest.fixture
@@ -307,7 +308,7 @@ def test_a_token_free_fc_branch_builds(backbone):
     design = Design(
         backbone="cifar_resnet20",
         num_classes=4,
-        input_size=32,
+        inputs=image_input(32),
         branches=(Placed(cut_point="layer3.1", branch=Fc()),),
     )
     assert build_network(design, backbone)(torch.randn(2, 3, 32, 32))[0].shape == (2, 4)

@@ -18,6 +18,7 @@ from eenas.networks.checkpoint import load_state, load_weights, save_state, save
 from eenas.networks.exit_costs import exit_costs
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.programs.exit_segment import segment_programs
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_backbone
 
 
@@ -25,7 +26,7 @@ def static(cut_point="1", module=None):
     torch.manual_seed(0)
     backbone = load_backbone(module or smallest_backbone(), num_classes=4, input_size=8)
     branches = (Placed(cut_point=cut_point, branch=PoolFc(pool="avg", size=1)),)
-    design = Design(backbone="smallest", num_classes=4, input_size=8, branches=branches, static=True)
+    design = Design(backbone="smallest", num_classes=4, inputs=image_input(8), branches=branches, static=True)
     return build_network(design, backbone)
 
 

@@ -154,7 +154,7 @@ def measured(part, *place, **values):
         (segment(1, sha256="0"), "sha256 must be 64 hexadecimal digits"),
         (segment(1, shape=[2**31, 2**31]), "shape must be a list of positive whole numbers"),
         (segment(1, shape=[2**20, 2**20]), "shape must be of at most 268,435,456 values"),
-        (segment(0, shape=[3, 9, 9]), r"shape must be that of an image, \[3, 8, 8\], got \[3, 9, 9\]"),
+        (segment(0, shape=[3, 9, 9]), r"shape must be that of a sample, \[3, 8, 8\], got \[3, 9, 9\]"),
         (segment(0, takes_previous=True), "takes_previous must be false"),
         (segment(2, takes_previous=1), "takes_previous must be true or false, got 1"),
         (measured("exits", 1, temperature=0), r"temperature must be positive \(.*\) and finite, got 0"),
@@ -172,7 +172,10 @@ def measured(part, *place, **values):
             "must be finite in float32 .* and std 9.99989e-321",
         ),
         (lambda table: table["transform"].update(std=[1, 1e-9, 1], mean=[0, 1e30, 0]), "got mean 1e.30 and std 1e-09"),
-        (lambda table: table["program"]["single_file"].update(shape=[3, 8, 9]), "single_file.shape must be that of an"),
+        (
+            lambda table: table["program"]["single_file"].update(shape=[3, 8, 9]),
+            "single_file.shape must be that of a sample",
+        ),
         (
             lambda table: table["program"]["single_file"].update(takes_previous=True),
             "single_file.takes_previous must be",

@@ -25,6 +25,7 @@ from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.kinds.vote import VotePolicy
 from eenas.programs.model_folder import Package, load, load_design, write_folder
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_backbone
 
 from ..fuzzing import check_one_line, examples, mutated_bytes, mutated_table
@@ -44,7 +45,7 @@ def package(policy=POLICY):
     torch.manual_seed(3)
     backbone = load_backbone(smallest_backbone(), num_classes=4, input_size=8)
     branches = (Placed(cut_point="0", branch=Fc()), Placed(cut_point="2", branch=PoolFc(pool="max", size=2)))
-    design = Design(backbone=backbone.name, num_classes=4, input_size=8, branches=branches)
+    design = Design(backbone=backbone.name, num_classes=4, inputs=image_input(8), branches=branches)
     network = build_network(design, backbone, policy=policy, classes=CLASSES)
     for _ in range(3):
         network.train()(torch.randn(16, 3, 8, 8))

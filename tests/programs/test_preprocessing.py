@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from eenas.backbones.transform import InputTransform, default_transform
+from eenas.backbones.transforms.image_transform import InputTransform, default_transform
 from eenas.errors import InputError
-from eenas.programs.preprocessing import Preprocessing
+from eenas.programs.preprocessing.image_preprocessing import ImagePreprocessing
 from eenas.specs import to_table
 from eenas.tasks.images.folder import folder_task
 from eenas.tasks.images.frame import Frame
@@ -22,10 +22,10 @@ GREY = InputTransform(8, 1, (0.5,), (0.25,))
 @pytest.mark.parametrize(("transform", "channels"), [(COLOUR, 3), (COLOUR, 1), (GREY, 1), (GREY, 3)])
 def test_it_is_the_network_s_transform(transform, channels):
     images = np.random.default_rng(0).integers(256, size=(5, channels, 8, 8)).astype(np.uint8)
-    found = Preprocessing(**to_table(transform))(images)
+    found = ImagePreprocessing(**to_table(transform))(images)
     expected = transform(torch.from_numpy(images)).numpy()
     assert found.dtype == np.float32
-    assert found.shape == (5, *Preprocessing(**to_table(transform)).shape)
+    assert found.shape == (5, *ImagePreprocessing(**to_table(transform)).shape)
     if (transform, channels) == (GREY, 3):  # a sum of three may be rounded in another order
         np.testing.assert_allclose(found, expected, atol=1e-6)
     else:
@@ -36,13 +36,13 @@ def test_it_is_the_network_s_transform(transform, channels):
 @pytest.mark.parametrize("transform", [COLOUR, GREY])
 def test_other_images_are_refused(transform, shape):
     with pytest.raises(InputError, match=r"images must be uint8 \[N, . or 1, 8, 8\] .* got uint8"):
-        Preprocessing(**to_table(transform))(np.zeros(shape, np.uint8))
+        ImagePreprocessing(**to_table(transform))(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize("change", [{"mean": [0.5]}, {"std": [0, 1, 1]}, {"size": 0}, {"mean": [0, 0, float("nan")]}])
 def test_damaged_numbers_are_refused(change):
     with pytest.raises(InputError):
-        Preprocessing(**{**to_table(COLOUR), **change})
+        ImagePreprocessing(**{**to_table(COLOUR), **change})
 
 
 @pytest.mark.parametrize("size", [8, (8, 20)])
@@ -59,8 +59,8 @@ def test_pictures_are_those_of_training(tmp_path, size, fit, channels):
             image.save(tmp_path / name / f"{number}.png", exif=exif)
     task = folder_task(tmp_path, input_size=size, spec=TaskSpec(fit=fit))
     transform = replace(default_transform(size, channels), fit=fit)
-    found = Preprocessing(**to_table(transform)).pictures(task.train.pixels.files)
-    trained = task.train.pixels.kept(Frame.of(size, fit), channels).read(np.arange(16)).numpy()
+    found = ImagePreprocessing(**to_table(transform)).prepare(task.train.samples.files)
+    trained = task.train.samples.kept(Frame.of(size, fit), channels).read(np.arange(16)).numpy()
     assert found.shape == (16, *transform.shape)
     assert np.array_equal(found, trained)
 
@@ -68,4 +68,4 @@ def test_pictures_are_those_of_training(tmp_path, size, fit, channels):
 def test_a_manifest_of_another_fit_or_size_is_refused():
     for change in ({"fit": "cover"}, {"size": [8, 0]}, {"size": "8"}, {"size": [8]}):
         with pytest.raises(InputError):
-            Preprocessing(**{**to_table(COLOUR), **change})
+            ImagePreprocessing(**{**to_table(COLOUR), **change})

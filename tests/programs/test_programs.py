@@ -36,6 +36,7 @@ from eenas.programs.parity import CLOSE, Parity, compare, some_samples
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.runtime import load as open_model
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 from ..exported import BACKBONE, BRANCHES, images, smallest_package
@@ -204,7 +205,7 @@ def test_the_programs_refuse_an_image_that_is_not_finite_and_answer_the_others(e
 
 def untrained(name, thresholds, branches=()):
     backbone = load_backbone(smallest_backbone() if name == BACKBONE else name, num_classes=4, input_size=8)
-    design = Design(backbone=name, num_classes=4, input_size=8, branches=branches)
+    design = Design(backbone=name, num_classes=4, inputs=image_input(8), branches=branches)
     network = build_network(design, backbone, classes=smallest_task().classes)
     temperatures = (1.0,) * (len(branches) + 1)
     network.policy = ThresholdPolicy(score="max_softmax", temperatures=temperatures, thresholds=thresholds)
@@ -341,7 +342,7 @@ def test_an_operator_that_onnx_lacks_is_named_with_its_module_and_cut_points(tmp
 
     backbone = load_backbone(Net(), num_classes=4, input_size=8)
     branches = (Placed(cut_point="first", branch=POOL),)
-    design = Design(backbone=backbone.name, num_classes=4, input_size=8, branches=branches)
+    design = Design(backbone=backbone.name, num_classes=4, inputs=image_input(8), branches=branches)
     network = build_network(design, backbone)
     spec = BackboneSpec(name=backbone.name)
     package = Package(network=network, backbone=spec, trained=False, measured={}, card="")

@@ -16,7 +16,7 @@ from eenas.policies.kinds.patience import PatiencePolicy
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.kinds.vote import VotePolicy
-from eenas.programs.image_answers import answer_images
+from eenas.programs.file_answers import answer_files
 from eenas.programs.runtime import load
 from eenas.testing.smallest import smallest_task
 
@@ -145,7 +145,7 @@ def test_the_first_image_file_is_answered_by_a_model_that_has_predicted(model, t
     model.reset_statistics()
     seen, predict = [], model.predict
     monkeypatch.setattr(model, "predict", lambda batch: seen.append(int(batch.max())) or predict(batch))
-    missing, answer, _ = answer_images(model, [tmp_path / "b.png", tmp_path / "a.png", tmp_path / "a.png"])
+    missing, answer, _ = answer_files(model, [tmp_path / "b.png", tmp_path / "a.png", tmp_path / "a.png"])
     assert "no such file" in missing.reason
     assert answer.milliseconds > 0
     assert seen == [0, 0, 0, 250, 250]

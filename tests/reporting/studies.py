@@ -20,6 +20,7 @@ from eenas.results.results import Baseline, StudyResults, TrialResult
 from eenas.study.rivals.known_networks import KnownNetwork
 from eenas.study.rivals.offered_points import offered
 from eenas.study.settings.study_spec import load_settings
+from eenas.tasks.images.image_input import image_input
 
 CLASSES = tuple(str(digit) for digit in range(10))
 CUT_POINTS = ("layer1.0", "layer1.1", "layer1.2", "layer2.0", "layer2.1", "layer2.2", "layer3.0", "layer3.1")
@@ -63,7 +64,7 @@ def design(seed, branches):
     return Design(
         backbone="cifar_resnet20",
         num_classes=10,
-        input_size=32,
+        inputs=image_input(32),
         branches=tuple(placed),
         training=TrainingChoice(),
         policy=PolicyChoice(target_macs=0.5),

@@ -10,6 +10,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import load_backbone
 from eenas.measurement.profile import profile_backbone
 from eenas.reporting.facts.backbone_facts import backbone_rows, profile_json, shape_text
+from eenas.tasks.images.image_input import image_input
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def test_costs_are_cumulative_and_shares_of_the_whole(profile):
 
 
 def test_json_holds_rows_and_totals(profile):
-    table = json.loads(profile_json(profile, size=28, classes=10))
+    table = json.loads(profile_json(profile, image_input(28, 1), classes=10))
     assert table["macs"] == profile.total_macs
     assert len(table["cut_points"]) == len(profile.cut_points)
 

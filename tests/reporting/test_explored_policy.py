@@ -37,7 +37,7 @@ def fitted(rule, budget=0.6):
     calibration, validation = tables(item.design, item.trial)
     policy = Fitting(calibration, rule).policy(within={"macs": budget * BACKBONE.macs})
     point = evaluate(policy, validation)
-    item = replace(item, point=point, shares={"macs": point.expected["macs"] / BACKBONE.macs})
+    item = replace(item, point=point, cost_shares={"macs": point.expected["macs"] / BACKBONE.macs})
     return pick(item, calibration, validation, BACKBONE.macs)
 
 
@@ -49,7 +49,7 @@ def test_the_own_point_is_a_step_of_the_slider(name):
     assert facts.accuracy[facts.start] == pytest.approx(chosen.item.point.accuracy)
     assert leaving_at(facts, facts.start) == pytest.approx(chosen.item.point.shares)
     assert facts.own == (chosen.item.macs_share, chosen.item.point.accuracy)
-    assert "not among those" not in facts.subtitles[1]
+    assert "cannot reach it" not in facts.subtitles[1]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -74,11 +74,11 @@ def test_every_step_is_what_such_a_policy_does(name):
     [
         ("threshold", "threshold", "one threshold for all exits on the largest probability", "threshold 0."),
         ("entropy", "threshold", "one threshold for all exits on the entropy", "threshold 0."),
-        ("patience", "patience", "how many exits in a row must agree", "in a row agree"),
+        ("patience", "patience", "the number of exits in a row that must agree", "in a row agree"),
         ("patience_confidence", "confidence", "the confidence of", " at 0."),
         ("vote", "share of votes", "the share of the votes that must agree", "of at least"),
-        ("surest", "threshold", "at the end the surest exit answers", "threshold 0."),
-        ("both", "confidence", "exits decide together, at the end the surest exit answers", " at 0."),
+        ("surest", "threshold", "at the end the most confident exit answers", "threshold 0."),
+        ("both", "confidence", "exits decide together, at the end the most confident exit answers", " at 0."),
     ],
 )
 def test_the_words_name_the_kind(name, slider, words, label):
@@ -101,11 +101,11 @@ def test_thresholds_of_each_exit_stand_beside_the_curve():
     thresholds = (0.6, *(0.95 for _ in chosen.item.point.policy.thresholds[1:]))
     policy = replace(chosen.item.point.policy, thresholds=thresholds)
     point = evaluate(policy, chosen.validation)
-    item = replace(chosen.item, point=point, shares={"macs": point.expected["macs"] / BACKBONE.macs})
+    item = replace(chosen.item, point=point, cost_shares={"macs": point.expected["macs"] / BACKBONE.macs})
     chosen = pick(item, chosen.calibration, chosen.validation, BACKBONE.macs)
     facts = explorer_facts(chosen, BACKBONE)
     assert "0.600, 0.950" in facts.subtitles[1]
-    assert "not among those that the slider reaches" in facts.subtitles[1]
+    assert "the slider cannot reach it" in facts.subtitles[1]
     traces = {trace.name: trace for trace in draw_explorer(facts).data}
     assert traces["own policy"].x == (round(100 * item.macs_share, 2),)
     assert traces["own policy"].y == (round(100 * point.accuracy, 2),)
@@ -122,7 +122,9 @@ def test_a_network_without_branches_has_nothing_to_move():
         costs=Costs.of(macs=np.array([100.0])),
     )
     policy = Fitting(table, Rule()).policy()
-    item = replace(item, design=replace(item.design, branches=()), point=evaluate(policy, table), shares={"macs": 1.0})
+    item = replace(
+        item, design=replace(item.design, branches=()), point=evaluate(policy, table), cost_shares={"macs": 1.0}
+    )
     facts = explorer_facts(pick(item, table, table, 100), BACKBONE)
     assert facts.labels == ("nobody leaves early",)
     assert len(draw_explorer(facts).data[-1].x) == 1

@@ -48,10 +48,10 @@ def fidelity(networks=NETWORKS, **changed):
 def test_the_summary_says_what_was_trained_and_how_far_it_agrees():
     text = "\n".join(fidelity_summary(fidelity()))
     assert "3 of its 12 networks, each trained for 1 epoch by its trial and again for 10 epochs, on CPU" in text
-    assert "τ = 0.33: of two networks it has the better one right in about 67 %" in text
-    assert "frozen backbone, which trains no network, does so with τ = 0.33" in text
-    assert "25 %: 2 networks reach it, too few for an order." in text
-    assert "50 %: the networks have equal scores, which are no order." in text
+    assert "τ = 0.33: the brief score picks the better of two networks in about 67 %" in text
+    assert "frozen backbone, without training the network, has τ = 0.33" in text
+    assert "25 %: 2 networks reach it, too few for a ranking." in text
+    assert "50 %: the networks have equal scores, which gives no ranking." in text
     assert "75 %: 1 pair of networks tie in the brief or in the full score." in text
     assert "nan" not in text
 
@@ -59,8 +59,8 @@ def test_the_summary_says_what_was_trained_and_how_far_it_agrees():
 def test_what_is_missing_is_said():
     bare = tuple(replace(each, frozen=None) for each in NETWORKS)
     text = "\n".join(fidelity_summary(fidelity(bare, diverged=(7, 9))))
-    assert "no trial began from the branch bank" in text
-    assert "the network of trial 7, 9 had no finite loss" in text
+    assert "no trial started from the branch bank" in text
+    assert "trial 7, 9, since its loss was not finite" in text
 
 
 def test_rows_are_text_in_points():

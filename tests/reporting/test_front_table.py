@@ -34,7 +34,7 @@ def test_every_point_of_the_front_is_a_row_with_costs_and_shares(results):
     for row, item in zip(rows, results.front, strict=True):
         for name, whole in BACKBONE.costs.items():
             cost = row.cost(name)
-            assert cost.share == pytest.approx(cost.expected / whole) == pytest.approx(item.shares[name])
+            assert cost.share == pytest.approx(cost.expected / whole) == pytest.approx(item.cost_shares[name])
             assert cost.worst_share >= cost.share
         last = 0 if item.kind == "static" else 1
         assert len(row.exits) == len(row.structures) == len(row.leaving) - last == len(row.exit_accuracy) - last

@@ -105,6 +105,6 @@ def test_the_live_page_is_drawn_in_the_dashboard(results, tmp_path):
             thread.join()
     assert [line for line in seen.console if "ERROR" in line or "rror:" in line] == []
     assert [address for address in seen.requests if not address.startswith(home)] == []
-    for title in ("Accuracy against compute", "Accuracy against latency", "Who leaves where"):
+    for title in ("Accuracy against compute", "Accuracy against latency", "Where samples leave"):
         assert title in seen.dom
     assert marks(seen.dom) > 100

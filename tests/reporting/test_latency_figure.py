@@ -21,7 +21,7 @@ def test_each_exit_has_both_latencies():
     assert found.composed == tuple(exit_.costs["latency"] for exit_ in report.exits)
     assert found.measured == pytest.approx([1.2 * value for value in found.composed])
     assert found.spread == pytest.approx([0.1 * value for value in found.measured])
-    assert "1 fully trained network: end to end an exit takes 1.20 × what was composed" in facts.subtitles[0]
+    assert "1 fully trained network: end to end, an exit takes 1.20 × the composed latency" in facts.subtitles[0]
     assert "1 thread, batch 1, float32" in facts.subtitles[1]
 
 
@@ -29,7 +29,7 @@ def test_the_extremes_of_all_runs_are_named():
     slow = run(RESULTS)
     slow = replace(slow, exits=(replace(slow.exits[0], end_to_end=taken(1.0)), *slow.exits[1:]))
     assert (
-        "2 fully trained networks: end to end an exit takes 1.20 to 2.00 ×"
+        "2 fully trained networks: end to end, an exit takes 1.20 to 2.00 ×"
         in latency_facts([run(RESULTS), slow]).subtitles[0]
     )
 

@@ -1,4 +1,4 @@
-"""Who leaves where: facts and drawing."""
+"""Where samples leave: facts and drawing."""
 
 import pytest
 

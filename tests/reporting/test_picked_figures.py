@@ -18,8 +18,9 @@ from eenas.reporting.figures.design_figure import BOX, box_rows, design_facts, d
 from eenas.reporting.figures.groups_figure import class_facts, difficulty_facts, draw_groups, true_probability
 from eenas.reporting.figures.overthinking_figure import draw_overthinking, overthinking_facts
 from eenas.reporting.figures.reliability_figure import bins_of, draw_reliability, reliability_facts
-from eenas.reporting.figures.thumbnails import pictures, png, samples_facts
+from eenas.reporting.figures.thumbnails import pictures, samples_facts
 from eenas.reporting.report.explorer import draw_explorer, explorer_facts, leaving_at, page_data
+from eenas.tasks.images.png import png
 from eenas.tasks.task import Task
 from tests.reporting.studies import BACKBONE, CLASSES, CUT_POINT_MACS, failed, picked, study, tables
 
@@ -65,9 +66,9 @@ def test_the_design_stands_where_its_branches_do_and_every_sample_leaves(chosen)
     assert [exit_.name for exit_ in facts.exits] == [*(b.cut_point for b in chosen.item.design.branches), "final"]
     assert sum(exit_.leaving for exit_ in facts.exits) == pytest.approx(1)
     for exit_ in facts.exits[:-1]:
-        assert exit_.stands == CUT_POINT_MACS[exit_.name] / BACKBONE.macs
+        assert exit_.position == CUT_POINT_MACS[exit_.name] / BACKBONE.macs
         assert exit_.branch_macs == pytest.approx(0.01 * BACKBONE.macs, abs=1)
-    assert facts.exits[-1].stands == 1
+    assert facts.exits[-1].position == 1
     assert facts.exits[-1].branch_macs == pytest.approx(0, abs=1)
     assert [exit_.alone for exit_ in facts.exits] == list(chosen.validation.exit_accuracy())
     drawing = draw_design(facts)

@@ -91,7 +91,7 @@ def test_every_study_has_a_report(results):
     item = results.recommended or results.knee or next(iter(results.front), None)
     left = report_panels.OF_LEAVING if item is not None and item.ends_at is not None else ()
     assert re.findall(r'<section id="(\w+)">', text) == [name for name in load_report().panels if name not in left]
-    assert text.count("nothing to tell of who leaves where") == bool(left)
+    assert text.count("nothing to compare between exits") == bool(left)
     assert all("Error" not in event.text for event in said)
     if not results.front:
         assert "there is no front yet" in text
@@ -103,7 +103,7 @@ def test_where_the_whole_front_is_static_a_sentence_stands_for_who_leaves_where(
     monkeypatch.setattr(report_panels, "leaving_facts", lambda results: replace(facts, bars=bars))
     panel = report_panels.leaving(source(study(5)))
     assert panel.figure is None
-    assert "every network of the front has all samples leave at one exit" in panel.above
+    assert "in every network of the front, all samples leave at one exit" in panel.above
     monkeypatch.undo()
     assert report_panels.leaving(source(study(5))).figure is not None
 

@@ -63,7 +63,7 @@ def test_the_page_is_written_and_what_is_missing_is_said(storage, tmp_path):
     out = write_report(storage, tmp_path / "pages" / "report.html", listener=said.append)
     page = out.read_text(encoding="utf-8")
     assert page.count('class="missing"') == 2
-    assert "latency</b>: no design of this study is trained fully yet" in page
+    assert "latency</b>: no design of this study is fully trained yet" in page
     assert "samples</b>: the task&#x27;s validation split is not the one" in page
     missing = [f"the panel {name} is not in the report" for name in ("samples", "latency")]
     assert [event.text.split(":")[0] for event in said] == missing
@@ -73,7 +73,7 @@ def test_without_artifacts_the_panels_of_the_search_remain(storage, tmp_path):
     (tmp_path / "other").mkdir()
     out = write_report(storage, tmp_path / "report.html", asked=Asked(artifacts=tmp_path / "other"))
     page = out.read_text(encoding="utf-8")
-    assert page.count("holds no exit table of trial") == 8
+    assert page.count("has no exit table of trial") == 8
     assert page.count('class="plot') == 6
 
 

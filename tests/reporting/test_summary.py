@@ -38,7 +38,7 @@ def test_every_statement_about_a_rival_carries_its_interval(low, high, said):
     one = Comparison(baseline="frozen search", budget=0.25, difference=(low + high) / 2, low=low, high=high)
     text, how = summary(replace(study(3), comparisons=(one,)))[-2:]
     assert "judged on the other" in how
-    assert text.startswith(f"What the search proposed against frozen search: {said} 25 % of the MACs (")
+    assert text.startswith(f"Proposed by the search, against frozen search: {said} 25 % of the MACs (")
     assert f"{100 * low:+.1f} to {100 * high:+.1f}" in text
 
 

@@ -40,6 +40,7 @@ from eenas.runs.run_report import CHECKPOINT, DESIGN, REPORT, WEIGHTS, RunReport
 from eenas.study.context.bank import Bank
 from eenas.study.rivals.offered_points import points_of
 from eenas.study.settings.limits import Limits
+from eenas.tasks.images.image_input import image_input
 from eenas.tasks.split import Split
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.process_group import ProcessGroup
@@ -421,7 +422,7 @@ def test_policies_are_fitted_on_calibration_alone(smallest_study, finished_run, 
     task = smallest_task()
     test = task.test
     order = np.random.default_rng(0).permutation(len(test))
-    shuffled = Split(test.name, test.source, test._pixels, test.labels[order], test.rows)
+    shuffled = Split(test.name, test.source, test.samples, test.labels[order], test.rows)
     twin = replace(task, test=shuffled)  # under the same digest, since it is told by the fields
     assert twin.digest == task.digest
     report = smallest_study.train(tmp_path / "run", task=twin)
@@ -486,7 +487,7 @@ def test_a_design_of_somewhere_else_is_refused(smallest_study, tmp_path):
     placed = replace(trial.design.branches[0], cut_point="9.9")
     for changed, match in (
         ({"backbone": "resnet18"}, "for the backbone resnet18, the study has module:Sequential"),
-        ({"input_size": 32}, "for the input size 32, the study has 8"),
+        ({"inputs": image_input(32)}, r"for images: uint8 \[channel any, height 32, width 32\], the study has images"),
         ({"num_classes": 7}, "for the number of classes 7, the study has 4"),
         ({"branches": (placed,)}, "no cut point '9.9'"),
     ):

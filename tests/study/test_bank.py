@@ -23,6 +23,7 @@ from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.rivals.frozen_front import FrozenFront, first_branches, lay_bank, read_front
 from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import StudySpec, load_settings
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_task
 from eenas.training.spec import TrainingSpec
 from tests.smallest_study import SETTINGS, backbone
@@ -63,7 +64,7 @@ def trained(heard):
 
 
 def design_of(context, placed):
-    return Design(backbone=context.backbone.name, num_classes=4, input_size=8, branches=tuple(placed))
+    return Design(backbone=context.backbone.name, num_classes=4, inputs=image_input(8), branches=tuple(placed))
 
 
 def test_no_branch_is_trained_twice_and_company_does_not_matter(lay, heard):

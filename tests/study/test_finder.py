@@ -19,6 +19,7 @@ from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings
 from eenas.study.trials import finder as finder_module
 from eenas.study.trials.finder import Finder
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.placement_contract import check_chooser, check_learner, check_placement
 from eenas.testing.smallest import smallest_task
 from tests.smallest_study import SETTINGS, backbone
@@ -144,7 +145,7 @@ def test_a_whole_space_and_a_replay(context: StudyContext) -> None:
         space,
         context.profile,
         num_classes=4,
-        input_size=8,
+        inputs=image_input(8),
         branch_macs=context.branch_macs,
         chooser=finder.choose,
         learner=finder.learn,

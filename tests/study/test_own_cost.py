@@ -67,12 +67,13 @@ def test_it_is_an_objective_and_a_limit(results):
     assert results.settings.constraints.worst["energy"] == 1000.0
     assert results.cheaper_by == "energy"
     assert results.costs[-1].unit == "mJ"
+    assert results.costs[1].provenance == f"composed of parts measured on {results.latency.conditions}"
     for trial in results.trials:
         assert trial.values == (trial.chosen.accuracy, trial.chosen.expected["energy"])
         assert all(point.worst["energy"] >= point.expected["energy"] - 1e-9 for point in trial.points)
     whole = results.backbone.costs["energy"]
     assert whole > 0
-    assert all(item.shares["energy"] == item.point.expected["energy"] / whole for item in results.front)
+    assert all(item.cost_shares["energy"] == item.point.expected["energy"] / whole for item in results.front)
     points = [(item.point.accuracy, *item.point.expected.values()) for item in results.front]
     beaten = [a for a in points for b in points if a != b and b[0] >= a[0] and (np.array(b[1:]) <= a[1:]).all()]
     assert beaten == [], "nothing of the front is beaten in every cost"
@@ -119,6 +120,8 @@ def test_it_is_trained_exported_and_a_budget(run, home):
     assert "| energy, mJ |" in card
     assert "Expected energy: " in card
     model = eenas.runtime.load("model", threads=1)
+    assert [cost.name for cost in model.manifest.costs] == ["macs", "latency", "energy"]
+    assert model.manifest.costs[1].provenance.startswith("measured end to end: CPU")
     energies = [point.expected["energy"] for point in model.manifest.points]
     least = min(energies)
     point = model.set_budget(energy=least * 1.001)

@@ -14,6 +14,7 @@ from eenas.records.learning_curves import LearningCurves
 from eenas.study.rivals.frozen_front import FrozenFront
 from eenas.study.trials.pruner import LIMIT, TrialPruner
 from eenas.study.trials.pruning import PruningRule, curve_hypervolume
+from eenas.tasks.images.image_input import image_input
 from eenas.tasks.task import Task
 
 LABELS = np.random.default_rng(0).integers(4, size=1500)
@@ -41,7 +42,7 @@ def pruner(frozen, *, rule=None, front=None, target=0.5):
     design = Design(
         backbone="b",
         num_classes=4,
-        input_size=8,
+        inputs=image_input(8),
         branches=(Placed("a", Fc()),),
         policy=PolicyChoice(target_macs=target),
     )

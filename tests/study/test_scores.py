@@ -12,6 +12,7 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.right_answers import unpack
 from eenas.study.settings.limits import Limits
 from eenas.study.trials.scores import score_tables
+from eenas.tasks.images.image_input import image_input
 
 MACS, MS = np.array([40.0, 110.0]), np.array([1.0, 3.0])
 
@@ -42,7 +43,7 @@ def scores(target=0.6, constraints=None, **policy):
     design = Design(
         backbone="b",
         num_classes=3,
-        input_size=8,
+        inputs=image_input(8),
         branches=(Placed("a", Fc()),),
         policy=PolicyChoice(target_macs=target, **policy),
     )
@@ -68,7 +69,7 @@ def test_values_follow_the_order_of_the_objectives():
 
 def test_thresholds_come_from_calibration_alone():
     swapped = dict(TABLES, validation=table(2))
-    design = Design(backbone="b", num_classes=3, input_size=8, branches=(Placed("a", Fc()),))
+    design = Design(backbone="b", num_classes=3, inputs=image_input(8), branches=(Placed("a", Fc()),))
     costs = ExitCosts(Costs.of(macs=MACS, latency=MS), 1000)
     first = score_tables(design, TABLES, costs, Limits(), backbone_macs=100.0)
     second = score_tables(design, swapped, costs, Limits(), backbone_macs=100.0)
@@ -97,7 +98,7 @@ def test_a_limit_on_the_worst_case_adds_points_that_end_within_it():
     tables = {name: three_exits(seed) for seed, name in enumerate(("calibration", "validation"))}
     macs, ms = np.array([40.0, 70.0, 110.0]), np.array([1.0, 2.0, 3.0])
     placed = (Placed("a", Fc()), Placed("b", Fc()))
-    design = Design(backbone="b", num_classes=3, input_size=8, branches=placed)
+    design = Design(backbone="b", num_classes=3, inputs=image_input(8), branches=placed)
     costs, found = ExitCosts(Costs.of(macs=macs, latency=ms), 1000), {}
     for name, limits in {"free": Limits(), "limited": Limits(max_worst_latency_ms=2.5)}.items():
         points = score_tables(design, tables, costs, limits, backbone_macs=100.0).points

@@ -58,6 +58,15 @@ def test_limits_on_macs_in_per_cent_are_refused_where_they_are_given_and_read_wh
     assert Limits(max_macs=20).max_macs == 20  # as an earlier version took it
 
 
+def test_a_study_without_costs_of_its_own_writes_what_it_wrote_before_there_were_any():
+    settings, _ = load_settings(backbone="cifar_resnet20")
+    assert "costs" not in to_table(settings)
+    assert from_table(StudySpec, to_table(settings)) == settings
+    energy, _ = load_settings(backbone="cifar_resnet20", overrides=('costs.energy={kind="linear", macs=1e-6}',))
+    assert to_table(energy)["costs"] == {"energy": {"kind": "linear", "macs": 1e-6}}
+    assert from_table(StudySpec, to_table(energy)) == energy
+
+
 def test_settings_are_a_value_that_shortcuts_override():
     spec, _ = load_settings(backbone="resnet50", space="small", overrides=["latency.batch=2", "task.spec=digits"])
     again, folder = load_settings(spec)

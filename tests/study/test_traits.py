@@ -13,6 +13,7 @@ from eenas.policies.kinds.most_confident import MostConfidentPolicy
 from eenas.policies.kinds.patience import PatiencePolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.study.context.traits import Traits
+from eenas.tasks.images.image_input import image_input
 
 THRESHOLDS = ThresholdPolicy(score="max_softmax", temperatures=(1.0, 1.0, 1.0), thresholds=(0.5, 0.5))
 OTHER = next(name for name in ("two_stage", "joint") if name != TrainingChoice().strategy)
@@ -25,7 +26,7 @@ def design(branches=2, *, cascade=False, **training):
     return Design(
         backbone="b",
         num_classes=3,
-        input_size=8,
+        inputs=image_input(8),
         branches=tuple(made),
         training=TrainingChoice(**training),
         policy=PolicyChoice(),

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from eenas.backbones.transform import default_transform
+from eenas.backbones.transforms.image_transform import default_transform
 from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task
 
 SETTINGS = (

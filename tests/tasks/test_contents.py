@@ -35,7 +35,7 @@ def test_a_changed_picture_counts_by_its_split_where_one_source_feeds_all(tmp_pa
     task = folder_task(root)
     before = Contents.of(task)
     for split in ("train", "test"):
-        file = root / task.train.pixels.names[int(task.split(split).rows[0])]
+        file = root / task.train.samples.names[int(task.split(split).rows[0])]
         kept = file.read_bytes()
         Image.new("RGB", (9, 9)).save(file)
         assert only_test(folder_task(root), compare(before, Contents.of(folder_task(root)))) == (split == "test")

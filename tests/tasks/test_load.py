@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from eenas.errors import PluginError, TaskError
+from eenas.tasks.images.image_input import image_input
 from eenas.tasks.load import given_task, load_task
 from eenas.tasks.spec import SplitSpec, SplitsSpec, TaskSpec
 
@@ -110,9 +111,9 @@ def test_functions_that_give_no_task_are_refused(code, name, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("digit", "unknown task 'digit'; nearest: 'digits'; give digits, folder:PATH"),
+        ("digit", "unknown task 'digit'; nearest: 'digits'; give digits, waves, folder:PATH"),
         ("fodler:x/y", "nearest: 'folder'"),
-        ("imagenet", "unknown task 'imagenet'; give digits, folder:PATH, npz:PATH"),
+        ("imagenet", "unknown task 'imagenet'; give digits, waves, folder:PATH, npz:PATH"),
         ("x" * 5000, "unknown task"),
         ("npz:" + "x" * 5000, "no such file"),
         ("folder:~nobody_at_all/x", "no such folder"),
@@ -132,11 +133,11 @@ def test_data_for_a_network_that_is_there_are_scaled_by_its_white_and_not_their_
             Image.fromarray(np.roll(levels, number)).save(tmp_path / name / f"{number}.png")
     spec = f"folder:{tmp_path}"
     assert load_task(spec).white == 4095
-    assert given_task(spec, white=1023).white == 1023
+    assert given_task(spec, image_input(None, white=1023)).white == 1023
     assert given_task(spec).white == 65535
     task = load_task("digits")
     assert given_task(task) is task
-    assert given_task("digits", white=1023).digest == task.digest
+    assert given_task("digits", image_input(None, white=1023)).digest == task.digest
     with pytest.raises(TaskError, match="skip_bad is for data that are named, folder:PATH"):
         given_task(task, skip_bad=True)
     with pytest.raises(TaskError, match=r"task\.skip_bad is for folder:PATH, and the task is 'digits'"):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from eenas.errors import TaskError
-from eenas.tasks import arrays as arrays_module
-from eenas.tasks.arrays import check_images
+from eenas.tasks.images import image_arrays as arrays_module
+from eenas.tasks.images.image_arrays import check_images
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.task import Task
 
@@ -95,7 +95,7 @@ def test_channels_are_found_first_or_last():
     tie = images[:, :3]
     for layout, channels in (("NHWC", 3), ("NCHW", 3)):
         assert Task.from_arrays("tie", tie, labels, layout=layout).channels == channels
-    assert Task.from_arrays("tie", tie, labels, layout="NCHW").train.pixels.sizes[0].tolist() == [3, 6]
+    assert Task.from_arrays("tie", tie, labels, layout="NCHW").train.samples.sizes[0].tolist() == [3, 6]
     with pytest.raises(TaskError, match=r"at most 16 channels, got the shape .* as NHWC"):
         Task.from_arrays("wide", np.zeros((60, 3, 20, 20), np.uint8), labels, layout="NHWC")
 

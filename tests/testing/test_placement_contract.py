@@ -18,6 +18,7 @@ from eenas.designs.finding import Found
 from eenas.designs.space import Space, load_space
 from eenas.measurement.latency import Latency
 from eenas.measurement.profile import Profile
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.placement_contract import check_chooser, check_learner, check_placement
 
 SHAPE = FeatureShape((16, 8, 8))
@@ -56,7 +57,9 @@ def plain(placed: tuple[Placed, ...]) -> Found:
 
 def check(space: Space, **options: Any) -> int:
     options = {"chooser": some, "learner": plain, **options}
-    return len(check_placement(space, profile(), num_classes=10, input_size=32, branch_macs=branch_macs, **options))
+    return len(
+        check_placement(space, profile(), num_classes=10, inputs=image_input(32), branch_macs=branch_macs, **options)
+    )
 
 
 @pytest.mark.parametrize("kind", ["uniform", "metric", "free", "gating"])
@@ -127,5 +130,5 @@ def test_a_branch_over_the_cap_is_noticed() -> None:
 
     with pytest.raises(AssertionError, match=r"fc at block\d costs 1,000,000,000 MACs, over the cap of"):
         check_placement(
-            Space(branches=2), profile(), num_classes=10, input_size=32, branch_macs=dearer_when_asked_again
+            Space(branches=2), profile(), num_classes=10, inputs=image_input(32), branch_macs=dearer_when_asked_again
         )

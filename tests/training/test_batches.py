@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from eenas.backbones.transform import default_transform
+from eenas.backbones.transforms.image_transform import default_transform
 from eenas.testing.smallest import smallest_task
 from eenas.training.batches import Batches
 

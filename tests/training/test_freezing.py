@@ -10,6 +10,7 @@ from eenas.backbones.load import load_backbone
 from eenas.branches.mlp import Mlp
 from eenas.designs.design import Design, Placed
 from eenas.networks.assembly import build_network
+from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import SIZE, smallest_backbone
 from eenas.training.freezing import frozen
 from eenas.training.strategies import Phase
@@ -20,7 +21,7 @@ def network(static=False):
     names = [point.name for point in backbone.cut_points]
     placed = tuple(Placed(names[position], Mlp(width=4)) for position in (0, 2))
     placed = placed[:1] if static else placed
-    design = Design(backbone="own", num_classes=4, input_size=SIZE, branches=placed, static=static)
+    design = Design(backbone="own", num_classes=4, inputs=image_input(SIZE), branches=placed, static=static)
     return build_network(design, backbone)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eenas.backbones.transform import InputTransform
+from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.networks.partly_frozen import PartlyFrozen
 from eenas.testing.smallest import smallest_task
 from eenas.training.patience import Patience

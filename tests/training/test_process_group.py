@@ -20,6 +20,7 @@ from torch import nn
 from eenas.errors import StudyError, TrainingError
 from eenas.backbones.load import load_backbone
 from eenas.branches.pool_fc import PoolFc
+from eenas.tasks.images.image_input import image_input
 from eenas.designs.design import Design, Placed
 from eenas.designs.training_choice import TrainingChoice
 from eenas.networks.assembly import build_network
@@ -41,7 +42,8 @@ torch.manual_seed(0)
 backbone = load_backbone(smallest_backbone(4), num_classes=4, input_size=8)
 def train(group, values):
     placed = (Placed(backbone.cut_points[1].name, PoolFc(pool="avg", size=2)),)
-    design = Design(backbone="own", num_classes=4, input_size=8, branches=placed, training=TrainingChoice(**values))
+    training = TrainingChoice(**values)
+    design = Design(backbone="own", num_classes=4, inputs=image_input(8), branches=placed, training=training)
     network = build_network(design, backbone)
     before = [value.detach().clone() for value in network.parameters()]
     report = train_network(network, task, choice=design.training, spec=TrainingSpec(epochs=0.6, batch_size=16),

@@ -16,6 +16,7 @@ from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.policies.costs import Costs
+from eenas.tasks.images.image_input import image_input
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.checkpoints import Checkpoint
@@ -40,7 +41,7 @@ def network_for(task, seed=0, static=False):
     design = Design(
         backbone="smallest",
         num_classes=task.num_classes,
-        input_size=8,
+        inputs=image_input(8),
         branches=(Placed(cut_point=name, branch=PoolFc(pool="avg", size=2)),),
         static=static,
     )

@@ -1,4 +1,4 @@
-"""The backbones that eenas provides: CIFAR ResNets, and BranchyNet's LeNet and AlexNet."""
+"""The backbones that eenas provides: CIFAR ResNets, BranchyNet's LeNet and AlexNet, and a ResNet for series."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,32 +8,61 @@ from torch import nn
 
 from eenas.backbones.models.branchynet_models import branchynet_alexnet, branchynet_lenet
 from eenas.backbones.models.cifar_resnet import DEPTHS, CifarResNet
-from eenas.backbones.transform import InputTransform, default_transform
+from eenas.backbones.models.series_resnet import SeriesResNet
+from eenas.backbones.transforms.image_transform import default_transform
+from eenas.backbones.transforms.series_transform import SeriesTransform
+from eenas.backbones.transforms.transform import Transform
 from eenas.tasks.images.frame import Size
+from eenas.tasks.images.image_input import image_input, size_of
+from eenas.tasks.inputs import InputSpec
+from eenas.tasks.series.series_input import series_input
 
 
 @dataclass(frozen=True)
 class OwnModel:
-    """A model's `build(num_classes, input_size)`, its default image size in pixels and its number of channels."""
+    """A model's `build(num_classes, inputs)` and its default inputs."""
 
-    build: Callable[[int, Size], nn.Module]
-    size: int
-    channels: int
+    build: Callable[[int, InputSpec], nn.Module]
+    inputs: InputSpec
+
+
+def _of_images(build: Callable[[int, Size], nn.Module], num_classes: int, inputs: InputSpec) -> nn.Module:
+    size = size_of(inputs)
+    assert size is not None
+    return build(num_classes, size)
 
 
 def _cifar_resnet(depth: int, num_classes: int, input_size: Size) -> nn.Module:
     return CifarResNet(depth, num_classes)
 
 
+def _series_resnet(width: int, num_classes: int, inputs: InputSpec) -> nn.Module:
+    return SeriesResNet(inputs.size("channel") or 1, num_classes, width)
+
+
 OWN_MODELS: dict[str, OwnModel] = {
-    **{f"cifar_resnet{depth}": OwnModel(partial(_cifar_resnet, depth), 32, 3) for depth in DEPTHS},
-    "branchynet_lenet": OwnModel(branchynet_lenet, 28, 1),
-    "branchynet_alexnet": OwnModel(branchynet_alexnet, 32, 3),
+    **{
+        f"cifar_resnet{depth}": OwnModel(partial(_of_images, partial(_cifar_resnet, depth)), image_input(32, 3))
+        for depth in DEPTHS
+    },
+    "branchynet_lenet": OwnModel(partial(_of_images, branchynet_lenet), image_input(28, 1)),
+    "branchynet_alexnet": OwnModel(partial(_of_images, branchynet_alexnet), image_input(32, 3)),
+    "series_resnet": OwnModel(partial(_series_resnet, 32), series_input(2, 64)),
+    "series_resnet_small": OwnModel(partial(_series_resnet, 8), series_input(2, 64)),
 }
 
 
-def build_own(name: str, num_classes: int, input_size: Size | None) -> tuple[nn.Module, InputTransform]:
-    """Return the model and its transform. Raises BackboneError if the input size is too small."""
+def build_own(name: str, num_classes: int, inputs: InputSpec) -> tuple[nn.Module, Transform]:
+    """Return the model and its transform. Raises BackboneError if the inputs are too small."""
     model = OWN_MODELS[name]
-    size = input_size or model.size
-    return model.build(num_classes, size), default_transform(size, model.channels)
+    if inputs.kind == "series":
+        channels, length = inputs.size("channel"), inputs.size("time")
+        assert channels is not None
+        assert length is not None
+        return model.build(num_classes, inputs), SeriesTransform(channels, length)
+    channels = model.inputs.size("channel")
+    assert channels is not None
+    taken = image_input(size_of(inputs) or size_of(model.inputs), channels)
+    size = size_of(taken)
+    assert size is not None
+    return model.build(num_classes, taken), default_transform(size, channels)

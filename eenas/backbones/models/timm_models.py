@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from eenas.backbones.transform import InputTransform, default_transform, with_statistics
+from eenas.backbones.transforms.image_transform import InputTransform, default_transform, with_statistics
 from eenas.backbones.weights.weights import check_reachable, no_published_weights, unreachable
 from eenas.errors import BackboneError
 from eenas.tasks.images.frame import Size, canonical_size, size_text

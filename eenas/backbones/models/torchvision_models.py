@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from eenas.backbones.channels import replace_stem
-from eenas.backbones.transform import InputTransform, default_transform, with_statistics
+from eenas.backbones.transforms.image_transform import InputTransform, default_transform, with_statistics
 from eenas.backbones.weights.weights import check_reachable, no_published_weights, unreachable
 from eenas.errors import BackboneError, WeightsError
 from eenas.tasks.images.frame import Size, size_text

@@ -8,12 +8,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from eenas import specs
 from eenas.backbones.channels import channels_of
-from eenas.backbones.transform import InputTransform, default_transform
+from eenas.backbones.transforms.image_transform import InputTransform, default_transform
+from eenas.backbones.transforms.kinds import transform_from_table
+from eenas.backbones.transforms.series_transform import SeriesTransform
+from eenas.backbones.transforms.transform import Transform
 from eenas.bounds import shortened_error
 from eenas.errors import BackboneError
-from eenas.tasks.images.frame import Size, sides_of
+from eenas.tasks.images.frame import sides_of
+from eenas.tasks.images.image_input import size_of
+from eenas.tasks.inputs import InputSpec
 
 ATTRIBUTE = "eenas_transform"
 
@@ -53,25 +57,46 @@ def python_module(module: nn.Module, label: str) -> nn.Module:
     return module
 
 
-def user_transform(module: nn.Module, input_size: Size | None, channels: int, label: str) -> InputTransform:
-    """Return the module's own `eenas_transform` (an InputTransform or a dict of its fields), at `input_size` if given.
+def user_transform(module: nn.Module, inputs: InputSpec, label: str) -> Transform:
+    """Return the module's own `eenas_transform` (a Transform or a dict of its fields), at the size of `inputs`.
 
-    Without one, return the default transform for the task's `channels` if the module runs on them, else for those of
-    its first convolution (`channels_of`). Raises BackboneError if the input size is not given.
+    Without one, return for images the default transform for the task's channels if the module runs on them, else for
+    those of its first convolution (`channels_of`); for series that of their channels and length. Raises BackboneError
+    if the size is not given, and for a module for another kind of input.
     """
     stated = getattr(module, ATTRIBUTE, None)
     if isinstance(stated, Mapping):
-        stated = specs.from_table(InputTransform, stated, file=label, key=ATTRIBUTE)
+        stated = transform_from_table(stated, file=label, key=ATTRIBUTE)
     if stated is not None:
-        if not isinstance(stated, InputTransform):
-            raise BackboneError(f"{label}: {ATTRIBUTE} must be an InputTransform or a dict, got {stated!r}")
-        return stated if input_size is None else replace(stated, size=input_size)
+        if not isinstance(stated, Transform):
+            raise BackboneError(f"{label}: {ATTRIBUTE} must be a Transform or a dict, got {stated!r}")
+        return _at_size(stated, inputs, label)
+    if inputs.kind == "series":
+        return SeriesTransform(inputs.size("channel") or 1, inputs.size("time") or 1)
+    input_size = size_of(inputs)
     if input_size is None:
         raise BackboneError(
             f"{label}: its input size is unknown; pass input_size=N (--set task.input_size=N), "
             f"or give the module an attribute {ATTRIBUTE}"
         )
-    return default_transform(input_size, channels_of(module, channels, sides_of(input_size)))
+    return default_transform(input_size, channels_of(module, inputs.size("channel") or 3, sides_of(input_size)))
+
+
+def _at_size(stated: Transform, inputs: InputSpec, label: str) -> Transform:
+    """Return the transform that a module states, at the size of the task's samples."""
+    if stated.inputs.kind != inputs.kind:
+        raise BackboneError(
+            f"{label}: its {ATTRIBUTE} takes {stated.inputs}, and the task has {inputs}; give one of that kind"
+        )
+    if isinstance(stated, InputTransform):
+        size = size_of(inputs)
+        return stated if size is None else replace(stated, size=size)
+    assert isinstance(stated, SeriesTransform)
+    if inputs.size("channel") not in (None, stated.channels):
+        raise BackboneError(
+            f"{label}: its {ATTRIBUTE} takes {stated.inputs}, and the task has {inputs}; give as many channels"
+        )
+    return replace(stated, length=inputs.size("time") or stated.length)
 
 
 def _takes(factory: Callable[..., Any], name: str) -> bool:

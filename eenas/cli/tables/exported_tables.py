@@ -11,7 +11,7 @@ from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, MACS
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.exit_latency import ProgramLatency
-from eenas.programs.image_answers import ImageAnswer
+from eenas.programs.file_answers import FileAnswer
 from eenas.programs.parity import Parity
 from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds, place
 
@@ -49,12 +49,13 @@ def _compared(predicted: float | None, measured: float) -> tuple[str, str, str]:
     return milliseconds(predicted), milliseconds(measured), difference
 
 
-def answers_table(answers: Iterable[ImageAnswer]) -> Table:
-    """One row for each image."""
-    made = table("", "image", "class", "confidence", "exit", "time", right=(2, 4))
+def answers_table(answers: Iterable[FileAnswer]) -> Table:
+    """One row for each sample."""
+    made = table("", "file", "class", "confidence", "exit", "time", right=(2, 4))
     for one in answers:
-        file, time = one_line(str(one.file)), milliseconds(one.milliseconds)
-        made.add_row(file, one_line(one.label), percent(one.confidence), place(one.exit), time)
+        number = "" if one.number is None else f"[{one.number}]"
+        file, time = one_line(str(one.file)) + number, milliseconds(one.milliseconds)
+        made.add_row(file, one_line(one.label), percent(one.confidence), one.exit, time)
     return made
 
 

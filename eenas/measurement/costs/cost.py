@@ -19,9 +19,9 @@ class Cost(ABC):
 
     Order of calls: `located` once, `prefixes` once, then `branch` for each branch of a design. The cost of leaving at
     exit k is the sum `c_k = b_k + a_1 + ... + a_k`: b_k is the prefix up to its cut point, a_j are the branches on the
-    way. All values must be finite and not negative, lower is better, and equal arguments must give equal values.
-    Prefixes need not rise, since the cost of sending a feature can fall. Raise MeasurementError if a value cannot be
-    determined.
+    way. All values must be finite and not negative, lower is better, a larger branch costs no less, and equal
+    arguments must give equal values. Prefixes need not rise, since the cost of sending a feature can fall. Raise
+    MeasurementError if a value cannot be determined.
     """
 
     kind = ""

@@ -20,7 +20,8 @@ class LinearCost(Cost):
 
     Each weight is per MAC, millisecond, parameter or byte. A prefix has the MACs, latency and parameters up to its cut
     point, and the bytes of its feature in float32 (none at the final exit). A branch adds its MACs, latency and
-    parameters. The constant counts once. Raises SpecError if no weight is above 0 or one is negative.
+    parameters; decisions and the calls that join programs do not count. The constant counts once. Raises SpecError if
+    no weight is above 0 or one is negative.
     """
 
     unit: str = ""

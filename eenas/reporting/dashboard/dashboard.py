@@ -1,4 +1,4 @@
-"""optuna-dashboard served on a study's storage, with its artifacts."""
+"""Serve optuna-dashboard for a study's storage and artifacts."""
 
 import socketserver
 import wsgiref.simple_server
@@ -23,10 +23,10 @@ def serve(
     artifacts: Path | None = None,
     listener: Listener = silent,
 ) -> None:
-    """Serve until interrupted. `port` 0 takes a free one; the address is told to `listener`.
+    """Serve until interrupted. `port` 0 takes a free port; `listener` gets the address as a notice.
 
-    `artifacts` is the folder of the exit tables (default: the one beside an SQLite file). Raises StorageError when the
-    storage is missing or not a study's, and EenasError when the address is taken.
+    `artifacts` is the folder of the exit tables (default: the one beside an SQLite file). Raises StorageError if the
+    storage is missing or is not a study's, EenasError if the address is taken.
     """
     with server(storage, host=host, port=port, artifacts=artifacts, listener=listener) as running:
         address = f"http://{host}:{running.server_port}"
@@ -37,14 +37,12 @@ def serve(
 def server(
     storage: str, *, host: str, port: int, artifacts: Path | None, listener: Listener = silent
 ) -> wsgiref.simple_server.WSGIServer:
-    """The server of `serve`, bound to its address and not yet serving; the caller closes it."""
+    """Return the server of `serve`, bound to its address but not yet serving. The caller closes it."""
     app = _Watched(_application(storage, artifacts), storage, listener)
     try:
         return wsgiref.simple_server.make_server(host, port, app, server_class=_Threads, handler_class=_Quiet)
     except (OSError, OverflowError) as error:
-        raise EenasError(
-            f"{host}:{port} cannot be served on ({error}); pass another --port (0 takes a free one)"
-        ) from None
+        raise EenasError(f"cannot serve on {host}:{port} ({error}); pass another --port (0 takes a free one)") from None
 
 
 def _application(storage: str, artifacts: Path | None) -> Any:
@@ -66,7 +64,7 @@ def _application(storage: str, artifacts: Path | None) -> Any:
 
 
 class _Watched:
-    """The application; where it fails because the storage is gone or broken, the listener hears why, once."""
+    """The application. If it fails because the storage is gone or broken, the listener gets the reason once."""
 
     def __init__(self, app: "WSGIApplication", storage: str, listener: Listener) -> None:
         self._app, self._storage, self._listener = app, storage, listener
@@ -92,13 +90,13 @@ class _Watched:
 
 
 class _Threads(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
-    """One thread a request: a browser asks for many things at once."""
+    """A server with one thread per request, since a browser sends many requests at once."""
 
     daemon_threads = True
 
 
 class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
-    """No line for each request."""
+    """A handler that does not log requests."""
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -19,7 +19,7 @@ from eenas.specs import digest
 
 @dataclass(frozen=True)
 class _EndedTrial:
-    """What `save_note` reads of a trial; an `optuna.Trial` made anew would start the sampler's work again."""
+    """The attributes of a trial that `save_note` reads; creating an `optuna.Trial` would run the sampler again."""
 
     study: optuna.Study
     storage: BaseStorage
@@ -34,11 +34,11 @@ def publish(
     written: MutableMapping[str, str] | None = None,
     listener: Listener = silent,
 ) -> None:
-    """Put the page's figures and notes into the study, where optuna-dashboard shows them.
+    """Write the page's figures and notes into the study, where optuna-dashboard shows them.
 
-    `written` remembers what the caller published before: only what changed is written again (every write goes to the
-    database, and optuna-dashboard reads all attributes of the study for each). Whatever goes wrong in a panel, a
-    database that is gone included, becomes a Notice: a study never stops for its page.
+    `written` holds digests of the caller's earlier output: only changed panels are written again, since every write
+    goes to the database, and optuna-dashboard reads all attributes of the study for each. Any error in a panel, also
+    that of a missing database, becomes a Notice: a study never stops because of its page.
     """
     known = {} if written is None else written
     try:
@@ -52,7 +52,7 @@ def publish(
             if known.get(name) != (fresh := digest(text)):
                 save()
                 known[name] = fresh
-        except Exception as error:  # as above; the other panels still come
+        except Exception as error:  # as above; the other panels are still published
             listener(Notice(f"{name} on the study's page was not refreshed: {type(error).__name__}: {error}"))
 
 
@@ -60,7 +60,7 @@ Job = Callable[[], tuple[str, Callable[[], object]]]
 
 
 def _jobs(results: StudyResults, study: optuna.Study, page: PageSpec) -> Iterator[tuple[str, Job]]:
-    """Each panel's name and how to make it: the text that tells whether it changed, and how to save it."""
+    """Yield each panel's name and a function that returns its text, to detect changes, and a function that saves it."""
     for name in with_own_fronts(page.figures, results):
         yield f"figure {name}", lambda name=name: _figure(name, results, study)  # type: ignore[misc]
     if page.note:

@@ -1,1 +1,1 @@
-"""Facts: what tables and notes say, as plain values."""
+"""Facts: the content of tables, notes and figures as plain values."""

@@ -1,16 +1,17 @@
-"""The cut points of a backbone as rows: shape, and what the way to each costs."""
+"""The cut points of a backbone as rows: shape and cumulative costs."""
 
 import json
 from dataclasses import asdict, dataclass
 
 from eenas.backbones.features import FeatureShape
 from eenas.measurement.profile import Profile
-from eenas.tasks.images.frame import Size
+from eenas.tasks.images.image_input import size_of
+from eenas.tasks.inputs import InputSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class CutRow:
-    """One cut point; MACs of one sample and parameters are cumulative, shares are of the whole backbone."""
+    """One cut point. MACs of one sample and parameters are cumulative; shares are of the whole backbone."""
 
     name: str
     kind: str
@@ -23,7 +24,7 @@ class CutRow:
 
 
 def backbone_rows(profile: Profile) -> list[CutRow]:
-    """One row for each cut point of the profile, in depth order."""
+    """Return one row for each cut point of the profile, in depth order."""
     return [
         CutRow(
             name=point.name,
@@ -40,17 +41,27 @@ def backbone_rows(profile: Profile) -> list[CutRow]:
 
 
 def shape_text(shape: FeatureShape) -> str:
-    """A feature's shape without the batch: "256 × 8 × 8" (channels, height, width), "197 tokens × 192", "512"."""
-    if shape.kind == "map":
-        return f"{shape.channels} × {shape.height} × {shape.width}"
+    """A feature's shape without the batch: "256 × 8 × 8" (channels, then places), "197 tokens × 192", "512"."""
+    if shape.kind in ("map", "series"):
+        return " × ".join(map(str, (shape.channels, *shape.places)))
     return f"{shape.tokens} tokens × {shape.channels}" if shape.kind == "tokens" else f"{shape.channels}"
 
 
-def profile_json(profile: Profile, *, size: Size, classes: int) -> str:
-    """The rows and the totals as JSON."""
+def size_words(inputs: InputSpec) -> str:
+    """Return the size of inputs as text such as "32 × 32 px", "2 × 64 points"."""
+    sizes = [axis.size for axis in inputs.tensor.axes]
+    if inputs.kind == "images":
+        return " × ".join(map(str, sizes[1:])) + " px"
+    return " × ".join(map(str, sizes)) + " points"
+
+
+def profile_json(profile: Profile, inputs: InputSpec, *, classes: int) -> str:
+    """Return the rows and the totals as JSON."""
+    size = size_of(inputs)
     table = {
         "backbone": profile.backbone,
-        "input_size": size,
+        **({} if size is None else {"input_size": size}),
+        "inputs": inputs.to_table(),
         "classes": classes,
         "macs": profile.total_macs,
         "parameters": profile.total_parameters,

@@ -1,4 +1,4 @@
-"""Under which conditions the numbers of a study were taken, and the commands and settings that give them again."""
+"""The conditions under which a study's numbers were measured, and the commands and settings to reproduce them."""
 
 import json
 import shlex
@@ -17,11 +17,11 @@ from eenas.specs import to_table
 from eenas.training.spec import TrainingSpec
 
 SETTINGS = "study.toml"
-"""The name under which a reader saves the settings."""
+"""The file name for the saved settings in the commands."""
 
 
 def conditions(source: ReportSource) -> list[tuple[str, str]]:
-    """What each kind of number is and how it was taken, as pairs of a name and a sentence."""
+    """Return the definition and the measurement of each kind of number, as pairs of a name and a sentence."""
     results, facts = source.results, source.facts
     backbone, search = results.backbone, results.settings.search
     hours = sum(trial.seconds for trial in results.trials) / 3600
@@ -30,7 +30,7 @@ def conditions(source: ReportSource) -> list[tuple[str, str]]:
         (
             "accuracy",
             "of the validation split, which scores the search; temperatures and thresholds are fitted on the "
-            "calibration split; the test split was not looked at (eenas train does, once)",
+            "calibration split; the test split was not used (eenas train uses it, once)",
         ),
         (
             "MACs",
@@ -41,21 +41,24 @@ def conditions(source: ReportSource) -> list[tuple[str, str]]:
         *((cost_word(each.name), _own_cost(results, each)) for each in results.costs if each.name not in KNOWN),
         (
             "networks",
-            f"trained briefly: {budget(results.settings.training)} each, where not stopped earlier, "
+            f"trained briefly: {budget(results.settings.training)} each unless stopped early, "
             f"{facts.get('execution', 'precision not recorded')}; eenas train trains fully ({full})",
         ),
         ("backbone", f"{backbone.name}, weights: {backbone.weights}, {percent(backbone.accuracy)} on validation"),
         (
             "search",
-            f"{plural(len(results.trials), 'trial')} of {search.trials} in {hours:.1f} h of their own time, sampler "
+            f"{plural(len(results.trials), 'trial')} of {search.trials}, {hours:.1f} h in total, sampler "
             f"{search.sampler}, seed {results.settings.seed}, objectives {', '.join(search.objectives)}",
         ),
-        ("study", f"{results.name}, begun {source.created[:16].replace('T', ' ')} UTC; report by eenas {__version__}"),
+        (
+            "study",
+            f"{results.name}, started {source.created[:16].replace('T', ' ')} UTC; report by eenas {__version__}",
+        ),
     ]
 
 
 def budget(spec: TrainingSpec) -> str:
-    """How long a training is: "12,500 samples", "2 epochs" or "60 s"."""
+    """Return the length of a training as text: "12,500 samples", "2 epochs" or "60 s"."""
     if spec.samples is not None:
         return plural(spec.samples, "sample").replace(str(spec.samples), f"{spec.samples:,}")
     return (
@@ -64,10 +67,10 @@ def budget(spec: TrainingSpec) -> str:
 
 
 def commands(source: ReportSource) -> list[str]:
-    """The command lines that repeat the search, print its front, train the drawn design and make the report.
+    """Return the command lines to repeat the search, print its front, train the drawn design and write the report.
 
-    Where the plain backbone is the better choice, none of them trains.
-    A backbone that was given as an object can only be given again in Python; a comment says so.
+    If the plain backbone is the better choice, the training command is left out. A backbone that was given as an object
+    can be given again only in Python; a comment says so.
     """
     results, asked = source.results, source.asked
     place = ["--storage", results.storage, "--name", results.name]
@@ -96,7 +99,7 @@ def commands(source: ReportSource) -> list[str]:
 
 
 def _flags(choice: Choice | None) -> list[str]:
-    """The flags of `eenas train` and `eenas report` that make this choice; none for None."""
+    """Return the flags of `eenas train` and `eenas report` for this choice; none for None."""
     if choice is None:
         return []
     limits = to_table(choice.limits)
@@ -109,18 +112,18 @@ def _flags(choice: Choice | None) -> list[str]:
 
 
 def _has_flag(name: str) -> bool:
-    """Whether a limit has a flag of its own: all but those on costs of a study's own."""
+    """Whether a limit has its own flag; limits on costs that a study adds have none."""
     known = (f"{prefix}{key_of(cost)}" for cost in KNOWN for prefix in ("max_", "max_worst_"))
     return name in ("min_accuracy", "max_parameters", "max_branches", *known)
 
 
 def _device(text: str) -> str:
-    """What --device takes for a device that is named in full."""
+    """Return the value of --device for the full name of a device."""
     return next((kind for kind in ("cpu", "mps") if text.startswith(f"{kind.upper()}")), "cuda")
 
 
 def settings_text(results: StudyResults) -> str:
-    """The whole study file as TOML, overrides included; `eenas search --study` reads it."""
+    """Return the whole study file as TOML, with overrides, for `eenas search --study`."""
     return "\n".join(_toml(to_table(results.settings), ())).strip() + "\n"
 
 
@@ -137,20 +140,20 @@ def _latency(results: StudyResults, facts: Mapping[str, Any]) -> str:
             "of the median, interquartile)"
         )
         if timed.get("doubtful"):
-            text += "; the machine was never quiet, so that they are doubtful"
+            text += "; they are doubtful, since the machine was never idle"
     if results.latency_profile is not None:
-        text += f"; taken from the latency profile {results.latency_profile}, nothing was timed in this study"
-    joined = ", with what joins the programs of its segments" if spec.runtime == "onnxruntime" else ""
+        text += f"; taken from the latency profile {results.latency_profile}, not measured in this study"
+    joined = ", with the overhead of joining the segments' programs" if spec.runtime == "onnxruntime" else ""
     verb = "train" if results.latency_profile is None else "export"
     return (
-        f"{text}; an exit's is composed of the prefix up to its cut point and every branch on the way{joined}, "
-        f"and eenas {verb} measures it end to end beside that; "
+        f"{text}; that of an exit is composed of the prefix up to its cut point and every branch on the way{joined}; "
+        f"eenas {verb} also measures it end to end; "
         f"the plain backbone takes {milliseconds(results.backbone.costs[LATENCY])}"
     )
 
 
 def _own_cost(results: StudyResults, cost: CostFacts) -> str:
-    """What a cost of the study's own is."""
+    """Describe a cost that the study adds."""
     whole = cost_text(cost.name, results.backbone.costs.get(cost.name), cost.unit)
     return (
         f"of a sample up to the exit, {cost.provenance}; the backbone's prefix and every branch on the way are added "
@@ -159,7 +162,7 @@ def _own_cost(results: StudyResults, cost: CostFacts) -> str:
 
 
 def _toml(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
-    """The lines of a table: its values, then its tables, each under its own header."""
+    """Return the lines of a TOML table: its values, then its tables with their headers."""
     values = {name: value for name, value in table.items() if not isinstance(value, Mapping)}
     lines = [f"[{'.'.join(map(_key, path))}]"] if path and (values or not table) else []
     lines += [f"{_key(name)} = {_value(value)}" for name, value in values.items()]
@@ -171,7 +174,7 @@ def _toml(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    """A value in TOML; texts, numbers, booleans and lists of them are written as in JSON."""
+    """Return a value in TOML; strings, numbers, booleans and lists of these are written as in JSON."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_key(name)} = {_value(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What the policy explorer moves: the one limit of the network's own kind of policy, and how that reads."""
+"""The policy of the explorer: the network's own kind of policy with one adjustable limit, and its description."""
 
 from dataclasses import dataclass, replace
 
@@ -23,26 +23,26 @@ NAMES = {
     PatienceConfidencePolicy.kind: "confidence",
     VotePolicy.kind: "share of votes",
 }
-"""What the slider moves, by the kind of policy."""
+"""The name of the slider's limit, by kind of policy."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Explored:
-    """A policy whose limit is moved, and the table over which it decides: as an ensemble or a final rule shows it.
+    """A policy with an adjustable limit, and its exit table as transformed by an ensemble or a final rule.
 
-    `is_own` says that the network's own policy is this one with some limit, the same at every exit; `what` and `own`
-    say in words what is explored and what the network's own policy is.
+    `is_own` tells whether the network's own policy is this one with some limit, equal at every exit. `limit` describes
+    the adjusted limit, and `own` the network's own policy.
     """
 
     policy: SignalPolicy
     table: ExitTable
     is_own: bool
     name: str
-    what: str
+    limit: str
     own: str
 
     def label(self, limit: float) -> str:
-        """The policy with a limit, in words; infinity: nobody leaves early."""
+        """Describe the policy with a limit; with infinity no sample leaves early."""
         policy = self.policy
         if np.isinf(limit):
             return "nobody leaves early"
@@ -56,16 +56,16 @@ class Explored:
 
 
 def explored(picked: Picked, samples: ExitTable) -> Explored:
-    """What is explored on some rows of `picked.validation`.
+    """Return the explored policy for `samples`, rows of `picked.validation`.
 
-    A policy of a kind that has no limit to move is not explored: a threshold on the largest probability is, instead.
+    A policy without an adjustable limit is replaced by a threshold on the largest probability.
     """
     policy: Policy = picked.item.point.policy
     own, table = policy.label(), samples
     around: list[str] = []
     while isinstance(policy, GeometricPolicy | MostConfidentPolicy):
         is_ensemble = isinstance(policy, GeometricPolicy)
-        around.append("exits decide together" if is_ensemble else "at the end the surest exit answers")
+        around.append("exits decide together" if is_ensemble else "at the end the most confident exit answers")
         table, policy = policy.view(table), policy.policy
     if not isinstance(policy, SignalPolicy) or policy.kind not in NAMES:
         policy = common_policy(np.inf, picked.temperatures, "max_softmax")
@@ -79,14 +79,14 @@ def explored(picked: Picked, samples: ExitTable) -> Explored:
         table=table,
         is_own=is_own,
         name=NAMES[policy.kind],
-        what=", ".join((_what(policy), *around)),
+        limit=", ".join((_limit(policy), *around)),
         own=own,
     )
 
 
-def _what(policy: SignalPolicy) -> str:
+def _limit(policy: SignalPolicy) -> str:
     if isinstance(policy, PatiencePolicy):
-        return "how many exits in a row must agree"
+        return "the number of exits in a row that must agree"
     if isinstance(policy, PatienceConfidencePolicy):
         return f"the confidence of {policy.patience} {'exit' if policy.patience == 1 else 'exits in a row'}"
     if isinstance(policy, VotePolicy):

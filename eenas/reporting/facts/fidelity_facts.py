@@ -1,4 +1,4 @@
-"""What brief scores of a study are worth: the comparison in words, as rows of a table, and whole as JSON."""
+"""The fidelity of a study's brief scores: a summary in words, rows of a table, and everything as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ HYPERVOLUME = "hypervolume"
 
 @dataclass(frozen=True)
 class FidelityRow:
-    """One measure as text: how many networks, how many left out, three rank correlations and two errors in points."""
+    """One measure as text: networks counted and left out, three rank correlations, and two errors in points."""
 
     name: str
     networks: str
@@ -32,7 +32,7 @@ class FidelityRow:
 
 
 def fidelity_rows(fidelity: Fidelity) -> list[FidelityRow]:
-    """A row for each measure; a rank correlation that is not defined says why in its place."""
+    """Return a row for each measure; an undefined rank correlation is replaced by the reason."""
     return [
         FidelityRow(
             name=_name(measure),
@@ -49,7 +49,7 @@ def fidelity_rows(fidelity: Fidelity) -> list[FidelityRow]:
 
 
 def fidelity_summary(fidelity: Fidelity) -> tuple[str, ...]:
-    """Sentences: what was trained, how far the brief and the frozen scores can be trusted, and what was left out."""
+    """Return sentences on the networks trained, the reliability of brief and frozen scores, and networks left out."""
     last = fidelity.measures[-1]
     lines = [
         f"Study {fidelity.study} on {fidelity.task}: {len(fidelity.networks)} of its {fidelity.offered} networks, each "
@@ -58,22 +58,22 @@ def fidelity_summary(fidelity: Fidelity) -> tuple[str, ...]:
     ]
     if (tau := last.brief_full.tau) is not None:
         lines.append(
-            f"By hypervolume the brief score orders them as the full one does with τ = {tau:.2f}: of two networks it "
-            f"has the better one right in about {percent((1 + tau) / 2, 0)} of the cases."
+            f"By hypervolume, brief and full scores have a rank correlation of τ = {tau:.2f}: the brief score picks "
+            f"the better of two networks in about {percent((1 + tau) / 2, 0)} of the cases."
         )
     if (tau := last.frozen_full.tau) is not None:
-        lines.append(f"The score on the frozen backbone, which trains no network, does so with τ = {tau:.2f}.")
+        lines.append(f"The score on the frozen backbone, without training the network, has τ = {tau:.2f}.")
     elif last.frozen_full.networks == 0:
-        lines.append("There are no scores on the frozen backbone: no trial began from the branch bank.")
+        lines.append("There are no scores on the frozen backbone: no trial started from the branch bank.")
     lines += [line for measure in fidelity.measures if (line := _undefined(measure))]
     if fidelity.diverged:
         trials = ", ".join(map(str, fidelity.diverged))
-        lines.append(f"Left out: the network of trial {trials} had no finite loss with the larger budget.")
+        lines.append(f"Left out: trial {trials}, since its loss was not finite with the larger budget.")
     return tuple(lines)
 
 
 def fidelity_json(fidelity: Fidelity) -> str:
-    """Everything as JSON: the measures, and each network with its scores by budget."""
+    """Return everything as JSON: the measures, and each network with its scores by budget."""
     table: dict[str, Any] = {
         "study": fidelity.study,
         "storage": fidelity.storage,
@@ -93,7 +93,7 @@ def fidelity_json(fidelity: Fidelity) -> str:
 
 
 def budget(spec: TrainingSpec) -> str:
-    """How long a training is: "1 epoch", "5000 samples" or "30 seconds"."""
+    """Return the length of a training as text: "1 epoch", "5000 samples" or "30 seconds"."""
     for noun in ("epoch", "sample", "second"):
         if (value := getattr(spec, noun + "s")) is not None:
             return f"{value:g} {noun}{'' if value == 1 else 's'}"
@@ -113,12 +113,12 @@ def _points(value: float | None, sign: str = "") -> str:
 
 
 def _undefined(measure: FidelityMeasure) -> str:
-    """A sentence where brief and full scores have no rank correlation, or one with ties."""
+    """Return a sentence if brief and full scores have no rank correlation, or one with ties; else an empty text."""
     found, name = measure.brief_full, _name(measure)
     if found.why == "too few":
-        return f"{name}: {plural(found.networks, 'network reaches', 'networks reach')} it, too few for an order."
+        return f"{name}: {plural(found.networks, 'network reaches', 'networks reach')} it, too few for a ranking."
     if found.why == "all equal":
-        return f"{name}: the networks have equal scores, which are no order."
+        return f"{name}: the networks have equal scores, which gives no ranking."
     if found.ties:
         return f"{name}: {plural(found.ties, 'pair')} of networks tie in the brief or in the full score."
     return ""

@@ -1,4 +1,4 @@
-"""The front and what it is held against as rows of plain facts, and those rows as CSV and JSON."""
+"""The front, the plain backbone and the baselines as rows of plain facts, also as CSV and JSON."""
 
 import csv
 import io
@@ -26,13 +26,13 @@ PLAIN, STATIC, HAND_PLACED = "plain backbone", "static networks", "uniform by ha
 
 @dataclass(frozen=True, kw_only=True)
 class FrontRow:
-    """One operating point. Accuracies and shares are in [0, 1]; `costs` of a sample, the MACs first.
+    """One operating point. Accuracies and shares are in [0, 1]; `costs` are per sample, the MACs first.
 
-    `choice`, `knee` and `recommended` mark points of the
-    front, `above_backbone` is the 95 % interval of a point's accuracy less the backbone's, and `ends_at` the cut point
-    where every sample leaves, where there is one. `exits` are cut points in depth order, `structures` the
-    branch at each; `leaving` and `exit_accuracy` have one entry more, for the final exit. `strategy` to `final_rule`
-    are those of `Traits`, for points of the front, and `how` says in words which of them are not the default.
+    `choice`, `knee` and `recommended` mark points of the front. `above_backbone` is the 95 % interval of the point's
+    accuracy minus the backbone's. `ends_at` is the cut point at which every sample leaves, or empty. `exits` are the
+    cut points in depth order and `structures` their branches; `leaving` and `exit_accuracy` have one more entry, for
+    the final exit. `strategy` to `final_rule` are the `Traits` of points of the front; `how` lists those that differ
+    from the default.
     """
 
     kind: Literal["front", "backbone", "baseline"]
@@ -58,11 +58,11 @@ class FrontRow:
     how: str = ""
 
     def cost(self, name: str) -> RowCost:
-        """One of the costs."""
+        """Return the cost with this name."""
         return next(each for each in self.costs if each.name == name)
 
     def flat(self) -> dict[str, Any]:
-        """Every value under the name that it has in CSV and JSON; those of costs stand in the place of `costs`."""
+        """Return all values under their names in CSV and JSON; the values of each cost replace `costs`."""
         found: dict[str, Any] = {}
         for name, value in ((field.name, getattr(self, field.name)) for field in fields(self)):
             if name == "costs":
@@ -75,10 +75,10 @@ class FrontRow:
 
 @dataclass(frozen=True, kw_only=True)
 class SharesRow:
-    """The best accuracy within each share of the backbone's MACs; None where nothing is that cheap.
+    """The best accuracy within each share of the backbone's MACs; None if no point is that cheap.
 
-    `networks` are whose it is ("" for a row that names them itself), `comparisons` what the trials found against this
-    row.
+    `networks` names the network of each accuracy ("" if the row's name does). `comparisons` holds the comparison of the
+    search's proposals with this row.
     """
 
     name: str
@@ -88,17 +88,17 @@ class SharesRow:
 
 
 def front_rows(results: StudyResults) -> list[FrontRow]:
-    """Every point of the front, in the order of the results (by falling accuracy)."""
+    """Return every point of the front, in the order of the results (by falling accuracy)."""
     return [point_row(item, results) for item in results.front]
 
 
 def choice_rows(results: StudyResults) -> list[FrontRow]:
-    """The points of the front that are choices."""
+    """Return the points of the front that are choices."""
     return [point_row(item, results) for item in results.choices]
 
 
 def point_row(item: FrontPoint, results: StudyResults) -> FrontRow:
-    """One point of the front."""
+    """Return the row of one point of the front."""
     row = _row("front", item.label, item.point, results, item.design)
     ends = item.ends_at
     return replace(
@@ -113,7 +113,7 @@ def point_row(item: FrontPoint, results: StudyResults) -> FrontRow:
 
 
 def baseline_rows(results: StudyResults) -> list[FrontRow]:
-    """The plain backbone and every operating point of the baselines measured in the study."""
+    """Return the rows of the plain backbone and of every operating point of the study's baselines."""
     return [backbone_row(results)] + [
         _row("baseline", baseline.name, point, results)
         for baseline in results.baselines
@@ -123,14 +123,14 @@ def baseline_rows(results: StudyResults) -> list[FrontRow]:
 
 
 def backbone_row(results: StudyResults) -> FrontRow:
-    """The plain backbone: every share is 1."""
+    """Return the row of the plain backbone, with 1 for every share."""
     backbone = results.backbone
     costs = row_costs(results.all_costs, backbone.costs, backbone.costs, backbone)
     return FrontRow(kind="backbone", name=PLAIN, accuracy=backbone.accuracy, costs=costs)
 
 
 def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list[SharesRow]:
-    """The front, then each baseline, at the given shares of the backbone's MACs. Families of baselines make one row."""
+    """Return the front and each family of baselines at the given shares of the backbone's MACs, one row each."""
     held: dict[str, list[FrontPoint]] = {}
     families = {network.name: network.family for network in results.networks}
     for item in offered(results.networks, results.backbone, results.settings.constraints):
@@ -152,10 +152,10 @@ def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list
 
 
 def networks(rows: Iterable[FrontRow]) -> list[tuple[FrontRow, str]]:
-    """The networks behind points of the front, each once: one of its points, and how they all came about.
+    """Return each network of the rows once: one of its rows, and the traits that differ from the default.
 
-    That is empty where everything is the default. Points of one network may differ in how they decide; what all of
-    them share stands first.
+    The text is empty if all traits are the default. Points of one network may differ in their policy; the traits that
+    all of them share come first.
     """
     points: dict[str, list[FrontRow]] = {}
     for row in rows:
@@ -171,23 +171,23 @@ def networks(rows: Iterable[FrontRow]) -> list[tuple[FrontRow, str]]:
 
 
 def exits_of(row: FrontRow) -> str:
-    """The exits of a point in depth order, each with its branch, or "no branch"; of a static one where it ends."""
+    """Return the exits of a point in depth order, each with its branch, or "no branch"; a static one has one exit."""
     pairs = [pair for pair in zip(row.exits, row.structures, strict=True) if row.ends_at in ("", pair[0])]
-    return ", ".join(f"{place(where)}: {what}" for where, what in pairs) or "no branch"
+    return ", ".join(f"{place(where)}: {structure}" for where, structure in pairs) or "no branch"
 
 
 def family(name: str) -> str:
-    """The group a baseline is shown in: all uniform placements are one family."""
+    """Return the group of a baseline in tables: all uniform placements are one family."""
     return HAND_PLACED if name.startswith("uniform") else name
 
 
 def states(results: StudyResults) -> dict[str, int]:
-    """How many trials ended in which state, the most frequent first."""
+    """Return the number of trials in each state, the most frequent first."""
     return dict(Counter(trial.state for trial in results.trials).most_common())
 
 
 def to_csv(rows: Iterable[FrontRow]) -> str:
-    """The rows as CSV with a header line; lists within a cell are joined by semicolons, what is absent is empty."""
+    """Return the rows as CSV with a header line. Lists are joined by semicolons; missing values are empty."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     tables = [row.flat() for row in rows]
@@ -198,7 +198,7 @@ def to_csv(rows: Iterable[FrontRow]) -> str:
 
 
 def to_table(results: StudyResults) -> dict[str, Any]:
-    """The whole result as plain data, ready for JSON: what `--json` prints."""
+    """Return the whole result as plain data for JSON, the output of `--json`."""
     return {
         "study": results.name,
         "storage": results.storage,
@@ -234,12 +234,12 @@ def to_table(results: StudyResults) -> dict[str, Any]:
 
 
 def to_json(results: StudyResults) -> str:
-    """`to_table` as indented JSON."""
+    """Return `to_table` as indented JSON."""
     return json.dumps(to_table(results), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _backbone(results: StudyResults) -> dict[str, Any]:
-    """The plain backbone, with null for a cost that was not measured."""
+    """Return the plain backbone's facts, with None for a cost that was not measured."""
     return {**{key_of(name): None for name in results.cost_names}, **results.backbone.to_table()}
 
 

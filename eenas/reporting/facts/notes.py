@@ -1,4 +1,4 @@
-"""The notes of a study and of its trials in Markdown: what optuna-dashboard shows beside the figures."""
+"""The Markdown notes of a study and of its trials, which optuna-dashboard shows beside the figures."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,11 +24,11 @@ from eenas.study.rivals.offered_points import FrontPoint
 
 NOTE_ROWS = 10
 GAP = "&nbsp;&nbsp;"
-"""optuna-dashboard sets the cells of a table without any space between them."""
+"""Space between the cells of a table, since optuna-dashboard adds none."""
 
 
 def study_note(results: StudyResults) -> str:
-    """The summary, the accuracy at shares of the backbone's MACs, and points along the front."""
+    """Return the study's note: the summary, the accuracy at shares of the backbone's MACs, and points of the front."""
     parts = [f"## {as_markdown(results.name)}", "", *(f"- {as_markdown(line)}" for line in summary(results))]
     if results.front:
         parts += ["", "### Best accuracy within a share of the backbone's MACs", "", *_shares_table(results)]
@@ -41,7 +41,7 @@ def study_note(results: StudyResults) -> str:
 
 
 def trial_note(results: StudyResults, number: int) -> str:
-    """One trial of the front: its branches, and its points on the front (at most ten, spaced over cost)."""
+    """Return the note of a trial on the front: its branches and its points (at most ten, spaced over cost)."""
     points = [item for item in results.front if item.trial == number]
     trial = next((trial for trial in results.trials if trial.number == number), None)
     origin = f" ({as_markdown(trial.origin)})" if trial is not None else ""
@@ -71,7 +71,7 @@ def trial_note(results: StudyResults, number: int) -> str:
 
 
 def _exits(design: Design, exit_accuracy: tuple[float, ...]) -> list[str]:
-    """The branches in depth order; the accuracy of an exit is over all samples, none having left before it."""
+    """Return a table of the exits in depth order; an exit's accuracy is over all samples, as if none left before it."""
     names = [(placed.cut_point, placed.branch.label()) for placed in design.branches]
     names += [] if design.static else [(design.exits[-1], design.backbone)]
     alone: list[float | None] = list(exit_accuracy) if len(exit_accuracy) == len(names) else [None] * len(names)
@@ -83,7 +83,7 @@ def _exits(design: Design, exit_accuracy: tuple[float, ...]) -> list[str]:
 
 
 def _provenance(design: Design) -> list[str]:
-    """How the branches came to stand where they do, and what had to be repaired."""
+    """Return how the branches were placed, and the repairs that were made."""
     placement = {key: value for key, value in design.provenance.get("placement", {}).items() if _is_plain(value)}
     kind = placement.pop("kind", None)
     values = ", ".join(f"{key} {value}" for key, value in placement.items())
@@ -101,7 +101,7 @@ def _shares_table(results: StudyResults) -> list[str]:
 
 
 def _front_table(results: StudyResults) -> list[str]:
-    """Points along the front, then the exits of their networks, each network once."""
+    """Return tables of points along the front, and of the exits of their networks, each network once."""
     shown = spread(results.choices, NOTE_ROWS)
     pairs = zip(results.choices, choice_rows(results), strict=True)
     rows = [row for item, row in pairs if any(item is one for one in shown)]
@@ -128,14 +128,14 @@ def _front_table(results: StudyResults) -> list[str]:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int]) -> list[str]:
-    """A Markdown table; the columns numbered in `left` are flush left, the others right."""
+    """Return a Markdown table; the columns in `left` are left-aligned, the others right-aligned."""
     lines = ["|" + "|".join(f" {head}{GAP} " for head in heads) + "|"]
     lines.append("|" + "|".join(":---" if index in left else "---:" for index in range(len(heads))) + "|")
     return lines + ["|" + "|".join(f" {as_markdown(cell)}{GAP} " for cell in row) + "|" for row in rows]
 
 
 def _marks(item: FrontPoint | FrontRow) -> str:
-    """What is special about a point, in brackets."""
+    """Return the marks of a point (recommended, knee) in brackets."""
     words = [word for word, holds in (("recommended", item.recommended), ("knee", item.knee)) if holds]
     return f" ({', '.join(words)})" if words else ""
 

@@ -1,4 +1,4 @@
-"""The design that a report looks into: its operating point, and its exit tables as the search kept them."""
+"""The network that a report examines: its operating point and its stored exit tables."""
 
 import os
 from dataclasses import dataclass
@@ -25,12 +25,11 @@ SPLITS = ("calibration", "validation")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Picked:
-    """One operating point with what its network said on two splits.
+    """One operating point with its network's exit tables on two splits.
 
-    `item` is of the front, or the best point of a network that was asked for.
-
-    `temperatures` float64 [K] are fitted on `calibration`. `exit_index` int64 [N] in 0..K-1 says where the point's
-    policy lets the samples of `validation` leave, `answer` int64 [N] what they are answered.
+    `item` is a point of the front, or the best point of a requested network. `temperatures` float64 [K] are fitted on
+    `calibration`. `exit_index` int64 [N] in 0..K-1 is the exit at which the point's policy lets each sample of
+    `validation` leave, and `answer` int64 [N] its answer.
     """
 
     item: FrontPoint
@@ -48,36 +47,36 @@ class Picked:
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """What leaving at each exit costs, [K], as a share of the plain backbone's MACs."""
+        """The MACs of leaving at each exit, [K], as shares of the plain backbone's."""
         return self.validation.costs[MACS] / self.backbone_macs
 
 
 def drawn_item(results: StudyResults, choice: Choice | None = None) -> FrontPoint | None:
-    """The point that a report draws: what `eenas train` takes for `choice`, or the recommended one (None: no front).
+    """Return the point that a report draws: the one that `eenas train` takes for `choice`, or the recommended one.
 
-    Raises StudyError and FrontError as `choose_design` does, and StudyError for a design from a file, of which the
-    study knows nothing.
+    None if there is no front. Raises StudyError and FrontError as `choose_design` does, and StudyError for a design
+    from a file, which is not part of the study.
     """
     if choice is None:
         return shown(results)
     if choice.design_file is not None:
-        raise StudyError(f"a report draws a design of its study, got the file {choice.design_file}; name a network")
+        raise StudyError(f"a report needs a design of its study, got the file {choice.design_file}; name a network")
     found = choose_design(results, choice).estimate
     assert found is not None  # only a design from a file has none
     return next((item for item in results.front if _figures(item) == _figures(found)), found)
 
 
 def _figures(item: FrontPoint) -> tuple[object, ...]:
-    """What tells points of a network apart: a policy that was fitted for a target may come to a point of the front."""
+    """Return the key of a point: a policy that was fitted for a target may equal a point of the front."""
     point = item.point
     return item.name, point.accuracy, point.expected[MACS], point.worst[MACS], point.shares, point.exit_accuracy
 
 
 def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path) -> Picked:
-    """A point with its network's exit tables from the folder `artifacts`.
+    """Load the exit tables of a point's network from the folder `artifacts`.
 
-    Raises FrontError where there is no point, StorageError where a table is not in the folder or was changed,
-    PolicyError for a file that is no exit table.
+    Raises FrontError if there is no point, StorageError if a table is missing or was changed, PolicyError for a file
+    that is not an exit table.
     """
     if item is None:
         raise FrontError(no_front(results))
@@ -87,14 +86,14 @@ def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path)
         reference = network.artifacts.get(split, "")
         if not os.path.isfile(artifacts / reference.partition("@")[0]):
             raise StorageError(
-                f"{artifacts}: holds no exit table of {item.name} on {split}; give the --artifacts of the search"
+                f"{artifacts}: has no exit table of {item.name} on {split}; give the --artifacts of the search"
             )
         tables[split] = load_exit_table(ArtifactStore(artifacts, create=False).path(reference))
     return pick(item, tables["calibration"], tables["validation"], results.backbone.macs)
 
 
 def pick(item: FrontPoint, calibration: ExitTable, validation: ExitTable, backbone_macs: float) -> Picked:
-    """A point with its tables. Raises PolicyError when they are of another number of exits."""
+    """Apply a point's policy to its tables. Raises PolicyError if they have another number of exits."""
     decisions = item.point.policy.apply(validation)
     return Picked(
         item=item,
@@ -108,16 +107,16 @@ def pick(item: FrontPoint, calibration: ExitTable, validation: ExitTable, backbo
 
 
 def exit_names(picked: Picked) -> tuple[str, ...]:
-    """The exits for axes and legends: "1: layer1.0" or, of a sequence, "1: module 3", ..., "final"."""
+    """Return the exits for axes and legends: "1: layer1.0" or, in an nn.Sequential, "1: module 3", ..., "final"."""
     branches = (f"{number}: {place(name)}" for number, name in enumerate(picked.exits[:-1], start=1))
     return (*branches, "final")
 
 
 def exit_numbers(exits: int) -> tuple[str, ...]:
-    """The exits where names have no room: "1", ..., "final"."""
+    """Return short names of the exits: "1", ..., "final"."""
     return (*(str(number) for number in range(1, exits)), "final")
 
 
 def of_point(picked: Picked) -> str:
-    """Which design a figure shows, for its subtitle."""
+    """Return the network and the samples of a figure, for its subtitle."""
     return f"{picked.item.label}, {len(picked.validation):,} samples of the validation split"

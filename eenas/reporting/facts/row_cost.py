@@ -1,4 +1,4 @@
-"""One cost of an operating point as a row shows it: the figure, the share of the backbone's, and the worst case."""
+"""One cost of an operating point for a row: expected value, share of the backbone's, and worst case."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from eenas.reporting.facts.wording import cost_text, cost_word, times
 
 @dataclass(frozen=True, kw_only=True)
 class RowCost:
-    """A cost of a sample in `unit`, expected and worst, and as shares of the plain backbone's; None: not measured."""
+    """A cost per sample in `unit`, expected and worst, also as shares of the plain backbone's; None: not measured."""
 
     name: str
     unit: str
@@ -22,26 +22,26 @@ class RowCost:
 
     @property
     def word(self) -> str:
-        """The cost in the head of a column."""
+        """The cost's name as the head of a column."""
         return cost_word(self.name)
 
     @property
     def text(self) -> str:
-        """What is expected, with its unit."""
+        """The expected cost with its unit."""
         return cost_text(self.name, self.expected, self.unit)
 
     def share_text(self, digits: int = 1) -> str:
-        """What is expected as a share of the backbone's: of the MACs in per cent, of others as a ratio."""
+        """Return the expected cost relative to the backbone's: MACs in percent, other costs as a ratio."""
         return percent(self.share, digits) if self.name == MACS else times(self.share)
 
     def worst_text(self, digits: int = 1) -> str:
-        """The worst case: of the MACs in per cent of the backbone's, of others with its unit."""
+        """Return the worst case: MACs in percent of the backbone's, other costs with their unit."""
         if self.name == MACS:
             return percent(self.worst_share, digits)
         return cost_text(self.name, self.worst, self.unit)
 
     def flat(self) -> dict[str, float | None]:
-        """The figures under the names that they have in CSV and JSON, such as "macs" and "worst_latency_ms"."""
+        """Return the figures under their names in CSV and JSON, such as "macs" and "worst_latency_ms"."""
         key = key_of(self.name)
         figures = {key: self.expected, f"{self.name}_share": self.share}
         return {**figures, f"worst_{key}": self.worst, f"worst_{self.name}_share": self.worst_share}
@@ -50,7 +50,7 @@ class RowCost:
 def row_costs(
     facts: Iterable[CostFacts], expected: Mapping[str, float], worst: Mapping[str, float], backbone: BackboneFacts
 ) -> tuple[RowCost, ...]:
-    """The costs that `facts` name of a point with these."""
+    """Return the costs that `facts` describe, for a point with these expected and worst values."""
     return tuple(
         RowCost(
             name=each.name,

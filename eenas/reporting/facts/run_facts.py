@@ -1,4 +1,4 @@
-"""What a full training came to: its summary in words, and the design beside its baselines at each budget."""
+"""The outcome of a full training: a summary in words, and the design beside its baselines at each budget."""
 
 import json
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from eenas.study.settings.limits import amount
 
 @dataclass(frozen=True)
 class BudgetRow:
-    """A network at budgets: (budget, accuracy, MACs spent on test), all as shares; None where out of reach."""
+    """A network at each budget: (budget, test accuracy, MACs spent on test), all as shares; None if out of reach."""
 
     name: str
     cells: tuple[tuple[float, float | None, float | None], ...]
 
 
 def run_summary(report: RunReport) -> tuple[str, ...]:
-    """Sentences: backbone, the reported point, how the search's estimate compared, latency end to end."""
+    """Return sentences on the backbone, the reported point, the search's estimate and the end-to-end latency."""
     backbone, point = report.backbone, report.reported
     whole = next((base.points[0] for base in report.baselines if base.name == "backbone" and base.points), None)
     kept = f" (the backbone: {percent(whole.accuracy)})" if whole is not None else ""
@@ -50,30 +50,30 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
     if report.estimate is not None:
         gap = 100 * (point.accuracy - report.estimate.accuracy)
         lines.append(
-            f"The search had seen {percent(report.estimate.accuracy)} at "
+            f"The search had measured {percent(report.estimate.accuracy)} at "
             f"{percent(report.estimate.expected[MACS] / backbone.macs)} after brief training, on validation: "
-            f"{gap:+z.1f} points since."
+            f"{gap:+z.1f} points now."
         )
     if report.design.static:
         lines.append(f"It is a static network: it ends at {place(report.exits[0].name)}, where every sample leaves.")
     lines += limits_held(report)
     if LATENCY in point.expected and (measured := _expected_end_to_end(report)) is not None:
         composed = milliseconds(point.expected[LATENCY])
-        lines.append(f"A sample takes {milliseconds(measured)} end to end on average, composed of parts {composed}.")
+        lines.append(f"A sample takes {milliseconds(measured)} end to end on average (composed of parts: {composed}).")
     if report.near_threshold:
         lines.append(f"{plural(report.near_threshold, 'score')} lie within 1e-5 of a threshold and may go either way.")
     return (*lines, *report.warnings)
 
 
 def _expected_end_to_end(report: RunReport) -> float | None:
-    """The mean of the exits' end-to-end milliseconds over who leaves where; None where one was not measured."""
+    """Return the mean end-to-end milliseconds, weighted by the share leaving at each exit; None if one is missing."""
     reached = [exit_ for exit_ in report.exits if exit_.share]
     known = [exit_.share * exit_.end_to_end.median_ms for exit_ in reached if exit_.end_to_end is not None]
     return sum(known) if len(known) == len(reached) else None
 
 
 def limits_held(report: RunReport) -> list[str]:
-    """Whether the limits that the network was chosen for hold on the test split, a sentence for each."""
+    """Return a sentence for each limit of the choice: whether it holds on the test split."""
     limits, found = to_table(report.limits), []
     units = {each.name: each.unit for each in report.costs}
     for name, by in report.violations.items():
@@ -83,21 +83,21 @@ def limits_held(report: RunReport) -> list[str]:
             else f"missed by {amount(name, by, units)}"
         )
         if by == float("inf"):
-            held = "not known, since it was not recorded,"
+            held = "unknown, since it was not recorded,"
         found.append(f"Limit {name} = {limits[name]:g}: {held} on the test split.")
     plain = next((base.points[0] for base in report.baselines if base.name == "backbone" and base.points), None)
     if report.accepted_drop is not None and plain is not None:
         lost, drop = plain.accuracy - report.reported.accuracy, 100 * report.accepted_drop
         verdict = "held" if lost <= report.accepted_drop + 1e-9 else "missed"
         found.append(
-            f"It was to lose at most {drop:g} point{'' if drop == 1 else 's'} against the backbone: {verdict}, with "
+            f"Limit of {drop:g} point{'' if drop == 1 else 's'} lost against the backbone: {verdict}, with "
             f"{-100 * lost:+z.1f} on the test split."
         )
     return found
 
 
 def budget_rows(report: RunReport) -> list[BudgetRow]:
-    """The design first, then each baseline, at the same shares of the backbone's MACs."""
+    """Return the design, then each baseline, at the same shares of the backbone's MACs."""
     shares = sorted(report.at_shares)
     rows = [_budget("this design", report.at_shares, shares, report.backbone.macs)]
     for name, points in report.baselines_at_shares.items():
@@ -106,7 +106,7 @@ def budget_rows(report: RunReport) -> list[BudgetRow]:
 
 
 def report_json(report: RunReport) -> str:
-    """The report as JSON, with the folder and with budgets as keys."""
+    """Return the report as JSON, with the folder, and with budgets as keys."""
     table = {"folder": str(report.folder), **report.json_table()}
     return json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
 

@@ -8,13 +8,13 @@ from eenas.records.studies import StudyRecord
 from eenas.runs.run_report import ORIGIN, REPORT, RunReport, origin
 
 RUNS = Path("runs")
-"""Where `eenas train` puts runs by default."""
+"""The default folder for the runs of `eenas train`."""
 
 
 def runs_of(record: StudyRecord, folder: Path, *, trust_code: bool = False) -> tuple[RunReport, ...]:
-    """The finished runs of a study in `folder`, which may be one itself, from the oldest to the newest.
+    """Return the finished runs of a study in `folder`, which may be a run itself, from the oldest to the newest.
 
-    Raises ExportError for a report that is not whole, PluginError for a design with code that is not trusted.
+    Raises ExportError for an incomplete report, PluginError for a design with code that is not trusted.
     """
     places = [folder] if (folder / REPORT).is_file() else sorted(folder.glob(f"*/{REPORT}"))
     found = [place if place == folder else place.parent for place in places]
@@ -23,7 +23,7 @@ def runs_of(record: StudyRecord, folder: Path, *, trust_code: bool = False) -> t
 
 
 def _is_of(run: Path, record: StudyRecord) -> bool:
-    """Whether a run was made from the study with this record."""
+    """Whether a run belongs to the study with this record."""
     try:
         return bool(read_json(run / ORIGIN) == origin(record.name, record.identity))
     except SpecError:

@@ -1,4 +1,4 @@
-"""Which points of a front are shown where there is no room for all of them."""
+"""The selection of a front's points where there is no room for all of them."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from eenas.study.rivals.offered_points import FrontPoint
 
 
 def with_best(results: StudyResults, items: Sequence[FrontPoint]) -> tuple[FrontPoint, ...]:
-    """`items` and, of each network that is the best within a budget of SHARES and not among them, its point there.
+    """Return `items`, points of the front, and the best point within each budget of SHARES of networks not among them.
 
-    In the order of the front, of which `items` are points.
+    The result is in the order of the front.
     """
     shown = {item.name for item in items}
     best = [best_within(results.front, share) for share in SHARES]
@@ -19,10 +19,9 @@ def with_best(results: StudyResults, items: Sequence[FrontPoint]) -> tuple[Front
 
 
 def spread(front: Sequence[FrontPoint], limit: int) -> tuple[FrontPoint, ...]:
-    """At most `limit` points, evenly spaced over their share of the backbone's MACs, in the order of `front`.
+    """Return at most `limit` points, evenly spaced over their share of the backbone's MACs, in the order of `front`.
 
-    Both ends, the knee and the recommended point are always among them where `limit` has room: the knee goes first,
-    then the ends.
+    If `limit` allows it, the knee, both ends and the recommended point are among them, in this order of priority.
     """
     if len(front) <= limit:
         return tuple(front)

@@ -1,4 +1,4 @@
-"""What a study found, in words: the same few lines in the terminal, in the study's note and above every figure."""
+"""The summary of a study in words, for the terminal, the study's note, the report and the titles of figures."""
 
 import itertools
 
@@ -23,7 +23,7 @@ from eenas.study.rivals.offered_points import FrontPoint, offered
 
 
 def summary(results: StudyResults) -> tuple[str, ...]:
-    """A few sentences: trials, backbone, limits, the recommended network, the knee, rivals and warnings."""
+    """Return sentences on trials, backbone, limits, the recommended network, the knee, rivals and warnings."""
     lines = [_trials(results), _backbone(results)]
     if not results.front:
         lines.append(_capital(no_front(results)) + ".")
@@ -43,7 +43,7 @@ def summary(results: StudyResults) -> tuple[str, ...]:
 
 
 def limits_line(results: StudyResults) -> str:
-    """The study's limits, and how many of its networks have a point that holds them."""
+    """Return the study's limits, and the number of its networks with a point that holds them."""
     names = {item.name for item in offered(results.networks, results.backbone, results.settings.constraints)}
     said = ", ".join(f"{name} {value:g}" for name, value in to_table(results.settings.constraints).items())
     return (
@@ -52,47 +52,48 @@ def limits_line(results: StudyResults) -> str:
 
 
 def rivals(results: StudyResults) -> list[str]:
-    """What the search proposed against each kind of rival, a sentence each."""
+    """Return a sentence for each kind of rival: the search's proposals compared with it."""
     found: dict[str, list[Comparison]] = {}
     for one in results.comparisons:
         found.setdefault(one.baseline, []).append(one)
     lines = []
     for name, ones in found.items():
         parts = []
-        for (verdict, difference, low, high), same in itertools.groupby(ones, key=_said):
+        for (verdict, difference, low, high), same in itertools.groupby(ones, key=_printed):
             budgets = [percent(one.budget, 0) for one in same]
             at = budgets[0] if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]}"
             parts.append(f"{verdict} at {at} of the MACs ({difference} points, {low} to {high})")
-        lines.append(f"What the search proposed against {name}: {', '.join(parts)}.")
+        lines.append(f"Proposed by the search, against {name}: {', '.join(parts)}.")
     if lines:
         lines.append("(Both points are chosen on one half of the validation samples and judged on the other.)")
     return lines
 
 
-def _said(one: Comparison) -> tuple[str, str, str, str]:
-    """The verdict and its figures as they are printed."""
+def _printed(one: Comparison) -> tuple[str, str, str, str]:
+    """Return the verdict and its figures as printed."""
     figures = (f"{100 * value:+z.1f}" for value in (one.difference, one.low, one.high))
     verdict = {"beats": "ahead", "loses to": "behind"}.get(one.verdict, "within noise")
     return (verdict, *figures)  # type: ignore[return-value]  # three figures
 
 
 def shown(results: StudyResults) -> FrontPoint | None:
-    """The point that headlines and reports show: the recommended one, else a knee that saves something.
+    """Return the point for headlines and reports.
 
-    Else the plain backbone, where it is on the front, or the most accurate point.
+    It is the recommended point, else a knee that saves something, else the plain backbone if it is on the front, else
+    the most accurate point. None if there is no front.
     """
     knee = results.knee if results.knee is not None and results.knee.saves else None
     return results.recommended or knee or results.plain or next(iter(results.front), None)
 
 
 def hypervolumes(results: StudyResults) -> str:
-    """The hypervolumes in one sentence, with their reference point."""
+    """Return the hypervolumes and their reference point in one sentence."""
     areas = (f"accuracy × {cost_word(name)} {area:.4f}" for name, area in results.hypervolumes.items())
     return f"Hypervolume: {', '.join(areas)} (from 1.1 × the backbone's cost and {percent(results.chance)} accuracy)."
 
 
 def headline(results: StudyResults, item: FrontPoint | None) -> str:
-    """One short line: what the design at an operating point buys; `shown` gives the one for a headline."""
+    """Return one short line on the accuracy and costs of an operating point; `shown` gives the point to use."""
     if item is None:
         return "no design yet"
     if item.kind == "plain":
@@ -105,7 +106,7 @@ def _short(item: FrontPoint, backbone: BackboneFacts) -> str:
     ours, whole = percent(item.point.accuracy), percent(backbone.accuracy)
     better = item.point.accuracy > backbone.accuracy
     accuracy = f"reaches {ours} (the backbone: {whole})" if better else f"keeps {ours} of {whole}"
-    shares = ((name, share) for name, share in item.shares.items() if name != MACS)
+    shares = ((name, share) for name, share in item.cost_shares.items() if name != MACS)
     others = "".join(f" and {times(share)} the {cost_word(name)}" for name, share in shares)
     return f"{accuracy} at {percent(item.macs_share, 0)} of the MACs{others}"
 

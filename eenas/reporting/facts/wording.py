@@ -1,10 +1,10 @@
-"""How numbers read in tables, notes and figures: percent, MACs with a prefix, milliseconds, other costs."""
+"""Numbers as text in tables, notes and figures: MACs with a prefix, milliseconds, other costs."""
 
 from eenas.policies.costs import LATENCY, MACS
 
 
 def quantity(value: float | None, unit: str = "") -> str:
-    """A count with three significant digits and a prefix: 41_200_000 is "41.2 M"; None is a dash."""
+    """Return a count with three significant digits and a prefix: 41_200_000 is "41.2 M"; None is a dash."""
     if value is None:
         return "–"
     for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -14,12 +14,12 @@ def quantity(value: float | None, unit: str = "") -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Milliseconds with three significant digits: "12.3 ms"; None is a dash."""
+    """Return milliseconds with three significant digits: "12.3 ms"; None is a dash."""
     return "–" if value is None else f"{_three(value)} ms"
 
 
 def cost_text(name: str, value: float | None, unit: str) -> str:
-    """A cost with three significant digits and its unit: "41.2 M" (MACs), "12.3 ms", "0.52 mJ"; None is a dash."""
+    """Return a cost with three significant digits and its unit: "41.2 M" (MACs), "0.52 mJ"; None is a dash."""
     if value is None:
         return "–"
     if name == MACS:
@@ -32,37 +32,37 @@ def cost_text(name: str, value: float | None, unit: str) -> str:
 
 
 def cost_word(name: str) -> str:
-    """A cost in the head of a column: "MACs", "latency", "bytes sent"."""
+    """Return the name of a cost for the head of a column: "MACs", "latency", "bytes sent"."""
     return "MACs" if name == MACS else name.replace("_", " ")
 
 
 def duration(hours: float) -> str:
-    """Hours as text, below one in minutes: "2.5 h", "12 min"."""
+    """Return hours as text, or minutes below one hour: "2.5 h", "12 min"."""
     return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min" if hours >= 1 / 6 else f"{60 * hours:.1f} min"
 
 
 def times(ratio: float | None) -> str:
-    """A ratio to the backbone's cost: "0.58 ×"; None is a dash."""
+    """Return a ratio to the backbone's cost: "0.58 ×"; None is a dash."""
     return "–" if ratio is None else f"{ratio:.2f} ×"
 
 
 def place(cut_point: str) -> str:
-    """A cut point to be read beside other numbers: "layer1.0" as it is, the "3" of a sequence as "module 3"."""
+    """Return a cut point's name for readers: "layer1.0" unchanged, "3" in an nn.Sequential as "module 3"."""
     return f"module {cut_point}" if cut_point.replace(".", "").isdigit() else cut_point
 
 
 def each_batch(samples: int) -> str:
-    """What a latency is for: "a sample", or "a batch of 8"."""
+    """Return the batch of a latency as text: "a sample", or "a batch of 8"."""
     return "a sample" if samples == 1 else f"a batch of {samples}"
 
 
 def plural(number: int, noun: str, nouns: str = "") -> str:
-    """A number and its noun: "1 trial", "3 trials", "2 branches" (with `nouns` given)."""
+    """Return a number and its noun: "1 trial", "3 trials", "2 branches" (with `nouns` given)."""
     return f"{number} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def _three(value: float) -> str:
-    """Three significant digits without an exponent."""
+    """Return a number with three significant digits, without an exponent."""
     digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
     if abs(value) < 0.9995:
         digits = 3

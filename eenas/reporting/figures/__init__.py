@@ -1,1 +1,1 @@
-"""Figures: facts first, drawing second."""
+"""Figures: each has a value with its facts, and a function that draws them."""

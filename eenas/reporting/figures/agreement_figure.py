@@ -1,4 +1,4 @@
-"""Agreement between exits, and prediction depth: from which exit on the answer stays the final one."""
+"""Agreement between exits, and prediction depth: the first exit from which the final answer no longer changes."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,13 @@ from eenas.reporting.figures import figure_style as style
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AgreementFacts:
-    """How K exits agree on validation; shares of samples in [0, 1].
+    """The agreement of K exits on validation, as shares of samples in [0, 1].
 
-    `agreement` [K, K] is how often two exits answer the same class. `settled` [K] counts the samples by prediction
-    depth: the first exit from which on all answer as the final one does (Baldock et al. 2021, with exits as probes);
-    `settled_right` [K] is the accuracy of the final exit on them, None where there are none. `consistent` of those who
-    leave early get the final exit's answer, `unsettled` leave before their answer has settled.
+    `agreement` [K, K] is the share for which two exits give the same class. `settled` [K] is the share of samples at
+    each prediction depth, the first exit from which all exits give the final answer (Baldock et al. 2021, with exits as
+    probes). `settled_right` [K] is the accuracy of the final exit on them, None if there are none. `consistent` is the
+    share of early leavers that get the final exit's answer; `unsettled` is the share that leave before their answer has
+    settled.
     """
 
     title: str
@@ -33,7 +34,7 @@ class AgreementFacts:
 
 
 def agreement_facts(picked: Picked) -> AgreementFacts:
-    """The facts of the picked network."""
+    """Return the facts of the picked network."""
     answers, table = picked.validation.answers(), picked.validation
     exits = answers.shape[1]
     agreement = np.array([(answers == answers[:, [k]]).mean(axis=0) for k in range(exits)])
@@ -47,8 +48,8 @@ def agreement_facts(picked: Picked) -> AgreementFacts:
     return AgreementFacts(
         title="Agreement between exits",
         subtitles=(
-            f"{of_point(picked)}; of those who leave early, {percent(consistent)} get the answer of the final exit",
-            f"{percent(unsettled)} of all leave before their answer has settled; to agree is not yet to be right",
+            f"{of_point(picked)}; {percent(consistent)} of early leavers get the answer of the final exit",
+            f"{percent(unsettled)} of all leave before their answer has settled; exits may agree on a wrong answer",
         ),
         exits=exit_names(picked),
         agreement=agreement,
@@ -60,14 +61,14 @@ def agreement_facts(picked: Picked) -> AgreementFacts:
 
 
 def prediction_depth(answers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first exit [N] from which on all exits give the answer of the last one, from answers [N, K]."""
+    """Return the first exit [N] from which all exits give the last one's answer, for answers [N, K]."""
     differs = answers != answers[:, [-1]]
     last = differs.shape[1] - 1 - np.argmax(differs[:, ::-1], axis=1)
     return np.asarray(np.where(differs.any(axis=1), last + 1, 0), dtype=np.int64)
 
 
 def draw_agreement(facts: AgreementFacts) -> go.Figure:
-    """The drawing: the matrix of agreement on the left, prediction depth on the right."""
+    """Draw the agreement matrix on the left and prediction depth on the right."""
     drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 60)
     titles = ("same answer, % of the samples", "prediction depth: where the answer settles")
     style.panes(drawing, 1, 2, titles, horizontal_spacing=0.12, column_widths=[0.5, 0.5])

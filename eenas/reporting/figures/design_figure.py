@@ -1,4 +1,4 @@
-"""The design as a drawing: the backbone as a bar in proportion to its MACs, and a box for each exit above it."""
+"""The design as a drawing: the backbone as a bar to the scale of its MACs, with a box above it for each exit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ from eenas.reporting.facts.wording import place, quantity
 from eenas.reporting.figures import figure_style as style
 
 BOX = 25.0
-"""The width of a box in units of the horizontal axis, percent of the backbone's MACs, in a figure 920 px wide."""
+"""The width of a box in percent of the backbone's MACs, the unit of the horizontal axis, for a figure 920 px wide."""
 ROW, BAR = 88, 70
-"""Pixels: a row of boxes, and the backbone's bar."""
+"""Heights in pixels of a row of boxes and of the backbone's bar."""
 
 COSTS = tuple(KNOWN.values())
 
 
 @dataclass(frozen=True, kw_only=True)
 class DesignExit:
-    """One exit. Shares of MACs are of the plain backbone, the others of samples; all in [0, 1] or above.
+    """One exit. `position` and `cost` are shares of the plain backbone's MACs, the others shares of samples.
 
-    `stands` is how far into the backbone it stands, `branch_macs` what its branch costs alone in MACs,
-    `cost` what leaving there costs with all branches on the way; `accuracy` is of those who leave there (None where
-    nobody does), `alone` that of all samples if everybody left there.
+    `position` is the exit's depth in the backbone, `branch_macs` the MACs of its branch alone, and `cost` the cost of
+    leaving there with all branches on the way. `accuracy` is for the samples that leave there (None if there are none),
+    `alone` for all samples.
     """
 
     name: str
     structure: str
-    stands: float
+    position: float
     branch_macs: float
     cost: float
     leaving: float
@@ -45,9 +45,9 @@ class DesignExit:
 
 @dataclass(frozen=True, kw_only=True)
 class DesignFacts:
-    """A design at one operating point; `exits` in depth order, the final one last.
+    """A design at one operating point, with `exits` in depth order, the final one last.
 
-    Where every sample leaves at one branch, that is the last of them: what lies behind is not needed.
+    If every sample leaves at one branch, that branch is the last exit.
     """
 
     title: str
@@ -58,16 +58,16 @@ class DesignFacts:
 def design_facts(
     picked: Picked, backbone: BackboneFacts, cut_point_macs: Mapping[str, int], costs: Sequence[CostFacts] = COSTS
 ) -> DesignFacts:
-    """The facts of a design; `cut_point_macs` are the backbone's MACs up to each cut point, `costs` are the study's.
+    """Return the facts of a design; `cut_point_macs` are the backbone's MACs up to each cut point, `costs` the study's.
 
-    Raises StudyError when a branch stands at a cut point that is not among them.
+    Raises StudyError if a branch is at a cut point without MACs.
     """
     item, point = picked.item, picked.item.point
     exits = _exits(picked, cut_point_macs)
-    behind = f"a sample that passes every branch costs {percent(point.worst[MACS] / backbone.macs)} of the MACs"
+    reach = f"a sample that passes every branch costs {percent(point.worst[MACS] / backbone.macs)} of the MACs"
     if item.ends_at is not None:
         exits = exits[: item.ends_at + 1]
-        behind = f"every sample leaves at {place(exits[-1].name)}: the rest of the backbone is not needed"
+        reach = f"every sample leaves at {place(exits[-1].name)}: the rest of the backbone is not needed"
     others = [each for each in row_costs(costs, point.expected, point.worst, backbone) if each.name != MACS]
     said = [f", {each.text}" + _of_backbone(each) for each in others if each.expected is not None]
     return DesignFacts(
@@ -75,7 +75,7 @@ def design_facts(
         subtitles=(
             f"{percent(point.accuracy)} (the backbone: {percent(backbone.accuracy)}) at "
             f"{quantity(point.expected[MACS], 'MACs')} ({percent(item.macs_share)}){''.join(said)}",
-            behind,
+            reach,
         ),
         exits=exits,
     )
@@ -86,7 +86,7 @@ def _of_backbone(cost: RowCost) -> str:
 
 
 def draw_design(facts: DesignFacts) -> go.Figure:
-    """The drawing. A segment of the bar has the colour of the exit at its end; boxes that would touch stand higher."""
+    """Draw the design. A segment of the bar has the colour of the exit at its end; boxes that would overlap move up."""
     rows = box_rows([_centre(exit_) for exit_ in facts.exits], BOX)
     levels = max(rows, default=0) + 1
     inner = BAR + levels * ROW
@@ -100,19 +100,19 @@ def draw_design(facts: DesignFacts) -> go.Figure:
         drawing.add_bar(
             orientation="h",
             y=[0.5],
-            x=[round(100 * (exit_.stands - before), 3)],
+            x=[round(100 * (exit_.position - before), 3)],
             base=[round(100 * before, 3)],
             width=0.6,
             marker={"color": colour, "line": {"color": "white", "width": 1}},
-            hovertemplate=f"{percent(exit_.stands - before)} of the backbone's MACs up to {in_figure(exit_.name)}"
+            hovertemplate=f"{percent(exit_.position - before)} of the backbone's MACs up to {in_figure(exit_.name)}"
             "<extra></extra>",
         )
-        before = exit_.stands
+        before = exit_.position
         height = 1.0 + (row + 0.5) * ROW / BAR
         drawing.add_shape(
             type="line",
-            x0=100 * exit_.stands,
-            x1=100 * exit_.stands,
+            x0=100 * exit_.position,
+            x1=100 * exit_.position,
             y0=0.2,
             y1=height,
             line={"color": "#777777", "width": 1.5},
@@ -133,14 +133,16 @@ def draw_design(facts: DesignFacts) -> go.Figure:
     if facts.exits and not is_whole:
         _draw_rest(drawing, before)
     drawing.update_xaxes(
-        style.axis("MACs of the backbone, % (the bar; a box stands where its exit is)", range=[-2, 102], showgrid=False)
+        style.axis(
+            "MACs of the backbone, % (the bar; a box position where its exit is)", range=[-2, 102], showgrid=False
+        )
     )
     drawing.update_yaxes(visible=False, range=[0, 1.0 + levels * ROW / BAR])
     return drawing
 
 
 def _draw_rest(drawing: go.Figure, start: float) -> None:
-    """What lies behind the last exit that anybody reaches."""
+    """Draw the part of the backbone after the last exit that samples reach."""
     drawing.add_bar(
         orientation="h",
         y=[0.5],
@@ -152,12 +154,12 @@ def _draw_rest(drawing: go.Figure, start: float) -> None:
         textposition="inside",
         insidetextanchor="middle",
         textfont={"size": 12, "color": style.INK},
-        hovertemplate=f"{percent(1 - start)} of the backbone's MACs, which nobody needs<extra></extra>",
+        hovertemplate=f"{percent(1 - start)} of the backbone's MACs, which no sample needs<extra></extra>",
     )
 
 
 def box_rows(centres: Sequence[float], width: float) -> list[int]:
-    """The row of each box of this width, 0 lowest, so that no two in a row overlap; centres in depth order."""
+    """Return the row of each box, 0 the lowest, without overlaps in a row; `centres` are in depth order."""
     rows: list[int] = []
     for index, centre in enumerate(centres):
         taken = {row for other, row in zip(centres[:index], rows, strict=True) if abs(other - centre) < width}
@@ -170,14 +172,14 @@ def _exits(picked: Picked, cut_point_macs: Mapping[str, int]) -> tuple[DesignExi
     placed = picked.item.design.branches
     if missing := [branch.cut_point for branch in placed if branch.cut_point not in cut_point_macs]:
         raise StudyError(f"the study's profile has no cut point {missing[0]!r}; search again with this backbone")
-    stands = [cut_point_macs[branch.cut_point] / whole for branch in placed] + [1.0]
-    branches = np.diff(table.costs[MACS] / whole - np.array(stands), prepend=0.0)
+    position = [cut_point_macs[branch.cut_point] / whole for branch in placed] + [1.0]
+    branches = np.diff(table.costs[MACS] / whole - np.array(position), prepend=0.0)
     structures = [branch.branch.label() for branch in placed] + ["the backbone's classifier"]
     return tuple(
         DesignExit(
             name=table.exits[k],
             structure=structures[k],
-            stands=stands[k],
+            position=position[k],
             branch_macs=max(0.0, whole * float(branches[k])),
             cost=float(table.costs[MACS][k]) / whole,
             leaving=point.shares[k],
@@ -189,8 +191,8 @@ def _exits(picked: Picked, cut_point_macs: Mapping[str, int]) -> tuple[DesignExi
 
 
 def _centre(exit_: DesignExit) -> float:
-    """Where a box is centred: at its exit, as far as it stays within the drawing."""
-    return min(max(100 * exit_.stands, BOX / 2 - 1.5), 101.5 - BOX / 2)
+    """Return the centre of a box: its exit's position, moved to keep the box within the drawing."""
+    return min(max(100 * exit_.position, BOX / 2 - 1.5), 101.5 - BOX / 2)
 
 
 def _words(exit_: DesignExit, index: int, exits: int) -> str:

@@ -1,4 +1,4 @@
-"""The look that all figures share: colours that colour-blind readers tell apart, one font, axes with units."""
+"""The shared style of all figures: a palette for colour-blind readers, one font, axes with units."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from eenas.escaping import in_figure
 
-# Okabe and Ito 2008, "Color Universal Design"; marks differ in shape as well, so that print without colour is enough.
+# Okabe and Ito 2008, "Color Universal Design"; marks also differ in shape, for prints without colour.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 VERMILLION, SKY, INK, PALE = "#D55E00", "#56B4E9", "#222222", "#C4C4C4"
 BASELINE_LOOKS = (
@@ -20,17 +20,18 @@ BASELINE_LOOKS = (
 DEPTHS = ("#FDE725", "#A0DA39", "#4AC16D", "#1FA187", "#277F8E", "#365C8D", "#46327E", "#2A0A3D")
 FINAL = "#B5B5B5"
 HEIGHT, TOP, BOTTOM, LEGEND_DROP = 450, 88, 105, 52
-"""Pixels: the figure's height, its margins, and from the lower axis down to the legend."""
+"""Pixels: the figure's height, its margins, and the distance from the lower axis down to the legend."""
 
 
 def figure(title: str, *subtitles: str, height: int = HEIGHT, drop: int = LEGEND_DROP) -> go.Figure:
-    """An empty figure with the shared look and up to two lines below its title, all taken letter by letter.
+    """Return an empty figure in the shared style with a title and up to two subtitles, all escaped.
 
-    `height` is in pixels, and so is `drop`, from the lower axis down to the legend: more where tick labels are slanted.
+    `height` is in pixels, and so is `drop`, the distance from the lower axis down to the legend (slanted tick labels
+    need more).
 
-    It takes the width it is given: optuna-dashboard puts figures of 450 px height into half of its page (some 570 px),
-    other pages show them at 1200 px. Lines of about 85 characters fit both. The built-in templates are left out: they
-    add several kilobytes to each figure kept in the database.
+    The figure fills the available width: optuna-dashboard shows it at 450 px height in half of its page (about
+    570 px), other pages at 1200 px. Lines of about 85 characters fit both. Plotly's built-in templates are not used,
+    since they add several kilobytes to each figure in the database.
     """
     small = "".join(f"<br><span style='font-size:12px;color:#555555'>{in_figure(line)}</span>" for line in subtitles)
     bottom = BOTTOM + drop - LEGEND_DROP
@@ -66,7 +67,7 @@ def figure(title: str, *subtitles: str, height: int = HEIGHT, drop: int = LEGEND
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:
-    """An axis with a title that names the unit, a pale grid and outside ticks."""
+    """Return an axis with a title, a pale grid and outside ticks."""
     return {
         "title": {"text": in_figure(title), "standoff": 8, "font": {"size": 13}},
         "gridcolor": "#E6E6E6",
@@ -80,28 +81,28 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
 
 
 def depth_colour(index: int, exits: int) -> str:
-    """The colour of exit `index` of so many: viridis by depth, the final exit grey."""
+    """Return the colour of exit `index` of `exits`: viridis by depth, grey for the final exit."""
     return FINAL if index == exits - 1 else DEPTHS[min(index, len(DEPTHS) - 1)]
 
 
 def is_dark(index: int, exits: int) -> bool:
-    """Whether text on the colour of an exit must be white."""
+    """Whether text on the colour of an exit should be white."""
     return index != exits - 1 and index >= 4
 
 
 def pattern(shape: str) -> dict[str, Any]:
-    """A white pattern on the colour of a bar, so that bars differ in print; none for an empty `shape`."""
+    """Return a white pattern for a bar, to tell bars apart in print; no pattern for an empty `shape`."""
     return {"shape": shape, "fillmode": "overlay", "fgcolor": "white", "size": 7, "solidity": 0.25}
 
 
 def panes(drawing: go.Figure, rows: int, columns: int, titles: Sequence[str], **more: Any) -> None:
-    """Divide an empty figure into panes, each with a small title in the markup of plotly."""
+    """Divide an empty figure into panes, each with a small title in plotly's markup."""
     drawing.set_subplots(rows=rows, cols=columns, subplot_titles=list(titles), **more)
     drawing.update_annotations(font={"size": 13, "color": INK})
 
 
 def say_empty(drawing: go.Figure, text: str) -> None:
-    """Say in the middle of a figure why nothing is drawn there."""
+    """Write the reason for an empty figure in its middle."""
     drawing.add_annotation(
         xref="paper",
         yref="paper",

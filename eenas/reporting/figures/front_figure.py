@@ -1,4 +1,4 @@
-"""The front against its baselines: accuracy over cost as a share of the plain backbone, facts first, drawing second."""
+"""The front and its baselines: accuracy over cost, as a share of the plain backbone's cost."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ FRONT_LIMIT = 150
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """One point: cost as a share of the backbone's, accuracy in [0, 1], the network, and what a reader hovers over."""
+    """One point: cost as a share of the backbone's, accuracy in [0, 1], the network, and the hover text."""
 
     share: float
     accuracy: float
@@ -35,7 +35,7 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineMarks:
-    """A baseline's points by rising cost; `stairs` where any cost between two points is to be had by its policy."""
+    """A baseline's points by rising cost. With `stairs`, its policy can reach the costs between two points."""
 
     name: str
     marks: tuple[Mark, ...]
@@ -44,11 +44,11 @@ class BaselineMarks:
 
 @dataclass(frozen=True, kw_only=True)
 class FrontFacts:
-    """All that the figure of a front says.
+    """The content of a figure of the front.
 
-    `front` rises in cost; `cloud` holds every other operating point of every network, thinned to what can be told
-    apart by eye; `picked` is the point that the page looks into, where that is not the knee, and `picked_name` why;
-    `infeasible` are the drawn points of trials that break a constraint of the study.
+    `front` is in order of rising cost. `cloud` holds all other operating points, thinned to a visible resolution.
+    `picked` is the point that the page examines, unless that is the knee or the plain backbone, and `picked_name` its
+    name in the legend. `infeasible` are the chosen points of trials that violate a constraint of the study.
     """
 
     title: str
@@ -68,7 +68,7 @@ class FrontFacts:
 
 
 def front_facts(results: StudyResults, cost: str = MACS, picked: FrontPoint | None = None) -> FrontFacts:
-    """The facts of the front over an expected cost; `picked` is by default the recommended point.
+    """Return the facts of the front over an expected cost; `picked` is by default the point of `summary.shown`.
 
     The front of a study is taken over accuracy and all of its costs; drawn over one cost, only those of its points that
     nothing cheaper beats on accuracy are marked, the others join the cloud, and so do those below every choice.
@@ -115,7 +115,7 @@ def front_facts(results: StudyResults, cost: str = MACS, picked: FrontPoint | No
 
 
 def draw_front(facts: FrontFacts) -> go.Figure:
-    """The drawing: pale cloud, baselines dashed, the front strong, its knee a star, the backbone in a cross-hair."""
+    """Draw a pale cloud, dashed baselines, the front, its knee as a star, and the backbone in a cross-hair."""
     drawing = style.figure(facts.title, *facts.subtitles)
     if facts.cloud:
         drawing.add_scatter(
@@ -201,7 +201,7 @@ def _cross_hair(drawing: go.Figure, facts: FrontFacts) -> None:
         return
     drawing.add_shape(type="line", yref="paper", x0=100, x1=100, y0=0, y1=1, line=line)
     words = f"plain backbone: {percent(facts.backbone_accuracy)}, {facts.backbone_cost}"
-    drawing.add_scatter(  # named in the legend: a label within the axes would hide what the front does there
+    drawing.add_scatter(  # named in the legend, since a label in the plot would hide the front there
         x=[100],
         y=[round(accuracy, 2)],
         mode="markers",
@@ -212,14 +212,14 @@ def _cross_hair(drawing: go.Figure, facts: FrontFacts) -> None:
 
 
 def _drawn(facts: FrontFacts) -> list[Mark]:
-    """What has to fit into the axes; the cloud may be cut off below."""
+    """Return the marks that must fit into the axes; the cloud may be cut off below."""
     picked = () if facts.picked is None else (facts.picked,)
     baselines = [mark for baseline in facts.baselines for mark in baseline.marks]
     return [*facts.front, *picked, *facts.infeasible, *baselines]
 
 
 def _accuracy_range(facts: FrontFacts) -> tuple[float, float]:
-    """Around the front and the backbone, with as much again below for rivals; what lies deeper is not drawn for."""
+    """Return the limits of the accuracy axis: the front and the backbone, with equal room below for rivals."""
     near = [*facts.front, *(mark for mark in (facts.picked, facts.knee) if mark is not None)]
     values = [mark.accuracy for mark in near or _drawn(facts) or facts.cloud]
     low = min([facts.backbone_accuracy, *values])
@@ -267,7 +267,7 @@ def _baselines(results: StudyResults, whole: float | None, cost: str) -> tuple[B
 
 
 def _stairs(marks: Iterable[Mark]) -> tuple[Mark, ...]:
-    """The marks that are more accurate than everything cheaper, by rising cost."""
+    """Return the marks that are more accurate than all cheaper ones, by rising cost."""
     kept: list[Mark] = []
     for mark in sorted(marks, key=lambda mark: (mark.share, -mark.accuracy)):
         if not kept or mark.accuracy > kept[-1].accuracy:
@@ -276,7 +276,7 @@ def _stairs(marks: Iterable[Mark]) -> tuple[Mark, ...]:
 
 
 def _even(marks: Sequence[Mark], limit: int) -> tuple[Mark, ...]:
-    """At most `limit` of the marks, evenly taken, both ends kept."""
+    """Return at most `limit` of the marks, evenly spaced, with both ends."""
     if len(marks) <= limit:
         return tuple(marks)
     step = (len(marks) - 1) / (limit - 1)
@@ -284,7 +284,7 @@ def _even(marks: Sequence[Mark], limit: int) -> tuple[Mark, ...]:
 
 
 def _thin(marks: Sequence[Mark], limit: int) -> tuple[Mark, ...]:
-    """One mark for each cell of the finest grid that has at most `limit` filled cells: what the eye can tell apart."""
+    """Return one mark for each filled cell of the finest grid with at most `limit` filled cells."""
     for cells in (400, 200, 100, 60, 40, 25):
         filled = {(round(mark.share * cells), round(mark.accuracy * cells)): mark for mark in marks}
         if len(filled) <= limit:

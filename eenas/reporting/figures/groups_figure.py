@@ -1,4 +1,4 @@
-"""Who leaves where by class and by difficulty: for each group of samples the share that stops at each exit."""
+"""The share of samples that leave at each exit, by class and by difficulty."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from eenas.reporting.facts.picked import Picked, exit_names, of_point
 from eenas.reporting.figures import figure_style as style
 
 CLASSES = 24
-"""So many classes are shown at most."""
+"""The largest number of classes shown."""
 FIFTHS = ("easiest fifth", "second fifth", "middle fifth", "fourth fifth", "hardest fifth")
 _ROW = 25
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Some samples: how many, which share leaves at each exit (K, summing to one), and how many are answered rightly.
+    """A group of samples: their number, the share leaving at each exit (K, with sum 1) and their accuracy.
 
     `cost` is their mean MACs as a share of the plain backbone's.
     """
@@ -33,7 +33,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupsFacts:
-    """The groups from top to bottom; `exits` are the K names."""
+    """The groups from top to bottom; `exits` are the names of the K exits."""
 
     title: str
     subtitles: tuple[str, ...]
@@ -42,36 +42,36 @@ class GroupsFacts:
 
 
 def class_facts(picked: Picked, classes: tuple[str, ...], limit: int = CLASSES) -> GroupsFacts:
-    """The facts for each class of the labels, the cheapest at the top.
+    """Return the facts for each class, the cheapest at the top.
 
-    Of more than `limit` classes the cheapest and the dearest are kept, half of the limit each.
+    With more than `limit` classes only the cheapest and the most expensive are shown, half of the limit each.
     """
     labels = picked.validation.labels
     groups = [_group(picked, labels == number, classes[number]) for number in np.unique(labels).tolist()]
     groups.sort(key=lambda group: group.cost)
     shown = groups if len(groups) <= limit else groups[: limit // 2] + groups[-(limit - limit // 2) :]
-    few = "" if len(shown) == len(groups) else f"; the {len(shown)} cheapest and dearest of {len(groups)} classes"
+    few = "" if len(shown) == len(groups) else f"; {len(shown)} of {len(groups)} classes, lowest and highest costs"
     return GroupsFacts(
-        title="Who leaves where: classes",
-        subtitles=(f"{of_point(picked)}{few}", "the class that costs least at the top"),
+        title="Where samples leave: classes",
+        subtitles=(f"{of_point(picked)}{few}", "the cheapest class at the top"),
         exits=exit_names(picked),
         groups=tuple(shown),
     )
 
 
 def difficulty_facts(picked: Picked) -> GroupsFacts:
-    """The facts for fifths of the samples by difficulty, the easiest at the top.
+    """Return the facts for fifths of the samples by difficulty, the easiest at the top.
 
-    A sample is the harder the lower the final exit's probability of its class is, at the fitted temperature.
+    A sample is harder the lower the final exit's probability of its class is, at the fitted temperature.
     """
     hardness = -true_probability(picked)
     order = np.argsort(hardness, kind="stable")
     parts = np.array_split(order, len(FIFTHS))
     return GroupsFacts(
-        title="Who leaves where: difficulty",
+        title="Where samples leave: difficulty",
         subtitles=(
             of_point(picked),
-            "difficulty: how low the final exit's probability of the right class is",
+            "a sample is harder the lower the final exit's probability of the right class is",
         ),
         exits=exit_names(picked),
         groups=tuple(_group(picked, part, name) for name, part in zip(FIFTHS, parts, strict=True) if len(part)),
@@ -79,7 +79,7 @@ def difficulty_facts(picked: Picked) -> GroupsFacts:
 
 
 def draw_groups(facts: GroupsFacts) -> go.Figure:
-    """The drawing: one stacked bar a group, one colour an exit, the final exit grey."""
+    """Draw one stacked bar per group, with one colour per exit, the final exit grey."""
     height = style.TOP + style.BOTTOM + max(200, _ROW * len(facts.groups))
     drawing = style.figure(facts.title, *facts.subtitles, height=height)
     rows = list(range(len(facts.groups)))
@@ -122,7 +122,7 @@ def draw_groups(facts: GroupsFacts) -> go.Figure:
 
 
 def true_probability(picked: Picked) -> NDArray[np.float64]:
-    """The final exit's probability [N] of each sample's own class on validation, at the fitted temperature."""
+    """Return the final exit's probability [N] of each sample's own class on validation, at the fitted temperature."""
     logits = picked.validation.logits[:, -1].astype(np.float64) / picked.temperatures[-1]
     logits -= logits.max(axis=1, keepdims=True)
     chosen = np.take_along_axis(logits, picked.validation.labels[:, None], axis=1)[:, 0]

@@ -1,4 +1,4 @@
-"""Which parameters of the space mattered for each objective, as Optuna's importances say."""
+"""The importance of the search space's parameters for each objective, computed by Optuna."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from eenas.reporting.figures import figure_style as style
 from eenas.study.settings.search_spec import ACCURACY
 
 SHOWN = 12
-"""Parameters at most."""
+"""The largest number of parameters shown."""
 FEWEST = 4
-"""Trials without which importances would be guesses."""
+"""The smallest number of trials; with fewer, importances would be guesses."""
 MOST = 400
-"""Trials at most, taken evenly over the search: the forest of thousands would take minutes."""
+"""The largest number of trials, spaced evenly over the search; a forest on thousands would take minutes."""
 TREES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportanceFacts:
-    """The parameters that matter most; `importances` has a row for each objective, each summing to at most one."""
+    """The most important parameters; `importances` has a row for each objective, with a sum of at most 1."""
 
     title: str
     subtitles: tuple[str, ...]
@@ -39,10 +39,10 @@ class ImportanceFacts:
 def importance_facts(
     trials: Sequence[FrozenTrial], objectives: Sequence[str], infeasible: Sequence[int] = ()
 ) -> ImportanceFacts:
-    """The facts from the trials of Optuna's study (fANOVA, Hutter et al. 2014, on a forest with a fixed seed).
+    """Return the facts from the trials of Optuna's study (fANOVA, Hutter et al. 2014, on a forest with a fixed seed).
 
-    Trials numbered in `infeasible` could not be built and have made-up values, so they are left out. Raises StudyError
-    where fewer than FEWEST trials are left.
+    The trials with numbers in `infeasible` are left out: they could not be built and have placeholder values. Raises
+    StudyError if fewer than FEWEST trials are left.
     """
     skipped = set(infeasible)
     usable = [
@@ -57,10 +57,10 @@ def importance_facts(
     best = {name: max(each.get(name, 0.0) for each in found) for name in set().union(*found)}
     shown = sorted(best, key=lambda name: (-best[name], name))[:SHOWN]
     return ImportanceFacts(
-        title="What mattered: parameters of the space",
+        title="Importance of the search space's parameters",
         subtitles=(
             f"share of the variance among {_of(len(used), len(usable))} that a parameter explains (fANOVA);",
-            "among few trials this is a hint, not a finding" if len(used) < 50 else "the parameters that explain most",
+            "with few trials this is only a hint" if len(used) < 50 else "the parameters that explain most",
         ),
         trials=len(used),
         objectives=tuple(name if name == ACCURACY else f"expected {cost_word(name)}" for name in objectives),
@@ -70,7 +70,7 @@ def importance_facts(
 
 
 def draw_importance(facts: ImportanceFacts) -> go.Figure:
-    """The drawing: a group of bars a parameter, one bar an objective, the most important at the top."""
+    """Draw a group of bars per parameter, with one bar per objective, the most important at the top."""
     height = style.TOP + style.BOTTOM + max(200, 42 * len(facts.parameters))
     drawing = style.figure(facts.title, *facts.subtitles, height=height)
     looks = ((style.BLUE, ""), (style.ORANGE, "/"), (style.GREEN, "x"))
@@ -87,7 +87,7 @@ def draw_importance(facts: ImportanceFacts) -> go.Figure:
     drawing.update_xaxes(style.axis("share of the variance explained, %", rangemode="tozero"))
     drawing.update_yaxes(style.axis("", autorange="reversed", showgrid=False, automargin=True))
     if not any(map(any, facts.importances)):
-        style.say_empty(drawing, "no parameter explains anything: all values are alike")
+        style.say_empty(drawing, "no parameter explains anything: all values are equal")
     return drawing
 
 
@@ -96,7 +96,7 @@ def _of(used: int, trials: int) -> str:
 
 
 def _importances(trials: Sequence[FrozenTrial], index: int) -> dict[str, float]:
-    """Optuna's importances for one of the values; empty where it is the same in all trials, or no parameter varies."""
+    """Return Optuna's importances for one objective; empty if its value or all parameters are equal in all trials."""
     values = [trial.values[index] for trial in trials]
     if min(values) == max(values):
         return {}

@@ -1,4 +1,4 @@
-"""Latency predicted against measured: composed for each exit of fully trained networks, and taken end to end."""
+"""Predicted against measured latency: composed for each exit of fully trained networks, and measured end to end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ LOOKS = (
     (style.SKY, "triangle-down"),
 )
 MOST = len(LOOKS)
-"""Runs at most, so that every one has a look of its own."""
+"""The largest number of runs; each has its own colour and symbol."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunLatency:
-    """The K exits of one run in depth order. All latencies are milliseconds for a batch.
+    """The K exits of one run in depth order. All latencies are in milliseconds per batch.
 
-    `composed` [K] is the prefix of the backbone with the branches and decisions on the way, each measured alone before
-    the search; `measured` [K] the median for the trained network, `spread` [K] its interquartile range.
+    `composed` [K] adds the backbone's prefix and the branches and decisions on the way, each measured alone before the
+    search. `measured` [K] is the median for the trained network and `spread` [K] its interquartile range.
     """
 
     name: str
@@ -41,7 +41,7 @@ class RunLatency:
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyFacts:
-    """Some runs of a study, and how far measured latencies lie above the composed ones."""
+    """Runs of a study with their composed and measured latencies."""
 
     title: str
     subtitles: tuple[str, ...]
@@ -50,18 +50,21 @@ class LatencyFacts:
 
 
 def latency_facts(runs: Sequence[RunReport]) -> LatencyFacts:
-    """The facts of the runs of one study, the newest MOST of them; runs come from the oldest to the newest.
+    """Return the facts of the newest MOST runs of a study; `runs` are ordered from the oldest to the newest.
 
-    Raises StudyError where there is no run, and where none has both latencies of its exits.
+    Raises StudyError if there is no run, or none has both latencies of all its exits.
     """
     if not runs:
-        raise StudyError("no design of this study is trained fully yet; `eenas train` does it, and measures end to end")
+        raise StudyError(
+            "no design of this study is fully trained yet; run `eenas train`, which also measures end to end"
+        )
     both = [found for report in runs if (found := _of(report)) is not None][-MOST:]
     if not both:
         names = ", ".join(report.folder.name for report in runs)
         raise StudyError(
-            f"no latency was measured exit by exit in {names}: its study's latencies are not of torch on that device "
-            "(`eenas export` measures programs end to end), or the run is older (delete it and train again)"
+            f"no latency was measured exit by exit in {names}: the study's latencies are not for torch on that device "
+            "(`eenas export` measures programs end to end), or the run is from an older version (delete it and train "
+            "again)"
         )
     ratios = [one / other for run in both for one, other in zip(run.measured, run.composed, strict=True) if other > 0]
     newest = next(report for report in reversed(runs) if _of(report) is not None)
@@ -70,8 +73,8 @@ def latency_facts(runs: Sequence[RunReport]) -> LatencyFacts:
     return LatencyFacts(
         title="Latency predicted against measured",
         subtitles=(
-            f"{plural(len(both), 'fully trained network')}: end to end an exit takes {_range(ratios)} × "
-            "what was composed;",
+            f"{plural(len(both), 'fully trained network')}: end to end, an exit takes {_range(ratios)} × "
+            "the composed latency;",
             f"{taken.conditions}; bars: interquartile range",
         ),
         batch=taken.batch,
@@ -80,7 +83,7 @@ def latency_facts(runs: Sequence[RunReport]) -> LatencyFacts:
 
 
 def draw_latency(facts: LatencyFacts) -> go.Figure:
-    """The drawing: a mark for each exit with its number, and the line on which both are equal."""
+    """Draw a numbered mark for each exit, and the line of equal latencies."""
     drawing = style.figure(facts.title, *facts.subtitles)
     right = 1.08 * max(max(run.composed) for run in facts.runs)
     top = 1.15 * max(max(run.measured) for run in facts.runs)
@@ -113,7 +116,7 @@ def draw_latency(facts: LatencyFacts) -> go.Figure:
 
 
 def _of(report: RunReport) -> RunLatency | None:
-    """One run; None where a latency is missing."""
+    """Return the latencies of one run; None if one is missing."""
     composed = [exit_.costs[LATENCY] for exit_ in report.exits if LATENCY in exit_.costs]
     measured = [exit_.end_to_end for exit_ in report.exits if exit_.end_to_end is not None]
     if not report.exits or len(composed) < len(report.exits) or len(measured) < len(report.exits):

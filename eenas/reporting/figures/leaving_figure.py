@@ -1,4 +1,4 @@
-"""Who leaves where: for designs along the front, the share of samples that stops at each exit."""
+"""Where samples leave: for designs along the front, the share of samples that leave at each exit."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from eenas.results.results import StudyResults
 
 @dataclass(frozen=True, kw_only=True)
 class Leaving:
-    """One exit of one bar: the share of samples that leave there and how often they are answered rightly."""
+    """One exit of one bar: the share of samples that leave there, and their accuracy."""
 
     exit: str
     structure: str
@@ -25,7 +25,7 @@ class Leaving:
 
 @dataclass(frozen=True, kw_only=True)
 class LeavingBar:
-    """One operating point of the front; `exits` in depth order, the last is the final exit."""
+    """One operating point of the front, with `exits` in depth order."""
 
     label: str
     network: str
@@ -35,7 +35,7 @@ class LeavingBar:
 
 @dataclass(frozen=True, kw_only=True)
 class LeavingFacts:
-    """The bars from the cheapest design to the most accurate."""
+    """The bars, from the cheapest design to the most accurate one."""
 
     title: str
     subtitles: tuple[str, ...]
@@ -43,7 +43,7 @@ class LeavingFacts:
 
 
 def leaving_facts(results: StudyResults, limit: int = 6) -> LeavingFacts:
-    """The facts for at most `limit` points spaced evenly along the front, ends and knee among them."""
+    """Return the facts for at most `limit` points, spaced evenly along the front, with its ends and knee."""
     bars = []
     for item in reversed(spread(results.choices, limit)):
         structures = [*(placed.branch.label() for placed in item.design.branches), "backbone"]
@@ -67,19 +67,19 @@ def leaving_facts(results: StudyResults, limit: int = 6) -> LeavingFacts:
             )
         )
     return LeavingFacts(
-        title="Who leaves where",
+        title="Where samples leave",
         subtitles=(
-            "points along the front, the cheapest at the bottom, each with the whole validation split;",
-            "labels: accuracy, at which share of the backbone's MACs",
+            "points along the front, the cheapest at the bottom, each for the whole validation split;",
+            "labels: accuracy at the share of the backbone's MACs",
         ),
         bars=tuple(bars),
     )
 
 
 def draw_leaving(facts: LeavingFacts) -> go.Figure:
-    """The drawing: one stacked bar a design, one colour an exit by its order in depth, the final exit grey."""
+    """Draw one stacked bar per design, with one colour per exit in depth order, the final exit grey."""
     drawing = style.figure(facts.title, *facts.subtitles)
-    # Two thresholds of one design may round to the same label, so bars stand at numbers.
+    # Two points of one design may have equal labels, so bars are placed by number.
     rows = list(range(len(facts.bars)))
     branches = [[exit_ for exit_ in bar.exits if not exit_.is_final] for bar in facts.bars]
     for index in range(max(map(len, branches), default=0)):
@@ -116,12 +116,12 @@ def _add(drawing: go.Figure, name: str, colour: str, found: list[tuple[int, Leav
 
 
 def _inside(leaving: Leaving) -> str:
-    """What a segment has room for at the width that optuna-dashboard gives a figure."""
+    """Return the text that fits into a segment at the width of a figure in optuna-dashboard."""
     if leaving.share < 0.06:
         return ""
     return f"{place(leaving.exit) + ' ' if leaving.share >= 0.2 else ''}{percent(leaving.share, 0)}"
 
 
 def _words(leaving: Leaving) -> str:
-    right = "" if leaving.accuracy is None else f", {percent(leaving.accuracy)} of them answered rightly"
+    right = "" if leaving.accuracy is None else f", {percent(leaving.accuracy)} of them correct"
     return f"{place(leaving.exit)} ({leaving.structure}): {percent(leaving.share)} leave{right}"

@@ -1,4 +1,4 @@
-"""Overthinking: how often an earlier exit was right already, and what going on cost or spoilt."""
+"""Overthinking: samples that an earlier exit classifies correctly, and the effect of not leaving there."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from eenas.reporting.figures import figure_style as style
 
 @dataclass(frozen=True, kw_only=True)
 class OverthinkingFacts:
-    """Overthinking of a network on validation (Kaya et al. 2019, section 4); shares of samples in [0, 1].
+    """Overthinking of a network on validation (Kaya et al. 2019, section 4), as shares of samples in [0, 1].
 
-    `wasteful`: the final exit is right and so was an earlier one; `destructive`: an earlier exit was right and the
-    final one is not. By exit (K): `cost` of leaving there as a share of the backbone's MACs, accuracy `alone`, right
-    there or at an exit before (`ever`), and the samples that are right there for the first time, by what the final
-    exit makes of them (`first_kept`, `first_spoilt`). `oracle` is the accuracy and mean cost of leaving at the first
-    exit that is right, at the final one where none is.
+    `wasteful`: the final exit and an earlier one are right. `destructive`: an earlier exit is right and the final one
+    is wrong. For each of K exits: `cost` of leaving there as a share of the backbone's MACs, accuracy of the exit
+    `alone`, share right there or at an earlier exit (`ever`), and share right there for the first time, with the final
+    exit right (`first_kept`) or wrong (`first_spoilt`). `oracle` is the accuracy and mean cost of leaving at the first
+    right exit, or at the final one if none is right; `policy` is the same of the operating point.
     """
 
     title: str
@@ -37,7 +37,7 @@ class OverthinkingFacts:
 
 
 def overthinking_facts(picked: Picked) -> OverthinkingFacts:
-    """The facts of the picked network; `policy` is what its operating point reaches: accuracy and mean cost."""
+    """Return the facts of the picked network."""
     correct = picked.validation.correct()
     exits = correct.shape[1]
     ever = np.logical_or.accumulate(correct, axis=1)
@@ -51,8 +51,8 @@ def overthinking_facts(picked: Picked) -> OverthinkingFacts:
     return OverthinkingFacts(
         title="Overthinking: right before the end",
         subtitles=(
-            f"{of_point(picked)}; wasteful: {percent(wasteful)} were right before the final exit and still are there",
-            f"destructive: {percent(destructive)} were right before and are wrong at the final exit; leaving at the "
+            f"{of_point(picked)}; wasteful: {percent(wasteful)} are right before the final exit and also there",
+            f"destructive: {percent(destructive)} are right before the final exit and wrong there; leaving at the "
             f"first right exit would reach {percent(oracle[0])} at {percent(oracle[1])} of the MACs",
         ),
         exits=exit_names(picked),
@@ -69,14 +69,14 @@ def overthinking_facts(picked: Picked) -> OverthinkingFacts:
 
 
 def draw_overthinking(facts: OverthinkingFacts) -> go.Figure:
-    """The drawing: accuracy over cost on the left, where samples are right for the first time on the right."""
+    """Draw accuracy over cost on the left, and the exits that are right for the first time on the right."""
     drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT + 30)
     titles = ("accuracy of each exit", "the first exit that is right")
     style.panes(drawing, 1, 2, titles, horizontal_spacing=0.09, column_widths=[0.55, 0.45])
     drawing.update_layout(margin={"t": style.TOP + 22}, barmode="stack", bargap=0.2, legend={"traceorder": "normal"})
     cost = [round(100 * share, 2) for share in facts.cost]
     for name, values, colour, symbol, dash in (
-        ("right at this exit or before", facts.ever, style.GREEN, "diamond", "dash"),
+        ("right at this exit or an earlier one", facts.ever, style.GREEN, "diamond", "dash"),
         ("right at this exit", facts.alone, style.BLUE, "circle", "solid"),
     ):
         drawing.add_scatter(

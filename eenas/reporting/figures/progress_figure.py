@@ -1,4 +1,4 @@
-"""The progress of a search: hypervolume over its time, and what brief training made of each frozen network."""
+"""The progress of a search: hypervolume over time, and the effect of brief training on each frozen network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,9 +32,9 @@ class TrialGain:
 class ProgressFacts:
     """Hypervolumes of accuracy × MACs from (1.1 × backbone, chance), after each trial of the search.
 
-    `hours` [M] are the trials' own time summed up, in the order of their numbers; `brief` [M] counts what trials
-    reached so far, `frozen` [M] what their networks had reached before training (None before the first that has such
-    points). `gains` are the networks that have both.
+    `hours` [M] is the cumulative time of the M trials, in the order of their numbers. `brief` [M] is the hypervolume of
+    the trials so far, and `frozen` [M] that of their networks before training (None before the first with such points).
+    `gains` are the networks that have both.
     """
 
     title: str
@@ -47,7 +47,7 @@ class ProgressFacts:
 
 
 def progress_facts(results: StudyResults) -> ProgressFacts:
-    """The facts of all trials; those that failed take time and add nothing, as do points that miss a limit."""
+    """Return the facts of all trials. Failed trials and points that violate a limit add time but no hypervolume."""
     backbone, chance = results.backbone, results.chance
     hours, spent = [], 0.0
     for trial in results.trials:
@@ -71,13 +71,11 @@ def progress_facts(results: StudyResults) -> ProgressFacts:
         if before[trial.number] and held.get(trial.number)
     )
     better = sum(gain.brief > gain.frozen for gain in gains)
-    said = (
-        f"; brief training made {better} of {len(gains)} networks better than on the frozen backbone" if gains else ""
-    )
+    gained = f"; brief training improved {better} of {len(gains)} networks over the frozen backbone" if gains else ""
     return ProgressFacts(
         title="Progress of the search",
         subtitles=(
-            f"{plural(len(results.trials), 'trial')} in {duration(spent)} of their own time{said}",
+            f"{plural(len(results.trials), 'trial')} in {duration(spent)} of their own time{gained}",
             f"hypervolume: accuracy × MACs, from 1.1 × the backbone's MACs and {percent(chance)} accuracy",
         ),
         trials=tuple(trial.number for trial in results.trials),
@@ -89,7 +87,7 @@ def progress_facts(results: StudyResults) -> ProgressFacts:
 
 
 def _frozen_held(trial: TrialResult, results: StudyResults) -> list[OperatingPoint]:
-    """The points that a trial's network had on the frozen backbone, as far as they hold the study's limits."""
+    """Return the points of a trial's network on the frozen backbone that hold the study's limits."""
     network = next((network for network in results.networks if network.trial == trial.number), None)
     if network is None:
         return []
@@ -98,9 +96,9 @@ def _frozen_held(trial: TrialResult, results: StudyResults) -> list[OperatingPoi
 
 
 def areas(curves: Sequence[Sequence[OperatingPoint]], backbone: BackboneFacts, chance: float) -> list[float]:
-    """The hypervolume of all points of the curves so far, after each of them.
+    """Return the hypervolume of all points so far, after each of the curves.
 
-    Only points that may matter are kept from one to the next, so that thousands of trials take no longer each.
+    Only undominated points are kept from curve to curve, so the time per trial stays bounded.
     """
     found: list[float] = []
     kept: list[tuple[float, float]] = []
@@ -113,9 +111,9 @@ def areas(curves: Sequence[Sequence[OperatingPoint]], backbone: BackboneFacts, c
 
 
 def draw_progress(facts: ProgressFacts) -> go.Figure:
-    """The drawing: hypervolume over time on the left, each network before and after its training on the right.
+    """Draw hypervolume over time on the left, and each network before and after its training on the right.
 
-    Where no network was tried frozen there is no right side.
+    Without networks that were scored frozen there is no right pane.
     """
     drawing = style.figure(facts.title, *facts.subtitles)
     unit, factor = ("hours", 1) if max(facts.hours, default=1.0) >= 1 else ("minutes", 60)
@@ -159,7 +157,7 @@ def _draw_gains(drawing: go.Figure, gains: Sequence[TrialGain]) -> None:
         x=ends,
         y=ends,
         mode="lines",
-        name="training bought nothing",
+        name="no gain from training",
         line={"color": "#777777", "dash": "dash", "width": 1},
         hoverinfo="skip",
         row=1,
@@ -190,7 +188,7 @@ def _draw_gains(drawing: go.Figure, gains: Sequence[TrialGain]) -> None:
 
 
 def _best(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The (cost, accuracy) points that are more accurate than everything cheaper."""
+    """Return the (cost, accuracy) points that are more accurate than all cheaper ones."""
     kept: list[tuple[float, float]] = []
     for cost, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
         if not kept or accuracy > kept[-1][1]:

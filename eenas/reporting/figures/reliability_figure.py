@@ -1,4 +1,4 @@
-"""Reliability: at each exit, how often a sample is right at how much confidence, before and after the temperature."""
+"""Reliability: the accuracy of each exit over its confidence, before and after temperature scaling."""
 
 import math
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from eenas.reporting.figures import figure_style as style
 BINS = 10
 COLUMNS = 5
 _FEW = 20
-"""A bin with fewer samples is not drawn: its accuracy says little."""
+"""The fewest samples of a bin that is drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bins:
-    """Bins of equal width over the confidence in [0, 1], empty ones left out: means in each, and its samples.
+    """Non-empty bins of equal width over the confidence in [0, 1]: mean confidence, accuracy and number of samples.
 
     `error` is the expected calibration error in [0, 1] over all bins (Guo et al. 2017, equation 3).
     """
@@ -33,7 +33,7 @@ class Bins:
 
 @dataclass(frozen=True, kw_only=True)
 class ExitReliability:
-    """One exit: its bins on the raw logits and on those divided by its temperature."""
+    """One exit: its bins for the raw logits, and for the logits divided by its temperature."""
 
     name: str
     temperature: float
@@ -51,13 +51,13 @@ class ReliabilityFacts:
 
 
 def reliability_facts(picked: Picked) -> ReliabilityFacts:
-    """The facts on validation, for the temperatures of calibration; confidence is the largest probability."""
+    """Return the facts on validation, with temperatures from calibration. Confidence is the largest probability."""
     table, correct = picked.validation, picked.validation.correct()
     return ReliabilityFacts(
         title="Confidence against accuracy at each exit",
         subtitles=(
             f"{of_point(picked)}; temperatures from the calibration split; ECE: expected calibration error",
-            "on the dotted line confidence says how often an exit is right; below it an exit is too sure of itself",
+            "on the dotted line confidence equals accuracy; below it an exit is overconfident",
         ),
         exits=tuple(
             ExitReliability(
@@ -72,7 +72,7 @@ def reliability_facts(picked: Picked) -> ReliabilityFacts:
 
 
 def bins_of(confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int = BINS) -> Bins:
-    """Bins of samples by confidence [N] in [0, 1], each with its upper edge, and whether they are right, [N]."""
+    """Bin samples by `confidence` [N] in [0, 1]; `correct` [N] tells which are right. Bins include upper edges."""
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     count = np.bincount(index, minlength=bins)
     filled = np.nonzero(count)[0]
@@ -87,7 +87,7 @@ def bins_of(confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: i
 
 
 def draw_reliability(facts: ReliabilityFacts) -> go.Figure:
-    """The drawing: one pane an exit; raw logits as open circles, tempered ones as filled squares."""
+    """Draw one pane per exit: raw logits as open circles, temperature-scaled ones as filled squares."""
     rows = math.ceil(len(facts.exits) / COLUMNS)
     columns = math.ceil(len(facts.exits) / rows)
     inner = 235 * rows + 30 * (rows - 1)

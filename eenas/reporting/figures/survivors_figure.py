@@ -1,4 +1,4 @@
-"""How the space was explored: which places, structures and numbers of branches were tried, and which survive."""
+"""The explored search space: cut points, structures and numbers of branches of all networks and of the front."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ from eenas.results.results import StudyResults
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """Values of one kind of choice; of the networks tried and of those on the front, the share that has each."""
+    """The values of one kind of choice, with the share of each among the networks tried and those on the front."""
 
     name: str
     values: tuple[str, ...]
@@ -25,7 +25,7 @@ class Choices:
 
 @dataclass(frozen=True, kw_only=True)
 class SurvivorsFacts:
-    """The choices of all networks of a study; a network counts once, however many points it has on the front."""
+    """The choices of a study's networks. A network counts once, whatever its number of points on the front."""
 
     title: str
     subtitles: tuple[str, ...]
@@ -35,7 +35,7 @@ class SurvivorsFacts:
 
 
 def survivors_facts(results: StudyResults, cut_points: Sequence[str]) -> SurvivorsFacts:
-    """The facts of every trial with operating points; `cut_points` are the backbone's, in depth order."""
+    """Return the facts of every trial with operating points; `cut_points` are the backbone's, in depth order."""
     tried = {trial.number: trial.design for trial in results.trials if trial.points and trial.design is not None}
     numbers = {item.trial for item in results.front if item.trial is not None}
     surviving = {number: design for number, design in tried.items() if number in numbers}
@@ -44,7 +44,7 @@ def survivors_facts(results: StudyResults, cut_points: Sequence[str]) -> Survivo
         title="How the space was explored",
         subtitles=(
             f"{plural(len(tried), 'network')} tried, {len(surviving)} of them with a point on the front",
-            "where blue stands above grey a choice is more frequent among the survivors than among all",
+            "a choice with blue above grey is more frequent on the front than among all networks",
         ),
         networks=len(tried),
         survivors=len(surviving),
@@ -57,24 +57,24 @@ def survivors_facts(results: StudyResults, cut_points: Sequence[str]) -> Survivo
 
 
 def places_of(design: Design) -> set[str]:
-    """The cut points with a branch, as they are read."""
+    """Return the names of the cut points with a branch, for readers."""
     return {place(placed.cut_point) for placed in design.branches}
 
 
 def families_of(design: Design) -> set[str]:
-    """The families of its branches, such as "conv_fc"."""
+    """Return the families of the branches, such as "conv_fc"."""
     return {str(placed.branch.to_table()["kind"]) for placed in design.branches}
 
 
 def count_of(design: Design) -> set[str]:
-    """How many branches it has."""
+    """Return the number of branches as text."""
     return {str(len(design.branches))}
 
 
 def draw_survivors(facts: SurvivorsFacts) -> go.Figure:
-    """The drawing: a pane for each kind of choice; what was tried in grey, what survives in blue."""
+    """Draw a pane for each kind of choice: networks tried in grey, those on the front in blue."""
     longest = max((len(value) for choices in facts.choices for value in choices.values), default=0)
-    drop = style.LEGEND_DROP + round(4.5 * longest)  # slanted labels stand between the axis and the legend
+    drop = style.LEGEND_DROP + round(4.5 * longest)  # room for slanted labels between the axis and the legend
     height = style.HEIGHT + drop - style.LEGEND_DROP
     drawing = style.figure(facts.title, *facts.subtitles, height=height, drop=drop)
     widths = [max(3, len(choices.values)) for choices in facts.choices]
@@ -122,7 +122,7 @@ def _choices(
     values_of: Callable[[Design], set[str]],
     values: Sequence[str] | None,
 ) -> Choices:
-    """Shares of each value, in the order of `values` or by how often it was tried."""
+    """Return the shares of each value, in the order of `values`, or by frequency if that is None."""
     tried, surviving = list(tried), list(surviving)
     before = Counter(value for design in tried for value in values_of(design))
     after = Counter(value for design in surviving for value in values_of(design))

@@ -1,1 +1,1 @@
-"""The report: one page that opens without a network."""
+"""The report: one HTML page that opens offline."""

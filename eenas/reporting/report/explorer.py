@@ -1,4 +1,4 @@
-"""The policy explorer: an exit table made small enough for a page, which then moves the limit of a policy itself."""
+"""The policy explorer: an exit table small enough for a page, which recomputes the policy for each limit itself."""
 
 import base64
 import json
@@ -19,25 +19,25 @@ from eenas.reporting.facts.wording import cost_word
 from eenas.reporting.figures import figure_style as style
 
 FEW = 12
-"""Curves of so few points are drawn with them."""
+"""Curves with at most this many points are drawn with marks."""
 STEPS = 240
-"""Positions of the slider, about; a step must fit into a byte."""
+"""The approximate number of slider positions; a step must fit into a byte."""
 SAMPLES = 20_000
-"""Samples at most, taken evenly at random from a larger split."""
+"""The largest number of samples, drawn at random from a larger split."""
 HERE = "here"
 """The name of the trace that follows the slider."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExplorerFacts:
-    """What the page needs to follow the slider. S steps, N samples, K exits.
+    """The data that the page needs to follow the slider, for S steps, N samples and K exits.
 
-    `thresholds` float64 [S] rise from 0 (all leave as early as they can) to infinity (nobody leaves early), spaced over
-    expected MACs; `name` is what they are and `labels` [S] how they read. A sample leaves at exit k where the step is
-    below `codes` uint8 [N, K - 1]: so many thresholds its signal reaches. `correct` bool [N, K]; `costs` by name, the
-    MACs first, are what leaving costs, [K], as shares of the plain backbone's, where these are known.
-    `accuracy` and `spent` [S] are the curve. `own` is the design's own operating point, (share of MACs, accuracy), and
-    `start` the step nearest to it in MACs.
+    `thresholds` float64 [S] rise from 0 (all leave as early as possible) to infinity (no sample leaves early), spaced
+    over expected MACs. `name` describes them and `labels` [S] are their texts. `codes` uint8 [N, K - 1] is the number
+    of thresholds that a sample's signal reaches at an exit: the sample leaves there if the step is below it. `correct`
+    is bool [N, K]. `costs` [K] of leaving at each exit are by name, the MACs first, as shares of the plain backbone's,
+    if known. `accuracy` and `spent` [S] are the curve. `own` is the design's own operating point, (share of MACs,
+    accuracy), and `start` the step nearest to it in MACs.
     """
 
     title: str
@@ -57,7 +57,7 @@ class ExplorerFacts:
 
 
 def explorer_facts(picked: Picked, backbone: BackboneFacts, samples: int = SAMPLES) -> ExplorerFacts:
-    """The facts on validation: the network's own kind of policy, as fitted on calibration, with any limit."""
+    """Return the facts on validation: the network's own kind of policy, fitted on calibration, with any limit."""
     table = picked.validation
     if len(table) > samples:
         table = table.take(np.sort(np.random.default_rng(0).permutation(len(table))[:samples]))
@@ -76,9 +76,9 @@ def explorer_facts(picked: Picked, backbone: BackboneFacts, samples: int = SAMPL
     return ExplorerFacts(
         title=f"Policy explorer: {picked.item.name}",
         subtitles=(
-            f"the slider moves {moved.what}; {len(table):,} samples of the validation split",
+            f"the slider moves {moved.limit}; {len(table):,} samples of the validation split",
             f"the network's own policy, fitted on the calibration split (diamond): {moved.own}"
-            + ("" if moved.is_own else "; it is not among those that the slider reaches"),
+            + ("" if moved.is_own else "; the slider cannot reach it"),
         ),
         exits=exit_names(picked),
         name=moved.name,
@@ -96,7 +96,7 @@ def explorer_facts(picked: Picked, backbone: BackboneFacts, samples: int = SAMPL
 
 
 def page_data(facts: ExplorerFacts) -> str:
-    """The facts as JSON for `report.js`; bytes in base 64, `correct` packed to bits, row by row."""
+    """Return the facts as JSON for `report.js`, with bytes in base 64 and `correct` packed to bits, row by row."""
     return json.dumps(
         {
             "exits": facts.exits,
@@ -115,10 +115,10 @@ def page_data(facts: ExplorerFacts) -> str:
 
 
 def draw_explorer(facts: ExplorerFacts) -> go.Figure:
-    """The drawing that the page moves: the curve with the present limit on it, and who leaves where."""
+    """Draw the figure that the page updates: the curve with the current limit, and the share leaving at each exit."""
     drawing = style.figure(facts.title, *facts.subtitles, height=style.HEIGHT)
-    room = 0.06 + 0.0075 * max(map(len, facts.exits))  # the names of exits stand between the panes
-    style.panes(drawing, 1, 2, ("accuracy against compute", "who leaves where"), horizontal_spacing=min(0.4, room))
+    room = 0.06 + 0.0075 * max(map(len, facts.exits))  # for the names of exits between the panes
+    style.panes(drawing, 1, 2, ("accuracy against compute", "where samples leave"), horizontal_spacing=min(0.4, room))
     drawing.update_layout(margin={"t": style.TOP + 22}, bargap=0.2)
     drawing.add_scatter(
         x=np.round(100 * facts.spent, 2).tolist(),
@@ -184,6 +184,6 @@ def draw_explorer(facts: ExplorerFacts) -> go.Figure:
 
 
 def leaving_at(facts: ExplorerFacts, step: int) -> NDArray[np.float64]:
-    """The share of samples [K] that leave at each exit at a step: what `report.js` does in the page."""
+    """Return the share of samples [K] that leave at each exit at a step, as `report.js` computes it in the page."""
     leaves = np.append(facts.codes > step, np.ones((len(facts.codes), 1), dtype=np.bool_), axis=1)
     return np.asarray(np.bincount(leaves.argmax(axis=1), minlength=len(facts.exits)) / len(leaves))

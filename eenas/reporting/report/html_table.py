@@ -1,4 +1,4 @@
-"""A table in HTML, its texts escaped."""
+"""An HTML table with escaped texts."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,7 @@ from eenas.escaping import as_html
 
 
 def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, is_text: bool = False) -> str:
-    """A table; the first column is flush left, the others too where they hold text."""
+    """Return a table. The first column is left-aligned; with `is_text` all others are, too."""
     head = "".join(f"<th>{as_html(text)}</th>" for text in heads) if any(heads) else ""
     body = "".join("<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     kind = "text" if is_text else "numbers"

@@ -1,4 +1,4 @@
-"""A study as a notebook shows it: its summary and the choices of its front."""
+"""The display of a study in a notebook: its summary and the choices of its front."""
 
 from eenas.escaping import as_html
 from eenas.percent import percent
@@ -10,7 +10,7 @@ from eenas.results.results import StudyResults
 
 
 def notebook_html(results: StudyResults) -> str:
-    """HTML without scripts or styles."""
+    """Return HTML without scripts or styles."""
     lines = "".join(f"<p>{as_html(line)}</p>" for line in summary(results))
     rows = [
         (

@@ -1,4 +1,4 @@
-"""Which panels a page holds: a file of `dashboards/`, read with unknown keys and figures as errors."""
+"""The panels of a page: a file of `dashboards/`, in which unknown keys and figures are errors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ FIGURES: dict[FigureName, Callable[[StudyResults], go.Figure]] = {
 
 
 FRONT = "front_"
-"""What the names of figures begin with that draw the front over a cost."""
+"""The prefix of figures that draw the front over a cost."""
 
 
 def with_own_fronts(names: Sequence[str], results: StudyResults) -> tuple[str, ...]:
-    """The figures of a page, with the fronts over the study's own costs behind the last front that it names."""
+    """Return the figures of a page, with fronts over the study's own costs after the last front that it names."""
     fronts = [index for index, name in enumerate(names) if name.startswith(FRONT)]
     own = [FRONT + each.name for each in results.costs if each.name not in KNOWN]
     return (*names[: fronts[-1] + 1], *own, *names[fronts[-1] + 1 :]) if fronts else tuple(names)
@@ -37,14 +37,14 @@ def with_own_fronts(names: Sequence[str], results: StudyResults) -> tuple[str, .
 
 @dataclass(frozen=True, kw_only=True)
 class PageSpec:
-    """A page: its figures, whether it has a note, and how many trials get one of their own."""
+    """A page: its figures, whether it has a note, and the number of trials with a note of their own."""
 
     figures: tuple[FigureName, ...]
     note: bool = True
     trial_notes: int = 12
 
     def __post_init__(self) -> None:
-        """Refuse a figure twice and a negative number of notes."""
+        """Raise SpecError for repeated figures and a negative number of notes."""
         if len(set(self.figures)) != len(self.figures):
             raise SpecError(f"figures must name each figure once, got {shortened(list(self.figures))}")
         if self.trial_notes < 0:
@@ -52,6 +52,6 @@ class PageSpec:
 
 
 def load_page(name: str | Path = "live") -> PageSpec:
-    """A shipped page by its name or a file by its path. Raises SpecError for unknown keys and figures."""
+    """Load a shipped page by name or a file by path. Raises SpecError for unknown keys and figures."""
     path = shipped.find("dashboards", str(name))
     return specs.from_table(PageSpec, specs.read_table(path), file=str(path))

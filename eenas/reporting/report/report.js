@@ -1,4 +1,4 @@
-// The report's page: draws every figure, and lets the slider of the policy explorer move the policy's limit.
+// The report's page: draws every figure and connects the policy explorer's slider to the policy's limit.
 "use strict";
 
 const PAPER_WIDTH = 1160; // pixels, as in report.css
@@ -14,8 +14,8 @@ function bytes(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
-// What the policy with the limit number `step` does with the exit table: a sample leaves at the first exit whose
-// code is above the step, at the final one if there is none.
+// Apply the policy with limit number `step` to the exit table: a sample leaves at the first exit whose code is above
+// the step, or at the final exit.
 function explore(table, step) {
   const exits = table.exits.length;
   const leaving = new Array(exits).fill(0);
@@ -54,7 +54,7 @@ function show(table, step, plot) {
   Plotly.restyle(plot, { x: [percents], text: [percents.map((share) => share.toFixed(1) + " %")] }, [bars]);
 }
 
-// The step of the largest threshold that is at most the one in the page's address, such as "#threshold=0.9".
+// Return the step of the largest threshold that is at most the one in the page's address, such as "#threshold=0.9".
 function stepOfAddress(table) {
   const match = /^#threshold=([0-9.]+)$/.exec(location.hash);
   if (match === null) return null;
@@ -84,7 +84,7 @@ function startExplorer() {
   follow();
 }
 
-// A figure is as wide as the window was when it was drawn; on paper it is as wide as report.css makes the page there.
+// Figures have the width of the window when they were drawn; for printing they get the page width of report.css.
 function fitToPaper(isPaper) {
   for (const plot of document.querySelectorAll(".plot")) {
     Plotly.relayout(plot, isPaper ? { autosize: false, width: PAPER_WIDTH } : { autosize: true, width: null });

@@ -1,4 +1,4 @@
-"""The report: one HTML file with its own scripts, styles and data, which opens without a network."""
+"""The report: one HTML file with its own scripts, styles and data, which opens offline."""
 
 import base64
 import hashlib
@@ -40,8 +40,8 @@ POLICY = (
     "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
-"""The content security policy of the page: no script runs but those whose digests it names, nothing is asked of the
-network. plotly sets styles of its own.
+"""The content security policy of the page: only scripts with the listed digests run, and there are no requests to the
+network. Inline styles are allowed for plotly.
 """
 
 
@@ -52,13 +52,13 @@ class ReportSpec:
     panels: tuple[PanelName, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a panel twice, which could not be told apart by its place in the page."""
+        """Raise SpecError for repeated panels, since panels are identified by their names in the page."""
         if len(set(self.panels)) != len(self.panels):
             raise SpecError(f"panels must name each panel once, got {shortened(list(self.panels))}")
 
 
 def load_report(name: str | Path = PAGE) -> ReportSpec:
-    """A shipped report by its name or a file by its path. Raises SpecError for unknown keys and panels."""
+    """Load a shipped report by name or a file by path. Raises SpecError for unknown keys and panels."""
     path = shipped.find("dashboards", str(name))
     return specs.from_table(ReportSpec, specs.read_table(path), file=str(path))
 
@@ -71,10 +71,10 @@ def write_report(
     asked: Asked = USUAL,
     listener: Listener = silent,
 ) -> Path:
-    """Make the report of the study `name` in `storage` (the newest one by default) and write it to `out`.
+    """Write the report of the study `name` in `storage` (the newest one by default) to `out`.
 
-    What a panel could not show is said in its place, and to the listener. Raises SpecError for a page that is none,
-    StorageError for a storage that cannot be read or an `out` that cannot be written, and what `open_source` does.
+    A panel that fails is replaced by the reason, and the listener gets a notice. Raises SpecError for an invalid page,
+    StorageError for a storage that cannot be read or an `out` that cannot be written, and the errors of `open_source`.
     """
     if out.is_dir():
         raise StorageError(f"{out}: is a folder; name a file in it, such as {out / 'report.html'}")
@@ -86,7 +86,7 @@ def write_report(
 
 
 def report_html(source: ReportSource, spec: ReportSpec, listener: Listener = silent) -> str:
-    """The whole page as text."""
+    """Return the whole page as text."""
     results = source.results
     title = as_html(f"{results.backbone.name} on {results.task}")
     style, script = (Path(__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
@@ -109,7 +109,7 @@ def report_html(source: ReportSource, spec: ReportSpec, listener: Listener = sil
 
 
 def _tables(source: ReportSource) -> list[str]:
-    """What the front reaches beside its baselines, and points along it."""
+    """Return the tables of the front beside its baselines, and of points along it."""
     results = source.results
     if not results.front:
         return []
@@ -151,7 +151,7 @@ def _leaving(row: FrontRow) -> str:
 
 
 def _name(item: FrontPoint, source: ReportSource) -> str:
-    """A point's network, and what is special about it."""
+    """Return the label of a point's network, with the point's marks in brackets."""
     is_on_front = any(item is one for one in source.results.front)
     words = {
         "recommended": item.recommended,
@@ -164,19 +164,19 @@ def _name(item: FrontPoint, source: ReportSource) -> str:
 
 
 def _panels(source: ReportSource, spec: ReportSpec, listener: Listener) -> list[str]:
-    """The panels in their order; those that have nothing to tell of a static network are left out, in one line."""
+    """Return the panels in order. Those without content for a static network are left out, with one line of text."""
     item, names = source.item, with_own_fronts(spec.panels, source.results)
     if item is None or item.ends_at is None:
         return [_panel(name, source, listener) for name in names]
     left = [name for name in names if name in OF_LEAVING]
     where = place(item.design.branches[item.ends_at].cut_point)
-    why = f"every sample of {item.name} leaves at {where}, so that there is nothing to tell of who leaves where"
+    why = f"every sample of {item.name} leaves at {where}, so there is nothing to compare between exits"
     said = f'<p class="small">Left out ({", ".join(left)}): {as_html(why)}.</p>' if left else ""
     return [*(_panel(name, source, listener) for name in names if name not in left), said]
 
 
 def _panel(name: str, source: ReportSource, listener: Listener) -> str:
-    """One panel; where it fails, why."""
+    """Return one panel, or the reason if it fails."""
     try:
         found = panel(name, source)
         drawn = "" if found.figure is None else _plot(found.figure.to_json(), wide=name in WIDE)
@@ -194,18 +194,18 @@ def _plot(figure: str, *, wide: bool) -> str:
 
 
 def _digests(scripts: Sequence[str]) -> str:
-    """The sources of a policy that let these scripts run where they stand in the page, and no others."""
+    """Return the sources of a content security policy that allow these inline scripts only."""
     digests = (hashlib.sha256(code.encode()).digest() for code in scripts)
     return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
 
 
 def _foot(source: ReportSource) -> list[str]:
     return [
-        "<h2>How the numbers were taken</h2>",
+        "<h2>How the numbers were measured</h2>",
         html_table(("", ""), conditions(source), is_text=True),
-        "<h2>How to get them again</h2>",
+        "<h2>How to reproduce them</h2>",
         f"<pre>{as_html(chr(10).join(commands(source)))}</pre>",
-        f"<details><summary>{SETTINGS}: the whole study file; save it beside the data it names</summary>",
+        f"<details><summary>{SETTINGS}: the whole study file; save it next to the data that it names</summary>",
         f'<pre id="settings">{as_html(settings_text(source.results))}</pre></details>',
     ]
 

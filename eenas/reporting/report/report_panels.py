@@ -1,4 +1,4 @@
-"""The panels of a report by their names: each a figure, a piece of HTML, or both."""
+"""The panels of a report by name: each is a figure, a piece of HTML, or both."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,14 +47,14 @@ PanelName = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """A piece of the page: `above` is HTML over the figure, which may be missing."""
+    """A part of the page: `above` is HTML above the figure, which may be missing."""
 
     figure: go.Figure | None = None
     above: str = ""
 
 
 def explorer(source: ReportSource) -> Panel:
-    """The figure with its slider, and the data that `report.js` computes with."""
+    """Return the figure with its slider, and the data for `report.js`."""
     backbone = source.results.backbone
     facts = explorer_facts(source.picked(), backbone)
     above = (
@@ -67,27 +67,27 @@ def explorer(source: ReportSource) -> Panel:
 
 
 def leaving(source: ReportSource) -> Panel:
-    """Who leaves where along the front; a sentence where all samples of each network leave at one exit."""
+    """Return the figure of where samples leave, or a sentence if each network has a single exit for all samples."""
     facts = leaving_facts(source.results)
     if facts.bars and all(max(leaving.share for leaving in bar.exits) == 1 for bar in facts.bars):
-        said = "every network of the front has all samples leave at one exit"
-        return Panel(above=f"<h2>{as_html(facts.title)}</h2><p class='small'>{said}</p>")
+        text = "in every network of the front, all samples leave at one exit"
+        return Panel(above=f"<h2>{as_html(facts.title)}</h2><p class='small'>{text}</p>")
     return Panel(figure=draw_leaving(facts))
 
 
 def samples(source: ReportSource) -> Panel:
-    """Two rows of pictures."""
+    """Return two rows of sample drawings."""
     picked = source.picked()
     facts = samples_facts(picked)
     found = pictures(source.task(), picked, facts)
     rows = (
-        (f"leave first (at {facts.first[0].exit}), the surest of them", facts.first),
-        (f"leave last (at {facts.last[0].exit}), the least sure of them", facts.last),
+        (f"leave first (at {facts.first[0].exit}), the most confident ones", facts.first),
+        (f"leave last (at {facts.last[0].exit}), the least confident ones", facts.last),
     )
     parts = [
         "<h2>Samples that leave first and last</h2>",
-        f"<p class='small'>{as_html(of_point(picked))}; below each its class, or what was answered → "
-        "what it is, and the confidence at the exit</p>",
+        f"<p class='small'>{as_html(of_point(picked))}; below each its class, or the wrong answer → "
+        "its class, and the confidence at the exit</p>",
     ]
     for title, shown in rows:
         parts.append(f"<h3>{as_html(title)}</h3><div class='pictures'>")
@@ -97,7 +97,7 @@ def samples(source: ReportSource) -> Panel:
 
 
 def importances(source: ReportSource) -> Panel:
-    """The importances among the trials that could be built."""
+    """Return the parameter importances among the trials that could be built."""
     results = source.results
     infeasible = [trial.number for trial in results.trials if trial.state == "infeasible"]
     return Panel(
@@ -133,7 +133,7 @@ PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
 
 
 def panel(name: str, source: ReportSource) -> Panel:
-    """A panel by its name; a front over a cost of the study's own is not among PANELS."""
+    """Return a panel by name. Fronts over costs that the study adds are not in PANELS."""
     make = PANELS.get(name)  # type: ignore[call-overload]
     return (
         make(source) if make else Panel(figure=draw_front(front_facts(source.results, name[len(FRONT) :], source.item)))
@@ -143,19 +143,20 @@ def panel(name: str, source: ReportSource) -> Panel:
 WIDE: frozenset[PanelName] = frozenset(
     ("design", "explorer", "reliability", "overthinking", "agreement", "progress", "survivors")
 )
-"""The panels whose panes or boxes stand side by side, which a narrow window scrolls."""
+"""The panels with panes or boxes side by side, which scroll in a narrow window."""
 
 OF_LEAVING: frozenset[PanelName] = frozenset(
     ("explorer", "classes", "difficulty", "reliability", "overthinking", "agreement", "samples")
 )
-"""The panels about where the samples of the drawn network leave, and what exits behind would have answered."""
+"""The panels about the exits at which samples of the drawn network leave, and about the later exits' answers."""
 
 
 def _figure(sample: Sample, picture: str, classes: Sequence[str]) -> str:
     right = sample.answer == sample.label
     name = as_html(classes[sample.label])
     said = name if right else f"{as_html(classes[sample.answer])} → {name}"
+    look = ' class="lines"' if picture.startswith("data:image/svg") else ""
     return (
-        f'<figure><img src="{picture}" alt="a sample of class {name}">'
+        f'<figure><img{look} src="{picture}" alt="a sample of class {name}">'
         f'<figcaption class="{"right" if right else "wrong"}">{said}<br>{percent(sample.score)}</figcaption></figure>'
     )

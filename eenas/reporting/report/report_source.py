@@ -1,4 +1,4 @@
-"""What a report is made from: a study's results, its record, and what is read only when a panel asks for it."""
+"""The data of a report: a study's results and record, and data that is read only when a panel needs it."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -23,15 +23,15 @@ from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 
 PAGE = "report"
-"""The page that is made where none is named."""
+"""The default page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a report was asked for beside a study, as far as it was: its commands say it again.
+    """The options of a report as given, which its commands repeat.
 
-    `choice` says which design is drawn (by default the recommended one), `artifacts` where exit tables are, `runs`
-    where fully trained networks are, `page` which panels there are.
+    `choice` selects the design to draw (default: the recommended one), `artifacts` is the folder of exit tables, `runs`
+    the folder of fully trained networks, and `page` the page with the panels.
     """
 
     choice: Choice | None = None
@@ -42,16 +42,16 @@ class Asked:
 
 
 USUAL = Asked()
-"""A report for which nothing was asked."""
+"""A report with default options."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSource:
-    """A study as a report sees it. The four functions may raise an EenasError, which a panel then shows.
+    """A study's data for a report. The four functions may raise an EenasError, which a panel then shows.
 
-    `facts` is what the study's record says of its context, `created` when it began (ISO 8601, UTC). `item` is the
-    point that is drawn (None: there is none), `picked` gives it with its exit tables, `task` the data, `trials`
-    Optuna's trials, `runs` the study's fully trained networks.
+    `facts` holds the facts of the study's context from its record, `created` the time of its start (ISO 8601, UTC).
+    `item` is the point to draw (None: no front), and `picked` returns it with its exit tables. `task` returns the data,
+    `trials` Optuna's trials and `runs` the study's fully trained networks.
     """
 
     results: StudyResults
@@ -73,11 +73,11 @@ class ReportSource:
 
 
 def open_source(storage: str, name: str | None = None, asked: Asked = USUAL) -> ReportSource:
-    """The study `name` in `storage`, or the newest one there.
+    """Open the study `name` in `storage`, or the newest one there.
 
     Artifacts are by default beside an SQLite file, runs in `runs`. Raises StorageError, StudyError and PluginError as
-    `open_results` does, FrontError and StudyError for a choice that nothing holds, StorageError for folders that are
-    none.
+    `open_results` does, FrontError and StudyError for a choice that no point satisfies, StorageError for missing
+    folders.
     """
     artifacts, trust_code = asked.artifacts, asked.trust_code
     database = Database(storage, create=False)
@@ -102,7 +102,7 @@ def open_source(storage: str, name: str | None = None, asked: Asked = USUAL) -> 
         try:
             kept = optuna.storages.RDBStorage(database.url, engine_kwargs=database.engine_options())
             return optuna.load_study(study_name=record.name, storage=kept).get_trials(deepcopy=False)
-        except Exception as error:  # SQLAlchemy, alembic and drivers each have their own
+        except Exception as error:  # SQLAlchemy, alembic and drivers raise errors of their own
             raise database.to_storage_error(error) from error
 
     @functools.cache

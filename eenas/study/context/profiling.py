@@ -12,6 +12,7 @@ import torch
 from eenas.backbones.chain import Chain
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone, load_backbone
+from eenas.backbones.models.taken_inputs import inputs_at
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.branches.pool_fc import PoolFc
@@ -27,6 +28,7 @@ from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.specs import check_options, to_table
 from eenas.study.context.latencies import resolved, runtime_for
 from eenas.study.context.runtimes import load_study_code
+from eenas.study.context.study_inputs import inputs_of
 from eenas.study.settings.study_spec import StudySpec, load_settings
 from eenas.tasks.images.frame import Size
 from eenas.tasks.load import load_task
@@ -171,14 +173,17 @@ def _load(
 ) -> Backbone:
     """The backbone for the classes and samples that were given, else for those of the task."""
     size = size or settings.task.input_size
+    inputs = inputs_at(settings.backbone.name, size)
     if classes is None:
         task = load_task(settings.task, trust_code=trust_code, relative_to=folder)
-        classes, size, channels = task.num_classes, size or task.input_size, channels or task.channels
+        classes = task.num_classes
+        inputs = inputs_of(task, size)
+    if channels is not None:
+        inputs = inputs.with_size("channel", channels)
     return load_backbone(
         replace(settings.backbone, weights="none"),
         num_classes=classes,
-        input_size=size,
-        channels=channels or 3,
+        inputs=inputs,
         trust_code=trust_code,
         relative_to=folder,
     )

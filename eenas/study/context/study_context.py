@@ -41,12 +41,12 @@ from eenas.study.context.fresh_weights import is_fresh, structure_digest
 from eenas.study.context.held_out import held_out_of
 from eenas.study.context.latencies import check_timed, keep_latencies, profiled, with_spec
 from eenas.study.context.runtimes import load_study_code
+from eenas.study.context.study_inputs import inputs_of, size_key
 from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import StudySpec
 from eenas.study.settings.time_limit import TimeLimit
-from eenas.tasks.images.picture_check import check_pictures
 from eenas.tasks.load import load_task
-from eenas.tasks.notices import cut_notice, left_out_notice
+from eenas.tasks.sample_check import check_samples, left_out_notice
 from eenas.tasks.task import Task
 from eenas.training.distillation import KeptAnswers
 from eenas.training.execution import Execution, choose_execution
@@ -116,7 +116,7 @@ class StudyContext:
         return Design(
             backbone=self.backbone.name,
             num_classes=self.backbone.num_classes,
-            input_size=self.backbone.transform.size,
+            inputs=self.backbone.transform.inputs,
             branches=(),
             training=TrainingChoice(),
             policy=PolicyChoice(),
@@ -211,16 +211,13 @@ def make_context(
         backbone = load_backbone(
             settings.backbone if module is None else module,
             num_classes=task.num_classes,
-            input_size=settings.task.input_size or task.input_size,
-            channels=task.channels,
+            inputs=inputs_of(task, settings.task.input_size),
             trust_code=trust_code,
             relative_to=folder,
             listener=listener,
         )
-    backbone = replace(backbone, transform=replace(backbone.transform, fit=task.fit, white=task.white))
-    if (cut := cut_notice(task, backbone.transform.size)) is not None:
-        listener(Notice(cut))
-    check_pictures(task, listener)
+    backbone = replace(backbone, transform=backbone.transform.fitted(task))
+    check_samples(task, backbone.transform.inputs, listener)
     look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
     task, held_out = held_out_of(look, task, settings.task.held_out, listener)
     settings = replace(settings, task=replace(settings.task, held_out=held_out))
@@ -260,7 +257,7 @@ def make_context(
     check_limits(settings, profile, own_costs, listener)
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
-    key = f"{device_name(where)}/{identity}/{backbone.transform.size}/torch {torch.__version__}"
+    key = f"{device_name(where)}/{identity}/{size_key(backbone.transform)}/torch {torch.__version__}"
     chosen = leases.once(
         f"execution/{key}",
         "choosing precision and memory format",

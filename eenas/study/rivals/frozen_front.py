@@ -184,7 +184,7 @@ def _designs(
             design = Design(
                 backbone=profile.backbone,
                 num_classes=context.backbone.num_classes,
-                input_size=context.backbone.transform.size,
+                inputs=context.backbone.transform.inputs,
                 branches=tuple(first[index] for index in subset),
                 training=training,
                 policy=policy,

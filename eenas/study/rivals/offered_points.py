@@ -17,7 +17,7 @@ STATIC = " static"
 
 @dataclass(frozen=True, kw_only=True)
 class FrontPoint:
-    """An operating point of the network `name`; `shares` of the plain backbone's costs by name, as far as known.
+    """An operating point of the network `name`; `cost_shares` are its costs as shares of the plain backbone's.
 
     `right` says, packed, which validation samples it answers rightly (None: not kept). On the front, `choice` marks
     the points that a user has reason to tell apart, `recommended` and `knee` one of them each, `saves` those that are
@@ -29,7 +29,7 @@ class FrontPoint:
     kind: NetworkKind
     design: Design
     point: OperatingPoint
-    shares: CostValues
+    cost_shares: CostValues
     trial: int | None = None
     right: str | None = None
     choice: bool = False
@@ -41,7 +41,7 @@ class FrontPoint:
     @property
     def macs_share(self) -> float:
         """The expected MACs as a share of the plain backbone's."""
-        return self.shares[MACS]
+        return self.cost_shares[MACS]
 
     @property
     def ends_at(self) -> int | None:
@@ -91,7 +91,7 @@ def points_of(network: KnownNetwork, backbone: BackboneFacts) -> list[FrontPoint
                 trial=network.trial,
                 design=network.design,
                 point=point,
-                shares=CostValues((name, share) for name, share in shares if share is not None),
+                cost_shares=CostValues((name, share) for name, share in shares if share is not None),
                 right=text,
             )
         )

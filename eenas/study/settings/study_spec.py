@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, Unpack
 
@@ -150,6 +150,11 @@ class StudySpec:
             self.constraints.check_costs(known[1:])
         except SpecError as error:
             raise SpecError(f"constraints.{error}") from None
+
+    def to_table(self) -> dict[str, Any]:
+        """The inverse of `from_table`; a study without costs of its own says nothing of them."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: specs.to_table(value) for name, value in values.items() if name != "costs" or value}
 
     @property
     def names_code(self) -> bool:

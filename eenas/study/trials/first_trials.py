@@ -121,7 +121,7 @@ def _known(context: StudyContext) -> list[tuple[str, Design]]:
         space,
         context.profile,
         num_classes=context.backbone.num_classes,
-        input_size=context.backbone.transform.size,
+        inputs=context.backbone.transform.inputs,
         branch_macs=context.branch_macs,
         uniform_counts=sorted({space.branches, (space.branches + 1) // 2}),
     )

@@ -58,7 +58,7 @@ def propose(trial: optuna.Trial, context: StudyContext, bank: Bank) -> Design:
         space,
         context.profile,
         num_classes=context.backbone.num_classes,
-        input_size=context.backbone.transform.size,
+        inputs=context.backbone.transform.inputs,
         branch_macs=context.branch_macs,
         chooser=finder.choose,
         learner=finder.learn,

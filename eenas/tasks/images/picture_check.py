@@ -49,7 +49,7 @@ def check_files(
 
 def check_pictures(task: Task, listener: Listener) -> None:
     """Decode every picture file of a task's sources once. Raises TaskError that names the first bad ones."""
-    sources = {id(split.pixels): split.pixels for split in task.splits}
+    sources = {id(split.samples): split.samples for split in task.splits}
     pixels = [each for each in sources.values() if isinstance(each, FilePixels)]
     total, done, bad = sum(map(len, pixels)), 0, list[str]()
     if not total:

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import final
 
@@ -14,13 +14,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from eenas.errors import TaskError
+from eenas.tasks.images.augmentation import augment
 from eenas.tasks.images.frame import BORDER, Fit, Frame, Size
+from eenas.tasks.images.image_input import fit_of, image_input, size_of
+from eenas.tasks.inputs import InputSpec
+from eenas.tasks.samples import Samples
 
 KEEP_BYTES = 2 << 30  # resized images up to this many bytes for each source and size stay in memory
 _CHUNK = 512  # images resized at once, so that the intermediate values stay small
 
 
-class Pixels(ABC):
+class Pixels(Samples):
     """All images of one source, in the order of its labels.
 
     `size` is the image size in pixels that the source prefers (None: none), `fit` how images of other proportions are
@@ -34,22 +38,15 @@ class Pixels(ABC):
         self.size, self.channels, self.digest, self.fit = size, channels, digest, fit
         self._kept: dict[tuple[Frame, int], KeptPixels] = {}
 
-    @abstractmethod
-    def __len__(self) -> int: ...
+    @property
+    def inputs(self) -> InputSpec:
+        """Images of the size that the source prefers."""
+        return image_input(self.size, self.channels, self.fit, self.white)
 
     @property
     @abstractmethod
     def sizes(self) -> NDArray[np.int64]:
         """(width, height) of each image, [n, 2]."""
-
-    @property
-    @abstractmethod
-    def names(self) -> Sequence[str]:
-        """What each image is called [n], as it can be printed."""
-
-    @abstractmethod
-    def digests(self) -> NDArray[np.uint64]:
-        """A number of 64 bits for the content of each image, [n]."""
 
     @abstractmethod
     def read(self, rows: NDArray[np.int64], frame: Frame, channels: int) -> Tensor:
@@ -67,6 +64,28 @@ class Pixels(ABC):
         other = copy.copy(self)
         other.fit, other._kept = fit, {}
         return other
+
+    def reader(self, rows: NDArray[np.int64], inputs: InputSpec) -> "ImageReader":
+        """The images at `rows` as uint8 [n, channels, H, W].
+
+        The part that the fit shows (see `Frame`) is resized (bilinear). A grey image is repeated for several channels,
+        a colour image reduced to its luma for one. Resized images are kept for the life of the task while those of a
+        source take at most 2 GiB. Raises TaskError where no size is named, for other kinds and for other channels.
+        """
+        if inputs.kind != "images":
+            raise TaskError(f"these samples are images, and the network takes {inputs}; give data of that kind")
+        size, channels = size_of(inputs), inputs.size("channel") or self.channels
+        if size is None:
+            raise TaskError(
+                "these images have no size of their own; give an input size, for example task.input_size=224"
+            )
+        check_channels(self.channels, channels)
+        stored = 1 if self.channels == 1 else channels
+        return ImageReader(self.kept(Frame.of(size, fit_of(inputs)), stored), rows, channels)
+
+    def augmented(self, batch: Tensor, *, flip: bool, generator: torch.Generator) -> Tensor:
+        """Shifted a little, and half of them mirrored where that keeps the class (`augment`)."""
+        return augment(batch, flip=flip, generator=generator)
 
     def kept(self, frame: Frame, channels: int) -> "KeptPixels":
         """These images in one frame, shared by all splits of this source."""
@@ -124,6 +143,25 @@ class ArrayPixels(Pixels):
             if len(rows)
             else images.new_empty((0, images.shape[1], frame.height, frame.width))
         )
+
+
+@final
+class ImageReader:
+    """The images of a split at one size, in the order of its labels; safe to index from several threads."""
+
+    def __init__(self, kept: "KeptPixels", rows: NDArray[np.int64], channels: int) -> None:
+        self._kept, self._rows, self._channels = kept, rows, channels
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, indices: NDArray[np.int64]) -> Tensor:
+        """Images uint8 [n, channels, H, W] at positions `indices` [n] of the split; the tensor is the caller's.
+
+        Raises TaskError when an image cannot be decoded.
+        """
+        images = self._kept.read(self._rows[indices])
+        return images if images.shape[1] == self._channels else images.repeat(1, self._channels, 1, 1)
 
 
 @final

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eenas import specs
-from eenas.backbones.transform import IMAGENET_MEAN, IMAGENET_STD, InputTransform, default_transform
+from eenas.backbones.transforms.image_transform import IMAGENET_MEAN, IMAGENET_STD, InputTransform, default_transform
 from eenas.errors import BackboneError, SpecError
 
 

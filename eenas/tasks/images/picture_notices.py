@@ -1,24 +1,29 @@
-"""Lines on a task that whoever trains on it should read."""
-
-from collections.abc import Sequence
+"""A line on the pictures of a task that lose much where they are fitted into a frame."""
 
 import numpy as np
 
 from eenas.percent import percent
-from eenas.tasks.images.frame import Frame, Size
+from eenas.tasks.images.frame import Frame
+from eenas.tasks.images.image_input import size_of
+from eenas.tasks.images.pixels import Pixels
+from eenas.tasks.inputs import InputSpec
 from eenas.tasks.task import Task
 
 MUCH = 1 / 3
 """A larger part that is cut away from a picture is worth a line."""
-NAMED = 5
 
 
-def cut_notice(task: Task, size: Size) -> str | None:
-    """How many pictures lose more than a third where they are cropped to `size`; None where none does."""
+def cut_notice(task: Task, inputs: InputSpec) -> str | None:
+    """How many pictures lose more than a third where they are cropped to `inputs`; None where none does."""
+    size = size_of(inputs)
+    if size is None:
+        return None
     frame = Frame.of(size, task.fit)
-    sources = {id(split.pixels): split.pixels for split in task.splits}
+    sources = {id(split.samples): split.samples for split in task.splits}
     total, many, worst, shape = 0, 0, 0.0, (0, 0)
     for pixels in sources.values():
+        if not isinstance(pixels, Pixels):
+            continue
         each, counts = np.unique(pixels.sizes, axis=0, return_counts=True)
         total += len(pixels)
         for (width, height), count in zip(each.tolist(), counts.tolist(), strict=True):
@@ -34,10 +39,3 @@ def cut_notice(task: Task, size: Size) -> str | None:
         f"({percent(worst, 0)} of those of {shape[0]} x {shape[1]}); task.fit = pad or stretch shows all of them, and "
         "task.input_size = [height, width] other proportions"
     )
-
-
-def left_out_notice(names: Sequence[str]) -> str:
-    """How many files were left out, and a few of their names."""
-    more = ", ..." if len(names) > NAMED else ""
-    count = "1 picture is" if len(names) == 1 else f"{len(names):,} pictures are"
-    return f"{count} left out: {', '.join(names[:NAMED])}{more}"

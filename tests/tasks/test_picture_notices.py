@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from eenas.tasks.notices import cut_notice, left_out_notice
+from eenas.tasks.images.image_input import image_input
+from eenas.tasks.images.picture_notices import cut_notice
 from eenas.tasks.task import MIRRORED, Task
 
 LABELS = np.arange(40) % 2
@@ -13,12 +14,12 @@ def task(height, width, channels=3, **options):
 
 
 def test_a_large_cut_is_said():
-    found = cut_notice(task(32, 128), 32)
+    found = cut_notice(task(32, 128), image_input(32))
     assert found is not None
     assert found.startswith("40 of 40 pictures lose more than a third to the crop to 32 x 32 (75 % of those of 32 x ")
-    assert cut_notice(task(32, 128), (32, 128)) is None
-    assert cut_notice(task(32, 128, fit="pad"), 32) is None
-    assert cut_notice(task(32, 40), 32) is None
+    assert cut_notice(task(32, 128), image_input((32, 128))) is None
+    assert cut_notice(task(32, 128, fit="pad"), image_input(32)) is None
+    assert cut_notice(task(32, 40), image_input(32)) is None
 
 
 def test_mirroring_is_said_where_nobody_asked_for_it():
@@ -31,10 +32,3 @@ def test_mirroring_is_said_where_nobody_asked_for_it():
 def test_nearly_black_images_are_said():
     dark = Task.from_arrays("a", np.ones((40, 8, 8), np.uint8), LABELS)
     assert "train_x holds values up to 1 of 255" in dark.notices[0]
-
-
-def test_of_many_files_that_are_left_out_a_few_are_named():
-    assert left_out_notice(["a.png", "b.png"]) == "2 pictures are left out: a.png, b.png"
-    assert left_out_notice(["a.png"]) == "1 picture is left out: a.png"
-    many = left_out_notice([f"{number}.png" for number in range(1200)])
-    assert many == "1,200 pictures are left out: 0.png, 1.png, 2.png, 3.png, 4.png, ..."

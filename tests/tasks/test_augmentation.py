@@ -2,7 +2,7 @@
 
 import torch
 
-from eenas.training.augmentation import augment
+from eenas.tasks.images.augmentation import augment
 
 
 def slow(images, flip, generator):

@@ -1,4 +1,4 @@
-"""The input transform: images as a task keeps them turned into what a backbone takes."""
+"""The transform of images: as a task keeps them turned into what a backbone takes."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,9 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eenas.errors import BackboneError, InputError
+from eenas.backbones.transforms.transform import Transform
+from eenas.errors import BackboneError, InputError, TaskError
 from eenas.tasks.images.frame import FITS, Fit, Size, canonical_size, sides_of
+from eenas.tasks.images.image_input import image_input
 from eenas.tasks.images.statistics import check_statistics
+from eenas.tasks.inputs import InputSpec
+from eenas.tasks.task import Task
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -17,7 +21,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights that Pillow's conversi
 
 
 @dataclass(frozen=True)
-class InputTransform:
+class InputTransform(Transform):
     """Images uint8 [N, 1 or C, H, W] to float32 [N, channels, H, W]: scaled to [0, 1], then `(x - mean) / std`.
 
     `size` in pixels is H and W in one number, or (H, W). A grey image is repeated for a backbone of several channels; a
@@ -51,6 +55,11 @@ class InputTransform:
             raise BackboneError(str(error)) from None
 
     @property
+    def inputs(self) -> InputSpec:
+        """Images of this size, of as many channels."""
+        return image_input(self.size, self.channels, self.fit, self.white)
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(channels, H, W) of what it gives."""
         return (self.channels, *sides_of(self.size))
@@ -62,6 +71,16 @@ class InputTransform:
         table |= {"mean": list(self.mean), "std": list(self.std)}
         more = {"fit": self.fit if self.fit != "crop" else None, "white": self.white}
         return table | {name: value for name, value in more.items() if value is not None}
+
+    def is_raw(self, batch: Tensor) -> bool:
+        """Whether it is uint8."""
+        return batch.dtype == torch.uint8
+
+    def fitted(self, task: Task) -> "InputTransform":
+        """With the task's fit and white."""
+        if task.inputs.kind != "images":
+            raise TaskError(f"{task.name}: the backbone takes {self.inputs}, and the samples are {task.inputs}")
+        return replace(self, fit=task.fit, white=task.white)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Transform a batch. Raises BackboneError for other shapes or a type that is not uint8."""

@@ -1,4 +1,4 @@
-"""The input transform in NumPy: raw images turned into what a program takes, as the network's own transform does."""
+"""The transform of images in NumPy: raw images turned into what a program takes, as the network's transform does."""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import InputError
+from eenas.programs.preprocessing.preprocessing import Preprocessing, check_finite, check_is_array
 from eenas.tasks.images.frame import FITS, Fit, Frame, canonical_size
 from eenas.tasks.images.picture import prepare_picture
 from eenas.tasks.images.statistics import check_statistics
@@ -17,7 +18,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in the network's transform
 
 
 @dataclass(frozen=True)
-class Preprocessing:
+class ImagePreprocessing(Preprocessing):
     """Images uint8 [N, 1 or C, H, W] to float32 [N, channels, H, W]: scaled to [0, 1], then `(x - mean) / std`.
 
     `size` in pixels is H and W in one number, or (H, W). A grey image is repeated for a network of several channels, a
@@ -53,7 +54,7 @@ class Preprocessing:
         """What a sample has after it: (channels, H, W)."""
         return (self.channels, self.frame.height, self.frame.width)
 
-    def pictures(self, sources: Sequence[Any]) -> NDArray[np.uint8]:
+    def prepare(self, sources: Sequence[Any]) -> NDArray[np.uint8]:
         """Pictures (paths, arrays, as `prepare_picture` takes them) made ready as in training: uint8 [N, C, H, W].
 
         Raises PictureError for one that cannot be read.
@@ -74,6 +75,21 @@ class Preprocessing:
             scaled = (scaled * _column(LUMA)).sum(axis=1, keepdims=True)
         return np.asarray((scaled - _column(self.mean)) / _column(self.std))
 
+    def checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """The batch as float32 [N, channels, H, W]: transformed here where it is uint8.
+
+        Raises InputError when it is not what the model takes.
+        """
+        check_is_array(batch)
+        if batch.dtype == np.uint8:
+            return self(batch)
+        if batch.dtype != np.float32 or batch.shape[1:] != self.shape or batch.ndim != 4:
+            wanted = f"[N, {', '.join(str(side) for side in self.shape)}]"
+            got = f"{batch.dtype} {list(batch.shape)}"
+            raise InputError(f"a batch is float32 {wanted}, or images uint8 {wanted}, got {got}")
+        check_finite(batch)
+        return np.ascontiguousarray(batch)
+
     def _refused(self, images: NDArray[Any]) -> InputError:
         wanted = f"uint8 [N, {self.channels} or 1, {self.frame.height}, {self.frame.width}] (channels before rows)"
         return InputError(f"images must be {wanted}, got {images.dtype} {list(images.shape)}")
@@ -81,24 +97,3 @@ class Preprocessing:
 
 def _column(values: Sequence[float]) -> NDArray[np.float32]:
     return np.array(values, dtype=np.float32).reshape(1, -1, 1, 1)
-
-
-def checked_batch(batch: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """The batch as float32 [N, channels, H, W]. Raises InputError when it is not what the model takes."""
-    if not isinstance(batch, np.ndarray):
-        raise InputError(f"a batch is a NumPy array, got {type(batch).__name__}; convert it with numpy.asarray")
-    if isinstance(batch, np.ma.MaskedArray):
-        raise InputError("a batch is an array without a mask, got a masked one; fill it: batch.filled(0)")
-    if batch.dtype == np.uint8:
-        return preprocessing(batch)
-    if batch.dtype != np.float32 or batch.shape[1:] != preprocessing.shape or batch.ndim != 4:
-        wanted = f"[N, {', '.join(str(side) for side in preprocessing.shape)}]"
-        got = f"{batch.dtype} {list(batch.shape)}"
-        raise InputError(f"a batch is float32 {wanted}, or images uint8 {wanted}, got {got}")
-    # The sum of finite numbers is finite but for an overflow, and a few times faster than a look at each.
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = float(batch.sum())
-    if not math.isfinite(total) and not np.isfinite(batch).all():
-        bad = np.flatnonzero(~np.isfinite(batch).all(axis=(1, 2, 3)))
-        raise InputError(f"a batch is finite numbers, got NaN or infinity in sample {bad[0]} of {len(batch)}")
-    return np.ascontiguousarray(batch)

@@ -1,0 +1,99 @@
+"""The transform of time series: each channel brought to mean 0 and standard deviation 1."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eenas.backbones.transforms.transform import Transform
+from eenas.errors import BackboneError, TaskError
+from eenas.tasks.inputs import InputSpec
+from eenas.tasks.series.series_input import series_input
+from eenas.tasks.series.series_values import SeriesValues
+from eenas.tasks.task import Task
+
+KIND = "series"
+
+
+@dataclass(frozen=True)
+class SeriesTransform(Transform):
+    """Series float32 [N, channels, length] to the same shape: `(x - mean) / std`, channel by channel.
+
+    Without `mean` and `std` values pass as they are, until `fitted` measures both on a task's train split.
+    """
+
+    channels: int
+    length: int
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse sizes and statistics that no series has."""
+        if min(self.channels, self.length) < 1:
+            raise BackboneError(f"series have at least one channel and one point, got {[self.channels, self.length]}")
+        if len(self.mean) != len(self.std) or len(self.mean) not in (0, self.channels):
+            raise BackboneError(
+                f"mean and std must hold one number for each of {self.channels} channels, or none, got "
+                f"{list(self.mean)} and {list(self.std)}"
+            )
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std, default=1) <= 0:
+            raise BackboneError(f"mean and std must be finite, and std positive, got {self.mean} and {self.std}")
+
+    @property
+    def inputs(self) -> InputSpec:
+        """Series of these channels and this length."""
+        return series_input(self.channels, self.length)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(channels, length) of what it gives."""
+        return (self.channels, self.length)
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain data, which its kind marks."""
+        table: dict[str, Any] = {"kind": KIND, "channels": self.channels, "length": self.length}
+        return table | {"mean": list(self.mean), "std": list(self.std)}
+
+    def is_raw(self, batch: Tensor) -> bool:
+        """Whether it is no float32: of floats nobody can tell whether they were transformed."""
+        return batch.dtype != torch.float32 and not batch.is_floating_point()
+
+    def fitted(self, task: Task) -> "SeriesTransform":
+        """With the statistics of the task's train split, where none are stated."""
+        samples = task.train.samples
+        if not isinstance(samples, SeriesValues):
+            raise TaskError(f"{task.name}: the backbone takes {self.inputs}, and the samples are {task.inputs}")
+        if self.mean:
+            return self
+        mean, std = samples.statistics(task.train.rows)
+        return replace(self, mean=mean, std=std)
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        """Transform a batch. Raises BackboneError for other shapes or a type that is no float."""
+        expected = f"floats [N, {self.channels}, {self.length}]"
+        if not samples.is_floating_point() or samples.ndim != 3 or tuple(samples.shape[1:]) != self.shape:
+            raise BackboneError(f"the transform takes {expected}, got {samples.dtype} {list(samples.shape)}")
+        if not self.mean:
+            return samples.to(torch.float32)
+        mean, std = (
+            torch.tensor(each, dtype=torch.float32, device=samples.device).view(1, -1, 1)
+            for each in (self.mean, self.std)
+        )
+        return (samples.to(torch.float32) - mean) / std
+
+
+def with_series_statistics(
+    transform: SeriesTransform, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
+) -> SeriesTransform:
+    """The same with these statistics, where both are given; one number stands for all channels.
+
+    Raises BackboneError where only one of them is.
+    """
+    if mean is None and std is None:
+        return transform
+    if mean is None or std is None:
+        raise BackboneError("backbone.mean and backbone.std of series belong together; give both or neither")
+    mean, std = (each * transform.channels if len(each) == 1 else each for each in (mean, std))
+    return replace(transform, mean=mean, std=std)

@@ -1,0 +1,103 @@
+"""What a model card says of samples: how they are given to the network, and how they are prepared."""
+
+from eenas.backbones.transforms.image_transform import InputTransform
+from eenas.backbones.transforms.series_transform import SeriesTransform
+from eenas.backbones.transforms.transform import Transform
+from eenas.tasks.images.frame import BORDER
+
+ON_A_DEVICE = "\n## On a device\n"
+"""The heading of `device`, before which a card is that of the network alone."""
+
+
+def use(transform: Transform | None, *, predicts: bool) -> str:
+    """How the network is loaded and called in Python; `predicts` where it has a policy."""
+    raw = "series  # floats" if isinstance(transform, SeriesTransform) else "images  # uint8"
+    name, _, kind = raw.partition("  # ")
+    axes = "[N, channels, length]" if name == "series" else "[N, C, H, W]"
+    lines = [
+        "## Use",
+        "",
+        "```python",
+        "import eenas",
+        "",
+        'network = eenas.load("THIS_FOLDER")  # an nn.Module in eval mode',
+        f"x = network.transform({name})  # {kind} {axes} -> float32",
+        "logits = network(x)  # one tensor [N, classes] for each exit",
+        *(("answer = network.predict(x)  # answer.classes [N], answer.exits [N]",) if predicts else ()),
+        "```",
+    ]
+    return "\n".join(lines)
+
+
+def device(transform: Transform) -> str:
+    """What the card of a network with programs says besides."""
+    given = 'images = model.preprocess("photo.png")  # uint8 [N, C, H, W]; paths, arrays or a list of them'
+    if isinstance(transform, SeriesTransform):
+        given = (
+            'series = model.preprocess("series.npy")  # float32 [N, channels, length]; paths, arrays or a list of them'
+        )
+    name = given.partition(" ")[0]
+    return f"""{ON_A_DEVICE}
+What is needed of this folder is `eenas.json`, `runtime.py` and the `segment_*` files.
+
+```python
+import runtime
+
+model = runtime.load("THIS_FOLDER")
+{given}
+answer = model.predict({name})  # answer.classes, answer.exits, answer.confidences
+model.set_budget(macs=0.5)  # another operating point
+```
+"""
+
+
+def preparation(transform: Transform) -> tuple[str, ...]:
+    """How a sample becomes an input, step by step."""
+    if isinstance(transform, SeriesTransform):
+        return _of_series(transform)
+    assert isinstance(transform, InputTransform)
+    return _of_pictures(transform)
+
+
+def _of_series(transform: SeriesTransform) -> tuple[str, ...]:
+    mean, std = ([round(value, 4) for value in values] for values in (transform.mean, transform.std))
+    scaled = f"2. Subtract the mean {mean} and divide by the standard deviation {std}, channel by channel."
+    return (
+        "## How a series is prepared",
+        "",
+        f"1. Floats [{transform.channels}, {transform.length}], channels before time, without gaps (NaN); cut or pad "
+        "longer and shorter ones as for training.",
+        scaled if transform.mean else "2. Values are taken as they are.",
+        "",
+        "`preprocess` of `runtime.py` and `network.transform` do the second step; `predict` takes the outcome.",
+        "",
+    )
+
+
+def _of_pictures(transform: InputTransform) -> tuple[str, ...]:
+    """How a picture becomes an input, step by step."""
+    channels, height, width = transform.shape
+    shape = "square" if height == width else f"part of the proportions {height} : {width} (height : width)"
+    size = f"{height} x {width} pixels (height x width)"
+    fits = {
+        "crop": f"Cut out the largest centred {shape} and resize it to {size}.",
+        "pad": f"Resize all of it, its proportions kept, until it just fits into {size}, and put it into the middle of "
+        f"a grey ({BORDER}) picture of that size.",
+        "stretch": f"Resize all of it to {size}.",
+    }
+    white = "" if transform.white is None else f" 16-bit values are multiplied by 255 / {transform.white} and rounded."
+    colours = {1: "Grey (ITU-R BT.601 luma of colours)", 3: "Colours in the order red, green, blue"}
+    mean, std = ([round(value, 4) for value in values] for values in (transform.mean, transform.std))
+    return (
+        "## How a picture is prepared",
+        "",
+        f"1. Turn it as its EXIF orientation says, and put transparent parts on white.{white}",
+        f"2. {fits[transform.fit]} The filter is bilinear and antialiased where it shrinks: Pillow's `BILINEAR`, not "
+        "OpenCV's `INTER_LINEAR`.",
+        f"3. {colours.get(channels, f'{channels} channels')}, channels before rows, uint8.",
+        f"4. Divide by 255, subtract the mean {mean}, divide by the standard deviation {std}.",
+        "",
+        "`preprocess` of `runtime.py` does the first three steps as training did, `predict` and `network.transform` "
+        "the last.",
+        "",
+    )

@@ -1,0 +1,104 @@
+"""The transform of time series in NumPy: each channel brought to the mean and deviation of training."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.errors import InputError
+from eenas.programs.preprocessing.preprocessing import Preprocessing, check_finite, check_is_array
+
+SERIES = "series"
+_LARGEST_SIDE = 1 << 28
+
+
+@dataclass(frozen=True)
+class SeriesPreprocessing(Preprocessing):
+    """Series floats [N, channels, length] to float32 of the same shape: `(x - mean) / std`, channel by channel.
+
+    Raises InputError for numbers that no series can have.
+    """
+
+    channels: int
+    length: int
+    mean: Sequence[float] = ()
+    std: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what a damaged manifest may hold."""
+        for name, side in (("channels", self.channels), ("length", self.length)):
+            if isinstance(side, bool) or not isinstance(side, int) or not 1 <= side <= _LARGEST_SIDE:
+                raise InputError(f"{name} of series must be a whole number of at least 1, got {side!r:.60}")
+        numbers = [*self.mean, *self.std]
+        if len(self.mean) != len(self.std) or len(self.mean) not in (0, self.channels):
+            raise InputError(f"mean and std must be {self.channels} numbers each, or none, got {numbers}")
+        if not all(map(math.isfinite, numbers)) or min(self.std, default=1) <= 0:
+            raise InputError(f"mean and std must be finite and std positive, got {numbers}")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """What a sample has before and after it: (channels, length)."""
+        return (self.channels, self.length)
+
+    def prepare(self, sources: Sequence[Any]) -> NDArray[np.float32]:
+        """Raw series made ready, and transformed: float32 [N, channels, length].
+
+        Each is an array [channels, length], or [length] of one channel, or the path of a `.npy` file with such an array
+        or with several, [N, channels, length]. Raises InputError for anything else, and for NaN and infinity.
+        """
+        made = [series for source in sources for series in self._read(source)]
+        batch = np.stack(made) if made else np.zeros((0, *self.shape), dtype=np.float32)
+        return self(batch)
+
+    def __call__(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Transform a batch of raw series. Raises InputError for another shape or type, and for NaN and infinity."""
+        check_is_array(samples)
+        if samples.dtype.kind not in "iuf" or samples.ndim != 3 or samples.shape[1:] != self.shape:
+            raise self._refused("series", samples)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite, and refused as such
+            found = samples.astype(np.float32)
+            if self.mean:
+                mean, std = (np.array(each, dtype=np.float32).reshape(1, -1, 1) for each in (self.mean, self.std))
+                found = np.asarray((found - mean) / std)
+        check_finite(found)
+        return found
+
+    def checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """The batch, which `prepare` gave: already transformed. Raises InputError for anything else."""
+        check_is_array(batch)
+        if batch.dtype != np.float32 or batch.ndim != 3 or batch.shape[1:] != self.shape:
+            raise self._refused("a batch is transformed series, as preprocess gives them:", batch)
+        check_finite(batch)
+        return np.ascontiguousarray(batch)
+
+    def _read(self, source: Any) -> list[NDArray[Any]]:
+        """The series of one source, each [channels, length]."""
+        values = _of_file(Path(source)) if isinstance(source, str | Path) else np.asarray(source)
+        if values.ndim == 1 and self.channels == 1:
+            values = values[None, :]
+        several = values if values.ndim == 3 else values[None]
+        if values.dtype.kind not in "iuf" or several.ndim != 3 or several.shape[1:] != self.shape:
+            raise self._refused("series", values)
+        return list(several)
+
+    def _refused(self, what: str, got: NDArray[Any]) -> InputError:
+        wanted = f"[N, {self.channels}, {self.length}] (channels before time)"
+        fix = "cut or pad them to that length" if got.ndim and got.shape[-1] != self.length else "give as many channels"
+        return InputError(f"{what} must be floats {wanted}, got {got.dtype} {list(got.shape)}; {fix}")
+
+
+def _of_file(path: Path) -> NDArray[Any]:
+    """The array of a `.npy` file; mapped first, so that no more is read than the file holds."""
+    if not path.is_file():  # a pipe would block
+        raise InputError(f"{str(path)[:200]!r}: no such file; give a .npy file with series")
+    try:
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception as error:  # NumPy raises a dozen kinds for a damaged file
+        reason = str(error).partition("\n")[0][:200]
+        raise InputError(
+            f"{str(path)[:200]!r}: not a .npy file that can be read ({reason}); write it with numpy.save"
+        ) from None

@@ -1,0 +1,117 @@
+"""Arrays of images, checked and brought to one form."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.errors import TaskError
+from eenas.tasks.spec import Layout
+
+MOST_CHANNELS = 16
+_AT_ONCE = 1 << 22  # floats that are scaled at once
+DARK = 16
+"""Images with no value above this are nearly black."""
+
+
+def digest_of_images(images: NDArray[np.uint8]) -> str:
+    """16 hexadecimal digits of images uint8 [n, H, W, C]; labels are left to the task."""
+    state = hashlib.sha256(repr(images.shape).encode())
+    state.update(np.ascontiguousarray(images).data)
+    return state.hexdigest()[:16]
+
+
+def dark(images: NDArray[np.uint8], name: str) -> str | None:
+    """A sentence where the images use so few of the 256 levels that they are nearly black."""
+    top = int(images.max())
+    if top > DARK:
+        return None
+    return f"{name} holds values up to {top} of 255, so that its images are nearly black; scale them to 0..255"
+
+
+def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArray[np.uint8]:
+    """Images as uint8 [n, H, W, C].
+
+    They may be [n, H, W], [n, H, W, C] or [n, C, H, W]; integers of any type in 0..255, booleans, or floats in [0, 1],
+    which become `round(255 x)`. Raises TaskError for another shape, type or range.
+    """
+    array = np.asarray(images)
+    shape = list(array.shape)
+    if array.ndim not in (3, 4):
+        raise TaskError(f"{name} must be [n, H, W], [n, H, W, C] or [n, C, H, W], got the shape {shape}")
+    if array.size == 0:
+        raise TaskError(f"{name} is empty: got the shape {shape}; give at least a few images of each class")
+    array = array[..., None] if array.ndim == 3 else _channels_last(array, name, layout)
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind == "b":
+        levels: NDArray[np.uint8] = np.multiply(array, np.uint8(255))
+        return levels
+    if array.dtype.kind not in "iuf":
+        raise TaskError(f"{name} must hold numbers in 0..255, or floats in [0, 1], got {array.dtype}")
+    low, high = array.min(), array.max()
+    if array.dtype.kind in "iu":
+        if int(low) >= 0 and int(high) <= 255:
+            return array.view(np.uint8) if array.dtype.itemsize == 1 else array.astype(np.uint8)
+        raise TaskError(
+            f"{name} holds {array.dtype} from {low} to {high}, but integers must lie in 0..255; "
+            f"{_scaled(name, float(low), float(high))}"
+        )
+    if not (low >= 0.0 and high <= 1.0):  # NaN fails this, too
+        raise TaskError(
+            f"{name} holds floats from {low:g} to {high:g}, but floats must lie in [0, 1]; "
+            f"{_scaled(name, float(low), float(high))}"
+        )
+    return _rounded(array)
+
+
+def _rounded(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Floats [n, H, W, C] in [0, 1] as `round(255 x)`, some at a time, since each takes more than the array has."""
+    levels = np.empty(array.shape, dtype=np.uint8)
+    count, tall, wide, channels = array.shape
+    images = max(1, _AT_ONCE // (tall * wide * channels))
+    rows = tall if images > 1 else max(1, _AT_ONCE // (wide * channels))
+    for first in range(0, count, images):
+        for top in range(0, tall, rows):
+            part = np.s_[first : first + images, top : top + rows]
+            levels[part] = np.rint(array[part].astype(np.float32) * 255)
+    return levels
+
+
+def _scaled(name: str, low: float, high: float) -> str:
+    """What brings values from `low` to `high` into [0, 1] and wraps none."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "replace what is no finite number"
+    if low >= 0:
+        if high < 2:  # no scale of pixels, but what a filter or a resize overshot
+            return f"{name}.clip(0, 1) cuts them off"
+        top = next((top for top in (255, 1023, 4095, 16383, 65535) if high <= top), None)
+        return f"{name} / {high:g} scales them" if top is None else f"{name} / {top} scales them"
+    if low >= -1.0 and high <= 1.0:
+        return f"({name} + 1) / 2 scales what lies in [-1, 1]"
+    return f"({name} - {low:g}) / {high - low:g} scales them; give images before any standardisation"
+
+
+def _channels_last(array: NDArray[Any], name: str, layout: Layout | None) -> NDArray[Any]:
+    """Images [n, H, W, C], of whichever layout; raises TaskError where the shape tells nothing or no channels are."""
+    shape = list(array.shape)
+    if layout is None:
+        first, last = _rank(array.shape[1]), _rank(array.shape[3])
+        if first == last:
+            raise TaskError(
+                f"{name} must have at most {MOST_CHANNELS} channels, got the shape {shape}"
+                if first == _rank(MOST_CHANNELS + 1)
+                else f"{name} has the shape {shape}, of which axis 1 or axis 3 could be the channels; "
+                'say which: layout = "NCHW" or "NHWC" (task.layout)'
+            )
+        layout = "NCHW" if first < last else "NHWC"
+    planes = np.moveaxis(array, 1, 3) if layout == "NCHW" else array
+    if planes.shape[3] > MOST_CHANNELS:
+        raise TaskError(f"{name} must have at most {MOST_CHANNELS} channels, got the shape {shape} as {layout}")
+    return planes
+
+
+def _rank(length: int) -> int:
+    """How likely an axis of this length has the channels: 0 for grey and colour, 3 for not at all."""
+    return 0 if length in (1, 3) else 1 if length == 4 else 2 if length <= MOST_CHANNELS else 3

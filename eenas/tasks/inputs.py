@@ -1,0 +1,149 @@
+"""What samples are made of: named tensors, each with a type and axes, of which some may vary from sample to sample."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from eenas.errors import SpecError, nearest
+from eenas.escaping import shortened
+
+Kind = Literal["images", "series"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+DTYPES = ("uint8", "int64", "float32")
+_LONGEST = 1 << 28  # places along an axis
+_MOST = 8  # tensors of a sample, axes of a tensor, and options
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a tensor beside the batch: its name and its length, None where it varies or is left open."""
+
+    name: str
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse lengths that no axis has."""
+        if not self.name:
+            raise SpecError("an axis of an input needs a name, got an empty one")
+        size = self.size
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _LONGEST):
+            raise SpecError(f"the axis {self.name!r} of an input has a length of at least 1, got {shortened(size)}")
+
+    def __str__(self) -> str:
+        return f"{self.name} {'any' if self.size is None else self.size}"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """The type of a tensor and its axes in order, without the batch."""
+
+    dtype: str
+    axes: tuple[Axis, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse types that no input has."""
+        if self.dtype not in DTYPES:
+            raise SpecError(f"an input's type is one of {', '.join(DTYPES)}, got {shortened(self.dtype)}")
+
+    def size(self, axis: str) -> int | None:
+        """The length of an axis, None where it varies. Raises SpecError for an unknown one."""
+        sizes = {each.name: each.size for each in self.axes}
+        if axis not in sizes:
+            raise SpecError(f"the input has no axis {axis!r}; {nearest(axis, sizes)}")
+        return sizes[axis]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} [{', '.join(map(str, self.axes))}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """Samples of one `kind`: `tensors` by their names, and `options` of how they are made ready.
+
+    A task says so what its samples are, a transform what it takes, a design and a manifest what a network was made for.
+    """
+
+    kind: Kind
+    tensors: tuple[tuple[str, TensorSpec], ...]
+    options: tuple[tuple[str, str | int], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse unknown kinds, and samples without a tensor."""
+        if self.kind not in KINDS:
+            raise SpecError(f"an input is one of {', '.join(KINDS)}, got {shortened(self.kind)}")
+        if not self.tensors:
+            raise SpecError("an input has at least one tensor, got none")
+
+    @property
+    def tensor(self) -> TensorSpec:
+        """The tensor of samples that have one."""
+        return self.tensors[0][1]
+
+    def size(self, axis: str) -> int | None:
+        """The length of an axis of the first tensor, None where it varies. Raises SpecError for an unknown one."""
+        return self.tensor.size(axis)
+
+    def with_size(self, axis: str, size: int) -> "InputSpec":
+        """The same with another length of an axis of the first tensor."""
+        self.size(axis)
+        (name, tensor), *others = self.tensors
+        axes = tuple(Axis(axis, size) if each.name == axis else each for each in tensor.axes)
+        return replace(self, tensors=((name, replace(tensor, axes=axes)), *others))
+
+    def option(self, name: str) -> str | int | None:
+        """The value of an option, None where it is not set."""
+        return dict(self.options).get(name)
+
+    def agrees(self, other: "InputSpec") -> bool:
+        """Whether samples may be both: of one kind and type, with axes as long wherever both say how long."""
+        if self.kind != other.kind or [name for name, _ in self.tensors] != [name for name, _ in other.tensors]:
+            return False
+        pairs = [(one, two) for (_, one), (_, two) in zip(self.tensors, other.tensors, strict=True)]
+        return all(
+            one.dtype == two.dtype
+            and len(one.axes) == len(two.axes)
+            and all(
+                a.name == b.name and (a.size is None or b.size is None or a.size == b.size)
+                for a, b in zip(one.axes, two.axes, strict=True)
+            )
+            for one, two in pairs
+        )
+
+    def __str__(self) -> str:
+        """Text such as "series: float32 [channel 3, time 96]"."""
+        return f"{self.kind}: {', '.join(str(each) for _, each in self.tensors)}"
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain data; `from_table` is the inverse. A varying axis has the length 0 there."""
+        tensors = {
+            name: {"dtype": each.dtype, "axes": [[axis.name, axis.size or 0] for axis in each.axes]}
+            for name, each in self.tensors
+        }
+        return {"kind": self.kind, "tensors": tensors, **({"options": dict(self.options)} if self.options else {})}
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "InputSpec":
+        """Read what `to_table` wrote. Raises SpecError for anything else."""
+        where = f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""
+        try:
+            tensors, options = table["tensors"], table.get("options", {})
+            if max(len(tensors), len(options)) > _MOST or set(table) - {"kind", "tensors", "options"}:
+                raise ValueError
+            if not all(isinstance(value, str | int) for value in options.values()):
+                raise ValueError
+            read = tuple((str(name), _tensor(each)) for name, each in tensors.items())
+            return cls(kind=table["kind"], tensors=read, options=tuple(sorted(options.items())))
+        except SpecError as error:
+            raise SpecError(f"{where}{error}") from None
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise SpecError(
+                f"{where}an input is a table of kind, tensors (each with dtype and axes) and options, "
+                f"got {shortened(table)}"
+            ) from None
+
+
+def _tensor(table: Mapping[str, Any]) -> TensorSpec:
+    axes: Sequence[Any] = table["axes"]
+    if not 1 <= len(axes) <= _MOST:
+        raise ValueError
+    return TensorSpec(table["dtype"], tuple(Axis(str(name), None if size == 0 else size) for name, size in axes))

@@ -1,0 +1,89 @@
+"""Arrays of time series, checked and brought to one form."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eenas.errors import TaskError
+
+MOST_CHANNELS = 4096
+
+
+def as_array(values: Any, name: str) -> NDArray[Any]:
+    """What is given as one array. Raises TaskError where its samples differ in length."""
+    if np.ma.is_masked(values):
+        raise TaskError(
+            f"{name} is a masked array, and no value is known where it is masked; {name}.filled(0) gives some"
+        )
+    if isinstance(values, list | tuple) and all(np.ndim(each) == 2 for each in values):
+        check_lengths(values, name)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        raise TaskError(f"{name} must be one array, got samples of different shapes; {_one_length(name)}") from None
+    if array.dtype.kind == "O":
+        raise TaskError(
+            f"{name} must hold numbers, got objects, such as series of their own length; {_one_length(name)}"
+        )
+    return array
+
+
+def check_lengths(series: Any, name: str) -> None:
+    """Raise TaskError where series [channels, length] differ in either."""
+    for axis, what in ((0, "channels"), (1, "length")):
+        sizes = sorted({int(np.shape(each)[axis]) for each in series})
+        if len(sizes) > 1:
+            raise TaskError(
+                f"{name} has series that differ in {what}, from {sizes[0]} to {sizes[-1]}; {_one_length(name)}"
+            )
+
+
+def check_series(values: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Series as float32 [n, channels, length], copied; [n, length] is one channel.
+
+    They are finite numbers of any type and range. Raises TaskError for another shape or type, and for NaN and infinity.
+    """
+    shape = list(values.shape)
+    if values.ndim not in (2, 3):
+        fix = f"; {name}.reshape(len({name}), -1, length) makes it so" if values.ndim > 3 else ""
+        raise TaskError(f"{name} must be series [n, channels, length] or [n, length], got the shape {shape}{fix}")
+    if values.size == 0:
+        raise TaskError(f"{name} is empty: got the shape {shape}; give at least a few series of each class")
+    if values.dtype.kind not in "biuf":
+        raise TaskError(f"{name} must hold numbers, got {values.dtype}; save series as floats")
+    if values.ndim == 2:
+        values = values[:, None, :]
+    if values.shape[1] > MOST_CHANNELS:
+        raise TaskError(
+            f"{name} must have at most {MOST_CHANNELS:,} channels, got {values.shape[1]:,} of the shape {shape} as "
+            f"[n, channels, length]; {name}.transpose(0, 2, 1) puts the channels before the time"
+        )
+    with np.errstate(over="ignore"):
+        series = np.array(values, dtype=np.float32, order="C")
+    finite = np.isfinite(series)
+    if not finite.all():
+        sample, channel, time = (int(each) for each in np.argwhere(~finite)[0])
+        held = float(values[sample, channel, time])
+        kind = "NaN" if np.isnan(held) else f"{held:g}, which is infinite in float32,"
+        fix = f"fill gaps (numpy.interp, or numpy.nan_to_num({name})), or leave those samples out"
+        raise TaskError(f"{name} must hold finite numbers, got {kind} in sample {sample}, channel {channel}; {fix}")
+    return series
+
+
+def check_channels(series: NDArray[np.float32], name: str) -> None:
+    """Raise TaskError for a channel that is the same throughout, since nothing can be learned of it."""
+    flat = np.flatnonzero((series == series[:1, :, :1]).all(axis=(0, 2)))
+    if len(flat):
+        channel = int(flat[0])
+        value = float(series[0, channel, 0])
+        raise TaskError(
+            f"{name} must have channels that change, got {value:g} throughout channel {channel}; leave it out: "
+            f"numpy.delete({name}, {flat.tolist()}, axis=1)"
+            if series.shape[1] > len(flat)
+            else f"{name} must have channels that change, got {value:g} throughout; give other data"
+        )
+
+
+def _one_length(name: str) -> str:
+    return f"cut all to the shortest, or pad all to the longest, so that {name} is one array of numbers"

@@ -1,0 +1,25 @@
+"""What a card says of samples, for each kind."""
+
+from eenas.backbones.transforms.image_transform import default_transform
+from eenas.backbones.transforms.series_transform import SeriesTransform
+from eenas.deployment.preparation import ON_A_DEVICE, device, preparation, use
+
+SERIES = SeriesTransform(2, 64, (1.0, 2.0), (3.0, 4.0))
+
+
+def test_a_card_of_series_speaks_of_series() -> None:
+    text = "\n".join([use(SERIES, predicts=True), device(SERIES), *preparation(SERIES)])
+    assert "network.transform(series)  # floats [N, channels, length] -> float32" in text
+    assert 'series = model.preprocess("series.npy")' in text
+    assert "model.predict(series)" in text
+    assert "Subtract the mean [1.0, 2.0] and divide by the standard deviation [3.0, 4.0]" in text
+    assert not {"picture", "image", "images", "uint8"} & set(text.split())
+
+
+def test_a_card_of_images_speaks_of_pictures() -> None:
+    transform = default_transform(32, 3)
+    text = "\n".join([use(transform, predicts=False), device(transform), *preparation(transform)])
+    assert "network.transform(images)  # uint8 [N, C, H, W] -> float32" in text
+    assert "How a picture is prepared" in text
+    assert "network.predict" not in text
+    assert device(transform).startswith(ON_A_DEVICE)
