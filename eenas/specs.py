@@ -8,7 +8,7 @@ import math
 import tomllib
 import types
 import typing
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -84,6 +84,13 @@ def read_fields(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: 
         if (file or key) and not str(error).startswith(_where(file, "")):
             raise type(error)(f"{_where(file, key)}: {error}") from None
         raise
+
+
+def check_options(function: str, given: Iterable[str], options: type[Any]) -> None:
+    """Raise SpecError for a keyword that the TypedDict `options` of a function does not have."""
+    known = options.__annotations__
+    if unknown := sorted(set(given) - set(known)):
+        raise SpecError(f"{function}() has no option {unknown[0]!r}; {nearest(unknown[0], known)}")
 
 
 def to_table(spec: Any) -> Any:

@@ -40,6 +40,17 @@ LAZY_MODULES = {"eenas", "eenas.__main__", "eenas.runtime"}
 """They hand the later steps out, `eenas/__init__.py` at first use."""
 MOST_FILES = 20
 """So many modules a folder holds at most; more are divided into rooms."""
+MOST_PARAMETERS = 7
+MANY_PARAMETERS = {
+    "eenas.designs.resolve.resolve",
+    "eenas.frozen.cell_search.__init__",
+    "eenas.frozen.learned_branches._search_at",
+    "eenas.frozen.learned_branches.find_structures",
+    "eenas.study.trials.trial.run_trial",
+    "eenas.tasks.task.from_arrays",
+    "eenas.testing.placement_contract.check_placement",
+}
+"""They take more; the list may only become shorter."""
 NO_NAMES = {"utils", "util", "common", "core", "helpers", "helper", "base", "misc"}
 TOP_LEVEL = {
     *(".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "pyproject.toml"),
@@ -202,6 +213,26 @@ def test_an_init_holds_a_docstring_or_hands_out_public_names(folder: Path) -> No
     assert sorted(ast.literal_eval(tree.body[5].value)) == sorted(homes)
     modules = {path.stem for path in (PACKAGE / folder).iterdir()}
     assert modules & set(homes) == set(), "a module of this name takes its place once it is imported"
+
+
+def parameters_of(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Each function and method with its number of parameters, `self` and `cls` aside; `**options` are one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
+            given = given[1:] if given[:1] in (["self"], ["cls"]) else given
+            more = [each for each in (node.args.vararg, node.args.kwarg) if each is not None]
+            yield node.name, len(given) + len(node.args.kwonlyargs) + len(more)
+
+
+@each_module()
+def test_functions_take_few_parameters(path: Path) -> None:
+    """More are a value. Flags of commands are parameters, and fields of dataclasses are no functions."""
+    name = name_of(path)
+    if name.startswith("eenas.cli."):
+        return
+    found = {f"{name}.{function}" for function, count in parameters_of(tree_of(path)) if count > MOST_PARAMETERS}
+    assert found == {known for known in MANY_PARAMETERS if known.rpartition(".")[0] == name}
 
 
 @each_module()

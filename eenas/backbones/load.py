@@ -138,7 +138,7 @@ def load_backbone(
         initialise(spec, _example(spec, transform, 2))
         spec = with_one_output(spec, _example(spec, transform, 2), num_classes, name, notify)
         spec = with_logits(spec, _example(spec, transform, 2), name, notify)
-        return _finish(spec, transform, name, "own", "blocks", num_classes, fresh=False, notify=notify)
+        return _finish(spec, transform, BackboneSpec(name, weights="own"), num_classes, fresh=False, notify=notify)
     if isinstance(spec, str):
         spec = BackboneSpec(spec)
     kind, bare = read_name(spec.name)
@@ -186,9 +186,7 @@ def load_backbone(
         fresh = True
         notify(Notice(f"{spec.name}: weights none, so it starts untrained (--weights pretrained or PATH loads some)"))
     untrained = spec.weights == "none" and kind != "code"
-    found = _finish(
-        module, transform, spec.name, spec.weights, spec.cut_points, num_classes, fresh=fresh, notify=notify
-    )
+    found = _finish(module, transform, spec, num_classes, fresh=fresh, notify=notify)
     return replace(found, untrained=untrained)
 
 
@@ -216,16 +214,14 @@ def choose_cut_points(found: tuple[CutPoint, ...], wanted: str | tuple[str, ...]
 def _finish(
     module: nn.Module,
     transform: Transform,
-    name: str,
-    weights: str,
-    wanted: str | tuple[str, ...],
+    spec: BackboneSpec,
     num_classes: int,
     *,
     fresh: bool,
     notify: Listener,
 ) -> Backbone:
     """Adapt the module to the number of classes, check it, find its cut points and choose among them."""
-    example = _example(module, transform, 2)
+    name, example = spec.name, _example(module, transform, 2)
     classes = count_classes(module, example, name)
     if classes != num_classes:
         replace_classifier(module, num_classes, example, name)
@@ -238,11 +234,11 @@ def _finish(
     found = cut_points_of(module, example, name, notify)
     return Backbone(
         name=name,
-        weights=weights,
+        weights=spec.weights,
         module=module,
         transform=transform,
         num_classes=num_classes,
-        cut_points=choose_cut_points(found, wanted, name),
+        cut_points=choose_cut_points(found, spec.cut_points, name),
         all_cut_points=found,
         fresh_classifier=fresh,
         memory_format=format_of(module, example),

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
+from eenas.deployment.calibration_options import CalibrationOptions
 from eenas.deployment.fit_limits import FitLimits
 from eenas.deployment.network_segments import inputs_of, open_network
 from eenas.errors import ExportError
@@ -35,7 +35,7 @@ from eenas.programs.programs import write_single_file
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.runtime import load as open_model
 from eenas.runs.run_report import ExitFacts
-from eenas.specs import from_table
+from eenas.specs import check_options, from_table
 from eenas.tasks.load import given_task
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
@@ -81,14 +81,10 @@ def calibrate(
     data: str | Task,
     *,
     max_accuracy_drop: float | None = None,
-    max_macs: float | None = None,
-    max_latency_ms: float | None = None,
     limits: Mapping[str, float | None] = MappingProxyType({}),
     unseen: bool = False,
     skip_bad: bool = False,
-    threads: int | None = None,
-    trust_code: bool = False,
-    backbone: nn.Module | None = None,
+    **options: Unpack[CalibrationOptions],
 ) -> Calibration:
     """Refit the exported model in `folder` on `data` (a task or its spec) within one limit; writes its manifest anew.
 
@@ -106,7 +102,10 @@ def calibrate(
     limit, saying which is nearest (nothing is written then), ExportError for a folder that is not whole or was exported
     untrained, and for data of other classes.
     """
-    wanted = FitLimits.of(max_accuracy_drop, {"max_macs": max_macs, "max_latency_ms": max_latency_ms, **limits})
+    check_options("calibrate", options, CalibrationOptions)
+    macs, latency = options.get("max_macs"), options.get("max_latency_ms")
+    wanted = FitLimits.of(max_accuracy_drop, {"max_macs": macs, "max_latency_ms": latency, **limits})
+    trust_code, backbone, threads = options.get("trust_code", False), options.get("backbone"), options.get("threads")
     path, threads = Path(folder), (os.cpu_count() or 1) if threads is None else threads
     check_writable(path)
     table = read_table(path)

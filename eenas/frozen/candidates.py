@@ -112,14 +112,21 @@ class Candidates(nn.Module):
         return [branch(features[each.cut_point]) for each, branch in zip(self.placed, self.branches, strict=True)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class CandidateTraining:
+    """How candidate branches are trained: the budget, the seed, whether images are mirrored, and the execution."""
+
+    spec: TrainingSpec
+    seed: int
+    flip: bool
+    execution: Execution
+
+
 def train_candidates(
     candidates: Candidates,
     split: Split,
     *,
-    spec: TrainingSpec,
-    seed: int,
-    flip: bool,
-    execution: Execution,
+    training: CandidateTraining,
     after_step: AfterStep | None = None,
     stream: FeatureStream | None = None,
     checkpoint: CandidatesCheckpoint | None = None,
@@ -136,7 +143,8 @@ def train_candidates(
     result as an uninterrupted run. Raises OutOfMemoryError and TimeOverError.
     """
     device = next(candidates.backbone.parameters()).device
-    execution = execution.within(candidates.memory_format)
+    spec, seed, flip = training.spec, training.seed, training.flip
+    execution = training.execution.within(candidates.memory_format)
     if execution.channels_last:
         lay_out(candidates.backbone)
     batches = Batches(

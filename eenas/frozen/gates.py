@@ -38,6 +38,18 @@ class GateFit:
     fallback: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class GateTraining:
+    """How gates are learned: the number of steps, the samples of each, and the learning rate of Adam."""
+
+    steps: int = 600
+    batch_size: int = 512
+    learning_rate: float = 0.05
+
+
+USUAL = GateTraining()
+
+
 def fit_gates(
     table: CandidateTable,
     *,
@@ -45,9 +57,7 @@ def fit_gates(
     count: int = 0,
     most: int | None = None,
     threshold: float | None = None,
-    steps: int = 600,
-    batch_size: int = 512,
-    learning_rate: float = 0.05,
+    training: GateTraining = USUAL,
     seed: int = 0,
 ) -> GateFit:
     """Find the branches that maximise J = accuracy - `cost_weight` * expected relative cost by gradient.
@@ -76,7 +86,8 @@ def fit_gates(
         table=table, cost_weight=cost_weight, thresholds=THRESHOLDS if threshold is None else (float(threshold),)
     )
     gates = _Gates(table, learned=threshold is None, start=FIRST_THRESHOLD if threshold is None else float(threshold))
-    gates.fit(cost_weight, count, steps, min(batch_size, len(table)), learning_rate, seed)
+    batch = min(training.batch_size, len(table))
+    gates.fit(cost_weight, count, training.steps, batch, training.learning_rate, seed)
     opened, openness = gates.opened(), gates.openness()
     ranked = sorted(range(places), key=lambda place: (-openness[place], place))
     kept = ranked[:count] if count else [place for place in ranked if opened[place]][:limit]

@@ -88,12 +88,11 @@ def _attention(
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
-    *,
-    scale: float | None = None,
-    enable_gqa: bool = False,
+    **more: Any,
 ) -> Tensor:
-    """`scaled_dot_product_attention` in eval mode, taken apart."""
-    if enable_gqa:
+    """`scaled_dot_product_attention` in eval mode, taken apart; `more` are its `scale` and `enable_gqa`."""
+    scale = more.get("scale")
+    if more.get("enable_gqa", False):
         key, value = (each.repeat_interleave(query.shape[-3] // each.shape[-3], dim=-3) for each in (key, value))
     scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
     if is_causal:
@@ -101,7 +100,8 @@ def _attention(
     if attn_mask is not None:
         masked = attn_mask.dtype == torch.bool
         scores = scores.masked_fill(~attn_mask, float("-inf")) if masked else scores + attn_mask
-    return scores.softmax(dim=-1) @ value
+    found: Tensor = scores.softmax(dim=-1) @ value
+    return found
 
 
 def keep_layout(graph: Any) -> None:

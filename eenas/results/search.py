@@ -9,7 +9,7 @@ from typing import Unpack
 import optuna
 from torch import nn
 
-from eenas.errors import StorageError, StudyError, nearest
+from eenas.errors import StorageError
 from eenas.faults import machine_faults
 from eenas.measurement.latency_profile import read_latency_profile
 from eenas.progress import Notice, notices_to
@@ -17,6 +17,7 @@ from eenas.records.artifacts import ArtifactStore
 from eenas.results.options import SearchOptions
 from eenas.results.read import read_results
 from eenas.results.results import StudyResults
+from eenas.specs import check_options
 from eenas.study.context.data_changes import known_record, same_data
 from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.opening import own_name
@@ -54,8 +55,7 @@ def search(
     in a row fail alike; TimeOverError when the time was over before a trial of the study finished.
     """
     began = time.monotonic() if started is None else started
-    if unknown := sorted(options.keys() - SearchOptions.__annotations__.keys()):
-        raise StudyError(f"search() has no option {unknown[0]!r}; {nearest(unknown[0], SearchOptions.__annotations__)}")
+    check_options("search", options, SearchOptions)
     module = backbone if isinstance(backbone, nn.Module) else None
     settings, folder = load_settings(
         study,

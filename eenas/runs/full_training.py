@@ -15,7 +15,6 @@ from eenas.files import write_text
 from eenas.names import file_part
 from eenas.networks.tables import exit_table
 from eenas.percent import percent
-from eenas.policies.costs import MACS
 from eenas.programs.model_folder import load_design
 from eenas.progress import Notice, notices_to, silent
 from eenas.records.database import Database
@@ -98,9 +97,7 @@ def train(
         trained = train_fully(
             network,
             context,
-            choice=chosen.design.training,
             spec=settings.full_training,
-            costs=costs.costs[MACS].tolist(),
             folder=folder,
             phase="training",
             group=group,
@@ -111,17 +108,10 @@ def train(
             if group.rank == 0:
                 splits = ("calibration", "test")
                 tables = {split: exit_table(network, context.task.split(split), costs) for split in splits}
-                build_report(
-                    context,
-                    results,
-                    chosen,
-                    network,
-                    tables,
-                    (plain_baseline(context), *rivals),
-                    folder=folder,
-                    trained=trained,
-                    code_folder=code_folder(record),
-                ).save()
+                baselines = (plain_baseline(context), *rivals)
+                report = build_report(context, results, chosen, network, tables, baselines, trained)
+                home = code_folder(record)
+                replace(report, code_folder=None if home is None else str(home)).save()
         return RunReport.read(folder, trust_code=trust_code)
 
 

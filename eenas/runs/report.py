@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -40,10 +39,7 @@ def build_report(
     network: EarlyExitNetwork,
     tables: Mapping[str, ExitTable],
     baselines: Sequence[TrainedBaseline],
-    *,
-    folder: Path,
     trained: Trained,
-    code_folder: Path | None,
 ) -> RunReport:
     """Fit policies on the calibration table and evaluate them on the test table; compare with the baselines."""
     calibration, test = tables["calibration"], tables["test"]
@@ -70,7 +66,7 @@ def build_report(
     plain = _points(rivals[BACKBONE])[-1]
     measured, answers = _measured(context, network)
     report = RunReport(
-        folder=folder,
+        folder=trained.folder,
         study=results.name,
         task=results.task,
         device=context.device_text,
@@ -100,7 +96,6 @@ def build_report(
         seconds=trained.seconds,
         worse=trained.worse,
         transform=network.transform,
-        code_folder=None if code_folder is None else str(code_folder),
         latency_batch=context.settings.latency.batch,
         latency=context.profile.total_latency,
     )

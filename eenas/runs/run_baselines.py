@@ -55,9 +55,7 @@ def run_rivals(
         train_fully(
             network,
             context,
-            choice=design.training,
             spec=spec,
-            costs=costs.costs[MACS].tolist(),
             folder=folder
             if is_chosen and spec == context.settings.full_training
             else folder / "baselines" / file_part(name.replace(" ", "-")),

@@ -1,17 +1,16 @@
 """A network trained with the full budget, from a checkpoint where there is one."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from eenas.bounds import DAMAGE, MOST_JSON, parse_json, read_file
-from eenas.designs.design import TrainingChoice
 from eenas.errors import SpecError, StudyError
 from eenas.files import write_text
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.costs import MACS
 from eenas.progress import Advanced, Finished, Listener, Notice, Started
 from eenas.results.results import Comparison
 from eenas.runs.before_training import keep_better
@@ -23,6 +22,7 @@ from eenas.training.checkpoints import Checkpoint
 from eenas.training.execution import TYPES, Execution
 from eenas.training.process_group import ProcessGroup
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import RoundReport, Verdict, train_network
 
 
@@ -33,6 +33,7 @@ class Trained:
     `worse` is by how much it ended below the network as the study knew it before, which was kept then (`keep_better`).
     """
 
+    folder: Path
     samples: int
     seconds: float
     worse: Comparison | None = None
@@ -42,21 +43,20 @@ def train_fully(
     network: EarlyExitNetwork,
     context: StudyContext,
     *,
-    choice: TrainingChoice,
     spec: TrainingSpec,
-    costs: Sequence[float],
     folder: Path,
     phase: str,
     group: ProcessGroup,
     listener: Listener,
 ) -> Trained:
-    """Train `network` with `spec`, or load it where `folder` holds its finished weights.
+    """Train `network` as its design says for as long as `spec`, or load it where `folder` holds its finished weights.
 
     Where that made it worse than the study knew it before, it is given back the weights that it had then
     (`keep_better`). Training resumes from a checkpoint in `folder`; afterwards the folder holds the weights and no
     checkpoint.
     All processes end with the same weights. Raises StudyError when what the folder holds was trained otherwise.
     """
+    choice = network.design.training
     settings = {"training": to_table(choice), "full_training": to_table(spec), "exits": list(network.exits)}
     checkpoint, weights = folder / CHECKPOINT, folder / WEIGHTS
     with group.first_alone():
@@ -69,6 +69,7 @@ def train_fully(
             checkpoint.unlink(missing_ok=True)
         worse = known.get("worse")
         return Trained(
+            folder,
             int(known.get("samples", 0)),
             float(known.get("seconds", 0.0)),
             None if worse is None else from_table(Comparison, worse, file=str(folder / TRAINING)),
@@ -84,11 +85,13 @@ def train_fully(
     training = train_network(
         network,
         context.task,
-        choice=choice,
-        spec=spec,
-        costs=costs,
-        seed=derive(context.settings.seed, "full", digest([choice, sorted(network.exits)])),
-        execution=execution_for(context, spec),
+        TrainingPlan(
+            choice=choice,
+            spec=spec,
+            costs=context.costs(network.design).costs[MACS].tolist(),
+            seed=derive(context.settings.seed, "full", digest([choice, sorted(network.exits)])),
+            execution=execution_for(context, spec),
+        ),
         after_epoch=report,
         checkpoint=Checkpoint(checkpoint),
         group=group,
@@ -105,7 +108,7 @@ def train_fully(
     listener(Finished(phase))
     if worse is not None:
         listener(Notice(f"{phase} made it worse: {worse_words(worse)}"))
-    return Trained(training.samples, training.seconds, worse)
+    return Trained(folder, training.samples, training.seconds, worse)
 
 
 def execution_for(context: StudyContext, spec: TrainingSpec) -> Execution:

@@ -26,6 +26,7 @@ from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import TrainingPlan
 from eenas.training.strategies import STRATEGIES, Phase, phases
 from eenas.training.trainer import RoundReport, TrainingReport, Verdict, train_network
 
@@ -183,11 +184,7 @@ def _train(
     return train_network(
         network,
         task,
-        choice=choice,
-        spec=spec,
-        costs=COSTS,
-        seed=1,
-        execution=execution,
+        TrainingPlan(choice=choice, spec=spec, costs=COSTS, seed=1, execution=execution),
         after_epoch=after_epoch,
         checkpoint=None if checkpoint is None else Checkpoint(checkpoint),
     )

@@ -7,12 +7,14 @@ from eenas.public_names import lazily
 if TYPE_CHECKING:
     from eenas.training.execution import Execution
     from eenas.training.spec import TrainingSpec
+    from eenas.training.steps import TrainingPlan
     from eenas.training.strategies import Phase, phases
     from eenas.training.trainer import TrainingReport, Verdict, train_network
 
 _HOMES = {
     "Execution": "execution",
     "Phase": "strategies",
+    "TrainingPlan": "steps",
     "TrainingReport": "trainer",
     "TrainingSpec": "spec",
     "Verdict": "trainer",
@@ -22,6 +24,7 @@ _HOMES = {
 __all__ = [
     "Execution",
     "Phase",
+    "TrainingPlan",
     "TrainingReport",
     "TrainingSpec",
     "Verdict",

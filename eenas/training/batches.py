@@ -30,10 +30,10 @@ class Batches:
         seed: int,
         flip: bool | None,
         device: torch.device,
-        rank: int = 0,
-        processes: int = 1,
+        group: ProcessGroup | None = None,
     ) -> None:
-        """`flip` is None for no augmentation at all; process `rank` of `processes` gets every `processes`-th batch."""
+        """`flip` is None for no augmentation at all; each of the n processes of `group` gets every n-th batch."""
+        rank, processes = (0, 1) if group is None else (group.rank, group.size)
         self._source = split.reader(transform.inputs)
         self._samples = split.samples
         self._labels = torch.tensor(split.labels)
@@ -116,9 +116,7 @@ def training_batches(
     """
     size = spec.batch_for(len(split))
     flip = task.flip if spec.augment else None
-    batches = Batches(
-        split, transform, batch_size=size, seed=seed, flip=flip, device=device, rank=group.rank, processes=group.size
-    )
+    batches = Batches(split, transform, batch_size=size, seed=seed, flip=flip, device=device, group=group)
     if batches.samples == 0:
         raise TrainingError(
             f"{len(split)} training samples do not fill a batch of {size} on each of {group.size} processes; "

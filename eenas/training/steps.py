@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,6 +22,20 @@ from eenas.training.spec import TrainingSpec
 from eenas.training.strategies import Phase
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan:
+    """How a network is trained: by the strategy of `choice`, for as long as `spec` says, as `execution` runs it.
+
+    `costs` `[K]` are the MACs of reaching each exit (for weight schemes). The same `seed` gives the same weights.
+    """
+
+    choice: TrainingChoice
+    spec: TrainingSpec
+    costs: Sequence[float]
+    seed: int
+    execution: Execution
+
+
 class Steps:
     """A phase at work on a network whose other parts are frozen already.
 
@@ -32,16 +47,14 @@ class Steps:
         self,
         network: EarlyExitNetwork,
         phase: Phase,
-        choice: TrainingChoice,
-        spec: TrainingSpec,
-        costs: Sequence[float],
-        execution: Execution,
+        plan: TrainingPlan,
         group: ProcessGroup,
         teacher: BackboneTeacher | None,
     ) -> None:
         """`teacher` is needed where the phase distils from the backbone as it was."""
-        self.network, self.phase, self.choice, self.spec = network, phase, choice, spec
-        self.execution, self.group = execution, group
+        choice, costs = plan.choice, plan.costs
+        self.network, self.phase, self.choice, self.spec = network, phase, choice, plan.spec
+        self.execution, self.group = plan.execution, group
         self.device = next(network.parameters()).device
         self.teacher = teacher if phase.distils == "backbone" else None
         final = len(costs) - 1
@@ -67,7 +80,7 @@ class Steps:
         self.own_losses = any(isinstance(each, WithAuxiliaryLoss) for each in _branches(network, phase.exits))
         self.optimizer = build_optimizer(network, self.loss, choice, phase)
         self.base_rates = [float(group["lr"]) for group in self.optimizer.param_groups]
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=execution.autocast is torch.float16)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=plan.execution.autocast is torch.float16)
         self.average = WeightAverage(network, choice.weight_average) if choice.weight_average else None
         self.model = group.wrap(network, self.device, partly=phase.alternate)
         self.count = 0

@@ -1,7 +1,7 @@
 """The one training loop: a network, its data, phases and a budget; asks after each round whether to go on."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from eenas.backbones.memory_format import lay_out
-from eenas.designs.training_choice import TrainingChoice
 from eenas.errors import DivergedError, TrainingError
 from eenas.networks.network import EarlyExitNetwork
 from eenas.seeding import derive, seeded
@@ -19,14 +18,12 @@ from eenas.tasks.task import Task
 from eenas.training.batches import training_batches
 from eenas.training.checkpoints import STATE, Checkpoint, Position, random_state, restore_random_state
 from eenas.training.distillation import BackboneTeacher, KeptAnswers
-from eenas.training.execution import Execution
 from eenas.training.freezing import frozen
 from eenas.training.memory import memory_errors
 from eenas.training.patience import Patience
 from eenas.training.process_group import ProcessGroup
 from eenas.training.schedule import BudgetClock
-from eenas.training.spec import TrainingSpec
-from eenas.training.steps import Steps
+from eenas.training.steps import Steps, TrainingPlan
 from eenas.training.strategies import Phase, phases
 
 ROUNDS = 4
@@ -72,20 +69,16 @@ AfterEpoch = Callable[[RoundReport], Verdict]
 def train_network(
     network: EarlyExitNetwork,
     task: Task,
+    plan: TrainingPlan,
     *,
-    choice: TrainingChoice,
-    spec: TrainingSpec,
-    costs: Sequence[float],
-    seed: int,
-    execution: Execution,
     after_epoch: AfterEpoch | None = None,
     checkpoint: Checkpoint | None = None,
     group: ProcessGroup | None = None,
     taught: KeptAnswers | None = None,
 ) -> TrainingReport:
-    """Train the exits of `network` by the strategy of `choice` on the task's train split, on the network's device.
+    """Train the exits of `network` as `plan` says on the task's train split, on the network's device.
 
-    `costs` `[K]` are the MACs of reaching each exit (for weight schemes). `after_epoch` is called after each round and
+    `after_epoch` is called after each round and
     may stop training. With `checkpoint` the state is kept there after rounds and when the time is over, and training
     goes on from it where it exists, step for step as if it had not been cut off; `after_epoch` is then called again for
     the round that it was kept after, which it may not have heard of. With `group` several processes share each epoch.
@@ -94,11 +87,12 @@ def train_network(
     trains nothing is left as it is. Raises TrainingError for a choice that is not the network's, DivergedError for a
     loss that is not finite and OutOfMemoryError where memory ran out.
     """
+    choice, spec = plan.choice, plan.spec
     boosted = (choice.loss_weights == "boosted", network.design.training.loss_weights == "boosted")
-    if len(costs) > 1 and boosted[0] != boosted[1]:
+    if len(plan.costs) > 1 and boosted[0] != boosted[1]:
         raise TrainingError("loss_weights = 'boosted' changes what a network answers; train it as its design says")
-    with memory_errors(spec.batch_for(len(task.train))), seeded(seed):
-        run = _Run(network, task, choice, spec, costs, seed, execution, checkpoint, group or ProcessGroup(), taught)
+    with memory_errors(spec.batch_for(len(task.train))), seeded(plan.seed):
+        run = _Run(network, task, plan, checkpoint, group or ProcessGroup(), taught)
         return run.go(after_epoch)
 
 
@@ -107,22 +101,17 @@ class _Run:
         self,
         network: EarlyExitNetwork,
         task: Task,
-        choice: TrainingChoice,
-        spec: TrainingSpec,
-        costs: Sequence[float],
-        seed: int,
-        execution: Execution,
+        plan: TrainingPlan,
         checkpoint: Checkpoint | None,
         group: ProcessGroup,
         taught: KeptAnswers | None,
     ) -> None:
-        static = network.design.static
-        execution = execution.within(network.memory_format)
-        self.network, self.spec, self.costs = network, spec, costs
-        self.choice = choice.canonical(len(costs) - 1, static=static)
-        self.seed, self.execution, self.checkpoint, self.group = seed, execution, checkpoint, group
+        static, exits = network.design.static, len(plan.costs)
+        execution = plan.execution.within(network.memory_format)
+        self.plan = replace(plan, choice=plan.choice.canonical(exits - 1, static=static), execution=execution)
+        self.network, self.checkpoint, self.group = network, checkpoint, group
         self.device = next(network.parameters()).device
-        self.phases = phases(self.choice, len(costs), static=static)
+        self.phases = phases(self.plan.choice, exits, static=static)
         if execution.channels_last:
             lay_out(network)
         self.teacher: BackboneTeacher | None = None
@@ -131,9 +120,9 @@ class _Run:
         self.comes_again = taught is not None
         train: Split = task.train
         self.tune: Split | None = None
-        if self.choice.patience:
+        if self.plan.choice.patience:
             train, self.tune = task.train.held_out()
-        self.batches = training_batches(train, task, network.transform, spec, seed, self.device, group)
+        self.batches = training_batches(train, task, network.transform, plan.spec, plan.seed, self.device, group)
         self.at = Position()
         self.losses: list[float] = []
         self.pending: list[Tensor] = []
@@ -160,7 +149,7 @@ class _Run:
             self._resume_phase(state)
         stopped = state is not None and self.at.round > 0 and self.random is None and self._is_stopped(after_epoch)
         while not (stopped or self.is_over):
-            torch.manual_seed(derive(self.seed, "epoch", self.at.epoch, self.at.step, self.group.rank))
+            torch.manual_seed(derive(self.plan.seed, "epoch", self.at.epoch, self.at.step, self.group.rank))
             self._restore_random()
             self.steps.model.train()
             for inputs, labels in self.batches.epoch(self.at.epoch, skip=self.at.step):
@@ -185,11 +174,9 @@ class _Run:
         self.phase = phase
         self.start = sum(each.share for each in self.phases[:index])
         self.end = 1.0 if last else self.start + phase.share
-        self.clock = BudgetClock(self.spec, self.batches.samples, part=(self.start, self.end), owed=self.at.owed)
-        self.steps = Steps(
-            self.network, phase, self.choice, self.spec, self.costs, self.execution, self.group, self.teacher
-        )
-        self.patience = None if self.tune is None else Patience(self.choice.patience, self.tune, phase.exits)
+        self.clock = BudgetClock(self.plan.spec, self.batches.samples, part=(self.start, self.end), owed=self.at.owed)
+        self.steps = Steps(self.network, phase, self.plan, self.group, self.teacher)
+        self.patience = None if self.tune is None else Patience(self.plan.choice.patience, self.tune, phase.exits)
         self.ended = False
 
     @property
@@ -208,7 +195,7 @@ class _Run:
         return self.at.seconds + self.clock.seconds
 
     def _train_step(self, inputs: Tensor, labels: Tensor) -> None:
-        batch = (*self.batches.key, str(self.execution), self.at.epoch, self.at.step) if self.comes_again else None
+        batch = (*self.batches.key, str(self.plan.execution), self.at.epoch, self.at.step) if self.comes_again else None
         self.pending.append(self.steps.take(inputs, labels, self.clock.progress, batch))
         self.at.step += 1
         self.clock.samples += len(labels) * self.group.size
@@ -217,14 +204,14 @@ class _Run:
 
     def _check_finite(self) -> None:
         if not bool(torch.isfinite(self.pending[-1])):
-            rate = self.choice.learning_rate
+            rate = self.plan.choice.learning_rate
             raise DivergedError(f"the loss is not finite (learning_rate={rate:g}); lower the learning rate")
 
     def _round_is_over(self) -> bool:
         return self._progress() >= (self.at.round + 1) / ROUNDS and self._budget_in_epochs() < ROUNDS
 
     def _budget_in_epochs(self) -> float:
-        spec = self.spec
+        spec = self.plan.spec
         if spec.seconds is not None:
             return float("inf")
         return spec.epochs if spec.epochs is not None else (spec.samples or 0) / self.batches.samples

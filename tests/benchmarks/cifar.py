@@ -15,6 +15,7 @@ from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import train_network
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -64,11 +65,13 @@ def train(on: StudyContext, design: Design, *, samples: int, seed: int) -> Early
     train_network(
         network,
         on.task,
-        choice=design.training,
-        spec=TrainingSpec(samples=samples, batch_size=64),
-        costs=on.costs(design).costs["macs"].tolist(),
-        seed=derive(seed, "benchmark"),
-        execution=on.execution,
+        TrainingPlan(
+            choice=design.training,
+            spec=TrainingSpec(samples=samples, batch_size=64),
+            costs=on.costs(design).costs["macs"].tolist(),
+            seed=derive(seed, "benchmark"),
+            execution=on.execution,
+        ),
     )
     return network
 

@@ -35,6 +35,7 @@ from eenas.seeding import derive
 from eenas.study.context.study_context import StudyContext
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import RoundReport, Verdict, train_network
 
 SPLITS = ("calibration", "validation", "test")
@@ -61,11 +62,13 @@ def train_arm(on: StudyContext, arm: Arm, seed: int, given: argparse.Namespace, 
     report = train_network(
         network,
         on.task,
-        choice=arm.design.training,
-        spec=TrainingSpec(samples=given.samples, batch_size=64),
-        costs=costs.costs["macs"].tolist(),
-        seed=derive(seed, "equal training"),
-        execution=on.execution,
+        TrainingPlan(
+            choice=arm.design.training,
+            spec=TrainingSpec(samples=given.samples, batch_size=64),
+            costs=costs.costs["macs"].tolist(),
+            seed=derive(seed, "equal training"),
+            execution=on.execution,
+        ),
         after_epoch=in_time,
         checkpoint=Checkpoint(checkpoint),
     )

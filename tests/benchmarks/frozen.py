@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from eenas.designs.design import Placed
 from eenas.frozen.candidate_table import CandidateTable
-from eenas.frozen.candidates import Candidates, candidate_logits, candidate_table, train_candidates
+from eenas.frozen.candidates import Candidates, CandidateTraining, candidate_logits, candidate_table, train_candidates
 from eenas.seeding import derive
 from eenas.study.context.study_context import StudyContext
 from eenas.training.spec import TrainingSpec
@@ -23,10 +23,12 @@ def train_frozen(on: StudyContext, placed: Sequence[Placed], *, samples: int, se
     train_candidates(
         candidates,
         train,
-        spec=TrainingSpec(samples=samples, batch_size=64),
-        seed=derive(seed, "benchmark"),
-        flip=on.task.flip,
-        execution=on.execution,
+        training=CandidateTraining(
+            spec=TrainingSpec(samples=samples, batch_size=64),
+            seed=derive(seed, "benchmark"),
+            flip=on.task.flip,
+            execution=on.execution,
+        ),
     )
     task = on.task
     splits = {"tune": tune, "calibration": task.calibration, "validation": task.validation, "test": task.test}

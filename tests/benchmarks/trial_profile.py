@@ -24,7 +24,7 @@ from eenas.training.batches import training_batches
 from eenas.training.distillation import BackboneTeacher, KeptAnswers
 from eenas.training.process_group import ProcessGroup
 from eenas.training.spec import TrainingSpec
-from eenas.training.steps import Steps
+from eenas.training.steps import Steps, TrainingPlan
 from eenas.training.strategies import phases
 
 SIZE = 1024
@@ -58,7 +58,8 @@ def main() -> None:
     teacher = BackboneTeacher(network.backbone, kept)
     choice = design.training.canonical(len(design.branches))
     (phase,) = phases(choice, len(costs.costs["macs"]))
-    steps = Steps(network, phase, choice, spec, costs.costs["macs"].tolist(), on.execution, ProcessGroup(), teacher)
+    plan = TrainingPlan(choice=choice, spec=spec, costs=costs.costs["macs"].tolist(), seed=0, execution=on.execution)
+    steps = Steps(network, phase, plan, ProcessGroup(), teacher)
     batches = training_batches(
         on.task.train, on.task, network.transform, spec, derive(0, "profile"), on.device, ProcessGroup()
     )

@@ -33,6 +33,7 @@ from eenas.tasks.images.image_input import image_input
 from eenas.tasks.task import Task
 from eenas.training.execution import choose_execution
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import train_network
 
 STEPS = ("load", "chain", "count", "train", "measure", "torch", "onnx")
@@ -152,7 +153,7 @@ def _train(network: EarlyExitNetwork, task: Task, backbone: Backbone) -> None:
     execution = choose_execution(network.backbone, backbone.example(BATCH), spec, cache=MemoryCache(), key="walk")
     costs = [float(k + 1) for k in range(len(network.exits))]
     training = network.design.training
-    train_network(network, task, choice=training, spec=spec, costs=costs, seed=0, execution=execution)
+    train_network(network, task, TrainingPlan(choice=training, spec=spec, costs=costs, seed=0, execution=execution))
 
 
 def _exported(network: EarlyExitNetwork, task: Task, out: Path, format_: Format) -> float:

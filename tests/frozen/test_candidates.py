@@ -13,7 +13,7 @@ from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
 from eenas.errors import TimeOverError, TrainingError
-from eenas.frozen.candidates import Candidates, candidate_logits, candidate_table, train_candidates
+from eenas.frozen.candidates import Candidates, CandidateTraining, candidate_logits, candidate_table, train_candidates
 from eenas.frozen.candidates_checkpoint import CandidatesCheckpoint
 from eenas.measurement.profile import Profile
 from eenas.networks.assembly import build_network
@@ -50,7 +50,9 @@ def three(backbone: Backbone) -> tuple[Placed, ...]:
 
 def trained(backbone: Backbone, task: Task, placed: tuple[Placed, ...], seed: int = 1) -> Candidates:
     candidates = Candidates(backbone, placed)
-    train_candidates(candidates, task.train, spec=SPEC, seed=seed, flip=task.flip, execution=Execution())
+    train_candidates(
+        candidates, task.train, training=CandidateTraining(spec=SPEC, seed=seed, flip=task.flip, execution=Execution())
+    )
     return candidates
 
 
@@ -91,10 +93,7 @@ def test_a_training_whose_time_was_over_goes_on_branch_by_branch(
         train_candidates(
             candidates,
             task.train,
-            spec=SPEC,
-            seed=1,
-            flip=task.flip,
-            execution=Execution(),
+            training=CandidateTraining(spec=SPEC, seed=1, flip=task.flip, execution=Execution()),
             checkpoint=CandidatesCheckpoint(kept, names),
         )
         return candidates
@@ -152,7 +151,9 @@ def test_a_loss_that_is_not_finite_ends_that_branch_alone(backbone: Backbone, ta
     with torch.no_grad():
         next(candidates.branches[1].parameters()).fill_(float("nan"))
     reports = [
-        train_candidates(each, task.train, spec=SPEC, seed=1, flip=False, execution=Execution())
+        train_candidates(
+            each, task.train, training=CandidateTraining(spec=SPEC, seed=1, flip=False, execution=Execution())
+        )
         for each in (candidates, alone)
     ]
     assert [report.diverged for report in reports] == [(1,), ()]

@@ -9,7 +9,7 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed
 from eenas.errors import SpecError, StorageError, TimeOverError
 from eenas.frozen import feature_cache
-from eenas.frozen.candidates import Candidates, candidate_logits, train_candidates
+from eenas.frozen.candidates import Candidates, CandidateTraining, candidate_logits, train_candidates
 from eenas.frozen.feature_cache import FeatureCache, read_size
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone, smallest_task
@@ -51,10 +51,7 @@ def train(backbone, task, cache, key="ab", stop=()):
     train_candidates(
         candidates,
         task.train,
-        spec=SPEC,
-        seed=3,
-        flip=task.flip,
-        execution=Execution(),
+        training=CandidateTraining(spec=SPEC, seed=3, flip=task.flip, execution=Execution()),
         stream=cache.stream(key, rows),
     )
     own = cache.stream(f"{key}cd", len(task.validation))
@@ -75,7 +72,9 @@ def test_half_precision_hardly_changes_what_is_learnt(backbone, task, cache):
     _, logits = train(backbone, task, cache)
     names = [point.name for point in backbone.cut_points]
     plain = Candidates(backbone, (Placed(names[0], ConvFc(width=4)), Placed(names[1], PoolFc(pool="avg"))), seed=1)
-    train_candidates(plain, task.train, spec=SPEC, seed=3, flip=task.flip, execution=Execution())
+    train_candidates(
+        plain, task.train, training=CandidateTraining(spec=SPEC, seed=3, flip=task.flip, execution=Execution())
+    )
     assert abs(candidate_logits(plain, task.validation)[:, :2] - logits).max() < 0.05
 
 
@@ -89,9 +88,9 @@ def test_a_pass_that_an_error_ends_leaves_no_file_open_and_none_behind(backbone,
         written.extend(stream._parts.values())
         raise TimeOverError("over")
 
-    options = {"spec": SPEC, "seed": 3, "flip": task.flip, "execution": Execution()}
+    training = CandidateTraining(spec=SPEC, seed=3, flip=task.flip, execution=Execution())
     with pytest.raises(TimeOverError):
-        train_candidates(candidates, task.train, after_step=stop, stream=stream, **options)
+        train_candidates(candidates, task.train, training=training, after_step=stop, stream=stream)
     assert written
     assert all(file.closed for file in written)
     assert list(cache.folder.iterdir()) == []

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eenas.errors import TrainingError
-from eenas.frozen.gates import fit_gates
+from eenas.frozen.gates import GateTraining, fit_gates
 from eenas.frozen.subsets import SubsetObjective
 from tests.frozen.candidate_tables import made_up_table
 
@@ -20,7 +20,7 @@ def one_thread():
 @pytest.mark.parametrize("cost_weight", [0.1, 0.3, 1.0])
 def test_close_to_the_optimum_and_above_uniform(cost_weight: float) -> None:
     table = made_up_table(7, samples=1000)
-    fit = fit_gates(table, cost_weight=cost_weight, steps=300)
+    fit = fit_gates(table, cost_weight=cost_weight, training=GateTraining(steps=300))
     objective = SubsetObjective(table=table, cost_weight=cost_weight)
     assert fit.evaluation.value >= objective.exhaustive()[1].value - 0.002
     assert fit.raw_evaluation.value >= objective.exhaustive()[1].value - 0.01
@@ -44,7 +44,7 @@ def test_position_and_structure_together() -> None:
 @pytest.mark.parametrize("count", [1, 3])
 def test_so_many_and_no_other_number(count: int) -> None:
     table = made_up_table(6)
-    fit = fit_gates(table, cost_weight=0.3, count=count, steps=300)
+    fit = fit_gates(table, cost_weight=0.3, count=count, training=GateTraining(steps=300))
     assert len(fit.raw) == len(fit.chosen) == count
     assert (
         fit.evaluation.value >= SubsetObjective(table=table, cost_weight=0.3).exhaustive(count=count)[1].value - 0.002
@@ -53,14 +53,14 @@ def test_so_many_and_no_other_number(count: int) -> None:
 
 
 def test_at_most_so_many() -> None:
-    fit = fit_gates(made_up_table(6), cost_weight=1.0, most=2, steps=100)
+    fit = fit_gates(made_up_table(6), cost_weight=1.0, most=2, training=GateTraining(steps=100))
     assert 1 <= len(fit.raw) <= 2
     assert 1 <= len(fit.chosen) <= 2
 
 
 def test_a_threshold_of_the_callers() -> None:
     table = made_up_table(5)
-    fit = fit_gates(table, cost_weight=0.3, threshold=0.8, steps=300)
+    fit = fit_gates(table, cost_weight=0.3, threshold=0.8, training=GateTraining(steps=300))
     assert fit.evaluation.threshold == 0.8
     objective = SubsetObjective(table=table, cost_weight=0.3, thresholds=(0.8,))
     assert fit.evaluation.value >= objective.exhaustive()[1].value - 0.002
@@ -68,7 +68,7 @@ def test_a_threshold_of_the_callers() -> None:
 
 def test_every_gate_closed_falls_back_on_the_best_single_branch() -> None:
     table = made_up_table(4, branch=2.0)  # a branch costs twice the backbone
-    fit = fit_gates(table, cost_weight=0.5, steps=200)
+    fit = fit_gates(table, cost_weight=0.5, training=GateTraining(steps=200))
     single = SubsetObjective(table=table, cost_weight=0.5).single()
     assert fit.raw == fit.chosen == single
     assert fit.fallback == (
@@ -78,7 +78,9 @@ def test_every_gate_closed_falls_back_on_the_best_single_branch() -> None:
 
 def test_the_same_seed_gives_the_same_gates() -> None:
     table = made_up_table(5)
-    first, again, other = (fit_gates(table, cost_weight=0.3, steps=50, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (
+        fit_gates(table, cost_weight=0.3, training=GateTraining(steps=50), seed=seed) for seed in (1, 1, 2)
+    )
     assert first == again
     assert first.openness != other.openness
 

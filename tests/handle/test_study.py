@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import eenas
-from eenas.errors import FrontError, StorageError, StudyError
+from eenas.errors import FrontError, SpecError, StorageError, StudyError
 from eenas.progress import Advanced, Notice, Started
 from eenas.testing.smallest import smallest_task
 from tests.smallest_study import SETTINGS, backbone
@@ -154,5 +154,5 @@ def test_a_callback_ends_the_search(tmp_path):
 
 
 def test_unknown_options_name_the_nearest():
-    with pytest.raises(StudyError, match=r"search\(\) has no option 'trails'.*'trials'"):
+    with pytest.raises(SpecError, match=r"search\(\) has no option 'trails'.*'trials'"):
         eenas.search("resnet18", trails=3)

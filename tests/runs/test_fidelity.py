@@ -30,6 +30,7 @@ from eenas.study.context.study_context import make_context
 from eenas.study.settings.reference import StudyReference
 from eenas.tasks.load import load_task
 from eenas.testing.smallest import smallest_task
+from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import train_network
 from tests.smallest_study import SETTINGS, Killed, kill_in
 
@@ -133,11 +134,13 @@ def test_a_network_is_trained_and_scored_as_by_hand(studies, measured):
     train_network(
         built,
         task,
-        choice=trial.design.training,
-        spec=replace(results.settings.training, epochs=LONG),
-        costs=costs.costs["macs"].tolist(),
-        seed=derive(results.settings.seed, "trial"),
-        execution=context.execution,
+        TrainingPlan(
+            choice=trial.design.training,
+            spec=replace(results.settings.training, epochs=LONG),
+            costs=costs.costs["macs"].tolist(),
+            seed=derive(results.settings.seed, "trial"),
+            execution=context.execution,
+        ),
     )
     full = [exit_table(built, task.split(split), costs) for split in splits]
     brief = [load_exit_table(context.artifacts.root / trial.artifacts[split].partition("@")[0]) for split in splits]

@@ -19,6 +19,7 @@ from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import Verdict, train_network
 
 COSTS = [1.0, 2.0, 3.0]
@@ -52,11 +53,13 @@ def train(network, task, *, epochs=4.0, **options):
     return train_network(
         network,
         task,
-        choice=options.pop("choice", network.design.training),
-        spec=TrainingSpec(epochs=epochs, batch_size=16),
-        costs=COSTS[: len(network.exits)],
-        seed=1,
-        execution=Execution(),
+        TrainingPlan(
+            choice=options.pop("choice", network.design.training),
+            spec=TrainingSpec(epochs=epochs, batch_size=16),
+            costs=COSTS[: len(network.exits)],
+            seed=1,
+            execution=Execution(),
+        ),
         **options,
     )
 

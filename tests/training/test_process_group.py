@@ -27,6 +27,7 @@ from eenas.networks.assembly import build_network
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import train_network
 from eenas.training.process_group import open_process_group
 folder = Path(sys.argv[1])

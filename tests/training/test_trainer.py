@@ -23,6 +23,7 @@ from eenas.training.checkpoints import Checkpoint
 from eenas.training.distillation import BackboneTeacher, KeptAnswers
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import Verdict, train_network
 
 COSTS = [1.0, 2.0]
@@ -48,9 +49,10 @@ def network_for(task, seed=0, static=False):
 
 
 def run(network, task, *, epochs=1.0, rate=0.05, seed=1, **options):
-    options.setdefault("spec", TrainingSpec(epochs=epochs, batch_size=16))
+    spec = options.pop("spec", TrainingSpec(epochs=epochs, batch_size=16))
     choice = TrainingChoice(strategy="joint", learning_rate=rate, backbone_rate=1.0, final_weight=1.0)
-    return train_network(network, task, choice=choice, costs=COSTS, seed=seed, execution=Execution(), **options)
+    plan = TrainingPlan(choice=choice, spec=spec, costs=COSTS, seed=seed, execution=Execution())
+    return train_network(network, task, plan, **options)
 
 
 def accuracy(network, task):
@@ -93,11 +95,13 @@ def test_trainings_with_the_same_batches_ask_the_teacher_once_and_end_as_they_wo
         train_network(
             network,
             task,
-            choice=choice,
-            spec=TrainingSpec(epochs=epochs, batch_size=16),
-            costs=COSTS,
-            seed=seed,
-            execution=Execution(),
+            TrainingPlan(
+                choice=choice,
+                spec=TrainingSpec(epochs=epochs, batch_size=16),
+                costs=COSTS,
+                seed=seed,
+                execution=Execution(),
+            ),
             taught=taught,
         )
         return torch.cat([p.detach().flatten() for p in network.parameters()]), len(asked) - before
@@ -214,11 +218,13 @@ def test_a_static_network_trains_only_what_it_reaches(task):
     train_network(
         network,
         task,
-        choice=TrainingChoice(learning_rate=0.05),
-        spec=TrainingSpec(epochs=6, batch_size=16),
-        costs=[1.0],
-        seed=0,
-        execution=Execution(),
+        TrainingPlan(
+            choice=TrainingChoice(learning_rate=0.05),
+            spec=TrainingSpec(epochs=6, batch_size=16),
+            costs=[1.0],
+            seed=0,
+            execution=Execution(),
+        ),
     )
     unreached = [key for key, value in network.named_parameters() if not value.requires_grad]
     assert unreached
@@ -235,7 +241,7 @@ def test_a_static_network_may_be_taught_by_the_backbone(task, monkeypatch):
     assert replace(network.design, training=choice).canonical().training == choice
     assert replace(network.design, static=False, branches=(), training=choice).canonical().training.strategy == "joint"
     spec = TrainingSpec(epochs=6, batch_size=16)
-    train_network(network, task, choice=choice, spec=spec, costs=[1.0], seed=0, execution=Execution())
+    train_network(network, task, TrainingPlan(choice=choice, spec=spec, costs=[1.0], seed=0, execution=Execution()))
     assert asked
     assert accuracy(network, task)[0] > 0.6
 
@@ -270,11 +276,13 @@ def test_channels_last_gives_the_same_loss(task):
             train_network(
                 network,
                 task,
-                choice=TrainingChoice(learning_rate=0.01),
-                spec=TrainingSpec(samples=64, batch_size=16),
-                costs=COSTS,
-                seed=0,
-                execution=Execution(channels_last=order),
+                TrainingPlan(
+                    choice=TrainingChoice(learning_rate=0.01),
+                    spec=TrainingSpec(samples=64, batch_size=16),
+                    costs=COSTS,
+                    seed=0,
+                    execution=Execution(channels_last=order),
+                ),
             )
         )
     np.testing.assert_allclose(reports[0].losses, reports[1].losses, rtol=1e-4)

@@ -20,6 +20,7 @@ from eenas.study.context.study_context import StudyContext
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 from eenas.training.checkpoints import Checkpoint
+from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import RoundReport, Verdict, train_network
 
 PHASE = "training the backbone"
@@ -128,11 +129,13 @@ def _train(
     train_network(
         network,
         task,
-        choice=choice,
-        spec=spec.training,
-        costs=[float(context.profile.total_macs)],
-        seed=derive(context.settings.seed, "prepare"),
-        execution=context.execution,
+        TrainingPlan(
+            choice=choice,
+            spec=spec.training,
+            costs=[float(context.profile.total_macs)],
+            seed=derive(context.settings.seed, "prepare"),
+            execution=context.execution,
+        ),
         after_epoch=report,
         checkpoint=checkpoint,
     )

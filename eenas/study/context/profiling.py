@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import torch
 
@@ -24,7 +25,7 @@ from eenas.measurement.profile import MemoryCache, Profile, measure_branch, prof
 from eenas.measurement.runtime import Runtime
 from eenas.pace import Pace
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
-from eenas.specs import to_table
+from eenas.specs import check_options, to_table
 from eenas.study.context.latencies import resolved, runtime_for
 from eenas.study.context.runtimes import load_study_code
 from eenas.study.context.study_inputs import inputs_of
@@ -44,29 +45,43 @@ class Taken:
     lacking: int
 
 
+class ProfileOptions(TypedDict, total=False):
+    """What `profile` takes beside its arguments.
+
+    `classes`, `size` and `channels` (default 3) stand for a task whose data are not here. `space` and `overrides` are
+    those of `search`; `trust_code` lets Python code that is named run, `listener` hears events.
+    """
+
+    classes: int | None
+    size: Size | None
+    channels: int | None
+    space: str | Path | None
+    overrides: Sequence[str]
+    trust_code: bool
+    listener: Listener
+
+
 def profile(
     backbone: str | None = None,
     *,
     out: str | Path,
     task: str | None = None,
-    classes: int | None = None,
-    size: Size | None = None,
-    channels: int | None = None,
-    study: str | Path | None = None,
-    space: str | Path | None = None,
+    study: str | Path | StudySpec | None = None,
     device: str = "auto",
     seconds: float = 1200.0,
-    overrides: Sequence[str] = (),
-    trust_code: bool = False,
-    listener: Listener = silent,
+    **options: Unpack[ProfileOptions],
 ) -> Taken:
     """Time a backbone cut at its candidate cut points, and every branch that the space can place there, on `device`.
 
-    Settings are those of `search`, of which backbone, space, `[latency]` and the task's classes and input size count;
-    `classes` and `size` (with `channels`, default 3) stand for a task whose data are not here. Weights do not matter.
+    Settings are those of `search`, of which backbone, space, `[latency]` and the task's classes and input size count.
+    Weights do not matter; `options` are those of `ProfileOptions`.
     Writes the file `out`, or completes one that was taken of the same things under the same conditions. After `seconds`
     no further branch is begun. Raises MeasurementError for an `out` of something else.
     """
+    check_options("profile", options, ProfileOptions)
+    space, overrides = options.get("space"), options.get("overrides", ())
+    trust_code, listener = options.get("trust_code", False), options.get("listener", silent)
+    classes, size, channels = options.get("classes"), options.get("size"), options.get("channels")
     settings, folder = load_settings(study, backbone=backbone, task=task, space=space, overrides=overrides)
     where = resolve_device(device)
     load_study_code(settings, trust_code=trust_code, relative_to=folder)

@@ -12,6 +12,7 @@ from eenas.study.context.bank import Bank
 from eenas.study.context.study_context import StudyContext
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.spec import TrainingSpec
+from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import AfterEpoch, TrainingReport, train_network
 
 
@@ -47,11 +48,13 @@ def train_design(
     report = train_network(
         network,
         context.task,
-        choice=design.training,
-        spec=spec,
-        costs=costs.costs[MACS].tolist(),
-        seed=derive(context.settings.seed, "trial"),
-        execution=context.execution,
+        TrainingPlan(
+            choice=design.training,
+            spec=spec,
+            costs=costs.costs[MACS].tolist(),
+            seed=derive(context.settings.seed, "trial"),
+            execution=context.execution,
+        ),
         after_epoch=after_epoch,
         checkpoint=checkpoint,
         taught=context.taught,
