@@ -60,7 +60,7 @@ def check_splits(task: Task) -> None:
 def check_samples(task: Task) -> None:
     """Check the samples of a task. Raises AssertionError that says what does not hold."""
     for split in task.splits:
-        source = split.images(task.input_size, task.channels)
+        source = split.reader(task.inputs)
         some = np.arange(min(len(split), 6))
         batch = source[some]
         assert len(batch) == len(some), f"{split.name} gave {len(batch)} samples for {len(some)} indices"
@@ -77,5 +77,5 @@ def check_same(one: Task, other: Task) -> None:
     for here, there in zip(one.splits, other.splits, strict=True):
         assert np.array_equal(here.labels, there.labels), f"{here.name} must have the same labels when made again"
         some = np.arange(min(len(here), 4))
-        images, again = (each.images(one.input_size, one.channels)[some] for each in (here, there))
-        assert torch.equal(images, again), f"{here.name} must have the same samples when made again"
+        samples, again = (each.reader(one.inputs)[some] for each in (here, there))
+        assert torch.equal(samples, again), f"{here.name} must have the same samples when made again"

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from eenas.reporting.figures.reliability_figure import bins_of, draw_reliability
 from eenas.reporting.figures.thumbnails import pictures, samples_facts
 from eenas.reporting.report.explorer import draw_explorer, explorer_facts, leaving_at, page_data
 from eenas.tasks.images.png import png
+from eenas.tasks.series.series_values import SeriesValues
+from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 from tests.reporting.studies import BACKBONE, CLASSES, CUT_POINT_MACS, failed, picked, study, tables
 
@@ -235,6 +238,18 @@ def test_pictures_need_the_data_of_the_search(chosen):
     images, labels = generator.integers(256, size=(400, 8, 8), dtype=np.uint8), np.arange(400) % 10
     with pytest.raises(StudyError, match="not the one"):
         pictures(Task.from_arrays("other", images, labels), chosen, samples_facts(chosen))
+
+
+def test_series_are_drawn_as_lines(chosen):
+    labels = chosen.validation.labels
+    values = SeriesValues(np.random.default_rng(0).normal(size=(len(labels), 2, 9)).astype(np.float32))
+    split = Split("validation", "train", values, labels, np.arange(len(labels)))
+    facts = samples_facts(chosen, limit=3)
+    task = SimpleNamespace(validation=split, inputs=values.inputs)
+    found = pictures(task, chosen, facts)
+    assert found.keys() == {sample.position for sample in (*facts.first, *facts.last)}
+    assert {url.partition(",")[0] for url in found.values()} == {"data:image/svg+xml;base64"}
+    assert len(set(found.values())) == len(found)
 
 
 def test_the_drawing_of_a_static_network_ends_where_everybody_leaves():
