@@ -35,7 +35,7 @@ WITHOUT = (
     *("networks", "training", "frozen", "measurement", "policies", "fronts", "records", "results", "runs", "handle"),
     *("study/trials", "study/rivals", "study/settings", "study/run.py", "study/opening.py"),
 )
-"""Steps and rooms that import nothing of images."""
+"""Steps and rooms that import nothing of images, and name none."""
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if "_shipped" not in path.parts)
 
 
@@ -77,6 +77,7 @@ def test_code_outside_their_rooms_has_no_words_of_images(file: str) -> None:
 def test_what_works_on_any_input_imports_nothing_of_images(file: str) -> None:
     of_images = ("eenas.tasks.images", "eenas.backbones.transforms.image", "eenas.programs.preprocessing.image")
     assert [name for name in imports(file) if name.startswith(of_images)] == []
+    assert [name for name in names(file) if {"image", "images"} & set(name.lower().split("_"))] == []
 
 
 def test_the_rooms_are_there_and_hold_such_words() -> None:

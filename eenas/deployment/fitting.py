@@ -91,7 +91,7 @@ def fit_thresholds(
 ) -> OperatingPoint:
     """Fit the policy of a trained network: temperatures and thresholds, on the calibration split of `data`.
 
-    `data` is a task or its spec; its images are fitted and scaled as the network's transform says. `max_accuracy_drop`
+    `data` is a task or its spec; its samples are made ready as the network's transform says. `max_accuracy_drop`
     against the final exit, in [0, 1] (0.005 is half a point), gives the cheapest policy that loses no more; `max_macs`,
     a share of the plain backbone's, the most accurate one that spends no more in the mean; without either the design's
     own target holds. The network keeps its mode and gets the policy, for `predict` and `eenas.export`. Gives back what

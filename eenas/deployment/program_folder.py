@@ -48,7 +48,7 @@ def write_model(
             how = timing()
             kind, threads = how.device.type, how.spec.threads or 1
             model = open_model(work, provider=kind, threads=threads, trust_code=True)
-            time_programs(model, table, how, samples.images.numpy())
+            time_programs(model, table, how, samples.inputs.numpy())
         write_manifest(table, work)
         if timing is not None and card is not None:
             text = package.card + card(ProgramLatency.of(work))

@@ -55,7 +55,7 @@ class CandidatesReport:
 class Candidates(nn.Module):
     """A frozen copy of a backbone with independent branches. A cut point can carry several.
 
-    `forward` takes images `[N, C, H, W]` (floats, after the transform) and returns the logits `[N, num_classes]` of
+    `forward` takes inputs `[N, ...]` (floats, after the transform) and returns the logits `[N, num_classes]` of
     every branch in the order of `placed`, then those of the backbone's own classifier. Gradients stop at the features.
     The backbone stays in eval mode, also under `train()`.
     """
@@ -198,9 +198,9 @@ def _batch_features(
         for labels in itertools.islice(batches.labels(at[0]), at[1], None):
             yield stream.read(names, len(labels), device), labels
         return
-    for images, labels in batches.epoch(*at):
+    for inputs, labels in batches.epoch(*at):
         with execution.precision(device):
-            features, _ = candidates.features(execution.place(images))
+            features, _ = candidates.features(execution.place(inputs))
         yield features if stream is None else stream.write(features), labels
 
 
@@ -253,8 +253,8 @@ def candidate_logits(
             if stream is not None and held:
                 logits = candidates.answers(stream.read(names, len(indices), device))
             else:
-                images = laid(candidates.transform(source[indices].to(device)), candidates.memory_format)
-                features, final = candidates.features(images)
+                inputs = laid(candidates.transform(source[indices].to(device)), candidates.memory_format)
+                features, final = candidates.features(inputs)
                 kept = stream.write(features) if stream is not None and features else features
                 logits = [*candidates.answers(kept), *([final] if with_final else [])]
             rows.append(torch.stack(logits, dim=1).cpu())

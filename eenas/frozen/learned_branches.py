@@ -158,11 +158,11 @@ class _Prefix:
             modules[name].register_forward_hook(partial(self._store, name, name == names[-1]))
 
     @torch.no_grad()
-    def __call__(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the features of images `[N, C, H, W]` at each cut point, in float32."""
+    def __call__(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Return the features of inputs `[N, ...]` at each cut point, in float32."""
         self.features = {}
         with suppress(_Reached), self.execution.precision(self.device):
-            self.module(self.execution.place(images))
+            self.module(self.execution.place(inputs))
         return {name: value.float() for name, value in self.features.items()}
 
     def _store(self, name: str, is_last: bool, module: nn.Module, inputs: Any, output: Tensor) -> None:
@@ -206,14 +206,14 @@ def _search_all(
         closing(_endless(tune, prefix, spec.batch_size, derive(seed, "tune"), None)) as for_structures,
     ):
         while (progress := samples / spec.samples) < 1:
-            images, labels = next(for_weights)
-            features = prefix(images)
+            inputs, labels = next(for_weights)
+            features = prefix(inputs)
             samples += len(labels)
             for name, search in searches:
                 search.train_weights(features[name], labels, progress)
             if progress >= spec.warmup:
-                images, labels = next(for_structures)
-                features = prefix(images)
+                inputs, labels = next(for_structures)
+                features = prefix(inputs)
                 samples += len(labels)
                 for name, search in searches:
                     search.train_structure(features[name], labels, progress)

@@ -159,12 +159,12 @@ def profile_backbone(
     if missing:
         raise CutError(f"{backbone.name} has no cut point {missing[0]!r}; {nearest(missing[0], known)}")
     points = tuple(known[name] for name in chain.names)
-    image = backbone.example(1).cpu()
+    sample = backbone.example(1).cpu()
     macs, parameters, reached = [], [], 0
     seen: dict[int, int] = {}
     uncounted: dict[str, None] = {}
     for k, segment in enumerate(chain.segments):
-        counted = count(segment, image if k == 0 else points[k - 1].shape)
+        counted = count(segment, sample if k == 0 else points[k - 1].shape)
         reached += counted.macs
         uncounted.update(dict.fromkeys(counted.uncounted))
         seen.update((id(parameter), parameter.numel()) for parameter in segment.parameters())
@@ -184,7 +184,7 @@ def profile_backbone(
     runtime = runtime or TorchRuntime()
     identity = [
         backbone.known_as or backbone.digest,
-        list(image.shape),
+        list(sample.shape),
         profile.to_table(),
         runtime.conditions(device, latency),
     ]

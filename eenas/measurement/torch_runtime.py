@@ -45,17 +45,17 @@ class TorchRuntime:
     def time_backbone(self, backbone: Backbone, chain: Chain, device: torch.device, spec: LatencySpec) -> BackboneTimes:
         """See `Runtime.time_backbone`."""
         chain = copy_of(chain, device=device)
-        images = backbone.example(spec.batch).to(device)
+        inputs = backbone.example(spec.batch).to(device)
         lay_out(chain, backbone.memory_format)
         program, whole = torch_runtime("one program"), _module_run(backbone, device, spec)
-        ways = [_part(chain.prefix(k), images, program) for k in range(len(chain.segments))]
+        ways = [_part(chain.prefix(k), inputs, program) for k in range(len(chain.segments))]
         segment = chain.prefix(max(len(chain.names) // 2 - 1, 0))
         plain = Part(open=lambda: whole, runtime=torch_runtime("the module"))
         with inference(device, spec):
             found = Rounds(device=device, spec=spec).measure([*ways, plain], rising=range(len(ways)))
             entry, decision = host_times(
                 self._host_loop, Rounds(device=device, spec=spec, host_clock=True), backbone.num_classes,
-                program=lambda: segment(images), runtime=torch_runtime("the loop of predict"),
+                program=lambda: segment(inputs), runtime=torch_runtime("the loop of predict"),
             )  # fmt: skip
         return BackboneTimes(
             prefixes=found[:-2],
@@ -95,9 +95,9 @@ class TorchRuntime:
             self._chain = Chain.built_from(module, backbone.example().cpu(), names)
         key = (device, spec.batch, k)
         if key not in self._ways:
-            prefix, images = copy_of(self._chain.prefix(k), device=device), backbone.example(spec.batch).to(device)
+            prefix, inputs = copy_of(self._chain.prefix(k), device=device), backbone.example(spec.batch).to(device)
             lay_out(prefix, backbone.memory_format)
-            self._ways[key] = lambda: prefix(images)
+            self._ways[key] = lambda: prefix(inputs)
         return self._ways[key]
 
 
@@ -140,8 +140,8 @@ def _module_run(backbone: Backbone, device: torch.device, spec: LatencySpec) -> 
     """Return a run of the user's own module."""
     module = evaluated(backbone.module, device=device)
     lay_out(module, backbone.memory_format)
-    images = backbone.example(spec.batch).to(device)
-    return lambda: module(images)
+    inputs = backbone.example(spec.batch).to(device)
+    return lambda: module(inputs)
 
 
 def bare_decisions(num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:

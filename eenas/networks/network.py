@@ -57,7 +57,7 @@ def with_current_keys(state: Mapping[str, Any], cut_points: Sequence[str]) -> di
 class EarlyExitNetwork(PartlyFrozen):
     """A backbone with branches at named cut points.
 
-    `forward(x)` maps `[N, C, H, W]` (floats, after `transform`) to the logits of all exits in depth order, each
+    `forward(x)` maps `[N, ...]` (floats, after `transform`) to the logits of all exits in depth order, each
     `[N, num_classes]`, the backbone's own classifier last. `predict(x)` stops early by the network's `policy`.
     The network of a static design has a single exit, its branch; the backbone after it never runs.
 
@@ -103,7 +103,7 @@ class EarlyExitNetwork(PartlyFrozen):
         return exit_names(self.branches.names)[-1]
 
     def forward(self, x: Tensor, *, equilibrium: bool = False, exits: Sequence[int] | None = None) -> list[Tensor]:
-        """Return the logits of all exits for `[N, C, H, W]`, float32 or the autocast dtype, each `[N, num_classes]`.
+        """Return the logits of all exits for `[N, ...]`, float32 or the autocast dtype, each `[N, num_classes]`.
 
         `exits` selects exits by index, in rising order; only their logits are returned, and the backbone runs only as
         far as they need. With `equilibrium` gradients are scaled as in gradient equilibrium: each feature receives the
@@ -175,7 +175,7 @@ class EarlyExitNetwork(PartlyFrozen):
         return self.design.training.loss_weights == "boosted"
 
     def predict(self, x: Tensor, policy: Policy | None = None) -> Prediction:
-        """Predict for `[N, C, H, W]`: each sample leaves at the first exit at which the policy lets it leave.
+        """Predict for `[N, ...]`: each sample leaves at the first exit at which the policy lets it leave.
 
         `x` is what `transform` gives, or samples that are visibly raw (uint8 images), which are transformed first.
 

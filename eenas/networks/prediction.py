@@ -61,7 +61,7 @@ class Steps:
         object.__setattr__(self, "modules", tuple(inner for module in modules for inner in module.modules()))
 
     def run(self, x: Tensor, policy: Policy) -> Prediction:
-        """Return the answers for `x` `[N, C, H, W]`; branches in training mode run in eval mode."""
+        """Return the answers for `x` `[N, ...]`; branches in training mode run in eval mode."""
         answer = _predict_one if len(x) == 1 else _predict_many
         with torch.inference_mode():
             if any(module.training for module in self.modules):
@@ -80,7 +80,7 @@ class Steps:
 
 
 def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Prediction:
-    """Run `network` segment by segment on `[N, C, H, W]`, on its device, and remove the samples that leave.
+    """Run `network` segment by segment on `[N, ...]`, on its device, and remove the samples that leave.
 
     Samples that are visibly raw, such as images in uint8, are transformed first, as the runtime of an exported model
     does. Raises InputError for a

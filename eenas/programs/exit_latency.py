@@ -107,10 +107,10 @@ class ProgramLatency:
             return replace(found, shares=shares)
 
 
-def time_programs(model: ExportedModel, table: dict[str, Any], timing: Timing, images: NDArray[np.float32]) -> None:
+def time_programs(model: ExportedModel, table: dict[str, Any], timing: Timing, inputs: NDArray[np.float32]) -> None:
     """Time an exported model and put what was found into the table of its manifest.
 
-    `model` is open as `timing` says. Every exit is timed for a batch, and `predict` for one of `images` after another
+    `model` is open as `timing` says. Every exit is timed for a batch, and `predict` for one of `inputs` after another
     where there is a policy. The plain backbone's latency, which is not of this runtime, is taken out.
     """
     found = measure_exits(model, timing.spec, device=timing.device, runtime=named(model.manifest.kind))
@@ -125,7 +125,7 @@ def time_programs(model: ExportedModel, table: dict[str, Any], timing: Timing, i
     if "backbone" in measured:
         measured["backbone"].pop(key_of(LATENCY), None)
     if model.policy is not None:
-        measured["end_to_end_ms"] = measure_answers(model, images, timing.spec, timing.device)
+        measured["end_to_end_ms"] = measure_answers(model, inputs, timing.spec, timing.device)
 
 
 def measure_exits(
@@ -146,12 +146,12 @@ def measure_exits(
 
 
 def measure_answers(
-    model: ExportedModel, images: NDArray[np.float32], spec: LatencySpec, device: torch.device
+    model: ExportedModel, inputs: NDArray[np.float32], spec: LatencySpec, device: torch.device
 ) -> float:
-    """The median milliseconds of `predict` for one sample, over `images` [N, C, H, W] in turn."""
-    turn = cycle(range(len(images)))
+    """The median milliseconds of `predict` for one sample, over `inputs` [N, ...] in turn."""
+    turn = cycle(range(len(inputs)))
     each = measure_latency(
-        lambda: model.predict(images[(index := next(turn)) : index + 1]),
+        lambda: model.predict(inputs[(index := next(turn)) : index + 1]),
         device=device,
         spec=replace(spec, batch=1),
         host_clock=True,

@@ -16,7 +16,7 @@ from eenas.networks.network import EarlyExitNetwork, exit_logits
 class ExitSegment(nn.Module):
     """`forward(x)` or `forward(x, previous)` gives (features, logits); the last segment gives (logits,).
 
-    `x` `[N, ...]` are images or the features of the segment before, `previous` `[N, num_classes]` the logits of the
+    `x` `[N, ...]` are inputs or the features of the segment before, `previous` `[N, num_classes]` the logits of the
     exit before, where `takes_previous` says that this one reads them.
     """
 

@@ -127,7 +127,7 @@ def load(
 ) -> EarlyExitNetwork:
     """The network in a folder that `eenas export` wrote, in eval mode, with its policy.
 
-    `forward(x)` gives all exits' logits for `[N, C, H, W]` floats made by `network.transform`; `predict(x)` stops
+    `forward(x)` gives all exits' logits for `[N, ...]` floats made by `network.transform`; `predict(x)` stops
     early. A backbone that is code of the user's runs only with `trust_code` (a `./file.py` is looked for in the folder,
     then in the working folder); one that was given as an `nn.Module` has to be given again as `backbone`, and a copy of
     it gets the weights. Raises ExportError for a folder that is not complete, DeviceError.

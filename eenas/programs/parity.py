@@ -31,12 +31,12 @@ _BATCH = 32
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Real samples for a comparison: `images` float32 [N, C, H, W], transformed, of the named split of a task.
+    """Real samples for a comparison: `inputs` float32 [N, ...], transformed, of the named split of a task.
 
     `data` is the task's spec as in `--data`, or empty where it was given as an object.
     """
 
-    images: Tensor
+    inputs: Tensor
     split: str
     data: str = ""
 
@@ -76,8 +76,8 @@ def some_samples(network: EarlyExitNetwork, task: Task, *, data: str = "", count
     """At most `count` samples of the task's validation split, drawn evenly, as the network takes them."""
     split = task.validation
     chosen = np.sort(np.random.default_rng(0).permutation(len(split))[:count])
-    images = torch.cat(list(batches(network, split.subset(chosen), _BATCH, torch.device("cpu"))))
-    return Samples(images.contiguous(), split.name, data)
+    inputs = torch.cat(list(batches(network, split.subset(chosen), _BATCH, torch.device("cpu"))))
+    return Samples(inputs.contiguous(), split.name, data)
 
 
 @torch.inference_mode()
@@ -86,7 +86,7 @@ def compare(network: EarlyExitNetwork, model: ExportedModel, samples: Samples) -
 
     Raises ParityError that says at which exit, and for which sample, they differ.
     """
-    parts = torch.split(samples.images, _BATCH)
+    parts = torch.split(samples.inputs, _BATCH)
     eager = [np.stack([logits.float().numpy() for logits in network(part)], axis=1) for part in parts]
     logits = np.concatenate(eager)  # [N, K, C]
     try:
@@ -105,7 +105,7 @@ def compare(network: EarlyExitNetwork, model: ExportedModel, samples: Samples) -
         there = [model.predict(part.numpy()) for part in parts]
         differing = _decisions(classes, exits, there, close, "the programs")
         if model.manifest.single_file is not None:
-            singles = _single(model, model.manifest.single_file, samples.images.numpy())
+            singles = _single(model, model.manifest.single_file, samples.inputs.numpy())
             differing = max(differing, _decisions(classes, exits, singles, close, SINGLE_FILE))
             reached = np.concatenate([single.exits for single in singles])
             own = np.concatenate([single.logits for single in singles])[:, None]
@@ -166,14 +166,14 @@ def _decisions(
     return int(differs.sum())
 
 
-def _single(model: ExportedModel, program: ProgramFile, images: NDArray[Any]) -> list[Prediction]:
+def _single(model: ExportedModel, program: ProgramFile, inputs: NDArray[Any]) -> list[Prediction]:
     """What the single file answers, sample by sample."""
     manifest = model.manifest
     session = open_session(manifest.path(program))
     found = []
-    for index in range(len(images)):
+    for index in range(len(inputs)):
         try:
-            classes, exits, logits = session.run(list(ANSWERS), {INPUTS[0]: images[index : index + 1]})
+            classes, exits, logits = session.run(list(ANSWERS), {INPUTS[0]: inputs[index : index + 1]})
         except Exception as error:  # onnxruntime raises many kinds
             reason = f"{program.file}: does not run here ({said(error)})"
             raise ParityError(f"{reason}; it is not the network, and is not exported; leave it out") from error

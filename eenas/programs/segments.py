@@ -26,7 +26,7 @@ Array = NDArray[np.float32]
 class Segment(Protocol):
     """A program that is open: `segment(x, previous) -> (features, logits)`.
 
-    `x` [N, ...] are images or the features of the segment before, `previous` [N, classes] the logits of the exit before
+    `x` [N, ...] are inputs or the features of the segment before, `previous` [N, classes] the logits of the exit before
     (None for the first one). `features` [N, ...] is None behind the last segment; `logits` are [N, classes].
     """
 

@@ -26,9 +26,9 @@ EVEN = 1e6
 
 
 def end_to_end(
-    network: EarlyExitNetwork, images: torch.Tensor, *, device: torch.device, spec: LatencySpec
+    network: EarlyExitNetwork, inputs: torch.Tensor, *, device: torch.device, spec: LatencySpec
 ) -> tuple[Latency, ...]:
-    """How long `images` [spec.batch, C, H, W], floats on `device`, take to leave at each exit in turn, by `predict`.
+    """How long `inputs` [spec.batch, ...], floats on `device`, take to leave at each exit in turn, by `predict`.
 
     Segment by segment, with every branch and every decision on the way, under the conditions of the profile. The host
     holds the watch: it waits for each decision.
@@ -36,19 +36,19 @@ def end_to_end(
     policies = [_leave_at(k, len(network.exits)) for k in range(len(network.exits))]
     return time_programs(
         [partial(network.predict, policy=policy) for policy in policies],
-        images,
+        inputs,
         device=device,
         spec=spec,
         runtime=torch_runtime("segment by segment"),
     )
 
 
-def answers_ms(network: EarlyExitNetwork, images: torch.Tensor, *, device: torch.device, spec: LatencySpec) -> float:
-    """The median milliseconds of `predict` by the network's policy for one of `images` [N, C, H, W] after another."""
-    turn = itertools.cycle(range(len(images)))
+def answers_ms(network: EarlyExitNetwork, inputs: torch.Tensor, *, device: torch.device, spec: LatencySpec) -> float:
+    """The median milliseconds of `predict` by the network's policy for one of `inputs` [N, ...] after another."""
+    turn = itertools.cycle(range(len(inputs)))
     found = time_program(
         lambda x: network.predict(x[(index := next(turn)) : index + 1]),
-        images,
+        inputs,
         device=device,
         spec=replace(spec, batch=1),
         runtime=torch_runtime("segment by segment"),
@@ -59,7 +59,7 @@ def answers_ms(network: EarlyExitNetwork, images: torch.Tensor, *, device: torch
 
 
 def programs_end_to_end(
-    network: EarlyExitNetwork, images: torch.Tensor, *, device: torch.device, spec: LatencySpec
+    network: EarlyExitNetwork, inputs: torch.Tensor, *, device: torch.device, spec: LatencySpec
 ) -> tuple[tuple[Latency, ...], float | None]:
     """The same two of the ONNX programs that an export of `network` writes, on `device`.
 
@@ -69,7 +69,7 @@ def programs_end_to_end(
         found = measure_exits(model, spec, device=device, runtime=named("onnx"))
         if model.policy is None:
             return found, None
-        return found, measure_answers(model, images.cpu().numpy(), spec, device)
+        return found, measure_answers(model, inputs.cpu().numpy(), spec, device)
 
 
 @contextmanager

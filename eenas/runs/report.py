@@ -162,15 +162,15 @@ def _measured(context: StudyContext, network: EarlyExitNetwork) -> tuple[tuple[L
         return nothing, None
     example = context.backbone.example(spec.batch).to(context.device)
     some = np.random.default_rng(0).permutation(len(context.task.test))[:200]
-    images = torch.cat(list(batches(network, context.task.test.subset(some), 100, context.device)))
+    inputs = torch.cat(list(batches(network, context.task.test.subset(some), 100, context.device)))
     if spec.runtime == "torch":
         found = end_to_end(network, example, device=context.device, spec=spec)
-        return found, answers_ms(network, images, device=context.device, spec=spec)
+        return found, answers_ms(network, inputs, device=context.device, spec=spec)
     if spec.runtime != "onnxruntime":
         context.listener(Notice(f"no latency was measured end to end: {spec.runtime} times parts"))
         return nothing, None
     try:
-        return programs_end_to_end(network, images, device=context.device, spec=spec)
+        return programs_end_to_end(network, inputs, device=context.device, spec=spec)
     except ExportError as error:
         context.listener(Notice(f"no latency was measured end to end: {error}"))
         return nothing, None

@@ -35,8 +35,8 @@ class BackboneContract:
         class TestMine(BackboneContract):
             backbone = "./net.py:make"
 
-    `backbone` is a module, a function that makes one, or a name as a study has it. `num_classes` and `input_size`
-    belong to a task for it. `inputs` takes the place of `input_size` for other inputs than colour images.
+    `backbone` is a module, a function that makes one, or a name as a study has it. `num_classes` and `input_size` are
+    those of a task for it. `inputs` replaces `input_size` where the inputs are not colour images.
     """
 
     backbone: ClassVar["str | nn.Module | Callable[[], nn.Module]"]

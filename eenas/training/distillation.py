@@ -55,9 +55,9 @@ class BackboneTeacher:
 
     @torch.no_grad()
     def answers(self, x: Tensor, batch: Hashable = None) -> Tensor:
-        """Logits `[N, num_classes]` for the network's own input `[N, C, H, W]`.
+        """Logits `[N, num_classes]` for the network's own input `[N, ...]`.
 
-        `batch` names these very images, so that their answers are kept; None for images that do not come again.
+        `batch` names these very samples, so that their answers are kept; None for samples that do not come again.
         """
         found = None if batch is None else self._kept.get(batch)
         if found is None:

@@ -41,7 +41,7 @@ class Execution:
         return self if memory_format == INFERENCE else replace(self, channels_last=False)
 
     def place(self, x: Tensor) -> Tensor:
-        """An image batch `[N, C, H, W]` in this memory format."""
+        """A batch `[N, ...]` in this memory format."""
         return laid(x, INFERENCE if self.channels_last else PLAIN)
 
     @contextmanager
@@ -71,7 +71,7 @@ def choose_execution(
     What a module does not run in (channels last, another precision, small maps as products) is left out where `spec`
     leaves the choice. Raises TrainingError where it runs in none.
 
-    `example` `[N, C, H, W]` is a training batch on the device. float16 is tried only where the spec names it: it needs
+    `example` `[N, ...]` is a training batch on the device. float16 is tried only where the spec names it: it needs
     loss scaling, and bfloat16 does not.
     """
     if spec.precision != "auto" and spec.channels_last != "auto" and spec.small_maps != "auto":

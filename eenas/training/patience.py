@@ -41,13 +41,13 @@ class Patience:
         labels = torch.tensor(self.tune.labels)
         sums: list[Tensor] = []
         start = 0
-        for images in batches(network, self.tune, BATCH, device):
-            theirs = labels[start : start + len(images)].to(device)
-            logits = network(images)
+        for inputs in batches(network, self.tune, BATCH, device):
+            theirs = labels[start : start + len(inputs)].to(device)
+            logits = network(inputs)
             sums.append(
                 torch.stack([functional.cross_entropy(logits[k].float(), theirs, reduction="sum") for k in self.exits])
             )
-            start += len(images)
+            start += len(inputs)
         network.train(was_training)
         return [float(value) for value in torch.stack(sums).sum(0) / start]
 

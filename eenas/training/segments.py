@@ -20,7 +20,7 @@ class Segment:
 
 
 def segments(network: EarlyExitNetwork) -> tuple[Segment, ...]:
-    """The segment before each of K exits, found by one pass of two noise images through a copy of the backbone.
+    """The segment before each of K exits, found by one pass of two noise samples through a copy of the backbone.
 
     A parameter belongs to the first exit whose feature has a gradient for it, whoever owns it: position embeddings of
     a whole transformer lie in the first segment. A module belongs to the segment in which it begins to run first; one

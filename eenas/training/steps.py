@@ -85,17 +85,17 @@ class Steps:
         self.model = group.wrap(network, self.device, partly=phase.alternate)
         self.count = 0
 
-    def take(self, images: Tensor, labels: Tensor, progress: float, batch: Hashable = None) -> Tensor:
-        """One step on a batch `[N, C, H, W]` with labels `[N]` at `progress` of the phase; the loss, detached.
+    def take(self, inputs: Tensor, labels: Tensor, progress: float, batch: Hashable = None) -> Tensor:
+        """One step on a batch `[N, ...]` with labels `[N]` at `progress` of the phase; the loss, detached.
 
-        `batch` names images that come again in other trainings, for the teacher.
+        `batch` names samples that come again in other trainings, for the teacher.
         """
         rate = rate_at(progress, self.spec.warmup)
         for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = base * rate
-        images = self.execution.place(images)
+        inputs = self.execution.place(inputs)
         alone = self.phase.alternate and self.count % 2 == 0
-        loss = self._last_alone(images, labels, progress) if alone else self._all(images, labels, progress, batch)
+        loss = self._last_alone(inputs, labels, progress) if alone else self._all(inputs, labels, progress, batch)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.group.average(self.loss.parameters())
@@ -109,10 +109,10 @@ class Steps:
         self.count += 1
         return loss.detach()
 
-    def _all(self, images: Tensor, labels: Tensor, progress: float, batch: Hashable) -> Tensor:
+    def _all(self, inputs: Tensor, labels: Tensor, progress: float, batch: Hashable) -> Tensor:
         with self.execution.precision(self.device):
-            logits = self.model(images, equilibrium=self.choice.gradient_equilibrium, **self.options)
-            teacher = None if self.teacher is None else self.teacher.answers(images, batch)
+            logits = self.model(inputs, equilibrium=self.choice.gradient_equilibrium, **self.options)
+            teacher = None if self.teacher is None else self.teacher.answers(inputs, batch)
         if self.phase.distils == "final":
             teacher = logits[-1]
         own: list[Tensor | None] = []
@@ -122,9 +122,9 @@ class Steps:
         loss: Tensor = self.loss(logits[: len(self.phase.exits)], labels, progress, teacher=teacher, auxiliary=own)
         return loss
 
-    def _last_alone(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
+    def _last_alone(self, inputs: Tensor, labels: Tensor, progress: float) -> Tensor:
         with self.execution.precision(self.device):
-            logits = self.model(images, exits=self.phase.exits[-1:])
+            logits = self.model(inputs, exits=self.phase.exits[-1:])
         loss: Tensor = self.last_alone(logits, labels, progress)
         return loss
 

@@ -152,8 +152,8 @@ class _Run:
             torch.manual_seed(derive(self.plan.seed, "epoch", self.at.epoch, self.at.step, self.group.rank))
             self._restore_random()
             self.steps.model.train()
-            for images, labels in self.batches.epoch(self.at.epoch, skip=self.at.step):
-                self._train_step(images, labels)
+            for inputs, labels in self.batches.epoch(self.at.epoch, skip=self.at.step):
+                self._train_step(inputs, labels)
                 if self.is_over or self._round_is_over():
                     break
                 if self.checkpoint is not None:
@@ -194,9 +194,9 @@ class _Run:
     def _seconds(self) -> float:
         return self.at.seconds + self.clock.seconds
 
-    def _train_step(self, images: Tensor, labels: Tensor) -> None:
+    def _train_step(self, inputs: Tensor, labels: Tensor) -> None:
         batch = (*self.batches.key, str(self.plan.execution), self.at.epoch, self.at.step) if self.comes_again else None
-        self.pending.append(self.steps.take(images, labels, self.clock.progress, batch))
+        self.pending.append(self.steps.take(inputs, labels, self.clock.progress, batch))
         self.at.step += 1
         self.clock.samples += len(labels) * self.group.size
         if self.device.type == "cpu" or len(self.pending) % 50 == 0:

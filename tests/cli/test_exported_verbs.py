@@ -55,7 +55,7 @@ def test_run(call, model, pictures):
     assert [one["exit"] for one in found] == [("0", "2", "final")[k] for k in expected.exits]
     np.testing.assert_allclose([one["confidence"] for one in found], expected.confidences, atol=1e-6)
     assert all(one["milliseconds"] > 0 for one in found)
-    assert answer.out.count("png") == 7
+    assert answer.out.count(".png") == 7
     cheap = json.loads(call("run", model, pictures, "--json", "--max-macs", "0.223").out)
     assert {one["exit"] for one in cheap} == {"0"}
 

@@ -1,6 +1,6 @@
 """Costs of leaving at each exit against sums made by hand."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -9,10 +9,13 @@ from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
 from eenas.branches.fc import Fc
 from eenas.designs.design import Design, Placed
+from eenas.measurement.costs.cost import Cost
+from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.latency import Latency
 from eenas.measurement.profile import BranchCost, Profile
 from eenas.measurement.runtime import Joints
 from eenas.networks.exit_costs import exit_costs
+from eenas.policies.costs import CostFacts
 from eenas.tasks.images.image_input import image_input
 
 
@@ -90,3 +93,35 @@ def test_the_backbone_as_it_is_waits_for_nothing_but_itself():
     joints = Joints(cut_ms=(0.125, 9.0, 0.5), call_ms=0.25, entry_ms=0.0625)
     found = exit_costs(design(), replace(profile(), joints=joints), [])
     assert found.costs["latency"].tolist() == [9.5]
+
+
+def energy(prefixes=(4.0, 2.0, 3.0, 9.0)):
+    """A cost of the study's own: made-up prefixes, and a hundredth for each MAC of a branch."""
+    return OwnCost.of("energy", GivenEnergy(values=prefixes), profile())
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenEnergy(Cost):
+    unit: str = "mJ"
+    values: tuple[float, ...] = ()
+
+    def prefixes(self, profile):
+        return self.values
+
+    def branch(self, branch, shape, profile):
+        return 0.01 * branch.macs
+
+
+def test_a_cost_of_the_study_s_own_is_the_prefix_and_every_branch_on_the_way():
+    found = exit_costs(design("a", "c"), profile(), [cost(7, 2, 0.5), cost(11, 3, 0.75)], [energy()]).costs
+    assert found.names == ("macs", "latency", "energy")
+    assert found["energy"] == pytest.approx([4.0 + 0.07, 3.0 + 0.07 + 0.11, 9.0 + 0.07 + 0.11])
+    assert found.facts[2] == CostFacts(name="energy", unit="mJ", provenance="by GivenEnergy")
+    assert found.facts[1].provenance == "composed of parts measured on CPU, 1 thread, batch 1, float32, eager"
+    plain = exit_costs(design(), profile(), [], [energy()]).costs
+    assert plain["energy"].tolist() == [9.0]
+    static = replace(design("b"), static=True)
+    ended = exit_costs(static, profile(), [cost(7, 2, 0.5)], [energy()]).costs
+    assert ended["energy"] == pytest.approx([2.0 + 0.07])
+    untimed = exit_costs(design("a"), profile(timed=False), [cost(7, 2, None)], [energy()]).costs
+    assert untimed.names == ("macs", "energy")

@@ -303,7 +303,7 @@ def test_decisions_may_differ_close_to_a_threshold_only(exported):
     network, model = smallest_package().network, open_model(exported)
     samples = some_samples(network, smallest_task())
     with torch.no_grad():
-        logits = network(samples.images)[0].numpy()
+        logits = network(samples.inputs)[0].numpy()
     found = np.sort(score(logits, model.policy.temperatures[0], model.policy.score))
     at = replace(model.policy, thresholds=(float(found[30]), None))
     model = ExportedModel(replace(model.manifest, single_file=None, policy=at), model.segments)

@@ -1,5 +1,7 @@
 """A trial's scores: the point at the drawn target, objectives and constraints."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -109,6 +111,23 @@ def test_a_limit_on_the_worst_case_adds_points_that_end_within_it():
     for point in found["limited"]:
         assert point.policy.num_exits == 3
         assert point.shares[2] == 0
+
+
+def test_limits_on_a_cost_of_the_study_s_own_are_held_on_calibration():
+    placed = (Placed("a", Fc()), Placed("b", Fc()))
+    policy = PolicyChoice(target_macs=1.0)
+    design = Design(backbone="b", num_classes=3, inputs=image_input(8), branches=placed, policy=policy)
+    made = Costs.of(macs=[40.0, 70.0, 110.0], latency=[1.0, 2.0, 3.0], energy=[5.0, 6.0, 9.0])
+    tables = {name: replace(three_exits(seed), costs=made) for seed, name in enumerate(("calibration", "validation"))}
+    free, mean, worst = (
+        score_tables(design, tables, ExitCosts(made, 1000), limits, backbone_macs=100.0)
+        for limits in (Limits(), Limits(max_energy=6.5), Limits(max_worst_energy=7.0))
+    )
+    assert free.chosen.expected["energy"] > 7.5
+    assert mean.chosen.expected["energy"] == pytest.approx(6.5, abs=0.2)
+    assert worst.chosen.worst["energy"] == 6.0
+    assert worst.violations == {"max_worst_energy": -1.0}
+    assert free.values(("energy", "accuracy")) == (free.chosen.expected["energy"], free.chosen.accuracy)
 
 
 @pytest.mark.parametrize("kind", ["threshold", "patience", "patience_confidence", "vote"])

@@ -39,7 +39,7 @@ class OwnCost:
         values = tuple(
             _number(value, f"costs.{name}: the prefix up to {at}") for value, at in zip(given, names, strict=True)
         )
-        unit, provenance = cost.unit, cost.provenance or f"by {cost.kind}"
+        unit, provenance = cost.unit, cost.provenance or f"by {cost.kind or type(cost).__name__}"
         for what, text in (("unit", unit), ("provenance", provenance)):
             if not isinstance(text, str):
                 raise MeasurementError(f"costs.{name}: its {what} must be a text, got {shortened(text)}")
