@@ -51,6 +51,8 @@ MANY_PARAMETERS = {
     "eenas.testing.placement_contract.check_placement",
 }
 """They take more; the list may only become shorter."""
+SHARED_NAMES = {"Candidates", "Frame", "Prediction", "Sample", "Samples", "Segment", "Steps"}
+"""Public classes of these names are in several files; the list may only become shorter."""
 NO_NAMES = {"utils", "util", "common", "core", "helpers", "helper", "base", "misc"}
 TOP_LEVEL = {
     *(".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "pyproject.toml"),
@@ -213,6 +215,12 @@ def test_an_init_holds_a_docstring_or_hands_out_public_names(folder: Path) -> No
     assert sorted(ast.literal_eval(tree.body[5].value)) == sorted(homes)
     modules = {path.stem for path in (PACKAGE / folder).iterdir()}
     assert modules & set(homes) == set(), "a module of this name takes its place once it is imported"
+
+
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    classes = [node.name for path in MODULES for node in tree_of(path).body if isinstance(node, ast.ClassDef)]
+    public = [name for name in classes if not name.startswith("_")]
+    assert {name for name in public if public.count(name) > 1} == SHARED_NAMES
 
 
 def parameters_of(tree: ast.Module) -> Iterator[tuple[str, int]]:

@@ -46,8 +46,9 @@ def train(group, values):
     design = Design(backbone="own", num_classes=4, inputs=image_input(8), branches=placed, training=training)
     network = build_network(design, backbone)
     before = [value.detach().clone() for value in network.parameters()]
-    report = train_network(network, task, choice=design.training, spec=TrainingSpec(epochs=0.6, batch_size=16),
-                           costs=[1.0, 2.0], seed=1, execution=Execution(), group=group)
+    plan = TrainingPlan(choice=design.training, spec=TrainingSpec(epochs=0.6, batch_size=16), costs=[1.0, 2.0],
+                        seed=1, execution=Execution())
+    report = train_network(network, task, plan, group=group)
     moved = all(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
     return {"samples": report.samples, "moved": moved,
             "sums": [float(value.detach().double().sum()) for value in network.parameters()]}
