@@ -1,4 +1,4 @@
-"""The paired bootstrap: how sure the difference of two policies is, measured on the same samples."""
+"""The paired bootstrap: confidence intervals of the difference of two policies on the same samples."""
 
 from typing import Any
 
@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 from eenas.errors import PolicyError
 
 COVERAGE = 0.95
-"""The share of resampled differences that lie in the interval."""
+"""The coverage of the interval: the share of the resampled differences inside it."""
 
 
 def paired_bootstrap(
     correct_a: NDArray[Any], correct_b: NDArray[Any], *, rounds: int = 1000, seed: int
 ) -> tuple[float, float, float]:
-    """The mean of a less the mean of b, and the ends of its 95 % percentile interval (Efron and Tibshirani 1993, 13.3).
+    """Return mean(a) - mean(b) and the ends of its 95 % percentile interval (Efron and Tibshirani 1993, 13.3).
 
-    `correct_a` and `correct_b` [N] say whether two policies were right on the same N samples (booleans); the same
-    call compares what they spent (`costs_of_leaving`). Samples are drawn with replacement
-    `rounds` times, both policies' values together. Raises PolicyError for shapes that differ, none or NaN.
+    `correct_a` and `correct_b` [N] say whether two policies are correct on the same N samples. They may also be costs
+    (`costs_of_leaving`). Samples are drawn with replacement `rounds` times, with the values of both policies together.
+    Raises PolicyError for different shapes, no samples, and values that are not finite.
     """
     a, b = np.asarray(correct_a), np.asarray(correct_b)
     if a.ndim != 1 or a.shape != b.shape:
-        raise PolicyError(f"a paired bootstrap compares two lists of the same samples, got {a.shape} and {b.shape}")
+        raise PolicyError(f"a paired bootstrap needs two lists of the same samples, got {a.shape} and {b.shape}")
     if len(a) == 0 or rounds < 1:
         raise PolicyError(f"a paired bootstrap needs a sample and a round, got {len(a)} samples and {rounds} rounds")
     differences = a.astype(np.float64) - b.astype(np.float64)
@@ -39,10 +39,10 @@ def paired_bootstrap(
 def interval_of_counts(
     gained: int, lost: int, samples: int, *, rounds: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """The ends of the 95 % interval of `paired_bootstrap` for right and wrong answers, from what they come to.
+    """Return the ends of the 95 % interval of `paired_bootstrap` for correct answers, computed from counts.
 
-    Of `samples`, one policy alone is right on `gained` and the other alone on `lost`; resampling whole samples draws
-    these counts from a multinomial distribution. Both ends are in accuracy. Raises PolicyError for other counts.
+    Of `samples`, only the first policy is correct on `gained` and only the second on `lost`. Resampling samples draws
+    these counts from a multinomial distribution. Both ends are accuracies. Raises PolicyError for inconsistent counts.
     """
     if min(gained, lost) < 0 or gained + lost > samples or samples < 1 or rounds < 1:
         raise PolicyError(f"a bootstrap of counts needs gained + lost <= samples, got {gained}, {lost} and {samples}")
@@ -55,10 +55,11 @@ def interval_of_counts(
 def advantage(
     one: NDArray[np.bool_], other: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
 ) -> tuple[float, float, float]:
-    """One policy's accuracy less the other's on the same samples, and the ends of its 95 % interval.
+    """Return the accuracy of `one` minus that of `other` on the same samples, and the ends of its 95 % interval.
 
-    `one` and `other` [N] say where they are right, `weights` [N] of mean 1 what each sample counts (`balanced_weights`;
-    None: all alike). Samples are drawn as in `interval_of_counts`, those of each weight a kind of their own.
+    `one` and `other` [N] say where two policies are correct. `weights` [N] with mean 1 are the sample weights
+    (`balanced_weights`); None weights all samples the same. Samples are drawn as in `interval_of_counts`, with a
+    separate count for each weight.
     """
     if weights is None:
         gained, lost = int((one & ~other).sum()), int((other & ~one).sum())
@@ -70,5 +71,5 @@ def advantage(
 
 
 def costs_of_leaving(exit_index: NDArray[np.int64], costs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each sample spent, [N], when it left at `exit_index` [N] and exits cost `costs` [K]."""
+    """Return the cost of each sample, [N], from its exit `exit_index` [N] and the `costs` [K] of the exits."""
     return np.asarray(costs[exit_index], dtype=np.float64)

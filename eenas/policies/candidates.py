@@ -1,4 +1,4 @@
-"""Every policy of a kind that decides differently on one table, with what it does there."""
+"""All policies of a kind that decide differently on one table, with their accuracy and costs on it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy, Temperatu
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """M policies by rising MACs: `accuracy` [M] and `costs` [M] are means on one table.
+    """M policies by rising MACs. `accuracy` [M] and `costs` [M] are means over one table.
 
-    `make(index, within_budget)` gives one of them.
+    `make(index, within_budget)` returns one of them.
     """
 
     accuracy: NDArray[np.float64]
@@ -32,12 +32,12 @@ class Candidates:
         return self.costs[MACS]
 
     def best(self, within: Mapping[str, float] = NO_LIMIT, *, min_accuracy: float | None = None) -> SignalPolicy:
-        """The most accurate policy within the limits, of equals the cheapest (`best_index`)."""
+        """Return the most accurate policy within the limits; ties go to the cheapest (see `best_index`)."""
         index, holds = best_index(self.accuracy, self.costs, within, min_accuracy=min_accuracy)
         return self.make(index, holds)
 
     def best_within(self, budgets: NDArray[np.float64]) -> list[SignalPolicy]:
-        """For each budget of mean MACs, rising, the most accurate policy that costs at most as much, else the first."""
+        """Return the most accurate policy within each budget of mean MACs (rising), or else the cheapest policy."""
         best = np.zeros(len(self.macs), dtype=np.int64)
         higher = np.append(True, self.accuracy[1:] > np.maximum.accumulate(self.accuracy)[:-1])
         best[higher] = np.nonzero(higher)[0]
@@ -46,7 +46,7 @@ class Candidates:
         return [self.make(int(index), True) for index in best[np.maximum(last, 0)]]
 
     def area(self) -> float:
-        """The mean, over costs from the cheapest to the dearest, of the best accuracy that is to be had for them."""
+        """Return the mean of the best accuracy within a cost, over costs from the cheapest policy to the dearest."""
         if self.macs[-1] == self.macs[0]:
             return float(self.accuracy.max())
         best = np.maximum.accumulate(self.accuracy)
@@ -54,10 +54,10 @@ class Candidates:
 
 
 def candidates(kind: str, table: ExitTable, temperatures: Temperatures, score: str) -> Candidates:
-    """All policies of a kind on a table, each with one limit for all exits.
+    """Return all policies of a kind on a table, each with one limit for all exits.
 
-    Of patience with confidence and of votes there is a curve for each number of exits that have to count.
-    `temperatures` are not used where no confidence is compared.
+    Patience with confidence and votes have a curve for each number of exits required. `temperatures` are ignored by
+    kinds that compare no confidence.
     """
     evidence = Evidence(table, temperatures, score)
     curves = []

@@ -1,4 +1,4 @@
-"""Costs: what reaching each exit costs, in named columns with unit and provenance, the MACs first."""
+"""Costs of reaching each exit: named columns with unit and provenance, the MACs first."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from eenas.errors import PolicyError, nearest
 from eenas.escaping import shortened
 
 MACS, LATENCY = "macs", "latency"
-"""The costs that every study counts or measures."""
+"""The names of the two costs that eenas counts and measures itself."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _UNIT = re.compile(r"[\w µ%/·²³°€$().-]{0,20}")
@@ -26,33 +26,34 @@ _TAKEN = {
     *("parameters", "policy", "reason", "recommended", "samples", "seconds", "share", "shares", "state", "strategy"),
     *("structure", "structures", "temperature", "trial", "weights"),
 }
-"""Names of other values that stand beside costs in tables, files and limits."""
+"""Names that no cost may have: tables, files and limits use them for other values."""
 
 
 def key_of(name: str) -> str:
-    """The name of a cost in limits, budgets and files: that of the latency says its unit, "latency_ms"."""
+    """Return the key of a cost in limits, budgets and files: its name, or "latency_ms" for the latency."""
     return _KEYS.get(name, name)
 
 
 def cost_of(key: str) -> str:
-    """The cost that `key_of` gave a key for."""
+    """Return the name of the cost with this key, the inverse of `key_of`."""
     return next((name for name, own in _KEYS.items() if own == key), key)
 
 
 def name_fault(name: str) -> str | None:
-    """Why no cost may be called `name`, with the rule; None where one may."""
+    """Return the rule that `name` breaks, or None if a cost may have this name."""
     if not _NAME.fullmatch(name):
-        return "a cost is named by up to 40 lower-case letters, digits and underscores, a letter first"
+        return "a name has up to 40 lower-case letters, digits and underscores, and starts with a letter"
     if name in _TAKEN or name.startswith(("worst_", "expected_", "max_", "min_")) or name.endswith("_share"):
-        return "the name means something else in tables and limits"
+        return "the name has another meaning in tables and limits"
     return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CostFacts:
-    """A cost in words: its name, its unit, and where its figures come from; less of it is better.
+    """The description of a cost: its name, its unit and the provenance of its values. Lower is better.
 
-    Raises PolicyError for a name that is taken and for a unit that is no plain text of at most 20 characters.
+    Raises PolicyError for a reserved name, a unit that is not plain text of at most 20 characters, and a provenance
+    that is not one line of printable text.
     """
 
     name: str
@@ -60,7 +61,7 @@ class CostFacts:
     provenance: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what a table or a page could not show."""
+        """Check that tables and pages can show the values."""
         if (fault := name_fault(self.name)) is not None:
             raise PolicyError(f"a cost cannot be called {shortened(self.name)}: {fault}; give another name")
         if not _UNIT.fullmatch(self.unit):
@@ -79,21 +80,21 @@ KNOWN = {
     MACS: CostFacts(name=MACS, unit="MACs", provenance="counted"),
     LATENCY: CostFacts(name=LATENCY, unit="ms", provenance="measured"),
 }
-"""What is known of a cost by its name alone."""
+"""The descriptions of the costs that eenas counts and measures itself."""
 
 
 @dataclass(frozen=True, eq=False)
 class Costs:
-    """What N exits, or N policies, cost: D named columns, `values` float64 [D, N], each described by one of `facts`.
+    """The costs of N exits or N policies: D named columns, `values` float64 [D, N], described by `facts` (D).
 
-    Every value is finite and not negative. Raises PolicyError for anything else and for a name twice.
+    Raises PolicyError for values that are negative or not finite, for another shape, and for duplicate names.
     """
 
     facts: tuple[CostFacts, ...]
     values: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        """Convert to float64 and refuse what is no cost."""
+        """Convert to float64 and check the values."""
         names = [each.name for each in self.facts]
         if len(set(names)) != len(names):
             raise PolicyError(f"costs must have different names, got {shortened(names)}")
@@ -113,7 +114,7 @@ class Costs:
 
     @classmethod
     def of(cls, columns: Mapping[str, ArrayLike | None] | None = None, /, **named: ArrayLike | None) -> "Costs":
-        """Costs by name, each column [N], of which only the name is known; what is None is left out."""
+        """Return costs from columns [N] by name. Columns that are None are left out."""
         found = {name: np.array(each) for name, each in {**(columns or {}), **named}.items() if each is not None}
         for name, each in found.items():
             if each.ndim != 1 or each.dtype.kind not in "fiu" or each.shape != next(iter(found.values())).shape:
@@ -129,50 +130,50 @@ class Costs:
         return tuple(each.name for each in self.facts)
 
     def __contains__(self, name: object) -> bool:
-        """Whether a cost of this name is known."""
+        """Whether there is a cost with this name."""
         return name in self.names
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
-        """The column [N] of a cost. Raises PolicyError for one that is not known, with the nearest name."""
+        """Return the column [N] of a cost. Raises PolicyError for an unknown name, with the nearest one."""
         if name not in self.names:
             raise PolicyError(f"the cost {shortened(name)} is not known here; {nearest(name, self.names)}")
         return np.asarray(self.values[self.names.index(name)])
 
     def get(self, name: str) -> NDArray[np.float64] | None:
-        """The column [N] of a cost, None where it is not known."""
+        """Return the column [N] of a cost, or None if it is not known."""
         return self[name] if name in self.names else None
 
     def first(self, exits: int) -> "Costs":
-        """The costs of the first `exits` exits."""
+        """Return the costs of the first `exits` exits."""
         return Costs(self.facts, self.values[:, :exits])
 
     def at(self, indices: NDArray[np.int64]) -> "Costs":
-        """The costs of some exits, or policies, by their indices [M]."""
+        """Return the costs of the exits or policies with these indices [M]."""
         return Costs(self.facts, self.values[:, indices])
 
     def without(self, *names: str) -> "Costs":
-        """The other costs."""
+        """Return the costs except those with these names."""
         kept = [index for index, name in enumerate(self.names) if name not in names]
         return Costs(tuple(self.facts[index] for index in kept), self.values[kept])
 
     def replacing(self, name: str, column: ArrayLike | None) -> "Costs":
-        """The costs with another column [N] of this name, without one where it is None."""
+        """Return the costs with the column [N] of this name replaced, or removed if `column` is None."""
         if column is None or name not in self.names:
             return self.without(name)
         rows = [np.asarray(column) if each == name else self[each] for each in self.names]
         return Costs(self.facts, np.stack(rows))
 
     def mean(self, leaving: NDArray[np.int64]) -> "Costs":
-        """The mean costs of M policies by which `leaving` [M, K] samples leave at K exits that cost this."""
+        """Return the mean costs of M policies from their counts `leaving` [M, K] of samples that leave at each exit."""
         return Costs(self.facts, np.stack([mean_cost(leaving, each) for each in self.values]))
 
     def of_exit(self, k: int) -> "CostValues":
-        """The costs of one exit by name."""
+        """Return the costs of one exit by name."""
         return CostValues(zip(self.names, self.values[:, k].tolist(), strict=True))
 
 
 class CostValues(Mapping[str, float]):
-    """One number for each cost by its name, in order; it is not changed, and equal ones have equal hashes."""
+    """One number for each cost by name, in order. The mapping is immutable and hashable."""
 
     __slots__ = ("_values",)
 
@@ -180,26 +181,26 @@ class CostValues(Mapping[str, float]):
         self._values: dict[str, float] = dict(values)
 
     def __getitem__(self, name: str) -> float:
-        """The number of a cost."""
+        """Return the number of a cost."""
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
-        """The names."""
+        """Iterate over the names."""
         return iter(self._values)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of costs."""
         return len(self._values)
 
     def __hash__(self) -> int:
-        """Of names and numbers, in whatever order."""
+        """The hash of names and numbers, independent of their order."""
         return hash(frozenset(self._values.items()))
 
     def __repr__(self) -> str:
-        """As a table."""
+        """A text with the names and numbers."""
         return f"CostValues({self._values})"
 
 
 def mean_cost(leaving: NDArray[np.int64], costs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean cost [...] of samples of which `leaving` [..., K] leave at exits that cost `costs` [K]."""
+    """Return the mean cost [...] from the counts `leaving` [..., K] and the `costs` [K] of leaving at each exit."""
     return np.asarray((leaving * costs).sum(axis=-1) / leaving.sum(axis=-1))

@@ -1,4 +1,4 @@
-"""The curve of one common limit, exactly: every threshold that decides differently from its neighbours."""
+"""The exact curve of one common limit, with every threshold that decides differently from its neighbours."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
 
 _SLACK = 1e-9
-"""Relative tolerance of a limit: a mean over samples may miss the cost it equals by rounding."""
+"""The relative tolerance of a limit, for rounding errors in means over samples."""
 
 NO_LIMIT: Mapping[str, float] = MappingProxyType({})
-"""No cost is limited."""
+"""No limit on any cost."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
     """All M operating points of a common threshold on one table, from the cheapest to the most expensive.
 
-    `thresholds` float64 [M] rise from 0 (everybody leaves at the first exit) to infinity (nobody leaves early); those
-    between lie midway between distinct scores. `accuracy` [M] is in [0, 1]; `costs` [M], of which the MACs are strictly
-    increasing, are means over samples; `leaving` int64 [M, K] counts samples.
+    `thresholds` float64 [M] rise from 0 (all samples leave at the first exit) to infinity (no sample leaves early). The
+    others lie midway between distinct scores. `accuracy` [M] is in [0, 1]. `costs` [M] are means over samples; the MACs
+    are strictly increasing. `leaving` int64 [M, K] counts the samples that leave at each exit.
     """
 
     thresholds: NDArray[np.float64]
@@ -45,20 +45,20 @@ def common_curve(
     temperatures: Sequence[float] | NDArray[np.float64] | None = None,
     score: str = "max_softmax",
 ) -> Curve:
-    """The whole curve in O(N K log(N K)); temperatures are fitted on the table where none are given.
+    """Return the whole curve in O(N K log(N K)). Temperatures default to those fitted on the table.
 
-    A policy that leaves by one threshold on these scores has one of these points, whatever its threshold.
+    Every common threshold on these scores gives one of the points.
     """
     return signal_curve(branch_scores(table.logits, _temperatures(table, temperatures), score), table.correct(), table)
 
 
 def signal_curve(signals: NDArray[np.float64], correct: NDArray[np.bool_], table: ExitTable) -> Curve:
-    """The whole curve of one limit on signals [N, K - 1], given what is right at each exit, [N, K], and the costs.
+    """Return the whole curve of one limit on signals [N, K - 1], with `correct` [N, K] and the costs of `table`.
 
-    Signals are not negative, or minus infinity where nobody can leave. A sample leaves at exit k for the limits above
-    the best signal it had before and up to its signal there. As the limit falls it therefore moves, at every signal
-    that is higher than all before it, from the next such exit (the final one at first) to this one. All moves sorted
-    by signal and summed up are the curve.
+    Signals are not negative, or minus infinity where no sample can leave. A sample leaves at exit k for limits above
+    its highest earlier signal and up to its signal at k. As the limit falls, the sample moves at each of its record
+    signals from the next record exit (at first the final one) to this one. The curve is the cumulative sum of all moves
+    sorted by signal.
     """
     samples, branches = signals.shape
     counted = correct.astype(np.int64) if table.weights is None else correct * table.weights[:, None]
@@ -107,12 +107,12 @@ def fit_common(
     within: Mapping[str, float] = NO_LIMIT,
     min_accuracy: float | None = None,
 ) -> ThresholdPolicy:
-    """The best common threshold on a table, usually the calibration split's.
+    """Return the policy with the best common threshold on a table, usually of the calibration split.
 
-    `within` limits mean costs of a sample by name, in the unit of the table's costs. Within them it is the most
-    accurate point, of equals the one with the fewest MACs; with `min_accuracy` (in [0, 1]) the one with the fewest that
-    is as accurate. Where a cost limit is below what is reachable the cheapest point, and where only `min_accuracy` is,
-    the most accurate one; the policy then says `within_budget=False`.
+    `within` limits mean costs per sample by name, in the units of the table. The result is the most accurate point
+    within the limits; ties go to the fewest MACs. With `min_accuracy` (in [0, 1]) it is the point with the fewest MACs
+    that is at least as accurate. If no point is within the cost limits, it is the cheapest one. If only `min_accuracy`
+    is out of reach, it is the most accurate one. In both cases the policy has `within_budget=False`.
     """
     fitted = _temperatures(table, temperatures)
     curve = common_curve(table, fitted, score)
@@ -123,7 +123,7 @@ def fit_common(
 def common_policy(
     threshold: float, temperatures: Sequence[float] | NDArray[np.float64], score: str, *, within_budget: bool = True
 ) -> ThresholdPolicy:
-    """The policy that has one threshold for all exits; infinity: nobody leaves early."""
+    """Return the policy with one threshold for all exits. With infinity no sample leaves early."""
     value = None if np.isinf(threshold) else float(threshold)
     return ThresholdPolicy(
         score=score,
@@ -140,22 +140,25 @@ def best_index(
     *,
     min_accuracy: float | None = None,
 ) -> tuple[int, bool]:
-    """The point that `fit_common` takes, of M >= 1 in any order, and whether it holds every limit."""
+    """Return the index of the point that `fit_common` chooses among M >= 1, and whether it holds all limits.
+
+    The points may be in any order. Raises PolicyError for a limit below 0 or on an unknown cost.
+    """
     limits = {f"max_{key_of(name)}": limit for name, limit in within.items()}
     if min_accuracy is not None:
         limits["min_accuracy"] = min_accuracy
     for key, limit in limits.items():
         if not limit >= 0:
-            raise PolicyError(f"{key} must be a number that is not negative, got {limit}")
+            raise PolicyError(f"{key} must be at least 0, got {limit}")
     affordable = np.ones(len(accuracy), dtype=np.bool_)
     for name, limit in within.items():
         if name not in costs:
             raise PolicyError(
-                f"max_{key_of(name)} needs a table with this cost, got {', '.join(costs.names)}; measure it first"
+                f"max_{key_of(name)} needs a table with this cost, got {', '.join(costs.names)}; measure the cost first"
             )
         affordable &= costs[name] <= limit * (1 + _SLACK)
     macs = costs[MACS]
-    cheapest = int(np.argmin(costs[decisive(costs, within)]))
+    cheapest = int(np.argmin(costs[primary_cost(costs, within)]))
     if not affordable.any():
         return cheapest, False
     candidates = np.nonzero(affordable)[0]
@@ -165,8 +168,8 @@ def best_index(
     return int(good[np.argmin(macs[good])]), min_accuracy is None or bool(most >= min_accuracy - _SLACK)
 
 
-def decisive(costs: Costs, within: Mapping[str, float]) -> str:
-    """The cost by which the cheapest point is told: the first in order of those that are limited, else the MACs."""
+def primary_cost(costs: Costs, within: Mapping[str, float]) -> str:
+    """Return the cost that defines the cheapest point: the first limited one, else the MACs."""
     return next((name for name in costs.names if name in within), MACS)
 
 

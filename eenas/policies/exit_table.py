@@ -1,4 +1,4 @@
-"""The exit table: every exit's logits on one split, with the labels and what leaving at each exit costs."""
+"""The exit table: the logits of every exit on one split, with the labels and the costs of each exit."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -10,25 +10,25 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
 from eenas.escaping import shortened
-from eenas.policies.class_weights import balanced_weights, share_right
+from eenas.policies.class_weights import balanced_weights, weighted_accuracy
 from eenas.policies.costs import KNOWN, MACS, Costs, key_of
 
 KEYS = ("logits", "labels", "exits", MACS)
 OTHERS, FACTS = "costs", "cost_facts"
-"""The arrays of a file that hold costs beside those of KNOWN, [costs, K], and in JSON what these are."""
+"""The arrays of a file for costs outside KNOWN: their values [costs, K], and their descriptions as JSON."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExitTable:
-    """What every policy is fitted and scored on, without touching the network.
+    """The data that policies are fitted and evaluated on, without running the network.
 
-    `logits` float32 [N, K, C], exits in depth order, the final exit last; `labels` int64 [N] in 0..C-1; `exits` the K
-    names (cut points, then "final"); `costs` [K] what a sample costs that leaves there, every branch run on the way
-    included: the MACs first, strictly increasing, others where they are known (they need not increase: a measurement is
-    noisy, and a feature may be smaller than one before it). `balanced` makes every accuracy the mean of those of the
-    classes; costs stay those of the samples as they come. Lists and other dtypes are converted.
+    `logits` is float32 [N, K, C] with the exits in depth order, the final exit last; `labels` int64 [N] in 0..C-1.
+    `exits` holds the K names: cut points, then "final". `costs` [K] are the costs of a sample that leaves at each exit,
+    including every branch before it. The MACs come first and are strictly increasing. Other costs need not increase:
+    measurements are noisy, and a feature may be smaller than an earlier one. If `balanced`, every accuracy is the mean
+    over classes; costs remain means over samples. Lists and other dtypes are converted.
 
-    Raises PolicyError for an empty table, logits that are not finite, labels out of range and costs that do not fit.
+    Raises PolicyError for an empty table, logits that are not finite, labels out of range, and costs that do not match.
     """
 
     logits: NDArray[np.float32]
@@ -38,16 +38,16 @@ class ExitTable:
     balanced: bool = False
 
     def __post_init__(self) -> None:
-        """Convert to the dtypes above and refuse what contradicts itself."""
+        """Convert to the documented dtypes and check that the values fit together."""
         logits = np.asarray(self.logits)
         if logits.ndim != 3 or logits.dtype.kind not in "fiu":
             got = f"{logits.dtype} of shape {logits.shape}"
-            raise PolicyError(f"logits of an exit table must be numbers [samples, exits, classes], got {got}")
+            raise PolicyError(f"the logits of an exit table must be numbers [samples, exits, classes], got {got}")
         samples, exits, classes = logits.shape
         if samples == 0:
             raise PolicyError("an exit table needs at least one sample, got none; give the split more samples")
         if exits == 0 or classes < 2:
-            raise PolicyError(f"an exit table needs an exit and two classes, got {exits} exits and {classes} classes")
+            raise PolicyError(f"an exit table needs at least one exit and two classes, got {exits} and {classes}")
         with np.errstate(over="ignore", invalid="ignore"):
             logits = np.ascontiguousarray(logits, dtype=np.float32)
         if not np.isfinite(logits).all():
@@ -57,7 +57,7 @@ class ExitTable:
         object.__setattr__(self, "labels", _labels(self.labels, samples, classes))
         names = tuple(self.exits)
         if len(names) != exits or len(set(names)) != exits:
-            raise PolicyError(f"an exit table of {exits} exits needs as many different names, got {shortened(names)}")
+            raise PolicyError(f"an exit table of {exits} exits needs {exits} different names, got {shortened(names)}")
         object.__setattr__(self, "exits", names)
         if self.costs.names[:1] != (MACS,):
             raise PolicyError(f"the first cost of the exits must be {MACS}, got {shortened(list(self.costs.names))}")
@@ -86,30 +86,30 @@ class ExitTable:
         return int(self.logits.shape[2])
 
     def answers(self) -> NDArray[np.int64]:
-        """The class that every exit would answer, [N, K]; of equal logits the lower class."""
+        """Return the class with the highest logit at every exit, [N, K]; ties go to the lower class."""
         return np.asarray(self.logits.argmax(axis=2), dtype=np.int64)
 
     def correct(self) -> NDArray[np.bool_]:
-        """Whether every exit would be right, [N, K]."""
+        """Return whether each exit is correct on each sample, [N, K]."""
         return np.asarray(self.answers() == self.labels[:, None])
 
     @cached_property
     def weights(self) -> NDArray[np.float64] | None:
-        """What each sample's right answer counts, [N] of mean 1; None where all count alike."""
+        """The weight of each sample, [N] with mean 1, or None if all samples count the same."""
         return balanced_weights(self.labels) if self.balanced else None
 
     def exit_accuracy(self) -> tuple[float, ...]:
-        """Accuracy in [0, 1] of every exit if all samples left there."""
-        return tuple(float(value) for value in share_right(self.correct(), self.weights))
+        """Return the accuracy in [0, 1] of every exit over all samples."""
+        return tuple(float(value) for value in weighted_accuracy(self.correct(), self.weights))
 
     def take(self, indices: NDArray[np.int64] | NDArray[np.bool_]) -> "ExitTable":
-        """The table of some samples, by indices or a mask [N]."""
+        """Return the table of some samples, selected by indices or a mask [N]."""
         return replace(self, logits=self.logits[indices], labels=self.labels[indices])
 
     def truncate(self, exits: int) -> "ExitTable":
-        """The table of the network that ends at its `exits`-th exit (1..K), which becomes the final one."""
+        """Return the table truncated after `exits` exits (1..K). The last of them becomes the final exit."""
         if not 1 <= exits <= self.num_exits:
-            raise PolicyError(f"a table of {self.num_exits} exits cannot be cut after exit {exits}; give 1 to all")
+            raise PolicyError(f"a table of {self.num_exits} exits cannot be truncated to {exits}; give 1 to all")
         return replace(
             self,
             logits=self.logits[:, :exits],
@@ -118,7 +118,7 @@ class ExitTable:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the table as a compressed .npz file under exactly this name."""
+        """Write the table as a compressed .npz file to exactly this path."""
         arrays = {"logits": self.logits, "labels": self.labels, "exits": np.array(self.exits)}
         arrays |= {key_of(name): self.costs[name] for name in KNOWN if name in self.costs}
         others = self.costs.without(*KNOWN)

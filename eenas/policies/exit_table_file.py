@@ -1,4 +1,4 @@
-"""An exit table read from the file that it was saved to."""
+"""Reading an exit table from its file."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ from eenas.specs import from_table
 
 
 def load_exit_table(path: str | Path) -> ExitTable:
-    """Read what `ExitTable.save` wrote, never running code from it. Raises PolicyError when it is not an exit table."""
+    """Return the exit table that `ExitTable.save` wrote, without running code from the file.
+
+    Raises PolicyError if the file is not an exit table.
+    """
     try:
         arrays = read_arrays(Path(path), KEYS, (*map(key_of, KNOWN), OTHERS, FACTS, "balanced"))
     except SpecError as error:
@@ -32,7 +35,7 @@ def load_exit_table(path: str | Path) -> ExitTable:
 
 
 def _costs(arrays: dict[str, Any]) -> Costs:
-    """The named columns of a file: those that every table may have by their keys, then the others."""
+    """Return the costs in a file: those of KNOWN by their keys, then the others."""
     known = Costs.of({name: arrays.get(key_of(name)) for name in KNOWN})
     if OTHERS not in arrays:
         return known

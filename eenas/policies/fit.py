@@ -1,4 +1,4 @@
-"""One entry to fit any policy: from a calibration table and a rule to policies and operating points."""
+"""Fitting of any kind of policy: policies and operating points from a calibration table and a rule."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from eenas.policies.curve import NO_LIMIT
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.geometric import GeometricPolicy, ensembled
 from eenas.policies.kinds.geometric_fit import Parameters, fit_geometric
-from eenas.policies.kinds.most_confident import MostConfidentPolicy, surest_at_the_end
+from eenas.policies.kinds.most_confident import MostConfidentPolicy, with_most_confident_final
 from eenas.policies.kinds.per_exit import MINIMUM_SAMPLES, fit_per_exit
 from eenas.policies.kinds.registry import fitted_kind
 from eenas.policies.kinds.signal_policy import Evidence
@@ -30,10 +30,10 @@ _SHARES = (0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What stands around the kind of a policy: how it is shown a table, and what its policies are wrapped in.
+    """The ensemble, temperatures and final rule around a kind of policy: it transforms tables and wraps policies.
 
-    `ensemble` holds the weights of a geometric ensemble or is None; `temperatures` (K) are of the exits as shown after
-    it, or none where no confidence is compared.
+    `ensemble` holds the weights and biases of a geometric ensemble, or is None. `temperatures` (K) belong to the exits
+    after the ensemble; they are empty if no confidence is compared.
     """
 
     rule: Rule
@@ -50,14 +50,14 @@ class Frame:
         return cls(rule, ensemble, tuple(fit_temperatures(shown).tolist()))
 
     def view(self, table: ExitTable) -> ExitTable:
-        """The table that the kind decides over; the table itself without ensemble and final rule."""
+        """Return the table after ensemble and final rule; without either it is the table itself."""
         shown = table if self.ensemble is None else ensembled(table, *self.ensemble)
         if self.rule.final_rule == "most_confident":
-            shown = surest_at_the_end(shown, self.temperatures, self.rule.score)
+            shown = with_most_confident_final(shown, self.temperatures, self.rule.score)
         return shown
 
     def wrap(self, policy: Policy) -> Policy:
-        """The policy that does on a table what `policy` does on the view of it."""
+        """Return the policy that decides on a table as `policy` does on the view of it."""
         if self.rule.final_rule == "most_confident":
             policy = MostConfidentPolicy(score=self.rule.score, temperatures=self.temperatures, policy=policy)
         if self.ensemble is not None:
@@ -65,14 +65,15 @@ class Frame:
         return policy
 
     def candidates(self, shown: ExitTable) -> Candidates:
-        """The kind's policies on a table as shown."""
+        """Return the policies of the kind on a table that `view` returned."""
         return candidates(self.rule.kind, shown, self.temperatures, self.rule.score)
 
 
 class Fitting:
-    """All that one rule can be fitted to on one calibration table; what no budget changes is found once.
+    """A rule on one calibration table, ready to be fitted for any budget.
 
-    Temperatures are fitted on `calibration`. A geometric ensemble is kept only where it wins: see `kept_ensemble`.
+    The ensemble, the temperatures and the candidates are computed once on `calibration`. A geometric ensemble is kept
+    only if it wins; see `kept_ensemble`.
     """
 
     def __init__(self, calibration: ExitTable, choice: Rule = COMMON) -> None:
@@ -83,27 +84,27 @@ class Fitting:
         self._candidates = self.frame.candidates(self._shown)
 
     def policy(self, within: Mapping[str, float] = NO_LIMIT, *, min_accuracy: float | None = None) -> Policy:
-        """The most accurate policy whose mean costs of a sample, by name, are `within` the limits.
+        """Return the most accurate policy with mean costs per sample `within` the limits, given by name.
 
-        With `min_accuracy` (in [0, 1]) the one with the fewest MACs within them that is as accurate. Where the limits
-        cannot be held the nearest policy, which says `within_budget=False`. Raises PolicyError for a limit below 0, for
-        one on a cost that is not known, and for `min_accuracy` with thresholds for each exit.
+        With `min_accuracy` (in [0, 1]), return the policy with the fewest MACs that is at least as accurate. If no
+        policy holds the limits, return the nearest one with `within_budget=False`. Raises PolicyError for a limit below
+        0, a limit on an unknown cost, and for `min_accuracy` if each exit has its own threshold.
         """
         if not self.rule.per_exit:
             return self.frame.wrap(self._candidates.best(within, min_accuracy=min_accuracy))
         if min_accuracy is not None:
-            raise PolicyError("thresholds for each exit are fitted to cost limits, got min_accuracy; fit a common one")
+            raise PolicyError("per-exit thresholds are fitted to cost limits, got min_accuracy; fit a common one")
         temperatures, score = self.frame.temperatures, self.rule.score
         return self.frame.wrap(fit_per_exit(self._shown, temperatures=temperatures, score=score, within=within))
 
     def operating_points(
         self, evaluation: ExitTable, *, limit: int = 64, common: bool = False
     ) -> tuple[OperatingPoint, ...]:
-        """At most `limit` policies fitted for evenly spaced expected MACs, evaluated on `evaluation`.
+        """Return at most `limit` policies fitted for evenly spaced expected MACs, evaluated on `evaluation`.
 
-        For each budget between the cheapest and the dearest policy the most accurate one within it, by rising MACs on
-        the calibration table; equal policies appear once, and a kind with few policies has few points. `common` takes
-        one threshold for all exits also where the rule has one for each, whose fitting takes a while.
+        Each is the most accurate policy within a budget between the cheapest and the dearest policy. They are sorted by
+        MACs on the calibration table, without duplicates. With `common`, a rule with per-exit thresholds uses one
+        threshold for all exits, which is much faster to fit.
         """
         if limit < 1:
             raise PolicyError(f"the limit of operating points must be at least 1, got {limit}")
@@ -122,10 +123,10 @@ class Fitting:
     def at_shares(
         self, evaluation: ExitTable, backbone_macs: float, shares: Sequence[float] = _SHARES
     ) -> list[OperatingPoint | None]:
-        """For each share of the plain backbone's MACs the policy that spends at most that on the calibration table.
+        """Return the best policy for each share of the plain backbone's MACs, evaluated on `evaluation`.
 
-        Each is the most accurate there and evaluated on `evaluation`, where it may spend a little more or less. None
-        where no policy spends so little.
+        Each is the most accurate policy within the share on the calibration table. Its MACs on `evaluation` may differ
+        slightly. An element is None if no policy is within the share.
         """
         if not backbone_macs > 0:
             raise PolicyError(f"backbone_macs must be positive, got {backbone_macs}")
@@ -141,7 +142,7 @@ def fit(
     within: Mapping[str, float] = NO_LIMIT,
     min_accuracy: float | None = None,
 ) -> Policy:
-    """The best policy of a rule within limits: `Fitting.policy`."""
+    """Return the best policy of a rule within limits; see `Fitting.policy`."""
     return Fitting(calibration, choice).policy(within, min_accuracy=min_accuracy)
 
 
@@ -152,7 +153,7 @@ def operating_points(
     *,
     limit: int = 64,
 ) -> tuple[OperatingPoint, ...]:
-    """Policies of a rule over all budgets, evaluated on another table: `Fitting.operating_points`."""
+    """Return policies of a rule over all budgets, evaluated on another table; see `Fitting.operating_points`."""
     return Fitting(calibration, choice).operating_points(evaluation, limit=limit)
 
 
@@ -163,16 +164,16 @@ def fit_at_shares(
     shares: Sequence[float] = _SHARES,
     choice: Rule = COMMON,
 ) -> list[OperatingPoint | None]:
-    """Policies of a rule for shares of the backbone's MACs, evaluated on another table: `Fitting.at_shares`."""
+    """Return policies of a rule for shares of the backbone's MACs on another table; see `Fitting.at_shares`."""
     return Fitting(calibration, choice).at_shares(evaluation, backbone_macs, shares)
 
 
 def kept_ensemble(table: ExitTable, rule: Rule, *, seed: int = 0) -> Parameters | None:
-    """The geometric ensemble that a rule asks for, where it wins on samples that it was not fitted on, else None.
+    """Return the geometric ensemble of a rule if it wins on held-out samples, else None.
 
-    It is fitted on either half of the table. On the other half, the rule's kind with it and without it are compared by
-    the accuracy that they offer for a cost (`Candidates.area`); only where the ensemble is ahead in both halves' sum is
-    it fitted on the whole table. Halves of fewer than MINIMUM_SAMPLES samples decide nothing: then there is none.
+    The ensemble is fitted on each half of the table and compared on the other half with the same kind without it, by
+    the mean accuracy over costs (`Candidates.area`). If the ensemble has the higher sum over both halves, it is fitted
+    on the whole table. Returns None if a half has fewer than MINIMUM_SAMPLES samples.
     """
     if rule.ensemble == "none" or table.num_exits < 2 or len(table) // 2 < MINIMUM_SAMPLES:
         return None
@@ -190,16 +191,16 @@ def declined(choice: Rule, policy: Policy) -> tuple[str, ...]:
     """What a rule asked for that a policy fitted by it does without, a sentence each: it did not win."""
     rule, found = Rule.of(choice), []
     if rule.ensemble != "none" and not isinstance(policy, GeometricPolicy) and policy.num_exits > 1:
-        found.append("The ensemble of exits did not win on held-out calibration samples: every exit decides alone.")
+        found.append("The ensemble of exits did not win on held-out calibration samples. Each exit decides alone.")
     while isinstance(policy, GeometricPolicy | MostConfidentPolicy):
         policy = policy.policy
     thresholds = policy.thresholds if isinstance(policy, ThresholdPolicy) else ()
     if rule.per_exit and len(thresholds) > 1 and len(set(thresholds)) == 1:
-        found.append("A threshold for each exit did not win on held-out calibration samples: they share one.")
+        found.append("Per-exit thresholds did not win on held-out calibration samples. All exits share one threshold.")
     return tuple(found)
 
 
 def _same_exits(fitted_on: ExitTable, evaluated_on: ExitTable) -> None:
     if fitted_on.exits != evaluated_on.exits:
         names = f"{list(fitted_on.exits)} and {list(evaluated_on.exits)}"
-        raise PolicyError(f"policies are fitted and evaluated on tables of the same exits, got {names}")
+        raise PolicyError(f"policies must be fitted and evaluated on tables with the same exits, got {names}")

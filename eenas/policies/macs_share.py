@@ -1,12 +1,11 @@
-"""The unit of a limit on MACs: a share of the plain backbone's, which a user may take for per cent."""
+"""The unit of a limit on MACs: a share of the plain backbone's MACs, not a percentage."""
 
 MOST_MACS = 2.0
-"""Branches may cost more than the backbone saves; a limit on twice its MACs and more is no limit, and was meant so by
-nobody."""
+"""The largest limit that is accepted. Branches may cost more than they save, but a larger limit is a percentage."""
 
 
 def unit_fault(name: str, share: float) -> str | None:
-    """What is wrong with a limit that is too large for a share of the backbone's MACs, and the likely meaning."""
+    """Return an error text for a limit above MOST_MACS, with the share that was probably meant; else None."""
     if not share > MOST_MACS:
         return None
     return (

@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError, SpecError, nearest
 from eenas.escaping import shortened
-from eenas.policies.class_weights import share_right
+from eenas.policies.class_weights import weighted_accuracy
 from eenas.policies.costs import LATENCY, MACS, CostValues, cost_of, key_of, mean_cost, name_fault
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.policy import Policy
 
 EXPECTED, WORST = "expected_", "worst_"
-"""What the keys of costs begin with in a table."""
+"""The prefixes of the keys of costs in a table."""
 _FIELDS = ("policy", "accuracy", "shares", "exit_accuracy")
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint:
-    """What a policy does on a table: `accuracy` in [0, 1], and what a sample costs, by name, the MACs first.
+    """The accuracy, in [0, 1], and the costs per sample of a policy on a table.
 
-    `expected` is the mean of a cost, `worst` that of the dearest exit that any sample may reach, whether one of this
-    table did or not: the final exit unless a threshold of 0 stops everybody before. `shares` (K, summing to one) leave
-    at each exit, and `exit_accuracy` (K) is the accuracy of those who leave there, None where nobody does.
+    `expected` holds the mean of each cost by name, the MACs first. `worst` holds the highest cost of any exit that a
+    sample may reach, whether or not a sample of this table does. `shares` (K, sum 1) are the shares of samples leaving
+    at each exit. `exit_accuracy` (K) is the accuracy on the samples leaving there, or None if there are none.
     """
 
     policy: Policy
@@ -38,7 +38,7 @@ class OperatingPoint:
     exit_accuracy: tuple[float | None, ...]
 
     def __post_init__(self) -> None:
-        """Convert sequences to tuples and refuse numbers that do not fit together."""
+        """Convert sequences to tuples and check that the numbers fit together."""
         shares, accuracies = tuple(self.shares), tuple(self.exit_accuracy)
         object.__setattr__(self, "shares", shares)
         object.__setattr__(self, "exit_accuracy", accuracies)
@@ -47,7 +47,7 @@ class OperatingPoint:
         if next(iter(self.expected), None) != MACS or list(self.expected) != list(self.worst):
             names = f"{shortened(list(self.expected))} and {shortened(list(self.worst))}"
             raise PolicyError(
-                f"expected and worst costs of an operating point must be the same, {MACS} first, got {names}"
+                f"expected and worst costs of an operating point must have the same names, {MACS} first, got {names}"
             )
         numbers = (self.accuracy, *self.expected.values(), *self.worst.values(), *shares)
         if not all(isinstance(value, int | float) for value in numbers):
@@ -65,7 +65,7 @@ class OperatingPoint:
             raise PolicyError(f"the shares of an operating point must sum to one, got {sum(shares)}")
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data, for JSON: costs under keys such as "expected_macs" and "worst_latency_ms"."""
+        """Return plain data for JSON, with costs under keys such as "expected_macs" and "worst_latency_ms"."""
         table: dict[str, Any] = {"policy": self.policy.to_table(), "accuracy": self.accuracy}
         for name in self.expected:
             table[EXPECTED + key_of(name)] = self.expected[name]
@@ -74,7 +74,10 @@ class OperatingPoint:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
-        """The inverse of `to_table`. Raises SpecError for unknown and missing keys, PolicyError for bad values."""
+        """Return the point that `to_table` wrote.
+
+        Raises SpecError for unknown and missing keys and PolicyError for invalid values.
+        """
         where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "an operating point"
         if not isinstance(table, Mapping):
             raise SpecError(f"{where}: must be a table, got {shortened(table)}")
@@ -102,13 +105,13 @@ class OperatingPoint:
 
 
 def _costs_of(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The costs of a table whose keys begin so, by name; null was a latency that nobody measured."""
+    """Return the costs with this prefix by name. An unmeasured latency may be null."""
     keys = (key.removeprefix(prefix) for key in table if isinstance(key, str) and key.startswith(prefix))
     return {name: table[prefix + key] for key in keys if name_fault(name := cost_of(key)) is None}
 
 
 def evaluate(policy: Policy, table: ExitTable) -> OperatingPoint:
-    """What a policy does on a table. Raises PolicyError when the table has another number of exits."""
+    """Return the operating point of a policy on a table. Raises PolicyError if the numbers of exits differ."""
     decisions = policy.apply(table)
     return point_of(policy, table, decisions.exit_index, decisions.answer)
 
@@ -116,7 +119,7 @@ def evaluate(policy: Policy, table: ExitTable) -> OperatingPoint:
 def point_of(
     policy: Policy, table: ExitTable, exit_index: NDArray[np.int64], answer: NDArray[np.int64]
 ) -> OperatingPoint:
-    """What a policy does on a table, given the exits [N] at which samples leave and the classes [N] they answer."""
+    """Return the operating point of a policy from the exit [N] and the answered class [N] of every sample."""
     leaving = np.bincount(exit_index, minlength=table.num_exits)
     right = answer == table.labels
     weights = table.weights
@@ -125,7 +128,7 @@ def point_of(
     reachable, costs = slice(0, policy.last_reachable + 1), table.costs
     return OperatingPoint(
         policy=policy,
-        accuracy=float(share_right(right, weights)),
+        accuracy=float(weighted_accuracy(right, weights)),
         expected=CostValues((name, float(mean_cost(leaving, costs[name]))) for name in costs.names),
         worst=CostValues((name, float(costs[name][reachable].max())) for name in costs.names),
         shares=tuple(int(count) / len(table) for count in leaving),

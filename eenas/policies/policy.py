@@ -1,4 +1,4 @@
-"""The contract of a policy: what decides, exit by exit, which samples leave, and what they answer."""
+"""The contract of a policy, which decides at each exit which samples leave and which class they answer."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from eenas.escaping import shortened
 from eenas.policies.exit_table import ExitTable
 
 NEAR = 1e-5
-"""Two implementations may decide differently only for scores that are this close to a threshold."""
+"""The distance from a threshold within which two implementations may decide differently."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Decisions:
-    """What a policy does with a table: `exit_index` int64 [N] in 0..K-1, `answer` int64 [N] the classes answered.
+    """The decisions of a policy on a table: the exit taken and the class answered by each sample.
 
-    `near` counts the samples that on their way met a decision so close (`Policy.near`) that another implementation of
-    the network may decide differently.
+    `exit_index` is int64 [N] in 0..K-1 and `answer` int64 [N]. `near` counts the samples with a decision so close
+    (`Policy.near`) that another implementation of the network may decide differently.
     """
 
     exit_index: NDArray[np.int64]
@@ -31,15 +31,14 @@ class Decisions:
 class Policy(ABC):
     """A fitted policy for the K exits of a network: a frozen value, `@dataclass(frozen=True, kw_only=True)`.
 
-    Order of calls: `start` with the number of samples, then for every exit in order `decide` with the raw logits of
-    those who are still there, `answer` with the state of those who leave (`state[leave]`), and so on with the state of
-    those who stay (`state[~leave]`) until nobody does. A state is an array or any value that a boolean mask indexes
-    by sample; nothing else is known of it. A sample is decided as if it were alone: nothing depends on its batch.
-    The final exit (k = K - 1) lets everybody leave.
+    Order of calls: `start` with the number of samples; then, at every exit in order, `decide` with the raw logits of
+    the remaining samples and `answer` with the state of the leaving ones (`state[leave]`). The remaining samples go on
+    with `state[~leave]`. A state is an array or any other value that can be indexed by a boolean mask over samples.
+    Each sample is decided independently of the rest of its batch. All samples leave at the final exit (k = K - 1).
     """
 
     kind: ClassVar[str]
-    """The name of the kind, in tables."""
+    """The name of the kind in tables."""
 
     @property
     @abstractmethod
@@ -48,40 +47,40 @@ class Policy(ABC):
 
     @property
     def last_reachable(self) -> int:
-        """The index of the last exit that any sample may reach, which the worst case costs."""
+        """The index of the last exit that any sample may reach. It determines the worst-case cost."""
         return self.num_exits - 1
 
     @property
     def within_budget(self) -> bool:
-        """False when the policy was fitted for a limit that it cannot hold: it is the nearest one then."""
+        """Whether the policy holds the limit that it was fitted for. If False, it is the nearest policy."""
         return True
 
     @abstractmethod
     def start(self, n: int) -> Any:
-        """The state of n samples that have seen no exit yet."""
+        """Return the state of n samples before the first exit."""
 
     @abstractmethod
     def decide(self, k: int, logits: NDArray[Any], state: Any) -> tuple[NDArray[np.bool_], Any]:
-        """Which of n samples leave at exit k, [n], given its raw logits [n, C] and their state, and the state after."""
+        """Return which of n samples leave at exit k, [n], and the next state, from raw logits [n, C] and the state."""
 
     @abstractmethod
     def answer(self, state: Any) -> NDArray[np.int64]:
-        """The classes [n] that n samples answer who leave with this state, the one after the deciding exit."""
+        """Return the classes [n] answered by n samples that leave. `state` is the state that `decide` returned."""
 
     @abstractmethod
     def near(self, k: int, logits: NDArray[Any], state: Any) -> NDArray[np.bool_]:
-        """Which of n samples are within NEAR of another decision at exit k, given the state before it, [n]."""
+        """Return which of n samples are within NEAR of another decision at exit k, [n], from the state before it."""
 
     @abstractmethod
     def label(self) -> str:
-        """Short text for tables, such as "0.812, never"."""
+        """Return a short text for tables, such as "0.812, never"."""
 
     @abstractmethod
     def to_table(self) -> dict[str, Any]:
-        """Plain data with the key "kind", for JSON."""
+        """Return plain data for JSON, with the key "kind"."""
 
     def apply(self, table: ExitTable) -> Decisions:
-        """What the policy does with every sample of a table, all samples of an exit at once."""
+        """Apply the policy to every sample of a table, one exit at a time. Raises PolicyError as `check` does."""
         self.check(table)
         exit_index = np.full(len(table), -1, dtype=np.int64)
         answer = np.full(len(table), -1, dtype=np.int64)
@@ -96,17 +95,17 @@ class Policy(ABC):
             staying, state = staying[~leaving], state[~leaving]
         if len(staying):
             raise PolicyError(
-                f"a policy lets everybody leave at the final exit, {shortened(self.kind)} kept {len(staying)}"
+                f"all samples must leave at the final exit, the policy {shortened(self.kind)} kept {len(staying)}"
             )
         return Decisions(exit_index=exit_index, answer=answer, near=int(near.sum()))
 
     def check(self, table: ExitTable) -> None:
-        """Raise PolicyError when the policy is for another number of exits than the table has."""
+        """Raise PolicyError if the table has another number of exits than the policy."""
         if table.num_exits != self.num_exits:
-            raise PolicyError(f"a policy for {self.num_exits} exits cannot decide over {table.num_exits}; fit it anew")
+            raise PolicyError(f"a policy for {self.num_exits} exits cannot decide over {table.num_exits}; fit it again")
 
 
 def same_samples(logits: NDArray[Any], state: Any) -> None:
-    """Raise PolicyError when logits [n, C] and a state of another number of samples were given together."""
+    """Raise PolicyError if the logits [n, C] and the state have different numbers of samples."""
     if len(logits) != len(state):
-        raise PolicyError(f"logits and state must be of the same samples, got {len(logits)} and {len(state)}")
+        raise PolicyError(f"logits and state must have the same number of samples, got {len(logits)} and {len(state)}")

@@ -1,4 +1,4 @@
-"""Shares of right answers compared: exact tests of whether a difference is more than chance."""
+"""Exact tests for the difference of two shares of correct answers."""
 
 import math
 
@@ -9,14 +9,14 @@ from eenas.errors import PolicyError
 
 
 def largest_share(labels: NDArray[np.int64]) -> float:
-    """The accuracy of always answering the most frequent class of `labels` [N]."""
+    """Return the accuracy of always answering the most frequent class of `labels` [N]."""
     if len(labels) == 0:
-        raise PolicyError("the share of the largest class needs a sample, got none")
+        raise PolicyError("the share of the largest class needs at least one label, got none")
     return float(np.bincount(labels).max() / len(labels))
 
 
 def above_chance(right: int, samples: int, chance: float) -> float:
-    """The probability of `right` or more right answers of `samples` where each is right with `chance` (binomial)."""
+    """Return the binomial probability of at least `right` correct answers in `samples`, each with chance `chance`."""
     _check(right, samples)
     if not 0 < chance < 1:
         return 1.0 if right == 0 or chance >= 1 else 0.0
@@ -26,9 +26,10 @@ def above_chance(right: int, samples: int, chance: float) -> float:
 
 
 def higher(right_a: int, samples_a: int, right_b: int, samples_b: int) -> float:
-    """How likely a share of a so far above that of b is where both are alike (one-sided exact test of Fisher 1935).
+    """Return the p-value that share a is higher than share b, by the one-sided exact test (Fisher 1935).
 
-    The samples of a and b are different ones; for two classifiers on the same samples see `right_more_often`.
+    The null hypothesis is equal shares. The samples of a and b are independent; for two classifiers on the same
+    samples see `right_more_often`.
     """
     _check(right_a, samples_a)
     _check(right_b, samples_b)
@@ -40,19 +41,20 @@ def higher(right_a: int, samples_a: int, right_b: int, samples_b: int) -> float:
 
 
 def right_more_often(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> float:
-    """How likely a is ahead of b by so much on the same [N] samples where both are alike (one-sided sign test).
+    """Return the p-value that a is more accurate than b on the same [N] samples, by the one-sided sign test.
 
-    Only samples on which one of them is right count (McNemar 1947, exact form). 1 where there are none.
+    Only samples that exactly one of them classifies correctly count (McNemar 1947, exact form). The p-value is 1 if
+    there are none.
     """
     if correct_a.shape != correct_b.shape:
-        raise PolicyError(f"two lists of the same samples are compared, got {correct_a.shape} and {correct_b.shape}")
+        raise PolicyError(f"both lists must be of the same samples, got {correct_a.shape} and {correct_b.shape}")
     for_a, for_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
     return above_chance(for_a, for_a + for_b, 0.5) if for_a + for_b else 1.0
 
 
 def _check(right: int, samples: int) -> None:
     if not 0 <= right <= samples or samples < 1:
-        raise PolicyError(f"right answers must be 0 to the number of samples, got {right} of {samples}")
+        raise PolicyError(f"correct answers must be from 0 to the number of samples, got {right} of {samples}")
 
 
 def _log_choose(n: int, k: int) -> float:

@@ -1,4 +1,4 @@
-"""Which samples an operating point answers rightly, packed into a short text that a record can hold."""
+"""The samples that an operating point classifies correctly, packed into a short text for the record."""
 
 import base64
 import binascii
@@ -13,18 +13,18 @@ from eenas.policies.policy import Policy
 
 
 def right_answers(policy: Policy, table: ExitTable) -> NDArray[np.bool_]:
-    """Whether a policy is right on each of the N samples of a table, [N]."""
+    """Return whether a policy is correct on each of the N samples of a table, [N]."""
     return np.asarray(policy.apply(table).answer == table.labels)
 
 
 def pack(right: NDArray[np.bool_]) -> str:
-    """The text of a list [N]: "N:" and its bits, compressed, in base64."""
+    """Return the text of a list [N]: "N:" and its compressed bits in base64."""
     bits = zlib.compress(np.packbits(right).tobytes(), 9)
     return f"{len(right)}:{base64.b64encode(bits).decode('ascii')}"
 
 
 def unpack(text: str) -> NDArray[np.bool_]:
-    """The list [N] that `pack` wrote. Raises PolicyError for anything else."""
+    """Return the list [N] that `pack` wrote. Raises PolicyError for other text."""
     count, _, bits = text.partition(":")
     try:
         size = int(count)
@@ -32,5 +32,5 @@ def unpack(text: str) -> NDArray[np.bool_]:
     except (ValueError, binascii.Error, zlib.error):
         found, size = b"", 1
     if size < 1 or len(found) != (size + 7) // 8:
-        raise PolicyError(f"not a list of right answers: {text[:40]!r}; search again")
+        raise PolicyError(f"not a list of correct answers: {text[:40]!r}; run the search again")
     return np.unpackbits(np.frombuffer(found, dtype=np.uint8), count=size).astype(np.bool_)

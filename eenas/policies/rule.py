@@ -1,4 +1,4 @@
-"""What kind of policy is to be fitted, as plain values."""
+"""The rule of a policy: plain values that say which kind to fit, and how."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ ENSEMBLES, FINAL_RULES = ("none", "geometric"), ("last", "most_confident")
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """Values that say which policy to fit, by default one common threshold on the largest probability.
+    """The values that a policy is fitted from. The default is one common threshold on the largest probability.
 
     `kind` is one of FITTED, or the user's own as `./file.py:Class`; `score` the confidence that is compared where one
     is; `per_exit` gives each exit a threshold of its own (kind "threshold" only); `ensemble` lets the exits seen so far

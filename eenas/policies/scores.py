@@ -1,4 +1,4 @@
-"""Confidence scores of an exit: maximum softmax, normalised entropy and margin, all in [0, 1], higher is surer."""
+"""Confidence scores of an exit: maximum softmax, normalised entropy and margin, in [0, 1], higher is more confident."""
 
 import math
 import operator
@@ -12,13 +12,13 @@ from eenas.errors import PolicyError, nearest
 from eenas.escaping import shortened
 
 _BLOCK = 2**17
-"""Logits scored at a time: a block of float64 and its temporaries stay in a processor's cache."""
+"""The number of logits scored at a time. A float64 block and its temporaries fit in the processor's cache."""
 
 _FEW = 64
-"""So few logits are scored number by number: calling NumPy takes longer than that."""
+"""Up to this many logits are scored in plain Python, which is faster than calling NumPy."""
 
 _SAME = 1e-9
-"""Scores of float64 that were added up in another order differ by far less."""
+"""A bound on the difference of float64 scores that were summed in another order."""
 
 
 def _max_softmax(below: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -35,7 +35,7 @@ def _entropy(below: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _margin(below: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The largest probability less the second largest."""
+    """The largest probability minus the second largest."""
     second = np.partition(below, below.shape[1] - 2, axis=1)[:, -2]
     return np.asarray(-np.expm1(second) / np.exp(below).sum(axis=1))
 
@@ -45,7 +45,7 @@ SCORES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "entropy": _entropy,
     "margin": _margin,
 }
-"""Every kind of score by name; each takes tempered logits less their row's maximum, float64 [n, C]."""
+"""The scores by name. Each takes float64 [n, C]: temperature-scaled logits minus the maximum of their row."""
 
 
 def _quick_entropy(below: list[float]) -> float:
@@ -60,33 +60,33 @@ _QUICK: dict[str, Callable[[list[float]], float]] = {
     "entropy": _quick_entropy,
     "margin": lambda below: -math.expm1(sorted(below)[-2]) / sum(map(math.exp, below)),
 }
-"""The same scores of one row of numbers."""
+"""The same scores for one row of numbers."""
 
 
 def check_score(kind: str) -> None:
-    """Raise PolicyError when `kind` is not the name of a score."""
+    """Raise PolicyError if `kind` is not the name of a score."""
     if kind not in SCORES:
         raise PolicyError(f"unknown score {shortened(kind)}; {nearest(kind, SCORES)}")
 
 
 def score(logits: NDArray[Any], temperature: float = 1.0, kind: str = "max_softmax") -> NDArray[np.float64]:
-    """Scores [N] of logits [N, C], C >= 2, divided by `temperature` first (Guo et al. 2017).
+    """Return the scores [N] of logits [N, C], C >= 2, divided by `temperature` first (Guo et al. 2017).
 
-    Logits are taken as float32 and the rest is computed in float64, row by row: a sample has the same score in an
-    exit table and alone in a batch, bit for bit. A row that is not finite has the score 0, so it never leaves early
-    by its confidence. Raises PolicyError for another shape, an unknown kind or a temperature that is not positive.
+    Logits are converted to float32 and scored in float64, row by row. A sample has bitwise the same score in an exit
+    table and in any batch. A row that is not finite has the score 0 and reaches no threshold above 0. Raises
+    PolicyError for another shape, an unknown kind, or a temperature that is not positive and finite.
     """
     check_score(kind)
     if not 0 < temperature < np.inf:
         raise PolicyError(f"a temperature must be positive and finite, got {temperature}")
     if logits.ndim != 2 or logits.shape[1] < 2:
-        raise PolicyError(f"logits to score must be [samples, classes] with two classes or more, got {logits.shape}")
+        raise PolicyError(f"logits must be [samples, classes] with at least two classes, got {logits.shape}")
     rows = max(1, _BLOCK // logits.shape[1])
     result = np.empty(logits.shape[0], dtype=np.float64)
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         for start in range(0, logits.shape[0], rows):
             below = np.array(logits[start : start + rows].astype(np.float32), dtype=np.float64, order="C")
-            finite = np.isfinite(below).all(axis=1)  # of the logits: a score may be a number where they are not
+            finite = np.isfinite(below).all(axis=1)  # checked on the logits: a score may be finite where they are not
             below -= below.max(axis=1, keepdims=True)
             below /= temperature
             result[start : start + rows] = np.where(finite, SCORES[kind](below), 0.0)
@@ -94,9 +94,9 @@ def score(logits: NDArray[Any], temperature: float = 1.0, kind: str = "max_softm
 
 
 def reaches(logits: NDArray[Any], temperature: float, kind: str, threshold: float) -> NDArray[np.bool_]:
-    """Which of the rows of logits [N, C] have a `score` of at least the threshold, [N]: quickly where they are few.
+    """Return `score(...) >= threshold`, [N], for logits [N, C]. It is faster than `score` for few logits.
 
-    It is `score(...) >= threshold` to the last bit. Raises PolicyError as `score` does.
+    The result is exactly the same. Raises PolicyError as `score` does.
     """
     if logits.size <= _FEW and logits.dtype == np.float32 and logits.ndim == 2 and logits.shape[1] > 1:
         quick, found = _QUICK[kind], []
@@ -106,7 +106,7 @@ def reaches(logits: NDArray[Any], temperature: float, kind: str, threshold: floa
             largest = max(row)
             value = quick([(one - largest) / temperature for one in row])
             if abs(value - threshold) <= _SAME:
-                break  # what is not finite, and what is close, is scored exactly
+                break  # a row that is not finite or close to the threshold is scored by NumPy
             found.append(value > threshold)
         else:
             return np.array(found, dtype=np.bool_)
@@ -116,9 +116,9 @@ def reaches(logits: NDArray[Any], temperature: float, kind: str, threshold: floa
 def branch_scores(
     logits: NDArray[Any], temperatures: Sequence[float] | NDArray[np.float64], kind: str = "max_softmax"
 ) -> NDArray[np.float64]:
-    """Scores [N, K - 1] of every exit but the final one, which nobody passes, from logits [N, K, C]."""
+    """Return the scores [N, K - 1] of every exit except the final one, from logits [N, K, C]."""
     if len(temperatures) != logits.shape[1]:
-        raise PolicyError(f"{logits.shape[1]} exits need as many temperatures, got {len(temperatures)}")
+        raise PolicyError(f"a temperature is needed for each of {logits.shape[1]} exits, got {len(temperatures)}")
     check_score(kind)
     result = np.empty((logits.shape[0], logits.shape[1] - 1), dtype=np.float64)
     for k in range(logits.shape[1] - 1):

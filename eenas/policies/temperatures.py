@@ -1,4 +1,4 @@
-"""Temperatures: the one number for each exit that its logits are divided by, so that scores of exits are comparable."""
+"""Temperature scaling: one number per exit divides its logits, which makes scores comparable across exits."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,12 @@ _BLOCK = 2**17
 
 
 def fit_temperatures(table: ExitTable) -> NDArray[np.float64]:
-    """The temperature [K] of every exit with the lowest mean negative log-likelihood on the table (Guo et al. 2017).
+    """Return the temperatures [K] with the lowest mean negative log-likelihood on the table (Guo et al. 2017).
 
-    The likelihood is convex in 1 / T: Newton's method within [LOWEST, HIGHEST], bisection where a step would leave it.
-    A temperature stays 1 where the likelihood has nothing to say: when a class has no sample in the table (for every
-    exit), when an exit is always right (any lower temperature would fit better) and when its logits are constant.
+    The negative log-likelihood is convex in 1 / T. It is minimised within [LOWEST, HIGHEST] by Newton's method, with
+    bisection if a step leaves the bracket. All temperatures stay 1 if a class has no sample in the table. The
+    temperature of an exit stays 1 if the exit is always correct (lower temperatures always fit better) or if its
+    logits are constant.
     """
     fitted = np.ones(table.num_exits, dtype=np.float64)
     if np.bincount(table.labels, minlength=table.num_classes).min() == 0:
@@ -27,7 +28,7 @@ def fit_temperatures(table: ExitTable) -> NDArray[np.float64]:
 
 
 def negative_log_likelihood(logits: NDArray[np.float32], labels: NDArray[np.int64], temperature: float) -> float:
-    """Mean negative log-likelihood in nats of labels [N] under softmax(logits [N, C] / temperature)."""
+    """Return the mean negative log-likelihood in nats of labels [N] under softmax(logits [N, C] / temperature)."""
     return _Likelihood(logits, labels).value(1.0 / temperature)
 
 
@@ -58,7 +59,7 @@ class _Likelihood:
     def __init__(self, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
         rows = max(1, _BLOCK // logits.shape[1])
         self.samples = len(labels)
-        # Classes first: sums over classes then add whole rows, which is several times faster for few classes.
+        # With classes on the first axis, sums over classes add whole rows: several times faster for few classes.
         self.blocks = [
             np.ascontiguousarray(logits[start : start + rows].T, dtype=np.float64)
             for start in range(0, self.samples, rows)
@@ -72,12 +73,12 @@ class _Likelihood:
         self.constant = all(not below.any() for below in self.blocks)
 
     def value(self, inverse: float) -> float:
-        """At the inverse temperature."""
+        """Return the value at an inverse temperature."""
         total = sum(float(np.log(np.exp(below * inverse).sum(axis=0)).sum()) for below in self.blocks)
         return total / self.samples - inverse * self.true
 
     def derivatives(self, inverse: float) -> tuple[float, float]:
-        """First and second derivative by the inverse temperature: means of E_p[z] - z_y and of Var_p[z]."""
+        """Return the first and second derivative in the inverse temperature: means of E_p[z] - z_y and of Var_p[z]."""
         slope = curvature = 0.0
         for below in self.blocks:
             weight = np.exp(below * inverse)

@@ -1,4 +1,4 @@
-"""The values that policies are made of, checked and converted to plain tuples and floats."""
+"""Checks and conversion of policy values to plain tuples and floats."""
 
 import math
 from collections.abc import Iterable
@@ -14,9 +14,10 @@ LEAST_TEMPERATURE = 1e-30
 
 
 def temperatures_of(values: Iterable[float]) -> tuple[float, ...]:
-    """Temperatures as floats. Raises PolicyError for what is no list of numbers that are positive and finite.
+    """Return temperatures as floats.
 
-    One below LEAST_TEMPERATURE, by which a logit of float32 cannot be divided, counts as 0.
+    Raises PolicyError unless `values` are finite numbers of at least LEAST_TEMPERATURE. A float32 logit cannot be
+    divided by a smaller one.
     """
     found = _floats("temperatures", values)
     if bad := [value for value in found if not LEAST_TEMPERATURE <= value < math.inf]:
@@ -25,18 +26,18 @@ def temperatures_of(values: Iterable[float]) -> tuple[float, ...]:
 
 
 def limits_of(values: Iterable[float | None], name: str = "a threshold") -> tuple[float | None, ...]:
-    """Limits in [0, 1] as floats, None: nobody leaves. Raises PolicyError for anything else."""
+    """Return limits in [0, 1] as floats. None means that no sample leaves. Raises PolicyError for other values."""
     try:
         found = tuple(None if value is None else _float(value) for value in values)
     except (TypeError, ValueError, OverflowError):
-        raise PolicyError(f"{name} must be a number or null (nobody leaves), got {shortened(values)}") from None
+        raise PolicyError(f"{name} must be a number or null (no sample leaves), got {shortened(values)}") from None
     if bad := [value for value in found if value is not None and not 0 <= value <= 1]:
-        raise PolicyError(f"{name} must be in [0, 1] or null (nobody leaves), got {bad[0]}")
+        raise PolicyError(f"{name} must be in [0, 1] or null (no sample leaves), got {bad[0]}")
     return found
 
 
 def numbers_of(name: str, values: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:
-    """Rows of finite numbers as floats. Raises PolicyError that starts with the name."""
+    """Return rows of finite numbers as floats. Raises PolicyError for other values; the message starts with `name`."""
     try:
         rows = tuple(_floats(name, row) for row in values)
     except TypeError:
@@ -47,29 +48,29 @@ def numbers_of(name: str, values: Iterable[Iterable[float]]) -> tuple[tuple[floa
 
 
 def check_choice(score: object, within_budget: object = True) -> None:
-    """Raise PolicyError for an unknown score and for a mark that is neither true nor false."""
+    """Raise PolicyError for an unknown score, or if `within_budget` is not a bool."""
     if not isinstance(score, str):
-        raise PolicyError(f"a score is named by a text, got {shortened(score)}")
+        raise PolicyError(f"a score must be given by its name, got {shortened(score)}")
     check_score(score)
     check_truth("within_budget", within_budget)
 
 
 def check_truth(name: str, value: object) -> None:
-    """Raise PolicyError for what is neither true nor false."""
+    """Raise PolicyError if `value` is not a bool."""
     if not isinstance(value, bool):
         raise PolicyError(f"{name} must be true or false, got {shortened(value)}")
 
 
 def check_whole(name: str, value: object, least: int, most: int) -> None:
-    """Raise PolicyError for what is not a whole number from `least` to `most`."""
+    """Raise PolicyError if `value` is not a whole number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise PolicyError(f"{name} must be a whole number from {least} to {most}, got {shortened(value)}")
 
 
 def _float(value: Any) -> float:
-    """A number as a float. Raises TypeError for truth values and texts, which Python would take."""
+    """Return a number as a float. Raises TypeError for bools and strings, which `float` accepts."""
     if isinstance(value, bool | np.bool_ | str | bytes):
-        raise TypeError(f"no number, got a {type(value).__name__}")
+        raise TypeError(f"must be a number, got a {type(value).__name__}")
     return float(value)
 
 

@@ -13,7 +13,7 @@ from eenas.fronts.dominance import pareto_mask
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.networks.backbone_facts import BackboneFacts
 from eenas.policies.bootstrap import advantage
-from eenas.policies.class_weights import deciding
+from eenas.policies.class_weights import effective_samples
 from eenas.policies.costs import LATENCY, MACS
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.right_answers import unpack
@@ -65,7 +65,7 @@ def build_front(
     dear = np.array([[_cost(item, name) for name in names] for item in found])
     counted, first = dear[:, : len(costs)], dear[:, 0]
     right = _answers(found)
-    guesses = beyond_guessing(largest_class, 0 if right is None else deciding(right.shape[1], weights))
+    guesses = beyond_guessing(largest_class, 0 if right is None else effective_samples(right.shape[1], weights))
     marked = choices(accuracy, dear, floor=guesses, right=right, weights=weights)
     is_plain = np.array([item.kind == "plain" for item in found])
     chosen = np.nonzero(marked & ~is_plain)[0]

@@ -11,7 +11,7 @@ from eenas.designs.design import Design
 from eenas.fronts.choices import beyond_guessing
 from eenas.measurement.latency import Latency, place_of
 from eenas.networks.backbone_facts import BackboneFacts
-from eenas.policies.class_weights import deciding, measure_name
+from eenas.policies.class_weights import effective_samples, measure_name
 from eenas.policies.costs import KNOWN, CostFacts
 from eenas.policies.operating_point import OperatingPoint
 from eenas.study.rivals.known_networks import KnownNetwork
@@ -125,7 +125,7 @@ class StudyResults:
     @property
     def guessing(self) -> float:
         """The accuracy that a network has to be above to be told from guessing the largest class."""
-        return beyond_guessing(self.floor, deciding(self.samples, self.sample_weights))
+        return beyond_guessing(self.floor, effective_samples(self.samples, self.sample_weights))
 
     @property
     def cheaper_by(self) -> str:

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from eenas.policies.bootstrap import advantage, interval_of_counts
-from eenas.policies.class_weights import balanced_weights, deciding, share_right
+from eenas.policies.class_weights import balanced_weights, effective_samples, weighted_accuracy
 from eenas.policies.costs import Costs
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
@@ -35,7 +35,7 @@ def test_the_share_is_that_of_scikit_learn():
     assert found.weights.mean() == pytest.approx(1)
     gaps = np.array([0, 0, 0, 2])  # a class without samples does not count
     right = np.array([True, False, True, False])
-    assert share_right(right, balanced_weights(gaps)) == pytest.approx((2 / 3 + 0) / 2)
+    assert weighted_accuracy(right, balanced_weights(gaps)) == pytest.approx((2 / 3 + 0) / 2)
 
 
 def test_every_point_of_the_curve_is_that_of_its_policy():
@@ -92,6 +92,6 @@ def test_the_interval_of_an_advantage():
 
 def test_rare_classes_decide_with_few_samples():
     labels = np.repeat([0, 1], [95, 5])
-    assert deciding(100, None) == 100
-    assert deciding(100, balanced_weights(labels)) == pytest.approx(19)
-    assert deciding(100, balanced_weights(np.arange(100) % 2)) == pytest.approx(100)
+    assert effective_samples(100, None) == 100
+    assert effective_samples(100, balanced_weights(labels)) == pytest.approx(19)
+    assert effective_samples(100, balanced_weights(np.arange(100) % 2)) == pytest.approx(100)

@@ -122,7 +122,9 @@ def test_a_budget_of_the_dearest_exit_may_be_spent_whole():
 
 
 def test_errors():
-    with pytest.raises(PolicyError, match="max_latency_ms needs a table with this cost, got macs; measure it first"):
+    with pytest.raises(
+        PolicyError, match="max_latency_ms needs a table with this cost, got macs; measure the cost first"
+    ):
         fit_common(random_table(latency=False), within={"latency": 1})
     for bad in (-1.0, float("nan")):
         with pytest.raises(PolicyError, match="max_macs must be"):

@@ -98,7 +98,7 @@ def test_cuts_keep_rows_and_costs():
     assert cut.exit_accuracy() == table.exit_accuracy()[:2]
     some = table.take(np.array([3, 5]))
     assert np.array_equal(some.logits, table.logits[[3, 5]])
-    with pytest.raises(PolicyError, match="cannot be cut"):
+    with pytest.raises(PolicyError, match="cannot be truncated"):
         table.truncate(5)
     with pytest.raises(PolicyError, match="at least one sample"):
         table.take(np.zeros(len(table), dtype=bool))

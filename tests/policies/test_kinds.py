@@ -167,9 +167,9 @@ def test_holds_the_contract(policy):
 
 @pytest.mark.parametrize("policy", examples(), ids=lambda policy: f"{policy.kind} {policy.label()}")
 def test_other_tables_and_batches_are_refused(policy):
-    with pytest.raises(PolicyError, match="fit it anew"):
+    with pytest.raises(PolicyError, match="fit it again"):
         policy.apply(random_table(exits=3))
-    with pytest.raises(PolicyError, match="same samples"):
+    with pytest.raises(PolicyError, match="same number of samples"):
         policy.decide(0, np.zeros((3, 5), np.float32), policy.start(2))
 
 

@@ -76,7 +76,7 @@ def test_a_wrapped_policy_says_whether_the_budget_is_held():
         (
             {"kind": "most_confident", "score": "margin", "temperatures": [1], "policy": PATIENCE.to_table()},
             PolicyError,
-            "2 exits need as many temperatures, got 1",
+            "2 exits need 2 temperatures, got 1",
         ),
         ({"kind": "most_confident", "score": "margin", "temperatures": [1], "policy": 3}, SpecError, "policy.policy"),
         (
@@ -87,7 +87,7 @@ def test_a_wrapped_policy_says_whether_the_budget_is_held():
         (
             {"kind": "geometric", "weights": [[0], [0, 0]], "biases": [[], [0]], "policy": PATIENCE.to_table()},
             PolicyError,
-            "of one length",
+            "of equal length",
         ),
         (
             {"kind": "geometric", "weights": [[0], [0, 99]], "biases": [[], []], "policy": PATIENCE.to_table()},

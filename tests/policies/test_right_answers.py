@@ -17,7 +17,7 @@ def test_they_come_back(values):
 
 @pytest.mark.parametrize("text", ["", "3", "x:abc", "5:!!!", "7:eJwDAAAAAAE="])
 def test_anything_else_is_refused(text):
-    with pytest.raises(PolicyError, match="not a list of right answers"):
+    with pytest.raises(PolicyError, match="not a list of correct answers"):
         unpack(text)
 
 

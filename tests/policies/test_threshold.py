@@ -141,7 +141,7 @@ def test_json_keeps_that_a_budget_was_missed():
     ("changed", "error", "message"),
     [
         ({"score": "max_softmx"}, PolicyError, "nearest: 'max_softmax'"),
-        ({"score": 3}, PolicyError, "named by a text"),
+        ({"score": 3}, PolicyError, "given by its name"),
         ({"temperatures": [1.0]}, PolicyError, "K - 1 thresholds"),
         ({"temperatures": []}, PolicyError, "K - 1 thresholds"),
         ({"temperatures": [1.0, 0.0]}, PolicyError, "positive"),
@@ -165,7 +165,7 @@ def test_missing_keys_and_other_counts_are_named():
     with pytest.raises(SpecError, match="must be a table"):
         policy_from_table([])
     policy = ThresholdPolicy(score="margin", temperatures=(1, 1), thresholds=(0.5,))
-    with pytest.raises(PolicyError, match="fit it anew"):
+    with pytest.raises(PolicyError, match="fit it again"):
         policy.apply(random_table())
-    with pytest.raises(PolicyError, match="same samples"):
+    with pytest.raises(PolicyError, match="same number of samples"):
         policy.decide(0, np.zeros((3, 2), np.float32), policy.start(2))

@@ -99,7 +99,7 @@ def refused_with(folder, change, match):
         ({"policy": {"kind": "patience", "exits": 4, "patience": 1}}, "its policy is for 4 exits of 3"),
         (
             {"policy": {"score": "margin", "temperatures": [1, 1, 1], "thresholds": [0.5, 1.5]}},
-            r"a threshold must be in \[0, 1\] or null \(nobody leaves\), got 1.5",
+            r"a threshold must be in \[0, 1\] or null \(no sample leaves\), got 1.5",
         ),
         (
             {"policy": {"score": "margin", "temperatures": [10**400, 1, 1], "thresholds": [0, 0]}},

@@ -1,4 +1,4 @@
-"""Weights and biases of the geometric ensemble, fitted to an exit table by full-batch quasi-Newton steps."""
+"""Fitting of the weights and biases of the geometric ensemble to an exit table, by L-BFGS."""
 
 from collections.abc import Callable
 
@@ -9,22 +9,22 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.geometric import log_probabilities
 
 RIDGE = 1e-3
-"""What the mean of squared weights and biases adds to the loss: they stay finite where exits are always right."""
+"""The weight of the L2 penalty. It keeps weights and biases finite if exits are always correct."""
 
 SAMPLES_PER_CLASS = 20
-"""Biases are fitted from this many samples for each class on; with fewer they are left out."""
+"""The smallest number of samples per class for which biases are fitted."""
 
 _STEPS, _MEMORY, _STRIDE, _DECIMALS = 60, 8, 2.0, 5
 
 Vector = NDArray[np.float64]
 Parameters = tuple[tuple[tuple[float, ...], ...], tuple[tuple[float, ...], ...]]
-"""Weights, K rows of 1..K, and biases, K rows of one for each class or of none: those of a `GeometricPolicy`."""
+"""The weights (K rows of length 1..K) and biases (K rows of length C or 0) of a `GeometricPolicy`."""
 
 
 def fit_geometric(table: ExitTable) -> Parameters:
-    """The weights and biases with the lowest negative log-likelihood, exit by exit (Wołczyk et al. 2021, section 3.2).
+    """Return the weights and biases with the lowest negative log-likelihood (Wołczyk et al. 2021, section 3.2).
 
-    Exits are fitted after one another, each from plain averaging on: exit k's ensemble weighs exits 0..k anew.
+    The exits are fitted one after another. Exit k has its own weights for exits 0..k, starting at the plain average.
     """
     seen = [log_probabilities(table.logits[:, k]) for k in range(table.num_exits)]
     few = len(table) < SAMPLES_PER_CLASS * table.num_classes
@@ -41,9 +41,10 @@ def fit_geometric(table: ExitTable) -> Parameters:
 def ensemble_loss(
     seen: list[Vector], labels: NDArray[np.int64], *, biased: bool
 ) -> Callable[[Vector], tuple[float, Vector]]:
-    """From weights and biases [m + C], or [m] without biases, to the mean loss in nats and its gradient.
+    """Return the function from weights and biases [m + C] ([m] without biases) to the loss and its gradient.
 
-    `seen` are the log-probabilities [N, C] of m exits, `labels` [N] the classes.
+    The loss is the mean negative log-likelihood in nats plus the penalty. `seen` are the log-probabilities [N, C] of m
+    exits, `labels` [N] the classes.
     """
     samples, rows = len(labels), np.arange(len(labels))
 
@@ -67,9 +68,9 @@ def ensemble_loss(
 
 
 def minimise(loss: Callable[[Vector], tuple[float, Vector]], start: Vector) -> Vector:
-    """A local minimum by L-BFGS with backtracking (Nocedal and Wright 2006, algorithms 7.4 and 3.1).
+    """Return a local minimum, found by L-BFGS with backtracking (Nocedal and Wright 2006, algorithms 7.4 and 3.1).
 
-    No step moves a value by more than _STRIDE, so that exponentials of values stay finite.
+    No step changes a value by more than _STRIDE, which keeps exponentials finite.
     """
     values = start
     value, gradient = loss(values)
@@ -98,7 +99,7 @@ def minimise(loss: Callable[[Vector], tuple[float, Vector]], start: Vector) -> V
 
 
 def _inverse_hessian(steps: list[tuple[Vector, Vector]], gradient: Vector) -> Vector:
-    """The inverse Hessian that the last steps say, times the gradient (the two loops of L-BFGS)."""
+    """Return the approximate inverse Hessian times the gradient, by the two-loop recursion of L-BFGS."""
     result = gradient.copy()
     shares = []
     for moved, turned in reversed(steps):

@@ -1,4 +1,4 @@
-"""The final rule "most confident": samples that no exit let go get the class of the surest exit that they saw."""
+"""The final rule "most confident": samples at the final exit get the class of their most confident exit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eenas.policies.values import check_choice, temperatures_of
 
 @dataclass(frozen=True, eq=False)
 class ConfidenceState:
-    """The state of n samples: the wrapped policy's, and the confidence and class of every exit seen, each [n, seen]."""
+    """The state of n samples: that of the wrapped policy, and the confidence and class [n, k] at the k exits so far."""
 
     inner: Any
     confidence: NDArray[np.float64]
@@ -28,17 +28,17 @@ class ConfidenceState:
         return len(self.classes)
 
     def __getitem__(self, mask: NDArray[np.bool_]) -> ConfidenceState:
-        """The state of some of the samples."""
+        """Return the state of the samples in `mask`."""
         return ConfidenceState(self.inner[mask], self.confidence[mask], self.classes[mask])
 
 
 @dataclass(frozen=True, kw_only=True)
 class MostConfidentPolicy(Policy):
-    """Another policy for K exits whose final exit shares its answer (the rule of Pacheco et al. 2021).
+    """A policy for K exits with another answer at the final exit (the rule of Pacheco et al. 2021).
 
-    Who leaves before the final exit leaves and answers as `policy` says. Who reaches it answers with the class of the
-    exit, the final one included, whose tempered score is highest, of equal ones the last. `temperatures` (K) divide
-    the logits before the `score`. Raises PolicyError for counts that do not fit and an unknown score.
+    Before the final exit, samples leave and answer as in the wrapped `policy`. At the final exit, the answer is the
+    class of the exit (including the final one) with the highest `score`; ties go to the later exit. `temperatures` (K)
+    divide the logits before scoring. Raises PolicyError for counts that do not match and an unknown score.
     """
 
     kind: ClassVar[str] = "most_confident"
@@ -48,11 +48,12 @@ class MostConfidentPolicy(Policy):
     policy: Policy
 
     def __post_init__(self) -> None:
-        """Convert to plain floats and refuse what does not fit the policy."""
+        """Convert to plain floats and check that the temperatures match the policy."""
         check_choice(self.score)
         temperatures = temperatures_of(self.temperatures)
         if len(temperatures) != self.policy.num_exits:
-            raise PolicyError(f"{self.policy.num_exits} exits need as many temperatures, got {len(temperatures)}")
+            exits = self.policy.num_exits
+            raise PolicyError(f"{exits} exits need {exits} temperatures, got {len(temperatures)}")
         object.__setattr__(self, "temperatures", temperatures)
 
     @property
@@ -62,20 +63,20 @@ class MostConfidentPolicy(Policy):
 
     @property
     def last_reachable(self) -> int:
-        """As the policy says."""
+        """That of the wrapped policy."""
         return self.policy.last_reachable
 
     @property
     def within_budget(self) -> bool:
-        """As the policy says."""
+        """That of the wrapped policy."""
         return self.policy.within_budget
 
     def start(self, n: int) -> ConfidenceState:
-        """The state of n samples that have seen no exit yet."""
+        """Return the state of n samples before the first exit."""
         return ConfidenceState(self.policy.start(n), np.empty((n, 0)), np.empty((n, 0), dtype=np.int64))
 
     def decide(self, k: int, logits: NDArray[Any], state: ConfidenceState) -> tuple[NDArray[np.bool_], ConfidenceState]:
-        """Which of n samples leave at exit k, given its logits [n, C] and their state, and their state after it."""
+        """Return which of n samples leave at exit k, [n], and the next state, from its logits [n, C] and the state."""
         same_samples(logits, state)
         leaving, inner = self.policy.decide(k, logits, state.inner)
         confidence = np.concatenate([state.confidence, self._confidence(k, logits)], axis=1)
@@ -83,13 +84,13 @@ class MostConfidentPolicy(Policy):
         return leaving, ConfidenceState(inner, confidence, np.concatenate([state.classes, found], axis=1))
 
     def answer(self, state: ConfidenceState) -> NDArray[np.int64]:
-        """The classes [n]: the policy's before the final exit, there that of the most confident exit."""
+        """Return the classes [n]: of the wrapped policy before the final exit, of the most confident exit at it."""
         if state.classes.shape[1] < self.num_exits:
             return self.policy.answer(state.inner)
-        return state.classes[np.arange(len(state)), surest(state.confidence)]
+        return state.classes[np.arange(len(state)), most_confident_exit(state.confidence)]
 
     def near(self, k: int, logits: NDArray[Any], state: ConfidenceState) -> NDArray[np.bool_]:
-        """As the policy says; at the final exit also where the two highest scores are within NEAR."""
+        """Return `near` of the wrapped policy, or at the final exit also two highest scores within NEAR."""
         near = self.policy.near(k, logits, state.inner)
         if k < self.num_exits - 1 or k == 0:
             return near
@@ -97,15 +98,15 @@ class MostConfidentPolicy(Policy):
         return np.asarray(near | (scores[:, -1] - scores[:, -2] <= NEAR))
 
     def view(self, table: ExitTable) -> ExitTable:
-        """The table on which the wrapped policy does what this one does on `table`."""
-        return surest_at_the_end(table, self.temperatures, self.score)
+        """Return the table on which the wrapped policy decides as this one does on `table`."""
+        return with_most_confident_final(table, self.temperatures, self.score)
 
     def label(self) -> str:
-        """The policy's, and who answers at the end."""
+        """Return the label of the wrapped policy, followed by the final rule."""
         return f"{self.policy.label()}; at the end the most confident exit"
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """Return plain data for JSON."""
         values = {"score": self.score, "temperatures": list(self.temperatures), "policy": self.policy.to_table()}
         return {"kind": self.kind, **values}
 
@@ -113,14 +114,14 @@ class MostConfidentPolicy(Policy):
         return score(logits, self.temperatures[k], self.score)[:, None]
 
 
-def surest(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The exit [N] with the highest of the scores [N, K], of equal ones the last."""
+def most_confident_exit(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the exit [N] with the highest of the scores [N, K]; ties go to the later exit."""
     return np.asarray(scores.shape[1] - 1 - scores[:, ::-1].argmax(axis=1), dtype=np.int64)
 
 
-def surest_at_the_end(table: ExitTable, temperatures: tuple[float, ...], kind: str) -> ExitTable:
-    """The table with the logits of every sample's most confident exit in the place of the final exit's."""
+def with_most_confident_final(table: ExitTable, temperatures: tuple[float, ...], kind: str) -> ExitTable:
+    """Return the table with the logits of the final exit replaced by those of each sample's most confident exit."""
     scores = np.stack([score(table.logits[:, k], temperatures[k], kind) for k in range(table.num_exits)], axis=1)
     logits = table.logits.copy()
-    logits[:, -1] = table.logits[np.arange(len(table)), surest(scores)]
+    logits[:, -1] = table.logits[np.arange(len(table)), most_confident_exit(scores)]
     return replace(table, logits=logits)

@@ -1,4 +1,4 @@
-"""Patience: a sample leaves once so many exits in a row have answered the same class."""
+"""Patience: a sample leaves once a number of consecutive exits have predicted the same class."""
 
 import math
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from eenas.policies.values import check_truth, check_whole
 
 @dataclass(frozen=True, kw_only=True)
 class PatiencePolicy(SignalPolicy):
-    """PABEE (Zhou et al. 2020), decided for each sample alone.
+    """PABEE (Zhou et al. 2020), applied to each sample separately.
 
-    A sample leaves at the first exit that confirms the class of the exit before for the `patience`-th time in a row,
-    that is with patience + 1 equal classes in a row: 0 lets everybody leave at the first exit, K - 1 (of K `exits`)
-    nobody before the final one. Raises PolicyError for a patience out of range.
+    A sample leaves at the first exit where the last `patience` + 1 exits predict the same class. With a patience of 0
+    all samples leave at the first exit; with K - 1, for K `exits`, no sample leaves before the final one. Raises
+    PolicyError for a patience out of range.
     """
 
     kind: ClassVar[str] = "patience"
@@ -31,7 +31,7 @@ class PatiencePolicy(SignalPolicy):
     within_budget: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a patience that these exits cannot have."""
+        """Check the values."""
         check_whole("exits", self.exits, 1, 10**6)
         check_whole(f"the patience of {self.exits} exits", self.patience, 0, self.exits - 1)
         check_truth("within_budget", self.within_budget)
@@ -43,7 +43,7 @@ class PatiencePolicy(SignalPolicy):
 
     @property
     def last_reachable(self) -> int:
-        """The first exit without patience, else the final one."""
+        """The index of the last exit that any sample may reach: 0 if the patience is 0, else the final exit."""
         return 0 if self.patience == 0 else self.exits - 1
 
     @classmethod
@@ -52,13 +52,13 @@ class PatiencePolicy(SignalPolicy):
         return (lambda limit, within: cls(exits=exits, patience=patience_at(limit, exits), within_budget=within),)
 
     def start(self, n: int) -> NDArray[np.int64]:
-        """The state [n, 2] of n samples: the class of the last exit, -1 so far, and how often it was confirmed."""
+        """Return the state [n, 2] of n samples: the class of the last exit, at first -1, and its confirmations."""
         return np.tile(np.array([-1, 0], dtype=np.int64), (n, 1))
 
     def decide(
         self, k: int, logits: NDArray[Any], state: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which of n samples leave at exit k, given its logits [n, C] and their state, and their state after it."""
+        """Return which of n samples leave at exit k, [n], and the next state, from its logits [n, C] and the state."""
         same_samples(logits, state)
         found = logits.argmax(axis=1)
         confirmed = np.where(found == state[:, 0], state[:, 1] + 1, 0)
@@ -66,50 +66,50 @@ class PatiencePolicy(SignalPolicy):
         return (confirmed >= self.patience) | (k == self.exits - 1), after
 
     def answer(self, state: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The classes [n] of the exits that samples leave at."""
+        """Return the classes [n] predicted by the exits at which samples leave."""
         return state[:, 0]
 
     def near(self, k: int, logits: NDArray[Any], state: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of n samples have two largest probabilities within NEAR, so that another class may be counted."""
-        if k == self.exits - 1 or not self._counts:
+        """Return which of n samples have two largest probabilities within NEAR: another class may be counted."""
+        if k == self.exits - 1 or not self._uses_classes:
             return np.zeros(len(logits), dtype=np.bool_)
         return score(logits, kind="margin") <= NEAR
 
     def evidence(self, table: ExitTable) -> Evidence:
-        """The classes of the exits."""
+        """Return the classes of the exits."""
         return Evidence(table)
 
     def signals(self, evidence: Evidence) -> NDArray[np.float64]:
-        """How often the class of each exit was confirmed, [N, K - 1]."""
+        """Return the number of confirmations of the class of each exit, [N, K - 1]."""
         return confirmations(evidence.answers[:, :-1]).astype(np.float64)
 
     def limits(self) -> NDArray[np.float64]:
-        """The patience, for each exit."""
+        """Return the patience for each exit."""
         return np.full(self.exits - 1, float(self.patience))
 
     def close(self, evidence: Evidence) -> NDArray[np.bool_]:
-        """Where an exit's class is one of two that are equally likely, [N, K - 1]."""
-        return evidence.tied & self._counts
+        """Return where the two largest probabilities of an exit are within NEAR, [N, K - 1]."""
+        return evidence.tied & self._uses_classes
 
     def label(self) -> str:
-        """Such as "3 exits in a row agree"."""
-        if not self._counts:
+        """Return a short text, such as "3 exits in a row agree"."""
+        if not self._uses_classes:
             return "the first exit" if self.exits > 1 and self.patience == 0 else "never"
         return f"{self.patience + 1} exits in a row agree"
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """Return plain data for JSON."""
         table: dict[str, Any] = {"kind": self.kind, "exits": self.exits, "patience": self.patience}
         return table if self.within_budget else {**table, "within_budget": False}
 
     @property
-    def _counts(self) -> bool:
+    def _uses_classes(self) -> bool:
         """Whether any decision depends on a class."""
         return 0 < self.patience < self.exits - 1
 
 
 def confirmations(answers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How often in a row the class of each exit was that of the exit before, [N, M] from classes [N, M]."""
+    """Return, for classes [N, M], the number of consecutive earlier exits with the class of each exit, [N, M]."""
     found = np.zeros_like(answers)
     for k in range(1, answers.shape[1]):
         found[:, k] = np.where(answers[:, k] == answers[:, k - 1], found[:, k - 1] + 1, 0)
@@ -117,5 +117,5 @@ def confirmations(answers: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def patience_at(threshold: float, exits: int) -> int:
-    """The patience that decides as a limit on confirmations does; infinity: nobody leaves early."""
+    """Return the patience that is equivalent to a limit on confirmations. With infinity no sample leaves early."""
     return exits - 1 if math.isinf(threshold) else math.ceil(threshold)

@@ -1,4 +1,4 @@
-"""Patience with confidence: a sample leaves once so many exits in a row have been confident."""
+"""Patience with confidence: a sample leaves once a number of consecutive exits have been confident."""
 
 import math
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from eenas.policies.values import check_choice, check_whole, limits_of, temperat
 
 @dataclass(frozen=True, kw_only=True)
 class PatienceConfidencePolicy(SignalPolicy):
-    """PCEE-BERT (Zhang et al. 2022): an exit counts when its tempered score is at least `threshold`, in [0, 1].
+    """PCEE-BERT (Zhang et al. 2022): an exit is confident if its score is at least `threshold`, in [0, 1].
 
-    A sample leaves at the first exit that completes `patience` (1..K - 1) exits in a row that count; with a patience
-    of 1 that is one threshold for all exits. `threshold` None: nobody leaves early. `temperatures` (K, the final
-    exit's last) divide the logits. Raises PolicyError for an unknown score and numbers out of range.
+    A sample leaves at the first exit that completes `patience` (1..K - 1) consecutive confident exits. A patience of 1
+    is one common threshold. With the `threshold` None no sample leaves early. `temperatures` (K, the final exit last)
+    divide the logits before scoring. Raises PolicyError for an unknown score and numbers out of range.
     """
 
     kind: ClassVar[str] = "patience_confidence"
@@ -35,7 +35,7 @@ class PatienceConfidencePolicy(SignalPolicy):
     within_budget: bool = True
 
     def __post_init__(self) -> None:
-        """Convert to plain floats and refuse what no network could follow."""
+        """Convert to plain floats and check the values."""
         check_choice(self.score, self.within_budget)
         temperatures = temperatures_of(self.temperatures)
         if not temperatures:
@@ -51,7 +51,7 @@ class PatienceConfidencePolicy(SignalPolicy):
 
     @property
     def last_reachable(self) -> int:
-        """With a threshold of 0 the exit at which everybody's patience ends, else the final one."""
+        """The last exit that any sample may reach: `patience` - 1 if the threshold is 0, else the final one."""
         return min(self.patience, self.num_exits) - 1 if self.threshold == 0 else self.num_exits - 1
 
     @classmethod
@@ -70,13 +70,13 @@ class PatienceConfidencePolicy(SignalPolicy):
         return [of(patience) for patience in range(1, max(2, exits))]
 
     def start(self, n: int) -> NDArray[np.int64]:
-        """The state [n, 2] of n samples: the class of the last exit, -1 so far, and how many in a row count."""
+        """Return the state [n, 2] of n samples: the class of the last exit, at first -1, and the confident exits."""
         return np.tile(np.array([-1, 0], dtype=np.int64), (n, 1))
 
     def decide(
         self, k: int, logits: NDArray[Any], state: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which of n samples leave at exit k, given its logits [n, C] and their state, and their state after it."""
+        """Return which of n samples leave at exit k, [n], and the next state, from its logits [n, C] and the state."""
         same_samples(logits, state)
         final = k == self.num_exits - 1
         counting = state[:, 1]
@@ -87,41 +87,41 @@ class PatienceConfidencePolicy(SignalPolicy):
         return (counting >= self.patience) | final, after
 
     def answer(self, state: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The classes [n] of the exits that samples leave at."""
+        """Return the classes [n] predicted by the exits at which samples leave."""
         return state[:, 0]
 
     def near(self, k: int, logits: NDArray[Any], state: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of the logits [n, C] at exit k have a score within NEAR of the threshold."""
+        """Return which of the logits [n, C] at exit k have a score within NEAR of the threshold."""
         if self.threshold is None or self.threshold == 0 or k == self.num_exits - 1:
             return np.zeros(len(logits), dtype=np.bool_)
         return np.abs(score(logits, self.temperatures[k], self.score) - self.threshold) <= NEAR
 
     def evidence(self, table: ExitTable) -> Evidence:
-        """The scores at this policy's temperatures."""
+        """Return the scores at the temperatures of this policy."""
         return Evidence(table, self.temperatures, self.score)
 
     def signals(self, evidence: Evidence) -> NDArray[np.float64]:
-        """The least score of the last `patience` exits, [N, K - 1]."""
+        """Return the lowest score of the last `patience` exits, [N, K - 1]."""
         return least_of_last(evidence.scores, self.patience)
 
     def limits(self) -> NDArray[np.float64]:
-        """The threshold, for each exit."""
+        """Return the threshold for each exit."""
         return np.full(self.num_exits - 1, math.inf if self.threshold is None else self.threshold)
 
     def close(self, evidence: Evidence) -> NDArray[np.bool_]:
-        """Where a score is within NEAR of the threshold, [N, K - 1]."""
+        """Return where a score is within NEAR of the threshold, [N, K - 1]."""
         if self.threshold is None or self.threshold == 0:
             return np.zeros(evidence.scores.shape, dtype=np.bool_)
         return np.abs(evidence.scores - self.threshold) <= NEAR
 
     def label(self) -> str:
-        """Such as "2 exits in a row at 0.812"."""
+        """Return a short text, such as "2 exits in a row at 0.812"."""
         if self.threshold is None:
             return "never"
         return f"{self.patience} {'exit' if self.patience == 1 else 'exits in a row'} at {self.threshold:.3f}"
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data, for JSON; None stays None."""
+        """Return plain data for JSON; None stays None."""
         table: dict[str, Any] = {
             "kind": self.kind,
             "score": self.score,
@@ -133,7 +133,7 @@ class PatienceConfidencePolicy(SignalPolicy):
 
 
 def least_of_last(scores: NDArray[np.float64], patience: int) -> NDArray[np.float64]:
-    """The least of the last `patience` scores up to each exit, [N, M]; minus infinity where there are fewer."""
+    """Return the lowest of the last `patience` scores at each exit, [N, M]; minus infinity if there are fewer."""
     found = np.full(scores.shape, -math.inf)
     for k in range(patience - 1, scores.shape[1]):
         found[:, k] = scores[:, k - patience + 1 : k + 1].min(axis=1)

@@ -1,4 +1,4 @@
-"""A threshold of its own for each exit, kept only where it beats the common one on samples it was not fitted on."""
+"""Per-exit thresholds, kept only if they beat the common threshold on held-out samples."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.policies.class_weights import share_right
+from eenas.policies.class_weights import weighted_accuracy
 from eenas.policies.costs import MACS, mean_cost
-from eenas.policies.curve import NO_LIMIT, Curve, best_index, common_curve, decisive, fit_common
+from eenas.policies.curve import NO_LIMIT, Curve, best_index, common_curve, fit_common, primary_cost
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.signal_policy import leave
 from eenas.policies.kinds.threshold import ThresholdPolicy, midway
@@ -16,14 +16,14 @@ from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
 
 MINIMUM_SAMPLES = 50
-"""A threshold of its own must be backed by at least this many samples that leave there."""
+"""The smallest number of samples that must leave at an exit with its own threshold."""
 
-_SAME = 1e-6  # right answers, of which weights make sums that are rounded
+_SAME = 1e-6  # correct answers; weighted sums have rounding errors
 _SWEEPS, _BISECTIONS = 6, 10
 
 Vector = NDArray[np.float64]
 _Choice = Callable[[NDArray[np.int64], Vector, NDArray[np.int64]], int]
-"""From the right answers [S], costs [L, S] and leaving samples [S] of S cuts to the index of the best cut."""
+"""Returns the index of the best of S cuts from their correct answers [S], costs [L, S] and leaving samples [S]."""
 
 
 def fit_per_exit(
@@ -34,13 +34,12 @@ def fit_per_exit(
     within: Mapping[str, float] = NO_LIMIT,
     seed: int = 0,
 ) -> ThresholdPolicy:
-    """Thresholds for each exit by coordinate ascent, or the common one of `fit_common`, whichever generalises.
+    """Return per-exit thresholds, fitted by coordinate ascent, or the common threshold if it generalises better.
 
-    Both are fitted on one half of the table for the same limits and compared on the other half: the common policy
-    there with the threshold that spends at most as much as the thresholds for each exit do. Only where those are more
-    often right are they fitted on the whole table and returned. A table with fewer than MINIMUM_SAMPLES samples for
-    each exit in either half, or with fewer than two branches, gets the common threshold, and so does a limit that is
-    below what is reachable (`within_budget=False`).
+    Per-exit thresholds are fitted on one half of the table. On the other half they are compared with the most accurate
+    common threshold of at most the same cost. If they are more accurate, they are fitted on the whole table and
+    returned. Otherwise the result is the common threshold of `fit_common`. So it is for fewer than two branches, for
+    fewer than MINIMUM_SAMPLES samples per exit in a half, and for limits that cannot be held (`within_budget=False`).
     """
     fitted = fit_temperatures(table) if temperatures is None else np.asarray(temperatures, dtype=np.float64)
     common = fit_common(table, temperatures=fitted, score=score, within=within)
@@ -50,19 +49,21 @@ def fit_per_exit(
     order = np.random.default_rng(seed).permutation(len(table))
     half, held_out = table.take(order[: len(table) // 2]), table.take(order[len(table) // 2 :])
     trial = _Ascent(half, fitted, score, within).fit()
-    if trial is None or not _wins(trial, held_out, fitted, score, by=decisive(table.costs, within)):
+    if trial is None or not _wins(trial, held_out, fitted, score, by=primary_cost(table.costs, within)):
         return common
     best = _Ascent(table, fitted, score, within).fit()
     return common if best is None else _policy(best, fitted, score)
 
 
 def _wins(limits: Vector, held_out: ExitTable, temperatures: Vector, score: str, *, by: str) -> bool:
-    """Whether thresholds are more accurate on a table than a common one that costs at most as much there, by `by`."""
+    """Whether per-exit thresholds beat the common one on a table at the same or lower mean of the cost `by`."""
     done = _policy(limits, temperatures, score).apply(held_out)
     curve = common_curve(held_out, temperatures, score)
     cost = mean_cost(np.bincount(done.exit_index, minlength=held_out.num_exits), held_out.costs[by])
     affordable = curve.accuracy[curve.costs[by] <= cost * (1 + 1e-9)]
-    return len(affordable) > 0 and bool(share_right(done.answer == held_out.labels, held_out.weights) > affordable[-1])
+    return len(affordable) > 0 and bool(
+        weighted_accuracy(done.answer == held_out.labels, held_out.weights) > affordable[-1]
+    )
 
 
 def _policy(limits: Vector, temperatures: Vector, score: str) -> ThresholdPolicy:
@@ -74,7 +75,7 @@ def _policy(limits: Vector, temperatures: Vector, score: str) -> ThresholdPolicy
 
 
 class _Ascent:
-    """Coordinate ascent over thresholds on one table: exact in one exit's threshold while the others stand."""
+    """Coordinate ascent over thresholds on one table. Each step is exact in one threshold with the others fixed."""
 
     def __init__(self, table: ExitTable, temperatures: Vector, score: str, within: Mapping[str, float]) -> None:
         self.table, self.temperatures, self.score, self.limits = table, temperatures, score, within
@@ -83,12 +84,12 @@ class _Ascent:
         correct = table.correct()
         self.counted = correct.astype(np.int64) if table.weights is None else correct * table.weights[:, None]
         shares = [table.costs[name] / within[name] for name in table.costs.names if name in within]
-        # Costs [L, K] as shares of the L limits, each of which a mean may reach; without a limit nothing is too dear.
+        # Costs [L, K] as shares of the L limits: a mean of 1 reaches a limit. Without limits any cost is allowed.
         self.costs = np.stack(shares or [table.costs[MACS] / table.costs[MACS][-1]])
         self.most = 1 + 1e-9 if shares else math.inf
 
     def fit(self) -> Vector | None:
-        """Thresholds [K - 1] that are more accurate than the common one within the limits, or None."""
+        """Return thresholds [K - 1] within the limits that are more accurate than the common one, or None."""
         curve = common_curve(self.table, self.temperatures, self.score)
         index, _ = best_index(curve.accuracy, curve.costs, self.limits)
         common = np.full(self.scores.shape[1], curve.thresholds[index])
@@ -102,7 +103,7 @@ class _Ascent:
         return best
 
     def _priced(self, common: Vector, curve: Curve, cost: Vector) -> list[Vector]:
-        """Solutions of max accuracy - price * cost within the limits, for prices found by bisection."""
+        """Return solutions of max accuracy - price * cost within the limits, for prices found by bisection."""
         low, high = 0.0, 10.0
         found: list[Vector] = []
         for _ in range(_BISECTIONS):
@@ -117,7 +118,7 @@ class _Ascent:
         return found[-2:]
 
     def _sweeps(self, start: Vector, choose: _Choice) -> list[Vector]:
-        """Thresholds after every sweep over all exits, the start first, until a sweep changes nothing."""
+        """Return the start and the thresholds after each sweep over all exits, until a sweep changes nothing."""
         found = [start]
         for _ in range(_SWEEPS):
             limits = found[-1].copy()
@@ -129,7 +130,7 @@ class _Ascent:
         return found
 
     def _coordinate(self, j: int, limits: Vector, choose: _Choice) -> float:
-        """The best threshold of exit j while the others stand: sort by score, sum up, cut between distinct scores."""
+        """Return the best threshold of exit j with the others fixed. It cuts the samples, sorted by score, once."""
         before = leave(self.scores[:, :j], limits[:j])
         reaching = before == j
         without = limits.copy()
@@ -140,7 +141,7 @@ class _Ascent:
         onward = later[sorted_samples]
         gain = self.counted[sorted_samples, j] - self.counted[sorted_samples, onward]
         saving = self.costs[:, onward] - self.costs[:, j : j + 1]
-        # Where m samples leave, for m = 0 and every m >= MINIMUM_SAMPLES that does not part equal scores.
+        # The numbers m of leaving samples: 0 and every m >= MINIMUM_SAMPLES that does not separate equal scores.
         sizes = np.nonzero(np.append(value[1:] != value[:-1], True))[0] + 1 if len(value) else np.zeros(0, np.int64)
         sizes = np.concatenate([[0], sizes[sizes >= MINIMUM_SAMPLES]]).astype(np.int64)
         right = np.concatenate([[0], np.cumsum(gain)])[sizes]
@@ -158,7 +159,7 @@ class _Ascent:
         return lambda right, cost, sizes: int(np.argmax(right / samples - price * cost.sum(axis=0)))
 
     def _within(self, right: NDArray[np.int64], cost: Vector, sizes: NDArray[np.int64]) -> int:
-        """The cut within the limits with the most right answers, of equals the cheapest; else the cheapest."""
+        """Return the cut within the limits with the most correct answers, ties to the cheapest; else the cheapest."""
         affordable = (cost <= self.most).all(axis=0)
         total = cost.sum(axis=0)
         if not affordable.any():
@@ -176,7 +177,7 @@ class _Ascent:
         return bool((mean_cost(self._leaving(limits)[None], self.costs) <= self.most).all())
 
     def _valid(self, limits: Vector) -> bool:
-        """Whether the limits hold and every threshold that is met is backed by enough samples that leave there."""
+        """Whether the limits hold and enough samples leave at every reached exit with a finite threshold."""
         backed = self._leaving(limits)[:-1] >= MINIMUM_SAMPLES
         met = np.concatenate([[True], np.cumprod(limits[:-1] > 0).astype(np.bool_)])
         return self._holds(limits) and bool((backed | np.isinf(limits) | ~met).all())

@@ -49,10 +49,10 @@ def load_policies(tables: Any, *, trust_code: bool, relative_to: Path | None = N
 
 
 def policy_from_table(table: Mapping[str, Any], *, file: str = "", key: str = "") -> Policy:
-    """The policy that `Policy.to_table` wrote; without a kind it is a threshold policy.
+    """Return the policy that `Policy.to_table` wrote. The kind defaults to "threshold".
 
-    Raises SpecError for unknown and missing keys, PolicyError for an unknown kind and bad values; `file` and `key` say
-    where the table stands.
+    Raises SpecError for unknown and missing keys, and PolicyError for an unknown kind and invalid values. `file` and
+    `key` locate the table in error messages.
     """
     where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "a policy"
     if not isinstance(table, Mapping):

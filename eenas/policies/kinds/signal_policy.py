@@ -1,4 +1,4 @@
-"""Policies of one signal: a sample leaves at the first exit whose signal reaches the limit there."""
+"""Policies of one signal: a sample leaves at the first exit where its signal reaches the limit."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,14 +18,14 @@ Make: TypeAlias = Callable[[float, bool], "SignalPolicy"]
 
 
 class Evidence:
-    """What decisions over a whole table are made from, computed once for many policies and only where it is used."""
+    """The data that policies of one signal decide from on a table, computed lazily and shared by many policies."""
 
     def __init__(self, table: ExitTable, temperatures: tuple[float, ...] = (), score: str = "max_softmax") -> None:
         self.table, self.temperatures, self.score = table, temperatures, score
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
-        """The tempered score of every exit but the final one, [N, K - 1]."""
+        """The score of every exit except the final one, at its temperature, [N, K - 1]."""
         return branch_scores(self.table.logits, self.temperatures, self.score)
 
     @cached_property
@@ -35,15 +35,15 @@ class Evidence:
 
     @cached_property
     def tied(self) -> NDArray[np.bool_]:
-        """Where an exit's two largest probabilities are within NEAR, so that its class may be another, [N, K - 1]."""
+        """Whether the two largest probabilities of an exit are within NEAR, which leaves its class open, [N, K - 1]."""
         return branch_scores(self.table.logits, (1.0,) * self.table.num_exits, "margin") <= NEAR
 
 
 class SignalPolicy(Policy):
-    """A policy whose decision at exit k compares a number with a limit: the first `signals[:, k] >= limits[k]` wins.
+    """A policy that compares one number with a limit: samples leave at the first k with `signals[:, k] >= limits[k]`.
 
-    That makes all its limits fit at once (`signal_curve`). What the signal is made of is the kind's: a score, exits
-    that agree, a vote. `within_budget` is False when the policy was fitted for a limit that it cannot hold.
+    All limits can be fitted at once (`signal_curve`). The kind defines the signal: a score, agreement of exits, or a
+    vote. `within_budget` is False if the policy cannot hold the limit that it was fitted for.
     """
 
     compares: ClassVar[bool] = False
@@ -59,31 +59,31 @@ class SignalPolicy(Policy):
 
     @abstractmethod
     def evidence(self, table: ExitTable) -> Evidence:
-        """The evidence that this policy decides from."""
+        """Return the evidence that this policy decides from."""
 
     @abstractmethod
     def signals(self, evidence: Evidence) -> NDArray[np.float64]:
-        """The signal of every exit but the final one, [N, K - 1]; minus infinity where nobody can leave."""
+        """Return the signal of every exit except the final one, [N, K - 1]; minus infinity if no sample can leave."""
 
     @abstractmethod
     def limits(self) -> NDArray[np.float64]:
-        """What the signals [K - 1] must reach; infinity: nobody leaves there."""
+        """Return the limits [K - 1] of the signals. With infinity no sample leaves there."""
 
     @abstractmethod
     def close(self, evidence: Evidence) -> NDArray[np.bool_]:
-        """Where `near` is true for a sample that meets the exit, [N, K - 1]."""
+        """Return `near` for every sample and exit, as if the sample reached the exit, [N, K - 1]."""
 
     def answers(self, evidence: Evidence) -> NDArray[np.int64]:
-        """What a sample answers that leaves at each exit, [N, K]."""
+        """Return the class that each sample answers if it leaves at each exit, [N, K]."""
         return evidence.answers
 
     def follow(self, evidence: Evidence) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The exits [N] at which samples leave and the classes [N] that they answer."""
+        """Return the exits [N] at which samples leave and the classes [N] that they answer."""
         exit_index = leave(self.signals(evidence), self.limits())
         return exit_index, self.answers(evidence)[np.arange(len(exit_index)), exit_index]
 
     def apply(self, table: ExitTable) -> Decisions:
-        """What the policy does with every sample of a table: the same as `decide` exit by exit, all at once."""
+        """Apply the policy to every sample of a table. The result is that of `decide` at each exit, in one step."""
         self.check(table)
         evidence = self.evidence(table)
         exit_index, answer = self.follow(evidence)
@@ -92,7 +92,7 @@ class SignalPolicy(Policy):
 
 
 def leave(signals: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The exit [N] where each sample leaves: the first k with signals[:, k] >= limits[k], else the final one, K - 1."""
+    """Return the exit [N] of each sample: the first k with signals[:, k] >= limits[k], else the final exit, K - 1."""
     reached = np.ones((signals.shape[0], signals.shape[1] + 1), dtype=np.bool_)
     np.greater_equal(signals, limits, out=reached[:, :-1])
     return np.asarray(reached.argmax(axis=1), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The threshold policy: a sample leaves at the first exit whose tempered score reaches that exit's threshold."""
+"""The threshold policy: a sample leaves at the first exit whose score reaches the exit's threshold."""
 
 import math
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from eenas.policies.values import check_choice, limits_of, temperatures_of
 class ThresholdPolicy(SignalPolicy):
     """A fitted policy for K exits (BranchyNet, Teerapittayanon et al. 2016; SDN, Kaya et al. 2019).
 
-    `temperatures` (K of them, the final exit's last) divide the logits; a sample leaves at exit k when its score there
-    is at least `thresholds[k]` (K - 1 of them, in [0, 1]): 0 lets everybody leave, None nobody. The final exit keeps
-    nobody. `within_budget` is False when the policy was fitted for a limit that no threshold can hold: it is the
-    nearest point then.
+    `temperatures` (K, the final exit last) divide the logits before scoring. A sample leaves at exit k if its score is
+    at least `thresholds[k]` (K - 1, in [0, 1]). At a threshold of 0 all samples leave, at None no sample does. All
+    samples leave at the final exit. `within_budget` is False if the policy was fitted for a limit that no threshold
+    holds; it is then the nearest point.
 
-    Raises PolicyError for an unknown score, numbers out of range and counts that do not fit.
+    Raises PolicyError for an unknown score, numbers out of range, and counts that do not match.
     """
 
     kind: ClassVar[str] = "threshold"
@@ -37,7 +37,7 @@ class ThresholdPolicy(SignalPolicy):
     within_budget: bool = True
 
     def __post_init__(self) -> None:
-        """Convert sequences to tuples of plain floats and refuse what no network could follow."""
+        """Convert sequences to tuples of plain floats and check the values."""
         check_choice(self.score, self.within_budget)
         temperatures, thresholds = temperatures_of(self.temperatures), limits_of(self.thresholds)
         if not temperatures or len(thresholds) != len(temperatures) - 1:
@@ -67,13 +67,13 @@ class ThresholdPolicy(SignalPolicy):
         return (make,)
 
     def start(self, n: int) -> NDArray[np.int64]:
-        """The state of n samples that have seen no exit yet: for each the class of the last exit seen, -1 so far."""
+        """Return the state [n] of n samples: the class of the last exit, at first -1."""
         return np.full(n, -1, dtype=np.int64)
 
     def decide(
         self, k: int, logits: NDArray[Any], state: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which of n samples leave at exit k, given its logits [n, C] and their state, and their state after it."""
+        """Return which of n samples leave at exit k, [n], and the next state, from its logits [n, C] and the state."""
         same_samples(logits, state)
         after = np.asarray(logits.argmax(axis=1), dtype=np.int64)
         if k == self.num_exits - 1:
@@ -84,40 +84,40 @@ class ThresholdPolicy(SignalPolicy):
         return reaches(logits, self.temperatures[k], self.score, threshold), after
 
     def answer(self, state: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The classes [n] that samples with this state answer: those of the exit they leave at."""
+        """Return the classes [n] predicted by the exits at which samples leave."""
         return state
 
     def near(self, k: int, logits: NDArray[Any], state: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of the logits [n, C] at exit k have a score within NEAR of its threshold."""
+        """Return which of the logits [n, C] at exit k have a score within NEAR of its threshold."""
         threshold = self.thresholds[k] if k < self.num_exits - 1 else None
         if threshold is None or threshold == 0:
             return np.zeros(len(logits), dtype=np.bool_)
         return np.abs(score(logits, self.temperatures[k], self.score) - threshold) <= NEAR
 
     def evidence(self, table: ExitTable) -> Evidence:
-        """The scores at this policy's temperatures."""
+        """Return the scores at the temperatures of this policy."""
         return Evidence(table, self.temperatures, self.score)
 
     def signals(self, evidence: Evidence) -> NDArray[np.float64]:
-        """The scores, [N, K - 1]."""
+        """Return the scores, [N, K - 1]."""
         return evidence.scores
 
     def limits(self) -> NDArray[np.float64]:
-        """The thresholds [K - 1], infinity for None."""
+        """Return the thresholds [K - 1], with infinity for None."""
         return np.array([math.inf if value is None else value for value in self.thresholds], dtype=np.float64)
 
     def close(self, evidence: Evidence) -> NDArray[np.bool_]:
-        """Where a score is within NEAR of a threshold that is not 0, [N, K - 1]."""
+        """Return where a score is within NEAR of a threshold above 0, [N, K - 1]."""
         limits = self.limits()
         return (np.abs(evidence.scores - limits) <= NEAR) & (limits > 0)
 
     def label(self) -> str:
-        """The thresholds, such as "0.812, never"."""
+        """Return the thresholds as text, such as "0.812, never"."""
         texts = ["never" if value is None else f"{value:.3f}" for value in self.thresholds]
         return ", ".join(texts) or "one exit"
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data, for JSON; None stays None."""
+        """Return plain data for JSON; None stays None."""
         table: dict[str, Any] = {
             "kind": self.kind,
             "score": self.score,
@@ -128,10 +128,10 @@ class ThresholdPolicy(SignalPolicy):
 
 
 ONE_EXIT = ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=())
-"""The policy of a network with one exit, where nobody decides."""
+"""The policy of a network with one exit, which makes no decisions."""
 
 
 def midway(below: NDArray[np.float64], above: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Thresholds between scores below < above that split them with >=, also where no number lies between."""
+    """Return thresholds that separate scores below < above with >=, even if no float lies between them."""
     middle = 0.5 * (below + above)
     return np.where(middle > below, middle, above)

@@ -1,4 +1,4 @@
-"""Votes: a sample leaves once enough of the exits that it has seen agree, and their majority answers."""
+"""Votes: a sample leaves once enough of its exits so far agree, with the class of the majority."""
 
 import math
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from eenas.policies.values import check_truth, check_whole, limits_of
 
 @dataclass(frozen=True, kw_only=True)
 class VotePolicy(SignalPolicy):
-    """The voting of Sun et al. 2021 (Early Exiting with Ensemble Internal Classifiers), as a share.
+    """The voting of Sun et al. 2021 (Early Exiting with Ensemble Internal Classifiers), as a share of votes.
 
-    A sample leaves at the first exit, from the `least`-th (1..K - 1) of K `exits` on, where the class with the most
-    votes has at least the share `ratio`, in [0, 1], of the votes cast so far, and that class is the answer: of classes
-    with as many votes the one that was voted for last. `ratio` None: nobody leaves early. The final exit does not
-    vote: it answers for those whom no vote let go. Raises PolicyError for numbers out of range.
+    Each exit votes for its class. A sample leaves at the first exit, from the `least`-th (1..K - 1) of K `exits` on,
+    where the majority class has at least the share `ratio`, in [0, 1], of the votes so far. The answer is the majority
+    class; ties go to the latest vote. With the `ratio` None no sample leaves early. The final exit does not vote: it
+    answers for the remaining samples. Raises PolicyError for numbers out of range.
     """
 
     kind: ClassVar[str] = "vote"
@@ -33,7 +33,7 @@ class VotePolicy(SignalPolicy):
     within_budget: bool = True
 
     def __post_init__(self) -> None:
-        """Convert to plain floats and refuse what no network could follow."""
+        """Convert to plain floats and check the values."""
         check_whole("exits", self.exits, 1, 10**6)
         check_whole(f"the least votes of {self.exits} exits", self.least, 1, max(1, self.exits - 1))
         check_truth("within_budget", self.within_budget)
@@ -46,7 +46,7 @@ class VotePolicy(SignalPolicy):
 
     @property
     def last_reachable(self) -> int:
-        """The `least`-th exit where a single vote for a class is enough there, else the final one."""
+        """The last exit that any sample may reach: the `least`-th if one vote for a class is enough, else the final."""
         sure = self.ratio is not None and 1 / self.least >= self.ratio
         return min(self.least, self.exits) - 1 if sure else self.exits - 1
 
@@ -62,13 +62,13 @@ class VotePolicy(SignalPolicy):
         return [of(least) for least in range(1, max(2, exits))]
 
     def start(self, n: int) -> NDArray[np.int64]:
-        """The state [n, 1 + exits seen] of n samples: the class to answer, -1 so far, then the votes in order."""
+        """Return the state [n, 1 + exits so far] of n samples: the class to answer, at first -1, then the votes."""
         return np.full((n, 1), -1, dtype=np.int64)
 
     def decide(
         self, k: int, logits: NDArray[Any], state: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which of n samples leave at exit k, given its logits [n, C] and their state, and their state after it."""
+        """Return which of n samples leave at exit k, [n], and the next state, from its logits [n, C] and the state."""
         same_samples(logits, state)
         found = np.asarray(logits.argmax(axis=1), dtype=np.int64)[:, None]
         votes = np.concatenate([state[:, 1:], found], axis=1)
@@ -81,60 +81,60 @@ class VotePolicy(SignalPolicy):
         return count / (k + 1) >= self.ratio, after
 
     def answer(self, state: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The classes [n] with the most votes; at the final exit that exit's."""
+        """Return the classes [n] of the majority, or at the final exit those of that exit."""
         return state[:, 0]
 
     def near(self, k: int, logits: NDArray[Any], state: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of n samples have two largest probabilities within NEAR, so that another class may get the vote."""
-        if k == self.exits - 1 or not self._counts:
+        """Return which of n samples have two largest probabilities within NEAR: another class may get the vote."""
+        if k == self.exits - 1 or not self._uses_classes:
             return np.zeros(len(logits), dtype=np.bool_)
         return score(logits, kind="margin") <= NEAR
 
     def evidence(self, table: ExitTable) -> Evidence:
-        """The classes of the exits."""
+        """Return the classes of the exits."""
         return Evidence(table)
 
     def signals(self, evidence: Evidence) -> NDArray[np.float64]:
-        """The share of the votes that the majority has at each exit, [N, K - 1]."""
+        """Return the share of votes of the majority at each exit, [N, K - 1]."""
         found = np.full((len(evidence.answers), self.exits - 1), -math.inf)
         for k in range(self.least - 1, self.exits - 1):
             found[:, k] = majority(evidence.answers[:, : k + 1])[1] / (k + 1)
         return found
 
     def limits(self) -> NDArray[np.float64]:
-        """The ratio, for each exit."""
+        """Return the ratio for each exit."""
         return np.full(self.exits - 1, math.inf if self.ratio is None else self.ratio)
 
     def answers(self, evidence: Evidence) -> NDArray[np.int64]:
-        """The majority at each exit and the final exit's own class, [N, K]."""
+        """Return the majority at each exit and the class of the final exit, [N, K]."""
         found = evidence.answers.copy()
         for k in range(self.exits - 1):
             found[:, k] = majority(evidence.answers[:, : k + 1])[0]
         return found
 
     def close(self, evidence: Evidence) -> NDArray[np.bool_]:
-        """Where an exit's class is one of two that are equally likely, [N, K - 1]."""
-        return evidence.tied & self._counts
+        """Return where the two largest probabilities of an exit are within NEAR, [N, K - 1]."""
+        return evidence.tied & self._uses_classes
 
     def label(self) -> str:
-        """Such as "0.667 of at least 3 votes"."""
+        """Return a short text, such as "0.667 of at least 3 votes"."""
         if self.ratio is None:
             return "never"
         return f"{self.ratio:.3f} of at least {self.least} {'vote' if self.least == 1 else 'votes'}"
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data, for JSON; None stays None."""
+        """Return plain data for JSON; None stays None."""
         table: dict[str, Any] = {"kind": self.kind, "exits": self.exits, "ratio": self.ratio, "least": self.least}
         return table if self.within_budget else {**table, "within_budget": False}
 
     @property
-    def _counts(self) -> bool:
+    def _uses_classes(self) -> bool:
         """Whether any decision depends on a class."""
         return self.ratio is not None and self.last_reachable > 0
 
 
 def majority(votes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The class with the most of the votes [n, m >= 1], of equal ones the one voted for last, and its votes, [n]."""
+    """Return the majority class [n] of the votes [n, m >= 1] and its number of votes [n]; ties go to the latest."""
     winner, most = votes[:, -1], np.zeros(len(votes), dtype=np.int64)
     for k in range(votes.shape[1] - 1, -1, -1):
         count = (votes == votes[:, k : k + 1]).sum(axis=1)
