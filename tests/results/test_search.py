@@ -184,7 +184,7 @@ def test_three_equal_failures_in_a_row_end_the_study_and_lose_nothing(tmp_path, 
         raise EenasError("no space left")
 
     monkeypatch.setattr(design_training, "train_network", never)
-    with pytest.raises(StudyError, match="failed alike: no space left"):
+    with pytest.raises(StudyError, match="failed for the same reason: no space left"):
         go(tmp_path, trials=12, overrides=(*OVERRIDES, "bank.designs=0", "baselines.static=0"))
     found = open_results(f"sqlite:///{tmp_path}/eenas.db")
     assert [trial.state for trial in found.trials][:4] == ["complete", "failed", "failed", "failed"]
@@ -297,7 +297,7 @@ def test_a_static_network_that_diverges_stays_as_it_is_in_the_bank(tmp_path, mon
     heard = []
     found = go(tmp_path, trials=1, overrides=(*OVERRIDES, "baselines.static=2"), listener=heard.append)
     assert sum(network.kind == "static" for network in found.networks) >= 3
-    assert any("stays as it is in the bank" in event.text for event in heard if isinstance(event, Notice))
+    assert any("keeps its banked branch" in event.text for event in heard if isinstance(event, Notice))
 
 
 def test_limits_that_no_network_holds_are_refused_before_anything_is_trained(tmp_path):

@@ -130,7 +130,7 @@ def test_a_killed_search_goes_on_and_loses_nothing(tmp_path):
     assert found.count("COMPLETE") == 3
     assert found.count("FAIL") == 1
     assert "RUNNING" not in found
-    assert any(isinstance(event, Notice) and "was cut off and is run again" in event.text for event in events)
+    assert any(isinstance(event, Notice) and "was cut off; it is run again" in event.text for event in events)
 
 
 def test_ctrl_c_in_the_same_trial_again_and_again_loses_no_trial(tmp_path, monkeypatch):
@@ -251,7 +251,7 @@ def test_a_disk_that_is_full_for_artifacts_ends_the_search_and_the_trial_is_run_
 
     with monkeypatch.context() as patch:
         patch.setattr(files.os, "fsync", full)
-        with pytest.raises(StorageError, match=r"No space left on device.*free space.*nothing finished was lost"):
+        with pytest.raises(StorageError, match=r"No space left on device.*free space.*finished trials are kept"):
             go(tmp_path, overrides=KNOWN_FIRST, listener=listen)
     found = open_results(f"sqlite:///{tmp_path}/eenas.db")
     assert [trial.state for trial in found.trials] == ["complete"]

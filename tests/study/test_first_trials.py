@@ -76,7 +76,7 @@ def test_a_later_study_begins_with_the_best_designs_of_an_earlier_one(first, sec
     for trial, earlier in zip(begun, wanted, strict=True):
         known = earlier.origin.startswith("known")
         assert trial.origin == (earlier.origin if known else f"study first: {earlier.number}")
-    assert f"first trials: {len(wanted)} of the designs that first found" in notices
+    assert f"first trials: {len(wanted)} designs from first" in notices
 
 
 def test_its_front_is_at_least_as_large_once_they_are_trained(first, second):

@@ -51,7 +51,7 @@ def pruner(frozen, *, rule=None, front=None, target=0.5):
 
 
 def rows_of(one):
-    return one._chosen
+    return one._indices
 
 
 def test_it_looks_at_some_samples_always_the_same():
@@ -85,12 +85,12 @@ def test_what_is_lost_above_its_own_target_ends_no_trial():
     rule = new_rule()
     frozen, trained = answers(0.8, 6.0), answers(1.2, 1.2)
     low, high = (pruner(frozen, rule=rule, target=target) for target in (0.5, 1.0))
-    before = low._area(low._some(trained))
+    before = low._area(low._rows(trained))
     assert before < low._frozen_area
     for number in range(2):
         rule.add(number, low._design.training.method, ((0.5, before), (1.0, before)))
-    assert not low.is_over(0.5, low._some(trained))
-    assert high.is_over(0.5, high._some(trained))
+    assert not low.is_over(0.5, low._rows(trained))
+    assert high.is_over(0.5, high._rows(trained))
 
 
 def test_a_curve_far_below_the_front_ends_and_one_near_it_does_not():

@@ -108,7 +108,7 @@ def test_a_trial_that_another_worker_failed_while_it_was_recorded_is_run_again(t
         listener=events.append,
     )
     said = [event.text for event in events if isinstance(event, Notice)]
-    assert any("its result here is left out" in text for text in said)
+    assert any("its result is discarded" in text for text in said)
     study = optuna.load_study(study_name=found.name, storage=f"sqlite:///{tmp_path}/eenas.db")
     states = [trial.state for trial in study.trials]
     assert states.count(TrialState.COMPLETE) == len(found.trials) == 3

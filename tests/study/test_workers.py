@@ -137,11 +137,11 @@ def test_a_worker_that_slept_while_its_trial_was_run_again_says_so_and_goes_on(t
         time.sleep(0.02)
     sleeper.process.send_signal(signal.SIGSTOP)
     other = Worker(storage, tmp_path, *slow, trials=3)
-    other.wait_for("was cut off and is run again")
+    other.wait_for("was cut off; it is run again")
     sleeper.process.send_signal(signal.SIGCONT)
     said = sleeper.end()
     other.end()
-    assert "was given to another worker while this one did not answer; its result here is left out" in said
+    assert "was given to another worker while this one did not respond; its result is discarded" in said
     assert "Traceback" not in said
     check_shared(storage, tmp_path)
 

@@ -1,1 +1,1 @@
-"""Trials: from proposal to scores, what is pruned, and whose fault a failure is."""
+"""Trials: from proposal to scores, pruning, and the causes of failures."""

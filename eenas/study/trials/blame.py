@@ -1,4 +1,4 @@
-"""Whose fault a failed trial is: the design's, the machine's, the storage's, or nobody's."""
+"""The cause of a failed trial: the design, the machine or the storage."""
 
 import gc
 from collections.abc import Iterator
@@ -15,22 +15,22 @@ from eenas.study.context.study_context import StudyContext
 from eenas.study.study import DIED, STOPPED
 
 _OTHERS = 0.02
-"""Other processes hold memory of a device where they have more than this share of it."""
+"""The share of a device's memory above which other processes count as holding memory."""
 
 
 @dataclass(frozen=True)
 class Blame:
-    """A fault that is not the design's: its error, and how the trial counts as cut off."""
+    """A cause other than the design: its error, and the mark of the trial as cut off."""
 
     error: EenasError
     cut_off: str
 
 
 def blame(error: Exception, context: StudyContext) -> Blame | None:
-    """Who else is at fault for `error`; None where the design is.
+    """Return the cause of `error`, or None if it is the design.
 
-    Lack of memory is the machine's on a CPU, where limits and other programs decide about it. On an accelerator it is
-    the design's, unless the plain backbone cannot be trained there now either, or other processes hold memory of it.
+    On a CPU, the machine is to blame for lack of memory, which depends on limits and other programs. On an accelerator
+    the design is, unless the plain backbone cannot be trained there either or other processes hold memory.
     """
     if (trouble := storage_trouble(error, context.database)) is not None:
         return Blame(trouble, STOPPED)
@@ -46,7 +46,7 @@ def blame(error: Exception, context: StudyContext) -> Blame | None:
 
 
 def storage_trouble(error: BaseException, database: Database) -> StorageError | None:
-    """What `error` says of the storage, None where it follows from no failure of it."""
+    """Return the StorageError behind `error`, or None if the storage did not cause it."""
     for each in causes(error):
         if isinstance(each, StorageError):
             return each
@@ -57,7 +57,7 @@ def storage_trouble(error: BaseException, database: Database) -> StorageError | 
 
 @contextmanager
 def storage_faults(database: Database) -> Iterator[None]:
-    """Raise what Optuna, SQLAlchemy and drivers raise inside the block as a StorageError of one line."""
+    """Convert errors of Optuna, SQLAlchemy and drivers inside the block to a one-line StorageError."""
     try:
         yield
     except EenasError:
@@ -69,14 +69,14 @@ def storage_faults(database: Database) -> Iterator[None]:
 
 
 def free_memory() -> None:
-    """Let go of what nobody refers to, on the device too."""
+    """Free unreferenced memory, including that on the device."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def plain_step_fits(context: StudyContext) -> bool:
-    """Whether the plain backbone can be trained on a batch now."""
+    """Whether a training step of the plain backbone currently fits in memory."""
     free_memory()
     try:
         module = context.build(context.plain_design()).train()

@@ -1,4 +1,4 @@
-"""The training of a design: built on the prepared backbone, begun with the bank's branches, trained by its strategy."""
+"""Training of a design: built on the prepared backbone, started from banked branches, trained by its strategy."""
 
 from dataclasses import replace
 
@@ -17,12 +17,12 @@ from eenas.training.trainer import AfterEpoch, TrainingReport, train_network
 
 
 def network_digest(design: Design) -> str:
-    """The digest of what is trained: the design without its policy, which is fitted afterwards."""
+    """Return the digest of the trained network: of the design without its policy, which is fitted afterwards."""
     return replace(design, policy=PolicyChoice()).digest
 
 
 def inherits(design: Design) -> bool:
-    """Whether the branches of `design` can begin as they are in the bank; boosted exits add up, and cannot."""
+    """Whether the branches of `design` can start from the bank. Boosted exits cannot, since their logits add up."""
     return design.training.loss_weights != "boosted"
 
 
@@ -36,11 +36,11 @@ def train_design(
     after_epoch: AfterEpoch | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[dict[str, ExitTable], TrainingReport]:
-    """The exit tables on calibration and validation of the network of `design` trained for the budget of `spec`.
+    """Train the network of `design` for the budget of `spec`; return its tables by split, and the training report.
 
-    Its branches begin as they are in `bank` (None: anew). The batches and their order are those of every training in
-    the study: designs that are compared have seen the same, and a teacher answers to it once. `after_epoch` and
-    `checkpoint` are those of `train_network`, as is what it raises.
+    The exit tables are those on calibration and validation. Branches start from `bank`, or from new weights if it is
+    None. All trainings of a study see the same batches in the same order, so designs are comparable and a teacher
+    predicts each batch once. `after_epoch`, `checkpoint` and errors are those of `train_network`.
     """
     network = context.build(design)
     if bank is not None and inherits(design):

@@ -1,4 +1,4 @@
-"""What a study trains to resolve a proposal: candidate branches for placement, and searches for open structures."""
+"""The chooser and learner of a study: trained candidates for placement, and searches for open structures."""
 
 import json
 from collections.abc import Mapping
@@ -30,10 +30,11 @@ from eenas.study.context.study_context import StudyContext
 
 
 class Finder:
-    """The chooser and the learner of a study, on its prepared backbone.
+    """The chooser and the learner of a study on its prepared backbone.
 
-    Both decide on `tune` by branches that were trained without it. What was found is kept in the database by everything
-    that decides it, and candidates are the branch bank's, so that no proposal, worker or later study trains one again.
+    Both decide on `tune`, with branches trained without it. Results are cached in the database under a digest of
+    everything they depend on, and candidates come from the branch bank. No proposal, worker or later study trains a
+    candidate again.
     """
 
     def __init__(self, context: StudyContext, bank: Bank) -> None:
@@ -41,7 +42,7 @@ class Finder:
 
     @cached_property
     def _conditions(self) -> list[Any]:
-        """What every result depends on beside the branches."""
+        """Everything besides the branches that results depend on."""
         context = self._context
         settings = context.settings
         training = to_table(settings.training)
@@ -54,13 +55,13 @@ class Finder:
         return self._context.settings.space.cost_cap
 
     def choose(self, candidates: tuple[Placed, ...], values: Mapping[str, Scalar]) -> Found:
-        """See `eenas.designs.finding.Chooser`: by gates, gain or savings, whatever `values` say.
+        """Choose branches by gates, gain or savings, depending on `values`; see `eenas.designs.finding.Chooser`.
 
-        An open branch stands for all its forms that keep the cost cap, of which one is chosen with its place; an open
-        cell is searched at each cut point before.
+        An open branch stands for all its forms within the cost cap; one of them is chosen together with its place. An
+        open cell is searched at each cut point first.
         """
         context = self._context
-        key = f"placement/{digest([*self._conditions, self._cap, dict(values), [_said(each) for each in candidates]])}"
+        key = f"placement/{digest([*self._conditions, self._cap, dict(values), [_key(each) for each in candidates]])}"
 
         def make() -> Found:
             table = context.cache.get(key)
@@ -74,9 +75,9 @@ class Finder:
         return found
 
     def learn(self, placed: tuple[Placed, ...]) -> Found:
-        """See `eenas.designs.finding.Learner`: every open branch by differentiable search, side by side."""
+        """Learn all open branches in parallel by differentiable search; see `eenas.designs.finding.Learner`."""
         context = self._context
-        wanted = {each.cut_point: f"structure/{digest([*self._conditions, self._cap, _said(each)])}" for each in placed}
+        wanted = {each.cut_point: f"structure/{digest([*self._conditions, self._cap, _key(each)])}" for each in placed}
 
         def make() -> None:
             missing = tuple(
@@ -166,7 +167,7 @@ class Finder:
         return fit.chosen, facts, fit.fallback
 
     def _forms(self, placed: Placed) -> tuple[Placed, ...]:
-        """The plain branches that an open one may become at its cut point, within the cost cap."""
+        """Return the plain branches within the cost cap that an open one may become at its cut point."""
         branch, profile = placed.branch, self._context.profile
         index = profile.index(placed.cut_point)
         forms = branch.forms(profile.cut_points[index].shape) if isinstance(branch, Learned) else ()
@@ -178,7 +179,7 @@ class Finder:
         return self._forms(placed) if placed.branch.is_open else (placed,)
 
 
-def _said(placed: Placed) -> list[Any]:
+def _key(placed: Placed) -> list[Any]:
     return [placed.cut_point, placed.branch.to_table(), source_of(placed.branch)]
 
 

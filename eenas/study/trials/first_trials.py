@@ -1,4 +1,4 @@
-"""A study's first trials: the best of earlier studies, the front of the frozen backbone, and known designs."""
+"""The first trials of a study: the best designs of earlier studies, the frozen front, and known designs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,18 +26,18 @@ from eenas.study.rivals.frozen_front import FrozenFront
 from eenas.study.trials.design_training import network_digest
 
 _SAME = ("task", "backbone", "weights", "prepare")
-"""What of two studies' identities must be equal for the designs of one to be tried in the other."""
+"""The keys of the identity that two studies must share for the designs of one to be tried in the other."""
 
 _ASKED = 4
-"""How many times as many designs as are wanted are held against the space."""
+"""The factor by which more designs are checked against the space than are wanted."""
 
 _TRAINED = ("complete", "stopped")
-"""The states of trials with scores of their own; one that was given up may still be the best where it is cheap."""
+"""The states of trials with their own scores. A pruned trial may still be the best at low cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tried:
-    """A design that an earlier study trained; `alike` where that trained as briefly as this study does."""
+class _EarlierDesign:
+    """A design trained by an earlier study. `alike` tells whether that study has the same training settings."""
 
     study: str
     number: int
@@ -49,13 +49,13 @@ class _Tried:
 def enqueue_first(
     study: optuna.Study, context: StudyContext, bank: Bank, front: FrozenFront, identity: Mapping[str, Any]
 ) -> None:
-    """Queue the first trials of a study that has run none yet, those first that promise most.
+    """Queue the first trials of a study that has not run any yet, the most promising first.
 
-    No scores are told with them. What is queued already, by a search that was cut off here, is not queued again.
-    Of earlier studies in the storage with the same data, splits and prepared backbone come the designs that add most
-    hypervolume one after another, as `[bank]` allows. What an earlier study with the same training tried of the frozen
-    front had its chance there, and is not queued for that front again. Known designs are baselines and come always.
-    Those of the frozen front come each for a budget of its own, with the recipe that suits it.
+    The designs come from three sources. (1) Earlier studies in the storage with the same data, splits and prepared
+    backbone: the designs that add most hypervolume one after another, as many as `[bank]` allows. (2) The frozen front:
+    each design for its own budget and with a matching recipe, except those that an earlier study with the same training
+    has already tried. (3) Known designs, which are baselines and always queued. Trials that are already queued, by a
+    search that was cut off here, are not queued again.
     """
     spec = context.settings.bank
     earlier = list(_earlier(context, identity, study.study_name)) if spec.use and spec.earlier else []
@@ -75,17 +75,17 @@ def enqueue_first(
             continue
         held = queue.get(parameters)
         if held is None or (origin.startswith("known") and not held.startswith("known")):
-            queue[parameters] = origin  # a known design keeps the place, under the name that baselines go by
+            queue[parameters] = origin  # a known design keeps its place but is named as a baseline
     for parameters, origin in queue.items():
         study.enqueue_trial(dict(parameters), user_attrs={"origin": origin}, skip_if_exists=True)
 
 
 def _of_front(context: StudyContext, bank: Bank, front: FrozenFront) -> list[Design]:
-    """As many designs of the frozen front as `[bank]` asks for: the best one within each of as many budgets.
+    """Return the designs of the frozen front to try, as many as `[bank]` asks for: the best within each budget.
 
-    Budgets are evenly spaced shares of the backbone's MACs, and `calibration` says which design is best within each,
-    the first among equals. Middle budgets come first, since their networks cover most of the front. A network that is
-    wanted for two budgets is trained for the first of them, and the next designs of the front make up the number.
+    Budgets are evenly spaced shares of the backbone's MACs. The best design within each is chosen on `calibration`;
+    ties go to the first. Middle budgets come first, since their networks cover most of the front. A network that is
+    best for two budgets is trained for the first one, and the next designs of the front fill up the number.
     """
     count, space = context.settings.bank.designs, context.settings.space
     if not front.designs or count < 2:
@@ -96,7 +96,7 @@ def _of_front(context: StudyContext, bank: Bank, front: FrozenFront) -> list[Des
     for share in sorted((number / count for number in range(1, count + 1)), key=lambda share: abs(share - 0.5)):
         within = [float(curve.accuracy[curve.costs[MACS] / total <= share].max(initial=0.0)) for curve in curves]
         if not any(within):
-            continue  # nothing is so cheap
+            continue  # no design is cheap enough
         design = front.designs[int(np.argmax(within))]
         wanted = target.nearest(share) if isinstance(target, Domain) else target
         policy = replace(design.policy, target_macs=float(wanted))
@@ -108,7 +108,7 @@ def _of_front(context: StudyContext, bank: Bank, front: FrozenFront) -> list[Des
 
 
 def _common_curve(context: StudyContext, bank: Bank, design: Design) -> Curve:
-    """What a design reaches on the frozen backbone, on `calibration`."""
+    """Return the curve of a design on the frozen backbone, on `calibration`."""
     table = bank.exit_tables(design, context.costs(design))["calibration"]
     return common_curve(table, score=design.policy.score)
 
@@ -127,8 +127,8 @@ def _known(context: StudyContext) -> list[tuple[str, Design]]:
     )
 
 
-def _earlier(context: StudyContext, identity: Mapping[str, Any], name: str) -> Iterator[_Tried]:
-    """The designs that other studies than `name` trained on the same backbone and data, the oldest first."""
+def _earlier(context: StudyContext, identity: Mapping[str, Any], name: str) -> Iterator[_EarlierDesign]:
+    """Yield the designs that studies other than `name` trained on the same backbone and data, oldest first."""
     trials = TrialRecords(context.database)
     for record in StudyRecords(context.database).list():
         if record.name == name or any(record.identity.get(key) != identity[key] for key in _SAME):
@@ -137,32 +137,32 @@ def _earlier(context: StudyContext, identity: Mapping[str, Any], name: str) -> I
             if trial.state not in _TRAINED or any(value > 0 for value in trial.violations.values()):
                 continue
             try:
-                yield _Tried(
+                yield _EarlierDesign(
                     study=record.name,
                     number=trial.number,
                     design=Design.from_table(trial.design, key=f"{record.name}: trial {trial.number}"),
                     points=tuple(OperatingPoint.from_table(point) for point in trial.points),
                     alike=record.identity.get("training") == identity["training"],
                 )
-            except EenasError:  # the user's own branches, which this study was not told of, or a newer eenas's
+            except EenasError:  # custom branches unknown to this study, or a newer version of eenas
                 continue
 
 
-def _best(context: StudyContext, earlier: list[_Tried]) -> list[_Tried]:
-    """Those with most added hypervolume on validation among what this study's space can say.
+def _best(context: StudyContext, earlier: list[_EarlierDesign]) -> list[_EarlierDesign]:
+    """Return the designs with most added hypervolume on validation that the space of this study can express.
 
-    Whether it can takes a while to find out, so only a few times as many as are wanted are asked about.
+    The check is slow, so at most _ASKED times as many designs as wanted are checked.
     """
     most = context.settings.bank.earlier
-    pool = [each for each in _most_added(context, earlier, _ASKED * most) if _can_say(each.design, context)]
+    pool = [each for each in _most_added(context, earlier, _ASKED * most) if _is_expressible(each.design, context)]
     taken = _most_added(context, pool, most)
     if taken:
         studies = ", ".join(sorted({each.study for each in taken}))
-        context.listener(Notice(f"first trials: {len(taken)} of the designs that {studies} found"))
+        context.listener(Notice(f"first trials: {len(taken)} designs from {studies}"))
     return taken
 
 
-def _most_added(context: StudyContext, tried: list[_Tried], count: int) -> list[_Tried]:
+def _most_added(context: StudyContext, tried: list[_EarlierDesign], count: int) -> list[_EarlierDesign]:
     total, chance = context.profile.total_macs, 1.0 / context.backbone.num_classes
     curves = [
         (np.array([p.accuracy for p in each.points]), np.array([p.expected[MACS] / total for p in each.points]))
@@ -172,7 +172,7 @@ def _most_added(context: StudyContext, tried: list[_Tried], count: int) -> list[
     return [tried[index] for index in taken]
 
 
-def _can_say(design: Design, context: StudyContext) -> bool:
+def _is_expressible(design: Design, context: StudyContext) -> bool:
     try:
         _parameters(design, context)
     except DesignError:

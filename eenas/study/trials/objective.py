@@ -1,4 +1,4 @@
-"""What Optuna calls for each trial: it keeps the record, the artifacts, the constraints and the reasons of failures."""
+"""The objective that Optuna calls for each trial, with its record, artifacts, constraints and failures."""
 
 import contextlib
 import tempfile
@@ -40,44 +40,46 @@ from eenas.study.trials.pruning import PruningRule
 from eenas.study.trials.trial import Outcome, propose, run_trial
 
 FAILURES = 3
-"""So many failures in a row with the same reason end a study."""
+"""The number of consecutive failures with the same reason that ends a study."""
 
 
 class Objective:
-    """The objective of one worker. Every trial is recorded before Optuna hears its values."""
+    """The objective of one worker. Every trial is recorded before Optuna gets its values."""
 
     def __init__(self, opened: OpenStudy) -> None:
         context, study = opened.context, opened.name
         self._opened, self._context, self._study = opened, context, study
         self._records = TrialRecords(context.database)
-        self._store = _WholeStore(context.artifacts)
+        self._store = _AtomicStore(context.artifacts)
         self._fault: EenasError | None = None
-        self._untold: int | None = None
+        self._unreported: int | None = None
         self._rule = PruningRule(LearningCurves(context.database), study)
         self._failures: list[str] = []
         self._backbone = context.backbone_facts()
         record = StudyRecords(context.database).get(study)
-        self._points = self._held(recorded_networks(record, self._records.list(study)) if record else ())
+        self._points = self._points_within_limits(
+            recorded_networks(record, self._records.list(study)) if record else ()
+        )
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
-        """Run one trial and give its values in the order of the study's objectives."""
-        notes, kept = self._context.in_flight, False
-        self._untold = trial._trial_id
+        """Run one trial and return its values in the order of the study's objectives."""
+        in_flight, kept = self._context.in_flight, False
+        self._unreported = trial._trial_id
         try:
             self._opened.check()
-            notes.begin(self._study, trial.number)
+            in_flight.begin(self._study, trial.number)
             if is_surplus(trial.study, trial.number, self._context.settings.search.trials):
                 trial.set_user_attr("cut_off", SURPLUS)
-                raise _SurplusError("another worker had begun the last trial; this one is not run")
+                raise _SurplusError("another worker has already started the last trial; this one is not run")
             trial.set_user_attr("worker", worker_name())
-            record = self._run_with_room(trial)
+            record = self._run_with_retry(trial)
             self._opened.check()
             self._keep(trial, record)
             kept = True
         except KeyboardInterrupt:
             if kept:
                 raise
-            with contextlib.suppress(Exception):  # it may be the storage that was waited for
+            with contextlib.suppress(Exception):  # the interrupted call may have been one of the storage
                 trial.set_user_attr("cut_off", STOPPED)
             raise
         except _SurplusError:
@@ -88,31 +90,31 @@ class Objective:
             self._end(trial, error)
             raise
         finally:
-            notes.end(self._study, trial.number)
+            in_flight.end(self._study, trial.number)
         self._failures.clear()
-        self._points += self._held(trial_networks(record))
+        self._points += self._points_within_limits(trial_networks(record))
         assert record.values is not None
         return record.values
 
     def stopped_by(self) -> EenasError | None:
-        """The fault, no design's, for which the study cannot go on."""
-        return None if self._fault is None else type(self._fault)(f"{self._fault}; nothing finished was lost")
+        """Return the error that stops the study and is not the fault of a design, or None."""
+        return None if self._fault is None else type(self._fault)(f"{self._fault}; finished trials are kept")
 
     def failures_alike(self) -> StudyError | None:
-        """Why the study should not go on: the last failures, all for one reason."""
+        """Return the error for FAILURES consecutive failures with the same reason, or None."""
         last = self._failures[-FAILURES:]
         if len(last) < FAILURES or len(set(last)) > 1:
             return None
         return StudyError(
-            f"three trials in a row failed alike: {last[0]}; fix the cause and run the same command again, "
-            "nothing finished was lost"
+            f"three trials in a row failed for the same reason: {last[0]}; fix the cause and rerun the command, "
+            "finished trials are kept"
         )
 
     def fault(self, error: Exception) -> EenasError | None:
-        """What `error` of Optuna or of a trial means for the study; None where it is a mistake of ours."""
+        """Return the error of eenas for an error of Optuna or of a trial, or None if it is a bug."""
         if (trouble := storage_trouble(error, self._context.database)) is not None:
             return trouble
-        if isinstance(error, KeyError):  # what Optuna says of rows that are gone
+        if isinstance(error, KeyError):  # Optuna raises it for deleted rows
             try:
                 self._opened.check()
             except EenasError as gone:
@@ -120,27 +122,27 @@ class Objective:
         return error if isinstance(error, EenasError) else machine_fault(error)
 
     def forgive(self) -> None:
-        """Go on after a fault that is over."""
+        """Forget the error that stopped the study, once its cause is gone."""
         self._fault = None
 
     def overtaken(self, number: int) -> EenasError:
-        """Say that a trial was given to another worker while this one slept; its result counts for nothing."""
-        text = f"trial {number}: was given to another worker while this one did not answer; its result here is left out"
+        """Report that another worker took over a trial of this one. Return the error; the result here is discarded."""
+        text = f"trial {number} was given to another worker while this one did not respond; its result is discarded"
         self._context.listener(Notice(text))
         return _OvertakenError(text)
 
     def told(self) -> None:
-        """Optuna has heard how the last trial ended."""
-        self._untold = None
+        """Note that Optuna knows the result of the last trial."""
+        self._unreported = None
 
     def was_overtaken(self, study: optuna.Study) -> bool:
-        """Whether another worker ended the last trial of this one before Optuna heard of it from here.
+        """Whether another worker ended the last trial of this one before it was told to Optuna.
 
-        Where it ended as failed, which then it stays, the result that was recorded since is left out: it is run again.
+        A trial that ended as failed stays failed and is run again. Its result, if recorded since, is discarded.
         """
-        untold, self._untold = self._untold, None
-        with contextlib.suppress(Exception):  # where the storage is gone the next step says so
-            if untold is None or not (trial := study._storage.get_trial(untold)).state.is_finished():
+        unreported, self._unreported = self._unreported, None
+        with contextlib.suppress(Exception):  # if the storage is gone, the next step reports it
+            if unreported is None or not (trial := study._storage.get_trial(unreported)).state.is_finished():
                 return False
             if trial.state == TrialState.FAIL:
                 record = self._records.get(self._study, trial.number)
@@ -151,7 +153,7 @@ class Objective:
         return False
 
     def best_so_far(self) -> str:
-        """A short text: the hypervolume, and the best accuracy at half of the backbone's MACs."""
+        """Return a short text with the hypervolume and the best accuracy at half of the backbone's MACs."""
         if not self._points:
             return ""
         total, chance = self._context.profile.total_macs, 1.0 / self._context.task.num_classes
@@ -160,19 +162,19 @@ class Objective:
         half = accuracy[macs <= 0.5 * total]
         return f"hypervolume {area:.3f}" + (f", {100 * half.max():.1f} % at 50 % MACs" if len(half) else "")
 
-    def _held(self, networks: Sequence[KnownNetwork]) -> list[tuple[float, float]]:
-        """Accuracy and MACs of those points of networks that hold the study's limits."""
+    def _points_within_limits(self, networks: Sequence[KnownNetwork]) -> list[tuple[float, float]]:
+        """Return accuracy and MACs of the points that hold the limits of the study."""
         items = offered(networks, self._backbone, self._context.settings.constraints)
         return [(item.point.accuracy, item.point.expected[MACS]) for item in items]
 
-    def _run_with_room(self, trial: optuna.Trial) -> TrialRecord:
-        """Run a trial, and once more where memory ran out: what it held, or another program, may be gone then."""
+    def _run_with_retry(self, trial: optuna.Trial) -> TrialRecord:
+        """Run a trial. If memory runs out, free it and run the trial once more."""
         try:
             return self._run(trial)
         except Exception as error:
             if not any(map(is_memory_shortage, causes(error))):
                 raise
-        free_memory()  # out of the handler, whose traceback holds what the trial made
+        free_memory()  # outside the handler, whose traceback keeps the tensors of the trial alive
         return self._run(trial)
 
     def _run(self, trial: optuna.Trial) -> TrialRecord:
@@ -204,19 +206,19 @@ class Objective:
         self._records.save(record)
 
     def _earlier(self, design: Design) -> Outcome | None:
-        """An earlier trial of this study that trained the same network to the end, with its tables."""
+        """Return an earlier trial of this study that trained the same network to the end, with its tables, or None."""
         record = self._records.find_by_digest(self._study, network_digest(design))
         if record is None or record.state not in ("complete", "copied") or not design.branches:
             return None
         try:
             paths = {split: self._context.artifacts.path(reference) for split, reference in record.artifacts.items()}
-        except StorageError:  # gone or changed: the network is trained again
+        except StorageError:  # missing or changed: the network is trained again
             return None
         tables = {split: load_exit_table(path) for split, path in paths.items()}
         return Outcome(record, tables, None) if {"calibration", "validation"} <= tables.keys() else None
 
     def _upload(self, trial: optuna.Trial, tables: Mapping[str, ExitTable]) -> dict[str, str]:
-        """Keep the exit tables as artifacts of the trial, so that the dashboard offers them; their references."""
+        """Upload the exit tables as artifacts of the trial, for the dashboard, and return their references."""
         names = {}
         with tempfile.TemporaryDirectory() as folder:
             for split, table in tables.items():
@@ -229,7 +231,7 @@ class Objective:
         return names
 
     def _end(self, trial: optuna.Trial, error: Exception) -> None:
-        """Record a failure of the design; after any other fault the trial counts as cut off, and the study stops."""
+        """Record a failure of the design. After any other error, mark the trial as cut off and stop the study."""
         if isinstance(error, KeyError) and (gone := self.fault(error)) is not None:
             self._fault = gone
             return
@@ -244,7 +246,7 @@ class Objective:
             trial.set_user_attr("cut_off", blamed.cut_off)
 
     def _fail(self, trial: optuna.Trial, error: Exception) -> None:
-        """Keep the reason; a worker that fails for lack of memory lets go of what it holds."""
+        """Record the reason of the failure and free memory."""
         reason = masked(str(error) if isinstance(error, EenasError) else f"{type(error).__name__}: {error}")
         self._failures.append(reason)
         trial.set_user_attr("reason", reason)
@@ -255,28 +257,28 @@ class Objective:
 
 
 class _SurplusError(StudyError):
-    """A trial beyond the study's total."""
+    """The trial is beyond the study's total."""
 
 
 class _OvertakenError(StudyError):
-    """A trial that another worker runs again."""
+    """Another worker runs the trial again."""
 
 
-class _WholeStore(FileSystemArtifactStore):
-    """Optuna's folder of artifacts, in which a full disk leaves no halves."""
+class _AtomicStore(FileSystemArtifactStore):
+    """Optuna's artifact folder with atomic writes: a full disk leaves no partial files."""
 
     def __init__(self, store: ArtifactStore) -> None:
         super().__init__(store.root)
         self._store = store
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        """Keep all of `content_body`, or nothing. Raises StorageError."""
+        """Write all of `content_body` or nothing. Raises StorageError."""
         self._store.check()
         write_atomically(self._store.root / artifact_id, lambda path: path.write_bytes(content_body.read()))
 
 
 def _infeasible_record(error: InfeasibleError, context: StudyContext, *, study: str, number: int) -> TrialRecord:
-    """The record of a proposal that cannot be built: the worst scores, and a constraint that is violated."""
+    """Return the record of a proposal that cannot be built: the worst scores and a violated constraint."""
     whole = context.costs(context.plain_design()).costs.of_exit(-1)
     worst = {name: REFERENCE_COST * value for name, value in whole.items()}
     worst[ACCURACY] = 1.0 / context.task.num_classes

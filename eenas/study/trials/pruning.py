@@ -1,4 +1,4 @@
-"""The rule that prunes a trial: its curve stays below most of the earlier ones at the same share of the budget."""
+"""The pruning rule: prune a trial with a curve far below the earlier ones at the same share of the budget."""
 
 from collections import defaultdict
 
@@ -14,15 +14,15 @@ from eenas.records.learning_curves import LearningCurve, LearningCurves
 STARTUP = 5
 QUANTILE = 0.25
 ENDED = 2
-"""This many trials must have ended before the usual rise is taken from them."""
+"""The number of trials that must have ended before their usual rise is used."""
 
 
 class PruningRule:
-    """Compares a trial with all trials of its study that have ended, whichever worker ran them, from the records.
+    """Compares a trial with all ended trials of its study, of any worker, from the records.
 
-    A strategy that trains one exit after another has late curves by its nature, so trials are compared with those of
-    the same method only. A trial is pruned when, after at least `STARTUP` others, its hypervolume is below their lower
-    quartile by more than the spread between quartiles. All values are of the calibration split, never of validation.
+    Trials are compared within the same method only, since a strategy that trains one exit after another has late
+    curves. A trial is pruned if at least `STARTUP` others have ended and its hypervolume is below their lower quartile
+    by more than the interquartile range. All values are on the calibration split, never on validation.
     """
 
     def __init__(self, curves: LearningCurves, study: str) -> None:
@@ -32,7 +32,7 @@ class PruningRule:
         self._rises: dict[tuple[str, int], list[float]] = defaultdict(list)
 
     def is_below(self, progress: float, value: float, *, method: str) -> bool:
-        """Whether a trial trained by `method` should end with this hypervolume at `progress` in [0, 1]."""
+        """Whether to prune a trial trained by `method` with the hypervolume `value` at `progress` in [0, 1]."""
         self._read()
         others = self._seen[method, _step(progress)]
         if len(others) < STARTUP:
@@ -41,17 +41,17 @@ class PruningRule:
         return bool(value < low - (high - low))
 
     def rise(self, progress: float, *, method: str) -> float | None:
-        """By how much trials of the same method usually rise from here to the end; None where too few have ended."""
+        """Return the median rise in hypervolume from `progress` to the end; None if too few trials have ended."""
         self._read()
         known = self._rises[method, _step(progress)]
         return float(np.median(known)) if len(known) >= ENDED else None
 
     def add(self, number: int, method: str, values: tuple[tuple[float, float], ...]) -> None:
-        """Record the learning curve of a trial that has ended, for this worker and all others."""
+        """Record the learning curve of an ended trial, for all workers."""
         self._curves.save(LearningCurve(study=self._study, number=number, method=method, values=values))
 
     def _read(self) -> None:
-        """Take in the curves that were recorded since the last look."""
+        """Read the curves recorded since the last call."""
         for curve in self._curves.list(self._study, known=self._known):
             self._known.add(curve.number)
             for progress, value in curve.values:
@@ -65,9 +65,9 @@ def _step(progress: float) -> int:
 
 
 def curve_hypervolume(table: ExitTable, *, backbone_macs: float, score: str) -> float:
-    """The area under the whole curve of a common threshold, accuracy over share of the backbone's MACs.
+    """Return the hypervolume of the curve of a common threshold: accuracy over the share of the backbone's MACs.
 
-    It is that curve whatever kind of policy a trial asks for: what is compared is how well networks train.
+    The curve does not depend on the kind of policy of the trial, since pruning compares the training of networks.
     """
     curve = common_curve(table, fit_temperatures(table), score)
     chance = 1.0 / table.logits.shape[2]

@@ -1,4 +1,4 @@
-"""Trials that were cut off: found, and put back into the queue where that is not their own fault."""
+"""Recovery of trials that were cut off: they are queued again unless they caused it themselves."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from eenas.study.study import DIED, GRACE, STOPPED, SURPLUS, origin, run_again, 
 
 @dataclass(frozen=True)
 class Recovery:
-    """Looks after the trials of one study that were cut off, for the worker that has it open."""
+    """Recovers the trials of one study that were cut off, for one worker."""
 
     study: optuna.Study
     database: Database
@@ -28,11 +28,11 @@ class Recovery:
     listener: Listener
 
     def run(self) -> None:
-        """Queue again what was cut off; one worker at a time does, and none waits where there is nothing to do.
+        """Queue trials again that were cut off. One worker at a time does this; none waits if there is nothing to do.
 
-        Once each where their process died, which they may have caused, and always where Ctrl-C, a full disk or a
-        storage that was away cut them off. One that was recorded, but of which Optuna had not heard yet, is told now.
-        What a worker recorded that slept while its trial was run again is dropped.
+        A trial with a dead process is queued again once, since it may have caused the death. A trial cut off by Ctrl-C,
+        a full disk or an unavailable storage is always queued again. A recorded trial unknown to Optuna is told to it.
+        The record of an unresponsive worker is dropped if its trial was run again.
         """
         if self._dead() or self._cut_off() or self._overtaken():
             name = f"recover/{self.study.study_name}"
@@ -51,27 +51,27 @@ class Recovery:
             else:
                 if record is None and is_dead:
                     how = DIED if self._may_have_died(trial) else STOPPED
-                    with suppress(optuna.exceptions.UpdateFinishedTrialError):  # its worker ended it after all
+                    with suppress(optuna.exceptions.UpdateFinishedTrialError):  # its worker has ended it meanwhile
                         study._storage.set_trial_user_attr(trial._trial_id, "cut_off", how)
                 study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-            if record is not None or is_dead:  # of one that only is silent the note tells whether it woke
+            if record is not None or is_dead:  # the marker of a silent trial shows later whether its worker woke up
                 self.in_flight.end(name, trial.number)
         for trial in self._cut_off():
             parameters = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
             study.enqueue_trial(parameters, user_attrs={"origin": origin(trial), "again_for": trial.number})
             self.in_flight.end(name, trial.number)
-            self.listener(Notice(f"trial {trial.number} was cut off and is run again"))
+            self.listener(Notice(f"trial {trial.number} was cut off; it is run again"))
         for number in self._overtaken():
             self._records.drop(name, number)
 
     def _dead(self) -> list[FrozenTrial]:
-        """The trials that run nowhere any more, as far as is known."""
+        """Return the running trials whose worker is dead or silent."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         unheard = silent_trials(self.study) if trials else set()
         return [each for each in trials if _is_dead(each) or each._trial_id in unheard]
 
     def _cut_off(self) -> list[FrozenTrial]:
-        """The failed trials that are to be run again."""
+        """Return the failed trials to be run again."""
         trials = self.study.get_trials(deepcopy=False)
         again, recorded = run_again(self.study), self._records.numbers(self.study.study_name)
         by_number = {trial.number: trial for trial in trials}
@@ -85,11 +85,11 @@ class Recovery:
         ]
 
     def _is_run_again(self, trial: FrozenTrial, trials: dict[int, FrozenTrial]) -> bool:
-        """Whether a failed trial without a record counts for nothing: no worker died in it, or the first one did."""
+        """Whether to run a failed trial without a record again: no worker died in it, or only its first one did."""
         how = trial.user_attrs.get("cut_off")
         if how in (STOPPED, SURPLUS):
             return bool(how == STOPPED)
-        if not (how == DIED or self._may_have_died(trial)):  # its worker slept, and took its note back
+        if not (how == DIED or self._may_have_died(trial)):  # its worker was silent and has removed its marker
             return True
         before = trials.get(_first_run_of(trial))
         while before is not None:
@@ -102,13 +102,13 @@ class Recovery:
         return self.in_flight.has_marker(self.study.study_name, trial.number)
 
     def _overtaken(self) -> list[int]:
-        """The trials with a record in whose place another one counts."""
+        """Return the failed trials with a record that were run again."""
         failed = {trial.number for trial in self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))}
         return sorted(failed & run_again(self.study) & self._records.numbers(self.study.study_name))
 
 
 def _first_run_of(trial: FrozenTrial) -> int:
-    """The number of the trial that this one runs again, -1 for none."""
+    """Return the number of the trial that this one runs again, or -1."""
     with experimental():
         retried = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
     number = trial.user_attrs.get("again_for", retried)
@@ -116,9 +116,9 @@ def _first_run_of(trial: FrozenTrial) -> int:
 
 
 def _is_dead(trial: FrozenTrial) -> bool:
-    """Whether a running trial's worker is gone; one that died before it gave its name is known by its age."""
+    """Whether the worker of a running trial is gone. A worker without a name is gone after GRACE seconds."""
     worker = trial.user_attrs.get("worker")
     if worker is not None:
-        return is_gone(str(worker)) or str(worker) == worker_name()  # this worker runs nothing while it looks
+        return is_gone(str(worker)) or str(worker) == worker_name()  # this worker runs no trial during recovery
     start = trial.datetime_start
     return start is not None and datetime.now() - start > timedelta(seconds=GRACE)

@@ -1,4 +1,4 @@
-"""A trial's scores: operating points, the one fitted for the drawn target, objectives and violated limits."""
+"""The scores of a trial: operating points, the one for the drawn target, objectives and violated limits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,15 +18,15 @@ from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import ACCURACY
 
 LIMITED = 32
-"""Operating points that are added where a limit on the worst case rules out a network's last exits."""
+"""The number of operating points added if a limit on the worst case excludes the last exits of a network."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """`chosen` is fitted on calibration for the target and evaluated on validation, and so is each of `points`.
+    """The scores of a network. All points are fitted on calibration and evaluated on validation.
 
-    `right` says, packed, which validation samples each of `points` answers rightly. `violations` are those of `chosen`:
-    a value for each limit that was set, at most 0 where it holds.
+    `chosen` is fitted for the drawn target. `right` holds, for each of `points`, the packed list of the validation
+    samples that it classifies correctly. `violations` holds a value for each limit on `chosen`, at most 0 if it holds.
     """
 
     chosen: OperatingPoint
@@ -36,7 +36,7 @@ class Scores:
     violations: Mapping[str, float]
 
     def values(self, objectives: Sequence[str]) -> tuple[float, ...]:
-        """The objectives in their order: accuracy in [0, 1], and expected costs (0 where one was not measured)."""
+        """Return the objectives in their order: accuracy in [0, 1], and expected costs (0 if not measured)."""
         named = {**self.chosen.expected, ACCURACY: self.chosen.accuracy}
         return tuple(float(named.get(name, 0.0)) for name in objectives)
 
@@ -49,13 +49,16 @@ def score_tables(
     *,
     backbone_macs: float,
 ) -> Scores:
-    """Fit on the calibration table, evaluate on the validation table. Costs may be fresher than those in the tables."""
+    """Fit policies on the calibration table and evaluate them on the validation table.
+
+    `costs` gives the parameters of the network; `backbone_macs` are the MACs of the plain backbone.
+    """
     calibration, validation = tables["calibration"], tables["validation"]
     fitting = Fitting(calibration, design.policy)
     target = design.policy.target_macs
     chosen = evaluate(policy_within(fitting, limits, target_macs=target, backbone_macs=backbone_macs), validation)
     points = fitting.operating_points(validation, common=True)
-    if fitting.rule.kind != COMMON.kind:  # a kind with few points does not hide what the network can do
+    if fitting.rule.kind != COMMON.kind:  # a kind with few points would hide points of the network
         points = tuple(dict.fromkeys((*points, *operating_points(calibration, validation, limit=32))))
     points = tuple(dict.fromkeys((*points, *points_within_worst(calibration, validation, limits, backbone_macs))))
     accuracy = (validation.logits.argmax(axis=2) == validation.labels[:, None]).mean(axis=0)
@@ -74,23 +77,23 @@ def score_tables(
 def points_within_worst(
     calibration: ExitTable, validation: ExitTable, limits: Limits, backbone_macs: float
 ) -> tuple[OperatingPoint, ...]:
-    """Points at which everybody has left by the last exit that the limits on the worst case allow.
+    """Return points at which all samples leave by the last exit that the worst-case limits allow.
 
-    Without them a network whose last exits are too dear for the limits would have no point but its first exit.
+    Without them, a network with last exits above the limits could only use its first exit.
     """
     last = last_allowed(calibration, limits, backbone_macs)
     if last is None:
         return ()
     found = Fitting(calibration.truncate(last + 1)).operating_points(validation.truncate(last + 1), limit=LIMITED)
     behind = calibration.num_exits - last - 1
-    return tuple(evaluate(_ended(point.policy, behind), validation) for point in found)
+    return tuple(evaluate(_ending_at(point.policy, behind), validation) for point in found)
 
 
 def policy_within(fitting: Fitting, limits: Limits, *, target_macs: float, backbone_macs: float) -> Policy:
-    """The policy for an expected cost, a share of the backbone's MACs, within limits on costs.
+    """Return the policy for the expected MACs `target_macs`, a share of the backbone's, within the limits on costs.
 
-    Everybody leaves by the last exit that limits on the worst case allow. Where no policy holds the limits on expected
-    costs it is the nearest one, which says so.
+    All samples leave by the last exit that the worst-case limits allow. If no policy holds the limits on expected
+    costs, the nearest policy is returned, with `within_budget=False`.
     """
     calibration = fitting.calibration
     within = {name: limit for name, limit in limits.expected.items() if name in calibration.costs}
@@ -98,11 +101,11 @@ def policy_within(fitting: Fitting, limits: Limits, *, target_macs: float, backb
     last = last_allowed(calibration, limits, backbone_macs)
     if last is None:
         return fitting.policy(within)
-    return _ended(Fitting(calibration.truncate(last + 1)).policy(within), calibration.num_exits - last - 1)
+    return _ending_at(Fitting(calibration.truncate(last + 1)).policy(within), calibration.num_exits - last - 1)
 
 
 def last_allowed(calibration: ExitTable, limits: Limits, backbone_macs: float) -> int | None:
-    """The last exit that limits on the worst case allow, None where they allow all or not even the first."""
+    """Return the last exit that the worst-case limits allow, or None if they allow all exits or not even the first."""
     allowed = np.ones(calibration.num_exits, dtype=np.bool_)
     for name, limit in limits.worst.items():
         if (costs := calibration.costs.get(name)) is not None:
@@ -110,7 +113,7 @@ def last_allowed(calibration: ExitTable, limits: Limits, backbone_macs: float) -
     return None if allowed.all() or not allowed[0] else int(np.argmin(allowed)) - 1
 
 
-def _ended(policy: Policy, behind: int) -> ThresholdPolicy:
-    assert isinstance(policy, ThresholdPolicy)  # that is what COMMON fits
+def _ending_at(policy: Policy, behind: int) -> ThresholdPolicy:
+    assert isinstance(policy, ThresholdPolicy)  # the kind that COMMON fits
     thresholds = (*policy.thresholds, 0.0, *(None,) * (behind - 1))
     return replace(policy, thresholds=thresholds, temperatures=(*policy.temperatures, *(1.0,) * behind))

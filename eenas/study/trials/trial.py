@@ -30,7 +30,10 @@ from eenas.training.trainer import RoundReport, Verdict
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial came to: its exit tables by split, and those on the frozen backbone behind FROZEN."""
+    """The result of a trial: its record, scores and exit tables.
+
+    `tables` holds the exit tables by split. The keys of those on the frozen backbone start with FROZEN.
+    """
 
     record: TrialRecord
     tables: Mapping[str, ExitTable]
@@ -38,9 +41,9 @@ class Outcome:
 
 
 def propose(trial: optuna.Trial, context: StudyContext, bank: Bank) -> Design:
-    """Draw a proposal and resolve it, which trains branches where their place or structure is learned.
+    """Draw a proposal and resolve it to a design. A learned placement or structure trains branches first.
 
-    Raises InfeasibleError for a proposal that no repair turns into a design.
+    Raises InfeasibleError if the proposal cannot be repaired.
     """
 
     def suggest(name: str, domain: Domain) -> Any:
@@ -78,10 +81,10 @@ def run_trial(
     front: FrozenFront | None = None,
     earlier: Outcome | None = None,
 ) -> Outcome:
-    """Train the network of `design` briefly and score it; `earlier` is a trial that trained the same network.
+    """Train the network of `design` briefly and score it. The tables of `earlier`, the same network, are copied.
 
-    With `bank` its branches begin as they are there, and what the frozen network reaches is recorded beside it.
-    Raises TrainingError for a loss that is not finite and for lack of memory, and MeasurementError.
+    With `bank`, the branches start from their banked weights, and the scores on the frozen backbone are recorded too.
+    Raises TrainingError if the loss is not finite or memory runs out, and MeasurementError.
     """
     start = time.monotonic()
     costs = context.costs(design)
