@@ -1,1 +1,1 @@
-"""The networks that a study knows beside those of its trials."""
+"""Rivals: the networks of a study that are not trained by its trials."""

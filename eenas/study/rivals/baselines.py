@@ -1,4 +1,4 @@
-"""The networks of a study that no trial trains: the plain backbone, the frozen front's, and static ones."""
+"""The baselines of a study: the plain backbone, networks of the frozen front, and static networks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -37,9 +37,10 @@ Tables = Mapping[str, ExitTable]
 
 
 def static_branches(context: StudyContext) -> list[Placed]:
-    """What may end a static network: the bank's first branches, and average pooling where a cut point has none.
+    """Return the candidates for the last branch of a static network, in depth order.
 
-    In depth order; a cut point at which not even that can stand has none.
+    They are the first branches of the bank, and average pooling at cut points without one. A cut point where average
+    pooling is impossible too has none.
     """
     banked = first_branches(context) if context.settings.bank.use else []
     found = []
@@ -59,7 +60,7 @@ def static_branches(context: StudyContext) -> list[Placed]:
 
 
 def measure_baselines(context: StudyContext, study: str, bank: Bank, front: FrozenFront) -> None:
-    """Measure these networks once and keep them with the study."""
+    """Measure the baselines once and store them with the study."""
     records = StudyRecords(context.database)
     record = records.get(study)
     assert record is not None
@@ -77,7 +78,7 @@ def measure_baselines(context: StudyContext, study: str, bank: Bank, front: Froz
 
 
 def refresh_static(context: StudyContext, study: str, bank: Bank) -> None:
-    """Let static networks end in what trials have added to the bank since, where that is right more often."""
+    """Replace the branches of static networks by branches that trials have added, if these are more accurate."""
     records = StudyRecords(context.database)
     record = records.get(study)
     assert record is not None
@@ -86,7 +87,7 @@ def refresh_static(context: StudyContext, study: str, bank: Bank) -> None:
     for trial in TrialRecords(context.database).list(study):
         design = Design.from_table(trial.design) if trial.design else None
         placed += [] if design is None else list(frozen_design(design).branches)
-    offered = _ended_at_best(context, bank, [each for each in dict.fromkeys(placed) if bank.holds(each)])
+    offered = _best_static(context, bank, [each for each in dict.fromkeys(placed) if bank.holds(each)])
     better = {}
     for network in known:
         design = offered.get(network.name.removeprefix("static ")) if network.kind == "static" else None
@@ -103,7 +104,7 @@ def refresh_static(context: StudyContext, study: str, bank: Bank) -> None:
 
 
 def plain_point(context: StudyContext, table: ExitTable) -> OperatingPoint:
-    """The plain backbone as an operating point: one exit, nothing decided."""
+    """Return the operating point of the plain backbone, which has one exit and no decisions."""
     return evaluate(ONE_EXIT, replace(table, costs=context.plain_costs()))
 
 
@@ -123,8 +124,8 @@ def _plain(context: StudyContext) -> KnownNetwork:
 
 
 def _static(context: StudyContext, bank: Bank) -> list[KnownNetwork]:
-    """One static network for each cut point; those that promise most are trained like a trial."""
-    banked = _ended_at_best(context, bank, static_branches(context))
+    """Return one static network for each cut point. The most promising ones are trained like a trial."""
+    banked = _best_static(context, bank, static_branches(context))
     tables: dict[str, Tables] = {
         name: bank.exit_tables(design, context.costs(design)) for name, design in banked.items()
     }
@@ -144,8 +145,8 @@ def _static(context: StudyContext, bank: Bank) -> list[KnownNetwork]:
     return [_network(context, f"static {name}", "static", design, tables[name]) for name, design in banked.items()]
 
 
-def _ended_at_best(context: StudyContext, bank: Bank, placed: Sequence[Placed]) -> dict[str, Design]:
-    """For each cut point the static design with the branch that is right most often on calibration."""
+def _best_static(context: StudyContext, bank: Bank, placed: Sequence[Placed]) -> dict[str, Design]:
+    """Return, for each cut point, the static design with the most accurate branch on calibration."""
     placed = filled(context, bank, placed, "static networks")
     if not placed:
         return {}
@@ -171,7 +172,10 @@ def _ended_at_best(context: StudyContext, bank: Bank, placed: Sequence[Placed]) 
 
 
 def _trained(context: StudyContext, bank: Bank, design: Design) -> Tables | None:
-    """The exit tables of a static network trained like a trial, from where they are kept or were cut off."""
+    """Return the exit tables of a static network trained like a trial, from the cache or by resumed training.
+
+    Returns None if the training diverges.
+    """
     costs, sources = context.costs(design), [source_of(placed.branch) for placed in design.branches]
     training = [to_table(context.settings.training), str(context.execution)]
     key = f"static/{digest([bank.conditions, network_digest(design), sources, training])}"
@@ -179,7 +183,7 @@ def _trained(context: StudyContext, bank: Bank, design: Design) -> Tables | None
     checkpoint = Checkpoint(path, paced=True, check=context.limit.check)
     kept = context.cache.get(key)
     if kept is not None and all(context.artifacts.holds(reference) for reference in kept.values()):
-        checkpoint.remove()  # the time may have been over between the two
+        checkpoint.remove()  # the time limit may have stopped the command between the next two steps
         found = {split: load_exit_table(context.artifacts.path(reference)) for split, reference in kept.items()}
         return {split: replace(table, costs=costs.costs) for split, table in found.items()}
     try:
@@ -188,7 +192,7 @@ def _trained(context: StudyContext, bank: Bank, design: Design) -> Tables | None
         )
     except DivergedError as error:
         checkpoint.remove()
-        context.listener(Notice(f"the static network that {design.label()} stays as it is in the bank: {error}"))
+        context.listener(Notice(f"the static network that {design.label()} keeps its banked branch: {error}"))
         return None
     context.cache.put(key, _keep(context, "trained", tables))
     checkpoint.remove()
@@ -210,9 +214,9 @@ def _network(context: StudyContext, name: str, kind: NetworkKind, design: Design
 
 
 def _keep(context: StudyContext, name: str, tables: Tables) -> dict[str, str]:
-    """The references of a network's exit tables, kept as artifacts."""
+    """Write the exit tables of a network as artifacts and return their references by split."""
     word = "".join(letter if letter.isalnum() else "-" for letter in name)
-    key = uuid4().hex[:8]  # every study on the storage has its own
+    key = uuid4().hex[:8]  # each study in the storage has its own files
     return {
         split: context.artifacts.write(f"table-{word}-{split}-{key}.npz", table.save) for split, table in tables.items()
     }

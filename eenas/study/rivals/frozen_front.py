@@ -1,4 +1,4 @@
-"""What branches on the frozen backbone reach without training a network, found before the first trial."""
+"""The frozen front of a study: the best choices of branches on the frozen backbone, found before the first trial."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,18 +25,18 @@ from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.subset_front import SubsetFront, find_front, pick
 
 MARGIN = 0.03
-"""How far below the front, in accuracy, a network may be before it is given up; its falling rate adds some yet."""
+"""The accuracy by which a network may be below the front without being pruned: its learning rate will still fall."""
 
 _SHOWN = 8
-"""Designs of the front that a study knows as networks of its own."""
+"""The number of designs of the front that become known networks of the study."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FrozenFront:
-    """The best choices of banked branches, on `calibration`: `accuracy` [M] over rising expected relative `cost` [M].
+    """The best choices of banked branches on `calibration`: `accuracy` [M] over rising expected relative `cost` [M].
 
-    `designs` are those that add most hypervolume one after another. `method` says how the choices were searched. All
-    are empty where the bank trains nothing before the trials.
+    `designs` are those that add most hypervolume one after another. `method` describes the search. All are empty if the
+    bank trains nothing before the trials.
     """
 
     accuracy: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
@@ -45,9 +45,9 @@ class FrozenFront:
     method: str = ""
 
     def above(self, accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> float:
-        """The most by which points exceed the front's accuracy at equal cost; infinite where there is no front.
+        """Return the largest accuracy gain of points over the front at equal cost; infinity if there is no front.
 
-        Points cheaper than the whole front are held against nothing, and count as the accuracy they have.
+        For points cheaper than the whole front, the accuracy of the front counts as 0.
         """
         if not len(self.cost):
             return float("inf")
@@ -56,7 +56,7 @@ class FrozenFront:
         return float((accuracy - front).max())
 
     def to_table(self) -> dict[str, Any]:
-        """Plain values that `read_front` reads."""
+        """Return plain values for `read_front`."""
         return {
             "accuracy": self.accuracy.tolist(),
             "cost": self.cost.tolist(),
@@ -66,7 +66,7 @@ class FrozenFront:
 
 
 def read_front(table: Mapping[str, Any]) -> FrozenFront:
-    """The front that `to_table` wrote."""
+    """Return the front that `to_table` wrote. Raises StorageError for damaged data."""
     with damage_as(StorageError, "the frozen front in the database", FIX):
         return FrozenFront(
             accuracy=np.array(table["accuracy"], dtype=np.float64),
@@ -77,17 +77,17 @@ def read_front(table: Mapping[str, Any]) -> FrozenFront:
 
 
 def lay_bank(context: StudyContext, bank: Bank) -> FrozenFront:
-    """Train what the study's space suggests for the bank, and find the front; kept for other workers and for resuming.
+    """Train the first branches of the bank and find the front. The result is cached for other workers and for resuming.
 
-    A structure whose training diverged is left out, with a notice.
+    A structure that diverges in training is left out, with a notice.
     """
     settings = context.settings
     first = first_branches(context) if settings.bank.use else []
     if not first:
         return FrozenFront()
-    said = [[each.cut_point, each.branch.to_table(), source_of(each.branch)] for each in first]
+    described = [[each.cut_point, each.branch.to_table(), source_of(each.branch)] for each in first]
     timed = context.runtime.conditions(context.device, settings.latency)
-    key = f"frozen_front/{digest([bank.conditions, said, settings.space.digest, timed])}"
+    key = f"frozen_front/{digest([bank.conditions, described, settings.space.digest, timed])}"
     return context.leases.once(
         key,
         "training branches on the frozen backbone and choosing among them",
@@ -96,11 +96,11 @@ def lay_bank(context: StudyContext, bank: Bank) -> FrozenFront:
 
 
 def _front(context: StudyContext, bank: Bank, first: list[Placed], key: str) -> FrozenFront:
-    """The front that is kept under `key`, or the one of the branches `first`, found now and kept."""
+    """Return the front cached under `key`, or find the front of the branches `first` and cache it."""
     settings = context.settings
     kept = context.cache.get(key)
     if kept is not None:
-        bank.checkpoint.remove()  # of a command that was killed when all was kept
+        bank.checkpoint.remove()  # left by a command that was killed after the front was cached
         return read_front(kept)
     first = filled(context, bank, first, "bank")
     if not first:
@@ -119,7 +119,10 @@ def _front(context: StudyContext, bank: Bank, first: list[Placed], key: str) -> 
 
 
 def filled(context: StudyContext, bank: Bank, placed: Sequence[Placed], what: str) -> list[Placed]:
-    """The branches of `placed` that the bank has once it is filled; a notice about `what` names one that diverged."""
+    """Fill the bank with `placed` and return the branches that it holds.
+
+    If training diverges, a notice starting with `what` names the branch.
+    """
     try:
         bank.fill(placed)
     except DivergedError as error:
@@ -129,10 +132,10 @@ def filled(context: StudyContext, bank: Bank, placed: Sequence[Placed], what: st
 
 
 def first_branches(context: StudyContext) -> list[Placed]:
-    """One branch of each family that the space names at each cut point, cheap ones first, as `[bank]` allows.
+    """Return one branch per family of the space and cut point, as far as `[bank]` allows, in depth order.
 
-    Sizes are the middle ones of the space, smaller where the cost cap asks for it; no more branches than those whose
-    logits on `calibration` fit into MEMORY. In depth order.
+    Cheap branches are taken first. Sizes are the middle ones of the space, or smaller to hold the cost cap. The logits
+    of all branches on `calibration` fit into MEMORY.
     """
     settings, profile = context.settings, context.profile
     at_cut_points = [_standing(settings.space, profile, index, context) for index in candidates(profile)]
@@ -149,7 +152,7 @@ def first_branches(context: StudyContext) -> list[Placed]:
 
 
 def _standing(space: Space, profile: Profile, index: int, context: StudyContext) -> list[tuple[int, Placed]]:
-    """The branches that may stand at a cut point with their MACs, one of a family, cheapest first."""
+    """Return the branches allowed at a cut point with their MACs, one per family, cheapest first."""
     point = profile.cut_points[index]
     found: dict[str, tuple[int, Placed]] = {}
     for slot in range(1, space.branches + 1):
@@ -164,7 +167,7 @@ def _standing(space: Space, profile: Profile, index: int, context: StudyContext)
 
 
 def _middle(space: Space, name: str) -> Any:
-    """A middle size of the space; of the ways to pool the mixed one, which holds both others, where it is offered."""
+    """Return the middle value of a size in the space. For pooling it is "mixed" if the space has it."""
     values = values_of(space, name)
     return "mixed" if "mixed" in values else values[(len(values) - 1) // 2]
 
@@ -172,7 +175,7 @@ def _middle(space: Space, name: str) -> Any:
 def _designs(
     context: StudyContext, objective: SubsetObjective, front: SubsetFront, first: Sequence[Placed]
 ) -> tuple[Design, ...]:
-    """The picks of the front as designs that the space can say."""
+    """Return the choices of the front with most added hypervolume, as designs that the space can express."""
     space, profile = context.settings.space, context.profile
     training, policy = default_choices(space)
     chance, left = 1.0 / context.backbone.num_classes, list(front.subsets)

@@ -18,22 +18,23 @@ NetworkKind = Literal["trial", "frozen", "static", "plain"]
 BACKBONE = "backbone"
 """The name of the plain backbone among a study's networks."""
 NETWORKS = "networks"
-"""The key of a study's baselines under which the networks that no trial trains stand in its record."""
+"""The key of the networks without a trial in the baselines of a study's record."""
 FROZEN = "frozen "
-"""What the name of a trial's network on the frozen backbone begins with, and the splits of its exit tables."""
+"""The prefix of a trial's network on the frozen backbone, in its name and in the splits of its exit tables."""
 BY_HAND = "known: uniform"
-"""What the origin of trials begins with whose branches were placed uniformly by hand."""
+"""The prefix of the origin of trials with uniform placement by hand."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownNetwork:
     """A network with its operating points on the validation split.
 
-    `name` is "trial 8", "frozen 2", "frozen trial 8" (what the branches of trial 8 do on the frozen backbone),
-    "static layer2.1" or "backbone". `right` says for each of `points`, packed (`eenas.policies.right_answers`), which
-    samples it answers rightly; it is empty where that was not kept.
-    `parameters` are the network's (None: not recorded), `artifacts` the references of its exit tables by split. `trial`
-    is the number of a trial's trained network, and `origin` where the parameters of a trial come from.
+    `name` is "trial 8", "frozen 2", "frozen trial 8" (the branches of trial 8 on the frozen backbone),
+    "static layer2.1" or "backbone". `right` holds, for each of `points`, the packed list
+    (`eenas.policies.right_answers`) of the samples that it classifies correctly; it is empty if not recorded.
+    `parameters` is the number of parameters (None if not recorded), and `artifacts` holds the references of the exit
+    tables by split. `trial` is the number of the trial that trained the network, and `origin` the source of its
+    parameters in the search space.
     """
 
     name: str
@@ -48,13 +49,13 @@ class KnownNetwork:
 
     @property
     def family(self) -> str:
-        """The group in which it is compared: "search", "uniform by hand", "frozen search", "static networks", ..."""
+        """The group for comparisons: "search", "uniform by hand", "frozen search", "static networks" and so on."""
         if self.origin:
             return "uniform by hand" if self.origin.startswith(BY_HAND) else "search"
         return {"frozen": "frozen search", "static": "static networks", "plain": "plain backbone"}[self.kind]
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data for a study's record."""
+        """Return plain data for the record of a study."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -67,7 +68,7 @@ class KnownNetwork:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> "KnownNetwork":
-        """Read what `to_table` wrote."""
+        """Return the network that `to_table` wrote. Raises StorageError for damaged data."""
         with damage_as(StorageError, "a network in the database", FIX):
             made = {
                 "design": Design.from_table(table["design"], key=str(table["name"])),
@@ -77,9 +78,9 @@ class KnownNetwork:
 
 
 def frozen_design(design: Design) -> Design:
-    """The design with plain branches, as they are in the bank: what a trial's network is before its training.
+    """Return the design with the plain branches of the bank: the network of a trial before its training.
 
-    It keeps the trial's training, which is that of a full training of it.
+    It keeps the training of the trial for a later full training.
     """
     branches = tuple(
         replace(placed, branch=placed.branch.branch) if isinstance(placed.branch, Cascade) else placed
@@ -89,7 +90,7 @@ def frozen_design(design: Design) -> Design:
 
 
 def find_network(networks: Sequence[KnownNetwork], name: str, *, study: str) -> KnownNetwork:
-    """The network of this name; a bare number is a trial's. Raises StudyError with the nearest name."""
+    """Return the network with this name. A number means a trial. Raises StudyError with the nearest name."""
     wanted = " ".join(name.split())
     wanted = f"trial {wanted}" if wanted.isdigit() else wanted.removeprefix("plain ")
     for network in networks:
@@ -100,14 +101,14 @@ def find_network(networks: Sequence[KnownNetwork], name: str, *, study: str) -> 
 
 
 def recorded_networks(record: StudyRecord, trials: Sequence[TrialRecord]) -> list[KnownNetwork]:
-    """Every network that has operating points: those of the trials, then what was measured beside them."""
+    """Return all networks with operating points: trained by trials, then baselines, then frozen ones of trials."""
     known = [KnownNetwork.from_table(table) for table in record.baselines.get(NETWORKS, ())]
     made = [network for trial in trials for network in trial_networks(trial)]
     return [*(each for each in made if each.kind == "trial"), *known, *(each for each in made if each.kind != "trial")]
 
 
 def trial_networks(record: TrialRecord) -> list[KnownNetwork]:
-    """The network that a trial trained, and the same on the frozen backbone, as far as they have operating points."""
+    """Return the network trained by a trial and its frozen version, if they have operating points."""
     if not record.design:
         return []
     design, found = Design.from_table(record.design, key=f"trial {record.number}"), []
@@ -143,5 +144,5 @@ def trial_networks(record: TrialRecord) -> list[KnownNetwork]:
 
 
 def read_points(tables: Sequence[Mapping[str, Any]]) -> tuple[OperatingPoint, ...]:
-    """Operating points of the tables that a record holds."""
+    """Return the operating points from the tables of a record."""
     return tuple(OperatingPoint.from_table(table) for table in tables)

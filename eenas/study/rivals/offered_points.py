@@ -1,4 +1,4 @@
-"""The operating points of known networks, as a front offers them: those that hold the limits."""
+"""The points a front is built from: the operating points of known networks that hold the limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from eenas.study.rivals.known_networks import KnownNetwork, NetworkKind
 from eenas.study.settings.limits import Limits
 
 STATIC = " static"
-"""What follows the name of a network whose samples all leave at one branch, so that the rest of it is not needed."""
+"""The suffix of the name of a network that is truncated at one branch because all samples leave there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontPoint:
     """An operating point of the network `name`; `cost_shares` are its costs as shares of the plain backbone's.
 
-    `right` says, packed, which validation samples it answers rightly (None: not kept). On the front, `choice` marks
-    the points that a user has reason to tell apart, `recommended` and `knee` one of them each, `saves` those that are
-    worth taking instead of the plain backbone (all, where it is not on the front), and
-    `against_backbone` is the 95 % interval of its accuracy less the backbone's.
+    `right` is the packed list of the validation samples that it classifies correctly (None if not recorded). On the
+    front, `choice` marks the points that differ enough to choose between, and `recommended` and `knee` mark one of them
+    each. `saves` marks points worth using instead of the plain backbone (all, if it is not on the front).
+    `against_backbone` is the 95 % interval of the accuracy minus that of the backbone.
     """
 
     name: str
@@ -45,9 +45,9 @@ class FrontPoint:
 
     @property
     def ends_at(self) -> int | None:
-        """The index of the branch at which every sample leaves, whatever it is; None where some may go on.
+        """The index of the branch at which every sample leaves, or None if samples may go on.
 
-        None, too, where the answer there is made of more than that branch's own logits.
+        It is also None if the answer there depends on more than the logits of that branch.
         """
         last, placed = self.point.policy.last_reachable, self.design.branches
         if self.point.shares[last] < 1 or last >= len(placed):
@@ -59,17 +59,17 @@ class FrontPoint:
 
     @property
     def label(self) -> str:
-        """The name of the network that this point needs: "trial 3 static" where trial 3 ends at one branch."""
+        """The name of the network that this point needs, "trial 3 static" if all samples leave at one branch."""
         return self.name if self.network.static == self.design.static else self.name + STATIC
 
     @property
     def network(self) -> Design:
-        """The design that this point needs: static where every sample leaves at one branch."""
+        """The design that this point needs. It is static if every sample leaves at one branch."""
         return self.design if self.ends_at is None or self.design.static else self.design.static_at(self.ends_at)
 
 
 def offered(networks: Sequence[KnownNetwork], backbone: BackboneFacts, limits: Limits) -> list[FrontPoint]:
-    """Every operating point of every network that holds all limits, in the order of the networks."""
+    """Return all operating points that hold all limits, in the order of the networks."""
     return [
         item
         for network in networks
@@ -79,7 +79,7 @@ def offered(networks: Sequence[KnownNetwork], backbone: BackboneFacts, limits: L
 
 
 def points_of(network: KnownNetwork, backbone: BackboneFacts) -> list[FrontPoint]:
-    """The operating points of one network, limits aside."""
+    """Return the operating points of one network, regardless of limits."""
     right: Sequence[str | None] = network.right or (None,) * len(network.points)
     found = []
     for point, text in zip(network.points, right, strict=True):
@@ -99,6 +99,6 @@ def points_of(network: KnownNetwork, backbone: BackboneFacts) -> list[FrontPoint
 
 
 def violations(item: FrontPoint, network: KnownNetwork, backbone: BackboneFacts, limits: Limits) -> dict[str, float]:
-    """By how much a point exceeds each limit, as the network that it needs."""
+    """Return the amount by which a point exceeds each limit, computed for the network that it needs."""
     branches = len(item.network.exits) - 1
     return limits.violations(item.point, backbone_macs=backbone.macs, branches=branches, parameters=network.parameters)

@@ -1,4 +1,4 @@
-"""The front of the frozen regime: the best choices of trained branches and thresholds, without training a network."""
+"""The frozen front: the best choices of trained branches and thresholds, without training a network."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,20 +11,19 @@ from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume, most_added
 from eenas.frozen.subsets import Subset, SubsetObjective, SubsetOutcome
 
 EXACT = 2**16
-"""Up to so many choices every one is scored; a beam is searched among more."""
+"""The largest number of choices for an exhaustive search; above it a beam search is used."""
 BEAM = 16
-"""Choices of each number of branches that a beam goes on with."""
+"""The width of the beam: the choices kept for each number of branches."""
 ROUNDS = 4
-"""Rounds of single flips after the beam, unless one gains nothing before."""
+"""The largest number of rounds of single flips after the beam search. They stop once a round gains nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SubsetFront:
-    """What no other scored choice beats on the table of the judge, from the cheapest point to the most accurate.
+    """The Pareto front of all scored choices on the table of the objective, from the cheapest to the most accurate.
 
     Point i is choice `subsets[of[i]]` at threshold `thresholds[i]`, with `accuracy[i]` in [0, 1] and expected relative
-    cost `cost[i]`. `scored` counts the choices that were tried, each at every threshold; `method` says how they were
-    chosen.
+    cost `cost[i]`. `scored` counts the choices scored, each at every threshold. `method` describes the search.
     """
 
     subsets: tuple[Subset, ...]
@@ -36,17 +35,16 @@ class SubsetFront:
     method: str
 
     def area(self, chance: float) -> float:
-        """The hypervolume to (1.1, `chance`)."""
+        """Return the hypervolume from the reference point (1.1, `chance`)."""
         return _area(self.accuracy, self.cost, chance)
 
 
 def find_front(objective: SubsetObjective, *, most: int | None = None) -> SubsetFront:
-    """The front over choices of at most `most` branches.
+    """Return the front over choices of at most `most` branches.
 
-    Where there are at most EXACT choices it is exact for the judge's thresholds, by enumerating all with common
-    beginnings scored once. Otherwise a beam grows choices branch by branch, keeping the BEAM of each size with the
-    largest hypervolume of their own curves, and the choices on the front are then flipped one branch at a time while
-    the front gains.
+    With at most EXACT choices it is exact for the thresholds of the objective: all choices are enumerated. Otherwise a
+    beam search adds branches one by one and keeps, for each size, the BEAM choices with the largest hypervolume of
+    their curves. The choices on the front are then flipped one branch at a time while the front improves.
     """
     if objective.choices <= EXACT:
         return _exact(objective, most)
@@ -54,7 +52,7 @@ def find_front(objective: SubsetObjective, *, most: int | None = None) -> Subset
 
 
 def pick(objective: SubsetObjective, subsets: Sequence[Subset], count: int, chance: float) -> tuple[Subset, ...]:
-    """Up to `count` of `subsets`, each the one that adds most hypervolume to those before it; fewer when none does."""
+    """Return up to `count` of `subsets`: each adds most hypervolume to those before it. Fewer if none adds any."""
     outcomes = [objective.outcome(subset) for subset in subsets]
     curves = [(outcome.accuracy, outcome.cost) for outcome in outcomes]
     taken = most_added(curves, count, reference_cost=REFERENCE_COST, reference_accuracy=chance)
@@ -66,15 +64,15 @@ def _area(accuracy: NDArray[np.float64], cost: NDArray[np.float64], chance: floa
 
 
 @dataclass
-class _Best:
-    """The front of everything that was added, reduced whenever much has come."""
+class _RunningFront:
+    """The front of all choices added so far. Pending choices are merged into it in blocks."""
 
     thresholds: NDArray[np.float64]
     seen: set[Subset] = field(default_factory=set)
     pending: list[tuple[Subset, SubsetOutcome]] = field(default_factory=list)
     subsets: list[Subset] = field(default_factory=list)
     values: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
-    """Of the front's points: accuracy, cost, threshold and the index of the choice."""
+    """Accuracy, cost, threshold and index of the choice of each point of the front, [M, 4]."""
 
     def add(self, subset: Subset, outcome: SubsetOutcome) -> None:
         self.seen.add(subset)
@@ -91,7 +89,7 @@ class _Best:
         ]
         self.pending.clear()
         values = np.concatenate([self.values, *new])
-        order = np.lexsort((values[:, 3], values[:, 1], -values[:, 0]))  # of equals the first that was tried
+        order = np.lexsort((values[:, 3], values[:, 1], -values[:, 0]))  # ties go to the choice scored first
         values = values[order]
         values = values[np.append(True, (np.diff(values[:, :2], axis=0) != 0).any(axis=1))[: len(values)]]
         values = values[pareto_mask(values[:, :2], (True, False))]
@@ -114,14 +112,14 @@ class _Best:
 
 
 def _exact(objective: SubsetObjective, most: int | None) -> SubsetFront:
-    best = _Best(np.asarray(objective.thresholds))
+    best = _RunningFront(np.asarray(objective.thresholds))
     for subset, outcome in objective.outcomes(most=most):
         best.add(subset, outcome)
     return best.front(f"all {len(best.seen):,} choices")
 
 
 def _beam(objective: SubsetObjective, most: int | None) -> SubsetFront:
-    best = _Best(np.asarray(objective.thresholds))
+    best = _RunningFront(np.asarray(objective.thresholds))
     chance = 1.0 / objective.table.logits.shape[2]
 
     def score(subsets: Iterator[Subset]) -> list[tuple[float, Subset]]:
