@@ -1,4 +1,4 @@
-"""The use of Optuna's experimental features without their warnings."""
+"""Use of Optuna's experimental features without warnings."""
 
 import warnings
 from collections.abc import Iterator

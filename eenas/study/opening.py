@@ -1,4 +1,4 @@
-"""A study opened by a worker: what all its trials share is made once, by whichever worker comes first."""
+"""Opening a study: the first worker prepares everything that all trials share."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from eenas.study.trials.recovery import Recovery
 
 @dataclass(frozen=True)
 class OpenStudy:
-    """A study whose trials can begin: the prepared study context, Optuna's study, the bank and the frozen front."""
+    """A study ready for trials: the prepared study context, Optuna's study, the bank and the frozen front."""
 
     name: str
     context: StudyContext
@@ -39,15 +39,13 @@ class OpenStudy:
     recovery: Recovery
 
     def check(self) -> None:
-        """Raise StudyError when the study was deleted since it was opened."""
+        """Raise StudyError if the study was deleted since it was opened."""
         if not StudyRecords(self.context.database).is_current(self.name, self.token):
-            raise StudyError(
-                f"the study {self.name!r} was deleted while it ran; run the same command again to begin it anew"
-            )
+            raise StudyError(f"the study {self.name!r} was deleted while it ran; rerun the command to start it again")
 
 
 def own_name(context: StudyContext, name: str | None) -> tuple[str, dict[str, Any]]:
-    """The study's name and identity. Raises StudyError when another identity has the name, before anything trains."""
+    """Return the name and identity of the study. Raises StudyError if a study with another identity has the name."""
     identity = study_identity(
         context.settings,
         context.task,
@@ -64,7 +62,7 @@ def own_name(context: StudyContext, name: str | None) -> tuple[str, dict[str, An
     if known is not None and differences(identity, known.identity):
         raise StudyError(
             f"the study {name!r} belongs to another search: {differs_from(context, identity, known)}; give another "
-            "--name, or repeat the flags that it was started with"
+            "--name, or the flags that it was started with"
         )
     if known is None and not is_named:
         alike = [each for each in records.list() if _is_alike(each, identity, context.task.name)]
@@ -75,7 +73,10 @@ def own_name(context: StudyContext, name: str | None) -> tuple[str, dict[str, An
 
 
 def _unnamed(records: StudyRecords, identity: dict[str, Any], task: str) -> str:
-    """The name of a study that was given none; equal identities may differ in their digests, as 1 and 1.0 epochs do."""
+    """Return the default name of a study: of a stored study with equal identity, if any, else from its digest.
+
+    Equal identities may have different digests, as 1 and 1.0 epochs do.
+    """
     for each in records.list():
         if not differences(identity, each.identity) and each.name == default_name(each.identity, task):
             return each.name
@@ -83,24 +84,27 @@ def _unnamed(records: StudyRecords, identity: dict[str, Any], task: str) -> str:
 
 
 def _differing(context: StudyContext, identity: dict[str, Any], record: StudyRecord) -> str:
-    """In what a study differs from an earlier one; where only data of the same place changed, how that one goes on."""
+    """Return a text on how a study differs from an earlier one.
+
+    If only the data at the same place changed, the text says how to continue the earlier one.
+    """
     same_place = record.settings.get("task", {}).get("spec") == context.settings.task.spec
     if same_place and differences(identity, record.identity) == ["task"]:
         text = changed_since(record, context.task, context.artifacts)
         if text is not None:
-            return f"{text}; --name {record.name} {ACCEPT} goes on with that one where its results hold"
+            return f"{text}; --name {record.name} {ACCEPT} continues that study if its results still hold"
     return f"it differs from {record.name}: {differs_from(context, identity, record)}"
 
 
 def _is_alike(record: StudyRecord, identity: dict[str, Any], task: str) -> bool:
-    """Whether a study is of the same backbone and task by their names."""
+    """Whether a study has the same names of backbone and task."""
     return record.identity.get("backbone_name") == identity["backbone_name"] and record.facts.get("task") == task
 
 
 def open_shared(context: StudyContext, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:
-    """The study, with what is missing of backbone, bank, baselines and first trials made now.
+    """Open the study. Missing parts (backbone, bank, baselines, first trials) are made now.
 
-    Of the workers that come at once one makes it, and the others wait and take it.
+    If several workers start at once, one makes them and the others wait.
     """
     return context.leases.once(
         f"study/{name}", "preparing what the trials share", lambda: _open(context, name, identity, folder)
@@ -111,12 +115,12 @@ def _open(context: StudyContext, name: str, identity: dict[str, Any], folder: Pa
     context = _prepared(context)
     records = StudyRecords(context.database)
     if records.delete_orphaned(name):
-        context.listener(Notice(f"the study {name!r} was deleted in Optuna: it begins anew"))
+        context.listener(Notice(f"the study {name!r} was deleted in Optuna; it starts again"))
     study = open_study(open_storage(context.database), name, context.settings, context.sampler)
     facts, known = context.facts_table(folder), records.get(name)
     facts[DATA] = keep_contents(context.task, known, context.artifacts)
     if known is not None and not differences(identity, known.identity):
-        identity = known.identity  # as it was written, by which its digest goes
+        identity = known.identity  # the stored form determines the digest
     record = StudyRecord(
         name=name,
         identity=identity,
@@ -139,7 +143,7 @@ def _open(context: StudyContext, name: str, identity: dict[str, Any], folder: Pa
 
 
 def _prepared(context: StudyContext) -> StudyContext:
-    """The study context with its backbone prepared, and whatever makes the study's figures doubtful said and kept."""
+    """Return the study context with a prepared backbone and with warnings about misleading results."""
     seen, remark = seen_samples(context)
     prepared = prepare_backbone(context)
     warnings = tuple(text for text in (seen, guessing_teacher(prepared)) if text)

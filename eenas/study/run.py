@@ -1,4 +1,4 @@
-"""The loop of a study: trials until the total is reached or its time is over, and what is no design's fault."""
+"""The loop of a study: trials until the total or the time limit is reached, and the handling of outages."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,11 +19,11 @@ from eenas.study.trials.objective import Objective
 
 Callback = Callable[[optuna.Study, optuna.trial.FrozenTrial], None]
 POLL = 1.0
-"""Seconds between two looks at the trials of other workers."""
+"""The seconds between two checks of the trials of other workers."""
 AWAY = 60.0
-"""Seconds that a server may be away before the search ends; it goes on where the server answers again by then."""
+"""The seconds that a database server may be unavailable before the search ends."""
 OUTAGES = 3
-"""A storage that fails more often than this with no trial between is not away for a moment."""
+"""The largest number of outages in a row, with no trial between, before the search ends."""
 
 
 def run_study(
@@ -35,11 +35,10 @@ def run_study(
     after_trial: Callable[[optuna.Study], None],
     callbacks: Sequence[Callback] = (),
 ) -> tuple[optuna.Study, StudyError | None]:
-    """Run trials on `context` until the study has its total or its time is over.
+    """Run trials on `context` until the study has its total or its time limit is reached.
 
-    `after_trial` hears of each trial that ended, and so do `callbacks`, as Optuna's do; one that calls `study.stop()`
-    ends the search. Gives the study, and why it should not go on if the last trials failed
-    alike.
+    `after_trial` and `callbacks` are called after each trial; `callbacks` have Optuna's signature, and one that calls
+    `study.stop()` ends the search. Return the study, and an error if the last trials failed for the same reason.
     """
     opened = open_shared(context, name, identity, folder)
     objective = Objective(opened)
@@ -58,9 +57,9 @@ def run_study(
 def _run_trials(
     opened: OpenStudy, objective: Objective, after: Callable[[optuna.Study], None], callbacks: Sequence[Callback]
 ) -> None:
-    """Run trials until the study has its total, its time is over, Ctrl-C comes, or three in a row fail alike.
+    """Run trials until the total or the time limit, Ctrl-C, a callback's stop, or too many equal failures.
 
-    Raises what is no design's fault; a server that was away for a moment is only said.
+    Raises errors that are not the fault of a design. A short outage of the server only gives a notice.
     """
     context, study, outages, stopped = opened.context, opened.study, 0, False
     listener, total = context.listener, context.settings.search.trials
@@ -90,22 +89,22 @@ def _run_trials(
             if seconds is not None and seconds <= 0:
                 if left == total:
                     raise context.limit.error()
-                listener(Notice(f"the time limit is reached with {total - left} of {total} trials"))
+                listener(Notice(f"the time limit is reached after {total - left} of {total} trials"))
                 return
-            if (own := left - running(study)) <= 0:  # others run the rest; where one of them dies, it is run again
+            if (own := left - running(study)) <= 0:  # other workers run the rest; a dead one is noticed here
                 time.sleep(POLL)
                 continue
             with experimental():
                 study.optimize(objective, n_trials=own, timeout=seconds, callbacks=[after_trial], catch=(Exception,))
             trouble = objective.stopped_by()
         except KeyboardInterrupt:
-            listener(Notice("stopped; the same command goes on from here"))
+            listener(Notice("stopped; rerun the command to continue"))
             return
         except Exception as error:
             trouble = objective.stopped_by() or objective.fault(error)
             told_before = isinstance(error, UpdateFinishedTrialError)
             if (told_before or trouble is None) and (objective.was_overtaken(study) or told_before):
-                continue  # another worker was given the trial, which the objective or the recovery says
+                continue  # another worker took over the trial; the objective or the recovery reports it
             if trouble is None:
                 raise
         if trouble is None:
@@ -115,4 +114,4 @@ def _run_trials(
             raise trouble
         study._storage.remove_session()
         objective.forgive()
-        listener(Notice(f"the storage was away for a moment ({trouble}); the search goes on"))
+        listener(Notice(f"the storage was unavailable for a moment ({trouble}); the search continues"))

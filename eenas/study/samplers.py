@@ -1,4 +1,4 @@
-"""Samplers by the names that a study file gives them, with a seed of its own for each trial."""
+"""The samplers by their names in a study file, with a separate seed for each trial."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,11 +15,11 @@ from eenas.study.settings.search_spec import SamplerName
 
 
 class SeededByTrial(BaseSampler):
-    """A sampler whose proposals follow from the study's seed, the trial's number and the records alone.
+    """A sampler with proposals that depend only on the study's seed, the trial's number and the earlier trials.
 
-    `build(seed)` gives the sampler that proposes one trial. Trial numbers are unique in a storage, so two workers never
-    draw alike, however they start, and a resumed study does not repeat its startup draws. One worker proposes the same
-    whether it was interrupted or not. What a sampler learns from earlier trials it reads from the storage each time.
+    `build(seed)` returns the sampler for one trial. Trial numbers are unique in a study, so two workers never draw the
+    same random numbers and a resumed study does not repeat its startup trials. An interrupted worker proposes the same
+    as an uninterrupted one. Samplers read earlier trials from the storage each time.
     """
 
     def __init__(self, build: Callable[[int], BaseSampler], seed: int) -> None:
@@ -27,7 +27,7 @@ class SeededByTrial(BaseSampler):
         self._open: dict[int, BaseSampler] = {}
 
     def __str__(self) -> str:
-        """The name of the sampler inside."""
+        """The name of the wrapped sampler."""
         return str(self._build(self._seed))
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -51,19 +51,19 @@ class SeededByTrial(BaseSampler):
         self._of(trial).before_trial(study, trial)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """See `BaseSampler.after_trial`; the trial's sampler is dropped."""
+        """See `BaseSampler.after_trial`. The sampler of the trial is dropped."""
         self._of(trial).after_trial(study, trial, state, values)
         del self._open[trial.number]
 
     def _of(self, trial: FrozenTrial) -> BaseSampler:
-        """The sampler of one trial; several may be open at once."""
+        """Return the sampler of one trial. Several trials may be open at once."""
         if trial.number not in self._open:
             self._open[trial.number] = self._build(derive(self._seed, "sampler", trial.number))
         return self._open[trial.number]
 
 
 def build_sampler(name: SamplerName, seed: int) -> BaseSampler:
-    """A study's sampler; constraints reach it through the trials themselves."""
+    """Return the sampler of a study. It gets constraints from the trials themselves."""
 
     def build(trial_seed: int) -> BaseSampler:
         with experimental():

@@ -1,4 +1,4 @@
-"""The Optuna study: its storage, and which of its trials count."""
+"""The Optuna study: its storage, and counting its trials."""
 
 from contextlib import suppress
 
@@ -15,17 +15,17 @@ from eenas.study.settings.study_spec import StudySpec
 
 HEARTBEAT = 10
 GRACE = 40
-"""Seconds between signs of life of a running trial, and after which one without them counts as dead."""
+"""The seconds between heartbeats of a running trial, and without a heartbeat until it counts as dead."""
 
 DIED, STOPPED, SURPLUS = "died", "stopped", "surplus"
-"""How a trial was cut off: with its process, by Ctrl-C or a fault of the machine, or as one too many."""
+"""How a trial was cut off: its process died, Ctrl-C or the machine stopped it, or it was beyond the total."""
 
 METRICS = {MACS: "expected MACs", LATENCY: "expected ms"}
-"""What Optuna shows for costs that every study has; others are "expected NAME"."""
+"""The metric names in Optuna for the costs of every study. Other costs are "expected NAME"."""
 
 
 def open_storage(database: Database) -> RDBStorage:
-    """Optuna's tables in the same database as eenas's own, with heartbeats for trials in flight."""
+    """Open Optuna's tables in the database of eenas, with heartbeats for running trials. Raises StorageError."""
     try:
         with experimental():
             return _Storage(
@@ -34,25 +34,25 @@ def open_storage(database: Database) -> RDBStorage:
                 heartbeat_interval=HEARTBEAT,
                 grace_period=GRACE,
             )
-    except Exception as error:  # SQLAlchemy, alembic and drivers each have their own
+    except Exception as error:  # SQLAlchemy, alembic and the drivers have different errors
         raise database.to_storage_error(error) from error
 
 
 class _Storage(RDBStorage):
-    """Optuna's storage, whose thread of heartbeats outlives a server that is away for a while.
+    """Optuna's storage with a heartbeat thread that survives a temporary outage of the server.
 
-    Optuna itself finds no silent trials in it, since it would fail those, too, whose result is on record: see `silent`.
+    Optuna gets no stale trials from it, since it would also fail trials with a recorded result. See `silent`.
     """
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         return []
 
     def silent(self, study_id: int) -> list[int]:
-        """The running trials that have shown no sign of life for longer than the grace."""
+        """Return the ids of running trials without a heartbeat for longer than the grace period."""
         return super()._get_stale_trial_ids(study_id)
 
     def record_heartbeat(self, trial_id: int) -> None:
-        """Show that a trial runs; where that fails, the next one may not, and the trial's own end tells of it."""
+        """Record a heartbeat. Errors are ignored: the next one may succeed, and the end of the trial reports them."""
         with suppress(Exception):
             super().record_heartbeat(trial_id)
 
@@ -60,7 +60,7 @@ class _Storage(RDBStorage):
 def open_study(
     storage: RDBStorage, name: str, settings: StudySpec, sampler: optuna.samplers.BaseSampler | None = None
 ) -> optuna.Study:
-    """The study of this name, new or continued; `sampler` proposes in the place of the one that the settings name."""
+    """Create the study with this name, or continue it. `sampler` replaces the one in the settings."""
     objectives = settings.search.objectives
     study = optuna.create_study(
         storage=storage,
@@ -75,7 +75,7 @@ def open_study(
 
 
 def remaining(study: optuna.Study, total: int) -> int:
-    """How many trials are still to run until `total` have ended; those that are run again do not count as ended."""
+    """Return the number of trials to run until `total` have ended. Trials that are run again do not count as ended."""
     states = (TrialState.COMPLETE, TrialState.FAIL)
     trials = study.get_trials(deepcopy=False, states=states)
     again = run_again(study)
@@ -83,9 +83,9 @@ def remaining(study: optuna.Study, total: int) -> int:
 
 
 def is_surplus(study: optuna.Study, number: int, total: int) -> bool:
-    """Whether the trials before this one make up the total already.
+    """Whether the trials before this one already reach the total.
 
-    Two workers that see one trial left in the same instant both start one; of these the later is one too many.
+    Two workers that see the last trial left at the same time both start it; the later one is surplus.
     """
     again = run_again(study)
     trials = study.get_trials(deepcopy=False)
@@ -93,29 +93,29 @@ def is_surplus(study: optuna.Study, number: int, total: int) -> bool:
 
 
 def silent_trials(study: optuna.Study) -> set[int]:
-    """The ids of running trials that have shown no sign of life for longer than the grace."""
+    """Return the ids of running trials without a heartbeat for longer than the grace period."""
     storage = getattr(study._storage, "_backend", study._storage)
     return set(storage.silent(study._study_id)) if isinstance(storage, _Storage) else set()
 
 
 def running(study: optuna.Study) -> int:
-    """How many trials are in flight, those of other workers among them."""
+    """Return the number of running trials of all workers."""
     return len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
 
 def origin(trial: FrozenTrial | optuna.Trial) -> str:
-    """Where a trial's parameters come from, such as "known: uniform 3 fc", or "sampler"."""
+    """Return the source of a trial's parameters, such as "known: uniform 3 fc" or "sampler"."""
     return str(trial.user_attrs.get("origin", "sampler"))
 
 
 def counts(trial: FrozenTrial, again: set[int]) -> bool:
-    """Whether a trial is one of the total: not one that another replaces or will replace, and not one too many."""
+    """Whether a trial counts towards the total. Trials that are run again and surplus ones do not."""
     failed = trial.state == TrialState.FAIL
     return not (failed and (trial.number in again or trial.user_attrs.get("cut_off") in (STOPPED, SURPLUS)))
 
 
 def run_again(study: optuna.Study) -> set[int]:
-    """The numbers of trials in whose place another one was queued."""
+    """Return the numbers of trials that were queued again."""
     trials = study.get_trials(deepcopy=False)
     with experimental():
         retried = {RetryHeartbeatStaleTrialCallback.retried_trial_number(trial) for trial in trials}

@@ -125,7 +125,7 @@ def test_time_that_is_over_before_the_first_trial_is_said_and_later_trials_are_a
     heard = []
     again = go(tmp_path / "study", overrides=QUICK, trials=2, timeout=AT_ONCE, listener=heard.append)
     assert again.trials == done.trials
-    assert Notice("the time limit is reached with 1 of 2 trials") in heard
+    assert Notice("the time limit is reached after 1 of 2 trials") in heard
 
 
 def made(folder):
