@@ -1,4 +1,4 @@
-"""Which network to train, draw or export: the recommended one, the knee, one within limits, a name, or a file."""
+"""The choice of a network to train, draw or export: recommended, knee, within limits, by name, or from a file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -23,16 +23,17 @@ from eenas.study.settings.limits import Limits
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One way to choose; by default the recommended point of the front.
+    """How to choose a network. The default is the recommended point of the front.
 
-    `network` is the name of a network ("trial 8", "frozen 2", "static layer2.1", or a trial's number), `design_file` a
-    design in JSON, `knee` the point where the front bends most. A trial's network is taken for the target that was
-    drawn for it, unless limits are given. Otherwise it is the cheapest choice that loses at most
-    `max_accuracy_drop` (in [0, 1], default ACCEPTED_DROP) against the backbone; where only a cost is limited
-    (`limits.expected`), the most accurate point within it. Points that save nothing against a
-    plain backbone that holds the limits are taken by their name alone, and so is the backbone itself. `limits` hold
-    beside the study's own; they choose among points that the study knows, which has fitted policies for its own limits
-    alone.
+    At most one of these is given: `network`, the name of a network ("trial 8", "frozen 2", "static layer2.1", or the
+    number of a trial); `design_file`, a design in JSON; `knee`, the point with the largest bend of the front; or
+    `max_accuracy_drop` in [0, 1). A trial's network is used at its drawn target unless limits are given. By default the
+    choice is the cheapest point that loses at most `max_accuracy_drop` (default ACCEPTED_DROP) against the backbone. If
+    only a cost is limited (`limits.expected`), it is the most accurate point within the limit.
+
+    The plain backbone is chosen only by name. Points that save nothing against a plain backbone within the limits are
+    chosen only by name or as the knee. `limits` apply in addition to those of the study. They select among the recorded
+    points; no policy is fitted for them.
     """
 
     network: str | None = None
@@ -42,7 +43,7 @@ class Choice:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        """Refuse more than one way to choose, and limits that are in per cent."""
+        """Check that there is one way to choose and that limits are not percentages."""
         self.limits.check_unit()
         given = [
             name
@@ -50,25 +51,25 @@ class Choice:
             if getattr(self, name) not in (None, False)
         ]
         if len(given) > 1:
-            raise FrontError(f"choose in one way only, got {' and '.join(given)}")
+            raise FrontError(f"give only one way to choose, got {' and '.join(given)}")
         drop = self.max_accuracy_drop
         if drop is not None and not 0 <= drop < 1:
-            raise FrontError(f"max_accuracy_drop is in accuracy (0.01 is one point) and in [0, 1), got {drop}")
+            raise FrontError(f"max_accuracy_drop must be an accuracy (0.01 is one point) in [0, 1), got {drop}")
         if self.design_file is not None and self.limits:
-            raise FrontError("a design from a file has no scores that limits could be held against; leave them out")
+            raise FrontError("a design from a file has no scores to compare with limits; leave the limits out")
 
     @property
     def wants_most_accurate(self) -> bool:
-        """Whether the most accurate point within a cost is asked for, and not the cheapest that loses little."""
+        """Whether to choose the most accurate point within a cost limit, not the cheapest within an accuracy drop."""
         return self.max_accuracy_drop is None and not self.knee and bool(self.limits.expected)
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A design to train, the network of the study that it comes from ("" for a file), and the point the search saw.
+    """A chosen design: the name of its network in the study ("" for a file), and its point in the search.
 
-    `limits` are what the design was chosen for: those of the study and of the choice; `accepted_drop` is what it was to
-    lose at most of the backbone's accuracy (None: nothing was said).
+    `limits` are those of the study and of the choice together. `accepted_drop` is the accepted loss of accuracy against
+    the backbone, or None if the choice did not depend on it.
     """
 
     design: Design
@@ -79,12 +80,12 @@ class Chosen:
 
     @property
     def point(self) -> OperatingPoint | None:
-        """The operating point that the search saw."""
+        """The operating point in the search, or None for a file."""
         return None if self.estimate is None else self.estimate.point
 
     @property
     def label(self) -> str:
-        """The name as a part of a file name, such as "trial8", "frozen2", "static-layer2.1" or "design-4e1f22"."""
+        """The name for use in file names, such as "trial8", "frozen2", "static-layer2.1" or "design-4e1f22"."""
         if not self.name:
             return f"design-{self.design.digest[:6]}"
         kind, _, which = self.name.partition(" ")
@@ -93,10 +94,10 @@ class Chosen:
 
 
 def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = False) -> Chosen:
-    """The design that `choice` means, for the point that it means.
+    """Return the design and point that `choice` selects.
 
-    Raises FrontError or StudyError when there is none, naming the nearest. A design file with branches of the user's
-    own code needs `trust_code`.
+    Raises FrontError or StudyError if there is none, with the nearest one. A design file with custom branches needs
+    `trust_code`.
     """
     choice.limits.check_costs(results.cost_names)
     limits = results.settings.constraints.and_also(choice.limits)
@@ -108,10 +109,10 @@ def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = F
         drawn = _drawn_point(results, network)
         if name.endswith(STATIC) and not network.design.static:
             item = _static_point(results, network, choice.limits)
-        elif drawn is not None and not choice.limits and not _misses(results, network):
+        elif drawn is not None and not choice.limits and not _violates_limits(results, network):
             return Chosen(network.design, network.name, drawn, limits)
         else:
-            item = _point_of(results, network, choice.limits)
+            item = _named_point(results, network, choice.limits)
     else:
         item = choose_point(results, choice)
     if item.kind == "plain":
@@ -119,14 +120,14 @@ def choose_design(results: StudyResults, choice: Choice, *, trust_code: bool = F
     target = limits.expected[MACS] if MACS in choice.limits.expected else item.macs_share
     by_drop = choice.network is None and not choice.knee and not choice.wants_most_accurate
     drop = (ACCEPTED_DROP if choice.max_accuracy_drop is None else choice.max_accuracy_drop) if by_drop else None
-    return Chosen(_for_point(item, target), item.name, item, limits, drop)
+    return Chosen(_design_for(item, target), item.name, item, limits, drop)
 
 
 def choose_point(results: StudyResults, choice: Choice) -> FrontPoint:
-    """The point of the front that `choice` means, unless it names a network or a file.
+    """Return the point of the front that `choice` selects. `choice` must not name a network or a file.
 
-    Raises FrontError when nothing holds what is asked, naming the nearest miss with its distance, and when the plain
-    backbone is the better answer, with its figures.
+    Raises FrontError if no point meets the requirements, with the nearest miss and its distance, or if the plain
+    backbone is the better choice, with its accuracy and costs.
     """
     front = front_within(results, choice.limits)
     if not front:
@@ -148,7 +149,7 @@ def choose_point(results: StudyResults, choice: Choice) -> FrontPoint:
 
 
 def front_within(results: StudyResults, limits: Limits) -> tuple[FrontPoint, ...]:
-    """The front of the points that hold `limits` beside the study's own."""
+    """Return the front of the points that hold `limits` and those of the study."""
     if not limits:
         return results.front
     return build_front(
@@ -162,7 +163,10 @@ def front_within(results: StudyResults, limits: Limits) -> tuple[FrontPoint, ...
 
 
 def _most_accurate(results: StudyResults, front: Sequence[FrontPoint]) -> FrontPoint | None:
-    """The most accurate network better than guessing; None where the plain backbone is, or nothing saves beside it."""
+    """Return the most accurate network that saves something and is better than guessing.
+
+    Returns None if there is none, or if the plain backbone is more accurate beyond noise.
+    """
     real = [item for item in front if item.point.accuracy > results.guessing and item.kind != "plain" and item.saves]
     best = min(real, key=lambda item: (-item.point.accuracy, _cost(item, results)), default=None)
     plain = next((item for item in front if item.kind == "plain"), None)
@@ -173,13 +177,13 @@ def _most_accurate(results: StudyResults, front: Sequence[FrontPoint]) -> FrontP
     return None if interval(plain.right, best.right, results.sample_weights)[0] > 0 else best
 
 
-def _misses(results: StudyResults, network: KnownNetwork) -> bool:
-    """Whether the drawn point of a trial misses a limit of the study."""
+def _violates_limits(results: StudyResults, network: KnownNetwork) -> bool:
+    """Whether the point of a trial at its drawn target violates a limit of the study."""
     return any(trial.violations for trial in results.trials if trial.number == network.trial)
 
 
 def _drawn_point(results: StudyResults, network: KnownNetwork) -> FrontPoint | None:
-    """The point of a trial's network at the target that was drawn for it."""
+    """Return the point of a trial's network at its drawn target, or None."""
     trial = next((trial for trial in results.trials if trial.number == network.trial), None)
     if trial is None or trial.chosen is None:
         return None
@@ -187,16 +191,19 @@ def _drawn_point(results: StudyResults, network: KnownNetwork) -> FrontPoint | N
 
 
 def _static_point(results: StudyResults, network: KnownNetwork, limits: Limits) -> FrontPoint:
-    """The most accurate point of a network at which every sample leaves at one branch."""
+    """Return the most accurate point of a network at which all samples leave at one branch."""
     held = results.settings.constraints.and_also(limits)
     ended = [item for item in offered([network], results.backbone, held) if item.ends_at is not None]
     if not ended:
-        raise FrontError(f"{network.name} has no point within the limits at which every sample leaves at one branch")
+        raise FrontError(f"{network.name} has no point within the limits at which all samples leave at one branch")
     return max(ended, key=lambda item: item.point.accuracy)
 
 
-def _point_of(results: StudyResults, network: KnownNetwork, limits: Limits) -> FrontPoint:
-    """The point of a named network: the cheapest within limits that loses little, else its most accurate one."""
+def _named_point(results: StudyResults, network: KnownNetwork, limits: Limits) -> FrontPoint:
+    """Return the point of a named network: the cheapest within ACCEPTED_DROP, or else the most accurate one.
+
+    If an expected cost is limited, it is the most accurate one. Raises FrontError if no point holds the limits.
+    """
     held = results.settings.constraints.and_also(limits)
     own = build_front([network], results.backbone, held, largest_class=0.0)
     if not own:
@@ -207,7 +214,7 @@ def _point_of(results: StudyResults, network: KnownNetwork, limits: Limits) -> F
             + ("" if limits.get(name) == held.get(name) else " (a limit of the study)")
             for name, by in found[1].items()
         )
-        raise FrontError(f"{network.name} misses {misses}; name another network, or loosen the limit")
+        raise FrontError(f"{network.name} misses {misses}; choose another network or loosen the limit")
     accuracy = np.array([item.point.accuracy for item in own])
     costs = np.array([_cost(item, results) for item in own])
     index = None
@@ -217,17 +224,17 @@ def _point_of(results: StudyResults, network: KnownNetwork, limits: Limits) -> F
 
 
 def _cost(item: FrontPoint, results: StudyResults) -> float:
-    """What tells the cheaper of two points (`StudyResults.cheaper_by`); MACs where that was not measured."""
+    """Return the cost that compares points (`StudyResults.cheaper_by`), or the share of MACs if not measured."""
     value = None if results.cheaper_by == MACS else item.point.expected.get(results.cheaper_by)
     return item.macs_share if value is None else value
 
 
-def _for_point(item: FrontPoint, target: float) -> Design:
-    """The network of a point, its policy fitted for `target` of the backbone's MACs when it is trained."""
+def _design_for(item: FrontPoint, target: float) -> Design:
+    """Return the design of a point, with `target` (a share of the backbone's MACs) as the target of its policy."""
     design = item.network
     if design.static:
         return design.canonical()
     policy = replace(design.policy, target_macs=min(1.0, max(0.01, round(target, 4))))
-    if Traits.of(design, item.point.policy).policy != policy.kind:  # a point of the default kind, which all have
+    if Traits.of(design, item.point.policy).policy != policy.kind:  # a point of the default kind
         policy = PolicyChoice(target_macs=policy.target_macs)
     return replace(design, policy=policy)

@@ -1,4 +1,4 @@
-"""The front of a study: of all networks that it knows, the operating points that no other one beats."""
+"""The Pareto front of a study over the operating points of all known networks, and comparisons of their families."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ from eenas.study.settings.limits import Limits
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """The shares of the backbone's MACs at which accuracies are compared."""
 ACCEPTED_DROP = 0.01
-"""What a recommended network may lose of the backbone's accuracy: one point."""
+"""The accuracy that a recommended network may lose against the backbone: one point."""
 
 
 def build_front(
@@ -37,18 +37,19 @@ def build_front(
     costs: Sequence[str] = (MACS, LATENCY),
     weights: NDArray[np.float64] | None = None,
 ) -> tuple[FrontPoint, ...]:
-    """The points within the limits that none dominates in accuracy and every expected cost, by falling accuracy.
+    """Return the Pareto front in accuracy and every expected cost of the points within the limits, by falling accuracy.
 
-    A cost that was not measured is the same for all. Of equal points the first network's stays. The choices among
-    them are marked (above `largest_class`, the share of the largest class, and not within noise of a cheaper one), the
-    knee of the choices, and the recommended one: the cheapest by the first of `costs` (those that the study minimises)
-    that saves something and loses at most ACCEPTED_DROP against the backbone. Where no choice does that, it is taken
-    from the whole front. The backbone itself is a choice, but neither knee nor recommended.
+    A cost that is not measured counts as equal for all points. Of equal points, the one of the first network is kept.
+    The front marks choices: points better than guessing (`largest_class` is the share of the largest class) and not
+    within noise of a cheaper one. The knee is one of the choices. The recommended point is the cheapest choice, by the
+    first of `costs` (those that the study minimises), that saves something and loses at most ACCEPTED_DROP against the
+    backbone; if there is none, the cheapest such point of the whole front. The backbone can be a choice, but neither
+    knee nor recommended.
 
-    Against a plain backbone on the front that is better than guessing, a point saves where one of `costs` is below the
-    backbone's and none above it, beyond SAME_COST. Where the costs are the same, or one is below and one above, its
-    accuracy has to be higher beyond noise. `weights` are what the validation samples
-    count where accuracies are balanced; guessing then reaches `largest_class` = 1 / classes.
+    If a plain backbone better than guessing is on the front, a point saves if at least one of `costs` is below the
+    backbone's and none above, beyond SAME_COST. If the costs are equal, or some are below and some above, its accuracy
+    must be higher beyond noise. `weights` are the sample weights of balanced accuracy; guessing then has the accuracy
+    `largest_class` = 1 / classes.
     """
     items = offered(networks, backbone, limits)
     if not items:
@@ -64,7 +65,7 @@ def build_front(
     accuracy = np.array([item.point.accuracy for item in found])
     dear = np.array([[_cost(item, name) for name in names] for item in found])
     counted, first = dear[:, : len(costs)], dear[:, 0]
-    right = _answers(found)
+    right = _correct_answers(found)
     guesses = beyond_guessing(largest_class, 0 if right is None else effective_samples(right.shape[1], weights))
     marked = choices(accuracy, dear, floor=guesses, right=right, weights=weights)
     is_plain = np.array([item.kind == "plain" for item in found])
@@ -89,10 +90,10 @@ def build_front(
 
 
 def cheapest_losing(front: Sequence[FrontPoint], floor: float, *, guessing: float, by: str) -> FrontPoint | None:
-    """The cheapest choice whose accuracy is at least `floor`, else the cheapest such point of the whole front.
+    """Return the cheapest choice with an accuracy of at least `floor`, or else the cheapest such point, or None.
 
-    `by` is the cost that tells which is cheaper. So sampling noise hides no network that does what is asked. Points at
-    or below `guessing`, those that save nothing and the plain backbone are left out.
+    `by` is the cost that is compared. The fallback to the whole front finds networks that are within noise of cheaper
+    ones. Points at or below `guessing`, points that save nothing, and the plain backbone are excluded.
     """
     real = [item for item in front if item.kind != "plain" and item.saves and item.point.accuracy > guessing + 1e-12]
     accuracy = np.array([item.point.accuracy for item in real])
@@ -105,7 +106,7 @@ def cheapest_losing(front: Sequence[FrontPoint], floor: float, *, guessing: floa
 def nearest_miss(
     networks: Sequence[KnownNetwork], backbone: BackboneFacts, limits: Limits
 ) -> tuple[FrontPoint, dict[str, float]] | None:
-    """The point that misses the limits by least, with what it misses them by; None where there is no point."""
+    """Return the point nearest to the limits and the amount by which it misses each, or None without any point."""
     best: tuple[float, FrontPoint, dict[str, float]] | None = None
     for network in networks:
         for item in points_of(network, backbone):
@@ -117,7 +118,7 @@ def nearest_miss(
 
 
 def best_within(front: Sequence[FrontPoint], share: float) -> FrontPoint | None:
-    """The most accurate of points whose expected MACs are at most `share` of the backbone's."""
+    """Return the most accurate point with expected MACs of at most `share` of the backbone's, or None."""
     return max(
         (entry for entry in front if entry.macs_share <= share + 1e-9),
         key=lambda entry: entry.point.accuracy,
@@ -128,19 +129,20 @@ def best_within(front: Sequence[FrontPoint], share: float) -> FrontPoint | None:
 def compare(
     items: Sequence[FrontPoint], families: Sequence[str], weights: NDArray[np.float64] | None = None
 ) -> tuple[Comparison, ...]:
-    """The best that the search proposed at each of SHARES less the best of each rival; `families[i]` is item i's.
+    """Compare the best point of the search with the best of each rival family at each of SHARES.
 
-    Each family's point is chosen on one half of the validation samples and judged on the other, both ways round: the
-    best of many is too good on the samples that chose it. The interval is the paired bootstrap's over all samples.
-    Nothing where either has no point that is cheap enough, or where right answers were not kept.
+    `families[i]` is the family of item i. To avoid selection bias, the best point of a family is chosen on one half of
+    the validation samples and evaluated on the other half, and vice versa. The interval is that of the paired bootstrap
+    over all samples. A comparison is left out if either family has no point within the share, or if the correct answers
+    were not recorded.
     """
     groups: dict[str, list[FrontPoint]] = {}
     for item, family in zip(items, families, strict=True):
         groups.setdefault(family, []).append(item)
-    answers = {family: _answers(group) for family, group in groups.items()}
+    answers = {family: _correct_answers(group) for family, group in groups.items()}
     found = []
     for share in SHARES:
-        judged = {family: _judged(group, answers[family], share, weights) for family, group in groups.items()}
+        judged = {family: _cross_evaluated(group, answers[family], share, weights) for family, group in groups.items()}
         ours = judged.get("search")
         for family, theirs in judged.items():
             if family == "search" or ours is None or theirs is None:
@@ -150,13 +152,17 @@ def compare(
     return tuple(found)
 
 
-def _judged(
+def _cross_evaluated(
     items: Sequence[FrontPoint],
     answers: NDArray[np.bool_] | None,
     share: float,
     weights: NDArray[np.float64] | None,
 ) -> NDArray[np.bool_] | None:
-    """Which samples [N] the best point within a share of the MACs answers rightly, chosen on the other half of them."""
+    """Return whether the best point within a share of the MACs is correct on each sample, [N].
+
+    The point for each half of the samples is chosen on the other half. None if no point is within the share or the
+    correct answers were not recorded.
+    """
     within = [index for index, item in enumerate(items) if item.macs_share <= share + 1e-9]
     if answers is None or not within:
         return None
@@ -172,20 +178,20 @@ def _judged(
 
 
 def interval(one: str, other: str, weights: NDArray[np.float64] | None = None) -> tuple[float, float]:
-    """The paired bootstrap interval of one point's advantage in accuracy, by their packed right answers."""
+    """Return the paired bootstrap interval of the accuracy of `one` minus that of `other`, from packed answers."""
     ours, theirs = unpack(one), unpack(other)
     if len(ours) != len(theirs):
-        raise FrontError(f"points of one study rest on the same samples, got {len(ours)} and {len(theirs)}")
+        raise FrontError(f"points of one study must have the same samples, got {len(ours)} and {len(theirs)}")
     return advantage(ours, theirs, weights)[1:]
 
 
 def area_by_macs(points: Sequence[OperatingPoint], backbone: BackboneFacts, chance: float) -> float:
-    """Hypervolume of accuracy over the share of the backbone's MACs, from (1.1, chance)."""
+    """Return the hypervolume of accuracy over the share of the backbone's MACs, from (1.1, chance)."""
     return area_over(MACS, points, backbone, chance) or 0.0
 
 
 def area_over(name: str, points: Sequence[OperatingPoint], backbone: BackboneFacts, chance: float) -> float | None:
-    """Hypervolume of accuracy over a cost as a share of the backbone's, from (1.1, chance); None where not known."""
+    """Return the hypervolume of accuracy over a cost as a share of the backbone's, from (1.1, chance), if known."""
     shares = [backbone.share(name, point.expected.get(name)) for point in points]
     known = [share for share in shares if share is not None]
     if not backbone.costs.get(name) or len(known) < len(shares):
@@ -199,7 +205,7 @@ def area_over(name: str, points: Sequence[OperatingPoint], backbone: BackboneFac
 def _cheapest(
     accuracy: NDArray[np.float64], costs: NDArray[np.float64], groups: Sequence[NDArray[np.int64]], *, floor: float
 ) -> int:
-    """The cheapest point that is as accurate as `floor`, of the first group that has one; -1 where none has."""
+    """Return the cheapest point with an accuracy of at least `floor` in the first group that has one, or -1."""
     for group in groups:
         taken = cheapest_within(accuracy[group], costs[group], floor=floor)
         if taken is not None:
@@ -214,7 +220,7 @@ def _saving(
     right: NDArray[np.bool_] | None,
     weights: NDArray[np.float64] | None,
 ) -> NDArray[np.bool_]:
-    """Which points [M] with `costs` [M, D] are worth taking instead of the plain backbone; all, without one."""
+    """Return which points [M] with `costs` [M, D] save against the plain backbone; all if there is none."""
     if not is_plain.any():
         return np.ones(len(is_plain), dtype=np.bool_)
     plain = int(np.argmax(is_plain))
@@ -227,11 +233,11 @@ def _saving(
 
 
 def _cost(item: FrontPoint, name: str) -> float:
-    """An expected cost; of one that was not measured all points have the same."""
+    """Return an expected cost, or 0 if it is not measured."""
     return item.point.expected.get(name, 0.0)
 
 
-def _answers(items: Sequence[FrontPoint]) -> NDArray[np.bool_] | None:
-    """Which samples each point answers rightly, [M, N]; None where that was not kept for all."""
+def _correct_answers(items: Sequence[FrontPoint]) -> NDArray[np.bool_] | None:
+    """Return whether each point is correct on each sample, [M, N]; None unless recorded for all points."""
     texts = [item.right for item in items]
     return None if any(text is None for text in texts) else np.stack([unpack(text) for text in texts if text])

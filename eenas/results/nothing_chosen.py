@@ -1,4 +1,4 @@
-"""Why no network is offered or recommended, in one line: the nearest one, the plain backbone, and what to do."""
+"""One-line explanations of why no network is offered or recommended, with the nearest one and a remedy."""
 
 from collections.abc import Sequence
 
@@ -15,22 +15,22 @@ from eenas.study.settings.limits import Limits, amount
 
 
 def no_front(results: StudyResults, limits: Limits | None = None) -> str:
-    """One line that says why no point is offered, with the nearest miss, and what to do."""
+    """Return one line that explains why no point is offered, with the nearest miss and a remedy."""
     if not results.networks:
-        return "no trial has finished; the same `eenas search` goes on, and its --debug shows why a trial failed"
+        return "no trial has finished; rerun `eenas search` to continue, with --debug to see why trials failed"
     wanted = results.settings.constraints if limits is None else results.settings.constraints.and_also(limits)
     found = nearest_miss(results.networks, results.backbone, wanted)
     assert found is not None
     item, missed = found
     misses = " and ".join(f"{name} {missed_by(name, by, results)}" for name, by in missed.items())
     return (
-        f"no network holds the limits; the nearest is {_called(item)} ({percent(item.point.accuracy)} at "
+        f"no network holds the limits; the nearest is {_name_of(item)} ({percent(item.point.accuracy)} at "
         f"{percent(item.macs_share, 0)} of the MACs), which misses {misses}; loosen the limits or search longer"
     )
 
 
 def missed_by(name: str, by: float, results: StudyResults) -> str:
-    """By how much the limit `name` is missed, in words."""
+    """Return, as text, the amount by which the limit `name` is missed."""
     return "(not recorded for it)" if by == float("inf") else f"by {amount(name, by, results.units)}"
 
 
@@ -42,10 +42,10 @@ def nothing_chosen(
     limited: bool = False,
     most_accurate: bool = False,
 ) -> str:
-    """One line that says why no network of `front` is taken, with the nearest one, and what to do.
+    """Return one line that explains why no network of `front` is chosen, with the nearest one and a remedy.
 
-    It was to lose at most `drop` against the backbone, or with `most_accurate` to be the most accurate one. `limited`
-    says that limits hold beside the study's own.
+    The choice was the cheapest network that loses at most `drop` against the backbone, or with `most_accurate` the most
+    accurate one. `limited` tells whether there were limits in addition to those of the study.
     """
     is_limited = limited or bool(results.settings.constraints)
     held = " within the limits" if is_limited else ""
@@ -90,7 +90,7 @@ def nothing_chosen(
 
 
 def _cheapest(items: Sequence[FrontPoint], results: StudyResults, drop: float) -> FrontPoint | None:
-    """The cheapest of `items` that loses at most `drop` against the backbone."""
+    """Return the cheapest of `items` that loses at most `drop` against the backbone, or None."""
     costs = [item.point.expected.get(results.cheaper_by, 0.0) for item in items]
     index = cheapest_within(list(map(_accuracy, items)), costs, floor=results.backbone.accuracy - drop)
     return None if index is None else items[index]
@@ -100,7 +100,7 @@ def _accuracy(item: FrontPoint) -> float:
     return item.point.accuracy
 
 
-def _called(item: FrontPoint) -> str:
+def _name_of(item: FrontPoint) -> str:
     return "the plain backbone" if item.kind == "plain" else item.name
 
 

@@ -1,4 +1,4 @@
-"""A study read back from the database: trials, baselines and the front, as frozen values."""
+"""Reading a study from the database: trials, baselines and the front, as frozen values."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,17 +30,17 @@ from eenas.training.own_code import load_own_code
 
 
 def open_results(storage: str, name: str | None = None, *, trust_code: bool = False) -> StudyResults:
-    """The results of the study `name` in `storage`, or of the newest study there.
+    """Return the results of the study `name` in `storage`, or of the newest study there.
 
-    A study whose space names branches of the user's own code is read only with `trust_code`. Raises StorageError when
-    the storage cannot be read, StudyError when there is no such study, PluginError for code that is not trusted.
+    A search space with custom branches is read only with `trust_code`. Raises StorageError if the storage cannot be
+    read, StudyError if there is no such study, and PluginError for untrusted code.
     """
     database = Database(storage, create=False)
     return read_results(database, study_record(database, name).name, trust_code=trust_code)
 
 
 def study_record(database: Database, name: str | None) -> StudyRecord:
-    """The record of one study: the named one, or the newest."""
+    """Return the record of the study `name`, or of the newest one. Raises StudyError if there is none."""
     known = StudyRecords(database).list()
     if not known:
         raise StudyError(f"{database.label}: holds no study of eenas; run `eenas search --backbone NAME` first")
@@ -54,7 +54,7 @@ def study_record(database: Database, name: str | None) -> StudyRecord:
 
 
 def read_results(database: Database, name: str, *, trust_code: bool = False) -> StudyResults:
-    """Everything that is known about the study `name`; `trust_code` as in `open_results`."""
+    """Return the results of the study `name`; see `open_results`."""
     record = study_record(database, name)
     with damage_as(StorageError, f"{database.label}: the study {shortened(name)}", FIX):
         return _results(database, record, trust_code=trust_code)
@@ -117,13 +117,13 @@ def _latency(facts: Mapping[str, Any]) -> Latency | None:
 
 
 def code_folder(record: StudyRecord) -> Path | None:
-    """The folder that a `./file.py` in a study's settings is relative to."""
+    """Return the folder for relative paths such as `./file.py` in the settings of a study, or None."""
     folder = record.facts.get("folder")
     return Path(folder) if folder else None
 
 
 def cost_facts(facts: Mapping[str, Any], backbone: BackboneFacts) -> tuple[CostFacts, ...]:
-    """What the costs of a study are; an eenas before costs had names kept their figures alone."""
+    """Return the descriptions of the costs of a study. Old records without them use those of KNOWN."""
     if "costs" in facts:
         return tuple(from_table(CostFacts, each, key="costs") for each in facts["costs"])
     return tuple(KNOWN[name] for name in backbone.costs)
@@ -150,7 +150,7 @@ def _trial(record: TrialRecord, units: Mapping[str, str]) -> TrialResult:
 
 
 def _baselines(networks: Sequence[KnownNetwork], held: Sequence[FrontPoint]) -> tuple[Baseline, ...]:
-    """The points within the limits of networks that nobody searched for, by kind, by name where placed by hand."""
+    """Return the points of baselines within the limits, grouped by kind, or by name for placement by hand."""
     known = {network.name: network for network in networks}
     found: dict[str, list[OperatingPoint]] = {}
     for item in held:

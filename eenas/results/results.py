@@ -1,4 +1,4 @@
-"""What a study has found so far, as frozen values: this is what reporting reads."""
+"""The results of a study as frozen values, the input of reporting."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ TrialState = Literal["complete", "failed", "infeasible", "stopped", "copied", "r
 
 @dataclass(frozen=True, kw_only=True)
 class TrialResult:
-    """One trial: its design, its operating points and the one fitted for the drawn target."""
+    """One trial: its design, its operating points, and `chosen`, the one for the drawn target."""
 
     number: int
     state: TrialState
@@ -43,7 +43,7 @@ class TrialResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Accuracy less a baseline's at the same budget of MACs (a share): paired bootstrap, 95 % interval."""
+    """The accuracy minus that of a baseline within the same budget, a share of the MACs, with its 95 % interval."""
 
     baseline: str
     budget: float
@@ -53,13 +53,13 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What the interval says: "beats", "loses to" or "within noise of"."""
+        """The conclusion from the interval: "beats", "loses to" or "within noise of"."""
         return "beats" if self.low > 0 else "loses to" if self.high < 0 else "within noise of"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A design that needs no search, measured in the same study (or run)."""
+    """A baseline that needs no search, measured in the same study or run."""
 
     name: str
     points: tuple[OperatingPoint, ...]
@@ -67,17 +67,17 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResults:
-    """A study read back: the front falls in accuracy; hypervolumes, by cost, are from (1.1 x backbone, chance).
+    """The results of a study.
 
-    `costs` say what each cost of the study is, the MACs first.
-    `networks` are all that the study knows, and the front is of those of their points that hold the study's limits.
-    `comparisons` hold what the trials found against each kind of rival. `largest_class` is the share of the largest
-    class of the `samples` of the validation split (0: not recorded), on which accuracies rest; `weights` are what these
-    count where accuracies are balanced.
+    `front` is sorted by falling accuracy and contains only points within the limits of the study. `hypervolumes`, by
+    cost, are from (1.1 x backbone, chance). `costs` describes the costs of the study, the MACs first. `networks` holds
+    all known networks, and `comparisons` the comparisons of the search with each family of rivals. `samples` is the
+    size of the validation split, and `largest_class` the share of its largest class (0 if not recorded). `weights` are
+    the sample weights of balanced accuracy, else None.
 
-    `device` is where networks are trained; `latency` is that of the whole backbone as one program, which says where and
-    how all latencies were taken (None where none were); `latency_profile` is the file that they come from, if any.
-    `warnings` say in a sentence each why the figures may mislead.
+    Networks are trained on `device`. `latency` is the latency of the whole backbone as one program, with the device and
+    method of all latency measurements; None if there are none. `latency_profile` is the file they come from, or None.
+    Each of `warnings` is a sentence on why results may be misleading.
     """
 
     name: str
@@ -104,17 +104,17 @@ class StudyResults:
 
     @property
     def choices(self) -> tuple[FrontPoint, ...]:
-        """The points of the front that a user has reason to tell apart."""
+        """The points of the front that differ enough to choose between."""
         return tuple(item for item in self.front if item.choice)
 
     @property
     def sample_weights(self) -> NDArray[np.float64] | None:
-        """What each validation sample's right answer counts, [samples]; None where all count alike."""
+        """The weight of each validation sample, [samples]; None if all count the same."""
         return None if self.weights is None else np.array(self.weights, dtype=np.float64)
 
     @property
     def measure(self) -> str:
-        """What the study's accuracies are called: "accuracy" or "balanced accuracy"."""
+        """The name of the accuracy: "accuracy" or "balanced accuracy"."""
         return measure_name(balanced=self.weights is not None)
 
     @property
@@ -124,28 +124,28 @@ class StudyResults:
 
     @property
     def guessing(self) -> float:
-        """The accuracy that a network has to be above to be told from guessing the largest class."""
+        """The accuracy above which a network is better than guessing the largest class, beyond noise."""
         return beyond_guessing(self.floor, effective_samples(self.samples, self.sample_weights))
 
     @property
     def cheaper_by(self) -> str:
-        """The cost that tells the cheaper of two networks: MACs, or the first that the study minimises without them."""
+        """The cost that defines the cheaper of two networks: the first of those that the study minimises."""
         return self.settings.search.costs[0]
 
     @property
     def all_costs(self) -> tuple[CostFacts, ...]:
-        """What each cost of the study is, measured or not."""
+        """The descriptions of the costs of the study, measured or not."""
         found = {each.name: each for each in self.costs}
         return tuple(found.get(name) or KNOWN[name] for name in self.cost_names)
 
     @property
     def cost_names(self) -> tuple[str, ...]:
-        """The costs of the study by name, measured or not."""
+        """The names of the costs of the study, measured or not."""
         return tuple(dict.fromkeys((*KNOWN, *(each.name for each in self.costs))))
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each cost by its name."""
+        """The unit of each cost by name."""
         return {each.name: each.unit for each in self.costs}
 
     @property
@@ -155,17 +155,17 @@ class StudyResults:
 
     @property
     def plain(self) -> FrontPoint | None:
-        """The plain backbone where it is on the front: it holds the limits, and nothing is as good at less cost."""
+        """The plain backbone if it is on the front, else None."""
         return next((item for item in self.front if item.kind == "plain"), None)
 
     @property
     def knee(self) -> FrontPoint | None:
-        """The choice at which the front bends most, or None."""
+        """The choice at the largest bend of the front, or None."""
         return next((item for item in self.front if item.knee), None)
 
     @property
     def latency_place(self) -> str:
-        """Where latencies were taken and in what, such as "CPU: AMD EPYC 9B14 in eager torch"."""
+        """The device and runtime of latency measurements, such as "CPU: AMD EPYC 9B14 in eager torch"."""
         return self.device if self.latency is None else place_of(self.latency)
 
     @property

@@ -1,4 +1,4 @@
-"""A study's trials and operating points as rows of plain values, for data frames."""
+"""The trials and operating points of a study as rows of plain values, for data frames."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,11 +9,11 @@ from eenas.study.rivals.offered_points import FrontPoint, points_of
 
 
 def point_rows(results: StudyResults) -> list[dict[str, Any]]:
-    """A row for each operating point of every network, those outside the study's limits too.
+    """Return a row for each operating point of every network, including points outside the limits of the study.
 
-    `accuracy` in [0, 1] on validation; each cost of a sample, expected and worst, with the share of the plain
-    backbone's: `expected_macs`, `macs_share`, `worst_macs`, `expected_latency_ms` and so on, None where it was not
-    measured. `leaving` holds the share of samples at each exit.
+    `accuracy` in [0, 1] is on validation. Each cost has its expected and worst value per sample and the expected value
+    as a share of the plain backbone's: `expected_macs`, `macs_share`, `worst_macs`, `expected_latency_ms` and so on,
+    None if not measured. `leaving` holds the share of samples that leave at each exit.
     """
     front = {(item.name, item.point): item for item in results.front}
     rows = []
@@ -47,7 +47,7 @@ def _costs(item: FrontPoint, names: Iterable[str]) -> dict[str, float | None]:
 
 
 def trial_rows(results: StudyResults) -> list[dict[str, Any]]:
-    """A row for each trial: how it ended, what it drew, its values under the names of the objectives, and its work."""
+    """Return a row for each trial: state, origin, branches, the values by objective, seconds, samples and design."""
     names = results.settings.search.objectives
     return [
         {

@@ -153,7 +153,7 @@ def test_a_point_where_everybody_leaves_is_trained_as_a_static_network():
     assert by_name.design.static
     assert by_name.estimate.point.accuracy == item.point.accuracy
     whole = next(each for each in RESULTS.networks if all(p.ends_at is None for p in points_of(each, BACKBONE)))
-    with pytest.raises(FrontError, match=f"{whole.name} has no point .* every sample leaves at one branch"):
+    with pytest.raises(FrontError, match=f"{whole.name} has no point .* all samples leave at one branch"):
         choose_design(RESULTS, Choice(network=f"{whole.name} static"))
 
 
