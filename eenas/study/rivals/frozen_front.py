@@ -118,15 +118,15 @@ def _front(context: StudyContext, bank: Bank, first: list[Placed], key: str) -> 
     return read_front(context.cache.put(key, found.to_table()))
 
 
-def filled(context: StudyContext, bank: Bank, placed: Sequence[Placed], what: str) -> list[Placed]:
+def filled(context: StudyContext, bank: Bank, placed: Sequence[Placed], label: str) -> list[Placed]:
     """Fill the bank with `placed` and return the branches that it holds.
 
-    If training diverges, a notice starting with `what` names the branch.
+    If training diverges, a notice starting with `label` names the branch.
     """
     try:
         bank.fill(placed)
     except DivergedError as error:
-        context.listener(Notice(f"{what}: left out: {error}"))
+        context.listener(Notice(f"{label}: left out: {error}"))
         return [each for each in placed if bank.holds(each)]
     return list(placed)
 
