@@ -17,7 +17,7 @@ MACS, LATENCY = "macs", "latency"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _UNIT = re.compile(r"[\w µ%/·²³°€$().-]{0,20}")
 LONGEST = 1000
-"""Characters of a provenance."""
+"""The largest number of characters of a provenance."""
 _KEYS = {LATENCY: "latency_ms"}
 _TAKEN = {
     *("accuracy", "accuracy_drop", "above_backbone", "balanced", "boosted", "branches", "cascade", "choice", "costs"),

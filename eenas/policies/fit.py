@@ -42,7 +42,7 @@ class Frame:
 
     @classmethod
     def on(cls, table: ExitTable, rule: Rule, ensemble: Parameters | None) -> "Frame":
-        """With the temperatures fitted on a table."""
+        """Return the frame with temperatures fitted on a table."""
         compared = fitted_kind(rule.kind).compares or rule.final_rule == "most_confident"
         if not compared:
             return cls(rule, ensemble, ())
@@ -188,7 +188,7 @@ def kept_ensemble(table: ExitTable, rule: Rule, *, seed: int = 0) -> Parameters 
 
 
 def declined(choice: Rule, policy: Policy) -> tuple[str, ...]:
-    """What a rule asked for that a policy fitted by it does without, a sentence each: it did not win."""
+    """Return one sentence for each part of a rule that the fitted policy leaves out because it did not win."""
     rule, found = Rule.of(choice), []
     if rule.ensemble != "none" and not isinstance(policy, GeometricPolicy) and policy.num_exits > 1:
         found.append("The ensemble of exits did not win on held-out calibration samples. Each exit decides alone.")

@@ -17,9 +17,9 @@ ENSEMBLES, FINAL_RULES = ("none", "geometric"), ("last", "most_confident")
 class Rule:
     """The values that a policy is fitted from. The default is one common threshold on the largest probability.
 
-    `kind` is one of FITTED, or the user's own as `./file.py:Class`; `score` the confidence that is compared where one
-    is; `per_exit` gives each exit a threshold of its own (kind "threshold" only); `ensemble` lets the exits seen so far
-    decide together; `final_rule` says which exit answers for samples that none let go. Raises PolicyError for an
+    `kind` is one of FITTED, or a custom kind as `./file.py:Class`. `score` is the confidence, for kinds that compare
+    one. `per_exit` gives each exit its own threshold (kind "threshold" only). `ensemble` combines each exit with the
+    earlier ones. `final_rule` chooses the exit that answers for samples at the final exit. Raises PolicyError for an
     unknown value.
     """
 
@@ -30,7 +30,7 @@ class Rule:
     final_rule: str = "last"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be fitted."""
+        """Check the values."""
         pairs = (("kind", FITTED), ("score", SCORES), ("ensemble", ENSEMBLES), ("final_rule", FINAL_RULES))
         for name, known in pairs:
             value = getattr(self, name)
@@ -40,7 +40,7 @@ class Rule:
 
     @classmethod
     def of(cls, choice: "Rule") -> "Rule":
-        """The rule in another value, such as a design's choice; thresholds for each exit only where there are some."""
+        """Return the rule with the values of `choice`. `per_exit` is kept for the kind "threshold" only."""
         return Rule(
             kind=choice.kind,
             score=choice.score,
@@ -51,5 +51,5 @@ class Rule:
 
 
 def may_compare(kind: str) -> bool:
-    """Whether a kind compares a confidence; the user's own may, whose code need not be loaded yet."""
+    """Whether a kind may compare a confidence. True for custom kinds, whose code may not be loaded yet."""
     return FITTED[kind].compares if kind in FITTED else True

@@ -105,7 +105,7 @@ def _name_of(item: FrontPoint) -> str:
 
 
 def _against(item: FrontPoint) -> str:
-    """A network's accuracy, and its costs as shares of the backbone's."""
+    """Return a text with the accuracy of a network and its costs as shares of the backbone's."""
     others = "".join(f" and {share:.2f} × the {name}" for name, share in item.cost_shares.items() if name != MACS)
     return f"{item.name}, has {percent(item.point.accuracy)} at {percent(item.macs_share, 0)} of the MACs{others}"
 

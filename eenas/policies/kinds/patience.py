@@ -48,7 +48,7 @@ class PatiencePolicy(SignalPolicy):
 
     @classmethod
     def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
-        """One shape: the limit is on confirmations."""
+        """Return one shape, with a limit on confirmations."""
         return (lambda limit, within: cls(exits=exits, patience=patience_at(limit, exits), within_budget=within),)
 
     def start(self, n: int) -> NDArray[np.int64]:

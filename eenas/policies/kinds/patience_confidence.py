@@ -56,7 +56,7 @@ class PatienceConfidencePolicy(SignalPolicy):
 
     @classmethod
     def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
-        """A shape for each number of exits in a row that have to count."""
+        """Return a shape for each number of consecutive confident exits."""
 
         def of(patience: int) -> Make:
             return lambda limit, within: cls(

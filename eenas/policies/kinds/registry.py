@@ -1,4 +1,4 @@
-"""The kinds of policies by name, the user's own by reference, and policies read from tables."""
+"""The kinds of policies by name, custom kinds by reference, and reading policies from tables."""
 
 import dataclasses
 import inspect
@@ -24,25 +24,25 @@ FITTED: dict[str, type[SignalPolicy]] = {
     PatienceConfidencePolicy.kind: PatienceConfidencePolicy,
     VotePolicy.kind: VotePolicy,
 }
-"""The kinds that are fitted."""
+"""The kinds that can be fitted, by name."""
 
 KINDS: dict[str, type[Policy]] = {
     **FITTED,
     MostConfidentPolicy.kind: MostConfidentPolicy,
     GeometricPolicy.kind: GeometricPolicy,
 }
-"""These, and those that stand around one of them."""
+"""All kinds by name: those of FITTED and those that wrap another policy."""
 
 
 def fitted_kind(kind: str) -> type[SignalPolicy]:
-    """The class of a kind that is fitted: eenas's own, or the user's where it was loaded before (`POLICIES.find`)."""
+    """Return the class of a kind of FITTED, or of a custom kind that is already loaded (`POLICIES.find`)."""
     return POLICIES.find(kind)
 
 
 def load_policies(tables: Any, *, trust_code: bool, relative_to: Path | None = None) -> None:
-    """Load the user's own kinds of policies that are named anywhere in `tables`, as JSON holds them.
+    """Load all custom kinds of policies named in `tables`, which are nested JSON values.
 
-    Raises PluginError for code that is not trusted or does not load, PolicyError for what is no kind of policy.
+    Raises PluginError for code that is not trusted or does not load, and PolicyError if it is not a kind of policy.
     """
     for kind in sorted(set(_named(tables))):
         POLICIES.find(kind, trust_code=trust_code, relative_to=relative_to)
@@ -62,7 +62,7 @@ def policy_from_table(table: Mapping[str, Any], *, file: str = "", key: str = ""
     if not isinstance(kind, str) or not (kind in KINDS or is_reference(kind)):
         raise PolicyError(f"{where}: unknown kind of policy {shortened(kind)}; {nearest(str(kind), KINDS)}")
     found = KINDS[kind] if kind in KINDS else fitted_kind(kind)
-    # Every kind is a dataclass (`Policy` says so), which the type of the base class cannot say.
+    # Every kind is a dataclass by the contract of `Policy`; its type cannot express that.
     fields = {field.name: field for field in dataclasses.fields(found)}  # type: ignore[arg-type]
     if unknown := [name for name in values if name not in fields]:
         raise SpecError(f"{where}: unknown key {shortened(unknown[0])}; {nearest(str(unknown[0]), fields)}")
@@ -75,7 +75,7 @@ def policy_from_table(table: Mapping[str, Any], *, file: str = "", key: str = ""
 
 
 def _named(tables: Any) -> Iterator[str]:
-    """The references among the kinds of policies in nested tables."""
+    """Yield the references among the kinds of policies in nested tables."""
     if isinstance(tables, Mapping):
         policy = tables.get("policy")
         if isinstance(policy, Mapping) and isinstance(kind := policy.get("kind"), str) and is_reference(kind):
@@ -88,7 +88,7 @@ def _named(tables: Any) -> Iterator[str]:
 
 
 def _accept(kind: str, found: Any) -> type[SignalPolicy]:
-    """The user's class, which has its reference as the kind from now on."""
+    """Check a custom class and set its kind to the reference. Raises PolicyError."""
     problem = None
     if not (isinstance(found, type) and issubclass(found, SignalPolicy)):
         problem = (

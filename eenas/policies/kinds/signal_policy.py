@@ -14,7 +14,7 @@ from eenas.policies.scores import branch_scores
 
 Temperatures: TypeAlias = tuple[float, ...]
 Make: TypeAlias = Callable[[float, bool], "SignalPolicy"]
-"""From one limit for all exits (infinity: nobody leaves early) and whether a budget is held to the policy."""
+"""Makes the policy from a common limit (infinity: no sample leaves early) and whether it holds the budget."""
 
 
 class Evidence:
@@ -47,14 +47,15 @@ class SignalPolicy(Policy):
     """
 
     compares: ClassVar[bool] = False
-    """Whether a tempered confidence is compared, so that temperatures are fitted and the score counts."""
+    """Whether a temperature-scaled confidence is compared. If True, temperatures are fitted and the score is used."""
 
     @classmethod
     @abstractmethod
     def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
-        """What makes policies of this kind for K `exits`: a function for each shape that differs in more than a limit.
+        """Return the functions that make policies of this kind for K `exits`, one for each shape.
 
-        `temperatures` (K of them, none where nothing `compares`) and `score` are those of the confidence.
+        Policies of one shape differ only in their limit. `temperatures` (K, or empty unless `compares`) and `score` are
+        those of the confidence.
         """
 
     @abstractmethod

@@ -58,7 +58,7 @@ class ThresholdPolicy(SignalPolicy):
 
     @classmethod
     def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
-        """One shape: a threshold for all exits."""
+        """Return one shape: a threshold for all exits."""
 
         def make(limit: float, within: bool) -> ThresholdPolicy:
             thresholds = (None if math.isinf(limit) else limit,) * (exits - 1)

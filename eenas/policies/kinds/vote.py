@@ -52,7 +52,7 @@ class VotePolicy(SignalPolicy):
 
     @classmethod
     def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
-        """A shape for each number of votes that have to be cast."""
+        """Return a shape for each least number of votes."""
 
         def of(least: int) -> Make:
             return lambda limit, within: cls(

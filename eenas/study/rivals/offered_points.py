@@ -17,7 +17,7 @@ STATIC = " static"
 
 @dataclass(frozen=True, kw_only=True)
 class FrontPoint:
-    """An operating point of the network `name`; `cost_shares` are its costs as shares of the plain backbone's.
+    """An operating point of the network `name`. `cost_shares` are its known costs as shares of the plain backbone's.
 
     `right` is the packed list of the validation samples that it classifies correctly (None if not recorded). On the
     front, `choice` marks the points that differ enough to choose between, and `recommended` and `knee` mark one of them
