@@ -63,11 +63,11 @@ def build_front(
             different.setdefault(value, item)
     found = sorted(different.values(), key=lambda item: (-item.point.accuracy, item.point.expected[MACS]))
     accuracy = np.array([item.point.accuracy for item in found])
-    dear = np.array([[_cost(item, name) for name in names] for item in found])
-    counted, first = dear[:, : len(costs)], dear[:, 0]
+    all_costs = np.array([[_cost(item, name) for name in names] for item in found])
+    counted, first = all_costs[:, : len(costs)], all_costs[:, 0]
     right = _correct_answers(found)
     guesses = beyond_guessing(largest_class, 0 if right is None else effective_samples(right.shape[1], weights))
-    marked = choices(accuracy, dear, floor=guesses, right=right, weights=weights)
+    marked = choices(accuracy, all_costs, floor=guesses, right=right, weights=weights)
     is_plain = np.array([item.kind == "plain" for item in found])
     chosen = np.nonzero(marked & ~is_plain)[0]
     best = int(chosen[knee(accuracy[chosen], first[chosen])]) if len(chosen) else -1

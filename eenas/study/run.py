@@ -68,7 +68,7 @@ def _run_trials(
 
     def after_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         nonlocal outages, stopped
-        objective.told()
+        objective.mark_reported()
         outages = outages if objective.stopped_by() else 0
         left = remaining(study, total)
         listener(Advanced("searching", total - left, objective.best_so_far()))
@@ -102,8 +102,8 @@ def _run_trials(
             return
         except Exception as error:
             trouble = objective.stopped_by() or objective.fault(error)
-            told_before = isinstance(error, UpdateFinishedTrialError)
-            if (told_before or trouble is None) and (objective.was_overtaken(study) or told_before):
+            already_finished = isinstance(error, UpdateFinishedTrialError)
+            if (already_finished or trouble is None) and (objective.was_overtaken(study) or already_finished):
                 continue  # another worker took over the trial; the objective or the recovery reports it
             if trouble is None:
                 raise
@@ -113,5 +113,5 @@ def _run_trials(
         if not isinstance(trouble, StorageError) or outages > OUTAGES or not context.database.wait_for_server(AWAY):
             raise trouble
         study._storage.remove_session()
-        objective.forgive()
+        objective.clear_fault()
         listener(Notice(f"the storage was unavailable for a moment ({trouble}); the search continues"))

@@ -203,7 +203,7 @@ def test_what_cannot_be_chosen_says_what_can():
         choose_design(RESULTS, Choice(network="77"))
     with pytest.raises(FrontError, match="no trial has finished"):
         choose_design(study(0), Choice())
-    with pytest.raises(FrontError, match="one way only, got network and knee"):
+    with pytest.raises(FrontError, match="only one way to choose, got network and knee"):
         Choice(network="trial 1", knee=True)
     with pytest.raises(FrontError, match="no scores"):
         Choice(design_file="design.json", limits=Limits(max_macs=0.5))

@@ -90,13 +90,13 @@ class Finder:
                     context.cache.put(wanted[each.cut_point], table)
 
         context.leases.once(f"structures/{digest(sorted(wanted.values()))}", "searching structures", make)
-        branches, told = [], []
+        branches, learned = [], []
         for each in placed:
             kept = context.cache.get(wanted[each.cut_point]) if each.branch.is_open else None
             with damage_as(StorageError, "a structure in the database", FIX):
                 branches.append(each if kept is None else replace(each, branch=branch_from_table(kept["branch"])))
-                told += [kept["facts"]] if kept is not None else []
-        return Found(branches=tuple(branches), facts={"branches": told})
+                learned += [kept["facts"]] if kept is not None else []
+        return Found(branches=tuple(branches), facts={"branches": learned})
 
     def _search(self, placed: tuple[Placed, ...]) -> tuple[tuple[Placed, ...], dict[str, Any]]:
         context = self._context

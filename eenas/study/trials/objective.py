@@ -121,7 +121,7 @@ class Objective:
                 return gone
         return error if isinstance(error, EenasError) else machine_fault(error)
 
-    def forgive(self) -> None:
+    def clear_fault(self) -> None:
         """Forget the error that stopped the study, once its cause is gone."""
         self._fault = None
 
@@ -131,7 +131,7 @@ class Objective:
         self._context.listener(Notice(text))
         return _OvertakenError(text)
 
-    def told(self) -> None:
+    def mark_reported(self) -> None:
         """Note that Optuna knows the result of the last trial."""
         self._unreported = None
 
