@@ -11,7 +11,7 @@ from eenas.branches.learned import Learned
 from eenas.branches.pool_fc import PoolFc
 from eenas.branches.registry import branch_from_sizes
 from eenas.designs.design import Design, Placed
-from eenas.frozen.gates import fit_gates
+from eenas.frozen.gates import GateTraining, fit_gates
 from eenas.progress import Finished, Notice, Started
 from eenas.study.context.bank import PHASE, Bank
 from eenas.study.context.study_context import StudyContext, make_context
@@ -36,7 +36,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gates of this little data need no 600 steps."""
-    monkeypatch.setattr(finder_module, "fit_gates", partial(fit_gates, steps=60))
+    monkeypatch.setattr(finder_module, "fit_gates", partial(fit_gates, training=GateTraining(steps=60)))
 
 
 @pytest.fixture
