@@ -232,8 +232,8 @@ def make_context(
     if latencies is not None:
         counted = profile_backbone(backbone, chain, device=where, latency=None)
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
-    database = Database(study.storage)  # nothing was written before
-    store = ArtifactStore.beside(study.storage, study.folder)
+    store = ArtifactStore.beside(study.storage, study.folder)  # refuses an unusable folder before a database is made
+    database = Database(study.storage)
     cache = DatabaseCache(database, remeasure=remeasure, after_put=limit.check)
     leases = Leases(database, listener, while_waiting=limit.check)
     listener(Started("measuring the backbone"))
