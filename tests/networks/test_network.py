@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from eenas.backbones.load import load_backbone
+from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
@@ -21,6 +22,8 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.policy import Policy
 from eenas.tasks.images.image_input import image_input
+
+IMAGES = InputTransform(32, 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +269,7 @@ def test_gradient_equilibrium_scales_as_the_paper_says():
     torch.manual_seed(0)
     chain = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2))
     heads = {"0": nn.Linear(3, 2), "1": nn.Linear(3, 2)}
-    network = EarlyExitNetwork(chain, heads, design=design_at("0", "1", classes=2), transform=None)
+    network = EarlyExitNetwork(chain, heads, design=design_at("0", "1", classes=2), transform=IMAGES)
     x = torch.randn(7, 3)
     one, two = chain[0](x).detach().requires_grad_(), None
     losses = []
