@@ -99,7 +99,7 @@ def test_search_without_a_finished_trial(call, library):
     answer = call("search", "--backbone", "resnet50")
     assert answer.status == 0
     assert "No trial has finished" in answer.out
-    assert "goes on" in answer.err
+    assert "to continue" in answer.err
 
 
 def test_search_needs_a_backbone(call, tmp_path, monkeypatch):
