@@ -1,5 +1,6 @@
 """One registry for every kind of plug-in: a name, `package.module:name` or `./file.py:name`, and what it stands for."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,18 @@ def is_reference(text: str) -> bool:
     if not (colon and name.isidentifier()):
         return False
     return place.endswith(".py") or all(part.isidentifier() for part in place.split("."))
+
+
+def class_problem(found: Any, base: type) -> str | None:
+    """Return why an object is not a concrete class of frozen values derived from `base`, or None if it is one."""
+    if not (isinstance(found, type) and issubclass(found, base)):
+        return f"must be a class derived from {base.__module__}.{base.__name__}, got {shortened(found)}"
+    parameters = vars(found).get("__dataclass_params__")
+    if parameters is None or not parameters.frozen:
+        return f"{found.__name__} must be marked @dataclass(frozen=True, kw_only=True)"
+    if inspect.isabstract(found):
+        return f"{found.__name__} must define {', '.join(sorted(getattr(found, '__abstractmethods__', ())))}"
+    return None
 
 
 Plugin = TypeVar("Plugin")

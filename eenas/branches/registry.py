@@ -1,7 +1,6 @@
 """The families of branches by name, and branches built from tables or from drawn sizes."""
 
 import dataclasses
-import inspect
 from collections import ChainMap
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.branches.presets import PRESETS
 from eenas.errors import BranchError, EenasError
 from eenas.escaping import shortened
-from eenas.plugins import Registry
+from eenas.plugins import Registry, class_problem
 
 FAMILIES: dict[str, type[Branch]] = {
     Fc.kind: Fc,
@@ -135,13 +134,8 @@ def _accept(kind: str, found: Any) -> type[Branch]:
 
 def _problem(found: Any) -> str | None:
     """Describe why an object is not a family of branches; None if it is one."""
-    if not (isinstance(found, type) and issubclass(found, Branch)):
-        return f"must be a class derived from eenas.branches.branch.Branch, got {shortened(found)}"
-    parameters = vars(found).get("__dataclass_params__")
-    if parameters is None or not parameters.frozen:
-        return f"{found.__name__} must be marked @dataclass(frozen=True, kw_only=True)"
-    if inspect.isabstract(found):
-        return f"{found.__name__} must define build(feature_shape, num_classes)"
+    if (problem := class_problem(found, Branch)) is not None:
+        return problem
     for field in dataclasses.fields(found):
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             return f"every field of {found.__name__} needs a default, {shortened(field.name)} has none"

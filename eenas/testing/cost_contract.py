@@ -11,10 +11,10 @@ from eenas.backbones.features import FeatureShape
 from eenas.measurement.costs.cost import Cost
 from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.costs.spec import COSTS
-from eenas.measurement.latency import Latency
 from eenas.measurement.profile import BranchCost, Profile
 from eenas.policies.costs import CostFacts
 from eenas.testing.named import home_of
+from eenas.testing.stand_ins import stand_in_latency
 
 
 class CostContract:
@@ -73,10 +73,10 @@ def made_up_profile() -> Profile:
         total_macs=10_000,
         parameters=(100, 200, 400, 700),
         total_parameters=1_000,
-        latency_ms=tuple(_milliseconds(value) for value in (0.5, 1.0, 1.5, 2.0)),
-        total_latency=_milliseconds(2.5),
-        plain_latency=_milliseconds(2.25),
-        decision=_milliseconds(0.125),
+        latency_ms=tuple(stand_in_latency(value) for value in (0.5, 1.0, 1.5, 2.0)),
+        total_latency=stand_in_latency(2.5),
+        plain_latency=stand_in_latency(2.25),
+        decision=stand_in_latency(0.125),
     )
 
 
@@ -84,19 +84,5 @@ def _branches() -> tuple[BranchCost, BranchCost, BranchCost]:
     """One that is nothing, and two of which the second is larger in every respect."""
     sizes = ((0, 0, 0.0), (100, 10, 0.25), (1_000, 50, 0.75))
     return tuple(  # type: ignore[return-value]  # as many as there are sizes
-        BranchCost(macs=macs, parameters=parameters, latency=_milliseconds(time)) for macs, parameters, time in sizes
-    )
-
-
-def _milliseconds(value: float) -> Latency:
-    return Latency(
-        median_ms=value,
-        p95_ms=value,
-        spread=0.0,
-        repeats=9,
-        device="made up",
-        runtime="made up",
-        threads=1,
-        batch=1,
-        dtype="float32",
+        BranchCost(macs=macs, parameters=parameters, latency=stand_in_latency(time)) for macs, parameters, time in sizes
     )

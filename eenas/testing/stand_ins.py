@@ -20,7 +20,7 @@ def stand_in_profile(
     Features have the same `shape` everywhere. With `latency` each part takes one millisecond more than the one before.
     """
     count = len(shares)
-    measured = tuple(_latency(1.0 + index) for index in range(count)) if latency else ()
+    measured = tuple(stand_in_latency(1.0 + index) for index in range(count)) if latency else ()
     return Profile(
         backbone="stand-in",
         cut_points=tuple(CutPoint(name=f"block{i + 1}", shape=shape, block_end=True) for i in range(count)),
@@ -29,9 +29,9 @@ def stand_in_profile(
         parameters=tuple(100 * (i + 1) ** 2 for i in range(count)),
         total_parameters=100 * (count + 1) ** 2,
         latency_ms=measured,
-        total_latency=_latency(1.0 + count),
-        plain_latency=_latency(1.0 + count),
-        decision=_latency(0.01),
+        total_latency=stand_in_latency(1.0 + count),
+        plain_latency=stand_in_latency(1.0 + count),
+        decision=stand_in_latency(0.01),
     )
 
 
@@ -48,7 +48,8 @@ def stand_in_macs(branch: Branch, shape: FeatureShape) -> int:
     return 9 * shape.tokens // 4 * width * (shape.channels + (layers - 1) * width)
 
 
-def _latency(milliseconds: float) -> Latency:
+def stand_in_latency(milliseconds: float) -> Latency:
+    """Return a made-up latency of so many milliseconds, without spread."""
     return Latency(
         median_ms=milliseconds,
         p95_ms=milliseconds,

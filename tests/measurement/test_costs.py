@@ -145,7 +145,7 @@ def test_a_class_of_one_s_own(tmp_path, monkeypatch):
     ("name", "said"),
     [
         ("NotFrozen", "must be marked @dataclass"),
-        ("Half", "must define prefixes"),
+        ("Half", "Half must define branch$"),
         ("function", "must be a class derived from eenas.measurement.costs.cost.Cost"),
     ],
 )

@@ -14,7 +14,7 @@ from eenas.escaping import shortened
 from eenas.measurement.costs.cost import Cost
 from eenas.measurement.costs.linear import LinearCost
 from eenas.measurement.costs.measured_table import TableCost
-from eenas.plugins import Registry, is_reference
+from eenas.plugins import Registry, class_problem, is_reference
 
 KINDS: dict[str, type[Cost]] = {"linear": LinearCost, "table": TableCost}
 """The built-in kinds of costs, by name."""
@@ -92,21 +92,9 @@ def code_of(cost: Cost) -> str:
         return type(cost).__qualname__
 
 
-def _problem(found: Any) -> str | None:
-    """Return the reason why an object is not a cost class, or None."""
-    if not (isinstance(found, type) and issubclass(found, Cost)):
-        return f"must be a class derived from eenas.measurement.costs.cost.Cost, got {shortened(found)}"
-    parameters = vars(found).get("__dataclass_params__")
-    if parameters is None or not parameters.frozen:
-        return f"{found.__name__} must be marked @dataclass(frozen=True, kw_only=True)"
-    if inspect.isabstract(found):
-        return f"{found.__name__} must define prefixes(profile) and branch(branch, shape, profile)"
-    return None
-
-
 def _accept(kind: str, found: Any) -> type[Cost]:
     """Return the user's class, which has its reference as its kind from now on."""
-    if (problem := _problem(found)) is not None:
+    if (problem := class_problem(found, Cost)) is not None:
         raise MeasurementError(f"{kind}: {problem}")
     own: type[Cost] = found
     own.kind = kind

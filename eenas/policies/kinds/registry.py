@@ -1,14 +1,13 @@
 """The kinds of policies by name, custom kinds by reference, and reading policies from tables."""
 
 import dataclasses
-import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from eenas.errors import PolicyError, SpecError, nearest
 from eenas.escaping import shortened
-from eenas.plugins import Registry, is_reference
+from eenas.plugins import Registry, class_problem, is_reference
 from eenas.policies.kinds.geometric import GeometricPolicy
 from eenas.policies.kinds.most_confident import MostConfidentPolicy
 from eenas.policies.kinds.patience import PatiencePolicy
@@ -89,17 +88,9 @@ def _named(tables: Any) -> Iterator[str]:
 
 def _accept(kind: str, found: Any) -> type[SignalPolicy]:
     """Check a custom class and set its kind to the reference. Raises PolicyError."""
-    problem = None
-    if not (isinstance(found, type) and issubclass(found, SignalPolicy)):
-        problem = (
-            f"must be a class derived from eenas.policies.kinds.signal_policy.SignalPolicy, got {shortened(found)}"
-        )
-        if not __name__.startswith("eenas."):
-            problem = "is read by eenas.runtime; import that in the place of runtime.py"
-    elif (parameters := vars(found).get("__dataclass_params__")) is None or not parameters.frozen:
-        problem = f"{found.__name__} must be marked @dataclass(frozen=True, kw_only=True)"
-    elif inspect.isabstract(found):
-        problem = f"{found.__name__} must define {', '.join(sorted(found.__abstractmethods__))}"
+    problem = class_problem(found, SignalPolicy)
+    if problem and not __name__.startswith("eenas."):
+        problem = "is read by eenas.runtime; import that in the place of runtime.py"
     if problem:
         raise PolicyError(f"{kind}: {problem}")
     own: type[SignalPolicy] = found
