@@ -45,6 +45,11 @@ class Failing(Cost):
     def branch(self, branch, shape, profile):
         return 0.0
 
+@dataclass(frozen=True, kw_only=True)
+class Leaving(Failing):
+    def prefixes(self, profile):
+        raise SystemExit(3)
+
 def function():
     pass
 """
@@ -157,9 +162,10 @@ def test_classes_that_are_no_costs(tmp_path, name, said):
 
 def test_code_that_fails_is_named(tmp_path):
     (tmp_path / "my_cost.py").write_text(CODE)
-    cost = CostSpec(kind="./my_cost.py:Failing").read("energy", trust_code=True, folder=tmp_path)
-    with pytest.raises(MeasurementError, match=r"costs.energy: its code failed: RuntimeError: no wattmeter$"):
-        OwnCost.of("energy", cost, PROFILE)
+    for name, reason in (("Failing", "RuntimeError: no wattmeter$"), ("Leaving", "SystemExit: 3$")):
+        cost = CostSpec(kind=f"./my_cost.py:{name}").read("energy", trust_code=True, folder=tmp_path)
+        with pytest.raises(MeasurementError, match=f"costs.energy: its code failed: {reason}"):
+            OwnCost.of("energy", cost, PROFILE)
 
 
 @pytest.mark.parametrize(

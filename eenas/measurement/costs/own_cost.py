@@ -59,7 +59,7 @@ def _own_fault(name: str) -> Iterator[None]:
         yield
     except EenasError:
         raise
-    except Exception as error:  # any exception of user code
+    except (Exception, SystemExit) as error:  # any exception of user code, or its own sys.exit
         reason = (str(error).strip().splitlines() or [""])[0][:300]
         raise MeasurementError(f"costs.{name}: its code failed: {type(error).__name__}: {reason}") from error
 
