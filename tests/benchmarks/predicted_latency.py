@@ -68,10 +68,11 @@ class FileCache(MemoryCache):
         if file.exists():
             self._values.update(json.loads(file.read_text(encoding="utf-8")))
 
-    def put(self, key: str, value: dict[str, Any]) -> None:
+    def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
         """See `MeasurementCache.put`."""
-        super().put(key, value)
+        kept = super().put(key, value)
         self._file.write_text(json.dumps(self._values), encoding="utf-8")
+        return kept
 
     def medians(self) -> dict[str, float]:
         """The time of every part: prefixes by number, the last of which is the whole, and branches by key."""
