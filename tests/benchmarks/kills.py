@@ -26,7 +26,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,8 @@ class Place:
 
     folder: Path
     storage: str
+    network: str = "trial 1"
+    """The network that is trained fully."""
 
     @property
     def artifacts(self) -> Path:
@@ -92,7 +94,7 @@ class Place:
         run, model = str(self.folder / "run"), str(self.folder / "model")
         return {
             "search": ["search", *search, *kept, *settings],
-            "train": ["train", "--network", "trial 1", "--out", run, *kept],
+            "train": ["train", "--network", self.network, "--out", run, *kept],
             "export": ["export", run, model, "--format", "onnx", "--single-file", "--data", "digits", *study],
             "calibrate": ["calibrate", model, "--data", "digits", "--max-accuracy-drop", "0.05", "--threads", "1"],
         }[verb]
@@ -182,6 +184,18 @@ def scores(place: Place) -> dict[str, Any]:
             points = [(point.accuracy, point.expected["macs"]) for point in trial.points]
             found[trial.design.digest] = (trial.exit_accuracy, points)
     return found
+
+
+def same_network(place: Place, reference: Place) -> Place:
+    """The place with the trial that has the design of the reference's network: a killed trial runs again as another."""
+    results, whole = results_of(place), results_of(reference)
+    assert results is not None
+    assert whole is not None
+    design = next(trial.design for trial in whole.trials if f"trial {trial.number}" == reference.network)
+    assert design is not None
+    ended = (trial for trial in results.trials if trial.values is not None and trial.design is not None)
+    number = next(trial.number for trial in ended if trial.design and trial.design.digest == design.digest)
+    return replace(place, network=f"trial {number}")
 
 
 def without_times(table: Any) -> Any:
@@ -276,6 +290,7 @@ def cycle(
         check_through(place, reference, verb)
         if verb == "search":
             known = ended(place)
+            place = same_network(place, reference)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
