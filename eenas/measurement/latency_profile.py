@@ -75,29 +75,30 @@ class LatencyProfile:
         found = self.branches.get(branch_key(branch, shape))
         return None if found is None else found.macs
 
-    def check(self, profile: Profile, input_shape: Sequence[int], num_classes: int) -> None:
-        """Raise MeasurementError unless the profile matches the study.
+    def difference(self, profile: Profile, input_shape: Sequence[int], num_classes: int) -> str:
+        """Name the first thing that differs from a profile counted here; empty if all match.
 
         Backbone, cut points and MACs are compared with those of `profile`, and the input shape and the number of
-        classes with the arguments.
+        classes with the arguments. Further cut points of this profile are no difference.
         """
-        if profile.backbone != self.profile.backbone:
-            raise self._other("the backbone", self.profile.backbone, profile.backbone)
-        if tuple(input_shape) != tuple(self.input_shape):
-            raise self._other("the input shape", list(self.input_shape), list(input_shape))
-        if num_classes != self.num_classes:
-            raise self._other("the number of classes", self.num_classes, num_classes)
         known = {point.name: macs for point, macs in zip(self.profile.cut_points, self.profile.macs, strict=True)}
+        pairs: list[tuple[str, object, object]] = [
+            ("the backbone", self.profile.backbone, profile.backbone),
+            ("the input shape", list(self.input_shape), list(input_shape)),
+            ("the number of classes", self.num_classes, num_classes),
+        ]
         for point, macs in zip(profile.cut_points, profile.macs, strict=True):
-            if point.name not in known:
-                raise MeasurementError(
-                    f"{self.file}: the profile has no cut point {point.name!r} of this study; "
-                    f"{nearest(point.name, known)}; profile with the same backbone.cut_points"
-                )
-            if known[point.name] != macs:
-                raise self._other(f"MACs up to {point.name!r}", known[point.name], macs)
-        if profile.total_macs != self.profile.total_macs:
-            raise self._other("MACs", self.profile.total_macs, profile.total_macs)
+            pairs.append((f"MACs up to {point.name!r}", known.get(point.name, "no such cut point"), macs))
+        pairs.append(("MACs", self.profile.total_macs, profile.total_macs))
+        return next((f"{name}: {there} in the profile, {here} here" for name, there, here in pairs if there != here), "")
+
+    def check(self, profile: Profile, input_shape: Sequence[int], num_classes: int) -> None:
+        """Raise MeasurementError if anything differs from the study; see `difference`."""
+        if other := self.difference(profile, input_shape, num_classes):
+            raise MeasurementError(
+                f"{self.file}: a latency profile must match the study; {other}; profile this backbone with "
+                "`eenas profile` and the same backbone.cut_points, or search the profiled one"
+            )
 
     def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
         """See `Runtime.conditions`. The digest covers all of them."""
@@ -184,12 +185,6 @@ class LatencyProfile:
         if None in parts or len(found.profile.latency_ms) != points or (joints and len(joints.cut_ms) != points):
             raise MeasurementError(f"{file}: damaged (not every cut point has a time); {fix}")
         return found
-
-    def _other(self, what: str, there: object, here: object) -> MeasurementError:
-        return MeasurementError(
-            f"{self.file}: a latency profile must match the study; {what}: {there} in the profile, {here} in the "
-            "study; profile this backbone with `eenas profile`, or search the profiled one"
-        )
 
 
 def read_latency_profile(path: str | Path) -> LatencyProfile:

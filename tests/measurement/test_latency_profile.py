@@ -103,11 +103,11 @@ def test_a_profile_of_something_else_is_refused(taken: LatencyProfile, backbone:
     taken.check(counted(), (3, 8, 8), 4)
     taken.check(counted(("1", "3")), (3, 8, 8), 4)
     with pytest.raises(
-        MeasurementError, match=r"the number of classes: 4 in the profile, 10 in the study; profile this"
+        MeasurementError, match=r"the number of classes: 4 in the profile, 10 here; profile this"
     ):
         taken.check(counted(), (3, 8, 8), 10)
     with pytest.raises(
-        MeasurementError, match=r"the input shape: \[3, 8, 8\] in the profile, \[3, 32, 32\] in the study"
+        MeasurementError, match=r"the input shape: \[3, 8, 8\] in the profile, \[3, 32, 32\] here"
     ):
         taken.check(counted(), (3, 32, 32), 4)
     with pytest.raises(MeasurementError, match="the backbone: "):
@@ -115,7 +115,7 @@ def test_a_profile_of_something_else_is_refused(taken: LatencyProfile, backbone:
     with pytest.raises(MeasurementError, match="MACs up to '0': "):
         taken.check(replace(counted(), macs=(1, 2, 3, 4)), (3, 8, 8), 4)
     few = replace(taken, profile=counted(("0", "1")))
-    with pytest.raises(MeasurementError, match=r"has no cut point '2' of this study; .*backbone.cut_points"):
+    with pytest.raises(MeasurementError, match=r"MACs up to '2': no such cut point in the profile, .*backbone.cut_points"):
         few.check(counted(), (3, 8, 8), 4)
 
 

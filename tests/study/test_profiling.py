@@ -87,13 +87,19 @@ def test_taking_it_again_adds_what_is_missing(board, tmp_path):
     assert second.lacking == 0
     assert second.profile.profile == first.profile.profile  # gone on with, not timed anew
     assert read_latency_profile(path).digest == second.profile.digest
-    with pytest.raises(MeasurementError, match="the number of classes: 4 in the profile, 5 in the study"):
+    with pytest.raises(MeasurementError, match="taken of something else .the number of classes: 4 in .*--out"):
         profile(BACKBONE, out=path, classes=5, size=8, space="small", overrides=TIMING, trust_code=True)
     with pytest.raises(MeasurementError, match="other conditions"):
         profile(
             BACKBONE, out=path, classes=4, size=8, space="small", device="cpu", trust_code=True,
             overrides=(*TIMING, "latency.batch=2"),
         )  # fmt: skip
+
+
+def test_a_space_with_more_slots_than_cut_points_is_fitted(tmp_path):
+    taken = take(tmp_path / "wide.json", seconds=0.0, space="default")
+    assert load_space("default").branches > len(taken.profile.profile.cut_points)
+    assert taken.wanted > 3
 
 
 def test_a_study_that_asks_for_other_conditions_is_refused(board):

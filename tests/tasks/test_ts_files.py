@@ -93,6 +93,30 @@ def test_paths_that_name_no_pair_are_refused(aeon, folder):
         load_task(TaskSpec(spec=f"ts:{folder}/Walk_TRAIN.ts", flip=True))
 
 
+def test_of_several_pairs_a_folder_takes_that_of_its_name(aeon, folder):
+    named = folder / "Walk"
+    named.mkdir()
+    for name in ("Walk_TRAIN.ts", "Walk_TEST.ts", "Walk_eq_TRAIN.ts", "Walk_eq_TEST.ts"):
+        (named / name).write_text("@data")
+    assert load_task(f"ts:{named}").name == "Walk"
+
+
+def test_aeon_reads_a_real_file(tmp_path):
+    pytest.importorskip("aeon", reason="aeon, the extra series, is not installed")
+    rng = np.random.default_rng(0)
+    lines = ["@problemName Walk", "@timestamps false", "@univariate false", "@dimensions 2", "@equalLength true"]
+    lines += ["@seriesLength 12", "@classLabel true walk run", "@data"]
+    series = rng.normal(size=(40, 2, 12)).astype(np.float32)
+    for k, sample in enumerate(series):
+        lines.append(":".join([",".join(f"{value:.9g}" for value in row) for row in sample] + [NAMES[k % 2]]))
+    (tmp_path / "Walk_TRAIN.ts").write_text("\n".join(lines) + "\n")
+    task = load_task(f"ts:{tmp_path}")
+    assert (task.classes, task.inputs) == (("run", "walk"), series_input(2, 12))
+    (tmp_path / "Walk_TRAIN.ts").write_text("\n".join([*lines, "1.0,oops:3"]) + "\n")
+    with pytest.raises(TaskError, match="aeon cannot read it"):
+        load_task(f"ts:{tmp_path}")
+
+
 def test_without_aeon_the_extra_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "aeon", None)
     monkeypatch.setitem(sys.modules, "aeon.datasets", None)

@@ -17,6 +17,7 @@ from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.drawable import drawable_branches
+from eenas.designs.space import fitted_space
 from eenas.errors import BranchError, MeasurementError
 from eenas.measurement.checked import CheckedRuntime
 from eenas.measurement.latency import LatencySpec, resolve_device
@@ -132,7 +133,7 @@ def _with_branches(
         return branches[key].macs
 
     listener(Started("counting the branches of the space"))
-    wanted = drawable_branches(settings.space, found.profile, macs)
+    wanted = drawable_branches(fitted_space(settings.space, found.profile), found.profile, macs)
     for branch, shape in wanted:
         macs(branch, shape)
     listener(Finished("counting the branches of the space", f"{len(wanted)} of them"))
@@ -196,7 +197,8 @@ def _gone_on_with(
     if not path.exists():
         return None
     found = read_latency_profile(path)
-    found.check(counted, tuple(backbone.example().shape[1:]), backbone.num_classes)
+    if other := found.difference(counted, backbone.example().shape[1:], backbone.num_classes):
+        raise MeasurementError(f"{path}: was taken of something else ({other}); give another --out, or delete it")
     here, there = runtime.conditions(device, spec), list(found.conditions_there)
     if to_table(here) != there:
         other = next((pair for pair in zip(there, to_table(here), strict=False) if pair[0] != pair[1]), (there, here))

@@ -20,6 +20,8 @@ TRAIN, TEST = "_TRAIN.ts", "_TEST.ts"
 def ts_task(path: Path, splits: SplitsSpec | None = None) -> Task:
     """The series of a `.ts` file, or of a folder with one pair of `_TRAIN.ts` and `_TEST.ts`.
 
+    Of several pairs, a folder NAME takes that of NAME_TRAIN.ts, as the UCR archive lays them out.
+
     A file that ends in `_TRAIN.ts` takes the test file beside it where there is one. Classes are named as the files
     name them, in sorted order. Raises TaskError, with the file's name, where one is missing, broken or of another
     kind, and where aeon, the extra `series`, is not installed.
@@ -54,6 +56,7 @@ def _files(path: Path) -> tuple[Path, Path | None]:
         raise TaskError(f"{shown}: no such file; ts:PATH takes a .ts file, or a folder with NAME{TRAIN} and NAME{TEST}")
     if path.is_dir():
         found = sorted(file for file in path.iterdir() if file.name.endswith(TRAIN))
+        found = [file for file in found if file.name == path.resolve().name + TRAIN] or found
         if len(found) != 1:
             some = ", ".join(one_line(file.name) for file in found[:3]) or "none"
             raise TaskError(f"{shown}: needs one file that ends in {TRAIN}, got {some}; give the path of the file")
