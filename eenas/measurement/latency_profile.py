@@ -15,7 +15,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
-from eenas.errors import EenasError, MeasurementError, SpecError, nearest
+from eenas.errors import EenasError, MeasurementError, SpecError
 from eenas.files import write_text
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.profile import Profile, source_of
@@ -90,7 +90,8 @@ class LatencyProfile:
         for point, macs in zip(profile.cut_points, profile.macs, strict=True):
             pairs.append((f"MACs up to {point.name!r}", known.get(point.name, "no such cut point"), macs))
         pairs.append(("MACs", self.profile.total_macs, profile.total_macs))
-        return next((f"{name}: {there} in the profile, {here} here" for name, there, here in pairs if there != here), "")
+        other = (f"{name}: {there} in the profile, {here} here" for name, there, here in pairs if there != here)
+        return next(other, "")
 
     def check(self, profile: Profile, input_shape: Sequence[int], num_classes: int) -> None:
         """Raise MeasurementError if anything differs from the study; see `difference`."""

@@ -115,7 +115,7 @@ def test_a_profile_of_something_else_is_refused(taken: LatencyProfile, backbone:
     with pytest.raises(MeasurementError, match="MACs up to '0': "):
         taken.check(replace(counted(), macs=(1, 2, 3, 4)), (3, 8, 8), 4)
     few = replace(taken, profile=counted(("0", "1")))
-    with pytest.raises(MeasurementError, match=r"MACs up to '2': no such cut point in the profile, .*backbone.cut_points"):
+    with pytest.raises(MeasurementError, match=r"MACs up to '2': no such cut point in .*backbone.cut_points"):
         few.check(counted(), (3, 8, 8), 4)
 
 
