@@ -102,13 +102,9 @@ def test_a_profile_of_something_else_is_refused(taken: LatencyProfile, backbone:
 
     taken.check(counted(), (3, 8, 8), 4)
     taken.check(counted(("1", "3")), (3, 8, 8), 4)
-    with pytest.raises(
-        MeasurementError, match=r"the number of classes: 4 in the profile, 10 here; profile this"
-    ):
+    with pytest.raises(MeasurementError, match=r"the number of classes: 4 in the profile, 10 here; profile this"):
         taken.check(counted(), (3, 8, 8), 10)
-    with pytest.raises(
-        MeasurementError, match=r"the input shape: \[3, 8, 8\] in the profile, \[3, 32, 32\] here"
-    ):
+    with pytest.raises(MeasurementError, match=r"the input shape: \[3, 8, 8\] in the profile, \[3, 32, 32\] here"):
         taken.check(counted(), (3, 32, 32), 4)
     with pytest.raises(MeasurementError, match="the backbone: "):
         taken.check(replace(counted(), backbone="another"), (3, 8, 8), 4)
