@@ -146,11 +146,11 @@ def damage_as(kind: type[EenasError], where: str, fix: str) -> Iterator[None]:
         raise kind(f"{where}: damaged ({type(error).__name__}: {shortened_error(error)}); {fix}") from error
 
 
-def shortened_error(error: BaseException) -> str:
-    """Return the first line of an error's text, shortened."""
+def shortened_error(error: BaseException, limit: int = 200) -> str:
+    """Return the first line of an error's text, cut after `limit` characters."""
     lines = [line.strip() for line in str(error)[:2000].splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def _check_depth(text: str) -> None:

@@ -24,6 +24,8 @@ LONGEST_SET = 10_000
 """The largest number of characters of a `--set` assignment."""
 LONGEST_SHOWN = 120
 """The largest number of characters of a key in a message."""
+LONGEST_MESSAGE = 800
+"""The most characters of a class's own message about its values."""
 
 
 def read_table(path: str | Path) -> Table:
@@ -79,10 +81,10 @@ def read_fields(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: 
     try:
         return cls(**values)
     except ValueError as error:
-        raise SpecError(f"{_where(file, key)}: {error}") from None
+        raise SpecError(f"{_where(file, key)}: {bounds.shortened_error(error)}") from None
     except EenasError as error:
         if (file or key) and not str(error).startswith(_where(file, "")):
-            raise type(error)(f"{_where(file, key)}: {error}") from None
+            raise type(error)(f"{_where(file, key)}: {bounds.shortened_error(error, LONGEST_MESSAGE)}") from None
         raise
 
 

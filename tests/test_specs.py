@@ -45,6 +45,18 @@ class Outer:
             raise ValueError("limit must not be 13")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A class with a long word about its values."""
+
+    names: str
+    plain: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse all."""
+        raise ValueError(f"the plain names {self.names}") if self.plain else TaskError(f"the names {self.names}")
+
+
 def read(table: dict[str, Any], file: str = "study.toml") -> Outer:
     return specs.from_table(Outer, table, file=file)
 
@@ -99,6 +111,15 @@ def test_what_does_not_fit_says_where_and_why(table, message):
 def test_the_kind_of_an_error_stays():
     with pytest.raises(TaskError, match=r"study.toml: rate must not be negative"):
         read({"kind": "a", "rate": -1})
+
+
+def test_a_class_s_message_about_a_long_value_is_cut():
+    with pytest.raises(TaskError, match=r"^study.toml: the names xxx.*\.\.\.$") as caught:
+        specs.from_table(Named, {"names": "x" * 5000}, file="study.toml")
+    assert len(str(caught.value)) < 1000
+    with pytest.raises(SpecError, match=r"^study.toml: the plain names xxx.*\.\.\.$") as caught:
+        specs.from_table(Named, {"names": "x" * 5000, "plain": True}, file="study.toml")
+    assert len(str(caught.value)) < 1000
 
 
 def test_without_a_file_the_key_is_still_named():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eenas.errors import CutError
+from eenas.escaping import shortened
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,22 @@ class FeatureShape:
         """Check the dimensions."""
         object.__setattr__(self, "dims", tuple(int(size) for size in self.dims))
         if not 1 <= len(self.dims) <= 3 or min(self.dims) < 1:
-            raise CutError(f"features must have one to three positive dimensions beside the batch, got {self.dims}")
+            raise CutError(
+                f"features must have one to three positive dimensions beside the batch, got {shortened(self.dims)}"
+            )
         if self.channels_last and len(self.dims) != 3:
-            raise CutError(f"channels_last is for maps of three dimensions only, got {self.dims}")
+            raise CutError(f"channels_last is for maps of three dimensions only, got {shortened(self.dims)}")
         if self.is_series and len(self.dims) != 2:
-            raise CutError(f"features of series must have channels and a length, got {self.dims}")
+            raise CutError(f"features of series must have channels and a length, got {shortened(self.dims)}")
         if self.prefix_tokens and not (self.kind == "tokens" and 0 < self.prefix_tokens < self.dims[0]):
-            raise CutError(f"prefix tokens must be fewer than the tokens, got {self.prefix_tokens} of {self.dims}")
+            raise CutError(f"prefix tokens must be fewer than the tokens, got {self.prefix_tokens} of {self.dims[0]}")
         if not (self.kind == "tokens" and self.prefix_tokens):
             object.__setattr__(self, "class_token", True)  # it has no effect here, and equal shapes must be equal
         if self.grid is not None:
             rows, columns = self.grid if len(self.grid) == 2 else (0, 0)
             if self.kind != "tokens" or rows * columns != self.dims[0] - self.prefix_tokens:
-                raise CutError(f"a grid must cover the tokens after the prefix, got {self.grid} for {self.dims}")
+                grid = shortened(self.grid)
+                raise CutError(f"a grid must cover the tokens after the prefix, got {grid} for {self.dims}")
             object.__setattr__(self, "grid", (int(rows), int(columns)) if rows != columns else None)
 
     @property

@@ -135,6 +135,9 @@ def test_names_that_are_no_limits_are_refused():
         ({"max_energy": float("nan")}, "max_energy must be positive, got nan"),
         ({"max_branches": 1.5}, "max_branches must be int"),
         ({"max_macs": True}, "max_macs must be float"),
+        ({"..x": {}}, "unknown key '..x'"),
+        ({"mx_macs": []}, "unknown key 'mx_macs'"),
+        ({"mx_macs": ""}, "unknown key 'mx_macs'"),
         ({"mx_macs": 1.0}, r"\[constraints\]: unknown key 'mx_macs'; nearest: 'max_macs'"),
         ([1.0], "must be a table"),
     ):

@@ -12,11 +12,12 @@ from eenas.progress import Notice, silent
 from eenas.records.database import Database
 from eenas.records.in_flight import InFlight
 from eenas.records.trials import TrialRecord, TrialRecords
+from eenas.records.workers import worker_name
 from eenas.results.search import search
 from eenas.study.experimental import experimental
 from eenas.study.study import open_storage, remaining
 from eenas.study.trials.objective import Objective
-from eenas.study.trials.recovery import Recovery
+from eenas.study.trials.recovery import GIVEN_UP, Recovery
 from eenas.testing.smallest import smallest_task
 from tests.smallest_study import SETTINGS, backbone
 
@@ -84,6 +85,28 @@ def test_one_with_a_failure_on_record_counts_and_is_not_run_again(quiet):
     quiet.recover()
     assert quiet.states() == [TrialState.FAIL]
     assert remaining(quiet.study, 2) == 1
+
+
+def test_a_trial_whose_process_died_twice_is_recorded_as_failed(quiet):
+    for trial in quiet.study.get_trials():
+        quiet.study._storage.set_trial_user_attr(trial._trial_id, "worker", worker_name())
+    quiet.notes.begin("s", 0)
+    quiet.recover()
+    assert quiet.states() == [TrialState.FAIL, TrialState.WAITING]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Heartbeat")
+        again = quiet.study.ask()
+    again.set_user_attr("worker", worker_name())
+    quiet.notes.begin("s", 1)
+    events = []
+    Recovery(quiet.study, quiet.database, quiet.notes, events.append).run()
+    assert quiet.states() == [TrialState.FAIL, TrialState.FAIL]
+    (record,) = TrialRecords(quiet.database).list("s")
+    assert (record.number, record.state, record.reason) == (1, "failed", GIVEN_UP)
+    assert [event.text for event in events] == ["trial 1 was cut off like trial 0 before; it is not run again"]
+    assert remaining(quiet.study, 2) == 1
+    quiet.recover()
+    assert quiet.states() == [TrialState.FAIL, TrialState.FAIL]
 
 
 def test_a_trial_that_another_worker_failed_while_it_was_recorded_is_run_again(tmp_path, monkeypatch):

@@ -57,7 +57,10 @@ class Limits:
                 raise SpecError(f"{where}: {name} must be {'int' if whole else 'float'}, got {shortened(value)}")
         try:
             return cls(
-                **{name: value if name in (_PARAMETERS, _BRANCHES) else float(value) for name, value in table.items()}
+                **{
+                    name: float(value) if _means(name) and name not in (_PARAMETERS, _BRANCHES) else value
+                    for name, value in table.items()
+                }
             )
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from None

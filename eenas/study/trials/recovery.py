@@ -12,10 +12,12 @@ from eenas.progress import Listener, Notice
 from eenas.records.database import Database
 from eenas.records.in_flight import InFlight
 from eenas.records.leases import Leases
-from eenas.records.trials import TrialRecords
+from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.workers import is_gone, worker_name
 from eenas.study.experimental import experimental
 from eenas.study.study import DIED, GRACE, STOPPED, SURPLUS, origin, run_again, silent_trials
+
+GIVEN_UP = "its process died, as it did in the first run of this trial"
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,10 @@ class Recovery:
     def run(self) -> None:
         """Queue trials again that were cut off. One worker at a time does this; none waits if there is nothing to do.
 
-        A trial with a dead process is queued again once, since it may have caused the death. A trial cut off by Ctrl-C,
-        a full disk or an unavailable storage is always queued again. A recorded trial unknown to Optuna is told to it.
-        The record of an unresponsive worker is dropped if its trial was run again.
+        A trial with a dead process is queued again once, since it may have caused the death. A second death is recorded
+        as a failure. A trial cut off by Ctrl-C, a full disk or an unavailable storage is always queued again. A
+        recorded trial unknown to Optuna is told to it. The record of an unresponsive worker is dropped if its trial was
+        run again.
         """
         if self._dead() or self._cut_off() or self._overtaken():
             name = f"recover/{self.study.study_name}"
@@ -61,6 +64,12 @@ class Recovery:
             study.enqueue_trial(parameters, user_attrs={"origin": origin(trial), "again_for": trial.number})
             self.in_flight.end(name, trial.number)
             self.listener(Notice(f"trial {trial.number} was cut off; it is run again"))
+        for trial in self._given_up():
+            self._records.save(
+                TrialRecord(study=name, number=trial.number, state="failed", reason=GIVEN_UP, origin=origin(trial))
+            )
+            first = _first_run_of(trial)
+            self.listener(Notice(f"trial {trial.number} was cut off like trial {first} before; it is not run again"))
         for number in self._overtaken():
             self._records.drop(name, number)
 
@@ -72,17 +81,20 @@ class Recovery:
 
     def _cut_off(self) -> list[FrozenTrial]:
         """Return the failed trials to be run again."""
-        trials = self.study.get_trials(deepcopy=False)
-        again, recorded = run_again(self.study), self._records.numbers(self.study.study_name)
-        by_number = {trial.number: trial for trial in trials}
-        return [
-            trial
-            for trial in trials
-            if trial.state == TrialState.FAIL
-            and trial.number not in again
-            and trial.number not in recorded
-            and self._is_run_again(trial, by_number)
-        ]
+        trials = {trial.number: trial for trial in self.study.get_trials(deepcopy=False)}
+        return [trial for trial in self._unrecorded() if self._is_run_again(trial, trials)]
+
+    def _given_up(self) -> list[FrozenTrial]:
+        """Return the failed trials whose process died in both runs."""
+        trials = {trial.number: trial for trial in self.study.get_trials(deepcopy=False)}
+        died = (trial for trial in self._unrecorded() if trial.user_attrs.get("cut_off") == DIED)
+        return [trial for trial in died if not self._is_run_again(trial, trials)]
+
+    def _unrecorded(self) -> list[FrozenTrial]:
+        """Return the failed trials without a record that were not queued again."""
+        known = run_again(self.study) | self._records.numbers(self.study.study_name)
+        failed = self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+        return [trial for trial in failed if trial.number not in known]
 
     def _is_run_again(self, trial: FrozenTrial, trials: dict[int, FrozenTrial]) -> bool:
         """Whether to run a failed trial without a record again: no worker died in it, or only its first one did."""
