@@ -123,11 +123,11 @@ def test_recalibration_on_other_series(model, home):
     found = eenas.calibrate(model, f"npz:{home}/others.npz", max_accuracy_drop=0.2)
     assert found.samples > 0
     with pytest.raises(
-        TaskError, match=r"the network takes series: .*, and the data are images: .*; give data of that"
+        TaskError, match=r"the network takes series: .*, but the data are images: .*; give data of that"
     ):
         eenas.calibrate(model, smallest_task(), max_accuracy_drop=0.2)
     with pytest.raises(
-        TaskError, match=r"network takes series: float32 \[channel 2, time 64\]; give series of as many"
+        TaskError, match=r"network takes series: float32 \[channel 2, time 64\]; give series with the same"
     ):
         eenas.calibrate(model, _shorter(home), max_accuracy_drop=0.2)
 

@@ -1,4 +1,4 @@
-"""Arrays of samples and labels: what kind they are, checked and brought to one form."""
+"""Arrays of samples and labels: finding their kind, checking and converting them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from eenas.tasks.series.series_arrays import as_array, check_channels, check_ser
 from eenas.tasks.series.series_values import SeriesValues
 from eenas.tasks.spec import Layout
 
-SLENDER = 4
-"""Floats [n, A, B] in [0, 1] are taken for images; where one side is so many times the other, that is said."""
+ELONGATED = 4
+"""The ratio of the sides from which float arrays [n, A, B] in [0, 1], read as images, cause a notice."""
 SET = 'task.input = "{}" (input="{}" in Python)'
 
 
 @dataclass(frozen=True)
 class ArrayOptions:
-    """What is known of arrays beside themselves: of images their size, fit and layout, and what they are at all."""
+    """Options of arrays: size, fit and layout of images, and the kind of samples."""
 
     input_size: Size | None = None
     fit: Fit = "crop"
@@ -34,7 +34,7 @@ class ArrayOptions:
 
 @dataclass(frozen=True, eq=False)
 class SourceArrays:
-    """One source: its samples, `shape` of each, class numbers int64 [n], and lines to read before they are used."""
+    """One source: its samples, the `shape` of a sample, class numbers int64 [n], and notices for the user."""
 
     samples: Samples
     labels: NDArray[np.int64]
@@ -45,10 +45,12 @@ class SourceArrays:
 def read_source(
     values: Any, labels: Any, source: str, classes: Sequence[str] | None, options: ArrayOptions
 ) -> SourceArrays:
-    """One source's arrays, named `{source}_x` and `{source}_y` in messages; `classes` bounds the labels where given.
+    """Return the source of one pair of arrays. `classes` bounds the labels if given.
 
-    Samples are as `check_images` or `check_series` takes them. Labels are integers [n] from 0 up. Raises TaskError for
-    anything else.
+    Messages call the arrays `{source}_x` and `{source}_y`. Samples are as for `check_images` or `check_series`. Labels
+    are integers [n] from 0.
+
+    Raises TaskError for other arrays.
     """
     name = f"{source}_x"
     array = as_array(values, name)
@@ -57,7 +59,7 @@ def read_source(
     samples: Samples
     if kind == "series":
         if options.input_size is not None:
-            raise TaskError(f"task.input_size is for images, and {name} holds series; leave it out: their length is it")
+            raise TaskError(f"task.input_size is for images, but {name} holds series; leave it out")
         series = check_series(array, name)
         if source == "train":
             check_channels(series, name)
@@ -76,21 +78,22 @@ def read_source(
 
 
 def _images(array: NDArray[Any], name: str, options: ArrayOptions) -> NDArray[np.uint8]:
-    """The array as images. Where floats might as well be series, the error says how they are taken for such."""
+    """Return the array as images. If it could also hold series, the error says how to read it as series."""
     try:
         return check_images(array, name, options.layout)
     except TaskError as error:
         if options.input is not None or array.dtype.kind != "f" or array.ndim != 3 or array.size == 0:
             raise
-        raise TaskError(f"{error}; where they are series, set {SET.format('series', 'series')}") from None
+        raise TaskError(f"{error}; for series, set {SET.format('series', 'series')}") from None
 
 
 def kind_of(array: NDArray[Any], name: str, given: Kind | None = None) -> tuple[Kind, str | None]:
-    """Images or series, and a sentence where that is not plain; `given` decides.
+    """Return the kind of an array, and a notice if the kind is not obvious. `given` overrides the rule.
 
-    Floats of three axes are series where some lie outside of [0, 1], which images do not, unless the last two axes are
-    as long as each other; those of two axes are series of one channel. All else is images. Raises TaskError for an
-    unknown `given`.
+    Floats of three axes are series if some lie outside [0, 1], except if the last two axes have equal length. Floats of
+    two axes are series of one channel. All other arrays are images.
+
+    Raises TaskError for an unknown `given`.
     """
     if given is not None:
         if given not in KINDS:
@@ -101,52 +104,56 @@ def kind_of(array: NDArray[Any], name: str, given: Kind | None = None) -> tuple[
         return "images", None
     series, images = SET.format("series", "series"), SET.format("images", "images")
     if array.ndim == 2:
-        return "series", f"{name} {shape} is taken for series of one channel, since it has two axes"
+        return "series", f"{name} {shape} is read as series of one channel, since it has two axes"
     known = array[np.isfinite(array)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
     if low >= 0 and high <= 1:
         sides = sorted(shape[1:])
-        slender = sides[1] >= SLENDER * sides[0]
-        said = f"{name} {shape} is taken for grey images, since its floats lie in [0, 1]; {series} takes it for series"
+        slender = sides[1] >= ELONGATED * sides[0]
+        said = f"{name} {shape} is read as grey images, since its floats lie in [0, 1]; set {series} for series"
         return "images", said if slender else None
-    if shape[1] == shape[2]:  # most probably standardised images, which `check_images` has an advice for
+    if shape[1] == shape[2]:  # probably standardised images, for which `check_images` suggests a fix
         return "images", None
     return "series", (
-        f"{name} {shape} is taken for series [n, channels, length], since it has three axes and floats from {low:g} to "
-        f"{high:g}; {images} takes it for images"
+        f"{name} {shape} is read as series [n, channels, length], since it has three axes and floats from {low:g} to "
+        f"{high:g}; set {images} for images"
     )
 
 
 def check_labels(labels: Any, name: str, classes: Sequence[str] | None) -> NDArray[np.int64]:
-    """Labels as int64 [n]; raises TaskError for another shape or type, or a label outside 0..C-1."""
+    """Return the labels as int64 [n].
+
+    Raises TaskError for another shape or type, or a label outside 0..C-1.
+    """
     array = np.asarray(labels)
     if array.ndim != 1:
-        fix = f"; {name}.ravel() makes it so" if array.size == len(array if array.ndim else [array]) else ""
+        fix = f"; use {name}.ravel()" if array.size == len(array if array.ndim else [array]) else ""
         if array.ndim == 2 and not fix:
-            fix = f"; {name}.argmax(1) makes it so of a column for each class"
+            fix = f"; use {name}.argmax(1) if it has a column for each class"
         raise TaskError(f"{name} must be [n], one class number for each sample, got the shape {list(array.shape)}{fix}")
     if array.dtype.kind not in "iu":
         whole = array.dtype.kind == "b" or (array.dtype.kind == "f" and bool((array == np.rint(array)).all()))
-        fix = f"; {name}.astype(int) makes them so" if whole else ""
+        fix = f"; use {name}.astype(int)" if whole else ""
         if array.dtype.kind in "USO":
             fix = f"; classes, {name} = numpy.unique({name}, return_inverse=True) numbers them"
-        raise TaskError(f"{name} must hold integers (class numbers from 0 up), got {array.dtype}{fix}")
+        raise TaskError(f"{name} must hold integers (class numbers from 0), got {array.dtype}{fix}")
     if len(array) == 0:
         return array.astype(np.int64)
     low, high = int(array.min()), int(array.max())
     if low < 0:
-        raise TaskError(f"{name} holds the label {low}; class numbers go from 0 up")
+        raise TaskError(f"{name} holds the label {low}, but class numbers start at 0; number the classes 0, 1, ...")
     if classes is not None and high >= len(classes):
-        raise TaskError(f"{name} holds the label {high}, but there are {len(classes)} classes: 0 to {len(classes) - 1}")
+        raise TaskError(f"{name} holds the label {high}, but there are {len(classes)} classes, 0 to {len(classes) - 1}")
     if classes is None and high >= len(array):
-        raise TaskError(
-            f"{name} holds the label {high} with only {len(array)} samples; number the classes 0, 1, 2 and so on"
-        )
+        raise TaskError(f"{name} holds the label {high} with only {len(array)} samples; number the classes 0, 1, ...")
     return array.astype(np.int64)
 
 
 def check_class_names(classes: Any) -> tuple[str, ...]:
-    """Class names as text; raises TaskError when they are not one list of different, non-empty names."""
+    """Return the class names as text.
+
+    Raises TaskError unless they are a list of distinct, non-empty names.
+    """
     array = np.asarray(classes)
     if array.ndim != 1 or array.dtype.kind not in "USiu":
         raise TaskError(f"classes must be a list of names, got {array.dtype} of the shape {list(array.shape)}")

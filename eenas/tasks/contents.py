@@ -1,4 +1,4 @@
-"""What a task holds, sample by sample, so that it can be said later what of it changed."""
+"""The content of a task, sample by sample, from which later changes of the data are found."""
 
 import json
 import zlib
@@ -14,16 +14,16 @@ from eenas.specs import digest
 from eenas.tasks.task import Task
 
 NAMED = 3
-"""How many samples of a kind are named."""
-_MOST = 1 << 30  # bytes of a record that is read
-_LABEL = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two labels change a number alike
+"""The number of samples of each kind that a message names."""
+_MAX_BYTES = 1 << 30  # of a decompressed record
+_LABEL = np.uint64(0x9E3779B97F4A7C15)  # odd: each label changes a digest differently
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """The names and 64-bit digests of the samples of each source, labels included, and what else makes the task.
+    """The names and 64-bit digests of the samples of each source, labels included, and the settings of the task.
 
-    `settings` maps "classes", "splits", "input_size" and so on to plain values; `digest` is the task's.
+    `settings` maps "classes", "splits", "input_size" and so on to plain values; `digest` is the digest of the task.
     """
 
     digest: str
@@ -32,7 +32,7 @@ class Contents:
 
     @classmethod
     def of(cls, task: Task) -> "Contents":
-        """What `task` holds now."""
+        """Return the current content of `task`."""
         splits = digest([[split.name, split.source, len(split)] for split in task.splits])
         settings = {"classes": list(task.classes), "splits": splits, **_settings(task)}
         samples: dict[str, Mapping[str, int]] = {}
@@ -46,15 +46,18 @@ class Contents:
         return cls(task.digest, settings, samples)
 
     def to_bytes(self) -> bytes:
-        """As a file; `from_bytes` is the inverse."""
+        """Return the content of a file, the inverse of `from_bytes`."""
         table = {"digest": self.digest, "settings": self.settings, "samples": self.samples}
         return zlib.compress(json.dumps(table).encode())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Contents":
-        """Read what `to_bytes` wrote. Raises TaskError for anything else."""
+        """Return the contents from the bytes of `to_bytes`.
+
+        Raises TaskError for other bytes.
+        """
         try:
-            text = zlib.decompressobj().decompress(data, _MOST)
+            text = zlib.decompressobj().decompress(data, _MAX_BYTES)
             table = json.loads(text)
             samples = {
                 str(source): {str(name): int(number) for name, number in found.items()}
@@ -67,7 +70,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class SourceChanges:
-    """The names of what was added to, removed from and changed in one source."""
+    """The names of samples that were added to, removed from and changed in one source."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -77,14 +80,14 @@ class SourceChanges:
         return bool(self.added or self.removed or self.changed)
 
     def words(self) -> str:
-        """Counts and a few names: "2 added (a.png, b.png), 1 changed (c.png)"."""
+        """Return counts and a few names: "2 added (a.png, b.png), 1 changed (c.png)"."""
         kinds = (("added", self.added), ("removed", self.removed), ("changed", self.changed))
         return ", ".join(f"{len(names):,} {kind} ({_listed(names)})" for kind, names in kinds if names)
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs between two `Contents`: sources, and settings as "flip True, now False"."""
+    """The differences of two `Contents`: of sources, and of settings, such as "flip was True, is False"."""
 
     sources: Mapping[str, SourceChanges] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
@@ -94,17 +97,20 @@ class Changes:
 
     @property
     def added(self) -> tuple[str, ...]:
-        """What was added anywhere."""
+        """The names of added samples in all sources."""
         return tuple(name for each in self.sources.values() for name in each.added)
 
     def words(self) -> str:
-        """One line."""
+        """Return the changes in one line."""
         parts = [f"{source} source: {each.words()}" for source, each in self.sources.items()]
         return "; ".join((*parts, *self.settings))
 
 
 def compare(before: Contents, after: Contents) -> Changes:
-    """What changed from `before` to `after`. Splits are told only where no sample changed: they follow the samples."""
+    """Return the changes from `before` to `after`.
+
+    Changed splits are reported only if no sample changed, since splits depend on the samples.
+    """
     sources: dict[str, SourceChanges] = {}
     for source in dict.fromkeys((*before.samples, *after.samples)):
         old, new = before.samples.get(source, {}), after.samples.get(source, {})
@@ -119,7 +125,7 @@ def compare(before: Contents, after: Contents) -> Changes:
 
 
 def only_test(task: Task, changes: Changes) -> bool:
-    """Whether nothing but the test split of `task`, as it is now, is touched by `changes`."""
+    """Whether `changes` affect nothing but the test split of `task` in its current state."""
     if changes.settings:
         return False
     for source, found in changes.sources.items():
@@ -135,7 +141,7 @@ def only_test(task: Task, changes: Changes) -> bool:
 
 
 def _settings(task: Task) -> dict[str, Any]:
-    """What of its settings makes another task, beside classes and splits; of images as version 0.1 has it."""
+    """Return the settings of a task besides classes and splits; those of images are as in version 0.1."""
     if task.inputs.kind != "images":
         return {"input": str(task.inputs)}
     size = task.input_size
@@ -151,7 +157,7 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any], left_out: 
     for name in dict.fromkeys((*before, *after)):
         old, new = before.get(name), after.get(name)
         if old != new and name not in left_out:
-            yield f"the {name} are others" if name in ("splits", "classes") else f"{name} was {old}, is {new}"
+            yield f"the {name} differ" if name in ("splits", "classes") else f"{name} was {old}, is {new}"
 
 
 def _listed(names: Sequence[str]) -> str:

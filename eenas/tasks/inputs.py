@@ -1,4 +1,4 @@
-"""What samples are made of: named tensors, each with a type and axes, of which some may vary from sample to sample."""
+"""The description of samples: named tensors, each with a type and axes, some of variable length."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,23 +10,23 @@ from eenas.escaping import shortened
 Kind = Literal["images", "series"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DTYPES = ("uint8", "int64", "float32")
-_LONGEST = 1 << 28  # places along an axis
-_MOST = 8  # tensors of a sample, axes of a tensor, and options
+_MAX_LENGTH = 1 << 28  # of an axis
+_MAX_ENTRIES = 8  # tensors of a sample, axes of a tensor, and options
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a tensor beside the batch: its name and its length, None where it varies or is left open."""
+    """One axis of a tensor, not the batch axis: its name and its length. None is a variable or open length."""
 
     name: str
     size: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse lengths that no axis has."""
+        """Raise SpecError for an empty name or a length out of range."""
         if not self.name:
-            raise SpecError("an axis of an input needs a name, got an empty one")
+            raise SpecError("an axis of an input needs a name, got an empty one; name it")
         size = self.size
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _LONGEST):
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _MAX_LENGTH):
             raise SpecError(f"the axis {self.name!r} of an input has a length of at least 1, got {shortened(size)}")
 
     def __str__(self) -> str:
@@ -35,18 +35,21 @@ class Axis:
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """The type of a tensor and its axes in order, without the batch."""
+    """The type of a tensor and its axes in order, without the batch axis."""
 
     dtype: str
     axes: tuple[Axis, ...]
 
     def __post_init__(self) -> None:
-        """Refuse types that no input has."""
+        """Raise SpecError for an unknown type."""
         if self.dtype not in DTYPES:
             raise SpecError(f"an input's type is one of {', '.join(DTYPES)}, got {shortened(self.dtype)}")
 
     def size(self, axis: str) -> int | None:
-        """The length of an axis, None where it varies. Raises SpecError for an unknown one."""
+        """Return the length of an axis, or None if it varies.
+
+        Raises SpecError for an unknown axis.
+        """
         sizes = {each.name: each.size for each in self.axes}
         if axis not in sizes:
             raise SpecError(f"the input has no axis {axis!r}; {nearest(axis, sizes)}")
@@ -58,9 +61,10 @@ class TensorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """Samples of one `kind`: `tensors` by their names, and `options` of how they are made ready.
+    """Samples of one `kind`: `tensors` by name, and `options` of their preparation.
 
-    A task says so what its samples are, a transform what it takes, a design and a manifest what a network was made for.
+    It describes the samples of a task, the input of a transform, and the input of the network in a design or a
+    manifest.
     """
 
     kind: Kind
@@ -68,7 +72,7 @@ class InputSpec:
     options: tuple[tuple[str, str | int], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse unknown kinds, and samples without a tensor."""
+        """Raise SpecError for an unknown kind, or for samples without a tensor."""
         if self.kind not in KINDS:
             raise SpecError(f"an input is one of {', '.join(KINDS)}, got {shortened(self.kind)}")
         if not self.tensors:
@@ -76,26 +80,35 @@ class InputSpec:
 
     @property
     def tensor(self) -> TensorSpec:
-        """The tensor of samples that have one."""
+        """The first tensor, for samples with one tensor."""
         return self.tensors[0][1]
 
     def size(self, axis: str) -> int | None:
-        """The length of an axis of the first tensor, None where it varies. Raises SpecError for an unknown one."""
+        """Return the length of an axis of the first tensor, or None if it varies.
+
+        Raises SpecError for an unknown axis.
+        """
         return self.tensor.size(axis)
 
     def with_size(self, axis: str, size: int) -> "InputSpec":
-        """The same with another length of an axis of the first tensor."""
+        """Return the same spec with another length of an axis of the first tensor.
+
+        Raises SpecError for an unknown axis.
+        """
         self.size(axis)
         (name, tensor), *others = self.tensors
         axes = tuple(Axis(axis, size) if each.name == axis else each for each in tensor.axes)
         return replace(self, tensors=((name, replace(tensor, axes=axes)), *others))
 
     def option(self, name: str) -> str | int | None:
-        """The value of an option, None where it is not set."""
+        """Return the value of an option, or None if it is not set."""
         return dict(self.options).get(name)
 
     def agrees(self, other: "InputSpec") -> bool:
-        """Whether samples may be both: of one kind and type, with axes as long wherever both say how long."""
+        """Whether the same samples can match both specs.
+
+        The kind and the names, types and axes of the tensors are equal, and so are the lengths that both specs state.
+        """
         if self.kind != other.kind or [name for name, _ in self.tensors] != [name for name, _ in other.tensors]:
             return False
         pairs = [(one, two) for (_, one), (_, two) in zip(self.tensors, other.tensors, strict=True)]
@@ -110,11 +123,11 @@ class InputSpec:
         )
 
     def __str__(self) -> str:
-        """Text such as "series: float32 [channel 3, time 96]"."""
+        """Return text such as "series: float32 [channel 3, time 96]"."""
         return f"{self.kind}: {', '.join(str(each) for _, each in self.tensors)}"
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data; `from_table` is the inverse. A varying axis has the length 0 there."""
+        """Return the spec as plain data, the inverse of `from_table`. A variable axis has length 0."""
         tensors = {
             name: {"dtype": each.dtype, "axes": [[axis.name, axis.size or 0] for axis in each.axes]}
             for name, each in self.tensors
@@ -123,11 +136,14 @@ class InputSpec:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "InputSpec":
-        """Read what `to_table` wrote. Raises SpecError for anything else."""
+        """Return the spec from the plain data of `to_table`.
+
+        Raises SpecError for other data.
+        """
         where = f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""
         try:
             tensors, options = table["tensors"], table.get("options", {})
-            if max(len(tensors), len(options)) > _MOST or set(table) - {"kind", "tensors", "options"}:
+            if max(len(tensors), len(options)) > _MAX_ENTRIES or set(table) - {"kind", "tensors", "options"}:
                 raise ValueError
             if not all(isinstance(value, str | int) for value in options.values()):
                 raise ValueError
@@ -144,6 +160,6 @@ class InputSpec:
 
 def _tensor(table: Mapping[str, Any]) -> TensorSpec:
     axes: Sequence[Any] = table["axes"]
-    if not 1 <= len(axes) <= _MOST:
+    if not 1 <= len(axes) <= _MAX_ENTRIES:
         raise ValueError
     return TensorSpec(table["dtype"], tuple(Axis(str(name), None if size == 0 else size) for name, size in axes))

@@ -1,4 +1,4 @@
-"""A task by its name: an embedded one, a folder, an array file, or a function of the user."""
+"""Loading a task by its name: an embedded task, a folder, an array file, or a function of the user."""
 
 import dataclasses
 import inspect
@@ -26,11 +26,11 @@ from eenas.tasks.task import Task
 from eenas.user_code import load_object
 
 EMBEDDED = ("digits", "waves")
-"""The tasks that come with eenas."""
+"""The tasks that ship with eenas."""
 PATHS = ("folder", "npz", "ts")
-"""The kinds of tasks that a path is given for."""
+"""The kinds of tasks that take a path."""
 TASKS = (*EMBEDDED, *(f"{kind}:PATH" for kind in PATHS))
-"""The names of tasks beside a function of the user."""
+"""The names of tasks, apart from functions of the user."""
 KINDS = f"{', '.join(TASKS)}, package.module:function or ./file.py:function"
 
 
@@ -41,11 +41,13 @@ def load_task(
     relative_to: Path | None = None,
     listener: Listener = silent,
 ) -> Task:
-    """The task that `spec` names; `listener` hears how far the check of `skip_bad` is.
+    """Return the task that `spec` names. `listener` receives the progress of the check that `skip_bad` asks for.
 
-    A path is looked for in `relative_to` first (the folder of the file that names it), then in the working folder. A
-    function of the user runs only with `trust_code`; it is called without arguments, or with `splits` and `input_size`
-    where it has parameters of these names, and returns a Task. Raises TaskError, or PluginError for code.
+    A path is looked up in `relative_to` (the folder of the file that names it), then in the working folder. A function
+    of the user runs only with `trust_code`. It is called with those of `splits` and `input_size` that are among its
+    parameters, and returns a Task.
+
+    Raises TaskError, or PluginError for code.
     """
     spec = TaskSpec(spec=spec) if isinstance(spec, str) else spec
     task = _load(spec, trust_code, relative_to, listener)
@@ -55,15 +57,17 @@ def load_task(
 def given_task(
     data: Task | str, inputs: InputSpec | None = None, *, skip_bad: bool = False, trust_code: bool = False
 ) -> Task:
-    """The data that are given for a network that is there: a task as it is, or the one that a spec names.
+    """Return the data for an existing network: the given task, or the one that a spec names.
 
-    `inputs` is what the network takes: deep pictures of a folder get its `white` (None: that of all 16 bits), as on a
-    device, and not what these data hold; arrays are read as that kind. `skip_bad` leaves out pictures of a folder that
-    cannot be read. Raises TaskError, also for samples of another kind, or PluginError for code without `trust_code`.
+    `inputs` is the input of the network. Images of more than 8 bits in a folder are then scaled by its `white`, as on a
+    device, or by the full 16 bits if it has none, never by a value derived from the data. Arrays are read as samples of
+    that kind. `skip_bad` leaves out unreadable images of a folder.
+
+    Raises TaskError, also for samples of another kind, and PluginError for code without `trust_code`.
     """
     if isinstance(data, Task):
         if skip_bad:
-            raise TaskError("skip_bad is for data that are named, folder:PATH, got a Task; load it with skip_bad")
+            raise TaskError("skip_bad is for data given by name (folder:PATH), got a Task; load the task with skip_bad")
         task = data
     else:
         white = None if inputs is None else white_of(inputs)
@@ -71,12 +75,12 @@ def given_task(
         shown = (white or FULL_WHITE) if data.startswith("folder:") else None
         task = load_task(TaskSpec(spec=data, white=shown, skip_bad=skip_bad, input=kind), trust_code=trust_code)
     if inputs is not None and task.inputs.kind != inputs.kind:
-        raise TaskError(f"the network takes {inputs}, and the data are {task.inputs}; give data of that kind")
+        raise TaskError(f"the network takes {inputs}, but the data are {task.inputs}; give data of that kind")
     return task
 
 
 def names_data(spec: str) -> bool:
-    """Whether a spec can be loaded again, and is not the name of a task that was given as an object."""
+    """Whether a spec can be loaded again. False for the name of a task that was given as an object."""
     return spec in EMBEDDED or spec.startswith(tuple(f"{kind}:" for kind in PATHS)) or is_reference(spec)
 
 
@@ -103,7 +107,7 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
 
 
 def _check_keys(spec: TaskSpec, kind: str) -> None:
-    """Refuse keys that this kind of task would ignore."""
+    """Raise TaskError for keys that this kind of task would ignore."""
     for key, there, of in (
         ("white", spec.white is not None, "folder"),
         ("skip_bad", spec.skip_bad, "folder"),
@@ -112,11 +116,11 @@ def _check_keys(spec: TaskSpec, kind: str) -> None:
         ("input", spec.input is not None, "npz"),
     ):
         if there and kind != of:
-            raise TaskError(f"task.{key} is for {of}:PATH, and the task is {shortened(spec.spec)}; leave it out")
+            raise TaskError(f"task.{key} is for {of}:PATH, but the task is {shortened(spec.spec)}; leave it out")
 
 
 def _find(place: str, relative_to: Path | None) -> Path:
-    path = Path(os.path.expanduser(place))  # os.path says False where Path raises: no permission, a name too long
+    path = Path(os.path.expanduser(place))  # os.path returns False where Path raises: no permission, a name too long
     beside = (relative_to or Path()) / path
     return beside if os.path.exists(beside) else path
 
@@ -159,17 +163,17 @@ def _call(function: Any, spec: TaskSpec) -> Task:
 
 
 def _of_series(task: Task, spec: TaskSpec) -> Task:
-    """The task, once it is sure that nothing of images is asked of it. Raises TaskError."""
+    """Return the task, or raise TaskError if the spec sets an option of images."""
     for key, value in (("input_size", spec.input_size), ("fit", spec.fit), ("flip", spec.flip)):
         if value not in (None, False):
             raise TaskError(
-                f"task.{key} is for images, and the samples of {shortened(spec.spec)} are {task.inputs}; leave it out"
+                f"task.{key} is for images, but the samples of {shortened(spec.spec)} are {task.inputs}; leave it out"
             )
     return task
 
 
 def _hint(spec: str, relative_to: Path | None) -> str:
-    """What was meant by an unknown name: a file or folder that is there, or one of the kinds."""
+    """Return a suggestion for an unknown name: an existing file or folder, or the nearest kind."""
     path = _find(spec, relative_to)
     if os.path.isdir(path):
         return f"folder:{spec} reads class folders"

@@ -1,4 +1,4 @@
-"""A task in a NumPy file: `train_x`, `train_y` and, where there are any, `test_x`, `test_y`, `classes`."""
+"""A task in a NumPy file: `train_x`, `train_y` and optionally `test_x`, `test_y`, `classes`."""
 
 import os
 from pathlib import Path
@@ -25,16 +25,17 @@ def npz_task(
     flip: bool | None = None,
     spec: TaskSpec | None = None,
 ) -> Task:
-    """Read a .npz file (`numpy.savez`), never a pickle in it; `Task.from_arrays` says what the arrays must be.
+    """Return the task in a .npz file (`numpy.savez`) with the arrays of `Task.from_arrays`.
 
-    `flip` None means for colour images only; `spec` says the rest (`TaskSpec`). Raises TaskError, with the file's
-    name, when it is missing, broken or holds other arrays.
+    Pickled objects are never loaded. `flip` None flips colour images only. `spec` holds the other options (`TaskSpec`).
+
+    Raises TaskError, with the name of the file, if it is missing, broken or holds other arrays.
     """
     arrays = _read(path)
     try:
         return Task.from_arrays(
             path.stem,
-            arrays.pop("train_x"),  # not held here while a copy is made of it
+            arrays.pop("train_x"),  # may free its memory once it is copied
             arrays["train_y"],
             arrays.pop("test_x", None),
             arrays.get("test_y"),

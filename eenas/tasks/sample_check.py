@@ -1,4 +1,4 @@
-"""The samples of a task looked at once, before anything is trained on them."""
+"""A check of all samples of a task before training."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ NAMED = 5
 
 
 def check_samples(task: Task, inputs: InputSpec, listener: Listener) -> None:
-    """Tell `listener` how much of them a network that takes `inputs` does not see, and read every file once.
+    """Read every image file once, and report how many images a network that takes `inputs` crops strongly.
 
-    Raises TaskError that names the first files that cannot be read.
+    Raises TaskError, which names the first unreadable files.
     """
     if (cut := cut_notice(task, inputs)) is not None:
         listener(Notice(cut))
@@ -22,7 +22,7 @@ def check_samples(task: Task, inputs: InputSpec, listener: Listener) -> None:
 
 
 def left_out_notice(names: Sequence[str]) -> str:
-    """How many files were left out, and a few of their names."""
+    """Return the number of files that were left out, and the names of a few."""
     more = ", ..." if len(names) > NAMED else ""
-    count = "1 picture is" if len(names) == 1 else f"{len(names):,} pictures are"
+    count = "1 image is" if len(names) == 1 else f"{len(names):,} images are"
     return f"{count} left out: {', '.join(names[:NAMED])}{more}"

@@ -1,4 +1,4 @@
-"""All samples of one source of a task, whatever they are made of, and how they are read."""
+"""All samples of one source of a task, independent of their kind, and their readers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from eenas.tasks.inputs import InputSpec
 
 
 class SampleReader(Protocol):
-    """The samples of a split in one form, in the order of its labels; safe to index from several threads."""
+    """The samples of a split in one form, in the order of its labels. Indexing is thread-safe."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, indices: NDArray[np.int64], /) -> Tensor:
-        """The samples [n, ...] at positions `indices` [n] of the split; the tensor is the caller's."""
+        """Return the samples [n, ...] at positions `indices` [n] of the split. The caller may change the tensor."""
 
 
 class Samples(ABC):
-    """The samples of one source, in the order of its labels; a folder of `tasks/` for each kind derives from it.
+    """The samples of one source, in the order of its labels. Each folder of `tasks/` holds a subclass for its kind.
 
-    `digest` is 16 hexadecimal digits of the content. Order of calls: `inputs` says what the samples are; `reader` gives
-    those of some rows in the form that a transform takes; `augmented` changes a batch of them in training.
+    `digest` is 16 hexadecimal digits of the content. Order of calls: `inputs` describes the samples, `reader` returns
+    samples in the form that a transform takes, and `augmented` changes a batch of them during training.
     """
 
     digest: str
@@ -36,21 +36,24 @@ class Samples(ABC):
     @property
     @abstractmethod
     def inputs(self) -> InputSpec:
-        """What the samples are, in the form that the task prefers."""
+        """The form of the samples that the task prefers."""
 
     @property
     @abstractmethod
     def names(self) -> Sequence[str]:
-        """The name of each sample [n], as it can be printed."""
+        """The printable name of each sample, [n]."""
 
     @abstractmethod
     def digests(self) -> NDArray[np.uint64]:
-        """A number of 64 bits for the content of each sample, [n]."""
+        """Return a 64-bit digest of the content of each sample, [n]."""
 
     @abstractmethod
     def reader(self, rows: NDArray[np.int64], inputs: InputSpec) -> SampleReader:
-        """The samples at `rows`, as `inputs` says. Raises TaskError where they cannot be had so."""
+        """Return a reader of the samples at `rows` in the form `inputs`.
+
+        Raises TaskError if the samples do not have that form.
+        """
 
     def augmented(self, batch: Tensor, *, flip: bool, generator: torch.Generator) -> Tensor:
-        """A batch as training sees it; as it is, for kinds of samples that nothing is known of that keeps a class."""
+        """Return a batch augmented for training. By default it is unchanged."""
         return batch

@@ -1,4 +1,4 @@
-"""The tables `[task]` and `[task.splits]`: where the data come from and how they are divided."""
+"""The tables `[task]` and `[task.splits]`: the source of the data and their division into splits."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,17 +18,17 @@ SPLIT_NAMES: tuple[SplitName, ...] = ("train", "calibration", "validation", "tes
 
 @dataclass(frozen=True, kw_only=True)
 class SplitSpec:
-    """Where one split comes from: `{source = "test", size = 2500}`.
+    """The source and size of one split: `{source = "test", size = 2500}`.
 
-    `size` is a number of samples, a share of the source strictly between 0 and 1, or None for what the other splits of
-    this source leave.
+    `size` is a number of samples, a share of the source strictly between 0 and 1, or None for the samples that the
+    other splits of this source leave.
     """
 
     source: SourceName
     size: int | float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse unknown sources and sizes that are neither a count nor a share."""
+        """Raise TaskError for an unknown source, or for a size that is neither a count nor a share."""
         if self.source not in SOURCE_NAMES:
             raise TaskError(f"a split's source must be 'train', 'validation' or 'test', got {shortened(self.source)}")
         size = self.size
@@ -36,7 +36,8 @@ class SplitSpec:
             return
         if isinstance(size, bool) or not isinstance(size, int | float):
             raise TaskError(
-                f"a split's size must be a count, a share between 0 and 1 or left out, got {shortened(size)}"
+                f"a split's size must be a count or a share between 0 and 1, got {shortened(size)}; "
+                "leave it out for the rest of the source"
             )
         if not (size >= 1 if isinstance(size, int) else 0.0 < size < 1.0):
             raise TaskError(
@@ -47,7 +48,7 @@ class SplitSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitsSpec:
-    """The four splits; those left out follow the defaults of `with_defaults`. `seed` decides which samples go where."""
+    """The four splits. Those left out follow `with_defaults`. `seed` decides which samples go into which split."""
 
     train: SplitSpec | None = None
     calibration: SplitSpec | None = None
@@ -56,13 +57,14 @@ class SplitsSpec:
     seed: int = 0
 
     def with_defaults(self, *, test_source: bool, validation_source: bool = False) -> dict[SplitName, SplitSpec]:
-        """What each split takes, in the order of SPLIT_NAMES.
+        """Return the spec of each split, in the order of SPLIT_NAMES.
 
-        With a test source: calibration and validation are a tenth of the train source each, train is the rest of it,
-        test the rest of the test source. With a validation source, too, calibration is 40 % of that, validation the
-        rest of it, and train all of the train source. Without either, the one pool gives 60 % train, 10 % calibration,
-        15 % validation and 15 % test. Raises TaskError when a split names a source that is not there, or two splits
-        both take the rest of one source.
+        With a test source, calibration and validation take a tenth of the train source each, train takes the rest of
+        it, and test takes the rest of the test source. If there is also a validation source, calibration takes 40 % of
+        it, validation the rest of it, and train all of the train source. With a train source only, the shares are 60 %
+        train, 10 % calibration, 15 % validation and 15 % test.
+
+        Raises TaskError if a split names a missing source, or if two splits take the rest of the same source.
         """
         last_two = 0.1 if test_source else 0.15
         defaults: dict[SplitName, SplitSpec] = {
@@ -96,17 +98,17 @@ class TaskSpec:
     """A task by its name, as in a study file.
 
     `spec` is "digits", "waves", "folder:PATH", "npz:PATH", "ts:PATH", "package.module:function" or
-    "./file.py:function". `input` says whether arrays are "images" or "series" (None: `kind_of` decides). `input_size`
-    of images, one number or [height, width], goes before the task's own; `fit` says how images of other proportions are
-    fitted into it (`Frame`; None: the task's own word, "crop" where it has none). `flip` says whether a horizontal flip
-    keeps the class; None takes the task's own word: colour images are flipped in training, grey ones (digits, scans)
-    are not. `held_out` is the source of calibration and validation where no splits are given: "train" as
-    `SplitsSpec.with_defaults` says, "test" a quarter of the test source each, or "auto": "test" where the backbone's
-    weights have probably seen the train source.
+    "./file.py:function". `input` is the kind of arrays, "images" or "series" (None: `kind_of` decides). `input_size` of
+    images, one number or [height, width], overrides that of the task. `fit` tells how images of other proportions are
+    fitted into it (see `Frame`; None: that of the task, "crop" by default). `flip` tells whether a horizontal flip
+    keeps the class. None keeps the task's own value: colour images are flipped in training, grey images (digits, scans)
+    are not. `held_out` is the source of calibration and validation if no splits are given: "train" follows
+    `SplitsSpec.with_defaults`, "test" takes a quarter of the test source for each, and "auto" means "test" if the
+    backbone's weights were probably trained on the train source.
 
-    Of folders: `white` is the value that becomes white of pictures of more than 8 bits (None: found in the data),
-    `skip_bad` leaves out pictures that cannot be read, `without` those named (relative to PATH). Of arrays: `layout`
-    says where the channels are, where their shape does not.
+    Only for folders: `white` is the value that maps to white in images of more than 8 bits (None: derived from the
+    data), `skip_bad` leaves out unreadable images, and `without` lists images to leave out (relative to PATH). Only for
+    arrays: `layout` names the axis of the channels if the shape is ambiguous.
     """
 
     spec: str = "digits"
@@ -122,7 +124,7 @@ class TaskSpec:
     input: Kind | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an empty name, sizes that no image can have, and two words on where a split comes from."""
+        """Raise TaskError for an empty name, an impossible size, or `held_out` that contradicts the splits."""
         if not self.spec:
             raise TaskError(
                 "a task needs a name; give digits, waves, folder:PATH, npz:PATH, ts:PATH or module:function"
@@ -137,8 +139,8 @@ class TaskSpec:
         if self.input is not None and self.input not in KINDS:
             raise TaskError(f"the task's input is one of {', '.join(KINDS)}, got {shortened(self.input)}")
         if self.white is not None and not 255 <= self.white < 1 << 32:
-            raise TaskError(f"the task's white is a value from 255 up, such as 4095 for 12 bits, got {self.white}")
+            raise TaskError(f"the task's white is at least 255, such as 4095 for 12 bits, got {self.white}")
         if self.held_out == "test" and self.splits != SplitsSpec(seed=self.splits.seed):
             raise TaskError(
-                '[task] held_out = "test" makes the splits that [task.splits] sets too; leave one of them out'
+                '[task] held_out = "test" contradicts [task.splits], which also sets the splits; leave one of them out'
             )

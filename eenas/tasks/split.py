@@ -1,4 +1,4 @@
-"""One split of a task: its labels, and its samples in the form that a backbone asks for."""
+"""One split of a task: its labels, and its samples in the form that a backbone requires."""
 
 from collections.abc import Sequence
 from typing import final
@@ -19,8 +19,8 @@ from eenas.tasks.splitting import hold_out
 class Split:
     """Samples of one source (`train`, `validation` or `test` data) under the name of a split.
 
-    `labels` int64 [n] are class numbers; `rows` int64 [n] are the samples' positions in the source. Neither can be
-    written to.
+    `labels` int64 [n] are class numbers. `rows` int64 [n] are the positions of the samples in the source. Both are
+    read-only.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Split:
         rows: NDArray[np.int64],
         balanced: bool = False,
     ) -> None:
-        """`labels` [n] belong to the positions `rows` [n] of `samples`; `balanced` makes accuracies on it balanced."""
+        """`labels` [n] belong to the positions `rows` [n] of `samples`; `balanced` balances accuracy over classes."""
         if len(labels) != len(rows):
             raise TaskError(
                 f"a split needs one label for each sample, got {len(labels)} labels for {len(rows)} samples"
@@ -56,43 +56,50 @@ class Split:
         return self._samples
 
     def reader(self, inputs: InputSpec) -> SampleReader:
-        """The samples as `inputs` says, which a transform states. Raises TaskError where they cannot be had so."""
+        """Return the samples in the form `inputs`, which the transform of a backbone states.
+
+        Raises TaskError if the samples do not have that form.
+        """
         return self._samples.reader(self.rows, inputs)
 
     def images(self, size: Size | None, channels: int, fit: Fit | None = None) -> SampleReader:
-        """The samples of a task of images as uint8 [n, channels, H, W]; None takes the task's own size or fit.
+        """Return the samples of a task of images as uint8 [n, channels, H, W].
 
-        A size is one number or (height, width). `Pixels.reader` says how they are made.
+        `size` is one number or (height, width); None for `size` or `fit` takes that of the task. See `Pixels.reader`.
         """
         own = self._samples.inputs
         return self.reader(image_input(size_of(own) if size is None else size, channels, fit or fit_of(own)))
 
-    def shown_by(self, samples: Samples) -> "Split":
-        """The same rows and labels with these samples of the source."""
+    def with_samples(self, samples: Samples) -> "Split":
+        """Return the same rows and labels with other samples of the source."""
         return Split(self.name, self.source, samples, self.labels, self.rows, self.balanced)
 
     def counted(self, *, balanced: bool) -> "Split":
-        """The same split, on which accuracies are balanced or not."""
+        """Return the same split with accuracy balanced over the classes, or not."""
         return Split(self.name, self.source, self._samples, self.labels, self.rows, balanced)
 
     def subset(self, positions: NDArray[np.int64], name: str | None = None) -> "Split":
-        """The samples at `positions` of this split, sharing what the source holds."""
+        """Return the samples at `positions` of this split. The data of the source are shared."""
         labels, rows = self.labels[positions], self.rows[positions]
         return Split(name or self.name, self.source, self._samples, labels, rows, self.balanced)
 
     def joined(self, others: Sequence["Split"]) -> "Split":
-        """The samples of this split and `others` of the same source, in the source's order, under this name."""
+        """Return the samples of this split and of `others` from the same source, in the order of the source.
+
+        Raises TaskError for splits of different sources.
+        """
         parts = [self, *(other for other in others if other is not self)]
         if any(part._samples is not self._samples for part in parts):
-            raise TaskError(f"splits of one source can be joined, got {', '.join(map(repr, parts))}")
+            raise TaskError(f"only splits of the same source can be joined, got {', '.join(map(repr, parts))}")
         rows, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "labels"))
         order = np.argsort(rows, kind="stable")
         return Split(self.name, self.source, self._samples, labels[order], rows[order], self.balanced)
 
     def held_out(self, share: float = 0.1, seed: int = 0) -> tuple["Split", "Split"]:
-        """This split without a stratified share of it, and that share, named `tune`.
+        """Return this split without a stratified share of it, and that share as the split `tune`.
 
         The same seed gives the same parts. Every class stays in the first part.
+
         Raises TaskError for a share outside (0, 1) or too few samples.
         """
         kept, held = hold_out(self.labels, share, seed)

@@ -1,4 +1,4 @@
-"""Index sets of the splits: stratified, seeded and disjoint."""
+"""The positions of the samples of each split: stratified, seeded and disjoint."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,23 +12,25 @@ from eenas.tasks.spec import SplitSpec
 
 Indices = NDArray[np.int64]
 
-LEAST = {"train": 2}  # of each class; two, so that a part of train can be held out without losing a class
+MIN_PER_CLASS = {"train": 2}  # else 1; with two, part of train can be held out without losing a class
 
 
 def divide(
     labels: Indices, classes: Sequence[str], wanted: Mapping[str, SplitSpec], *, source: str, seed: int
 ) -> dict[str, Indices]:
-    """Sorted, disjoint positions in one source for each split of `wanted`, every class in its proportion.
+    """Return sorted, disjoint positions in one source for each split of `wanted`, stratified by class.
 
-    `labels` [n] are class numbers in 0..C-1. Each split holds every class (train at least twice) and is as large as
-    its spec says; a share too small for that grows. A class is off its exact share by the rounding only, or where
-    those minima ask for it. Raises TaskError when the sizes ask for more than there is, a count is too small for the
-    classes, or a class has too few samples.
+    `labels` [n] are class numbers in 0..C-1. Every split holds at least one sample of each class (train two) and has
+    the size of its spec; a share too small for that is enlarged. Apart from these minima, a class deviates from its
+    exact share by rounding only.
+
+    Raises TaskError if the sizes exceed the number of samples, a count is too small for the classes, or a class has too
+    few samples.
     """
     counts = np.bincount(labels, minlength=len(classes)).astype(np.int64)
     _check_classes(counts, classes, list(wanted), source)
     sizes = _sizes(len(labels), len(classes), wanted, source)
-    table = allocate(counts, list(sizes.values()), [LEAST.get(name, 1) for name in sizes])
+    table = allocate(counts, list(sizes.values()), [MIN_PER_CLASS.get(name, 1) for name in sizes])
     order, starts = _shuffled_by_class(labels, counts, source, seed)
     parts: dict[str, list[Indices]] = {name: [] for name in sizes}
     for number, start in enumerate(starts):
@@ -39,10 +41,11 @@ def divide(
 
 
 def hold_out(labels: Indices, share: float, seed: int) -> tuple[Indices, Indices]:
-    """Sorted positions `(kept, held)`: `held` is about `share` of `labels`, stratified; no class leaves `kept`.
+    """Return sorted positions `(kept, held)`, where `held` is a stratified part of about `share` of `labels`.
 
-    `held` has at least one sample and `kept` at least one of each class. Raises TaskError for a share outside (0, 1)
-    or when every class has only one sample.
+    `held` has at least one sample, and `kept` at least one of each class.
+
+    Raises TaskError for a share outside (0, 1), or if every class has only one sample.
     """
     if not 0.0 < share < 1.0:
         raise TaskError(f"the share to hold out must lie strictly between 0 and 1, got {shortened(share)}")
@@ -51,7 +54,7 @@ def hold_out(labels: Indices, share: float, seed: int) -> tuple[Indices, Indices
     counts = np.bincount(numbers, minlength=len(present)).astype(np.int64)
     spare = len(labels) - len(present)
     if spare < 1:
-        raise TaskError(f"nothing can be held out of {len(labels)} samples, one of each class; give more samples")
+        raise TaskError(f"no sample can be held out of {len(labels)}, one of each class; give more samples")
     size = min(max(1, round(share * len(labels))), spare)
     least = 1 if size >= len(present) and counts.min() >= 2 else 0
     table = allocate(counts, [size, len(labels) - size], [least, 1])
@@ -63,11 +66,11 @@ def hold_out(labels: Indices, share: float, seed: int) -> tuple[Indices, Indices
 
 
 def allocate(counts: Indices, sizes: Sequence[int], least: Sequence[int]) -> Indices:
-    """How many of each class each split takes: [splits, classes], rows summing to `sizes`.
+    """Return the number of samples of each class in each split: [splits, classes], with rows summing to `sizes`.
 
-    Split s gets at least `least[s]` of every class and otherwise `sizes[s] * counts / counts.sum()`, rounded. The
-    caller has made sure that this is possible: `sizes[s] >= least[s] * C`, `counts >= sum(least)` and
-    `counts.sum() >= sum(sizes)`.
+    Split s gets at least `least[s]` samples of every class and otherwise `sizes[s] * counts / counts.sum()`, rounded.
+    The caller guarantees that this is possible: `sizes[s] >= least[s] * C`, `counts >= sum(least)` and `counts.sum() >=
+    sum(sizes)`.
     """
     left = counts.copy()
     rows = []
@@ -86,11 +89,11 @@ def allocate(counts: Indices, sizes: Sequence[int], least: Sequence[int]) -> Ind
 
 
 def _sizes(total: int, classes: int, wanted: Mapping[str, SplitSpec], source: str) -> dict[str, int]:
-    """Sizes in samples; a split that takes the rest comes last."""
+    """Return the sizes in samples. A split that takes the rest comes last."""
     fixed: dict[str, int] = {}
     for name, spec in wanted.items():
         if spec.size is not None:
-            least = LEAST.get(name, 1) * classes
+            least = MIN_PER_CLASS.get(name, 1) * classes
             fixed[name] = spec.size if isinstance(spec.size, int) else max(least, round(spec.size * total))
     asked = sum(fixed.values())
     if asked > total:
@@ -100,17 +103,18 @@ def _sizes(total: int, classes: int, wanted: Mapping[str, SplitSpec], source: st
         )
     sizes = fixed | {name: total - asked for name, spec in wanted.items() if spec.size is None}
     for name, size in sizes.items():
-        need = LEAST.get(name, 1) * classes
+        need = MIN_PER_CLASS.get(name, 1) * classes
         if size < need:
             raise TaskError(
                 f"the {name} split gets {size} of the {total} samples of the {source} source, but needs {need} "
-                f"(at least {LEAST.get(name, 1)} of each of {classes} classes); give it more or the other splits less"
+                f"(at least {MIN_PER_CLASS.get(name, 1)} of each of {classes} classes); "
+                "give it more or the other splits less"
             )
     return sizes
 
 
 def _check_classes(counts: Indices, classes: Sequence[str], splits: Sequence[str], source: str) -> None:
-    need = sum(LEAST.get(name, 1) for name in splits)
+    need = sum(MIN_PER_CLASS.get(name, 1) for name in splits)
     if len(counts) and counts.min() < need:
         short = int(np.argmin(counts))
         raise TaskError(
@@ -120,7 +124,7 @@ def _check_classes(counts: Indices, classes: Sequence[str], splits: Sequence[str
 
 
 def _shuffled_by_class(labels: Indices, counts: Indices, source: str, seed: int) -> tuple[Indices, Indices]:
-    """Positions grouped by class, each group in its own seeded order, and where each group starts."""
+    """Return the positions grouped by class, each group shuffled with its own seed, and the start of each group."""
     order = np.argsort(labels, kind="stable").astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
     for number, (start, count) in enumerate(zip(starts, counts, strict=True)):

@@ -21,23 +21,23 @@ from eenas.tasks.split import Split
 from eenas.tasks.splitting import divide
 
 Source = tuple[Samples, NDArray[np.int64]]
-MIRRORED = (
-    "pictures are mirrored in training, the default for colour ones; set task.flip = false where a mirrored picture "
-    "is none of its class, such as digits and texts"
+FLIP_NOTICE = (
+    "images are flipped horizontally in training, the default for colour images; set task.flip = false if a flip "
+    "changes the class, as with digits and text"
 )
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Raw samples and labels in four disjoint splits, every class in each of them.
+    """Raw samples and labels in four disjoint splits, each with samples of every class.
 
-    `train` fits weights, `calibration` temperatures and thresholds, `validation` scores the search, `test` is touched
-    once, by the final report. `inputs` says what the samples are, at the size that the task prefers (open: the
-    backbone's); `flip` whether a horizontal flip of images keeps the class. `digest` is 16 hexadecimal digits of the
-    data, the class names, the splits' samples, the size, `flip` and `fit`; the same on every machine.
-    `default_splits` says that nobody chose where the splits come from. `notices` are lines on the data that whoever
-    works with them should read; `left_out` names the files that were not taken though they are there.
+    `train` fits the weights, `calibration` fits temperatures and thresholds, `validation` scores the search, and `test`
+    is used once, by the final report. `inputs` describes the samples at the task's preferred size (open: the size of
+    the backbone). `flip` tells whether a horizontal flip of an image keeps its class. `digest` is 16 hexadecimal digits
+    that cover the data, the class names, the samples of each split, the size, `flip` and `fit`; it is the same on every
+    machine. `default_splits` is True if the user did not choose the sources of the splits. `notices` are remarks on the
+    data for the user; `left_out` names the files that exist but are not used.
     """
 
     name: str
@@ -60,48 +60,54 @@ class Task:
 
     @property
     def input_size(self) -> Size | None:
-        """The size that a task of images prefers; None for the backbone's, and for other samples."""
+        """The image size that the task prefers. None stands for the size of the backbone, and for other samples."""
         return size_of(self.inputs)
 
     @property
     def channels(self) -> int:
-        """The channels of the samples."""
+        """The number of channels of the samples."""
         return self.inputs.size("channel") or 1
 
     @property
     def fit(self) -> Fit:
-        """How images of other proportions than the input's are fitted into it."""
+        """How an image is fitted into an input of other proportions."""
         return fit_of(self.inputs)
 
     @property
     def white(self) -> int | None:
-        """The value that became white of images of more than 8 bits; None where there are none."""
+        """The value that maps to white in images of more than 8 bits a channel. None if there are no such images."""
         return white_of(self.inputs)
 
     def counted(self, *, balanced: bool) -> "Task":
-        """The same task, accuracies on which are balanced or not."""
+        """Return the same task with accuracy balanced over the classes, or not."""
         if all(split.balanced == balanced for split in self.splits):
             return self
         parts = {split.name: split.counted(balanced=balanced) for split in self.splits}
         return replace(self, **parts)  # type: ignore[arg-type]
 
     def fitted(self, fit: Fit) -> "Task":
-        """The same task of images with another fit. Raises TaskError for other samples."""
+        """Return the same task of images with another fit.
+
+        Raises TaskError for other samples.
+        """
         if fit == self.fit:
             return self
         fitted = {id(split.samples): _images(self.name, split.samples).fitted(fit) for split in self.splits}
-        parts = {split.name: split.shown_by(fitted[id(split.samples)]) for split in self.splits}
+        parts = {split.name: split.with_samples(fitted[id(split.samples)]) for split in self.splits}
         options = tuple((name, value) for name, value in self.inputs.options if name != "fit")
         inputs = replace(self.inputs, options=(*((("fit", fit),) if fit != "crop" else ()), *options))
         return replace(self, **parts, inputs=inputs, digest=digest_of([self.digest, fit]))  # type: ignore[arg-type]
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are, two or more."""
+        """The number of classes, at least two."""
         return len(self.classes)
 
     def split(self, name: str) -> Split:
-        """The split of that name; raises TaskError for an unknown one."""
+        """Return the split of that name.
+
+        Raises TaskError for an unknown name.
+        """
         splits = {split: getattr(self, split) for split in SPLIT_NAMES}
         if name not in splits:
             raise TaskError(f"{name!r} is not a split; {nearest(name, splits)}")
@@ -124,16 +130,18 @@ class Task:
         layout: Layout | None = None,
         input: Kind | None = None,
     ) -> "Task":
-        """A task of arrays, of images or of series, and class numbers [n].
+        """Return a task from arrays of images or series and class numbers [n].
 
-        Images are [n, H, W], [n, H, W, C] or [n, C, H, W], integers in 0..255, or floats in [0, 1], which become
-        `round(255 x)`. Where their shape does not tell which axis has the channels, `layout` "NHWC" or "NCHW" does.
-        Series are floats [n, channels, length], or [n, length] of one channel. `input` "images" or "series" says which
-        they are; without it `kind_of` decides, and a notice says so where they could be either.
+        Images are [n, H, W], [n, H, W, C] or [n, C, H, W]: integers in 0..255, or floats in [0, 1], which become
+        `round(255 x)`. `layout` "NHWC" or "NCHW" names the axis of the channels if the shape is ambiguous. Series are
+        floats [n, channels, length], or [n, length] with one channel. `input` is "images" or "series". By default
+        `kind_of` decides, and a notice says so if the arrays could be either.
 
-        Without test arrays all splits come from the train arrays. `classes` default to "0", "1", ...; `input_size` to
-        the images' shorter side; `flip` None means for colour images only; `fit` is that of `Frame`. The arrays are
-        copied. Raises TaskError when they contradict each other or do not hold enough for the splits.
+        Without test arrays, all splits come from the train arrays. `classes` defaults to "0", "1", ..., and
+        `input_size` to the shorter side of the images. `flip` None flips colour images only. `fit` is that of `Frame`.
+        The arrays are copied.
+
+        Raises TaskError if the arrays contradict each other or are too small for the splits.
         """
         names = None if classes is None else check_class_names(classes)
         if (test_x is None) != (test_y is None):
@@ -141,7 +149,7 @@ class Task:
             raise TaskError(f"{given} is given but not {missing}; give both or neither")
         wanted = ArrayOptions(input_size, fit, layout, input)
         read = {"train": read_source(train_x, train_y, "train", names, wanted)}
-        del train_x  # what nobody else holds goes before the next copy is made
+        del train_x  # may free its memory before the next copy is made
         if names is None:
             names = tuple(str(number) for number in range(int(read["train"].labels.max()) + 1))
         if test_x is not None:
@@ -150,7 +158,7 @@ class Task:
             ours, theirs = read["train"].shape, read["test"].shape
             if ours != theirs:
                 raise TaskError(
-                    f"test_x has {kind} of {_shape(theirs)}, but train_x of {_shape(ours)}; make them alike"
+                    f"test_x has {kind} of {_shape(theirs)}, but train_x of {_shape(ours)}; give both the same shape"
                 )
         sources: dict[SourceName, Source] = {
             source: (read[source].samples, read[source].labels) for source in ("train", "test") if source in read
@@ -168,9 +176,9 @@ def assemble(
     *,
     flip: bool | None,
 ) -> Task:
-    """A task of one or two sources of images and labels; `flip` None means for colour images only.
+    """Return a task made of the sources' samples and labels. `flip` None flips colour images only.
 
-    Raises TaskError when there are fewer than two classes, a source lacks a class, or the splits do not fit.
+    Raises TaskError if there are fewer than two classes, a source lacks a class, or the splits do not fit.
     """
     if len(classes) < 2:
         raise TaskError(f"{name}: a task needs at least two classes, got {len(classes)} ({', '.join(classes)})")
@@ -179,7 +187,7 @@ def assemble(
         if len(absent):
             listed = ", ".join(repr(classes[number]) for number in absent[:5]) + (", ..." if len(absent) > 5 else "")
             raise TaskError(
-                f"{name}: the {source} source has no sample of class {listed}; every class needs some there"
+                f"{name}: the {source} source has no sample of class {listed}; add samples of every class to it"
             )
     wanted = splits.with_defaults(test_source="test" in sources, validation_source="validation" in sources)
     parts: dict[str, Split] = {}
@@ -192,7 +200,7 @@ def assemble(
     if inputs.kind == "images":
         inputs, mirrored = _with_channels(inputs, [samples for samples, _ in sources.values()])
     elif flip:
-        raise TaskError(f"{name}: task.flip mirrors images, and these samples are {inputs.kind}; leave it out")
+        raise TaskError(f"{name}: task.flip is for images, but the samples are {inputs.kind}; leave it out")
     facts = [
         [[source, samples.digest, _digest(labels)] for source, (samples, labels) in sorted(sources.items())],
         list(classes),
@@ -210,18 +218,18 @@ def assemble(
         flip=mirrored if flip is None else flip,
         digest=digest_of(facts),
         default_splits=splits == SplitsSpec(seed=splits.seed),
-        notices=(MIRRORED,) if flip is None and mirrored else (),
+        notices=(FLIP_NOTICE,) if flip is None and mirrored else (),
     )
 
 
 def _with_channels(inputs: InputSpec, sources: Sequence[Samples]) -> tuple[InputSpec, bool]:
-    """Images with the channels of the source that has most, and whether they are mirrored where nobody says."""
+    """Return the spec with the largest number of channels of any source, and whether images are flipped by default."""
     channels = max(each.inputs.size("channel") or 1 for each in sources)
     return image_input(size_of(inputs), channels, fit_of(inputs), white_of(inputs)), channels > 1
 
 
 def _settings(inputs: InputSpec, flip: bool) -> list[Any]:
-    """What of the settings makes another task; for images as version 0.1 had it."""
+    """Return the settings that are part of the task's identity; those of images are as in version 0.1."""
     if inputs.kind != "images":
         return [inputs]
     fit, white = fit_of(inputs), white_of(inputs)
@@ -230,7 +238,7 @@ def _settings(inputs: InputSpec, flip: bool) -> list[Any]:
 
 def _images(name: str, samples: Samples) -> Pixels:
     if not isinstance(samples, Pixels):
-        raise TaskError(f"{name}: task.fit is for images, and these samples are {samples.inputs.kind}; leave it out")
+        raise TaskError(f"{name}: task.fit is for images, but the samples are {samples.inputs.kind}; leave it out")
     return samples
 
 

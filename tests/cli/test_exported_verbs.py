@@ -64,7 +64,7 @@ def test_run_refuses_what_it_cannot_answer(call, model, pictures, tmp_path):
     refused(call("run", model, tmp_path / "none.png"), "none.png: no such file")
     refused(call("run", model, tmp_path), "holds no image files")
     (pictures / "0.png").write_bytes(b"nonsense")
-    refused(call("run", model, pictures), "0.png", "no image format that is read")
+    refused(call("run", model, pictures), "0.png", "unknown image format")
     refused(call("run", tmp_path, pictures / "1.png"), "has no eenas.json")
     refused(call("run", model, pictures / "1.png", "--max-macs", "0.1"), "the nearest spends 22.2 %")
     refused(call("run", model, pictures / "1.png", "--provider", "tpu"), "one of cpu and cuda, got 'tpu'")

@@ -177,7 +177,7 @@ def test_pictures_that_cannot_be_read_are_left_out_on_request(folder, tmp_path):
     assert calibrate(folder, data, max_macs=1.5, skip_bad=True).left_out == ("top left/07.png",)
     said: list[str] = []
     verify(folder, data=data, skip_bad=True, trust_code=True, listener=lambda event: said.append(event.text))
-    assert said == ["1 picture is left out: top left/07.png"]
+    assert said == ["1 image is left out: top left/07.png"]
     bad.write_bytes(b"no picture")
     with pytest.raises(TaskError, match=r"07\.png: .*leave it out .* --skip-bad of search, calib"):
         calibrate(folder, data, max_macs=1.5)

@@ -94,14 +94,14 @@ def data(tmp_path, name, content):
 @pytest.mark.parametrize("name", CLIPPED)
 def test_twelve_bits_in_sixteen_are_refused_where_pillow_hands_out_the_upper_eight(tmp_path, name):
     root = data(tmp_path, name, CLIPPED[name](4095))
-    with pytest.raises(TaskError, match=r"12 pictures have 16 bits a channel, of which 1[23] are used, and"):
+    with pytest.raises(TaskError, match=r"12 images have 16 bits a channel and use 1[23] of them, but"):
         folder_task(root)
 
 
 @pytest.mark.parametrize("name", CLIPPED)
 def test_sixteen_bits_of_sixteen_are_taken_and_said(tmp_path, name):
     task = folder_task(data(tmp_path, name, CLIPPED[name](40_000)))
-    assert any("12 pictures have more than 8 bits a channel: 65,535 becomes white" in text for text in task.notices)
+    assert any("12 images have more than 8 bits a channel: 65,535 becomes white" in text for text in task.notices)
     if "inks" not in name:
         assert abs(int(task.train.images(4, 3)[np.arange(2)].max()) - 40_000 * 255 // 65535) <= 1
 
@@ -110,7 +110,7 @@ def test_sixteen_bits_of_sixteen_are_taken_and_said(tmp_path, name):
 def test_twelve_bits_of_grey_become_white(tmp_path, name):
     task = folder_task(data(tmp_path, name, WHOLE[name](4095)))
     assert int(task.train.images(4, 1)[np.arange(2)].min()) == 255
-    assert any("12 pictures have more than 8 bits a channel: 4,095 becomes white" in text for text in task.notices)
+    assert any("12 images have more than 8 bits a channel: 4,095 becomes white" in text for text in task.notices)
 
 
 def test_planes_that_pillow_reads_byte_by_byte_are_refused(tmp_path):

@@ -163,7 +163,7 @@ def test_a_corrupt_header_is_found_when_the_task_is_loaded(pool, spoil):
     ):
         folder_task(pool)
     spoil(pool / "owl" / "05.png")
-    with pytest.raises(TaskError, match=r"^2 pictures cannot be read: .*owl/03\.png: .*owl/05\.png: "):
+    with pytest.raises(TaskError, match=r"^2 images cannot be read: .*owl/03\.png: .*owl/05\.png: "):
         folder_task(pool)
 
 
@@ -223,7 +223,7 @@ def test_folders_beside_train_and_a_lonely_test_are_refused(both):
     with pytest.raises(TaskError, match=r"beside train/ only val/ and test/ are read, got 'more'.*PATH/train/CLASS"):
         folder_task(both)
     os.rename(both / "train", both.parent / "train")
-    with pytest.raises(TaskError, match=r"holds test/ with class folders but no such train/"):
+    with pytest.raises(TaskError, match=r"holds test/ with class folders but no train/ with class folders"):
         folder_task(both)
 
 

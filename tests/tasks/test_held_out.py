@@ -66,11 +66,11 @@ def test_what_cannot_be_divided_is_refused(task, match):
 
 
 def test_two_words_on_one_thing_are_refused():
-    with pytest.raises(TaskError, match=r'held_out = "test" makes the splits that \[task.splits\] sets too'):
+    with pytest.raises(TaskError, match=r'held_out = "test" contradicts \[task.splits\]'):
         TaskSpec(held_out="test", splits=SplitsSpec(train=SplitSpec(source="train")))
 
 
 def test_splits_of_two_sources_are_not_joined():
     task = make()
-    with pytest.raises(TaskError, match="splits of one source can be joined"):
+    with pytest.raises(TaskError, match="only splits of the same source can be joined"):
         task.train.joined((task.test,))

@@ -52,7 +52,7 @@ def test_a_picture_and_junk_beside_the_class_folders_change_nothing(tmp_path):
     (root / "train" / ".ipynb_checkpoints").mkdir()
     task = folder_task(root)
     assert task.digest == before
-    assert "1 picture beside the class folders of train/: no class, so passed over" in said(task)
+    assert "1 picture beside the class folders of train/ skipped: they have no class" in said(task)
 
 
 def test_test_pictures_without_labels_are_passed_over(tmp_path):
@@ -61,24 +61,24 @@ def test_test_pictures_without_labels_are_passed_over(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "test" / "1.png")
     task = folder_task(tmp_path)
     assert task.test.source == "train"
-    assert "test/ has no class folders, so no labels" in said(task)
+    assert "test/ is skipped: without class folders it has no labels" in said(task)
 
 
 @pytest.mark.parametrize("names", [("fold1", "fold2", "fold3"), ("Apr", "May"), ("entrainement", "essai")])
 def test_folders_that_all_hold_the_same_folders_are_refused(tmp_path, names):
     for name in names:
         fill(tmp_path / name)
-    with pytest.raises(TaskError, match=r"all hold the same folders .*expected is PATH/CLASS.*PATH/train/CLASS"):
+    with pytest.raises(TaskError, match=r"all hold the same folders .*give PATH/CLASS.*PATH/train/CLASS"):
         folder_task(tmp_path)
 
 
 def test_other_unclear_layouts_are_refused(tmp_path):
     fill(tmp_path / "set" / "pets")
-    with pytest.raises(TaskError, match=r"one folder only, 'pets'; if the classes are in it, give folder:.*/pets"):
+    with pytest.raises(TaskError, match=r"only one folder, 'pets'; if the classes are in it, give folder:.*/pets"):
         folder_task(tmp_path / "set")
     for name in ("Train", "training"):
         fill(tmp_path / "twice" / name)
-    with pytest.raises(TaskError, match="Train/ and training/ are both train data; keep one"):
+    with pytest.raises(TaskError, match="Train/ and training/ both hold train data; keep one"):
         folder_task(tmp_path / "twice")
 
 
@@ -97,8 +97,8 @@ def test_every_ending_of_pillow_is_read_and_others_are_counted(tmp_path):
         (root / "owl" / name).write_text("")
     task = folder_task(root)
     assert sum(map(len, task.splits)) == 16 + 5
-    assert "no pictures by their ending: 2 .txt, 1 " in said(task)
-    assert "1 without ending" in said(task)
+    assert "the extension is not that of an image: 2 .txt, 1 " in said(task)
+    assert "1 without extension" in said(task)
     assert {".avif", ".jp2", ".jfif"} <= set(endings())
     assert not {".eps", ".mpg", ".h5"} & set(endings())
 
@@ -128,7 +128,7 @@ def test_a_link_to_the_pictures_of_another_class_is_refused(tmp_path, target):
     root = fill(tmp_path / "pets", classes=("cat", "dog"))
     fill(root / "dog", classes=("inner",), count=2)
     (root / "cat" / "more").symlink_to(root / target)
-    match = r"is the same folder as one of the class .*(cat|dog); remove one of the two links"
+    match = r"is also a folder of the class .*(cat|dog); remove one of the two links"
     with pytest.raises(TaskError, match=match):
         folder_task(root)
 
@@ -138,7 +138,7 @@ def test_a_folder_that_two_classes_link_to_is_refused(tmp_path):
     fill(tmp_path, classes=("elsewhere",), count=2)
     for name in ("cat", "dog"):
         (root / name / "more").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(TaskError, match=r"dog/more: is the same folder as one of the class .*cat; remove"):
+    with pytest.raises(TaskError, match=r"dog/more: is also a folder of the class .*cat; remove"):
         folder_task(root)
 
 

@@ -138,7 +138,7 @@ def test_data_for_a_network_that_is_there_are_scaled_by_its_white_and_not_their_
     task = load_task("digits")
     assert given_task(task) is task
     assert given_task("digits", image_input(None, white=1023)).digest == task.digest
-    with pytest.raises(TaskError, match="skip_bad is for data that are named, folder:PATH"):
+    with pytest.raises(TaskError, match="skip_bad is for data given by name \\(folder:PATH\\)"):
         given_task(task, skip_bad=True)
-    with pytest.raises(TaskError, match=r"task\.skip_bad is for folder:PATH, and the task is 'digits'"):
+    with pytest.raises(TaskError, match=r"task\.skip_bad is for folder:PATH, but the task is 'digits'"):
         given_task("digits", skip_bad=True)

@@ -38,7 +38,7 @@ def test_bad_pictures_of_every_split_are_named_before_training(pets):
     assert "1 of them bad" in next(event.detail for event in events if isinstance(event, Finished))
     for number in range(4):
         truncate(pets / "train" / "cat" / f"0{number}.png")
-    with pytest.raises(TaskError, match=r"^5 pictures cannot be read: .* and 2 more; replace or remove them, "):
+    with pytest.raises(TaskError, match=r"^5 images cannot be read: .* and 2 more; replace or remove them, "):
         check_pictures(folder_task(pets), events.append)
 
 
@@ -99,7 +99,7 @@ def test_deep_pictures_are_scaled_by_what_the_source_holds(tmp_path, bits, white
     task = folder_task(tmp_path)
     assert task.white == white
     assert task.train.images(8, 1)[np.arange(2)].max() == 255
-    assert f"16 pictures have more than 8 bits a channel: {white:,} becomes white" in " ".join(task.notices)
+    assert f"16 images have more than 8 bits a channel: {white:,} becomes white" in " ".join(task.notices)
     asked = folder_task(tmp_path, spec=TaskSpec(white=65535))
     assert asked.white == 65535
     assert asked.digest == task.digest or bits != 16
@@ -115,5 +115,5 @@ def test_deep_pictures_that_cannot_be_scaled_are_refused(tmp_path):
 
 def test_keys_of_other_tasks_are_refused():
     for key, value in (("white", 4095), ("skip_bad", True), ("without", ("a",)), ("layout", "NCHW")):
-        with pytest.raises(TaskError, match=rf"task\.{key} is for .*:PATH, and the task is 'digits'"):
+        with pytest.raises(TaskError, match=rf"task\.{key} is for .*:PATH, but the task is 'digits'"):
             load_task(TaskSpec(**{key: value}))

@@ -4,7 +4,7 @@ import numpy as np
 
 from eenas.tasks.images.image_input import image_input
 from eenas.tasks.images.picture_notices import cut_notice
-from eenas.tasks.task import MIRRORED, Task
+from eenas.tasks.task import FLIP_NOTICE, Task
 
 LABELS = np.arange(40) % 2
 
@@ -16,7 +16,7 @@ def task(height, width, channels=3, **options):
 def test_a_large_cut_is_said():
     found = cut_notice(task(32, 128), image_input(32))
     assert found is not None
-    assert found.startswith("40 of 40 pictures lose more than a third to the crop to 32 x 32 (75 % of those of 32 x ")
+    assert found.startswith("40 of 40 images lose more than a third to the crop to 32 x 32 (75 % of those of 32 x ")
     assert cut_notice(task(32, 128), image_input((32, 128))) is None
     assert cut_notice(task(32, 128, fit="pad"), image_input(32)) is None
     assert cut_notice(task(32, 40), image_input(32)) is None
@@ -24,7 +24,7 @@ def test_a_large_cut_is_said():
 
 def test_mirroring_is_said_where_nobody_asked_for_it():
     assert task(8, 8).flip
-    assert MIRRORED in task(8, 8).notices
+    assert FLIP_NOTICE in task(8, 8).notices
     assert not task(8, 8, channels=1).flip
     assert task(8, 8, channels=1).notices == task(8, 8, flip=True).notices == ()
 

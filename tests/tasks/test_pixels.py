@@ -56,7 +56,7 @@ def test_channels_are_repeated_or_reduced_and_others_refused():
     assert torch.equal(colour.images(9, 1)[ALL], grey(colour.images(9, 3)[ALL]))
     four = split_of(np.concatenate([smooth(), smooth()[..., :1]], axis=3))
     assert four.images(14, 4)[ALL].shape == (6, 4, 14, 14)
-    with pytest.raises(TaskError, match="images of 4 channels cannot be shown to a backbone of 3"):
+    with pytest.raises(TaskError, match="the backbone takes images of 3 channels, got 4"):
         four.images(None, 3)
     with pytest.raises(TaskError, match="positive size"):
         colour.images(0, 3)

@@ -22,7 +22,7 @@ def test_floats_of_three_axes_beyond_images_are_series_and_that_is_said():
     task = made()
     assert task.inputs == series_input(2, 20)
     assert (task.channels, task.flip, task.input_size) == (2, False, None)
-    assert task.notices[0].startswith("train_x [60, 2, 20] is taken for series [n, channels, length]")
+    assert task.notices[0].startswith("train_x [60, 2, 20] is read as series [n, channels, length]")
     assert 'task.input = "images"' in task.notices[0]
     assert made(input="series").notices == ()
     assert made(input="series").digest == task.digest
@@ -39,7 +39,7 @@ def test_two_axes_are_one_channel_and_that_is_said():
 def test_floats_in_the_range_of_images_are_images_unless_somebody_says_so():
     share = RANDOM.random((60, 2, 20))
     assert made(share).inputs.kind == "images"
-    assert "is taken for grey images" in made(share).notices[0]
+    assert "is read as grey images" in made(share).notices[0]
     assert made(share[:, :, :4]).notices == (), "sides that are alike need no word"
     assert made(share, input="series").inputs == series_input(2, 20)
     assert made((255 * share).astype(np.uint8)).inputs.kind == "images"
@@ -48,9 +48,7 @@ def test_floats_in_the_range_of_images_are_images_unless_somebody_says_so():
 
 def test_square_floats_that_are_no_images_need_a_word():
     square = RANDOM.normal(size=(60, 8, 8))
-    with pytest.raises(
-        TaskError, match=r"floats must lie in \[0, 1\]; .*; where they are series, set task.input = \"series\""
-    ):
+    with pytest.raises(TaskError, match=r"floats must lie in \[0, 1\]; .*; for series, set task.input = \"series\""):
         made(square)
     assert made(square, input="series").inputs == series_input(8, 8)
 
@@ -58,7 +56,7 @@ def test_square_floats_that_are_no_images_need_a_word():
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (np.zeros((60, 1, 2, 3, 4)), r"must be series .*, got the shape \[60, 1, 2, 3, 4\]; train_x.reshape"),
+        (np.zeros((60, 1, 2, 3, 4)), r"must be series .*, got the shape \[60, 1, 2, 3, 4\]; use train_x.reshape"),
         (np.zeros((0, 2, 20)), "is empty"),
         (np.full((60, 2, 20), "a"), "must hold numbers, got <U1"),
         (np.where(np.arange(20) == 7, np.nan, SERIES), "got NaN in sample 0, channel 0; fill gaps"),
@@ -82,8 +80,8 @@ def test_what_cannot_be_series_is_refused_with_rule_value_and_fix(x, message):
     [
         ({"y": LABELS.astype(str)}, r"got <U21; classes, train_y = numpy.unique\(train_y, return_inverse=True\)"),
         ({"y": LABELS[:50]}, "train_x has 60 series but train_y has 50 labels"),
-        ({"input_size": 8}, "task.input_size is for images, and train_x holds series"),
-        ({"flip": True}, "task.flip mirrors images, and these samples are series"),
+        ({"input_size": 8}, "task.input_size is for images, but train_x holds series"),
+        ({"flip": True}, "task.flip is for images, but the samples are series"),
         ({"input": "sound"}, "task.input is one of images, series, got 'sound'"),
         ({"test_x": SERIES[:, :, :19], "test_y": LABELS}, "test_x has series of 2 x 19, but train_x of 2 x 20"),
     ],
@@ -112,5 +110,5 @@ def test_an_array_file_with_series(tmp_path):
 
 
 def test_data_of_another_kind_are_refused_for_a_network_that_is_there():
-    with pytest.raises(TaskError, match=r"the network takes series: .*, and the data are images: .*; give data"):
+    with pytest.raises(TaskError, match=r"the network takes series: .*, but the data are images: .*; give data"):
         given_task("digits", series_input(2, 20))

@@ -25,7 +25,7 @@ def test_a_reader_gives_copies_in_the_order_of_its_rows():
 
 @pytest.mark.parametrize("inputs", [series_input(3, 25), series_input(2, 24), image_input(8)], ids=str)
 def test_other_inputs_are_refused(inputs):
-    with pytest.raises(TaskError, match=r"are series: float32 \[channel 2, time 25\], and the network takes"):
+    with pytest.raises(TaskError, match=r"are series: float32 \[channel 2, time 25\], but the network takes"):
         SeriesValues(SERIES).reader(np.arange(3), inputs)
 
 
@@ -36,7 +36,7 @@ def test_statistics_are_those_of_the_rows():
     np.testing.assert_allclose(std, SERIES[rows].astype(np.float64).std(axis=(0, 2)))
     still = SERIES.copy()
     still[:20, 1] = 4.0
-    with pytest.raises(TaskError, match="channel 1 is the same throughout the 20 samples"):
+    with pytest.raises(TaskError, match="channel 1 is constant over the 20 samples"):
         SeriesValues(still).statistics(np.arange(20))
 
 

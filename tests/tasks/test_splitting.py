@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from eenas.errors import TaskError
 from eenas.tasks.spec import SplitSpec, SplitsSpec
-from eenas.tasks.splitting import LEAST, allocate, divide, hold_out
+from eenas.tasks.splitting import MIN_PER_CLASS, allocate, divide, hold_out
 
 NAMES = ("train", "calibration", "validation", "test")
 
@@ -34,7 +34,7 @@ def test_splits_are_disjoint_stratified_and_of_the_size_asked_for(counts, fracti
     wanted = plan(len(labels), fractions, with_rest)
     sizes = {name: spec.size for name, spec in wanted.items()}
     sizes["train"] = sizes["train"] or len(labels) - sum(size for size in sizes.values() if size)
-    assume(all(size >= LEAST.get(name, 1) * len(counts) for name, size in sizes.items()))
+    assume(all(size >= MIN_PER_CLASS.get(name, 1) * len(counts) for name, size in sizes.items()))
     parts = divide(labels, names, wanted, source="train", seed=seed)
     together = np.concatenate(list(parts.values()))
     assert len(np.unique(together)) == len(together)
@@ -42,7 +42,7 @@ def test_splits_are_disjoint_stratified_and_of_the_size_asked_for(counts, fracti
     assert {name: len(part) for name, part in parts.items()} == sizes
     for name, part in parts.items():
         assert np.all(np.diff(part) > 0)
-        assert np.bincount(labels[part], minlength=len(counts)).min() >= LEAST.get(name, 1)
+        assert np.bincount(labels[part], minlength=len(counts)).min() >= MIN_PER_CLASS.get(name, 1)
     again = divide(labels, names, wanted, source="train", seed=seed)
     assert all(np.array_equal(part, again[name]) for name, part in parts.items())
 
@@ -129,7 +129,7 @@ def test_a_class_with_too_few_samples_is_named():
 def test_holding_out_parts_the_samples_and_keeps_every_class(counts, share, seed):
     labels = labels_of(counts, seed)
     if max(counts) == 1:
-        with pytest.raises(TaskError, match="nothing can be held out"):
+        with pytest.raises(TaskError, match="no sample can be held out"):
             hold_out(labels, share, seed)
         return
     kept, held = hold_out(labels, share, seed)

@@ -142,17 +142,17 @@ REFUSED = {
     "one class": ((IMAGES, LABELS * 0), "at least two classes, got 1"),
     "label too large": (
         (IMAGES, LABELS, IMAGES, LABELS + 1),
-        "test_y holds the label 3, but there are 3 classes: 0 to 2",
+        "test_y holds the label 3, but there are 3 classes, 0 to 2",
     ),
     "negative label": ((IMAGES, LABELS - 1), "train_y holds the label -1"),
     "huge label": ((IMAGES, LABELS * 10**9), "label 2000000000 with only 60 samples"),
-    "float labels": ((IMAGES, LABELS * 1.0), r"train_y must hold integers .* got float64; train_y.astype\(int\)"),
+    "float labels": ((IMAGES, LABELS * 1.0), r"train_y must hold integers .* got float64; use train_y.astype\(int\)"),
     "half labels": ((IMAGES, LABELS + 0.5), "train_y must hold integers .* got float64$"),
     "text labels": ((IMAGES, LABELS.astype(str)), "train_y must hold integers"),
-    "column of labels": ((IMAGES, LABELS[:, None]), r"train_y must be \[n\].*\[60, 1\]; train_y.ravel\(\)"),
+    "column of labels": ((IMAGES, LABELS[:, None]), r"train_y must be \[n\].*\[60, 1\]; use train_y.ravel\(\)"),
     "one-hot labels": (
         (IMAGES, np.eye(3, dtype=int)[LABELS]),
-        r"train_y must be \[n\].*\[60, 3\]; train_y.argmax\(1\)",
+        r"train_y must be \[n\].*\[60, 3\]; use train_y.argmax\(1\)",
     ),
     "scalar label": ((IMAGES, 3), r"train_y must be \[n\]"),
     "gap in labels": ((IMAGES, LABELS * 2), "train source has no sample of class '1', '3'"),
@@ -164,8 +164,8 @@ REFUSED = {
     ),
     "complex": ((IMAGES * 1j, LABELS), "must hold numbers in 0..255, or floats"),
     "floats up to 255": ((IMAGES * 1.0, LABELS), "train_x holds floats from 0 to 255, .*; train_x / 255 scales them"),
-    "floats that overshoot": ((IMAGES / 250, LABELS), r"from 0 to 1\.02, .*; train_x\.clip\(0, 1\) cuts them off"),
-    "masked": ((np.ma.masked_less(IMAGES, 5), LABELS), r"masked array, .*; train_x\.filled\(0\) gives some"),
+    "floats that overshoot": ((IMAGES / 250, LABELS), r"from 0 to 1\.02, .*; train_x\.clip\(0, 1\) clips them"),
+    "masked": ((np.ma.masked_less(IMAGES, 5), LABELS), r"masked array; .* train_x\.filled\(0\)"),
     "floats around 0": ((IMAGES / 127.5 - 1, LABELS), r"\(train_x \+ 1\) / 2"),
     "NaN": ((np.where(IMAGES > 250, np.nan, 0.5), LABELS), "train_x holds floats from nan to nan"),
     "flat images": ((IMAGES.reshape(60, -1), LABELS), r"train_x must be \[n, H, W\].*\[60, 192\]"),
@@ -208,7 +208,7 @@ def test_floats_are_scaled_alike_some_at_a_time_and_at_once(monkeypatch):
     whole = check_images(values, "train_x")
     assert np.array_equal(whole, np.rint(values.astype(np.float32) * 255).astype(np.uint8))
     for at_once in (1, 50, 130, 300):  # less than a row, an image, several
-        monkeypatch.setattr(arrays_module, "_AT_ONCE", at_once)
+        monkeypatch.setattr(arrays_module, "_CHUNK", at_once)
         assert np.array_equal(check_images(values, "train_x"), whole)
         assert np.array_equal(check_images(np.moveaxis(values, 3, 1), "train_x", "NCHW"), whole)
 

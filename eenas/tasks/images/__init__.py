@@ -1,1 +1,1 @@
-"""Images: files, pictures made ready for a network, and the tensors made of them."""
+"""Images: files, their preparation for a network, and the tensors made from them."""

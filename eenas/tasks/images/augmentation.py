@@ -1,4 +1,4 @@
-"""Standard light augmentation of whole batches: shifts with zero padding, and flips where they keep the class."""
+"""Standard light augmentation of whole batches: shifts with zero padding, and horizontal flips."""
 
 import torch
 from torch import Tensor
@@ -8,9 +8,9 @@ SHIFT = 1 / 8
 
 
 def augment(images: Tensor, *, flip: bool, generator: torch.Generator) -> Tensor:
-    """Each image of uint8 `[N, C, H, W]` shifted by up to an eighth of each side; with `flip` half are mirrored.
+    """Return uint8 images `[N, C, H, W]`, each shifted by up to an eighth of each side. With `flip`, half are mirrored.
 
-    The generator lives on the CPU, so that every device draws the same.
+    Random numbers are drawn on the CPU, so every device draws the same.
     """
     count, _, height, width = images.shape
     reach, down = max(1, round(width * SHIFT)), max(1, round(height * SHIFT))

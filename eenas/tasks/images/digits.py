@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits, the task that comes with eenas and needs no download."""
+"""scikit-learn's handwritten digits, the embedded task of images."""
 
 import numpy as np
 
@@ -10,10 +10,12 @@ INPUT_SIZE = 32  # pixels
 
 
 def digits_task(splits: SplitsSpec | None = None, *, input_size: Size | None = None, flip: bool = False) -> Task:
-    """1,797 grey images of 8 px in ten classes (the test set of UCI's optical recognition of handwritten digits).
+    """Return scikit-learn's handwritten digits: 1,797 grey images of 8 px in ten classes.
 
-    Their 17 levels are spread over 0..255; they are shown at 32 px unless `input_size` says otherwise.
-    Raises TaskError when the splits do not fit.
+    They are the test set of UCI's optical recognition of handwritten digits. Their 17 levels are scaled to 0..255.
+    `input_size` defaults to 32 px.
+
+    Raises TaskError if the splits do not fit.
     """
     from sklearn.datasets import load_digits
 

@@ -12,7 +12,7 @@ from eenas.escaping import one_line
 from eenas.progress import Advanced, Finished, Listener, Started, silent
 from eenas.tasks.images.frame import Size
 from eenas.tasks.images.image_files import FilePixels, Header, name_below, read_headers
-from eenas.tasks.images.layout import Layout, PassedOver, Root, find_layout, folder_id, images_below
+from eenas.tasks.images.layout import Layout, Root, SkippedFiles, find_layout, folder_id, images_below
 from eenas.tasks.images.picture import FULL_WHITE
 from eenas.tasks.images.picture_check import PHASE, Checked, bad_pictures, check_files
 from eenas.tasks.spec import SPLIT_NAMES, SourceName, SplitsSpec, TaskSpec
@@ -21,7 +21,7 @@ from eenas.tasks.task import Source, Task, assemble
 
 @dataclass
 class _Files:
-    """The picture files of one source, class by class, while it is found out which of them are taken."""
+    """The image files of one source, class by class, while they are being selected."""
 
     root: Root
     files: list[Path]
@@ -47,12 +47,13 @@ def folder_task(
     spec: TaskSpec | None = None,
     listener: Listener = silent,
 ) -> Task:
-    """A folder with one folder of images for each class, or with `train/` (and `val/`, `test/`) that hold such folders.
+    """Return the task in a folder of class folders, or of `train/` (and `val/`, `test/`) that hold class folders.
 
-    Images may lie deeper; files of other endings are passed over and counted, hidden ones too. `flip` None means for
-    colour images only; `spec` says the rest (`TaskSpec`). Raises TaskError when a folder is missing or empty, its
-    layout is not understood, an image's header is corrupt, there is only one class, train and test have other classes,
-    or the splits do not fit.
+    Images may lie in subfolders. Files with other extensions are skipped and counted; hidden files are skipped. `flip`
+    None flips colour images only. `spec` holds the other options (`TaskSpec`).
+
+    Raises TaskError if a folder is missing or empty, the layout is unknown, the header of an image is corrupt, there is
+    only one class, the classes of the sources differ, or the splits do not fit.
     """
     spec = spec or TaskSpec(spec=f"folder:{path}")
     shown = one_line(str(path))
@@ -68,8 +69,8 @@ def folder_task(
     for source, root in layout.roots.items():
         if tuple(root.classes) != names:
             _refuse_other_classes(layout, source)
-    passed = PassedOver()
-    found = {source: _files(root, names, passed) for source, root in layout.roots.items()}
+    skipped = SkippedFiles()
+    found = {source: _files(root, names, skipped) for source, root in layout.roots.items()}
     left_out = _leave_out(path, found, spec, listener)
     white, said = _white_of(found, spec.white)
     sources: dict[SourceName, Source] = {}
@@ -81,21 +82,21 @@ def folder_task(
         task = assemble(one_line(path.resolve().name) or "folder", names, sources, splits or SplitsSpec(), flip=flip)
     except TaskError as error:
         raise TaskError(f"{shown}: {error}") from None
-    notices = (*layout.notices, passed.words(), said, _origin(task, layout), *task.notices)
+    notices = (*layout.notices, skipped.words(), said, _origin(task, layout), *task.notices)
     return replace(task, left_out=left_out, notices=tuple(text for text in notices if text))
 
 
-def _files(root: Root, names: Sequence[str], passed: PassedOver) -> _Files:
+def _files(root: Root, names: Sequence[str], skipped: SkippedFiles) -> _Files:
     taken = {folder_id(folder): folder for folder in root.classes.values()}
-    below = [images_below(root.classes[name], root.path, passed, taken) for name in names]
+    below = [images_below(root.classes[name], root.path, skipped, taken) for name in names]
     files = [file for each in below for file in each]
     return _Files(root, files, [label for label, each in enumerate(below) for _ in each], read_headers(files))
 
 
 def _leave_out(path: Path, found: Mapping[SourceName, _Files], spec: TaskSpec, listener: Listener) -> tuple[str, ...]:
-    """Take away the files that `spec` names and, where it asks for that, bad ones; the names below `path` of all.
+    """Remove the files that `spec` names and, with `skip_bad`, unreadable ones. Return their names relative to `path`.
 
-    Raises TaskError for bad headers otherwise.
+    Raises TaskError for unreadable headers without `skip_bad`.
     """
     left_out: list[str] = []
     wanted = set(spec.without)
@@ -124,7 +125,7 @@ def _checked(each: _Files, listener: Listener) -> list[Checked]:
     listener(Started(PHASE, len(rows)))
     files = [each.files[row] for row in rows]
     checked = check_files(each.root.path, files, headers, lambda done: listener(Advanced(PHASE, done)))
-    listener(Finished(PHASE, f"{len(rows):,} pictures"))
+    listener(Finished(PHASE, f"{len(rows):,} images"))
     reasons: list[Checked] = [header if isinstance(header, str) else -1 for header in each.headers]
     for row, value in zip(rows, checked, strict=True):
         reasons[row] = value
@@ -132,10 +133,11 @@ def _checked(each: _Files, listener: Listener) -> list[Checked]:
 
 
 def _white_of(found: Mapping[SourceName, _Files], asked: int | None) -> tuple[int | None, str | None]:
-    """The value that becomes white of pictures of more than 8 bits, and a sentence on it; None without such pictures.
+    """Return the value that maps to white in images of more than 8 bits and a notice, or two None without such images.
 
-    It is the largest value of as many bits as the pictures of all sources use. Raises TaskError for bad pictures and
-    for those whose upper 8 bits, which are all that Pillow gives of colour, are not used.
+    The value is the largest number with as many bits as the images of all sources use.
+
+    Raises TaskError for bad images, and for images that do not use their upper 8 bits, if Pillow returns only those.
     """
     largest, deep, clipped = 0, 0, 0
     bad: list[str] = []
@@ -156,19 +158,19 @@ def _white_of(found: Mapping[SourceName, _Files], asked: int | None) -> tuple[in
     white = asked or max(255, (1 << largest.bit_length()) - 1)
     if clipped and white < FULL_WHITE:
         raise TaskError(
-            f"{_pictures_have(clipped)} 16 bits a channel, of which {largest.bit_length()} are used, and Pillow reads "
-            "the upper 8 only; save them with 8 bits a channel"
+            f"{_images_have(clipped)} 16 bits a channel and use {largest.bit_length()} of them, but Pillow reads only "
+            "the upper 8; save them with 8 bits a channel"
         )
     how = f"task.white = {asked}" if asked else f"up to {largest:,}; task.white = {FULL_WHITE} would scale all 16 bits"
-    return white, f"{_pictures_have(deep)} more than 8 bits a channel: {white:,} becomes white ({how})"
+    return white, f"{_images_have(deep)} more than 8 bits a channel: {white:,} becomes white ({how})"
 
 
-def _pictures_have(count: int) -> str:
-    return "1 picture has" if count == 1 else f"{count:,} pictures have"
+def _images_have(count: int) -> str:
+    return "1 image has" if count == 1 else f"{count:,} images have"
 
 
 def _origin(task: Task, layout: Layout) -> str:
-    """Which split comes from which folder, in one line."""
+    """Return one line that names the folder of each split."""
     parts = []
     for source, root in layout.roots.items():
         here = [f"{name} {len(task.split(name)):,}" for name in SPLIT_NAMES if task.split(name).source == source]

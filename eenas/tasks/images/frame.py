@@ -1,4 +1,4 @@
-"""The frame that a picture is fitted into: height, width, and what happens where its proportions differ."""
+"""The frame into which an image is fitted: height, width, and the treatment of other proportions."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,11 +8,15 @@ Size = int | tuple[int, ...]
 Fit = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 BORDER = 128
-"""The grey level of what `pad` adds: the middle of 0..255, so that neither black nor white glyphs gain an edge."""
+"""The grey level of the border that `pad` adds: the middle of 0..255, without an edge to either black or white glyphs.
+"""
 
 
 def canonical_size(size: Size) -> Size:
-    """A square as one number, anything else as (height, width). Raises ValueError for what is no size."""
+    """Return a square size as one number, other sizes as (height, width).
+
+    Raises ValueError for anything else.
+    """
     sides = (size, size) if isinstance(size, int) else tuple(size)
     if len(sides) != 2 or any(isinstance(side, bool) or not isinstance(side, int) or side < 1 for side in sides):
         raise ValueError(f"a positive size in pixels is one number or [height, width], got {size!r}")
@@ -20,19 +24,19 @@ def canonical_size(size: Size) -> Size:
 
 
 def sides_of(size: Size) -> tuple[int, int]:
-    """(height, width) of a size."""
+    """Return (height, width) of a size."""
     height, width = (size, size) if isinstance(size, int) else size
     return height, width
 
 
 def size_text(size: Size) -> str:
-    """A size in words: "224" or "32 x 128" (height first)."""
+    """Return a size as text: "224" or "32 x 128" (height first)."""
     return str(size) if isinstance(size, int) else f"{size[0]} x {size[1]}"
 
 
 @dataclass(frozen=True)
 class Placing:
-    """Where a picture goes: `box` (left, top, right, bottom) of it is resized to `width` x `height`, put at `at`."""
+    """The placement of an image: `box` (left, top, right, bottom) is resized to `width` x `height` and put at `at`."""
 
     box: tuple[int, int, int, int]
     width: int
@@ -44,8 +48,8 @@ class Placing:
 class Frame:
     """Height and width in pixels, and the fit.
 
-    `crop` keeps the largest centred part of the frame's proportions; `pad` shows all of the picture, with grey beside
-    it; `stretch` shows all of it and changes its proportions.
+    `crop` keeps the largest centred part with the proportions of the frame. `pad` keeps the whole image and adds a grey
+    border. `stretch` keeps the whole image and changes its proportions.
     """
 
     height: int
@@ -54,11 +58,11 @@ class Frame:
 
     @classmethod
     def of(cls, size: Size, fit: Fit = "crop") -> "Frame":
-        """The frame of a size."""
+        """Return the frame of a size."""
         return cls(*sides_of(size), fit)
 
     def place(self, width: int, height: int) -> Placing:
-        """Where a picture of this width and height goes. Whole numbers only, so that every program agrees."""
+        """Return the placement of an image of this size, computed in integers so that every program agrees."""
         wide, tall = width * self.height, height * self.width
         if self.fit == "crop":
             kept = max(1, tall // self.height) if wide > tall else width
@@ -73,6 +77,6 @@ class Frame:
         return Placing(whole, inner, rows, ((self.width - inner) // 2, (self.height - rows) // 2))
 
     def cut(self, width: int, height: int) -> float:
-        """The share of a picture of this width and height that is not shown, in [0, 1)."""
+        """Return the share of an image of this size that the frame cuts off, in [0, 1)."""
         left, top, right, bottom = self.place(width, height).box
         return 1 - (right - left) * (bottom - top) / (width * height)

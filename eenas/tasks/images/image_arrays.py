@@ -1,4 +1,4 @@
-"""Arrays of images, checked and brought to one form."""
+"""Arrays of images: checking and converting them."""
 
 import hashlib
 from typing import Any
@@ -9,32 +9,34 @@ from numpy.typing import NDArray
 from eenas.errors import TaskError
 from eenas.tasks.spec import Layout
 
-MOST_CHANNELS = 16
-_AT_ONCE = 1 << 22  # floats that are scaled at once
+MAX_CHANNELS = 16
+_CHUNK = 1 << 22  # floats scaled at a time
 DARK = 16
-"""Images with no value above this are nearly black."""
+"""Images without a larger value are nearly black."""
 
 
 def digest_of_images(images: NDArray[np.uint8]) -> str:
-    """16 hexadecimal digits of images uint8 [n, H, W, C]; labels are left to the task."""
+    """Return 16 hexadecimal digits for images uint8 [n, H, W, C], without labels."""
     state = hashlib.sha256(repr(images.shape).encode())
     state.update(np.ascontiguousarray(images).data)
     return state.hexdigest()[:16]
 
 
 def dark(images: NDArray[np.uint8], name: str) -> str | None:
-    """A sentence where the images use so few of the 256 levels that they are nearly black."""
+    """Return a notice if the images use so few of the 256 levels that they are nearly black, else None."""
     top = int(images.max())
     if top > DARK:
         return None
-    return f"{name} holds values up to {top} of 255, so that its images are nearly black; scale them to 0..255"
+    return f"{name} holds values up to {top} of 255, so its images are nearly black; scale them to 0..255"
 
 
 def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArray[np.uint8]:
-    """Images as uint8 [n, H, W, C].
+    """Return the images as uint8 [n, H, W, C].
 
-    They may be [n, H, W], [n, H, W, C] or [n, C, H, W]; integers of any type in 0..255, booleans, or floats in [0, 1],
-    which become `round(255 x)`. Raises TaskError for another shape, type or range.
+    They may be [n, H, W], [n, H, W, C] or [n, C, H, W]: integers of any type in 0..255, booleans, or floats in [0, 1],
+    which become `round(255 x)`.
+
+    Raises TaskError for another shape, type or range.
     """
     array = np.asarray(images)
     shape = list(array.shape)
@@ -58,7 +60,7 @@ def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArra
             f"{name} holds {array.dtype} from {low} to {high}, but integers must lie in 0..255; "
             f"{_scaled(name, float(low), float(high))}"
         )
-    if not (low >= 0.0 and high <= 1.0):  # NaN fails this, too
+    if not (low >= 0.0 and high <= 1.0):  # also false for NaN
         raise TaskError(
             f"{name} holds floats from {low:g} to {high:g}, but floats must lie in [0, 1]; "
             f"{_scaled(name, float(low), float(high))}"
@@ -67,11 +69,11 @@ def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArra
 
 
 def _rounded(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Floats [n, H, W, C] in [0, 1] as `round(255 x)`, some at a time, since each takes more than the array has."""
+    """Return floats [n, H, W, C] in [0, 1] as `round(255 x)`, converted in parts to limit memory."""
     levels = np.empty(array.shape, dtype=np.uint8)
     count, tall, wide, channels = array.shape
-    images = max(1, _AT_ONCE // (tall * wide * channels))
-    rows = tall if images > 1 else max(1, _AT_ONCE // (wide * channels))
+    images = max(1, _CHUNK // (tall * wide * channels))
+    rows = tall if images > 1 else max(1, _CHUNK // (wide * channels))
     for first in range(0, count, images):
         for top in range(0, tall, rows):
             part = np.s_[first : first + images, top : top + rows]
@@ -80,38 +82,41 @@ def _rounded(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _scaled(name: str, low: float, high: float) -> str:
-    """What brings values from `low` to `high` into [0, 1] and wraps none."""
+    """Return advice for bringing values from `low` to `high` into [0, 1] without overflow."""
     if not (np.isfinite(low) and np.isfinite(high)):
-        return "replace what is no finite number"
+        return "replace NaN and infinite values"
     if low >= 0:
-        if high < 2:  # no scale of pixels, but what a filter or a resize overshot
-            return f"{name}.clip(0, 1) cuts them off"
+        if high < 2:  # not another scale: a filter or a resize overshot
+            return f"{name}.clip(0, 1) clips them"
         top = next((top for top in (255, 1023, 4095, 16383, 65535) if high <= top), None)
         return f"{name} / {high:g} scales them" if top is None else f"{name} / {top} scales them"
     if low >= -1.0 and high <= 1.0:
-        return f"({name} + 1) / 2 scales what lies in [-1, 1]"
+        return f"({name} + 1) / 2 scales [-1, 1] to [0, 1]"
     return f"({name} - {low:g}) / {high - low:g} scales them; give images before any standardisation"
 
 
 def _channels_last(array: NDArray[Any], name: str, layout: Layout | None) -> NDArray[Any]:
-    """Images [n, H, W, C], of whichever layout; raises TaskError where the shape tells nothing or no channels are."""
+    """Return the images as [n, H, W, C].
+
+    Raises TaskError if the shape is ambiguous or has too many channels.
+    """
     shape = list(array.shape)
     if layout is None:
         first, last = _rank(array.shape[1]), _rank(array.shape[3])
         if first == last:
             raise TaskError(
-                f"{name} must have at most {MOST_CHANNELS} channels, got the shape {shape}"
-                if first == _rank(MOST_CHANNELS + 1)
-                else f"{name} has the shape {shape}, of which axis 1 or axis 3 could be the channels; "
-                'say which: layout = "NCHW" or "NHWC" (task.layout)'
+                f"{name} must have at most {MAX_CHANNELS} channels, got the shape {shape}"
+                if first == _rank(MAX_CHANNELS + 1)
+                else f"{name} has the shape {shape}, in which axis 1 or axis 3 could be the channels; "
+                'set layout = "NCHW" or "NHWC" (task.layout)'
             )
         layout = "NCHW" if first < last else "NHWC"
     planes = np.moveaxis(array, 1, 3) if layout == "NCHW" else array
-    if planes.shape[3] > MOST_CHANNELS:
-        raise TaskError(f"{name} must have at most {MOST_CHANNELS} channels, got the shape {shape} as {layout}")
+    if planes.shape[3] > MAX_CHANNELS:
+        raise TaskError(f"{name} must have at most {MAX_CHANNELS} channels, got the shape {shape} as {layout}")
     return planes
 
 
 def _rank(length: int) -> int:
-    """How likely an axis of this length has the channels: 0 for grey and colour, 3 for not at all."""
-    return 0 if length in (1, 3) else 1 if length == 4 else 2 if length <= MOST_CHANNELS else 3
+    """Return how likely an axis of this length holds the channels, from 0 (grey and colour) to 3 (impossible)."""
+    return 0 if length in (1, 3) else 1 if length == 4 else 2 if length <= MAX_CHANNELS else 3

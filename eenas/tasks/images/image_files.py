@@ -1,4 +1,4 @@
-"""Image files: their headers read when they are found, their pixels decoded when they are asked for."""
+"""Image files: headers are read when the files are listed, pixels are decoded on request."""
 
 import hashlib
 import os
@@ -23,13 +23,13 @@ from eenas.tasks.images.orientation import orientation
 from eenas.tasks.images.picture import bounded, opened, prepare_picture, read_formats
 from eenas.tasks.images.pixels import Pixels
 
-_END_BYTES = 32 << 10  # a file is known by its length and this many bytes of either end
-_MOST_CHUNKS = 1 << 16  # of a PNG file, among which EXIF data are looked for
-_LONGEST_EXIF = 1 << 16
+_END_BYTES = 32 << 10  # the digest covers the length of a file and this many bytes of either end
+_MAX_CHUNKS = 1 << 16  # of a PNG file that are searched for EXIF data
+_MAX_EXIF = 1 << 16  # bytes
 _GREY = ("1", "L", "LA", "La")
 SMALLEST = Frame(64, 64)
-"""Large JPEG files are decoded no larger than this needs where only their faults are looked for."""
-_AT_ONCE = 4096  # files handed to the threads at a time
+"""The frame for which large JPEG files are decoded when they are only checked for faults."""
+_CHUNK = 4096  # files given to the threads at a time
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,10 +37,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the beginning of a picture file tells: `width` and `height` as it is seen, upright.
+    """The facts in the header of an image file. `width` and `height` are those of the upright image.
 
-    `deep` says that it has more than 8 bits a channel, `clipped` that Pillow hands out only the upper 8 of them.
-    `digest` is of the file's length and both ends.
+    `deep` tells that it has more than 8 bits a channel, `clipped` that Pillow returns only the upper 8 of them.
+    `digest` covers the length and both ends of the file.
     """
 
     width: int
@@ -53,7 +53,7 @@ class Header:
 
 @cache
 def endings() -> tuple[str, ...]:
-    """The endings, with their dots and in lower case, of the files that are opened as pictures."""
+    """Return the extensions, lower-case with dots, of the files that are read as images."""
     from PIL import Image
 
     read = read_formats()
@@ -62,18 +62,18 @@ def endings() -> tuple[str, ...]:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is a picture by its name: of an ending that Pillow opens, and not hidden."""
+    """Whether the name is that of an image file: with an extension that Pillow reads, and not hidden."""
     return not is_hidden(name) and os.path.splitext(name)[1].lower() in endings()
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is hidden, or what macOS and Windows leave beside pictures."""
+    """Whether a file or folder is hidden, or one of those that macOS and Windows leave beside images."""
     return name.startswith((".", "__MACOSX", "@eaDir", "$RECYCLE.BIN")) or name.lower() in ("thumbs.db", "desktop.ini")
 
 
 @final
 class FilePixels(Pixels):
-    """Images in files, decoded by a few threads. `channels` is 1 where every image is grey, else 3."""
+    """Images in files, decoded by a few threads. `channels` is 1 if every image is grey, else 3."""
 
     def __init__(
         self,
@@ -85,9 +85,9 @@ class FilePixels(Pixels):
         white: int | None = None,
         shown_from: Path | None = None,
     ) -> None:
-        """`files` lie below `root`; their paths from there and their headers make the digest.
+        """`files` lie below `root`. Their paths relative to it and their headers make the digest.
 
-        In `names` they stand with their paths from `shown_from` (default: `root`).
+        `names` are relative to `shown_from` (default: `root`).
         """
         self.root = root
         self._shown_from = shown_from or root
@@ -106,12 +106,12 @@ class FilePixels(Pixels):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files, in order."""
+        """The image files, in order."""
         return self._files
 
     @property
     def headers(self) -> tuple[Header, ...]:
-        """Their headers."""
+        """The headers of the files."""
         return self._headers
 
     @property
@@ -121,15 +121,18 @@ class FilePixels(Pixels):
 
     @property
     def names(self) -> Sequence[str]:
-        """The paths below the folder that the task names."""
+        """The paths relative to the folder of the task."""
         return [one_line(name_below(self._shown_from, file)) for file in self._files]
 
     def digests(self) -> NDArray[np.uint64]:
-        """A number of 64 bits for each file."""
+        """Return a 64-bit digest of each file, [n]."""
         return np.frombuffer(b"".join(each.digest[:8] for each in self._headers), dtype="<u8").astype(np.uint64)
 
     def read(self, rows: NDArray[np.int64], frame: Frame, channels: int) -> Tensor:
-        """Decode and prepare (see `prepare_picture`)."""
+        """Return the decoded and prepared images (see `prepare_picture`).
+
+        Raises TaskError if an image cannot be decoded.
+        """
         images = torch.empty((len(rows), channels, frame.height, frame.width), dtype=torch.uint8)
         files = [self._files[row] for row in rows]
 
@@ -145,29 +148,29 @@ class FilePixels(Pixels):
 
 
 def name_below(root: Path, file: Path) -> str:
-    """The path of a file below `root`, its letters composed (NFC), however the file system writes them."""
+    """Return the path of a file relative to `root`, in Unicode NFC on every file system."""
     return unicodedata.normalize("NFC", file.relative_to(root).as_posix())
 
 
 def read_headers(files: Sequence[Path]) -> list[Header | str]:
-    """The header of each file, or what is wrong with it: nothing is decoded, and what is too large refused."""
+    """Return the header of each file, or the fault of an unreadable or oversized one. Nothing is decoded."""
     return list(in_threads(_read_header, files))
 
 
 def in_threads(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """`map` by a few threads, in order; files and decoders wait outside Python's lock."""
+    """Apply `work` to all items in a few threads, and yield the results in order. Decoders release Python's lock."""
     workers = min(8, os.cpu_count() or 1, len(items))
     if workers < 2:
         yield from map(work, items)
         return
     with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(items), _AT_ONCE):
-            yield from pool.map(work, items[start : start + _AT_ONCE])
+        for start in range(0, len(items), _CHUNK):
+            yield from pool.map(work, items[start : start + _CHUNK])
 
 
 def _read_header(file: Path) -> Header | str:
     try:
-        if not file.is_file():  # a pipe would be waited on
+        if not file.is_file():  # reading a pipe could block
             with opened(file):
                 pass
         with file.open("rb") as stream:
@@ -182,13 +185,13 @@ def _read_header(file: Path) -> Header | str:
                 clipped = deep and loses_bits(image)
                 if image.format == "PNG" and (late := _late_exif(stream)) is not None:
                     image.info.setdefault("exif", b"Exif\0\0" + late)
-                turned = orientation(image) >= 5 and image.format != "TIFF"  # of which Pillow gives the turned size
+                turned = orientation(image) >= 5 and image.format != "TIFF"  # Pillow gives the rotated size of TIFF
                 width, height = image.size[::-1] if turned else image.size
                 grey = image.mode in _GREY or image.mode.startswith("I")
                 bounded(image, SMALLEST)
                 return Header(width, height, grey, deep, clipped, state.digest())
     except PermissionError:
-        return f"{one_line(str(file))}: may not be read; change its permissions"
+        return f"{one_line(str(file))}: permission denied; change its permissions"
     except PictureError as error:
         text = str(error)
         return text if text.startswith(one_line(str(file))) else f"{one_line(str(file))}: {text}"
@@ -197,14 +200,14 @@ def _read_header(file: Path) -> Header | str:
 
 
 def _late_exif(stream: BinaryIO) -> bytes | None:
-    """The EXIF data of a PNG file, which may stand behind its pixels; these are passed over, not decoded."""
+    """Return the EXIF data of a PNG file, also if they follow the pixels, which are skipped without decoding."""
     stream.seek(len(b"\x89PNG\r\n\x1a\n"))
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(_MAX_CHUNKS):
         head = stream.read(8)
         if len(head) < 8 or head[4:] == b"IEND":
             return None
         length = int.from_bytes(head[:4], "big")
         if head[4:] == b"eXIf":
-            return stream.read(min(length, _LONGEST_EXIF))
-        stream.seek(length + 4, os.SEEK_CUR)  # and its check sum
+            return stream.read(min(length, _MAX_EXIF))
+        stream.seek(length + 4, os.SEEK_CUR)  # and the checksum
     return None

@@ -1,4 +1,4 @@
-"""Images as an input: uint8 of channels, height and width, and how pictures of other proportions become such."""
+"""The input spec of images: uint8 with channels, height and width, and the fit of images of other proportions."""
 
 from eenas.errors import TaskError
 from eenas.tasks.images.frame import Fit, Size, canonical_size, sides_of
@@ -10,9 +10,11 @@ NAME = "image"
 def image_input(
     size: Size | None, channels: int | None = None, fit: Fit = "crop", white: int | None = None
 ) -> InputSpec:
-    """Images of a size in pixels (None: of any) and of so many channels (None: of any).
+    """Return the spec of images of a size in pixels and a number of channels. None leaves either open.
 
-    `fit` and `white` are those of `Frame` and `prepare_picture`. Raises TaskError for what is no size or no channels.
+    `fit` and `white` are those of `Frame` and `prepare_picture`.
+
+    Raises TaskError for an impossible size or number of channels.
     """
     if channels is not None and channels < 1:
         raise TaskError(f"images need a positive number of channels, got {channels}")
@@ -27,7 +29,7 @@ def image_input(
 
 
 def size_of(inputs: InputSpec) -> Size | None:
-    """The size of images; None where it is open, and for what is no image."""
+    """Return the size of images. None if it is open, and for other inputs."""
     if inputs.kind != "images":
         return None
     height, width = inputs.size("height"), inputs.size("width")
@@ -35,17 +37,17 @@ def size_of(inputs: InputSpec) -> Size | None:
 
 
 def fit_of(inputs: InputSpec) -> Fit:
-    """How images of other proportions are fitted into the size."""
+    """Return the fit for images of other proportions."""
     fit = inputs.option("fit")
     return "crop" if fit is None else fit  # type: ignore[return-value]
 
 
 def white_of(inputs: InputSpec) -> int | None:
-    """The value that became white of pictures of more than 8 bits; None where there are none."""
+    """Return the value that maps to white in images of more than 8 bits, or None."""
     white = inputs.option("white")
     return white if isinstance(white, int) else None
 
 
 def resized(inputs: InputSpec, size: Size | None) -> InputSpec:
-    """The same images at another size."""
+    """Return the spec of the same images at another size."""
     return image_input(size, inputs.size("channel"), fit_of(inputs), white_of(inputs))

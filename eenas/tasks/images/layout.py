@@ -1,4 +1,4 @@
-"""Where the class folders of a task lie: right in its folder, or below `train/`, `val/` and `test/`."""
+"""The location of the class folders of a task: in its folder, or below `train/`, `val/` and `test/`."""
 
 import os
 import unicodedata
@@ -24,18 +24,18 @@ ROLES: dict[str, SourceName] = {
 }
 """The names, in any case, of folders that hold class folders."""
 EXPECTED = (
-    "expected is PATH/CLASS/*.png, or PATH/train/CLASS/*.png with val/ and test/ beside train/ "
+    "give PATH/CLASS/*.png, or PATH/train/CLASS/*.png with val/ and test/ beside train/ "
     "(also training, valid, validation, testing)"
 )
 
 
 FolderId = tuple[int, int]
-"""What a file system knows a folder by: its device and its number there."""
+"""The identity of a folder on the file system: device and inode."""
 
 
 @dataclass(frozen=True)
 class Root:
-    """A folder of class folders: the names of the classes, as they can be printed, and where each lies."""
+    """A folder of class folders: the printable name and the path of each class."""
 
     path: Path
     classes: Mapping[str, Path]
@@ -43,32 +43,34 @@ class Root:
 
 @dataclass(frozen=True)
 class Layout:
-    """The root of each source, and what is worth saying of what was not taken."""
+    """The root of each source, and notices on files that are not used."""
 
     roots: Mapping[SourceName, Root]
     notices: tuple[str, ...] = ()
 
 
 @dataclass
-class PassedOver:
-    """What lies among the pictures and is none, counted by ending."""
+class SkippedFiles:
+    """Files among the images that are not images, counted by extension."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
     def words(self) -> str | None:
-        """One line, or None where nothing was passed over."""
+        """Return one line, or None if no file was skipped."""
         if not self.counts:
             return None
         listed = ", ".join(f"{count:,} {ending}" for ending, count in self.counts.most_common(8))
         more = f" and {len(self.counts) - 8} other kinds" if len(self.counts) > 8 else ""
-        return f"passed over, since they are no pictures by their ending: {listed}{more}"
+        return f"skipped, since the extension is not that of an image: {listed}{more}"
 
 
 def find_layout(path: Path) -> Layout:
-    """The sources in the folder `path`.
+    """Return the sources in the folder `path`.
 
-    A folder `train` with pictures and no folders in it is a class (of trains). With `train/` and `val/` only, `val/` is
-    the test source. Raises TaskError for a layout that is not understood.
+    A folder `train` that holds images and no folders is a class (of trains). With only `train/` and `val/`, `val/` is
+    the test source.
+
+    Raises TaskError for other layouts.
     """
     folders = _folders(path)
     if not folders:
@@ -83,7 +85,7 @@ def find_layout(path: Path) -> Layout:
         return Layout({"train": _root(path)}, _beside(path))
     for role, names in found.items():
         if len(names) > 1:
-            raise TaskError(f"{one_line(str(path))}: {names[0]}/ and {names[1]}/ are both {role} data; keep one")
+            raise TaskError(f"{one_line(str(path))}: {names[0]}/ and {names[1]}/ both hold {role} data; keep one")
     notices = list(_beside(path))
     taken = {names[0] for names in found.values()}
     for name in folders:
@@ -91,7 +93,7 @@ def find_layout(path: Path) -> Layout:
             continue
         if name.lower() in ROLES:
             if _images_in(path / name):
-                notices.append(f"{one_line(name)}/ has no class folders, so no labels: it was passed over")
+                notices.append(f"{one_line(name)}/ is skipped: without class folders it has no labels")
         elif _holds_images(path / name):
             raise TaskError(
                 f"{one_line(str(path))}: beside {found['train'][0]}/ only val/ and test/ are read, got "
@@ -105,45 +107,46 @@ def find_layout(path: Path) -> Layout:
     return Layout(roots, tuple(notices))
 
 
-def images_below(folder: Path, root: Path, passed: PassedOver, taken: dict[FolderId, Path]) -> list[Path]:
-    """The picture files in and below a class folder, in the order of their names; others are counted in `passed`.
+def images_below(folder: Path, root: Path, skipped: SkippedFiles, taken: dict[FolderId, Path]) -> list[Path]:
+    """Return the image files in and below a class folder, sorted by name. Other files are counted in `skipped`.
 
-    Links are followed, but for those that lead back up: what lies there is of other classes, too. `taken` holds the
-    class to which each folder belongs, the class folders from the beginning. Raises TaskError where a link leads to a
-    folder of another class.
+    Links are followed, except to parent folders, which hold other classes too. `taken` maps each folder to its class
+    and starts with the class folders.
+
+    Raises TaskError if a link leads to a folder of another class, or if there is no image.
     """
     files: list[Path] = []
     seen = {folder_id(parent) for parent in folder.absolute().parents}
     for place, below, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
         here = folder_id(Path(place))
-        if here in seen:  # a link that leads back up, or here once more
+        if here in seen:  # a link to a parent, or a second link to the same folder
             below.clear()
             continue
         seen.add(here)
         if (other := taken.setdefault(here, folder)) != folder:
             ours, theirs = one_line(place), one_line(str(other))
-            raise TaskError(f"{ours}: is the same folder as one of the class {theirs}; remove one of the two links")
+            raise TaskError(f"{ours}: is also a folder of the class {theirs}; remove one of the two links")
         below[:] = [name for name in below if not is_hidden(name)]
         for name in names:
             if is_hidden(name):
                 continue
             file = Path(place, name)
             if not is_image(name):
-                passed.counts[os.path.splitext(name)[1].lower() or "without ending"] += 1
+                skipped.counts[os.path.splitext(name)[1].lower() or "without extension"] += 1
             elif file.exists() and not file.is_file():
-                passed.counts["pipes, sockets or devices"] += 1
+                skipped.counts["pipes, sockets or devices"] += 1
             else:
                 files.append(file)
     if not files:
         few = ", ".join(end for end in endings() if end in (".jpg", ".png", ".webp", ".tif", ".bmp"))
         raise TaskError(
-            f"{one_line(str(folder))}: the class folder holds no image (of {few} and others); add images or remove it"
+            f"{one_line(str(folder))}: the class folder holds no image ({few} and others); add images or remove it"
         )
     return sorted(files, key=lambda file: name_below(root, file).split("/"))
 
 
 def folder_id(path: Path) -> FolderId:
-    """The same for every path of a folder, by links and by mounts."""
+    """Return the identity of a folder, equal for all its paths through links and mounts."""
     try:
         found = os.stat(path)
     except OSError as error:
@@ -152,7 +155,7 @@ def folder_id(path: Path) -> FolderId:
 
 
 def _root(path: Path) -> Root:
-    """The class folders in `path`, by their names with composed letters (NFC), so that every file system agrees."""
+    """Return the class folders in `path`, by their names in Unicode NFC, so every file system gives the same order."""
     names = _folders(path)
     if not names:
         raise TaskError(f"{one_line(str(path))}: holds no class folders; make one folder of images for each class")
@@ -161,8 +164,8 @@ def _root(path: Path) -> Root:
         shown = one_line(unicodedata.normalize("NFC", name))
         if shown in classes:
             raise TaskError(
-                f"{one_line(str(path))}: two class folders are called {shown!r}, with composed and with separate "
-                "accents; put their images into one"
+                f"{one_line(str(path))}: two class folders are called {shown!r}, with composed and with decomposed "
+                "accents; merge them"
             )
         classes[shown] = path / name
     places: dict[FolderId, str] = {}
@@ -175,19 +178,19 @@ def _root(path: Path) -> Root:
 
 
 def _refuse_other_splits(path: Path, folders: Sequence[str], found: Mapping[SourceName, Sequence[str]]) -> None:
-    """Raise TaskError where the top folders look like splits, and not like classes."""
+    """Raise TaskError if the top folders look like splits instead of classes."""
     for role in ("test", "validation"):
         if role in found:
             name = one_line(found[role][0])
             raise TaskError(
-                f"{one_line(str(path))}: holds {name}/ with class folders but no such train/; "
-                "add it, or give one of them alone"
+                f"{one_line(str(path))}: holds {name}/ with class folders but no train/ with class folders; "
+                f"add train/, or give folder:{one_line(str(path / found[role][0]))}"
             )
     inside = [{name.lower() for name in _folders(path / folder)} for folder in folders]
     if len(folders) == 1:
         if inside[0] and not _images_in(path / folders[0]):
             raise TaskError(
-                f"{one_line(str(path))}: holds one folder only, {one_line(folders[0])!r}; "
+                f"{one_line(str(path))}: holds only one folder, {one_line(folders[0])!r}; "
                 f"if the classes are in it, give folder:{one_line(str(path / folders[0]))}"
             )
         return
@@ -197,12 +200,12 @@ def _refuse_other_splits(path: Path, folders: Sequence[str], found: Mapping[Sour
         listed = ", ".join(f"{one_line(name)}/" for name in folders[:4]) + (", ..." if len(folders) > 4 else "")
         both = ", ".join(one_line(name) for name in sorted(common)[:3])
         raise TaskError(
-            f"{one_line(str(path))}: {listed} all hold the same folders ({both}), so they are no classes; {EXPECTED}"
+            f"{one_line(str(path))}: {listed} all hold the same folders ({both}), so they are not classes; {EXPECTED}"
         )
 
 
 def _holds_class_folders(path: Path) -> bool:
-    """Whether a folder called like a split is one: there are folders in it, and more images in them than beside."""
+    """Whether a folder with the name of a split is one: it holds folders, with more images in them than beside them."""
     folders = _folders(path)
     beside = _images_in(path)
     if not folders or not beside:
@@ -216,7 +219,7 @@ def _beside(path: Path) -> tuple[str, ...]:
     if not count:
         return ()
     which = f"{count:,} pictures" if count > 1 else "1 picture"
-    return (f"{which} beside the class folders of {one_line(path.name or str(path))}/: no class, so passed over",)
+    return (f"{which} beside the class folders of {one_line(path.name or str(path))}/ skipped: they have no class",)
 
 
 def _images_in(path: Path) -> int:
@@ -228,7 +231,7 @@ def _holds_images(path: Path) -> bool:
 
 
 def _folders(path: Path) -> list[str]:
-    """The names of the folders in `path`, sorted, without hidden ones."""
+    """Return the sorted names of the folders in `path` that are not hidden."""
     return sorted(entry.name for entry in _entries(path) if _is_folder(entry) and not is_hidden(entry.name))
 
 
@@ -243,11 +246,11 @@ def _entries(path: Path) -> list[os.DirEntry[str]]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False
 
 
 def _refuse_folder(error: OSError) -> NoReturn:
     where = one_line(str(error.filename))
-    fix = "change its permissions" if isinstance(error, PermissionError) else "put it back, or remove the link to it"
+    fix = "change its permissions" if isinstance(error, PermissionError) else "restore it, or remove the link to it"
     raise TaskError(f"{where}: the folder cannot be read ({error.strerror}); {fix}") from None

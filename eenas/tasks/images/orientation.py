@@ -1,4 +1,4 @@
-"""The EXIF orientation of a picture, and pixels turned by it."""
+"""The EXIF orientation of an image, and rotation by it."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ _ORIENTATION = 0x0112  # the EXIF tag
 
 
 def upright(pixels: Any, turned: int) -> Any:
-    """`pixels` turned as an EXIF orientation says."""
+    """Return `pixels` rotated and flipped by an EXIF orientation."""
     from PIL import Image
 
     turns = Image.Transpose
@@ -23,14 +23,15 @@ def upright(pixels: Any, turned: int) -> Any:
 
 
 def orientation(image: Any) -> int:
-    """The EXIF orientation, 1 to 8; 1 (upright) where there is none or it cannot be read.
+    """Return the EXIF orientation, 1 to 8; 1 (upright) if it is missing or unreadable.
 
-    Nothing is decoded for it, as Pillow would of a PNG file: what stands behind its pixels counts once it is loaded.
+    Nothing is decoded, unlike in Pillow's own method for PNG files. EXIF data after the pixels count once the image is
+    loaded.
     """
     from PIL import Image
 
     try:
         found = Image.Image.getexif(image).get(_ORIENTATION, 1)
-    except Exception:  # damaged metadata say nothing about the pixels
+    except Exception:  # metadata may be damaged while the pixels are whole
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1

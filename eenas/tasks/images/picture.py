@@ -1,6 +1,6 @@
-"""One picture made ready for a network: turned upright, put on white, brought to 8 bits and fitted into a frame.
+"""Preparing one image for a network: upright, on white, with 8 bits a channel, and fitted into a frame.
 
-It needs Pillow and NumPy alone, because training and the exported runtime prepare pictures by these very lines.
+This module needs only Pillow and NumPy. Training and the exported runtime both use it.
 """
 
 import io
@@ -24,22 +24,25 @@ from eenas.tasks.images.orientation import orientation, upright
 from eenas.tasks.images.picture_memory import MOST_BYTES, decoded_bytes
 
 MOST_PIXELS = 1 << 26
-"""Pictures of more pixels are refused, and those that would take more than MOST_BYTES."""
+"""Images with more pixels, or that need more than MOST_BYTES of memory, are refused."""
 DRAFT_PIXELS = 1 << 22
-"""JPEG files of more pixels are decoded at a half, a quarter or an eighth, never below twice the frame."""
+"""JPEG files with more pixels are decoded at a half, a quarter or an eighth of the size, at least twice the frame."""
 FULL_WHITE = 65535
-"""The white of pictures of more than 8 bits where nothing else is known."""
+"""The default white of images of more than 8 bits."""
 NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF", "FITS", "IPTC", "ICO", "ICNS", "BLP")
-"""Formats of Pillow that are not read: known by their heads only, run by another program (EPS), measurements, and
-containers whose pictures tell their size only while they are decoded."""
-_ALONE_BYTES = 1 << 27  # what takes more is decoded alone, so that threads do not add up their memory
-_STRIP = 1 << 20  # pixels flattened at once of a picture of more than four times as many
-_WHOLE = "eenas whole size"  # the key in a Pillow image's notes of its size before it was decoded smaller
+"""Formats of Pillow that are not read.
+
+Pillow reads only the header of some and decodes EPS by another program; others hold measurements, or are containers
+whose images have an unknown size until they are decoded.
+"""
+_ALONE_BYTES = 1 << 27  # larger images are decoded one at a time, to limit the memory of all threads
+_STRIP = 1 << 20  # pixels flattened at a time; images of up to four times as many are flattened at once
+_WHOLE = "eenas whole size"  # the key in `image.info` of the size before a JPEG was decoded smaller
 _ALONE = threading.Lock()
 
 
 class _Quiet:
-    """How many threads are reading pictures, and the filter that keeps Pillow's warnings back meanwhile."""
+    """The number of threads that read images, and the filter that suppresses Pillow's warnings meanwhile."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -51,13 +54,14 @@ _QUIET = _Quiet()
 
 
 def prepare_picture(source: Any, frame: Frame, channels: int, white: int | None = None) -> NDArray[np.uint8]:
-    """A picture as uint8 [channels, height, width] of the frame.
+    """Return an image as uint8 [channels, height, width] of the frame.
 
-    `source` is a path, the bytes of a file, a Pillow image, or an array uint8 [H, W] or [H, W, C] in the order of
-    colours red, green, blue (and opacity); `channels` is 1 (grey), 3 (colour) or the array's own. It is turned as its
-    EXIF orientation says, transparent parts become white, more than 8 bits a channel are scaled so that `white`
-    becomes 255 (None: 65535), the frame's part of it is resized with an antialiased bilinear filter. Raises
-    PictureError, with the path where there is one, for what cannot be read.
+    `source` is a path, the bytes of a file, a Pillow image, or an array uint8 [H, W] or [H, W, C] with the channels
+    red, green, blue (and alpha). `channels` is 1 (grey), 3 (colour) or the number in the array. The image is rotated by
+    its EXIF orientation, and transparent parts become white. More than 8 bits a channel are scaled, with `white` as 255
+    (None: 65535). The part that the frame shows is resized with an antialiased bilinear filter.
+
+    Raises PictureError, with the path if there is one, for unreadable images.
     """
     if isinstance(source, np.ndarray):
         return _prepared_array(source, frame, channels)
@@ -67,17 +71,18 @@ def prepare_picture(source: Any, frame: Frame, channels: int, white: int | None 
             whole = whole[::-1]
         flat = flattened(image, channels, white)
         if image is not source:
-            image.im = None  # not held while it is fitted
+            image.im = None  # free its memory before fitting
         return fitted(flat, frame, whole)
 
 
 @contextmanager
 def opened(source: Any, frame: Frame | None = None) -> Iterator[Any]:
-    """The Pillow image of a path, of a file's bytes, of an open file or of itself.
+    """Yield the Pillow image of a path, of the bytes of a file, of an open file or of a Pillow image.
 
-    For `frame` it is decoded no larger than that needs, within bounds (`bounded`); without one only the header may
-    be used.
-    Raises PictureError, also for what goes wrong inside the block: Pillow's decoders raise errors of any kind.
+    With `frame`, the image may be decoded, no larger than the frame needs (see `bounded`). Without it, only the header
+    may be used.
+
+    Raises PictureError, also for errors inside the block, since Pillow's decoders raise many types of errors.
     """
     try:
         from PIL import Image
@@ -96,24 +101,25 @@ def opened(source: Any, frame: Frame | None = None) -> Iterator[Any]:
                 yield image
     except PictureError as error:
         raise PictureError(f"{name}{error}") from None
-    except MemoryError:  # not the picture's fault
+    except MemoryError:  # not a fault of the image
         raise
     except PermissionError:
-        raise PictureError(f"{name}may not be read; change its permissions") from None
+        raise PictureError(f"{name}permission denied; change its permissions") from None
     except Exception as error:
         raise PictureError(f"{name}a corrupt image ({_why(error)})") from None
 
 
 def bounded(image: Any, frame: Frame) -> int:
-    """Let a large JPEG file, opened and not yet loaded, be decoded smaller, as far as `frame` allows.
+    """Return the largest number of bytes needed to decode and flatten an image that is opened but not loaded.
 
-    Returns how many bytes it takes at most to decode and flatten it. Nothing is decoded for that. Raises PictureError
-    where more than MOST_PIXELS are left, or more than MOST_BYTES needed.
+    Large JPEG files are set to be decoded smaller if `frame` allows it. Nothing is decoded.
+
+    Raises PictureError if the image has more than MOST_PIXELS then, or needs more than MOST_BYTES.
     """
     check_mode(image)
     whole = image.size
     if image.width * image.height > DRAFT_PIXELS and image.draft(None, (2 * frame.width, 2 * frame.height)) is not None:
-        image.info[_WHOLE] = whole  # of JPEG only
+        image.info[_WHOLE] = whole  # JPEG only
     if image.width * image.height > MOST_PIXELS:
         raise PictureError(f"{image.width:,} x {image.height:,} pixels are more than {MOST_PIXELS:,}; make it smaller")
     needed = decoded_bytes(image, whole)
@@ -126,7 +132,7 @@ def bounded(image: Any, frame: Frame) -> int:
 
 
 def read_formats() -> list[str]:
-    """The names of the formats that are read, those of Pillow's plug-ins included."""
+    """Return the names of the image formats that are read, including those of Pillow's plug-ins."""
     from PIL import Image
 
     Image.preinit()  # the usual ones are tried first
@@ -135,11 +141,11 @@ def read_formats() -> list[str]:
 
 
 def flattened(image: Any, channels: int, white: int | None = None) -> Any:
-    """An opened image upright, without transparency and as 8-bit grey ("L", for 1 channel) or colour ("RGB")."""
+    """Return an opened image upright, opaque, and as 8-bit grey ("L", for 1 channel) or colour ("RGB")."""
     from PIL import Image
 
     check_mode(image)
-    image.load()  # Pillow itself turns TIFF files while it loads them
+    image.load()  # Pillow rotates TIFF files on loading
     kind, turned = "L" if channels == 1 else "RGB", orientation(image)
     wide, tall = image.size
     if wide * tall <= 4 * _STRIP:
@@ -154,7 +160,7 @@ def flattened(image: Any, channels: int, white: int | None = None) -> Any:
 
 
 def _eight_bits(image: Any, kind: str, white: int | None) -> Any:
-    """A loaded image, or a part of one, as "L" or "RGB" on white."""
+    """Return a loaded image, or a part of one, as "L" or "RGB" on white."""
     from PIL import Image
 
     if image.mode.startswith("I"):
@@ -163,14 +169,14 @@ def _eight_bits(image: Any, kind: str, white: int | None) -> Any:
     elif image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         image = _on_white(image)
     elif image.mode == "P":
-        image = image.convert("RGBA")  # straight to RGB Pillow warns about some palettes
+        image = image.convert("RGBA")  # Pillow warns about some palettes when converting to RGB directly
     return image.convert(kind)
 
 
 def fitted(image: Any, frame: Frame, whole: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """An image of mode "L" or "RGB" as uint8 [1 or 3, height, width] of the frame.
+    """Return an image of mode "L" or "RGB" as uint8 [1 or 3, height, width] of the frame.
 
-    `whole` is the (width, height) that it had before it was decoded smaller.
+    `whole` is the (width, height) before the image was decoded smaller.
     """
     from PIL import Image
 
@@ -199,7 +205,7 @@ def _prepared_array(pixels: NDArray[Any], frame: Frame, channels: int) -> NDArra
     planes = pixels[..., None] if pixels.ndim == 2 else pixels
     if pixels.dtype != np.uint8 or planes.ndim != 3 or 0 in planes.shape:
         raise PictureError(
-            f"a picture is an array uint8 [H, W] or [H, W, C], got {pixels.dtype} {list(pixels.shape)}; "
+            f"an image is an array uint8 [H, W] or [H, W, C], got {pixels.dtype} {list(pixels.shape)}; "
             "scale its values to 0..255, channels last"
         )
     have = planes.shape[2]
@@ -207,7 +213,7 @@ def _prepared_array(pixels: NDArray[Any], frame: Frame, channels: int) -> NDArra
         image = Image.fromarray(np.ascontiguousarray(planes[..., 0] if have == 1 else planes))
         return fitted(flattened(image, channels), frame)
     if have != channels:
-        raise PictureError(f"a picture of {have} channels cannot be shown to a network of {channels}")
+        raise PictureError(f"the network takes images of {channels} channels, got one of {have}; convert it")
     each = [Image.fromarray(np.ascontiguousarray(planes[..., k])) for k in range(have)]
     return np.concatenate([fitted(plane, frame) for plane in each])
 
@@ -215,7 +221,7 @@ def _prepared_array(pixels: NDArray[Any], frame: Frame, channels: int) -> NDArra
 def _on_white(image: Any) -> Any:
     from PIL import Image
 
-    if image.mode in ("La", "PA"):  # Pillow converts these two by way of others only
+    if image.mode in ("La", "PA"):  # Pillow does not convert these two to RGBA directly
         image = image.convert("LA" if image.mode == "La" else "RGBA")
     shown = image.convert("RGBA")
     if shown.getextrema()[3][0] == 255:
@@ -225,7 +231,7 @@ def _on_white(image: Any) -> Any:
 
 @contextmanager
 def _stream(source: Any) -> Iterator[Any]:
-    """The open file of a path, never one that could be waited on for ever; or the bytes as a file."""
+    """Yield a binary stream of a path, bytes or an open file. Special files, which could block, are refused."""
     if isinstance(source, bytes | bytearray | memoryview):
         yield io.BytesIO(source)
         return
@@ -234,7 +240,7 @@ def _stream(source: Any) -> Iterator[Any]:
         return
     if not isinstance(source, str | os.PathLike):
         raise PictureError(
-            f"a picture is a path, bytes, a Pillow image or an array, got {type(source).__name__}; give one of them"
+            f"an image is a path, bytes, a Pillow image or an array, got {type(source).__name__}; give one of them"
         )
     kind = os.stat(source).st_mode
     if not stat.S_ISREG(kind):
@@ -245,9 +251,9 @@ def _stream(source: Any) -> Iterator[Any]:
 
 @contextmanager
 def _no_warnings() -> Iterator[None]:
-    """Without Pillow's warnings about sizes, which have limits here, and about metadata, which do not matter.
+    """Suppress Pillow's warnings about sizes, which are limited here, and about metadata, which do not matter.
 
-    `warnings.catch_warnings` would not do: threads would put back each other's filters.
+    `warnings.catch_warnings` is not thread-safe.
     """
     with _QUIET.lock:
         if _QUIET.inside == 0:
@@ -270,5 +276,5 @@ def _why(error: Exception) -> str:
         return error.strerror
     text = str(error)
     if "cannot identify" in text:
-        return "no image format that is read"
+        return "unknown image format"
     return one_line(text.splitlines()[0]) if text else type(error).__name__

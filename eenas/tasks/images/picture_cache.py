@@ -1,7 +1,7 @@
-"""Which picture files were decoded without fault, kept between sessions so that no file is decoded twice for that.
+"""A cache of the image files that were decoded without fault, so no file is checked twice.
 
-The file is in `EENAS_CACHE`, by default `~/.cache/eenas` (or `XDG_CACHE_HOME/eenas`). It holds nothing that could not
-be found again, so that it may be deleted, and a folder that cannot be written costs time only.
+The cache is in `EENAS_CACHE`, by default `~/.cache/eenas` (or `XDG_CACHE_HOME/eenas`). It may be deleted at any time.
+If its folder is not writable, only time is lost.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from eenas.errors import StorageError
 from eenas.files import write_atomically
 
 GOOD = -1
-"""What is kept of a picture of 8 bits; of a deeper one its largest value."""
-_MOST = 1 << 24  # entries of one folder that are read at most, 128 MB
+"""The value of an image of 8 bits; deeper images have their largest value."""
+_MAX_ENTRIES = 1 << 24  # of one folder, 256 MB
 
 
 class PictureCache:
-    """What is known of the files of one folder: a number for each key, of 64 bits, that names a file's content."""
+    """The known files of one folder: a number for each 64-bit key, which identifies the content of a file."""
 
     def __init__(self, root: Path) -> None:
         place = os.environ.get("EENAS_CACHE") or os.path.join(
@@ -34,15 +34,15 @@ class PictureCache:
         self._known = _read(self._file)
 
     def look_up(self, keys: Sequence[int]) -> list[int | None]:
-        """What is kept for each key, None for nothing."""
+        """Return the number of each key, or None if it is unknown."""
         return [self._known.get(key) for key in keys]
 
     def keep(self, keys: Sequence[int], values: Sequence[int]) -> None:
-        """Keep a number for each key; what other processes kept meanwhile stays."""
+        """Store a number for each key. Entries that other processes stored meanwhile are kept."""
         self._known = {**_read(self._file), **self._known, **dict(zip(keys, values, strict=True))}
         table = np.array([(key, value) for key, value in self._known.items()], dtype=_ROW)
         with suppress(StorageError):
-            write_atomically(self._file, lambda path: _write(path, table[-_MOST:]))
+            write_atomically(self._file, lambda path: _write(path, table[-_MAX_ENTRIES:]))
 
 
 _ROW = np.dtype([("key", "<u8"), ("value", "<i8")])
@@ -55,12 +55,12 @@ def _write(path: Path, table: NDArray[np.void]) -> None:
 
 def _read(file: Path) -> dict[int, int]:
     try:
-        if file.stat().st_size > _MOST * _ROW.itemsize + 4096:
+        if file.stat().st_size > _MAX_ENTRIES * _ROW.itemsize + 4096:
             return {}
         with file.open("rb") as stream:
             table = npy.read_array(stream, allow_pickle=False)
         if table.dtype != _ROW or table.ndim != 1:
             return {}
         return dict(zip(table["key"].tolist(), table["value"].tolist(), strict=True))
-    except Exception:  # of a damaged file NumPy raises a dozen kinds, lack of memory among them
+    except Exception:  # NumPy raises many types of errors for a damaged file, MemoryError among them
         return {}

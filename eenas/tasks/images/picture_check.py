@@ -1,4 +1,4 @@
-"""Every picture of a source decoded once, before anything is trained on them."""
+"""A check that decodes every image of a source once, before training."""
 
 import hashlib
 import os
@@ -16,27 +16,27 @@ from eenas.tasks.images.picture import opened
 from eenas.tasks.images.picture_cache import GOOD, PictureCache
 from eenas.tasks.task import Task
 
-PHASE = "checking the pictures"
+PHASE = "checking the images"
 NAMED = 3
-"""How many bad pictures an error names."""
-_AT_ONCE = 256
-_STRIP = 1 << 20  # pixels looked at at once
-_RULES = b"2\0"  # a new number when a picture may be judged otherwise than before: all are checked again
+"""The number of bad images that an error names."""
+_CHUNK = 256  # files decoded between two progress reports
+_STRIP = 1 << 20  # pixels examined at a time
+_RULES = b"2\0"  # increase the number when the checks change: all images are checked again
 
 Checked = int | str
-"""GOOD or the largest value of a deep picture; or what is wrong with it."""
+"""GOOD, the largest value of a deep image, or the fault of a bad one."""
 
 
 def check_files(
     root: Path, files: Sequence[Path], headers: Sequence[Header], advance: Callable[[int], None] | None = None
 ) -> list[Checked]:
-    """Decode each file that was not found good before; `advance` hears how many are done."""
+    """Decode each file that is not in the cache, and return the result for each. `advance` receives the number done."""
     cache = PictureCache(root)
     keys = [_key(file, header) for file, header in zip(files, headers, strict=True)]
     found: list[Checked | None] = list(cache.look_up(keys))
     new = [row for row, value in enumerate(found) if value is None]
-    for start in range(0, len(new), _AT_ONCE):
-        part = new[start : start + _AT_ONCE]
+    for start in range(0, len(new), _CHUNK):
+        part = new[start : start + _CHUNK]
         if advance is not None:
             advance(len(files) - len(new) + start)
         for row, fresh in zip(part, in_threads(lambda row: _decoded(files[row]), part), strict=True):
@@ -48,7 +48,10 @@ def check_files(
 
 
 def check_pictures(task: Task, listener: Listener) -> None:
-    """Decode every picture file of a task's sources once. Raises TaskError that names the first bad ones."""
+    """Decode every image file of a task's sources once.
+
+    Raises TaskError, which names the first bad images.
+    """
     sources = {id(split.samples): split.samples for split in task.splits}
     pixels = [each for each in sources.values() if isinstance(each, FilePixels)]
     total, done, bad = sum(map(len, pixels)), 0, list[str]()
@@ -64,23 +67,23 @@ def check_pictures(task: Task, listener: Listener) -> None:
         bad += [value for value in checked if isinstance(value, str)]
         done += len(each)
         listener(Advanced(PHASE, done))
-    listener(Finished(PHASE, f"{total:,} pictures{f', {len(bad):,} of them bad' if bad else ''}"))
+    listener(Finished(PHASE, f"{total:,} images{f', {len(bad):,} of them bad' if bad else ''}"))
     if bad:
         raise bad_pictures(bad)
 
 
 def bad_pictures(reasons: Sequence[str]) -> TaskError:
-    """The error for pictures that cannot be read."""
+    """Return the error for images that cannot be read."""
     more = f" and {len(reasons) - NAMED:,} more" if len(reasons) > NAMED else ""
-    count = f"{len(reasons):,} pictures cannot be read: " if len(reasons) > 1 else ""
-    what = "them" if count else "it"
+    count = f"{len(reasons):,} images cannot be read: " if len(reasons) > 1 else ""
+    pronoun = "them" if count else "it"
     verbs = "search, calibrate, export and verify"
-    fix = f"replace or remove {what}, or leave {what} out (task.skip_bad; --skip-bad of {verbs})"
+    fix = f"replace or remove {pronoun}, or leave {pronoun} out (task.skip_bad; --skip-bad of {verbs})"
     return TaskError(f"{count}{'; '.join(reasons[:NAMED])}{more}; {fix}")
 
 
 def _key(file: Path, header: Header) -> int:
-    """Where the file is, what it holds at both ends and when it was written."""
+    """Return a digest of the path, both ends and the modification time of a file."""
     try:
         written = os.stat(file).st_mtime_ns
     except OSError:
@@ -106,12 +109,12 @@ def _decoded(file: Path) -> Checked:
 
 
 def _extremes(image: Any) -> tuple[int, int]:
-    """The least and the largest value of a loaded image; opacity tells nothing of the bits that its colours use."""
+    """Return the smallest and largest value of a loaded image, without its alpha channel."""
     if not image.mode.startswith("I"):
         bands = [image.getextrema()] if len(image.getbands()) == 1 else image.getextrema()
         used = [each for name, each in zip(image.getbands(), bands, strict=True) if name not in "Aa"]
         return int(min(low for low, _ in used)), int(max(high for _, high in used))
-    found = []  # Pillow knows the extremes of some such modes only
+    found = []  # Pillow's getextrema does not support all of these modes
     for top in range(0, image.height, rows := max(1, _STRIP // image.width)):
         levels = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
         found += [int(levels.min()), int(levels.max())]

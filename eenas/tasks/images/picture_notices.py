@@ -1,4 +1,4 @@
-"""A line on the pictures of a task that lose much where they are fitted into a frame."""
+"""A notice on images that lose much of their area when they are cropped."""
 
 import numpy as np
 
@@ -10,11 +10,11 @@ from eenas.tasks.inputs import InputSpec
 from eenas.tasks.task import Task
 
 MUCH = 1 / 3
-"""A larger part that is cut away from a picture is worth a line."""
+"""The share of an image above which a crop is reported."""
 
 
 def cut_notice(task: Task, inputs: InputSpec) -> str | None:
-    """How many pictures lose more than a third where they are cropped to `inputs`; None where none does."""
+    """Return a notice on the images of which a crop to `inputs` cuts more than a third, or None."""
     size = size_of(inputs)
     if size is None:
         return None
@@ -35,7 +35,7 @@ def cut_notice(task: Task, inputs: InputSpec) -> str | None:
         return None
     lose = "loses" if many == 1 else "lose"
     return (
-        f"{many:,} of {total:,} pictures {lose} more than a third to the crop to {frame.height} x {frame.width} "
-        f"({percent(worst, 0)} of those of {shape[0]} x {shape[1]}); task.fit = pad or stretch shows all of them, and "
-        "task.input_size = [height, width] other proportions"
+        f"{many:,} of {total:,} images {lose} more than a third to the crop to {frame.height} x {frame.width} "
+        f"({percent(worst, 0)} of those of {shape[0]} x {shape[1]}); set task.fit = pad or stretch to keep the whole "
+        "image, or task.input_size = [height, width] for other proportions"
     )

@@ -1,4 +1,4 @@
-"""Images as small PNG files for a page."""
+"""Small PNG images for HTML pages."""
 
 import base64
 import struct
@@ -12,23 +12,23 @@ from eenas.tasks.images.image_input import resized, size_of
 from eenas.tasks.inputs import InputSpec
 
 LARGEST = 64
-"""Pixels: images are made this large at most."""
+"""The largest side of the images in pixels."""
 
 
 def small(inputs: InputSpec) -> InputSpec:
-    """The images at a size of at most LARGEST, in their proportions."""
+    """Return the spec of the images with sides of at most LARGEST, in the same proportions."""
     height, width = sides_of(size_of(inputs) or LARGEST)
     shrink = min(1.0, LARGEST / max(height, width))
     return resized(inputs, (max(1, round(height * shrink)), max(1, round(width * shrink))))
 
 
 def png_url(image: NDArray[np.uint8]) -> str:
-    """An image uint8 [1 or 3, H, W] as a data URL of a PNG."""
+    """Return an image uint8 [1 or 3, H, W] as a data URL of a PNG."""
     return "data:image/png;base64," + base64.b64encode(png(image)).decode()
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """An image uint8 [1 or 3, H, W] as a PNG file (ISO/IEC 15948): grey or true colour, without a filter."""
+    """Return an image uint8 [1 or 3, H, W] as a PNG file (ISO/IEC 15948): grey or true colour, unfiltered."""
     channels, height, width = image.shape
     rows = np.ascontiguousarray(np.moveaxis(image, 0, 2)).reshape(height, width * channels)
     raw = b"".join(b"\0" + row.tobytes() for row in rows)

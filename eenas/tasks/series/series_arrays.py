@@ -1,4 +1,4 @@
-"""Arrays of time series, checked and brought to one form."""
+"""Arrays of time series: checking and converting them."""
 
 from typing import Any
 
@@ -7,14 +7,17 @@ from numpy.typing import NDArray
 
 from eenas.errors import TaskError
 
-MOST_CHANNELS = 4096
+MAX_CHANNELS = 4096
 
 
 def as_array(values: Any, name: str) -> NDArray[Any]:
-    """What is given as one array. Raises TaskError where its samples differ in length."""
+    """Return the values as one array.
+
+    Raises TaskError for masked or non-numeric values, and for samples of different shapes.
+    """
     if np.ma.is_masked(values):
         raise TaskError(
-            f"{name} is a masked array, and no value is known where it is masked; {name}.filled(0) gives some"
+            f"{name} must have a value everywhere, got a masked array; fill it, for example {name}.filled(0)"
         )
     if isinstance(values, list | tuple) and all(np.ndim(each) == 2 for each in values):
         check_lengths(values, name)
@@ -30,7 +33,7 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
 
 
 def check_lengths(series: Any, name: str) -> None:
-    """Raise TaskError where series [channels, length] differ in either."""
+    """Raise TaskError if series [channels, length] differ in channels or length."""
     for axis, what in ((0, "channels"), (1, "length")):
         sizes = sorted({int(np.shape(each)[axis]) for each in series})
         if len(sizes) > 1:
@@ -40,13 +43,15 @@ def check_lengths(series: Any, name: str) -> None:
 
 
 def check_series(values: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Series as float32 [n, channels, length], copied; [n, length] is one channel.
+    """Return the series as a copy, float32 [n, channels, length]. [n, length] has one channel.
 
-    They are finite numbers of any type and range. Raises TaskError for another shape or type, and for NaN and infinity.
+    Values are finite numbers of any type and range.
+
+    Raises TaskError for another shape or type, and for NaN and infinity.
     """
     shape = list(values.shape)
     if values.ndim not in (2, 3):
-        fix = f"; {name}.reshape(len({name}), -1, length) makes it so" if values.ndim > 3 else ""
+        fix = f"; use {name}.reshape(len({name}), -1, length)" if values.ndim > 3 else ""
         raise TaskError(f"{name} must be series [n, channels, length] or [n, length], got the shape {shape}{fix}")
     if values.size == 0:
         raise TaskError(f"{name} is empty: got the shape {shape}; give at least a few series of each class")
@@ -54,10 +59,10 @@ def check_series(values: NDArray[Any], name: str) -> NDArray[np.float32]:
         raise TaskError(f"{name} must hold numbers, got {values.dtype}; save series as floats")
     if values.ndim == 2:
         values = values[:, None, :]
-    if values.shape[1] > MOST_CHANNELS:
+    if values.shape[1] > MAX_CHANNELS:
         raise TaskError(
-            f"{name} must have at most {MOST_CHANNELS:,} channels, got {values.shape[1]:,} of the shape {shape} as "
-            f"[n, channels, length]; {name}.transpose(0, 2, 1) puts the channels before the time"
+            f"{name} must have at most {MAX_CHANNELS:,} channels, got {values.shape[1]:,} of the shape {shape} as "
+            f"[n, channels, length]; {name}.transpose(0, 2, 1) puts the channels before time"
         )
     with np.errstate(over="ignore"):
         series = np.array(values, dtype=np.float32, order="C")
@@ -66,24 +71,24 @@ def check_series(values: NDArray[Any], name: str) -> NDArray[np.float32]:
         sample, channel, time = (int(each) for each in np.argwhere(~finite)[0])
         held = float(values[sample, channel, time])
         kind = "NaN" if np.isnan(held) else f"{held:g}, which is infinite in float32,"
-        fix = f"fill gaps (numpy.interp, or numpy.nan_to_num({name})), or leave those samples out"
+        fix = f"fill gaps (numpy.interp, or numpy.nan_to_num({name})), or leave these samples out"
         raise TaskError(f"{name} must hold finite numbers, got {kind} in sample {sample}, channel {channel}; {fix}")
     return series
 
 
 def check_channels(series: NDArray[np.float32], name: str) -> None:
-    """Raise TaskError for a channel that is the same throughout, since nothing can be learned of it."""
+    """Raise TaskError for a channel that is constant over all samples, since it carries no information."""
     flat = np.flatnonzero((series == series[:1, :, :1]).all(axis=(0, 2)))
     if len(flat):
         channel = int(flat[0])
         value = float(series[0, channel, 0])
         raise TaskError(
-            f"{name} must have channels that change, got {value:g} throughout channel {channel}; leave it out: "
+            f"{name} must have channels that vary, got {value:g} throughout channel {channel}; leave it out: "
             f"numpy.delete({name}, {flat.tolist()}, axis=1)"
             if series.shape[1] > len(flat)
-            else f"{name} must have channels that change, got {value:g} throughout; give other data"
+            else f"{name} must have channels that vary, got {value:g} throughout; give other data"
         )
 
 
 def _one_length(name: str) -> str:
-    return f"cut all to the shortest, or pad all to the longest, so that {name} is one array of numbers"
+    return f"cut all to the shortest or pad all to the longest, and give {name} as one array of numbers"

@@ -1,4 +1,4 @@
-"""Time series as an input: float32 of channels and points in time."""
+"""The input spec of time series: float32 with channels and points in time."""
 
 from eenas.tasks.inputs import Axis, InputSpec, TensorSpec
 
@@ -6,6 +6,6 @@ NAME = "series"
 
 
 def series_input(channels: int, length: int) -> InputSpec:
-    """Series [channels, length], all of one length."""
+    """Return the spec of series [channels, length]."""
     axes = (Axis("channel", channels), Axis("time", length))
     return InputSpec(kind="series", tensors=((NAME, TensorSpec("float32", axes)),))

@@ -17,10 +17,10 @@ from eenas.tasks.series.series_input import series_input
 
 @final
 class SeriesValues(Samples):
-    """Series float32 [n, channels, length] of one source, in the order of its labels, under a `name` for messages."""
+    """Series float32 [n, channels, length] of one source, in the order of its labels. `name` is used in messages."""
 
     def __init__(self, series: NDArray[np.float32], name: str = "train_x") -> None:
-        """`series` is as `check_series` gives it, and nobody else's."""
+        """`series` is the result of `check_series`. It is not copied."""
         self._series, self._name = torch.from_numpy(series), name
         state = hashlib.sha256(repr(series.shape).encode())
         state.update(series.astype("<f4", copy=False).data)
@@ -31,37 +31,40 @@ class SeriesValues(Samples):
 
     @property
     def inputs(self) -> InputSpec:
-        """Series of these channels and this length."""
+        """The spec with the channels and the length of these series."""
         _, channels, length = self._series.shape
         return series_input(channels, length)
 
     @property
     def names(self) -> Sequence[str]:
-        """The array's name and the position in it."""
+        """The name of the array and the position in it."""
         return [f"{self._name}[{row}]" for row in range(len(self))]
 
     def digests(self) -> NDArray[np.uint64]:
-        """A number of 64 bits for each series."""
+        """Return a 64-bit digest of each series, [n]."""
         found = [hashlib.sha256(each.numpy().tobytes()).digest()[:8] for each in self._series]
         return np.frombuffer(b"".join(found), dtype="<u8").astype(np.uint64)
 
     def reader(self, rows: NDArray[np.int64], inputs: InputSpec) -> "SeriesReader":
-        """The series at `rows`. Raises TaskError for another kind, and for other channels or another length."""
+        """Return a reader of the series at `rows`.
+
+        Raises TaskError for another kind, other channels or another length.
+        """
         if inputs.kind != "series":
-            raise TaskError(f"these samples are {self.inputs}, and the network takes {inputs}; give data of that kind")
+            raise TaskError(f"the samples are {self.inputs}, but the network takes {inputs}; give data of that kind")
         for axis in ("channel", "time"):
             have, wanted = self.inputs.size(axis), inputs.size(axis)
             if wanted not in (None, have):
                 raise TaskError(
-                    f"these samples are {self.inputs}, and the network takes {inputs}; give series of as many channels "
-                    "and of the same length, cut or padded"
+                    f"the samples are {self.inputs}, but the network takes {inputs}; give series with the same number "
+                    "of channels, cut or padded to the same length"
                 )
         return SeriesReader(self._series, rows)
 
     def statistics(self, rows: NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The mean and standard deviation of each channel over all points of the series at `rows`.
+        """Return the mean and standard deviation of each channel over all points of the series at `rows`.
 
-        Raises TaskError for a channel that is the same throughout them.
+        Raises TaskError for a channel that is constant over them.
         """
         series = self._series[torch.from_numpy(np.array(rows))].double()
         mean = series.mean(dim=(0, 2))
@@ -69,7 +72,7 @@ class SeriesValues(Samples):
         spread = series.amax(dim=(0, 2)) - series.amin(dim=(0, 2))
         if not bool((spread > 0).all()):
             flat = int((spread <= 0).nonzero()[0])
-            raise TaskError(f"channel {flat} is the same throughout the {len(rows)} samples of train; leave it out")
+            raise TaskError(f"channel {flat} is constant over the {len(rows)} samples of train; leave it out")
         return tuple(mean.tolist()), tuple(std.tolist())
 
 
@@ -84,5 +87,5 @@ class SeriesReader:
         return len(self._rows)
 
     def __getitem__(self, indices: NDArray[np.int64]) -> Tensor:
-        """Series float32 [n, channels, length] at positions `indices` [n] of the split, copied."""
+        """Return a copy of the series at positions `indices` [n] of the split, float32 [n, channels, length]."""
         return self._series[self._rows[torch.from_numpy(np.asarray(indices))]]

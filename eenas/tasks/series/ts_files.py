@@ -1,4 +1,4 @@
-"""A task in `.ts` files, as the UCR and UEA archives have them, read by aeon: one file, or a train and a test file."""
+"""A task in `.ts` files of the UCR and UEA archives, read by aeon: one file, or a train and a test file."""
 
 import os
 from pathlib import Path
@@ -18,13 +18,13 @@ TRAIN, TEST = "_TRAIN.ts", "_TEST.ts"
 
 
 def ts_task(path: Path, splits: SplitsSpec | None = None) -> Task:
-    """The series of a `.ts` file, or of a folder with one pair of `_TRAIN.ts` and `_TEST.ts`.
+    """Return the task in a `.ts` file, or in a folder with a pair of `_TRAIN.ts` and `_TEST.ts` files.
 
-    Of several pairs, a folder NAME takes that of NAME_TRAIN.ts, as the UCR archive lays them out.
+    In a folder NAME with several pairs, as in the UCR archive, the pair of NAME_TRAIN.ts is read. The test file beside
+    a file that ends in `_TRAIN.ts` is read too, if it exists. Class names are those of the files, in sorted order.
 
-    A file that ends in `_TRAIN.ts` takes the test file beside it where there is one. Classes are named as the files
-    name them, in sorted order. Raises TaskError, with the file's name, where one is missing, broken or of another
-    kind, and where aeon, the extra `series`, is not installed.
+    Raises TaskError, with the name of the file, if a file is missing, broken or of another kind, and if aeon (the extra
+    `series`) is not installed.
     """
     train, test = _files(path)
     series, names = _read(train)
@@ -33,7 +33,10 @@ def ts_task(path: Path, splits: SplitsSpec | None = None) -> Task:
     if test is not None:
         test_series, test_names = _read(test)
         if unknown := sorted(set(test_names) - set(classes)):
-            raise TaskError(f"{one_line(str(test))}: has the class {unknown[0]!r}, which {train.name} has no sample of")
+            raise TaskError(
+                f"{one_line(str(test))}: has the class {unknown[0]!r}, but {train.name} has no sample of it; "
+                "add some or remove the class"
+            )
         tests = (test_series, _numbers(test_names, classes))
     try:
         return Task.from_arrays(
@@ -50,7 +53,10 @@ def ts_task(path: Path, splits: SplitsSpec | None = None) -> Task:
 
 
 def _files(path: Path) -> tuple[Path, Path | None]:
-    """The train file and the test file of a path. Raises TaskError where there is none, or more than one."""
+    """Return the train file and the test file of a path.
+
+    Raises TaskError if there is no train file, or more than one.
+    """
     shown = one_line(str(path))
     if not os.path.exists(path):
         raise TaskError(f"{shown}: no such file; ts:PATH takes a .ts file, or a folder with NAME{TRAIN} and NAME{TEST}")
@@ -66,7 +72,7 @@ def _files(path: Path) -> tuple[Path, Path | None]:
 
 
 def _read(file: Path) -> tuple[NDArray[Any], list[str]]:
-    """The series [n, channels, length] and the class of each."""
+    """Return the series [n, channels, length] and the class of each."""
     shown = one_line(str(file))
     try:
         from aeon.datasets import load_from_ts_file
@@ -81,10 +87,10 @@ def _read(file: Path) -> tuple[NDArray[Any], list[str]]:
         raise TaskError(str(error)) from None
     except EenasError:
         raise
-    except Exception as error:  # aeon raises plain errors of many kinds
+    except Exception as error:  # aeon raises many types of errors
         raise TaskError(f"{shown}: aeon cannot read it as classified series ({shortened_error(error)})") from None
     if not facts.get("classlabel", True):
-        raise TaskError(f"{shown}: has targets in place of classes, and eenas is for classes; give a file of classes")
+        raise TaskError(f"{shown}: eenas needs classes, got a file of regression targets; give a file with classes")
     names = [str(label) for label in labels]
     if len(names) != len(series):
         raise TaskError(f"{shown}: needs a class for each series, got {len(names)} for {len(series)}; see @classLabel")

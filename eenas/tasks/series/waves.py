@@ -1,4 +1,4 @@
-"""Made-up waves of four forms, the task of series that comes with eenas and needs no download."""
+"""Synthetic waves of four forms, the embedded task of time series."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +12,23 @@ _SEED = 20240229
 
 
 def waves_task(splits: SplitsSpec | None = None) -> Task:
-    """1,200 series of two channels and 64 points in four classes, the same on every machine.
+    """Return 1,200 series of two channels and 64 points in four classes, the same on every machine.
 
-    The class is the form of a wave, which the first channel has with a little noise and the second, later and in
-    another size, with more. Period, phase and noise differ from sample to sample, so that some are easy and some are
-    not. Raises TaskError when the splits do not fit.
+    The class is the form of a wave. The first channel holds the wave with a little noise; the second holds it at half
+    the size, shifted by a quarter period, with more noise. Period, phase and noise vary, and so does the difficulty of
+    samples.
+
+    Raises TaskError if the splits do not fit.
     """
     series, labels = waves(SAMPLES)
     return Task.from_arrays("waves", series, labels, classes=FORMS, splits=splits, input="series")
 
 
 def waves(count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Series [count, 2, 64] and their classes [count].
+    """Return series [count, 2, 64] and their classes [count].
 
-    Every number comes from a generator of whole numbers and few operations that all machines round alike; what a sine
-    is rounded to differs by less than the step of 1/1024 to which values are rounded in the end.
+    Random numbers come from an integer generator, and values are rounded to steps of 1/1024. The rounding of a sine
+    differs between machines by much less than that step, and so the series are the same everywhere.
     """
     generator = np.random.Generator(np.random.PCG64(_SEED))
     labels = np.arange(count, dtype=np.int64) % len(FORMS)
