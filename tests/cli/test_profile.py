@@ -16,5 +16,5 @@ def test_the_verb_takes_a_profile_and_says_what_comes_next(call, tmp_path):
     spec = read_latency_profile(out).spec
     assert (spec.batch, spec.threads, spec.runtime) == (2, 1, "torch")
     short = call("profile", *flags, *limits, "--seconds", "0", "--out", tmp_path / "q.json", "--trust-code")
-    assert "branches not timed, and a search needs them; the same command goes on" in " ".join(short.err.split())
+    assert "branches that a search needs are not timed; rerun the command" in " ".join(short.err.split())
     assert "next:" not in short.err

@@ -184,7 +184,7 @@ def test_a_branch_that_diverges_costs_no_other(lay, monkeypatch, memory):
 
     monkeypatch.setattr(PoolFc, "build", broken)
     bank = Bank(lay())
-    with pytest.raises(DivergedError, match="pool_fc avg at 1 on the frozen backbone is not finite; take"):
+    with pytest.raises(DivergedError, match="pool_fc avg at 1 on the frozen backbone is not finite; remove"):
         bank.fill(BRANCHES)
     assert [bank.holds(each) for each in BRANCHES] == [True, False, True]
 

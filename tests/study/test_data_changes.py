@@ -51,7 +51,7 @@ def test_added_files_are_left_out_where_that_is_accepted(study):
     said = []
     task, found = again(study, accept=True, said=said)
     assert (task.digest, found.without) == (before, ("train/cat/new.png",))
-    assert "what was added is left out" in said[0].text
+    assert "added files are left out" in said[0].text
     assert load_task(found).digest == before  # what `train` reads from the record
     assert "1 added" in changed_since(record, load_task(spec), store)
 
@@ -61,7 +61,7 @@ def test_a_changed_test_split_is_taken_where_that_is_accepted(study):
     before = load_task(spec).digest
     Image.new("RGB", (8, 8)).save(root / "test" / "owl" / "01.png")
     (root / "test" / "owl" / "00.png").unlink()
-    with pytest.raises(StudyError, match=r"1 removed \(test/owl/00\.png\), 1 changed .*no trial has seen"):
+    with pytest.raises(StudyError, match=r"1 removed \(test/owl/00\.png\), 1 changed .*no trial has used"):
         again(study)
     task, _ = again(study, accept=True)
     assert (task.digest, len(task.test)) == (before, 7)

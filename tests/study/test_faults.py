@@ -330,7 +330,7 @@ def test_a_search_whose_artifacts_were_deleted_goes_on(tmp_path):
         (["seed=-1"], "seed must not be negative"),
         (["prepare.learning_rate=0"], r"^\[prepare\]: learning_rate must be above 0"),
         (["prepare.weight_decay=-1"], r"^\[prepare\]: weight_decay must not be negative"),
-        (["constraints.min_accuracy=90"], r"^\[constraints\]: min_accuracy is a share in \[0, 1\]"),
+        (["constraints.min_accuracy=90"], r"^\[constraints\]: min_accuracy must be a share in \[0, 1\]"),
         (["constraints.max_worst_latency_ms=0"], "max_worst_latency_ms must be positive"),
         (["constraints.max_parameters=-5"], "max_parameters must be positive"),
         (["constraints.max_branches=-1"], "max_branches must not be negative"),

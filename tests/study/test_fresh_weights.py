@@ -115,9 +115,9 @@ def test_weights_that_are_kept_are_identity_and_it_is_said_what_differs(tmp_path
     assert other.name != first.name
     (said,) = [event.text for event in heard if isinstance(event, Notice) and "is a new study" in event.text]
     assert said.startswith(
-        f"{other.name} is a new study; it differs from {first.name}: the backbone (its code or first"
+        f"{other.name} is a new study; it differs from {first.name}: the backbone (its code or initial"
     )
-    assert "give the same ones, drawn with the same seed" in said
+    assert "give the same weights, drawn with the same seed" in said
 
 
 def test_another_study_says_field_by_field_what_differs(tmp_path):

@@ -65,10 +65,13 @@ def test_of_two_limits_the_stricter_one_counts():
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        ({"max_parameters": 10}, r"max_parameters = 10 cannot be held: the first cut point alone takes .*raise it"),
-        ({"max_macs": 1e-4}, "max_macs = 0.0001 cannot be held: the first cut point alone takes"),
-        ({"max_worst_latency_ms": 1e-6}, "max_worst_latency_ms = 1e-06 cannot be held"),
-        ({"max_worst_macs": 1e-3}, "max_worst_macs = 0.001 cannot be held"),
+        (
+            {"max_parameters": 10},
+            r"max_parameters = 10 cannot be met: the part up to the first cut point has .*raise it",
+        ),
+        ({"max_macs": 1e-4}, "max_macs = 0.0001 cannot be met: even ending at the first cut point takes"),
+        ({"max_worst_latency_ms": 1e-6}, "max_worst_latency_ms = 1e-06 cannot be met"),
+        ({"max_worst_macs": 1e-3}, "max_worst_macs = 0.001 cannot be met"),
     ],
 )
 def test_what_no_network_can_hold_is_refused(profile, limits, said):
@@ -78,7 +81,9 @@ def test_what_no_network_can_hold_is_refused(profile, limits, said):
 
 def test_static_networks_have_no_branch_on_the_way_so_that_the_first_cut_point_is_the_least(profile):
     least = profile.share(0, "macs")
-    with pytest.raises(SpecError, match=rf"the first cut point alone takes {least:.3g} of the backbone's MACs"):
+    with pytest.raises(
+        SpecError, match=rf"even ending at the first cut point takes {least:.3g} of the backbone's MACs"
+    ):
         Limits(max_branches=0, max_macs=least / 2).check(profile)
     Limits(max_branches=0, max_macs=least).check(profile)
 
@@ -109,7 +114,7 @@ def test_a_cost_of_the_study_s_own_is_limited_in_its_unit():
     assert amount("max_energy", 0.5, {"energy": "mJ"}) == "0.5 mJ"
     assert amount("max_energy", 0.5) == "0.5"
     limits.check_costs(("macs", "latency", "energy", "bytes_sent"))
-    with pytest.raises(SpecError, match="max_worst_bytes_sent: limits a cost that this study does not have; nearest"):
+    with pytest.raises(SpecError, match="max_worst_bytes_sent: limits a cost that is not in this study; nearest"):
         limits.check_costs(("macs", "latency", "energy"))
 
 

@@ -104,9 +104,7 @@ def test_a_choice_is_limited_by_it(results):
     most = sorted(item.point.expected["energy"] for item in results.front if item.kind != "plain")[0]
     found = choose_point(results, Choice(limits=Limits(max_energy=most * 1.0001)))
     assert found.point.expected["energy"] <= most * 1.0001
-    with pytest.raises(
-        SpecError, match="max_enrgy: limits a cost that this study does not have; nearest: 'max_energy'"
-    ):
+    with pytest.raises(SpecError, match="max_enrgy: limits a cost that is not in this study; nearest: 'max_energy'"):
         eenas.results.choice.choose_design(results, Choice(limits=Limits(max_enrgy=1.0)))
 
 
@@ -208,9 +206,9 @@ def test_code_runs_only_with_the_user_s_word(home):
     ("overrides", "said"),
     [
         (("search.objectives=['accuracy', 'enrgy']",), "unknown value 'enrgy'; nearest: 'energy'"),
-        (("constraints.max_enrgy=1.0",), "constraints.max_enrgy: limits a cost that this study does not have; nearest"),
+        (("constraints.max_enrgy=1.0",), "constraints.max_enrgy: limits a cost that is not in this study; nearest"),
         (("constraints.max_worst_energy=0.0",), "max_worst_energy must be positive"),
-        (("costs.macs.kind=linear", "costs.macs.macs=1.0"), "cannot be called 'macs': every study has it"),
+        (("costs.macs.kind=linear", "costs.macs.macs=1.0"), "cannot be called 'macs': the name is taken"),
         (("costs.latency.kind=linear", "costs.latency.macs=1.0"), "cannot be called 'latency'"),
         (("costs.accuracy.kind=linear", "costs.accuracy.macs=1.0"), "cannot be called 'accuracy'"),
         (("costs.other.kind=linaer",), "unknown kind of cost 'linaer'"),
@@ -225,7 +223,7 @@ def test_settings_that_cannot_be(home, overrides, said):
     ("overrides", "error", "said"),
     [
         (("costs.energy.watts=-1.0",), MeasurementError, "must cost a finite number from 0 up"),
-        (("constraints.max_worst_energy=1e-9",), SpecError, "max_worst_energy = 1e-09 cannot be held: .* mJ; raise it"),
+        (("constraints.max_worst_energy=1e-9",), SpecError, "max_worst_energy = 1e-09 cannot be met: .* mJ; raise it"),
         (
             ("costs.other.kind=linear", "costs.other.macs=1.0", "costs.other.unit=<b>"),
             SpecError,

@@ -96,7 +96,7 @@ def test_what_is_untrained_is_trained_whoever_brings_it(tmp_path, source):
     found = Prepared(tmp_path, module, "prepare.learning_rate=0.01", name="eenas.testing.smallest:smallest_backbone")
     assert any(name.endswith("running_mean") for name in found.changed)  # more than the classifier
     assert found.accuracy() > 0.6
-    assert "which is chance: everything trained" in found.said
+    assert "at chance level: everything trained" in found.said
 
 
 def test_a_named_architecture_without_weights_is_trained_as_ever(tmp_path):
@@ -130,7 +130,7 @@ def test_a_classifier_of_other_classes_is_fitted_anew(tmp_path):
         name="eenas.testing.smallest:smallest_backbone",
         weights=str(tmp_path / "w.pt"),
     )
-    assert "which is chance, head fitted on frozen features" in found.said
+    assert "at chance level, head fitted on frozen features" in found.said
     assert found.changed == {"4.2.weight", "4.2.bias"}
     assert found.accuracy() > 0.85
 
@@ -212,7 +212,7 @@ def test_two_classes_of_which_one_is_rare(tmp_path):
     found = Prepared(tmp_path, always_no, task=task)
     assert 0.75 < found.context.look.chance < 0.9
     assert not found.context.look.is_above_chance
-    assert "which is chance" in found.said
+    assert "at chance level" in found.said
 
 
 def test_a_classifier_that_is_not_linear_is_trained(tmp_path):
@@ -232,6 +232,6 @@ def test_few_samples_of_each_class_are_enough(tmp_path):
 
 
 def test_a_rate_that_is_no_share_is_refused():
-    with pytest.raises(SpecError, match=r"backbone_rate is a share of learning_rate in \[0, 1\], got 2"):
+    with pytest.raises(SpecError, match=r"backbone_rate must be a share of learning_rate in \[0, 1\], got 2"):
         PrepareSpec(backbone_rate=2)
     assert replace(PrepareSpec(), backbone_rate=0).backbone_rate == 0

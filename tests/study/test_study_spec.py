@@ -33,7 +33,7 @@ def test_a_budget_in_another_unit_takes_the_place_of_the_default(path, unit):
 
 
 def test_a_training_of_its_own_needs_a_budget():
-    with pytest.raises(SpecError, match=r"\[bank.training\]: exactly one of epochs, samples and seconds must be set"):
+    with pytest.raises(SpecError, match=r"\[bank.training\]: exactly one of epochs, samples and seconds must be given"):
         load_settings(backbone="resnet50", overrides=["bank.training.batch_size=8"])
 
 

@@ -58,7 +58,7 @@ def test_others_stay_where_they_are(tmp_path, module, overrides):
 def test_a_test_source_that_is_too_small_is_said(tmp_path):
     context, said = context_of(tmp_path, trained(), with_test_source(tests=8))
     assert context.task.validation.source == "train"
-    assert any("the test source is too small to take calibration and validation from" in text for text in said)
+    assert any("the test source is too small for calibration and validation" in text for text in said)
 
 
 def test_splits_that_were_chosen_stay(tmp_path):
@@ -79,7 +79,7 @@ def test_a_study_of_before_took_them_from_train():
 def test_no_gap_is_a_warning(tmp_path):
     context, _ = context_of(tmp_path, trained(), smallest_task())
     warning, remark = seen_samples(context)
-    assert "no gap, so that they may have been trained on calibration and validation samples too" in warning
+    assert "no gap, so they may have been trained on calibration and validation samples too" in warning
     assert "on 240 training samples" in warning
     assert "on 100 held-out ones" in warning
     assert remark == ""
@@ -94,7 +94,7 @@ def test_a_gap_is_a_remark(tmp_path):
     context, _ = context_of(tmp_path, trained(), task)
     warning, remark = seen_samples(context)
     assert warning == ""
-    assert "a gap beyond noise, so that calibration and validation samples were not trained on" in remark
+    assert "a significant gap, so they were not trained on calibration and validation samples" in remark
 
 
 def test_untrained_weights_have_seen_nothing(tmp_path):
@@ -105,7 +105,7 @@ def test_untrained_weights_have_seen_nothing(tmp_path):
 def test_a_teacher_at_chance_is_said_where_it_may_teach(tmp_path):
     context, _ = context_of(tmp_path, untrained(), smallest_task())
     line = guessing_teacher(context)
-    assert "not surely more than chance (25.0 %), and training.teacher = 'backbone' would teach noise; set" in line
+    assert "not significantly above chance (25.0 %), so training.teacher = 'backbone' would teach noise; set" in line
     assert guessing_teacher(context_of(tmp_path, trained(), smallest_task())[0]) == ""
     joint, _ = context_of(tmp_path, untrained(), smallest_task(), "space.training.strategy=joint")
     assert guessing_teacher(joint) == ""

@@ -33,7 +33,7 @@ def test_it_says_what_took_the_time():
     limit.check()
     clock.now += 4.25
     hear(Finished("measuring"))
-    said = r"the time limit of 5 s ended before a trial finished \(3.0 s loading, 4.2 s measuring\).*the same command"
+    said = r"the time limit of 5 s ended before a trial finished \(3.0 s loading, 4.2 s measuring\).*rerun the command"
     with pytest.raises(TimeOverError, match=said):
         limit.check()
     assert heard == [Started("measuring"), Finished("measuring")]

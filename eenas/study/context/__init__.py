@@ -1,1 +1,1 @@
-"""The study context: what all trials of a study share, made once."""
+"""The study context: everything that the trials of a study share."""

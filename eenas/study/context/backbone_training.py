@@ -1,4 +1,4 @@
-"""The plain backbone trained on the task, watched on held-out training samples where there are some."""
+"""Training the plain backbone on the task, optionally evaluated on held-out training samples."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,39 +28,39 @@ PHASE = "training the backbone"
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """How a classifier does on held-out samples: which [N] it has right, and its mean cross-entropy."""
+    """The results of a classifier on held-out samples: which [N] are correct, and the mean cross-entropy."""
 
     correct: NDArray[np.bool_]
     loss: float
 
     @classmethod
     def of(cls, logits: Tensor, labels: NDArray[np.int64]) -> "HeldOut":
-        """That of logits [N, C]."""
+        """Return the results of logits [N, C]."""
         loss = functional.cross_entropy(logits, torch.tensor(labels))
         return cls(np.asarray(logits.argmax(dim=1).numpy() == labels), float(loss))
 
     @classmethod
     def read(cls, table: Mapping[str, Any]) -> "HeldOut":
-        """What `to_table` gave."""
+        """Return the results from the plain data of `to_table`."""
         return cls(np.asarray(table["correct"].numpy(), dtype=np.bool_), float(table["loss"]))
 
     def to_table(self) -> dict[str, Any]:
-        """Tensors and plain values."""
+        """Return the results as tensors and plain values."""
         return {"correct": torch.from_numpy(self.correct), "loss": self.loss}
 
     @property
     def accuracy(self) -> float:
-        """In [0, 1]."""
+        """The accuracy in [0, 1]."""
         return float(self.correct.mean())
 
     def beats(self, other: "HeldOut") -> bool:
-        """Whether more is right, or as much with a lower loss."""
+        """Whether more samples are correct, or as many with a lower loss."""
         return (self.correct.sum(), -self.loss) > (other.correct.sum(), -other.loss)
 
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """A training after the round, counted from 1, with the lowest loss on held-out samples."""
+    """A training that ended after `round`, counted from 1: the round with the lowest loss on held-out samples."""
 
     scores: HeldOut
     round: int
@@ -69,9 +69,11 @@ class Attempt:
 def train_plain(
     context: StudyContext, network: EarlyExitNetwork, stages: Stages, rate: float = 1.0, *, rounds: int | None = None
 ) -> None:
-    """Train by `[prepare]` on all of train at `rate` times its learning rate; `rounds` ends it after so many.
+    """Train by `[prepare]` on all of train with the learning rate times `rate`. `rounds` limits the number of rounds.
 
-    Goes on where an earlier command was cut off. Raises TimeOverError, and what `train_network` raises.
+    An interrupted training is resumed.
+
+    Raises TimeOverError, and the errors of `train_network`.
     """
     _train(context, network, context.task, rate, stages.checkpoint("whole"), lambda report: report.round == rounds)
 
@@ -79,9 +81,11 @@ def train_plain(
 def attempt(
     context: StudyContext, network: EarlyExitNetwork, task: Task, held: Split, rate: float, stages: Stages
 ) -> Attempt:
-    """Train on the train split of `task` at `rate` times the learning rate, looking at `held` after each round.
+    """Train on the train split of `task` with the learning rate times `rate`, and evaluate on `held` after each round.
 
-    What was found after each round is kept in `stages`, and so is the outcome. Raises as `train_plain` does.
+    The results of each round and of the training are kept in `stages`.
+
+    Raises TimeOverError, and the errors of `train_network`.
     """
     name = f"at-{rate:g}"
 
@@ -113,7 +117,7 @@ def _train(
     spec = context.settings.prepare
     context.listener(Started(PHASE, 100))
     if checkpoint.path.exists():
-        context.listener(Notice(f"{PHASE}: going on from {checkpoint.path}"))
+        context.listener(Notice(f"{PHASE}: resuming from {checkpoint.path}"))
 
     def report(round_: RoundReport) -> Verdict:
         context.listener(Advanced(PHASE, 100 * round_.progress, f"loss {round_.loss:.3f}"))

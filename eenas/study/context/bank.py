@@ -1,4 +1,4 @@
-"""The branch bank: branches trained on the frozen prepared backbone, kept so that none is trained twice."""
+"""The branch bank: branches trained on the frozen prepared backbone, stored so that none is trained twice."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -45,22 +45,23 @@ from eenas.training.spec import TrainingSpec
 
 PHASE = "training branches for the bank"
 SPLITS = ("tune", "calibration", "validation")
-"""The splits on which every branch's logits are kept."""
+"""The splits for which the logits of every branch are stored."""
 MEMORY = 2**29
-"""Bytes of logits that branches trained at once may have; more are trained in groups."""
+"""The memory in bytes for the logits of branches that are trained together. More branches are trained in groups."""
 
 _FINAL = "final"
 _WEIGHTS, _LOGITS = "weights.", "logits."
 
 
 class Bank:
-    """The branches of a study's prepared backbone that are trained already, and the training of those that are not.
+    """The trained branches of a study's prepared backbone, and the training of missing ones.
 
-    A branch is kept under everything that decides its weights: the backbone with its weights, the task with its
-    splits, the cut point, the structure (for one's own, its source), the training and the seed. It is trained on
-    `train` without `tune`, in any company, since branches on a frozen backbone do not know each other; with its weights
-    its logits on `tune`, `calibration` and `validation` are kept, so that any choice of branches has its exit table at
-    once. Every study and worker on the storage shares it. An artifact that is gone or was changed is made again.
+    The key of a branch covers everything that decides its weights: the backbone with its weights, the task with its
+    splits, the cut point, the structure (for custom branches, the source), the training and the seed. A branch is
+    trained on `train` without `tune`, together with any others, since branches on a frozen backbone are independent.
+    Its logits on `tune`, `calibration` and `validation` are stored with its weights, so the exit table of any choice of
+    branches is available without computation. All studies and workers on the storage share the bank. Lost or changed
+    artifacts are recomputed.
     """
 
     def __init__(self, context: StudyContext) -> None:
@@ -68,11 +69,11 @@ class Bank:
         self._records = BankRecords(context.database)
         self._checked: dict[str, BankRecord] = {}
         self.samples = 0
-        """Training samples that were seen for this bank by this object."""
+        """The number of training samples that this object used for the bank."""
 
     @property
     def training(self) -> TrainingSpec:
-        """How long a branch is trained: as `[bank.training]` says, else as long as a trial."""
+        """The budget for training a branch: `[bank.training]` if set, else that of a trial."""
         settings = self._context.settings
         return settings.bank.training or settings.training
 
@@ -82,9 +83,9 @@ class Bank:
         return self._context.backbone.digest
 
     def fill(self, placed: Iterable[Placed]) -> int:
-        """Train what the bank lacks of `placed`, all at once; how many that were.
+        """Train the branches of `placed` that the bank lacks, all together, and return their number.
 
-        Raises DivergedError naming the first branch whose loss was not finite, after the others were kept.
+        Raises DivergedError, which names the first branch with a non-finite loss, after the others were stored.
         """
         wanted = {self._key(each): each for each in map(_plain, placed)}
         held = self._find([*wanted, self._final_key])
@@ -101,13 +102,13 @@ class Bank:
         return len(missing)
 
     def holds(self, placed: Placed) -> bool:
-        """Whether this branch is trained already."""
+        """Whether this branch is in the bank."""
         return bool(self._find([self._key(_plain(placed))]))
 
     def logits(self, placed: Sequence[Placed], split: str) -> NDArray[np.float32]:
-        """The logits `[N, len(placed) + 1, C]` of branches on a split, in its order, the backbone's own last.
+        """Return the logits `[N, len(placed) + 1, C]` of branches on a split, in its order.
 
-        What is not there is trained.
+        The backbone's own logits come last. Missing branches are trained.
         """
         self.fill(placed)
         keys = [*(self._key(_plain(each)) for each in placed), self._final_key]
@@ -116,7 +117,7 @@ class Bank:
         return np.stack(found, axis=1)
 
     def table(self, placed: Sequence[Placed], split: str) -> CandidateTable:
-        """The candidate table of branches in depth order, from which any choice of them is scored."""
+        """Return the candidate table of branches in depth order, which gives the scores of any choice of them."""
         context = self._context
         shapes = {point.name: point.shape for point in context.profile.cut_points}
         found = candidate_table(
@@ -129,9 +130,9 @@ class Bank:
         return replace(found, balanced=self._splits[split].balanced)
 
     def exit_tables(self, design: Design, costs: ExitCosts) -> dict[str, ExitTable]:
-        """The exit tables that `design` has on the frozen backbone, on calibration and validation.
+        """Return the exit tables of `design` on the frozen backbone, on calibration and validation.
 
-        A cascade begins as the branch that it wraps, and counts as that.
+        A cascade starts as the branch that it wraps, and has the logits of that branch.
         """
         exits = design.exits
         return {
@@ -146,7 +147,7 @@ class Bank:
         }
 
     def inherit(self, network: EarlyExitNetwork) -> None:
-        """Give every branch of `network` the weights that it has in the bank; what is not there is trained first."""
+        """Load the weights of every branch of `network` from the bank. Missing branches are trained first."""
         placed = network.design.branches
         self.fill(placed)
         keys = {each.cut_point: self._key(_plain(each)) for each in placed}
@@ -164,7 +165,7 @@ class Bank:
 
     @cached_property
     def conditions(self) -> list[Any]:
-        """What every branch depends on beside its place and structure."""
+        """The inputs of every branch besides its cut point and structure."""
         context = self._context
         half = bool(context.settings.bank.feature_cache)
         how = [to_table(self.training.to_key()), LEARNING_RATE, WEIGHT_DECAY, str(context.execution), half]
@@ -178,10 +179,10 @@ class Bank:
         return digest([*self.conditions, placed.cut_point, placed.branch.to_table(), source_of(placed.branch)])
 
     def _find(self, keys: Iterable[str]) -> dict[str, BankRecord]:
-        """The records of `keys` whose artifacts are as they were written; the others are forgotten."""
+        """Return the records of `keys` with unchanged artifacts, and drop the others."""
         wanted, store = list(dict.fromkeys(keys)), self._context.artifacts
         unknown = [key for key in wanted if key not in self._checked or not store.exists(self._checked[key].artifact)]
-        for key in unknown:  # another worker may have dropped its row, and not trained it anew yet
+        for key in unknown:  # another worker may have dropped the row and not retrained the branch yet
             self._checked.pop(key, None)
         gone = 0
         for key, record in self._records.find(unknown).items() if unknown else ():
@@ -191,7 +192,9 @@ class Bank:
                 self._records.drop(record)
                 gone += 1
         if gone:
-            self._context.listener(Notice(f"bank: the files of {gone} rows are gone or changed; they are made again"))
+            self._context.listener(
+                Notice(f"bank: the files of {gone} rows are missing or changed; their branches are trained again")
+            )
         return {key: self._checked[key] for key in wanted if key in self._checked}
 
     def _groups(self, missing: Sequence[Placed]) -> list[tuple[Placed, ...]]:
@@ -206,7 +209,7 @@ class Bank:
         if placed:
             context.listener(Started(PHASE, 100))
             if checkpoint.path.exists():
-                context.listener(Notice(f"{PHASE}: going on from {checkpoint.path}"))
+                context.listener(Notice(f"{PHASE}: resuming from {checkpoint.path}"))
             train, _ = context.task.train.held_out()
             report = train_candidates(
                 candidates,
@@ -222,7 +225,7 @@ class Bank:
                 checkpoint=CandidatesCheckpoint(checkpoint, [self._key(each) for each in placed]),
             )
             self.samples += report.samples
-            context.listener(Finished(PHASE, f"{len(placed)} of them"))
+            context.listener(Finished(PHASE, f"{len(placed)} branches"))
         logits = {
             name: candidate_logits(
                 candidates, split, with_final=keep_final, stream=self._stream(name, len(split)) if placed else None
@@ -242,12 +245,12 @@ class Bank:
             bad = placed[report.diverged[0]]
             raise DivergedError(
                 f"the loss of {bad.branch.label()} at {bad.cut_point} on the frozen backbone is not finite; "
-                "take the structure out of the search space"
+                "remove the structure from the search space"
             )
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Where a training of branches keeps its state until they are in the bank."""
+        """The checkpoint of branch training, used until the branches are in the bank."""
         path = self._context.artifacts.root / f"bank-{digest(self.conditions)}.checkpoint.pt"
         return Checkpoint(path, paced=True, check=self._context.limit.check)
 
@@ -272,7 +275,7 @@ class Bank:
         logits: Mapping[str, NDArray[np.float32]],
         samples: int,
     ) -> None:
-        """Write the artifact, then the row, so that a row's artifact is whole; of two workers the first one's stay."""
+        """Write the artifact, then the row, so every row has a whole artifact. The first of two workers wins."""
         context = self._context
         state = {_WEIGHTS + name: value for name, value in weights.items()}
         state |= {_LOGITS + name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in logits.items()}
@@ -290,11 +293,11 @@ class Bank:
             context.artifacts.remove(record.artifact)
 
     def _held(self, record: BankRecord, prefix: str) -> dict[str, Any]:
-        """What of an artifact has a name that begins with `prefix`, by what follows."""
+        """Return the tensors of an artifact with names that begin with `prefix`, by the rest of the name."""
         return read_state(self._context.artifacts.root / record.file, prefix)
 
 
 def _plain(placed: Placed) -> Placed:
-    """The branch that the bank keeps for this one: of a cascade the one inside."""
+    """Return the branch under which the bank stores this one: the branch inside a cascade."""
     branch = placed.branch
     return Placed(placed.cut_point, branch.branch) if isinstance(branch, Cascade) else placed

@@ -1,4 +1,4 @@
-"""The costs of a study's own, read from its settings and taken on its backbone."""
+"""The custom costs of a study, read from its settings and evaluated on its backbone."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,9 +15,9 @@ from eenas.study.settings.study_spec import StudySpec
 def taken_costs(
     settings: StudySpec, profile: Profile, *, trust_code: bool, folder: Path | None
 ) -> tuple[StudySpec, tuple[OwnCost, ...]]:
-    """The costs under `[costs]`, and the settings with what they read of files beside the study file, in `folder`.
+    """Return the settings with the content of files in `folder` that costs read, and the costs under `[costs]`.
 
-    Raises SpecError and MeasurementError for a cost that cannot be, PluginError for code that is not trusted.
+    Raises SpecError and MeasurementError for invalid costs, and PluginError for code that is not trusted.
     """
     located, found = dict(settings.costs), []
     for name, spec in settings.costs.items():
@@ -33,10 +33,13 @@ def taken_costs(
 
 
 def check_limits(settings: StudySpec, profile: Profile, own: Sequence[OwnCost], listener: Listener) -> None:
-    """Raise SpecError for limits that no network on the backbone can hold; say where static ones alone can."""
+    """Raise SpecError for limits that no network on the backbone can meet.
+
+    A notice reports a limit that only static networks meet.
+    """
     others = {each.name: (each.prefixes, each.unit) for each in own}
     settings.constraints.check(profile, batch=settings.latency.batch, others=others)
     most = settings.constraints.get("max_parameters")
     if most is not None and most < profile.total_parameters:
-        whole = f"all {profile.total_parameters:,} of the backbone"
-        listener(Notice(f"only static networks hold max_parameters = {most:,}: others have {whole}"))
+        whole = f"all {profile.total_parameters:,} parameters of the backbone"
+        listener(Notice(f"only static networks meet max_parameters = {most:,}: other networks have {whole}"))

@@ -1,4 +1,4 @@
-"""The data of a study that is continued: what has changed since, and whether its results still hold."""
+"""Changes of the data of a continued study, and whether its results still hold."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,12 +16,12 @@ from eenas.tasks.spec import TaskSpec
 from eenas.tasks.task import Task
 
 DATA = "data"
-"""The key in a record's facts of the reference to the contents of the data."""
+"""The key in the facts of a record for the reference to the contents of the data."""
 ACCEPT = "--accept-changed-data"
 
 
 def known_record(storage: str, name: str) -> StudyRecord | None:
-    """The record of a study, where storage and study are there already."""
+    """Return the record of a study, or None if the storage or the study does not exist."""
     try:
         return StudyRecords(Database(storage, create=False)).get(name)
     except StorageError:
@@ -29,7 +29,7 @@ def known_record(storage: str, name: str) -> StudyRecord | None:
 
 
 def keep_contents(task: Task, record: StudyRecord | None, store: ArtifactStore) -> str:
-    """The reference to the contents of a study's data: of its first session, or kept now."""
+    """Return the reference to the contents of a study's data, those of its first session if known."""
     known = None if record is None else record.facts.get(DATA)
     if isinstance(known, str) and store.holds(known):
         return known
@@ -37,7 +37,7 @@ def keep_contents(task: Task, record: StudyRecord | None, store: ArtifactStore) 
 
 
 def contents_of(record: StudyRecord, store: ArtifactStore) -> Contents | None:
-    """What the data of a study were; None where that was not kept, or is lost."""
+    """Return the contents of a study's data, or None if they were not stored or are lost."""
     reference = record.facts.get(DATA)
     try:
         return Contents.from_bytes(store.read(reference)) if isinstance(reference, str) else None
@@ -54,11 +54,13 @@ def same_data(
     accept: bool,
     listener: Listener,
 ) -> tuple[Task, TaskSpec]:
-    """The task of a study, and how to load it again. `load` reads the task that a specification names.
+    """Return the task of a study and the spec that loads it again. `load` reads the task of a spec.
 
-    Where its data changed: with `accept`, files that were added are left out, and a test split that changed, which no
-    trial has seen, is taken as it is now. Raises StudyError that says what changed where that is not asked for, and
-    where train, calibration or validation samples changed.
+    If the data changed and `accept` is set, added files of a folder are left out, and a changed test split, which no
+    trial has used, is accepted.
+
+    Raises StudyError, which names the changes, without `accept`, and if train, calibration or validation samples
+    changed.
     """
     held_out = from_table(StudySpec, readable(record.settings)).task.held_out
     spec = replace(spec, held_out=held_out) if spec.held_out == "auto" else spec
@@ -78,30 +80,35 @@ def same_data(
         task = loaded(spec)
         left = compare(before, Contents.of(task))
     if left and not only_test(task, left):
-        raise StudyError(f"{_said(record, changes)}; its results do not hold; restore the data, or give another --name")
+        raise StudyError(
+            f"{_describe(record, changes)}; its results do not hold; restore the data, or give another --name"
+        )
     if not accept:
-        raise StudyError(f"{_said(record, changes)}; {_holds(changes, left)}: {ACCEPT} goes on")
-    listener(Notice(f"{_said(record, changes)}; {_holds(changes, left)}"))
+        raise StudyError(f"{_describe(record, changes)}; {_accepted(changes, left)}: give {ACCEPT} to continue")
+    listener(Notice(f"{_describe(record, changes)}; {_accepted(changes, left)}"))
     return replace(task, digest=before.digest), spec
 
 
 def changed_since(record: StudyRecord, task: Task, store: ArtifactStore) -> str | None:
-    """What of the data of a study differs from `task`, in a sentence; None where nothing does or it is not known."""
+    """Return a sentence on the changes from the data of a study to `task`.
+
+    None if there are no changes or the data of the study are unknown.
+    """
     before = contents_of(record, store)
     if before is None or before.digest == task.digest:
         return None
-    return _said(record, compare(before, Contents.of(task)))
+    return _describe(record, compare(before, Contents.of(task)))
 
 
-def _said(record: StudyRecord, changes: Changes) -> str:
+def _describe(record: StudyRecord, changes: Changes) -> str:
     return f"the data of the study {record.name!r} changed ({changes.words() or 'their order or splits'})"
 
 
-def _holds(changes: Changes, left: Changes) -> str:
-    """Why the results hold all the same."""
+def _accepted(changes: Changes, left: Changes) -> str:
+    """Return the reasons why the results hold despite the changes."""
     parts = []
     if changes.added and not any(each.added for each in left.sources.values()):
-        parts.append("what was added is left out")
+        parts.append("added files are left out")
     if left:
-        parts.append("no trial has seen the test split, which is taken as it is now")
-    return f"its results hold where {' and '.join(parts)}"
+        parts.append("the test split, which no trial has used, is accepted as it is")
+    return f"its results hold if {' and '.join(parts)}"

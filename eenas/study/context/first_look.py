@@ -1,4 +1,4 @@
-"""What a backbone's weights are worth before anything is trained, measured on some training samples."""
+"""The value of a backbone's initial weights for the task, measured on some training samples."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,18 +15,18 @@ from eenas.policies.proportions import above_chance, largest_share, right_more_o
 from eenas.tasks.split import Split
 
 SAMPLES = 600
-SURE = 0.001
-"""A classifier is above chance where guessing would do as well less often than this."""
-WINS = 0.01
+SIGNIFICANCE = 0.001
+"""The significance level of the test that a classifier is above chance."""
+BETTER_SIGNIFICANCE = 0.01
 _CLEARLY = 0.25
 
 
 @dataclass(frozen=True)
 class FirstLook:
-    """A backbone on at most SAMPLES samples of train, whose own classifier counts unless it is fresh.
+    """A backbone evaluated on at most SAMPLES samples of train.
 
-    What is compared are right answers on the same samples: those of its own classifier, and of a linear classifier
-    fitted on its frozen features (each sample by one that has not seen it).
+    It compares the correct predictions of the backbone's own classifier with those of a linear classifier on its frozen
+    features, cross-fitted so that no sample is predicted by a classifier that was fitted to it.
     """
 
     backbone: Backbone
@@ -36,7 +36,7 @@ class FirstLook:
 
     @cached_property
     def part(self) -> Split:
-        """The samples."""
+        """The samples for the evaluation."""
         if len(self.train) <= SAMPLES:
             return self.train
         return self.train.held_out(SAMPLES / len(self.train), seed=self.seed)[1]
@@ -48,33 +48,36 @@ class FirstLook:
 
     @cached_property
     def given(self) -> NDArray[np.bool_]:
-        """Whether its own classifier is right [N]."""
+        """Whether the backbone's own classifier is correct, [N]."""
         return self._read[0]
 
     @cached_property
     def fitted(self) -> NDArray[np.bool_] | None:
-        """Whether one fitted on its features is right [N]; None where its classifier is not one Linear layer."""
+        """Whether a classifier fitted to its features is correct, [N].
+
+        None if the backbone's own classifier is not one linear layer.
+        """
         return self._fit(self._read[1])
 
     @property
     def is_above_chance(self) -> bool:
-        """Whether its own classifier came with the weights and answers better than chance."""
+        """Whether the backbone's own classifier came with the weights and is better than chance."""
         if self.backbone.untrained or self.backbone.fresh_classifier:
             return False
-        return above_chance(int(self.given.sum()), len(self.given), self.chance) < SURE
+        return above_chance(int(self.given.sum()), len(self.given), self.chance) < SIGNIFICANCE
 
     @property
     def keeps_classifier(self) -> bool:
-        """Whether its own classifier is above chance and none that is fitted on its features is better."""
+        """Whether the backbone's own classifier is above chance and none fitted to its features is better."""
         if not self.is_above_chance:
             return False
         if self.fitted is None:
             return bool(self.given.mean() >= self.chance + _CLEARLY * (1 - self.chance))
-        return right_more_often(self.fitted, self.given) >= WINS
+        return right_more_often(self.fitted, self.given) >= BETTER_SIGNIFICANCE
 
     @property
     def knows_task(self) -> bool:
-        """Whether its own classifier was trained for these classes, and so has probably seen the train source."""
+        """Whether the backbone's own classifier was trained for these classes, and so probably on the train source."""
         if not self.is_above_chance:
             return False
         best = 1.0 if self.fitted is None else float(self.fitted.mean())
@@ -83,7 +86,7 @@ class FirstLook:
 
     @property
     def seems_untrained(self) -> bool:
-        """Whether nobody says that the weights were trained, and the classifier that came with them is at chance."""
+        """Whether the weights have no known training, and the classifier that came with them is at chance level."""
         known = self.backbone.weights not in ("none", "own")
         return not known and not self.backbone.fresh_classifier and not self.is_above_chance
 

@@ -1,4 +1,4 @@
-"""Whether a module's weights are as an initialisation leaves them, and the identity of a module without them."""
+"""Detection of untrained weights, and the identity of a module without its weights."""
 
 import re
 
@@ -9,24 +9,24 @@ from torch import Tensor, nn
 from eenas import specs
 from eenas.backbones.load import Backbone
 
-LEAST = 30
-"""Values from which a distribution can be told; smaller tensors say nothing."""
-MOST = 20_000
-"""Values of a tensor that are looked at."""
-UNLIKELY = 1e-6
-"""A tensor is not drawn at random where a random one would look so less often than this."""
+MIN_VALUES = 30
+"""The smallest size of a tensor whose distribution is tested."""
+MAX_VALUES = 20_000
+"""The number of values of a tensor that are tested."""
+SIGNIFICANCE = 1e-6
+"""The significance level below which a tensor was not drawn at random."""
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _FIRST = {"running_mean": 0.0, "running_var": 1.0, "num_batches_tracked": 0.0}
 
 
 def is_fresh(module: nn.Module) -> bool:
-    """Whether nothing speaks for the weights having been trained.
+    """Whether the weights look like a new initialisation.
 
-    Statistics of normalisation are those of a module that has seen no batch, and every parameter is constant or has the
-    values of a uniform or (truncated) normal distribution, as all usual initialisations give. Training leaves neither:
-    uniform values lose their edges, normal ones grow tails, and scales and shifts differ. In doubt weights are not
-    fresh.
+    The statistics of normalisation layers are those of a module that has processed no batch, and every parameter is
+    constant or drawn from a uniform or (truncated) normal distribution, as usual initialisations give. Training changes
+    both: uniform values lose their edges, normal values gain tails, and scales and shifts differ. In doubt, weights are
+    not fresh.
     """
     for part in module.modules():
         for name in _STATISTICS:
@@ -37,7 +37,7 @@ def is_fresh(module: nn.Module) -> bool:
 
 
 def structure_digest(backbone: Backbone) -> str:
-    """16 hexadecimal digits over name, transform, classes, the module's text and its tensors, but for their values."""
+    """Return 16 hexadecimal digits over name, transform, classes, the module's text and its tensors, without values."""
     tensors = {
         name: [str(value.dtype), list(value.shape)]
         for name, value in sorted(backbone.module.state_dict().items())
@@ -48,20 +48,20 @@ def structure_digest(backbone: Backbone) -> str:
 
 
 def _is_drawn(values: Tensor) -> bool:
-    """Whether values are constant, or may be a sample of one uniform or (truncated) normal distribution."""
+    """Whether values are constant, or may be drawn from one uniform or (truncated) normal distribution."""
     from scipy import stats
 
     flat = values.float().cpu().reshape(-1)
-    if len(flat) < LEAST or bool((flat == flat[0]).all()):
+    if len(flat) < MIN_VALUES or bool((flat == flat[0]).all()):
         return bool(torch.isfinite(flat).all())
-    if len(flat) > MOST:
-        flat = flat[:: len(flat) // MOST]
+    if len(flat) > MAX_VALUES:
+        flat = flat[:: len(flat) // MAX_VALUES]
     found = flat.double().numpy()
     low, high = found.min(), found.max()
-    core = np.sort(found)[len(found) // 2000 : len(found) - len(found) // 2000]  # a draw in float32 may be far out
+    core = np.sort(found)[len(found) // 2000 : len(found) - len(found) // 2000]  # a draw in float32 may have outliers
     usual = (
         stats.uniform(low, high - low),
         stats.norm(core.mean(), core.std()),
-        stats.truncnorm(-2, 2, scale=max(-low, high) / 2),  # cut off at two deviations
+        stats.truncnorm(-2, 2, scale=max(-low, high) / 2),  # truncated at two standard deviations
     )
-    return any(stats.kstest(found, each.cdf).pvalue > UNLIKELY for each in usual)
+    return any(stats.kstest(found, each.cdf).pvalue > SIGNIFICANCE for each in usual)

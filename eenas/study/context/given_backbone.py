@@ -1,4 +1,4 @@
-"""A backbone whose weights were given, prepared by measuring: kept, its classifier fitted, fine-tuned or trained."""
+"""Preparing a backbone with given weights: it is kept, gets a fitted classifier, is fine-tuned, or is trained."""
 
 import copy
 from collections.abc import Mapping
@@ -25,60 +25,61 @@ from eenas.tasks.split import Split
 from eenas.tasks.splitting import hold_out
 
 PHASE = "fitting the classifier on frozen features"
-TRIED = 5000
-"""Training samples on which the ways are compared at most; what wins is then done with all of train."""
-WANTED = 200
-"""Of these, held-out samples that decide, where a quarter is so many; a tenth where that is more."""
-NOISE = 0.05
-"""Training everything wins where chance alone would put it so far ahead less often than this."""
+COMPARISON_SAMPLES = 5000
+"""The number of training samples for comparing the methods. The best one is then applied to all of train."""
+HELD_OUT_SAMPLES = 200
+"""The number of these samples that are held out, as far as a quarter allows; at least a tenth is held out."""
+SIGNIFICANCE = 0.05
+"""The significance level at which training everything beats the classifier alone."""
 FEATURE_BYTES = 10**9
-"""Features that are held in memory at most; of more samples a stratified part is taken."""
+"""The memory for features in bytes. For more samples, a stratified part is used."""
 
 
 def prepare_given(context: StudyContext, network: EarlyExitNetwork, stages: Stages) -> tuple[bool, str]:
-    """Prepare `network`, the plain one with the weights as given; whether they changed, and what was done in words.
+    """Prepare `network`, the plain one with the given weights. Return whether the weights changed, and a description.
 
-    Where the backbone's own classifier is as good as one that is fitted on its features nothing is changed. Otherwise a
-    classifier is fitted on the frozen features, and held against fine-tuning from there at `backbone_rate` times the
-    learning rate and at the full one, on held-out training samples. Where the weights seem untrained it is held against
-    training everything from them. What wins is done again with all of train. Each of these is kept in
-    `stages`. Raises TimeOverError between and within them.
+    Nothing changes if the backbone's own classifier is as good as one fitted to its features. Otherwise, a classifier
+    is fitted to the frozen features and compared, on held-out training samples, with fine-tuning from there at
+    `backbone_rate` times the learning rate and at the full one. If the weights seem untrained, it is compared with
+    training everything from them. The best method is repeated on all of train. Each step is kept in `stages`.
+
+    Raises TimeOverError between and within the steps.
     """
     look, spec = context.look, context.settings.prepare
     if look.keeps_classifier:
         fitted = "" if look.fitted is None else f" (a classifier fitted on its features: {percent(look.fitted.mean())})"
         return False, f"kept as given, {percent(look.given.mean())} on {len(look.part)} training samples{fitted}"
-    given = _words_of_given(context)
+    given = _describe_given(context)
     name = linear_head(network.backbone, context.backbone.example().to(context.device))
     if name is None:
         train_plain(context, network, stages)
         return True, f"{given}, and its classifier is not one linear layer: trained on all of train"
     kept, held = _divided(context)
     context.listener(Started(PHASE))
-    if context.is_fresh:  # other weights come with the command that goes on
+    if context.is_fresh:  # a resumed command draws other weights
         network.load_state_dict(stages.once("first", network.state_dict))
     head, scores = _read_fit(stages.once("head", lambda: _fit_table(*_fit(context, network, kept, held))))
     context.listener(Finished(PHASE, percent(scores.accuracy)))
-    learnt = not look.seems_untrained
-    rates = sorted({spec.backbone_rate, 1.0} if spec.backbone_rate else ()) if learnt else [1.0]
+    trained = not look.seems_untrained
+    rates = sorted({spec.backbone_rate, 1.0} if spec.backbone_rate else ()) if trained else [1.0]
     first = {key: copy.deepcopy(value) for key, value in network.state_dict().items()}
     tried: dict[float, Attempt] = {}
     for rate in rates:
         network.load_state_dict(first)
-        if learnt:
+        if trained:
             put_head(network.backbone, name, head)
         try:
             tried[rate] = attempt(context, network, replace(context.task, train=kept), held, rate, stages)
         except DivergedError as error:
-            context.listener(Notice(f"preparing at {rate:g} of the learning rate is left out: {error}"))
+            context.listener(Notice(f"preparing at {rate:g} times the learning rate is left out: {error}"))
     won = _winner(scores, tried, known=context.backbone.weights not in ("none", "own"))
     network.load_state_dict(first)
-    if learnt or won is None:
+    if trained or won is None:
         again = stages.once("all", lambda: _fit_table(_refit(context, network, head, len(kept)), scores))
         put_head(network.backbone, name, _read_fit(again)[0])
     if won is not None:
         train_plain(context, network, stages, won, rounds=tried[won].round)
-    return True, f"{given}{_words_of_ways(scores, tried, won, learnt)} on {len(held)} held-out training samples"
+    return True, f"{given}{_describe_attempts(scores, tried, won, trained)} on {len(held)} held-out training samples"
 
 
 def _fit_table(head: LinearProbe, scores: HeldOut) -> dict[str, Any]:
@@ -90,19 +91,19 @@ def _read_fit(table: Mapping[str, Any]) -> tuple[LinearProbe, HeldOut]:
     return LinearProbe(**{name: table[name] for name in names}), HeldOut.read(table)
 
 
-def _words_of_given(context: StudyContext) -> str:
+def _describe_given(context: StudyContext) -> str:
     if context.backbone.fresh_classifier:
         return "new classifier"
     look = context.look
-    level = "" if look.is_above_chance else ", which is chance"
+    level = "" if look.is_above_chance else ", at chance level"
     return f"given classifier {percent(look.given.mean())} on training samples{level}"
 
 
-def _words_of_ways(head: HeldOut, tried: dict[float, Attempt], won: float | None, learnt: bool) -> str:
+def _describe_attempts(head: HeldOut, tried: dict[float, Attempt], won: float | None, trained: bool) -> str:
     kept = {rate: " (kept)" if rate == won else "" for rate in (None, *tried)}
-    if not learnt and 1.0 not in tried:
+    if not trained and 1.0 not in tried:
         return f": head alone fitted {percent(head.accuracy)}{kept[None]}"
-    if not learnt:
+    if not trained:
         return (
             f": everything trained {percent(tried[1.0].scores.accuracy)}{kept[1.0]}, "
             f"head alone fitted {percent(head.accuracy)}{kept[None]}"
@@ -115,15 +116,16 @@ def _words_of_ways(head: HeldOut, tried: dict[float, Attempt], won: float | None
 
 
 def _winner(head: HeldOut, tried: dict[float, Attempt], *, known: bool) -> float | None:
-    """The rate that is kept, None for the classifier alone.
+    """Return the learning rate that is kept, or None for the fitted classifier alone.
 
-    The classifier alone stays where training everything is within noise of it, since few samples are easily learnt by
-    heart; where nobody says that the weights were trained it has to be better, since branches need features.
+    For weights with known training, the classifier alone stays unless training everything is significantly better,
+    since few samples are easily memorised. Otherwise, training everything wins if it is as good, since branches need
+    features.
     """
     best: float | None = None
     for rate, each in tried.items():
         if known:
-            wins = right_more_often(each.scores.correct, head.correct) < NOISE
+            wins = right_more_often(each.scores.correct, head.correct) < SIGNIFICANCE
         else:
             wins = each.scores.accuracy >= head.accuracy
         if wins and (best is None or each.scores.beats(tried[best].scores)):
@@ -132,14 +134,14 @@ def _winner(head: HeldOut, tried: dict[float, Attempt], *, known: bool) -> float
 
 
 def _divided(context: StudyContext) -> tuple[Split, Split]:
-    """Train, or a part of it, without the held-out samples, and these."""
+    """Return train, or a part of it, without the held-out samples, and the held-out samples."""
     train, seed = context.task.train, derive(context.settings.seed, "prepare")
-    train = train.subset(_some(train.labels, TRIED, seed))
-    return train.held_out(max(0.1, min(0.25, WANTED / len(train))), seed)
+    train = train.subset(_some(train.labels, COMPARISON_SAMPLES, seed))
+    return train.held_out(max(0.1, min(0.25, HELD_OUT_SAMPLES / len(train))), seed)
 
 
 def _fit(context: StudyContext, network: EarlyExitNetwork, kept: Split, held: Split) -> tuple[LinearProbe, HeldOut]:
-    """A classifier fitted on the features of `kept`, and its scores on `held`."""
+    """Return a classifier fitted to the features of `kept`, and its results on `held`."""
     seed, classes = derive(context.settings.seed, "prepare"), context.backbone.num_classes
     features, labels = _features(network, kept), torch.tensor(kept.labels)
     some = _some(kept.labels, MOST, seed)
@@ -149,7 +151,7 @@ def _fit(context: StudyContext, network: EarlyExitNetwork, kept: Split, held: Sp
 
 
 def _refit(context: StudyContext, network: EarlyExitNetwork, head: LinearProbe, fitted_on: int) -> LinearProbe:
-    """The classifier fitted on all of train, or as much of it as FEATURE_BYTES hold, with as strong a prior."""
+    """Return the classifier fitted to all of train, as far as FEATURE_BYTES allow, with an equally strong prior."""
     train = context.task.train
     bytes_each = 4 * head.weight.shape[1]
     some = train.subset(_some(train.labels, FEATURE_BYTES // bytes_each, derive(context.settings.seed, "prepare")))
@@ -164,5 +166,5 @@ def _features(network: EarlyExitNetwork, split: Split) -> Tensor:
 
 
 def _some(labels: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """Positions of all samples, or of a stratified part of about `most`."""
+    """Return the positions of all samples, or of a stratified part of about `most`."""
     return np.arange(len(labels)) if len(labels) <= most else hold_out(labels, most / len(labels), seed)[1]

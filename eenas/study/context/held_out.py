@@ -1,4 +1,4 @@
-"""Which source a study's calibration and validation samples come from, so that the weights have not seen them."""
+"""The source of a study's calibration and validation samples, chosen so that the weights have not seen them."""
 
 from dataclasses import replace
 
@@ -13,10 +13,10 @@ from eenas.tasks.task import Task
 
 
 def held_out_of(look: FirstLook, task: Task, asked: HeldOut, listener: Listener) -> tuple[Task, HeldOut]:
-    """The task as the study uses it and the source of calibration and validation, "train" or "test".
+    """Return the task as the study uses it, and the source of calibration and validation, "train" or "test".
 
-    Where "auto" was asked for and the weights' own classifier knows the task, they come from the test source, if there
-    is one and nobody chose the splits; a notice says so.
+    With "auto", they come from the test source if the classifier of the given weights knows the task, there is a test
+    source, and the user did not choose the splits. A notice says so.
     """
     if asked == "test":
         return (task if task.validation.source == "test" else from_test_source(task)), "test"
@@ -30,20 +30,21 @@ def held_out_of(look: FirstLook, task: Task, asked: HeldOut, listener: Listener)
     try:
         moved = from_test_source(task)
     except TaskError as error:
-        listener(Notice(f"{why}, but the test source is too small to take calibration and validation from: {error}"))
+        listener(Notice(f"{why}, but the test source is too small for calibration and validation: {error}"))
         return task, "train"
     sizes = f"{len(moved.calibration):,} and {len(moved.validation):,}"
     listener(
         Notice(
-            f"{why}: calibration and validation ({sizes} samples) come from the test source, {len(moved.test):,} "
-            "remain for the report; set task.held_out = 'train' if the weights have not seen it, or [task.splits]"
+            f"{why}: calibration and validation ({sizes} samples) come from the test source, and {len(moved.test):,} "
+            "remain for the report; set task.held_out = 'train' if the weights have not seen the train source, or set "
+            "[task.splits]"
         )
     )
     return moved, "test"
 
 
 def as_searched(settings: StudySpec) -> StudySpec:
-    """The settings of a study that is read back: one of an eenas that did not choose took its samples from train."""
+    """Return the settings of a stored study. Studies of versions without this choice took their samples from train."""
     if settings.task.held_out != "auto":
         return settings
     return replace(settings, task=replace(settings.task, held_out="train"))

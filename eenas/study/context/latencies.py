@@ -1,4 +1,4 @@
-"""Where a study's latencies come from: timed here in torch or onnxruntime, or looked up in a latency profile."""
+"""The latencies of a study: measured here in torch or onnxruntime, or looked up in a latency profile."""
 
 from dataclasses import replace
 
@@ -32,9 +32,9 @@ _STATED = ("runtime", "batch", "threads", "dtype")
 
 
 def resolved(spec: LatencySpec, device: torch.device) -> LatencySpec:
-    """`spec` with the runtime that "auto" means on `device`: what a user of the network will run it in.
+    """Return `spec` with the runtime of "auto" on `device`, the one in which a user will run the network.
 
-    That is onnxruntime on a CPU and in float32, where the extra `onnx` is installed, else eager torch.
+    It is onnxruntime on a CPU in float32 if the extra `onnx` is installed, else eager torch.
     """
     if spec.runtime != "auto":
         return spec
@@ -52,10 +52,11 @@ def profiled(
     latencies: LatencyProfile | None,
     listener: Listener,
 ) -> tuple[LatencySpec, Runtime, Profile]:
-    """The profile of a backbone, with the runtime that took it and takes the branches, and the spec that names that.
+    """Return the spec with the runtime in use, the runtime that times branches, and the profile of a backbone.
 
-    Where "auto" meant onnxruntime and the backbone cannot be exported to it, eager torch takes its place, and
-    `listener` hears so. Raises MeasurementError, ExportError and DeviceError.
+    If "auto" is onnxruntime and the backbone cannot be exported, eager torch is used, and `listener` receives a notice.
+
+    Raises MeasurementError, ExportError and DeviceError.
     """
     known = resolved(spec, device)
     runtime = latencies or runtime_for(known, device, backbone)
@@ -64,7 +65,7 @@ def profiled(
     except MeasurementError as error:
         if spec.runtime != "auto" or known.runtime == "torch" or machine_fault(error) is not None:
             raise
-        listener(Notice(f"latency: {error}; latencies are of eager torch instead"))
+        listener(Notice(f"latency: {error}; latencies are measured in eager torch instead"))
         return profiled(
             replace(spec, runtime="torch"), backbone, chain,
             device=device, cache=cache, latencies=latencies, listener=listener,
@@ -73,24 +74,30 @@ def profiled(
 
 
 def runtime_for(spec: LatencySpec, device: torch.device, backbone: Backbone) -> Runtime:
-    """The runtime that `spec` names, for a backbone. Raises ExportError without the extra `onnx`, DeviceError."""
+    """Return the runtime that `spec` names for a backbone.
+
+    Raises ExportError without the extra `onnx`, and DeviceError.
+    """
     return runtime_named(resolved(spec, device).runtime, backbone, device)
 
 
 def spec_of(spec: LatencySpec, profile: LatencyProfile) -> LatencySpec:
-    """How a study with a latency profile measures: as the profile did. Raises MeasurementError where both say it."""
+    """Return the latency spec of a study with a latency profile: that of the profile.
+
+    Raises MeasurementError if the study states other conditions.
+    """
     for name in _STATED:
         here, there, default = (getattr(each, name) for each in (spec, profile.spec, LatencySpec()))
         if here not in (default, there) and not (name == "threads" and (here, there) == (1, None)):
             raise MeasurementError(
-                f"{profile.file}: was taken with latency.{name} = {there!r}, the study asks for {here!r}; "
-                f"leave latency.{name} out, or profile with it"
+                f"{profile.file}: was measured with latency.{name} = {there!r}, but the study states {here!r}; "
+                f"leave latency.{name} out, or take the profile with it"
             )
     return profile.spec
 
 
 def check_timed(space: Space, profile: Profile, branch_macs: BranchMacs, latencies: LatencyProfile) -> None:
-    """Raise MeasurementError when the space can place branches that a latency profile holds no time of."""
+    """Raise MeasurementError if the space can place branches that are not in the latency profile."""
 
     def macs(branch: Branch, shape: FeatureShape) -> int:
         known = latencies.macs(branch, shape)
@@ -103,41 +110,44 @@ def check_timed(space: Space, profile: Profile, branch_macs: BranchMacs, latenci
         raise MeasurementError(
             f"{latencies.file}: lacks {len(lacking)} of the {len(wanted)} branches that this search space can place, "
             f"such as {branch.label()} at features {list(shape.dims)}; repeat `eenas profile` with this space and the "
-            "same --out, which adds what is missing, or narrow the space (--set space.branch.structure=[...])"
+            "same --out to add them, or narrow the space (--set space.branch.structure=[...])"
         )
 
 
 def refuse_cells(proposal: Proposal, space: Space, latencies: LatencyProfile | None) -> None:
-    """Raise InfeasibleError, before anything is trained for it, where a latency profile cannot know a branch's time."""
+    """Raise InfeasibleError, before any training, for a proposal of a branch that cannot be in a latency profile."""
     if latencies is None:
         return
     for slot in range(1, space.branches + 1):
         drawn = space.value(proposal, f"slot{slot}.on") and space.value(proposal, f"slot{slot}.structure")
         if drawn == "learned_cell":
             raise InfeasibleError(
-                f"slot {slot}: learned_cell makes up a branch that {latencies.file} holds no time of; a study with a "
-                "latency profile cannot use it"
+                f"slot {slot}: learned_cell creates a branch that is not in {latencies.file}; a study with a latency "
+                "profile cannot use it"
             )
 
 
 def refuse_untimed(design: Design, profile: Profile, latencies: LatencyProfile | None) -> None:
-    """Raise InfeasibleError when a latency profile lacks a branch of `design`, such as one that a search made up."""
+    """Raise InfeasibleError if a latency profile lacks a branch of `design`, such as one from a structure search."""
     if latencies is None:
         return
     for placed in design.branches:
         shape = profile.cut_points[profile.index(placed.cut_point)].shape
         if latencies.find(placed.branch, shape) is None:
-            raise InfeasibleError(f"{latencies.file} holds no time of {placed.branch.label()} at {placed.cut_point}")
+            raise InfeasibleError(f"{latencies.file} has no latency of {placed.branch.label()} at {placed.cut_point}")
 
 
 def keep_latencies(cache: DatabaseCache, latencies: LatencyProfile | None) -> None:
-    """Keep a profile in the study's database, so that training finds it."""
+    """Store a profile in the study's database for later training."""
     if latencies is not None and cache.get(_key(latencies.digest)) is None:
         cache.put(_key(latencies.digest), latencies.to_table())
 
 
 def kept_latencies(database: Database, record: StudyRecord) -> LatencyProfile | None:
-    """The latency profile that a study was searched with, None where it timed for itself. Raises MeasurementError."""
+    """Return the latency profile with which a study was searched, or None if it measured itself.
+
+    Raises MeasurementError.
+    """
     digest = record.identity.get("latency_profile")
     if digest is None:
         return None
@@ -150,5 +160,5 @@ def _key(digest: str) -> str:
 
 
 def with_spec(settings: StudySpec, latencies: LatencyProfile | None) -> StudySpec:
-    """A study's settings with the latency table of its profile."""
+    """Return a study's settings with the latency table of its profile."""
     return settings if latencies is None else replace(settings, latency=spec_of(settings.latency, latencies))

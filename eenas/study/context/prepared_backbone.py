@@ -1,4 +1,4 @@
-"""The backbone as trials take it: as given, from an earlier study, or prepared now."""
+"""The backbone that trials use: as given, from an earlier study, or prepared now."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -20,16 +20,16 @@ from eenas.training.distillation import KeptAnswers
 
 
 def prepare_backbone(context: StudyContext) -> StudyContext:
-    """The study context with its backbone prepared as `[prepare]` says; one line says what was done."""
+    """Return the study context with its backbone prepared by `[prepare]`. A notice describes the preparation."""
     settings, backbone = context.settings, context.backbone
     spec = settings.prepare
     if spec.when == "never":
         if backbone.untrained or backbone.fresh_classifier:
-            what = "the backbone is untrained" if backbone.untrained else "the backbone's classifier is new"
+            state = "the backbone is untrained" if backbone.untrained else "the backbone's classifier is new"
             context.listener(
                 Notice(
-                    f"{what} and prepare.when is 'never', so that its answers are guesses and stay so; "
-                    "set prepare.when to 'auto', which trains what is not trained"
+                    f"{state} and prepare.when is 'never', so its predictions stay guesses; "
+                    "set prepare.when to 'auto' to train it"
                 )
             )
         return context
@@ -48,13 +48,13 @@ def prepare_backbone(context: StudyContext) -> StudyContext:
 
 
 def _prepared(context: StudyContext, key: str) -> StudyContext:
-    """The study context with the backbone that is kept under `key`, or with one prepared now and kept."""
+    """Return the study context with the backbone stored under `key`, or prepare one and store it."""
     settings, backbone = context.settings, context.backbone
     spec = settings.prepare
     records = PreparedRecords(context.database)
     known = records.find(key)
     if known is not None and (not known.artifact or context.artifacts.holds(known.artifact)):
-        Stages(context, key).remove()  # of a command that was killed when all was kept
+        Stages(context, key).remove()  # left by a command that was killed after storing the backbone
         how = f"; {known.how}" if known.how else ""
         context.listener(Notice(f"backbone: prepared before ({percent(known.accuracy)} on validation){how}"))
         if not known.artifact:
@@ -63,9 +63,7 @@ def _prepared(context: StudyContext, key: str) -> StudyContext:
         load_weights(network, context.artifacts.path(known.artifact))
     else:
         if known is not None:
-            context.listener(
-                Notice("backbone: the weights that were prepared before are gone or changed; it is prepared again")
-            )
+            context.listener(Notice("backbone: the prepared weights are missing or changed; it is prepared again"))
         network, stages = context.build(context.plain_design()), Stages(context, key)
         if backbone.untrained or spec.when == "always":
             train_plain(context, network, stages)
@@ -91,7 +89,7 @@ def _prepared(context: StudyContext, key: str) -> StudyContext:
         )
         is_kept = records.save(record, replacing=known)
         stages.remove()
-        if not is_kept:  # this worker slept, and another prepared it
+        if not is_kept:  # another worker prepared it while this one was suspended
             if artifact:
                 context.artifacts.remove(artifact)
             return _prepared(context, key)

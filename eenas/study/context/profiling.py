@@ -1,4 +1,4 @@
-"""Taking a latency profile: a backbone and the branches that a search space can place, timed on this machine."""
+"""Taking a latency profile: timing a backbone and the branches that a search space can place, on this machine."""
 
 import time
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ PHASE = "timing branches"
 
 @dataclass(frozen=True)
 class Taken:
-    """A latency profile as it stands in its file; `lacking` of the `wanted` branches of the space are not timed yet."""
+    """A latency profile as in its file. `lacking` of the `wanted` branches of the space are not timed yet."""
 
     profile: LatencyProfile
     wanted: int
@@ -47,10 +47,11 @@ class Taken:
 
 
 class ProfileOptions(TypedDict, total=False):
-    """What `profile` takes beside its arguments.
+    """The keyword options of `profile`.
 
-    `classes`, `size` and `channels` (default 3) stand for a task whose data are not here. `space` and `overrides` are
-    those of `search`; `trust_code` lets Python code that is named run, `listener` hears events.
+    `classes`, `size` and `channels` (default 3) replace a task whose data are not on this machine. `space` and
+    `overrides` are those of `search`. `trust_code` allows running Python code that is named, and `listener` receives
+    events.
     """
 
     classes: int | None
@@ -74,10 +75,12 @@ def profile(
 ) -> Taken:
     """Time a backbone cut at its candidate cut points, and every branch that the space can place there, on `device`.
 
-    Settings are those of `search`, of which backbone, space, `[latency]` and the task's classes and input size count.
-    Weights do not matter; `options` are those of `ProfileOptions`.
-    Writes the file `out`, or completes one that was taken of the same things under the same conditions. After `seconds`
-    no further branch is begun. Raises MeasurementError for an `out` of something else.
+    Settings are those of `search`: the backbone, the space, `[latency]`, and the classes and input size of the task
+    count. Weights are irrelevant. `options` are those of `ProfileOptions`. The profile is written to the file `out`; an
+    existing profile of the same backbone under the same conditions is completed. No further branch is timed after
+    `seconds`.
+
+    Raises MeasurementError if `out` holds another profile.
     """
     check_options("profile", options, ProfileOptions)
     space, overrides = options.get("space"), options.get("overrides", ())
@@ -94,7 +97,7 @@ def profile(
     chain = Chain.built_from(loaded.module, loaded.example(), names)
     counted = profile_backbone(loaded, chain, device=where, latency=None)
     path, begun = Path(out), time.monotonic()
-    found = _gone_on_with(path, loaded, counted, settings.latency, runtime, where)
+    found = _existing(path, loaded, counted, settings.latency, runtime, where)
     if found is None:
         timed = profile_backbone(loaded, chain, device=where, latency=settings.latency, runtime=runtime)
         found = LatencyProfile(
@@ -122,7 +125,7 @@ def _with_branches(
     deadline: float,
     listener: Listener,
 ) -> Taken:
-    """The profile with the branches of the space, written as they come."""
+    """Return the profile with the branches of the space. It is saved during timing."""
     branches, cache = dict(found.branches), MemoryCache()
 
     def macs(branch: Branch, shape: FeatureShape) -> int:
@@ -136,7 +139,7 @@ def _with_branches(
     wanted = drawable_branches(fitted_space(settings.space, found.profile), found.profile, macs)
     for branch, shape in wanted:
         macs(branch, shape)
-    listener(Finished("counting the branches of the space", f"{len(wanted)} of them"))
+    listener(Finished("counting the branches of the space", f"{len(wanted)} branches"))
     listener(Started(PHASE, len(wanted)))
     lacking, pace = 0, Pace()
     for number, (branch, shape) in enumerate(wanted, start=1):
@@ -156,8 +159,8 @@ def _with_branches(
     if lacking:
         listener(
             Notice(
-                f"the time was over with {lacking} of {len(wanted)} branches not timed, and a search needs them; "
-                "the same command goes on, or --seconds gives it more"
+                f"the time is over, but {lacking} of {len(wanted)} branches that a search needs are not timed; "
+                "rerun the command to continue, or give more --seconds"
             )
         )
     return Taken(found, len(wanted), lacking)
@@ -172,7 +175,7 @@ def _load(
     *,
     trust_code: bool,
 ) -> Backbone:
-    """The backbone for the classes and samples that were given, else for those of the task."""
+    """Return the backbone for the given classes and samples, or for those of the task."""
     size = size or settings.task.input_size
     inputs = inputs_at(settings.backbone.name, size)
     if classes is None:
@@ -190,10 +193,13 @@ def _load(
     )
 
 
-def _gone_on_with(
+def _existing(
     path: Path, backbone: Backbone, counted: Profile, spec: LatencySpec, runtime: Runtime, device: torch.device
 ) -> LatencyProfile | None:
-    """The profile that `path` holds, where it is of the same things and conditions; None where there is none yet."""
+    """Return the profile in the file `path`, or None if there is no file.
+
+    Raises MeasurementError if it is of another backbone or was measured under other conditions.
+    """
     if not path.exists():
         return None
     found = read_latency_profile(path)
@@ -203,13 +209,13 @@ def _gone_on_with(
     if to_table(here) != there:
         other = next((pair for pair in zip(there, to_table(here), strict=False) if pair[0] != pair[1]), (there, here))
         raise MeasurementError(
-            f"{path}: was taken under other conditions ({other[0]}, now {other[1]}); give another --out, or delete it"
+            f"{path}: was measured under other conditions ({other[0]}, now {other[1]}); give another --out or delete it"
         )
     return found
 
 
 def _cascade(runtime: Runtime, profile: Profile, num_classes: int, device: torch.device, spec: LatencySpec) -> float:
-    """What it adds to a branch to read the logits before it: of the smallest branch that can stand somewhere."""
+    """Return the extra time in ms of a branch that reads earlier logits, for the smallest possible branch."""
     for point in reversed(profile.cut_points):
         branch = PoolFc(pool="avg", size=1)
         try:

@@ -1,4 +1,4 @@
-"""The runtimes that a study's latencies are taken in: by name, or the user's own by reference."""
+"""The runtimes that measure a study's latencies: by name, or custom ones by reference."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,25 +17,25 @@ from eenas.study.settings.study_spec import StudySpec
 from eenas.training.own_code import load_own_code
 
 MakeRuntime: TypeAlias = Callable[[Backbone, torch.device], Runtime]
-"""What makes the runtime that times a backbone on a device, such as a class with these two parameters."""
+"""A function or class that returns the runtime that times a backbone on a device."""
 
 METHODS = ("conditions", "time_backbone", "time_branch")
 
 
 def runtime_named(name: str, backbone: Backbone, device: torch.device) -> Runtime:
-    """The runtime of this name for a backbone on a device; the user's own where it was loaded before.
+    """Return the runtime of this name for a backbone on a device. A custom one must have been loaded before.
 
-    Raises ExportError without the extra `onnx`, DeviceError for a device that the runtime does not run on, and
-    MeasurementError for an own one that does not keep the contract of `Runtime`.
+    Raises ExportError without the extra `onnx`, DeviceError for a device that the runtime does not support, and
+    MeasurementError for a custom one without the methods of `Runtime`.
     """
     found = RUNTIMES.find(name)(backbone, device)
     if lacking := [method for method in METHODS if not callable(getattr(found, method, None))]:
-        raise MeasurementError(f"{name}: must return a Runtime, and {type(found).__name__} has no {lacking[0]}")
+        raise MeasurementError(f"{name}: must return a Runtime, but {type(found).__name__} has no {lacking[0]}; add it")
     return found
 
 
 def load_study_code(settings: StudySpec, *, trust_code: bool, relative_to: Path | None = None) -> None:
-    """Load the user's own code that space and latency of a study name: see `load_own_code`."""
+    """Load the custom code that the space and the latency settings of a study name (see `load_own_code`)."""
     load_own_code(settings.space, trust_code=trust_code, relative_to=relative_to)
     if is_reference(settings.latency.runtime):
         RUNTIMES.find(settings.latency.runtime, trust_code=trust_code, relative_to=relative_to)
@@ -52,9 +52,9 @@ def _onnxruntime(backbone: Backbone, device: torch.device) -> Runtime:
 
 
 def _accept(name: str, found: Any) -> MakeRuntime:
-    """The user's class or function, or a MeasurementError where it is none."""
+    """Return the custom class or function, or raise MeasurementError for anything else."""
     if not callable(found):
-        raise MeasurementError(f"{name}: a runtime is made by a class or function, got {shortened(found)}")
+        raise MeasurementError(f"{name}: a runtime must be a class or function, got {shortened(found)}; name one")
     make: MakeRuntime = found
     return make
 

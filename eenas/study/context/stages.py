@@ -1,4 +1,4 @@
-"""The stages of preparing one backbone: each is done once, and resumed where it was cut off."""
+"""The stages of preparing one backbone. Each is done once, and resumed if it was interrupted."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +10,15 @@ from eenas.training.checkpoints import Checkpoint
 
 
 class Stages:
-    """Files among the artifacts under the key of what is prepared, until the whole is kept and `remove` is called."""
+    """Files among the artifacts under the key of the preparation, which exist until `remove` is called."""
 
     def __init__(self, context: StudyContext, key: str) -> None:
         self._root, self._prefix, self._limit = context.artifacts.root, f"prepare-{key}-", context.limit
 
     def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What `make` gives (tensors and plain values), from the file where it was kept.
+        """Return the stored result of `make` (tensors and plain values), or call `make` and store its result.
 
-        Raises StorageError, and TimeOverError where it was kept just now and the time is over.
+        Raises StorageError, and TimeOverError if the result was stored just now and the time is over.
         """
         found = self.find(name)
         if found is None:
@@ -28,19 +28,19 @@ class Stages:
         return found
 
     def find(self, name: str) -> dict[str, Any] | None:
-        """What was kept under `name`, or None."""
+        """Return the state stored under `name`, or None."""
         return load_state(self._path(name), ())
 
     def keep(self, name: str, state: dict[str, Any]) -> None:
-        """Keep `state` under `name`."""
+        """Store `state` under `name`."""
         save_state(state, self._path(name))
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """Where a training of this stage keeps its state."""
+        """Return the checkpoint for a training in this stage."""
         return Checkpoint(self._path(f"{name}.checkpoint"), paced=True, check=self._limit.check)
 
     def remove(self) -> None:
-        """Delete all files, when the outcome is kept."""
+        """Delete all files, once the prepared backbone is stored."""
         for path in self._root.glob(f"{self._prefix}*.pt"):
             path.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""What every trial of a study stands on: task, prepared backbone, its profile, the device and where records go."""
+"""The study context: task, prepared backbone, profile, device and storage, shared by all trials of a study."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,7 +54,7 @@ from eenas.training.execution import Execution, choose_execution
 
 @dataclass(frozen=True)
 class StudyContext:
-    """The study context: what all trials of a study share; they read it and never change it."""
+    """The read-only context that all trials of a study share."""
 
     settings: StudySpec
     task: Task
@@ -72,47 +72,47 @@ class StudyContext:
     latencies: LatencyProfile | None = None
     plain: dict[str, ExitTable] = field(default_factory=dict)
     own_costs: tuple[OwnCost, ...] = ()
-    """The study's costs beside MACs and latency, taken on its backbone."""
+    """The study's costs besides MACs and latency, evaluated on its backbone."""
     taught: KeptAnswers = field(default_factory=KeptAnswers)
     warnings: tuple[str, ...] = ()
     limit: TimeLimit = field(default_factory=TimeLimit)
     sampler: BaseSampler | None = None
-    """A sampler of the user's in the place of the one that the settings name."""
+    """A sampler of the user, which replaces the one in the settings."""
     is_fresh: bool = False
-    """Whether the first weights are drawn anew each time and trained anyway, so that they are not in the identity."""
+    """Whether the initial weights are redrawn each time and trained anyway, so they are not in the identity."""
 
     @property
     def device_text(self) -> str:
-        """The device by its full name, as it is printed and kept with measurements."""
+        """The full name of the device, as in messages and measurements."""
         return device_name(self.device)
 
     @property
     def leases(self) -> Leases:
-        """The leases under which workers make what they share."""
+        """The leases under which workers create shared results."""
         return Leases(self.database, self.listener, while_waiting=self.limit.check)
 
     @property
     def in_flight(self) -> InFlight:
-        """The notes of the trials in flight."""
+        """The records of the running trials."""
         return InFlight(self.artifacts.root)
 
     def branch_macs(self, branch: Branch, shape: FeatureShape) -> int:
-        """The MACs of one branch at a feature of this shape, counted once and kept."""
+        """Return the MACs of one branch at a feature of this shape, counted once and cached."""
         return self._measure(branch, shape, with_latency=False).macs
 
     def costs(self, design: Design) -> ExitCosts:
-        """What reaching each exit of `design` costs on this study's device."""
+        """Return the costs of reaching each exit of `design` on this study's device."""
         shapes = {point.name: point.shape for point in self.profile.cut_points}
         branches = [self._measure(p.branch, shapes[p.cut_point], with_latency=True) for p in design.branches]
         return exit_costs(design, self.profile, branches, self.own_costs)
 
     def build(self, design: Design) -> EarlyExitNetwork:
-        """The network of `design` on the prepared backbone, on this study's device."""
+        """Return the network of `design` on the prepared backbone, on this study's device."""
         network = build_network(design, self.backbone, seed=self.settings.seed, classes=self.task.classes)
         return network.to(self.device)
 
     def plain_design(self) -> Design:
-        """The backbone with no branch."""
+        """Return the design of the backbone without branches."""
         return Design(
             backbone=self.backbone.name,
             num_classes=self.backbone.num_classes,
@@ -123,19 +123,19 @@ class StudyContext:
         )
 
     def plain_table(self, split: str) -> ExitTable:
-        """The exit table of the plain prepared backbone, computed once for each split."""
+        """Return the exit table of the plain prepared backbone, computed once for each split."""
         if split not in self.plain:
             design = self.plain_design()
             self.plain[split] = exit_table(self.build(design), self.task.split(split), self.costs(design))
         return self.plain[split]
 
     def plain_costs(self) -> Costs:
-        """What the backbone without exits costs, its latency as a user has it."""
+        """Return the costs of the plain backbone, with its latency as one uncut model."""
         latency = self.profile.plain_ms
         return self.costs(self.plain_design()).costs.replacing(LATENCY, None if latency is None else [latency])
 
     def backbone_facts(self) -> BackboneFacts:
-        """The plain backbone's accuracy on the validation split and what it costs."""
+        """Return the accuracy of the plain backbone on the validation split, and its costs."""
         return BackboneFacts(
             name=self.backbone.name,
             weights=self.backbone.weights,
@@ -145,7 +145,7 @@ class StudyContext:
         )
 
     def facts_table(self, folder: Path | None) -> dict[str, Any]:
-        """What a study's record says of its context: device, classes, and the plain backbone's scores."""
+        """Return the facts for a study's record: device, classes, the plain backbone's results, and so on."""
         table = self.plain_table("validation")
         return {
             "backbone": to_table(self.backbone_facts()),
@@ -186,12 +186,13 @@ def make_context(
     latencies: LatencyProfile | None = None,
     limit: TimeLimit | None = None,
 ) -> StudyContext:
-    """Load, check and measure everything that a study's trials share.
+    """Return the context of a study's trials: load, check and measure everything that they share.
 
-    What can be wrong with the settings is found here; nothing is trained before `prepare_backbone`. Backbone and task
-    of `study` replace those of the settings (use from Python); `folder` is what `./file.py` in the settings is relative
-    to; `remeasure` takes MACs, latencies and the execution anew. With `latencies` nothing is timed but the execution.
-    Raises TimeOverError, once a part is measured and kept, where `limit` is over.
+    All errors in the settings are found here; training starts only in `prepare_backbone`. Backbone and task of `study`
+    replace those of the settings (use from Python). `folder` is the base of `./file.py` in the settings. `remeasure`
+    repeats the measurements of MACs, latency and execution. With `latencies`, only the execution is timed.
+
+    Raises TimeOverError, after a measurement is stored, if `limit` is over.
     """
     limit = limit or TimeLimit()
     listener = limit.hearing(study.listener)
@@ -205,9 +206,9 @@ def make_context(
     for text in task.notices:
         listener(Notice(text))
     if task.left_out:
-        listener(Notice(f"{left_out_notice(task.left_out)} (the study keeps the list)"))
+        listener(Notice(f"{left_out_notice(task.left_out)} (the list is stored with the study)"))
         settings = replace(settings, task=replace(settings.task, without=task.left_out))
-    with seeded(derive(settings.seed, "backbone")):  # the first weights of whatever is not loaded
+    with seeded(derive(settings.seed, "backbone")):  # initial weights that are not loaded
         backbone = load_backbone(
             settings.backbone if module is None else module,
             num_classes=task.num_classes,
@@ -232,7 +233,9 @@ def make_context(
     if latencies is not None:
         counted = profile_backbone(backbone, chain, device=where, latency=None)
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
-    store = ArtifactStore.beside(study.storage, study.folder)  # refuses an unusable folder before a database is made
+    store = ArtifactStore.beside(
+        study.storage, study.folder
+    )  # raises for an unusable folder before a database is created
     database = Database(study.storage)
     cache = DatabaseCache(database, remeasure=remeasure, after_put=limit.check)
     leases = Leases(database, listener, while_waiting=limit.check)
@@ -252,7 +255,7 @@ def make_context(
     settings = replace(settings, space=space)
     if profile.uncounted:
         left = ", ".join(profile.uncounted)
-        listener(Notice(f"the MACs of {backbone.name} leave out {left}: there is no formula for what these compute"))
+        listener(Notice(f"the MACs of {backbone.name} leave out {left}: their operations cannot be counted"))
     settings, own_costs = taken_costs(settings, profile, trust_code=trust_code, folder=folder)
     check_limits(settings, profile, own_costs, listener)
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
@@ -265,7 +268,7 @@ def make_context(
     )
     execution = chosen.within(backbone.memory_format)
     if execution != chosen:
-        listener(Notice(f"training.channels_last is left out: {backbone.name} does not run so"))
+        listener(Notice(f"training.channels_last is ignored: {backbone.name} does not support it"))
     context = StudyContext(
         settings,
         task,

@@ -1,4 +1,4 @@
-"""How a network of a study is trained and decides, as plain facts and in the words of a search space."""
+"""Facts on the training and the policy of a network, and their description in the words of a search space."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,10 @@ from eenas.policies.policy import Policy
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """The values of a search space that a network came from, and the policy that was fitted.
+    """The values of a search space behind a network, and its fitted policy.
 
-    `strategy` is the hybrid's name where the strategy is one; `boosted` says that the exits' logits add up. An
-    `ensemble` that did not win on held-out samples is not in the policy, and so is none here.
+    `strategy` is the name of the hybrid if it is one. `boosted` tells that the logits of the exits are summed. An
+    `ensemble` that did not win on held-out samples is not in the policy and not listed here.
     """
 
     strategy: str = TrainingChoice().strategy
@@ -27,7 +27,7 @@ class Traits:
 
     @classmethod
     def of(cls, design: Design, policy: Policy) -> "Traits":
-        """The traits of one operating point."""
+        """Return the traits of one operating point."""
         if not design.branches:
             return cls()
         ensemble, final_rule = PolicyChoice().ensemble, PolicyChoice().final_rule
@@ -47,7 +47,7 @@ class Traits:
         )
 
     def words(self) -> str:
-        """What is not the default, such as "strategy two_stage, cascade, policy patience"; empty where all is."""
+        """Return the traits that are not the default, such as "strategy two_stage, cascade, policy patience"."""
         plain = Traits()
         texts = {
             f"strategy {self.strategy}": self.strategy != plain.strategy,

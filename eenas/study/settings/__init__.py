@@ -1,1 +1,1 @@
-"""Settings: the study file, what makes a study the same, and its limits."""
+"""Settings: the study file, the identity of a study, and its limits."""

@@ -1,4 +1,4 @@
-"""What makes a study the same study: everything that changes its scores, and nothing that only prolongs it."""
+"""The identity of a study: everything that changes its scores, and nothing that only prolongs it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from eenas.study.context.study_context import StudyContext
 from eenas.study.settings.study_spec import StudySpec
 from eenas.tasks.task import Task
 
-WORDS = {
+DESCRIPTIONS = {
     "task": "the task (its data or splits)",
-    "backbone": "the backbone (its code or first weights)",
-    "latency_profile": "the latency profile (what it holds)",
+    "backbone": "the backbone (its code or initial weights)",
+    "latency_profile": "the latency profile (its measurements)",
     "code_of_costs": "the code of a cost",
 }
-_LONGEST = 60
+_MAX_LENGTH = 60
 """Characters of a value that a message shows."""
 
 
@@ -34,12 +34,12 @@ def study_identity(
     latencies: LatencyProfile | None = None,
     own_costs: Sequence[OwnCost] = (),
 ) -> dict[str, Any]:
-    """The identity as a table: task and splits, backbone and weights, space, training, objectives, device and seed.
+    """Return the identity of a study as a table.
 
-    With a latency profile its digest, which covers what it holds and the conditions it was taken under, is in it too,
-    and the study's own costs with their tables and their code.
-    The number of trials and the time limit are not in it, so that a study can be prolonged, and what only decides about
-    the first trials, which are queued once, is not in it either.
+    It holds task and splits, backbone and weights, space, training, objectives, device and seed. It also holds the
+    digest of a latency profile, which covers its measurements and conditions, and the study's own costs with their
+    tables and code. It leaves out the number of trials and the time limit, since a study can be prolonged, and the
+    settings that only decide which trials are queued first.
     """
     search, bank = to_table(settings.search), to_table(settings.bank)
     del bank["earlier"]
@@ -67,49 +67,52 @@ def study_identity(
 
 
 def default_name(identity: dict[str, Any], task: str) -> str:
-    """Backbone, task and a short digest, such as `resnet50-digits-3f9a1c`."""
+    """Return a name from backbone, task and a short digest, such as `resnet50-digits-3f9a1c`."""
     backbone = str(identity["backbone_name"]).replace("/", "_").replace(":", "_").lstrip("._")
     name = f"{backbone}-{task}"
     return f"{name if len(name) < LONGEST // 2 and one_line(name) == name else file_part(name)}-{digest(identity)[:6]}"
 
 
 def differences(identity: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The keys in which two identities differ."""
+    """Return the keys in which two identities differ."""
     return [key for key in dict.fromkeys((*identity, *other)) if identity.get(key) != other.get(key)]
 
 
-def told(keys: Sequence[str], here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
-    """What differs in these keys of two identities, field by field: "training.epochs is 2.0 and was 1.0".
+def describe_differences(keys: Sequence[str], here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
+    """Return the differences of two identities in these keys, field by field: "training.epochs is 2.0 and was 1.0".
 
-    `here` and `there` are the identities as `spelled_out` gives them, with settings in the place of digests.
+    `here` and `there` are the identities of `with_space_settings`, which hold settings instead of digests.
     """
     parts = []
     for key in keys:
-        if key in WORDS:
-            parts.append(WORDS[key])
+        if key in DESCRIPTIONS:
+            parts.append(DESCRIPTIONS[key])
             continue
         found = specs.differing(here.get(key), there.get(key), key)
         parts += [f"{name} is {_text(now)} and was {_text(before)}" for name, now, before in found]
     return ", ".join(parts)
 
 
-def spelled_out(identity: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """An identity whose search space is the table that the settings hold, in the place of its digest."""
+def with_space_settings(identity: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an identity that holds the search space as a table of settings, not only as a digest."""
     space = settings.get("space", identity.get("space"))
     return {**identity, "space": {"settings": space, "digest": identity.get("space")}}
 
 
 def differs_from(context: StudyContext, identity: Mapping[str, Any], record: StudyRecord) -> str:
-    """In which fields a study of `context` and a kept one differ."""
+    """Return the differences between a study of `context` and a stored one, as text."""
     keys = differences(identity, record.identity)
-    here, there = spelled_out(identity, to_table(context.settings)), spelled_out(record.identity, record.settings)
-    text = told(keys, here, there)
+    here, there = (
+        with_space_settings(identity, to_table(context.settings)),
+        with_space_settings(record.identity, record.settings),
+    )
+    text = describe_differences(keys, here, there)
     own = context.backbone.weights == "own" and not context.is_fresh
     if "backbone" in keys and own:
-        text += " (weights that are not trained anew belong to the study: give the same ones, drawn with the same seed)"
+        text += " (untrained weights are part of the study: give the same weights, drawn with the same seed)"
     return text
 
 
 def _text(value: Any) -> str:
     text = "not set" if value is None else json.dumps(value, default=str)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 3] + "..."

@@ -1,4 +1,4 @@
-"""The limits that a user sets: which operating points hold them, which never can, and which miss them least."""
+"""The limits that a user sets on operating points, and checks of points and of limits against them."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,13 +20,14 @@ _ACCURACY, _PARAMETERS, _BRANCHES = "min_accuracy", "max_parameters", "max_branc
 
 @dataclass(frozen=True, init=False)
 class Limits:
-    """Limits on every operating point that a study offers, by name; what is not named is not limited.
+    """Limits on every operating point that a study offers, by name. A quantity without a limit is unlimited.
 
-    `min_accuracy` in [0, 1] on validation; for each cost `max_NAME` on what a sample is expected to cost and
-    `max_worst_NAME` on the dearest exit that it may reach: `max_macs` and `max_worst_macs` as a share of the plain
-    backbone's, `max_latency_ms` and `max_worst_latency_ms`, and a cost of the study's own in its unit;
-    `max_parameters` and `max_branches` of the network. `Limits(max_macs=0.5, max_energy=2.0)` sets two; None sets
-    nothing. Raises SpecError for names that mean nothing and for limits that no network holds.
+    `min_accuracy` is in [0, 1], on validation. For each cost, `max_NAME` limits the expected cost of a sample and
+    `max_worst_NAME` the cost of the most expensive reachable exit: `max_macs` and `max_worst_macs` as a share of the
+    plain backbone's MACs, `max_latency_ms` and `max_worst_latency_ms`, and a custom cost in its unit. `max_parameters`
+    and `max_branches` limit the network. `Limits(max_macs=0.5, max_energy=2.0)` sets two limits. None sets no limit.
+
+    Raises SpecError for unknown names and for limits that no network meets.
     """
 
     values: CostValues
@@ -37,23 +38,26 @@ class Limits:
         for name, value in self.values.items():
             if name == _ACCURACY:
                 if not 0 <= value <= 1:
-                    raise SpecError(f"min_accuracy is a share in [0, 1] (0.9 for 90 %), got {value}")
+                    raise SpecError(f"min_accuracy must be a share in [0, 1] (0.9 for 90 %), got {value}")
             elif name == _BRANCHES:
                 if value < 0:
                     raise SpecError(f"max_branches must not be negative, got {value}")
             elif not 0 < value < math.inf:
-                raise SpecError(f"{name} must be positive, got {value}; no network holds it")
+                raise SpecError(f"{name} must be positive, got {value}; no network meets it")
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
-        """Read limits by their names. Raises SpecError that says file, key and the nearest known name."""
+        """Return the limits in a table.
+
+        Raises SpecError, which names the file, the key and the nearest known name.
+        """
         where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "the table"
         if not isinstance(table, Mapping):
             raise SpecError(f"{where}: must be a table, got {shortened(table)}")
         for name, value in table.items():
-            whole = _canonical(name) in (_PARAMETERS, _BRANCHES) if _means(name) else False
+            whole = _canonical(name) in (_PARAMETERS, _BRANCHES) if _is_limit(name) else False
             kinds = int if whole else int | float
-            if _means(name) and (isinstance(value, bool) or not isinstance(value, kinds) or not _is_short(value)):
+            if _is_limit(name) and (isinstance(value, bool) or not isinstance(value, kinds) or not _is_short(value)):
                 raise SpecError(f"{where}: {name} must be {'int' if whole else 'float'}, got {shortened(value)}")
         try:
             return cls(
@@ -66,31 +70,31 @@ class Limits:
             raise SpecError(f"{where}: {error}") from None
 
     def to_table(self) -> dict[str, float]:
-        """The limits that are set, by name."""
+        """Return the limits that are set, by name."""
         return dict(self.values)
 
     def get(self, name: str) -> float | None:
-        """One limit by its name, None where it is not set."""
+        """Return a limit by its name, or None if it is not set."""
         return self.values.get(name)
 
     def __getattr__(self, name: str) -> float | None:
-        """One limit as an attribute, such as `limits.max_macs`."""
-        if not _means(name):
+        """Return a limit as an attribute, such as `limits.max_macs`."""
+        if not _is_limit(name):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self.get(_canonical(name))
 
     @property
     def expected(self) -> dict[str, float]:
-        """The limits on expected costs by the name of the cost; of MACs as a share of the backbone's."""
+        """The limits on expected costs, by cost. That on MACs is a share of the backbone's."""
         return self._on(_MAX)
 
     @property
     def worst(self) -> dict[str, float]:
-        """The limits on the dearest exit by the name of the cost; of MACs as a share of the backbone's."""
+        """The limits on the cost of the most expensive exit, by cost. That on MACs is a share of the backbone's."""
         return self._on(_WORST)
 
     def check_unit(self) -> None:
-        """Refuse limits on MACs that were given in per cent: those that a user sets now. Raises SpecError."""
+        """Raise SpecError for limits on MACs that look like per cent. Only new limits are checked, not stored ones."""
         for name in (_MAX + MACS, _WORST + MACS):
             value = self.get(name)
             if value is not None and (fault := unit_fault(name, value)):
@@ -101,14 +105,14 @@ class Limits:
         names = [prefix + key_of(name) for name in known for prefix in (_MAX, _WORST)]
         for name in (*(_MAX + key_of(cost) for cost in self.expected), *(_WORST + key_of(cost) for cost in self.worst)):
             if name not in names:
-                raise SpecError(f"{name}: limits a cost that this study does not have; {nearest(name, names)}")
+                raise SpecError(f"{name}: limits a cost that is not in this study; {nearest(name, names)}")
 
     def __bool__(self) -> bool:
-        """Whether anything is limited."""
+        """Whether any limit is set."""
         return bool(self.values)
 
     def and_also(self, other: "Limits") -> "Limits":
-        """Both together: of two limits on the same the stricter one."""
+        """Return the combined limits. The stricter of two limits on the same quantity counts."""
         found = dict(self.values)
         for name, value in other.values.items():
             strictest = max if name == _ACCURACY else min
@@ -118,9 +122,9 @@ class Limits:
     def violations(
         self, point: OperatingPoint, *, backbone_macs: float, branches: int, parameters: int | None
     ) -> dict[str, float]:
-        """By how much an operating point exceeds each limit that is set, in the limit's unit; at most 0 where it holds.
+        """Return how far an operating point exceeds each limit, in the unit of the limit. Up to 0, the limit is met.
 
-        A limit on something that was not measured or recorded is exceeded beyond measure.
+        The violation of a limit on a quantity that was not measured or recorded is infinite.
         """
         found = {}
         for name, limit in self.values.items():
@@ -138,7 +142,7 @@ class Limits:
         return found
 
     def distance(self, violations: Mapping[str, float]) -> float:
-        """How far a point is from holding all limits: its violations as shares of the limits, summed up."""
+        """Return the distance of a point from meeting all limits: the sum of its violations as shares of the limits."""
         return sum(max(0.0, by) / max(abs(self.values[name]), 1e-9) for name, by in violations.items())
 
     def check(
@@ -148,17 +152,17 @@ class Limits:
         batch: int = 1,
         others: Mapping[str, tuple[Sequence[float], str]] = MappingProxyType({}),
     ) -> None:
-        """Refuse limits that no network on this backbone can hold, before anything is trained. Raises SpecError.
+        """Raise SpecError for limits that no network on this backbone can meet.
 
-        `others` are the study's own costs by name: of ending at each cut point, then of the whole backbone, and in what
-        unit.
+        `others` gives the study's own costs by name: the cost of ending at each cut point and of the whole backbone,
+        and the unit.
         """
         least = min((*profile.parameters, profile.total_parameters))
         most = self.get(_PARAMETERS)
         if most is not None and most < least:
             raise SpecError(
-                f"constraints.max_parameters = {most:,} cannot be held: the first cut point alone takes "
-                f"{least:,}, and all of the backbone {profile.total_parameters:,}; raise it, or take a smaller backbone"
+                f"constraints.max_parameters = {most:,} cannot be met: the part up to the first cut point has "
+                f"{least:,}, the whole backbone {profile.total_parameters:,}; raise it, or use a smaller backbone"
             )
         names = [point.name for point in profile.cut_points]
         shares = [profile.share(index, "macs") for index in range(len(names))]
@@ -175,15 +179,18 @@ class Limits:
                 _check_reachable(prefix + key_of(cost), limit, names, *reached[cost])
 
     def _on(self, prefix: str) -> dict[str, float]:
-        """The limits on costs whose names begin so."""
+        """Return the limits on costs with this prefix."""
         own = {name: value for name, value in self.values.items() if name not in (_ACCURACY, _PARAMETERS, _BRANCHES)}
         return {_cost(name): value for name, value in own.items() if name.startswith(_WORST) == (prefix == _WORST)}
 
 
 def amount(name: str, by: float, units: Mapping[str, str] = MappingProxyType({})) -> str:
-    """By how much the limit `name` is missed or held, in words with its unit; `units` are those of costs by name."""
+    """Return the amount by which the limit `name` is exceeded or met, with its unit.
+
+    `units` are those of costs by name.
+    """
     if by == math.inf:
-        return "what was not recorded"
+        return "an unknown amount (not recorded)"
     if name in (_PARAMETERS, _BRANCHES):
         return f"{by:,.0f}"
     if name == _ACCURACY:
@@ -195,35 +202,38 @@ def amount(name: str, by: float, units: Mapping[str, str] = MappingProxyType({})
 
 
 def _check_reachable(name: str, limit: float, cut_points: Sequence[str], costs: Sequence[float], unit: str) -> None:
-    """Refuse a limit below every one of `costs`: of ending at each cut point, then of the whole backbone.
+    """Raise SpecError for a limit below all `costs`: of ending at each cut point, then of the whole backbone.
 
-    Ending at a cut point is a static network, which has no branch on the way, whatever `max_branches` says.
+    A network that ends at a cut point is static and has no branch on the way, whatever `max_branches` is.
     """
     least = min(costs)
     if limit >= least:
         return
     where = list(costs).index(least)
-    what = "the first cut point alone" if where == 0 else "even the plain backbone"
+    network = "even ending at the first cut point" if where == 0 else "even the plain backbone"
     if 0 < where < len(cut_points):
-        what = f"even ending at {cut_points[where]}"
-    raise SpecError(f"constraints.{name} = {limit:g} cannot be held: {what} takes {least:.3g} {unit}; raise it")
+        network = f"even ending at {cut_points[where]}"
+    raise SpecError(f"constraints.{name} = {limit:g} cannot be met: {network} takes {least:.3g} {unit}; raise it")
 
 
 def _cost(name: str) -> str:
-    """The cost that a limit is on."""
+    """Return the cost to which a limit applies."""
     return cost_of(name.removeprefix(_WORST if name.startswith(_WORST) else _MAX))
 
 
-def _means(name: str) -> bool:
-    """Whether a name may be that of a limit."""
+def _is_limit(name: str) -> bool:
+    """Whether a name can be that of a limit."""
     if name in (_ACCURACY, _PARAMETERS, _BRANCHES):
         return True
     return name.startswith(_MAX) and name_fault(_cost(name)) is None
 
 
 def _canonical(name: str) -> str:
-    """The one name of a limit, "max_latency_ms" for "max_latency". Raises SpecError for what is none."""
-    if not _means(name):
+    """Return the canonical name of a limit, such as "max_latency_ms" for "max_latency".
+
+    Raises SpecError for unknown names.
+    """
+    if not _is_limit(name):
         known = [prefix + key_of(cost) for cost in KNOWN for prefix in (_MAX, _WORST)]
         raise SpecError(f"unknown key {shortened(name)}; {nearest(name, (_ACCURACY, *known, _PARAMETERS, _BRANCHES))}")
     if name in (_ACCURACY, _PARAMETERS, _BRANCHES):
@@ -232,7 +242,7 @@ def _canonical(name: str) -> str:
 
 
 def _rank(name: str) -> tuple[int, int, str, int]:
-    """Where a limit stands among others: accuracy, costs, the expected one before the worst one, the network's."""
+    """Return the sort key of a limit: accuracy, then costs (expected before worst), then those of the network."""
     if name in (_ACCURACY, _PARAMETERS, _BRANCHES):
         return (-1 if name == _ACCURACY else 1, name == _BRANCHES, "", 0)
     cost, known = _cost(name), list(KNOWN)

@@ -1,4 +1,4 @@
-"""A reference to a study: where it lies, and what is repeated of its search by all that opens it again."""
+"""A reference to a study: its location, and the objects that were given to its search."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -12,16 +12,16 @@ from eenas.progress import Listener, silent
 from eenas.tasks.task import Task
 
 STORAGE = "sqlite:///eenas.db"
-"""Where studies are kept unless something else is said."""
+"""The default database of studies."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StudyReference:
     """The study `name` (None: the newest) in the database `storage`.
 
-    `artifacts` is the folder of its weights and exit tables (None: beside an SQLite file). `trust_code` lets Python
-    code that it names run. `backbone` and `task` repeat what was given to `search` as objects. With
-    `accept_changed_data` it goes on although its data changed, where its results still hold. `listener` hears events.
+    `artifacts` is the folder of its weights and exit tables (None: beside the SQLite file). `trust_code` allows running
+    Python code that it names. `backbone` and `task` are the objects that were given to `search`, if any.
+    `accept_changed_data` accepts changed data if the results of the study still hold. `listener` receives events.
     """
 
     storage: str = STORAGE
@@ -40,7 +40,7 @@ class StudyReference:
 
 
 class UnnamedOptions(TypedDict, total=False):
-    """The fields of a `StudyReference` but the name, as keywords of a function; every one is optional."""
+    """The fields of a `StudyReference` except the name, as optional keywords of a function."""
 
     storage: str
     artifacts: str | Path | None
@@ -58,14 +58,14 @@ class StudyOptions(UnnamedOptions, total=False):
 
 
 def fields_of(reference: StudyReference) -> StudyOptions:
-    """The fields of a reference as keywords."""
+    """Return the fields of a reference as keywords."""
     return cast(StudyOptions, vars(reference).copy())
 
 
 def referred(study: StudyReference | str | None, options: Mapping[str, Any]) -> StudyReference:
-    """A reference or the URL of a storage, with the fields in `options` in the place of its own.
+    """Return a reference in which `options` override the fields. `study` may also be the URL of a storage.
 
-    Raises StudyError for an option that there is not.
+    Raises StudyError for an unknown option.
     """
     known = [field.name for field in fields(StudyReference)]
     if unknown := [name for name in options if name not in known]:

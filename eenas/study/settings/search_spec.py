@@ -1,4 +1,4 @@
-"""How a study searches: trials, sampler, time limit and objectives."""
+"""The settings of a search: trials, sampler, time limit and objectives."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,18 +8,18 @@ from eenas.escaping import shortened
 from eenas.policies.costs import KNOWN, LATENCY, MACS
 
 ACCURACY = "accuracy"
-"""The objective that is no cost."""
+"""The objective that is not a cost."""
 SamplerName = Literal["tpe", "nsgaii", "nsgaiii", "gp", "random"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpec:
-    """How the study proposes and for how long: `trials` is a total (also on resume).
+    """The sampler, the objectives and the budget of a search. `trials` is a total, also when a search is resumed.
 
-    `timeout` is in seconds from the start of the command and counts all that a search does, loading, measuring and
-    preparation included, which stop there and are resumed by the next command; a trial that runs is finished.
-    `accuracy` is the share of right answers, or with "balanced" the mean of these shares over the classes: what trials
-    are scored by, and what front, tables and reports hold.
+    `timeout` is in seconds from the start of the command and includes loading, measuring and preparation, which are
+    interrupted and resumed by the next command. A running trial is finished. `accuracy` is the share of correct
+    predictions, or with "balanced" the mean of these shares over the classes; it counts in scores, front, tables and
+    reports. `known_designs` queues known designs as the first trials. `prune` stops trials early.
     """
 
     trials: int = 16
@@ -31,17 +31,17 @@ class SearchSpec:
     prune: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse budgets and objectives that no study can have."""
+        """Raise SpecError for impossible budgets and objectives."""
         if self.trials < 1:
             raise SpecError(f"trials must be at least 1, got {self.trials}")
         if self.timeout is not None and self.timeout <= 0:
             raise SpecError(f"timeout is in seconds and must be positive, got {self.timeout}")
         if not self.objectives or len(set(self.objectives)) != len(self.objectives):
-            raise SpecError(f"objectives must be one or more different names, got {shortened(list(self.objectives))}")
+            raise SpecError(f"objectives must be one or more distinct names, got {shortened(list(self.objectives))}")
 
     @property
     def costs(self) -> tuple[str, ...]:
-        """The costs that are minimised, or MACs; the first tells which of two networks is cheaper."""
+        """The costs that are minimised, or MACs if there are none. The first decides which network is cheaper."""
         known = (cost for cost in KNOWN if cost in self.objectives)
         others = (cost for cost in self.objectives if cost != ACCURACY and cost not in KNOWN)
         return (*known, *others) or (MACS,)

@@ -1,11 +1,11 @@
-"""The keys of a study file that functions take as keywords."""
+"""Keys of the study file that functions accept as keywords."""
 
 from pathlib import Path
 from typing import TypedDict
 
 
 class Shortcuts(TypedDict, total=False):
-    """Keys of a study file that are said so often that they have a name of their own; None leaves the file's."""
+    """Frequent keys of the study file as keywords. None keeps the value of the file."""
 
     weights: str | None
     space: str | Path | None

@@ -1,4 +1,4 @@
-"""The study file: task, backbone, space, training, measurement, objectives and constraints in one value."""
+"""The study file as one value: task, backbone, space, training, measurement, objectives and constraints."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -25,18 +25,18 @@ from eenas.training.spec import TrainingSpec
 BUDGETS = ("epochs", "samples", "seconds")
 
 _PREPARE, _BRIEF, _FULL = 7, 1, 30
-"""The epochs of the backbone, of a trial and of a full training where no budget is given."""
+"""The default epochs of backbone training, of a trial and of full training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareSpec:
-    """How the plain backbone is trained on the task before the search.
+    """The training of the plain backbone on the task before the search.
 
-    `when` is "auto", "always" (train whatever is given) or "never" (train nothing). "auto" measures on training
-    samples: a classifier that came with the weights and is as good as one fitted on its features is kept; otherwise a
-    classifier is fitted on the frozen features, and then all is fine-tuned at `backbone_rate` times `learning_rate` and
-    at the full one (0: neither), which is kept where it wins on held-out training samples. A module or factory whose
-    classifier is at chance is trained at the full rate.
+    `when` is "auto", "always" or "never". "auto" keeps a classifier that came with the weights if, on training samples,
+    it is as good as one fitted to its features. Otherwise, a classifier is fitted to the frozen features, and the whole
+    backbone is fine-tuned at `backbone_rate` times `learning_rate` and at the full rate (0: neither); a fine-tuned
+    backbone is kept if it wins on held-out training samples. A module or factory with a classifier at chance level is
+    trained at the full rate.
     """
 
     when: Literal["auto", "always", "never"] = "auto"
@@ -47,9 +47,9 @@ class PrepareSpec:
     backbone_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse rates that no optimizer takes."""
+        """Raise SpecError for impossible rates."""
         if not 0 <= self.backbone_rate <= 1:
-            raise SpecError(f"backbone_rate is a share of learning_rate in [0, 1], got {self.backbone_rate}")
+            raise SpecError(f"backbone_rate must be a share of learning_rate in [0, 1], got {self.backbone_rate}")
         if self.learning_rate <= 0:
             raise SpecError(f"learning_rate must be above 0, got {self.learning_rate}")
         if self.weight_decay < 0:
@@ -57,38 +57,38 @@ class PrepareSpec:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
-        """Read it by its fields; a training that is given without a budget keeps the default one."""
+        """Return the spec in a table. A training without a budget gets the default one."""
         return specs.read_fields(cls, _budgeted(table, training=_PREPARE), file=file, key=key)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaselinesSpec:
-    """The rivals of a search: so many static networks are trained like a trial, and how long full training trains them.
+    """The static networks that rival a search, and the budget of rivals in full training.
 
-    Static networks end at a cut point. Each cut point has one, with the best structure that the bank has there; the
-    `static` ones that promise most are trained as a trial is. `eenas train --compare` trains rivals of the design for
-    as long as `training` says (default: as the design).
+    A static network ends at a cut point and uses the best classifier that the bank has there. The `static` most
+    promising ones are trained like a trial. `eenas train --compare` trains the rivals of a design with the budget
+    `training` (default: that of the design).
     """
 
     static: int = 3
     training: TrainingSpec | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a negative number."""
+        """Raise SpecError for a negative number."""
         if self.static < 0:
             raise SpecError(f"baselines.static must not be negative, got {self.static}; 0 trains none")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BankSpec:
-    """The branch bank: what trials inherit, and what is found on the frozen backbone before the first of them.
+    """The branch bank, from which trials inherit, and the search on the frozen backbone before the first trial.
 
-    With `use` every trial begins with branches that are trained on the frozen backbone, each for as long as `training`
-    says (default: as a trial). Before the first trial branches of every family at every cut point are trained at once,
-    at most `branches` of them and together at most `share` of the backbone's MACs. The first trials are the best
-    `earlier` designs of earlier studies in the storage on the same backbone and data, and the best `designs` of the
-    frozen front. `feature_cache` is how much of the backbone's features may be kept on disk, such as "2GB" (none where
-    it is empty); branches are then trained on features in half precision.
+    With `use`, every trial starts with branches that were trained on the frozen backbone, each with the budget
+    `training` (default: that of a trial). Before the first trial, branches of every family at every cut point are
+    trained together: at most `branches`, with at most `share` of the backbone's MACs. The first trials are the best
+    `earlier` designs of earlier studies in the storage with the same backbone and data, and the best `designs` of the
+    frozen front. `feature_cache` limits the disk space for features of the backbone, such as "2GB" ("": no cache);
+    branches are then trained on half-precision features.
     """
 
     use: bool = True
@@ -100,7 +100,7 @@ class BankSpec:
     feature_cache: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a negative share or number."""
+        """Raise SpecError for a negative share or number, or an invalid cache size."""
         if self.share < 0:
             raise SpecError(f"bank.share must not be negative, got {self.share}; 0 trains nothing before the trials")
         if self.branches < 0:
@@ -116,7 +116,7 @@ class BankSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StudySpec:
-    """Everything a study is; flags of the command line override the study file."""
+    """All settings of a study. Flags of the command line override the study file."""
 
     backbone: BackboneSpec
     task: TaskSpec = field(default_factory=TaskSpec)
@@ -133,18 +133,18 @@ class StudySpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a negative seed, and costs that are named in objectives and limits but are not the study's."""
+        """Raise SpecError for a negative seed, invalid names of costs, and unknown costs."""
         if self.seed < 0:
             raise SpecError(f"seed must not be negative, got {self.seed}")
         for name in self.costs:
-            fault = "every study has it" if name in KNOWN else name_fault(name)
+            fault = "the name is taken" if name in KNOWN else name_fault(name)
             if fault is not None:
-                raise SpecError(f"costs: a cost of one's own cannot be called {shortened(name)}: {fault}; rename it")
+                raise SpecError(f"costs: a custom cost cannot be called {shortened(name)}: {fault}; rename it")
         known = (ACCURACY, *KNOWN, *self.costs)
         if unknown := [name for name in self.search.objectives if name not in known]:
             raise SpecError(
-                f"search.objectives: unknown value {shortened(unknown[0])}; {nearest(unknown[0], known)}; a cost of "
-                "one's own is described under [costs.NAME]"
+                f"search.objectives: unknown value {shortened(unknown[0])}; {nearest(unknown[0], known)}; define a "
+                "custom cost under [costs.NAME]"
             )
         try:
             self.constraints.check_costs(known[1:])
@@ -152,13 +152,16 @@ class StudySpec:
             raise SpecError(f"constraints.{error}") from None
 
     def to_table(self) -> dict[str, Any]:
-        """The inverse of `from_table`; a study without costs of its own says nothing of them."""
+        """Return the settings as plain data, the inverse of `from_table`.
+
+        Without custom costs, there is no table `costs`.
+        """
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: specs.to_table(value) for name, value in values.items() if name != "costs" or value}
 
     @property
     def names_code(self) -> bool:
-        """Whether its backbone, task or a cost is Python code of the user's, which runs only where it is trusted."""
+        """Whether the backbone, the task or a cost is Python code of the user, which runs only if trusted."""
         backbone, task = self.backbone.name, self.task.spec
         if any(is_reference(cost.kind) for cost in self.costs.values()):
             return True
@@ -167,12 +170,12 @@ class StudySpec:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
-        """Read it by its fields; a training that is given without a budget keeps the default one."""
+        """Return the settings in a table. A training without a budget gets the default one."""
         return specs.read_fields(cls, _budgeted(table, training=_BRIEF, full_training=_FULL), file=file, key=key)
 
 
 def readable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a record, those of earlier versions too: keys under their new names, or left out."""
+    """Return the settings of a record in the current form: keys of earlier versions are renamed or left out."""
     table = {name: dict(value) if isinstance(value, Mapping) else value for name, value in settings.items()}
     search = table.get("search", {})
     if "stop_hopeless" in search:
@@ -190,11 +193,12 @@ def load_settings(
     overrides: Sequence[str] = (),
     **shortcuts: Unpack[Shortcuts],
 ) -> tuple[StudySpec, Path | None]:
-    """The settings of a study and the folder that `./file.py` and `./file.toml` in them are relative to.
+    """Return the settings of a study, and the folder to which `./file.py` and `./file.toml` in them are relative.
 
-    `study` is a file, the name of a shipped one, or settings. The named arguments override it, and `overrides`
-    (`table.key=value`) override both. Raises SpecError for unknown keys and values, naming file, key and the nearest
-    known one.
+    `study` is a file, the name of a shipped study, or settings. The named arguments override it, and `overrides`
+    (`table.key=value`) override both.
+
+    Raises SpecError for unknown keys and values, with the file, the key and the nearest known one.
     """
     is_file = study is not None and not isinstance(study, StudySpec)
     path = shipped.find("studies", str(study)) if is_file else None
@@ -219,14 +223,14 @@ def load_settings(
         table = override(table, assignment)
     named = table.get("backbone", {})
     if isinstance(named, Mapping) and "name" not in named:
-        raise SpecError("no backbone was named; pass --backbone NAME or set name in [backbone] of the study file")
+        raise SpecError("the study has no backbone; pass --backbone NAME or set name in [backbone] of the study file")
     settings = specs.from_table(StudySpec, table, file=str(path) if path is not None else "")
     settings.constraints.check_unit()
     return settings, folder
 
 
 def _space_table(space: Any, folder: Path | None) -> Any:
-    """The space as a table, so that `--set space.branches=3` changes one key of it and not the whole."""
+    """Return the space as a table, of which `--set space.branches=3` can override one key."""
     if not isinstance(space, str):
         return space
     local = folder / space if folder is not None else Path(space)
@@ -236,7 +240,7 @@ def _space_table(space: Any, folder: Path | None) -> Any:
 
 
 def _rebased(value: Any, home: Path, folder: Path | None) -> Any:
-    """`value` with each `./file.py:name` that is there in `home` said from `folder`, the study's, in its place."""
+    """Return `value` with each `./file.py:name` that exists in `home` made relative to `folder`, that of the study."""
     if isinstance(value, Mapping):
         return {name: _rebased(each, home, folder) for name, each in value.items()}
     if isinstance(value, list):
@@ -250,14 +254,14 @@ def _rebased(value: Any, home: Path, folder: Path | None) -> Any:
 
 
 def override(table: Mapping[str, Any], assignment: str) -> dict[str, Any]:
-    """The settings with `table.key=value` applied; a budget takes the place of a budget in another unit."""
+    """Return the settings with `table.key=value` applied. A budget replaces one in another unit."""
     names = [name.strip() for name in assignment.partition("=")[0].split(".")]
     below = dict(table)
     if len(names) > 1 and names[-1] in BUDGETS:
         inner: Any = below
         for name in names[:-1]:
             held = inner.get(name, {})
-            if not isinstance(held, Mapping):  # it can hold no budget; reading it raises the error
+            if not isinstance(held, Mapping):  # not a table; reading it raises the error
                 return specs.assign(table, assignment)
             inner[name] = inner = dict(held)
         for unit in BUDGETS:
@@ -266,7 +270,7 @@ def override(table: Mapping[str, Any], assignment: str) -> dict[str, Any]:
 
 
 def _budgeted(table: Any, **epochs: int) -> Any:
-    """`table` in which each of these trainings has so many epochs where it is given without a budget."""
+    """Return `table` with default epochs for each of these trainings that is given without a budget."""
     if not isinstance(table, Mapping):
         return table
     found = dict(table)

@@ -1,4 +1,4 @@
-"""The time that a search may take, from the start of its command, and what it went to."""
+"""The time limit of a search, from the start of its command, and the time spent in each phase."""
 
 import time
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from eenas.errors import TimeOverError
 from eenas.progress import Event, Finished, Listener, Started
 
 LOADING = "loading"
-"""What a command does before its first phase."""
+"""The phase before the first event of a command."""
 
 
 class TimeLimit:
-    """`seconds` (None: no limit) from `started`, a reading of `clock`; by default from now.
+    """A limit of `seconds` (None: no limit) from `started`, a reading of `clock` (default: now).
 
-    Preparation asks `check` whenever a part of it is kept, so that each command gets on by one part at least. Trials
-    are not ended: `lift` says that they begin.
+    Preparation calls `check` after it has stored a part, so each command completes at least one part. Trials are not
+    interrupted: `lift` marks their beginning.
     """
 
     def __init__(
@@ -31,30 +31,30 @@ class TimeLimit:
         self._phase, self._since = LOADING, self._started
 
     def left(self) -> float | None:
-        """Seconds that are left, below 0 where it is over; None without a limit."""
+        """Return the remaining seconds, negative after the limit, or None without a limit."""
         return None if self.seconds is None else self._started + self.seconds - self._clock()
 
     def check(self) -> None:
-        """Raise TimeOverError, which says what took the time, where it is over and not lifted."""
+        """Raise TimeOverError, which lists the time of each phase, if the time is over and the limit is not lifted."""
         left = self.left()
         if left is not None and left <= 0 and not self._is_lifted:
             raise self.error()
 
     def lift(self) -> None:
-        """What comes now is not ended by `check`."""
+        """Disable `check` from now on."""
         self._is_lifted = True
 
     def error(self) -> TimeOverError:
-        """The error for a search in which no trial finished in time."""
+        """Return the error for a search in which no trial finished in time."""
         self._book()
         parts = ", ".join(f"{seconds:.1f} s {phase}" for phase, seconds in self._spent.items() if seconds >= 0.05)
         return TimeOverError(
-            f"the time limit of {self.seconds:g} s ended before a trial finished ({parts}); what was made is kept, and "
-            "the same command goes on from there; a longer --timeout reaches the trials"
+            f"the time limit of {self.seconds:g} s ended before a trial finished ({parts}); completed steps are kept: "
+            "rerun the command to continue, with a longer --timeout to reach the trials"
         )
 
     def hearing(self, listener: Listener) -> Listener:
-        """`listener`, whose phases are timed."""
+        """Return a listener that times the phases and passes all events to `listener`."""
 
         def hear(event: Event) -> None:
             if isinstance(event, Started):
