@@ -1,4 +1,4 @@
-"""Training: losses over exits and one loop."""
+"""Training: losses over exits and one training loop."""
 
 from typing import TYPE_CHECKING
 

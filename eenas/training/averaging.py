@@ -1,4 +1,4 @@
-"""The exponential moving average of what a phase trains."""
+"""The exponential moving average of the weights that a phase trains."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ from eenas.networks.network import EarlyExitNetwork
 
 
 class WeightAverage:
-    """The moving average of a network's trained parameters and of the buffers beside them.
+    """The moving average of a network's trained parameters and of its buffers.
 
     `average <- d average + (1 - d) weights` after every step (Polyak and Juditsky 1992; Tarvainen and Valpola 2017),
-    where `d = min(decay, (1 + t) / (10 + t))` at step t, so that the first weights are soon forgotten. Parameters
-    without a gradient and what is kept in eval mode are left out, as are whole numbers, which are counts.
+    where `d = min(decay, (1 + t) / (10 + t))` at step t, so the initial weights are soon forgotten. Parameters without
+    a gradient, buffers of modules in permanent eval mode and integer buffers (counts) are left out.
     """
 
     def __init__(self, network: EarlyExitNetwork, decay: float) -> None:
@@ -38,14 +38,14 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the weights of now into the average; called after each step."""
+        """Add the current weights to the average. Called after each step."""
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self._averages, self._weights, 1.0 - decay)
         self.steps += 1
 
     @torch.no_grad()
     def swap(self) -> None:
-        """The network gets the average, and the average keeps the network's weights; twice is as before."""
+        """Exchange the weights of the network and the average. A second call restores them."""
         for mine, theirs in zip(self._averages, self._weights, strict=True):
             kept = theirs.clone()
             theirs.copy_(mine)
@@ -53,7 +53,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Inside the block the network has the averaged weights."""
+        """Use the averaged weights in the network inside the block."""
         self.swap()
         try:
             yield
@@ -61,12 +61,12 @@ class WeightAverage:
             self.swap()
 
     def state_dict(self) -> dict[str, Any]:
-        """The averages by the names of their weights, and how many steps they have seen."""
+        """Return the averages by the names of their weights, and the number of steps."""
         return {"steps": self.steps, "averages": dict(zip(self._names, self._averages, strict=True))}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore the state of `state_dict`."""
         self.steps = int(state["steps"])
         for name, mine in zip(self._names, self._averages, strict=True):
             mine.copy_(state["averages"][name])

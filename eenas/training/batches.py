@@ -1,4 +1,4 @@
-"""Training batches: shuffled by seed and epoch, shared out among devices, read one ahead."""
+"""Training batches: shuffled by seed and epoch, divided among processes, and prefetched."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from eenas.training.spec import TrainingSpec
 
 
 class Batches:
-    """The batches of one split, each epoch in another order; the same seed and epoch give the same batches."""
+    """The batches of one split, in a new order each epoch. The same seed and epoch give the same batches."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Batches:
         device: torch.device,
         group: ProcessGroup | None = None,
     ) -> None:
-        """`flip` is None for no augmentation at all; each of the n processes of `group` gets every n-th batch."""
+        """`flip` None disables augmentation. Each of the n processes of `group` gets every n-th batch."""
         rank, processes = (0, 1) if group is None else (group.rank, group.size)
         self._source = split.reader(transform.inputs)
         self._samples = split.samples
@@ -41,10 +41,10 @@ class Batches:
         self._rank, self._processes = rank, processes
         self._batch_size = min(batch_size, len(split))
         self.key = (seed, flip, self._batch_size, rank, processes, len(split))
-        """What decides, with epoch and step, which samples of a task's train split a batch has."""
+        """The values that, with epoch and step, determine the samples of a batch."""
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches `([n, *transform.shape] floats, [n] labels)` on the device, without the first `skip`.
+        """Yield batches `([n, *transform.shape] floats, [n] labels)` on the device, without the first `skip`.
 
         The last incomplete batch of an epoch is dropped.
         """
@@ -64,12 +64,12 @@ class Batches:
                 yield self._transform(samples), labels
 
     def labels(self, number: int) -> Iterator[Tensor]:
-        """The labels `[n]` of the batches of `epoch`, without their samples."""
+        """Yield the labels `[n]` of the batches of `epoch`, without their samples."""
         for part in self._order(number):
             yield self._labels[torch.from_numpy(part)].to(self._device)
 
     def _order(self, number: int) -> NDArray[np.int64]:
-        """The indices of this device's batches in an epoch, [steps, n]."""
+        """Return the indices of this process's batches in an epoch, [steps, n]."""
         order = np.random.default_rng(derive(self._seed, "order", number)).permutation(len(self._labels))
         full = len(order) // self._batch_size * self._batch_size
         parts = order[:full].reshape(-1, self._batch_size)
@@ -78,26 +78,26 @@ class Batches:
         return np.asarray(parts)
 
     def steps(self) -> int:
-        """How many batches an epoch has on this device."""
+        """Return the number of batches per epoch in this process."""
         return len(self._labels) // self._batch_size // self._processes
 
     @property
     def samples(self) -> int:
-        """How many samples an epoch has on all devices together."""
+        """The number of samples per epoch in all processes."""
         return self.steps() * self._batch_size * self._processes
 
 
 @contextmanager
 def _reader() -> Iterator[ThreadPoolExecutor]:
-    """A thread that reads ahead, whose tensor operations run in it alone.
+    """Yield a thread for prefetching, in which tensor operations use one thread.
 
-    With OpenMP threads of its own there would be more of them than cores, and OpenMP then lets all threads sleep
-    between two parallel loops, those of the training among them.
+    With its own OpenMP threads, there would be more threads than cores. OpenMP then suspends all threads between
+    parallel loops, including those of the training.
     """
     with ThreadPoolExecutor(1) as reader:
         reader.submit(torch.set_num_threads, 1).result()
-        reader.submit(torch.get_num_threads).result()  # a thread takes the common number when it first looks
-        torch.set_num_threads(torch.get_num_threads())  # the common number, which the reader has changed too
+        reader.submit(torch.get_num_threads).result()  # a thread adopts the global number at its first query
+        torch.set_num_threads(torch.get_num_threads())  # restore the global number, which the reader changed
         yield reader
 
 
@@ -110,9 +110,10 @@ def training_batches(
     device: torch.device,
     group: ProcessGroup,
 ) -> Batches:
-    """The batches in which `spec` trains on `split`, all of a task's train split or a part of it.
+    """Return the batches for training by `spec` on `split`, all or a part of a task's train split.
 
-    Raises TrainingError when the samples do not fill a batch on each device, or the devices could not keep step.
+    Raises TrainingError if the samples do not fill a batch per process, or for a budget in seconds with several
+    processes.
     """
     size = spec.batch_for(len(split))
     flip = task.flip if spec.augment else None

@@ -1,4 +1,4 @@
-"""Where a training keeps its state: after each round or as often as that is cheap, and when its time is over."""
+"""The checkpoint of a training, written after rounds, at a limited cost, and when the time is over."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ STATE = (
     *("network", "teacher", "loss", "optimizer", "scaler", "average", "count", "patience"),
     *("position", "samples", "seconds", "ended", "losses"),
 )
-"""What the state of a training run holds at least."""
+"""The required keys of a training state."""
 
 
 @dataclass
 class Position:
-    """Where a run is: in the order of the batches, in its rounds, and before which phase, with what that took."""
+    """The position of a run: epoch and step in the order of batches, round and phase, with the budget used so far."""
 
     epoch: int = 0
     step: int = 0
@@ -32,10 +32,10 @@ class Position:
 
 
 class Checkpoint:
-    """A file with the state of one training, from which the same training goes on where it was cut off.
+    """A file with the state of one training, from which an interrupted training is resumed.
 
-    `paced` keeps it as often as that takes a small part of the time, otherwise it is kept at every chance. `check` is
-    called after every step, and raises TimeOverError where the training is to stop; its state is kept then.
+    With `paced`, it is written only as often as this takes a small part of the time; otherwise at every opportunity.
+    `check` is called after every step and raises TimeOverError to stop the training; the state is written then.
     """
 
     def __init__(self, path: Path, *, paced: bool = False, check: Callable[[], object] | None = None) -> None:
@@ -43,18 +43,24 @@ class Checkpoint:
         self._pace = Pace() if paced else None
 
     def load(self, keys: Collection[str]) -> dict[str, Any] | None:
-        """The state that was kept, which has `keys`; None where there is none. Raises StorageError for another file."""
+        """Return the stored state, which has `keys`, or None if there is no file.
+
+        Raises StorageError for another file.
+        """
         return load_state(self.path, keys)
 
     def keep(self, state: Callable[[], dict[str, Any]]) -> None:
-        """Keep the state, where it is time to. Raises StorageError."""
+        """Write the state if it is due.
+
+        Raises StorageError.
+        """
         if self._pace is None:
             save_state(state(), self.path)
         elif self._pace.is_due():
             self._pace.save(lambda: save_state(state(), self.path))
 
     def stop_in_time(self, state: Callable[[], dict[str, Any]]) -> None:
-        """Keep the state and raise TimeOverError where the time is over."""
+        """Write the state and raise TimeOverError if the time is over."""
         if self._check is None:
             return
         try:
@@ -64,18 +70,18 @@ class Checkpoint:
             raise
 
     def remove(self) -> None:
-        """Delete the file, when what it led to is kept elsewhere."""
+        """Delete the file, once the result of the training is stored elsewhere."""
         self.path.unlink(missing_ok=True)
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:
-    """The states of torch's generators that a computation on `device` draws from."""
+    """Return the states of torch's random generators for computations on `device`."""
     state = {"cpu": torch.get_rng_state()}
     return {**state, "cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
 
 
 def restore_random_state(state: Mapping[str, torch.Tensor], device: torch.device) -> None:
-    """Let torch draw on from what `random_state` gave."""
+    """Restore the states of `random_state`."""
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)

@@ -1,4 +1,4 @@
-"""Knowledge distillation among exits: who teaches, and the loss."""
+"""Knowledge distillation among exits: the teacher and the loss."""
 
 from collections.abc import Hashable
 
@@ -11,53 +11,53 @@ from eenas.backbones.outputs import main_output
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """`T^2 KL(softmax(teacher / T) || softmax(student / T))` of logits `[N, C]`, as a scalar.
+    """Return `T^2 KL(softmax(teacher / T) || softmax(student / T))` of logits `[N, C]`, a scalar.
 
-    Summed over classes, mean over samples; the teacher gets no gradient. `T^2` keeps the size of the gradient whatever
-    the temperature (Hinton, Vinyals and Dean 2015, section 2).
+    It is the sum over classes and the mean over samples. The teacher gets no gradient. `T^2` makes the size of the
+    gradient independent of the temperature (Hinton, Vinyals and Dean 2015, section 2).
     """
-    wanted = functional.log_softmax(teacher.detach().float() / temperature, dim=1)
-    said = functional.log_softmax(student.float() / temperature, dim=1)
-    return functional.kl_div(said, wanted, reduction="batchmean", log_target=True) * temperature**2
+    target = functional.log_softmax(teacher.detach().float() / temperature, dim=1)
+    predicted = functional.log_softmax(student.float() / temperature, dim=1)
+    return functional.kl_div(predicted, target, reduction="batchmean", log_target=True) * temperature**2
 
 
-MOST_KEPT = 64 * 2**20
-"""Bytes of answers that are kept; what comes after them is computed every time."""
+MAX_KEPT = 64 * 2**20
+"""The memory of the cache in bytes. Further logits are recomputed every time."""
 
 
 class KeptAnswers:
-    """What one backbone answered to batches that come again, in the next training with the same batches."""
+    """A cache of the logits of one backbone, for batches that recur in later trainings."""
 
     def __init__(self) -> None:
         self._found: dict[Hashable, Tensor] = {}
         self._bytes = 0
 
     def get(self, batch: Hashable) -> Tensor | None:
-        """The answers to a batch, or None where they are not kept."""
+        """Return the logits of a batch, or None if they are not cached."""
         return self._found.get(batch)
 
     def keep(self, batch: Hashable, answers: Tensor) -> None:
-        """Keep them as far as there is room."""
+        """Cache the logits of a batch if there is room."""
         size = answers.numel() * answers.element_size()
-        if batch not in self._found and self._bytes + size <= MOST_KEPT:
+        if batch not in self._found and self._bytes + size <= MAX_KEPT:
             self._found[batch] = answers
             self._bytes += size
 
 
 class BackboneTeacher:
-    """The backbone as it is now, kept aside: its weights do not change, and its answers have no gradient."""
+    """A copy of the current backbone as teacher. Its weights are fixed, and its logits have no gradient."""
 
     def __init__(self, backbone: nn.Module, kept: KeptAnswers | None = None) -> None:
-        """`kept` are answers of this backbone to batches of earlier trainings; new ones are added."""
+        """`kept` is a cache of this backbone's logits from earlier trainings, which is extended."""
         self.module = evaluated(backbone)
         self.module.requires_grad_(False)
         self._kept = kept or KeptAnswers()
 
     @torch.no_grad()
     def answers(self, x: Tensor, batch: Hashable = None) -> Tensor:
-        """Logits `[N, num_classes]` for the network's own input `[N, ...]`.
+        """Return the logits `[N, num_classes]` for the network's input `[N, ...]`.
 
-        `batch` names these very samples, so that their answers are kept; None for samples that do not come again.
+        `batch` identifies recurring samples, whose logits are cached. It is None for samples that do not recur.
         """
         found = None if batch is None else self._kept.get(batch)
         if found is None:

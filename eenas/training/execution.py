@@ -1,4 +1,4 @@
-"""Memory format, precision and the way of small maps, chosen by a short measurement on the device that is there."""
+"""Memory format, precision and treatment of small maps, chosen by a short measurement on the device."""
 
 import time
 from collections.abc import Iterator
@@ -21,15 +21,15 @@ from eenas.training.small_maps import SmallMaps, has_small_maps
 from eenas.training.spec import TrainingSpec
 
 GAIN = 1.1
-"""How many times faster a format must be than the plain one to be taken."""
+"""The speed-up over the plain format from which another one is used."""
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How training steps run.
+    """The execution of training steps.
 
-    Images are in channels-last order or not, `autocast` is its type (None: float32), and with `small_maps`
-    convolutions on small maps are matrix products (`SmallMaps`).
+    `channels_last` is the memory format of images, `autocast` its type (None: float32), and with `small_maps`,
+    convolutions on small maps are computed as matrix products (`SmallMaps`).
     """
 
     channels_last: bool = False
@@ -37,16 +37,16 @@ class Execution:
     small_maps: bool = False
 
     def within(self, memory_format: torch.memory_format) -> "Execution":
-        """This execution without channels last, where a network does not run so."""
+        """Return this execution without channels last if the network does not support that format."""
         return self if memory_format == INFERENCE else replace(self, channels_last=False)
 
     def place(self, x: Tensor) -> Tensor:
-        """A batch `[N, ...]` in this memory format."""
+        """Return a batch `[N, ...]` in this memory format."""
         return laid(x, INFERENCE if self.channels_last else PLAIN)
 
     @contextmanager
     def precision(self, device: torch.device) -> Iterator[None]:
-        """Autocast and matrix products for small maps inside the block, where this execution uses them."""
+        """Use autocast and matrix products for small maps inside the block, as far as this execution has them."""
         with (
             torch.autocast(device.type, dtype=self.autocast or torch.bfloat16, enabled=self.autocast is not None),
             SmallMaps() if self.small_maps else nullcontext(),
@@ -60,19 +60,20 @@ class Execution:
 
 
 TYPES: dict[str, torch.dtype | None] = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-"""The autocast types by the names that a specification uses."""
+"""The autocast types by their names in a spec."""
 
 
 def choose_execution(
     module: nn.Module, example: Tensor, spec: TrainingSpec, *, cache: MeasurementCache, key: str
 ) -> Execution:
-    """The fastest execution that `spec` allows, measured on a copy of `module` in training mode and kept in `cache`.
+    """Return the fastest execution that `spec` allows.
 
-    What a module does not run in (channels last, another precision, small maps as products) is left out where `spec`
-    leaves the choice. Raises TrainingError where it runs in none.
+    It is measured on a copy of `module` in training mode and cached in `cache`. `example` `[N, ...]` is a training
+    batch on the device. Options that `module` does not support (channels last, another precision, small maps as
+    products) are dropped if `spec` leaves the choice. float16 is tried only if `spec` names it, since it needs loss
+    scaling, unlike bfloat16.
 
-    `example` `[N, ...]` is a training batch on the device. float16 is tried only where the spec names it: it needs
-    loss scaling, and bfloat16 does not.
+    Raises TrainingError if no option works, and OutOfMemoryError.
     """
     if spec.precision != "auto" and spec.channels_last != "auto" and spec.small_maps != "auto":
         return Execution(spec.channels_last, TYPES[spec.precision], spec.small_maps)
@@ -108,9 +109,9 @@ def _read(table: dict[str, Any]) -> Execution:
 def _fastest(
     module: nn.Module, example: Tensor, options: list[Execution], seconds: dict[Execution, float]
 ) -> Execution:
-    """The fastest of the options, which are timed into `seconds`; the first that runs where others gain too little.
+    """Return the fastest option, or the first working one if others gain too little. Times are added to `seconds`.
 
-    Raises TrainingError where none runs, OutOfMemoryError.
+    Raises TrainingError if none works, and OutOfMemoryError.
     """
     failure: Exception | None = None
     for option in options:
@@ -121,7 +122,7 @@ def _fastest(
                 seconds[option] = _step_seconds(module, example, option)
         except OutOfMemoryError:
             raise
-        except Exception as error:  # whatever a module raises in a format that it was not written for
+        except Exception as error:  # a module may raise anything in a format that it does not support
             raise_shortage(error)
             failure = failure or error
     able = [option for option in options if option in seconds]
@@ -137,7 +138,7 @@ def _fastest(
 
 
 def _bfloat16_gains(device: torch.device) -> bool:
-    """Whether a small matrix product is faster in bfloat16: on a CPU without it a step takes many times longer."""
+    """Whether a small matrix product is faster in bfloat16. On a CPU without it, a step takes many times longer."""
     if device.type != "cpu":
         return True
     seconds = {}
@@ -153,7 +154,7 @@ def _bfloat16_gains(device: torch.device) -> bool:
 
 
 def _step_seconds(module: nn.Module, example: Tensor, execution: Execution) -> float:
-    """The faster of two timed training steps after one that warms up, in seconds."""
+    """Return the time in seconds of the faster of two training steps, after one for warm-up."""
     trial = copy_of(module)
     trial.train()
     if execution.channels_last:
@@ -164,7 +165,7 @@ def _step_seconds(module: nn.Module, example: Tensor, execution: Execution) -> f
         with execution.precision(example.device):
             output = trial(batch)
         logits = main_output(output)
-        if logits.requires_grad:  # a module may come with all its parameters frozen
+        if logits.requires_grad:  # all parameters of a module may be frozen
             logits.float().square().mean().backward()  # type: ignore[no-untyped-call]
             trial.zero_grad(set_to_none=True)
         if example.device.type == "cuda":

@@ -1,4 +1,4 @@
-"""Freezing for a phase: no gradient, and eval mode that survives `train()`."""
+"""Freezing parts of a network for a phase: no gradient, and eval mode that survives `train()`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,10 @@ from eenas.training.strategies import Phase
 
 @contextmanager
 def frozen(network: EarlyExitNetwork, phase: Phase) -> Iterator[None]:
-    """Inside the block only what `phase` trains has a gradient and follows `train()`; afterwards all is as before.
+    """Inside the block, only the weights that `phase` trains have a gradient and follow `train()`.
 
-    What was frozen before stays frozen. Parameters and buffers of what is frozen do not change by a bit.
+    Afterwards, the previous state is restored. Weights that were frozen before stay frozen. Parameters and buffers of
+    frozen parts stay bitwise equal.
     """
     parameters, modules = _trained(network, phase)
     learns = {id(parameter) for parameter in parameters}
@@ -35,7 +36,7 @@ def frozen(network: EarlyExitNetwork, phase: Phase) -> Iterator[None]:
 
 
 def _trained(network: EarlyExitNetwork, phase: Phase) -> tuple[list[nn.Parameter], list[nn.Module]]:
-    """What a phase trains: parameters, and modules in training mode."""
+    """Return the parameters that a phase trains, and the modules in training mode."""
     whole: list[nn.Module] = []
     if phase.trains in ("all", "backbone"):
         whole.append(network.backbone)

@@ -1,4 +1,4 @@
-"""The joint loss: one weighted cross-entropy for each exit, with a teacher's part where there is one."""
+"""The joint loss: a weighted cross-entropy for each exit, with an optional distillation term."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ Weights = Callable[[NDArray[np.float64], float], NDArray[np.float64]]
 
 
 def _equal(costs: NDArray[np.float64], progress: float) -> NDArray[np.float64]:
-    """Every exit the same (Huang et al. 2018, MSDNet)."""
+    """Equal weights (Huang et al. 2018, MSDNet)."""
     return np.ones_like(costs)
 
 
 def _linear(costs: NDArray[np.float64], progress: float) -> NDArray[np.float64]:
-    """Deeper exits heavier, k over the sum (Zhou et al. 2020, PABEE)."""
+    """Weights that rise with depth, k over the sum (Zhou et al. 2020, PABEE)."""
     return np.arange(1.0, len(costs) + 1)
 
 
 def _branchy(costs: NDArray[np.float64], progress: float) -> NDArray[np.float64]:
-    """Early exits heavier, from 1 down to 0.3 (Teerapittayanon et al. 2016, BranchyNet)."""
+    """Weights that fall with depth from 1 to 0.3 (Teerapittayanon et al. 2016, BranchyNet)."""
     return np.linspace(1.0, 0.3, len(costs)) if len(costs) > 1 else np.ones(1)
 
 
 def _cost(costs: NDArray[np.float64], progress: float) -> NDArray[np.float64]:
-    """In proportion to what reaching the exit costs."""
+    """Weights in proportion to the cost of reaching the exit."""
     return np.asarray(costs / costs.sum())
 
 
 def _sdn_ramp(costs: NDArray[np.float64], progress: float) -> NDArray[np.float64]:
-    """Branches rise to their share of the cost during training, the final exit is 1 (Kaya et al. 2019, SDN)."""
+    """Branches rise to their share of the cost during training; the final exit has weight 1 (Kaya et al. 2019, SDN)."""
     share = costs / costs[-1]
     weights = np.asarray(np.minimum(share, 0.01 + progress * share))
     weights[-1] = 1.0
@@ -53,9 +53,9 @@ SCHEMES: dict[str, Weights] = {
     "boosted": _equal,
 }
 _RISING = ("sdn_ramp",)
-"""Schemes whose weights change during training; they are taken as published, not scaled to a mean of one."""
+"""Schemes with weights that change during training. They are used as published, not scaled to a mean of one."""
 AUXILIARY = 0.5
-"""The weight of a branch's own loss beside the cross-entropy of its exit (margin loss, Sabour et al. 2017)."""
+"""The weight of a branch's auxiliary loss relative to the cross-entropy of its exit (Sabour et al. 2017)."""
 
 
 def exit_weights(
@@ -66,11 +66,13 @@ def exit_weights(
     exits: Sequence[int] | None = None,
     final_weight: float = 1.0,
 ) -> NDArray[np.float64]:
-    """The weights of the losses of `exits` (all K by default) at `progress` in [0, 1] of a phase.
+    """Return the weights of the losses of `exits` (all K by default) at `progress` in [0, 1] of a phase.
 
-    `costs` `[K]` are the MACs of reaching each exit, rising. `final_weight` multiplies the weight of the last of the K.
-    All schemes but `sdn_ramp` are then scaled to a mean of one, so that a learning rate means the same in each of them;
-    a loss by itself weighs one in every scheme.
+    `costs` `[K]` are the MACs of reaching each exit, rising. `final_weight` multiplies the weight of the last of the K
+    exits. All schemes but `sdn_ramp` are then scaled to a mean of one, which makes learning rates comparable. A single
+    loss has weight one in every scheme.
+
+    Raises DesignError for an unknown scheme.
     """
     if scheme not in SCHEMES:
         raise DesignError(f"unknown loss_weights {scheme!r}; {nearest(scheme, SCHEMES)}")
@@ -83,9 +85,9 @@ def exit_weights(
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
-    """The teacher's part in the loss: its `weight` in [0, 1], the `temperature`, and how many of the exits it teaches.
+    """The distillation term of the loss: its `weight` in [0, 1], the `temperature`, and the number of taught exits.
 
-    The first `taught` of a loss's exits have `(1 - weight) CE + weight T^2 KL`, the others cross-entropy alone.
+    The first `taught` exits of a loss have `(1 - weight) CE + weight T^2 KL`, the others only cross-entropy.
     """
 
     weight: float
@@ -94,10 +96,10 @@ class Distillation:
 
 
 class JointLoss(nn.Module):
-    """`sum_k w_k L_k` with cross-entropy as `L_k`; under `uncertainty` `sum_k exp(-s_k) L_k + s_k`, `s_k` in [-3, 3].
+    """`sum_k w_k L_k` with cross-entropy `L_k`. With `uncertainty`, `sum_k exp(-s_k) L_k + s_k` with `s_k` in [-3, 3].
 
-    The latter weighs tasks by homoscedastic uncertainty that is learned (Kendall, Gal and Cipolla 2018, equation 7).
-    With `distillation` a teacher has its part in `L_k`.
+    The latter weighs tasks by learned homoscedastic uncertainty (Kendall, Gal and Cipolla 2018, equation 7).
+    `distillation` adds a teacher to `L_k`.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class JointLoss(nn.Module):
         final_weight: float = 1.0,
         distillation: Distillation | None = None,
     ) -> None:
-        """`exits` are the indices, among the K of `costs`, of those whose losses are summed; all by default."""
+        """`exits` are the indices, among the K of `costs`, of the exits whose losses are summed; all by default."""
         super().__init__()
         self.costs = np.asarray(costs, dtype=np.float64)
         self.exits = range(len(self.costs)) if exits is None else exits
@@ -129,10 +131,10 @@ class JointLoss(nn.Module):
         teacher: Tensor | None = None,
         auxiliary: Sequence[Tensor | None] = (),
     ) -> Tensor:
-        """A scalar from the exits' logits, each `[N, num_classes]`, and labels `[N]`.
+        """Return the loss, a scalar, for the logits of the exits, each `[N, num_classes]`, and labels `[N]`.
 
-        `teacher` are the logits `[N, num_classes]` that distillation asks for; `auxiliary` losses of the branches'
-        own, one for each exit or None, are added with half the exit's weight.
+        `teacher` are the logits `[N, num_classes]` for distillation. `auxiliary` are the branches' own losses, one for
+        each exit or None, which are added with half the weight of the exit.
         """
         each = [
             functional.cross_entropy(exit_.float(), labels, label_smoothing=self.label_smoothing) for exit_ in logits

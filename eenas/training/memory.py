@@ -1,4 +1,4 @@
-"""Lack of memory, said alike for every kind of device and allocator."""
+"""One error for lack of memory on every kind of device and allocator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from eenas.faults import is_memory_shortage
 
 @contextmanager
 def memory_errors(batch_size: int) -> Iterator[None]:
-    """Raise OutOfMemoryError, which names the batch size as what to lower, where memory runs out inside the block."""
+    """Raise OutOfMemoryError, which suggests a smaller batch size, if memory runs out inside the block."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if is_memory_shortage(error):
-            raise OutOfMemoryError(f"out of memory with batch_size={batch_size}; set a smaller one") from error
+            raise OutOfMemoryError(f"out of memory with batch_size={batch_size}; set a smaller batch_size") from error
         raise

@@ -1,4 +1,4 @@
-"""The optimiser of a training choice, with its groups of parameters."""
+"""The optimizer of a training choice, with its parameter groups."""
 
 from typing import Any
 
@@ -14,10 +14,12 @@ from eenas.training.strategies import Phase
 def build_optimizer(
     network: EarlyExitNetwork, loss: nn.Module, choice: TrainingChoice, phase: Phase
 ) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum 0.9, or AdamW, for what has a gradient in a phase.
+    """Return SGD with Nesterov momentum 0.9, or AdamW, for the parameters that have a gradient in a phase.
 
-    The backbone learns at `backbone_rate` times the rate of the branches; the phase multiplies both rates. Weight decay
-    is for matrices and kernels only, not for biases, normalisation or the weights of the loss.
+    The learning rate of the backbone is `backbone_rate` times that of the branches; the phase multiplies both. Weight
+    decay applies only to matrices and kernels, not to biases, normalisation or the weights of the loss.
+
+    Raises DesignError for an unknown optimizer.
     """
     groups: list[dict[str, Any]] = []
     of_backbone = choice.backbone_rate * phase.backbone_rate

@@ -1,4 +1,4 @@
-"""The user's own code that a search space names, loaded at once, so that this process knows and trusts it."""
+"""Loading the custom code that a search space names, so this process knows and trusts it."""
 
 from pathlib import Path
 
@@ -11,10 +11,12 @@ from eenas.training.strategies import STRATEGIES
 
 
 def load_own_code(space: Space, *, trust_code: bool, relative_to: Path | None = None) -> None:
-    """Load the user's own branches, placements, training strategies and policies that the space names.
+    """Load the custom branches, placements, training strategies and policies that the space names.
 
-    A `./file.py` is looked for in `relative_to`, then in the working folder. Raises PluginError when there is any such
-    code and it is not trusted or cannot be loaded, and the error of its kind for what is none.
+    A `./file.py` is looked up in `relative_to`, then in the working folder.
+
+    Raises PluginError for code that is not trusted or cannot be loaded, and the error of its kind for an invalid
+    object.
     """
     slots = range(1, space.branches + 1)
     kinds = (

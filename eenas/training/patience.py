@@ -1,4 +1,4 @@
-"""Early stopping: a phase ends when no exit has gained on held-out samples for some rounds."""
+"""Early stopping: a phase ends if no exit has improved on held-out samples for some rounds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,25 +16,25 @@ BATCH = 256
 
 
 class Patience:
-    """Counts the rounds in which no exit of a phase had a lower loss than ever before in it (Kubaty et al. 2024)."""
+    """A counter of rounds without a new lowest loss of any exit in a phase (Kubaty et al. 2024)."""
 
     def __init__(self, rounds: int, tune: Split, exits: Sequence[int]) -> None:
-        """`exits` are the indices of those that are watched; a phase ends after `rounds` rounds without a gain."""
+        """`exits` are the indices of the monitored exits. A phase ends after `rounds` rounds without improvement."""
         self.rounds, self.tune, self.exits = rounds, tune, exits
         self.best = [math.inf] * len(exits)
         self.waited = 0
 
     def is_over(self, network: EarlyExitNetwork) -> bool:
-        """Look at the network after a round; whether it has been waited for long enough."""
+        """Evaluate the network after a round. Return whether the phase is over."""
         losses = self._losses(network)
-        gained = any(now < before for now, before in zip(losses, self.best, strict=True))
+        improved = any(now < before for now, before in zip(losses, self.best, strict=True))
         self.best = [min(pair) for pair in zip(losses, self.best, strict=True)]
-        self.waited = 0 if gained else self.waited + 1
+        self.waited = 0 if improved else self.waited + 1
         return self.waited >= self.rounds
 
     @torch.inference_mode()
     def _losses(self, network: EarlyExitNetwork) -> list[float]:
-        """The mean cross-entropy of each watched exit on the `tune` samples, in eval mode and float32."""
+        """Return the mean cross-entropy of each monitored exit on the `tune` samples, in eval mode and float32."""
         was_training = network.training
         network.eval()
         device = next(network.parameters()).device
@@ -52,9 +52,9 @@ class Patience:
         return [float(value) for value in torch.stack(sums).sum(0) / start]
 
     def state_dict(self) -> dict[str, Any]:
-        """The best losses so far and the rounds since the last gain."""
+        """Return the lowest losses and the number of rounds since the last improvement."""
         return {"best": list(self.best), "waited": self.waited}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore the state of `state_dict`."""
         self.best, self.waited = [float(value) for value in state["best"]], int(state["waited"])

@@ -1,4 +1,4 @@
-"""The processes that train together: one by itself, or those that torchrun started."""
+"""The processes of a distributed training: those that torchrun started, or this one alone."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -16,21 +16,21 @@ from eenas.errors import DeviceError, EenasError, TrainingError
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=1)
-"""How long the others wait while process 0 measures and reports; torchrun ends them when a process has failed."""
+"""The time that other processes wait while process 0 measures and reports. torchrun ends them if a process fails."""
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process's rank among `size` processes; process 0 writes files and reports."""
+    """The rank of this process among `size` processes. Process 0 writes files and reports."""
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
 
     def wrap(self, network: nn.Module, device: torch.device, *, partly: bool = False) -> nn.Module:
-        """The module whose gradients are averaged over all processes; the network itself where there is only one.
+        """Return a module that averages gradients over all processes, or the network itself for one process.
 
-        `partly` says that some steps leave parameters without a gradient.
+        `partly` tells that some steps leave parameters without a gradient.
         """
         if self.size == 1:
             return network
@@ -47,13 +47,13 @@ class ProcessGroup:
                 parameter.grad /= self.size
 
     def match(self, network: nn.Module) -> None:
-        """Give every process the weights and buffers of process 0: running statistics differ between processes."""
+        """Copy the weights and buffers of process 0 to every process. Running statistics differ between processes."""
         if self.size > 1:
             for value in split_state(network.state_dict())[0].values():
                 distributed.broadcast(value, 0)
 
     def share(self, value: T) -> T:
-        """The value of process 0, in every process; what the others give is ignored. It must be picklable."""
+        """Return the value of process 0 in every process. It must be picklable."""
         if self.size == 1:
             return value
         box = [value]
@@ -61,18 +61,18 @@ class ProcessGroup:
         return box[0]
 
     def wait(self) -> None:
-        """Return when every process has come here."""
+        """Wait until every process has reached this call."""
         if self.size > 1:
             distributed.barrier()
 
     @contextmanager
     def first_alone(self) -> Iterator[None]:
-        """Run the block in process 0, and then in the others, which find what it made; where it fails, all fail."""
+        """Run the block in process 0, then in the others, which can use its results. A failure ends all of them."""
         failure: str | None = None
         if self.rank != 0:
             failure = self.share(failure)
             if failure is not None:
-                raise TrainingError(f"process 0 could not go on: {failure}")
+                raise TrainingError(f"process 0 failed: {failure}")
             yield
             return
         try:
@@ -86,9 +86,9 @@ class ProcessGroup:
 
 @contextmanager
 def open_process_group(device_type: str) -> Iterator[ProcessGroup]:
-    """The processes that torchrun describes in the environment (NCCL on CUDA, Gloo elsewhere), or this one alone.
+    """Yield the processes that torchrun describes in the environment (NCCL on CUDA, Gloo elsewhere), or this one alone.
 
-    Raises TrainingError when the description is not whole, DeviceError for more processes than CUDA devices.
+    Raises TrainingError for an incomplete description, and DeviceError for more processes than CUDA devices.
     """
     size, rank, local = _number("WORLD_SIZE", 1), _number("RANK", 0), _number("LOCAL_RANK", 0)
     if size == 1:
@@ -100,7 +100,7 @@ def open_process_group(device_type: str) -> Iterator[ProcessGroup]:
     if device_type == "cuda":
         there = torch.cuda.device_count()
         if local >= there:
-            raise DeviceError(f"process {local} has no CUDA device, there are {there}; use --nproc-per-node {there}")
+            raise DeviceError(f"process {local} has no CUDA device: there are {there}; use --nproc-per-node {there}")
         torch.cuda.set_device(local)
     distributed.init_process_group("nccl" if device_type == "cuda" else "gloo", timeout=PATIENCE)
     try:

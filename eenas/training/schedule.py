@@ -1,4 +1,4 @@
-"""How far a budget is used up, and the learning rate that belongs to it."""
+"""The progress of a budget, and the learning rate schedule."""
 
 import math
 import time
@@ -7,9 +7,10 @@ from eenas.training.spec import TrainingSpec
 
 
 def rate_at(progress: float, warmup: float) -> float:
-    """The factor of the learning rate at `progress` in [0, 1]: a linear rise over `warmup`, then a cosine to zero.
+    """Return the factor of the learning rate at `progress` in [0, 1].
 
-    Loshchilov and Hutter 2017, "SGDR", equation 5 without restarts; warm-up as in Goyal et al. 2017.
+    It rises linearly over `warmup`, then falls along a cosine to zero. Loshchilov and Hutter 2017, "SGDR", equation 5
+    without restarts; warm-up as in Goyal et al. 2017.
     """
     if progress < warmup:
         return (progress + 1e-3) / (warmup + 1e-3)
@@ -17,21 +18,21 @@ def rate_at(progress: float, warmup: float) -> float:
 
 
 def samples_of(spec: TrainingSpec, train_size: int) -> int | None:
-    """How many samples a training sees, as far as it is known before: not for a budget in seconds."""
+    """Return the number of samples that a training uses, or None for a budget in seconds."""
     size = spec.batch_for(train_size)
     wanted = spec.samples if spec.samples is not None else (spec.epochs or 0.0) * (train_size // size * size)
     return None if spec.seconds is not None else math.ceil(wanted / size - 1e-9) * size
 
 
-_BEGUN = 0.99
+_STARTED = 0.99
 """The progress of a part whose seconds are over before its first batch."""
 
 
 class BudgetClock:
-    """Counts samples and seconds against a part of a TrainingSpec's one budget; a resumed run goes on where it stopped.
+    """A counter of samples and seconds for a part of a TrainingSpec's budget, which can be resumed.
 
-    `part` are the shares of the budget at which this part begins and ends; `owed`, in samples or seconds, is what
-    earlier parts used beyond theirs, since a batch is never cut. Every part has one batch at least.
+    `part` is the interval of the budget as shares. `owed`, in samples or seconds, is the overrun of earlier parts,
+    since a batch is never cut. Every part has at least one batch.
     """
 
     def __init__(
@@ -53,24 +54,24 @@ class BudgetClock:
         self.resume(samples, seconds)
 
     def resume(self, samples: int, seconds: float) -> None:
-        """Go on from so many samples and seconds in this part; the time runs from now."""
+        """Continue from these samples and seconds of the part. The time runs from now."""
         self.samples = samples
         self._before, self._start = seconds, time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Wall time spent on this part so far."""
+        """The wall time used in this part."""
         return self._before + time.monotonic() - self._start
 
     @property
     def progress(self) -> float:
-        """The share of this part of the budget that is used up, in [0, 1]."""
-        most = 1.0 if self.samples or self._used == 0 else _BEGUN
+        """The used share of this part of the budget, in [0, 1]."""
+        most = 1.0 if self.samples or self._used == 0 else _STARTED
         return min(most, self._used / self._total) if self._total > 0 else float(self.samples > 0)
 
     @property
     def over(self) -> float:
-        """What was used beyond this part of the budget, in samples or seconds; 0 before its end."""
+        """The overrun of this part of the budget, in samples or seconds; 0 before its end."""
         return max(0.0, self._used - self._total)
 
     @property

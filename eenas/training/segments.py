@@ -1,4 +1,4 @@
-"""Which parameters and modules of a backbone belong to the segment before each exit."""
+"""The parameters and modules of a backbone in the segment before each exit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from eenas.networks.network import EarlyExitNetwork
 
 @dataclass(frozen=True)
 class Segment:
-    """The names of the backbone's parameters and modules that lie between two cut points."""
+    """The names of the backbone's parameters and modules between two cut points."""
 
     parameters: frozenset[str]
     modules: frozenset[str]
 
 
 def segments(network: EarlyExitNetwork) -> tuple[Segment, ...]:
-    """The segment before each of K exits, found by one pass of two noise samples through a copy of the backbone.
+    """Return the segment before each of K exits, found by one pass of two noise samples through a copy of the backbone.
 
-    A parameter belongs to the first exit whose feature has a gradient for it, whoever owns it: position embeddings of
-    a whole transformer lie in the first segment. A module belongs to the segment in which it begins to run first; one
-    that two segments share belongs to the first of them. What no exit needs belongs to none.
+    A parameter belongs to the first exit whose feature depends on it, whichever module owns it: position embeddings of
+    a transformer are in the first segment. A module belongs to the segment in which it first runs, also if a later
+    segment shares it. Parameters and modules that no exit needs are in no segment.
     """
     backbone = evaluated(network.backbone)
     backbone.requires_grad_(True)
@@ -53,7 +53,7 @@ def segments(network: EarlyExitNetwork) -> tuple[Segment, ...]:
 
 
 def _begins(begun: dict[str, int], name: str, features: Sequence[Tensor]) -> Callable[..., None]:
-    """A hook that notes in which segment the module `name` begins to run for the first time."""
+    """Return a hook that records the segment in which the module `name` first runs."""
 
     def note(module: nn.Module, inputs: object) -> None:
         begun.setdefault(name, len(features))
@@ -62,7 +62,7 @@ def _begins(begun: dict[str, int], name: str, features: Sequence[Tensor]) -> Cal
 
 
 def _ends(features: list[Tensor]) -> Callable[..., None]:
-    """A hook that keeps the feature of a cut point as it is now; what follows may change it in place."""
+    """Return a hook that copies the feature of a cut point, since later modules may change it in place."""
 
     def keep(module: nn.Module, inputs: object, output: Tensor) -> None:
         features.append(output.clone())
@@ -71,7 +71,7 @@ def _ends(features: list[Tensor]) -> Callable[..., None]:
 
 
 def _reached(feature: Tensor, backbone: nn.Module) -> frozenset[str]:
-    """The names of the parameters that `feature` depends on."""
+    """Return the names of the parameters on which `feature` depends."""
     named = dict(backbone.named_parameters())
     found = torch.autograd.grad(feature.sum(), tuple(named.values()), retain_graph=True, allow_unused=True)
     return frozenset(name for name, gradient in zip(named, found, strict=True) if gradient is not None)

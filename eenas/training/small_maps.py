@@ -1,4 +1,4 @@
-"""Convolutions on small maps as matrix products, where the convolution of the CPU's library takes much longer."""
+"""Convolutions on small maps as matrix products, for CPUs whose convolution is much slower."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -11,14 +11,14 @@ from torch.overrides import TorchFunctionMode
 from eenas.backbones.copies import evaluated
 
 POSITIONS = 4
-"""The most output positions (height times width) of a map that counts as small."""
+"""The largest number of output positions (height times width) of a small map."""
 
 
 class SmallMaps(TorchFunctionMode):
-    """Inside this context convolutions whose output has at most POSITIONS positions are one matrix product.
+    """A context in which convolutions with at most POSITIONS output positions are computed as one matrix product.
 
-    What they compute is the same up to rounding, gradients included: the patches under the kernel as rows, times the
-    kernel. Grouped convolutions and those with padding by name stay as they are. `count` says how many were replaced.
+    The result is equal up to rounding, gradients included: the patches under the kernel as rows, times the kernel.
+    Grouped convolutions and those with named padding are left unchanged. `count` is the number of replaced calls.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class SmallMaps(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Replace `torch.conv2d`, which all of torch's two-dimensional convolutions call, and nothing else."""
+        """Replace `torch.conv2d`, which all two-dimensional convolutions of torch call."""
         if func is torch.conv2d:
             found = _as_product(*args, **(kwargs or {}))
             if found is not None:
@@ -50,7 +50,7 @@ def _as_product(
     dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> Tensor | None:
-    """The convolution as a matrix product; None where its output is not small or it is of another kind."""
+    """Return the convolution as a matrix product, or None if its output is not small or its kind is not supported."""
     if groups != 1 or isinstance(padding, str) or input.dim() != 4:
         return None
     steps, margins, gaps = _pair(stride), _pair(padding), _pair(dilation)
@@ -76,9 +76,9 @@ def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
 
 
 def has_small_maps(module: nn.Module, example: Tensor) -> bool:
-    """Whether a pass of `example` through `module`, on a CPU, has a convolution that this would replace.
+    """Whether a pass of `example` through `module` on a CPU has a convolution that `SmallMaps` replaces.
 
-    The module is left as it is. Other devices have none: their libraries do well on small maps.
+    The module is not changed. False on other devices, whose libraries are fast on small maps.
     """
     if example.device.type != "cpu":
         return False

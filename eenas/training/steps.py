@@ -1,4 +1,4 @@
-"""The training steps of one phase: forward, loss, backward, and one update of what the phase trains."""
+"""The training steps of one phase: forward, loss, backward, and an update of the trained weights."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -24,7 +24,7 @@ from eenas.training.strategies import Phase
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """How a network is trained: by the strategy of `choice`, for as long as `spec` says, as `execution` runs it.
+    """A plan for training a network: the strategy in `choice`, the budget in `spec`, and the execution of steps.
 
     `costs` `[K]` are the MACs of reaching each exit (for weight schemes). The same `seed` gives the same weights.
     """
@@ -37,10 +37,9 @@ class TrainingPlan:
 
 
 class Steps:
-    """A phase at work on a network whose other parts are frozen already.
+    """The steps of a phase on a network whose other parts are frozen already.
 
-    What a phase does not ask for costs nothing: no exit is computed that has no loss and teaches nobody, and what lies
-    behind the last of them is not run.
+    Exits without a loss that teach no other exit are not computed, nor are segments behind the last needed exit.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class Steps:
         group: ProcessGroup,
         teacher: BackboneTeacher | None,
     ) -> None:
-        """`teacher` is needed where the phase distils from the backbone as it was."""
+        """`teacher` is required if the phase distils from the initial backbone."""
         choice, costs = plan.choice, plan.costs
         self.network, self.phase, self.choice, self.spec = network, phase, choice, plan.spec
         self.execution, self.group = plan.execution, group
@@ -86,9 +85,9 @@ class Steps:
         self.count = 0
 
     def take(self, inputs: Tensor, labels: Tensor, progress: float, batch: Hashable = None) -> Tensor:
-        """One step on a batch `[N, ...]` with labels `[N]` at `progress` of the phase; the loss, detached.
+        """Do one step on a batch `[N, ...]` with labels `[N]` at `progress` of the phase. Return the detached loss.
 
-        `batch` names samples that come again in other trainings, for the teacher.
+        `batch` identifies samples that recur in other trainings, for the teacher's cache.
         """
         rate = rate_at(progress, self.spec.warmup)
         for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):
@@ -130,17 +129,17 @@ class Steps:
 
     @contextmanager
     def outcome(self) -> Iterator[None]:
-        """Inside the block the network has the weights that it would keep if the phase were over."""
+        """Inside the block, the network has the weights that it would keep if the phase ended now."""
         with nullcontext() if self.average is None else self.average.applied():
             yield
 
     def finish(self) -> None:
-        """The network keeps the averaged weights, where weights are averaged."""
+        """Keep the averaged weights, if weights are averaged."""
         if self.average is not None:
             self.average.swap()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a resumed phase needs beside the network's weights."""
+        """Return the state that a resumed phase needs besides the network's weights."""
         return {
             "loss": self.loss.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -150,7 +149,7 @@ class Steps:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore the state of `state_dict`."""
         self.loss.load_state_dict(state["loss"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -160,6 +159,6 @@ class Steps:
 
 
 def _branches(network: EarlyExitNetwork, exits: Sequence[int]) -> list[nn.Module]:
-    """The modules of the branches at `exits`."""
+    """Return the modules of the branches at `exits`."""
     names = network.branches.names
     return [network.branches.at(names[k]) for k in exits if k < len(names)]

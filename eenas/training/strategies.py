@@ -1,4 +1,4 @@
-"""Training strategies: each is a sequence of phases that one loop runs."""
+"""Training strategies: each is a sequence of phases that one training loop runs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,19 +11,19 @@ from eenas.plugins import Registry
 
 Trains = Literal["all", "branches", "backbone", "part"]
 LOW_RATE = 0.1
-"""What the learning rate of everything is multiplied by where branches that are trained already meet the backbone."""
+"""The factor of all learning rates in a phase that trains the backbone with already trained branches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of training with an optimiser, a warm-up and a cosine of its own.
+    """A part of training with its own optimizer, warm-up and cosine schedule.
 
-    `share` of the budget is its length; the shares of a strategy sum to one. `exits` are the indices of the exits that
-    have a loss, rising. `trains` says whose weights move: `all`, the `branches` of those exits, the `backbone`, or with
-    `part` the segment of the backbone before exit number `part` (0 is the first) and its branch. Everything else is
-    frozen: it gets no gradient and stays in eval mode. `distils` is who teaches the exits beside the labels. With
-    `alternate` the first of every two steps has the loss of the last exit alone. `rate` multiplies the learning rate,
-    `backbone_rate` the backbone's once more.
+    `share` is its share of the budget; the shares of a strategy sum to one. `exits` are the rising indices of the exits
+    with a loss. `trains` selects the trained weights: `all`, the `branches` of those exits, the `backbone`, or with
+    `part` the segment of the backbone before exit number `part` (0 is the first) and its branch. All other weights are
+    frozen: they get no gradient and stay in eval mode. `distils` is the teacher besides the labels. With `alternate`,
+    the first of every two steps uses only the loss of the last exit. `rate` multiplies all learning rates,
+    `backbone_rate` also that of the backbone.
     """
 
     name: str
@@ -38,10 +38,10 @@ class Phase:
 
 
 def phases(choice: TrainingChoice, num_exits: int, *, static: bool = False) -> tuple[Phase, ...]:
-    """The phases of a training choice for a network with `num_exits` exits, the backbone's own classifier being last.
+    """Return the phases of a training choice for a network with `num_exits` exits, the last being the final exit.
 
-    The backbone is taken to be prepared. A network with one exit has one phase under every strategy; that of a `static`
-    network is a branch. A backbone that learns at rate 0 is frozen in every phase.
+    The backbone is assumed to be prepared. A network with one exit has one phase under every strategy; that exit is a
+    branch in a `static` network. A backbone with learning rate 0 is frozen in every phase.
     """
     choice = choice.canonical(num_exits - 1, static=static)
     found = tuple(STRATEGIES.find(choice.method)(choice, tuple(range(num_exits))))
@@ -57,19 +57,19 @@ def phases(choice: TrainingChoice, num_exits: int, *, static: bool = False) -> t
 
 Exits = tuple[int, ...]
 Strategy = Callable[[TrainingChoice, Exits], Sequence[Phase]]
-"""From a training choice and the indices of the exits to the phases, whose shares sum to one.
+"""A function from a training choice and the indices of the exits to the phases, whose shares sum to one.
 
-It is asked about networks of every number of exits but one, the backbone's own classifier being the last.
+It is called for networks with two or more exits, the last being the backbone's own classifier.
 """
 
 
 def _joint(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
-    """Everything by the weighted sum of all exits' losses (Teerapittayanon et al. 2016, BranchyNet, section III-A)."""
+    """Train everything on the weighted sum of losses (Teerapittayanon et al. 2016, BranchyNet, section III-A)."""
     return (Phase(name="joint", share=1.0, trains="all", exits=exits),)
 
 
 def _branch_wise(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
-    """One exit after another, each with the segment before it, what lies before frozen (Hettinger et al. 2017)."""
+    """Train one exit after another with the segment before it; earlier parts are frozen (Hettinger et al. 2017)."""
     share = 1.0 / len(exits)
     return tuple(
         Phase(name=f"exit {k + 1} of {len(exits)}", share=share, trains="part", exits=(k,), part=k) for k in exits
@@ -77,17 +77,17 @@ def _branch_wise(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
 
 
 def _two_stage(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
-    """Branches on the frozen backbone, whose training was the first stage (Kaya et al. 2019, SDN, "IC-only")."""
+    """Train branches on the frozen backbone, whose training was the first stage (Kaya et al. 2019, SDN, "IC-only")."""
     return (Phase(name="branches", share=1.0, trains="branches", exits=exits[:-1]),)
 
 
 def _distillation(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
-    """Everything, with a teacher (Phuong and Lampert 2019; Zhang et al. 2019, "Be Your Own Teacher")."""
+    """Train everything with a teacher (Phuong and Lampert 2019; Zhang et al. 2019, "Be Your Own Teacher")."""
     return (Phase(name="distillation", share=1.0, trains="all", exits=exits, distils=choice.teacher),)
 
 
 def _mixed(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
-    """The backbone by itself, then everything (Kubaty et al. 2024, "How to Train Your Multi-Exit Model", "mixed")."""
+    """Train the backbone, then everything (Kubaty et al. 2024, "How to Train Your Multi-Exit Model", "mixed")."""
     return (
         Phase(name="backbone", share=1 / 3, trains="backbone", exits=exits[-1:]),
         Phase(name="joint", share=2 / 3, trains="all", exits=exits),
@@ -95,7 +95,7 @@ def _mixed(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
 
 
 def _two_stage_joint(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
-    """Branches on the frozen backbone, then everything at a tenth of the rate."""
+    """Train branches on the frozen backbone, then everything at a tenth of the rate."""
     return (
         Phase(name="branches", share=0.5, trains="branches", exits=exits[:-1]),
         Phase(name="joint", share=0.5, trains="all", exits=exits, rate=LOW_RATE),
@@ -103,12 +103,12 @@ def _two_stage_joint(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
 
 
 def _two_stage_distillation(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
-    """Branches on the frozen backbone, taught by its final exit, which nothing moves."""
+    """Train branches on the frozen backbone, taught by its unchanged final exit."""
     return (Phase(name="branches", share=1.0, trains="branches", exits=exits[:-1], distils="final"),)
 
 
 def _joint_distillation(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
-    """Everything by the labels, then everything with a teacher."""
+    """Train everything on the labels, then everything with a teacher."""
     return (
         Phase(name="joint", share=0.5, trains="all", exits=exits),
         Phase(name="distillation", share=0.5, trains="all", exits=exits, distils=choice.teacher),
@@ -116,7 +116,7 @@ def _joint_distillation(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ..
 
 
 def _alternating(choice: TrainingChoice, exits: Exits) -> tuple[Phase, ...]:
-    """Steps with the final exit's loss and steps with all in turn (Xin et al. 2021, BERxiT, section 3.2)."""
+    """Alternate steps with the final exit's loss and with all losses (Xin et al. 2021, BERxiT, section 3.2)."""
     return (Phase(name="alternating", share=1.0, trains="all", exits=exits, alternate=True),)
 
 
@@ -134,9 +134,11 @@ _OWN: dict[str, Strategy] = {
 
 
 def _check(found: tuple[Phase, ...], num_exits: int, name: str) -> None:
-    """Raise TrainingError for phases of the user's own strategy that do not fit together."""
+    """Raise TrainingError for inconsistent phases of a custom strategy."""
     if not found or not all(isinstance(phase, Phase) for phase in found):
-        raise TrainingError(f"{name}: a strategy returns one Phase or more, got {shortened(found)}")
+        raise TrainingError(
+            f"{name}: a strategy must return one or more phases, got {shortened(found)}; return Phase values"
+        )
     total = sum(phase.share for phase in found)
     if not all(phase.share > 0 for phase in found) or abs(total - 1.0) > 1e-6:
         raise TrainingError(f"{name}: the shares of the phases must be above 0 and sum to 1, got {total:g}")
@@ -148,19 +150,19 @@ def _check(found: tuple[Phase, ...], num_exits: int, name: str) -> None:
 
 
 def _accept(name: str, found: Any) -> Strategy:
-    """The user's function, or a TrainingError where it is none."""
+    """Return the user's function, or raise TrainingError for anything else."""
     if not callable(found):
-        raise TrainingError(f"{name}: a strategy is a function of a choice and exits, got {shortened(found)}")
+        raise TrainingError(f"{name}: a strategy must be a function of a choice and exits, got {shortened(found)}")
     strategy: Strategy = found
     return strategy
 
 
 STRATEGIES: Registry[Strategy] = Registry("training strategy", _OWN, accept=_accept, error=TrainingError)
-"""By the method of a training choice: its strategy, or its hybrid where the strategy is one; or the user's own."""
+"""Strategies and their hybrids by the `method` of a training choice, and custom ones."""
 
 
 def _frozen(phase: Phase, final: int) -> Phase:
-    """The phase without the backbone: its branches alone, and no loss for an exit that nothing moves."""
+    """Return the phase for a frozen backbone: it trains only branches, and untrained exits have no loss."""
     exits = tuple(k for k in phase.exits if k != final) if final else phase.exits
     distils: Teacher | None = "final" if phase.distils else None
     return replace(phase, trains="branches", exits=exits, part=0, distils=distils, alternate=False)

@@ -1,4 +1,4 @@
-"""The one training loop: a network, its data, phases and a budget; asks after each round whether to go on."""
+"""The training loop: it trains a network by phases within a budget, and asks after each round whether to continue."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,11 +27,11 @@ from eenas.training.steps import Steps, TrainingPlan
 from eenas.training.strategies import Phase, phases
 
 ROUNDS = 4
-"""A round is an epoch, or this part of the budget where that is shorter."""
+"""The minimum number of rounds in a budget. A round is an epoch, or shorter for a budget of fewer epochs."""
 
 
 class Verdict(Enum):
-    """What `after_epoch` may answer."""
+    """The possible results of `after_epoch`."""
 
     CONTINUE = "continue"
     STOP = "stop"
@@ -39,9 +39,9 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class RoundReport:
-    """The state after a round: `progress` in [0, 1] of the budget, the mean loss since the last round, the phase.
+    """The state after a round: `progress` in [0, 1] of the budget, the mean loss since the last round, and the phase.
 
-    The network has the weights that it would keep if training ended here: the averaged ones where weights are averaged.
+    The network has the weights that it would keep if training ended now, including averaging.
     """
 
     network: EarlyExitNetwork
@@ -55,7 +55,10 @@ class RoundReport:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What training took: samples seen (on all devices), seconds, the loss of each round, whether it was stopped."""
+    """The result of training: the number of samples (in all processes), seconds, the loss of each round, and `stopped`.
+
+    `stopped` tells whether `after_epoch` ended the training.
+    """
 
     samples: int
     seconds: float
@@ -76,21 +79,22 @@ def train_network(
     group: ProcessGroup | None = None,
     taught: KeptAnswers | None = None,
 ) -> TrainingReport:
-    """Train the exits of `network` as `plan` says on the task's train split, on the network's device.
+    """Train the exits of `network` by `plan` on the task's train split, on the network's device.
 
-    `after_epoch` is called after each round and
-    may stop training. With `checkpoint` the state is kept there after rounds and when the time is over, and training
-    goes on from it where it exists, step for step as if it had not been cut off; `after_epoch` is then called again for
-    the round that it was kept after, which it may not have heard of. With `group` several processes share each epoch.
-    `taught` holds what the same backbone answered as a teacher in other trainings with this seed, and is added to.
-    With patience a tenth of the train split is held out to see when a phase is over. A network in which the strategy
-    trains nothing is left as it is. Raises TrainingError for a choice that is not the network's, DivergedError for a
-    loss that is not finite and OutOfMemoryError where memory ran out.
+    `after_epoch` is called after each round and may stop the training. With `checkpoint`, the state is stored after
+    rounds and when the time is over, and an interrupted training is resumed from it with the same steps as without the
+    interruption; `after_epoch` is called again for the last stored round, since it may have missed it. With `group`,
+    several processes share each epoch. `taught` caches the teacher logits of the same backbone across trainings with
+    this seed. With patience, a tenth of the train split is held out to detect the end of a phase. A network in which
+    the strategy trains no weights is left unchanged.
+
+    Raises TrainingError for a choice that does not fit the network, DivergedError for a loss that is not finite, and
+    OutOfMemoryError if memory runs out.
     """
     choice, spec = plan.choice, plan.spec
     boosted = (choice.loss_weights == "boosted", network.design.training.loss_weights == "boosted")
     if len(plan.costs) > 1 and boosted[0] != boosted[1]:
-        raise TrainingError("loss_weights = 'boosted' changes what a network answers; train it as its design says")
+        raise TrainingError("loss_weights = 'boosted' changes the outputs of a network; use the value of its design")
     with memory_errors(spec.batch_for(len(task.train))), seeded(plan.seed):
         run = _Run(network, task, plan, checkpoint, group or ProcessGroup(), taught)
         return run.go(after_epoch)
@@ -143,7 +147,7 @@ class _Run:
         return TrainingReport(self.at.samples, self.at.seconds, tuple(self.losses), stopped)
 
     def _run_phase(self, phase: Phase, after_epoch: AfterEpoch | None, state: dict[str, Any] | None) -> bool:
-        """Run a phase from its beginning, or from where `state` was saved; whether `after_epoch` stopped it."""
+        """Run a phase from its beginning, or from the stored `state`. Return whether `after_epoch` stopped it."""
         self._enter(phase)
         if state is not None:
             self._resume_phase(state)
@@ -165,7 +169,7 @@ class _Run:
         self.steps.finish()
         self.at.samples, self.at.seconds = self._samples(), self._seconds()
         self.at.owed = self.clock.over
-        del self.steps  # the next phase wraps the network anew
+        del self.steps  # the next phase wraps the network again
         return stopped
 
     def _enter(self, phase: Phase) -> None:
@@ -181,11 +185,11 @@ class _Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether the phase is: its budget used up, or nothing gained for too long."""
+        """Whether the phase is over: its budget is used up, or no exit has improved for too long."""
         return self.ended or self.clock.progress >= 1.0
 
     def _progress(self) -> float:
-        """The share of the whole budget; what a phase that ended early did not use counts as used."""
+        """The used share of the whole budget. The unused part of a phase that ended early counts as used."""
         return self.start + (self.end - self.start) * (1.0 if self.ended else self.clock.progress)
 
     def _samples(self) -> int:
@@ -229,7 +233,7 @@ class _Run:
         return self._is_stopped(after_epoch)
 
     def _is_stopped(self, after_epoch: AfterEpoch | None) -> bool:
-        """Report the round that is over; whether that stops the training."""
+        """Report the last round. Return whether the training is stopped."""
         if after_epoch is None:
             return False
         report = RoundReport(
@@ -245,7 +249,7 @@ class _Run:
             return after_epoch(report) is Verdict.STOP
 
     def _state(self, *, within: bool = False) -> dict[str, Any]:
-        """All that a resumed run needs; `within` a round also what that has come to."""
+        """Return the state that a resumed run needs. With `within`, it covers an unfinished round."""
         return {
             **self.steps.state_dict(),
             "network": self.network.state_dict(),
@@ -270,7 +274,7 @@ class _Run:
         self.random = state.get("random")
 
     def _restore_random(self) -> None:
-        """Draw on as a round did that was cut off, once."""
+        """Restore the random state of an interrupted round, once."""
         if self.random is not None:
             restore_random_state(self.random, self.device)
             self.random = None

@@ -73,7 +73,7 @@ def test_what_the_teacher_said_to_a_batch_is_not_computed_again(monkeypatch):
     assert torch.equal(again.answers(x, "a"), first)
     with pytest.raises(TypeError):
         again.answers(x)  # images without a name do not come again
-    monkeypatch.setattr(distillation, "MOST_KEPT", first.numel() * first.element_size())
+    monkeypatch.setattr(distillation, "MAX_KEPT", first.numel() * first.element_size())
     teacher = BackboneTeacher(backbone, kept)
     assert not torch.equal(teacher.answers(other, "b"), first)
     assert kept.get("b") is None  # no room

@@ -219,7 +219,7 @@ def test_a_network_in_which_nothing_is_trained_is_left_as_it_was(task, prepared)
 
 def test_boosting_is_the_networks_own_affair(task, prepared):
     network = build(prepared)
-    with pytest.raises(TrainingError, match="train it as its design says"):
+    with pytest.raises(TrainingError, match="use the value of its design"):
         train(network, task, choice=TrainingChoice(loss_weights="boosted"))
 
 

@@ -125,7 +125,7 @@ def test_running_statistics_are_made_equal(two):
 def test_the_first_process_goes_ahead_and_the_others_fail_with_it(two):
     assert [found["was_there"] for found in two] == [False, True]
     assert two[0]["failure"] == "StudyError: the disk is full"
-    assert two[1]["failure"] == "TrainingError: process 0 could not go on: the disk is full"
+    assert two[1]["failure"] == "TrainingError: process 0 failed: the disk is full"
 
 
 def test_strategies_keep_the_weights_of_both_alike(two):
