@@ -1,4 +1,4 @@
-"""Handle: a study in Python, from its search to its report."""
+"""The handle: a study in Python, from its search to its report."""
 
 from typing import TYPE_CHECKING
 

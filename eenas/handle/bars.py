@@ -1,4 +1,4 @@
-"""Progress as bars, in a terminal and in a notebook: a listener for those who work in Python."""
+"""Progress bars for a terminal or a notebook, as a listener."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from eenas.progress import Advanced, Event, Finished, Listener, Notice, Started
 
 @contextmanager
 def bars() -> Iterator[Listener]:
-    """A listener that shows a bar for each phase whose steps are counted, and notices as lines above it, on stderr."""
+    """Yield a listener that shows a bar on stderr for each phase with a step count, and notices as lines above it."""
     from tqdm.auto import tqdm
 
     shown: dict[str, Any] = {}

@@ -1,17 +1,17 @@
-"""The names of everything that can be named: backbones, branches, policies and so on, in the style of timm."""
+"""Lists of the names of backbones, branches, policies and other parts, in the style of timm."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 Filter: TypeAlias = str | Sequence[str]
-"""A pattern such as "resnet*" or "*vit*", or several of which one has to match; empty: every name."""
+"""A pattern such as "resnet*" or "*vit*", or several, of which at least one must match. An empty one is ignored."""
 
 
 def list_backbones(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
-    """The backbones by name: eenas's own, timm's, and torchvision's as `torchvision:NAME`.
+    """Return the names of backbones: eenas's own, timm's, and torchvision's as `torchvision:NAME`.
 
-    Your own is an `nn.Module`, `package.module:factory` or `./file.py:factory`.
+    A custom backbone is an `nn.Module`, `package.module:factory` or `./file.py:factory`.
     """
     from eenas.backbones.models.names import backbone_names
 
@@ -19,49 +19,49 @@ def list_backbones(filter: Filter = "", exclude_filters: Filter = "") -> list[st
 
 
 def list_branches(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
-    """The structures that `branch.structure` of a search space takes: families, then published branches."""
+    """Return the structures for `branch.structure` of a search space: families, then published branches."""
     from eenas.branches.registry import structures
 
     return _chosen(structures(), filter, exclude_filters)
 
 
 def list_policies(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
-    """The kinds that `policy.kind` of a search space takes."""
+    """Return the kinds for `policy.kind` of a search space."""
     from eenas.policies.kinds.registry import POLICIES
 
     return _chosen(POLICIES, filter, exclude_filters)
 
 
 def list_strategies(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
-    """The strategies that `training.strategy` of a search space takes; `hybrid` is any of `training.hybrid`."""
+    """Return the strategies for `training.strategy` of a search space; `hybrid` is any of `training.hybrid`."""
     from eenas.designs.keys import TRAINING
 
     return _chosen(TRAINING["strategy"].choices, filter, exclude_filters)
 
 
 def list_placements(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
-    """The kinds that `placement.kind` of a search space takes."""
+    """Return the kinds for `placement.kind` of a search space."""
     from eenas.designs.keys import PLACEMENT
 
     return _chosen(PLACEMENT["kind"].choices, filter, exclude_filters)
 
 
 def list_tasks(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
-    """What `task.spec` of a study, `--task` and `task=` take beside a `Task` and a function of your own."""
+    """Return the values of `task.spec` in a study, `--task` and `task=`, apart from a `Task` and custom functions."""
     from eenas.tasks.load import TASKS
 
     return _chosen(TASKS, filter, exclude_filters)
 
 
 def list_runtimes(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
-    """The runtimes that `latency.runtime` of a study takes beside "auto"."""
+    """Return the runtimes for `latency.runtime` of a study, apart from "auto"."""
     from eenas.study.context.runtimes import RUNTIMES
 
     return _chosen(RUNTIMES, filter, exclude_filters)
 
 
 def list_costs(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
-    """The kinds that `[costs.NAME]` of a study takes, beside `macs` and `latency`, which every study has."""
+    """Return the kinds for `[costs.NAME]` of a study. `macs` and `latency` are in every study."""
     from eenas.measurement.costs.spec import COSTS
 
     return _chosen(COSTS, filter, exclude_filters)
@@ -77,7 +77,7 @@ LISTS: Mapping[str, Callable[[Filter], list[str]]] = {
     "runtimes": list_runtimes,
     "costs": list_costs,
 }
-"""By kind, in the order in which a network comes about."""
+"""The functions by kind, in the order in which a network is built."""
 
 
 def _chosen(names: Iterable[str], filter: Filter, exclude_filters: Filter) -> list[str]:

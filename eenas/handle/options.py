@@ -4,9 +4,9 @@ from eenas.results.options import SearchOptions
 
 
 class HandleOptions(SearchOptions, total=False):
-    """Those of a search, and how it is shown: `progress` False shows no bars, `optuna_log` True Optuna's own lines.
+    """The options of a search and of its output. `progress` False hides the bars; `optuna_log` True shows Optuna's log.
 
-    A `listener` hears every event in the place of the bars.
+    A `listener` receives every event and replaces the bars.
     """
 
     progress: bool

@@ -1,4 +1,4 @@
-"""The one handle on a study in Python: `eenas.Study`, and `eenas.search`, which returns it."""
+"""The handle of a study in Python: `eenas.Study`, and `eenas.search`, which returns it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 
 class Study:
-    """A study in a storage: what it found, and what can be made of it.
+    """A study in a storage, with its results and the actions on it.
 
-    `name` None is the newest study there. `options` are the other fields of a `StudyReference`: storage, artifacts,
-    trust_code, and backbone and task, which repeat what was given to `search` as objects. Raises
-    StorageError when the storage cannot be read, StudyError when it has no such study.
+    `name` None is the newest study. `options` are the other fields of a `StudyReference`: storage, artifacts,
+    trust_code, and the objects backbone and task if they were given to `search`.
+
+    Raises StorageError if the storage cannot be read, and StudyError if it has no such study.
     """
 
     def __init__(
@@ -55,14 +56,20 @@ class Study:
 
     @property
     def results(self) -> "StudyResults":
-        """What the study has found so far, read anew each time. Raises StorageError, StudyError."""
+        """The current results of the study, read again at each access.
+
+        Raises StorageError and StudyError.
+        """
         from eenas.results.read import read_results
 
         return read_results(self._database, self.name, trust_code=self.reference.trust_code)
 
     @property
     def optuna_study(self) -> "optuna.Study":
-        """The same study as Optuna has it, for its own tools. Raises StorageError."""
+        """The study as an Optuna study, for Optuna's own tools.
+
+        Raises StorageError.
+        """
         import optuna
 
         from eenas.study.study import open_storage
@@ -70,15 +77,17 @@ class Study:
         return optuna.load_study(study_name=self.name, storage=open_storage(self._database))
 
     def to_dataframe(self, of: Literal["trials", "points"] = "points") -> "pd.DataFrame":
-        """A row for each operating point of every network, or for each trial.
+        """Return a data frame with a row for each operating point of every network, or for each trial.
 
-        Accuracies are in [0, 1], shares are of the plain backbone, latencies in milliseconds; what is not known is NaN
-        or None. Raises StudyError where pandas is not installed.
+        Accuracies are in [0, 1], shares are relative to the plain backbone, and latencies are in milliseconds. Unknown
+        values are NaN or None.
+
+        Raises StudyError if pandas is not installed.
         """
         from eenas.results.rows import point_rows, trial_rows
 
         if of not in ("trials", "points"):
-            raise StudyError(f"a data frame is of trials or points, got {of!r}")
+            raise StudyError(f"of must be 'trials' or 'points', got {of!r}")
         try:
             pandas = import_module("pandas")
         except ImportError as error:
@@ -86,9 +95,11 @@ class Study:
         return pandas.DataFrame((trial_rows if of == "trials" else point_rows)(self.results))
 
     def recommend(self, choice: "Choice | None" = None) -> "FrontPoint":
-        """The point that a choice picks: by default the cheapest network that loses at most one point.
+        """Return the point that `choice` selects.
 
-        Raises FrontError where nothing holds what is asked, naming the nearest.
+        The default is the cheapest network that loses at most one point of accuracy.
+
+        Raises FrontError, which names the nearest point, if no point meets the choice.
         """
         from eenas.results.choice import Choice, choose_point
 
@@ -104,10 +115,10 @@ class Study:
         overrides: Sequence[str] = (),
         listener: Listener | None = None,
     ) -> "RunReport":
-        """Train the chosen network with the full budget and report once on the test split; as `eenas.train`."""
+        """Train the chosen network with the full budget and report on the test split, as `eenas.train`."""
         from eenas.runs.full_training import train
 
-        with _heard(listener) as heard:
+        with _listening(listener) as heard:
             return train(
                 replace(self.reference, listener=heard),
                 choice=choice,
@@ -127,9 +138,11 @@ class Study:
         single_file: bool = False,
         device: str = "cpu",
     ) -> Path:
-        """Export a run of this study, or an untrained `network` of it by name; as `eenas.export`.
+        """Export a run of this study, or an untrained `network` of it by name, as `eenas.export`.
 
-        By default the only run of this study in `runs/`. Raises StudyError where there is none, or more than one.
+        The default is the only run of this study in `runs/`.
+
+        Raises StudyError if there is none, or more than one.
         """
         from eenas.deployment.export import export
         from eenas.runs.run_report import RunReport
@@ -150,7 +163,7 @@ class Study:
         )
 
     def report(self, out: str | Path = "report.html", *, choice: "Choice | None" = None) -> Path:
-        """Write the study as one HTML page that opens without a connection."""
+        """Write the study as a self-contained HTML page."""
         from eenas.reporting.report.report_page import write_report
         from eenas.reporting.report.report_source import Asked
 
@@ -167,10 +180,10 @@ class Study:
         overrides: Sequence[str] = (),
         listener: Listener | None = None,
     ) -> "Fidelity":
-        """Train networks of the study for longer and compare the scores; as `eenas study fidelity`."""
+        """Train networks of the study for longer and compare the scores, as `eenas study fidelity`."""
         from eenas.runs.fidelity import measure_fidelity
 
-        with _heard(listener) as heard:
+        with _listening(listener) as heard:
             return measure_fidelity(
                 replace(self.reference, listener=heard),
                 designs=designs,
@@ -181,11 +194,11 @@ class Study:
             )
 
     def __repr__(self) -> str:
-        """The name and the storage, without a password."""
+        """Return the name and the storage, without a password."""
         return f"Study({self.name!r}, storage={self._database.label!r})"
 
     def _repr_html_(self) -> str:
-        """The summary and the front, for notebooks."""
+        """Return the summary and the front, for notebooks."""
         from eenas.reporting.report.notebook import notebook_html
 
         return notebook_html(self.results)
@@ -197,7 +210,9 @@ class Study:
         found = runs_of(study_record(self._database, self.name), RUNS, trust_code=self.reference.trust_code)
         if len(found) != 1:
             names = f" ({', '.join(str(each.folder) for each in found)})" if found else ""
-            raise StudyError(f"{RUNS}/ holds {len(found)} runs of {self.name!r}{names}; call train(), or give run=...")
+            raise StudyError(
+                f"{RUNS}/ must hold one run of {self.name!r}, got {len(found)}{names}; call train() or give run="
+            )
         return found[0].folder
 
 
@@ -208,12 +223,14 @@ def search(
     study: "str | Path | StudySpec | None" = None,
     **options: "Unpack[HandleOptions]",
 ) -> Study:
-    """Search for early-exit designs of `backbone` on `task`, or go on with a search, and return the study.
+    """Search for early-exit designs of `backbone` on `task`, or resume a search, and return the study.
 
-    `backbone` is a name (timm, `torchvision:NAME`, `cifar_resnet20`, `package.module:factory`) or an `nn.Module`,
-    `task` a specification such as "digits" or "folder:PATH", or a Task, `study` a study file, its shipped name, or a
-    `StudySpec`; `options` are those of `HandleOptions` and override it. Progress is shown as bars. Ctrl-C ends the
-    search and returns what was found. Raises an EenasError for whatever cannot work, before anything is trained.
+    `backbone` is a name (timm, `torchvision:NAME`, `cifar_resnet20`, `package.module:factory`) or an `nn.Module`.
+    `task` is a spec such as "digits" or "folder:PATH", or a Task. `study` is a study file, the name of a shipped one,
+    or a `StudySpec`. `options` are those of `HandleOptions` and override the study. Progress is shown as bars. Ctrl-C
+    ends the search and returns the results so far.
+
+    Raises an EenasError for invalid inputs, before any training.
     """
     from torch import nn
 
@@ -222,7 +239,7 @@ def search(
 
     given: dict[str, Any] = dict(options)
     is_shown, logs = given.pop("progress", True), given.pop("optuna_log", False)
-    with _heard(given.pop("listener", None), is_shown=is_shown) as heard, _optuna_log(shown=logs):
+    with _listening(given.pop("listener", None), is_shown=is_shown) as heard, _optuna_log(shown=logs):
         results = run(backbone, task=task, study=study, listener=heard, **given)
     kept = {key: value for key, value in given.items() if key in ("storage", "artifacts", "trust_code")}
     return Study(
@@ -234,8 +251,8 @@ def search(
 
 
 @contextmanager
-def _heard(listener: Listener | None, *, is_shown: bool = True) -> Iterator[Listener]:
-    """The listener that was given, or bars."""
+def _listening(listener: Listener | None, *, is_shown: bool = True) -> Iterator[Listener]:
+    """Yield the given listener, or bars."""
     if listener is not None or not is_shown:
         yield listener or silent
         return
@@ -245,7 +262,7 @@ def _heard(listener: Listener | None, *, is_shown: bool = True) -> Iterator[List
 
 @contextmanager
 def _optuna_log(*, shown: bool) -> Iterator[None]:
-    """Keep Optuna's lines off the screen inside the block, unless they were asked for."""
+    """Suppress Optuna's log inside the block, unless `shown`."""
     import optuna
 
     level = optuna.logging.get_verbosity()

@@ -1,4 +1,4 @@
-"""Runs: full training, its report, and how far brief scores can be trusted."""
+"""Runs: full training, its report, and the fidelity of brief scores."""
 
 from typing import TYPE_CHECKING
 

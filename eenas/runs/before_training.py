@@ -1,4 +1,4 @@
-"""A network as the study knew it before its full training, which is kept where training made it worse."""
+"""A network as the study knew it before full training. It replaces the trained one if training made it worse."""
 
 from collections.abc import Mapping
 
@@ -20,16 +20,18 @@ from eenas.study.trials.design_training import inherits
 from eenas.study.trials.scores import policy_within
 
 BANKED, PREPARED = "the bank's branches on the prepared backbone", "the prepared backbone"
-"""What a network is before its training, with branches and without: the baseline in what `keep_better` gives."""
+"""The names of the two networks before training, with branches and without. `keep_better` names them as baselines."""
 
 
 def keep_better(network: EarlyExitNetwork, context: StudyContext) -> Comparison | None:
-    """Give a trained network back the weights that the study knew for it where training made it worse beyond noise.
+    """Restore the weights that the study knew for a network if full training made it significantly worse.
 
-    These are the branches of the bank on the prepared backbone; where the bank lacks one, or exits are boosted, nothing
-    is known. Both are judged on validation, by policies fitted on calibration for the design's target, as the search
-    judged them; the test split is not looked at. What is given is the trained network's accuracy less that of the one
-    that was kept, with its interval; None where the trained one stays.
+    These are the branches of the bank on the prepared backbone. They are unknown if the bank lacks one or exits are
+    boosted. Both networks are evaluated as in the search: on validation, with policies fitted on calibration for the
+    design's target. The test split is not used.
+
+    Return the accuracy of the trained network minus that of the restored one, with its interval, or None if the trained
+    network is kept.
     """
     design, costs = network.design, context.costs(network.design)
     known = _tables_before(design, context, costs)
@@ -50,7 +52,7 @@ def keep_better(network: EarlyExitNetwork, context: StudyContext) -> Comparison 
 
 
 def _tables_before(design: Design, context: StudyContext, costs: ExitCosts) -> Mapping[str, ExitTable] | None:
-    """The exit tables on calibration and validation that the network had before; None where nothing is known of it."""
+    """Return the network's exit tables on calibration and validation before training, or None if they are unknown."""
     if not design.branches:
         return {split: context.plain_table(split) for split in ("calibration", "validation")}
     bank = Bank(context)

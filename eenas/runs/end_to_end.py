@@ -1,4 +1,4 @@
-"""End-to-end latency: the network itself run to each of its exits, to be held against what was composed for them."""
+"""End-to-end latency of a network at each of its exits, for comparison with composed latencies."""
 
 import itertools
 import tempfile
@@ -22,16 +22,16 @@ from eenas.programs.programs import Programs
 from eenas.programs.runtime import ExportedModel, load
 
 EVEN = 1e6
-"""A temperature at which all classes are as good as equally likely, so that no score reaches 1."""
+"""A temperature that makes all classes nearly equally likely, so no score reaches 1."""
 
 
 def end_to_end(
     network: EarlyExitNetwork, inputs: torch.Tensor, *, device: torch.device, spec: LatencySpec
 ) -> tuple[Latency, ...]:
-    """How long `inputs` [spec.batch, ...], floats on `device`, take to leave at each exit in turn, by `predict`.
+    """Return the latency of leaving at each exit by `predict`, for `inputs` [spec.batch, ...], floats on `device`.
 
-    Segment by segment, with every branch and every decision on the way, under the conditions of the profile. The host
-    holds the watch: it waits for each decision.
+    It covers all segments, branches and decisions on the way, under the conditions of the profile. The time is taken on
+    the host, which waits for each decision.
     """
     policies = [_leave_at(k, len(network.exits)) for k in range(len(network.exits))]
     return time_programs(
@@ -44,7 +44,7 @@ def end_to_end(
 
 
 def answers_ms(network: EarlyExitNetwork, inputs: torch.Tensor, *, device: torch.device, spec: LatencySpec) -> float:
-    """The median milliseconds of `predict` by the network's policy for one of `inputs` [N, ...] after another."""
+    """Return the median time of `predict` by the network's policy in ms, over single samples of `inputs` [N, ...]."""
     turn = itertools.cycle(range(len(inputs)))
     found = time_program(
         lambda x: network.predict(x[(index := next(turn)) : index + 1]),
@@ -61,9 +61,11 @@ def answers_ms(network: EarlyExitNetwork, inputs: torch.Tensor, *, device: torch
 def programs_end_to_end(
     network: EarlyExitNetwork, inputs: torch.Tensor, *, device: torch.device, spec: LatencySpec
 ) -> tuple[tuple[Latency, ...], float | None]:
-    """The same two of the ONNX programs that an export of `network` writes, on `device`.
+    """Return the results of `end_to_end` and `answers_ms` for the ONNX programs of an export of `network`.
 
-    The second is None for a network without a policy. Raises ExportError for what ONNX cannot hold.
+    They are measured on `device`. The second is None for a network without a policy.
+
+    Raises ExportError for operations that ONNX does not support.
     """
     with _programs(network, device, spec) as model:
         found = measure_exits(model, spec, device=device, runtime=named("onnx"))
@@ -74,7 +76,7 @@ def programs_end_to_end(
 
 @contextmanager
 def _programs(network: EarlyExitNetwork, device: torch.device, spec: LatencySpec) -> Iterator[ExportedModel]:
-    """The programs of a network, open, in a folder that is there as long as the block."""
+    """Yield the opened programs of a network, in a temporary folder."""
     on_cpu = evaluated(network, device="cpu")
     with tempfile.TemporaryDirectory() as folder:
         backbone = BackboneSpec(name=network.design.backbone)
@@ -84,7 +86,7 @@ def _programs(network: EarlyExitNetwork, device: torch.device, spec: LatencySpec
 
 
 def _leave_at(k: int, exits: int) -> ThresholdPolicy:
-    """Everybody leaves at exit k and nobody before, where each score is computed and compared all the same."""
+    """Return a policy by which all samples leave at exit k, and all scores up to it are computed and compared."""
     thresholds = [1.0] * (exits - 1)
     thresholds[k : k + 1] = [0.0] * len(thresholds[k : k + 1])
     return ThresholdPolicy(score="max_softmax", temperatures=(EVEN,) * exits, thresholds=tuple(thresholds))

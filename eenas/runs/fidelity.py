@@ -1,4 +1,4 @@
-"""Whether a study's brief scores are worth anything: networks of it trained for longer, and the scores compared."""
+"""The fidelity of a study's brief scores: some of its networks are trained for longer, and the scores are compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from eenas.results.results import StudyResults, TrialResult
 from eenas.runs.fidelity_measures import FidelityMeasure, FidelityNetwork, compare
 from eenas.runs.longer_training import train_longer
 from eenas.runs.network_scores import NetworkScores, score_network
-from eenas.runs.rank_correlation import FEWEST
+from eenas.runs.rank_correlation import MIN_NETWORKS
 from eenas.runs.searched_study import SearchedStudy
 from eenas.specs import from_table
 from eenas.study.context.bank import Bank
@@ -30,15 +30,15 @@ from eenas.study.trials.design_training import inherits, network_digest
 from eenas.training.spec import TrainingSpec
 
 DESIGNS, EPOCHS = 20, 10.0
-"""How many networks are trained for longer, and for how many passes, by default."""
+"""The default number of networks, and the default epochs of their longer training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fidelity:
     """The scores of networks of a study before and after longer training, in the order of their brief hypervolume.
 
-    `offered` is how many networks the study had trained to the end. `diverged` are trials whose network had no finite
-    loss any more when it was trained for longer; they are in no other number.
+    `offered` is the number of networks that the study trained to the end. `diverged` are trials whose network had a
+    non-finite loss in the longer training; they are in no other number.
     """
 
     study: str
@@ -63,17 +63,18 @@ def measure_fidelity(
     overrides: Sequence[str] = (),
     **options: Unpack[StudyOptions],
 ) -> Fidelity:
-    """Train networks of a study as its trials did, but for `epochs` (10) or `samples`.
+    """Train networks of a study as in its trials, but for `epochs` (default 10) or `samples`, and compare the scores.
 
-    `study` is a reference or the storage, and `options` are the fields of a `StudyReference`. The networks are at most
-    `designs` of the networks that the study trained to the end, evenly spread over their order by brief hypervolume,
-    the worst and the best among them. What is finished is kept, and what was cut off has a checkpoint, so that the same
-    call goes on. `overrides` may change `training.*` of the longer training, its budget aside. Raises StudyError for a
-    study with fewer than three such networks, for a budget that is not above 0, and when data or backbone are not the
-    study's any more.
+    `study` is a reference or the storage, and `options` are the fields of a `StudyReference`. At most `designs` of the
+    networks that the study trained to the end are used, evenly spaced by brief hypervolume and including the worst and
+    the best. Results are stored and interrupted trainings have a checkpoint, so the same call resumes. `overrides` may
+    change `training.*` of the longer training, except the budget.
+
+    Raises StudyError for fewer than three networks, for a budget that is not positive, and if data or backbone differ
+    from those of the study.
     """
-    if designs < FEWEST:
-        raise StudyError(f"designs must be at least {FEWEST} (two have no rank correlation), got {designs}")
+    if designs < MIN_NETWORKS:
+        raise StudyError(f"designs must be at least {MIN_NETWORKS} for a rank correlation, got {designs}")
     if epochs is None and samples is None:
         epochs = EPOCHS
     _check_budget(epochs, samples)
@@ -83,10 +84,10 @@ def measure_fidelity(
     results = read_results(database, record.name, trust_code=asked.trust_code)
     spec = _longer_spec(record, overrides, epochs, samples)
     trials = _trained_to_the_end(results)
-    if len(trials) < FEWEST:
+    if len(trials) < MIN_NETWORKS:
         raise StudyError(
-            f"{record.name!r} has {len(trials)} networks with branches trained to the end, and a rank correlation "
-            f"needs at least {FEWEST}; run `eenas search` for more trials"
+            f"{record.name!r} has {len(trials)} networks with branches trained to the end, but a rank correlation "
+            f"needs at least {MIN_NETWORKS}; run `eenas search` for more trials"
         )
     listener = asked.listener
     with notices_to(listener), writable_storage(asked.storage, asked.folder) as (place, kept):
@@ -97,9 +98,9 @@ def measure_fidelity(
         scored = _brief_scores(trials, results, context)
         if len(scored) < designs:
             listener(
-                Notice(f"{results.name} has {len(scored)} networks trained to the end, not {designs}; all are taken")
+                Notice(f"{results.name} has {len(scored)} networks trained to the end, not {designs}; all are used")
             )
-        _say_if_not_longer(spec, context)
+        _check_longer(spec, context)
         networks, diverged = _train(_spread(scored, designs), prepare_backbone(context), results, spec)
         return Fidelity(
             study=results.name,
@@ -117,30 +118,30 @@ def measure_fidelity(
 
 def _check_budget(epochs: float | None, samples: int | None) -> None:
     if epochs is not None and samples is not None:
-        raise StudyError(f"the budget is in epochs or samples, got {epochs:g} epochs and {samples} samples; give one")
+        raise StudyError(f"the budget must be epochs or samples, got {epochs:g} epochs and {samples} samples; give one")
     for unit, value in (("epochs", epochs), ("samples", samples)):
         if value is not None and not 0 < value < float("inf"):
-            raise StudyError(f"the budget must be above 0, got {unit}={value:g}; the default is epochs={EPOCHS:g}")
+            raise StudyError(f"the budget must be positive, got {unit}={value:g}; the default is epochs={EPOCHS:g}")
 
 
 def _longer_spec(
     record: StudyRecord, overrides: Sequence[str], epochs: float | None, samples: int | None
 ) -> TrainingSpec:
-    """How the trials trained, with overrides and the larger budget."""
+    """Return the training settings of the trials, with overrides and the larger budget."""
     table = readable(record.settings)
     for assignment in overrides:
         names = [name.strip() for name in assignment.partition("=")[0].split(".")]
         if names[0] != "training" or len(names) < 2:
-            raise StudyError(f"--set {assignment}: here only training.* can be changed, of the longer training")
+            raise StudyError(f"--set {assignment}: only training.* of the longer training can be changed; leave it out")
         if names[1] in BUDGETS:
-            raise StudyError(f"--set {assignment}: the budget of the longer training is --epochs or --samples")
+            raise StudyError(f"--set {assignment}: set the budget of the longer training by --epochs or --samples")
         table = override(table, assignment)
     spec = from_table(StudySpec, table, file="--set" if overrides else "").training
     return replace(spec, epochs=None if epochs is None else float(epochs), samples=samples, seconds=None)
 
 
 def _trained_to_the_end(results: StudyResults) -> list[TrialResult]:
-    """The trials that trained a network with branches to the end, one for each network."""
+    """Return the trials that trained a network with branches to the end, one for each network."""
     found: dict[str, TrialResult] = {}
     for trial in results.trials:
         if trial.state == "complete" and trial.design is not None and trial.design.branches:
@@ -151,7 +152,7 @@ def _trained_to_the_end(results: StudyResults) -> list[TrialResult]:
 def _brief_scores(
     trials: Sequence[TrialResult], results: StudyResults, context: StudyContext
 ) -> list[tuple[TrialResult, NetworkScores]]:
-    """The trials with their brief scores by the exit tables that they left, the worst hypervolume first."""
+    """Return the trials with the brief scores of their stored exit tables, sorted by hypervolume, the worst first."""
     scored, lost = [], []
     for trial in trials:
         tables = _tables(trial, context)
@@ -160,8 +161,8 @@ def _brief_scores(
         else:
             scored.append((trial, score_network(tables, results.backbone)))
     if lost:
-        reason = f"the exit tables of trials {lost} are not whole in {context.artifacts.root}; is --artifacts right?"
-        if len(scored) < FEWEST:
+        reason = f"exit tables of trials {lost} are missing or damaged in {context.artifacts.root}; check --artifacts"
+        if len(scored) < MIN_NETWORKS:
             raise StudyError(reason)
         context.listener(Notice(f"left out: {reason}"))
     return sorted(scored, key=lambda pair: (pair[1].hypervolume, pair[0].number))
@@ -178,18 +179,20 @@ def _tables(trial: TrialResult, context: StudyContext) -> dict[str, ExitTable] |
 
 
 def _spread(scored: Sequence[tuple[TrialResult, NetworkScores]], limit: int) -> list[tuple[TrialResult, NetworkScores]]:
-    """At most `limit`, evenly spaced in their order, the first and the last among them."""
+    """Return at most `limit` trials, evenly spaced in order, including the first and the last."""
     ranks = np.linspace(0, len(scored) - 1, min(limit, len(scored))).round().astype(int)
     return [scored[rank] for rank in ranks]
 
 
-def _say_if_not_longer(spec: TrainingSpec, context: StudyContext) -> None:
+def _check_longer(spec: TrainingSpec, context: StudyContext) -> None:
     size, brief = len(context.task.train), context.settings.training
     if brief.seconds is not None:
         return
     before, now = ((each.samples or size * (each.epochs or 0.0)) for each in (brief, spec))
     if now <= before:
-        context.listener(Notice(f"the longer training has {now:g} samples and the trials had {before:g}; give it more"))
+        context.listener(
+            Notice(f"the longer training has {now:g} samples, but the trials had {before:g}; give it more")
+        )
 
 
 def _train(
@@ -198,7 +201,7 @@ def _train(
     results: StudyResults,
     spec: TrainingSpec,
 ) -> tuple[tuple[FidelityNetwork, ...], tuple[int, ...]]:
-    """The networks trained for longer, and the trials whose network diverged."""
+    """Return the networks after longer training, and the trials whose network diverged."""
     bank, uses_bank = Bank(context), context.settings.bank.use
     networks, diverged = [], []
     for number, (trial, brief) in enumerate(chosen, start=1):
@@ -224,9 +227,9 @@ def _train(
                 seconds=longer.seconds,
             )
         )
-    if len(networks) < FEWEST:
+    if len(networks) < MIN_NETWORKS:
         raise StudyError(
-            f"of {len(chosen)} networks trained for longer {len(diverged)} have no finite loss, and a rank correlation "
-            f"needs {FEWEST}; give more --designs, or fewer --epochs"
+            f"{len(diverged)} of {len(chosen)} networks diverged in the longer training, but a rank correlation needs "
+            f"{MIN_NETWORKS}; give more --designs or fewer --epochs"
         )
     return tuple(networks), tuple(diverged)

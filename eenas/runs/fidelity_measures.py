@@ -1,4 +1,4 @@
-"""How the brief, the frozen and the full scores of networks compare, by each measure."""
+"""Comparison of brief, frozen and full scores of networks, by each measure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from eenas.results.front import SHARES
 from eenas.runs.network_scores import NetworkScores
-from eenas.runs.rank_correlation import Agreement, agreement
+from eenas.runs.rank_correlation import RankCorrelation, rank_correlation
 
 
 @dataclass(frozen=True, kw_only=True)
 class FidelityNetwork:
-    """One network of a study, with its score after brief training, on the frozen backbone, and after full training.
+    """A network of a study with its scores after brief training, on the frozen backbone, and after full training.
 
-    `frozen` is None where its trial did not begin from the branch bank. `samples` and `seconds` are what the full
-    training took, resumed parts included.
+    `frozen` is None if its trial did not start from the branch bank. `samples` and `seconds` are those of the full
+    training, including resumed parts.
     """
 
     trial: int
@@ -30,24 +30,25 @@ class FidelityNetwork:
 
 @dataclass(frozen=True, kw_only=True)
 class FidelityMeasure:
-    """How the scores compare by one measure: the accuracy within `share` of the backbone's MACs, or the hypervolume.
+    """A comparison by one measure: accuracy within `share` of the backbone's MACs, or hypervolume (`share` None).
 
-    `share` is None for the hypervolume. `networks` reach the share, `left_out` do not and are in no figure. `error` is
-    the mean of full minus brief and `absolute_error` that of its size, 0.01 being a point; None where none reach it.
+    `networks` is the number of networks that reach the share; the `left_out` others are in no figure. `error` is the
+    mean of full minus brief scores, and `absolute_error` the mean of its absolute value; 0.01 is one point. Both are
+    None if no network reaches the share.
     """
 
     share: float | None
     networks: int
     left_out: int
-    brief_full: Agreement
-    frozen_full: Agreement
-    brief_frozen: Agreement
+    brief_full: RankCorrelation
+    frozen_full: RankCorrelation
+    brief_frozen: RankCorrelation
     error: float | None
     absolute_error: float | None
 
 
 def compare(networks: Sequence[FidelityNetwork]) -> tuple[FidelityMeasure, ...]:
-    """The measures of networks: the accuracy within each of `SHARES`, then the hypervolume."""
+    """Return the measures of networks: the accuracy within each of `SHARES`, then the hypervolume."""
 
     def within(index: int) -> Callable[[NetworkScores], float | None]:
         return lambda scores: scores.at_shares[index]
@@ -60,7 +61,7 @@ def _measure(
     networks: Sequence[FidelityNetwork], share: float | None, value: Callable[[NetworkScores], float | None]
 ) -> FidelityMeasure:
     def values(scores: Sequence[NetworkScores | None]) -> NDArray[np.float64]:
-        """[M], NaN where a network has no such score or cannot reach the share."""
+        """Return the scores [M], NaN for a missing score or an unreachable share."""
         return np.array([None if each is None else value(each) for each in scores], dtype=np.float64)
 
     brief = values([network.brief for network in networks])
@@ -71,14 +72,14 @@ def _measure(
         share=share,
         networks=len(errors),
         left_out=len(networks) - len(errors),
-        brief_full=_agree(brief, full),
-        frozen_full=_agree(frozen, full),
-        brief_frozen=_agree(brief, frozen),
+        brief_full=_correlate(brief, full),
+        frozen_full=_correlate(frozen, full),
+        brief_frozen=_correlate(brief, frozen),
         error=float(errors.mean()) if len(errors) else None,
         absolute_error=float(np.abs(errors).mean()) if len(errors) else None,
     )
 
 
-def _agree(one: NDArray[np.float64], other: NDArray[np.float64]) -> Agreement:
+def _correlate(one: NDArray[np.float64], other: NDArray[np.float64]) -> RankCorrelation:
     both = ~(np.isnan(one) | np.isnan(other))
-    return agreement(one[both], other[both])
+    return rank_correlation(one[both], other[both])

@@ -1,4 +1,4 @@
-"""Full training of a chosen design: resumable, on one or several devices, reported once on the test split."""
+"""Full training of a chosen design: resumable, on one or several devices, and evaluated once on the test split."""
 
 import json
 from collections.abc import Sequence
@@ -47,16 +47,17 @@ def train(
     overrides: Sequence[str] = (),
     **options: Unpack[StudyOptions],
 ) -> RunReport:
-    """Train the chosen design of a study with the full budget and report on test.
+    """Train the chosen design of a study with the full budget and report on the test split.
 
     `study` is a reference or the storage, and `options` are the fields of a `StudyReference`: name, artifacts,
-    trust_code, backbone, task and so on. `choice` is by default the recommended network. With `compare` its rivals are
-    trained, too, and stand beside it in the report. Where training made a network worse than the study knew it before,
-    that one is kept (`worse` in the report). Writes the run's folder `out` (default: `runs/STUDY-NETWORK`, with the
-    beginning of the design's digest behind it where that is the run of another operating point of the network), goes on
-    from its checkpoint when it was cut off, and gives the report back when it was finished already. Under torchrun all
-    processes train together and the first one reports. `overrides` may change `full_training.*` and `baselines.*`.
-    Raises StudyError when data or backbone are not the study's any more, and for a folder that holds something else.
+    trust_code, backbone, task and so on. `choice` defaults to the recommended network. With `compare`, its rivals are
+    trained too and listed in the report. If training made a network worse than the study knew it, the earlier one is
+    kept (`worse` in the report). The folder of the run is `out` (default: `runs/STUDY-NETWORK`, followed by part of the
+    design's digest if that is the run of another operating point of the network). An interrupted run is resumed from
+    its checkpoint, and the report of a finished run is returned. Under torchrun, all processes train together and
+    process 0 reports. `overrides` may change `full_training.*` and `baselines.*`.
+
+    Raises StudyError if data or backbone differ from those of the study, and for a folder with other content.
     """
     asked = referred(study, options)
     trust_code = asked.trust_code
@@ -71,7 +72,7 @@ def train(
         results = read_results(database, record.name, trust_code=trust_code)
         settings = _settings(record, overrides)
         chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
-        if (notice := _stopped(results, chosen)) is not None:
+        if (notice := _stopped_notice(results, chosen)) is not None:
             quiet(notice)
         folder = Path(out) if out is not None else _default_folder(record, chosen, trust_code=trust_code)
         if (folder / REPORT).exists():
@@ -80,8 +81,8 @@ def train(
         else:
             report = None
         if report is not None and (not compare or report.is_compared):
-            quiet(Notice(f"{folder} is finished already ({report.samples:,} samples); delete it to train again"))
-            return report.held_against(chosen.limits, chosen.accepted_drop)
+            quiet(Notice(f"{folder} is already finished ({report.samples:,} samples); delete it to train again"))
+            return report.with_limits(chosen.limits, chosen.accepted_drop)
         reference = replace(asked, name=record.name, listener=quiet)
         searched = SearchedStudy(
             reference=reference, database=database, record=record, results=results, settings=settings
@@ -90,7 +91,7 @@ def train(
             if group.rank == 0:
                 _claim_folder(folder, chosen.design, record, trust_code=trust_code)
             context = searched.make_context(place, kept, device=device)
-            _fits(chosen.design, context)
+            _check_fits(chosen.design, context)
             context = prepare_backbone(context)
         context = replace(context, execution=group.share(context.execution))
         network, costs = context.build(chosen.design), context.costs(chosen.design)
@@ -115,34 +116,36 @@ def train(
         return RunReport.read(folder, trust_code=trust_code)
 
 
-def _stopped(results: StudyResults, chosen: Chosen) -> Notice | None:
-    """What is to be said of a network whose trial was stopped before its training ended."""
+def _stopped_notice(results: StudyResults, chosen: Chosen) -> Notice | None:
+    """Return a notice on a network whose trial was stopped before its training ended."""
     trial = next((each for each in results.trials if f"trial {each.number}" == chosen.name), None)
     if trial is None or trial.state != "stopped":
         return None
     why = f" ({trial.reason})" if trial.reason else ""
-    return Notice(f"{chosen.name} was stopped in the search after {trial.samples:,} samples{why}; training it fully")
+    return Notice(
+        f"{chosen.name} was stopped in the search after {trial.samples:,} samples{why}; it is trained fully now"
+    )
 
 
 def _default_folder(record: StudyRecord, chosen: Chosen, *, trust_code: bool) -> Path:
-    """Where a design is trained for which no folder was named: in a folder of its own for each operating point."""
+    """Return the default folder of a run, which differs between operating points of a network."""
     name = f"{record.name}-{chosen.label}"
     plain, own = (Path("runs") / file_part(each) for each in (name, f"{name}-{chosen.design.digest[:6]}"))
     if (own / DESIGN).exists():
         return own
     try:
         there = load_design(plain / DESIGN, trust_code=trust_code, relative_to=code_folder(record))
-    except EenasError:  # none, or no run: what then happens to the folder is said where it is claimed
+    except EenasError:  # no folder or no run: `_claim_folder` handles both
         return plain
     return plain if there.digest == chosen.design.digest else own
 
 
 def _own_device(group: ProcessGroup, device: str) -> str:
-    """Each of several processes takes the CUDA device of its own number."""
+    """Return the CUDA device with the local rank of this process if there are several processes."""
     if group.size == 1 or not torch.cuda.is_available() or device == "cpu":
         return device
     if device not in ("auto", "cuda"):
-        raise StudyError(f"--device {device}: under torchrun each process takes its own device; give auto, cuda or cpu")
+        raise StudyError(f"--device {device}: under torchrun each process uses its own device; give auto, cuda or cpu")
     return f"cuda:{group.local_rank}"
 
 
@@ -150,25 +153,25 @@ def _settings(record: StudyRecord, overrides: Sequence[str]) -> StudySpec:
     table = readable(record.settings)
     for assignment in overrides:
         if not assignment.strip().startswith(("full_training.", "baselines.")):
-            raise StudyError(f"--set {assignment}: here only full_training.* and baselines.* can be changed")
+            raise StudyError(f"--set {assignment}: only full_training.* and baselines.* can be changed; leave it out")
         table = override(table, assignment)
     return as_searched(from_table(StudySpec, table, file="--set" if overrides else ""))
 
 
-def _fits(design: Design, context: StudyContext) -> None:
-    """A design from a file may be for another backbone or size, or use a cut point that was not profiled."""
-    for what, wanted, there in (
+def _check_fits(design: Design, context: StudyContext) -> None:
+    """Raise StudyError for a design from a file that is for another backbone or input, or uses an unknown cut point."""
+    for quantity, wanted, there in (
         ("backbone", design.backbone, context.backbone.name),
         ("number of classes", design.num_classes, context.backbone.num_classes),
     ):
         if wanted != there:
             raise StudyError(
-                f"the design is for the {what} {wanted}, the study has {there}; take a design of this study"
+                f"the design is for the {quantity} {wanted}, but the study has {there}; use a design of this study"
             )
     if not design.inputs.agrees(context.backbone.transform.inputs):
         raise StudyError(
-            f"the design is for {design.inputs}, the study has {context.backbone.transform.inputs}; take a design of "
-            "this study"
+            f"the design is for {design.inputs}, but the study has {context.backbone.transform.inputs}; use a design "
+            "of this study"
         )
     known = [point.name for point in context.profile.cut_points]
     for placed in design.branches:
@@ -177,7 +180,7 @@ def _fits(design: Design, context: StudyContext) -> None:
 
 
 def _claim_folder(folder: Path, design: Design, record: StudyRecord, *, trust_code: bool) -> None:
-    """Put the design into the run's folder, or check that the folder is for this one."""
+    """Write the design into the folder of the run, or check that the folder is for this design."""
     if (folder / DESIGN).exists():
         try:
             known = load_design(folder / DESIGN, trust_code=trust_code, relative_to=code_folder(record))
@@ -185,11 +188,11 @@ def _claim_folder(folder: Path, design: Design, record: StudyRecord, *, trust_co
             raise StudyError(f"{folder} is not a run of eenas ({error}); give another --out, or delete it") from None
         _same_run(folder, known, design, record)
         return
-    begun = {ORIGIN}  # all there is where the command was cut off between its first two files
+    begun = {ORIGIN}  # the only file if a command was interrupted between its first two files
     if folder.exists() and not (
         folder.is_dir() and all(each.name in begun or each.name.startswith(".") for each in folder.iterdir())
     ):
-        raise StudyError(f"{folder} exists and is not a run of eenas; give a new or empty folder as --out")
+        raise StudyError(f"{folder} exists but is not a run of eenas; give a new or empty folder as --out")
     text = json.dumps(origin(record.name, record.identity), indent=2) + "\n"
     write_text(folder / ORIGIN, text)
     write_text(folder / DESIGN, design.to_json())

@@ -1,4 +1,4 @@
-"""What a network is worth whatever policy it was drawn with: its accuracy at fixed budgets, and its hypervolume."""
+"""Scores of a network independent of its drawn policy: accuracy at fixed budgets, and hypervolume."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from eenas.results.front import SHARES, area_by_macs
 class NetworkScores:
     """A network's scores on validation with one common threshold, fitted on calibration.
 
-    `at_shares` holds its accuracy in [0, 1] within each of `SHARES` of the backbone's MACs, None where it costs more to
-    leave at the first exit; `hypervolume` is that of all its operating points, from (1.1 × backbone, chance).
+    `at_shares` holds its accuracy in [0, 1] within each of `SHARES` of the backbone's MACs, or None if leaving at the
+    first exit costs more. `hypervolume` is that of all its operating points, from (1.1 × backbone, chance).
     """
 
     at_shares: tuple[float | None, ...]
@@ -22,7 +22,7 @@ class NetworkScores:
 
 
 def score_network(tables: Mapping[str, ExitTable], backbone: BackboneFacts) -> NetworkScores:
-    """The scores of a network by its exit tables on "calibration" and "validation"."""
+    """Return the scores of a network from its exit tables on "calibration" and "validation"."""
     calibration, validation = tables["calibration"], tables["validation"]
     fitting, chance = Fitting(calibration), 1.0 / calibration.num_classes
     points = fitting.at_shares(validation, backbone.macs, SHARES)

@@ -1,4 +1,4 @@
-"""The one look at the test split: every exit, operating points, baselines, and how the estimate compared."""
+"""The only evaluation on the test split: exits, operating points, baselines, and the search's estimate."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,7 +41,7 @@ def build_report(
     baselines: Sequence[TrainedBaseline],
     trained: Trained,
 ) -> RunReport:
-    """Fit policies on the calibration table and evaluate them on the test table; compare with the baselines."""
+    """Fit policies on the calibration table and return the report of their evaluation on the test table."""
     calibration, test = tables["calibration"], tables["test"]
     design, total = chosen.design, float(context.profile.total_macs)
     fitting = Fitting(calibration, design.policy)
@@ -99,7 +99,7 @@ def build_report(
         latency_batch=context.settings.latency.batch,
         latency=context.profile.total_latency,
     )
-    return report.held_against(limits, chosen.accepted_drop)
+    return report.with_limits(limits, chosen.accepted_drop)
 
 
 def _exits(
@@ -153,9 +153,10 @@ def _compare(
 
 
 def _measured(context: StudyContext, network: EarlyExitNetwork) -> tuple[tuple[Latency | None, ...], float | None]:
-    """What leaving at each exit takes end to end, and the median of answers for samples of the test split, in turn.
+    """Return the end-to-end latency of each exit, and the median time of `predict` over samples of the test split.
 
-    In the runtime of the study's latencies; nothing where these are not of this device, or ONNX cannot hold it.
+    Both are measured in the runtime of the study's latencies. They are None if these come from another device, or if
+    ONNX does not support the network.
     """
     spec, nothing = context.settings.latency, (None,) * len(network.exits)
     if context.latencies is not None:
@@ -167,10 +168,10 @@ def _measured(context: StudyContext, network: EarlyExitNetwork) -> tuple[tuple[L
         found = end_to_end(network, example, device=context.device, spec=spec)
         return found, answers_ms(network, inputs, device=context.device, spec=spec)
     if spec.runtime != "onnxruntime":
-        context.listener(Notice(f"no latency was measured end to end: {spec.runtime} times parts"))
+        context.listener(Notice(f"no end-to-end latency was measured: {spec.runtime} times only parts"))
         return nothing, None
     try:
         return programs_end_to_end(network, inputs, device=context.device, spec=spec)
     except ExportError as error:
-        context.listener(Notice(f"no latency was measured end to end: {error}"))
+        context.listener(Notice(f"no end-to-end latency was measured: {error}"))
         return nothing, None

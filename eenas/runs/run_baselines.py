@@ -1,4 +1,4 @@
-"""The rivals of a full training: the plain backbone, and on request static networks and branches placed by hand."""
+"""The rivals of a full training: the plain backbone, and optionally static networks and branches placed by hand."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from eenas.training.process_group import ProcessGroup
 
 @dataclass(frozen=True)
 class TrainedBaseline:
-    """A rival's exit tables on calibration and test, and the score that its policy compares."""
+    """The exit tables of a rival on calibration and test, and the confidence measure of its policy."""
 
     name: str
     calibration: ExitTable
@@ -32,18 +32,17 @@ class TrainedBaseline:
 
 
 def plain_baseline(context: StudyContext) -> TrainedBaseline:
-    """The prepared backbone, which needs no training."""
+    """Return the prepared backbone as a baseline, without training."""
     return TrainedBaseline(BACKBONE, _as_user_runs(context, "calibration"), _as_user_runs(context, "test"))
 
 
 def run_rivals(
     context: StudyContext, results: StudyResults, chosen: Design, folder: Path, group: ProcessGroup, listener: Listener
 ) -> tuple[TrainedBaseline, ...]:
-    """Train the rivals of a design as it was trained, each in its own folder below the run's, and run them on test.
+    """Train the rivals of a design with its budget, each in a folder below that of the run, and evaluate them on test.
 
-    They are the static networks of the study that promise most (`baselines.static` of them) and the best of the designs
-    that were placed by hand. All processes train; what is run on the test split is run in process 0, and the others get
-    nothing back.
+    They are the most promising static networks of the study (`baselines.static` of them) and the best design placed by
+    hand. All processes train. Only process 0 evaluates on the test split; the others return no baselines.
     """
     spec = context.settings.baselines.training or context.settings.full_training
     found = []
@@ -72,7 +71,7 @@ def run_rivals(
 
 
 def rivals(results: StudyResults, static: int) -> list[KnownNetwork]:
-    """The networks of a study that its design is held against: up to `static` static ones and one placed by hand."""
+    """Return the networks of a study to compare its design with: up to `static` static ones, and one placed by hand."""
     ended = [network for network in results.networks if network.kind == "static" and network.points]
     curves = [_curve(network, results) for network in ended]
     taken = most_added(curves, static, reference_cost=REFERENCE_COST, reference_accuracy=results.chance)
@@ -90,5 +89,5 @@ def _curve(network: KnownNetwork, results: StudyResults) -> tuple[NDArray[np.flo
 
 
 def _as_user_runs(context: StudyContext, split: str) -> ExitTable:
-    """The plain backbone's table with the latency of the backbone as a user runs it who wants no exits."""
+    """Return the exit table of the plain backbone with its latency as one uncut model."""
     return replace(context.plain_table(split), costs=context.plain_costs())

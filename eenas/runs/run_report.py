@@ -1,4 +1,4 @@
-"""A run: the folder that full training makes, and the report in it."""
+"""A run: the folder of a full training, and the report in it."""
 
 import json
 import math
@@ -33,29 +33,29 @@ _BROKEN = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, Rec
 
 
 def largest_words(share: float | None) -> str:
-    """What always answering the largest class would reach, in words after a number of samples; none if not known."""
+    """Return the share of the largest class in words after a number of samples, or "" if it is unknown."""
     return "" if not share else f" ({percent(share)} of them of the largest class)"
 
 
 def worse_words(worse: Comparison) -> str:
-    """What was kept where training made a network worse, and by how much it did, on validation."""
+    """Return text on the network that was kept since training made it worse, and on the difference on validation."""
     return (
-        f"on validation it ended {-100 * worse.difference:.1f} points below the network as the search knew it "
-        f"({100 * worse.low:+z.1f} to {100 * worse.high:+z.1f}, 95 %), so that one is kept: {worse.baseline}"
+        f"on validation it ended {-100 * worse.difference:.1f} points below the network before full training "
+        f"({100 * worse.low:+z.1f} to {100 * worse.high:+z.1f}, 95 %), so the earlier one is kept: {worse.baseline}"
     )
 
 
 def origin(study: str, identity: Mapping[str, Any]) -> dict[str, str]:
-    """What a run says in ORIGIN of the study that it comes from."""
+    """Return the content of ORIGIN, which identifies the study of a run."""
     return {"study": study, "identity": digest(identity)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExitFacts:
-    """One exit on the test split: cost of leaving there, accuracy of all samples forced to it, share that leaves.
+    """One exit on the test split: the costs of leaving there, its accuracy on all samples, and the share that leaves.
 
-    `costs` by name are composed from what the search measured, `macs_share` is of the plain backbone's; `end_to_end` is
-    how long the trained network itself takes for a batch that leaves there (None where that was not recorded).
+    `costs` by name are composed from measurements of the search; `macs_share` is relative to the plain backbone.
+    `end_to_end` is the latency of the trained network for a batch that leaves there (None: not recorded).
     """
 
     name: str
@@ -68,14 +68,17 @@ class ExitFacts:
     end_to_end: Latency | None = None
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data, for JSON: costs under keys such as "macs" and "latency_ms"."""
+        """Return plain data for JSON, with costs under keys such as "macs" and "latency_ms"."""
         costs = {key_of(name): each for name, each in self.costs.items()}
         table = {field.name: to_table(getattr(self, field.name)) for field in fields(self) if field.name != "costs"}
         return {name: each for name, each in {**table, **costs}.items() if each is not None}
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
-        """The inverse of `to_table`. Raises SpecError."""
+        """Return the facts in the data of `to_table`.
+
+        Raises SpecError.
+        """
         names = [field.name for field in fields(cls) if field.name != "costs"]
         others = {name: each for name, each in table.items() if name in names}
         costs = cls.costs_in(table, file=file, key=key)
@@ -83,27 +86,31 @@ class ExitFacts:
 
     @classmethod
     def costs_in(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> CostValues:
-        """The costs in what `to_table` wrote. Raises SpecError."""
+        """Return the costs in the data of `to_table`.
+
+        Raises SpecError.
+        """
         return costs_of(table, leaving_out=[field.name for field in fields(cls)], file=file, key=key)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """What full training came to. Policies are fitted on calibration; accuracies and costs are of the test split.
+    """The result of full training, with policies fitted on calibration and evaluated on test.
 
-    `at_shares` maps a share of the backbone's MACs to the point fitted for it (None: out of reach); `reported` is the
-    point for the design's own target, `estimate` what the search had said of that point. `end_to_end_ms` is the
-    median time of `predict` for one test sample, measured, beside the composed figure in `reported`. `transform` is
-    the backbone's; `code_folder` is what a `./file.py` that names the backbone or a branch is relative to.
-    `network` is its name in the study ("" for a design from a file), `parameters` what it has, `limits` what it was
-    chosen for, and `violations` by how much `reported` exceeds each of them on the test split (at most 0: it holds;
-    infinite: what is limited was not recorded);
-    `accepted_drop` is what it was to lose at most against the backbone (None: nothing was said), `worse` by how much
-    training ended below the network as the study knew it before, which was kept then (None: the trained one is it),
-    `warnings` are the
-    study's, `costs` what each cost is, `largest_class` the share of the largest class of the test split. Latencies are
-    of `latency_batch` samples at once, that of `end_to_end_ms` aside, and `latency`, the whole backbone's as one
-    program, says how they were taken.
+    `at_shares` maps a share of the backbone's MACs to the point fitted for it (None: out of reach). `reported` is the
+    point for the design's own target, and `estimate` the search's estimate of it. `end_to_end_ms` is the measured
+    median time of `predict` for one test sample, for comparison with the composed latency in `reported`. `transform` is
+    that of the backbone. `code_folder` is the base of a `./file.py` that names the backbone or a branch.
+
+    `network` is the name in the study ("" for a design from a file), `parameters` the number of parameters, and
+    `limits` those for which the network was chosen. `violations` is how far `reported` exceeds each limit on the test
+    split (at most 0: it is met; infinite: the quantity was not recorded). `accepted_drop` is the largest accepted loss
+    of accuracy against the backbone (None: unspecified). `worse` is how far training ended below the earlier network,
+    which was kept then (None: the trained network is kept). `warnings` are those of the study, `costs` describes each
+    cost, and `largest_class` is the share of the largest class of the test split.
+
+    Latencies are for batches of `latency_batch` samples, except `end_to_end_ms`. `latency` is that of the whole
+    backbone as one program, with the conditions of measurement.
     """
 
     folder: Path
@@ -143,16 +150,16 @@ class RunReport:
 
     @property
     def measure(self) -> str:
-        """What the report's accuracies are called: "accuracy" or "balanced accuracy"."""
+        """The name of the accuracies in the report: "accuracy" or "balanced accuracy"."""
         return measure_name(balanced=self.balanced)
 
     @property
     def is_compared(self) -> bool:
-        """Whether rivals were trained beside the design."""
+        """Whether rivals were trained with the design."""
         return any(baseline.name != BACKBONE for baseline in self.baselines)
 
-    def held_against(self, chosen_limits: Limits, accepted_drop: float | None) -> Self:
-        """The same report held against other limits."""
+    def with_limits(self, chosen_limits: Limits, accepted_drop: float | None) -> Self:
+        """Return the same report with other limits and the violations of them."""
         branches = len(self.design.exits) - 1
         found = chosen_limits.violations(
             self.reported, backbone_macs=self.backbone.macs, branches=branches, parameters=self.parameters
@@ -160,7 +167,7 @@ class RunReport:
         return replace(self, limits=chosen_limits, violations=found, accepted_drop=accepted_drop)
 
     def json_table(self) -> dict[str, Any]:
-        """The report but for its folder as JSON data: budgets are keys, and a violation that is not known is null."""
+        """Return the report without its folder as JSON data. Budgets are keys, and an infinite violation is null."""
         table: dict[str, Any] = to_table(self)
         del table["folder"]
         table["design"] = self.design.to_table()
@@ -176,9 +183,10 @@ class RunReport:
 
     @classmethod
     def read(cls, folder: str | Path, *, trust_code: bool = False) -> Self:
-        """The report of a run's folder. Raises ExportError when there is none, or when it is not whole.
+        """Return the report in the folder of a run.
 
-        A design with branches of the user's own code is read only with `trust_code`, else PluginError is raised.
+        Raises ExportError if there is none or it is not whole, and PluginError for a design with custom branches
+        without `trust_code`.
         """
         path = Path(folder)
         try:
@@ -231,20 +239,20 @@ class RunReport:
             )
             found.check()
         except OSError:
-            raise ExportError(f"{path}: holds no {REPORT}; give a folder that `eenas train` finished") from None
+            raise ExportError(f"{path}: holds no {REPORT}; give the folder of a finished `eenas train`") from None
         except PluginError:
             raise
         except _BROKEN as error:
             known = isinstance(error, EenasError)
             reason = shown(str(error).removeprefix(f"{path / REPORT}: "), 300) if known else "a value has another kind"
             raise ExportError(
-                f"{path / REPORT}: not a report of eenas ({reason}); delete it and run the same `eenas train` again, "
-                "which makes it anew of the trained weights"
+                f"{path / REPORT}: not a report of eenas ({reason}); delete it and rerun `eenas train` to restore it "
+                "from the trained weights"
             ) from None
         return found
 
     def check(self) -> None:
-        """Raise ExportError where its parts are not of one network, or a value has not its type."""
+        """Raise ExportError if its parts belong to different networks, or a value has a wrong type."""
         texts = (self.study, self.task, self.device, *self.classes, *self.warnings)
         optional = tuple(text for text in (self.network, self.code_folder) if text)
         for text in (*texts, *optional):
@@ -258,7 +266,7 @@ class RunReport:
             if point is not None:
                 of = point.policy.num_exits
                 need(of == len(self.exits), "a policy", f"for {len(self.exits)} exits", of)
-        if self.estimate is not None:  # of the network that was searched, which a static one is cut from
+        if self.estimate is not None:  # of the searched network, from which a static one is cut
             of, least = self.estimate.policy.num_exits, len(self.exits)
             fits = of >= least if self.design.static else of == least
             need(fits, "the policy of the search's estimate", f"for {least} exits", of)

@@ -1,4 +1,4 @@
-"""A study that was searched, opened again: its data are checked and the context of its trials is laid once more."""
+"""A searched study, opened again: its data are checked, and the context of its trials is rebuilt."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,13 @@ from eenas.specs import to_table
 from eenas.study.context.data_changes import same_data
 from eenas.study.context.latencies import kept_latencies
 from eenas.study.context.study_context import StudyContext, make_context
-from eenas.study.settings.identity import WORDS, differences, spelled_out, study_identity, told
+from eenas.study.settings.identity import (
+    DESCRIPTIONS,
+    describe_differences,
+    differences,
+    study_identity,
+    with_space_settings,
+)
 from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import StudySpec
 from eenas.tasks.load import load_task
@@ -29,7 +35,7 @@ from eenas.tasks.task import Task
 class SearchedStudy:
     """A study in `database` with its results, and the `reference` by which it was opened.
 
-    `settings` are the study's, with what this command overrides.
+    `settings` are those of the study with the overrides of this command.
     """
 
     reference: StudyReference
@@ -39,9 +45,9 @@ class SearchedStudy:
     settings: StudySpec
 
     def with_data(self) -> Self:
-        """The study with its task loaded.
+        """Return the study with its task loaded.
 
-        Raises StudyError where data or objects are not those of the search.
+        Raises StudyError if the data or objects differ from those of the search.
         """
 
         def load(spec: TaskSpec) -> Task:
@@ -57,10 +63,10 @@ class SearchedStudy:
         return replace(self, reference=replace(study, task=task), settings=replace(self.settings, task=spec))
 
     def make_context(self, storage: str, artifacts: Path | None, *, device: str) -> StudyContext:
-        """The context of its trials on `device`, with what is measured or trained now kept in `storage`.
+        """Return the context of its trials on `device`. New measurements and weights are kept in `storage`.
 
-        Raises StudyError where it is not the context that was searched on, and what `study_context.make_context`
-        raises.
+        Raises StudyError if the context differs from that of the search, and the errors of
+        `study_context.make_context`.
         """
         context = make_context(
             self.settings,
@@ -74,22 +80,21 @@ class SearchedStudy:
 
 
 def check_objects(results: StudyResults, record: StudyRecord, task: Task, backbone: nn.Module | None) -> None:
-    """Find out before anything is trained or measured that data were changed or an object was not given again.
-
-    Raises StudyError.
-    """
+    """Raise StudyError, before any training or measurement, if the data changed or an object was not given again."""
     own = results.backbone.weights == "own"
     if own and backbone is None:
         name = results.backbone.name.removeprefix("module:")
-        raise StudyError(f"{results.name!r} was searched with a module ({name}); give it again: backbone=... in Python")
+        raise StudyError(
+            f"{results.name!r} was searched with a module ({name}); give the module again as backbone= in Python"
+        )
     if not own and backbone is not None:
         raise StudyError(f"{results.name!r} was searched with {results.backbone.name}; leave backbone out")
     if task.digest != record.identity["task"]:
-        raise _changed(WORDS["task"], results.name)
+        raise _changed(DESCRIPTIONS["task"], results.name)
 
 
 def check_context(context: StudyContext, record: StudyRecord) -> None:
-    """Refuse a context that is not the study's. Raises StudyError; another device is only said."""
+    """Raise StudyError for a context that differs from the study's. Another device causes a notice only."""
     now = study_identity(
         context.settings,
         context.task,
@@ -100,12 +105,17 @@ def check_context(context: StudyContext, record: StudyRecord) -> None:
     )
     changed = [key for key in differences(now, record.identity) if key not in ("device", "latency")]
     if changed:
-        here, there = spelled_out(now, to_table(context.settings)), spelled_out(record.identity, record.settings)
-        raise _changed(told(changed, here, there), record.name)
+        here, there = (
+            with_space_settings(now, to_table(context.settings)),
+            with_space_settings(record.identity, record.settings),
+        )
+        raise _changed(describe_differences(changed, here, there), record.name)
     if now["device"] != record.identity.get("device"):
         before = record.identity.get("device")
-        context.listener(Notice(f"searched on {before}, trained and measured on {now['device']}"))
+        context.listener(
+            Notice(f"the study was searched on {before}, and is now trained and measured on {now['device']}")
+        )
 
 
-def _changed(what: str, study: str) -> StudyError:
-    return StudyError(f"{what} changed since the study {study!r} was searched; restore what it was, or search again")
+def _changed(changes: str, study: str) -> StudyError:
+    return StudyError(f"{changes} changed since the study {study!r} was searched; restore it, or search again")

@@ -58,7 +58,7 @@ def test_trials_as_a_data_frame(study):
     assert [tuple(row) for row in frame[["accuracy", "macs", "latency"]].to_numpy().tolist()] == [
         trial.values for trial in results.trials
     ]
-    with pytest.raises(StudyError, match="of trials or points, got 'rows'"):
+    with pytest.raises(StudyError, match="must be 'trials' or 'points', got 'rows'"):
         study.to_dataframe("rows")
 
 
@@ -72,7 +72,7 @@ def test_recommend_is_the_choice_of_the_command_line(study):
 
 def test_train_export_and_report(study, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(StudyError, match=r"runs/ holds 0 runs of .*; call train\(\)"):
+    with pytest.raises(StudyError, match=r"runs/ must hold one run of .*, got 0; call train\(\)"):
         study.export("model")
     choice = eenas.Choice(network="trial 3")
     report = study.train(choice, overrides=("full_training.samples=32",), device="cpu", listener=lambda event: None)

@@ -301,7 +301,7 @@ def test_a_static_network_that_diverges_stays_as_it_is_in_the_bank(tmp_path, mon
 
 
 def test_limits_that_no_network_holds_are_refused_before_anything_is_trained(tmp_path):
-    with pytest.raises(SpecError, match="max_parameters = 10 cannot be held"):
+    with pytest.raises(SpecError, match="max_parameters = 10 cannot be met"):
         go(tmp_path, overrides=(*OVERRIDES, "constraints.max_parameters=10"))
 
 

@@ -114,7 +114,7 @@ def test_with_the_budget_of_the_trials_it_is_what_the_trials_were(studies, name)
         assert measure.error == measure.absolute_error == 0
         assert measure.brief_full.why or measure.brief_full.tau == pytest.approx(1)
     assert found.measures[-1].brief_full.tau == pytest.approx(1)
-    assert any("has 120 samples and the trials had 120; give it more" in text for text in notices(heard))
+    assert any("has 120 samples, but the trials had 120; give it more" in text for text in notices(heard))
 
 
 def test_a_network_is_trained_and_scored_as_by_hand(studies, measured):
@@ -179,9 +179,7 @@ def test_networks_are_spread_from_worst_to_best_and_each_counts_once(studies, mo
         if trial.state == "complete" and trial.design.branches
     }
     assert len(every) == len(digests) >= 5
-    assert any(
-        f"has {len(every)} networks trained to the end, not 50; all are taken" in text for text in notices(heard)
-    )
+    assert any(f"has {len(every)} networks trained to the end, not 50; all are used" in text for text in notices(heard))
     order = [network.brief.hypervolume for network in every]
     assert order == sorted(order)
     few = studies.measure(designs=3).networks
@@ -211,7 +209,7 @@ def test_what_cannot_reach_a_budget_or_diverges_is_left_out_and_counted(studies,
     assert (first.networks, first.left_out, first.error, first.brief_full.why) == (0, 3, None, "too few")
     assert (last.networks, last.left_out, last.brief_full.why) == (3, 0, "all equal")
     monkeypatch.setattr(fidelity, "train_longer", stand_in(diverging=(2, 3)))
-    with pytest.raises(StudyError, match=r"of 4 networks trained for longer 2 have no finite loss.*fewer --epochs"):
+    with pytest.raises(StudyError, match=r"2 of 4 networks diverged in the longer training.*fewer --epochs"):
         studies.measure(designs=4)
 
 
@@ -261,8 +259,10 @@ def test_exit_tables_that_are_gone_are_said(copied, monkeypatch):
     heard = []
     after = copied.measure(designs=50, listener=heard.append).networks
     assert [each.trial for each in after] == [each.trial for each in before[1:]]
-    assert any(f"left out: the exit tables of trials [{lost.number}] are not whole" in text for text in notices(heard))
-    with pytest.raises(StudyError, match=r"are not whole in .*; is --artifacts right"):
+    assert any(
+        f"left out: exit tables of trials [{lost.number}] are missing or damaged" in text for text in notices(heard)
+    )
+    with pytest.raises(StudyError, match=r"are missing or damaged in .*; check --artifacts"):
         copied.measure(artifacts=copied.folder / "elsewhere")
 
 
@@ -275,9 +275,9 @@ def test_exit_tables_that_are_gone_are_said(copied, monkeypatch):
         ({"samples": -3}, "must be above 0, got samples=-3"),
         ({"epochs": 2, "samples": 3}, "got 2 epochs and 3 samples; give one"),
         ({"designs": 2}, "designs must be at least 3 .*got 2"),
-        ({"overrides": ("seed=3",)}, r"--set seed=3: here only training\.\* can be changed"),
-        ({"overrides": ("training=3",)}, r"here only training\.\*"),
-        ({"overrides": ("training.epochs=3",)}, "the budget of the longer training is --epochs or --samples"),
+        ({"overrides": ("seed=3",)}, r"--set seed=3: only training\.\* can be changed"),
+        ({"overrides": ("training=3",)}, r"only training\.\*"),
+        ({"overrides": ("training.epochs=3",)}, "set the budget of the longer training by --epochs or --samples"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_measured(studies, monkeypatch, options, said):
@@ -321,5 +321,5 @@ def test_the_command_prints_what_the_function_finds(studies, measured):
     assert max(map(len, drawn.splitlines())) <= 100
     bad = CliRunner().invoke(app, [*asked, "--epochs", "0"], prog_name="eenas")
     assert bad.exit_code == 2
-    assert bad.stderr.startswith("error: the budget must be above 0")
+    assert bad.stderr.startswith("error: the budget must be positive")
     assert np.isfinite([each["error"] for each in table["measures"] if each["error"] is not None]).all()

@@ -116,7 +116,7 @@ def test_the_report_round_trips(finished_run):
 
 
 def test_a_limit_on_what_was_not_recorded_is_kept_with_the_run(finished_run, tmp_path):
-    unknown = replace(finished_run, folder=tmp_path, parameters=None).held_against(Limits(max_parameters=1000), None)
+    unknown = replace(finished_run, folder=tmp_path, parameters=None).with_limits(Limits(max_parameters=1000), None)
     assert unknown.violations == {"max_parameters": math.inf}
     unknown.save()
     assert RunReport.read(tmp_path) == unknown
@@ -128,7 +128,7 @@ def test_a_damaged_report_is_made_again_of_the_weights(smallest_study, finished_
     run = shutil.copytree(finished_run.folder, tmp_path / "run")
     (run / REPORT).write_text("{}")
     options = {"compare": True, "overrides": ("baselines.static=3",)}
-    with pytest.raises(ExportError, match="delete it and run the same `eenas train` again"):
+    with pytest.raises(ExportError, match="delete it and rerun `eenas train`"):
         smallest_study.train(run, **options)
     (run / REPORT).unlink()
     monkeypatch.setattr(train_fully, "train_network", None)
@@ -139,7 +139,7 @@ def test_a_finished_run_is_given_back_and_not_trained_again(smallest_study, fini
     heard = []
     monkeypatch.setattr(searched_study, "make_context", None)
     assert smallest_study.train(finished_run.folder, listener=heard.append) == finished_run
-    assert any(isinstance(event, Notice) and "finished already" in event.text for event in heard)
+    assert any(isinstance(event, Notice) and "already finished" in event.text for event in heard)
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -214,7 +214,7 @@ def test_where_training_makes_it_worse_what_the_search_knew_is_kept(smallest_stu
     assert worse.budget == report.design.policy.target_macs
     said = [event.text for event in heard if isinstance(event, Notice) and "made it worse" in event.text]
     assert len(said) == 1
-    assert f"{-100 * worse.difference:.1f} points below the network as the search knew it" in said[0]
+    assert f"{-100 * worse.difference:.1f} points below the network before full training" in said[0]
     assert worse_words(worse) in "\n".join(run_summary(report))
     assert worse_words(worse) not in "\n".join(run_summary(good))
 
@@ -354,7 +354,10 @@ def test_a_trial_that_was_stopped_is_said(smallest_study):
     trial = replace(results.trials[0], state="stopped", samples=64, reason="too slow")
     chosen = Chosen(trial.design, f"trial {trial.number}", None)
     said = full_training._stopped(replace(results, trials=(trial,)), chosen)
-    assert said.text == f"trial {trial.number} was stopped in the search after 64 samples (too slow); training it fully"
+    assert (
+        said.text
+        == f"trial {trial.number} was stopped in the search after 64 samples (too slow); it is trained fully now"
+    )
     assert full_training._stopped(replace(results, trials=(replace(trial, state="complete"),)), chosen) is None
     assert full_training._stopped(results, replace(chosen, name="frozen 1")) is None
 
@@ -389,9 +392,9 @@ def test_changed_data_and_backbones_are_named_before_anything_is_trained(smalles
         smallest_study.train(tmp_path / "run", task=smallest_task(seed=1))
     other = smallest_backbone()
     other[0][0] = nn.Conv2d(3, 8, 5, 1, 2, bias=False)
-    with pytest.raises(StudyError, match=r"the backbone \(its code or first weights\) changed since"):
+    with pytest.raises(StudyError, match=r"the backbone \(its code or initial weights\) changed since"):
         smallest_study.train(tmp_path / "run", backbone=other)
-    with pytest.raises(StudyError, match=r"searched with a module \(Sequential\); give it again"):
+    with pytest.raises(StudyError, match=r"searched with a module \(Sequential\); give the module again"):
         smallest_study.train(tmp_path / "run", backbone=None)
     assert not (tmp_path / "run" / WEIGHTS).exists()
 
@@ -458,8 +461,8 @@ def test_a_drawn_policy_with_a_threshold_for_each_exit_is_fitted_so(smallest_stu
     design = replace(trial.design, policy=replace(trial.design.policy, per_exit=True))
     (tmp_path / "design.json").write_text(design.to_json())
     report = smallest_study.train(tmp_path / "run", choice=Choice(design_file=tmp_path / "design.json"))
-    held_against_before = 2
-    assert len(calls) == held_against_before + 1 + len(SHARES)
+    with_limits_before = 2
+    assert len(calls) == with_limits_before + 1 + len(SHARES)
     assert report.estimate is None
     assert RunReport.read(tmp_path / "run") == report
 
@@ -486,9 +489,12 @@ def test_a_design_of_somewhere_else_is_refused(smallest_study, tmp_path):
     trial = next(t for t in smallest_study.results.trials if t.number == smallest_study.trial)
     placed = replace(trial.design.branches[0], cut_point="9.9")
     for changed, match in (
-        ({"backbone": "resnet18"}, "for the backbone resnet18, the study has module:Sequential"),
-        ({"inputs": image_input(32)}, r"for images: uint8 \[channel any, height 32, width 32\], the study has images"),
-        ({"num_classes": 7}, "for the number of classes 7, the study has 4"),
+        ({"backbone": "resnet18"}, "for the backbone resnet18, but the study has module:Sequential"),
+        (
+            {"inputs": image_input(32)},
+            r"for images: uint8 \[channel any, height 32, width 32\], but the study has images",
+        ),
+        ({"num_classes": 7}, "for the number of classes 7, but the study has 4"),
         ({"branches": (placed,)}, "no cut point '9.9'"),
     ):
         (tmp_path / "design.json").write_text(replace(trial.design, **changed).to_json())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eenas.runs.rank_correlation import FEWEST, agreement
+from eenas.runs.rank_correlation import MIN_NETWORKS, rank_correlation
 
 
 def by_pairs(one, other):
@@ -24,7 +24,7 @@ def by_pairs(one, other):
 
 
 def agree(one, other):
-    return agreement(np.array(one, dtype=np.float64), np.array(other, dtype=np.float64))
+    return rank_correlation(np.array(one, dtype=np.float64), np.array(other, dtype=np.float64))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12))
@@ -32,7 +32,7 @@ def test_it_is_what_the_definition_says_or_why_not(scores):
     one, other = [a for a, _ in scores], [b for _, b in scores]
     found = agree(one, other)
     assert found.networks == len(scores)
-    if len(scores) < FEWEST:
+    if len(scores) < MIN_NETWORKS:
         assert (found.tau, found.why) == (None, "too few")
     elif len(set(one)) == 1 or len(set(other)) == 1:
         assert (found.tau, found.why) == (None, "all equal")

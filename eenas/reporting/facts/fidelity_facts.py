@@ -11,7 +11,7 @@ from eenas.results.front import SHARES
 from eenas.runs.fidelity import Fidelity
 from eenas.runs.fidelity_measures import FidelityMeasure
 from eenas.runs.network_scores import NetworkScores
-from eenas.runs.rank_correlation import Agreement
+from eenas.runs.rank_correlation import RankCorrelation
 from eenas.training.spec import TrainingSpec
 
 HYPERVOLUME = "hypervolume"
@@ -104,7 +104,7 @@ def _name(measure: FidelityMeasure) -> str:
     return HYPERVOLUME if measure.share is None else percent(measure.share, 0)
 
 
-def _tau(found: Agreement) -> str:
+def _tau(found: RankCorrelation) -> str:
     return found.why if found.tau is None else f"{found.tau:.2f}"
 
 
