@@ -204,7 +204,7 @@ def _existing(
         return None
     found = read_latency_profile(path)
     if other := found.difference(counted, backbone.example().shape[1:], backbone.num_classes):
-        raise MeasurementError(f"{path}: was taken of something else ({other}); give another --out, or delete it")
+        raise MeasurementError(f"{path}: is the profile of another network ({other}); give another --out, or delete it")
     here, there = runtime.conditions(device, spec), list(found.conditions_there)
     if to_table(here) != there:
         other = next((pair for pair in zip(there, to_table(here), strict=False) if pair[0] != pair[1]), (there, here))

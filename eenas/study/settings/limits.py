@@ -62,7 +62,7 @@ class Limits:
         try:
             return cls(
                 **{
-                    name: float(value) if _means(name) and name not in (_PARAMETERS, _BRANCHES) else value
+                    name: float(value) if _is_limit(name) and name not in (_PARAMETERS, _BRANCHES) else value
                     for name, value in table.items()
                 }
             )
