@@ -60,7 +60,7 @@ class Task:
 
     @property
     def input_size(self) -> Size | None:
-        """The image size that the task prefers. None stands for the size of the backbone, and for other samples."""
+        """The image size that the task prefers. None means that of the backbone, or samples that are not images."""
         return size_of(self.inputs)
 
     @property

@@ -87,7 +87,9 @@ def test_taking_it_again_adds_what_is_missing(board, tmp_path):
     assert second.lacking == 0
     assert second.profile.profile == first.profile.profile  # gone on with, not timed anew
     assert read_latency_profile(path).digest == second.profile.digest
-    with pytest.raises(MeasurementError, match=r"taken of something else .the number of classes: 4 in .*--out"):
+    with pytest.raises(
+        MeasurementError, match=r"is the profile of another network .the number of classes: 4 in .*--out"
+    ):
         profile(BACKBONE, out=path, classes=5, size=8, space="small", overrides=TIMING, trust_code=True)
     with pytest.raises(MeasurementError, match="other conditions"):
         profile(

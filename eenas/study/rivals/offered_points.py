@@ -1,4 +1,4 @@
-"""The points a front is built from: the operating points of known networks that hold the limits."""
+"""The points a front is built from: the operating points of known networks that meet the limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ class FrontPoint:
 
 
 def offered(networks: Sequence[KnownNetwork], backbone: BackboneFacts, limits: Limits) -> list[FrontPoint]:
-    """Return all operating points that hold all limits, in the order of the networks."""
+    """Return all operating points that meet all limits, in the order of the networks."""
     return [
         item
         for network in networks

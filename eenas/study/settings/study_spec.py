@@ -230,7 +230,7 @@ def load_settings(
 
 
 def _space_table(space: Any, folder: Path | None) -> Any:
-    """Return the space as a table, of which `--set space.branches=3` can override one key."""
+    """Return the space as a table, so `--set space.branches=3` can override a single key."""
     if not isinstance(space, str):
         return space
     local = folder / space if folder is not None else Path(space)

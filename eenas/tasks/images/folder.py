@@ -119,7 +119,7 @@ def _leave_out(path: Path, found: Mapping[SourceName, _Files], spec: TaskSpec, l
 
 
 def _checked(each: _Files, listener: Listener) -> list[Checked]:
-    """What is wrong with each file: its header, or what shows when it is decoded."""
+    """Return the result of the check for each file: its header's fault, or that of decoding it."""
     rows = [row for row, header in enumerate(each.headers) if isinstance(header, Header)]
     headers = [header for header in each.headers if isinstance(header, Header)]
     listener(Started(PHASE, len(rows)))

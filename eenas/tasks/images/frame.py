@@ -62,7 +62,7 @@ class Frame:
         return cls(*sides_of(size), fit)
 
     def place(self, width: int, height: int) -> Placing:
-        """Return the placement of an image of this size, computed in integers so that every program agrees."""
+        """Return the placement of an image of this size. Integer arithmetic makes all programs agree."""
         wide, tall = width * self.height, height * self.width
         if self.fit == "crop":
             kept = max(1, tall // self.height) if wide > tall else width

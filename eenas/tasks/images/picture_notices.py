@@ -14,7 +14,7 @@ MUCH = 1 / 3
 
 
 def cut_notice(task: Task, inputs: InputSpec) -> str | None:
-    """Return a notice on the images of which a crop to `inputs` cuts more than a third, or None."""
+    """Return a notice on images that lose more than a third of their area to a crop to `inputs`, or None."""
     size = size_of(inputs)
     if size is None:
         return None

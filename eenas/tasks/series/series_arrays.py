@@ -34,11 +34,11 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
 
 def check_lengths(series: Any, name: str) -> None:
     """Raise TaskError if series [channels, length] differ in channels or length."""
-    for axis, what in ((0, "channels"), (1, "length")):
+    for axis, name_of_axis in ((0, "channels"), (1, "length")):
         sizes = sorted({int(np.shape(each)[axis]) for each in series})
         if len(sizes) > 1:
             raise TaskError(
-                f"{name} has series that differ in {what}, from {sizes[0]} to {sizes[-1]}; {_one_length(name)}"
+                f"{name} has series that differ in {name_of_axis}, from {sizes[0]} to {sizes[-1]}; {_one_length(name)}"
             )
 
 
