@@ -1,4 +1,4 @@
-"""A network as the study knew it before full training. It replaces the trained one if training made it worse."""
+"""A network as the study knew it before full training, kept if training made it worse."""
 
 from collections.abc import Mapping
 

@@ -41,7 +41,9 @@ def test_what_given_weights_know_is_taken_from_the_test_source(tmp_path):
     assert {context.task.split(name).source for name in ("calibration", "validation", "test")} == {"test"}
     assert context.settings.task.held_out == "test"
     (line,) = [text for text in said if "test source" in text]
-    assert "calibration and validation (25 and 25 samples) come from the test source, 50 remain for the report" in line
+    assert (
+        "calibration and validation (25 and 25 samples) come from the test source, and 50 remain for the report" in line
+    )
     assert seen_samples(context) == ("", "")
 
 

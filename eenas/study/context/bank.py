@@ -85,7 +85,7 @@ class Bank:
     def fill(self, placed: Iterable[Placed]) -> int:
         """Train the branches of `placed` that the bank lacks, all together, and return their number.
 
-        Raises DivergedError, which names the first branch with a non-finite loss, after the others were stored.
+        Raises DivergedError, which names the first branch with a non-finite loss, after storing the others.
         """
         wanted = {self._key(each): each for each in map(_plain, placed)}
         held = self._find([*wanted, self._final_key])
@@ -106,9 +106,8 @@ class Bank:
         return bool(self._find([self._key(_plain(placed))]))
 
     def logits(self, placed: Sequence[Placed], split: str) -> NDArray[np.float32]:
-        """Return the logits `[N, len(placed) + 1, C]` of branches on a split, in its order.
-
-        The backbone's own logits come last. Missing branches are trained.
+        """Return the logits `[N, len(placed) + 1, C]` of branches on a split, the backbone's own last; train missing
+        ones.
         """
         self.fill(placed)
         keys = [*(self._key(_plain(each)) for each in placed), self._final_key]
@@ -132,7 +131,7 @@ class Bank:
     def exit_tables(self, design: Design, costs: ExitCosts) -> dict[str, ExitTable]:
         """Return the exit tables of `design` on the frozen backbone, on calibration and validation.
 
-        A cascade starts as the branch that it wraps, and has the logits of that branch.
+        A cascade has the logits of the branch that it wraps.
         """
         exits = design.exits
         return {

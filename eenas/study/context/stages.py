@@ -1,4 +1,4 @@
-"""The stages of preparing one backbone. Each is done once, and resumed if it was interrupted."""
+"""The stages of preparing one backbone, each done once and resumed after an interruption."""
 
 from collections.abc import Callable
 from pathlib import Path
