@@ -106,9 +106,7 @@ class Bank:
         return bool(self._find([self._key(_plain(placed))]))
 
     def logits(self, placed: Sequence[Placed], split: str) -> NDArray[np.float32]:
-        """Return the logits `[N, len(placed) + 1, C]` of branches on a split, the backbone's own last; train missing
-        ones.
-        """
+        """Return the logits `[N, len(placed) + 1, C]` on a split, the backbone's own last; train missing branches."""
         self.fill(placed)
         keys = [*(self._key(_plain(each)) for each in placed), self._final_key]
         records = self._find(keys)
@@ -129,10 +127,7 @@ class Bank:
         return replace(found, balanced=self._splits[split].balanced)
 
     def exit_tables(self, design: Design, costs: ExitCosts) -> dict[str, ExitTable]:
-        """Return the exit tables of `design` on the frozen backbone, on calibration and validation.
-
-        A cascade has the logits of the branch that it wraps.
-        """
+        """Return the exit tables of `design` on the frozen backbone; a cascade has the logits of its wrapped branch."""
         exits = design.exits
         return {
             split: ExitTable(
