@@ -60,7 +60,7 @@ class HeldOut:
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """A training that ended after `round`, counted from 1: the round with the lowest loss on held-out samples."""
+    """A training at its best round: `round`, counted from 1, has the lowest loss on held-out samples."""
 
     scores: HeldOut
     round: int

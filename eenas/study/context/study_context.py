@@ -233,9 +233,7 @@ def make_context(
     if latencies is not None:
         counted = profile_backbone(backbone, chain, device=where, latency=None)
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
-    store = ArtifactStore.beside(
-        study.storage, study.folder
-    )  # raises for an unusable folder before a database is created
+    store = ArtifactStore.beside(study.storage, study.folder)  # an unusable folder fails before a database is made
     database = Database(study.storage)
     cache = DatabaseCache(database, remeasure=remeasure, after_put=limit.check)
     leases = Leases(database, listener, while_waiting=limit.check)
