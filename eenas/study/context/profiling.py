@@ -207,9 +207,10 @@ def _existing(
         raise MeasurementError(f"{path}: is the profile of another network ({other}); give another --out, or delete it")
     here, there = runtime.conditions(device, spec), list(found.conditions_there)
     if to_table(here) != there:
-        other = next((pair for pair in zip(there, to_table(here), strict=False) if pair[0] != pair[1]), (there, here))
+        pairs = zip(there, to_table(here), strict=False)
+        before, now = next((pair for pair in pairs if pair[0] != pair[1]), (there, here))
         raise MeasurementError(
-            f"{path}: was measured under other conditions ({other[0]}, now {other[1]}); give another --out or delete it"
+            f"{path}: was measured under other conditions ({before}, now {now}); give another --out or delete it"
         )
     return found
 
