@@ -250,7 +250,7 @@ def _measure_latency(path: Path, model: ExportedModel, table: dict[str, Any], th
     )
     if before is not None and before.conditions == measured.conditions:  # then the prediction still applies
         measured = replace(measured, predicted_ms=before.predicted_ms, prediction=before.prediction)
-    measured.put(table)
+    measured.write_into(table)
 
 
 def _write(

@@ -61,7 +61,7 @@ class ProgramLatency:
         predicted = float(np.dot(self.shares, self.predicted_ms)) if self.predicted_ms else None
         return float(np.dot(self.shares, self.measured_ms)), predicted
 
-    def put(self, table: dict[str, Any]) -> None:
+    def write_into(self, table: dict[str, Any]) -> None:
         """Write the latencies into a manifest's table: programs, exits and operating points."""
         own = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         del own["shares"]  # they follow from the operating point
@@ -79,10 +79,10 @@ class ProgramLatency:
             exit_[key_of(LATENCY)] = time
         for name in {"reported", "points"} & measured.keys():
             kept = measured[name]
-            retimed = [self.of_point(OperatingPoint.from_table(each)).to_table() for each in _listed(kept)]
-            measured[name] = retimed if isinstance(kept, list) else retimed[0]
+            points = [self.retimed(OperatingPoint.from_table(each)).to_table() for each in _listed(kept)]
+            measured[name] = points if isinstance(kept, list) else points[0]
 
-    def of_point(self, point: OperatingPoint) -> OperatingPoint:
+    def retimed(self, point: OperatingPoint) -> OperatingPoint:
         """Return an operating point with these latencies."""
         reached = self.measured_ms[: point.policy.last_reachable + 1]
         mean = float(np.dot(point.shares, self.measured_ms))
@@ -121,7 +121,7 @@ def time_programs(model: ExportedModel, table: dict[str, Any], timing: Timing, i
         conditions=found[-1].conditions,
         predicted_ms=timing.predicted_ms,
         prediction=timing.prediction,
-    ).put(table)
+    ).write_into(table)
     measured = table["measured"]
     if "backbone" in measured:
         measured["backbone"].pop(key_of(LATENCY), None)
