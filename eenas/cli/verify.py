@@ -19,7 +19,7 @@ def verify(
 ) -> None:
     """Compare the programs of an export with its network.
 
-    Checks the checksums, the logits of every exit (within 1e-4) and every decision, on the samples of the export's
+    Compares checksums, the logits of every exit (within 1e-4) and every decision, on the samples of the export's
     comparison or on those of --data.
 
     Example: eenas verify model

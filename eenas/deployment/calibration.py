@@ -202,7 +202,7 @@ def _cautions(
 
 
 def _tested(measured: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the final exit's accuracy on the run's test split as exported, or None if it was not exported."""
+    """Return the final exit's accuracy on the run's test split as exported, or None if it was not."""
     accuracy, samples = measured["exits"][-1].get("accuracy"), measured.get("samples")
     if accuracy is None or not samples or "calibrated_on" in measured:
         return None

@@ -143,7 +143,7 @@ def _conditions(report: RunReport) -> str:
 def _where(report: RunReport) -> str:
     if report.latency is None or report.latency.runtime.startswith("torch "):
         return f"in eager PyTorch on {report.device if report.latency is None else report.latency.device}"
-    return f"in {report.latency.runtime.partition(',')[0]} (a program for each segment) on {report.latency.device}"
+    return f"in {report.latency.runtime.partition(',')[0]} (one program for each segment) on {report.latency.device}"
 
 
 def latency_card(found: ProgramLatency) -> str:

@@ -43,7 +43,7 @@ def timing_of(
     if format != "onnx":
         return Timing(spec=spec, device=device)
     found = _composed(network, backbone, spec, device)
-    return Timing(spec=spec, device=device, predicted_ms=found, prediction="composed here of a profile of the parts")
+    return Timing(spec=spec, device=device, predicted_ms=found, prediction="composed here from a profile of the parts")
 
 
 def _composed(

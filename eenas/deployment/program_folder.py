@@ -1,4 +1,4 @@
-"""A model folder with programs: written to a temporary folder, compared with its network on real samples, moved."""
+"""A model folder with programs: written aside, compared with its network on real samples, then moved into place."""
 
 from collections.abc import Callable
 from pathlib import Path

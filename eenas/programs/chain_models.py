@@ -37,7 +37,7 @@ def export_module(module: nn.Module, example: Tensor, *, exit_: str, before: str
 
 
 def join_models(models: Sequence[Any]) -> Any:
-    """Return one ONNX model of consecutive models. Each takes the output of the previous one, in its memory layout."""
+    """Return one ONNX model of consecutive models. Each takes the output of the previous one in the layout it has."""
     import onnx
 
     if len(models) == 1:

@@ -236,9 +236,9 @@ def _check_design(design: Design, manifest: Mapping[str, Any]) -> None:
     """Raise ExportError if the design belongs to another network than the manifest."""
     classes = manifest["classes"]
     if classes and len(classes) != design.num_classes:
-        raise ExportError(f"the design is for {design.num_classes:,} classes, the manifest names {len(classes):,}")
+        raise ExportError(f"the design has {design.num_classes:,} classes, the manifest {len(classes):,}; export again")
     if list(design.exits) != manifest["exits"]:
-        raise ExportError(f"the design has the exits {list(design.exits)}, the manifest {manifest['exits']}")
+        raise ExportError(f"the design has exits {list(design.exits)}, the manifest {manifest['exits']}; export again")
 
 
 def _check_inputs(manifest: Mapping[str, Any], design: Design, taken: InputSpec) -> None:

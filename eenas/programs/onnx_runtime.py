@@ -119,11 +119,11 @@ class OnnxRuntime:
         if self._backbone is None:
             return rounds.measure([timed])[0]
         k = way_to(self._backbone, shape)
-        way = None if k is None else self._way(self._backbone, k + 1, device, spec)
-        plain = self._way(self._backbone, None, device, spec)
+        way = None if k is None else self._prefix(self._backbone, k + 1, device, spec)
+        plain = self._prefix(self._backbone, None, device, spec)
         return measure_beside(timed, plain, rounds, f"{self._version}, one program", way)
 
-    def _way(self, backbone: Backbone, segments: int | None, device: torch.device, spec: LatencySpec) -> Run:
+    def _prefix(self, backbone: Backbone, segments: int | None, device: torch.device, spec: LatencySpec) -> Run:
         """Return a run of the first `segments` segments (None: all) as one program, exported on the first call."""
         if not self._models:
             module, names = evaluated(backbone.module, device="cpu"), [point.name for point in backbone.cut_points]

@@ -47,7 +47,7 @@ class Parity:
 
     `differences` are the largest differences of logits at each exit, within the limits of CLOSE and ROUNDING. `near`
     samples had a score within 1e-5 of a threshold, or left with two classes that close. `differing` of those were
-    decided otherwise; all other samples were decided alike.
+    decided differently; all other decisions are the same.
     """
 
     samples: int
@@ -58,7 +58,7 @@ class Parity:
     differing: int
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """Return plain data for JSON."""
         return {**asdict(self), "differences": list(self.differences)}
 
     @classmethod
@@ -93,7 +93,7 @@ def compare(network: EarlyExitNetwork, model: ExportedModel, samples: Samples) -
         found = np.concatenate([np.stack(model.logits(part.numpy()), axis=1) for part in parts])
     except ExportError as error:
         file = str(error).removeprefix(f"{model.manifest.folder}{os.sep}").partition("; ")[0]
-        raise ParityError(f"{file}; it does not match the network and is not exported; use another --format") from error
+        raise ParityError(f"{file}; export again, or use another --format") from error
     differences = _differences(logits, found, model.exits)
     near = differing = 0
     if (policy := model.policy) is not None:
@@ -132,7 +132,7 @@ def _differences(expected: NDArray[Any], found: NDArray[Any], exits: tuple[str, 
         if not apart[worst, k] <= allowed:
             raise ParityError(
                 f"exit {name!r}: logits of sample {worst} differ by {apart[worst, k]:.2g}, allowed are {allowed:.2g}; "
-                "the program does not match the network and is not exported"
+                "export again, or use another --format"
             )
     return tuple(float(value) for value in apart.max(axis=0))
 
@@ -153,7 +153,7 @@ def _close(policy: Policy, logits: NDArray[Any]) -> NDArray[np.bool_]:
 def _decisions(
     classes: NDArray[Any], exits: NDArray[Any], found: list[Prediction], close: NDArray[np.bool_], what: str
 ) -> int:
-    """Return how many samples are decided otherwise. Raises ParityError if one of them is not close to a threshold."""
+    """Return the number of samples decided differently. Raises ParityError if one is not close to a threshold."""
     other_classes = np.concatenate([answer.classes for answer in found])
     other_exits = np.concatenate([answer.exits for answer in found])
     differs = (classes != other_classes) | (exits != other_exits)
@@ -176,6 +176,6 @@ def _single(model: ExportedModel, program: ProgramFile, inputs: NDArray[Any]) ->
             classes, exits, logits = session.run(list(ANSWERS), {INPUTS[0]: inputs[index : index + 1]})
         except Exception as error:  # onnxruntime raises many kinds
             reason = f"{program.file}: does not run here ({error_text(error)})"
-            raise ParityError(f"{reason} and is not exported; leave --single-file out") from error
+            raise ParityError(f"{reason}; leave --single-file out") from error
         found.append(Prediction(classes, exits, logits, model.exits, manifest.temperatures))
     return found

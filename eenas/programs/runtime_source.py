@@ -1,7 +1,7 @@
 """The source of `runtime.py`: the runtime and all eenas modules that it imports, joined in one file.
 
-The file is assembled at export, neither written twice nor packed. So an export carries the very statements that eenas
-runs and tests, policies included, and its recipients read plain Python.
+The file is assembled at export instead of being written twice or packed. An export then carries exactly the statements
+that eenas runs and tests, policies included, as readable Python.
 """
 
 import ast

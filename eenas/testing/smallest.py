@@ -12,10 +12,11 @@ CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bott
 
 
 def smallest_task(seed: int = 0) -> Task:
-    """Return a learnable task of 400 colour images of 8 px in four classes (240/40/60/60 in train to test).
+    """Return a learnable task of 400 colour images of 8 px in four classes.
 
-    The class is the corner that is brighter than the noise, by different contrasts, so confidences vary. A horizontal
-    flip changes the class. The same seed gives the same task and digest.
+    The splits have 240 (train), 40 (calibration), 60 (validation) and 60 (test) images. The class is the corner that is
+    brighter than the noise. The contrasts differ, so confidences vary. A horizontal flip changes the class. The same
+    seed gives the same task and digest.
     """
     generator = np.random.default_rng(derive(seed, "smallest task"))
     labels = np.repeat(np.arange(len(CORNERS)), SAMPLES)

@@ -89,7 +89,7 @@ def check_phases(found: Sequence[Phase], num_exits: int) -> None:
 def check_strategy(choice: TrainingChoice, folder: Path, *, epochs: float = 1.2) -> None:
     """Train the smallest network with three exits by `choice`, and check it after every round.
 
-    Frozen parameters and buffers do not change by a bit. Trained parameters change. At the end, all parameters have
+    Frozen parameters and buffers do not change by a bit. Trained parameters change. At the end, all parameters require
     gradients again and the network is in eval mode. The same seed gives the same weights. An interrupted and resumed
     training ends with the same weights. The budget is kept up to one batch. Training also works under autocast, and on
     a CUDA device if there is one. Checkpoints are written to `folder`.

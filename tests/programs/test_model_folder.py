@@ -144,8 +144,8 @@ def test_a_half_written_folder_is_named(whole, name, damage):
         ({"backbone": {"name": "resnet19"}}, "resnet19"),
         ({"classes": None}, "classes must be a list of names, got None"),
         ({"exits": ["0", "final"]}, "policy must be for 2 exits, got one for 3"),
-        ({"exits": ["0", "1", "final"]}, "the design has the exits"),
-        ({"classes": ["a", "b", "c"]}, "the design is for 4 classes, the manifest names 3"),
+        ({"exits": ["0", "1", "final"]}, "the design has exits"),
+        ({"classes": ["a", "b", "c"]}, "the design has 4 classes, the manifest 3; export again"),
         ({"policy": {"score": "margin", "temperatures": [1.0], "thresholds": [0.5, 0.5]}}, "temperatures|thresholds"),
     ],
 )

@@ -21,7 +21,7 @@ def parity_line(found: Parity) -> str:
     source = f"{found.data} ({found.split})" if found.data else found.split
     return (
         f"parity on {found.samples} samples of {source}: logits differ by at most {max(found.differences):.1e}; "
-        f"{found.near} samples are within 1e-5 of a threshold, {found.differing} of them differ in decision, no others"
+        f"{found.near} samples are within 1e-5 of a threshold, {found.differing} of them decided differently, no others"
     )
 
 
