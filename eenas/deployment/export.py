@@ -209,7 +209,7 @@ def _task(
     task, spec = given
     if task is not None:
         return task, spec
-    wanted = "give them as --data (data=...)"
+    wanted = "give some as --data (data=...)"
     why = f"a program is compared with the network on real samples; {wanted}"
     if origin.known:
         try:

@@ -111,7 +111,7 @@ def test_export_asks_for_samples_and_knows_its_formats(call, tmp_path, model):
     refused(call("export", "--design", design, tmp_path / "out", "--format", "tflite"), "unknown format 'tflite'")
     refused(call("export", "--design", design, tmp_path / "out", "--single-file"), "use --format onnx")
     asked = call("export", "--design", design, tmp_path / "out", "--format", "pt2", "--trust-code")
-    refused(asked, "real samples; give them as --data")
+    refused(asked, "real samples; give some as --data")
     out = tmp_path / "out"
     answer = call("export", "--design", design, out, "--format", "pt2", "--trust-code", "--data", TASK)
     assert answer.status == 0, answer.err
