@@ -133,8 +133,8 @@ def test_it_is_trained_exported_and_a_budget(run, home):
     for budget, said in (
         ({"enrgy": 1.0}, "has no cost 'enrgy'; nearest: 'energy'"),
         ({"energy": least / 2}, r"no operating point costs at most \S+ mJ; the nearest costs \S+ mJ"),
-        ({"energy": -1.0}, "numbers from 0 up"),
-        ({"energy": float("nan")}, "numbers from 0 up"),
+        ({"energy": -1.0}, "numbers of at least 0"),
+        ({"energy": float("nan")}, "numbers of at least 0"),
         ({"macs": True}, "numbers from 0 up, got .*True"),
     ):
         with pytest.raises(PolicyError, match=said):
