@@ -37,13 +37,13 @@ def cache_of_pictures(tmp_path_factory):
 def exported(tmp_path_factory):
     """The smallest network with ONNX programs and a single file, compared on the smallest task; for reading only."""
     from eenas.deployment.program_folder import write_model
-    from eenas.programs.parity import some_samples
+    from eenas.programs.parity import validation_samples
     from eenas.programs.programs import Programs
     from eenas.testing.smallest import smallest_task
     from tests.exported import smallest_package
 
     package = smallest_package()
-    samples = some_samples(package.network, smallest_task())
+    samples = validation_samples(package.network, smallest_task())
     return write_model(
         package, tmp_path_factory.mktemp("exported") / "model", Programs(format="onnx", single_file=True), samples
     )

@@ -1,4 +1,4 @@
-"""`eenas backbone`: the cut points of a backbone, where branches may stand, and what the way to each costs."""
+"""`eenas backbone`: list the cut points of a backbone, with the costs of reaching each."""
 
 from typing import Annotated
 
@@ -7,23 +7,23 @@ import typer
 from eenas.cli import options
 from eenas.cli.console import out, suggest, write_json
 
-Classes = Annotated[int, typer.Option(metavar="N", min=2, help="Classes of the task.")]
+Classes = Annotated[int, typer.Option(metavar="N", min=2, help="Number of classes.")]
 InputSize = Annotated[
-    str | None, typer.Option(metavar="N|HxW", help="Size of images, or length of series (default: the backbone's own).")
+    str | None, typer.Option(metavar="N|HxW", help="Image size or series length (default: the backbone's own).")
 ]
 
 
 def backbone(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="timm name, torchvision:NAME, cifar_resnet20, ...")],
-    every: Annotated[bool, typer.Option("--all", help="Every cut point, not only the ends of blocks.")] = False,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A timm name, torchvision:NAME, cifar_resnet20, ...")],
+    every: Annotated[bool, typer.Option("--all", help="Show every cut point, not only block ends.")] = False,
     classes: Classes = 10,
     input_size: InputSize = None,
     json: options.Json = False,
     trust_code: options.TrustCode = False,
 ) -> None:
-    """List where a backbone can be cut.
+    """List the cut points of a backbone.
 
-    Each cut point with its shape, and the MACs and parameters of the way to it, also as shares of the whole.
+    Shows the shape of each cut point, and the MACs and parameters up to it, in absolute terms and as shares.
 
     Example: eenas backbone cifar_resnet20
     """

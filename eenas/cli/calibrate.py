@@ -1,4 +1,4 @@
-"""`eenas calibrate`: temperatures and thresholds of an exported model refitted on new data."""
+"""`eenas calibrate`: refit the temperatures and thresholds of an exported model on new data."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,17 +17,20 @@ def calibrate(
         typer.Option(metavar="TASK", help="New labelled samples: folder:PATH, npz:PATH, ts:PATH or a function."),
     ],
     max_accuracy_drop: Annotated[
-        float | None, typer.Option(metavar="X", help="The cheapest that loses at most X (0.005 is half a point).")
+        float | None,
+        typer.Option(metavar="X", help="Fit the cheapest policy that loses at most X (0.005 is half a point)."),
     ] = None,
     max_macs: Annotated[
-        float | None, typer.Option(metavar="X", help="The most accurate within a share X of the backbone's MACs.")
+        float | None,
+        typer.Option(metavar="X", help="Fit the most accurate policy within a share X of the backbone's MACs."),
     ] = None,
     max_latency_ms: Annotated[
-        float | None, typer.Option(metavar="X", help="The most accurate within X ms a sample, measured here.")
+        float | None,
+        typer.Option(metavar="X", help="Fit the most accurate policy within X ms per sample, measured here."),
     ] = None,
     limit: options.Limit = None,
     unseen: Annotated[
-        bool, typer.Option("--unseen", help="Nothing of TASK was trained on: fit on all of it but the test split.")
+        bool, typer.Option("--unseen", help="The model was not trained on TASK: fit on all splits except test.")
     ] = False,
     skip_bad: options.SkipBad = False,
     threads: options.Threads = None,
@@ -35,8 +38,8 @@ def calibrate(
 ) -> None:
     """Refit an exported model on new data, without training.
 
-    Temperatures and thresholds are fitted on the calibration split of TASK and scored on its test split; weights and
-    programs stay as they are, the manifest is written anew.
+    Temperatures and thresholds are fitted on the calibration split of TASK and evaluated on its test split. The
+    manifest is rewritten; weights and programs do not change.
 
     Example: eenas calibrate model --data folder:new/ --max-accuracy-drop 0.005
     """
@@ -62,8 +65,8 @@ def calibrate(
     out().print(calibration_table(found))
     if found.unused:
         say(
-            f"fitted on the {found.fitted_on:,} samples of the calibration split; {found.unused:,} of the train and "
-            "validation splits were left aside: --unseen fits on them, too, where the model was trained on none of them"
+            f"fitted on the {found.fitted_on:,} samples of the calibration split; {found.unused:,} of the train "
+            "and validation splits were not used; add --unseen if the model was trained on none of them"
         )
     for warning in (*(() if found.warning is None else (found.warning,)), *found.cautions):
         say(f"warning: {warning}")

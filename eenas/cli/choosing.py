@@ -1,4 +1,4 @@
-"""The flags that choose a network of a study, as one value."""
+"""The flags that select a network of a study."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from eenas.results.choice import Choice
 
 
-def chosen(
+def choice_of(
     *,
     best: bool = False,
     knee: bool = False,
@@ -23,13 +23,13 @@ def chosen(
     others: Mapping[str, float] = MappingProxyType({}),
     **limits: float | int | None,
 ) -> "Choice":
-    """What the flags of a verb choose; `limits`, and `others` of --limit, are named as in `[constraints]`.
+    """Return the choice that the flags of a verb describe. `limits`, and `others` from --limit, are named as in TOML.
 
-    Raises EenasError for two ways, and for a limit that is given twice.
+    Raises EenasError for two exclusive flags and for a limit that is given twice.
     """
     one_of(best=best, knee=knee, network=network, trial=trial, design=design, max_accuracy_drop=max_accuracy_drop)
     if twice := [name for name in others if limits.get(name) is not None]:
-        raise EenasError(f"--limit {twice[0]} and its own flag exclude each other; give one of them")
+        raise EenasError(f"--limit {twice[0]} and its own flag are mutually exclusive; use only one")
     from eenas.results.choice import Choice
     from eenas.results.front import ACCEPTED_DROP
     from eenas.study.settings.limits import Limits

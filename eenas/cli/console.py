@@ -1,6 +1,6 @@
-"""What the command line prints on: tables and JSON on stdout; progress, hints and errors on stderr.
+"""Output of the command line: tables and JSON on stdout; progress, hints and errors on stderr.
 
-Everything passes through `Screen` or `write`, which show what a user's text holds and obey none of it.
+All output passes through `Screen` or `write`, which escape control characters in user text.
 """
 
 import os
@@ -18,23 +18,23 @@ from eenas.escaping import json_for_terminal, one_line, visible
 from eenas.masking import masked
 
 BEGAN = time.monotonic()
-"""When the command began."""
+"""The start time of the command."""
 
 WIDTH = 100
-"""Tables are drawn for so many columns at most, and for exactly so many where the output is no terminal."""
+"""The maximum width of tables in columns. It is the exact width if the output is not a terminal."""
 
 
 class Screen(Console):
-    """A console of rich on which texts, those in tables included, are taken letter by letter.
+    """A rich console that prints texts literally, including those in tables.
 
-    Markup and emoji codes are text, controls of terminals are shown as escapes, passwords in URLs are masked.
+    Markup and emoji codes are printed as text, terminal controls as escapes, and passwords in URLs are masked.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"highlight": False, **options}, markup=False, emoji=False)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print as rich does, without the spaces with which it fills lines where nobody sees them."""
+        """Print as rich does, without trailing spaces if the output is not a terminal."""
         if self.is_terminal:
             super().print(*objects, **options)
             return
@@ -44,48 +44,48 @@ class Screen(Console):
         self.file.flush()
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Where every text becomes something to draw."""
-        return super().render_str(plain(text), **options)
+        """Convert a text for rendering. Every text passes through this method."""
+        return super().render_str(printable(text), **options)
 
 
-def plain(text: str) -> str:
-    """A text as the terminal may have it: no control is obeyed, no password shown."""
+def printable(text: str) -> str:
+    """Return a text with terminal controls escaped and passwords masked."""
     return visible(masked(text))
 
 
 def out() -> Screen:
-    """The console on stdout. rich leaves colours out where it is no terminal, or where NO_COLOR is set."""
+    """Return the console on stdout. rich uses no colours if it is not a terminal or NO_COLOR is set."""
     return _console(stderr=False)
 
 
 def err() -> Screen:
-    """The console on stderr."""
+    """Return the console on stderr."""
     return _console(stderr=True)
 
 
 def say(text: str) -> None:
-    """One line for the reader on stderr, taken as it is."""
+    """Print one line of text on stderr, literally."""
     err().print(one_line(text), soft_wrap=True)
 
 
 def write(text: str) -> None:
-    """Text for a script on stdout, such as CSV, without wrapping or colour; a terminal gets no controls from it."""
+    """Print text for scripts on stdout, such as CSV, without wrapping or colour. A terminal gets no control codes."""
     typer.echo((visible(text) if sys.stdout.isatty() else text).rstrip("\n"))
 
 
 def write_json(text: str) -> None:
-    """JSON for a script on stdout; what a terminal would obey or could not write is escaped as JSON does."""
+    """Print JSON for scripts on stdout. Terminal controls and characters outside the encoding are JSON escapes."""
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
     typer.echo(json_for_terminal(text, ascii_only=not encoding.startswith("utf")).rstrip("\n"))
 
 
 def suggest(verb: str, *arguments: str, **options: object) -> None:
-    """Print the next sensible command on stderr; options that are None or False are left out."""
+    """Print the suggested next command on stderr. Options that are None or False are omitted."""
     say(f"next: {command(verb, arguments, options)}")
 
 
 def command(verb: str, arguments: Sequence[str] = (), options: dict[str, object] | None = None) -> str:
-    """A command line as one would type it: options {"max_macs": 0.5} of "train" give "eenas train --max-macs 0.5"."""
+    """Return a command line. Options {"max_macs": 0.5} of "train" give "eenas train --max-macs 0.5"."""
     words = ["eenas", verb, *arguments]
     for name, value in (options or {}).items():
         if value is None or value is False:
@@ -97,12 +97,12 @@ def command(verb: str, arguments: Sequence[str] = (), options: dict[str, object]
 
 
 def is_first_process() -> bool:
-    """Whether this process is to speak: under torchrun only the first one does."""
+    """Whether this process prints. Under torchrun, only the first one does."""
     return os.environ.get("RANK", "0") == "0"
 
 
-def replace_what_cannot_be_written() -> None:
-    """Let stdout and stderr write a `?` for what their encoding lacks, instead of an error."""
+def replace_unencodable() -> None:
+    """Make stdout and stderr write `?` for characters that their encoding lacks, instead of an error."""
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(errors="replace")

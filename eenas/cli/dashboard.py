@@ -13,12 +13,12 @@ from eenas.cli.progress import Lines
 def dashboard(
     storage: options.Storage = options.STORAGE,
     host: Annotated[str, typer.Option(metavar="HOST", help="The address to serve on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 selects a free one.")] = 8080,
     artifacts: options.Artifacts = None,
 ) -> None:
     """Open optuna-dashboard on the studies.
 
-    The figures stand at the foot of the study's first page; its Note page holds the summary.
+    The figures are at the bottom of the first page of a study. Its Note page contains the summary.
 
     Example: eenas dashboard --port 8081
     """
@@ -28,4 +28,4 @@ def dashboard(
     try:
         serve(storage, host=host, port=port, artifacts=artifacts, listener=Lines(say))
     except KeyboardInterrupt:
-        say("the dashboard is closed")
+        say("dashboard closed")

@@ -1,4 +1,4 @@
-"""`eenas export`: export a network, trained from a run's folder or untrained from a trial or a design."""
+"""`eenas export`: export a network, trained from a run or untrained from a study or a design."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,24 +16,22 @@ def export(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="[RUN] OUT", help="A run's or model's folder (not with --network or --design), then OUT."
+            metavar="[RUN] OUT", help="Folder of a run or model (not with --network or --design), then OUT."
         ),
     ],
     network: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The untrained network of this name in a study, as in `train`.")
+        str | None, typer.Option(metavar="NAME", help="Untrained network of a study, by name as in `train`.")
     ] = None,
-    trial: Annotated[int | None, typer.Option(metavar="N", help="The untrained network of trial N.")] = None,
-    design: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The untrained network of a design in JSON.")
-    ] = None,
+    trial: Annotated[int | None, typer.Option(metavar="N", help="Untrained network of trial N.")] = None,
+    design: Annotated[Path | None, typer.Option(metavar="FILE", help="Untrained network of a design in JSON.")] = None,
     weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The state dict that your own training of it saved.")
+        Path | None, typer.Option(metavar="FILE", help="State dict from your own training of this network.")
     ] = None,
     format: Annotated[
-        str, typer.Option("--format", metavar="torch|onnx|pt2", help="torch, or also a program for each segment.")
+        str, typer.Option("--format", metavar="torch|onnx|pt2", help="torch, or also one program per segment.")
     ] = "torch",
     single_file: Annotated[
-        bool, typer.Option("--single-file", help="Also one ONNX model that stops by itself, for a batch of 1.")
+        bool, typer.Option("--single-file", help="Also write one ONNX model that stops by itself (batch size 1).")
     ] = False,
     data: options.Data = None,
     skip_bad: options.SkipBad = False,
@@ -44,24 +42,19 @@ def export(
 ) -> None:
     """Export a network as a folder of files.
 
-    OUT holds design, weights, policy, measured table and model card;
-    eenas.load("OUT") gives the network back as a torch.nn.Module.
-    With --format onnx or pt2 there are programs beside it that run without eenas (runtime.py). They are compared
-    with the network, on samples of the study's task or of --data, and nothing is written where they differ.
-    Then they are timed here, exit by exit; the manifest's latencies are those, beside the predicted ones.
+    OUT contains the design, weights, policy, measurements and model card. eenas.load("OUT") returns the network as a
+    torch.nn.Module. --format onnx or pt2 adds programs that run without eenas (runtime.py). The programs are
+    compared with the network on samples of the study's task or of --data, and are written only if they match.
+    Then they are timed here, exit by exit. The manifest contains these latencies and the predicted ones.
 
-    --weights makes a trained network of an untrained one: thresholds are then fitted on the calibration split of
-    --data, and the figures are those of its test split.
+    --weights turns an untrained network into a trained one. Its thresholds are fitted on the calibration split
+    of --data, and its figures refer to the test split.
 
     Example: eenas export runs/resnet50-digits-trial7 model --format onnx
     """
     source = one_of(network=network, trial=trial, design=design)
     if len(paths) != (1 if source else 2):
-        wanted = (
-            f"with --{source} it takes OUT alone"
-            if source
-            else "it takes RUN and OUT, or OUT with --network or --design"
-        )
+        wanted = f"with --{source}, give only OUT" if source else "give RUN and OUT, or OUT with --network or --design"
         raise EenasError(f"export got {len(paths)} paths; {wanted}")
     from eenas.deployment.export import export as write_export
 
@@ -75,7 +68,7 @@ def export(
         design_file=design,
         weights=weights,
         trust_code=trust_code,
-        format=format,  # type: ignore[arg-type]  # any other word is refused there
+        format=format,  # type: ignore[arg-type]  # export checks the value
         single_file=single_file,
         data=data,
         skip_bad=skip_bad,

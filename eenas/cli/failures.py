@@ -1,4 +1,4 @@
-"""How a verb ends when it cannot do its work: one line on stderr and an exit status, never a traceback unasked."""
+"""Failures of a verb: one line on stderr and an exit status, and a traceback only on request."""
 
 import errno
 import functools
@@ -22,20 +22,20 @@ WRONG_INPUT = 2
 OUR_MISTAKE = 1
 INTERRUPTED = 130
 LONGEST = 2000
-"""Characters of an error's text, such as a library's, that are shown."""
+"""The maximum number of characters shown of an error, which may come from a library."""
 TERMINATED = 143
 TIME_OVER = 124
-"""What `timeout` of the coreutils answers, too."""
+"""The exit status of `timeout` in the coreutils, too."""
 
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and warnings of libraries.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks, and warnings of libraries.")]
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came, as from a scheduler: a verb ends as it does on Ctrl-C."""
+    """SIGTERM was received, for example from a scheduler. A verb ends as on Ctrl-C."""
 
 
 def end_on_sigterm() -> None:
-    """Let SIGTERM end this process in good order."""
+    """Make SIGTERM raise `Terminated` in this process."""
 
     def end(number: int, frame: object) -> None:
         raise Terminated
@@ -44,10 +44,10 @@ def end_on_sigterm() -> None:
 
 
 def guarded(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb with a `--debug` flag, and with errors turned into lines.
+    """Return the verb with a `--debug` flag, and with errors printed as lines.
 
-    Exit status 2 and `error: ...` for an EenasError and for what the machine lacks; 124 where a search's time was over
-    before a trial finished; 130 for Ctrl-C and 143 for SIGTERM; 1 for anything else, which is a mistake of eenas.
+    Exit status 2 and `error: ...` for an EenasError and for faults of the machine; 124 if the time limit of a search
+    expired before a trial finished; 130 for Ctrl-C and 143 for SIGTERM; 1 for any other error, which is a bug in eenas.
     """
 
     @functools.wraps(verb)
@@ -63,12 +63,12 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
             _end(f"error: {_line(error)}", WRONG_INPUT, debug, secrets)
         except KeyboardInterrupt as error:
             what, status = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
-            _end(f"{what}; the same command goes on from what was finished", status)
+            _end(f"{what}; rerun the same command to continue from the finished steps", status)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # the reader of a pipe has gone; typer ends quietly
+                raise  # the reader of a pipe has closed it; typer exits quietly
             if (fault := machine_fault(error)) is not None:
                 _end(f"error: {_line(fault)}", WRONG_INPUT, debug, secrets)
             text = f"error: unexpected {type(error).__name__}: {masked(_line(error), secrets)} ({_place(error)})"
@@ -82,7 +82,7 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 def quiet_optuna() -> None:
-    """Keep lines of Optuna and of its dashboard off the screen; what they say is in the records and in our own."""
+    """Silence the log lines of Optuna and its dashboard. The records and our own output contain this information."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -90,11 +90,11 @@ def quiet_optuna() -> None:
 
 
 def one_of(**given: object) -> str | None:
-    """The name of the one flag that was given, or None. Raises EenasError when there are two."""
+    """Return the name of the one flag that was given, or None. Raises EenasError if there are two."""
     names = [name for name, value in given.items() if value is not None and value is not False]
     if len(names) > 1:
         flags = " and ".join("--" + name.replace("_", "-") for name in names)
-        raise EenasError(f"{flags} exclude each other; give one of them")
+        raise EenasError(f"{flags} are mutually exclusive; use only one")
     return names[0] if names else None
 
 
@@ -111,7 +111,7 @@ def _line(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """The last line of eenas on the way to the error, or the last line at all."""
+    """Return the last line of eenas in the traceback, or its last line if none is of eenas."""
     frames = traceback.extract_tb(error.__traceback__)
     home = Path(__file__).parents[1]
     own = [frame for frame in frames if home in Path(frame.filename).parents and frame.filename != __file__]

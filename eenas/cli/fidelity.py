@@ -1,4 +1,4 @@
-"""`eenas study fidelity`: train networks of a study for longer, and say what their brief scores were worth."""
+"""`eenas study fidelity`: train networks of a study for longer, and compare with their brief scores."""
 
 from typing import Annotated
 
@@ -13,12 +13,10 @@ from eenas.cli.progress import listening
 def fidelity(
     storage: options.Storage = options.STORAGE,
     name: options.Name = None,
-    designs: Annotated[int, typer.Option(metavar="N", help="How many networks to train for longer.")] = 20,
-    epochs: Annotated[
-        float | None, typer.Option(metavar="E", help="Passes over the training split for each (default: 10).")
-    ] = None,
+    designs: Annotated[int, typer.Option(metavar="N", help="Number of networks to train for longer.")] = 20,
+    epochs: Annotated[float | None, typer.Option(metavar="E", help="Epochs for each network (default: 10).")] = None,
     samples: Annotated[
-        int | None, typer.Option(metavar="N", help="Training samples for each, in place of --epochs.")
+        int | None, typer.Option(metavar="N", help="Training samples for each network, instead of --epochs.")
     ] = None,
     device: options.Device = "auto",
     accept_changed_data: options.AcceptChangedData = False,
@@ -27,13 +25,13 @@ def fidelity(
     artifacts: options.Artifacts = None,
     trust_code: options.TrustCode = False,
 ) -> None:
-    """Say what brief scores are worth.
+    """Measure how reliable brief scores are.
 
-    Networks of the study, from its worst to its best, are trained as their trials did but for longer.
-    Kendall's tau-b tells how far the brief score, and the one on the frozen backbone, order them as the full
-    score does: 1 the same order, 0 chance. They are compared at equal budgets of MACs and by hypervolume.
+    Trains networks of the study, from the worst to the best, as in their trials but for longer. Kendall's tau-b
+    measures how well the brief scores, and those on the frozen backbone, agree with the full scores: 1 is the
+    same order, 0 is chance. Scores are compared at equal budgets of MACs and by hypervolume.
 
-    The same command goes on where it was cut off. --set reaches training.* of the longer training.
+    An interrupted command resumes when rerun. --set overrides training.* for the longer training.
 
     Example: eenas study fidelity --designs 20 --epochs 10
     """
@@ -64,7 +62,7 @@ def fidelity(
     for line in fidelity_summary(found):
         console.print(line)
     console.print()
-    title = "Scores by budget of MACs: Kendall's tau-b of two of them, and full minus brief in points"
+    title = "Scores by budget of MACs: Kendall's tau-b between two, and full minus brief in points"
     heads = ("", "networks", "left out", "brief, full", "frozen, full", "brief, frozen", "mean error", "absolute")
     made = table(title, *heads, right=range(1, len(heads)))
     for row in fidelity_rows(found):

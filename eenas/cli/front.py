@@ -1,4 +1,4 @@
-"""`eenas front`: print the front of a study beside its baselines."""
+"""`eenas front`: print the front of a study with its baselines."""
 
 from typing import Annotated
 
@@ -13,20 +13,23 @@ def front(
     storage: options.Storage = options.STORAGE,
     name: options.Name = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every point of the front, also those within noise of a cheaper one.")
+        bool, typer.Option("--all", help="Show every point of the front, even within noise of a cheaper one.")
     ] = False,
     network: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The operating points of one network, such as 'static layer2.1'.")
+        str | None,
+        typer.Option(metavar="NAME", help="Show the operating points of one network, such as 'static layer2.1'."),
     ] = None,
     json: options.Json = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Every point of the front and baselines as CSV.")] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print every point of the front and the baselines as CSV.")
+    ] = False,
     trust_code: options.TrustCode = False,
 ) -> None:
     """Print the front of a study.
 
-    It holds what no other network that the study knows beats: trained by its trials, frozen with banked
-    branches, static at any cut point, or the plain backbone. Of points within sampling noise of each other
-    the cheapest is shown; --all shows every one.
+    The front contains the operating points that no other network of the study beats. Networks are trained by
+    trials, frozen with branches from the bank, static at any cut point, or the plain backbone. Of points within
+    sampling noise of each other, only the cheapest is shown; --all shows every one.
 
     Example: eenas front --csv > front.csv
     """
@@ -55,6 +58,6 @@ def front(
         print_results(results, rows=None if every else ROWS)
         if results.recommended:
             trust = trust_code or results.settings.names_code
-            suggest("train", best=True, **options.told(storage, results.name, trust_code=trust))
+            suggest("train", best=True, **options.study_flags(storage, results.name, trust_code=trust))
         elif not results.front:
             say(no_front(results))

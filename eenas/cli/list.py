@@ -1,4 +1,4 @@
-"""`eenas list`: the names of backbones, branches, policies and all else that can be named."""
+"""`eenas list`: list the names of backbones, branches, policies and other parts."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ def list_names(
     filter: Annotated[str, typer.Argument(metavar="FILTER", help='A pattern such as "resnet*".')] = "",
     json: options.Json = False,
 ) -> None:
-    """List what can be named in commands, spaces and studies.
+    """List the names for commands, spaces and studies.
 
     Example: eenas list backbones "*resnet50*"
     """
@@ -29,7 +29,7 @@ def list_names(
     from eenas.handle.lists import LISTS
 
     if kind is not None and kind not in LISTS:
-        raise SpecError(f"there is no list of {shortened(kind)}; {nearest(kind, LISTS)}")
+        raise SpecError(f"unknown list {shortened(kind)}; {nearest(kind, LISTS)}")
     found = {each: names(filter) for each, names in LISTS.items() if kind in (None, each)}
     if json:
         write_json(dumps(found, indent=2))
@@ -40,7 +40,7 @@ def list_names(
         return
     made = table("", "kind", "names")
     for each, names in found.items():
-        many = f"{len(names):,}, such as {', '.join(names[:3])}; eenas list {each} prints them"
+        many = f"{len(names):,}, such as {', '.join(names[:3])}; eenas list {each} prints all"
         made.add_row(each, many if len(names) > 30 else ", ".join(names))
         made.add_section()
     out().print(made)

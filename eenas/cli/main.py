@@ -1,4 +1,4 @@
-"""The command `eenas`: its verbs, each in a file of its own."""
+"""The command `eenas` and its verbs, each in its own file."""
 
 import sys
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from eenas import __version__
 from eenas.cli.backbone import backbone
 from eenas.cli.calibrate import calibrate
-from eenas.cli.console import replace_what_cannot_be_written, say
+from eenas.cli.console import replace_unencodable, say
 from eenas.cli.dashboard import dashboard
 from eenas.cli.export import export
 from eenas.cli.failures import WRONG_INPUT, end_on_sigterm, guarded
@@ -38,7 +38,7 @@ def _group(name: str, text: str) -> typer.Typer:
 
 
 app = _group("eenas", "Find where a neural network may stop early.\n\nStart with: eenas search --backbone resnet50")
-study = _group("study", "Examine a study that was searched.\n\nExample: eenas study fidelity")
+study = _group("study", "Examine a finished study.\n\nExample: eenas study fidelity")
 
 
 def _version(wanted: bool) -> None:
@@ -59,18 +59,18 @@ def _options(
 for _verb in (search, front, train, export, verify, run, calibrate, profile, dashboard, backbone, spaces):
     app.command()(guarded(_verb))
 app.command("list")(guarded(list_names))
-app.command(context_settings={"allow_extra_args": True})(guarded(report))  # a run's folder, which has a hint there
+app.command(context_settings={"allow_extra_args": True})(guarded(report))  # report explains how to pass a run's folder
 study.command()(guarded(fidelity))
 app.add_typer(study)
 
 
 def main() -> None:
-    """The entry point of the console script."""
-    replace_what_cannot_be_written()
+    """Run the console script."""
+    replace_unencodable()
     for word in sys.argv[1:]:
         flag = word.partition("=")[0]
-        if word.startswith("-") and one_line(flag) != flag:  # typer would repeat it as it is
-            say(f"error: {flag!r} is no flag; eenas --help lists the verbs, and VERB --help the flags of one")
+        if word.startswith("-") and one_line(flag) != flag:  # typer would print it unescaped
+            say(f"error: {flag!r} is not a flag; eenas --help lists the verbs, and eenas VERB --help their flags")
             sys.exit(WRONG_INPUT)
     end_on_sigterm()
     app()

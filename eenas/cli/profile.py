@@ -1,4 +1,4 @@
-"""`eenas profile`: time a backbone and the branches of a search space on this machine, for a study elsewhere."""
+"""`eenas profile`: time a backbone and the branches of a search space here, for a search elsewhere."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,40 +13,38 @@ from eenas.cli.progress import listening
 
 def profile(
     backbone: options.Backbone = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, or to complete.")] = Path(
-        "profile.json"
-    ),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write or complete.")] = Path("profile.json"),
     device: options.Device = "auto",
     runtime: Annotated[
-        str | None, typer.Option(metavar="auto|torch|onnxruntime", help="What runs the programs (default: auto).")
+        str | None, typer.Option(metavar="auto|torch|onnxruntime", help="Runtime of the programs (default: auto).")
     ] = None,
-    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads of the host (default: 1).")] = None,
-    batch: Annotated[int | None, typer.Option(metavar="N", min=1, help="Samples at once (default: 1).")] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Host threads (default: 1).")] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", min=1, help="Batch size (default: 1).")] = None,
     task: Annotated[
-        str | None, typer.Option(metavar="SPEC", help="The task, for its classes and inputs (default: digits).")
+        str | None, typer.Option(metavar="SPEC", help="Task that defines classes and inputs (default: digits).")
     ] = None,
     classes: Annotated[
-        int | None, typer.Option(metavar="N", min=2, help="Classes, in place of a task whose data are not here.")
+        int | None, typer.Option(metavar="N", min=2, help="Number of classes, if the task's data are not here.")
     ] = None,
     size: Annotated[
-        str | None, typer.Option(metavar="N|HxW", help="Size of images, or length of series (default: the task's).")
+        str | None, typer.Option(metavar="N|HxW", help="Image size or series length (default: the task's).")
     ] = None,
     channels: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Channels of the samples (default: the task's, or 3).")
     ] = None,
     study: options.Study = None,
     space: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The search space whose branches are timed (default: default).")
+        str | None, typer.Option(metavar="FILE", help="Search space of the branches to time (default: default).")
     ] = None,
-    seconds: Annotated[float, typer.Option(metavar="S", min=0, help="Begin no branch after so many seconds.")] = 1200.0,
+    seconds: Annotated[float, typer.Option(metavar="S", min=0, help="Start no branch after S seconds.")] = 1200.0,
     overrides: options.Overrides = None,
     trust_code: options.TrustCode = False,
 ) -> None:
-    """Time a backbone on this machine for a search on another one.
+    """Time a backbone here for a search on another machine.
 
-    Every way to a cut point, what cutting there costs, and every branch that the search space can place. The file
-    stands in for measurements in eenas search --latency-profile FILE. The same command completes a file
-    that its time limit cut short. No weights are needed and, with --classes and --size, no data.
+    Times every path to a cut point, the cost of cutting there, and every branch that the search space can place.
+    eenas search --latency-profile FILE uses the file instead of measuring. Rerun the same command to complete a
+    file that the time limit cut short. No weights are needed and, with --classes and --size, no data.
 
     Example: eenas profile --backbone cifar_resnet20 --classes 10 --size 32 --runtime onnxruntime --out board.json
     """
@@ -76,5 +74,5 @@ def profile(
     console().print(profile_tables(taken))
     say(f"written: {out}")
     if not taken.lacking:
-        told = {"backbone": backbone, "study": study, "space": space, "task": task}
-        suggest("search", **told, latency_profile=out, trust_code=trust_code)
+        flags = {"backbone": backbone, "study": study, "space": space, "task": task}
+        suggest("search", **flags, latency_profile=out, trust_code=trust_code)

@@ -1,4 +1,4 @@
-"""Progress on stderr: bars with time left on a terminal, plain lines elsewhere."""
+"""Progress on stderr: bars with remaining time on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,17 +17,17 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from eenas.cli.console import Screen, err, is_first_process, plain
+from eenas.cli.console import Screen, err, is_first_process, printable
 from eenas.escaping import one_line
 from eenas.progress import Advanced, Event, Finished, Listener, Notice, Started, silent
 
 LINE_EVERY = 10.0
-"""Seconds between two plain lines about the same phase; its first, its last and whole trials aside."""
+"""The minimum time in seconds between two plain lines of a phase, except the first, the last and whole trials."""
 
 
 @contextmanager
 def listening(console: Screen | None = None) -> Iterator[Listener]:
-    """A listener that shows what happens while the block runs."""
+    """Yield a listener that shows progress while the block runs."""
     console = console or err()
     if not is_first_process():
         yield silent
@@ -39,7 +39,7 @@ def listening(console: Screen | None = None) -> Iterator[Listener]:
 
 
 class Bars:
-    """One bar for each phase that is under way, gone when it ends; notices and ended phases stay above the bars."""
+    """A bar for each active phase, removed at its end. Notices and finished phases remain above the bars."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -52,11 +52,11 @@ class Bars:
                 self._progress.console.print(one_line(text), soft_wrap=True)
             case Started(phase, total):
                 self._end(phase)
-                self._tasks[phase] = self._progress.add_task(plain(phase), total=total, detail="")
+                self._tasks[phase] = self._progress.add_task(printable(phase), total=total, detail="")
             case Advanced(phase, done, detail):
                 if phase not in self._tasks:
-                    self._tasks[phase] = self._progress.add_task(plain(phase), total=None, detail="")
-                self._progress.update(self._tasks[phase], completed=done, detail=plain(detail))
+                    self._tasks[phase] = self._progress.add_task(printable(phase), total=None, detail="")
+                self._progress.update(self._tasks[phase], completed=done, detail=printable(detail))
             case Finished(phase, detail):
                 self._end(phase)
                 text = f"{phase}: {detail}" if detail else phase
@@ -68,7 +68,7 @@ class Bars:
 
 
 class Lines:
-    """A line for the beginning and end of each phase, for each step of a counted phase, and now and then between."""
+    """Lines at the start and end of each phase, at each step of a counted phase, and occasionally in between."""
 
     def __init__(self, write: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._write, self._clock = write, clock
@@ -77,7 +77,7 @@ class Lines:
         self._last: dict[str, tuple[float, str]] = {}
 
     def __call__(self, event: Event) -> None:
-        """Write one event, or leave it out when the last line of its phase is fresh."""
+        """Write one event, or skip it if the last line of its phase is recent."""
         match event:
             case Notice(text):
                 self._write(text)
@@ -107,10 +107,10 @@ class Lines:
 
 
 class _Steps(ProgressColumn):
-    """ "3 of 16", or a percentage where the steps are hundredths, or nothing where they are not known."""
+    """ "3 of 16", a percentage if the steps are hundredths, or nothing if the total is unknown."""
 
     def render(self, task: Task) -> Text:
-        """The text of one bar."""
+        """Return the text of one bar."""
         return Text("" if task.total is None else _steps(task.completed, int(task.total)))
 
 

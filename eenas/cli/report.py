@@ -1,4 +1,4 @@
-"""`eenas report`: a study as one HTML page."""
+"""`eenas report`: write a study as one HTML page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.choosing import chosen
+from eenas.cli.choosing import choice_of
 from eenas.cli.console import say
 from eenas.cli.failures import quiet_optuna
 from eenas.cli.progress import Lines
@@ -30,9 +30,9 @@ def report(
     max_branches: options.MaxBranches = None,
     storage: options.Storage = options.STORAGE,
     name: options.Name = None,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page that is written.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write.")] = Path("report.html"),
     page: Annotated[
-        str, typer.Option(metavar="FILE", help="A file that lists the panels, or the name of a shipped one.")
+        str, typer.Option(metavar="FILE", help="A file that lists the panels, or the name of a shipped page.")
     ] = "report",
     artifacts: options.Artifacts = None,
     runs: Annotated[
@@ -41,21 +41,21 @@ def report(
     ] = None,
     trust_code: options.TrustCode = False,
 ) -> None:
-    """Make one HTML page of a study.
+    """Write a study as one HTML page.
 
-    It holds the front, one network (the recommended one by default) with its policy explorer, and how
-    the search went, and opens without a connection.
+    The page shows the front, one network (by default the recommended one) with its policy explorer, and the
+    progress of the search. It opens without a connection.
 
     Example: eenas report --max-macs 0.5 --out report.html
     """
     if given := " ".join(context.args):
-        raise EenasError(f"a report is of a study, got {given!r}; give --runs {given} to have a run in it")
+        raise EenasError(f"report takes no folder, got {given!r}; add a run with --runs {given}")
     from eenas.reporting.report.report_page import write_report
     from eenas.reporting.report.report_source import Asked
     from eenas.results.choice import Choice
 
     quiet_optuna()
-    choice = chosen(
+    choice = choice_of(
         best=best,
         knee=knee,
         network=network,
@@ -78,4 +78,4 @@ def report(
         trust_code=trust_code,
     )
     written = write_report(storage, out, name=name, asked=asked, listener=Lines(say))
-    say(f"the report is in {written}")
+    say(f"written: {written}")

@@ -1,4 +1,4 @@
-"""`eenas run`: the answers of an exported model to files of samples, and how long each takes."""
+"""`eenas run`: answer files of samples with an exported model, and time each answer."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,18 +18,18 @@ def run(
     ],
     max_macs: Annotated[
         float | None,
-        typer.Option(metavar="X", help="The operating point within a share X of the backbone's MACs."),
+        typer.Option(metavar="X", help="Use the operating point within a share X of the backbone's MACs."),
     ] = None,
     limit: options.Limit = None,
-    provider: Annotated[str, typer.Option(metavar="cpu|cuda", help="What computes.")] = "cpu",
+    provider: Annotated[str, typer.Option(metavar="cpu|cuda", help="Device for the computation.")] = "cpu",
     threads: options.Threads = None,
     trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:
     """Answer files with an exported model, one sample at a time.
 
-    Each with its class, the confidence in it, the exit that answered, and the time of this sample alone. Files that
-    cannot be read get a line each, and exit status 2; the others are answered.
+    Prints the class, its confidence, the exit that answered, and the time of each sample alone. Unreadable files get
+    an error line and exit status 2; the others are answered.
 
     Example: eenas run model photo.png
     """

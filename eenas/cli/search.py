@@ -1,4 +1,4 @@
-"""`eenas search`: look for early-exit designs of a backbone, or go on with a search."""
+"""`eenas search`: search for early-exit designs of a backbone, or resume a search."""
 
 from functools import partial
 from pathlib import Path
@@ -19,37 +19,42 @@ def search(
         typer.Option(metavar="SPEC", help="digits (default), folder:PATH, npz:PATH or package.module:function."),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(metavar="none|pretrained|PATH", help="Weights to start from (default: none).")
+        str | None, typer.Option(metavar="none|pretrained|PATH", help="Initial weights (default: none).")
     ] = None,
     study: options.Study = None,
-    space: Annotated[str | None, typer.Option(metavar="FILE", help="A search space file, or a shipped name.")] = None,
+    space: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A search space file, or the name of a shipped space.")
+    ] = None,
     trials: Annotated[
-        int | None, typer.Option(metavar="N", help="Trials in total, also on resume (default: 16).")
+        int | None, typer.Option(metavar="N", help="Total number of trials, also on resume (default: 16).")
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(metavar="S", help="Stop after so many seconds in all; a trial that runs is finished."),
+        typer.Option(metavar="S", help="Stop after S seconds in total; the running trial finishes."),
     ] = None,
     storage: options.Storage = options.STORAGE,
     name: Annotated[
-        str | None, typer.Option(metavar="STUDY", help="The study's name (default: backbone, task and a digest).")
+        str | None, typer.Option(metavar="STUDY", help="Name of the study (default: backbone, task and a digest).")
     ] = None,
     device: options.Device = "auto",
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Seed of splits, weights and sampler (default: 0).")
     ] = None,
     no_bank: Annotated[
-        bool, typer.Option("--no-bank", help="Train every trial's branches from nothing, and seek no frozen front.")
+        bool,
+        typer.Option(
+            "--no-bank", help="Train the branches of every trial from scratch, without the bank and its frozen front."
+        ),
     ] = False,
     feature_cache: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Keep features of the frozen backbone on disk, up to SIZE such as 2GB."),
+        typer.Option(metavar="SIZE", help="Cache features of the frozen backbone on disk, up to SIZE, such as 2GB."),
     ] = None,
     remeasure: Annotated[
-        bool, typer.Option("--remeasure", help="Measure MACs and latencies again that the storage holds.")
+        bool, typer.Option("--remeasure", help="Repeat stored measurements of MACs and latency.")
     ] = False,
     latency_profile: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Take latencies from a file of eenas profile; time nothing.")
+        Path | None, typer.Option(metavar="FILE", help="Use the latencies in a file of eenas profile; time nothing.")
     ] = None,
     skip_bad: options.SkipBad = False,
     accept_changed_data: options.AcceptChangedData = False,
@@ -60,7 +65,7 @@ def search(
 ) -> None:
     """Search for early-exit designs of a backbone.
 
-    The same command goes on with a search that ended or was cut off. Ctrl-C ends it, and prints what was found.
+    Rerun the same command to resume a search. Ctrl-C ends it and prints the results so far.
 
     Example: eenas search --backbone resnet50 --trials 32
     """
@@ -106,5 +111,5 @@ def search(
         say(no_front(results))
         return
     if results.recommended:
-        suggest("train", best=True, **options.told(storage, results.name, artifacts, trust_code=trust_code))
-    suggest("dashboard", **options.told(storage, None, artifacts))
+        suggest("train", best=True, **options.study_flags(storage, results.name, artifacts, trust_code=trust_code))
+    suggest("dashboard", **options.study_flags(storage, None, artifacts))

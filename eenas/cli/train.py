@@ -1,4 +1,4 @@
-"""`eenas train`: train a chosen design of a study with the full budget and report once on the test split."""
+"""`eenas train`: train one design of a study with the full budget, and report once on the test split."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.choosing import chosen
+from eenas.cli.choosing import choice_of
 from eenas.cli.console import is_first_process, out, suggest, write_json
 from eenas.cli.failures import quiet_optuna
 from eenas.cli.progress import listening
@@ -18,7 +18,7 @@ def train(
     network: options.Network = None,
     trial: options.Trial = None,
     design: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A design in JSON, trained as the study does.")
+        Path | None, typer.Option(metavar="FILE", help="A design in JSON, trained with the study's settings.")
     ] = None,
     max_accuracy_drop: options.MaxAccuracyDrop = None,
     max_macs: options.MaxMacs = None,
@@ -30,12 +30,12 @@ def train(
     max_parameters: options.MaxParameters = None,
     max_branches: options.MaxBranches = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Train rivals, too: static networks and branches placed by hand.")
+        bool, typer.Option("--compare", help="Also train the baselines: static networks and branches placed by hand.")
     ] = False,
     storage: options.Storage = options.STORAGE,
     name: options.Name = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", metavar="RUN", help="The run's folder (default: runs/STUDY-NETWORK).")
+        Path | None, typer.Option("--out", metavar="RUN", help="Folder of the run (default: runs/STUDY-NETWORK).")
     ] = None,
     device: options.Device = "auto",
     accept_changed_data: options.AcceptChangedData = False,
@@ -46,11 +46,11 @@ def train(
 ) -> None:
     """Train a network of a study with the full budget.
 
-    By default the recommended one: the cheapest that loses at most one point against the backbone and saves
-    something. Where there is none, the command says so, and what the plain backbone has.
-    Limits hold beside those of the study, and the result is checked against them on the test split,
-    which is looked at once. The same command goes on from the checkpoint of a run that was cut off.
-    --set reaches full_training.* and baselines.*. Under torchrun all processes train together.
+    The default is the recommended network: the cheapest one that loses at most one point against the backbone and
+    saves something. If there is none, the command says so and reports the plain backbone. Limits apply in
+    addition to those of the study, and the result is checked against them on the test split, which is used
+    once. Rerun the same command to resume from the last checkpoint. --set overrides full_training.* and
+    baselines.*. Under torchrun, all processes train together.
 
     Example: eenas train --max-worst-latency-ms 5 --set full_training.epochs=60
     """
@@ -59,7 +59,7 @@ def train(
     from eenas.runs.full_training import train as run
 
     quiet_optuna()
-    choice = chosen(
+    choice = choice_of(
         best=best,
         knee=knee,
         network=network,

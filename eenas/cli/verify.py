@@ -1,4 +1,4 @@
-"""`eenas verify`: the programs in a model folder compared with the network in it, again."""
+"""`eenas verify`: compare the programs in a model folder with its network again."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +17,10 @@ def verify(
     json: options.Json = False,
     trust_code: options.TrustCode = False,
 ) -> None:
-    """Compare the programs of an export with the network they were made of.
+    """Compare the programs of an export with its network.
 
-    Checksums, every exit's logits (within 1e-4) and every decision, on the samples that the export compared on, or on
-    those of --data.
+    Compares checksums, the logits of every exit (within 1e-4) and every decision, on the samples of the export's
+    comparison or on those of --data.
 
     Example: eenas verify model
     """

@@ -1,4 +1,4 @@
-"""Deployment: what leaves the project: a folder, programs of the network in it, and the runtime that runs them."""
+"""Deployment: export a network with its programs, verify the export, and refit it on new data."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Recalibration: temperatures and thresholds of an exported model refitted on new data, without touching weights."""
+"""Recalibration: refit the temperatures and thresholds of an exported model on new data, without training."""
 
 import os
 from collections.abc import Mapping
@@ -28,8 +28,8 @@ from eenas.policies.policy import Policy
 from eenas.policies.proportions import higher
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
-from eenas.programs.exit_latency import ProgramLatency, measure_exits, named
-from eenas.programs.manifest import MANIFEST, checksum, one_error, read_table
+from eenas.programs.exit_latency import ProgramLatency, measure_exits, runtime_name
+from eenas.programs.manifest import MANIFEST, checksum, export_errors, read_table
 from eenas.programs.model_folder import CARD, write_manifest
 from eenas.programs.programs import write_single_file
 from eenas.programs.runtime import ExportedModel
@@ -42,24 +42,23 @@ from eenas.tasks.task import Task
 
 HEADING = "\n## Recalibrated\n"
 TESTED = "tested"
-"""The manifest's key for the final exit on the run's test split, once figures of other data take the place of these."""
+"""The manifest's key for the final exit's accuracy on the run's test split, kept when other figures are replaced."""
 UNLIKELY = 0.01
 FEW = 100
-"""On fewer samples a share of them is uncertain by up to 10 points and more (95 %)."""
+"""With fewer samples, the accuracy is uncertain by about 10 points or more (95 %)."""
 _BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What a recalibration came to: on `samples` samples that it was not fitted on, the old policy and the new one.
+    """The result of a recalibration: the old and the new policy on `samples` samples that were not used for the fit.
 
-    Both points are of the same samples and costs; `before` is None where there was no policy. `fitted_on` counts the
-    samples that temperatures and thresholds were fitted on; `final_accuracy` is the final exit's on the others.
-    `left_out` names the pictures that could not be read and were left out.
-    `warning` says where the network knows these data better than the test split that it was exported with: it has
-    probably been trained on them, so that the thresholds are too low. `unused` counts the samples of the train and
-    validation splits, which were left aside; `cautions` say where the fit rests on few samples, and where the model
-    does not stop early any more, in a sentence each.
+    Both points refer to the same samples and costs. `before` is None if there was no policy. `fitted_on` is the number
+    of samples for the fit of temperatures and thresholds. `final_accuracy` is that of the final exit on the others.
+    `left_out` names unreadable pictures that were skipped. `warning` is set if the network is more accurate on these
+    data than on the test split at export: it was probably trained on them, and the thresholds are too low. `unused` is
+    the number of samples in the train and validation splits, which were not used. `cautions` are sentences: the fit
+    rests on few samples, or the model no longer stops early.
     """
 
     before: OperatingPoint | None
@@ -86,21 +85,22 @@ def calibrate(
     skip_bad: bool = False,
     **options: Unpack[CalibrationOptions],
 ) -> Calibration:
-    """Refit the exported model in `folder` on `data` (a task or its spec) within one limit; writes its manifest anew.
+    """Refit the exported model in `folder` on `data` (a task or its spec) within one limit, and rewrite its manifest.
 
-    The folder stays as it is until all of its new files are whole.
+    The folder does not change until all new files are complete.
 
-    `max_accuracy_drop` against the final exit, in [0, 1] (0.005 is half a point): the cheapest policy that loses no
-    more. `max_macs` as a share of the plain backbone's, `max_latency_ms` of a sample on this machine in this runtime,
-    `limits` of another cost of the model, such as `{"max_energy": 2.5}`: the most accurate policy that spends no more
-    in the mean.
+    `max_accuracy_drop` is the loss against the final exit, in [0, 1] (0.005 is half a point). It selects the cheapest
+    policy that loses no more. The other limits select the most accurate policy whose mean cost is within the limit:
+    `max_macs` as a share of the plain backbone's MACs, `max_latency_ms` of a sample on this machine in this runtime,
+    and `limits` for other costs of the model, such as `{"max_energy": 2.5}`.
 
-    Temperatures and thresholds are fitted on the calibration split; `unseen` says that the network was trained on none
-    of these data, so that the train and validation splits calibrate too. All figures are then of the test split. The
-    kind of policy stays. `skip_bad` leaves out pictures that cannot be read. A folder without programs is calibrated in
-    torch; `trust_code` and `backbone` are those of `eenas.load` there. Raises PolicyError when no policy keeps the
-    limit, saying which is nearest (nothing is written then), ExportError for a folder that is not whole or was exported
-    untrained, and for data of other classes.
+    Temperatures and thresholds are fitted on the calibration split. With `unseen`, the network was trained on none of
+    these data, and the train and validation splits are used for the fit, too. All figures refer to the test split. The
+    kind of policy does not change. `skip_bad` skips unreadable pictures. A folder without programs is calibrated in
+    torch; there, `trust_code` and `backbone` are those of `eenas.load`.
+
+    Raises PolicyError, with the nearest policy, if no policy keeps the limit; nothing is written then. Raises
+    ExportError for an incomplete folder, an untrained export, and data of other classes.
     """
     check_options("calibrate", options, CalibrationOptions)
     macs, latency = options.get("max_macs"), options.get("max_latency_ms")
@@ -114,10 +114,10 @@ def calibrate(
     elif LATENCY not in wanted.costs:
         model = open_network(path, trust_code=trust_code, backbone=backbone)
     else:
-        raise ExportError(f"{path}: holds no programs to time; export with --format onnx, or keep another limit")
+        raise ExportError(f"{path}: contains no programs to time; export with --format onnx, or set another limit")
     task = given_task(data, inputs_of(model), skip_bad=skip_bad, trust_code=trust_code)
     _check(path, model, task)
-    balanced = bool(table["measured"].get("balanced", False))  # of the model, as its study had it
+    balanced = bool(table["measured"].get("balanced", False))  # the setting of the model's study
     if LATENCY in wanted.costs:
         _measure_latency(path, model, table, threads)
     costs = _costs(table["measured"])
@@ -148,7 +148,7 @@ def calibrate(
 
 
 def exit_table(model: ExportedModel, splits: list[Split], costs: Costs, *, balanced: bool = False) -> ExitTable:
-    """Every exit's logits on some splits, one after another, as the program gives them."""
+    """Return the exit table of the program on several splits, concatenated."""
     inputs, rows = inputs_of(model), []
     for split in splits:
         reader = split.reader(inputs)
@@ -166,7 +166,7 @@ def exit_table(model: ExportedModel, splits: list[Split], costs: Costs, *, balan
 
 
 def _warning(measured: dict[str, Any], fitted_on: ExitTable, test: ExitTable) -> str | None:
-    """A sentence where the final exit is right about these data more often than about the test split, beyond noise."""
+    """Return a warning if the final exit is more accurate on these data than on the test split, beyond noise."""
     known = measured.get(TESTED) or _tested(measured)
     if known is None:
         return None
@@ -175,34 +175,34 @@ def _warning(measured: dict[str, Any], fitted_on: ExitTable, test: ExitTable) ->
     if higher(right, samples, round(known["accuracy"] * known["samples"]), known["samples"]) >= UNLIKELY:
         return None
     return (
-        f"the final exit has {percent(right / samples)} on these {samples:,} samples, and had "
-        f"{percent(known['accuracy'])} on {known['samples']:,} test samples when it was exported: these were probably "
-        "trained on, or are easier than what comes later, so that thresholds are too low; calibrate on data that it "
-        "has not seen"
+        f"the final exit has an accuracy of {percent(right / samples)} on these {samples:,} samples, and had "
+        f"{percent(known['accuracy'])} on {known['samples']:,} test samples when it was exported: the model was "
+        "probably trained on these samples, or they are easier than future ones, and the thresholds are too low; "
+        "calibrate on data that the model has not seen"
     )
 
 
 def _cautions(
     fitted_on: ExitTable, test: ExitTable, policy: Policy, limits: FitLimits, *, unseen: bool
 ) -> tuple[str, ...]:
-    """Sentences where few samples decided, and where every sample leaves at the first exit."""
+    """Return sentences on a fit with few samples, and on a model whose samples all leave at the first exit."""
     found, samples, drop = [], len(fitted_on), limits.max_accuracy_drop
     if samples < FEW or (drop and samples * drop < 1):
-        more = "give more" if unseen else "give more, or --unseen where the model was trained on none of them"
+        more = "give more" if unseen else "give more, or --unseen if the model was trained on none of them"
         found.append(
             f"the thresholds rest on {samples} samples, each of which is {100 / samples:.2g} points of accuracy: "
-            f"another draw would give others; {more}"
+            f"another sample would give other thresholds; {more}"
         )
     if len(test.exits) > 1 and all(evaluate(policy, table).shares[0] == 1 for table in (fitted_on, test)):
         found.append(
-            f"every sample leaves at the first exit ({test.exits[0]}): the model is static now, and what lies behind "
-            "is never run; for another trade-off give another limit"
+            f"every sample leaves at the first exit ({test.exits[0]}): the model is now static, and its later segments "
+            "never run; for another trade-off, set another limit"
         )
     return tuple(found)
 
 
 def _tested(measured: dict[str, Any]) -> dict[str, Any] | None:
-    """The final exit's accuracy on the test split of the run, as the export wrote it; None where it wrote none."""
+    """Return the final exit's accuracy on the run's test split as exported, or None if it was not."""
     accuracy, samples = measured["exits"][-1].get("accuracy"), measured.get("samples")
     if accuracy is None or not samples or "calibrated_on" in measured:
         return None
@@ -210,9 +210,9 @@ def _tested(measured: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _check(path: Path, model: ExportedModel, task: Task) -> None:
-    """Raise ExportError for a model whose costs are not known, and for data of other classes."""
+    """Raise ExportError if the model's costs are unknown or the data have other classes."""
     if model.manifest.backbone_macs is None:
-        raise ExportError(f"{path}: was exported untrained, so nothing is known of its costs; export it from a run")
+        raise ExportError(f"{path}: was exported untrained, without costs; export a run")
     if task.classes != model.classes:
         counts = f"{len(task.classes)} ({', '.join(task.classes[:3])}, ...)"
         own = f"{len(model.classes)} ({', '.join(model.classes[:3])}, ...)"
@@ -220,7 +220,7 @@ def _check(path: Path, model: ExportedModel, task: Task) -> None:
 
 
 def _costs(measured: dict[str, Any]) -> Costs:
-    """What leaving at each exit costs, as the manifest says; a cost that is not known of every exit is left out."""
+    """Return the costs of leaving at each exit from the manifest. Costs that an exit lacks are omitted."""
     exits = [ExitFacts.costs_in(exit_) for exit_ in measured["exits"]]
     names = [name for name in exits[0] if all(name in each for each in exits)]
     found = Costs.of({name: [each[name] for each in exits] for name in names})
@@ -229,28 +229,28 @@ def _costs(measured: dict[str, Any]) -> Costs:
 
 
 def _rule(path: Path, table: dict[str, Any]) -> Rule:
-    """The kind of policy that the model has."""
-    with one_error(path / MANIFEST):
+    """Return the model's rule, which determines the kind of policy."""
+    with export_errors(path / MANIFEST):
         return from_table(Rule, table["rule"], key="rule")
 
 
 def _measure_latency(path: Path, model: ExportedModel, table: dict[str, Any], threads: int) -> None:
-    """Put into the manifest's table how long one sample takes to leave at each exit, here and now."""
+    """Measure the latency of one sample at each exit here, and write it into the manifest's table."""
     before = ProgramLatency.of(path) if table["program"].get("latency") is not None else None
     found = measure_exits(
         model,
         LatencySpec(threads=threads),
         device=torch.device("cpu"),
-        runtime=named(model.manifest.kind),
+        runtime=runtime_name(model.manifest.kind),
     )
     measured = ProgramLatency(
         exits=model.exits,
         measured_ms=tuple(each.median_ms for each in found),
         conditions=found[-1].conditions,
     )
-    if before is not None and before.conditions == measured.conditions:  # then the prediction is of these, too
+    if before is not None and before.conditions == measured.conditions:  # then the prediction still applies
         measured = replace(measured, predicted_ms=before.predicted_ms, prediction=before.prediction)
-    measured.put(table)
+    measured.write_into(table)
 
 
 def _write(
@@ -262,10 +262,10 @@ def _write(
     test: ExitTable,
     data: str,
 ) -> None:
-    """The manifest with the new policy, points and figures; the single file and the model card with it."""
+    """Write the manifest with the new policy, points and figures, the single file and the model card."""
     after, accuracies = found.after, test.exit_accuracy()
     measured = table["measured"]
-    measured.setdefault(TESTED, _tested(measured))  # the figures that follow are of other data
+    measured.setdefault(TESTED, _tested(measured))  # the new figures refer to other data
     for k, exit_ in enumerate(measured["exits"]):
         exit_ |= {"accuracy": accuracies[k], "temperature": float(temperatures[k]), "share": after.shares[k]}
     measured |= {
@@ -284,8 +284,8 @@ def _write(
     card = path / CARD
     text = card.read_text(encoding="utf-8").partition(HEADING)[0] if card.is_file() else ""
     lines = (
-        f"On {as_markdown(data)}: temperatures and thresholds were refitted on {found.fitted_on:,} samples, and the",
-        f"figures in `eenas.json` are those of {found.samples:,} others: accuracy {percent(after.accuracy, 2)} at "
+        f"On {as_markdown(data)}: temperatures and thresholds were refitted on {found.fitted_on:,} samples. The",
+        f"figures in `eenas.json` refer to {found.samples:,} other samples: accuracy {percent(after.accuracy, 2)} at "
         f"{percent(after.expected[MACS] / found.backbone_macs)} of the backbone's MACs "
         f"(the final exit alone: {percent(found.final_accuracy, 2)}).",
     )

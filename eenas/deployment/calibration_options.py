@@ -6,7 +6,7 @@ from torch import nn
 
 
 class CalibrationOptions(TypedDict, total=False):
-    """Two limits of `calibrate`, `threads` (None: all cores), and `trust_code` and `backbone` as of `eenas.load`."""
+    """Further options of `calibrate`: two limits, `threads` (None: one for each core), and options of `eenas.load`."""
 
     max_macs: float | None
     max_latency_ms: float | None

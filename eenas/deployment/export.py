@@ -1,4 +1,4 @@
-"""The export of a network: a trained one, or an untrained architecture of a study or a design file."""
+"""The export of a network: a trained network, or an untrained architecture from a study or a design file."""
 
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -9,14 +9,14 @@ from eenas.backbones.weights.weights import find_weights
 from eenas.deployment import network_sources as sources
 from eenas.deployment.model_card import latency_card, run_card
 from eenas.deployment.prediction import timing_of
-from eenas.deployment.preparation import device as device_text
+from eenas.deployment.preparation import device_section
 from eenas.deployment.program_folder import write_model
 from eenas.errors import EenasError, ExportError
 from eenas.measurement.devices import resolve_device
 from eenas.networks.network import EarlyExitNetwork
 from eenas.programs.manifest import read_table
 from eenas.programs.model_folder import Package, load_design, write_folder
-from eenas.programs.parity import Parity, some_samples
+from eenas.programs.parity import Parity, validation_samples
 from eenas.programs.programs import Format, Programs
 from eenas.progress import Listener, Notice
 from eenas.records.database import Database
@@ -33,7 +33,7 @@ from eenas.tasks.task import Task
 
 
 class ExportOptions(StudyOptions, total=False):
-    """What `export` takes beside its arguments: the study, a design file or weights, and the device of timing."""
+    """Further options of `export`: the study, a design file, weights, the device of timing, and `skip_bad`."""
 
     design_file: str | Path | None
     weights: str | Path | None
@@ -51,26 +51,27 @@ def export(
     data: str | Task | None = None,
     **options: Unpack[ExportOptions],
 ) -> Path:
-    """Write a network to the folder `out`: for `eenas.load`, and with another `format` also for `eenas.runtime.load`.
+    """Write a network to the folder `out` for `eenas.load`; with another `format` also for `eenas.runtime.load`.
 
-    `format` "onnx" or "pt2" adds a program for each segment, `single_file` one ONNX model for a batch of 1. They are
-    compared with the network on samples of `data` (a task or its spec; by default those of the study that the run or
-    exported folder names, looked for in `storage`, else of the data that the folder names), and nothing is exported
-    where they differ. Then they are timed on `device` of this machine, end to end, in the runtime that runs them and
-    with the threads and batch of the study: the manifest's latencies, those of the operating points and so of
-    `set_budget(latency_ms=...)` included, are these and say how they were taken. Beside them stands what was predicted:
-    by the study, where its latencies are of the same runtime, else composed here of a profile.
+    Give exactly one source. `run` is the folder of a full training or of an earlier export. `network` is the name of
+    a network in the study `name` in `storage`, such as "trial 8", or an `EarlyExitNetwork` from the user's own training
+    loop. `design_file` is a design in JSON. Names and design files give an untrained architecture without a policy,
+    unless `weights` names a file with the state dict of the trained network. A network from the user's own loop without
+    a policy gets one, fitted on `data` for the target of its design; its figures refer to the test split of `data`.
+    `backbone` repeats a module that was given to `search` as an object. Given modules are not changed.
 
-    Exactly one of `run` (a folder of full training, or one that was exported before), `network` and `design_file` is
-    given. A `network` is the name of one in the study `name` in `storage`, such as "trial 8", or an `EarlyExitNetwork`
-    that was trained in one's own loop, and is not changed. Names and design files give untrained architectures without
-    a policy, unless `weights` names a file with the state dict of the trained network. What was trained in one's own
-    loop and has no policy gets one that is fitted on `data` for the design's own target, and its figures are those of
-    the test split of `data`. `backbone` repeats a module that was given to `search` as an object, and is not changed.
-    `options` are those of `ExportOptions`; `skip_bad` leaves out pictures of `data` that cannot be read. `listener`
-    hears of them, and what of `weights` was left out. Raises ExportError for a run that is not finished, for an `out`
-    in use, for a backbone that is Python code without `trust_code`, and for what the format cannot hold; ParityError
-    where a program differs from the network.
+    `format` "onnx" or "pt2" adds a program for each segment, `single_file` one ONNX model with batch size 1. Programs
+    are compared with the network on samples of `data` (a task or its spec), and are exported only if they match. By
+    default, the samples come from the study that the run or folder names, if it is in `storage`, else from the data
+    that the folder names. Then the programs are timed end to end on `device`, in their runtime, with the threads and
+    batch size of the study. All latencies in the manifest are these, including those of the operating points and hence
+    of `set_budget(latency_ms=...)`. The predicted latency is stored with them: that of the study if it refers to the
+    same runtime, else one composed here from a profile.
+
+    `options` are those of `ExportOptions`. `skip_bad` skips unreadable pictures of `data`. `listener` receives notices
+    of skipped pictures and of ignored `weights`. Raises ExportError for an unfinished run, an `out` in use, a backbone
+    that is Python code without `trust_code`, and a network that the format does not support; ParityError if a program
+    differs from the network.
     """
     more: dict[str, Any] = dict(options)
     design_file, weights, device = more.pop("design_file", None), more.pop("weights", None), more.pop("device", "cpu")
@@ -81,13 +82,13 @@ def export(
     programs = Programs(format=format, single_file=single_file)
     given = [source for source in (run, network, design_file) if source is not None]
     if len(given) != 1:
-        raise ExportError("give exactly one of a run's folder, --network NAME and --design FILE")
+        raise ExportError("give exactly one of the folder of a run, --network NAME and --design FILE")
     module = network if isinstance(network, EarlyExitNetwork) else None
     if module is not None and weights is not None:
-        raise ExportError("a network that is given as a module has its weights; leave weights out")
+        raise ExportError("a network that is a module already has weights; leave weights out")
     is_run = run is not None and not sources.is_model_folder(Path(run))
     if is_run and weights is not None:
-        raise ExportError("a run has its weights; give --weights with a model folder, --network NAME or --design FILE")
+        raise ExportError("a run has its own weights; use --weights with a model folder, --network or --design")
     report = RunReport.read(str(run), trust_code=trust_code) if is_run else None
     given_data = cache(
         lambda: _given(_Data(data, skip_bad, trust_code, listener), package.network if module is None else module)
@@ -125,10 +126,10 @@ def export(
     package = _naming(package, spec)
     card = package.card if report is None else run_card(report, timed_below=True)
     return write_model(
-        replace(package, card=card + device_text(package.network.transform)),
+        replace(package, card=card + device_section(package.network.transform)),
         Path(out),
         programs,
-        some_samples(package.network, task, data=spec),
+        validation_samples(package.network, task, data=spec),
         timing=partial(timing_of, package.network, found, report, resolve_device(device), format),
         card=latency_card,
     )
@@ -136,9 +137,9 @@ def export(
 
 @dataclass(frozen=True, kw_only=True)
 class _Origin:
-    """Where the data of a network are found that is exported without any: in its study, else under the spec `data`.
+    """The source of samples for an export without `data`: the network's study, else the data of the spec `data`.
 
-    `known` says whether there is a study; its name is None for the newest one in the storage.
+    `known` says whether the network has a study. `study` is its name, or None for the newest one in the storage.
     """
 
     storage: str
@@ -152,7 +153,7 @@ class _Origin:
 
     @classmethod
     def of_folder(cls, folder: Path, storage: str) -> "_Origin":
-        """What the manifest of an exported folder names."""
+        """Return the source that the manifest of an exported folder names."""
         table = read_table(folder)
         measured, program = table["measured"], table.get("program")
         study, data = measured.get("study"), measured.get("data")
@@ -162,11 +163,11 @@ class _Origin:
         return cls(storage=storage, study=texts[0] or None, known=bool(texts[0]), data=texts[1])
 
     def record(self) -> StudyRecord:
-        """The study in the storage. Raises EenasError where it is not there."""
+        """Return the study in the storage. Raises EenasError if it does not exist."""
         return study_record(Database(self.storage, create=False), self.study)
 
     def spec(self) -> str:
-        """The spec of the data, as far as it is known."""
+        """Return the spec of the data, or "" if unknown."""
         if not self.known:
             return self.data
         try:
@@ -177,7 +178,7 @@ class _Origin:
 
 @dataclass(frozen=True)
 class _Data:
-    """The data that were given, and how they are read."""
+    """The data that were given, with the options for reading them."""
 
     data: str | Task | None
     skip_bad: bool
@@ -186,7 +187,7 @@ class _Data:
 
 
 def _given(given: _Data, network: EarlyExitNetwork) -> tuple[Task | None, str]:
-    """The task that was given for a network, and its spec."""
+    """Return the task that was given for a network, and its spec."""
     data = given.data
     if data is None:
         return None, ""
@@ -197,14 +198,14 @@ def _given(given: _Data, network: EarlyExitNetwork) -> tuple[Task | None, str]:
 
 
 def _naming(package: Package, spec: str) -> Package:
-    """The package with the spec of its data among what was measured, for `verify` and for programs that are added."""
+    """Return the package with the spec of its data among the measurements, for `verify` and later exports."""
     return replace(package, measured={**package.measured, "data": spec}) if names_data(spec) else package
 
 
 def _task(
     given: tuple[Task | None, str], origin: _Origin, network: EarlyExitNetwork, trust_code: bool
 ) -> tuple[Task, str]:
-    """The task that was given, or that of where the network comes from, and its spec."""
+    """Return the given task, or the one from the network's origin, and its spec."""
     task, spec = given
     if task is not None:
         return task, spec

@@ -1,4 +1,4 @@
-"""What a fitted policy has to keep: a drop of accuracy, a share of the backbone's MACs, or another cost."""
+"""The limit of a fitted policy: a drop of accuracy, a share of the backbone's MACs, or another cost."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,23 +20,23 @@ _MAX = "max_"
 class FitLimits:
     """Exactly one limit.
 
-    `max_accuracy_drop` against the final exit, in [0, 1]: the cheapest policy that loses no more. `costs` holds a limit
-    by the name of the cost, on MACs as a share of the plain backbone's: the most accurate policy that spends no more in
-    the mean. Raises PolicyError for none, several and what is no limit.
+    `max_accuracy_drop` is the loss against the final exit, in [0, 1]; it selects the cheapest policy within it.
+    `costs` holds one limit by the name of its cost, for MACs as a share of the plain backbone's; it selects the most
+    accurate policy whose mean cost is within the limit. Raises PolicyError for no limit, several, and invalid values.
     """
 
     max_accuracy_drop: float | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse none, several and what is no limit."""
+        """Check the number of limits and their values."""
         given = self._given
         flags = "max_accuracy_drop, max_macs, max_latency_ms and max_NAME of another cost"
         if len(given) != 1:
-            raise PolicyError(f"a policy is fitted for one of {flags}, got {', '.join(given) or 'none'}")
+            raise PolicyError(f"give exactly one limit of {flags}, got {', '.join(given) or 'none'}")
         for name, value in given.items():
             if not value >= 0:
-                raise PolicyError(f"{name} must be a number from 0 up, got {value}")
+                raise PolicyError(f"{name} must be a number of at least 0, got {value}")
         if self.max_accuracy_drop is not None and self.max_accuracy_drop > 1:
             raise PolicyError(
                 f"max_accuracy_drop must be in [0, 1], got {self.max_accuracy_drop}; 0.005 is half a point"
@@ -46,22 +46,22 @@ class FitLimits:
 
     @classmethod
     def of(cls, max_accuracy_drop: float | None, limits: Mapping[str, float | None]) -> "FitLimits":
-        """From limits by their names, such as "max_macs" and "max_latency_ms". Raises PolicyError for other names."""
+        """Return limits from names such as "max_macs" and "max_latency_ms". Raises PolicyError for other names."""
         costs = {}
         for name, value in limits.items():
             cost = cost_of(name.removeprefix(_MAX))
             if not name.startswith(_MAX) or name_fault(cost) is not None:
-                raise PolicyError(f"a limit is named max_ and a cost, got {shortened(name)}; give such as max_macs")
+                raise PolicyError(f"a limit is named max_COST, got {shortened(name)}; an example is max_macs")
             if value is not None:
                 costs[cost] = value
         return cls(max_accuracy_drop=max_accuracy_drop, costs=costs)
 
     def check_costs(self, known: Iterable[str]) -> None:
-        """Raise PolicyError for a limit on a cost that is not `known`, with the nearest name."""
+        """Raise PolicyError, with the nearest name, if the limit is on a cost that is not `known`."""
         names = [_MAX + key_of(name) for name in known]
         for name in (_MAX + key_of(cost) for cost in self.costs):
             if name not in names:
-                raise PolicyError(f"{name} limits a cost that this model does not know; {nearest(name, names)}")
+                raise PolicyError(f"{name} limits a cost that this model does not have; {nearest(name, names)}")
 
     @property
     def _given(self) -> dict[str, float]:
@@ -70,11 +70,11 @@ class FitLimits:
         return {**drop, **{_MAX + key_of(name): value for name, value in self.costs.items()}}
 
     def rule(self, rule: Rule) -> Rule:
-        """The rule that can be fitted for it: for a limit on accuracy one threshold for all exits."""
+        """Return the rule to fit. A limit on accuracy needs one threshold for all exits."""
         return replace(rule, per_exit=False) if self.max_accuracy_drop is not None else rule
 
     def fit(self, fitting: Fitting, backbone_macs: float) -> Policy:
-        """The policy that keeps the limit. Raises PolicyError when there is none, with the nearest one."""
+        """Return a policy within the limit. Raises PolicyError, with the nearest one, if there is none."""
         table = fitting.calibration
         final = table.exit_accuracy()[-1]
         if self.max_accuracy_drop is not None:

@@ -1,4 +1,4 @@
-"""A network trained by anyone: its policy fitted on a task, and what it then scores, as an export writes it."""
+"""Fitting the policy of a trained network on a task, and the network's figures for an export."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,7 +27,7 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scored:
-    """A network's exits on the calibration and the test split of a task; `backbone_macs` are the plain backbone's."""
+    """The exit tables of a network on a task's calibration and test splits, and the MACs of its plain backbone."""
 
     task: str
     calibration: ExitTable
@@ -36,7 +36,7 @@ class Scored:
 
     @classmethod
     def on(cls, network: EarlyExitNetwork, task: Task) -> "Scored":
-        """Run a network over both splits. Raises PolicyError for a task of other classes."""
+        """Run a network on both splits. Raises PolicyError if the task has other classes."""
         names = class_names(network)
         if len(task.classes) != network.design.num_classes or (names and names != task.classes):
             own = ", ".join(names[:3]) or "without names"
@@ -49,7 +49,7 @@ class Scored:
         return cls(task=task.name, calibration=tables[0], test=tables[1], backbone_macs=total)
 
     def measured(self, network: EarlyExitNetwork) -> dict[str, Any]:
-        """The table of the manifest for a network with a policy: figures of the test split, fitted on calibration."""
+        """Return the manifest's table for a network with a policy. Figures refer to the test split."""
         assert network.policy is not None
         point = evaluate(network.policy, self.test)
         temperatures, accuracies = fit_temperatures(self.calibration), self.test.exit_accuracy()
@@ -89,14 +89,16 @@ def fit_thresholds(
     max_macs: float | None = None,
     trust_code: bool = False,
 ) -> OperatingPoint:
-    """Fit the policy of a trained network: temperatures and thresholds, on the calibration split of `data`.
+    """Fit the policy of a trained network, its temperatures and thresholds, on the calibration split of `data`.
 
-    `data` is a task or its spec; its samples are made ready as the network's transform says. `max_accuracy_drop`
-    against the final exit, in [0, 1] (0.005 is half a point), gives the cheapest policy that loses no more; `max_macs`,
-    a share of the plain backbone's, the most accurate one that spends no more in the mean; without either the design's
-    own target holds. The network keeps its mode and gets the policy, for `predict` and `eenas.export`. Gives back what
-    it does on the test split. Raises PolicyError when no policy keeps the limit, saying which is nearest (the network's
-    policy then stays), and for data of other classes.
+    `data` is a task or its spec. The network's transform prepares the samples. `max_accuracy_drop` is the loss against
+    the final exit, in [0, 1] (0.005 is half a point); it selects the cheapest policy that loses no more. `max_macs` is
+    a share of the plain backbone's MACs; it selects the most accurate policy whose mean MACs are within it. Without
+    limits, the target of the design applies.
+
+    The policy is set on the network, for `predict` and `eenas.export`; the network's mode does not change. Returns the
+    policy's operating point on the test split. Raises PolicyError, with the nearest policy, if no policy keeps the
+    limit (the old policy then remains), and for data of other classes.
     """
     task = given_task(data, network.transform.inputs, trust_code=trust_code)
     scored = Scored.on(network, task)
@@ -107,10 +109,10 @@ def fit_thresholds(
 
 
 def fit_on(network: EarlyExitNetwork, scored: Scored, limits: FitLimits | None = None) -> OperatingPoint:
-    """The same on tables that are there; without limits for the design's own target."""
+    """Fit the policy on existing exit tables. Without limits, the target of the design applies."""
     choice = Rule.of(network.design.policy)
     fitting = Fitting(scored.calibration, choice if limits is None else limits.rule(choice))
-    if limits is None:  # the nearest policy where nothing is as cheap, as full training has it
+    if limits is None:  # the nearest policy if none is within the target, as in full training
         policy = fitting.policy({MACS: network.design.policy.target_macs * scored.backbone_macs})
     else:
         policy = limits.fit(fitting, scored.backbone_macs)
@@ -119,13 +121,13 @@ def fit_on(network: EarlyExitNetwork, scored: Scored, limits: FitLimits | None =
 
 
 def class_names(network: EarlyExitNetwork) -> tuple[str, ...]:
-    """The names of a network's classes; none where they are numbered, as those of a design from a file."""
+    """Return the names of a network's classes, or () if they are numbered, as for a design from a file."""
     numbered = tuple(str(index) for index in range(network.design.num_classes))
     return () if network.classes == numbered else network.classes
 
 
 def network_costs(network: EarlyExitNetwork) -> tuple[ExitCosts, float]:
-    """The MACs of leaving at each exit of a network, and those of its plain backbone; no latency is measured."""
+    """Return the MACs of leaving at each exit of a network, and those of its plain backbone. Measures no latency."""
     alone = evaluated(network, device="cpu")
     backbone, design = backbone_of(alone), network.design
     profile = profile_backbone(backbone, alone.chain(backbone.example()), device=_CPU, latency=None)
@@ -138,7 +140,7 @@ def network_costs(network: EarlyExitNetwork) -> tuple[ExitCosts, float]:
 
 
 def backbone_of(network: EarlyExitNetwork) -> Backbone:
-    """The backbone of a network, with a copy of its module on the CPU."""
+    """Return the backbone of a network, with a copy of its module on the CPU."""
     transform = network.transform
     found = load_backbone(
         copy_of(network.backbone, device="cpu"),

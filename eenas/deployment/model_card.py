@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from eenas.deployment.preparation import preparation, use
+from eenas.deployment.preparation import preparation_section, usage_section
 from eenas.designs.design import Design
 from eenas.escaping import as_markdown
 from eenas.networks.network import EarlyExitNetwork
@@ -16,9 +16,9 @@ from eenas.study.context.traits import Traits
 
 
 def run_card(report: RunReport, *, timed_below: bool = False) -> str:
-    """The card of a fully trained network: what it is, what it scored on the test split, and under which conditions.
+    """Return the card of a fully trained network: its structure, its test results and the conditions of measurement.
 
-    With `timed_below` the latencies are left to `latency_card`, which are those of the programs beside the card.
+    With `timed_below`, latencies are left to `latency_card`, which reports those of the exported programs.
     """
     backbone, point = report.backbone, report.reported
     lines = [
@@ -31,7 +31,7 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         "",
     ]
     times = {**({} if timed_below else _times(report)), **_own_costs(report)}
-    heads = ("exit", "structure", "share of MACs", *times, "accuracy of all", "temperature", "leaves here")
+    heads = ("exit", "structure", "share of MACs", *times, "accuracy on all", "temperature", "share leaving")
     lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for k, exit_ in enumerate(report.exits):
         cells = [
@@ -43,7 +43,7 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         cells += [percent(exit_.accuracy, 2), f"{exit_.temperature:.2f}", percent(exit_.share)]
         lines.append(f"| {' | '.join(cells)} |")
     traits = Traits.of(report.design, point.policy).words()
-    lines += ["", "| budget, share of MACs | accuracy | MACs really spent | leaves at |", "|---|---|---|---|"]
+    lines += ["", "| budget, share of MACs | accuracy | MACs spent | leaves at |", "|---|---|---|---|"]
     for share, found in report.at_shares.items():
         if found is not None:
             spent = found.expected[MACS] / backbone.macs
@@ -52,27 +52,27 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
             lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        "MACs are multiply-accumulates (1 MAC = 2 FLOPs) and include every branch on the way. "
+        "MACs are multiply-accumulates (1 MAC = 2 FLOPs) and include every branch before the exit. "
         f"{'' if timed_below else _conditions(report)}Temperatures and thresholds were fitted on the "
-        "calibration split; the test split was used once, for this card.",
+        "calibration split. The test split was used once, for this card.",
         "",
-        *_costs_said(report),
+        *_cost_sentences(report),
         *([as_markdown(f"Training made it worse: {worse_words(report.worse)}."), ""] if report.worse else []),
         *([as_markdown(f"Not the default: {traits}."), ""] if traits else []),
         *(line for sentence in declined(report.design.policy, point.policy) for line in (as_markdown(sentence), "")),
-        use(report.transform, predicts=True),
+        usage_section(report.transform, predicts=True),
         "",
-        f"Made by the study {as_markdown(report.study)}; `design.json` replays the architecture.",
+        f"Found by the study {as_markdown(report.study)}. `design.json` describes the architecture.",
         "",
-        *(() if report.transform is None else preparation(report.transform)),
+        *(() if report.transform is None else preparation_section(report.transform)),
     ]
     return "\n".join(lines)
 
 
 def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
-    """The card of a network of the user's own training; `measured` is the table of its manifest, or empty."""
+    """Return the card of a network from the user's own training. `measured` is its manifest's table, or empty."""
     design = network.design
-    lines = [f"# {design.backbone} with {len(design.branches)} early exits, trained in a loop of one's own", ""]
+    lines = [f"# {design.backbone} with {len(design.branches)} early exits, trained in the user's own loop", ""]
     if measured:
         reported, backbone = measured["reported"], measured["backbone"]
         lines += [
@@ -80,7 +80,7 @@ def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
             f"{measured['task']} at {percent(reported['expected_macs'] / backbone['macs'])} of the backbone's "
             "MACs. Temperatures and thresholds were fitted on the calibration split.",
             "",
-            "| exit | structure | share of MACs | accuracy of all | temperature | leaves here |",
+            "| exit | structure | share of MACs | accuracy on all | temperature | share leaving |",
             "|---|---|---|---|---|---|",
         ]
         lines += [
@@ -89,12 +89,12 @@ def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
             for each in measured["exits"]
         ]
     else:
-        lines.append("Nothing was measured: export it with data to have its figures here.")
-    return "\n".join([*lines, "", use(network.transform, predicts=network.policy is not None), ""])
+        lines.append("The network was exported without data, so nothing was measured.")
+    return "\n".join([*lines, "", usage_section(network.transform, predicts=network.policy is not None), ""])
 
 
 def _times(report: RunReport) -> dict[str, list[str]]:
-    """The columns of the latencies: composed, and beside it end to end where that was measured."""
+    """Return the columns of the latencies: composed, and end to end if measured."""
     composed = [exit_.costs.get(LATENCY) for exit_ in report.exits]
     measured = [exit_.end_to_end for exit_ in report.exits]
     columns = {}
@@ -106,7 +106,7 @@ def _times(report: RunReport) -> dict[str, list[str]]:
 
 
 def _own_costs(report: RunReport) -> dict[str, list[str]]:
-    """The columns of the study's own costs, by their heads."""
+    """Return the columns of the study's own costs, by heading."""
     columns = {}
     for each in (each for each in report.costs if each.name not in KNOWN):
         values = [exit_.costs.get(each.name) for exit_ in report.exits]
@@ -115,8 +115,8 @@ def _own_costs(report: RunReport) -> dict[str, list[str]]:
     return columns
 
 
-def _costs_said(report: RunReport) -> list[str]:
-    """A sentence for each of the study's own costs: what is expected at the operating point, and its provenance."""
+def _cost_sentences(report: RunReport) -> list[str]:
+    """Return a sentence for each of the study's own costs: the expected value at the operating point and its source."""
     found = []
     for each in (each for each in report.costs if each.name in report.reported.expected and each.name not in KNOWN):
         value, whole = report.reported.expected[each.name], report.backbone.costs.get(each.name)
@@ -127,27 +127,27 @@ def _costs_said(report: RunReport) -> list[str]:
 
 
 def _conditions(report: RunReport) -> str:
-    """How the latencies were taken, in a sentence or none."""
+    """Return a sentence on how the latencies were measured, or "" without latencies."""
     if not _times(report):
         return ""
     both = (
-        "composed of what the search timed, and measured end to end"
+        "composed of the search's measurements, and measured end to end"
         if any(exit_.end_to_end for exit_ in report.exits)
-        else "composed of what the search timed"
+        else "composed of the search's measurements"
     )
     doubtful = any(exit_.end_to_end is not None and exit_.end_to_end.doubtful for exit_ in report.exits)
-    noise = " The machine was never quiet, so that they are doubtful." if doubtful else ""
-    return as_markdown(f"Latency is of a batch of {report.latency_batch} {_where(report)}, {both}.{noise}") + " "
+    noise = " The machine was never idle, so the figures are doubtful." if doubtful else ""
+    return as_markdown(f"Latency is that of a batch of {report.latency_batch} {_where(report)}, {both}.{noise}") + " "
 
 
 def _where(report: RunReport) -> str:
     if report.latency is None or report.latency.runtime.startswith("torch "):
         return f"in eager PyTorch on {report.device if report.latency is None else report.latency.device}"
-    return f"in {report.latency.runtime.partition(',')[0]} (a program for each segment) on {report.latency.device}"
+    return f"in {report.latency.runtime.partition(',')[0]} (one program for each segment) on {report.latency.device}"
 
 
 def latency_card(found: ProgramLatency) -> str:
-    """What the card of a network with programs says of their latency: measured, beside what was predicted."""
+    """Return the card's section on the latency of the programs, measured and, if available, predicted."""
     heads = ("exit", "measured, ms", *(("predicted, ms", "difference") if found.predicted_ms else ()))
     lines = ["", "## Latency of the programs", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for k, name in enumerate(found.exits):
@@ -156,14 +156,14 @@ def latency_card(found: ProgramLatency) -> str:
         if found.predicted_ms:
             cells += [f"{found.predicted_ms[k]:.3f}", f"{100 * (found.predicted_ms[k] / measured - 1):+z.1f} %"]
         lines.append(f"| {' | '.join(cells)} |")
-    said = as_markdown(f"Measured end to end: {found.conditions}.")
+    text = as_markdown(f"Measured end to end: {found.conditions}.")
     return "\n".join(
-        [*lines, "", f"{said} {as_markdown(f'Predicted: {found.prediction}.')}" if found.predicted_ms else said, ""]
+        [*lines, "", f"{text} {as_markdown(f'Predicted: {found.prediction}.')}" if found.predicted_ms else text, ""]
     )
 
 
 def untrained_card(design: Design, network: EarlyExitNetwork) -> str:
-    """The card of an architecture whose weights are not trained."""
+    """Return the card of an untrained architecture."""
     rows = [f"| {as_markdown(placed.cut_point)} | {as_markdown(placed.branch.label())} |" for placed in design.branches]
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return "\n".join(
@@ -171,7 +171,7 @@ def untrained_card(design: Design, network: EarlyExitNetwork) -> str:
             f"# {as_markdown(design.backbone)} with {len(design.branches)} early exits, untrained",
             "",
             f"{design.num_classes} classes, {design.inputs}, {parameters:,} parameters. "
-            "The weights are initial ones and no thresholds are fitted: train it in your own loop on the sum of the "
+            "The weights are initial and no thresholds are fitted. Train it in your own loop on the sum of the "
             "exits' losses.",
             "",
             "| exit | structure |",
@@ -179,8 +179,8 @@ def untrained_card(design: Design, network: EarlyExitNetwork) -> str:
             *rows,
             "| final | backbone's classifier |",
             "",
-            use(network.transform, predicts=False),
+            usage_section(network.transform, predicts=False),
             "",
-            *preparation(network.transform),
+            *preparation_section(network.transform),
         ]
     )

@@ -1,4 +1,4 @@
-"""A model folder without programs, opened as one with them: its network's own segments, in torch."""
+"""A model folder without programs, opened like one with programs: its network's segments run in torch."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from eenas.backbones.transforms.kinds import transform_from_table
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.prediction import Steps
-from eenas.programs.manifest import MANIFEST, one_error, read_manifest, read_table
+from eenas.programs.manifest import MANIFEST, export_errors, read_manifest, read_table
 from eenas.programs.model_folder import load
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.segments import Array
@@ -16,15 +16,15 @@ from eenas.tasks.inputs import InputSpec
 
 
 def open_network(folder: Path, *, trust_code: bool = False, backbone: nn.Module | None = None) -> ExportedModel:
-    """The network in a folder, with the `predict` of exported models; `trust_code` and `backbone` as in `eenas.load`.
+    """Open the network in a folder as an exported model. `trust_code` and `backbone` are those of `eenas.load`.
 
-    Raises ExportError for a folder that is not whole.
+    Raises ExportError for an incomplete folder.
     """
     return as_model(load(folder, trust_code=trust_code, backbone=backbone), folder)
 
 
 def as_model(network: EarlyExitNetwork, folder: Path) -> ExportedModel:
-    """A network that was loaded from `folder`, segment by segment, as `predict` runs it."""
+    """Return an exported model that runs the segments of a network loaded from `folder`."""
     device = next(network.parameters()).device
     steps = network.steps(torch.zeros(2, *network.transform.shape, device=device))
     segments = tuple(_Segment(steps, k, device) for k in range(len(steps.exits)))
@@ -32,9 +32,9 @@ def as_model(network: EarlyExitNetwork, folder: Path) -> ExportedModel:
 
 
 def inputs_of(model: ExportedModel) -> InputSpec:
-    """The samples that a model was made for, as its manifest says. Raises ExportError for a manifest that is spoilt."""
+    """Return the inputs of a model from its manifest. Raises ExportError for a damaged manifest."""
     folder = model.manifest.folder
-    with one_error(folder / MANIFEST):
+    with export_errors(folder / MANIFEST):
         return transform_from_table(read_table(folder)["transform"]).inputs
 
 
@@ -45,7 +45,7 @@ class _Segment:
         self._steps, self._k, self._device = steps, k, device
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
-        """Run it."""
+        """Run the segment."""
         with torch.inference_mode():
             features = self._steps.segments[self._k](self._tensor(x))
             logits = self._steps.logits(self._k, features, None if previous is None else self._tensor(previous))

@@ -1,4 +1,4 @@
-"""Where a network that is exported comes from: a run, a study, a design, a model folder or one's own training loop."""
+"""The sources of an exported network: a run, a study, a design, a model folder, or the user's own training loop."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from eenas.specs import to_table
 from eenas.tasks.task import Task
 
 Source = tuple[Package, Backbone]
-"""What is exported, and its backbone."""
+"""The content of an export and the network's backbone."""
 
 
 def build(
@@ -40,12 +40,12 @@ def build(
     channels: int | None = None,
     trust_code: bool = False,
 ) -> EarlyExitNetwork:
-    """The untrained network of a design (or of its JSON file), an `nn.Module` for one's own training loop.
+    """Return the untrained network of a design (or of its JSON file), an `nn.Module` for the user's own training loop.
 
-    `forward(x)` takes what `network.transform` gives and returns the logits of every exit, the backbone's own last: a
-    loss is a sum over them. `weights` of the backbone are "none", "pretrained" or the path of a file; a `backbone` that
-    is given as a module is copied and keeps its own. `classes` are the names of the classes, `channels` those of its
-    input where they are not the backbone's own. Raises what is wrong with the design, the backbone or its weights.
+    `forward(x)` takes the output of `network.transform` and returns the logits of every exit, the backbone's own last;
+    the loss is a sum over them. `weights` of the backbone are "none", "pretrained" or the path of a file. A `backbone`
+    module is copied and keeps its weights. `classes` are the names of the classes, `channels` the number of input
+    channels if it differs from the backbone's. Raises EenasError for an invalid design, backbone or weights.
     """
     folder = None if isinstance(design, Design) else Path(design).parent
     found = design if isinstance(design, Design) else load_design(design, trust_code=trust_code)
@@ -54,7 +54,7 @@ def build(
 
 
 def of_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Source:
-    """The network of a finished run."""
+    """Return the network of a finished run."""
     report = RunReport.read(folder, trust_code=trust_code)
     channels = None if report.transform is None else report.transform.inputs.size("channel")
     home = None if report.code_folder is None else Path(report.code_folder)
@@ -71,7 +71,7 @@ def of_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Source:
 
 
 def of_folder(folder: Path, module: nn.Module | None, trust_code: bool) -> Source:
-    """The network in a folder that was exported before."""
+    """Return the network in an exported folder."""
     network, table = load(folder, trust_code=trust_code, backbone=module), read_table(folder)
     card = folder / CARD
     text = card.read_text(encoding="utf-8").partition(ON_A_DEVICE)[0] if card.is_file() else ""
@@ -86,7 +86,7 @@ def of_folder(folder: Path, module: nn.Module | None, trust_code: bool) -> Sourc
 
 
 def is_model_folder(folder: Path) -> bool:
-    """Whether a folder was exported, and is not a run."""
+    """Whether the folder is an export, not a run."""
     return (folder / MANIFEST).is_file()
 
 
@@ -100,7 +100,7 @@ def untrained(
     channels: int | None = None,
     weights: str = "none",
 ) -> Source:
-    """The network of a design; `folder` is what a `./file.py` that names its backbone is relative to."""
+    """Return the untrained network of a design. `folder` is the base of a `./file.py` that names its backbone."""
     check_code(design.backbone, given=module is not None, trust_code=trust_code)
     spec = BackboneSpec(name=design.backbone, weights=weights, channels=channels)
     with seeded(0):
@@ -112,16 +112,16 @@ def untrained(
             relative_to=folder,
         )
         network = build_network(design, found, classes=classes)
-    if len(network.exits) == 1:  # nobody decides, so that nothing has to be fitted
+    if len(network.exits) == 1:  # without decisions, nothing has to be fitted
         network.policy = ONE_EXIT
     card = untrained_card(design, network)
     return Package(network=network, backbone=spec, trained=False, measured={}, card=card), found
 
 
 def of_own_training(network: EarlyExitNetwork, task: Task | None, data: str) -> Source:
-    """A network that the user trained, on a copy; without a policy one is fitted on `task`, and its figures are of it.
+    """Return a copy of a network that the user trained, with figures of `task` and, if missing, a policy fitted on it.
 
-    Without a task nothing is fitted and nothing measured. `data` is the task's spec, or empty.
+    Without a task, nothing is fitted or measured. `data` is the spec of the task, or empty.
     """
     alone = evaluated(network, device="cpu")
     measured: dict[str, Any] = {}
@@ -139,7 +139,7 @@ def of_own_training(network: EarlyExitNetwork, task: Task | None, data: str) -> 
 
 
 def with_weights(network: EarlyExitNetwork, file: Path, listener: Listener) -> EarlyExitNetwork:
-    """The network with the weights of a file that one's own training wrote: its whole state dict, in any container."""
+    """Load the weights of a file from the user's own training into the network: a state dict, in any container."""
     state = read_weights(file, listener)
     load_own_weights(network, state, classifier=(), source=str(file), listener=listener)
     network.policy = ONE_EXIT if len(network.exits) == 1 else None

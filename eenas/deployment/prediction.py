@@ -1,4 +1,4 @@
-"""What an export predicts of its programs' latency: the study's figures, or ones composed here of a profile."""
+"""The predicted latency of exported programs: from the study, or composed here from a profile."""
 
 import torch
 
@@ -18,11 +18,11 @@ from eenas.study.context.latencies import runtime_for
 def timing_of(
     network: EarlyExitNetwork, backbone: Backbone, report: RunReport | None, device: torch.device, format: Format
 ) -> Timing:
-    """How the programs of a network are timed on `device`, and what is predicted for them.
+    """Return the settings for timing a network's programs on `device`, with the predicted latency.
 
-    Threads and batch are those of the run's study. Where its latencies are of this device and of the runtime that the
-    programs run in, the prediction is the study's; else ONNX programs are predicted by a profile that is taken here,
-    and .pt2 by none.
+    Threads and batch size are those of the run's study. The prediction is the study's if its latencies refer to this
+    device and to the runtime of the programs. Otherwise, ONNX programs are predicted from a profile taken here, and
+    .pt2 programs have no prediction.
     """
     timed = None if report is None else report.latency
     runtime = "onnxruntime" if format == "onnx" else "torch"
@@ -43,13 +43,13 @@ def timing_of(
     if format != "onnx":
         return Timing(spec=spec, device=device)
     found = _composed(network, backbone, spec, device)
-    return Timing(spec=spec, device=device, predicted_ms=found, prediction="composed here of a profile of the parts")
+    return Timing(spec=spec, device=device, predicted_ms=found, prediction="composed here from a profile of the parts")
 
 
 def _composed(
     network: EarlyExitNetwork, backbone: Backbone, spec: LatencySpec, device: torch.device
 ) -> tuple[float, ...]:
-    """The latencies of the exits out of a profile with their cut points and branches."""
+    """Return the latencies of the exits, composed from a profile of their cut points and branches."""
     runtime, design = runtime_for(spec, device, backbone), network.design
     chain = network.eval().chain(backbone.example())
     profile = profile_backbone(backbone, chain, device=device, latency=spec, runtime=runtime)

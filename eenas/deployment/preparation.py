@@ -1,4 +1,4 @@
-"""What a model card says of samples: how they are given to the network, and how they are prepared."""
+"""The sections of a model card on samples: how the network is called, and how samples are prepared."""
 
 from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.backbones.transforms.series_transform import SeriesTransform
@@ -6,11 +6,11 @@ from eenas.backbones.transforms.transform import Transform
 from eenas.tasks.images.frame import BORDER
 
 ON_A_DEVICE = "\n## On a device\n"
-"""The heading of `device`, before which a card is that of the network alone."""
+"""The heading of `device_section`. The card above it describes the network alone."""
 
 
-def use(transform: Transform | None, *, predicts: bool) -> str:
-    """How the network is loaded and called in Python; `predicts` where it has a policy."""
+def usage_section(transform: Transform | None, *, predicts: bool) -> str:
+    """Return the section on loading and calling the network in Python. `predicts` is set if it has a policy."""
     raw = "series  # floats" if isinstance(transform, SeriesTransform) else "images  # uint8"
     name, _, kind = raw.partition("  # ")
     axes = "[N, channels, length]" if name == "series" else "[N, C, H, W]"
@@ -29,8 +29,8 @@ def use(transform: Transform | None, *, predicts: bool) -> str:
     return "\n".join(lines)
 
 
-def device(transform: Transform) -> str:
-    """What the card of a network with programs says besides."""
+def device_section(transform: Transform) -> str:
+    """Return the section on running the programs without eenas."""
     given = 'images = model.preprocess("photo.png")  # uint8 [N, C, H, W]; paths, arrays or a list of them'
     if isinstance(transform, SeriesTransform):
         given = (
@@ -38,7 +38,7 @@ def device(transform: Transform) -> str:
         )
     name = given.partition(" ")[0]
     return f"""{ON_A_DEVICE}
-What is needed of this folder is `eenas.json`, `runtime.py` and the `segment_*` files.
+A device needs only `eenas.json`, `runtime.py` and the `segment_*` files of this folder.
 
 ```python
 import runtime
@@ -51,8 +51,8 @@ model.set_budget(macs=0.5)  # another operating point
 """
 
 
-def preparation(transform: Transform) -> tuple[str, ...]:
-    """How a sample becomes an input, step by step."""
+def preparation_section(transform: Transform) -> tuple[str, ...]:
+    """Return the lines of the section on preparing a sample, step by step."""
     if isinstance(transform, SeriesTransform):
         return _of_series(transform)
     assert isinstance(transform, InputTransform)
@@ -65,25 +65,25 @@ def _of_series(transform: SeriesTransform) -> tuple[str, ...]:
     return (
         "## How a series is prepared",
         "",
-        f"1. Floats [{transform.channels}, {transform.length}], channels before time, without gaps (NaN); cut or pad "
-        "longer and shorter ones as for training.",
-        scaled if transform.mean else "2. Values are taken as they are.",
+        f"1. Provide floats [{transform.channels}, {transform.length}], channels before time, without NaN; cut or pad "
+        "series of other lengths as for training.",
+        scaled if transform.mean else "2. Use the values unchanged.",
         "",
-        "`preprocess` of `runtime.py` and `network.transform` do the second step; `predict` takes the outcome.",
+        "`preprocess` of `runtime.py` and `network.transform` do the second step. `predict` takes the result.",
         "",
     )
 
 
 def _of_pictures(transform: InputTransform) -> tuple[str, ...]:
-    """How a picture becomes an input, step by step."""
+    """Return the lines of the section on preparing a picture, step by step."""
     channels, height, width = transform.shape
     shape = "square" if height == width else f"part of the proportions {height} : {width} (height : width)"
     size = f"{height} x {width} pixels (height x width)"
     fits = {
-        "crop": f"Cut out the largest centred {shape} and resize it to {size}.",
-        "pad": f"Resize all of it, its proportions kept, until it just fits into {size}, and put it into the middle of "
-        f"a grey ({BORDER}) picture of that size.",
-        "stretch": f"Resize all of it to {size}.",
+        "crop": f"Crop the largest centred {shape} and resize it to {size}.",
+        "pad": f"Resize the whole picture with its proportions to fit into {size}, and centre it on a grey ({BORDER}) "
+        "picture of that size.",
+        "stretch": f"Resize the whole picture to {size}.",
     }
     white = "" if transform.white is None else f" 16-bit values are multiplied by 255 / {transform.white} and rounded."
     colours = {1: "Grey (ITU-R BT.601 luma of colours)", 3: "Colours in the order red, green, blue"}
@@ -91,13 +91,13 @@ def _of_pictures(transform: InputTransform) -> tuple[str, ...]:
     return (
         "## How a picture is prepared",
         "",
-        f"1. Turn it as its EXIF orientation says, and put transparent parts on white.{white}",
-        f"2. {fits[transform.fit]} The filter is bilinear and antialiased where it shrinks: Pillow's `BILINEAR`, not "
+        f"1. Apply the EXIF orientation, and put transparent parts on white.{white}",
+        f"2. {fits[transform.fit]} The filter is bilinear, antialiased when shrinking: Pillow's `BILINEAR`, not "
         "OpenCV's `INTER_LINEAR`.",
         f"3. {colours.get(channels, f'{channels} channels')}, channels before rows, uint8.",
-        f"4. Divide by 255, subtract the mean {mean}, divide by the standard deviation {std}.",
+        f"4. Divide by 255, subtract the mean {mean} and divide by the standard deviation {std}.",
         "",
-        "`preprocess` of `runtime.py` does the first three steps as training did, `predict` and `network.transform` "
-        "the last.",
+        "`preprocess` of `runtime.py` does the first three steps as in training, `predict` and `network.transform` the "
+        "last.",
         "",
     )

@@ -1,4 +1,4 @@
-"""A model folder with programs: written aside, compared with its network on real samples, then put in place."""
+"""A model folder with programs: written aside, compared with its network on real samples, then moved into place."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from eenas.measurement.stopwatch import restored_threads
 from eenas.programs.exit_latency import ProgramLatency, Timing, time_programs
 from eenas.programs.manifest import read_table
 from eenas.programs.model_folder import CARD, Package, fill_folder, load, new_model_folder, write_manifest
-from eenas.programs.parity import Parity, Samples, compare, some_samples
+from eenas.programs.parity import Parity, Samples, compare, validation_samples
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import load as open_model
 from eenas.progress import Listener, Notice, silent
@@ -31,12 +31,12 @@ def write_model(
     timing: Callable[[], Timing] | None = None,
     card: Callable[[ProgramLatency], str] | None = None,
 ) -> Path:
-    """Write `package` with programs to the folder `out`, unless they differ from the network.
+    """Write `package` with programs to the folder `out`, unless a program differs from the network.
 
-    An older export in `out` stays until the new one is compared, timed and whole. With `timing`, asked for once they
-    agree, the programs are timed here, end to end, and every latency in the manifest is theirs; `card` says it in the
-    model card. Raises ParityError for a difference, ExportError for what a program cannot hold and for an `out` in use,
-    StorageError where nothing can be written.
+    An older export in `out` remains until the new one is compared, timed and complete. With `timing`, which is called
+    after the comparison, the programs are timed here end to end, and every latency in the manifest is theirs; `card`
+    returns the section for the model card. Raises ParityError for a difference, ExportError for an unsupported program
+    and an `out` in use, StorageError if the folder cannot be written.
     """
     package.network.eval()
     with new_model_folder(out) as work:
@@ -65,12 +65,12 @@ def verify(
     backbone: nn.Module | None = None,
     listener: Listener = silent,
 ) -> Parity:
-    """Compare the programs in a folder with the network in it again, checksums included.
+    """Compare the programs in a folder with its network again, including checksums.
 
-    Of a folder without programs the network that stops early is compared with all of its exits. `data` is a task or its
-    spec; without it, the one that the export compared on. `skip_bad` leaves out its pictures that cannot be read, and
-    `listener` hears which. `trust_code` and `backbone` are those of `eenas.load`. Raises ParityError for a difference,
-    ExportError for a folder that is not whole.
+    Without programs, the network with early stopping is compared with its full forward pass. `data` is a task or its
+    spec; the default is the data that the export compared on. `skip_bad` skips unreadable pictures, and `listener`
+    receives their names. `trust_code` and `backbone` are those of `eenas.load`. Raises ParityError for a difference,
+    ExportError for an incomplete folder.
     """
     path = Path(folder)
     table = read_table(path)
@@ -81,8 +81,8 @@ def verify(
         model, known = open_model(path, trust_code=trust_code), Parity.of(path).data
     given = data if data is not None else known
     if not given:
-        raise ExportError(f"{path}: does not say which samples it was compared on; give them as --data (data=...)")
+        raise ExportError(f"{path}: does not name the samples of its comparison; give some as --data (data=...)")
     task = given_task(given, network.transform.inputs, skip_bad=skip_bad, trust_code=trust_code)
     if task.left_out:
         listener(Notice(left_out_notice(task.left_out)))
-    return compare(network, model, some_samples(network, task, data=given if isinstance(given, str) else ""))
+    return compare(network, model, validation_samples(network, task, data=given if isinstance(given, str) else ""))

@@ -1,4 +1,4 @@
-"""Programs: the network as programs, their manifest, and the runtime that runs them."""
+"""A network as exported programs, their manifest, and the runtime that runs them."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The choice of an operating point of a manifest within a budget."""
+"""Selection of a manifest's operating point within a budget."""
 
 from collections.abc import Mapping
 
@@ -11,16 +11,16 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.manifest import Manifest
 
 _SLACK = 1e-9
-"""Relative tolerance of a limit: a mean over samples may miss the cost it equals by rounding."""
+"""Relative tolerance of a limit. It absorbs the rounding of means over samples."""
 
 
 def within_budget(manifest: Manifest, accuracy: float | None, costs: Mapping[str, float | None]) -> OperatingPoint:
-    """The operating point for a budget: see `ExportedModel.set_budget`."""
+    """Return the operating point for a budget. See `ExportedModel.set_budget`."""
     given = {cost_of(name): value for name, value in costs.items() if value is not None}
     _check_budget(manifest, given, accuracy)
     kept, total = manifest.points, manifest.backbone_macs
     if not kept or not total:
-        raise PolicyError("this model was exported without operating points; export it from a run, or set_thresholds")
+        raise PolicyError("this model was exported without operating points; export a run, or call set_thresholds")
     units = {each.name: each.unit for each in manifest.costs}
     for name, limit in given.items():
         found = [point.expected.get(name) for point in kept]
@@ -37,24 +37,24 @@ def within_budget(manifest: Manifest, accuracy: float | None, costs: Mapping[str
         kept = tuple(point for point, each in zip(kept, spent, strict=True) if each <= limit * (1 + _SLACK))
         if not kept:
             raise PolicyError(
-                f"no operating point spends at most {text.format(limit)}; the nearest spends {text.format(min(spent))}"
+                f"no operating point costs at most {text.format(limit)}; the nearest costs {text.format(min(spent))}"
             )
     best = max(point.accuracy for point in kept)
     if accuracy is not None and best < accuracy - _SLACK:
         raise PolicyError(
-            f"no operating point is right on {percent(accuracy, 2)} of samples; the nearest is on {percent(best, 2)}"
+            f"no operating point has an accuracy of {percent(accuracy, 2)}; the highest is {percent(best, 2)}"
         )
     good = [point for point in kept if point.accuracy >= (best if accuracy is None else accuracy - _SLACK)]
     return min(good, key=lambda point: point.expected[MACS])
 
 
 def _check_budget(manifest: Manifest, given: Mapping[str, float], accuracy: float | None) -> None:
-    """Raise PolicyError for a budget that is none: of what is not known, or no number from 0 up."""
+    """Raise PolicyError unless a budget has at least one known cost or an accuracy, and numbers of at least 0."""
     known = dict.fromkeys((*(each.name for each in manifest.costs), *(n for p in manifest.points for n in p.expected)))
     names = [*(key_of(name) for name in known), "accuracy"]
     if unknown := [name for name in given if name not in known]:
         raise PolicyError(
-            f"this model knows no cost {shortened(unknown[0])}; {nearest(unknown[0], names)}; a budget is of "
+            f"this model has no cost {shortened(unknown[0])}; {nearest(unknown[0], names)}; a budget takes "
             f"{', '.join(names)}"
         )
     values = {**{key_of(name): value for name, value in given.items()}, "accuracy": accuracy}
@@ -62,7 +62,8 @@ def _check_budget(manifest: Manifest, given: Mapping[str, float], accuracy: floa
     right = (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 for value in values.values())
     if not values or not all(right):
         raise PolicyError(
-            f"a budget is {', '.join(names[:-1])} or accuracy, and numbers from 0 up, got {shortened(values or 'none')}"
+            f"a budget takes {', '.join(names[:-1])} or accuracy, as numbers of at least 0, "
+            f"got {shortened(values or 'none')}"
         )
     if MACS in given and (fault := unit_fault(MACS, given[MACS])):
         raise PolicyError(fault)

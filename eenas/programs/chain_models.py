@@ -1,4 +1,4 @@
-"""The segments of a chain as ONNX models, exported one by one and joined to longer ones without exporting again."""
+"""The segments of a chain as ONNX models, each exported once and joined on demand."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,28 +15,29 @@ from eenas.programs.segments import INPUTS, OUTPUTS
 
 
 def chain_models(chain: Chain, example: Tensor) -> list[Any]:
-    """One ONNX model for each segment of a chain on the CPU, for inputs like `example` [2, ...], in order.
+    """Return the ONNX models of the segments of a chain, in order, for inputs like `example` [2, ...].
 
-    Input `x`, output `logits`, whatever it is. Raises CutError and ExportError for what cannot be exported.
+    The chain is on the CPU. Every model has the input `x` and the output `logits`, even where the output is a feature.
+    Raises CutError and ExportError if a segment cannot be exported.
     """
     models, x, before = [], example, ""
     with plain_inference(chain), torch.no_grad():
         for name, segment in zip(exit_names(chain.names), chain.segments, strict=True):
-            models.append(module_model(segment, x, exit_=name, before=before))
+            models.append(export_module(segment, x, exit_=name, before=before))
             x, before = segment(x), name
     return models
 
 
-def module_model(module: nn.Module, example: Tensor, *, exit_: str, before: str = "") -> Any:
-    """The ONNX model of one module, for any batch; `exit_` and `before` say where it lies, for messages."""
+def export_module(module: nn.Module, example: Tensor, *, exit_: str, before: str = "") -> Any:
+    """Return the ONNX model of one module, for any batch size. Messages locate it by `exit_` and `before`."""
     with plain_inference(module), torch.no_grad():
         taken = ExitSegment(module, None, last=True, takes_previous=False, boosted=False).eval()
         program = export_program(taken, (example,), f"the segment at {exit_!r}")
         return onnx_model(SegmentProgram(program, taken, (example,), exit_, before))
 
 
-def joined(models: Sequence[Any]) -> Any:
-    """One ONNX model of several in a row: each takes what the one before gives, in the layout that it gives it in."""
+def join_models(models: Sequence[Any]) -> Any:
+    """Return one ONNX model of consecutive models. Each takes the output of the previous one in the layout it has."""
     import onnx
 
     if len(models) == 1:
@@ -50,7 +51,7 @@ def joined(models: Sequence[Any]) -> Any:
         given = INPUTS[0] if number == 0 else f"s{number - 1}/{OUTPUTS[1]}"
         graph.node.append(onnx.helper.make_node("Identity", [given], [part.input[0].name]))
         if number > 0:
-            leave_layout(part)  # inside a program features have it already
+            leave_layout(part)  # features inside a program already have this layout
         graph.node.extend(part.node)
         graph.initializer.extend(part.initializer)
     graph.node.append(onnx.helper.make_node("Identity", [f"s{len(models) - 1}/{OUTPUTS[1]}"], [OUTPUTS[1]]))

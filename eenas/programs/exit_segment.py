@@ -1,4 +1,4 @@
-"""A segment of the backbone with the exit behind it as one module, and as a program of torch.export."""
+"""A backbone segment and its exit as one module, and as a program of torch.export."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ from eenas.networks.network import EarlyExitNetwork, exit_logits
 
 
 class ExitSegment(nn.Module):
-    """`forward(x)` or `forward(x, previous)` gives (features, logits); the last segment gives (logits,).
+    """A segment and its exit. `forward` returns (features, logits); the last segment returns (logits,).
 
-    `x` `[N, ...]` are inputs or the features of the segment before, `previous` `[N, num_classes]` the logits of the
-    exit before, where `takes_previous` says that this one reads them.
+    `x` [N, ...] is the input or the features of the previous segment. `previous` [N, num_classes] holds the logits of
+    the previous exit, which the branch reads only if `takes_previous`.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class ExitSegment(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class SegmentProgram:
-    """One exit's program: `program` for any batch, exported from `module` on the `examples` `[2, ...]`.
+    """The program of one exit, exported from `module` for any batch size on the `examples` [2, ...].
 
-    `exit` is the cut point where it ends (empty: the end), `before` that of the segment before (empty: the input).
+    `exit` is the cut point where it ends (empty at the end), `before` the one where it starts (empty at the input).
     """
 
     program: ExportedProgram
@@ -49,15 +49,15 @@ class SegmentProgram:
 
     @property
     def where(self) -> str:
-        """Where in the network it lies, for messages."""
+        """The location in the network, for messages."""
         start = f"from cut point {self.before!r}" if self.before else "from the input"
         return f"the segment {start} to " + ("the end" if self.exit == "" else f"cut point {self.exit!r}")
 
 
 def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
-    """Every segment of a network on the CPU, in eval mode, with its exit, exported for any batch; nothing is copied.
+    """Return the programs of all segments and exits of a network on the CPU in eval mode. Weights are not copied.
 
-    Raises ExportError where a backbone cannot be cut or torch.export cannot trace a segment or branch.
+    Raises ExportError if the backbone cannot be cut or torch.export cannot trace a segment or branch.
     """
     transform = network.transform
     x = torch.randn(2, *transform.shape, generator=torch.Generator().manual_seed(0))
@@ -66,7 +66,7 @@ def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
     with plain_inference(network), torch.no_grad():
         try:
             chain = network.chain(x)
-            for name, segment in zip(network.exits, chain.segments, strict=False):  # a static one needs the first alone
+            for name, segment in zip(network.exits, chain.segments, strict=False):  # a static network ends early
                 module = ExitSegment(
                     segment,
                     None if name == network.final else network.branches.at(name),
@@ -78,7 +78,7 @@ def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
                 examples = tuple(with_batch_size(example, 2) for example in taken)
                 program = export_program(module, examples, f"the segment at exit {name!r}")
                 for node in program.graph.nodes:
-                    node.meta.pop("stack_trace", None)  # lines of files on this machine
+                    node.meta.pop("stack_trace", None)  # it contains paths of this machine
                 end = "" if name == network.final else name
                 programs.append(SegmentProgram(program, module, examples, end, before))
                 found: tuple[Tensor, ...] = module(*examples)

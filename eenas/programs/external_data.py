@@ -1,4 +1,4 @@
-"""Whether an ONNX file takes numbers from other files, which its own checksum does not cover; read without onnx."""
+"""The check that an ONNX file stores all tensors itself, because its checksum covers no other file; needs no onnx."""
 
 import mmap
 from collections.abc import Iterator
@@ -14,31 +14,31 @@ _GRAPHS = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
 }
-"""In which fields of a message of ONNX (`onnx.proto`) further messages lie that may hold tensors."""
+"""The fields of each ONNX message (`onnx.proto`) that hold messages with possible tensors."""
 
 _EXTERNAL = 13  # TensorProto.external_data
 _DEEPEST = 64
 
 
 def check_no_external_data(path: Path) -> None:
-    """Raise ExportError for an ONNX file with tensors in other files, and for one that is no ONNX file."""
+    """Raise ExportError if tensors of an ONNX file lie in other files, or if it is not an ONNX file."""
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             _check(content, 0, len(content), "model", 0)
     except (IndexError, ValueError, OSError):  # ValueError also for an empty file
-        raise ExportError(f"{path}: is no ONNX file; copy it, or export again") from None
+        raise ExportError(f"{path}: is not an ONNX file; copy it again, or export again") from None
     except _External:
         raise ExportError(
-            f"{path}: takes numbers from another file, which no checksum covers; export again, in one file"
+            f"{path}: stores tensors in another file, which no checksum covers; export again into one file"
         ) from None
 
 
 class _External(Exception):
-    """A tensor lies in another file."""
+    """A tensor is stored in another file."""
 
 
 def _check(content: mmap.mmap, start: int, end: int, kind: str, depth: int) -> None:
-    """Look through the message of a kind that lies from `start` to `end`."""
+    """Search the message of this kind in `content[start:end]`."""
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
     for field, first, last in _fields(content, start, end):
@@ -50,7 +50,7 @@ def _check(content: mmap.mmap, start: int, end: int, kind: str, depth: int) -> N
 
 
 def _fields(content: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The fields of a message of protobuf: number, and where the content lies; that of numbers is empty."""
+    """Yield the number, start and end of each field of a protobuf message. Numeric fields have an empty content."""
     place = start
     while place < end:
         tag, place = _varint(content, place)
@@ -63,14 +63,14 @@ def _fields(content: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int
             length, place = _varint(content, place)
             place += length
         else:
-            raise ValueError(f"no field has the type {kind}")
+            raise ValueError(f"unknown field type {kind}")
         if place > end:
             raise ValueError("a field is cut off")
         yield tag >> 3, place - length, place
 
 
 def _varint(content: mmap.mmap, place: int) -> tuple[int, int]:
-    """A number of variable length at a place, and the place behind it."""
+    """Return the varint at `place` and the position after it."""
     value = 0
     for index in range(10):
         byte = content[place + index]

@@ -1,4 +1,4 @@
-"""The answers of an exported model to files of samples, one at a time: class, confidence, exit and milliseconds."""
+"""Answers of an exported model to files, one sample at a time: class, confidence, exit and milliseconds."""
 
 import os
 import time
@@ -20,10 +20,10 @@ SERIES_ENDINGS: tuple[str, ...] = (".npy",)
 
 @dataclass(frozen=True, kw_only=True)
 class FileAnswer:
-    """The answer to a sample of `file`: the class by name, its probability at the exit, and that exit.
+    """The answer to one sample of `file`: the name of the class, its probability at the exit, and the exit.
 
-    `number` counts the samples of a file that holds several (None: it is one). `milliseconds` are those of `predict`
-    for this sample alone; reading and decoding are left out.
+    `number` is the index of the sample in a file with several, else None. `milliseconds` is the time of `predict` for
+    this sample, without reading and decoding.
     """
 
     file: Path
@@ -36,7 +36,7 @@ class FileAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Unanswered:
-    """A file without an answer, and why; `hidden` ones (macOS leaves `._a.png` beside `a.png`) were not tried."""
+    """A file without an answer, with the reason. `hidden` files, such as macOS's `._a.png`, are skipped unread."""
 
     file: Path
     reason: str
@@ -44,17 +44,17 @@ class Unanswered:
 
 
 def answer_files(model: ExportedModel, paths: Sequence[Path]) -> Iterator[FileAnswer | Unanswered]:
-    """Answer files in order, a batch of 1 for each sample; a folder stands for such files right in it, by name.
+    """Answer files in order, with batch size 1. A folder stands for the matching files directly in it, sorted by name.
 
-    Files are images, or for a model of series `.npy` files (`SeriesPreprocessing.prepare`). A file that cannot be read
-    is not answered, and the others are. Raises InputError for a model of images with other channels than files have.
+    The files are images, or `.npy` files for a model of series (`SeriesPreprocessing.prepare`). An unreadable file
+    yields `Unanswered`. Raises InputError for a model of images whose number of channels no image file has.
     """
     preprocessing = model.manifest.preprocessing
     known = SERIES_ENDINGS
     if not isinstance(preprocessing, SeriesPreprocessing):
         if preprocessing.shape[0] not in (1, 3):
             raise InputError(
-                f"image files have 1 or 3 channels, this model takes {preprocessing.shape[0]}; use its predict"
+                f"image files have 1 or 3 channels, this model takes {preprocessing.shape[0]}; call predict from Python"
             )
         known = tuple(endings())
     is_warm = False
@@ -67,7 +67,7 @@ def answer_files(model: ExportedModel, paths: Sequence[Path]) -> Iterator[FileAn
         except (PictureError, InputError) as error:
             yield Unanswered(file=file, reason=str(error))
             continue
-        if not is_warm:  # after the first file is read, which imports Pillow: the first time is one of many then
+        if not is_warm:  # after the first read, which imports Pillow, so that the first time is typical
             model.warm_up()
             is_warm = True
         for number in range(len(samples)):
@@ -92,7 +92,7 @@ def _answer(model: ExportedModel, file: Path, number: int | None, sample: NDArra
 def _files(path: Path, known: tuple[str, ...]) -> list[Path | Unanswered]:
     shown = one_line(str(path))
     if not os.path.exists(path):
-        return [Unanswered(file=path, reason=f"{shown}: no such file; give files of samples, or folders")]
+        return [Unanswered(file=path, reason=f"{shown}: no such file; give files or folders with samples")]
     if not path.is_dir():
         return [path]
     try:
@@ -102,9 +102,9 @@ def _files(path: Path, known: tuple[str, ...]) -> list[Path | Unanswered]:
     found = [path / name for name in names if name.lower().endswith(known)]
     if not found:
         kind, more = ("series", "") if known == SERIES_ENDINGS else ("image", ", ...")
-        return [Unanswered(file=path, reason=f"{shown}: holds no {kind} files ({', '.join(known[:6])}{more})")]
+        return [Unanswered(file=path, reason=f"{shown}: contains no {kind} files ({', '.join(known[:6])}{more})")]
     return [_hidden(file) if is_hidden(file.name) else file for file in found]
 
 
 def _hidden(file: Path) -> Unanswered:
-    return Unanswered(file=file, reason=f"{one_line(str(file))}: hidden, so passed over", hidden=True)
+    return Unanswered(file=file, reason=f"{one_line(str(file))}: skipped, because it is hidden", hidden=True)

@@ -1,4 +1,4 @@
-"""The manifest of a model folder: what lies in it, read and checked before anything of it is run."""
+"""The manifest of a model folder, which is read and checked before anything in the folder runs."""
 
 import hashlib
 import os
@@ -26,10 +26,10 @@ MANIFEST = "eenas.json"
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramFile:
-    """A program, of one segment with its exit or of all of them: a file of the folder, and its SHA-256 in hexadecimal.
+    """A program file in the folder, for one segment with its exit or for all of them, and its SHA-256 in hexadecimal.
 
-    It takes `x` float32 [batch, *shape], and where `takes_previous` says so `previous` float32 [batch, classes], the
-    logits of the exit before.
+    Its input is `x`, float32 [batch, *shape]. If `takes_previous`, a second input `previous`, float32 [batch, classes],
+    holds the logits of the previous exit.
     """
 
     file: str
@@ -40,12 +40,12 @@ class ProgramFile:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Manifest:
-    """What the runtime needs to know of a model folder.
+    """The manifest data that the runtime needs.
 
-    `segments` (K of them; none of the kind "torch") belong to the `exits` in depth order; `single_file` is all of them
-    in one, or None. `policy` is None where no thresholds were fitted. `temperatures` (K) divide logits for a
-    confidence. `points` are the operating points by rising MACs; `backbone_macs` is what the plain backbone costs, None
-    where it is not known. `costs` say what each cost of the points is.
+    `segments` [K] belong to the `exits` in depth order; the kind "torch" has none. `single_file` contains all segments,
+    or is None. `policy` is None if no thresholds were fitted. Confidences divide the logits by `temperatures` [K].
+    `points` are the operating points by increasing MACs. `backbone_macs` are the MACs of the plain backbone, or None if
+    unknown. `costs` describe the costs of the points.
     """
 
     folder: Path
@@ -62,13 +62,13 @@ class Manifest:
     costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
 
     def path(self, program: ProgramFile) -> Path:
-        """The path of a program. Raises ExportError when it is missing or is not the one exported."""
+        """Return the path of a program. Raises ExportError if the file is missing or was changed after the export."""
         path = self.folder / program.file
         if not path.is_file():
             raise ExportError(f"{path}: is missing; copy the whole folder, or export again")
         if (found := checksum(path)) != program.sha256:
             raise ExportError(
-                f"{path}: has the checksum {found[:12]}, the manifest {program.sha256[:12]}; copy it, or export again"
+                f"{path}: has the checksum {found[:12]}, the manifest {program.sha256[:12]}; copy it or export again"
             )
         if self.kind == "onnx":
             check_no_external_data(path)
@@ -76,7 +76,7 @@ class Manifest:
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file, 64 hexadecimal digits. Raises ExportError when it cannot be read."""
+    """Return the SHA-256 of a file, 64 hexadecimal digits. Raises ExportError if it cannot be read."""
     state = hashlib.sha256()
     try:
         with path.open("rb") as stream:
@@ -88,9 +88,9 @@ def checksum(path: Path) -> str:
 
 
 def read_table(folder: str | Path) -> dict[str, Any]:
-    """The manifest as it stands in the file.
+    """Return the manifest as stored, without checking its values.
 
-    Raises ExportError when there is none, when it is not one of eenas, and when another version wrote it.
+    Raises ExportError if the file is missing, is not a manifest of eenas, or has another format.
     """
     if not isinstance(folder, str | os.PathLike):
         raise ExportError(f"a model folder is a path, got {type(folder).__name__}; give the folder of an export")
@@ -101,20 +101,20 @@ def read_table(folder: str | Path) -> dict[str, Any]:
         table = read_json(file)
     except SpecError as error:
         reason = str(error).removeprefix(f"{file}: ").partition(";")[0]
-        raise ExportError(f"{file}: is not a manifest of eenas ({reason}); export the network again") from None
+        raise ExportError(f"{file}: is not an eenas manifest ({reason}); export the network again") from None
     if not isinstance(table, dict) or "format" not in table:
-        raise ExportError(f"{file}: is not a manifest of eenas; export the network again")
+        raise ExportError(f"{file}: is not an eenas manifest; export the network again")
     if table["format"] != FORMAT or isinstance(table["format"], bool):
         found = shown(table["format"])
-        raise ExportError(f"{file}: format {found}, this eenas reads format {FORMAT}; use the eenas that wrote it")
+        raise ExportError(f"{file}: has format {found}, this eenas reads format {FORMAT}; use the one that wrote it")
     return table
 
 
 def read_manifest(folder: str | Path, *, programs: bool = True, trust_code: bool = False) -> Manifest:
-    """The manifest of a folder with programs, or with `programs` false of any folder, whose segments are not read then.
+    """Return the checked manifest of a folder. With `programs` false, the folder needs no programs and none are read.
 
-    Raises ExportError that names the folder and what is wrong with it, and PluginError for a policy of the user's own
-    code without `trust_code`.
+    Raises ExportError that names the folder and the fault, and PluginError for a policy of the user's own code without
+    `trust_code`.
     """
     table = read_table(folder)
     path = Path(folder)
@@ -122,16 +122,16 @@ def read_manifest(folder: str | Path, *, programs: bool = True, trust_code: bool
     if not programs:
         table = {**table, "program": None}
     elif table.get("program") is None:
-        raise ExportError(f"{path}: holds no program, only the network; export with --format onnx, or use eenas.load")
-    with one_error(path / MANIFEST):
+        raise ExportError(f"{path}: contains the network but no programs; export with --format onnx, or use eenas.load")
+    with export_errors(path / MANIFEST):
         return _manifest(path, table)
 
 
 @contextmanager
-def one_error(file: Path, *, advice: str = "; export the network again") -> Iterator[None]:
-    """Whatever is wrong with what a file of a model folder holds, said as an ExportError that names it, in one line.
+def export_errors(file: Path, *, advice: str = "; export the network again") -> Iterator[None]:
+    """Convert any error about the content of a file in a model folder to an ExportError that names it, on one line.
 
-    Without `advice` errors say themselves what to do, and the folder is named.
+    With an empty `advice`, the errors bring their own and the message names the folder.
     """
     try:
         yield
@@ -142,7 +142,7 @@ def one_error(file: Path, *, advice: str = "; export the network again") -> Iter
             text = f"{file}: {text}{advice}" if advice else f"{file.parent}: {text}"
         raise ExportError(text) from error
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
-        raise ExportError(f"{file}: is not whole (a value is missing or has another kind); export again") from error
+        raise ExportError(f"{file}: is incomplete (a value is missing or has the wrong type); export again") from error
 
 
 def _manifest(folder: Path, table: Mapping[str, Any]) -> Manifest:

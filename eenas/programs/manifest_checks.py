@@ -1,4 +1,4 @@
-"""What must hold of a manifest before anything of it is used: each value's type and bound, and one against another."""
+"""Checks of a manifest before any of it is used: the type and bounds of each value, and consistency between values."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,30 +12,30 @@ from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.operating_point import EXPECTED, WORST, OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.policies.values import LEAST_TEMPERATURE
-from eenas.programs.json_files import inner, is_number, is_text, is_whole, need
+from eenas.programs.json_files import entry, is_number, is_text, is_whole, need
 from eenas.programs.preprocessing.series_preprocessing import SERIES
 
 PROGRAM_KINDS = ("onnx", "pt2")
-"""The kinds of programs."""
+"""The kinds of program files."""
 
 MOST_EXITS, MOST_POINTS, MOST_COSTS = 1_000, 10_000, 100
-_LONGEST_SIDE = 1 << 16  # of an image
-_MOST_VALUES = 1 << 28  # of one sample between two segments: a GiB of float32
+_LONGEST_SIDE = 1 << 16  # of an image, in pixels
+_MOST_VALUES = 1 << 28  # of one sample between two segments: 1 GiB of float32
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def check_network(table: Mapping[str, Any]) -> Policy | None:
-    """Check what every manifest holds, and give its policy. Raises ExportError or PolicyError naming the place."""
-    classes, exits = inner(table, "classes", ""), inner(table, "exits", "")
+    """Check the parts that every manifest has; return its policy. Raises ExportError or PolicyError with the place."""
+    classes, exits = entry(table, "classes", ""), entry(table, "exits", "")
     _check_names(classes, "classes", 0, 1_000_000)
     _check_names(exits, "exits", 1, MOST_EXITS)
     need(len(set(exits)) == len(exits), "exits", "different names", exits)
-    _check_transform(_table(inner(table, "transform", ""), "transform"))
-    policy = _policy(inner(table, "policy", ""), exits, classes)
-    _table(inner(table, "rule", ""), "rule")
-    _check_measured(_table(inner(table, "measured", ""), "measured"), exits, classes)
-    backbone = _table(inner(table, "backbone", ""), "backbone")
-    need(is_text(inner(backbone, "name", "backbone")), "backbone.name", "a text", backbone["name"])
+    _check_transform(_table(entry(table, "transform", ""), "transform"))
+    policy = _policy(entry(table, "policy", ""), exits, classes)
+    _table(entry(table, "rule", ""), "rule")
+    _check_measured(_table(entry(table, "measured", ""), "measured"), exits, classes)
+    backbone = _table(entry(table, "backbone", ""), "backbone")
+    need(is_text(entry(backbone, "name", "backbone")), "backbone.name", "a string", backbone["name"])
     files = _table(table.get("files", {}), "files")
     for name, digest in files.items():
         need(_is_file(name), "files", "names of files in the folder", name)
@@ -44,44 +44,47 @@ def check_network(table: Mapping[str, Any]) -> Policy | None:
 
 
 def check_programs(program: Any, exits: Sequence[str], shape: Sequence[int]) -> None:
-    """Check the table of programs of these exits, for samples of this `shape`. Raises ExportError naming the place."""
+    """Check the table of programs for these exits and samples of this `shape`. Raises ExportError with the place."""
     _table(program, "program")
-    kind = inner(program, "kind", "program")
+    kind = entry(program, "kind", "program")
     if kind not in PROGRAM_KINDS:
-        raise ExportError(f"unknown kind of program {kind!r:.60}; this eenas runs {' and '.join(PROGRAM_KINDS)}")
-    segments = inner(program, "segments", "program")
+        raise ExportError(f"unknown kind of program {kind!r:.60}; this eenas supports {' and '.join(PROGRAM_KINDS)}")
+    segments = entry(program, "segments", "program")
     need(isinstance(segments, list), "program.segments", "a list", segments)
     if len(segments) != len(exits):
-        raise ExportError(f"{len(exits)} exits need a program each, got {len(segments)} programs")
+        raise ExportError(f"program.segments must have {len(exits)} programs, one for each exit, got {len(segments)}")
     for k, segment in enumerate(segments):
         place = f"program.segments[{k}]"
         _check_program(_table(segment, place), place, f"segment_{k}.{kind}")
     need(not segments[0].get("takes_previous"), "program.segments[0].takes_previous", "false", True)
     first = segments[0]["shape"]
-    need(first == list(shape), "program.segments[0].shape", f"that of a sample, {list(shape)}", first)
+    need(first == list(shape), "program.segments[0].shape", f"the shape of a sample, {list(shape)}", first)
     if "single_file" in program:
         single = _table(program["single_file"], "program.single_file")
-        need(kind == "onnx", "program.single_file", "left out where programs are no ONNX files", single)
+        need(kind == "onnx", "program.single_file", "left out unless the programs are ONNX files", single)
         _check_program(single, "program.single_file", "model.onnx")
-        need(single["shape"] == first, "program.single_file.shape", f"that of a sample, {first}", single["shape"])
+        need(single["shape"] == first, "program.single_file.shape", f"the shape of a sample, {first}", single["shape"])
         need(not single.get("takes_previous"), "program.single_file.takes_previous", "false", True)
 
 
 def _check_program(table: Mapping[str, Any], place: str, file: str) -> None:
     for name in table:
         need(
-            name in ("file", "sha256", "shape", "takes_previous"), place, "of file, sha256, shape, takes_previous", name
+            name in ("file", "sha256", "shape", "takes_previous"),
+            place,
+            "a table of file, sha256, shape, takes_previous",
+            name,
         )
-    found, digest, shape = (inner(table, name, place) for name in ("file", "sha256", "shape"))
-    need(_is_file(found), f"{place}.file", "a program in the folder of the manifest", found)
-    need(found == file, f"{place}.file", f"{file!r}, in the order of the exits", found)
+    found, digest, shape = (entry(table, name, place) for name in ("file", "sha256", "shape"))
+    need(_is_file(found), f"{place}.file", "the name of a file in the folder of the manifest", found)
+    need(found == file, f"{place}.file", f"{file!r}, numbered in the order of the exits", found)
     need(_is_digest(digest), f"{place}.sha256", "64 hexadecimal digits", digest)
     sides = isinstance(shape, list) and 1 <= len(shape) <= 8 and all(is_whole(side, 1, _MOST_VALUES) for side in shape)
     need(sides, f"{place}.shape", "a list of positive whole numbers", shape)
     values = 1
     for side in shape:
         values *= side
-    need(values <= _MOST_VALUES, f"{place}.shape", f"of at most {_MOST_VALUES:,} values", shape)
+    need(values <= _MOST_VALUES, f"{place}.shape", f"a shape of at most {_MOST_VALUES:,} values", shape)
     taken = table.get("takes_previous", False)
     need(isinstance(taken, bool), f"{place}.takes_previous", "true or false", taken)
 
@@ -89,15 +92,15 @@ def _check_program(table: Mapping[str, Any], place: str, file: str) -> None:
 def _check_transform(table: Mapping[str, Any]) -> None:
     kind = table.get("kind", "images")
     need(kind in ("images", SERIES), "transform.kind", f"{SERIES!r}, or left out", kind)
-    channels = inner(table, "channels", "transform")
+    channels = entry(table, "channels", "transform")
     need(is_whole(channels, 1, 4096), "transform.channels", "a whole number from 1 to 4,096", channels)
     if kind == SERIES:
-        length = inner(table, "length", "transform")
+        length = entry(table, "length", "transform")
         need(is_whole(length, 1, _MOST_VALUES), "transform.length", "a positive whole number", length)
     else:
         _check_size(table)
     for name in ("mean", "std"):
-        values = inner(table, name, "transform")
+        values = entry(table, name, "transform")
         right = isinstance(values, list) and len(values) in (channels, *((0,) if kind == SERIES else ()))
         need(
             right and all(is_number(value, -1e30, 1e30) for value in values),
@@ -108,24 +111,24 @@ def _check_transform(table: Mapping[str, Any]) -> None:
 
 
 def _check_size(table: Mapping[str, Any]) -> None:
-    """What a transform of images has beside channels and statistics."""
-    size = inner(table, "size", "transform")
+    """Check the fields that only a transform of images has."""
+    size = entry(table, "size", "transform")
     sides = size if isinstance(size, list) else [size]
     right = len(sides) in (1, 2) and all(is_whole(side, 1, _LONGEST_SIDE) for side in sides)
     need(right, "transform.size", f"1 to {_LONGEST_SIDE:,} pixels", size)
     white, fit = table.get("white"), table.get("fit", "crop")
     right = white is None or is_whole(white, 255, 2**32 - 1)
-    need(right, "transform.white", "a whole number from 255 up, below 2^32", white)
-    need(is_text(fit), "transform.fit", "a text", fit)
+    need(right, "transform.white", "a whole number of at least 255 and below 2^32", white)
+    need(is_text(fit), "transform.fit", "a string", fit)
 
 
 def _check_measured(table: Mapping[str, Any], exits: Sequence[str], classes: Sequence[str]) -> None:
-    """Exits, operating points and the backbone as they were measured; an untrained network has none of them."""
+    """Check the measured exits, operating points and backbone. An untrained network has none of them."""
     if "backbone" in table:
         backbone = _table(table["backbone"], "measured.backbone")
-        macs = inner(backbone, "macs", "measured.backbone")
+        macs = entry(backbone, "macs", "measured.backbone")
         need(is_number(macs) and macs > 0, "measured.backbone.macs", "a positive number", macs)
-        inner(table, "exits", "measured")
+        entry(table, "exits", "measured")
     _check_costs(table.get("costs", []))
     if "exits" in table:
         _check_exits(table["exits"], exits)
@@ -136,10 +139,10 @@ def _check_measured(table: Mapping[str, Any], exits: Sequence[str], classes: Seq
     for place, point in [*named, *([("measured.reported", table["reported"])] if "reported" in table else [])]:
         _check_point(_table(point, place), place, exits, classes)
     for name in ("data", "calibrated_on"):
-        need(table.get(name) is None or is_text(table[name], 10_000), f"measured.{name}", "a text", table.get(name))
+        need(table.get(name) is None or is_text(table[name], 10_000), f"measured.{name}", "a string", table.get(name))
     for name, most in (("samples", 1e15), ("end_to_end_ms", 1e12)):
         value = table.get(name)
-        need(value is None or is_number(value, 0, most), f"measured.{name}", "a number from 0 up", value)
+        need(value is None or is_number(value, 0, most), f"measured.{name}", "a number of at least 0", value)
     tested = table.get("tested")
     if tested is not None:
         known = isinstance(tested, dict) and is_number(tested.get("accuracy"), 0, 1)
@@ -154,40 +157,40 @@ def _check_exits(measured: Any, exits: Sequence[str]) -> None:
         place = f"measured.exits[{k}]"
         _table(exit_, place)
         need(exit_.get("name", exits[k]) == exits[k], f"{place}.name", f"{exits[k]!r}", exit_.get("name"))
-        temperature = inner(exit_, "temperature", place)
+        temperature = entry(exit_, "temperature", place)
         right = is_number(temperature, LEAST_TEMPERATURE)
-        need(right, f"{place}.temperature", f"positive (from {LEAST_TEMPERATURE:g} up) and finite", temperature)
-        need(is_number(inner(exit_, "macs", place)), f"{place}.macs", "a number from 0 up", exit_["macs"])
+        need(right, f"{place}.temperature", f"finite and at least {LEAST_TEMPERATURE:g}", temperature)
+        need(is_number(entry(exit_, "macs", place)), f"{place}.macs", "a number of at least 0", exit_["macs"])
         costs = [name for name in exit_ if name_fault(cost_of(name)) is None]
         for name, most in (("accuracy", 1.0), ("share", 1.0), *((name, 1e300) for name in costs)):
             value = exit_.get(name)
             need(value is None or is_number(value, 0, most), f"{place}.{name}", f"in [0, {most:g}]", value)
     macs = [exit_["macs"] for exit_ in measured]
-    need(all(one < other for one, other in pairwise(macs)), "measured.exits", "of rising MACs", macs)
+    need(all(one < other for one, other in pairwise(macs)), "measured.exits", "in order of increasing MACs", macs)
 
 
 def _check_costs(facts: Any) -> None:
-    """What the costs of the exits and points are."""
+    """Check the descriptions of the costs."""
     need(
         isinstance(facts, list) and len(facts) <= MOST_COSTS, "measured.costs", f"a list of at most {MOST_COSTS}", facts
     )
     for index, each in enumerate(facts):
         place = f"measured.costs[{index}]"
         for name, value in _table(each, place).items():
-            need(name in ("name", "unit", "provenance"), place, "of name, unit, provenance", name)
-            need(is_text(value), f"{place}.{name}", "a text of at most 1,000 characters", value)
-        inner(each, "name", place)
+            need(name in ("name", "unit", "provenance"), place, "a table of name, unit, provenance", name)
+            need(is_text(value), f"{place}.{name}", "a string of at most 1,000 characters", value)
+        entry(each, "name", place)
         CostFacts(**each)
 
 
 def _check_point(table: Mapping[str, Any], place: str, exits: Sequence[str], classes: Sequence[str]) -> None:
-    _policy(inner(table, "policy", place), exits, classes)
+    _policy(entry(table, "policy", place), exits, classes)
     for name in ("accuracy", *(key for key in table if key.startswith((EXPECTED, WORST)))):
         value = table.get(name)
         most = 1.0 if name == "accuracy" else 1e300
         need(value is None or is_number(value, 0, most), f"{place}.{name}", f"in [0, {most:g}]", value)
     for name in ("shares", "exit_accuracy"):
-        values = inner(table, name, place)
+        values = entry(table, name, place)
         right = isinstance(values, list) and len(values) == len(exits)
         need(
             right and all(value is None or is_number(value, 0, 1) for value in values),
@@ -199,14 +202,14 @@ def _check_point(table: Mapping[str, Any], place: str, exits: Sequence[str], cla
 
 
 def _policy(table: Any, exits: Sequence[str], classes: Sequence[str]) -> Policy | None:
-    """The policy in a table, or None. Raises ExportError where it is for other exits or classes."""
+    """Return the policy in a table, or None. Raises ExportError if it is for other exits or classes."""
     if table is None:
         return None
     policy = policy_from_table(_table(table, "policy"), key="policy")
     if policy.num_exits != len(exits):
-        raise ExportError(f"its policy is for {policy.num_exits} exits of {len(exits)}")
+        raise ExportError(f"policy must be for {len(exits)} exits, got one for {policy.num_exits}")
     if isinstance(policy, GeometricPolicy) and len(policy.biases[0]) not in (0, len(classes)):
-        raise ExportError(f"the policy is for {len(policy.biases[0])} classes of {len(classes)}")
+        raise ExportError(f"policy must be for {len(classes)} classes, got one for {len(policy.biases[0])}")
     return policy
 
 
@@ -214,7 +217,7 @@ def _check_names(values: Any, place: str, least: int, most: int) -> None:
     need(isinstance(values, list), place, "a list of names", values)
     need(least <= len(values) <= most, place, f"{least} to {most:,} names", len(values))
     for index, value in enumerate(values):
-        need(is_text(value), f"{place}[{index}]", "a text of at most 1,000 characters", value)
+        need(is_text(value), f"{place}[{index}]", "a string of at most 1,000 characters", value)
 
 
 def _table(value: Any, place: str) -> dict[str, Any]:
@@ -223,7 +226,7 @@ def _table(value: Any, place: str) -> dict[str, Any]:
 
 
 def _is_file(value: object) -> bool:
-    """Whether it is the plain name of a file, on every system."""
+    """Whether the value is a plain file name on every operating system."""
     return is_text(value, 200) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", str(value)) is not None
 
 

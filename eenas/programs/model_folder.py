@@ -1,4 +1,4 @@
-"""A network in a folder: design, weights, policy and measured table; written by export and read by `eenas.load`."""
+"""A folder with a network's design, weights, policy and measurements, written by export and read by `eenas.load`."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from eenas.policies.kinds.registry import load_policies, policy_from_table
 from eenas.policies.policy import Policy
 from eenas.policies.rule import Rule
 from eenas.programs.json_files import shown
-from eenas.programs.manifest import FORMAT, MANIFEST, checksum, one_error, read_table
+from eenas.programs.manifest import FORMAT, MANIFEST, checksum, export_errors, read_table
 from eenas.programs.manifest_checks import check_network
 from eenas.programs.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.seeding import seeded
@@ -37,15 +37,15 @@ from eenas.tasks.inputs import InputSpec
 from eenas.training.strategies import STRATEGIES
 
 DESIGN, WEIGHTS, CARD = "design.json", "weights.safetensors", "README.md"
-_LONGEST = 600  # an error that repeats a value of a file
+_LONGEST = 600  # characters of an error that repeats a value of a file
 _NAMES = (SINGLE_FILE, RUNTIME, DESIGN, WEIGHTS, CARD)
 _OURS = re.compile("|".join((r"segment_\d+\.(onnx|pt2)", *map(re.escape, _NAMES))))
-"""The names of all files but the manifest."""
+"""The names of all files except the manifest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """What goes into a folder. `policy` is None for a network whose thresholds were not fitted.
+    """The content of a model folder. The policy of `network` is None if no thresholds were fitted.
 
     `measured` is a table of plain values: exits, operating points and the conditions of every measurement. `card` is
     the model card in Markdown.
@@ -59,11 +59,11 @@ class Package:
 
 
 def write_folder(package: Package, out: Path, programs: Programs | None = None) -> Path:
-    """Write `package` to the folder `out`, with programs where they are wanted.
+    """Write `package`, and the `programs` if given, to the folder `out`.
 
-    An older export there stays until the new one is whole. Raises ExportError when the folder holds something else
-    already, for a policy of a kind that nobody can name (a folder could not give it back), and for what a program
-    cannot hold; StorageError where nothing can be written.
+    An older export in `out` remains until the new one is complete. Raises ExportError if `out` contains other files, if
+    the policy's kind cannot be loaded again, or if a program cannot be exported; StorageError if the folder cannot be
+    written.
     """
     with new_model_folder(out) as work:
         fill_folder(package, work, programs)
@@ -72,17 +72,17 @@ def write_folder(package: Package, out: Path, programs: Programs | None = None) 
 
 @contextmanager
 def new_model_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder that takes the place of the model folder `out` once the block ends; the user's files stay.
+    """Yield a temporary folder that replaces the model folder `out` when the block ends. The user's files are kept.
 
-    Raises ExportError when `out` holds something else, StorageError where nothing can be written.
+    Raises ExportError if `out` contains other files, StorageError if it cannot be written.
     """
-    check_free(out)
+    check_replaceable(out)
     with replace_folder(out, keep=lambda name: name != MANIFEST and not _OURS.fullmatch(name)) as work:
         yield work
 
 
 def fill_folder(package: Package, out: Path, programs: Programs | None = None) -> None:
-    """Write `package` into the folder `out`, the manifest last; for what it raises see `write_folder`."""
+    """Write `package` into the folder `out`, the manifest last. Raises the same errors as `write_folder`."""
     policy = _policy_table(package.network.policy)
     network = package.network
     program = None if programs is None else write_programs(network, programs, out)
@@ -107,15 +107,15 @@ def fill_folder(package: Package, out: Path, programs: Programs | None = None) -
 
 
 def write_manifest(manifest: Mapping[str, Any], out: Path) -> None:
-    """Write the manifest of a folder, anew or for the first time."""
+    """Write or replace the manifest of a folder."""
     text = json.dumps(manifest, indent=2) + "\n"
     write_text(out / MANIFEST, text)
 
 
-def check_free(out: Path) -> None:
-    """Raise ExportError when something of somebody else's would be lost in the folder `out`."""
-    if not _is_free(out):
-        raise ExportError(f"{out}: exists and was not written by eenas; give a new or empty folder")
+def check_replaceable(out: Path) -> None:
+    """Raise ExportError if writing to the folder `out` would overwrite files that eenas did not write."""
+    if not _is_replaceable(out):
+        raise ExportError(f"{out}: exists and was not written by eenas; choose a new or empty folder")
 
 
 def load(
@@ -125,20 +125,20 @@ def load(
     device: str | torch.device = "cpu",
     backbone: nn.Module | None = None,
 ) -> EarlyExitNetwork:
-    """The network in a folder that `eenas export` wrote, in eval mode, with its policy.
+    """Return the network in a folder that `eenas export` wrote, in eval mode, with its policy.
 
-    `forward(x)` gives all exits' logits for `[N, ...]` floats made by `network.transform`; `predict(x)` stops
-    early. A backbone that is code of the user's runs only with `trust_code` (a `./file.py` is looked for in the folder,
-    then in the working folder); one that was given as an `nn.Module` has to be given again as `backbone`, and a copy of
-    it gets the weights. Raises ExportError for a folder that is not complete, DeviceError.
+    `forward(x)` returns the logits of all exits for `[N, ...]` floats from `network.transform`; `predict(x)` stops
+    early. A backbone that is the user's code runs only with `trust_code`; a `./file.py` is searched for in the folder,
+    then in the working folder. A backbone that was given as an `nn.Module` must be given again as `backbone`; a copy of
+    it receives the weights. Raises ExportError for an incomplete folder and DeviceError for an unavailable device.
     """
     path = Path(folder)
     place = resolve_device(str(device))
     manifest = _manifest(path)
     load_policies(manifest, trust_code=trust_code, relative_to=path)
-    with one_error(path / MANIFEST):
+    with export_errors(path / MANIFEST):
         policy = check_network(manifest)
-    with one_error(path / MANIFEST, advice=""), seeded(0):
+    with export_errors(path / MANIFEST, advice=""), seeded(0):
         _check_files(path, manifest)
         design = load_design(path / DESIGN, trust_code=trust_code)
         _check_design(design, manifest)
@@ -162,21 +162,21 @@ def load(
 
 
 def check_code(name: str, *, given: bool, trust_code: bool) -> None:
-    """Refuse a backbone by this name that has to be given as a module, or is Python code without the user's word."""
+    """Raise ExportError if this backbone must be given as a module, or is Python code without `trust_code`."""
     if given:
         return
     if name.startswith("module:"):
         kind = name.removeprefix("module:")
-        raise ExportError(f"the backbone was given from Python as a {kind}; give the module again: backbone=...")
+        raise ExportError(f"the backbone was a Python module of type {kind}; give it again: backbone=...")
     if is_reference(name) and not name.startswith("torchvision:") and not trust_code:
         raise ExportError(f"the backbone {name!r} is Python code; pass trust_code=True (--trust-code) if you trust it")
 
 
 def load_design(path: str | Path, *, trust_code: bool = False, relative_to: Path | None = None) -> Design:
-    """A design from a JSON file; one that names the user's own code loads only with `trust_code`.
+    """Return a design from a JSON file. A design that names the user's own code loads only with `trust_code`.
 
-    A `./file.py` is looked for in `relative_to` (default: beside the design), then in the working folder.
-    Raises ExportError when the file is missing, SpecError and DesignError when it is no design.
+    A `./file.py` is searched for in `relative_to` (default: the folder of the design), then in the working folder.
+    Raises ExportError if the file cannot be read, SpecError and DesignError if it is not a design.
     """
     file = Path(path)
     try:
@@ -188,9 +188,9 @@ def load_design(path: str | Path, *, trust_code: bool = False, relative_to: Path
     except OSError as error:
         raise ExportError(f"{file}: cannot be read ({error.strerror}); give a design.json") from None
     except UnicodeDecodeError:
-        raise ExportError(f"{file}: is not a design in JSON; give a design.json that eenas wrote") from None
+        raise ExportError(f"{file}: is not a JSON file; give a design.json that eenas wrote") from None
     except (TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        raise ExportError(f"{file}: a value has another kind; give a design.json that eenas wrote") from error
+        raise ExportError(f"{file}: a value has the wrong type; give a design.json that eenas wrote") from error
     except PluginError:
         raise
     except EenasError as error:
@@ -199,8 +199,8 @@ def load_design(path: str | Path, *, trust_code: bool = False, relative_to: Path
         raise type(error)(f"{shown(str(error), _LONGEST)}; give a design.json that eenas wrote") from None
 
 
-def _is_free(out: Path) -> bool:
-    """Whether nothing of somebody else's would be lost in `out`: it is new, empty or holds only what eenas wrote."""
+def _is_replaceable(out: Path) -> bool:
+    """Whether `out` is new, empty, or holds only files that eenas wrote."""
     try:
         names = {item.name for item in out.iterdir()}
     except FileNotFoundError:
@@ -212,19 +212,19 @@ def _is_free(out: Path) -> bool:
 
 
 def _policy_table(policy: Policy | None) -> dict[str, Any] | None:
-    """The policy as data, once it is sure that it can be read again."""
+    """Return the policy as data, checked to be readable again."""
     if policy is None:
         return None
     table = policy.to_table()
     try:
         policy_from_table(table)
     except EenasError as error:
-        raise ExportError(f"a folder takes policies of eenas's kinds and those that a space names: {error}") from None
+        raise ExportError(f"a model folder holds policies of eenas or of a search space, got: {error}") from None
     return table
 
 
 def _check_files(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Raise ExportError where a file is not the one that was exported; older manifests have no checksums of them."""
+    """Raise ExportError if a file differs from its checksum. Older manifests have no checksums of these files."""
     for name, digest in manifest.get("files", {}).items():
         if (path / name).is_file() and (found := checksum(path / name)) != digest:
             raise ExportError(
@@ -233,23 +233,23 @@ def _check_files(path: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def _check_design(design: Design, manifest: Mapping[str, Any]) -> None:
-    """Raise ExportError for a design of another network, before any of it is built."""
+    """Raise ExportError if the design belongs to another network than the manifest."""
     classes = manifest["classes"]
     if classes and len(classes) != design.num_classes:
-        raise ExportError(f"the design is for {design.num_classes:,} classes, the manifest names {len(classes):,}")
+        raise ExportError(f"the design has {design.num_classes:,} classes, the manifest {len(classes):,}; export again")
     if list(design.exits) != manifest["exits"]:
-        raise ExportError(f"the design has the exits {list(design.exits)}, the manifest {manifest['exits']}")
+        raise ExportError(f"the design has exits {list(design.exits)}, the manifest {manifest['exits']}; export again")
 
 
 def _check_inputs(manifest: Mapping[str, Any], design: Design, taken: InputSpec) -> None:
-    """Raise ExportError where manifest or design are for other samples than its transform; 0.1 names none."""
+    """Raise ExportError if the inputs of manifest or design differ from those of the transform. 0.1 wrote no inputs."""
     stated = InputSpec.from_table(manifest["inputs"], key="inputs") if "inputs" in manifest else taken
     for what, each in (("manifest's inputs", stated), ("design's inputs", design.inputs)):
         if not each.agrees(taken):
-            raise ExportError(f"the {what} are {each}, its transform takes {taken}; export the network again")
+            raise ExportError(f"the {what} are {each}, but its transform takes {taken}; export the network again")
 
 
 def _manifest(path: Path) -> dict[str, Any]:
     if not (path / MANIFEST).is_file() and (path / DESIGN).is_file():
-        raise ExportError(f"{path}: has no {MANIFEST}, so it is a run or not whole; `eenas export` writes one")
+        raise ExportError(f"{path}: has no {MANIFEST}; it is a run or incomplete; `eenas export` writes one")
     return read_table(path)

@@ -1,4 +1,4 @@
-"""A segment's program as an ONNX model: batch normalisation folded, any batch, nothing of this machine in it."""
+"""The ONNX model of a segment: folded batch normalisation, any batch size, and no data about this machine."""
 
 import contextlib
 import io
@@ -17,20 +17,21 @@ from eenas.programs.exit_segment import SegmentProgram
 from eenas.programs.segments import INPUTS, OUTPUTS
 
 OPSET = 18
-"""The version of ONNX's operators: old enough for every onnxruntime since 1.14."""
+"""The ONNX opset. Every onnxruntime since 1.14 supports it."""
 
 BATCH = "batch"
 
 _BLOCK = 16
-"""The most channels that a block of onnxruntime's own layout has."""
+"""The largest block of channels in onnxruntime's own memory layout."""
 _BLOCKED = "_blocked"
-"""What ends the name of features in that layout."""
+"""The suffix of the name of features in that layout."""
 
 
 def onnx_model(segment: SegmentProgram) -> Any:
-    """The ONNX model (an `onnx.ModelProto`) of a segment. Raises ExportError naming the module that cannot be exported.
+    """Return the ONNX model (`onnx.ModelProto`) of a segment.
 
-    Inputs are `x` and, where it reads them, `previous`; outputs `features` and `logits`, or `logits` alone.
+    The inputs are `x` and, if the segment reads it, `previous`. The outputs are `features` and `logits`; the last
+    segment has `logits` alone. Raises ExportError that names the module that cannot be exported.
     """
     import onnx.inliner
 
@@ -65,9 +66,9 @@ def onnx_model(segment: SegmentProgram) -> Any:
 
 
 def _with_plain_attention(program: ExportedProgram) -> ExportedProgram:
-    """The program with attention as products where the exporter would not take it: with a mask, or not in 4 dimensions.
+    """Return the program with attention decomposed where the exporter fails: with a mask, or not in 4 dimensions.
 
-    Masked attention leaves its memory in an order that the exporter does not keep, and then cannot view it.
+    Masked attention leaves its output in a memory order that the exporter does not track, and a later view fails.
     """
     attention = torch.ops.aten.scaled_dot_product_attention.default
     used = [node for node in program.graph.nodes if node.target is attention]
@@ -90,7 +91,7 @@ def _attention(
     is_causal: bool = False,
     **more: Any,
 ) -> Tensor:
-    """`scaled_dot_product_attention` in eval mode, taken apart; `more` are its `scale` and `enable_gqa`."""
+    """`scaled_dot_product_attention` in eval mode, as plain products. `more` holds `scale` and `enable_gqa`."""
     scale = more.get("scale")
     if more.get("enable_gqa", False):
         key, value = (each.repeat_interleave(query.shape[-3] // each.shape[-3], dim=-3) for each in (key, value))
@@ -105,11 +106,11 @@ def _attention(
 
 
 def keep_layout(graph: Any) -> None:
-    """Where features are both convolved and added to later, let them pass through a pooling of one pixel first.
+    """Insert an identity max pooling at the input if the features are both convolved and added later.
 
-    onnxruntime convolves in a layout of its own (channels in blocks of 8 or 16) and stays in it as long as everything
-    does. Features come in as they are, so that the sum at the end of a residual block would leave the layout, and all
-    sums behind it. A pooling, which changes nothing, takes them into it. Other runtimes copy the features once.
+    onnxruntime convolves in its own layout (blocks of 8 or 16 channels) and keeps it while every operator supports it.
+    Features arrive in the plain layout, so the addition at the end of a residual block, and all later ones, would leave
+    the blocked layout. The pooling of one pixel moves the features into it. Other runtimes copy the features once.
     """
     import onnx
 
@@ -124,7 +125,7 @@ def keep_layout(graph: Any) -> None:
 
 
 def leave_layout(graph: Any) -> None:
-    """Undo `keep_layout`: for a graph that takes its features from another one within the same program."""
+    """Undo `keep_layout` for a graph whose features come from another graph of the same program."""
     name = graph.input[0].name
     pools = [node for node in graph.node if list(node.output) == [f"{name}{_BLOCKED}"]]
     for node in pools:
@@ -138,9 +139,9 @@ _registries: dict[str, Any] = {}
 
 @contextlib.contextmanager
 def _one_registry() -> Iterator[None]:
-    """Let the exporter build its table of operators once in a process: for a branch that is most of the work.
+    """Make the exporter build its operator registry only once per process, which is most of the work for a branch.
 
-    The table is torch's own affair; where it is not found by this name, each export builds its own as before.
+    The registry is internal to torch. If this name does not exist, each export builds its own.
     """
     try:
         from torch.onnx._internal.exporter._registration import ONNXRegistry
@@ -164,46 +165,46 @@ def _one_registry() -> Iterator[None]:
 
 
 def _blame(segment: SegmentProgram, error: BaseException) -> str:
-    """What cannot be exported: the module in the network, the operator, and the cut points it lies between."""
+    """Return a message that names the operator, the module in the network, and the cut points around it."""
     causes: list[BaseException] = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
         causes.append(cause)
     lacking = re.search(r"op='\w+\.(\w+)'", " ".join(str(each) for each in causes))
     for graph in (_graph(segment), segment.program.graph):
         for node in graph.nodes if graph is not None and lacking else ():
-            # the exporter names the operator after decomposing it: bessel_j0 for special_bessel_j0
+            # the exporter reports the decomposed operator: bessel_j0 for special_bessel_j0
             if (operator := _operator(node)).endswith(lacking[1] if lacking else "?"):
                 return (
                     f"ONNX has no operator for {operator!r}, which {_module(node)} runs in {segment.where}; replace "
-                    "it there, leave that exit out, or take --format pt2"
+                    "it there, leave that exit out, or use --format pt2"
                 )
-    return f"{segment.where} cannot be exported to ONNX: {first_line(causes[-1])}; take --format pt2"
+    return f"{segment.where} cannot be exported to ONNX: {first_line(causes[-1])}; use --format pt2"
 
 
 def _graph(segment: SegmentProgram) -> fx.Graph | None:
-    """The graph of the backbone's segment, whose nodes know the backbone's own modules; None where it is no graph."""
+    """Return the graph of the backbone's segment, with the backbone's own module names, or None if it has no graph."""
     inner = segment.module.segment
     return inner.graph if isinstance(inner, fx.GraphModule) else None
 
 
 def _operator(node: fx.Node) -> str:
-    """Such as "aten.relu" for a node that runs an operator of torch, else ""."""
+    """Return the operator of a node, such as "aten.relu", or "" if it runs none of torch."""
     target = node.target
     return target._schema.name.replace("::", ".") if isinstance(target, torch._ops.OpOverload) else ""
 
 
 def _module(node: fx.Node) -> str:
-    """The innermost module that a node comes from, such as "'layer1.0' (MyBlock)"."""
+    """Return the innermost module of a node, such as "'layer1.0' (MyBlock)"."""
     path, kind = list(node.meta.get("nn_module_stack", {"": ("", "")}).values())[-1]
-    place, _, inside = path.partition(".")  # "module" wraps the whole backbone, "segment" and "branch" an exit's parts
+    place, _, inside = path.partition(".")  # "module" wraps the backbone, "segment" and "branch" the parts of an exit
     kind = str(kind).rpartition(".")[2]
     if place == "branch":
-        return f"the branch, in {inside!r} ({kind})" if inside else f"the branch ({kind})"
+        return f"the branch's {inside!r} ({kind})" if inside else f"the branch ({kind})"
     return f"{inside!r} ({kind})" if inside else "the network itself"
 
 
 def _tidy(model: Any) -> None:
-    """Call the batch by its name, and take out what tells of this machine or serves nobody."""
+    """Name the batch dimension, and remove metadata that is unused or describes this machine."""
     graph = model.graph
     symbols = {value.type.tensor_type.shape.dim[0].dim_param for value in (*graph.input, *graph.output)} - {""}
     del graph.value_info[:]

@@ -1,4 +1,4 @@
-"""The runtime onnxruntime for measurements: the programs that an export writes, run as `runtime.py` runs them."""
+"""Measurement in onnxruntime: the programs that an export writes, run in the same way as in `runtime.py`."""
 
 import importlib.metadata
 import tempfile
@@ -26,27 +26,27 @@ from eenas.measurement.runtime import DECISIONS, BackboneTimes, HostLoop, Joints
 from eenas.measurement.stopwatch import Run
 from eenas.measurement.torch_runtime import named_beside
 from eenas.policies.kinds.threshold import ThresholdPolicy
-from eenas.programs.chain_models import chain_models, joined, module_model
+from eenas.programs.chain_models import chain_models, export_module, join_models
 from eenas.programs.manifest import Manifest
 from eenas.programs.onnx_program import OPSET
 from eenas.programs.preprocessing.kinds import preprocessing_from
 from eenas.programs.preprocessing.preprocessing import Preprocessing
 from eenas.programs.programs import need_onnx
 from eenas.programs.runtime import ExportedModel
-from eenas.programs.segments import INPUTS, OUTPUTS, PROVIDERS, open_session, said
+from eenas.programs.segments import INPUTS, OUTPUTS, PROVIDERS, error_text, open_session
 
 
 class OnnxRuntime:
-    """A `Runtime`: each way is timed as one ONNX program, and with it what the export's programs add between them.
+    """A `Runtime` that times the path to each cut point as one ONNX program, and the overhead between programs.
 
-    A design's segments end where its branches stand, in places that no measurement knows before. So every prefix is
-    timed whole, and at every cut point the two segments that meet there, run one after the other and joined to one
-    program, in turns: the difference is what cutting there costs (the call, features copied and laid out anew, layers
-    that are not fused). Decisions are those of a threshold policy in `runtime.py`'s own loop.
+    A design's segments end at its branches, and measurement does not know these places in advance. So every prefix is
+    timed as a whole. At every cut point, the two adjacent segments run in turns as two programs and as one. The
+    difference is the cost of cutting there: the call, copying and re-laying out the features, and layers that are no
+    longer fused. Decisions are those of a threshold policy in the loop of `runtime.py`.
 
-    Branches run in turns with all of `backbone` as one program, where one is given, else alone.
+    Branches are timed in turns with the whole `backbone` as one program if given, else alone.
 
-    Raises ExportError without the extra `onnx`, DeviceError for a device that onnxruntime has no provider for.
+    Raises ExportError without the extra `onnx`, DeviceError if onnxruntime has no provider for the device.
     """
 
     def __init__(self, device: torch.device, backbone: Backbone | None = None) -> None:
@@ -93,7 +93,7 @@ class OnnxRuntime:
         )
         pairs = zip(found[last + 1 : -1 : 2], found[last + 2 : -1 : 2], strict=True)
         cuts = tuple(max(apart.median_ms - together.median_ms, 0.0) for apart, together in pairs)
-        half = self._run(joined(models[: max(last // 2, 1)]), samples.numpy(), device, spec)
+        half = self._run(join_models(models[: max(last // 2, 1)]), samples.numpy(), device, spec)
         preprocessing = preprocessing_from(specs.to_table(backbone.transform))
         entry, decision = host_times(
             self._loop(samples.numpy(), preprocessing), rounds, backbone.num_classes,
@@ -102,7 +102,7 @@ class OnnxRuntime:
         return BackboneTimes(
             prefixes=found[:last],
             whole=found[last],
-            plain=found[last],  # who wants no exits runs all of it as one program
+            plain=found[last],  # without exits, the whole backbone runs as one program
             decision=decision,
             joints=Joints(cut_ms=cuts, call_ms=found[-1].median_ms, entry_ms=entry),
         )
@@ -113,25 +113,25 @@ class OnnxRuntime:
         """See `Runtime.time_branch`."""
         module, example = branch_to_time(branch, shape, num_classes, max(spec.batch, 2))
         what = f"{branch.label()} at features {list(shape.dims)}"
-        model = self._exported(lambda: module_model(module, example[:2], exit_=branch.label()), what)
+        model = self._exported(lambda: export_module(module, example[:2], exit_=branch.label()), what)
         timed = self._part([model], example[: spec.batch].numpy(), device, spec)
         rounds = Rounds(device=device, spec=spec, host_clock=True)
         if self._backbone is None:
             return rounds.measure([timed])[0]
         k = way_to(self._backbone, shape)
-        way = None if k is None else self._way(self._backbone, k + 1, device, spec)
-        plain = self._way(self._backbone, None, device, spec)
+        way = None if k is None else self._prefix(self._backbone, k + 1, device, spec)
+        plain = self._prefix(self._backbone, None, device, spec)
         return measure_beside(timed, plain, rounds, f"{self._version}, one program", way)
 
-    def _way(self, backbone: Backbone, segments: int | None, device: torch.device, spec: LatencySpec) -> Run:
-        """A run of the first so many segments as one program (None: all), exported where that was not done before."""
+    def _prefix(self, backbone: Backbone, segments: int | None, device: torch.device, spec: LatencySpec) -> Run:
+        """Return a run of the first `segments` segments (None: all) as one program, exported on the first call."""
         if not self._models:
             module, names = evaluated(backbone.module, device="cpu"), [point.name for point in backbone.cut_points]
             chain = Chain.built_from(module, backbone.example().cpu(), names)
             self._models = self._exported(lambda: chain_models(chain, backbone.example(2).cpu()), backbone.name)
         key = (device, spec.batch, segments or len(self._models))
         if key not in self._runs:
-            model = joined(self._models[: key[2]])
+            model = join_models(self._models[: key[2]])
             self._runs[key] = self._run(model, backbone.example(spec.batch).cpu().numpy(), device, spec)
         return self._runs[key]
 
@@ -139,18 +139,18 @@ class OnnxRuntime:
         try:
             return export()
         except EenasError as error:
-            raise MeasurementError(f"{what}: cannot be timed in onnxruntime: {error}") from None
+            raise MeasurementError(f"{what}: cannot be measured in onnxruntime: {error}") from None
 
     def _part(self, models: list[Any], x: NDArray[np.float32], device: torch.device, spec: LatencySpec) -> Part:
-        """Models in a row, joined to one program, on `x`. A run ends with its outputs in the host's memory."""
+        """Return consecutive models as one program on `x`. A run ends with the outputs in the host's memory."""
         return Part(
-            open=lambda: self._run(joined(models), x, device, spec),
+            open=lambda: self._run(join_models(models), x, device, spec),
             runtime=f"{self._version}, one program",
             size=sum(each.ByteSize() for each in models),
         )
 
     def _run(self, model: Any, x: NDArray[np.float32], device: torch.device, spec: LatencySpec) -> Run:
-        """A function that runs a model on `x` once, in a session like those of the exported programs."""
+        """Return a function that runs a model once on `x`, in a session like those of the exported programs."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "program.onnx"
             try:
@@ -159,24 +159,24 @@ class OnnxRuntime:
             except EenasError:
                 raise
             except Exception as error:  # onnxruntime and protobuf raise many kinds
-                raise MeasurementError(f"a program does not open in onnxruntime: {shortened_error(error)}") from None
+                raise MeasurementError(f"a program does not load in onnxruntime: {shortened_error(error)}") from None
         feed = {INPUTS[0]: np.ascontiguousarray(x)}
 
         def run() -> Any:
             try:
                 return session.run(OUTPUTS[1:], feed)
             except Exception as error:
-                raise MeasurementError(f"a program does not run in onnxruntime ({said(error)})") from None
+                raise MeasurementError(f"a program does not run in onnxruntime ({error_text(error)})") from None
 
         return run
 
     def _empty(self, num_classes: int, device: torch.device, spec: LatencySpec) -> Part:
-        """A program that gives what it takes."""
-        model = self._exported(lambda: module_model(_Same(), torch.zeros(2, num_classes), exit_="nothing"), "nothing")
+        """Return a program that copies its input."""
+        model = self._exported(lambda: export_module(_Same(), torch.zeros(2, num_classes), exit_="nothing"), "nothing")
         return self._part([model], np.zeros((spec.batch, num_classes), dtype=np.float32), device, spec)
 
     def _loop(self, samples: NDArray[np.float32], preprocessing: Preprocessing) -> HostLoop:
-        """The loop of `runtime.py` around programs that cost nothing."""
+        """Return the loop of `runtime.py` around programs without cost."""
 
         def runtime_loop(num_classes: int, device: torch.device, batch: int, program: Run) -> tuple[Run, Run]:
             logits = np.random.default_rng(0).normal(size=(batch, num_classes)).astype(np.float32)
@@ -193,12 +193,12 @@ class OnnxRuntime:
 
 class _Same(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`x` itself."""
+        """Return a copy of `x`."""
         return x.clone()
 
 
 def _in_turn(first: Part, second: Part) -> Part:
-    """One part after the other."""
+    """Return a part that runs one part after the other."""
 
     def opened() -> Run:
         one, two = first.open(), second.open()
@@ -214,7 +214,7 @@ def _in_turn(first: Part, second: Part) -> Part:
 
 @torch.inference_mode()
 def _features(chain: Chain, samples: torch.Tensor) -> list[NDArray[np.float32]]:
-    """What each segment takes."""
+    """Return the input of each segment."""
     x, found = samples, []
     for segment in chain.segments:
         found.append(x.numpy())
@@ -223,7 +223,7 @@ def _features(chain: Chain, samples: torch.Tensor) -> list[NDArray[np.float32]]:
 
 
 def _manifest(preprocessing: Preprocessing, num_classes: int) -> Manifest:
-    """That of a model with decisions and nothing to decide about."""
+    """Return the manifest of a model that only makes decisions."""
     return Manifest(
         folder=Path(),
         kind="onnx",

@@ -1,4 +1,4 @@
-"""Parity: an exported program against the network it was made of, on real samples, logits and decisions."""
+"""Parity: the comparison of an exported program with its network on real samples, in logits and decisions."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -15,15 +15,15 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
 from eenas.policies.policy import NEAR, Policy
 from eenas.policies.scores import score
-from eenas.programs.manifest import MANIFEST, ProgramFile, one_error, read_table
+from eenas.programs.manifest import MANIFEST, ProgramFile, export_errors, read_table
 from eenas.programs.programs import SINGLE_FILE
 from eenas.programs.runtime import ExportedModel, Prediction
-from eenas.programs.segments import ANSWERS, INPUTS, open_session, said
+from eenas.programs.segments import ANSWERS, INPUTS, error_text, open_session
 from eenas.specs import from_table
 from eenas.tasks.task import Task
 
 CLOSE, ROUNDING = 1e-4, 3e-6
-"""Logits may differ by so much, or by this share of an exit's largest one, which float32 does not resolve."""
+"""The allowed difference of logits: absolute, and as a share of the exit's largest logit (float32's resolution)."""
 
 SAMPLES = 256
 _BATCH = 32
@@ -31,9 +31,9 @@ _BATCH = 32
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Real samples for a comparison: `inputs` float32 [N, ...], transformed, of the named split of a task.
+    """Real samples for a comparison: `inputs` float32 [N, ...], transformed, from the split `split` of a task.
 
-    `data` is the task's spec as in `--data`, or empty where it was given as an object.
+    `data` is the task's spec as in `--data`. It is empty for a task that was given as an object.
     """
 
     inputs: Tensor
@@ -43,11 +43,11 @@ class Samples:
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """What a comparison on `samples` samples of the split `split` of `data` found.
+    """The result of a comparison on `samples` samples of the split `split` of `data`.
 
-    `differences` are the largest differences of logits, exit by exit, and at most what CLOSE and ROUNDING say. `near`
-    samples met a score within 1e-5 of a threshold on their way, or left with two classes that close, and `differing`
-    of those were decided otherwise; no others were.
+    `differences` are the largest differences of logits at each exit, within the limits of CLOSE and ROUNDING. `near`
+    samples had a score within 1e-5 of a threshold, or left with two classes that close. `differing` of those were
+    decided differently; all other decisions are the same.
     """
 
     samples: int
@@ -58,22 +58,22 @@ class Parity:
     differing: int
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """Return plain data for JSON."""
         return {**asdict(self), "differences": list(self.differences)}
 
     @classmethod
     def of(cls, folder: Path) -> "Parity":
-        """What the export to a folder found. Raises ExportError for one without programs."""
+        """Return the parity that the export to a folder found. Raises ExportError for a folder without programs."""
         program = read_table(folder).get("program")
         table = program.get("parity") if isinstance(program, dict) else None
         if table is None:
-            raise ExportError(f"{folder}: holds no programs that were compared; export with --format onnx or pt2")
-        with one_error(folder / MANIFEST):
+            raise ExportError(f"{folder}: contains no compared programs; export with --format onnx or pt2")
+        with export_errors(folder / MANIFEST):
             return from_table(cls, table, key="program.parity")
 
 
-def some_samples(network: EarlyExitNetwork, task: Task, *, data: str = "", count: int = SAMPLES) -> Samples:
-    """At most `count` samples of the task's validation split, drawn evenly, as the network takes them."""
+def validation_samples(network: EarlyExitNetwork, task: Task, *, data: str = "", count: int = SAMPLES) -> Samples:
+    """Return at most `count` transformed samples of the task's validation split, drawn at random with a fixed seed."""
     split = task.validation
     chosen = np.sort(np.random.default_rng(0).permutation(len(split))[:count])
     inputs = torch.cat(list(batches(network, split.subset(chosen), _BATCH, torch.device("cpu"))))
@@ -82,9 +82,9 @@ def some_samples(network: EarlyExitNetwork, task: Task, *, data: str = "", count
 
 @torch.inference_mode()
 def compare(network: EarlyExitNetwork, model: ExportedModel, samples: Samples) -> Parity:
-    """Compare a network on the CPU, in eval mode, with a program of it, and with its single file where it has one.
+    """Compare a network on the CPU in eval mode with its programs, and with its single file if there is one.
 
-    Raises ParityError that says at which exit, and for which sample, they differ.
+    Raises ParityError with the exit and the first sample that differ.
     """
     parts = torch.split(samples.inputs, _BATCH)
     eager = [np.stack([logits.float().numpy() for logits in network(part)], axis=1) for part in parts]
@@ -93,7 +93,7 @@ def compare(network: EarlyExitNetwork, model: ExportedModel, samples: Samples) -
         found = np.concatenate([np.stack(model.logits(part.numpy()), axis=1) for part in parts])
     except ExportError as error:
         file = str(error).removeprefix(f"{model.manifest.folder}{os.sep}").partition("; ")[0]
-        raise ParityError(f"{file}; it is not the network, and is not exported; take another --format") from error
+        raise ParityError(f"{file}; export again, or use another --format") from error
     differences = _differences(logits, found, model.exits)
     near = differing = 0
     if (policy := model.policy) is not None:
@@ -122,9 +122,9 @@ def compare(network: EarlyExitNetwork, model: ExportedModel, samples: Samples) -
 
 
 def _differences(expected: NDArray[Any], found: NDArray[Any], exits: tuple[str, ...]) -> tuple[float, ...]:
-    """The largest difference at each exit, of logits [N, K, C]. Raises ParityError above what is allowed."""
+    """Return the largest difference at each exit of logits [N, K, C]. Raises ParityError if one is too large."""
     if expected.shape != found.shape:
-        raise ParityError(f"the program gives logits {list(found.shape)}, the network {list(expected.shape)}")
+        raise ParityError(f"the program returns logits {list(found.shape)}, the network {list(expected.shape)}")
     apart = np.abs(expected.astype(np.float64) - found).max(axis=2)  # [N, K]
     for k, name in enumerate(exits):
         worst = int(np.argmax(np.where(np.isnan(apart[:, k]), np.inf, apart[:, k])))
@@ -132,20 +132,20 @@ def _differences(expected: NDArray[Any], found: NDArray[Any], exits: tuple[str, 
         if not apart[worst, k] <= allowed:
             raise ParityError(
                 f"exit {name!r}: logits of sample {worst} differ by {apart[worst, k]:.2g}, allowed are {allowed:.2g}; "
-                "the program is not the network, and is not exported"
+                "export again, or use another --format"
             )
     return tuple(float(value) for value in apart.max(axis=0))
 
 
 def _close(policy: Policy, logits: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which samples [N] meet, on their way through logits [N, K, C], a decision that rounding may turn."""
+    """Return which samples [N] meet a decision that rounding may change on their way through logits [N, K, C]."""
     close = np.zeros(len(logits), dtype=np.bool_)
     staying, state = np.arange(len(logits)), policy.start(len(logits))
     for k in range(logits.shape[1]):
         here = logits[staying, k]
         close[staying] |= policy.near(k, here, state)
         leave, state = policy.decide(k, here, state)
-        close[staying[leave]] |= score(here[leave], kind="margin") <= NEAR  # two classes are as likely
+        close[staying[leave]] |= score(here[leave], kind="margin") <= NEAR  # two classes are equally likely
         staying, state = staying[~leave], state[~leave]
     return close
 
@@ -153,21 +153,21 @@ def _close(policy: Policy, logits: NDArray[Any]) -> NDArray[np.bool_]:
 def _decisions(
     classes: NDArray[Any], exits: NDArray[Any], found: list[Prediction], close: NDArray[np.bool_], what: str
 ) -> int:
-    """How many samples are decided otherwise. Raises ParityError when one of them is not close to a threshold."""
+    """Return the number of samples decided differently. Raises ParityError if one is not close to a threshold."""
     other_classes = np.concatenate([answer.classes for answer in found])
     other_exits = np.concatenate([answer.exits for answer in found])
     differs = (classes != other_classes) | (exits != other_exits)
     if (wrong := np.flatnonzero(differs & ~close)).size:
         first = wrong[0]
         raise ParityError(
-            f"{what}: {wrong.size} samples are decided otherwise, sample {first} first: exit {exits[first]} and class "
+            f"{what}: {wrong.size} samples are decided differently, first {first}: exit {exits[first]} and class "
             f"{classes[first]} in the network, {other_exits[first]} and {other_classes[first]} in the program"
         )
     return int(differs.sum())
 
 
 def _single(model: ExportedModel, program: ProgramFile, inputs: NDArray[Any]) -> list[Prediction]:
-    """What the single file answers, sample by sample."""
+    """Return the answers of the single file, sample by sample."""
     manifest = model.manifest
     session = open_session(manifest.path(program))
     found = []
@@ -175,7 +175,7 @@ def _single(model: ExportedModel, program: ProgramFile, inputs: NDArray[Any]) ->
         try:
             classes, exits, logits = session.run(list(ANSWERS), {INPUTS[0]: inputs[index : index + 1]})
         except Exception as error:  # onnxruntime raises many kinds
-            reason = f"{program.file}: does not run here ({said(error)})"
-            raise ParityError(f"{reason}; it is not the network, and is not exported; leave it out") from error
+            reason = f"{program.file}: does not run here ({error_text(error)})"
+            raise ParityError(f"{reason}; leave --single-file out") from error
         found.append(Prediction(classes, exits, logits, model.exits, manifest.temperatures))
     return found

@@ -1,4 +1,4 @@
-"""The programs of a network: a file for each segment, on request the single file, and their part of the manifest."""
+"""The program files of a network: one for each segment, optionally the single file, and their part of the manifest."""
 
 import importlib
 import importlib.metadata
@@ -33,23 +33,23 @@ _EXTRA = ("onnx", "onnxscript", "onnxruntime")
 
 @dataclass(frozen=True, kw_only=True)
 class Programs:
-    """What an export writes beside the network: `format` "onnx" or "pt2", and with "onnx" also a single file."""
+    """The programs that an export writes beside the network: "onnx" or "pt2", with "onnx" optionally a single file."""
 
     format: Format
     single_file: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what there is not."""
+        """Check the format and the single file."""
         if self.format not in get_args(Format):
             raise ExportError(f"unknown format {self.format!r}; {nearest(str(self.format), get_args(Format))}")
         if self.single_file and self.format != "onnx":
-            raise ExportError(f"a single file is an ONNX model, got the format {self.format!r}; give --format onnx")
+            raise ExportError(f"a single file is an ONNX model, got the format {self.format!r}; use --format onnx")
 
 
 def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) -> dict[str, Any]:
-    """Write the programs of `network` (on the CPU, in eval mode) and the runtime; gives the manifest's "program" table.
+    """Write the programs of `network` (on the CPU, in eval mode) and the runtime. Returns the "program" table.
 
-    Raises ExportError for a backbone, a branch or a policy that the format cannot hold.
+    Raises ExportError if the format does not support the backbone, a branch or the policy.
     """
     if wanted.format == "onnx":
         need_onnx()
@@ -88,7 +88,7 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
 
 
 def _contiguous(network: EarlyExitNetwork) -> EarlyExitNetwork:
-    """The network, or a copy with its weights as files hold them: torch saves no others whole."""
+    """Return the network, or a copy with contiguous weights: torch saves other layouts incompletely."""
     if all(each.is_contiguous() for each in (*network.parameters(), *network.buffers())):
         return network
     copied = copy_of(network)
@@ -97,18 +97,15 @@ def _contiguous(network: EarlyExitNetwork) -> EarlyExitNetwork:
 
 
 def thresholds_of(policy: Policy | None) -> ThresholdPolicy:
-    """The policy of a single file. Raises ExportError for one that is not of thresholds."""
+    """Return the policy of a single file. Raises ExportError unless it is a threshold policy."""
     if not isinstance(policy, ThresholdPolicy):
         kind = "none" if policy is None else repr(policy.kind)
-        raise ExportError(
-            f"a single file stops by the thresholds of a policy of the kind 'threshold', got {kind}; "
-            "leave --single-file out"
-        )
+        raise ExportError(f"a single file needs a policy of the kind 'threshold', got {kind}; leave --single-file out")
     return policy
 
 
 def write_single_file(segments: Sequence[Path], policy: Policy | None, path: Path) -> None:
-    """Write the ONNX files of the segments, in order, as one model that stops by `policy`. Raises ExportError."""
+    """Write the segments' ONNX files, in order, as one model that stops by `policy`. Raises ExportError."""
     import onnx
 
     from eenas.programs.single_file import single_file
@@ -117,12 +114,12 @@ def write_single_file(segments: Sequence[Path], policy: Policy | None, path: Pat
 
 
 def write_onnx(model: Any, path: Path) -> None:
-    """Write an ONNX model. Raises ExportError when it is larger than the 2 GiB that one file may have."""
+    """Write an ONNX model. Raises ExportError if it is larger than 2 GiB, the limit of one file."""
     try:
         content = model.SerializeToString(deterministic=True)
     except Exception as error:  # protobuf's own kinds
         raise ExportError(
-            f"{path}: one ONNX file holds at most 2 GiB ({shortened_error(error)}); take --format pt2"
+            f"{path}: one ONNX file holds at most 2 GiB ({shortened_error(error)}); use --format pt2"
         ) from None
     write_atomically(path, lambda file: file.write_bytes(content))
 
@@ -133,12 +130,12 @@ def _save_pt2(segment: SegmentProgram, file: Path) -> None:
 
 
 def has_onnx() -> bool:
-    """Whether networks can be exported to ONNX here and run in onnxruntime."""
+    """Whether networks can be exported to ONNX and run in onnxruntime here."""
     return all(importlib.util.find_spec(name) is not None for name in _EXTRA)
 
 
 def need_onnx() -> None:
-    """Say before minutes of work what is not installed."""
+    """Raise ExportError if a library of the extra `onnx` is missing, before the long work starts."""
     for name in _EXTRA:
         try:
             importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""The runtime: an exported model that answers batches and stops, with NumPy and onnxruntime alone."""
+"""The runtime: an exported model that answers batches and stops early, with only NumPy and onnxruntime."""
 
 import time
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from eenas.programs.segments import Segment, open_segments
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a batch of N answered, in the order of the input.
+    """The answers to a batch of N samples, in the order of the input.
 
-    `classes` int64 [N] are class numbers, as the policy answers; `exits` int64 [N] the exit (0 is the first) where the
-    sample left; `logits` float32 [N, num_classes] of that exit, before its temperature, of which `temperatures` has one
-    for each exit; `exit_names` are the exits in depth order.
+    `classes` int64 [N] are the classes that the policy answers. `exits` int64 [N] are the exits where the samples left;
+    0 is the first. `logits` float32 [N, num_classes] are those of that exit before temperature scaling; `temperatures`
+    has one value for each exit. `exit_names` are the exits in depth order.
     """
 
     classes: NDArray[np.int64]
@@ -35,16 +35,17 @@ class Prediction:
 
     @property
     def confidences(self) -> NDArray[np.float64]:
-        """The probability [N] that the exit where a sample left gives to its answer, at that exit's temperature."""
+        """The probability [N] of each answer at the exit where the sample left, at that exit's temperature."""
         each = np.asarray(self.temperatures)[self.exits][:, None]
         return _softmax(self.logits / each)[np.arange(len(self.classes)), self.classes]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExitStatistics:
-    """What one exit has done since the count began.
+    """Counts and times of one exit since the last reset.
 
-    `left` samples of those that `reached` it; `seconds` in its segment, and `deciding` in the policy there.
+    `reached` samples reached the exit and `left` of them left there. `seconds` is the time in its segment, `deciding`
+    the time in the policy.
     """
 
     name: str
@@ -55,10 +56,10 @@ class ExitStatistics:
 
 
 class ExportedModel:
-    """An exported model, open: `predict` answers a batch, taking out whoever leaves.
+    """An open exported model. `predict` answers a batch and removes samples as they leave.
 
-    It counts what it does (`statistics`), so that threads which share one see each other's counts; answers do not
-    depend on that. `load` makes one.
+    The model counts its work (`statistics`). Threads that share a model share the counts; answers do not depend on
+    them. Created by `load`.
     """
 
     _counts: list[tuple[int, int, float, float]]
@@ -72,7 +73,7 @@ class ExportedModel:
 
     @property
     def exits(self) -> tuple[str, ...]:
-        """The names of the exits in depth order; at the last one everybody leaves who is left."""
+        """The names of the exits in depth order. All remaining samples leave at the last one."""
         return self.manifest.exits
 
     @property
@@ -82,27 +83,27 @@ class ExportedModel:
 
     @property
     def policy(self) -> Policy | None:
-        """What decides who leaves; at first the policy of the manifest."""
+        """The policy that decides which samples leave. Initially that of the manifest."""
         return self._policy
 
     def preprocess(self, *samples: Any) -> NDArray[Any]:
-        """Samples made ready as they were for training: a batch that `predict` takes.
+        """Prepare samples as for training and return a batch for `predict`.
 
-        They are given one by one or in a list. Of a model for images each is a path, the bytes of a file, a Pillow
-        image, or an array uint8 [H, W] or [H, W, C] (red, green, blue; OpenCV's are blue first: `image[..., ::-1]`);
-        that needs Pillow, and values are those of training but for 1 of 255. Of a model for series each is an array
-        [channels, length] or the path of a `.npy` file. Raises PictureError or InputError for what cannot be read.
+        Samples are separate arguments or lists. For a model of images, each is a path, the bytes of a file, a Pillow
+        image, or an array uint8 [H, W] or [H, W, C] in the order red, green, blue (OpenCV's are blue, green, red:
+        `image[..., ::-1]`). This needs Pillow; pixel values differ by at most 1 of 255 from training. For a model of
+        series, each is an array [channels, length] or the path of a `.npy` file. Raises PictureError or InputError for
+        samples that cannot be read.
         """
         given = (each if isinstance(each, list | tuple) else (each,) for each in samples)
         return self.manifest.preprocessing.prepare([sample for several in given for sample in several])
 
     def predict(self, batch: NDArray[Any]) -> Prediction:
-        """Answers for a batch in which each sample leaves at the first exit where the policy lets it go.
+        """Return the answers to a batch. Each sample leaves at the first exit where the policy releases it.
 
-        `batch` is what `preprocess` gives, or what the network's transform gives, float32 [N, ...]; images may also be
-        uint8 [N, C, H, W]. Samples that leave free the rest: what lies behind is computed for the others only. Raises
-        InputError for any other batch and for one whose numbers overflow in the network, PolicyError where no policy
-        was fitted.
+        `batch` comes from `preprocess` or from the network's transform, float32 [N, ...]; images may also be uint8
+        [N, C, H, W]. Later segments run only on the samples that remain. Raises InputError for any other batch and if
+        numbers overflow in the network, PolicyError without a fitted policy.
         """
         x, policy = self._checked(batch), self._fitted()
         if len(x) == 1:
@@ -128,7 +129,7 @@ class ExportedModel:
             assert features is not None
             if left:
                 stay = ~leave
-                rows = np.flatnonzero(stay)  # whole samples are copied faster by number than by mask
+                rows = np.flatnonzero(stay)  # copying whole samples is faster by index than by mask
                 active, x, previous, state = active[rows], features.take(rows, axis=0), found[rows], state[stay]
             else:
                 x, previous = features, found
@@ -136,7 +137,7 @@ class ExportedModel:
         return Prediction(classes, exits, logits, self.exits, self.manifest.temperatures)
 
     def _predict_one(self, x: NDArray[np.float32], policy: Policy) -> Prediction:
-        """The same for a single sample, of which there is nothing to sort: on small networks that is a tenth."""
+        """`predict` for a single sample. Without sorting, small networks are a tenth faster."""
         previous, state, clock = None, policy.start(1), time.perf_counter
         for k, segment in enumerate(self.segments):
             began = clock()
@@ -153,7 +154,7 @@ class ExportedModel:
         return Prediction(policy.answer(state), np.array([k]), found, self.exits, self.manifest.temperatures)
 
     def _check_answers(self, logits: NDArray[np.float32], exits: Sequence[int] | NDArray[np.int64]) -> None:
-        """Raise InputError where the logits [N, C] that samples leave with are not finite: they are no answer."""
+        """Raise InputError unless the logits [N, C] of the exits where samples leave are finite."""
         finite = np.isfinite(logits)
         if not finite.all():
             bad = int(np.flatnonzero(~finite.all(axis=1))[0])
@@ -163,10 +164,10 @@ class ExportedModel:
             )
 
     def logits(self, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
-        """Every exit's logits [N, num_classes] for a batch as `predict` takes it, stopping nowhere."""
+        """Return every exit's logits [N, num_classes] for a batch as in `predict`, without stopping."""
         features: NDArray[np.float32] | None = self._checked(batch)
         previous, found = None, []
-        if len(batch) == 0:  # not every operator takes a batch of none
+        if len(batch) == 0:  # some operators reject an empty batch
             return [np.zeros((0, len(self.classes)), dtype=np.float32) for _ in self.exits]
         for segment in self.segments:
             assert features is not None
@@ -175,9 +176,9 @@ class ExportedModel:
         return found
 
     def reach(self, batch: NDArray[Any], k: int) -> None:
-        """Run what a batch that leaves at exit k (0 is the first) waits for, decisions included; for measuring.
+        """Run everything that a batch that leaves at exit k (0 is the first) waits for, decisions included.
 
-        Raises InputError for another k, and for a batch that `predict` would not take.
+        For measurements. Raises InputError for an invalid k and for a batch that `predict` rejects.
         """
         if not 0 <= k < len(self.segments):
             raise InputError(f"exits are numbered from 0 to {len(self.segments) - 1}, got {k!r:.60}")
@@ -190,58 +191,58 @@ class ExportedModel:
                 _, state = self._policy.decide(index, previous, state)
 
     def set_policy(self, policy: Policy) -> None:
-        """Decide by another policy from now on. Raises PolicyError when it is for another number of exits."""
+        """Replace the policy. Raises PolicyError if the new one is for another number of exits."""
         if policy.num_exits != len(self.exits):
             raise PolicyError(f"the policy is for {policy.num_exits} exits, this model has {len(self.exits)}")
         self._policy = policy
 
     def set_thresholds(self, *thresholds: float | None) -> None:
-        """Leave from now on where the score is at least the exit's threshold, in [0, 1]; None: nobody leaves there.
+        """Set the thresholds: samples leave at an exit if their confidence is at least its threshold, in [0, 1].
 
-        One for each exit but the last, or a single one for all. Raises PolicyError for anything else, and where
-        samples do not leave by thresholds.
+        Give one threshold for each exit except the last, or a single one for all. At None, no sample leaves. Raises
+        PolicyError for other values and for a policy without thresholds.
         """
         given = thresholds * (len(self.exits) - 1) if len(thresholds) == 1 else thresholds
         self.set_policy(_with_thresholds(self._fitted(), given))
 
     def set_budget(self, *, accuracy: float | None = None, **costs: float | None) -> OperatingPoint:
-        """Take the best operating point of the manifest within a budget, and give it back.
+        """Select the best operating point of the manifest within a budget, and return it.
 
-        `costs` limit mean costs of a sample by name: `macs` as a share of the plain backbone's (0.5 is half),
-        `latency_ms` as it was measured for the manifest, which says where and how, and others, such as `energy`, in
-        their unit. Of the points within them it is the most accurate one; with `accuracy`, in [0, 1], the one with the
-        fewest MACs that is as accurate. Raises PolicyError for a cost that is not known here, and when no point meets
-        the budget, saying which is nearest.
+        `costs` limit the mean costs of a sample by name: `macs` as a share of the plain backbone's MACs (0.5 is half),
+        `latency_ms` as measured for the manifest, which states where and how, and others, such as `energy`, in their
+        unit. The result is the most accurate point within the limits. With `accuracy`, in [0, 1], it is the point with
+        the fewest MACs that reaches this accuracy. Raises PolicyError for an unknown cost, and with the nearest point
+        if no point meets the budget.
         """
         self._policy = (found := within_budget(self.manifest, accuracy, costs)).policy
         return found
 
     def warm_up(self, batch: int = 1, *, rounds: int = 3) -> None:
-        """Run all of it on a batch of that many samples of zeros, uncounted: the first answer then waits for nothing.
+        """Run the whole model on `batch` samples of zeros, uncounted, so that the first answer is not delayed.
 
-        Raises InputError for what is no number of samples or rounds.
+        Raises InputError for an invalid number of samples or rounds.
         """
         for name, value in (("batch", batch), ("rounds", rounds)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InputError(f"warm_up takes a whole {name} from 0 up, got {value!r:.60}")
+                raise InputError(f"warm_up: {name} must be a whole number of at least 0, got {value!r:.60}")
         blank, before = self.manifest.preprocessing.blank(batch), list(self._counts)
         for _ in range(rounds):
             self.reach(blank, len(self.exits) - 1)
-            if self._policy is not None:  # its own first call is slow, too
+            if self._policy is not None:  # the first call of the policy is slow, too
                 self.predict(blank)
         self._counts = before
 
     @property
     def statistics(self) -> tuple[ExitStatistics, ...]:
-        """What `predict` has done since loading or `reset_statistics`, exit by exit."""
+        """The counts and times of `predict` at each exit since loading or `reset_statistics`."""
         return tuple(
             ExitStatistics(name=name, reached=reached, left=left, seconds=seconds, deciding=deciding)
             for name, (reached, left, seconds, deciding) in zip(self.exits, self._counts, strict=True)
         )
 
     def reset_statistics(self) -> None:
-        """Count from zero."""
-        # plain numbers: sums in an array would cost more than a decision
+        """Reset all counts and times to zero."""
+        # plain numbers, because sums in an array would take longer than a decision
         self._counts = [(0, 0, 0.0, 0.0) for _ in self.exits]
 
     def _count(self, k: int, reached: int, left: int, seconds: float, deciding: float) -> None:
@@ -250,7 +251,7 @@ class ExportedModel:
 
     def _fitted(self) -> Policy:
         if self._policy is None:
-            raise PolicyError("this model was exported without a policy; train it, or `set_policy` one")
+            raise PolicyError("this model was exported without a policy; train it, or set one with `set_policy`")
         return self._policy
 
     def _checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
@@ -260,13 +261,13 @@ class ExportedModel:
 def load(
     folder: str | Path, *, provider: str = "cpu", threads: int | None = None, trust_code: bool = False
 ) -> ExportedModel:
-    """The exported model in a folder that `eenas export --format onnx` (or pt2) wrote.
+    """Return the exported model in a folder that `eenas export --format onnx` (or pt2) wrote.
 
-    `provider` is "cpu" or "cuda"; `threads` work within an operator (None: one for each core). Of .pt2 files they are
-    torch's own, set for the whole process and left so (`torch.set_num_threads` changes them again). Raises ExportError
-    for a folder that is not whole or was changed, for programs of other classes or features than the manifest's, and
-    for .pt2 files, which can hold Python code, without `trust_code`, PluginError for a policy of the user's own without
-    it; DeviceError for a provider that is not there.
+    `provider` is "cpu" or "cuda"; `threads` is the number of threads within an operator (None: one for each core). For
+    .pt2 files, `threads` is a setting of torch for the whole process, and stays (`torch.set_num_threads` changes it
+    again). Raises ExportError if the folder is incomplete or was changed, if a program's classes or features differ
+    from the manifest, and for .pt2 files, which can contain Python code, without `trust_code`; PluginError for a policy
+    of the user's own without `trust_code`; DeviceError for an unavailable provider.
     """
     manifest = read_manifest(folder, trust_code=trust_code)
     segments = open_segments(manifest, provider=provider, threads=threads, trust_code=trust_code)
@@ -274,16 +275,16 @@ def load(
 
 
 def _with_thresholds(policy: Policy, thresholds: tuple[float | None, ...]) -> Policy:
-    """The policy with other thresholds, also where it stands within another one."""
+    """Return the policy with other thresholds, also if it is wrapped by another policy."""
     if isinstance(policy, ThresholdPolicy):
         return replace(policy, thresholds=thresholds, within_budget=True)
     inner = getattr(policy, "policy", None)
     if not isinstance(inner, Policy):
-        raise PolicyError(f"samples leave here by {policy.kind!r}, not by thresholds; use set_budget or set_policy")
+        raise PolicyError(f"the policy {policy.kind!r} has no thresholds; use set_budget or set_policy")
     return replace(policy, policy=_with_thresholds(inner, thresholds))  # type: ignore[type-var]
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore"):  # of logits that are not finite nothing is known
+    with np.errstate(invalid="ignore"):  # logits may be infinite or NaN
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -1,7 +1,7 @@
-"""The source of `runtime.py`: the runtime and all that it imports of eenas, put into one file as they stand.
+"""The source of `runtime.py`: the runtime and all eenas modules that it imports, joined in one file.
 
-Why put together when a model is exported, and not written twice or packed: the runtime that eenas itself runs and tests
-is then, statement by statement, the one that travels, policies included; and who receives it reads plain Python.
+The file is assembled at export instead of being written twice or packed. An export then carries exactly the statements
+that eenas runs and tests, policies included, as readable Python.
 """
 
 import ast
@@ -11,9 +11,9 @@ from collections import defaultdict
 
 ENTRY = "eenas.programs.runtime"
 
-_HEADER = '''"""Runs the exported model that lies beside this file; needs numpy and onnxruntime, and nothing of eenas.
+_HEADER = '''"""Runs the exported model in this folder. Needs numpy and onnxruntime, but not eenas.
 
-Reading pictures needs Pillow, too.
+Reading image files also needs Pillow.
 
     import runtime
     model = runtime.load(".")               # the folder with eenas.json
@@ -21,13 +21,13 @@ Reading pictures needs Pillow, too.
     answer = model.predict(images)          # answer.classes, answer.exits, answer.confidences
     model.set_budget(macs=0.5)              # an operating point of the manifest
 
-eenas wrote this file out of its own sources, each named above its part. Python 3.11 or newer.
+eenas assembled this file from its own sources; each is named above its part. Needs Python 3.11 or newer.
 """
 '''
 
 
 def runtime_source() -> str:
-    """The text of a module with everything of ENTRY that imports nothing of eenas."""
+    """Return the text of a module that contains ENTRY and everything it needs, without imports of eenas."""
     modules: dict[str, list[ast.Import | ast.ImportFrom]] = {}
     _collect(ENTRY, modules)
     parts = [_HEADER, *_imports([line for lines in modules.values() for line in lines])]
@@ -41,18 +41,18 @@ def runtime_source() -> str:
 
 
 def _collect(name: str, modules: dict[str, list[ast.Import | ast.ImportFrom]]) -> None:
-    """Add the imports of a module and of all that it imports of eenas, what is imported first."""
+    """Add the imports of a module and of all eenas modules that it imports, dependencies first."""
     imports = [line for line in ast.parse(_text(name)).body if isinstance(line, ast.Import | ast.ImportFrom)]
     for line in imports:
         if isinstance(line, ast.ImportFrom) and _own(line):
-            assert not any(alias.asname for alias in line.names), f"{name}: a renamed import cannot be put together"
+            assert not any(alias.asname for alias in line.names), f"{name}: an import with `as` cannot be joined"
             if str(line.module) not in modules:
                 _collect(str(line.module), modules)
     modules[name] = list(imports)
 
 
 def _imports(lines: list[ast.Import | ast.ImportFrom]) -> list[str]:
-    """The imports from outside of eenas, each module once: "from __future__" first, as Python wants it."""
+    """Return the imports from outside eenas, each module once. `from __future__` comes first."""
     plain = {ast.unparse(line) for line in lines if isinstance(line, ast.Import)}
     names: dict[str, set[str]] = defaultdict(set)
     for line in lines:
@@ -72,7 +72,7 @@ def _text(name: str) -> str:
 
 
 def _body(name: str) -> str:
-    """The text of a module without its imports; its docstring becomes a comment."""
+    """Return the text of a module without its imports. Its docstring becomes a comment."""
     text = _text(name)
     tree = ast.parse(text)
     lines = text.splitlines()
@@ -85,7 +85,7 @@ def _body(name: str) -> str:
 
 
 def _defined(tree: ast.Module) -> list[str]:
-    """The names that a module defines at its top."""
+    """Return the names that a module defines at its top level."""
     names = []
     for line in tree.body:
         if isinstance(line, ast.ClassDef | ast.FunctionDef):

@@ -1,4 +1,4 @@
-"""The programs of the segments, opened: arrays in, features for the next segment and logits out."""
+"""The open programs of the segments, which return logits and the features for the next segment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,41 +15,41 @@ from eenas.threads import check_threads
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUTS, OUTPUTS = ("x", "previous"), ("features", "logits")
-"""The names in a program: x [N, ...] and the logits of the exit before go in; the last segment gives logits alone."""
+"""The array names of a program. Inputs: x [N, ...], logits of the previous exit. The last segment has only logits."""
 
 THRESHOLDS, ANSWERS = "thresholds", ("classes", "exits", "logits")
-"""In the single file: the second input, and the outputs, which are called as in a `Prediction`."""
+"""Array names of the single file: its second input, and its outputs, named as in a `Prediction`."""
 
 Array = NDArray[np.float32]
 
 
 class Segment(Protocol):
-    """A program that is open: `segment(x, previous) -> (features, logits)`.
+    """An open program: `segment(x, previous) -> (features, logits)`.
 
-    `x` [N, ...] are inputs or the features of the segment before, `previous` [N, classes] the logits of the exit before
-    (None for the first one). `features` [N, ...] is None behind the last segment; `logits` are [N, classes].
+    `x` [N, ...] is the input or the features of the previous segment. `previous` [N, classes] holds the logits of the
+    previous exit, None for the first. `features` [N, ...] is None for the last segment. `logits` is [N, classes].
     """
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
-        """Run it."""
+        """Run the program."""
 
 
 def open_segments(
     manifest: Manifest, *, provider: str = "cpu", threads: int | None = None, trust_code: bool = False
 ) -> tuple[Segment, ...]:
-    """The programs of a manifest, checked against their checksums, on the provider "cpu" or "cuda".
+    """Open the programs of a manifest on the provider "cpu" or "cuda", after a check of their checksums.
 
-    `threads` work within an operator (None: as many as there are cores); of .pt2 files they are set for the process and
-    stay so. Raises ExportError for a file that is missing or was changed, for a program that takes or gives other
-    arrays than the manifest says, and for .pt2 files, which can hold Python code, without `trust_code`; DeviceError for
-    a provider that is not there.
+    `threads` is the number of threads within an operator (None: one for each core); for .pt2 files it is a setting of
+    the whole process, and stays. Raises ExportError if a file is missing or was changed, if a program's arrays differ
+    from the manifest, and for .pt2 files, which can contain Python code, without `trust_code`; DeviceError for an
+    unavailable provider.
     """
     if manifest.kind == "pt2" and not trust_code:
         raise ExportError(
-            f"{manifest.folder}: .pt2 files can hold Python code; pass trust_code=True (--trust-code) if you trust them"
+            f"{manifest.folder}: .pt2 files can contain Python code; pass trust_code=True (--trust-code) to trust them"
         )
     if provider not in PROVIDERS:
-        raise DeviceError(f"a provider is one of {' and '.join(PROVIDERS)}, got {provider!r}")
+        raise DeviceError(f"provider must be {' or '.join(PROVIDERS)}, got {provider!r}")
     if threads is not None:
         check_threads(threads)
     kind = OnnxSegment if manifest.kind == "onnx" else Pt2Segment
@@ -64,18 +64,20 @@ def open_segments(
             raise
         except Exception as error:  # onnxruntime and torch raise many kinds for a program that they cannot run
             where = f"the segment that ends at exit {manifest.exits[number]!r}"
-            raise ExportError(f"{path}: {where} does not open here ({said(error)}); export again, or update") from error
+            raise ExportError(
+                f"{path}: {where} does not load here ({error_text(error)}); export again, or update"
+            ) from error
     return tuple(opened)
 
 
-def said(error: Exception) -> str:
-    """The first line of what a library says, shortened, or the kind of the error where it says nothing."""
+def error_text(error: Exception) -> str:
+    """Return the first line of a library's error, shortened, or the type of an error without a message."""
     return shown((str(error).strip().splitlines() or [type(error).__name__])[0], 300)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a program takes and gives by the manifest: `file`, at `path`, is followed by `following` (None: by none)."""
+    """The inputs and outputs of a program by the manifest. `following` is the program after `file` (None: the end)."""
 
     path: Path
     file: ProgramFile
@@ -84,37 +86,39 @@ class Signature:
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
-        """The shape of a sample of each input, by its name."""
+        """The shape of one sample of each input, by name."""
         shapes = (tuple(self.file.shape), (self.classes,))
         return dict(zip(INPUTS[: 1 + self.file.takes_previous], shapes, strict=False))
 
     @property
     def outputs(self) -> dict[str, tuple[int, ...]]:
-        """The same of each output, in order."""
+        """The shape of one sample of each output, by name, in order."""
         logits: dict[str, tuple[int, ...]] = {OUTPUTS[1]: (self.classes,)}
         return logits if self.following is None else {OUTPUTS[0]: tuple(self.following.shape), **logits}
 
     def check(self, what: str, found: Mapping[str, Sequence[Any]], wanted: Mapping[str, Sequence[int]]) -> None:
-        """Raise ExportError unless arrays `found` [N, ...] are those `wanted`; a side that is no number is any."""
+        """Raise ExportError unless the arrays `found` [N, ...] match `wanted`. A symbolic dimension matches any."""
         if found.keys() != wanted.keys():
-            raise self._refused(what, ", ".join(found) or "nothing", ", ".join(wanted))
+            raise self._mismatch(what, ", ".join(found) or "nothing", ", ".join(wanted))
         for name, sample in wanted.items():
             shape = list(found[name])
             sides = zip(shape[1:], sample, strict=False)
             if len(shape) != 1 + len(sample) or any(isinstance(side, int) and side != own for side, own in sides):
-                raise self._refused(what, f"{name} {shape}", f"{name} [N, {', '.join(map(str, sample))}]")
+                raise self._mismatch(what, f"{name} {shape}", f"{name} [N, {', '.join(map(str, sample))}]")
 
     def check_logits(self, logits: Array, samples: int) -> None:
-        """Raise ExportError unless they are [samples, classes]."""
+        """Raise ExportError unless the logits are [samples, classes]."""
         if logits.shape != (samples, self.classes):
-            raise self._refused("gives", f"logits {list(logits.shape)}", f"logits {[samples, self.classes]}")
+            raise self._mismatch("returns", f"logits {list(logits.shape)}", f"logits {[samples, self.classes]}")
 
     def failed(self, error: Exception) -> ExportError:
-        """The error for a program that opens and does not run."""
-        return ExportError(f"{self.path}: does not run here ({said(error)}); export again, or with another --format")
+        """Return the error for a program that loads but does not run."""
+        return ExportError(
+            f"{self.path}: does not run here ({error_text(error)}); export again, or use another --format"
+        )
 
-    def _refused(self, what: str, found: str, wanted: str) -> ExportError:
-        there = f"the manifest has {wanted}; copy the whole folder, or export again"
+    def _mismatch(self, what: str, found: str, wanted: str) -> ExportError:
+        there = f"but the manifest says {wanted}; copy the whole folder, or export again"
         return ExportError(f"{self.path}: {what} {shown(found, 200)}, {there}")
 
 
@@ -124,16 +128,16 @@ class OnnxSegment:
     def __init__(self, signature: Signature, *, provider: str, threads: int | None) -> None:
         session = open_session(signature.path, provider=provider, threads=threads)
         signature.check("takes", {value.name: value.shape for value in session.get_inputs()}, signature.inputs)
-        signature.check("gives", {value.name: value.shape for value in session.get_outputs()}, signature.outputs)
-        # Under `session.run` lies the call that computes. What it adds takes a sample of a small network microseconds,
-        # and after an error it would go on with the CPU, printing so.
+        signature.check("returns", {value.name: value.shape for value in session.get_outputs()}, signature.outputs)
+        # `session.run` wraps this call and adds microseconds, which matter on small networks. After an error it would
+        # also fall back to the CPU and print a message.
         self._run = getattr(session, "_sess", session).run
         self._takes_previous = signature.file.takes_previous
         self._outputs = list(signature.outputs)
         self._signature = signature
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
-        """See `Segment`. Raises ExportError where the program does not run, or does not give what it says."""
+        """See `Segment`. Raises ExportError if the program does not run or its logits differ from the manifest."""
         feed = {INPUTS[0]: x, INPUTS[1]: previous} if self._takes_previous else {INPUTS[0]: x}
         try:
             found = self._run(self._outputs, feed, None)
@@ -144,7 +148,7 @@ class OnnxSegment:
 
 
 def open_session(path: Path, *, provider: str = "cpu", threads: int | None = None) -> Any:
-    """An onnxruntime session of an ONNX file. Raises DeviceError when the provider is not there, or for `threads`."""
+    """Open an ONNX file in onnxruntime. Raises DeviceError for an unavailable provider or invalid `threads`."""
     if threads is not None:
         check_threads(threads)
     try:
@@ -155,34 +159,34 @@ def open_session(path: Path, *, provider: str = "cpu", threads: int | None = Non
         ) from None
     wanted = PROVIDERS[provider]
     if wanted not in onnxruntime.get_available_providers():
-        raise DeviceError(f"this onnxruntime has no {wanted}; install onnxruntime-gpu, or take the provider cpu")
+        raise DeviceError(f"this onnxruntime has no {wanted}; install onnxruntime-gpu, or use the provider cpu")
     options = onnxruntime.SessionOptions()
-    # What fails is raised, and need not be printed, too; only for a provider that does not start the log says more.
+    # Failures are raised and need no log. Only for a provider that does not start, the log has more detail.
     options.log_severity_level = 4 if provider == "cpu" else 3
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
-    # Laying out a run's memory beforehand, for every size of a batch anew, costs small segments more than it saves.
+    # Planning the memory for each new batch size costs small segments more than it saves.
     options.enable_mem_pattern = False
-    # Every segment has threads of its own: those of the last one must not spin while the next one computes.
+    # Every segment has its own threads. Those of one segment must not spin while the next one computes.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(str(path), options, providers=[wanted])
-    if session.get_providers()[0] != wanted:  # onnxruntime would go on with the CPU and only log it
-        raise DeviceError(f"{wanted} does not start on this machine; see onnxruntime's log, or take the provider cpu")
+    if session.get_providers()[0] != wanted:  # onnxruntime falls back to the CPU and only logs it
+        raise DeviceError(f"{wanted} does not start on this machine; see onnxruntime's log, or use the provider cpu")
     return session
 
 
 class Pt2Segment:
-    """A program of torch.export in torch; `threads` are set for the whole process, as torch has them, and stay so."""
+    """A program of torch.export in torch. `threads` is a setting of the whole process, and stays."""
 
     def __init__(self, signature: Signature, *, provider: str, threads: int | None) -> None:
         try:
             import torch
         except ImportError as error:
             raise ExportError(
-                f"torch cannot be imported ({shown(str(error), 200)}); .pt2 needs it, or export with --format onnx"
+                f"torch cannot be imported ({shown(str(error), 200)}); install it, or export with --format onnx"
             ) from None
         if provider == "cuda" and not torch.cuda.is_available():
-            raise DeviceError("this torch has no CUDA device; take the provider cpu")
+            raise DeviceError("this torch has no CUDA device; use the provider cpu")
         if threads is not None:
             torch.set_num_threads(threads)
         self._torch = torch
@@ -197,18 +201,18 @@ class Pt2Segment:
         self._last = signature.following is None
         self._signature = signature
         self._plain = False
-        self._lay_out(torch.channels_last)  # as the network itself predicts
+        self._lay_out(torch.channels_last)  # as in the network's own `predict`
         x = np.zeros((2, *signature.file.shape), np.float32)
-        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)  # features as such a segment gives them
+        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)  # as a segment lays features out
         given = x, np.zeros((2, signature.classes), np.float32) if self._takes_previous else None
         try:
             found = self._run(*given)
-        except RuntimeError:  # a `view` of a map, say; that network does not predict in this format either
+        except RuntimeError:  # such as a `view` of a map; the network's own `predict` avoids this format then, too
             self._plain = True
             self._lay_out(torch.contiguous_format)
             found = self._run(*given)
         numbered = zip([*OUTPUTS[: len(found) - 1], OUTPUTS[1]], found, strict=False)
-        signature.check("gives", {name: array.shape for name, array in numbered}, signature.outputs)
+        signature.check("returns", {name: array.shape for name, array in numbered}, signature.outputs)
 
     def _lay_out(self, memory_format: Any) -> None:
         for tensor in (*self._module.parameters(), *self._module.buffers()):
@@ -216,7 +220,7 @@ class Pt2Segment:
                 tensor.data = tensor.data.contiguous(memory_format=memory_format)
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
-        """See `Segment`. Raises ExportError where the program does not run."""
+        """See `Segment`. Raises ExportError if the program does not run."""
         try:
             arrays = self._run(x, previous)
         except Exception as error:  # torch raises many kinds

@@ -1,6 +1,6 @@
-"""The single file: the ONNX models of the segments nested in `If` nodes, one model that stops by itself.
+"""The single file: the ONNX models of the segments nested in `If` nodes as one model that stops by itself.
 
-This module needs onnx when it is imported.
+Importing this module requires onnx.
 """
 
 import math
@@ -20,25 +20,24 @@ _KINDS = (onnx.TensorProto.INT64, onnx.TensorProto.INT64, onnx.TensorProto.FLOAT
 """The types of ANSWERS."""
 
 NO_CLASS = -1
-"""The class of an image that is not finite, or whose numbers overflow in the network."""
+"""The class of an input that is not finite or whose numbers overflow in the network."""
 
 _FINITE = "image/finite"
-"""In the graph: whether the image is finite, bool [1]."""
+"""The name of the graph's bool [1] that says whether the input is finite."""
 
 
 def single_file(models: list[Any], policy: ThresholdPolicy) -> Any:
-    """One ONNX model (`onnx.ModelProto`) of the segments' models in order, for a batch of 1.
+    """Return one ONNX model (`onnx.ModelProto`) of the segments' models, given in order. Its batch size is 1.
 
-    Inputs: `x` float32 [1, C, H, W] and, with a default, `thresholds` float32 [K - 1] (infinity: nobody leaves there).
+    Inputs: `x` float32 [1, C, H, W] and, with a default, `thresholds` float32 [K - 1]; at infinity no sample leaves.
     Outputs: `classes` int64 [1], `exits` int64 [1] and `logits` float32 [1, num_classes] of that exit. Scores are
     computed in float64, as everywhere in eenas.
 
-    A model cannot raise InputError. An image that is not finite has the score 0 at every exit, so that its confidence
-    never lets it leave; its class is NO_CLASS and its logits are NaN. So it is with logits that are not finite. The
-    graph tests the image itself, too, since libraries do not agree on what an operator makes of NaN: the max pooling of
-    some gives finite numbers.
+    A model cannot raise InputError. An input that is not finite has the score 0 at every exit, so it never leaves by
+    its confidence; its class is NO_CLASS and its logits are NaN. The same holds for logits that are not finite. The
+    graph tests the input itself, too, because libraries treat NaN differently: some max poolings return finite numbers.
 
-    Raises ExportError for a model that is too large for one file.
+    Raises ExportError if the model is too large for one file.
     """
     first, last = models[0].graph, models[-1].graph
     graph = _Nested(models, policy).graph(0, "eenas")
@@ -61,13 +60,13 @@ def single_file(models: list[Any], policy: ThresholdPolicy) -> Any:
 
 
 class _Nested:
-    """Writes the graph of a segment with those of all later ones inside."""
+    """Builds the graph of a segment with the graphs of all later segments nested inside."""
 
     def __init__(self, models: list[Any], policy: ThresholdPolicy) -> None:
         self.models, self.policy = models, policy
 
     def graph(self, k: int, name: str) -> Any:
-        """From segment k on: `classes`, `exits` and `logits` of who comes so far, under names of their own."""
+        """Return the graph from segment k on, with the uniquely named outputs `classes`, `exits` and `logits`."""
         part = self._renamed(k)
         nodes, outputs = list(part.node), [f"{k}/{answer}" for answer in ANSWERS]
         if k == 0:
@@ -103,7 +102,7 @@ class _Nested:
         return helper.make_graph(nodes, name, [], self._outputs(outputs), initializer=list(part.initializer))
 
     def _renamed(self, k: int) -> Any:
-        """Segment k's graph with names of its own, reading what the segment before it gave."""
+        """Return segment k's graph with unique names, connected to the outputs of the previous segment."""
         graph = onnx.compose.add_prefix(self.models[k], f"s{k}/").graph
         given = {INPUTS[0]: INPUTS[0] if k == 0 else f"s{k - 1}/{OUTPUTS[0]}", INPUTS[1]: f"s{k - 1}/{OUTPUTS[1]}"}
         for value in reversed(graph.input):
@@ -115,7 +114,7 @@ class _Nested:
         return [helper.make_tensor_value_info(name, kind, None) for name, kind in zip(names, _KINDS, strict=True)]
 
     def _answer(self, k: int, logits: str, names: list[str]) -> list[Any]:
-        """Class, exit and logits of who leaves at exit k."""
+        """Return the nodes for the class, exit and logits of a sample that leaves at exit k."""
         classes, exits, given = names
         write = _Writer(f"{names[0]}/")
         largest = write("ArgMax", logits, axis=1, keepdims=0)
@@ -128,7 +127,7 @@ class _Nested:
         ]
 
     def _where_finite(self, k: int, name: str, value: str, otherwise: NDArray[Any]) -> list[Any]:
-        """`name`: the value where the image, and the logits of exit k, are finite."""
+        """Return nodes that set `name` to the value if the input and the logits of exit k are finite."""
         constant = f"{name}/otherwise"
         return [
             helper.make_node("Constant", [], [constant], value=numpy_helper.from_array(otherwise)),
@@ -136,7 +135,7 @@ class _Nested:
         ]
 
     def _score(self, k: int) -> list[Any]:
-        """The score of exit k, as in `eenas.policies.scores`, and `k/leave`: whether it is at least the threshold."""
+        """Return nodes for the score of exit k (`eenas.policies.scores`) and for `k/leave`: score >= threshold."""
         write = _Writer(f"{k}/")
         z = f"{k}/given/logits"
         centred = write("Sub", z, write("ReduceMax", z, write.ints([1])))
@@ -154,7 +153,7 @@ class _Nested:
             second = write("Slice", write.largest(below, 2), write.ints([1]), write.ints([2]), write.ints([1]))
             score = write("Div", write("Sub", one, write("Exp", second)), total)
         score = write("Max", write("Min", score, one), write.number(0.0))
-        # who is not finite, or has logits that are not, never leaves early by its confidence
+        # without finite inputs and logits, no sample leaves early by its confidence
         score = write("Where", f"{k}/given/finite", write("Reshape", score, write.ints([1])), write.number(0.0))
         threshold = write(
             "Cast", write("Slice", THRESHOLDS, write.ints([k]), write.ints([k + 1])), to=onnx.TensorProto.DOUBLE
@@ -169,7 +168,7 @@ class _Nested:
 
 
 class _Writer:
-    """Writes nodes whose outputs have names of their own: `write("Add", a, b)` gives the name of the sum."""
+    """Creates nodes with uniquely named outputs: `write("Add", a, b)` returns the name of the sum."""
 
     def __init__(self, prefix: str) -> None:
         self.nodes: list[Any] = []
@@ -183,20 +182,20 @@ class _Writer:
         return name
 
     def finite(self, values: str, *, named: str = "") -> str:
-        """Whether float64 values that were float32 are all finite, [1]: then so is their sum, which cannot overflow."""
+        """Add a bool [1] for whether all values are finite. Float64 sums of float32 values cannot overflow."""
         total = self("Reshape", self("ReduceSum", values, keepdims=0), self.ints([1]))
         return self("Not", self("Or", self("IsNaN", total), self("IsInf", total)), named=named)
 
     def number(self, value: float) -> str:
-        """A constant in float64, [1]."""
+        """Add a float64 constant, [1]."""
         return self._constant(np.array([value], dtype=np.float64))
 
     def ints(self, values: list[int]) -> str:
-        """A constant of integers."""
+        """Add an integer constant."""
         return self._constant(np.array(values, dtype=np.int64))
 
     def largest(self, values: str, count: int) -> str:
-        """The largest of each row, in falling order."""
+        """Add the `count` largest values of each row, in decreasing order."""
         return self("TopK", values, self.ints([count]), outputs=2, axis=1)
 
     def _constant(self, array: NDArray[Any]) -> str:

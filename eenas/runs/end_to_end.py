@@ -16,7 +16,7 @@ from eenas.measurement.latency import Latency, LatencySpec, torch_runtime
 from eenas.measurement.torch_runtime import time_program, time_programs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.kinds.threshold import ThresholdPolicy
-from eenas.programs.exit_latency import measure_answers, measure_exits, named
+from eenas.programs.exit_latency import measure_answers, measure_exits, runtime_name
 from eenas.programs.model_folder import Package, write_folder
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import ExportedModel, load
@@ -68,7 +68,7 @@ def programs_end_to_end(
     Raises ExportError for operations that ONNX does not support.
     """
     with _programs(network, device, spec) as model:
-        found = measure_exits(model, spec, device=device, runtime=named("onnx"))
+        found = measure_exits(model, spec, device=device, runtime=runtime_name("onnx"))
         if model.policy is None:
             return found, None
         return found, measure_answers(model, inputs.cpu().numpy(), spec, device)

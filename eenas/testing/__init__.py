@@ -1,4 +1,4 @@
-"""Testing: contract tests that authors of plug-ins run."""
+"""Contract tests for authors of plug-ins, and small tasks and backbones for tests."""
 
 from typing import TYPE_CHECKING
 

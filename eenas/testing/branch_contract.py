@@ -1,4 +1,4 @@
-"""The contract tests of a branch: what the author of a family runs on it, at every shape it is meant for."""
+"""The contract tests of a branch, for the author of a family to run on every supported shape."""
 
 import copy
 import io
@@ -28,17 +28,17 @@ from eenas.seeding import seeded
 from eenas.testing.named import home_of
 
 MACS_TOLERANCE = 0.15
-"""How far two counters may differ: one of them counts biases."""
+"""The allowed relative difference of two counters of MACs. One of them counts biases."""
 
 
 class BranchContract:
-    """A pytest class for a branch: derive from it and name the branch.
+    """A pytest class for a branch. Derive from it and set `branch`.
 
         class TestMine(BranchContract):
             branch = "./my_branch.py:MyBranch"
 
-    `branch` is a branch, or the family of one as a search space names it, which gets `sizes`. It is checked at features
-    of each of `shapes`.
+    `branch` is a branch, or the name of a family as in a search space, which is built with `sizes`. It is tested on
+    features of each of `shapes`.
     """
 
     branch: ClassVar[Branch | str]
@@ -56,19 +56,19 @@ class BranchContract:
             check_branch(self.made(), shape, self.num_classes)
 
     def made(self) -> Branch:
-        """The branch."""
+        """Return the branch."""
         if isinstance(self.branch, Branch):
             return self.branch
         return family(self.branch, trust_code=True, relative_to=home_of(self))(**self.sizes)
 
 
 def check_branch(branch: Branch, feature_shape: FeatureShape, num_classes: int, *, macs: int | None = None) -> None:
-    """Check one branch at features of one shape against the contract of `Branch`; needs at least two classes.
+    """Check a branch at features of one shape against the contract of `Branch`. Needs at least two classes.
 
-    In the order of a branch's life: its table, its birth, a training step with its own loss if it has one, evaluation
-    with one sample, autocast, its state saved and loaded, its MACs by two counters and against `macs` where a count
-    by hand is given, its place in a network that stops, and the GPU where there is one. A module that takes the
-    previous logits (`eenas.branches.abilities`) is given some. Raises AssertionError that says what does not hold.
+    The checks follow a branch's life: its table; its creation; a training step with its auxiliary loss, if any;
+    evaluation with one sample; autocast; saving and loading of its state; its MACs by two counters, and against a
+    manual count in `macs`; a network that stops; and the GPU, if there is one. A module that reads the previous logits
+    (`eenas.branches.abilities`) gets some. Raises AssertionError with the violated rule.
     """
     check_table(branch)
     branch.check(feature_shape)
@@ -85,15 +85,15 @@ def check_branch(branch: Branch, feature_shape: FeatureShape, num_classes: int, 
 
 
 def check_table(branch: Branch) -> None:
-    """A branch is data: frozen, comparable, copied and written to a table without loss."""
+    """Check that a branch is frozen and comparable data that survives copies and tables without loss."""
     table = branch.to_table()
     assert table["kind"] == branch.kind, f"the table's kind must be {branch.kind!r}, got {table['kind']!r}"
     assert branch_from_table(table) == branch, f"{branch} must come back from its table {table}"
-    assert pickle.loads(pickle.dumps(branch)) == branch, f"{branch} must be the same after a copy"
-    assert hash(copy.deepcopy(branch)) == hash(branch), f"equal branches must have equal hashes, {branch} has not"
+    assert pickle.loads(pickle.dumps(branch)) == branch, f"{branch} must equal its copy"
+    assert hash(copy.deepcopy(branch)) == hash(branch), f"equal branches must have equal hashes, got {branch}"
     assert branch.label(), "a branch needs a label for tables"
     for name in branch.sizes:
-        assert hasattr(branch, name), f"sizes names {name!r}, which {type(branch).__name__} has no field for"
+        assert hasattr(branch, name), f"sizes names {name!r}, but {type(branch).__name__} has no such field"
 
 
 def _check_birth(branch: Branch, module: nn.Module, shape: FeatureShape, num_classes: int) -> None:
@@ -110,7 +110,7 @@ def _check_training(module: nn.Module, shape: FeatureShape, num_classes: int) ->
     logits = module.train()(x)
     _check_logits(logits, 4, num_classes, "in training")
     own = auxiliary_loss_of(_inside(module), labels)
-    copy.deepcopy(module)  # a network is copied at any time
+    copy.deepcopy(module)  # networks may be copied at any time
     loss = nn.functional.cross_entropy(logits.float(), labels)
     if own is not None:
         assert own.shape == (), f"an auxiliary loss must be a scalar, got {tuple(own.shape)}"
@@ -118,10 +118,10 @@ def _check_training(module: nn.Module, shape: FeatureShape, num_classes: int) ->
         assert own.requires_grad, "an auxiliary loss must have a gradient"
         loss = loss + 0.5 * own
     loss.backward()  # type: ignore[no-untyped-call]
-    assert x.grad is not None, "a gradient must flow back into the backbone"
+    assert x.grad is not None, "a gradient must flow into the backbone"
     assert torch.isfinite(x.grad).all(), "the gradient into the backbone must be finite"
     for name, parameter in module.named_parameters():
-        assert parameter.grad is not None, f"parameter {name} gets no gradient"
+        assert parameter.grad is not None, f"parameter {name} must get a gradient"
         assert torch.isfinite(parameter.grad).all(), f"the gradient of {name} must be finite"
     module.zero_grad(set_to_none=True)
 
@@ -136,7 +136,9 @@ def _check_evaluation(module: nn.Module, shape: FeatureShape, num_classes: int) 
     for index in range(5):
         alone = module(x[index : index + 1])
         _check_logits(alone, 1, num_classes, "for one sample")
-        assert torch.allclose(alone[0], together[index], atol=1e-4, rtol=1e-4), "a sample's logits depend on its batch"
+        assert torch.allclose(alone[0], together[index], atol=1e-4, rtol=1e-4), (
+            "a sample's logits must not depend on its batch"
+        )
     for name, value in split_state(module.state_dict())[0].items():
         assert torch.equal(value, kept[name]), f"evaluation must not change {name}"
 
@@ -163,7 +165,7 @@ def _check_state(module: nn.Module, other: nn.Module, shape: FeatureShape) -> No
     other.load_state_dict(torch.load(stream, weights_only=True))
     x = _example(shape, 3)
     assert _equal(module, other.eval(), x), "the logits must be the same after saving and loading the state"
-    assert _equal(module, copy.deepcopy(module), x), "a deep copy must give the same logits"
+    assert _equal(module, copy.deepcopy(module), x), "a deep copy must return the same logits"
 
 
 def _check_macs(branch: Branch, shape: FeatureShape, num_classes: int, by_hand: int | None) -> None:
@@ -176,14 +178,14 @@ def _check_macs(branch: Branch, shape: FeatureShape, num_classes: int, by_hand: 
     reference = counter.get_total_flops() // 2
     biases = sum(value.numel() for name, value in module.named_parameters() if name.endswith("bias"))
     near = abs(macs - reference) <= MACS_TOLERANCE * reference + biases
-    assert near, f"ptflops counts {macs} MACs and torch {reference}: an operation escapes one of them"
-    assert macs > 0, "a branch that costs nothing computes nothing"
-    assert by_hand is None or macs == by_hand, f"the branch costs {macs} MACs, the count by hand is {by_hand}"
+    assert near, f"ptflops counts {macs} MACs and torch {reference}: one of them misses an operation"
+    assert macs > 0, "the branch must have MACs"
+    assert by_hand is None or macs == by_hand, f"the branch has {macs} MACs, the manual count is {by_hand}"
 
 
 @torch.no_grad()
 def _check_network(branch: Branch, shape: FeatureShape, num_classes: int) -> None:
-    """Behind an fc exit, in a network whose samples leave: whoever gets there is answered as without leaving."""
+    """Check that the branch behind an fc exit returns the same logits whether or not other samples leave."""
     with seeded(0):
         final = nn.Sequential(nn.Flatten(), nn.Linear(shape.elements, num_classes))
         plain = nn.Sequential(nn.Identity(), nn.Identity(), final)
@@ -194,9 +196,9 @@ def _check_network(branch: Branch, shape: FeatureShape, num_classes: int) -> Non
     x = _example(shape, 7)
     together, answer = network(x), network.predict(x, _InTurn())
     for index, k in enumerate(answer.exits.tolist()):
-        assert k == index % 3, "the samples must leave where the policy says"
+        assert k == index % 3, "the samples must leave where the policy decides"
         near = torch.allclose(answer.logits[index], together[k][index], atol=1e-4, rtol=1e-4)
-        assert near, f"exit {k} gives other logits when samples leave than when all stay"
+        assert near, f"exit {k} returns other logits if samples leave than if all stay"
 
 
 def _check_cuda(module: nn.Module, shape: FeatureShape, num_classes: int) -> None:
@@ -210,7 +212,7 @@ def _check_cuda(module: nn.Module, shape: FeatureShape, num_classes: int) -> Non
 
 @dataclass(frozen=True, kw_only=True)
 class _InTurn(Policy):
-    """Sample i of a batch leaves at exit i modulo 3; the state is which sample it is."""
+    """Sample i of a batch leaves at exit i modulo 3. The state is the index of the sample."""
 
     kind: ClassVar[str] = "in turn"
     num_exits: ClassVar[int] = 3
@@ -235,7 +237,7 @@ class _InTurn(Policy):
 
 
 class _Given(nn.Module):
-    """A module that takes the previous logits, with some that follow from a sample's features."""
+    """A module that takes previous logits, which are derived from the features of the sample."""
 
     def __init__(self, module: nn.Module, num_classes: int) -> None:
         super().__init__()
@@ -243,7 +245,7 @@ class _Given(nn.Module):
         self.num_classes = num_classes
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features to logits `[N, num_classes]`."""
+        """Return the logits `[N, num_classes]` of features."""
         one = x.detach().float().flatten(1)[:, :1]
         previous = torch.cos(one * torch.arange(1, self.num_classes + 1, device=x.device))
         logits: Tensor = self.module(x, previous)

@@ -1,4 +1,4 @@
-"""The contract tests of a cost: what the author of one runs on it."""
+"""The contract tests of a cost, for its author to run."""
 
 import copy
 import pickle
@@ -18,12 +18,12 @@ from eenas.testing.stand_ins import stand_in_latency
 
 
 class CostContract:
-    """A pytest class for a cost: derive from it and name the cost.
+    """A pytest class for a cost. Derive from it and set `cost`.
 
         class TestMine(CostContract):
             cost = "./my_cost.py:Energy"
 
-    `cost` is a cost, or its kind as a study names it, which gets `fields`.
+    `cost` is a cost, or its kind as in a study, which is built with `fields`.
     """
 
     cost: ClassVar[Cost | str]
@@ -38,22 +38,21 @@ class CostContract:
 
 
 def check_cost(cost: Cost, profile: Profile | None = None) -> OwnCost:
-    """Check a cost against the contract of `Cost` on a profile, by default that of a made-up backbone; gives it there.
+    """Check a cost against the contract of `Cost` on a profile (default: a made-up one), and return its values there.
 
-    It is data that comes back from its table, it says its unit and where its figures come from, it has a number from 0
-    up for each cut point, for the whole backbone and for every branch, twice the same, and a branch that computes,
-    waits and holds nothing adds nothing more than a larger one. Raises AssertionError that says what does not hold, and
-    MeasurementError for values that are no costs.
+    A cost is data that survives its table, with a unit and a provenance. Each cut point, the whole backbone and every
+    branch have a number of at least 0, the same each time. A larger branch does not cost less. Raises AssertionError
+    with the violated rule, and MeasurementError for invalid values.
     """
     profile = made_up_profile() if profile is None else profile
-    assert pickle.loads(pickle.dumps(cost)) == cost, f"{cost} must be the same after a copy"
+    assert pickle.loads(pickle.dumps(cost)) == cost, f"{cost} must equal its copy"
     table = specs.to_table(cost)
     assert specs.read_fields(type(cost), table) == cost, f"{cost} must come back from its table {table}"
     located = cost.located(None)
-    assert isinstance(located, type(cost)), f"located must give a {type(cost).__name__}, got {located!r:.100}"
+    assert isinstance(located, type(cost)), f"located must return a {type(cost).__name__}, got {located!r:.100}"
     found = OwnCost.of("cost", located, profile)
     facts = CostFacts(name="cost", unit=found.unit, provenance=found.provenance)
-    assert facts.provenance, "a cost says where its figures come from"
+    assert facts.provenance, "a cost needs a provenance"
     again = OwnCost.of("cost", copy.deepcopy(located), profile)
     assert found.prefixes == again.prefixes, "the same profile must have the same prefixes"
     for point in profile.cut_points:
@@ -64,7 +63,7 @@ def check_cost(cost: Cost, profile: Profile | None = None) -> OwnCost:
 
 
 def made_up_profile() -> Profile:
-    """Four cut points, maps, tokens and a vector behind each other, every number made up; latencies measured."""
+    """Return a made-up profile with four cut points: two maps, tokens and a vector, all with latencies."""
     shapes = (FeatureShape((8, 4, 4)), FeatureShape((16, 2, 2)), FeatureShape((4, 16)), FeatureShape((32,)))
     return Profile(
         backbone="made up",
@@ -81,7 +80,7 @@ def made_up_profile() -> Profile:
 
 
 def _branches() -> tuple[BranchCost, BranchCost, BranchCost]:
-    """One that is nothing, and two of which the second is larger in every respect."""
+    """Return an empty branch, a small one, and one that is larger in every respect."""
     sizes = ((0, 0, 0.0), (100, 10, 0.25), (1_000, 50, 0.75))
     return tuple(  # type: ignore[return-value]  # as many as there are sizes
         BranchCost(macs=macs, parameters=parameters, latency=stand_in_latency(time)) for macs, parameters, time in sizes

@@ -1,9 +1,9 @@
-"""How a contract test finds its plug-in: an object, a name, or a reference relative to the file of the test."""
+"""The base folder for the references of a contract test."""
 
 import inspect
 from pathlib import Path
 
 
 def home_of(test: object) -> Path:
-    """The folder of the file in which the class of a test stands, which a `./file.py` of it is relative to."""
+    """Return the folder of the file that defines the test's class. Its `./file.py` references are relative to it."""
     return Path(inspect.getfile(type(test))).parent

@@ -1,4 +1,4 @@
-"""The contract tests of placement: what every search space, chooser and learner keeps, on any backbone."""
+"""The contract tests of placement: rules for every search space, chooser and learner, on any backbone."""
 
 import json
 import random
@@ -24,27 +24,27 @@ from eenas.testing.stand_ins import stand_in_macs, stand_in_profile
 
 
 class PlacementContract:
-    """A pytest class for a rule of placement: derive from it and name the rule.
+    """A pytest class for a rule of placement. Derive from it and set `placement`.
 
         class TestMine(PlacementContract):
             placement = "./my_placement.py:place"
 
-    `placement` is the kind of placement as a search space names it.
+    `placement` is the kind of placement as in a search space.
     """
 
     placement: ClassVar[str]
 
     def test_its_positions(self) -> None:
-        """On backbones of 1 to 12 cut points: n rising positions for every n, the same ones each time."""
+        """On backbones of 1 to 12 cut points, every n gives n increasing positions, the same ones each time."""
         self.load()
         for count in range(1, 13):
             profile = stand_in_profile([(index + 1) / (count + 1) for index in range(count)])
             for n in range(1, len(candidates(profile)) + 1):
                 found = placed_by(self.placement, n, profile)
-                assert placed_by(self.placement, n, profile) == found, "the same question must have the same answer"
+                assert placed_by(self.placement, n, profile) == found, "the same n must give the same positions"
 
     def test_its_designs(self) -> None:
-        """What proposals with it resolve to keeps `check_placement`, and is said by a proposal again."""
+        """The resolved designs pass `check_placement`, and encoding them as proposals gives the same designs again."""
         self.load()
         branch = {"on": [True, False], "structure": "pool_fc"}
         space = Space.from_table({"branches": 4, "placement": {"kind": self.placement}, "branch": branch})
@@ -54,7 +54,9 @@ class PlacementContract:
         for design in designs:
             proposal = encode(design, space, profile, branch_macs=stand_in_macs)
             again = resolve(proposal, space, profile, num_classes=10, inputs=image_input(32), branch_macs=stand_in_macs)
-            assert again.architecture_digest == design.architecture_digest, f"{design.label()} is not said again"
+            assert again.architecture_digest == design.architecture_digest, (
+                f"{design.label()} is lost by encoding it as a proposal"
+            )
 
     def load(self) -> None:
         """Load the rule."""
@@ -74,11 +76,11 @@ def check_placement(
     proposals: int = 8,
     seed: int = 0,
 ) -> list[Design]:
-    """Check what random proposals of `space` resolve to on this backbone; gives the designs.
+    """Check the designs that random proposals of `space` resolve to on this backbone, and return them.
 
-    Branches stand at candidate cut points in depth order, no more than there are slots, each within the cost cap and
-    with its structure named; the same proposal gives the same design; a design is canonical and comes back from its
-    JSON. Proposals that nothing can be built from are passed over. Raises AssertionError that says what does not hold.
+    Branches are at candidate cut points in depth order, not more than the slots, each within the cost cap and with a
+    known structure. The same proposal gives the same design. A design is canonical and equals its JSON. Infeasible
+    proposals are skipped. Raises AssertionError with the violated rule.
     """
     generator, designs = random.Random(seed), []
     allowed = [profile.cut_points[index].name for index in candidates(profile)]
@@ -102,66 +104,72 @@ def check_placement(
         except InfeasibleError:
             continue
         names = [placed.cut_point for placed in design.branches]
-        assert names == [name for name in allowed if name in names], f"not candidates in depth order: {names}"
-        assert len(names) <= space.branches, f"{len(names)} branches and the space has {space.branches} slots"
+        assert names == [name for name in allowed if name in names], (
+            f"cut points must be candidates in depth order, got {names}"
+        )
+        assert len(names) <= space.branches, f"{len(names)} branches for {space.branches} slots"
         for placed in design.branches:
-            _check_standing(placed, space, profile, branch_macs)
+            _check_placed(placed, space, profile, branch_macs)
         again = resolved(proposal)
         assert again.to_table() == design.to_table(), (
-            f"one proposal gave two designs, {design.label()}, {again.label()}"
+            f"one proposal gave two designs, {design.label()} and {again.label()}"
         )
-        assert design.canonical() == design, "a design that was resolved must be canonical"
+        assert design.canonical() == design, "a resolved design must be canonical"
         assert Design.from_json(design.to_json()) == design, "a design must come back from its JSON"
         designs.append(design)
     return designs
 
 
 def check_chooser(chooser: Chooser, candidates: tuple[Placed, ...], values: Mapping[str, Scalar]) -> Found:
-    """Check one choice among `candidates` (in depth order) under `values`, which hold `most`; gives what was found.
+    """Check one choice among `candidates` (in depth order) with `values`, which contain `most`, and return it.
 
-    At least one candidate is kept and at most `most` (with a `count` above 0: exactly so many), in depth order, each as
-    it was unless it was open; twice the same; the facts are JSON data. Raises AssertionError.
+    It keeps between 1 and `most` candidates (exactly `count` if above 0), in depth order, unchanged unless they were
+    open. It is the same each time, and its facts are JSON data. Raises AssertionError.
     """
     found = chooser(candidates, dict(values))
     kept = [placed.cut_point for placed in found.branches]
-    assert kept, "a chooser keeps at least one branch"
-    assert len(kept) <= int(values["most"]), f"a chooser keeps at most {values['most']} branches, got {len(kept)}"
+    assert kept, "a chooser must keep at least one branch"
+    assert len(kept) <= int(values["most"]), f"a chooser must keep at most {values['most']} branches, got {len(kept)}"
     count = int(values.get("count", 0))
-    assert not count or len(kept) == count, f"{count} branches were asked for and {len(kept)} kept"
+    assert not count or len(kept) == count, f"a chooser must keep {count} branches, got {len(kept)}"
     given = {placed.cut_point: placed.branch for placed in candidates}
-    assert kept == [name for name in given if name in kept], f"not candidates in depth order: {kept}"
+    assert kept == [name for name in given if name in kept], f"branches must be candidates in depth order, got {kept}"
     for placed in found.branches:
         before = given[placed.cut_point]
-        assert before.is_open or placed.branch == before, f"{before.label()} became {placed.branch.label()}"
+        assert before.is_open or placed.branch == before, (
+            f"{before.label()} is not open and became {placed.branch.label()}"
+        )
     _check_facts(found)
-    assert chooser(candidates, dict(values)) == found, "the same question must have the same answer"
+    assert chooser(candidates, dict(values)) == found, "the same arguments must give the same result"
     return found
 
 
 def check_learner(learner: Learner, placed: tuple[Placed, ...]) -> Found:
-    """Check what is found for `placed`, some of which are open; gives it.
+    """Check the structures found for `placed`, some of which are open, and return the result.
 
-    Nothing moves, nothing is open afterwards, what was not open is as it was; twice the same; the facts are JSON data.
-    Raises AssertionError.
+    No branch moves, no branch remains open, and branches that were not open are unchanged. The result is the same each
+    time, and its facts are JSON data. Raises AssertionError.
     """
     found = learner(placed)
-    assert [each.cut_point for each in found.branches] == [each.cut_point for each in placed], "a learner moves nothing"
+    assert [each.cut_point for each in found.branches] == [each.cut_point for each in placed], (
+        "a learner must not move branches"
+    )
     for before, after in zip(placed, found.branches, strict=True):
         assert not after.branch.is_open, f"{after.branch.label()} at {after.cut_point} is still open"
-        assert before.branch.is_open or after == before, f"{before.branch.label()} was not open and was changed"
+        assert before.branch.is_open or after == before, f"{before.branch.label()} is not open and was changed"
     _check_facts(found)
-    assert learner(placed) == found, "the same question must have the same answer"
+    assert learner(placed) == found, "the same arguments must give the same result"
     return found
 
 
-def _check_standing(placed: Placed, space: Space, profile: Profile, branch_macs: BranchMacs) -> None:
+def _check_placed(placed: Placed, space: Space, profile: Profile, branch_macs: BranchMacs) -> None:
     branch = placed.branch.branch if isinstance(placed.branch, Cascade) else placed.branch
-    assert not branch.is_open, f"the structure at {placed.cut_point} is open"
+    assert not branch.is_open, f"the structure at {placed.cut_point} is still open"
     index = profile.index(placed.cut_point)
     shape = profile.cut_points[index].shape
     branch.check(shape)
     macs, limit = branch_macs(branch, shape), cost_limit(space, profile, index)
-    assert macs <= limit, f"{branch.label()} at {placed.cut_point} costs {macs:,} MACs, over the cap of {limit:,.0f}"
+    assert macs <= limit, f"{branch.label()} at {placed.cut_point} has {macs:,} MACs, above the cap of {limit:,.0f}"
 
 
 def _check_facts(found: Found) -> None:

@@ -1,4 +1,4 @@
-"""The smallest things to test with: a task that is learnt in a second, and a backbone that learns it."""
+"""The smallest task and backbone for tests, where training takes about a second."""
 
 import numpy as np
 from torch import nn
@@ -12,10 +12,11 @@ CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bott
 
 
 def smallest_task(seed: int = 0) -> Task:
-    """400 colour images of 8 px in four classes (240 train, 40 calibration, 60 validation, 60 test), learnable.
+    """Return a learnable task of 400 colour images of 8 px in four classes.
 
-    The class is the corner that is brighter than the noise: by much in most images, by little in some, so that a
-    confidence says something. A horizontal flip changes the class. The same seed gives the same task, digest and all.
+    The splits have 240 (train), 40 (calibration), 60 (validation) and 60 (test) images. The class is the corner that is
+    brighter than the noise. The contrasts differ, so confidences vary. A horizontal flip changes the class. The same
+    seed gives the same task and digest.
     """
     generator = np.random.default_rng(derive(seed, "smallest task"))
     labels = np.repeat(np.arange(len(CORNERS)), SAMPLES)
@@ -31,7 +32,7 @@ def smallest_task(seed: int = 0) -> Task:
 
 
 def smallest_backbone(num_classes: int = len(CORNERS)) -> nn.Sequential:
-    """Four convolutional blocks for images `[N, 3, 8, 8]` and a classifier; children of a plain `nn.Sequential`."""
+    """Return four convolutional blocks for images `[N, 3, 8, 8]` and a classifier, in a plain `nn.Sequential`."""
 
     def block(channels: int, width: int, stride: int) -> nn.Sequential:
         return nn.Sequential(

@@ -1,4 +1,4 @@
-"""Stand-ins for what takes long to make: a measured backbone, and a count of a branch's MACs."""
+"""Stand-ins for slow steps: a measured backbone, and the MACs of a branch."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ NINE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 def stand_in_profile(
     shares: Sequence[float] = NINE, *, total: int = 10_000_000, shape: FeatureShape = SHAPE, latency: bool = True
 ) -> Profile:
-    """The profile of a backbone that nobody built, with cut points `block1`, `block2`, ... at these shares of its MACs.
+    """Return the profile of an imaginary backbone with cut points `block1`, `block2`, ... at these shares of its MACs.
 
-    Features have the same `shape` everywhere. With `latency` each part takes one millisecond more than the one before.
+    All features have the same `shape`. With `latency`, each prefix takes one millisecond more than the previous one.
     """
     count = len(shares)
     measured = tuple(stand_in_latency(1.0 + index) for index in range(count)) if latency else ()
@@ -36,7 +36,7 @@ def stand_in_profile(
 
 
 def stand_in_macs(branch: Branch, shape: FeatureShape) -> int:
-    """About what a branch costs for ten classes; grows with width and layers as the real branches do."""
+    """Return approximate MACs of a branch for ten classes. They grow with width and layers as in real branches."""
     sizes = branch.to_table()
     width, layers = int(sizes.get("width", 1)), int(sizes.get("layers", 1))
     if sizes["kind"] == "fc":
@@ -49,7 +49,7 @@ def stand_in_macs(branch: Branch, shape: FeatureShape) -> int:
 
 
 def stand_in_latency(milliseconds: float) -> Latency:
-    """Return a made-up latency of so many milliseconds, without spread."""
+    """Return a made-up latency of `milliseconds`, without spread."""
     return Latency(
         median_ms=milliseconds,
         p95_ms=milliseconds,

@@ -1,4 +1,4 @@
-"""The contract tests of a training strategy: what its phases promise, and what a brief training shows of it."""
+"""The contract tests of a training strategy: the rules for its phases, and a brief training."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -36,12 +36,12 @@ PLAIN = Execution()
 
 
 class StrategyContract:
-    """A pytest class for a training strategy: derive from it and name the strategy.
+    """A pytest class for a training strategy. Derive from it and set `strategy`.
 
         class TestMine(StrategyContract):
             strategy = "./my_strategy.py:phases"
 
-    `strategy` is the strategy as a search space names it; `training` holds other values of `[training]` beside it.
+    `strategy` is the strategy as in a search space; `training` sets other values of `[training]`.
     """
 
     strategy: ClassVar[str]
@@ -57,13 +57,13 @@ class StrategyContract:
         check_strategy(self.choice(), tmp_path)
 
     def choice(self) -> TrainingChoice:
-        """The strategy as a design has it."""
+        """Return the strategy as part of a design."""
         STRATEGIES.find(self.strategy, trust_code=True, relative_to=home_of(self))
         return TrainingChoice(**{"strategy": self.strategy, **self.training})
 
 
 def check_phases(found: Sequence[Phase], num_exits: int) -> None:
-    """The phases of a strategy for so many exits fit together. Raises AssertionError that says what does not hold."""
+    """Check that the phases of a strategy fit together for `num_exits` exits. Raises AssertionError."""
     assert found, "a strategy needs a phase"
     total = sum(phase.share for phase in found)
     assert abs(total - 1.0) < 1e-9, f"the shares of the phases must sum to 1, got {total}"
@@ -71,24 +71,28 @@ def check_phases(found: Sequence[Phase], num_exits: int) -> None:
         assert phase.share > 0, f"{phase.name}: a phase needs a share of the budget, got {phase.share}"
         assert phase.exits, f"{phase.name}: a phase needs an exit with a loss"
         inside = set(phase.exits) <= set(range(num_exits)) and sorted(set(phase.exits)) == list(phase.exits)
-        assert inside, f"{phase.name}: exits must rise within 0 to {num_exits - 1}, got {phase.exits}"
+        assert inside, f"{phase.name}: exits must increase within 0 to {num_exits - 1}, got {phase.exits}"
         assert phase.rate > 0, f"{phase.name}: the rate must be above 0, got {phase.rate}"
         if phase.trains == "part":
-            assert phase.exits == (phase.part,), f"{phase.name}: a part is trained by its own exit, got {phase.exits}"
+            assert phase.exits == (phase.part,), (
+                f"{phase.name}: a part must be trained by its own exit, got {phase.exits}"
+            )
         if phase.trains == "branches" and num_exits > 1:
-            assert num_exits - 1 not in phase.exits, f"{phase.name}: the final exit has a loss and nothing to learn"
+            assert num_exits - 1 not in phase.exits, (
+                f"{phase.name}: the final exit has a loss but no trained parameters"
+            )
     branches = set(range(num_exits - 1))
     taught = {k for phase in found if phase.trains != "backbone" for k in phase.exits}
     assert branches <= taught, f"the branches {sorted(branches - taught)} are never trained"
 
 
 def check_strategy(choice: TrainingChoice, folder: Path, *, epochs: float = 1.2) -> None:
-    """Train the smallest network with three exits by `choice` and look at it after every round.
+    """Train the smallest network with three exits by `choice`, and check it after every round.
 
-    What a phase freezes does not change by a bit, buffers included; what it trains moves; all ends as it began (no
-    parameter left without gradient, eval mode); the same seed gives the same weights; a training that was cut off ends
-    like one that was not; the budget is kept to a batch; it also trains under autocast, and on a CUDA device where
-    there is one. `folder` takes checkpoints.
+    Frozen parameters and buffers do not change by a bit. Trained parameters change. At the end, all parameters require
+    gradients again and the network is in eval mode. The same seed gives the same weights. An interrupted and resumed
+    training ends with the same weights. The budget is kept up to one batch. Training also works under autocast, and on
+    a CUDA device if there is one. Checkpoints are written to `folder`.
     """
     check_phases(phases(choice, len(COSTS)), len(COSTS))
     task = smallest_task()
@@ -107,13 +111,13 @@ def check_strategy(choice: TrainingChoice, folder: Path, *, epochs: float = 1.2)
         resumed = _network(task, choice)
         _scramble(resumed)
         _train(resumed, task, choice, epochs, checkpoint=checkpoint)
-        _check_same(whole, resumed, f"cut off in round {killed} and resumed, the weights must be the same")
+        _check_same(whole, resumed, f"interrupted in round {killed} and resumed, the weights must be the same")
     _check_autocast(task, choice)
 
 
 @dataclass
 class _Watch:
-    """Compares the network at the end of each phase with what it was at its beginning."""
+    """Compares the network after each round with its state at the beginning of the phase."""
 
     network: EarlyExitNetwork
     rounds: int = 0
@@ -131,13 +135,13 @@ class _Watch:
         self.latest = _state(self.network)
         moved = {name for name, value in self.latest.items() if not torch.equal(value, self.before[name])}
         frozen = _frozen(self.network)
-        assert not moved & frozen, f"{self.phase}: {sorted(moved & frozen)[0]} is frozen and has changed"
+        assert not moved & frozen, f"{self.phase}: {sorted(moved & frozen)[0]} is frozen but has changed"
         learns = {name for name, each in self.network.named_parameters() if each.requires_grad}
-        assert learns, f"{self.phase}: nothing is trained"
+        assert learns, f"{self.phase}: no parameter is trained"
         still = sorted(learns - moved)
-        assert not still, f"{self.phase}: {still[0]} is trained and has not moved"
+        assert not still, f"{self.phase}: {still[0]} is trained but has not changed"
         self.network.train()
-        assert _frozen(self.network) == frozen, f"{self.phase}: train() must not wake what is frozen"
+        assert _frozen(self.network) == frozen, f"{self.phase}: train() must not unfreeze parameters"
         return Verdict.CONTINUE
 
 
@@ -192,7 +196,7 @@ def _train(
 
 @torch.no_grad()
 def _scramble(network: EarlyExitNetwork) -> None:
-    """Spoil all weights, so that whatever a resumed training needs has to come from its checkpoint."""
+    """Change all weights, so that a resumed training depends on its checkpoint alone."""
     for value in network.parameters():
         value.add_(1.0)
 
@@ -201,7 +205,7 @@ def _check_end(
     network: EarlyExitNetwork, report: TrainingReport, task: Task, choice: TrainingChoice, epochs: float
 ) -> None:
     assert not any(module.training for module in network.modules()), "a trained network must be in eval mode"
-    assert all(each.requires_grad for each in network.parameters()), "training must let go of what it froze"
+    assert all(each.requires_grad for each in network.parameters()), "training must unfreeze all parameters at the end"
     size = task.num_classes
     for logits in network(torch.zeros(1, 3, SIZE, SIZE)):
         assert logits.shape == (1, size), f"one sample must give logits (1, {size}), got {tuple(logits.shape)}"
@@ -210,11 +214,11 @@ def _check_end(
     budget = epochs * (train // BATCH * BATCH)
     least = 1 if choice.patience else budget
     kept = least <= report.samples < budget + BATCH
-    assert kept, f"the budget is {budget:g} samples, {report.samples} were used"
+    assert kept, f"the budget is {budget:g} samples, got {report.samples}"
 
 
 def _check_autocast(task: Task, choice: TrainingChoice) -> None:
-    """Some steps in bfloat16 and channels-last order, on the CPU and on the CUDA device where there is one."""
+    """Check some steps in bfloat16 and channels-last layout, on the CPU and on a CUDA device if there is one."""
     execution = Execution(channels_last=True, autocast=torch.bfloat16)
     for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
         network = _network(task, choice).to(device)
@@ -235,7 +239,7 @@ def _state(network: EarlyExitNetwork) -> dict[str, Tensor]:
 
 
 def _frozen(network: EarlyExitNetwork) -> set[str]:
-    """The names of all parameters without gradient, and of the buffers beside them in their modules."""
+    """Return the names of all parameters without gradient, and of the buffers in their modules."""
     found: set[str] = set()
     for path, module in network.named_modules():
         own = dict(module.named_parameters(recurse=False))

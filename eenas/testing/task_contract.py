@@ -1,4 +1,4 @@
-"""The contract tests of a task: its samples, its splits, and that it is the same when it is made again."""
+"""The contract tests of a task: its samples, its splits and its reproducibility."""
 
 from collections.abc import Callable
 from itertools import combinations
@@ -13,30 +13,30 @@ from eenas.testing.named import home_of
 
 
 class TaskContract:
-    """A pytest class for a task: derive from it and name the task.
+    """A pytest class for a task. Derive from it and set `task`.
 
         class TestMine(TaskContract):
             task = "./data.py:task"
 
-    `task` is a specification as a study has it, or a function that makes a task.
+    `task` is a specification as in a study, or a function that returns a task.
     """
 
     task: ClassVar["str | Callable[[], Task]"]
 
     def test_its_splits(self) -> None:
-        """Four splits that share no sample, every class in each of them, labels within the classes."""
+        """Four splits share no sample, contain every class, and have labels within the classes."""
         check_splits(self.loaded())
 
     def test_its_samples(self) -> None:
-        """Samples of one kind, finite, the same ones when they are read again, each for itself."""
+        """Samples are of one kind and finite, the same each time, and independent of those read with them."""
         check_samples(self.loaded())
 
     def test_it_is_made_again(self) -> None:
-        """A second one has the same digest, labels and samples, so that a study can be resumed."""
+        """A second instance has the same digest, labels and samples, as resuming a study requires."""
         check_same(self.loaded(), self.loaded())
 
     def loaded(self) -> Task:
-        """The task as a study loads it, a new one each time."""
+        """Return the task as a study loads it. Each call returns a new one."""
         given = type(self).__dict__.get("task", type(self).task)
         if isinstance(given, staticmethod):
             given = given.__func__
@@ -44,8 +44,10 @@ class TaskContract:
 
 
 def check_splits(task: Task) -> None:
-    """Check the splits of a task. Raises AssertionError that says what does not hold."""
-    assert len(set(task.classes)) == task.num_classes >= 2, f"two classes or more, all different, got {task.classes}"
+    """Check the splits of a task. Raises AssertionError with the violated rule."""
+    assert len(set(task.classes)) == task.num_classes >= 2, (
+        f"a task needs at least two different classes, got {task.classes}"
+    )
     for split in task.splits:
         assert len(split) > 0, f"the split {split.name} is empty"
         counts = np.bincount(split.labels, minlength=task.num_classes)
@@ -58,22 +60,24 @@ def check_splits(task: Task) -> None:
 
 
 def check_samples(task: Task) -> None:
-    """Check the samples of a task. Raises AssertionError that says what does not hold."""
+    """Check the samples of a task. Raises AssertionError with the violated rule."""
     for split in task.splits:
         source = split.reader(task.inputs)
         some = np.arange(min(len(split), 6))
         batch = source[some]
-        assert len(batch) == len(some), f"{split.name} gave {len(batch)} samples for {len(some)} indices"
+        assert len(batch) == len(some), f"{split.name} returned {len(batch)} samples for {len(some)} indices"
         assert torch.isfinite(batch.float()).all(), f"samples of {split.name} must be finite"
-        assert torch.equal(batch, source[some]), f"samples of {split.name} must be the same when they are read again"
+        assert torch.equal(batch, source[some]), f"samples of {split.name} must be the same when read again"
         for index in some[:2]:
             alone = source[np.array([index])][0]
-            assert torch.equal(alone, batch[index]), f"sample {index} of {split.name} depends on what is read with it"
+            assert torch.equal(alone, batch[index]), (
+                f"sample {index} of {split.name} must not depend on the samples read with it"
+            )
 
 
 def check_same(one: Task, other: Task) -> None:
-    """Check that a task was made again. Raises AssertionError that says what does not hold."""
-    assert one.digest == other.digest, "a task that is made again must have the same digest; seed whatever is drawn"
+    """Check that a second instance of a task equals the first. Raises AssertionError."""
+    assert one.digest == other.digest, "a second instance must have the same digest; seed all random numbers"
     for here, there in zip(one.splits, other.splits, strict=True):
         assert np.array_equal(here.labels, there.labels), f"{here.name} must have the same labels when made again"
         some = np.arange(min(len(here), 4))

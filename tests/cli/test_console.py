@@ -42,8 +42,8 @@ def test_without_a_terminal_width_is_fixed_and_nothing_is_coloured(monkeypatch, 
 
 
 def test_only_what_differs_from_the_default_is_repeated():
-    assert command("front", (), options.told("sqlite:///eenas.db", "x")) == "eenas front --name x"
-    assert command("front", (), options.told("sqlite:///b.db", None)) == "eenas front --storage sqlite:///b.db"
+    assert command("front", (), options.study_flags("sqlite:///eenas.db", "x")) == "eenas front --name x"
+    assert command("front", (), options.study_flags("sqlite:///b.db", None)) == "eenas front --storage sqlite:///b.db"
 
 
 def test_under_torchrun_only_the_first_process_speaks(monkeypatch):
@@ -93,7 +93,7 @@ def test_lines_and_json_obey_nothing(capsys):
 
 
 def test_the_next_command_hides_the_password_of_the_storage(capsys):
-    suggest("train", best=True, **options.told("postgresql://ann:hush@host/db", "s"))
+    suggest("train", best=True, **options.study_flags("postgresql://ann:hush@host/db", "s"))
     assert capsys.readouterr().err == "next: eenas train --best --storage 'postgresql://ann:***@host/db' --name s\n"
 
 

@@ -62,12 +62,12 @@ def test_run(call, model, pictures):
 
 def test_run_refuses_what_it_cannot_answer(call, model, pictures, tmp_path):
     refused(call("run", model, tmp_path / "none.png"), "none.png: no such file")
-    refused(call("run", model, tmp_path), "holds no image files")
+    refused(call("run", model, tmp_path), "contains no image files")
     (pictures / "0.png").write_bytes(b"nonsense")
     refused(call("run", model, pictures), "0.png", "unknown image format")
     refused(call("run", tmp_path, pictures / "1.png"), "has no eenas.json")
-    refused(call("run", model, pictures / "1.png", "--max-macs", "0.1"), "the nearest spends 22.2 %")
-    refused(call("run", model, pictures / "1.png", "--provider", "tpu"), "one of cpu and cuda, got 'tpu'")
+    refused(call("run", model, pictures / "1.png", "--max-macs", "0.1"), "the nearest costs 22.2 %")
+    refused(call("run", model, pictures / "1.png", "--provider", "tpu"), "must be cpu or cuda, got 'tpu'")
 
 
 def test_run_answers_what_can_be_read_and_names_the_others(call, model, pictures, tmp_path):
@@ -80,7 +80,7 @@ def test_run_answers_what_can_be_read_and_names_the_others(call, model, pictures
     assert answer.out.count(".png") == 5
     lines = answer.err.splitlines()
     assert len(lines) == 3
-    assert any("._3.png: hidden" in line for line in lines)
+    assert any("._3.png: skipped, because it is hidden" in line for line in lines)
     assert any("error: " in line and "2.png: a corrupt image (image file is truncated)" in line for line in lines)
     assert any("none.png: no such file" in line for line in lines)
     found = json.loads(call("run", model, pictures, "--json").out)
@@ -93,13 +93,13 @@ def test_run_answers_what_can_be_read_and_names_the_others(call, model, pictures
 def test_calibrate(call, model):
     answer = call("calibrate", model, "--data", TASK, "--max-accuracy-drop", "0.1", "--trust-code")
     assert "fitted on the 40 samples of the calibration split; 300 of the train and validation splits" in answer.err
-    assert "--unseen fits on them, too" in answer.err
+    assert "were not used; add --unseen" in answer.err
     assert answer.status == 0, answer.err
     assert "before" in answer.out
     assert "after" in answer.out
     assert f"written: {model}" in answer.err
     wrong = call("calibrate", model, "--data", TASK, "--trust-code", "--max-macs", "0.5", "--max-accuracy-drop", "0.1")
-    refused(wrong, "--max-accuracy-drop and --max-macs exclude each other")
+    refused(wrong, "--max-accuracy-drop and --max-macs are mutually exclusive")
     refused(call("calibrate", model, "--data", TASK, "--trust-code"), "got none")
     skipped = call("calibrate", model, "--data", TASK, "--trust-code", "--max-macs", "0.5", "--skip-bad")
     refused(skipped, "task.skip_bad is for folder:PATH")
@@ -109,7 +109,7 @@ def test_calibrate(call, model):
 def test_export_asks_for_samples_and_knows_its_formats(call, tmp_path, model):
     design = str(model / "design.json")
     refused(call("export", "--design", design, tmp_path / "out", "--format", "tflite"), "unknown format 'tflite'")
-    refused(call("export", "--design", design, tmp_path / "out", "--single-file"), "give --format onnx")
+    refused(call("export", "--design", design, tmp_path / "out", "--single-file"), "use --format onnx")
     asked = call("export", "--design", design, tmp_path / "out", "--format", "pt2", "--trust-code")
     refused(asked, "real samples; give some as --data")
     out = tmp_path / "out"
@@ -117,5 +117,5 @@ def test_export_asks_for_samples_and_knows_its_formats(call, tmp_path, model):
     assert answer.status == 0, answer.err
     assert "parity on 60 samples" in answer.err
     assert f"next: eenas run {out} FILE --trust-code" in answer.err
-    refused(call("run", out, tmp_path), ".pt2 files can hold Python code", "--trust-code")
-    refused(call("run", out, tmp_path, "--trust-code"), "holds no image files")
+    refused(call("run", out, tmp_path), ".pt2 files can contain Python code", "--trust-code")
+    refused(call("run", out, tmp_path, "--trust-code"), "contains no image files")

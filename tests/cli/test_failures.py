@@ -48,7 +48,7 @@ def test_debug_shows_the_traceback():
 def test_control_c_and_sigterm_are_one_line(problem, status, what):
     result = run(problem)
     assert result.exit_code == status
-    assert result.stderr == f"{what}; the same command goes on from what was finished\n"
+    assert result.stderr == f"{what}; rerun the same command to continue from the finished steps\n"
 
 
 def test_sigterm_ends_a_command_as_control_c_does():

@@ -57,8 +57,8 @@ def test_a_verb_of_the_study_explains_itself_with_an_example(call):
     assert answer.status == 0
     assert "Example: eenas study fidelity" in answer.out
     assert "--debug" in answer.out
-    assert "Say what brief scores are worth." in call("study", "--help").out
-    assert "Examine a study that was searched." in call("--help").out
+    assert "Measure how reliable brief scores are." in call("study", "--help").out
+    assert "Examine a finished study." in call("--help").out
 
 
 def test_no_verb_shows_the_help(call):

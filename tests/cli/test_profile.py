@@ -10,8 +10,8 @@ def test_the_verb_takes_a_profile_and_says_what_comes_next(call, tmp_path):
     limits = [word for each in TIMING for word in ("--set", each)]
     answer = call("profile", *flags, *limits, "--threads", "1", "--batch", "2", "--out", out, "--trust-code")
     assert answer.status == 0, answer.err
-    assert "cutting there" in answer.out
-    assert "that the space can place are timed" in " ".join(answer.out.split())
+    assert "cutting here" in answer.out
+    assert "of the search space are timed" in " ".join(answer.out.split())
     assert f"next: eenas search --backbone {BACKBONE} --space small --latency-profile {out} --trust-code" in answer.err
     spec = read_latency_profile(out).spec
     assert (spec.batch, spec.threads, spec.runtime) == (2, 1, "torch")

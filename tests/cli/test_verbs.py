@@ -159,7 +159,7 @@ def test_the_next_command_trusts_where_the_study_needs_it(call, library):
 def test_a_report_of_a_run_has_a_hint(call):
     answer = call("report", "runs/one")
     assert answer.status == 2
-    assert answer.err == ("error: a report is of a study, got 'runs/one'; give --runs runs/one to have a run in it\n")
+    assert answer.err == ("error: report takes no folder, got 'runs/one'; add a run with --runs runs/one\n")
 
 
 def test_front_without_a_storage(call, tmp_path):
@@ -342,7 +342,7 @@ def test_dashboard_without_a_storage(call, tmp_path):
 def test_dashboard_ends_quietly(call, library):
     library("eenas.reporting.dashboard.dashboard.serve", KeyboardInterrupt())
     answer = call("dashboard")
-    assert (answer.status, answer.err) == (0, "the dashboard is closed\n")
+    assert (answer.status, answer.err) == (0, "dashboard closed\n")
 
 
 def test_report_hands_over_every_flag(call, library, tmp_path):
@@ -379,7 +379,7 @@ def test_report_draws_the_design_that_is_asked_for(call, library, tmp_path, flag
 
 def test_report_takes_one_way_to_choose(call):
     answer = call("report", "--best", "--trial", "3")
-    assert (answer.status, answer.err) == (2, "error: --best and --trial exclude each other; give one of them\n")
+    assert (answer.status, answer.err) == (2, "error: --best and --trial are mutually exclusive; use only one\n")
 
 
 def test_report_without_a_storage(call, tmp_path):

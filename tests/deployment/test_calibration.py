@@ -94,7 +94,9 @@ def test_data_that_the_network_knows_better_than_its_test_split_are_said(folder,
         warning = calibrate(folder, NEW, max_macs=0.3).warning
         assert (warning is not None) == warned
         if warning is not None:
-            assert "and had 40.0 % on 200 test samples when it was exported: these were probably trained on" in warning
+            assert (
+                "and had 40.0 % on 200 test samples when it was exported: the model was probably trained on" in warning
+            )
             assert "on these 100 samples" in warning
     measured = json.loads((folder / "eenas.json").read_text())["measured"]
     assert measured["tested"] == {"accuracy": accuracy, "samples": 200}
@@ -105,13 +107,13 @@ def test_what_was_left_aside_few_samples_and_a_model_that_is_static_now_are_said
     assert (found.fitted_on, found.samples, found.unused) == (40, 60, 300)
     (few,) = found.cautions
     assert few.startswith("the thresholds rest on 40 samples, each of which is 2.5 points of accuracy")
-    assert few.endswith("--unseen where the model was trained on none of them")
+    assert few.endswith("--unseen if the model was trained on none of them")
     found = calibrate(folder, NEW, max_macs=0.4, unseen=True)
     assert (found.fitted_on, found.unused, found.cautions) == (340, 0, ())
     few, *_ = calibrate(folder, NEW, max_accuracy_drop=0.001, unseen=True).cautions
-    assert few.endswith("would give others; give more")
+    assert few.endswith("would give other thresholds; give more")
     (static,) = calibrate(folder, NEW, max_macs=MACS[0] / BACKBONE_MACS, unseen=True).cautions
-    assert static.startswith("every sample leaves at the first exit (0): the model is static now")
+    assert static.startswith("every sample leaves at the first exit (0): the model is now static")
 
 
 @pytest.mark.parametrize(("accuracy", "samples"), [(0.1, None), (None, 200)])
@@ -136,10 +138,10 @@ def test_milliseconds_are_measured_here(folder):
 @pytest.mark.parametrize(
     ("limits", "match"),
     [
-        ({}, "fitted for one of max_accuracy_drop, max_macs, max_latency_ms and max_NAME of another cost, got none"),
+        ({}, "exactly one limit of max_accuracy_drop, max_macs, max_latency_ms and max_NAME of another cost, got none"),
         ({"max_macs": 0.5, "max_accuracy_drop": 0.1}, "got max_accuracy_drop, max_macs"),
-        ({"max_macs": -0.5}, "from 0 up, got -0.5"),
-        ({"max_macs": float("nan")}, "from 0 up, got nan"),
+        ({"max_macs": -0.5}, "of at least 0, got -0.5"),
+        ({"max_macs": float("nan")}, "of at least 0, got nan"),
         ({"max_accuracy_drop": 5}, r"must be in \[0, 1\], got 5; 0.005 is half a point"),
         ({"max_macs": 20}, r"max_macs is a share of the backbone's MACs \(0.2 for 20 %\), got 20; give 0.2 for 20 %"),
         ({"max_macs": 0.1}, r"no policy keeps max_macs 0.1 .* the nearest: 22.2 % of the backbone's MACs"),
@@ -205,7 +207,7 @@ def test_data_and_models_that_do_not_fit_are_refused(folder, tmp_path):
         calibrate(folder, other, max_macs=0.5)
     table = json.loads((folder / "eenas.json").read_text())
     (folder / "eenas.json").write_text(json.dumps({**table, "measured": {}}))
-    with pytest.raises(ExportError, match="was exported untrained, so nothing is known of its costs"):
+    with pytest.raises(ExportError, match="was exported untrained, without costs; export a run"):
         calibrate(folder, NEW, max_macs=0.5)
-    with pytest.raises(ExportError, match="holds no programs to time"):
+    with pytest.raises(ExportError, match="contains no programs to time"):
         calibrate(write_folder(smallest_package(), tmp_path / "network"), NEW, max_latency_ms=0.5)

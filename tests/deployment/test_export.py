@@ -78,7 +78,7 @@ def test_the_folder_says_how_it_was_measured(finished_run, model):
     card = (model / "README.md").read_text()
     assert f"{100 * finished_run.reported.accuracy:.2f} %" in card
     assert "network.predict" in card
-    assert "Latency is of a batch of 1 in eager" in card
+    assert "Latency is that of a batch of 1 in eager" in card
     assert "| composed, ms | end to end, ms |" in card
     for exit_ in finished_run.exits:
         assert f"| {exit_.costs['latency']:.2f} | {exit_.end_to_end.median_ms:.2f} |" in card
@@ -160,7 +160,7 @@ def test_wrong_requests_are_one_line(smallest_study, finished_run, tmp_path):
     for sources in ({}, {"run": finished_run.folder, "network": "trial 1"}):
         with pytest.raises(ExportError, match="exactly one of"):
             export(tmp_path / "out", **sources)
-    with pytest.raises(ExportError, match=r"given from Python as a Sequential; give the module again: backbone="):
+    with pytest.raises(ExportError, match=r"a Python module of type Sequential; give it again: backbone="):
         export(tmp_path / "out", run=finished_run.folder)
     with pytest.raises(ExportError, match="holds no report"):
         export(tmp_path / "out", run=smallest_study.folder)

@@ -2,13 +2,13 @@
 
 from eenas.backbones.transforms.image_transform import default_transform
 from eenas.backbones.transforms.series_transform import SeriesTransform
-from eenas.deployment.preparation import ON_A_DEVICE, device, preparation, use
+from eenas.deployment.preparation import ON_A_DEVICE, device_section, preparation_section, usage_section
 
 SERIES = SeriesTransform(2, 64, (1.0, 2.0), (3.0, 4.0))
 
 
 def test_a_card_of_series_speaks_of_series() -> None:
-    text = "\n".join([use(SERIES, predicts=True), device(SERIES), *preparation(SERIES)])
+    text = "\n".join([usage_section(SERIES, predicts=True), device_section(SERIES), *preparation_section(SERIES)])
     assert "network.transform(series)  # floats [N, channels, length] -> float32" in text
     assert 'series = model.preprocess("series.npy")' in text
     assert "model.predict(series)" in text
@@ -18,8 +18,10 @@ def test_a_card_of_series_speaks_of_series() -> None:
 
 def test_a_card_of_images_speaks_of_pictures() -> None:
     transform = default_transform(32, 3)
-    text = "\n".join([use(transform, predicts=False), device(transform), *preparation(transform)])
+    text = "\n".join(
+        [usage_section(transform, predicts=False), device_section(transform), *preparation_section(transform)]
+    )
     assert "network.transform(images)  # uint8 [N, C, H, W] -> float32" in text
     assert "How a picture is prepared" in text
     assert "network.predict" not in text
-    assert device(transform).startswith(ON_A_DEVICE)
+    assert device_section(transform).startswith(ON_A_DEVICE)

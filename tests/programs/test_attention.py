@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eenas.programs.chain_models import module_model
+from eenas.programs.chain_models import export_module
 from eenas.programs.onnx_program import _attention
 
 
@@ -51,7 +51,7 @@ class Masked(Windows):
         n = x.shape[0]
         q, k, v = self.qkv(x).reshape(n, 8, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
         made = functional.scaled_dot_product_attention(q, k, v, attn_mask=self.bias)
-        return self.joined(made.transpose(1, 2).reshape(n, 8, 8)).flatten(1)
+        return self.join_models(made.transpose(1, 2).reshape(n, 8, 8)).flatten(1)
 
 
 @pytest.mark.parametrize("kind", [Windows, Masked])
@@ -59,7 +59,7 @@ def test_it_goes_through_onnx(kind: type[nn.Module]) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     torch.manual_seed(0)
     module, x = kind().eval(), torch.randn(2, 8, 8)
-    model = module_model(module, x, exit_="")
+    model = export_module(module, x, exit_="")
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     more = torch.randn(5, 8, 8)
     (found,) = session.run(None, {"x": more.numpy()})

@@ -65,8 +65,8 @@ def test_a_file_that_is_missing_or_was_changed_is_named(folder):
 
 def test_a_program_that_does_not_open_is_named(folder):
     for content, match in (
-        (b"\x08\x08", "the segment that ends at exit '2' does not open"),
-        (b"nonsense", "is no ONNX"),
+        (b"\x08\x08", "the segment that ends at exit '2' does not load"),
+        (b"nonsense", "is not an ONNX file"),
     ):
         put(folder, 1, content)
         refused(folder, f"segment_1.onnx: {match}")
@@ -74,7 +74,7 @@ def test_a_program_that_does_not_open_is_named(folder):
 
 def test_a_folder_without_programs(tmp_path):
     folder = write_folder(smallest_package(), tmp_path / "network")
-    refused(folder, "holds no program, only the network; export with --format onnx, or use eenas.load")
+    refused(folder, "contains the network but no programs; export with --format onnx, or use eenas.load")
     refused(tmp_path, "has no eenas.json; give a folder")
 
 
@@ -89,14 +89,17 @@ def refused_with(folder, change, match):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"format": 2}, "format 2, this eenas reads format 1; use the eenas that wrote it"),
+        ({"format": 2}, "has format 2, this eenas reads format 1; use the one that wrote it"),
         ({"format": True}, "format True, this eenas reads format 1"),
         ({"program": {"kind": "tflite", "segments": []}}, "unknown kind of program 'tflite'"),
-        ({"program": {"kind": "onnx", "segments": []}}, "3 exits need a program each, got 0"),
+        (
+            {"program": {"kind": "onnx", "segments": []}},
+            "program.segments must have 3 programs, one for each exit, got 0",
+        ),
         ({"transform": {"size": 8}}, "transform.channels is missing"),
         ({"transform": {"size": 8, "channels": 3, "mean": [0, 0, 0], "std": [1, 1]}}, "std must be 3 finite numbers"),
         ({"policy": {"kind": "oracle"}}, "unknown kind of policy 'oracle'"),
-        ({"policy": {"kind": "patience", "exits": 4, "patience": 1}}, "its policy is for 4 exits of 3"),
+        ({"policy": {"kind": "patience", "exits": 4, "patience": 1}}, "policy must be for 3 exits, got one for 4"),
         (
             {"policy": {"score": "margin", "temperatures": [1, 1, 1], "thresholds": [0.5, 1.5]}},
             r"a threshold must be in \[0, 1\] or null \(no sample leaves\), got 1.5",
@@ -107,12 +110,12 @@ def refused_with(folder, change, match):
         ),
         ({"measured": None}, "measured must be a table, got None"),
         ({"measured": {"points": [{}]}}, r"measured.points\[0\].policy is missing"),
-        ({"classes": ["a", "b", 3, "d"]}, r"classes\[2\] must be a text of at most 1,000 characters, got 3"),
+        ({"classes": ["a", "b", 3, "d"]}, r"classes\[2\] must be a string of at most 1,000 characters, got 3"),
         ({"classes": ["a"]}, "classes must be at least 2 names"),
         ({"classes": 2_000_000_000}, "classes must be a list of names, got 2000000000"),
         ({"classes": ["a", "\ud800", "c", "d"]}, "texts must not contain lone surrogates"),
         ({"exits": ["0", "0", "final"]}, "exits must be different names"),
-        ({"exits": ["0", "final"]}, "its policy is for 3 exits of 2"),
+        ({"exits": ["0", "final"]}, "policy must be for 2 exits, got one for 3"),
     ],
 )
 def test_a_manifest_that_contradicts_itself_is_named(folder, change, match):
@@ -145,24 +148,27 @@ def measured(part, *place, **values):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (segment(0, file="../x.onnx"), "file must be a program in the folder of the manifest, got ../x.onnx"),
+        (segment(0, file="../x.onnx"), "file must be the name of a file in the folder of the manifest, got ../x.onnx"),
         (segment(0, file="/etc/passwd"), "in the folder of the manifest"),
         (segment(0, file="..\\x.onnx"), "in the folder of the manifest"),
-        (segment(0, path="x"), "must be of file, sha256, shape, takes_previous, got path"),
-        (swapped, r"segments\[0\].file must be 'segment_0.onnx', in the order of the exits, got segment_1.onnx"),
+        (segment(0, path="x"), "must be a table of file, sha256, shape, takes_previous, got path"),
+        (
+            swapped,
+            r"segments\[0\].file must be 'segment_0.onnx', numbered in the order of the exits, got segment_1.onnx",
+        ),
         (segment(1, file="segment_0.onnx"), r"segments\[1\].file must be 'segment_1.onnx'"),
         (segment(1, sha256="0"), "sha256 must be 64 hexadecimal digits"),
         (segment(1, shape=[2**31, 2**31]), "shape must be a list of positive whole numbers"),
-        (segment(1, shape=[2**20, 2**20]), "shape must be of at most 268,435,456 values"),
-        (segment(0, shape=[3, 9, 9]), r"shape must be that of a sample, \[3, 8, 8\], got \[3, 9, 9\]"),
+        (segment(1, shape=[2**20, 2**20]), "shape must be a shape of at most 268,435,456 values"),
+        (segment(0, shape=[3, 9, 9]), r"shape must be the shape of a sample, \[3, 8, 8\], got \[3, 9, 9\]"),
         (segment(0, takes_previous=True), "takes_previous must be false"),
         (segment(2, takes_previous=1), "takes_previous must be true or false, got 1"),
-        (measured("exits", 1, temperature=0), r"temperature must be positive \(.*\) and finite, got 0"),
+        (measured("exits", 1, temperature=0), r"temperature must be finite and at least .*, got 0"),
         (
             measured("exits", 1, temperature=1e-320),
-            r"temperature must be positive \(from 1e-30 up\) and finite, got 1e-320",
+            r"temperature must be finite and at least 1e-30, got 1e-320",
         ),
-        (measured("exits", 1, temperature="1"), r"temperature must be positive \(.*\) and finite, got 1"),
+        (measured("exits", 1, temperature="1"), r"temperature must be finite and at least .*, got 1"),
         (
             lambda table: table["policy"].update(temperatures=[1, 1e-320, 1]),
             "a temperature must be positive .* got 1e-320",
@@ -174,13 +180,13 @@ def measured(part, *place, **values):
         (lambda table: table["transform"].update(std=[1, 1e-9, 1], mean=[0, 1e30, 0]), "got mean 1e.30 and std 1e-09"),
         (
             lambda table: table["program"]["single_file"].update(shape=[3, 8, 9]),
-            "single_file.shape must be that of a sample",
+            "single_file.shape must be the shape of a sample",
         ),
         (
             lambda table: table["program"]["single_file"].update(takes_previous=True),
             "single_file.takes_previous must be",
         ),
-        (measured("exits", 1, macs=1.0), "measured.exits must be of rising MACs"),
+        (measured("exits", 1, macs=1.0), "measured.exits must be in order of increasing MACs"),
         (measured("exits", 1, name="2 "), "name must be '2'"),
         (measured("points", 0, accuracy=1.5), r"points\[0\].accuracy must be in \[0, 1\], got 1.5"),
         (measured("points", 0, shares=[0.5, 0.5]), r"points\[0\].shares must be 3 numbers in \[0, 1\]"),
@@ -197,7 +203,10 @@ def measured(part, *place, **values):
             "of name, unit, provenance, got per",
         ),
         (lambda table: table["measured"].update(costs="macs"), "measured.costs must be a list of at most 100"),
-        (measured("points", 0, policy={"kind": "patience", "exits": 2, "patience": 1}), "policy is for 2 exits of 3"),
+        (
+            measured("points", 0, policy={"kind": "patience", "exits": 2, "patience": 1}),
+            "policy must be for 3 exits, got one for 2",
+        ),
         (measured("backbone", macs=0), "backbone.macs must be a positive number"),
         (lambda table: table["measured"].pop("exits"), "measured.exits is missing"),
         (lambda table: table["measured"]["exits"].pop(), "measured.exits must be 3, one for each exit, got 2"),
@@ -205,8 +214,8 @@ def measured(part, *place, **values):
         (lambda table: table.update(files={"../x": "0" * 64}), "files must be names of files in the folder"),
         (lambda table: table["transform"].update(size=10**9), "transform.size must be 1 to 65,536 pixels"),
         (lambda table: table["transform"].update(channels=2**31), "transform.channels must be a whole number"),
-        (lambda table: table["transform"].update(white=254), "transform.white must be a whole number from 255 up"),
-        (lambda table: table["program"].update(kind="pt2", segments=pt2(table)), "single_file must be left out where"),
+        (lambda table: table["transform"].update(white=254), "transform.white must be a whole number of at least 255"),
+        (lambda table: table["program"].update(kind="pt2", segments=pt2(table)), "single_file must be left out unless"),
     ],
 )
 def test_every_value_has_a_type_and_a_bound_and_fits_the_others(folder, change, match):
@@ -218,14 +227,14 @@ def test_every_value_has_a_type_and_a_bound_and_fits_the_others(folder, change, 
     [
         (
             {"classes": list("abcde")},
-            r"segment_0.onnx: gives logits \['batch', 4\], .* has logits \[N, 5\]; copy",
+            r"segment_0.onnx: returns logits \['batch', 4\], .* says logits \[N, 5\]; copy",
         ),
         (
             segment(1, shape=[8, 8, 9]),
-            r"segment_0.onnx: gives features \[.*\], .* has features \[N, 8, 8, 9\]",
+            r"segment_0.onnx: returns features \[.*\], .* says features \[N, 8, 8, 9\]",
         ),
-        (segment(1, shape=[64, 8]), r"segment_0.onnx: gives features \[.*\], .* has features \[N, 64, 8\]"),
-        (segment(1, takes_previous=True), "segment_1.onnx: takes x, the manifest has x, previous"),
+        (segment(1, shape=[64, 8]), r"segment_0.onnx: returns features \[.*\], .* says features \[N, 64, 8\]"),
+        (segment(1, takes_previous=True), "segment_1.onnx: takes x, but the manifest says x, previous"),
     ],
 )
 def test_a_program_that_is_not_the_manifest_s_is_refused_when_it_is_opened(folder, change, match):
@@ -242,7 +251,9 @@ def test_a_program_that_does_not_tell_its_classes_is_refused_when_it_runs(folder
     put(folder, 0, model.SerializeToString())
     opened, x = load(folder), np.zeros((2, 3, 8, 8), np.uint8)
     for run in (opened.predict, opened.logits, lambda x: opened.reach(x, 0), lambda x: opened.predict(x[:1])):
-        with pytest.raises(ExportError, match=r"gives logits \[[12], 3\], the manifest has logits \[[12], 4\]; copy"):
+        with pytest.raises(
+            ExportError, match=r"returns logits \[[12], 3\], but the manifest says logits \[[12], 4\]; copy"
+        ):
             run(x)
 
 
@@ -250,7 +261,7 @@ def test_a_program_that_does_not_tell_its_classes_is_refused_when_it_runs(folder
 def test_numbers_are_finite(folder, text, said):
     whole = (folder / "eenas.json").read_text()
     (folder / "eenas.json").write_text(whole.replace('"macs": 20000.0', f'"macs": {text}'))
-    refused(folder, f"is not a manifest of eenas .numbers must be finite, got {said}[)]")
+    refused(folder, f"is not an eenas manifest .numbers must be finite, got {said}[)]")
 
 
 def test_a_file_that_is_too_large_or_too_deep_is_not_read(folder):
@@ -266,7 +277,7 @@ def test_numbers_in_another_file_are_refused(folder):
     model = onnx.load(path)
     onnx.save(model, path, save_as_external_data=True, size_threshold=0, location="weights.bin")
     put(folder, 1, path.read_bytes())
-    refused(folder, "segment_1.onnx: takes numbers from another file, which no checksum covers")
+    refused(folder, "segment_1.onnx: stores tensors in another file, which no checksum covers")
 
 
 @settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -299,4 +310,4 @@ def test_damaged_bytes_of_a_program(exported, tmp_path, data):
 @pytest.mark.parametrize("text", ["", "[]", "{", "\udcff"])
 def test_a_manifest_that_is_none_is_named(folder, text):
     (folder / "eenas.json").write_text(text, errors="surrogateescape")
-    refused(folder, "is not a manifest of eenas")
+    refused(folder, "is not an eenas manifest")

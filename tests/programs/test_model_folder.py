@@ -98,7 +98,7 @@ def test_a_policy_of_ones_own_is_not_written(tmp_path):
         kind = "mine"
 
     policy = Mine(score="margin", temperatures=(1, 1, 1), thresholds=(0.5, 0.5))
-    with pytest.raises(ExportError, match=r"and those that a space names: .* unknown kind of policy 'mine'"):
+    with pytest.raises(ExportError, match=r"of eenas or of a search space, got: .* unknown kind of policy 'mine'"):
         write_folder(package(policy), tmp_path / "m")
     assert not (tmp_path / "m").exists()
 
@@ -119,9 +119,9 @@ def test_wrong_folders_are_named(whole, tmp_path):
     refused(tmp_path / "nowhere", "has no eenas.json; give a folder")
     refused(tmp_path, "has no eenas.json; give a folder")
     refused(whole / "design.json", "has no eenas.json")
-    refused(whole, "given from Python as a Sequential; give the module again", backbone=None)
+    refused(whole, "a Python module of type Sequential; give it again", backbone=None)
     (whole / "eenas.json").unlink()
-    refused(whole, "it is a run or not whole")
+    refused(whole, "it is a run or incomplete")
 
 
 @pytest.mark.parametrize("name", ["design.json", "weights.safetensors"])
@@ -143,9 +143,9 @@ def test_a_half_written_folder_is_named(whole, name, damage):
         ({"backbone": 3}, "backbone must be a table, got 3"),
         ({"backbone": {"name": "resnet19"}}, "resnet19"),
         ({"classes": None}, "classes must be a list of names, got None"),
-        ({"exits": ["0", "final"]}, "policy is for 3 exits of 2"),
-        ({"exits": ["0", "1", "final"]}, "the design has the exits"),
-        ({"classes": ["a", "b", "c"]}, "the design is for 4 classes, the manifest names 3"),
+        ({"exits": ["0", "final"]}, "policy must be for 2 exits, got one for 3"),
+        ({"exits": ["0", "1", "final"]}, "the design has exits"),
+        ({"classes": ["a", "b", "c"]}, "the design has 4 classes, the manifest 3; export again"),
         ({"policy": {"score": "margin", "temperatures": [1.0], "thresholds": [0.5, 0.5]}}, "temperatures|thresholds"),
     ],
 )
@@ -158,7 +158,7 @@ def test_a_manifest_that_contradicts_the_rest_is_named(whole, change, match):
 @pytest.mark.parametrize("text", ["", "[]", "{}", "3"])
 def test_a_manifest_that_is_none_is_named(whole, text):
     (whole / "eenas.json").write_text(text)
-    refused(whole, "is not a manifest of eenas")
+    refused(whole, "is not an eenas manifest")
 
 
 def test_another_module_does_not_fit(whole):
@@ -187,7 +187,7 @@ def test_folders_of_others_are_left_alone(whole, tmp_path):
     mine.mkdir()
     (mine / "README.md").write_text("mine")
     for out in (tmp_path / "file", mine):
-        with pytest.raises(ExportError, match="not written by eenas; give a new or empty folder"):
+        with pytest.raises(ExportError, match="not written by eenas; choose a new or empty folder"):
             write_folder(package(), out)
     assert (mine / "README.md").read_text() == "mine"
     (tmp_path / "empty").mkdir()
@@ -233,7 +233,7 @@ def test_a_design_of_many_classes_makes_no_classifier_of_gigabytes(whole):
     (whole / "eenas.json").write_text(_without_checksums(whole))
     for classes, match in (
         (2_000_000_000, "num_classes must be at most 1,000,000"),
-        (900_000, "is for 900,000 classes"),
+        (900_000, "has 900,000 classes"),
     ):
         (whole / "design.json").write_text(json.dumps({**design, "num_classes": classes}))
         refused(whole, match)

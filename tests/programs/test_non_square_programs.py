@@ -12,7 +12,7 @@ from eenas.networks.assembly import build_network
 from eenas.networks.tables import batches
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.programs.model_folder import Package, load
-from eenas.programs.parity import some_samples
+from eenas.programs.parity import validation_samples
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import load as open_model
 from eenas.tasks.images.image_input import image_input
@@ -41,7 +41,7 @@ def test_from_a_folder_to_the_runtime(tmp_path):
     package = Package(
         network=network, backbone=BackboneSpec(name=BACKBONE), trained=False, measured={}, card="# Wide\n"
     )
-    out = write_model(package, tmp_path / "out", Programs(format="onnx"), some_samples(network, task))
+    out = write_model(package, tmp_path / "out", Programs(format="onnx"), validation_samples(network, task))
     model, again = open_model(out), load(out, trust_code=True)
     assert again.design.inputs == again.transform.inputs == image_input(SIZE, 3, "pad")
     given = model.preprocess([task.test.samples.files[row] for row in task.test.rows])

@@ -18,7 +18,7 @@ pytest.importorskip("onnx", reason="needs the extra onnx")
 ort = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
 from eenas.programs import onnx_runtime  # noqa: E402
-from eenas.programs.chain_models import chain_models, joined  # noqa: E402
+from eenas.programs.chain_models import chain_models, join_models  # noqa: E402
 from eenas.programs.onnx_runtime import OnnxRuntime  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -42,7 +42,7 @@ def test_joined_segments_are_the_prefixes(backbone, chain):
     assert len(models) == 3
     x = torch.randn(5, 3, 8, 8)
     for first, last in ((0, 0), (0, 1), (0, 2), (1, 2)):
-        session = ort.InferenceSession(joined(models[first : last + 1]).SerializeToString())
+        session = ort.InferenceSession(join_models(models[first : last + 1]).SerializeToString())
         with torch.no_grad():
             given = x if first == 0 else chain.prefix(first - 1)(x)
             expected = given
@@ -56,10 +56,10 @@ def test_joined_segments_keep_their_layout_without_entering_it_again():
     backbone = load_backbone(BackboneSpec(name="cifar_resnet20"), num_classes=4, input_size=8)
     chain = Chain.built_from(backbone.module, backbone.example(), ["layer1.0", "layer1.1"])
     models = chain_models(chain, backbone.example(2))
-    pools = [sum(node.op_type == "MaxPool" for node in joined(part).graph.node) for part in (models[1:], models)]
+    pools = [sum(node.op_type == "MaxPool" for node in join_models(part).graph.node) for part in (models[1:], models)]
     assert pools == [1, 0]
     x = torch.randn(3, 3, 8, 8)
-    (found,) = ort.InferenceSession(joined(models).SerializeToString()).run(["logits"], {"x": x.numpy()})
+    (found,) = ort.InferenceSession(join_models(models).SerializeToString()).run(["logits"], {"x": x.numpy()})
     with torch.no_grad():
         np.testing.assert_allclose(found, chain(x).numpy(), atol=1e-5)
 
@@ -81,14 +81,14 @@ def test_a_profile_in_onnxruntime_says_so_and_has_what_joins_programs(backbone, 
 
 
 def test_a_branch_is_timed_beside_the_whole_backbone_which_is_exported_once(backbone, chain, monkeypatch):
-    exported, export = [], onnx_runtime.module_model
+    exported, export = [], onnx_runtime.export_module
 
     def heard(module, example, *, exit_, before=""):
         exported.append(exit_)
         return export(module, example, exit_=exit_, before=before)
 
-    monkeypatch.setattr(onnx_runtime, "module_model", heard)
-    monkeypatch.setattr("eenas.programs.chain_models.module_model", heard)
+    monkeypatch.setattr(onnx_runtime, "export_module", heard)
+    monkeypatch.setattr("eenas.programs.chain_models.export_module", heard)
     shape = backbone.cut_points[0].shape
     alone, beside = OnnxRuntime(CPU), runtime_for(SPEC, CPU, backbone)
     assert alone.time_branch(Fc(), shape, 4, CPU, SPEC).reference_ms is None
@@ -113,6 +113,8 @@ def test_what_onnxruntime_cannot_do_is_one_line(backbone, monkeypatch):
     def fail(*arguments, **options):
         raise ExportError("ONNX has no operator for 'aten.frac'")
 
-    monkeypatch.setattr("eenas.programs.onnx_runtime.module_model", fail)
-    with pytest.raises(MeasurementError, match=r"fc at features \[.*\]: cannot be timed in onnxruntime: ONNX has no"):
+    monkeypatch.setattr("eenas.programs.onnx_runtime.export_module", fail)
+    with pytest.raises(
+        MeasurementError, match=r"fc at features \[.*\]: cannot be measured in onnxruntime: ONNX has no"
+    ):
         OnnxRuntime(CPU).time_branch(Fc(), backbone.cut_points[0].shape, 4, CPU, SPEC)

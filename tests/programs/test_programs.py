@@ -32,7 +32,7 @@ from eenas.policies.scores import score
 from eenas.programs.exit_latency import ProgramLatency, Timing
 from eenas.programs.model_folder import Package, load, write_folder
 from eenas.programs.onnx_program import OPSET, keep_layout, leave_layout
-from eenas.programs.parity import CLOSE, Parity, compare, some_samples
+from eenas.programs.parity import CLOSE, Parity, compare, validation_samples
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.runtime import load as open_model
@@ -47,7 +47,7 @@ LINKED = (Placed(cut_point="0", branch=Capsule(width=8)), Placed(cut_point="2", 
 
 def export(package, out, **programs):
     programs.setdefault("format", "onnx")
-    return write_model(package, out, Programs(**programs), some_samples(package.network, smallest_task()))
+    return write_model(package, out, Programs(**programs), validation_samples(package.network, smallest_task()))
 
 
 def test_the_programs_are_the_network(exported):
@@ -58,7 +58,7 @@ def test_the_programs_are_the_network(exported):
     network, x = load(exported, trust_code=True), images()[0]
     for one, other in zip(open_model(exported).logits(x), network(torch.from_numpy(x)), strict=True):
         np.testing.assert_allclose(one, other.detach(), atol=1e-5)
-    with pytest.raises(ExportError, match="does not say which samples"):
+    with pytest.raises(ExportError, match="does not name the samples"):
         verify(exported, trust_code=True)
 
 
@@ -100,18 +100,18 @@ def test_a_pt2_file_of_other_classes_or_features_is_refused_when_it_is_opened(tm
     folder = export(smallest_package(), tmp_path / "model", format="pt2")
     table = json.loads((folder / "eenas.json").read_text())
     (folder / "eenas.json").write_text(json.dumps({**table, "classes": list("abcde")}))
-    with pytest.raises(ExportError, match=r"segment_0.pt2: gives logits \[2, 4\], .* has logits \[N, 5\]; copy"):
+    with pytest.raises(ExportError, match=r"segment_0.pt2: returns logits \[2, 4\], .* says logits \[N, 5\]; copy"):
         open_model(folder, trust_code=True)
     table["program"]["segments"][1]["shape"] = [8, 4, 4]
     (folder / "eenas.json").write_text(json.dumps(table))
-    with pytest.raises(ExportError, match=r"gives features \[2, 8, 8, 8\], .* has features \[N, 8, 4, 4\]; copy"):
+    with pytest.raises(ExportError, match=r"returns features \[2, 8, 8, 8\], .* says features \[N, 8, 4, 4\]; copy"):
         open_model(folder, trust_code=True)
 
 
 def test_threads_of_pt2_files_are_torchs_and_an_export_leaves_them_as_they_were(tmp_path):
     package, device = smallest_package(), torch.device("cpu")
     timing = Timing(spec=LatencySpec(threads=2, warmup=0, min_repeats=2, max_repeats=4, seconds=0.05), device=device)
-    samples = some_samples(package.network, smallest_task())
+    samples = validation_samples(package.network, smallest_task())
     folder = write_model(package, tmp_path / "model", Programs(format="pt2"), samples, timing=lambda: timing)
     assert "2 threads" in ProgramLatency.of(folder).conditions
     assert torch.get_num_threads() == 1
@@ -229,7 +229,7 @@ def test_a_network_without_a_policy_gives_logits_and_no_answers(tmp_path):
     package = smallest_package()
     package.network.policy = None
     folder = export(package, tmp_path / "model", format="pt2")
-    with pytest.raises(ExportError, match=r".pt2 files can hold Python code; pass trust_code=True"):
+    with pytest.raises(ExportError, match=r".pt2 files can contain Python code; pass trust_code=True"):
         open_model(folder)
     model = open_model(folder, trust_code=True)
     x, _ = images()
@@ -263,7 +263,7 @@ def test_a_program_that_opens_and_does_not_run_refuses_the_export(tmp_path, monk
 
     monkeypatch.setattr(program_folder, "fill_folder", spoilt)
     with pytest.raises(
-        ParityError, match=r"^segment_1.onnx: does not run here \(.*bounds.*\); it is not the network"
+        ParityError, match=r"^segment_1.onnx: does not run here \(.*bounds.*\); export again, or use"
     ) as said:
         export(smallest_package(), tmp_path / "out")
     assert "\n" not in str(said.value)
@@ -279,7 +279,7 @@ def test_a_program_that_does_not_run_is_one_line_in_the_runtime(exported, tmp_pa
     (exported / "eenas.json").write_text(json.dumps(table))
     model = open_model(exported)
     assert len(model.logits(images()[0][:3])) == len(model.exits)
-    with pytest.raises(ExportError, match=r"segment_1.onnx: does not run here .*; export again, or with another"):
+    with pytest.raises(ExportError, match=r"segment_1.onnx: does not run here .*; export again, or use another"):
         model.logits(images()[0][:5])
 
 
@@ -301,7 +301,7 @@ def test_a_difference_refuses_the_export_and_shows_where(tmp_path, monkeypatch):
 
 def test_decisions_may_differ_close_to_a_threshold_only(exported):
     network, model = smallest_package().network, open_model(exported)
-    samples = some_samples(network, smallest_task())
+    samples = validation_samples(network, smallest_task())
     with torch.no_grad():
         logits = network(samples.inputs)[0].numpy()
     found = np.sort(score(logits, model.policy.temperatures[0], model.policy.score))
@@ -318,7 +318,7 @@ def test_decisions_may_differ_close_to_a_threshold_only(exported):
     assert compare(network, model, samples).differing == 1
     model.set_policy(replace(at, thresholds=(float(found[30]) - 1.5e-5, None)))
     turned.__defaults__ = (9e-5 / float(np.abs(logits).max()),)  # logits stay within what is allowed
-    with pytest.raises(ParityError, match=r"1 samples are decided otherwise, sample \d+ first: exit 0 and class \d"):
+    with pytest.raises(ParityError, match=r"1 samples are decided differently, first \d+: exit 0 and class \d"):
         compare(network, model, samples)
 
 
@@ -358,9 +358,9 @@ def test_an_operator_that_onnx_lacks_is_named_with_its_module_and_cut_points(tmp
 def test_what_a_single_file_cannot_hold_is_said_before_anything_is_exported(tmp_path, monkeypatch):
     monkeypatch.setattr("eenas.programs.programs.segment_programs", lambda network: pytest.fail("exported"))
     package = smallest_package(policy=PatiencePolicy(exits=3, patience=1))
-    with pytest.raises(ExportError, match="thresholds of a policy of the kind 'threshold', got 'patience'"):
+    with pytest.raises(ExportError, match="needs a policy of the kind 'threshold', got 'patience'"):
         export(package, tmp_path / "model", single_file=True)
-    with pytest.raises(ExportError, match="got the format 'pt2'; give --format onnx"):
+    with pytest.raises(ExportError, match="got the format 'pt2'; use --format onnx"):
         Programs(format="pt2", single_file=True)
     with pytest.raises(ExportError, match="unknown format 'tflite'; known: 'torch', 'onnx', 'pt2'"):
         Programs(format="tflite")

@@ -35,13 +35,13 @@ def test_files_hold_one_series_or_several(tmp_path) -> None:
 def test_what_is_no_series_of_this_kind_is_refused(tmp_path) -> None:
     for wrong, message in (
         (SERIES[:, :, :15], r"must be floats \[N, 2, 16\] .*, got float32 \[5, 2, 15\]; cut or pad"),
-        (SERIES[:, :1], r"got float32 \[5, 1, 16\]; give as many channels"),
+        (SERIES[:, :1], r"got float32 \[5, 1, 16\]; give 2 channels"),
         (SERIES[0], r"got float32 \[2, 16\]"),
         (SERIES.astype(str), "must be floats"),
     ):
         with pytest.raises(InputError, match=message):
             PREPARED(wrong)
-    with pytest.raises(InputError, match=r"transformed series, as preprocess gives them"):
+    with pytest.raises(InputError, match=r"a batch of series from preprocess"):
         PREPARED.checked(SERIES.astype(np.float64))
     for gap in (np.nan, np.inf, 1e300):
         holed = SERIES.astype(np.float64 if gap == 1e300 else np.float32)
@@ -50,12 +50,12 @@ def test_what_is_no_series_of_this_kind_is_refused(tmp_path) -> None:
             with pytest.raises(InputError, match=r"NaN or infinity in sample 3 of 5"):
                 use(holed)
     (tmp_path / "bad.npy").write_bytes(b"no array")
-    with pytest.raises(InputError, match=r"not a .npy file that can be read .*; write it with numpy.save"):
+    with pytest.raises(InputError, match=r"is not a readable .npy file .*; write it with numpy.save"):
         PREPARED.prepare([tmp_path / "bad.npy"])
     with pytest.raises(InputError, match=r"none.npy': no such file; give a .npy file"):
         PREPARED.prepare([tmp_path / "none.npy"])
     np.save(tmp_path / "objects.npy", np.array([None]), allow_pickle=True)
-    with pytest.raises(InputError, match=r"not a .npy file that can be read"):
+    with pytest.raises(InputError, match=r"is not a readable .npy file"):
         PREPARED.prepare([tmp_path / "objects.npy"])
 
 

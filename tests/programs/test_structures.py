@@ -19,7 +19,7 @@ from eenas.designs.design import Design, Placed
 from eenas.networks.assembly import build_network
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.programs.model_folder import Package
-from eenas.programs.parity import CLOSE, Parity, some_samples
+from eenas.programs.parity import CLOSE, Parity, validation_samples
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import load
 from eenas.tasks.images.image_input import image_input
@@ -56,7 +56,9 @@ def test_structures_answer_alike_in_programs(tmp_path):
     package = Package(
         network=network, backbone=BackboneSpec(name="cifar_resnet20"), trained=False, measured={}, card=""
     )
-    folder = write_model(package, tmp_path / "model", Programs(format="onnx"), some_samples(network, smallest_task()))
+    folder = write_model(
+        package, tmp_path / "model", Programs(format="onnx"), validation_samples(network, smallest_task())
+    )
     found = Parity.of(folder)
     assert len(found.differences) == exits
     assert max(found.differences) <= CLOSE

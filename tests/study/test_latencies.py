@@ -52,7 +52,7 @@ def test_a_backbone_that_cannot_be_exported_is_timed_in_torch_and_that_is_said(t
     assert profile.total_latency.runtime.startswith("torch ")
     assert len(said) == 1
     assert "no operator for 'aten.frac'; latencies are measured in eager torch instead" in said[0]
-    with pytest.raises(MeasurementError, match="cannot be timed in onnxruntime"):
+    with pytest.raises(MeasurementError, match="cannot be measured in onnxruntime"):
         take(tmp_path, LatencySpec(runtime="onnxruntime", **QUICK))
 
 

@@ -83,15 +83,15 @@ class Bent(Branch):
     [
         ("shape", r"logits in training must be \(4, 3\), got \(4, 2\)"),
         ("infinite", "must be finite"),
-        ("detached", "gradient must flow back"),
-        ("unused", "parameter unused gets no gradient"),
+        ("detached", "gradient must flow into the backbone"),
+        ("unused", "parameter unused must get a gradient"),
         ("batch", "depend on its batch"),
         ("counts", "evaluation must not change count"),
         ("random", "the same seed must build the same module"),
         ("loss", "an auxiliary loss must be finite"),
         ("losses", r"an auxiliary loss must be a scalar, got \(2,\)"),
         ("constant", "an auxiliary loss must have a gradient"),
-        ("one of many", "exit 1 gives other logits when samples leave"),
+        ("one of many", "exit 1 returns other logits if samples leave"),
     ],
 )
 def test_faults_are_found(monkeypatch: pytest.MonkeyPatch, fault: str, text: str) -> None:
@@ -108,7 +108,7 @@ def test_a_module_is_given_the_previous_logits_it_asks_for(monkeypatch: pytest.M
 
 def test_a_count_by_hand_is_compared() -> None:
     check_branch(Fc(), SHAPE, 3, macs=48 * 3 + 3)
-    with pytest.raises(AssertionError, match="the branch costs 147 MACs, the count by hand is 144"):
+    with pytest.raises(AssertionError, match="the branch has 147 MACs, the manual count is 144"):
         check_branch(Fc(), SHAPE, 3, macs=48 * 3)
 
 

@@ -93,17 +93,17 @@ def test_a_chooser_that_breaks_it_is_noticed() -> None:
         return Found(branches=candidates[:1], facts={"asked": len(asked)})
 
     wrong: dict[str, Any] = {
-        "keeps at least one": lambda candidates, values: Found(branches=()),
+        "must keep at least one": lambda candidates, values: Found(branches=()),
         "at most 3 branches, got 9": lambda candidates, values: Found(branches=candidates),
-        "not candidates in depth order": lambda candidates, values: Found(branches=candidates[2::-1]),
-        "fc became pool_fc": lambda candidates, values: Found(branches=(Placed("block1", PoolFc()),)),
+        "must be candidates in depth order": lambda candidates, values: Found(branches=candidates[2::-1]),
+        "fc is not open and became pool_fc": lambda candidates, values: Found(branches=(Placed("block1", PoolFc()),)),
         "plain JSON": lambda candidates, values: Found(branches=candidates[:1], facts={"a": (1, 2)}),
-        "the same answer": fickle,
+        "must give the same result": fickle,
     }
     for message, chooser in wrong.items():
         with pytest.raises(AssertionError, match=message):
             check_chooser(chooser, PLACED, values)
-    with pytest.raises(AssertionError, match="2 branches were asked for and 1 kept"):
+    with pytest.raises(AssertionError, match="must keep 2 branches, got 1"):
         check_chooser(lambda candidates, values: Found(branches=candidates[:1]), PLACED, {**values, "count": 2})
 
 
@@ -111,9 +111,9 @@ def test_a_learner_that_breaks_it_is_noticed() -> None:
     placed = (Placed("block1", Learned()), Placed("block2", PoolFc()))
     assert check_learner(plain, placed).branches == (Placed("block1", Fc()), placed[1])
     wrong: dict[str, Any] = {
-        "moves nothing": lambda placed: Found(branches=plain(placed).branches[::-1]),
+        "must not move branches": lambda placed: Found(branches=plain(placed).branches[::-1]),
         "is still open": lambda placed: Found(branches=placed),
-        "was not open and was changed": lambda placed: Found(
+        "is not open and was changed": lambda placed: Found(
             branches=tuple(Placed(each.cut_point, Fc()) for each in placed)
         ),
     }
@@ -128,7 +128,7 @@ def test_a_branch_over_the_cap_is_noticed() -> None:
     def dearer_when_asked_again(branch: Branch, shape: FeatureShape) -> int:
         return next(counts, 10**9)
 
-    with pytest.raises(AssertionError, match=r"fc at block\d costs 1,000,000,000 MACs, over the cap of"):
+    with pytest.raises(AssertionError, match=r"fc at block\d has 1,000,000,000 MACs, above the cap of"):
         check_placement(
             Space(branches=2), profile(), num_classes=10, inputs=image_input(32), branch_macs=dearer_when_asked_again
         )

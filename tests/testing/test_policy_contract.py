@@ -84,12 +84,12 @@ def test_a_policy_of_the_users_own_passes():
         ("state", "must not change the state"),
         ("logits", "must not change the logits"),
         ("integers", "booleans, got int64"),
-        ("keeps", "final exit must let everybody leave"),
+        ("keeps", "all samples must leave at the final exit"),
         ("answers", "must be classes"),
         ("reach", "after last_reachable"),
         ("label", "needs a label"),
         ("table", "kind must be 'half'"),
-        ("apply", "apply must let samples leave"),
+        ("apply", "in apply, samples must leave"),
     ],
 )
 def test_each_fault_is_found(fault, message):

@@ -59,11 +59,11 @@ GOOD = Phase(name="joint", share=1.0, trains="all", exits=(0, 1))
         ((replace(GOOD, share=0.5),), "sum to 1"),
         ((GOOD, replace(GOOD, share=0.0)), "needs a share"),
         ((replace(GOOD, exits=()),), "an exit with a loss"),
-        ((replace(GOOD, exits=(1, 0)),), "must rise"),
+        ((replace(GOOD, exits=(1, 0)),), "must increase"),
         ((replace(GOOD, exits=(0, 2)),), "within 0 to 1"),
         ((replace(GOOD, rate=0.0),), "above 0"),
         ((replace(GOOD, trains="part", part=1, exits=(0,)),), "its own exit"),
-        ((replace(GOOD, trains="branches"),), "nothing to learn"),
+        ((replace(GOOD, trains="branches"),), "no trained parameters"),
         ((replace(GOOD, trains="backbone", exits=(1,)),), r"\[0\] are never trained"),
     ],
 )

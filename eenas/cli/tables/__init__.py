@@ -1,1 +1,1 @@
-"""Tables of the terminal."""
+"""Tables for the terminal."""

@@ -1,4 +1,4 @@
-"""What is said of exported models: a comparison in words, answers and recalibrations as tables."""
+"""Output on exported models: the parity in a sentence; latencies, answers and recalibrations as tables."""
 
 from collections.abc import Iterable
 
@@ -17,16 +17,16 @@ from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds, pl
 
 
 def parity_line(found: Parity) -> str:
-    """What a comparison found, in one sentence; decisions close to a threshold are counted."""
+    """Return the result of a comparison in one sentence, with the number of decisions close to a threshold."""
     source = f"{found.data} ({found.split})" if found.data else found.split
     return (
         f"parity on {found.samples} samples of {source}: logits differ by at most {max(found.differences):.1e}; "
-        f"{found.near} samples come within 1e-5 of a threshold, {found.differing} of them decided otherwise, no others"
+        f"{found.near} samples are within 1e-5 of a threshold, {found.differing} of them decided differently, no others"
     )
 
 
 def latency_table(found: ProgramLatency) -> Table:
-    """Predicted and measured milliseconds of each exit, and in the mean at the operating point."""
+    """Return the predicted and measured latency of each exit, and its mean at the operating point."""
     made = table(
         f"Latency: {found.conditions}",
         *("leaving at", "predicted", "measured", "difference"),
@@ -50,7 +50,7 @@ def _compared(predicted: float | None, measured: float) -> tuple[str, str, str]:
 
 
 def answers_table(answers: Iterable[FileAnswer]) -> Table:
-    """One row for each sample."""
+    """Return a table with one row for each sample."""
     made = table("", "file", "class", "confidence", "exit", "time", right=(2, 4))
     for one in answers:
         number = "" if one.number is None else f"[{one.number}]"
@@ -60,11 +60,11 @@ def answers_table(answers: Iterable[FileAnswer]) -> Table:
 
 
 def calibration_table(found: Calibration) -> Table:
-    """The old policy above the new one, on the samples that neither was fitted on."""
+    """Return the old and the new policy on the samples that were not used for the fit."""
     others = [LATENCY, *(name for name in found.after.expected if name not in KNOWN)]
     units = {each.name: each.unit for each in found.costs}
     made = table(
-        f"{found.samples} test samples, fitted on {found.fitted_on} others; the final exit has "
+        f"{found.samples} test samples, fitted on {found.fitted_on} others; accuracy of the final exit "
         f"{percent(found.final_accuracy)}",
         *("", "accuracy", "MACs", *map(cost_word, others), "% leaving at each", "leaves at"),
         right=range(1, 3 + len(others)),

@@ -1,4 +1,4 @@
-"""A backbone by name with the MACs and parameters of its segments, for the verbs that only look at it."""
+"""A backbone by name with the MACs and parameters of its segments, for verbs that do not train, and its tables."""
 
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from eenas.tasks.images.frame import Size
 def profile_by_name(
     name: str, *, cut_points: str = "blocks", classes: int, input_size: Size | None, trust_code: bool
 ) -> tuple[Backbone, Profile]:
-    """Build the backbone without weights of its own and count its segments; nothing is timed."""
+    """Build the backbone without trained weights, and count the MACs of its segments. Measures no latency."""
     backbone = load_backbone(
         BackboneSpec(name=name, cut_points=cut_points),
         num_classes=classes,
@@ -37,11 +37,11 @@ def profile_by_name(
 
 
 def profile_tables(taken: Taken) -> Table:
-    """The ways to each cut point in milliseconds and what cutting there adds, and how many branches were timed."""
+    """Return the latency up to each cut point, the cost of cutting there, and the number of timed branches."""
     found, profile = taken.profile, taken.profile.profile
     made = table(
         f"{profile.backbone}: {found.whole.conditions}",
-        *("cut point", "the way there", "share", "cutting there"),
+        *("cut point", "up to here", "share", "cutting here"),
         right=(1, 2, 3),
     )
     joints = profile.joints
@@ -52,13 +52,13 @@ def profile_tables(taken: Taken) -> Table:
     made.add_section()
     made.add_row("whole backbone", milliseconds(found.whole.median_ms), "100 %", "")
     timed = taken.wanted - taken.lacking
-    made.caption = f"{timed} of the {plural(taken.wanted, 'branch', 'branches')} that the space can place are timed"
+    made.caption = f"{timed} of the {plural(taken.wanted, 'branch', 'branches')} of the search space are timed"
     made.caption_justify = "left"
     return made
 
 
 def architectures(space: Space, profile: Profile, classes: int) -> int:
-    """How many different architectures `space` holds on the profiled backbone."""
+    """Return the number of different architectures in `space` on the profiled backbone."""
 
     @cache
     def branch_macs(branch: Branch, shape: FeatureShape) -> int:

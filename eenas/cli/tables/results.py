@@ -1,4 +1,4 @@
-"""A study's results on stdout: the summary in words, the front, and each kind of network by itself."""
+"""The results of a study on stdout: the summary, the front, and the best of each kind of network."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ MARKS = {"recommended": "▸ recommended", "knee": "* knee"}
 
 
 def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
-    """Print at most `rows` choices of the front, spaced over cost (every point of it for None), and the rivals."""
+    """Print at most `rows` choices of the front, spaced over cost (None: every point), and the baselines."""
     console = out()
     for line in summary(results):
         console.print(line)
@@ -43,7 +43,7 @@ def print_network(results: StudyResults, points: tuple[FrontPoint, ...]) -> None
 
 
 def _print_own_costs(results: StudyResults, shown: Sequence[FrontRow]) -> None:
-    """The costs of the study's own, where it has some."""
+    """Print the study's own costs, if any."""
     if (made := own_costs_table([backbone_row(results), *shown])) is not None:
         out().print(made)
 
@@ -53,7 +53,7 @@ def _rows(results: StudyResults, points: tuple[FrontPoint, ...]) -> list[FrontRo
 
 
 def _title(results: StudyResults, rows: Sequence[FrontRow], shown: int, *, every: bool) -> str:
-    """What the table of the front shows, what the marks in its rows mean, on how many samples accuracies rest."""
+    """Return the title of the front's table, with the meaning of its marks and the number of samples."""
     on = (
         f"{results.measure} on {results.samples:,} validation samples{largest_words(results.largest_class)}"
         if results.samples
@@ -63,4 +63,4 @@ def _title(results: StudyResults, rows: Sequence[FrontRow], shown: int, *, every
     hidden = len(results.front) - shown
     more = [f"--all shows {plural(hidden, 'more point')}"] if hidden else []
     notes = ", ".join([*marks, *more])
-    return f"Front{', every point of it' if every else ''}{f' ({notes})' if notes else ''}; {on}"
+    return f"Front{', every point' if every else ''}{f' ({notes})' if notes else ''}; {on}"

@@ -1,4 +1,4 @@
-"""The report of a full training on stdout: what it came to, exit by exit, and beside its baselines."""
+"""The report of a full training on stdout: the summary, the exits and the baselines."""
 
 from rich.console import Console
 
@@ -17,7 +17,7 @@ def print_report(report: RunReport, console: Console) -> None:
     console.print()
     own = {each.name: each.unit for each in report.costs if each.name not in KNOWN}
     made = table(
-        f"Exits on {report.test_samples} test samples (latency: composed of its parts, and measured end to end)",
+        f"Exits on {report.test_samples} test samples (latency: composed of parts, and measured end to end)",
         *("exit", "structure", "MACs", "share", "composed", "end to end"),
         *(*map(cost_word, own), "alone", "temp.", "leave"),
         right=range(2, 9 + len(own)),
@@ -40,7 +40,7 @@ def print_report(report: RunReport, console: Console) -> None:
     if rows:
         shares = [share for share, _, _ in rows[0].cells]
         made = table(
-            f"{report.measure.capitalize()} within a budget of MACs (what the test split really spends)",
+            f"{report.measure.capitalize()} within a budget of MACs (in parentheses: MACs spent on the test split)",
             *("", *(percent(share, 0) for share in shares)),
             right=range(1, len(shares) + 1),
         )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def spaces(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A shipped space or a TOML file.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A shipped space, or a TOML file.")] = None,
     backbone: Annotated[
         str | None, typer.Option(metavar="NAME", help="Count the different architectures on this backbone.")
     ] = None,
@@ -23,7 +23,7 @@ def spaces(
 ) -> None:
     """List the search spaces, or explain one.
 
-    With --backbone the different architectures of a space are counted on that backbone.
+    With --backbone, the different architectures on that backbone are counted.
 
     Example: eenas spaces default --backbone cifar_resnet20
     """

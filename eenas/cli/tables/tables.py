@@ -1,4 +1,4 @@
-"""The tables of the command line, drawn with rich from rows of facts; each fits 100 columns."""
+"""Tables of the command line, drawn with rich from rows of facts, at most 100 columns wide."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,7 @@ from eenas.reporting.facts.wording import place
 
 
 def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
-    """An empty table; `right` are the numbers of the columns that are set flush right."""
+    """Return an empty table. `right` are the indices of right-aligned columns."""
     made = Table(
         title=title or None,
         title_justify="left",
@@ -32,9 +32,9 @@ def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
 
 
 def front_table(rows: Sequence[FrontRow], title: str) -> Table:
-    """Points of the front: costs absolute and as a share of the backbone, the worst case, and who leaves where.
+    """Return points of the front: absolute and relative costs, the worst case, and the share that leaves at each exit.
 
-    Costs of a study's own stand in `own_costs_table`, so that this one fits.
+    The study's own costs are in `own_costs_table`, because this table is limited in width.
     """
     share, leaving = "of the\nbackbone", "% leaving\nat each exit"
     words = [cost.word for cost in _known(rows[0])] if rows else []
@@ -54,7 +54,7 @@ def front_table(rows: Sequence[FrontRow], title: str) -> Table:
 
 
 def own_costs_table(rows: Sequence[FrontRow]) -> Table | None:
-    """The study's own costs of the same points; None where it has none."""
+    """Return the study's own costs of the same points, or None if it has none."""
     own = [cost.word for cost in rows[0].costs[len(_known(rows[0])) :]] if rows else []
     if not own:
         return None
@@ -68,7 +68,7 @@ def own_costs_table(rows: Sequence[FrontRow]) -> Table | None:
 
 
 def _known(row: FrontRow) -> Sequence[RowCost]:
-    """The costs that every study has."""
+    """Return the costs that every study has."""
     return [cost for cost in row.costs if cost.name in KNOWN]
 
 
@@ -79,9 +79,9 @@ def _leaving(row: FrontRow) -> str:
 
 
 def networks_table(rows: Iterable[FrontRow]) -> Table:
-    """The networks behind points of the front, each once: its exits in depth order and the branch at each.
+    """Return the networks behind points of the front, each once: its exits in depth order with their branches.
 
-    Below them stands how it was trained and decides, where that is not the default.
+    Training and decisions are added where they differ from the defaults.
     """
     made = table("Their exits, and the branch at each", "", "cut point: branch")
     for row, how in networks(rows):
@@ -90,7 +90,7 @@ def networks_table(rows: Iterable[FrontRow]) -> Table:
 
 
 def shares_table(rows: Iterable[SharesRow]) -> Table:
-    """The best accuracy within shares of the backbone's MACs: the front, then each kind of network by itself."""
+    """Return the best accuracy within shares of the backbone's MACs: the front, then each kind of network."""
     made = table(
         "Best accuracy within a share of the backbone's MACs",
         "",

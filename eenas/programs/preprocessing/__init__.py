@@ -1,1 +1,1 @@
-"""Transforms in NumPy, as an exported model carries them: one for each kind of input."""
+"""Input transforms in NumPy for exported models, one for each kind of input."""

@@ -1,4 +1,4 @@
-"""The transform of images in NumPy: raw images turned into what a program takes, as the network's transform does."""
+"""The transform of images in NumPy: it converts raw images to inputs of a program, like the network's transform."""
 
 import math
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in the network's transform
 
 @dataclass(frozen=True)
 class ImagePreprocessing(Preprocessing):
-    """Images uint8 [N, 1 or C, H, W] to float32 [N, channels, H, W]: scaled to [0, 1], then `(x - mean) / std`.
+    """Converts images uint8 [N, 1 or C, H, W] to float32 [N, channels, H, W]: `(x / 255 - mean) / std`.
 
-    `size` in pixels is H and W in one number, or (H, W). A grey image is repeated for a network of several channels, a
-    colour image reduced to its luma for one of one. `fit` and `white` are those of `picture`. Raises InputError for
-    numbers that no image can have.
+    `size` in pixels is one number for H and W, or (H, W). A network of several channels gets a grey image repeated. A
+    network of one channel gets the luma of a colour image. `fit` and `white` are those of `prepare_picture`. Raises
+    InputError for invalid numbers.
     """
 
     size: int | Sequence[int]
@@ -34,13 +34,13 @@ class ImagePreprocessing(Preprocessing):
     white: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what a damaged manifest may hold."""
+        """Check the values, which may come from a damaged manifest."""
         numbers = [*self.mean, *self.std]
         if len(self.mean) != self.channels or len(self.std) != self.channels or not all(map(math.isfinite, numbers)):
             raise InputError(f"mean and std must be {self.channels} finite numbers each, got {numbers}")
         check_statistics(self.mean, self.std)
         if self.fit not in FITS:
-            raise InputError(f"fit is one of {', '.join(FITS)}, got {self.fit!r}")
+            raise InputError(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
         try:
             size = self.size if isinstance(self.size, int) else tuple(self.size)
             object.__setattr__(self, "frame", Frame.of(canonical_size(size), self.fit))
@@ -51,19 +51,19 @@ class ImagePreprocessing(Preprocessing):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """What a sample has after it: (channels, H, W)."""
+        """The shape of a transformed sample: (channels, H, W)."""
         return (self.channels, self.frame.height, self.frame.width)
 
     def prepare(self, sources: Sequence[Any]) -> NDArray[np.uint8]:
-        """Pictures (paths, arrays, as `prepare_picture` takes them) made ready as in training: uint8 [N, C, H, W].
+        """Return pictures, as `prepare_picture` accepts them, prepared as for training: uint8 [N, C, H, W].
 
-        Raises PictureError for one that cannot be read.
+        Raises PictureError for a picture that cannot be read.
         """
         made = [prepare_picture(each, self.frame, self.channels, self.white) for each in sources]
         return np.stack(made) if made else np.zeros((0, *self.shape), dtype=np.uint8)
 
     def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Transform a batch uint8 [N, 1 or C, H, W]. Raises InputError for another shape or type."""
+        """Transform a batch uint8 [N, 1 or C, H, W]. Raises InputError for any other shape or type."""
         channels = images.shape[1] if images.ndim == 4 else 0
         if images.dtype != np.uint8 or images.shape[2:] != self.shape[1:] or channels not in {1, 3, self.channels}:
             raise self._refused(images)
@@ -76,9 +76,9 @@ class ImagePreprocessing(Preprocessing):
         return np.asarray((scaled - _column(self.mean)) / _column(self.std))
 
     def checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """The batch as float32 [N, channels, H, W]: transformed here where it is uint8.
+        """Return the batch as float32 [N, channels, H, W]. A uint8 batch is transformed.
 
-        Raises InputError when it is not what the model takes.
+        Raises InputError if the model does not accept the batch.
         """
         check_is_array(batch)
         if batch.dtype == np.uint8:
@@ -86,7 +86,7 @@ class ImagePreprocessing(Preprocessing):
         if batch.dtype != np.float32 or batch.shape[1:] != self.shape or batch.ndim != 4:
             wanted = f"[N, {', '.join(str(side) for side in self.shape)}]"
             got = f"{batch.dtype} {list(batch.shape)}"
-            raise InputError(f"a batch is float32 {wanted}, or images uint8 {wanted}, got {got}")
+            raise InputError(f"a batch must be float32 {wanted}, or images uint8 {wanted}, got {got}")
         check_finite(batch)
         return np.ascontiguousarray(batch)
 

@@ -1,4 +1,4 @@
-"""The preprocessing of a manifest, whichever kind of input it is for."""
+"""The preprocessing of a manifest, by its kind of input."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +9,9 @@ from eenas.programs.preprocessing.series_preprocessing import SERIES, SeriesPrep
 
 
 def preprocessing_from(table: Mapping[str, Any]) -> Preprocessing:
-    """The preprocessing in a table of a manifest; one without a kind is of images, as all of version 0.1 are.
+    """Return the preprocessing in a manifest's table. A table without a kind, as in version 0.1, is for images.
 
-    Raises InputError for values that no input has, TypeError for unknown keys.
+    Raises InputError for invalid values, TypeError for unknown keys.
     """
     values = {name: value for name, value in table.items() if name != "kind"}
     return SeriesPreprocessing(**values) if table.get("kind") == SERIES else ImagePreprocessing(**values)

@@ -1,4 +1,4 @@
-"""The contract of preprocessing: a network's transform in NumPy, for where there is no torch."""
+"""The contract of preprocessing: a network's transform in NumPy, for use without torch."""
 
 import math
 from abc import ABC, abstractmethod
@@ -12,47 +12,47 @@ from eenas.errors import InputError
 
 
 class Preprocessing(ABC):
-    """What is given to a model turned into what its programs take: float32 [N, *shape].
+    """Converts samples to inputs of a program: float32 [N, *shape].
 
-    `prepare` makes of single samples, wherever they are, a batch that `checked` takes; `checked` transforms what is raw
-    and refuses what a program does not take.
+    `prepare` makes a batch for `checked` from single samples in files or memory. `checked` transforms raw batches and
+    rejects batches that a program does not accept.
     """
 
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """The shape of one sample that programs take."""
+        """The shape of one sample as the programs take it."""
 
     @abstractmethod
     def prepare(self, sources: Sequence[Any]) -> NDArray[Any]:
-        """Samples made ready as in training: a batch that `checked` takes."""
+        """Return samples prepared as for training: a batch for `checked`."""
 
     @abstractmethod
     def __call__(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Transform a raw batch, as a task gives it. Raises InputError for another shape or type."""
+        """Transform a raw batch as a task yields it. Raises InputError for any other shape or type."""
 
     @abstractmethod
     def checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """The batch as programs take it. Raises InputError when it is not what the model takes."""
+        """Return the batch as the programs take it. Raises InputError if the model does not accept it."""
 
     def blank(self, batch: int) -> NDArray[np.float32]:
-        """So many samples of zeros, as programs take them."""
+        """Return a batch of `batch` samples of zeros, as the programs take it."""
         return np.zeros((batch, *self.shape), dtype=np.float32)
 
 
 def check_is_array(batch: Any) -> None:
-    """Raise InputError for a batch that is no plain NumPy array."""
+    """Raise InputError unless the batch is a plain NumPy array."""
     if not isinstance(batch, np.ndarray):
-        raise InputError(f"a batch is a NumPy array, got {type(batch).__name__}; convert it with numpy.asarray")
+        raise InputError(f"a batch must be a NumPy array, got {type(batch).__name__}; convert it with numpy.asarray")
     if isinstance(batch, np.ma.MaskedArray):
-        raise InputError("a batch is an array without a mask, got a masked one; fill it: batch.filled(0)")
+        raise InputError("a batch must be an array without a mask, got a masked array; use batch.filled(0)")
 
 
 def check_finite(batch: NDArray[np.float32]) -> None:
-    """Raise InputError naming the first sample of [N, ...] that holds NaN or infinity."""
-    # The sum of finite numbers is finite but for an overflow, and a few times faster than a look at each.
+    """Raise InputError with the first sample of [N, ...] that contains NaN or infinity."""
+    # The sum of finite numbers is finite unless it overflows, and is several times faster than testing each.
     with np.errstate(over="ignore", invalid="ignore"):
         total = float(batch.sum())
     if not math.isfinite(total) and not np.isfinite(batch).all():
         bad = np.flatnonzero(~np.isfinite(batch).all(axis=tuple(range(1, batch.ndim))))
-        raise InputError(f"a batch is finite numbers, got NaN or infinity in sample {bad[0]} of {len(batch)}")
+        raise InputError(f"a batch must be finite numbers, got NaN or infinity in sample {bad[0]} of {len(batch)}")

@@ -1,4 +1,4 @@
-"""The transform of time series in NumPy: each channel brought to the mean and deviation of training."""
+"""The transform of time series in NumPy: each channel is standardised by the mean and deviation of training."""
 
 import math
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ _LARGEST_SIDE = 1 << 28
 
 @dataclass(frozen=True)
 class SeriesPreprocessing(Preprocessing):
-    """Series floats [N, channels, length] to float32 of the same shape: `(x - mean) / std`, channel by channel.
+    """Converts series [N, channels, length] to float32 of the same shape: `(x - mean) / std` for each channel.
 
-    Raises InputError for numbers that no series can have.
+    Raises InputError for invalid numbers.
     """
 
     channels: int
@@ -29,10 +29,10 @@ class SeriesPreprocessing(Preprocessing):
     std: Sequence[float] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what a damaged manifest may hold."""
+        """Check the values, which may come from a damaged manifest."""
         for name, side in (("channels", self.channels), ("length", self.length)):
             if isinstance(side, bool) or not isinstance(side, int) or not 1 <= side <= _LARGEST_SIDE:
-                raise InputError(f"{name} of series must be a whole number of at least 1, got {side!r:.60}")
+                raise InputError(f"{name} of a series must be a whole number of at least 1, got {side!r:.60}")
         numbers = [*self.mean, *self.std]
         if len(self.mean) != len(self.std) or len(self.mean) not in (0, self.channels):
             raise InputError(f"mean and std must be {self.channels} numbers each, or none, got {numbers}")
@@ -41,25 +41,25 @@ class SeriesPreprocessing(Preprocessing):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """What a sample has before and after it: (channels, length)."""
+        """The shape of a sample before and after the transform: (channels, length)."""
         return (self.channels, self.length)
 
     def prepare(self, sources: Sequence[Any]) -> NDArray[np.float32]:
-        """Raw series made ready, and transformed: float32 [N, channels, length].
+        """Return raw series, transformed: float32 [N, channels, length].
 
-        Each is an array [channels, length], or [length] of one channel, or the path of a `.npy` file with such an array
-        or with several, [N, channels, length]. Raises InputError for anything else, and for NaN and infinity.
+        Each source is an array [channels, length], an array [length] for one channel, or the path of a `.npy` file with
+        such an array or a batch [N, channels, length]. Raises InputError for any other source, NaN and infinity.
         """
         made = [series for source in sources for series in self._read(source)]
         batch = np.stack(made) if made else np.zeros((0, *self.shape), dtype=np.float32)
         return self(batch)
 
     def __call__(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Transform a batch of raw series. Raises InputError for another shape or type, and for NaN and infinity."""
+        """Transform a batch of raw series. Raises InputError for any other shape or type, NaN and infinity."""
         check_is_array(samples)
         if samples.dtype.kind not in "iuf" or samples.ndim != 3 or samples.shape[1:] != self.shape:
             raise self._refused("series", samples)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite, and refused as such
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow becomes infinity, which is rejected below
             found = samples.astype(np.float32)
             if self.mean:
                 mean, std = (np.array(each, dtype=np.float32).reshape(1, -1, 1) for each in (self.mean, self.std))
@@ -68,16 +68,16 @@ class SeriesPreprocessing(Preprocessing):
         return found
 
     def checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """The batch, which `prepare` gave: already transformed. Raises InputError for anything else."""
+        """Return a batch from `prepare`, which is already transformed. Raises InputError for any other batch."""
         check_is_array(batch)
         if batch.dtype != np.float32 or batch.ndim != 3 or batch.shape[1:] != self.shape:
-            raise self._refused("a batch is transformed series, as preprocess gives them:", batch)
+            raise self._refused("a batch of series from preprocess", batch)
         check_finite(batch)
         return np.ascontiguousarray(batch)
 
     def _read(self, source: Any) -> list[NDArray[Any]]:
-        """The series of one source, each [channels, length]."""
-        values = _of_file(Path(source)) if isinstance(source, str | Path) else np.asarray(source)
+        """Return the series of one source, each [channels, length]."""
+        values = _read_file(Path(source)) if isinstance(source, str | Path) else np.asarray(source)
         if values.ndim == 1 and self.channels == 1:
             values = values[None, :]
         several = values if values.ndim == 3 else values[None]
@@ -87,18 +87,22 @@ class SeriesPreprocessing(Preprocessing):
 
     def _refused(self, what: str, got: NDArray[Any]) -> InputError:
         wanted = f"[N, {self.channels}, {self.length}] (channels before time)"
-        fix = "cut or pad them to that length" if got.ndim and got.shape[-1] != self.length else "give as many channels"
+        fix = (
+            "cut or pad them to that length"
+            if got.ndim and got.shape[-1] != self.length
+            else f"give {self.channels} channels"
+        )
         return InputError(f"{what} must be floats {wanted}, got {got.dtype} {list(got.shape)}; {fix}")
 
 
-def _of_file(path: Path) -> NDArray[Any]:
-    """The array of a `.npy` file; mapped first, so that no more is read than the file holds."""
+def _read_file(path: Path) -> NDArray[Any]:
+    """Return the array of a `.npy` file. It is memory-mapped first, so no more is read than the file contains."""
     if not path.is_file():  # a pipe would block
-        raise InputError(f"{str(path)[:200]!r}: no such file; give a .npy file with series")
+        raise InputError(f"{str(path)[:200]!r}: no such file; give a .npy file of series")
     try:
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except Exception as error:  # NumPy raises a dozen kinds for a damaged file
         reason = str(error).partition("\n")[0][:200]
         raise InputError(
-            f"{str(path)[:200]!r}: not a .npy file that can be read ({reason}); write it with numpy.save"
+            f"{str(path)[:200]!r}: is not a readable .npy file ({reason}); write it with numpy.save"
         ) from None
