@@ -133,7 +133,7 @@ def test_it_is_trained_exported_and_a_budget(run, home):
         ({"energy": least / 2}, r"no operating point costs at most \S+ mJ; the nearest costs \S+ mJ"),
         ({"energy": -1.0}, "numbers of at least 0"),
         ({"energy": float("nan")}, "numbers of at least 0"),
-        ({"macs": True}, "numbers from 0 up, got .*True"),
+        ({"macs": True}, "numbers of at least 0, got .*True"),
     ):
         with pytest.raises(PolicyError, match=said):
             model.set_budget(**budget)
