@@ -101,7 +101,7 @@ class InputError(EenasError):
 
 
 class PictureError(EenasError):
-    """A picture cannot be read or used as an input."""
+    """An image cannot be read or used as an input."""
 
 
 def nearest(got: str, known: Iterable[str], limit: int = 3) -> str:

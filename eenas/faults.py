@@ -20,7 +20,7 @@ DEVICE = ("cuda error", "hip error", "acceleratorerror")
 def machine_fault(error: BaseException) -> MachineError | None:
     """Return the fault of the machine behind `error` as one line with the fix, or None.
 
-    The causes of an error count too: a picture that cannot be read because its disk failed is a fault of the disk.
+    The causes of an error count too: an image that cannot be read because its disk failed is a fault of the disk.
     """
     if isinstance(error, MachineError):
         return error

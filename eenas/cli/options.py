@@ -37,7 +37,7 @@ Data = Annotated[
     str | None,
     typer.Option(metavar="TASK", help="Labelled samples: digits, waves, folder:PATH, npz:PATH, ts:PATH or a function."),
 ]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable pictures, and list them.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images, and list them.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads within an operator (default: one per core).")]
 AcceptChangedData = Annotated[
     bool,

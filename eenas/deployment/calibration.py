@@ -55,7 +55,7 @@ class Calibration:
 
     Both points refer to the same samples and costs. `before` is None if there was no policy. `fitted_on` is the number
     of samples for the fit of temperatures and thresholds. `final_accuracy` is that of the final exit on the others.
-    `left_out` names unreadable pictures that were skipped. `warning` is set if the network is more accurate on these
+    `left_out` names unreadable images that were skipped. `warning` is set if the network is more accurate on these
     data than on the test split at export: it was probably trained on them, and the thresholds are too low. `unused` is
     the number of samples in the train and validation splits, which were not used. `cautions` are sentences: the fit
     rests on few samples, or the model no longer stops early.
@@ -96,7 +96,7 @@ def calibrate(
 
     Temperatures and thresholds are fitted on the calibration split. With `unseen`, the network was trained on none of
     these data, and the train and validation splits are used for the fit, too. All figures refer to the test split. The
-    kind of policy does not change. `skip_bad` skips unreadable pictures. A folder without programs is calibrated in
+    kind of policy does not change. `skip_bad` skips unreadable images. A folder without programs is calibrated in
     torch; there, `trust_code` and `backbone` are those of `eenas.load`.
 
     Raises PolicyError, with the nearest policy, if no policy keeps the limit; nothing is written then. Raises

@@ -68,8 +68,8 @@ def export(
     of `set_budget(latency_ms=...)`. The predicted latency is stored with them: that of the study if it refers to the
     same runtime, else one composed here from a profile.
 
-    `options` are those of `ExportOptions`. `skip_bad` skips unreadable pictures of `data`. `listener` receives notices
-    of skipped pictures and of ignored `weights`. Raises ExportError for an unfinished run, an `out` in use, a backbone
+    `options` are those of `ExportOptions`. `skip_bad` skips unreadable images of `data`. `listener` receives notices
+    of skipped images and of ignored `weights`. Raises ExportError for an unfinished run, an `out` in use, a backbone
     that is Python code without `trust_code`, and a network that the format does not support; ParityError if a program
     differs from the network.
     """

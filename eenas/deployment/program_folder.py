@@ -68,7 +68,7 @@ def verify(
     """Compare the programs in a folder with its network again, including checksums.
 
     Without programs, the network with early stopping is compared with its full forward pass. `data` is a task or its
-    spec; the default is the data that the export compared on. `skip_bad` skips unreadable pictures, and `listener`
+    spec; the default is the data that the export compared on. `skip_bad` skips unreadable images, and `listener`
     receives their names. `trust_code` and `backbone` are those of `eenas.load`. Raises ParityError for a difference,
     ExportError for an incomplete folder.
     """

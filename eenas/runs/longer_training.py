@@ -54,7 +54,7 @@ def train_longer(
         return from_table(Longer, kept)
     listener(Started(phase, 100))
     if checkpoint.exists():
-        listener(Notice(f"{phase}: going on from {checkpoint}"))
+        listener(Notice(f"{phase}: resuming from {checkpoint}"))
 
     def after_epoch(report: RoundReport) -> Verdict:
         listener(Advanced(phase, 100 * report.progress, f"loss {report.loss:.3f}"))

@@ -76,7 +76,7 @@ def train_fully(
         )
     listener(Started(phase, 100))
     if checkpoint.exists():
-        listener(Notice(f"{phase}: going on from {checkpoint}"))
+        listener(Notice(f"{phase}: resuming from {checkpoint}"))
 
     def report(round_: RoundReport) -> Verdict:
         listener(Advanced(phase, 100 * round_.progress, f"loss {round_.loss:.3f}"))

@@ -224,7 +224,7 @@ def test_cut_off_in_the_second_network_it_goes_on_to_the_same_scores(studies, co
     resumed = copied.measure(**budget, listener=heard.append)
     assert trainings(heard)[0] == phase
     assert len(trainings(heard)) == 3  # the first one was finished
-    assert any("going on from" in text and checkpoint.name in text for text in notices(heard))
+    assert any("resuming from" in text and checkpoint.name in text for text in notices(heard))
     assert scores(resumed) == scores(whole)
     assert not list(copied.folder.rglob("*.checkpoint.pt"))
     heard.clear()

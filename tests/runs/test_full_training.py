@@ -174,7 +174,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_report(smallest_study, tmp_pa
     assert list((tmp_path / "cut").rglob(CHECKPOINT))
     heard = []
     resumed = smallest_study.train(tmp_path / "cut", listener=heard.append, **options)
-    assert any(isinstance(event, Notice) and "going on from" in event.text for event in heard)
+    assert any(isinstance(event, Notice) and "resuming from" in event.text for event in heard)
     whole = smallest_study.train(tmp_path / "whole", **options)
     assert facts(resumed) == facts(whole)
     for path in (tmp_path / "whole").rglob(WEIGHTS):

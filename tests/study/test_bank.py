@@ -72,13 +72,13 @@ def test_no_branch_is_trained_twice_and_company_does_not_matter(lay, heard):
     assert first.fill(BRANCHES[:2]) == 2
     assert first.samples > 0
     assert Bank(lay()).fill(BRANCHES) == 1
-    assert trained(heard) == ["2 of them", "1 of them"]
+    assert trained(heard) == ["2 branches", "1 branch"]
     together = Bank(lay(storage="other.db"))
     for split in ("tune", "calibration", "validation"):
         kept = Bank(lay()).logits(BRANCHES, split)
         assert kept.dtype == np.float32
         np.testing.assert_array_equal(kept, together.logits(BRANCHES, split))
-    assert trained(heard)[2:] == ["3 of them"]
+    assert trained(heard)[2:] == ["3 branches"]
 
 
 @pytest.mark.parametrize("change", ["weights", "training", "seed"])
@@ -146,7 +146,7 @@ def test_a_broken_artifact_is_not_trusted(lay, heard, fault):
     heard.clear()
     bank = Bank(lay())
     assert bank.logits(BRANCHES[:2], "tune").shape[1] == 3
-    assert trained(heard) == ["2 of them"]
+    assert trained(heard) == ["2 branches"]
 
 
 def test_a_branch_whose_row_another_worker_dropped_is_trained_again(lay, heard):
@@ -157,7 +157,7 @@ def test_a_branch_whose_row_another_worker_dropped_is_trained_again(lay, heard):
     assert not any(Bank(lay()).holds(each) for each in BRANCHES), "which drops the rows"
     heard.clear()
     assert bank.logits(BRANCHES[:2], "tune").shape[1] == 3
-    assert trained(heard) == ["2 of them"]
+    assert trained(heard) == ["2 branches"]
 
 
 def test_of_two_workers_that_train_the_same_branch_one_wins_and_both_go_on(lay):

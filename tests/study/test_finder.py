@@ -74,7 +74,7 @@ def test_by_gates_once_for_all_workers(
     assert found.facts["candidates"] == found.facts["structures"] == 3
     assert set(found.facts["openness"]) == {"0", "1", "2"}
     assert found.facts["value"] == pytest.approx(found.facts["accuracy"] - 0.3 * found.facts["cost"], abs=1e-5)
-    assert trained(heard) == ["3 of them"]
+    assert trained(heard) == ["3 branches"]
     monkeypatch.setattr(finder_module, "fit_gates", None)
     assert finder_on(context).choose(CANDIDATES, VALUES) == found
 
@@ -85,12 +85,12 @@ def test_no_candidate_is_trained_twice(context: StudyContext, heard: list[object
     heard.clear()
     found = check_chooser(finder_on(context).choose, other, {**VALUES, "count": 2})
     assert len(found.branches) == 2
-    assert trained(heard) == ["1 of them"]
+    assert trained(heard) == ["1 branch"]
     by_gain = check_chooser(finder_on(context).choose, other, {"kind": "metric", "metric": "gain", "most": 2})
     assert len(by_gain.facts["gains"]) == len(by_gain.branches)
     by_savings = check_chooser(finder_on(context).choose, other, {"kind": "metric", "metric": "savings", "most": 2})
     assert len(by_savings.branches) == 2
-    assert trained(heard) == ["1 of them"]
+    assert trained(heard) == ["1 branch"]
 
 
 def test_a_lost_artifact_is_trained_again(context: StudyContext, heard: list[object]) -> None:
@@ -99,7 +99,7 @@ def test_a_lost_artifact_is_trained_again(context: StudyContext, heard: list[obj
         file.unlink()
     heard.clear()
     finder_on(context).choose(CANDIDATES, {**VALUES, "cost_weight": 0.4})
-    assert trained(heard) == ["3 of them"]
+    assert trained(heard) == ["3 branches"]
 
 
 def test_every_gate_closed_is_one_line_and_a_notice(context: StudyContext, heard: list[object]) -> None:

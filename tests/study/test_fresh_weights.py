@@ -101,7 +101,7 @@ def test_a_script_that_was_killed_in_preparation_goes_on_with_the_weights_that_i
     with pytest.raises(Killed):
         go(tmp_path / "cut", module, listener=kill_in("training the backbone", after=40))
     cut = go(tmp_path / "cut", listener=heard.append)
-    assert any("training the backbone: going on from" in event.text for event in heard if isinstance(event, Notice))
+    assert any("training the backbone: resuming from" in event.text for event in heard if isinstance(event, Notice))
     module.load_state_dict(state)
     whole = go(tmp_path / "whole", module)
     assert cut.name == whole.name

@@ -219,7 +219,7 @@ class Bank:
                 checkpoint=CandidatesCheckpoint(checkpoint, [self._key(each) for each in placed]),
             )
             self.samples += report.samples
-            context.listener(Finished(PHASE, f"{len(placed)} branches"))
+            context.listener(Finished(PHASE, f"{len(placed)} branch{'es' if len(placed) > 1 else ''}"))
         logits = {
             name: candidate_logits(
                 candidates, split, with_final=keep_final, stream=self._stream(name, len(split)) if placed else None
