@@ -21,7 +21,7 @@ STEPS = (
 ENTERS = {
     "tasks": {"sklearn", "PIL", "aeon"},
     "backbones": {"timm", "torchvision", "huggingface_hub"},
-    "measurement": {"ptflops"},
+    "measurement": {"filelock", "ptflops"},
     "records": {"sqlalchemy"},
     "programs": {"onnx", "onnxruntime", "onnxscript"},
     "study": {"optuna", "scipy"},
