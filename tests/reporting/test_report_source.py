@@ -64,7 +64,7 @@ def test_the_page_is_written_and_what_is_missing_is_said(storage, tmp_path):
     page = out.read_text(encoding="utf-8")
     assert page.count('class="missing"') == 2
     assert "latency</b>: no design of this study is fully trained yet" in page
-    assert "samples</b>: the task&#x27;s validation split is not the one" in page
+    assert "samples</b>: the task&#39;s validation split is not the one" in page
     missing = [f"the panel {name} is not in the report" for name in ("samples", "latency")]
     assert [event.text.split(":")[0] for event in said] == missing
 
@@ -124,7 +124,7 @@ def test_a_trial_that_is_not_on_the_front_is_drawn_at_its_own_target(storage, tm
     page = write_report(storage, tmp_path / "a.html", asked=source.asked).read_text("utf-8")
     assert f"{other.name} (drawn below, not on the front)" in page
     assert f"The design: {other.name}" in page
-    assert f"eenas train --network &#x27;{other.name}&#x27; " in page
+    assert f"eenas train --network &#39;{other.name}&#39; " in page
 
 
 def test_a_policy_for_the_drawn_target_with_the_figures_of_a_point_of_the_front_is_that_point():
