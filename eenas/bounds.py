@@ -74,6 +74,18 @@ def parse_toml(text: str) -> dict[str, Any]:
     return table
 
 
+def parse_toml_value(text: str) -> Any:
+    """Parse a text to one TOML value; a bare word is the text itself. Raises SpecError; the caller adds the origin."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    except (ValueError, RecursionError) as error:  # a number with too many digits, or deep nesting
+        raise SpecError(f"{shortened_error(error)}; give a plain value") from None
+    check_values(value, finite=False)
+    return value
+
+
 def parse_json(text: str | bytes, *, most: int = MOST_JSON, finite: bool = True) -> Any:
     """Parse a JSON text to plain values within all bounds. `finite` refuses infinity and NaN.
 

@@ -5,7 +5,6 @@ import functools
 import hashlib
 import json
 import math
-import tomllib
 import types
 import typing
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -138,13 +137,7 @@ def assign(table: Mapping[str, Any], assignment: str) -> Table:
             "of the key; use a study file"
         )
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    except (ValueError, RecursionError) as error:  # a number with too many digits, or deep nesting
-        raise SpecError(f"--set {shortened(assignment)}: {bounds.shortened_error(error)}; give a plain value") from None
-    try:
-        bounds.check_values(value, finite=False)
+        value = bounds.parse_toml_value(text)
     except SpecError as error:
         raise SpecError(f"--set {shortened(assignment)}: {error}") from None
     for name in reversed(names):

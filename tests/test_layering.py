@@ -28,7 +28,7 @@ ENTERS = {
     "results": {"optuna"},
     "handle": {"optuna", "pandas", "tqdm"},
     "runs": {"scipy"},
-    "reporting": {"jinja2", "plotly", "optuna_dashboard", "optuna"},
+    "reporting": {"jinja2", "plotly", "optuna_dashboard", "optuna", "tomli_w"},
     "testing": {"pytest"},
     "cli": {"typer", "rich", "optuna"},
 }
