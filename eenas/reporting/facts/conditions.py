@@ -75,8 +75,8 @@ def commands(source: ReportSource) -> list[str]:
     """
     results, asked = source.results, source.asked
     place = ["--storage", results.storage, "--name", results.name]
-    trust = ["--trust-code"] if asked.trust_code or results.settings.names_code else []
-    artifacts = [] if asked.artifacts is None else ["--artifacts", str(asked.artifacts)]
+    trust = ["--trust-code"] if source.study.trust_code or results.settings.names_code else []
+    artifacts = [] if source.study.artifacts is None else ["--artifacts", str(source.study.artifacts)]
     device = ["--device", _device(results.device)]
     drawn = _flags(asked.choice)
     usual = Choice() if results.recommended else Choice(knee=True)

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from plotly.offline import get_plotlyjs
 
@@ -34,6 +35,7 @@ from eenas.reporting.report.report_source import PAGE, USUAL, Asked, ReportSourc
 from eenas.reporting.report.templates import render
 from eenas.runs.run_report import largest_words
 from eenas.study.rivals.offered_points import FrontPoint
+from eenas.study.settings.reference import STORAGE, StudyOptions, StudyReference, referred
 
 ROWS = 10
 
@@ -57,25 +59,25 @@ def load_report(name: str | Path = PAGE) -> ReportSpec:
 
 
 def write_report(
-    storage: str,
-    out: Path,
+    study: StudyReference | str = STORAGE,
+    out: str | Path = "report.html",
     *,
-    name: str | None = None,
     asked: Asked = USUAL,
-    listener: Listener = silent,
+    **options: Unpack[StudyOptions],
 ) -> Path:
-    """Write the report of the study `name` in `storage` (the newest one by default) to `out`.
+    """Write the report of a study to `out`, and return its path.
 
-    A panel that fails is replaced by the reason, and the listener gets a notice. Raises SpecError for an invalid page,
-    StorageError for a storage that cannot be read or an `out` that cannot be written, and the errors of `open_source`.
+    `study` is a reference or the storage, and `options` are the fields of a `StudyReference`. A panel that fails is
+    replaced by the reason, and the listener gets a notice. Raises SpecError for an invalid page, StorageError for a
+    storage that cannot be read or an `out` that cannot be written, and the errors of `open_source`.
     """
-    if out.is_dir():
-        raise StorageError(f"{out}: is a folder; name a file in it, such as {out / 'report.html'}")
+    reference, page = referred(study, options), Path(out)
+    if page.is_dir():
+        raise StorageError(f"{page}: is a folder; name a file in it, such as {page / 'report.html'}")
     spec = load_report(asked.page)
-    source = open_source(storage, name, asked)
-    text = report_html(source, spec, listener)
-    write_text(out, text)
-    return out
+    text = report_html(open_source(reference, asked), spec, reference.listener)
+    write_text(page, text)
+    return page
 
 
 def report_html(source: ReportSource, spec: ReportSpec, listener: Listener = silent) -> str:
