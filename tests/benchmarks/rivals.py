@@ -41,7 +41,7 @@ NEVER, BRANCHES, SINGLY = "eenas, nobody leaves", "branches alone", "earlyon, on
 
 def plain_network(network: EarlyExitNetwork) -> EarlyExitNetwork:
     """The backbone of a network with its weights, on its own: no branches, no hooks."""
-    design = replace(network.design, branches=())
+    design = replace(network.design, branches=(), static=False)
     transform = network.transform
     found = load_backbone(
         BackboneSpec(name=design.backbone),
