@@ -1,4 +1,4 @@
-"""Bounds on external data, checked before use: bytes, nesting, values, numbers and texts."""
+"""Bounds on external data, checked before use: bytes, nesting, values, numbers, texts and the keys of tables."""
 
 import errno
 import json
@@ -7,13 +7,13 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from eenas.errors import EenasError, SpecError
-from eenas.escaping import shortened
+from eenas.errors import EenasError, SpecError, nearest
+from eenas.escaping import one_line, shortened
 
 MOST_TOML = 1_000_000
 """The largest number of bytes of a TOML file, whose parser is pure Python."""
@@ -27,6 +27,8 @@ DEEPEST = 40
 """The deepest nesting of tables and lists."""
 LONGEST_KEY = 500
 """The largest number of characters of a key."""
+LONGEST_SHOWN = 120
+"""The largest number of characters of a key in a message."""
 WIDEST = 63
 """The largest number of bits of an integer."""
 DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, AssertionError)
@@ -72,6 +74,18 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise SpecError(f"not valid TOML: {shortened_error(error)}") from None
     check_values(table, finite=False)
     return table
+
+
+def parse_toml_value(text: str) -> Any:
+    """Parse a text to one TOML value; a bare word is the text itself. Raises SpecError; the caller adds the origin."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    except (ValueError, RecursionError) as error:  # a number with too many digits, or deep nesting
+        raise SpecError(f"{shortened_error(error)}; give a plain value") from None
+    check_values(value, finite=False)
+    return value
 
 
 def parse_json(text: str | bytes, *, most: int = MOST_JSON, finite: bool = True) -> Any:
@@ -135,6 +149,43 @@ def check_values(value: Any, *, finite: bool = True, nul: bool = False) -> None:
             break
         level = below
     raise SpecError(f"nested more than {DEEPEST} levels deep; {_FIX}")
+
+
+def check_keys(
+    table: Any,
+    known: Collection[str],
+    needed: Collection[str] = (),
+    *,
+    file: str = "",
+    key: str = "",
+    error: type[EenasError] = SpecError,
+    kind: str = "the table",
+) -> None:
+    """Raise `error` unless `table` is a table whose keys are `known`, with all that are `needed` among them.
+
+    Messages begin with `file` and `key`, the origin of the table, or with its `kind` if it has none.
+    """
+    where = located(file, key) or kind
+    if not isinstance(table, Mapping):
+        raise error(f"{where}: must be a table, got {shortened(table)}")
+    for name in table:
+        if name not in known:
+            inner = f"{key}.{name}" if key else str(name)
+            raise error(f"{located(file, inner)}: unknown key; {nearest(str(name), known)}")
+    for name in needed:
+        if name not in table:
+            raise error(f"{where}: the key {name!r} is missing; add it")
+
+
+def located(file: str, key: str) -> str:
+    """Return the origin of a value for a message: "file: [key]", one of the two, or nothing."""
+    shown = f"[{shown_key(key)}]" if key else ""
+    return f"{file}: {shown}" if file and key else file or shown
+
+
+def shown_key(key: str) -> str:
+    """Return a key for a message: in one line, shortened if long."""
+    return one_line(key if len(key) <= LONGEST_SHOWN else f"{key[:LONGEST_SHOWN]}...")
 
 
 @contextmanager

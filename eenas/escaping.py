@@ -1,6 +1,5 @@
-"""Escaping of external text for its medium: terminal, HTML, JSON in a page, Markdown, figure."""
+"""Escaping of external text for its medium: terminal, JSON in a page, Markdown, figure; templates escape HTML."""
 
-import html
 import re
 
 _UNSEEN = re.compile(
@@ -35,11 +34,6 @@ def shortened(value: object, limit: int = _SHORT) -> str:
         return f"a {type(value).__name__}"
     text = one_line(text)
     return text if len(text) <= limit else f"{text[:limit]}..."
-
-
-def as_html(text: str) -> str:
-    """Escape `text` for an element or a quoted attribute of an HTML page."""
-    return html.escape(visible(text))
 
 
 def json_in_html(text: str) -> str:

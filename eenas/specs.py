@@ -5,7 +5,6 @@ import functools
 import hashlib
 import json
 import math
-import tomllib
 import types
 import typing
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from eenas import bounds
 from eenas.errors import EenasError, SpecError, nearest
-from eenas.escaping import one_line, shortened
+from eenas.escaping import shortened
 
 T = TypeVar("T")
 Table = dict[str, Any]
@@ -22,8 +21,6 @@ Extended = Annotated[float, "infinite"]
 """A number that may be infinite. Plain floats must be finite."""
 LONGEST_SET = 10_000
 """The largest number of characters of a `--set` assignment."""
-LONGEST_SHOWN = 120
-"""The largest number of characters of a key in a message."""
 LONGEST_MESSAGE = 800
 """The most characters of a class's own message about its values."""
 
@@ -61,23 +58,16 @@ def from_table(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: s
 
 def read_fields(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: str = "") -> T:
     """Build `cls` from its fields as `from_table` does, even if it defines `from_table`."""
-    if not isinstance(table, Mapping):
-        raise SpecError(f"{_where(file, key)}: must be a table, got {shortened(table)}")
     hints = _hints(typing.cast(Hashable, cls))
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
-    values: Table = {}
-    for name, value in table.items():
-        here = f"{key}.{name}" if key else name
-        if name not in fields:
-            raise SpecError(f"{_where(file, here)}: unknown key; {nearest(name, fields)}")
-        values[name] = _read(hints[name], value, file, here)
-    missing = [
+    needed = [
         name
         for name, field in fields.items()
-        if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
-    if missing:
-        raise SpecError(f"{_where(file, key)}: the key {missing[0]!r} is missing; add it")
+    bounds.check_keys(table, fields, file=file, key=key)
+    values = {name: _read(hints[name], value, file, f"{key}.{name}" if key else name) for name, value in table.items()}
+    bounds.check_keys(table, fields, needed, file=file, key=key)
     try:
         return cls(**values)
     except ValueError as error:
@@ -138,13 +128,7 @@ def assign(table: Mapping[str, Any], assignment: str) -> Table:
             "of the key; use a study file"
         )
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    except (ValueError, RecursionError) as error:  # a number with too many digits, or deep nesting
-        raise SpecError(f"--set {shortened(assignment)}: {bounds.shortened_error(error)}; give a plain value") from None
-    try:
-        bounds.check_values(value, finite=False)
+        value = bounds.parse_toml_value(text)
     except SpecError as error:
         raise SpecError(f"--set {shortened(assignment)}: {error}") from None
     for name in reversed(names):
@@ -158,13 +142,7 @@ def _hints(cls: Hashable) -> dict[str, Any]:
 
 
 def _where(file: str, key: str) -> str:
-    key = shown_key(key)
-    return f"{file}: [{key}]" if file and key else file or (f"[{key}]" if key else "the table")
-
-
-def shown_key(key: str) -> str:
-    """Return a key for a message: in one line, shortened if long."""
-    return one_line(key if len(key) <= LONGEST_SHOWN else f"{key[:LONGEST_SHOWN]}...")
+    return bounds.located(file, key) or "the table"
 
 
 def _near(value: Any, known: tuple[Any, ...]) -> str:

@@ -7,7 +7,8 @@ import pytest
 
 from eenas import bounds, specs
 from eenas.backbones.load import load_backbone
-from eenas.errors import EenasError, SpecError, StorageError
+from eenas.bounds import check_keys
+from eenas.errors import DesignError, EenasError, SpecError, StorageError
 from eenas.study.settings.study_spec import StudySpec, load_settings
 from eenas.tasks.load import load_task
 
@@ -115,3 +116,25 @@ def test_a_text_longer_than_a_file_name_is_refused_in_one_line(key: str) -> None
         used(load_settings(overrides=overrides)[0])
     assert len(str(caught.value)) < 2000
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ([], r"^f.json: \[a\]: must be a table, got \[\]$"),
+        ({"one": 1, "tow": 2}, r"^f.json: \[a.tow\]: unknown key; nearest: 'two'"),
+        ({"two": 2}, r"^f.json: \[a\]: the key 'one' is missing; add it$"),
+    ],
+)
+def test_keys_of_a_table_are_known_and_those_that_are_needed_are_there(table, said):
+    with pytest.raises(DesignError, match=said):
+        check_keys(table, ("one", "two"), ("one",), file="f.json", key="a", error=DesignError)
+    check_keys({"one": 1}, ("one", "two"), ("one",))
+
+
+def test_a_table_without_an_origin_is_named_by_its_kind():
+    with pytest.raises(SpecError, match=r"^a policy: must be a table, got 3$"):
+        check_keys(3, (), kind="a policy")
+    with pytest.raises(SpecError, match=r"^\[x\\nx") as caught:
+        check_keys({"x\n" * 500: 1}, ())
+    assert len(str(caught.value)) < 250

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eenas.escaping import (
-    as_html,
     as_markdown,
     in_figure,
     json_for_terminal,
@@ -70,13 +69,6 @@ def test_json_for_a_terminal_keeps_its_values(text: str) -> None:
         assert json.loads(packed) == text
         assert packed == visible(packed)
         assert packed.isascii() or not is_ascii
-
-
-@given(ANY)
-def test_html_has_no_tag_and_no_quote_from_a_text(text: str) -> None:
-    shown = as_html(text)
-    assert not set(shown) & set("<>\"'")
-    assert html.unescape(shown) == visible(text)
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,14 @@ STEPS = (
 ENTERS = {
     "tasks": {"sklearn", "PIL", "aeon"},
     "backbones": {"timm", "torchvision", "huggingface_hub"},
-    "measurement": {"ptflops"},
+    "measurement": {"filelock", "ptflops"},
     "records": {"sqlalchemy"},
     "programs": {"onnx", "onnxruntime", "onnxscript"},
     "study": {"optuna", "scipy"},
     "results": {"optuna"},
     "handle": {"optuna", "pandas", "tqdm"},
     "runs": {"scipy"},
-    "reporting": {"plotly", "optuna_dashboard", "optuna"},
+    "reporting": {"jinja2", "plotly", "optuna_dashboard", "optuna", "tomli_w"},
     "testing": {"pytest"},
     "cli": {"typer", "rich", "optuna"},
 }

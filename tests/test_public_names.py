@@ -4,12 +4,18 @@ import json
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import eenas
 
+STEPS = (
+    *("backbones", "branches", "deployment", "designs", "handle", "measurement", "networks", "policies", "programs"),
+    *("records", "reporting", "results", "runs", "study", "tasks", "testing", "training"),
+)
 HEAVY = ("torch", "torchvision", "timm", "optuna", "numpy", "sqlalchemy", "plotly", "sklearn", "typer")
 
 
@@ -30,6 +36,18 @@ def test_a_public_name_can_be_had(name: str) -> None:
     value = getattr(eenas, name)
     assert name in ("__version__", "runtime") or callable(value)
     assert name in dir(eenas)
+
+
+def test_importing_a_step_loads_no_library() -> None:
+    assert loaded_after(f"import {', '.join(f'eenas.{step}' for step in STEPS)}") == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_public_names_of_a_step_can_be_had(step: str) -> None:
+    package = import_module(f"eenas.{step}")
+    assert package.__all__
+    for name in package.__all__:
+        assert not isinstance(getattr(package, name), ModuleType), name
 
 
 def test_the_names_are_sorted_and_each_has_a_home() -> None:

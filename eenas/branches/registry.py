@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eenas import specs
+from eenas import bounds, specs
 from eenas.branches.branch import SIZES, Branch
 from eenas.branches.capsule import Capsule
 from eenas.branches.cascade import Cascade
@@ -76,9 +76,8 @@ def branch_from_table(
     an unknown kind or an invalid value, SpecError for unknown keys and wrong types, PluginError for a user's family
     that is not trusted.
     """
-    where = f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""
-    if not isinstance(table, Mapping):
-        raise BranchError(f"{where}a branch must be a table, got {shortened(table)}")
+    bounds.check_keys(table, table, file=file, key=key, error=BranchError, kind="a branch")
+    where = f"{origin}: " if (origin := bounds.located(file, key)) else ""
     values = dict(table)
     kind = values.pop("kind", None)
     if not isinstance(kind, str):

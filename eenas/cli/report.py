@@ -70,12 +70,8 @@ def report(
         max_branches=max_branches,
         others=options.limits(limit),
     )
-    asked = Asked(
-        choice=choice if choice != Choice() else None,
-        artifacts=artifacts,
-        runs=runs,
-        page=page,
-        trust_code=trust_code,
+    asked = Asked(choice=choice if choice != Choice() else None, runs=runs, page=page)
+    written = write_report(
+        storage, out, asked=asked, name=name, artifacts=artifacts, trust_code=trust_code, listener=Lines(say)
     )
-    written = write_report(storage, out, name=name, asked=asked, listener=Lines(say))
     say(f"written: {written}")

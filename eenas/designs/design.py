@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from eenas import specs
-from eenas.bounds import parse_json
+from eenas.bounds import check_keys, parse_json
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.designs.checks import at_least, number, truth
 from eenas.designs.design_tables import SIZE, read_placed, where, with_inputs
 from eenas.designs.training_choice import TrainingChoice
-from eenas.errors import DesignError, PolicyError, SpecError, nearest
+from eenas.errors import DesignError, PolicyError, SpecError
 from eenas.escaping import shortened
 from eenas.plugins import is_reference
 from eenas.policies.kinds.registry import POLICIES
@@ -220,12 +220,7 @@ class Design:
             )
         values = with_inputs(values, file, prefix)
         known = ("backbone", "num_classes", "inputs", "branches", "static", "training", "policy", "provenance")
-        for name in values:
-            if name not in known:
-                raise DesignError(f"{where(file, prefix + name)}unknown key; {nearest(name, known)}")
-        for name in known[:3]:
-            if name not in values:
-                raise DesignError(f"{where(file, key)}the key {shortened(name)} is missing; add it")
+        check_keys(values, known, known[:3], file=file, key=key, error=DesignError, kind="a design")
         if not isinstance(values["backbone"], str):
             raise DesignError(f"{where(file, prefix + 'backbone')}must be text, got {shortened(values['backbone'])}")
         branches = values.get("branches", ())

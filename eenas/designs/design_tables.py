@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eenas import specs
+from eenas.bounds import check_keys, located
 from eenas.branches.branch import Branch
 from eenas.branches.registry import branch_from_table
-from eenas.errors import DesignError, EenasError, nearest
+from eenas.errors import DesignError, EenasError
 from eenas.escaping import shortened
 from eenas.tasks.images.frame import canonical_size
 from eenas.tasks.images.image_input import image_input
@@ -35,11 +35,7 @@ def with_inputs(values: dict[str, Any], file: str, prefix: str) -> dict[str, Any
 
 def read_placed(item: Any, file: str, key: str, trust_code: bool, relative_to: Path | None) -> tuple[str, Branch]:
     """The cut point and the branch of an item of `branches`. Raises DesignError, or what the branch raises."""
-    if not isinstance(item, Mapping):
-        raise DesignError(f"{where(file, key)}must be a table with cut_point and branch, got {shortened(item)}")
-    for name in item:
-        if name not in ("cut_point", "branch"):
-            raise DesignError(f"{where(file, f'{key}.{name}')}unknown key; {nearest(name, ('cut_point', 'branch'))}")
+    check_keys(item, ("cut_point", "branch"), file=file, key=key, error=DesignError)
     for name, kind in (("cut_point", str), ("branch", Mapping)):
         if not isinstance(item.get(name), kind):
             text = "text" if kind is str else "a table"
@@ -53,5 +49,4 @@ def read_placed(item: Any, file: str, key: str, trust_code: bool, relative_to: P
 
 def where(file: str, key: str) -> str:
     """The file and key that a message begins with."""
-    key = specs.shown_key(key)
-    return f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""
+    return f"{origin}: " if (origin := located(file, key)) else ""

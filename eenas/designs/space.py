@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from eenas import shipped, specs
+from eenas.bounds import check_keys, located
 from eenas.branches.branch import SIZES
 from eenas.branches.registry import sizes_of
 from eenas.designs.domains import Categorical, Domain, FloatRange, IntRange, Key, Scalar, Setting
 from eenas.designs.effects import contradictions, used_keys, values_in
 from eenas.designs.keys import BRANCH, SECTIONS
 from eenas.designs.placement import candidates
-from eenas.errors import DesignError, SpecError, nearest
+from eenas.errors import DesignError, SpecError
 from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
 
+_KIND = "the search space"
 _TOP = ("version", "branches", "cost_cap", "placement", "branch", "slot", "network", "training", "policy")
 
 
@@ -84,11 +86,7 @@ class Space:
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Space":
         """Read a space from the table of a TOML file. Raises SpecError with file, key and the nearest known name."""
-        if not isinstance(table, Mapping):
-            raise SpecError(f"{_where(file, key, '')}: must be a table, got {shortened(table)}")
-        for name in table:
-            if name not in _TOP:
-                raise SpecError(f"{_where(file, key, name)}: unknown key; {nearest(name, _TOP)}")
+        check_keys(table, _TOP, file=file, key=key, kind=_KIND)
         space = cls.__new__(cls)
         defaults: dict[str, Any] = {"version": 1, "branches": 6, "cost_cap": 0.1}
         for name in _TOP:
@@ -250,11 +248,7 @@ def may_learn_from_backbone(space: Space) -> bool:
 
 
 def _read_section(table: Any, keys: Mapping[str, Key], *, file: str, key: str, name: str) -> dict[str, Setting]:
-    if not isinstance(table, Mapping):
-        raise SpecError(f"{_where(file, key, name)}: must be a table, got {shortened(table)}")
-    for each in table:
-        if each not in keys:
-            raise SpecError(f"{_where(file, key, f'{name}.{each}')}: unknown key; {nearest(each, keys)}")
+    check_keys(table, keys, file=file, key=f"{key}.{name}".strip("."), kind=_KIND)
     return {each: keys[each].read(value, where=_where(file, key, f"{name}.{each}")) for each, value in table.items()}
 
 
@@ -263,8 +257,7 @@ def _section_table(settings: Mapping[str, Setting]) -> dict[str, Any]:
 
 
 def _where(file: str, key: str, name: str) -> str:
-    path = specs.shown_key(f"{key}.{name}".strip("."))
-    return f"{file}: [{path}]" if file and path else file or (f"[{path}]" if path else "the search space")
+    return located(file, f"{key}.{name}".strip(".")) or _KIND
 
 
 def _text(setting: Setting) -> str:

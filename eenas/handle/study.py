@@ -167,8 +167,7 @@ class Study:
         from eenas.reporting.report.report_page import write_report
         from eenas.reporting.report.report_source import Asked
 
-        asked = Asked(choice=choice, artifacts=self.reference.folder, trust_code=self.reference.trust_code)
-        return write_report(self.reference.storage, Path(out), name=self.name, asked=asked)
+        return write_report(self.reference, out, asked=Asked(choice=choice))
 
     def fidelity(
         self,

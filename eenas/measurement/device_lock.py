@@ -1,14 +1,14 @@
 """A lock that allows one measurement at a time per device of this machine."""
 
 import contextlib
-import os
+import errno
 import re
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 from eenas.errors import MachineError
 from eenas.progress import notify
@@ -17,76 +17,62 @@ SOON = 2.0
 """Seconds of waiting before a notice."""
 HELD = Path("/proc/locks")
 """Where Linux lists the locks that are held."""
+FOLDER = "eenas-locks"
+"""The folder of the lock files in the temporary folder. All users of the machine can write to it."""
 _POLL = 0.05
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+"""The errors of file systems without locks."""
 
 
 @contextlib.contextmanager
 def device_lock(device: torch.device) -> Iterator[None]:
     """Hold the lock of `device` inside the block, across all processes and threads, after waiting for it.
 
-    The lock is a file in the temporary folder, and is released when its process ends. Systems without file locks
-    (Windows) do not lock. The lock is not reentrant. Raises MachineError if the file cannot be created.
+    The lock is a file in the temporary folder, and is released when its process ends. File systems without locks do
+    not lock. The lock is not reentrant. Raises MachineError if the file cannot be created.
     """
-    path = lock_file(device)
-    handle = _open(path)
-    try:
-        acquire(handle, path, f"the device {device}, which runs one measurement at a time")
+    with locked(lock_file(device), f"the device {device}, which runs one measurement at a time"):
         yield
-    finally:
-        os.close(handle)
 
 
 def lock_file(device: torch.device) -> Path:
     """Return the path of the lock file, in the temporary folder, common to all users of the machine."""
     name = re.sub(r"[^a-z0-9]+", "-", f"{device.type}-{device.index or 0}")
-    return Path(tempfile.gettempdir()) / f"eenas-{name}.lock"
+    return Path(tempfile.gettempdir()) / FOLDER / f"eenas-{name}.lock"
 
 
-def _open(path: Path) -> int:
-    """Open the lock file.
+@contextlib.contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock of the file `path` inside the block; `what` names the resource in the notice of a wait.
 
-    An existing one is opened without O_CREAT, which some systems refuse for another user's file.
+    The file and its folder are made for all users: another user's file in a folder with the sticky bit, such as /tmp,
+    may not be opened. Raises MachineError if they cannot be.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+    lock = FileLock(path, mode=0o666, poll_interval=_POLL, fallback_to_soft=False)
     try:
-        with contextlib.suppress(FileNotFoundError):
-            return os.open(path, flags)
-        handle = os.open(path, flags | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise MachineError(
-            f"{path}: the lock of the device cannot be opened ({error.strerror}); set TMPDIR to a writable folder"
-        ) from None
-    return handle
-
-
-def acquire(handle: int, path: Path, what: str) -> None:
-    """Lock the open file `handle` of `path`, waiting for other processes. Closing the file releases the lock.
-
-    `what` names the resource in the notice. Systems and file systems without locks do not lock.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    start, said = time.monotonic(), False
-    while True:
+        with contextlib.suppress(FileExistsError):
+            path.parent.mkdir()
+            path.parent.chmod(0o777)  # the umask applies to mkdir
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            pass
-        except OSError:  # a network file system without locks
-            return
-        if not said and time.monotonic() - start >= SOON:
-            said = True
-            notify(f"waiting for {what}, {_holder(handle, path)}")
-        time.sleep(_POLL)
+            lock.acquire(timeout=SOON)
+        except Timeout:
+            notify(f"waiting for {what}, {_holder(path)}")
+            lock.acquire()
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise MachineError(
+                f"{path}: the lock of the device cannot be opened ({error.strerror}); set TMPDIR to a writable folder"
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _holder(handle: int, path: Path) -> str:
+def _holder(path: Path) -> str:
     """Return a clause that names the holder of the lock, or how to find it."""
-    inode = str(os.fstat(handle).st_ino)
     with contextlib.suppress(OSError, IndexError):
+        inode = str(path.stat().st_ino)
         for line in HELD.read_text(encoding="ascii").splitlines():
             words = line.split()  # 1: FLOCK ADVISORY WRITE 4711 fe:00:1234 0 EOF
             if words[1] == "FLOCK" and words[5].rpartition(":")[2] == inode and int(words[4]) > 0:

@@ -2,15 +2,17 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import torch
 
+from eenas.bounds import located
 from eenas.errors import MeasurementError, SpecError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.devices import device_name, resolve_device
 from eenas.plugins import is_reference
+from eenas.specs import read_fields
 from eenas.threads import MOST_THREADS
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
 ]
 
 
+_MOST = 1e300
+"""The largest number of a measured latency."""
 RUNTIMES = ("auto", "torch", "onnxruntime")
 
 
@@ -123,14 +127,16 @@ class Latency:
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Latency":
         """Read the result of `to_table`. Raises MeasurementError for anything else."""
-        kinds = {field.name: field.type for field in fields(cls)}
-        given = dict(table) if isinstance(table, Mapping) else {"": table}
-        wrong = [name for name, value in given.items() if not _is_of(value, kinds.get(name))]
-        needed = [field.name for field in fields(cls) if field.default is MISSING]
-        if bad := [*wrong, *(name for name in needed if name not in given)]:
-            where = " ".join(part for part in (file, key) if part) or "a latency"
-            raise MeasurementError(f"{where}: not a measured latency (see {bad[0][:40]!r}); measure it again")
-        return cls(**given)
+        try:
+            found = read_fields(cls, table, file=file, key=key)
+        except SpecError as error:
+            raise MeasurementError(f"not a measured latency: {error}; measure it again") from None
+        numbers = [(each.name, getattr(found, each.name)) for each in fields(cls)]
+        for name, value in numbers:
+            if isinstance(value, int | float) and not 0 <= value <= _MOST:
+                where = located(file, key) or "a latency"
+                raise MeasurementError(f"{where}: not a measured latency: {name} is {value}; measure it again")
+        return found
 
 
 def place_of(latency: Latency) -> str:
@@ -151,13 +157,3 @@ def summarise(times: Sequence[float]) -> tuple[float, float, float]:
     cuts = statistics.quantiles(times, n=20, method="inclusive")
     median = statistics.median(times)
     return median, cuts[18], (cuts[14] - cuts[4]) / median if median > 0 else 0.0
-
-
-def _is_of(value: Any, kind: object) -> bool:
-    """Whether a value from a file has the type of a field of `Latency`. Numbers must be finite and at least 0."""
-    if kind in (str, bool):
-        return type(value) is kind
-    if value is None:
-        return kind == float | None
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return kind is not None and (whole or (kind is not int and isinstance(value, float))) and bool(0 <= value <= 1e300)

@@ -163,29 +163,40 @@ class LatencyProfile:
         if table.get("format") != FORMAT:
             raise MeasurementError(f"{file}: this eenas reads format {FORMAT}, got {table.get('format')}; {fix}")
         try:
-            found = cls(
-                profile=Profile.from_table(table["profile"], file=file),
-                input_shape=tuple(int(side) for side in table["input_shape"]),
-                num_classes=int(table["num_classes"]),
-                spec=specs.from_table(LatencySpec, table["latency"], file=file, key="latency"),
-                conditions_there=tuple(table["conditions"]),
-                branches={
-                    key: TimedBranch(
-                        macs=int(each["macs"]),
-                        latency=None if each["latency"] is None else Latency.from_table(each["latency"]),
-                    )
-                    for key, each in table["branches"].items()
-                },
-                cascade_ms=float(table["cascade_ms"]),
-                file=file,
-            )
-        except (*bounds.DAMAGE, EenasError) as error:
+            given = specs.read_fields(_ProfileTable, table)
+        except EenasError as error:
             raise MeasurementError(f"{file}: damaged ({error}); {fix}") from None
+        found = cls(
+            profile=given.profile,
+            input_shape=given.input_shape,
+            num_classes=given.num_classes,
+            spec=given.latency,
+            conditions_there=given.conditions,
+            branches=given.branches,
+            cascade_ms=given.cascade_ms,
+            file=file,
+        )
         points, joints = len(found.profile.cut_points), found.profile.joints
         parts = (found.profile.total_latency, found.profile.plain_latency, found.profile.decision)
         if None in parts or len(found.profile.latency_ms) != points or (joints and len(joints.cut_ms) != points):
             raise MeasurementError(f"{file}: damaged (not every cut point has a time); {fix}")
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ProfileTable:
+    """The file of a latency profile."""
+
+    kind: str
+    format: int
+    eenas: str = ""
+    input_shape: tuple[int, ...]
+    num_classes: int
+    latency: LatencySpec
+    conditions: tuple[Any, ...]
+    profile: Profile
+    cascade_ms: float
+    branches: dict[str, TimedBranch]
 
 
 def read_latency_profile(path: str | Path) -> LatencyProfile:

@@ -5,11 +5,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from eenas import bounds
 from eenas.errors import SpecError
 from eenas.escaping import shortened
 from eenas.policies.costs import MACS, CostValues, cost_of, key_of, name_fault
+from eenas.specs import read_fields
 
-_TEXTS, _NUMBERS = ("name", "weights"), ("accuracy", "parameters")
+_OWN = ("name", "weights", "accuracy", "parameters")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,25 +46,10 @@ class BackboneFacts:
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
         """Return the facts that `to_table` wrote. Raises SpecError for any other table."""
-        where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "the facts of a backbone"
-        if not isinstance(table, Mapping):
-            raise SpecError(f"{where}: must be a table, got {shortened(table)}")
-        costs = costs_of(table, leaving_out=(*_TEXTS, *_NUMBERS), file=file, key=key)
-        if missing := [name for name in (*_TEXTS, *_NUMBERS) if name not in table]:
-            raise SpecError(f"{where}: the key {shortened(missing[0])} is missing; add it")
-        kinds = {**dict.fromkeys(_TEXTS, str), "accuracy": int | float, "parameters": int}
-        for name, kind in kinds.items():
-            if not isinstance(table[name], kind) or isinstance(table[name], bool):
-                raise SpecError(
-                    f"{where}: {name} must be a {'text' if kind is str else 'number'}, got {shortened(table[name])}"
-                )
-        return cls(
-            name=table["name"],
-            weights=table["weights"],
-            accuracy=float(table["accuracy"]),
-            parameters=table["parameters"],
-            costs=costs,
-        )
+        bounds.check_keys(table, table, file=file, key=key, kind="the facts of a backbone")
+        own = {name: table[name] for name in _OWN if name in table}
+        costs = costs_of(table, leaving_out=_OWN, file=file, key=key)
+        return read_fields(cls, {**own, "costs": costs}, file=file, key=key)
 
 
 def costs_of(table: Mapping[str, Any], *, leaving_out: Collection[str], file: str = "", key: str = "") -> CostValues:
@@ -70,7 +57,7 @@ def costs_of(table: Mapping[str, Any], *, leaving_out: Collection[str], file: st
 
     Null stands for a latency that was not measured. Raises SpecError for unknown keys and invalid values.
     """
-    where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "a table of costs"
+    where = bounds.located(file, key) or "a table of costs"
     costs = {}
     for name, each in table.items():
         if name in leaving_out or each is None:

@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import PolicyError, SpecError, nearest
+from eenas.bounds import check_keys, located
+from eenas.errors import PolicyError, SpecError
 from eenas.escaping import shortened
 from eenas.policies.class_weights import weighted_accuracy
 from eenas.policies.costs import LATENCY, MACS, CostValues, cost_of, key_of, mean_cost, name_fault
@@ -78,17 +79,13 @@ class OperatingPoint:
 
         Raises SpecError for unknown and missing keys and PolicyError for invalid values.
         """
-        where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "an operating point"
-        if not isinstance(table, Mapping):
-            raise SpecError(f"{where}: must be a table, got {shortened(table)}")
+        where = located(file, key) or "an operating point"
+        check_keys(table, table, file=file, key=key, kind="an operating point")
         expected, worst = (_costs_of(table, prefix) for prefix in (EXPECTED, WORST))
         wanted = [MACS, *(name for name in (*expected, *worst) if name != MACS)]
         names = [*_FIELDS, *(prefix + key_of(name) for name in dict.fromkeys(wanted) for prefix in (EXPECTED, WORST))]
-        if unknown := [name for name in table if name not in names]:
-            known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY)]
-            raise SpecError(f"{where}: unknown key {shortened(unknown[0])}; {nearest(str(unknown[0]), known)}")
-        if missing := [name for name in names if name not in table]:
-            raise SpecError(f"{where}: the key {shortened(missing[0])} is missing; add it")
+        known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY)]
+        check_keys(table, known, names, file=file, key=key, kind="an operating point")
         for name in ("shares", "exit_accuracy"):
             if not isinstance(table[name], list | tuple):
                 raise SpecError(f"{where}: {name} must be a list, got {shortened(table[name])}")

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
+from eenas.errors import SpecError
 from eenas.escaping import shortened
 from eenas.records.database import Database
-from eenas.records.rows import damaged, read_body
+from eenas.records.rows import read_body, read_record
 from eenas.records.tables import LEARNING_CURVES
 
 ROW = "learning curve of a trial"
@@ -27,6 +29,12 @@ class LearningCurve:
     """The number of the trial in Optuna's study."""
     method: str
     values: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        """Raise SpecError unless the values are pairs."""
+        for pair in self.values:
+            if len(pair) != 2:
+                raise SpecError(f"a learning curve must hold pairs of numbers, got {shortened(pair)}")
 
     @property
     def end(self) -> float | None:
@@ -61,16 +69,9 @@ class LearningCurves:
                 return []
             since = of_study & (table.c.number >= min(new))
             rows = connection.execute(select(table).where(since).order_by(table.c.number)).all()
-        return [
-            LearningCurve(study=row.study, number=row.number, method=row.method, values=_pairs(row.curve))
-            for row in rows
-            if row.number in new
-        ]
+        return [_curve(row) for row in rows if row.number in new]
 
 
-def _pairs(text: str) -> tuple[tuple[float, float], ...]:
-    pairs = read_body(text, ROW)
-    for pair in pairs if isinstance(pairs, list) else [pairs]:
-        if not isinstance(pair, list) or len(pair) != 2 or not all(type(value) in (int, float) for value in pair):
-            raise damaged(ROW, f"must hold pairs of numbers, got {shortened(pair)}")
-    return tuple((float(progress), float(value)) for progress, value in pairs)
+def _curve(row: Row[Any]) -> LearningCurve:
+    own = {"study": row.study, "number": row.number, "method": row.method}
+    return read_record(LearningCurve, {**own, "values": read_body(row.curve, ROW)}, ROW)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from eenas.escaping import shortened
 from eenas.records.database import Database
-from eenas.records.rows import damaged, read_body
+from eenas.records.rows import read_table
 from eenas.records.tables import MEASUREMENTS
 
 MEASURED = ("macs/", "latency/", "execution/")
@@ -68,10 +68,7 @@ class DatabaseCache:
 
 
 def _table(text: str, key: str) -> dict[str, Any]:
-    value = read_body(text, where := f"measurement {shortened(key)}")
-    if not isinstance(value, dict):
-        raise damaged(where, f"must be a table, got {shortened(value)}")
-    return value
+    return read_table(text, f"measurement {shortened(key)}")
 
 
 def _digest(key: str) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, column, delete, inspect, select, table, 
 from eenas.errors import StudyError
 from eenas.escaping import shortened
 from eenas.records.database import Database
-from eenas.records.rows import damaged, read_body, read_record
+from eenas.records.rows import read_body, read_record, read_table
 from eenas.records.tables import LEARNING_CURVES, STUDIES, TOKENS, TRIALS
 
 MARK = "eenas:token"
@@ -141,8 +141,6 @@ class StudyRecords:
 
 def _record(row: Row[Any]) -> StudyRecord:
     where = f"row of the study {shortened(row.name)}"
-    body = read_body(row.body, where)
-    if not isinstance(body, dict):
-        raise damaged(where, f"must be a table, got {shortened(body)}")
+    body = read_table(row.body, where)
     own = {"name": row.name, "identity_digest": row.identity_digest, "created": row.created}
     return read_record(StudyRecord, {**body, **own, "baselines": read_body(row.baselines, where)}, where)

@@ -1,11 +1,13 @@
 """The description of samples: named tensors, each with a type and axes, some of variable length."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from eenas.bounds import located
 from eenas.errors import SpecError, nearest
 from eenas.escaping import shortened
+from eenas.specs import read_fields
 
 Kind = Literal["images", "series"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -140,26 +142,45 @@ class InputSpec:
 
         Raises SpecError for other data.
         """
-        where = f"{file}: [{key}]: " if file and key else f"{file}: " if file else f"[{key}]: " if key else ""
+        given = read_fields(_InputTable, table, file=file, key=key)
         try:
-            tensors, options = table["tensors"], table.get("options", {})
-            if max(len(tensors), len(options)) > _MAX_ENTRIES or set(table) - {"kind", "tensors", "options"}:
-                raise ValueError
-            if not all(isinstance(value, str | int) for value in options.values()):
-                raise ValueError
-            read = tuple((str(name), _tensor(each)) for name, each in tensors.items())
-            return cls(kind=table["kind"], tensors=read, options=tuple(sorted(options.items())))
+            tensors = tuple((name, each.spec()) for name, each in given.tensors.items())
+            return cls(kind=given.kind, tensors=tensors, options=tuple(sorted(given.options.items())))
         except SpecError as error:
-            raise SpecError(f"{where}{error}") from None
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise SpecError(
-                f"{where}an input is a table of kind, tensors (each with dtype and axes) and options, "
-                f"got {shortened(table)}"
-            ) from None
+            raise SpecError(f"{located(file, key) or 'an input'}: {error}") from None
 
 
-def _tensor(table: Mapping[str, Any]) -> TensorSpec:
-    axes: Sequence[Any] = table["axes"]
-    if not 1 <= len(axes) <= _MAX_ENTRIES:
-        raise ValueError
-    return TensorSpec(table["dtype"], tuple(Axis(str(name), None if size == 0 else size) for name, size in axes))
+@dataclass(frozen=True, kw_only=True)
+class _TensorTable:
+    """The plain data of a tensor; an axis is a pair of name and length, 0 for a variable one."""
+
+    dtype: str
+    axes: tuple[tuple[str | int, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Raise SpecError for too many axes and for axes that are not pairs."""
+        pairs = all(len(axis) == 2 and isinstance(axis[0], str) for axis in self.axes)
+        if not (pairs and 1 <= len(self.axes) <= _MAX_ENTRIES):
+            raise SpecError(f"axes must be 1 to {_MAX_ENTRIES} pairs of name and length, got {shortened(self.axes)}")
+
+    def spec(self) -> TensorSpec:
+        """Return the tensor. Raises SpecError for invalid types and lengths."""
+        return TensorSpec(self.dtype, tuple(Axis(str(name), _length(size)) for name, size in self.axes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _InputTable:
+    """The plain data of an input."""
+
+    kind: Kind
+    tensors: dict[str, _TensorTable]
+    options: dict[str, str | int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise SpecError for too many tensors or options."""
+        if (count := max(len(self.tensors), len(self.options))) > _MAX_ENTRIES:
+            raise SpecError(f"an input has at most {_MAX_ENTRIES} tensors and options, got {count}")
+
+
+def _length(size: str | int) -> int | None:
+    return None if size == 0 else size  # type: ignore[return-value]  # Axis raises for text

@@ -60,13 +60,15 @@ def run_search(arm: str, seed: int, given: argparse.Namespace, rows: Rows) -> No
             fills.append(time.time())
 
     def spent(until: float) -> dict[str, int]:
-        worked = float(np.interp(until, *zip(*clocks, strict=True))) - clocks[0][1]
+        walls, processors = zip(*clocks, strict=True)
+        worked = float(np.interp(until, walls, processors)) - clocks[0][1]
         return {"seconds": round(until - clocks[0][0]), "processor_seconds": round(worked)}
 
     clocks.append((time.time(), time.process_time()))
     results = search(
+        task=task(given),
         study=given.study,
-        **data(given),
+        weights=weights(given),
         trials=given.trials,
         seed=seed,
         storage=f"sqlite:///{folder}/eenas.db",
@@ -97,7 +99,8 @@ def run_hand(seed: int, given: argparse.Namespace, rows: Rows) -> None:
     """The designs that nobody searched for, trained as a study without a bank trains its trials."""
     settings, folder = load_settings(
         given.study,
-        **data(given),
+        task=task(given),
+        weights=weights(given),
         seed=seed,
         overrides=(f"training.samples={given.samples}", "search.prune=false"),
     )
@@ -130,9 +133,14 @@ def run_hand(seed: int, given: argparse.Namespace, rows: Rows) -> None:
         rows.add(row)
 
 
-def data(given: argparse.Namespace) -> dict[str, str]:
-    """What the study on CIFAR-10 needs to be told; others bring their own."""
-    return {"task": f"npz:{given.data}", "weights": given.weights} if given.study == CIFAR else {}
+def task(given: argparse.Namespace) -> str | None:
+    """The data of the study on CIFAR-10; other studies bring their own."""
+    return f"npz:{given.data}" if given.study == CIFAR else None
+
+
+def weights(given: argparse.Namespace) -> str | None:
+    """The weights of the study on CIFAR-10; other studies name theirs."""
+    return str(given.weights) if given.study == CIFAR else None
 
 
 def scores(points: Sequence[OperatingPoint], total: float, classes: int) -> dict[str, object]:

@@ -33,7 +33,7 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 STUDY = "equal-training"
 SEARCH, RANDOM, STATIC = "search", "random", "static"
 RANDOMS = 8
-JOINT = {"strategy": "joint", "backbone_rate": 1.0}
+JOINT = TrainingChoice(strategy="joint", backbone_rate=1.0)
 """The other recipe of static networks: the labels alone, everything at the full rate."""
 
 
@@ -191,7 +191,7 @@ def _static(on: StudyContext, bank: Bank) -> dict[str, Design]:
         fitting = [entry for entry in entries if entry[0] <= share]
         if fitting:
             design = max(fitting, key=lambda entry: entry[1:3])[3]
-            joint = TrainingChoice(**{**JOINT, "learning_rate": training.learning_rate})
+            joint = replace(JOINT, learning_rate=training.learning_rate)
             found[f"{STATIC} {share:.0%}"] = design
             found[f"{STATIC} {share:.0%}, joint"] = replace(design, training=joint)
     return found

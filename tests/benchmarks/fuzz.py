@@ -26,15 +26,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
+if TYPE_CHECKING:
+    from tests.spoilt_inputs import Reader
 
 ROOM = 10**9
 """Bytes of memory that a reader may take."""
 FIELDS = ("name", "examples", "read", "refused", "wrong", "most_mb", "slowest_s", "seconds")
 NEEDLE = re.compile(r"max_examples=examples\(")
 LINE = "{:<10}" * 7 + "{}"
+Row = dict[str, Any]
 
 
 def main() -> int:
@@ -92,7 +96,7 @@ def _is_fuzz(name: str) -> bool:
     return re.search(rf"examples=examples\([^\n]*\n(?:@[^\n]*\n|    [^\n]*\n|\)\n)*def {function}\(", text) is not None
 
 
-def _test(name: str, arguments: argparse.Namespace) -> dict:
+def _test(name: str, arguments: argparse.Namespace) -> Row:
     """The row of one test."""
     environment = {**os.environ, "EENAS_FUZZ_EXAMPLES": str(arguments.examples)}
     begun, child = time.monotonic(), os.fork()
@@ -110,7 +114,7 @@ def _test(name: str, arguments: argparse.Namespace) -> dict:
     return row | {"findings": [f"ended with status {code}; run it again to see why"] if code else []}
 
 
-def _reader(name: str, arguments: argparse.Namespace) -> dict:
+def _reader(name: str, arguments: argparse.Namespace) -> Row:
     """The row of one reader, whose process may be killed by what it reads."""
     command = [sys.executable, __file__, f"--child={name}", "--examples", str(arguments.examples)]
     command += ["--from", str(arguments.first), "--atheris", str(arguments.atheris)]
@@ -122,7 +126,7 @@ def _reader(name: str, arguments: argparse.Namespace) -> dict:
     return row | {"findings": [f"the process ended with {done.returncode}: {done.stderr.strip()[-500:]}"]}
 
 
-def _read_all(name: str, arguments: argparse.Namespace) -> dict:
+def _read_all(name: str, arguments: argparse.Namespace) -> Row:
     """The same, in that process."""
     from tests.spoilt_inputs import READERS, attempt, spoil
 
@@ -132,7 +136,7 @@ def _read_all(name: str, arguments: argparse.Namespace) -> dict:
             attempt(reader, data, Path(folder))  # what is imported and made once
     begun, before = _address_space(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     resource.setrlimit(resource.RLIMIT_AS, (begun + ROOM, resource.RLIM_INFINITY))
-    found: Counter = Counter()
+    found: Counter[str] = Counter()
     findings: list[str] = []
     slowest, start = 0.0, time.monotonic()
 
@@ -162,7 +166,7 @@ def _read_all(name: str, arguments: argparse.Namespace) -> dict:
     }
 
 
-def _driven(reader, seconds: float) -> Iterator[tuple[str, str]]:
+def _driven(reader: "Reader", seconds: float) -> Iterator[tuple[str, str]]:
     """Inputs by the coverage of eenas that earlier ones reached, in a fork since libFuzzer ends its process: each
     outcome with the beginning of its input.
     """

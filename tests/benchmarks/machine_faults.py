@@ -14,8 +14,9 @@ from pathlib import Path
 import optuna
 import torch
 
+from eenas.results.read import open_results
 from tests.study.machine_faults import FAULTS
-from tests.study.test_machine_faults import befall, go, open_results, url, used_up
+from tests.study.test_machine_faults import befall, go, url, used_up
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ class FileCache(MemoryCache):
 
     def medians(self) -> dict[str, float]:
         """The time of every part: prefixes by number, the last of which is the whole, and branches by key."""
-        found = {}
+        found: dict[str, float] = {}
         for key, value in self._values.items():
             if key.startswith("latency/backbone/"):
                 ways = [*value["latency_ms"], value["total_latency"]]
@@ -96,7 +96,8 @@ def space() -> Space:
 
 def designs(profile: Profile) -> list[Design]:
     """Different designs with branches, the same ones each time."""
-    generator, found, drawn, cache = random.Random(0), {}, space(), MemoryCache()
+    generator, drawn, cache = random.Random(0), space(), MemoryCache()
+    found: dict[str, Design] = {}
 
     def suggest(name: str, domain: Domain) -> str | bool | int | float:
         if isinstance(domain, Categorical):
@@ -183,7 +184,7 @@ def busy(count: int) -> Iterator[None]:
 
 def compare(place: Path, backbone: Backbone, drawn: list[Design], runtime: str, loops: int) -> None:
     """Compose every design's times, on a quiet machine measure them end to end too, and keep both."""
-    spec = LatencySpec(runtime=runtime)  # type: ignore[arg-type]  # one of the two
+    spec = LatencySpec(runtime=runtime)
     chain = Chain.built_from(backbone.module, backbone.example(), [point.name for point in backbone.cut_points])
     parts = FileCache(place / f"{runtime}-busy{loops}-parts.json")
     with busy(loops):

@@ -17,10 +17,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import optuna
 
-import eenas.study.run as run
 from eenas.cli.failures import quiet_optuna
 from eenas.reporting.dashboard.study_page import publish
+from eenas.results.results import StudyResults
+from eenas.results.search import _Reporting
+from eenas.results.search import search as run_search
 from eenas.testing.smallest import smallest_task
 
 TRIALS, REPORT_SECONDS, PAGE_SHARE, LARGEST = 200, 20.0, 0.02, 8_000_000
@@ -65,19 +68,19 @@ def measure(folder: Path) -> int:
 def search(folder: Path) -> tuple[float, float, float]:
     """Seconds of the search up to its last trial, of all refreshing, and of the last one, which comes after it."""
     times: list[float] = []
-    refresh = run._Reporting.last  # reading the study for the page is the page's time, too
+    refresh = _Reporting.last  # reading the study for the page is the page's time, too
 
-    def timed(reporting: run._Reporting, study: object) -> object:
+    def timed(reporting: _Reporting, study: optuna.Study) -> StudyResults:
         start = time.perf_counter()
         try:
-            return refresh(reporting, study)  # type: ignore[arg-type]
+            return refresh(reporting, study)
         finally:
             times.append(time.perf_counter() - start)
 
-    run._Reporting.last = timed  # type: ignore[assignment,method-assign]
+    _Reporting.last = timed  # type: ignore[assignment,method-assign]
     reporter: Callable[..., None] = partial(publish, written={})
     start = time.perf_counter()
-    run.search(
+    run_search(
         "eenas.testing.smallest:smallest_backbone",
         task=f"npz:{data(folder)}",
         storage=f"sqlite:///{folder}/eenas.db",

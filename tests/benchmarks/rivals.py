@@ -41,7 +41,7 @@ NEVER, BRANCHES, SINGLY = "eenas, nobody leaves", "branches alone", "earlyon, on
 
 def plain_network(network: EarlyExitNetwork) -> EarlyExitNetwork:
     """The backbone of a network with its weights, on its own: no branches, no hooks."""
-    design = replace(network.design, branches=())
+    design = replace(network.design, branches=(), static=False)
     transform = network.transform
     found = load_backbone(
         BackboneSpec(name=design.backbone),
@@ -142,7 +142,7 @@ def earlyon_rivals(network: EarlyExitNetwork, plain: EarlyExitNetwork, policy: T
         temperatures=dict(zip((*keys, "final"), policy.temperatures, strict=True)),
     )
     heads = {key: deepcopy(network.branches.at(name)) for key, name in zip(keys, names, strict=True)}
-    shape = (1, network.transform.channels, network.transform.size, network.transform.size)
+    shape = (1, *network.transform.shape)
     wrapper = EarlyExitWrapper(deepcopy(plain.backbone), heads, lambda x: x, config, input_shape=shape).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its estimate of FLOPs wants fvcore; nothing here reads it

@@ -101,7 +101,7 @@ def main() -> int:
     network, model = eenas.load(given.model), eenas.runtime.load(given.model, threads=given.threads)
     settings, home = load_settings(given.study, task=given.task, backbone=network.design.backbone)
     test = load_task(settings.task, relative_to=home).test
-    raw = test.images(network.transform.size, network.transform.channels)[np.arange(len(test))].numpy()
+    raw = test.reader(network.transform.inputs)[np.arange(len(test))].numpy()
     with torch.inference_mode():
         parts = list(batches(network, test, 256, torch.device("cpu")))
         images = torch.cat(parts).contiguous().numpy()

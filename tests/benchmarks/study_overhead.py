@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import optuna
+import pytest
 import torch
 
 import eenas.study.context.bank as bank
@@ -76,8 +77,10 @@ def run(folder: Path, sampler: str, trials: int, times: list[float]) -> None:
 def main() -> None:
     """Print one line a sampler."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    design_training.train_network = lambda *a, **k: TrainingReport(0, 0.0, (0.0,), False)  # type: ignore[assignment]
-    bank.train_candidates = lambda *a, **k: CandidatesReport()  # type: ignore[assignment]
+    untrained = TrainingReport(0, 0.0, (0.0,), False)
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(design_training, "train_network", lambda *a, **k: untrained)
+    monkeypatch.setattr(bank, "train_candidates", lambda *a, **k: CandidatesReport())
     with tempfile.TemporaryDirectory() as root:
         base = Path(root) / "base"
         base.mkdir()

@@ -165,5 +165,5 @@ def _exported(network: EarlyExitNetwork, task: Task, out: Path, format_: Format)
     write_folder(package, out, Programs(format=format_))
     model = load(out, threads=1, trust_code=True)
     transform = network.transform
-    images = transform(task.validation.images(transform.size, transform.channels)[np.arange(len(task.validation))])
+    images = transform(task.validation.reader(transform.inputs)[np.arange(len(task.validation))])
     return max(compare(network, model, Samples(images, "validation")).differences)

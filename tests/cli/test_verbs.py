@@ -355,8 +355,8 @@ def test_report_hands_over_every_flag(call, library, tmp_path):
     assert arguments == ("sqlite:///b.db", tmp_path / "a.html")
     assert callable(options.pop("listener"))
     choice = Choice(network="trial 3")
-    asked = Asked(choice=choice, artifacts=tmp_path, runs=tmp_path / "runs", page="mine.toml", trust_code=True)
-    assert options == {"name": "one", "asked": asked}
+    asked = Asked(choice=choice, runs=tmp_path / "runs", page="mine.toml")
+    assert options == {"name": "one", "asked": asked, "artifacts": tmp_path, "trust_code": True}
     assert "a.html" in answer.err
 
 

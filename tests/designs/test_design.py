@@ -179,7 +179,10 @@ def _broken(**changes: object) -> str:
             '{"backbone": "a", "num_classes": 2, "input_size": 0}',
             r"\[input_size\]: must be a whole number of at least 1",
         ),
-        (_broken(inputs={"kind": "smells"}), r"mine.json: \[inputs\]: an input is a table of kind, tensors"),
+        (
+            _broken(inputs={"kind": "smells"}),
+            r"mine.json: \[inputs.kind\]: unknown value 'smells'; known: 'images', 'series'",
+        ),
         (_broken(backbone=3), r"\[backbone\]: must be text, got 3"),
         (_broken(branches={}), r"\[branches\]: must be a list"),
         (_broken(branches=[{"cut_point": "a"}]), r"\[branches.0.branch\]: must be a table"),

@@ -120,7 +120,7 @@ def test_a_profile_of_something_else_is_refused(taken: LatencyProfile, backbone:
     [
         ({"format": 2}, "this eenas reads format 1, got 2; write it again"),
         ({"kind": "another"}, "not a latency profile of eenas"),
-        ({"branches": {"fc": {}}}, r"damaged \('macs'\)"),
+        ({"branches": {"fc": {}}}, r"damaged \(\[branches.fc\]: the key 'macs' is missing"),
         ({"profile": {"latency_ms": []}}, r"damaged \(not every cut point has a time\)"),
     ],
 )

@@ -44,9 +44,9 @@ def test_a_latency_that_nobody_measured_is_not_there():
         ({"macs": "many"}, "macs must be a finite number"),
         ({"energy": float("nan")}, "energy must be a finite number"),
         ({"worst_energy": 1.0}, "unknown key 'worst_energy'"),
-        ({"parameters": 1.5}, "parameters must be a number"),
-        ({"name": 3}, "name must be a text"),
-        ({"accuracy": True}, "accuracy must be a number"),
+        ({"parameters": 1.5}, r"\[parameters\]: must be int"),
+        ({"name": 3}, r"\[name\]: must be str"),
+        ({"accuracy": True}, r"\[accuracy\]: must be float"),
     ],
 )
 def test_tables_that_are_none(changed, said):

@@ -22,6 +22,7 @@ from eenas.reporting.report.report_source import Asked
 from eenas.results.choice import Choice, choose_design
 from eenas.specs import from_table
 from eenas.study.settings.limits import Limits
+from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import StudySpec, load_settings
 from tests.reporting.sources import broken, source, trials
 from tests.reporting.studies import BACKBONE, failed, infeasible, slow, study
@@ -145,7 +146,9 @@ def test_the_settings_read_back_as_the_study(name):
 @pytest.mark.parametrize("choice", [None, Choice(), Choice(network="trial 2"), Choice(limits=Limits(max_macs=0.5))])
 def test_the_commands_train_what_is_drawn(choice):
     results = study(9)
-    search, front, train, report = commands(source(results, asked=Asked(choice=choice, artifacts=Path("my own"))))
+    search, front, train, report = commands(
+        source(results, asked=Asked(choice=choice), study=StudyReference(artifacts="my own"))
+    )
     words = shlex.split(train)
     flag, *value = words[2 : words.index("--storage")]
     made = {"--best": Choice, "--network": lambda: Choice(network=value[0])}
@@ -157,8 +160,8 @@ def test_the_commands_train_what_is_drawn(choice):
 
 
 def test_the_commands_repeat_every_flag():
-    asked = Asked(runs=Path("elsewhere"), page="mine.toml", trust_code=True)
-    lines = commands(source(study(9), asked=asked))
+    asked = Asked(runs=Path("elsewhere"), page="mine.toml")
+    lines = commands(source(study(9), asked=asked, study=StudyReference(trust_code=True)))
     assert all(line.count("--trust-code") == 1 for line in lines)
     assert "--runs elsewhere --page mine.toml" in lines[-1]
     assert not any("elsewhere" in line for line in lines[:-1])

@@ -19,6 +19,7 @@ from eenas.results.choice import Choice
 from eenas.results.front import best_within
 from eenas.runs.run_report import ORIGIN, origin
 from eenas.study.settings.limits import Limits
+from eenas.study.settings.reference import StudyReference
 from tests.reporting.sources import FACTS, keep_study, run, trials
 from tests.reporting.studies import failed, study, tables
 
@@ -49,7 +50,7 @@ def kept(trial, artifacts):
 
 
 def test_a_source_gives_back_what_the_search_kept(storage):
-    source = open_source(storage)
+    source = open_source(StudyReference(storage=storage))
     assert source.results.front == RESULTS.front
     assert source.picked().item == next(item for item in RESULTS.front if item == source.picked().item)
     assert source.picked() is source.picked()
@@ -64,14 +65,14 @@ def test_the_page_is_written_and_what_is_missing_is_said(storage, tmp_path):
     page = out.read_text(encoding="utf-8")
     assert page.count('class="missing"') == 2
     assert "latency</b>: no design of this study is fully trained yet" in page
-    assert "samples</b>: the task&#x27;s validation split is not the one" in page
+    assert "samples</b>: the task&#39;s validation split is not the one" in page
     missing = [f"the panel {name} is not in the report" for name in ("samples", "latency")]
     assert [event.text.split(":")[0] for event in said] == missing
 
 
 def test_without_artifacts_the_panels_of_the_search_remain(storage, tmp_path):
     (tmp_path / "other").mkdir()
-    out = write_report(storage, tmp_path / "report.html", asked=Asked(artifacts=tmp_path / "other"))
+    out = write_report(storage, tmp_path / "report.html", artifacts=tmp_path / "other")
     page = out.read_text(encoding="utf-8")
     assert page.count("has no exit table of trial") == 8
     assert page.count('class="plot') == 6
@@ -82,7 +83,7 @@ def test_what_is_not_there_is_said_before_anything_is_written(storage, tmp_path)
     with pytest.raises(StudyError, match="nearest"):
         write_report(storage, out, name=RESULTS.name + "x")
     with pytest.raises(StorageError, match="no such folder"):
-        write_report(storage, out, asked=Asked(artifacts=tmp_path / "none"))
+        write_report(storage, out, artifacts=tmp_path / "none")
     with pytest.raises(StorageError, match="is a folder"):
         write_report(storage, tmp_path)
     assert not out.exists()
@@ -98,9 +99,9 @@ def test_a_task_that_is_gone_is_said_in_the_place_of_its_panel(storage, tmp_path
 
 
 def test_another_design_is_drawn_where_it_is_asked_for(storage, tmp_path):
-    usual = open_source(storage).item
-    knee = open_source(storage, None, Asked(choice=Choice(knee=True))).item
-    cheap = open_source(storage, None, Asked(choice=Choice(limits=Limits(max_macs=0.3)))).item
+    usual = open_source(StudyReference(storage=storage)).item
+    knee = open_source(StudyReference(storage=storage), Asked(choice=Choice(knee=True))).item
+    cheap = open_source(StudyReference(storage=storage), Asked(choice=Choice(limits=Limits(max_macs=0.3)))).item
     assert knee.knee
     assert cheap.macs_share <= 0.3 < usual.macs_share
     assert cheap == best_within(RESULTS.front, 0.3)
@@ -117,14 +118,14 @@ def test_another_design_is_drawn_where_it_is_asked_for(storage, tmp_path):
 def test_a_trial_that_is_not_on_the_front_is_drawn_at_its_own_target(storage, tmp_path):
     on_front = {item.name for item in RESULTS.front}
     other = next(network for network in RESULTS.networks if network.kind == "trial" and network.name not in on_front)
-    source = open_source(storage, None, Asked(choice=Choice(network=other.name)))
+    source = open_source(StudyReference(storage=storage), Asked(choice=Choice(network=other.name)))
     assert source.item.name == other.name
     assert source.item.point == RESULTS.trials[other.trial].chosen
     assert source.picked().item is source.item
     page = write_report(storage, tmp_path / "a.html", asked=source.asked).read_text("utf-8")
     assert f"{other.name} (drawn below, not on the front)" in page
     assert f"The design: {other.name}" in page
-    assert f"eenas train --network &#x27;{other.name}&#x27; " in page
+    assert f"eenas train --network &#39;{other.name}&#39; " in page
 
 
 def test_a_policy_for_the_drawn_target_with_the_figures_of_a_point_of_the_front_is_that_point():
@@ -165,7 +166,8 @@ def test_runs_of_the_study_are_found(storage, tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     run(RESULTS, folder=folder).save()
     (folder / ORIGIN).write_text(json.dumps(origin(RESULTS.name, {})))
-    assert [report.folder.name for report in open_source(storage).runs()] == ["one"]
-    assert [report.folder for report in open_source(storage, None, Asked(runs=folder)).runs()] == [folder]
+    reference = StudyReference(storage=storage)
+    assert [report.folder.name for report in open_source(reference).runs()] == ["one"]
+    assert [report.folder for report in open_source(reference, Asked(runs=folder)).runs()] == [folder]
     with pytest.raises(StorageError, match="elsewhere: no such folder"):
-        open_source(storage, None, Asked(runs=tmp_path / "elsewhere"))
+        open_source(reference, Asked(runs=tmp_path / "elsewhere"))

@@ -8,6 +8,7 @@ from eenas.progress import silent
 from eenas.records.database import Database
 from eenas.records.in_flight import InFlight
 from eenas.results.read import open_results
+from eenas.results.results import StudyResults
 from eenas.results.search import search
 from eenas.study.study import open_storage, remaining
 from eenas.study.trials.recovery import Recovery
@@ -30,7 +31,7 @@ SOME = (
 """The others are tried by `tests/benchmarks/machine_faults.py`."""
 
 
-def go(folder, trials=TOTAL):
+def go(folder, trials=TOTAL) -> StudyResults:
     return search(
         backbone(), task=smallest_task(), storage=url(folder), device="cpu", overrides=QUICK, space="small", name="s",
         trials=trials,

@@ -11,7 +11,6 @@ from eenas.measurement.costs.spec import cost_class
 from eenas.reporting.dashboard.study_page import publish
 from eenas.reporting.facts.front_table import front_rows, to_csv, to_table
 from eenas.reporting.report.report_page import write_report
-from eenas.reporting.report.report_source import Asked
 from eenas.results.choice import Choice, choose_point
 from eenas.results.read import open_results
 from eenas.results.rows import point_rows
@@ -151,7 +150,7 @@ def test_it_is_a_limit_of_a_calibration(run, home):
 
 
 def test_the_report_draws_the_front_over_it(results, run, home):
-    write_report("sqlite:///eenas.db", home / "report.html", asked=Asked(trust_code=True))
+    write_report("sqlite:///eenas.db", home / "report.html", trust_code=True)
     page = (home / "report.html").read_text(encoding="utf-8")
     assert '<section id="front_energy">' in page
     assert "Accuracy against energy" in page

@@ -81,7 +81,7 @@ def test_images_by_size_fit_and_white() -> None:
 def test_other_tables_are_refused_in_one_line(table: object) -> None:
     with pytest.raises(SpecError, match="input") as caught:
         InputSpec.from_table(table, file="eenas.json", key="inputs")  # type: ignore[arg-type]
-    assert str(caught.value).startswith("eenas.json: [inputs]: ")
+    assert str(caught.value).startswith("eenas.json: [inputs")
     assert "\n" not in str(caught.value)
 
 

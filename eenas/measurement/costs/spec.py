@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from eenas import specs
+from eenas import bounds, specs
 from eenas.errors import MeasurementError, SpecError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.costs.cost import Cost
@@ -41,14 +41,13 @@ class CostSpec:
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
         """Read kind and fields. Fields of built-in kinds are checked at once."""
-        if not isinstance(table, Mapping):
-            raise SpecError(f"{file or 'the table'}: [{key}]: must be a table, got {shortened(table)}")
+        bounds.check_keys(table, table, file=file, key=key)
         values = dict(table)
         kind = values.pop("kind", None)
         if not isinstance(kind, str):
             raise SpecError(
-                f"{file or 'the table'}: [{key}]: a cost needs a kind, {', '.join(KINDS)} or ./file.py:Class, got "
-                f"{shortened(kind)}"
+                f"{bounds.located(file, key) or 'the table'}: a cost needs a kind, {', '.join(KINDS)} or "
+                f"./file.py:Class, got {shortened(kind)}"
             )
         found = specs.read_fields(cls, {"kind": kind, "fields": values}, file=file, key=key)
         if kind in KINDS:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from eenas.errors import PolicyError, SpecError, nearest
+from eenas.bounds import check_keys, located
+from eenas.errors import PolicyError, nearest
 from eenas.escaping import shortened
 from eenas.plugins import Registry, class_problem, is_reference
 from eenas.policies.kinds.geometric import GeometricPolicy
@@ -53,21 +54,16 @@ def policy_from_table(table: Mapping[str, Any], *, file: str = "", key: str = ""
     Raises SpecError for unknown and missing keys, and PolicyError for an unknown kind and invalid values. `file` and
     `key` locate the table in error messages.
     """
-    where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "a policy"
-    if not isinstance(table, Mapping):
-        raise SpecError(f"{where}: must be a table, got {shortened(table)}")
-    values = dict(table)
+    check_keys(table, table, file=file, key=key, kind="a policy")
+    values, where = dict(table), located(file, key) or "a policy"
     kind = values.pop("kind", ThresholdPolicy.kind)
     if not isinstance(kind, str) or not (kind in KINDS or is_reference(kind)):
         raise PolicyError(f"{where}: unknown kind of policy {shortened(kind)}; {nearest(str(kind), KINDS)}")
     found = KINDS[kind] if kind in KINDS else fitted_kind(kind)
     # Every kind is a dataclass by the contract of `Policy`; its type cannot express that.
     fields = {field.name: field for field in dataclasses.fields(found)}  # type: ignore[arg-type]
-    if unknown := [name for name in values if name not in fields]:
-        raise SpecError(f"{where}: unknown key {shortened(unknown[0])}; {nearest(str(unknown[0]), fields)}")
     needed = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
-    if missing := [name for name in needed if name not in values]:
-        raise SpecError(f"{where}: the key {shortened(missing[0])} is missing; add it")
+    check_keys(values, fields, needed, file=file, key=key, kind="a policy")
     if "policy" in values:
         values["policy"] = policy_from_table(values["policy"], file=file, key=f"{key}.policy" if key else "policy")
     return found(**values)

@@ -1,9 +1,10 @@
 """The conditions under which a study's numbers were measured, and the commands and settings to reproduce them."""
 
-import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
+
+import tomli_w
 
 from eenas import __version__
 from eenas.percent import percent
@@ -74,8 +75,8 @@ def commands(source: ReportSource) -> list[str]:
     """
     results, asked = source.results, source.asked
     place = ["--storage", results.storage, "--name", results.name]
-    trust = ["--trust-code"] if asked.trust_code or results.settings.names_code else []
-    artifacts = [] if asked.artifacts is None else ["--artifacts", str(asked.artifacts)]
+    trust = ["--trust-code"] if source.study.trust_code or results.settings.names_code else []
+    artifacts = [] if source.study.artifacts is None else ["--artifacts", str(source.study.artifacts)]
     device = ["--device", _device(results.device)]
     drawn = _flags(asked.choice)
     usual = Choice() if results.recommended else Choice(knee=True)
@@ -124,7 +125,7 @@ def _device(text: str) -> str:
 
 def settings_text(results: StudyResults) -> str:
     """Return the whole study file as TOML, with overrides, for `eenas search --study`."""
-    return "\n".join(_toml(to_table(results.settings), ())).strip() + "\n"
+    return tomli_w.dumps(to_table(results.settings))
 
 
 def _latency(results: StudyResults, facts: Mapping[str, Any]) -> str:
@@ -159,29 +160,3 @@ def _own_cost(results: StudyResults, cost: CostFacts) -> str:
         f"of a sample up to the exit, {cost.provenance}; the backbone's prefix and every branch on the way are added "
         f"up; the plain backbone costs {whole}"
     )
-
-
-def _toml(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
-    """Return the lines of a TOML table: its values, then its tables with their headers."""
-    values = {name: value for name, value in table.items() if not isinstance(value, Mapping)}
-    lines = [f"[{'.'.join(map(_key, path))}]"] if path and (values or not table) else []
-    lines += [f"{_key(name)} = {_value(value)}" for name, value in values.items()]
-    lines += [""] if lines else []
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            lines += _toml(value, (*path, name))
-    return lines
-
-
-def _value(value: Any) -> str:
-    """Return a value in TOML; strings, numbers, booleans and lists of these are written as in JSON."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key(name)} = {_value(inner)}" for name, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return json.dumps(value)
-
-
-def _key(name: str) -> str:
-    is_bare = name.replace("-", "").replace("_", "").isalnum() and name.isascii()
-    return name if is_bare else json.dumps(name)

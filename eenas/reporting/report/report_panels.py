@@ -6,7 +6,6 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
-from eenas.escaping import as_html, json_in_html
 from eenas.percent import percent
 from eenas.policies.costs import LATENCY, MACS
 from eenas.reporting.facts.picked import of_point
@@ -25,6 +24,7 @@ from eenas.reporting.figures.thumbnails import Sample, pictures, samples_facts
 from eenas.reporting.report.explorer import draw_explorer, explorer_facts, page_data
 from eenas.reporting.report.page import FRONT
 from eenas.reporting.report.report_source import ReportSource
+from eenas.reporting.report.templates import render
 
 PanelName = Literal[
     "front_macs",
@@ -47,7 +47,7 @@ PanelName = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """A part of the page: `above` is HTML above the figure, which may be missing."""
+    """A part of the page: `above` is HTML of a template above the figure, which may be missing."""
 
     figure: go.Figure | None = None
     above: str = ""
@@ -57,11 +57,8 @@ def explorer(source: ReportSource) -> Panel:
     """Return the figure with its slider, and the data for `report.js`."""
     backbone = source.results.backbone
     facts = explorer_facts(source.picked(), backbone)
-    above = (
-        f'<div class="explorer"><label>{as_html(facts.name)} <input type="range" id="threshold" min="0" '
-        f'max="{len(facts.thresholds) - 1}" value="{facts.start}" step="1"></label>'
-        '<output id="explored" for="threshold"></output>'
-        f'<script type="application/json" id="explorer-data">{json_in_html(page_data(facts))}</script></div>'
+    above = render(
+        "explorer.html", name=facts.name, last=len(facts.thresholds) - 1, start=facts.start, data=page_data(facts)
     )
     return Panel(figure=draw_explorer(facts), above=above)
 
@@ -71,7 +68,7 @@ def leaving(source: ReportSource) -> Panel:
     facts = leaving_facts(source.results)
     if facts.bars and all(max(leaving.share for leaving in bar.exits) == 1 for bar in facts.bars):
         text = "in every network of the front, all samples leave at one exit"
-        return Panel(above=f"<h2>{as_html(facts.title)}</h2><p class='small'>{text}</p>")
+        return Panel(above=render("sentence.html", title=facts.title, sentence=text))
     return Panel(figure=draw_leaving(facts))
 
 
@@ -80,20 +77,13 @@ def samples(source: ReportSource) -> Panel:
     picked = source.picked()
     facts = samples_facts(picked)
     found = pictures(source.task(), picked, facts)
+    classes = source.results.classes
     rows = (
         (f"leave first (at {facts.first[0].exit}), the most confident ones", facts.first),
         (f"leave last (at {facts.last[0].exit}), the least confident ones", facts.last),
     )
-    parts = [
-        "<h2>Samples that leave first and last</h2>",
-        f"<p class='small'>{as_html(of_point(picked))}; below each its class, or the wrong answer → "
-        "its class, and the confidence at the exit</p>",
-    ]
-    for title, shown in rows:
-        parts.append(f"<h3>{as_html(title)}</h3><div class='pictures'>")
-        parts += [_figure(sample, found[sample.position], source.results.classes) for sample in shown]
-        parts.append("</div>")
-    return Panel(above="".join(parts))
+    shown = [(title, [_shown(each, found[each.position], classes) for each in row]) for title, row in rows]
+    return Panel(above=render("samples.html", point=of_point(picked), rows=shown))
 
 
 def importances(source: ReportSource) -> Panel:
@@ -151,12 +141,12 @@ OF_LEAVING: frozenset[PanelName] = frozenset(
 """The panels about the exits at which samples of the drawn network leave, and about the later exits' answers."""
 
 
-def _figure(sample: Sample, picture: str, classes: Sequence[str]) -> str:
-    right = sample.answer == sample.label
-    name = as_html(classes[sample.label])
-    said = name if right else f"{as_html(classes[sample.answer])} → {name}"
-    look = ' class="lines"' if picture.startswith("data:image/svg") else ""
-    return (
-        f'<figure><img{look} src="{picture}" alt="a sample of class {name}">'
-        f'<figcaption class="{"right" if right else "wrong"}">{said}<br>{percent(sample.score)}</figcaption></figure>'
-    )
+def _shown(sample: Sample, picture: str, classes: Sequence[str]) -> dict[str, object]:
+    return {
+        "picture": picture,
+        "drawn": picture.startswith("data:image/svg"),
+        "label": classes[sample.label],
+        "answer": classes[sample.answer],
+        "right": sample.answer == sample.label,
+        "confidence": percent(sample.score),
+    }

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from eenas.results.read import code_folder, read_results, study_record
 from eenas.results.results import StudyResults
 from eenas.runs.run_report import RunReport
 from eenas.study.rivals.offered_points import FrontPoint
+from eenas.study.settings.reference import StudyReference
 from eenas.tasks.load import load_task
 from eenas.tasks.task import Task
 
@@ -30,15 +31,13 @@ PAGE = "report"
 class Asked:
     """The options of a report as given, which its commands repeat.
 
-    `choice` selects the design to draw (default: the recommended one), `artifacts` is the folder of exit tables, `runs`
-    the folder of fully trained networks, and `page` the page with the panels.
+    `choice` selects the design to draw (default: the recommended one), `runs` is the folder of fully trained networks
+    (None: `runs`), and `page` the page with the panels.
     """
 
     choice: Choice | None = None
-    artifacts: Path | None = None
     runs: Path | None = None
     page: str = PAGE
-    trust_code: bool = False
 
 
 USUAL = Asked()
@@ -51,7 +50,8 @@ class ReportSource:
 
     `facts` holds the facts of the study's context from its record, `created` the time of its start (ISO 8601, UTC).
     `item` is the point to draw (None: no front), and `picked` returns it with its exit tables. `task` returns the data,
-    `trials` Optuna's trials and `runs` the study's fully trained networks.
+    `trials` Optuna's trials and `runs` the study's fully trained networks. `study` is the reference by which it was
+    opened, whose folder of artifacts and trust the report's commands repeat.
     """
 
     results: StudyResults
@@ -62,6 +62,7 @@ class ReportSource:
     task: Callable[[], Task]
     trials: Callable[[], Sequence[FrozenTrial]]
     runs: Callable[[], Sequence[RunReport]]
+    study: StudyReference = field(default_factory=StudyReference)
     asked: Asked = USUAL
 
     @property
@@ -72,16 +73,15 @@ class ReportSource:
         return dict(zip(names, profile["macs"], strict=True))
 
 
-def open_source(storage: str, name: str | None = None, asked: Asked = USUAL) -> ReportSource:
-    """Open the study `name` in `storage`, or the newest one there.
+def open_source(study: StudyReference, asked: Asked = USUAL) -> ReportSource:
+    """Open a study.
 
-    Artifacts are by default beside an SQLite file, runs in `runs`. Raises StorageError, StudyError and PluginError as
-    `open_results` does, FrontError and StudyError for a choice that no point satisfies, StorageError for missing
-    folders.
+    Raises StorageError, StudyError and PluginError as `open_results` does, FrontError and StudyError for a choice that
+    no point satisfies, StorageError for missing folders.
     """
-    artifacts, trust_code = asked.artifacts, asked.trust_code
-    database = Database(storage, create=False)
-    record = study_record(database, name)
+    artifacts, trust_code = study.folder, study.trust_code
+    database = Database(study.storage, create=False)
+    record = study_record(database, study.name)
     results = read_results(database, record.name, trust_code=trust_code)
     if artifacts is not None and not artifacts.is_dir():
         raise StorageError(f"{artifacts}: no such folder; give the --artifacts of the search")
@@ -91,10 +91,12 @@ def open_source(storage: str, name: str | None = None, asked: Asked = USUAL) -> 
 
     @functools.cache
     def picked() -> Picked:
-        return load_picked(results, item, ArtifactStore.beside(storage, artifacts, create=False).root)
+        return load_picked(results, item, ArtifactStore.beside(study.storage, artifacts, create=False).root)
 
     @functools.cache
     def task() -> Task:
+        if study.task is not None:
+            return study.task
         return load_task(results.settings.task, trust_code=trust_code, relative_to=code_folder(record))
 
     @functools.cache
@@ -118,5 +120,6 @@ def open_source(storage: str, name: str | None = None, asked: Asked = USUAL) -> 
         task=task,
         trials=trials,
         runs=runs,
+        study=study,
         asked=asked,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
 
-from eenas.bounds import WIDEST
+from eenas.bounds import WIDEST, check_keys, located
 from eenas.errors import SpecError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
@@ -51,9 +51,8 @@ class Limits:
 
         Raises SpecError, which names the file, the key and the nearest known name.
         """
-        where = ": ".join(part for part in (file, f"[{key}]" if key else "") if part) or "the table"
-        if not isinstance(table, Mapping):
-            raise SpecError(f"{where}: must be a table, got {shortened(table)}")
+        check_keys(table, table, file=file, key=key)
+        where = located(file, key) or "the table"
         for name, value in table.items():
             whole = _canonical(name) in (_PARAMETERS, _BRANCHES) if _is_limit(name) else False
             kinds = int if whole else int | float
