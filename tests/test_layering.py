@@ -41,16 +41,6 @@ LAZY_MODULES = {"eenas", "eenas.__main__", "eenas.runtime"}
 MOST_FILES = 20
 """So many modules a folder holds at most; more are divided into rooms."""
 MOST_PARAMETERS = 7
-MANY_PARAMETERS = {
-    "eenas.designs.resolve.resolve",
-    "eenas.frozen.cell_search.__init__",
-    "eenas.frozen.learned_branches._search_at",
-    "eenas.frozen.learned_branches.find_structures",
-    "eenas.study.trials.trial.run_trial",
-    "eenas.tasks.task.from_arrays",
-    "eenas.testing.placement_contract.check_placement",
-}
-"""They take more; the list may only become shorter."""
 SHARED_NAMES = {"Candidates", "Frame", "Prediction", "Sample", "Samples", "Segment", "Steps"}
 """Public classes of these names are in several files; the list may only become shorter."""
 NO_NAMES = {"utils", "util", "common", "core", "helpers", "helper", "base", "misc"}
@@ -240,7 +230,7 @@ def test_functions_take_few_parameters(path: Path) -> None:
     if name.startswith("eenas.cli."):
         return
     found = {f"{name}.{function}" for function, count in parameters_of(tree_of(path)) if count > MOST_PARAMETERS}
-    assert found == {known for known in MANY_PARAMETERS if known.rpartition(".")[0] == name}
+    assert found == set()
 
 
 @each_module()

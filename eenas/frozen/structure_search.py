@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eenas.backbones.features import FeatureShape
 from eenas.branches.branch import Branch
 from eenas.errors import DivergedError, SpecError
 from eenas.seeding import derive
@@ -56,6 +57,19 @@ class StructureSpec:
         for name in ("cell_rate", "family_rate", "cell_structure_rate", "family_structure_rate"):
             if getattr(self, name) <= 0:
                 raise SpecError(f"{name} must be above 0, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchPlace:
+    """Where a structure is searched: features of `shape` at a cut point, and logits for `num_classes`.
+
+    The structure found costs at most `limit` MACs; `reference_macs` are the backbone's.
+    """
+
+    shape: FeatureShape
+    num_classes: int
+    limit: float
+    reference_macs: float
 
 
 class StructureSearch(ABC):

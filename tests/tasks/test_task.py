@@ -131,6 +131,11 @@ def test_flip_by_colour_where_nothing_is_said():
     assert not Task.from_arrays("grey", images[..., 0], labels, flip=None).flip
 
 
+def test_an_unknown_option_is_refused_with_the_nearest_one():
+    with pytest.raises(TaskError, match=r"a task of arrays has no option 'inputsize'; nearest: 'input_size'"):
+        task(inputsize=8)
+
+
 def test_an_unknown_split_is_refused():
     with pytest.raises(TaskError, match="'valid' is not a split; nearest: 'validation'"):
         task().split("valid")

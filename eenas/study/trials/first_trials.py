@@ -117,14 +117,8 @@ def _known(context: StudyContext) -> list[tuple[str, Design]]:
     if not context.settings.search.known_designs:
         return []
     space = context.settings.space
-    return known_designs(
-        space,
-        context.profile,
-        num_classes=context.backbone.num_classes,
-        inputs=context.backbone.transform.inputs,
-        branch_macs=context.branch_macs,
-        uniform_counts=sorted({space.branches, (space.branches + 1) // 2}),
-    )
+    counts = sorted({space.branches, (space.branches + 1) // 2})
+    return known_designs(space, context.profiled_backbone, uniform_counts=counts)
 
 
 def _earlier(context: StudyContext, identity: Mapping[str, Any], name: str) -> Iterator[_EarlierDesign]:

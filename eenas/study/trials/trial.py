@@ -18,7 +18,6 @@ from eenas.records.trials import TrialRecord, TrialState
 from eenas.study.context.bank import Bank
 from eenas.study.context.latencies import refuse_cells, refuse_untimed
 from eenas.study.context.study_context import StudyContext
-from eenas.study.rivals.frozen_front import FrozenFront
 from eenas.study.rivals.known_networks import FROZEN
 from eenas.study.trials.design_training import inherits, network_digest, train_design
 from eenas.study.trials.finder import Finder
@@ -56,16 +55,7 @@ def propose(trial: optuna.Trial, context: StudyContext, bank: Bank) -> Design:
     space, finder = context.settings.space, Finder(context, bank)
     proposal = draw(space, suggest)
     refuse_cells(proposal, space, context.latencies)
-    design = resolve(
-        proposal,
-        space,
-        context.profile,
-        num_classes=context.backbone.num_classes,
-        inputs=context.backbone.transform.inputs,
-        branch_macs=context.branch_macs,
-        chooser=finder.choose,
-        learner=finder.learn,
-    )
+    design = resolve(proposal, space, context.profiled_backbone, chooser=finder.choose, learner=finder.learn)
     refuse_untimed(design, context.profile, context.latencies)
     return design
 
@@ -78,7 +68,6 @@ def run_trial(
     study: str,
     number: int,
     bank: Bank | None = None,
-    front: FrozenFront | None = None,
     earlier: Outcome | None = None,
 ) -> Outcome:
     """Train the network of `design` briefly and score it. The tables of `earlier`, the same network, are copied.
@@ -101,7 +90,7 @@ def run_trial(
             before = lender.samples
             frozen = lender.exit_tables(design, costs)
             samples = lender.samples - before
-        pruner = TrialPruner(design, context, rule, frozen, front or FrozenFront())
+        pruner = TrialPruner(design, context, rule, frozen)
         tables, seen = _train(design, costs, context, pruner, lender)
         pruner.finish(number, tables["calibration"])
         samples += seen
