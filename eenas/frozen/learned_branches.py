@@ -166,17 +166,17 @@ class _Prefix:
     def __call__(self, inputs: Tensor) -> dict[str, Tensor]:
         """Return the features of inputs `[N, ...]` at each cut point, in float32."""
         self.features = {}
-        with suppress(_Reached), self.execution.precision(self.device):
+        with suppress(_DeepestReached), self.execution.precision(self.device):
             self.module(self.execution.place(inputs))
         return {name: value.float() for name, value in self.features.items()}
 
     def _store(self, name: str, is_last: bool, module: nn.Module, inputs: Any, output: Tensor) -> None:
         self.features[name] = output
         if is_last:
-            raise _Reached
+            raise _DeepestReached
 
 
-class _Reached(Exception):
+class _DeepestReached(Exception):
     """Raised to end the forward pass at the deepest cut point."""
 
 
