@@ -13,6 +13,7 @@ from eenas.designs.placement import candidates
 from eenas.errors import BranchError, DivergedError
 from eenas.fronts.hypervolume import REFERENCE_COST, most_added
 from eenas.measurement.profile import source_of
+from eenas.networks.tables import exit_tables
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
@@ -27,7 +28,7 @@ from eenas.study.context.bank import Bank
 from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.frozen_front import FrozenFront, filled, first_branches
 from eenas.study.rivals.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind, frozen_design
-from eenas.study.trials.design_training import network_digest, train_design
+from eenas.study.trials.design_training import DesignTraining, network_digest, train_design
 from eenas.study.trials.scores import score_tables
 from eenas.training.checkpoints import Checkpoint
 
@@ -187,13 +188,12 @@ def _trained(context: StudyContext, bank: Bank, design: Design) -> Tables | None
         found = {split: load_exit_table(context.artifacts.path(reference)) for split, reference in kept.items()}
         return {split: replace(table, costs=costs.costs) for split, table in found.items()}
     try:
-        tables, _ = train_design(
-            design, context, costs, bank=bank, spec=context.settings.training, checkpoint=checkpoint
-        )
+        network, _ = train_design(design, context, DesignTraining.brief(context, bank=bank, checkpoint=checkpoint))
     except DivergedError as error:
         checkpoint.remove()
         context.listener(Notice(f"the static network that {design.label()} keeps its banked branch: {error}"))
         return None
+    tables = exit_tables(network, context.task, costs)
     context.cache.put(key, _keep(context, "trained", tables))
     checkpoint.remove()
     return tables

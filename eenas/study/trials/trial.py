@@ -12,14 +12,14 @@ from eenas.designs.domains import Categorical, Domain, IntRange
 from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
 from eenas.networks.exit_costs import ExitCosts
-from eenas.networks.tables import exit_table
+from eenas.networks.tables import SCORED, exit_table, exit_tables
 from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialState
 from eenas.study.context.bank import Bank
 from eenas.study.context.latencies import refuse_cells, refuse_untimed
 from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.known_networks import FROZEN
-from eenas.study.trials.design_training import inherits, network_digest, train_design
+from eenas.study.trials.design_training import DesignTraining, inherits, network_digest, train_design
 from eenas.study.trials.finder import Finder
 from eenas.study.trials.pruner import TrialPruner
 from eenas.study.trials.pruning import PruningRule
@@ -122,7 +122,7 @@ def run_trial(
 
 
 def _plain_tables(context: StudyContext) -> dict[str, ExitTable]:
-    return {split: context.plain_table(split) for split in ("calibration", "validation")}
+    return {split: context.plain_table(split) for split in SCORED}
 
 
 def _train(
@@ -136,5 +136,5 @@ def _train(
         table = exit_table(report.network, pruner.part, costs)
         return Verdict.STOP if pruner.is_over(report.progress, table) else Verdict.CONTINUE
 
-    tables, report = train_design(design, context, costs, bank=bank, spec=settings.training, after_epoch=after_epoch)
-    return tables, report.samples
+    network, report = train_design(design, context, DesignTraining.brief(context, bank=bank), after_epoch)
+    return exit_tables(network, context.task, costs), report.samples
