@@ -118,7 +118,8 @@ class CellSearch(StructureSearch):
         self.supernet.train()
         loss = cross_entropy(self.supernet(features), labels)
         loss = loss + self.price * self._expected_macs()
-        self.check_finite(loss)
+        if not bool(torch.isfinite(loss)):
+            raise self.divergence()
         for parameter, gradient in zip(self.alphas, torch.autograd.grad(loss, self.alphas), strict=True):
             parameter.grad = gradient
         self.optimizer.step()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from eenas.branches.abilities import auxiliary_loss_of
 from eenas.branches.branch import Branch
+from eenas.frozen.descent import descend
 from eenas.frozen.structure_search import (
     ARCHITECTURE_BETAS,
     AUXILIARY_WEIGHT,
@@ -96,10 +97,8 @@ class FamilySearch(StructureSearch):
         hard[chosen] = 1.0
         weights = hard + soft - soft.detach()
         loss = (weights * (torch.tensor(self.losses) + self.costs)).sum()
-        self.check_finite(loss)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        if not descend(loss, self.optimizer):
+            raise self.divergence()
 
     def found(self) -> Branch:
         """Return the family with the largest weight, the first of equals."""

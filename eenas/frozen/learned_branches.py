@@ -2,14 +2,12 @@
 
 import math
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import count
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eenas.backbones.copies import evaluated
 from eenas.backbones.load import Backbone
@@ -21,6 +19,7 @@ from eenas.designs.repair import BranchMacs
 from eenas.errors import BranchError, CutError, TrainingError, nearest
 from eenas.frozen.cell_search import CellSearch
 from eenas.frozen.family_search import FamilySearch
+from eenas.frozen.frozen_features import Features, feature_batches
 from eenas.frozen.structure_search import SearchPlace, StructureSearch, StructureSpec
 from eenas.percent import percent
 from eenas.progress import Advanced, Finished, Listener, Started, silent
@@ -102,9 +101,7 @@ def find_structures(
         contested = [(placed[index].cut_point, each) for index, each in searches.items() if not each.is_settled]
         samples = 0
         if contested:
-            names = {name for name, _ in contested}
-            prefix = _Prefix(backbone, [name for name in shapes if name in names], device, training.execution)
-            samples = _search_all(contested, prefix, task, spec, seed, listener)
+            samples = _search_all(contested, backbone, task, training, listener)
     found = tuple(
         Placed(each.cut_point, searches[index].found()) if index in searches else each
         for index, each in enumerate(placed)
@@ -147,51 +144,18 @@ def _search_at(
     return FamilySearch(forms, place, spec, seed=seed, device=device)
 
 
-class _Prefix:
-    """A frozen copy of a backbone on a device, run up to the deepest of the given cut points."""
-
-    def __init__(self, backbone: Backbone, names: Sequence[str], device: torch.device | str, execution: Execution):
-        """Hook the cut points `names`, given in depth order."""
-        self.transform, self.execution, self.device = backbone.transform, execution, torch.device(device)
-        self.module = evaluated(backbone.module, device=self.device)
-        self.module.requires_grad_(False)
-        if execution.channels_last:
-            lay_out(self.module)
-        self.features: dict[str, Tensor] = {}
-        modules = dict(self.module.named_modules())
-        for name in names:
-            modules[name].register_forward_hook(partial(self._store, name, name == names[-1]))
-
-    @torch.no_grad()
-    def __call__(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Return the features of inputs `[N, ...]` at each cut point, in float32."""
-        self.features = {}
-        with suppress(_DeepestReached), self.execution.precision(self.device):
-            self.module(self.execution.place(inputs))
-        return {name: value.float() for name, value in self.features.items()}
-
-    def _store(self, name: str, is_last: bool, module: nn.Module, inputs: Any, output: Tensor) -> None:
-        self.features[name] = output
-        if is_last:
-            raise _DeepestReached
-
-
-class _DeepestReached(Exception):
-    """Raised to end the forward pass at the deepest cut point."""
-
-
 def _search_all(
     searches: Sequence[tuple[str, StructureSearch]],
-    prefix: _Prefix,
+    backbone: Backbone,
     task: Task,
-    spec: StructureSpec,
-    seed: int,
+    training: StructureTraining,
     listener: Listener,
 ) -> int:
     """Run the searches until the budget is used, and return the number of samples read.
 
     Each search comes with the name of its cut point.
     """
+    spec, execution, device = training.spec, training.execution, torch.device(training.device)
     weights, tune = task.train.held_out()
     size = min(spec.batch_size, len(weights))
     if min(size, len(tune)) < 2:
@@ -203,34 +167,33 @@ def _search_all(
             f"a budget of {spec.samples} samples ends within the warm-up ({percent(spec.warmup, 0)}, in batches of "
             f"{size}); raise the budget"
         )
-    flip = task.flip if spec.augment else None
+    names = tuple(dict.fromkeys(name for name, _ in searches))
+    module = evaluated(backbone.module, device=device)
+    module.requires_grad_(False)
+    if execution.channels_last:
+        lay_out(module)
+
+    def shuffled(split: Split, size: int, purpose: str, flip: bool | None) -> Generator[tuple[Features, Tensor]]:
+        seed = derive(training.seed, purpose)
+        batches = Batches(split, backbone.transform, batch_size=size, seed=seed, flip=flip, device=device)
+        return feature_batches(module, names, batches, execution)
+
     listener(Started(PHASE, 100))
     samples = 0
     with (
-        closing(_endless(weights, prefix, size, derive(seed, "weights"), flip)) as for_weights,
-        closing(_endless(tune, prefix, spec.batch_size, derive(seed, "tune"), None)) as for_structures,
+        closing(shuffled(weights, size, "weights", task.flip if spec.augment else None)) as for_weights,
+        closing(shuffled(tune, spec.batch_size, "tune", None)) as for_structures,
     ):
         while (progress := samples / spec.samples) < 1:
-            inputs, labels = next(for_weights)
-            features = prefix(inputs)
+            features, labels = next(for_weights)
             samples += len(labels)
             for name, search in searches:
                 search.train_weights(features[name], labels, progress)
             if progress >= spec.warmup:
-                inputs, labels = next(for_structures)
-                features = prefix(inputs)
+                features, labels = next(for_structures)
                 samples += len(labels)
                 for name, search in searches:
                     search.train_structure(features[name], labels, progress)
             listener(Advanced(PHASE, 100 * min(1.0, samples / spec.samples)))
     listener(Finished(PHASE))
     return samples
-
-
-def _endless(
-    split: Split, prefix: _Prefix, batch_size: int, seed: int, flip: bool | None
-) -> Generator[tuple[Tensor, Tensor]]:
-    """Yield batches, epoch after epoch."""
-    batches = Batches(split, prefix.transform, batch_size=batch_size, seed=seed, flip=flip, device=prefix.device)
-    for number in count():
-        yield from batches.epoch(number)
