@@ -1,13 +1,14 @@
 """Arrays of samples and labels: finding their kind, checking and converting them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import TaskError, nearest
+from eenas.errors import TaskError
+from eenas.specs import check_options
 from eenas.tasks.images.frame import Fit, Size
 from eenas.tasks.images.image_arrays import check_images, dark, digest_of_images
 from eenas.tasks.images.pixels import ArrayPixels
@@ -35,10 +36,8 @@ class ArrayOptions:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "ArrayOptions":
-        """The options given as keywords. Raises TaskError for one that does not exist."""
-        known = [each.name for each in fields(cls)]
-        if unknown := [name for name in given if name not in known]:
-            raise TaskError(f"a task of arrays has no option {unknown[0]!r}; {nearest(unknown[0], known)}")
+        """The options given as keywords. Raises SpecError for one that does not exist."""
+        check_options("Task.from_arrays", given, ArrayKeywords)
         return cls(**{name: value for name, value in given.items() if name != "splits" or value is not None})
 
 

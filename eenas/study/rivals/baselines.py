@@ -86,8 +86,7 @@ def refresh_static(context: StudyContext, study: str, bank: Bank) -> None:
     known = [KnownNetwork.from_table(table) for table in record.baselines.get(NETWORKS, ())]
     placed = static_branches(context)
     for trial in TrialRecords(context.database).list(study):
-        design = Design.from_table(trial.design) if trial.design else None
-        placed += [] if design is None else list(frozen_design(design).branches)
+        placed += [] if trial.design is None else list(frozen_design(trial.design).branches)
     offered = _best_static(context, bank, [each for each in dict.fromkeys(placed) if bank.holds(each)])
     better = {}
     for network in known:
