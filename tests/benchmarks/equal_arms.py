@@ -103,7 +103,7 @@ def run_search(given: argparse.Namespace) -> bool:
         listener=listener,
     )
     settings = results.settings
-    done = sum(trial.state != "running" for trial in results.trials) >= settings.search.trials
+    done = len(results.trials) >= settings.search.trials
     banked = (settings.bank.training or settings.training).samples or 0
     spent |= {
         "seconds": before["seconds"] + time.monotonic() - began,
