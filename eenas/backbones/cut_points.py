@@ -71,7 +71,7 @@ class _Found(NamedTuple):
     shape: FeatureShape
 
 
-class Candidates(NamedTuple):
+class CutCandidates(NamedTuple):
     """Cut points according to the autograd graph.
 
     `has_detours` tells whether values without a gradient, which that graph does not show, may bypass them.
@@ -86,7 +86,7 @@ def find_cut_points(module: nn.Module, example: Tensor) -> tuple[CutPoint, ...]:
     return find_candidates(module, example).points
 
 
-def find_candidates(module: nn.Module, example: Tensor) -> Candidates:
+def find_candidates(module: nn.Module, example: Tensor) -> CutCandidates:
     """Return all cut points of `module` in depth order, for inputs like `example` [N, ...].
 
     A module is a cut point if it runs once and its output lies on every path of the autograd graph from the network's
@@ -123,7 +123,7 @@ def find_candidates(module: nn.Module, example: Tensor) -> Candidates:
             f"{label} has no cut point: a cut point needs layers before and after it, and its output must be the only "
             f"tensor that the later layers use; {BY_HAND}"
         )
-    return Candidates(points, evaluated.has_detours)
+    return CutCandidates(points, evaluated.has_detours)
 
 
 def first_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from eenas.backbones.transforms.kinds import transform_from_table
 from eenas.networks.network import EarlyExitNetwork
-from eenas.networks.prediction import Steps
+from eenas.networks.prediction import PredictionSteps
 from eenas.programs.manifest import MANIFEST, export_errors, read_manifest, read_table
 from eenas.programs.model_folder import load
 from eenas.programs.runtime import ExportedModel
@@ -41,7 +41,7 @@ def inputs_of(model: ExportedModel) -> InputSpec:
 class _Segment:
     """See `eenas.programs.segments.Segment`."""
 
-    def __init__(self, steps: Steps, k: int, device: torch.device) -> None:
+    def __init__(self, steps: PredictionSteps, k: int, device: torch.device) -> None:
         self._steps, self._k, self._device = steps, k, device
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:

@@ -12,7 +12,7 @@ from eenas.measurement.stopwatch import restored_threads
 from eenas.programs.exit_latency import ProgramLatency, Timing, time_programs
 from eenas.programs.manifest import read_table
 from eenas.programs.model_folder import CARD, Package, fill_folder, load, new_model_folder, write_manifest
-from eenas.programs.parity import Parity, Samples, compare, validation_samples
+from eenas.programs.parity import Parity, ParitySamples, compare, validation_samples
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import load as open_model
 from eenas.progress import Listener, Notice, silent
@@ -26,7 +26,7 @@ def write_model(
     package: Package,
     out: Path,
     programs: Programs,
-    samples: Samples,
+    samples: ParitySamples,
     *,
     timing: Callable[[], Timing] | None = None,
     card: Callable[[ProgramLatency], str] | None = None,

@@ -8,10 +8,10 @@ from eenas.branches.branch import SIZES
 from eenas.designs.design import Placed
 from eenas.designs.domains import Scalar
 from eenas.designs.placement import SAVINGS, candidates, slot_at
+from eenas.designs.profiled_backbone import ProfiledBackbone
 from eenas.designs.proposal import Proposal
-from eenas.designs.repair import BranchMacs, fit
+from eenas.designs.repair import fit
 from eenas.designs.space import Space
-from eenas.measurement.profile import Profile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +58,13 @@ def slot_values(proposal: Proposal, space: Space, slot: int) -> dict[str, Scalar
 
 
 def candidate_branches(
-    proposal: Proposal, space: Space, profile: Profile, slots: list[int], branch_macs: BranchMacs
+    proposal: Proposal, space: Space, backbone: ProfiledBackbone, slots: list[int]
 ) -> CandidateBranches:
     """Return a branch for every candidate cut point in the bands of `slots` that keeps the cost cap.
 
     Structure and sizes are those of the slot whose band of MACs holds the cut point, repaired as in every slot.
     """
-    found: list[Placed] = []
+    profile, found = backbone.profile, list[Placed]()
     repairs: dict[str, str] = {}
     refused: dict[int, list[tuple[str, str | None]]] = {}
     for index in candidates(profile):
@@ -72,7 +72,7 @@ def candidate_branches(
         if slot not in slots:
             continue
         name = profile.cut_points[index].name
-        fitted = fit(slot_values(proposal, space, slot), space, slot, profile, index, branch_macs)
+        fitted = fit(slot_values(proposal, space, slot), space, slot, profile, index, backbone.branch_macs)
         if fitted.branch is None:
             refused.setdefault(slot, []).append((name, fitted.repair))
             continue

@@ -11,12 +11,12 @@ from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.designs.domains import Domain
 from eenas.designs.keys import POLICY, TRAINING
 from eenas.designs.placement import at_shares, candidates, shares, uniform
+from eenas.designs.profiled_backbone import ProfiledBackbone
 from eenas.designs.repair import BranchMacs, obstacle
 from eenas.designs.resolve import cascaded
 from eenas.designs.space import Space, values_of
 from eenas.designs.training_choice import without_contradiction
 from eenas.measurement.profile import Profile
-from eenas.tasks.inputs import InputSpec
 
 BRANCHYNET = {
     "branchynet_lenet": (Placed(cut_point="conv1", branch=branchynet_lenet()),),
@@ -30,11 +30,8 @@ BRANCHYNET = {
 
 def known_designs(
     space: Space,
-    profile: Profile,
+    backbone: ProfiledBackbone,
     *,
-    num_classes: int,
-    inputs: InputSpec,
-    branch_macs: BranchMacs,
     uniform_counts: Sequence[int] | None = None,
 ) -> list[tuple[str, Design]]:
     """Return named designs for the first trials and the baselines.
@@ -49,6 +46,7 @@ def known_designs(
     fixes a cascade, the branches form one. A design equal to an earlier one is left out. A space may be unable to
     express a design; `encode` checks this.
     """
+    profile = backbone.profile
     points = candidates(profile)
     training, policy = default_choices(space)
     plain = _plain(space)
@@ -57,14 +55,14 @@ def known_designs(
         return [
             Placed(cut_point=profile.cut_points[points[position]].name, branch=branch)
             for position in positions
-            if (branch := _first_allowed(families, space, profile, points[position], branch_macs)) is not None
+            if (branch := _first_allowed(families, space, profile, points[position], backbone.branch_macs)) is not None
         ]
 
     def design(placed: Sequence[Placed]) -> Design:
         return Design(
             backbone=profile.backbone,
-            num_classes=num_classes,
-            inputs=inputs,
+            num_classes=backbone.num_classes,
+            inputs=backbone.inputs,
             branches=cascaded(placed) if space.setting("network.cascade") is True else tuple(placed),
             training=training,
             policy=policy,

@@ -8,32 +8,29 @@ from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.designs.finding import Chooser, Found, Learner, candidate_branches, is_learned, slot_values
 from eenas.designs.keys import POLICY, TRAINING
 from eenas.designs.placement import at_shares, candidates, depth_target, fractions, is_own, nearest, placed_by, shares
+from eenas.designs.profiled_backbone import ProfiledBackbone
 from eenas.designs.proposal import Proposal, check_proposal
-from eenas.designs.repair import BranchMacs, fit, obstacle
+from eenas.designs.repair import fit, obstacle
 from eenas.designs.space import Space, check_fitted
 from eenas.designs.training_choice import without_contradiction
 from eenas.errors import DesignError, InfeasibleError
 from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
-from eenas.tasks.inputs import InputSpec
 
 
 def resolve(
     proposal: Proposal,
     space: Space,
-    profile: Profile,
+    backbone: ProfiledBackbone,
     *,
-    num_classes: int,
-    inputs: InputSpec,
-    branch_macs: BranchMacs,
     chooser: Chooser | None = None,
     learner: Learner | None = None,
 ) -> Design:
     """Return the design of a proposal on this backbone.
 
-    `branch_macs(branch, shape)` counts the MACs of a branch for one sample. Repairs are recorded in
-    `provenance["repairs"]`: a branch over the cost cap becomes narrower, then shallower, and is dropped otherwise; of
-    two branches at one cut point, the later moves to the next free one behind it, and is dropped behind the last.
+    Repairs are recorded in `provenance["repairs"]`: a branch over the cost cap becomes narrower, then shallower, and is
+    dropped otherwise; of two branches at one cut point, the later moves to the next free one behind it, and is dropped
+    behind the last.
 
     Placement by gates, gain or savings calls `chooser` with a branch for every candidate cut point in the bands of MACs
     of the slots that are on. Open branches get their structure from `learner`. The reports of both become provenance;
@@ -43,19 +40,20 @@ def resolve(
     Raises DesignError if proposal, space and backbone do not match or a required chooser or learner is missing, and
     InfeasibleError if branches were requested and none fits.
     """
+    profile = backbone.profile
     check_fitted(space, profile)
     proposal = check_proposal(space, proposal)
     on = [slot for slot in range(1, space.branches + 1) if space.value(proposal, f"slot{slot}.on")]
     if not on:
         found = Found(branches=())
     elif is_learned(space, proposal):
-        found = _chosen(proposal, space, profile, on, branch_macs, chooser)
+        found = _chosen(proposal, space, backbone, on, chooser)
     else:
-        found = _placed(proposal, space, profile, on, branch_macs)
+        found = _placed(proposal, space, backbone, on)
     learned: Mapping[str, Any] = {}
     repairs = list(found.notes)
     if any(placed.branch.is_open for placed in found.branches):
-        named = _structures(found.branches, space, profile, branch_macs, learner)
+        named = _structures(found.branches, space, backbone, learner)
         learned, branches = named.facts, named.branches
         repairs += named.notes
     else:
@@ -63,8 +61,8 @@ def resolve(
     training, repair = without_contradiction(_values(proposal, space, "training"))
     design = Design(
         backbone=profile.backbone,
-        num_classes=num_classes,
-        inputs=inputs,
+        num_classes=backbone.num_classes,
+        inputs=backbone.inputs,
         branches=cascaded(branches) if space.value(proposal, "network.cascade") else branches,
         training=TrainingChoice(**training),
         policy=PolicyChoice(**_values(proposal, space, "policy")),
@@ -83,8 +81,9 @@ def cascaded(branches: Sequence[Placed]) -> tuple[Placed, ...]:
     return (*branches[:1], *(Placed(each.cut_point, Cascade(branch=each.branch)) for each in branches[1:]))
 
 
-def _placed(proposal: Proposal, space: Space, profile: Profile, on: list[int], branch_macs: BranchMacs) -> Found:
+def _placed(proposal: Proposal, space: Space, backbone: ProfiledBackbone, on: list[int]) -> Found:
     """Return the branches of the slots that are on, placed by rule."""
+    profile = backbone.profile
     points = candidates(profile)
     placed: list[Placed] = []
     repairs: list[str] = []
@@ -95,7 +94,7 @@ def _placed(proposal: Proposal, space: Space, profile: Profile, on: list[int], b
             repairs.append(f"slot {slot}: no free cut point behind {profile.cut_points[points[last]].name}; dropped")
             continue
         name = profile.cut_points[points[position]].name
-        fitted = fit(slot_values(proposal, space, slot), space, slot, profile, points[position], branch_macs)
+        fitted = fit(slot_values(proposal, space, slot), space, slot, profile, points[position], backbone.branch_macs)
         if fitted.branch is not None and position > wanted:
             repairs.append(f"slot {slot}: {profile.cut_points[points[wanted]].name} is taken; moved to {name}")
         if fitted.repair is not None:
@@ -109,12 +108,7 @@ def _placed(proposal: Proposal, space: Space, profile: Profile, on: list[int], b
 
 
 def _chosen(
-    proposal: Proposal,
-    space: Space,
-    profile: Profile,
-    on: list[int],
-    branch_macs: BranchMacs,
-    chooser: Chooser | None,
+    proposal: Proposal, space: Space, backbone: ProfiledBackbone, on: list[int], chooser: Chooser | None
 ) -> Found:
     """Return the branches that `chooser` keeps."""
     values = _placement(proposal, space)
@@ -123,7 +117,7 @@ def _chosen(
             f"placement.{key} = {shortened(value)}" for key, value in values.items() if key in ("kind", "metric")
         )
         raise DesignError(f"{named} trains branches to choose among, which needs a chooser; pass one, or place by rule")
-    offered = candidate_branches(proposal, space, profile, on, branch_macs)
+    offered = candidate_branches(proposal, space, backbone, on)
     if not offered.branches:
         raise InfeasibleError(
             f"no cut point in the {len(on)} requested bands can carry its branch: " + _all(offered.refused)
@@ -144,11 +138,7 @@ def _chosen(
 
 
 def _structures(
-    branches: tuple[Placed, ...],
-    space: Space,
-    profile: Profile,
-    branch_macs: BranchMacs,
-    learner: Learner | None,
+    branches: tuple[Placed, ...], space: Space, backbone: ProfiledBackbone, learner: Learner | None
 ) -> Found:
     """Return the branches with the structures that `learner` finds; a branch over the cost cap is dropped."""
     if learner is None:
@@ -161,9 +151,9 @@ def _structures(
     wanted, got = ([placed.cut_point for placed in each] for each in (branches, found.branches))
     if got != wanted:
         raise DesignError(f"a learner must return branches at {wanted}, got {got}; correct the learner")
-    notes, kept = list(found.notes), []
+    profile, notes, kept = backbone.profile, list(found.notes), []
     for placed in found.branches:
-        problem = obstacle(placed.branch, space, profile, profile.index(placed.cut_point), branch_macs)
+        problem = obstacle(placed.branch, space, profile, profile.index(placed.cut_point), backbone.branch_macs)
         if problem is None:
             kept.append(placed)
         else:

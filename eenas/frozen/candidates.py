@@ -1,10 +1,8 @@
 """Candidate branches at cut points of a frozen backbone, trained side by side from one forward pass."""
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,13 +14,13 @@ from torch.nn import functional
 from eenas.backbones.copies import evaluated
 from eenas.backbones.load import Backbone
 from eenas.backbones.memory_format import PLAIN, laid, lay_out
-from eenas.backbones.outputs import main_output
 from eenas.branches.abilities import auxiliary_loss_of
 from eenas.designs.design import Placed
 from eenas.errors import TrainingError
 from eenas.frozen.candidate_table import CandidateTable
 from eenas.frozen.candidates_checkpoint import CandidatesCheckpoint
 from eenas.frozen.feature_cache import FeatureStream
+from eenas.frozen.frozen_features import Features, feature_batches, read_features
 from eenas.measurement.profile import Profile
 from eenas.networks.assembly import common_format
 from eenas.seeding import derive, seeded
@@ -84,18 +82,9 @@ class Candidates(nn.Module):
         self.backbone.eval()
         return self
 
-    @torch.no_grad()
-    def features(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def features(self, x: Tensor) -> tuple[Features, Tensor]:
         """Return the features at the cut points that carry branches, and the backbone's own logits, in float32."""
-        found: dict[str, Tensor] = {}
-        modules = dict(self.backbone.named_modules())
-        handles = [modules[name].register_forward_hook(partial(_store, found, name)) for name in self.cut_points]
-        try:
-            final = main_output(self.backbone(x))
-        finally:
-            for handle in handles:
-                handle.remove()
-        return {name: value.float() for name, value in found.items()}, final.float()
+        return read_features(self.backbone, self.cut_points, x)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """See the class."""
@@ -157,55 +146,36 @@ def train_candidates(
     )
     optimizer = torch.optim.AdamW(_groups(candidates.branches), lr=LEARNING_RATE)
     clock = BudgetClock(spec, batches.steps() * spec.batch_for(len(split)))
-    epoch, step = 0, 0
-    diverged: set[int] = set()
+    step, diverged = 0, set[int]()
     if checkpoint is not None:
-        epoch, step = checkpoint.resume(candidates.branches, optimizer, clock, diverged)
+        step = checkpoint.resume(candidates.branches, optimizer, clock, diverged)
     if step and stream is not None:
         stream.resume_at(clock.samples)
     candidates.train()
-    with stream or nullcontext(), memory_errors(spec.batch_for(len(split))), seeded(seed):
+    shuffled = feature_batches(
+        candidates.backbone, candidates.cut_points, batches, execution, first=step, stream=stream
+    )
+    with stream or nullcontext(), memory_errors(spec.batch_for(len(split))), seeded(seed), closing(shuffled):
         while clock.progress < 1.0:
-            for features, labels in _batch_features(
-                candidates, batches, (epoch, step % batches.steps()), execution, stream
-            ):
-                for group in optimizer.param_groups:
-                    group["lr"] = LEARNING_RATE * rate_at(clock.progress, spec.warmup)
-                optimizer.zero_grad(set_to_none=True)
-                _backward(candidates, features, labels, derive(seed, "step", step), spec.clip, diverged)
-                optimizer.step()
-                step += 1
-                clock.samples += len(labels)
-                if after_step is not None:
-                    after_step(clock.progress)
-                if clock.progress >= 1.0:
-                    break
-                if checkpoint is not None:
-                    at = (step // batches.steps(), step)
-                    checkpoint.after_step(candidates.branches, optimizer, clock, diverged, at)
-            epoch += 1
+            features, labels = next(shuffled)
+            for group in optimizer.param_groups:
+                group["lr"] = LEARNING_RATE * rate_at(clock.progress, spec.warmup)
+            optimizer.zero_grad(set_to_none=True)
+            _backward(candidates, features, labels, derive(seed, "step", step), spec.clip, diverged)
+            optimizer.step()
+            step += 1
+            clock.samples += len(labels)
+            if after_step is not None:
+                after_step(clock.progress)
+            if checkpoint is not None and clock.progress < 1.0:
+                at = (step // batches.steps(), step)
+                checkpoint.after_step(candidates.branches, optimizer, clock, diverged, at)
     candidates.eval()
     return CandidatesReport(clock.samples, tuple(sorted(diverged)))
 
 
-def _batch_features(
-    candidates: Candidates, batches: Batches, at: tuple[int, int], execution: Execution, stream: FeatureStream | None
-) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """Yield the features and labels of the batches of an epoch; `at` is the epoch and the first batch."""
-    device = next(candidates.backbone.parameters()).device
-    names = candidates.cut_points
-    if stream is not None and stream.holds(names):
-        for labels in itertools.islice(batches.labels(at[0]), at[1], None):
-            yield stream.read(names, len(labels), device), labels
-        return
-    for inputs, labels in batches.epoch(*at):
-        with execution.precision(device):
-            features, _ = candidates.features(execution.place(inputs))
-        yield features if stream is None else stream.write(features), labels
-
-
 def _backward(
-    candidates: Candidates, features: dict[str, Tensor], labels: Tensor, seed: int, clip: float, diverged: set[int]
+    candidates: Candidates, features: Features, labels: Tensor, seed: int, clip: float, diverged: set[int]
 ) -> None:
     """Compute the gradient of every branch on one batch.
 
@@ -292,7 +262,3 @@ def _groups(branches: nn.ModuleList) -> list[dict[str, Any]]:
     decayed = [p for p in branches.parameters() if p.ndim > 1]
     others = [p for p in branches.parameters() if p.ndim <= 1]
     return [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
-
-
-def _store(found: dict[str, Tensor], name: str, module: nn.Module, inputs: object, output: Tensor) -> None:
-    found[name] = output

@@ -21,14 +21,14 @@ class CandidatesCheckpoint:
 
     def resume(
         self, branches: nn.ModuleList, optimizer: torch.optim.Optimizer, clock: BudgetClock, diverged: set[int]
-    ) -> tuple[int, int]:
-        """Restore the branches and return the epoch and the step in the whole training, both 0 without a checkpoint.
+    ) -> int:
+        """Restore the branches and return the step in the whole training, 0 without a checkpoint.
 
         A state that lacks one of the branches belongs to another training and is ignored.
         """
         state = self._checkpoint.load(KEYS)
         if state is None or not state["branches"].keys() >= set(self._names):
-            return 0, 0
+            return 0
         for index, (name, branch) in enumerate(zip(self._names, branches, strict=True)):
             kept = state["branches"][name]
             branch.load_state_dict(kept["weights"])
@@ -41,7 +41,7 @@ class CandidatesCheckpoint:
             if kept["diverged"]:
                 diverged.add(index)
         clock.resume(int(state["samples"]), float(state["seconds"]))
-        return int(state["epoch"]), int(state["step"])
+        return int(state["step"])
 
     def after_step(
         self,

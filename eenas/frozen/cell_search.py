@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eenas.backbones.features import FeatureShape
 from eenas.branches.adapter import map_size
 from eenas.branches.branch import Branch
 from eenas.branches.cell import OPERATIONS, CellHead, edge_shape, edge_strides, operation
 from eenas.branches.learned_cell import LearnedCell
-from eenas.frozen.structure_search import ARCHITECTURE_BETAS, StructureSearch, StructureSpec, cross_entropy
+from eenas.frozen.structure_search import ARCHITECTURE_BETAS, SearchPlace, StructureSearch, StructureSpec, cross_entropy
 from eenas.measurement.macs import count_macs
 from eenas.seeding import derive
 
@@ -65,20 +64,15 @@ class CellSearch(StructureSearch):
     def __init__(
         self,
         branch: LearnedCell,
-        feature_shape: FeatureShape,
-        num_classes: int,
+        place: SearchPlace,
         spec: StructureSpec,
         *,
-        limit: float,
-        reference_macs: float,
         seed: int,
         device: torch.device,
     ) -> None:
-        """Set up the search. The result costs at most `limit` MACs; `reference_macs` are the backbone's.
-
-        At least one pair of operations must be within `limit`.
-        """
-        self.branch, self.limit, self.price = branch, limit, spec.cost_weight / reference_macs
+        """Set up the search. At least one pair of operations must be within the limit of `place`."""
+        self.branch, self.limit, self.price = branch, place.limit, spec.cost_weight / place.reference_macs
+        feature_shape, num_classes = place.shape, place.num_classes
         _, height, width = map_size(feature_shape, branch.label())
         strides = edge_strides(height, width)
         torch.manual_seed(derive(seed, "birth"))
@@ -124,7 +118,8 @@ class CellSearch(StructureSearch):
         self.supernet.train()
         loss = cross_entropy(self.supernet(features), labels)
         loss = loss + self.price * self._expected_macs()
-        self.check_finite(loss)
+        if not bool(torch.isfinite(loss)):
+            raise self.divergence()
         for parameter, gradient in zip(self.alphas, torch.autograd.grad(loss, self.alphas), strict=True):
             parameter.grad = gradient
         self.optimizer.step()

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eenas.backbones.features import FeatureShape
 from eenas.branches.abilities import auxiliary_loss_of
 from eenas.branches.branch import Branch
+from eenas.frozen.descent import descend
 from eenas.frozen.structure_search import (
     ARCHITECTURE_BETAS,
     AUXILIARY_WEIGHT,
+    SearchPlace,
     StructureSearch,
     StructureSpec,
     cross_entropy,
@@ -44,18 +45,16 @@ class FamilySearch(StructureSearch):
     def __init__(
         self,
         forms: Mapping[Branch, int],
-        feature_shape: FeatureShape,
-        num_classes: int,
+        place: SearchPlace,
         spec: StructureSpec,
         *,
-        reference_macs: float,
         seed: int,
         device: torch.device,
     ) -> None:
-        """Set up the search. `forms` are the possible branches with their MACs; `reference_macs` are the backbone's."""
+        """Set up the search. `forms` are the possible branches with their MACs, within the limit of `place`."""
         self.forms, self.macs, self.spec = tuple(forms), tuple(forms.values()), spec
         torch.manual_seed(derive(seed, "birth"))
-        self.heads = nn.ModuleList(form.build(feature_shape, num_classes) for form in self.forms).to(device)
+        self.heads = nn.ModuleList(form.build(place.shape, place.num_classes) for form in self.forms).to(device)
         super().__init__(
             self.heads,
             torch.optim.AdamW(self.heads.parameters(), lr=spec.family_rate, weight_decay=WEIGHT_DECAY),
@@ -63,7 +62,7 @@ class FamilySearch(StructureSearch):
         )
         self.alpha = nn.Parameter(torch.zeros(len(self.forms)))
         self.optimizer = torch.optim.Adam([self.alpha], lr=spec.family_structure_rate, betas=ARCHITECTURE_BETAS)
-        self.costs = torch.tensor([spec.cost_weight * each / reference_macs for each in self.macs])
+        self.costs = torch.tensor([spec.cost_weight * each / place.reference_macs for each in self.macs])
         self.losses: list[float] = []
         self.draws = np.random.default_rng(derive(seed, "draws"))
         self.turn: list[int] = []
@@ -98,10 +97,8 @@ class FamilySearch(StructureSearch):
         hard[chosen] = 1.0
         weights = hard + soft - soft.detach()
         loss = (weights * (torch.tensor(self.losses) + self.costs)).sum()
-        self.check_finite(loss)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        if not descend(loss, self.optimizer):
+            raise self.divergence()
 
     def found(self) -> Branch:
         """Return the family with the largest weight, the first of equals."""

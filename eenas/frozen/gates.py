@@ -8,6 +8,7 @@ from torch import Tensor
 
 from eenas.errors import TrainingError
 from eenas.frozen.candidate_table import CandidateTable
+from eenas.frozen.descent import descend
 from eenas.frozen.subsets import THRESHOLDS, Evaluation, Subset, SubsetObjective
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
@@ -144,11 +145,8 @@ class _Gates:
             loss = error + cost_weight * min(1.0, 5 * progress) * cost
             if count:
                 loss = loss + progress * (self._open_probability().sum() - count) ** 2
-            if not bool(torch.isfinite(loss)):
+            if not descend(loss, optimizer):
                 raise TrainingError("the loss of the gates is not finite; lower placement.cost_weight")
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
             with torch.no_grad():
                 self.gate.clamp_(-BOUND, BOUND)
 

@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, suppress
-from functools import partial
-from itertools import count
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eenas.backbones.copies import evaluated
-from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
 from eenas.backbones.memory_format import lay_out
 from eenas.branches.learned import Learned
@@ -21,7 +19,8 @@ from eenas.designs.repair import BranchMacs
 from eenas.errors import BranchError, CutError, TrainingError, nearest
 from eenas.frozen.cell_search import CellSearch
 from eenas.frozen.family_search import FamilySearch
-from eenas.frozen.structure_search import StructureSearch, StructureSpec
+from eenas.frozen.frozen_features import Features, feature_batches
+from eenas.frozen.structure_search import SearchPlace, StructureSearch, StructureSpec
 from eenas.percent import percent
 from eenas.progress import Advanced, Finished, Listener, Started, silent
 from eenas.seeding import derive, seeded
@@ -35,32 +34,52 @@ from eenas.training.memory import memory_errors
 PHASE = "searching the structures of branches"
 
 
+@dataclass(frozen=True, kw_only=True)
+class StructureTraining:
+    """How structures are searched: the budget, the seed, and on which device.
+
+    `execution` sets the memory format and precision of the backbone; branches learn in float32.
+    """
+
+    spec: StructureSpec
+    seed: int
+    execution: Execution = field(default_factory=Execution)
+    device: torch.device | str = "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StructureCosts:
+    """What structures may cost.
+
+    `limits` maps each cut point with an open branch to the largest MACs allowed there; `reference_macs` are the
+    backbone's, and `branch_macs(branch, shape)` counts those of a branch.
+    """
+
+    limits: Mapping[str, float]
+    reference_macs: float
+    branch_macs: BranchMacs
+
+
 def find_structures(
     backbone: Backbone,
     placed: Sequence[Placed],
     task: Task,
     *,
-    spec: StructureSpec,
-    limits: Mapping[str, float],
-    reference_macs: float,
-    branch_macs: BranchMacs,
-    seed: int,
-    execution: Execution | None = None,
-    device: torch.device | str = "cpu",
+    training: StructureTraining,
+    costs: StructureCosts,
     listener: Listener = silent,
 ) -> tuple[tuple[Placed, ...], dict[str, Any]]:
     """Replace every open branch of `placed` by the result of a search, and return the branches and the facts.
 
-    `limits` maps each cut point with an open branch to the largest MACs allowed there; `reference_macs` are the
-    backbone's and `branch_macs(branch, shape)` counts those of a branch. A frozen copy of the backbone runs once per
-    batch for all open branches, up to the deepest of them. Weights are learned on `train` without `tune`, structures on
-    `tune` (`Split.held_out`). The result depends on the seed, the cut point and the branch, not on the other branches.
-    `execution` sets the backbone's memory format and precision; branches learn in float32.
+    A frozen copy of the backbone runs once per batch for all open branches, up to the deepest of them. Weights are
+    learned on `train` without `tune`, structures on `tune` (`Split.held_out`). The result depends on the seed, the cut
+    point and the branch, not on the other branches.
 
     The facts are JSON data: `samples`, the number of samples that the backbone read, and `branches`, one table per open
     branch. Raises CutError for an unknown cut point, BranchError for an open branch without a form within its limit,
     TrainingError for a budget or parts too small, DivergedError for a loss that is not finite, and OutOfMemoryError.
     """
+    spec, seed, device = training.spec, training.seed, torch.device(training.device)
     shapes = {point.name: point.shape for point in backbone.all_cut_points}
     searches: dict[int, StructureSearch] = {}
     with seeded(seed), memory_errors(spec.batch_size):
@@ -71,23 +90,18 @@ def find_structures(
                 raise CutError(
                     f"{backbone.name} has no cut point {each.cut_point!r}; {nearest(each.cut_point, shapes)}"
                 )
-            searches[index] = _search_at(
-                each,
-                shapes[each.cut_point],
-                backbone.num_classes,
-                spec,
-                limit=limits[each.cut_point],
-                reference_macs=reference_macs,
-                branch_macs=branch_macs,
-                seed=derive(seed, "structure", each.cut_point, digest(each.branch)),
-                device=torch.device(device),
+            place = SearchPlace(
+                shape=shapes[each.cut_point],
+                num_classes=backbone.num_classes,
+                limit=costs.limits[each.cut_point],
+                reference_macs=costs.reference_macs,
             )
+            birth = derive(seed, "structure", each.cut_point, digest(each.branch))
+            searches[index] = _search_at(each, place, spec, costs.branch_macs, seed=birth, device=device)
         contested = [(placed[index].cut_point, each) for index, each in searches.items() if not each.is_settled]
         samples = 0
         if contested:
-            names = {name for name, _ in contested}
-            prefix = _Prefix(backbone, [name for name in shapes if name in names], device, execution or Execution())
-            samples = _search_all(contested, prefix, task, spec, seed, listener)
+            samples = _search_all(contested, backbone, task, training, listener)
     found = tuple(
         Placed(each.cut_point, searches[index].found()) if index in searches else each
         for index, each in enumerate(placed)
@@ -103,18 +117,15 @@ def find_structures(
 
 def _search_at(
     placed: Placed,
-    shape: FeatureShape,
-    num_classes: int,
+    place: SearchPlace,
     spec: StructureSpec,
-    *,
-    limit: float,
-    reference_macs: float,
     branch_macs: BranchMacs,
+    *,
     seed: int,
     device: torch.device,
 ) -> StructureSearch:
     """Return the search for one open branch, among the structures within the limit."""
-    branch = placed.branch
+    branch, shape, limit = placed.branch, place.shape, place.limit
     if not isinstance(branch, Learned | LearnedCell):
         known = f"{Learned.kind} and {LearnedCell.kind}"
         raise BranchError(
@@ -128,65 +139,23 @@ def _search_at(
             f"the cap of {limit:,.0f}; make the branch narrower"
         )
     if isinstance(branch, LearnedCell):
-        return CellSearch(
-            branch,
-            shape,
-            num_classes,
-            spec,
-            limit=limit,
-            reference_macs=reference_macs,
-            seed=seed,
-            device=device,
-        )
+        return CellSearch(branch, place, spec, seed=seed, device=device)
     forms = {form: macs for form in branch.forms(shape) if (macs := branch_macs(form, shape)) <= limit}
-    return FamilySearch(forms, shape, num_classes, spec, reference_macs=reference_macs, seed=seed, device=device)
-
-
-class _Prefix:
-    """A frozen copy of a backbone on a device, run up to the deepest of the given cut points."""
-
-    def __init__(self, backbone: Backbone, names: Sequence[str], device: torch.device | str, execution: Execution):
-        """Hook the cut points `names`, given in depth order."""
-        self.transform, self.execution, self.device = backbone.transform, execution, torch.device(device)
-        self.module = evaluated(backbone.module, device=self.device)
-        self.module.requires_grad_(False)
-        if execution.channels_last:
-            lay_out(self.module)
-        self.features: dict[str, Tensor] = {}
-        modules = dict(self.module.named_modules())
-        for name in names:
-            modules[name].register_forward_hook(partial(self._store, name, name == names[-1]))
-
-    @torch.no_grad()
-    def __call__(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Return the features of inputs `[N, ...]` at each cut point, in float32."""
-        self.features = {}
-        with suppress(_Reached), self.execution.precision(self.device):
-            self.module(self.execution.place(inputs))
-        return {name: value.float() for name, value in self.features.items()}
-
-    def _store(self, name: str, is_last: bool, module: nn.Module, inputs: Any, output: Tensor) -> None:
-        self.features[name] = output
-        if is_last:
-            raise _Reached
-
-
-class _Reached(Exception):
-    """Raised to end the forward pass at the deepest cut point."""
+    return FamilySearch(forms, place, spec, seed=seed, device=device)
 
 
 def _search_all(
     searches: Sequence[tuple[str, StructureSearch]],
-    prefix: _Prefix,
+    backbone: Backbone,
     task: Task,
-    spec: StructureSpec,
-    seed: int,
+    training: StructureTraining,
     listener: Listener,
 ) -> int:
     """Run the searches until the budget is used, and return the number of samples read.
 
     Each search comes with the name of its cut point.
     """
+    spec, execution, device = training.spec, training.execution, torch.device(training.device)
     weights, tune = task.train.held_out()
     size = min(spec.batch_size, len(weights))
     if min(size, len(tune)) < 2:
@@ -198,34 +167,33 @@ def _search_all(
             f"a budget of {spec.samples} samples ends within the warm-up ({percent(spec.warmup, 0)}, in batches of "
             f"{size}); raise the budget"
         )
-    flip = task.flip if spec.augment else None
+    names = tuple(dict.fromkeys(name for name, _ in searches))
+    module = evaluated(backbone.module, device=device)
+    module.requires_grad_(False)
+    if execution.channels_last:
+        lay_out(module)
+
+    def shuffled(split: Split, size: int, purpose: str, flip: bool | None) -> Generator[tuple[Features, Tensor]]:
+        seed = derive(training.seed, purpose)
+        batches = Batches(split, backbone.transform, batch_size=size, seed=seed, flip=flip, device=device)
+        return feature_batches(module, names, batches, execution)
+
     listener(Started(PHASE, 100))
     samples = 0
     with (
-        closing(_endless(weights, prefix, size, derive(seed, "weights"), flip)) as for_weights,
-        closing(_endless(tune, prefix, spec.batch_size, derive(seed, "tune"), None)) as for_structures,
+        closing(shuffled(weights, size, "weights", task.flip if spec.augment else None)) as for_weights,
+        closing(shuffled(tune, spec.batch_size, "tune", None)) as for_structures,
     ):
         while (progress := samples / spec.samples) < 1:
-            inputs, labels = next(for_weights)
-            features = prefix(inputs)
+            features, labels = next(for_weights)
             samples += len(labels)
             for name, search in searches:
                 search.train_weights(features[name], labels, progress)
             if progress >= spec.warmup:
-                inputs, labels = next(for_structures)
-                features = prefix(inputs)
+                features, labels = next(for_structures)
                 samples += len(labels)
                 for name, search in searches:
                     search.train_structure(features[name], labels, progress)
             listener(Advanced(PHASE, 100 * min(1.0, samples / spec.samples)))
     listener(Finished(PHASE))
     return samples
-
-
-def _endless(
-    split: Split, prefix: _Prefix, batch_size: int, seed: int, flip: bool | None
-) -> Generator[tuple[Tensor, Tensor]]:
-    """Yield batches, epoch after epoch."""
-    batches = Batches(split, prefix.transform, batch_size=batch_size, seed=seed, flip=flip, device=prefix.device)
-    for number in count():
-        yield from batches.epoch(number)

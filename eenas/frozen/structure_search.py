@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eenas.backbones.features import FeatureShape
 from eenas.branches.branch import Branch
 from eenas.errors import DivergedError, SpecError
+from eenas.frozen.descent import descend
 from eenas.seeding import derive
 from eenas.training.schedule import rate_at
 
@@ -58,6 +60,19 @@ class StructureSpec:
                 raise SpecError(f"{name} must be above 0, got {getattr(self, name)}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchPlace:
+    """Where a structure is searched: features of `shape` at a cut point, and logits for `num_classes`.
+
+    The structure found costs at most `limit` MACs; `reference_macs` are the backbone's.
+    """
+
+    shape: FeatureShape
+    num_classes: int
+    limit: float
+    reference_macs: float
+
+
 class StructureSearch(ABC):
     """The supernet of one open branch and the weights of its structure, independent of other branches.
 
@@ -103,21 +118,17 @@ class StructureSearch(ABC):
         self.steps += 1
         self.supernet.train()
         loss = self.weight_loss(features, labels, progress)
-        self.check_finite(loss)
         for group, rate in zip(self.weights.param_groups, self.rates, strict=True):
             group["lr"] = rate * (0.04 + 0.96 * rate_at(progress, 0.0))
-        self.weights.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_([p for group in self.weights.param_groups for p in group["params"]], CLIP)
-        self.weights.step()
+        if not descend(loss, self.weights, clip=CLIP):
+            raise self.divergence()
 
-    def check_finite(self, loss: Tensor) -> None:
-        """Raise DivergedError for a loss that is not finite."""
-        if not bool(torch.isfinite(loss)):
-            rate = self.rates[0]
-            raise DivergedError(
-                f"the loss of a structure search is not finite (learning rate {rate:g}); lower the learning rate"
-            )
+    def divergence(self) -> DivergedError:
+        """Return the error for a loss that is not finite."""
+        rate = self.rates[0]
+        return DivergedError(
+            f"the loss of a structure search is not finite (learning rate {rate:g}); lower the learning rate"
+        )
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

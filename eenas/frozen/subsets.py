@@ -44,7 +44,7 @@ class SubsetOutcome(NamedTuple):
     cost: NDArray[np.float64]
 
 
-class _Prefix(NamedTuple):
+class _RunningTotals(NamedTuple):
     """The running totals over the exits scored so far, in depth order.
 
     `reached` int64 [N] is the number of thresholds that a sample's highest confidence reaches: it has left at these.
@@ -127,11 +127,11 @@ class SubsetObjective:
         """Return the choices one flip away: one branch less, one more, or another structure at its cut point."""
         return self._neighbours(chosen, *self._bounds(most, 0, 0))
 
-    def _walk(self, low: int, high: int) -> Iterator[tuple[Subset, _Prefix]]:
+    def _walk(self, low: int, high: int) -> Iterator[tuple[Subset, _RunningTotals]]:
         """Yield every choice of `low` to `high` branches. Common first branches are scored once."""
         groups = self.table.groups
 
-        def visit(group: int, chosen: Subset, state: _Prefix) -> Iterator[tuple[Subset, _Prefix]]:
+        def visit(group: int, chosen: Subset, state: _RunningTotals) -> Iterator[tuple[Subset, _RunningTotals]]:
             if group == len(groups):
                 yield chosen, state
                 return
@@ -213,11 +213,11 @@ class SubsetObjective:
             for option in added:
                 yield tuple(sorted((*chosen, option)))
 
-    def _start(self) -> _Prefix:
+    def _start(self) -> _RunningTotals:
         zeros = np.zeros(len(self.thresholds))
-        return _Prefix(np.zeros(len(self.table), dtype=np.int64), zeros, zeros, 0.0)
+        return _RunningTotals(np.zeros(len(self.table), dtype=np.int64), zeros, zeros, 0.0)
 
-    def _after(self, state: _Prefix, option: int) -> _Prefix:
+    def _after(self, state: _RunningTotals, option: int) -> _RunningTotals:
         """Add one exit.
 
         A sample leaves here at the thresholds between its highest confidence so far and its confidence here.
@@ -228,7 +228,7 @@ class SubsetObjective:
         before, here = state.reached[movers], levels[movers]
         right = self.table.correct[movers, option]
         left = self._between(before, here)
-        return _Prefix(
+        return _RunningTotals(
             np.maximum(state.reached, levels),
             state.right + self._between(before[right], here[right], self._weights_of(movers[right])),
             state.spent + left * (self.table.backbone_macs[option] + heads),
@@ -249,7 +249,7 @@ class SubsetObjective:
         change = np.bincount(first, weights, minlength=size) - np.bincount(stop, weights, minlength=size)
         return np.cumsum(change)[:-1].astype(np.float64)
 
-    def _outcome(self, state: _Prefix) -> SubsetOutcome:
+    def _outcome(self, state: _RunningTotals) -> SubsetOutcome:
         """Let all remaining samples leave at the final exit."""
         size = len(self.thresholds) + 1
         reached = np.bincount(state.reached + size * self._final_correct, minlength=2 * size).reshape(2, size)

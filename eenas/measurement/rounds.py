@@ -12,7 +12,7 @@ import torch
 from eenas.measurement.device_lock import device_lock
 from eenas.measurement.devices import device_name
 from eenas.measurement.latency import Latency, LatencySpec, summarise, torch_runtime
-from eenas.measurement.stopwatch import SLACK_MS, Run, Sample, Stopwatch, torch_threads
+from eenas.measurement.stopwatch import SLACK_MS, Run, Stopwatch, TimedRun, torch_threads
 
 LEAST_REPEATS = 3
 """The least number of timed runs, even if the first one uses up the time, and of accepted runs."""
@@ -98,11 +98,11 @@ class Rounds:
         for index, part, each in zip(group, chosen, samples, strict=True):
             found[index] = self._latency(part, each, watch)
 
-    def _rounds(self, parts: Sequence[Part], runs: Sequence[Run], watch: Stopwatch) -> list[list[Sample]]:
+    def _rounds(self, parts: Sequence[Part], runs: Sequence[Run], watch: Stopwatch) -> list[list[TimedRun]]:
         spec, limit = self.spec, self.spec.seconds * len(parts)
         start = time.perf_counter()
 
-        def turn(part: Part, run: Run) -> Sample:
+        def turn(part: Part, run: Run) -> TimedRun:
             if part.before is not None:
                 part.before()
             elif len(parts) > 1 and not part.cold:
@@ -114,7 +114,7 @@ class Rounds:
                 break
             for part, run in zip(parts, runs, strict=True):
                 turn(part, run)
-        samples: list[list[Sample]] = [[] for _ in parts]
+        samples: list[list[TimedRun]] = [[] for _ in parts]
         open_ = list(range(len(parts)))
         while open_:
             for index in range(len(parts)):
@@ -124,7 +124,7 @@ class Rounds:
             open_ = [index for index in open_ if not self._enough(samples[index], seconds)]
         return samples
 
-    def _enough(self, samples: Sequence[Sample], seconds: float) -> bool:
+    def _enough(self, samples: Sequence[TimedRun], seconds: float) -> bool:
         """Whether a part is done: time or repeats are used up, or the spread (checked every fifth run) is small."""
         spec, count = self.spec, len(samples)
         if count < min(LEAST_REPEATS, spec.max_repeats):
@@ -140,7 +140,7 @@ class Rounds:
         median, _, spread = summarise(times)
         return spread <= spec.spread or spread * median / math.sqrt(len(times)) <= EXACT_MS
 
-    def _latency(self, part: Part, samples: Sequence[Sample], watch: Stopwatch) -> Latency:
+    def _latency(self, part: Part, samples: Sequence[TimedRun], watch: Stopwatch) -> Latency:
         times = accepted_times(samples, varied=part.varies)
         is_doubtful = not times
         if is_doubtful:
@@ -168,7 +168,7 @@ class Rounds:
         )
 
 
-def accepted_times(samples: Sequence[Sample], *, varied: bool = False) -> list[float]:
+def accepted_times(samples: Sequence[TimedRun], *, varied: bool = False) -> list[float]:
     """Return the accepted wall times in ms: undisturbed runs without outliers. Empty if there are too few.
 
     If there are enough runs without involuntary context switches, only these are used. Otherwise all runs are used that

@@ -16,7 +16,7 @@ SLACK, SLACK_MS = 1.1, 0.02
 
 
 @dataclass(frozen=True)
-class Sample:
+class TimedRun:
     """One timed run: wall time and CPU time in ms (None if not available), and involuntary context switches."""
 
     wall_ms: float
@@ -65,10 +65,10 @@ class Stopwatch:
         self._one_thread = threads == 1
         self.counts_cpu = self._has_cpu and threads == 1
 
-    def time(self, run: Run) -> Sample:
+    def time(self, run: Run) -> TimedRun:
         """Time one run."""
         if self._by_events:
-            return Sample(_cuda_ms(run, self._device))
+            return TimedRun(_cuda_ms(run, self._device))
         switches = switch_count()
         self._synchronise()
         cpu, start = self._cpu(), time.perf_counter_ns()
@@ -77,7 +77,7 @@ class Stopwatch:
         wall, used = time.perf_counter_ns() - start, self._cpu() - cpu
         if isinstance(excluded, Excluded):
             wall, used = wall - excluded.wall_ns, used - excluded.cpu_ns
-        return Sample(wall / 1e6, used / 1e6 if self._has_cpu else None, switch_count() - switches)
+        return TimedRun(wall / 1e6, used / 1e6 if self._has_cpu else None, switch_count() - switches)
 
     def _cpu(self) -> int:
         if not self._has_cpu:

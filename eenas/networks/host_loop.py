@@ -4,7 +4,7 @@ import torch
 
 from eenas.measurement.runtime import DECISIONS
 from eenas.measurement.stopwatch import Run
-from eenas.networks.prediction import Steps
+from eenas.networks.prediction import PredictionSteps
 from eenas.policies.kinds.threshold import ThresholdPolicy
 
 
@@ -24,7 +24,7 @@ def _run(logits: torch.Tensor, decisions: int, program: Run) -> Run:
         return x
 
     exits = decisions + 1
-    steps = Steps(
+    steps = PredictionSteps(
         segments=(segment,) * exits,
         branches=(lambda x: logits,) * exits,
         exits=tuple(str(number) for number in range(exits)),

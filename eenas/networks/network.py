@@ -16,7 +16,7 @@ from eenas.designs.design import Design, exit_names
 from eenas.errors import CutError, InputError
 from eenas.networks.gradient_scale import scale_gradient
 from eenas.networks.partly_frozen import PartlyFrozen
-from eenas.networks.prediction import Prediction, Steps, predict
+from eenas.networks.prediction import NetworkPrediction, PredictionSteps, predict
 from eenas.policies.policy import Policy
 
 
@@ -86,7 +86,7 @@ class EarlyExitNetwork(PartlyFrozen):
         self.classes = classes
         self.memory_format = memory_format
         self._chain: list[Chain] = []  # in a list, since nn.Module would register its segments a second time
-        self._steps: list[Steps] = []
+        self._steps: list[PredictionSteps] = []
         known = dict(backbone.named_modules())
         for name in branches:
             if name not in known:
@@ -174,7 +174,7 @@ class EarlyExitNetwork(PartlyFrozen):
         """Whether every exit but the first adds to the logits of the previous exit."""
         return self.design.training.loss_weights == "boosted"
 
-    def predict(self, x: Tensor, policy: Policy | None = None) -> Prediction:
+    def predict(self, x: Tensor, policy: Policy | None = None) -> NetworkPrediction:
         """Predict for `[N, ...]`: each sample leaves at the first exit at which the policy lets it leave.
 
         `x` is what `transform` gives, or samples that are visibly raw (uint8 images), which are transformed first.
@@ -192,7 +192,7 @@ class EarlyExitNetwork(PartlyFrozen):
             self._chain.append(Chain.built_from(self.backbone, example, self.branches.names))
         return self._chain[0]
 
-    def steps(self, example: Tensor) -> Steps:
+    def steps(self, example: Tensor) -> PredictionSteps:
         """Return the steps of `predict`: the chain's segments, which are always in eval mode, and the branches.
 
         Built together with the chain. The weights are then converted to the network's memory format, so a trained and a
@@ -202,7 +202,9 @@ class EarlyExitNetwork(PartlyFrozen):
             lay_out(self, self.memory_format)
             branches = tuple(None if name == self.final else self.branches.at(name) for name in self.exits)
             segments = tuple(self.chain(example[:1]).segments)[: len(branches)]
-            self._steps.append(Steps(segments=segments, branches=branches, exits=self.exits, boosted=self.is_boosted))
+            self._steps.append(
+                PredictionSteps(segments=segments, branches=branches, exits=self.exits, boosted=self.is_boosted)
+            )
         return self._steps[0]
 
     def freeze_backbone(self) -> None:

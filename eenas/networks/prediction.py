@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class NetworkPrediction:
     """The answers for a batch of N samples, in input order.
 
     `classes` `[N]` int64: the class indices that the policy answers. `exits` `[N]` int64: the exit at which each sample
@@ -37,7 +37,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
+class PredictionSteps:
     """The segments and branches that `predict` runs, collected once so that a call costs nothing beside them.
 
     `segments` lead from cut point to cut point, the last one to the logits. `branches` are the network's own modules,
@@ -60,7 +60,7 @@ class Steps:
         object.__setattr__(self, "reading", reading)
         object.__setattr__(self, "modules", tuple(inner for module in modules for inner in module.modules()))
 
-    def run(self, x: Tensor, policy: Policy) -> Prediction:
+    def run(self, x: Tensor, policy: Policy) -> NetworkPrediction:
         """Return the answers for `x` `[N, ...]`; branches in training mode run in eval mode."""
         answer = _predict_one if len(x) == 1 else _predict_many
         with torch.inference_mode():
@@ -79,7 +79,7 @@ class Steps:
         return (previous + own if self.boosted and previous is not None else own).float()
 
 
-def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Prediction:
+def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> NetworkPrediction:
     """Run `network` segment by segment on `[N, ...]`, on its device, and remove the samples that leave.
 
     Samples that are visibly raw, such as images in uint8, are transformed first, as the runtime of an exported model
@@ -93,7 +93,7 @@ def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Pred
     if len(x) == 0:  # not every operator takes a batch of none
         nothing = torch.zeros(0, dtype=torch.int64, device=x.device)
         logits = torch.zeros(0, network.design.num_classes, device=x.device)
-        return Prediction(classes=nothing, exits=nothing, logits=logits, exit_names=network.exits)
+        return NetworkPrediction(classes=nothing, exits=nothing, logits=logits, exit_names=network.exits)
     steps = network.steps(x)
     if policy.num_exits != len(steps.exits):
         raise PolicyError(
@@ -111,7 +111,7 @@ def _check_finite(x: Tensor) -> None:
         raise InputError(f"a batch must be finite, got NaN or infinity in sample {bad} of {len(x)}")
 
 
-def _check_answers(found: Prediction) -> None:
+def _check_answers(found: NetworkPrediction) -> None:
     """Raise InputError if the logits of a sample's exit are not finite."""
     finite = np.isfinite(found.logits.cpu().numpy())
     if not finite.all():
@@ -122,7 +122,7 @@ def _check_answers(found: Prediction) -> None:
         )
 
 
-def _predict_one(steps: Steps, x: Tensor, policy: Policy) -> Prediction:
+def _predict_one(steps: PredictionSteps, x: Tensor, policy: Policy) -> NetworkPrediction:
     """Predict for a batch of one sample, without compacting the batch."""
     features, previous, last = x, None, len(steps.segments) - 1
     state = policy.start(1)
@@ -134,10 +134,10 @@ def _predict_one(steps: Steps, x: Tensor, policy: Policy) -> Prediction:
             break
     assert previous is not None
     classes = _classes(policy.answer(state), x.device)
-    return Prediction(classes, torch.tensor([k], device=x.device), previous, steps.exits)
+    return NetworkPrediction(classes, torch.tensor([k], device=x.device), previous, steps.exits)
 
 
-def _predict_many(steps: Steps, x: Tensor, policy: Policy) -> Prediction:
+def _predict_many(steps: PredictionSteps, x: Tensor, policy: Policy) -> NetworkPrediction:
     total, device = len(x), x.device
     classes = torch.zeros(total, dtype=torch.int64, device=device)
     exits = torch.zeros(total, dtype=torch.int64, device=device)
@@ -166,7 +166,7 @@ def _predict_many(steps: Steps, x: Tensor, policy: Policy) -> Prediction:
         active, features, previous = active[stay], features[stay], found[stay]
         state = state[~decided]
     assert logits is not None
-    return Prediction(classes=classes, exits=exits, logits=logits, exit_names=steps.exits)
+    return NetworkPrediction(classes=classes, exits=exits, logits=logits, exit_names=steps.exits)
 
 
 def _classes(answers: NDArray[Any], device: torch.device) -> Tensor:

@@ -1,6 +1,6 @@
 """Run a network over one split: the logits of all exits with labels and costs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -11,6 +11,10 @@ from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.exit_table import ExitTable
 from eenas.tasks.split import Split
+from eenas.tasks.task import Task
+
+SCORED = ("calibration", "validation")
+"""The splits that scores of a search come from."""
 
 
 @torch.inference_mode()
@@ -33,6 +37,13 @@ def exit_table(network: EarlyExitNetwork, split: Split, costs: ExitCosts, *, bat
         costs=costs.costs,
         balanced=split.balanced,
     )
+
+
+def exit_tables(
+    network: EarlyExitNetwork, task: Task, costs: ExitCosts, splits: Iterable[str] = SCORED
+) -> dict[str, ExitTable]:
+    """Return the exit tables of `network` by split; see `exit_table`."""
+    return {name: exit_table(network, task.split(name), costs) for name in splits}
 
 
 def batches(network: EarlyExitNetwork, split: Split, batch_size: int, device: torch.device) -> Iterator[Tensor]:

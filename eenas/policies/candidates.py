@@ -16,7 +16,7 @@ from eenas.policies.kinds.signal_policy import Evidence, SignalPolicy, Temperatu
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class PolicyCandidates:
     """M policies by rising MACs. `accuracy` [M] and `costs` [M] are means over one table.
 
     `make(index, within_budget)` returns one of them.
@@ -53,7 +53,7 @@ class Candidates:
         return float((best[:-1] * np.diff(self.macs)).sum() / (self.macs[-1] - self.macs[0]))
 
 
-def candidates(kind: str, table: ExitTable, temperatures: Temperatures, score: str) -> Candidates:
+def candidates(kind: str, table: ExitTable, temperatures: Temperatures, score: str) -> PolicyCandidates:
     """Return all policies of a kind on a table, each with one limit for all exits.
 
     Patience with confidence and votes have a curve for each number of exits required. `temperatures` are ignored by
@@ -68,12 +68,12 @@ def candidates(kind: str, table: ExitTable, temperatures: Temperatures, score: s
     if len(curves) == 1:
         make, curve = curves[0]
         limits = curve.thresholds
-        return Candidates(curve.accuracy, curve.costs, lambda index, within: make(float(limits[index]), within))
+        return PolicyCandidates(curve.accuracy, curve.costs, lambda index, within: make(float(limits[index]), within))
     costs = Costs(table.costs.facts, np.concatenate([curve.costs.values for _, curve in curves], axis=1))
     order = np.argsort(costs[MACS], kind="stable")
     limits = np.concatenate([curve.thresholds for _, curve in curves])[order]
     shapes = np.concatenate([np.full(len(curve), number) for number, (_, curve) in enumerate(curves)])[order]
-    return Candidates(
+    return PolicyCandidates(
         np.concatenate([curve.accuracy for _, curve in curves])[order],
         costs.at(order),
         lambda index, within: curves[shapes[index]][0](float(limits[index]), within),

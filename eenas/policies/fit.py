@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eenas.errors import PolicyError
-from eenas.policies.candidates import Candidates, candidates
+from eenas.policies.candidates import PolicyCandidates, candidates
 from eenas.policies.costs import MACS
 from eenas.policies.curve import NO_LIMIT
 from eenas.policies.exit_table import ExitTable
@@ -29,7 +29,7 @@ _SHARES = (0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class PolicyFrame:
     """The ensemble, temperatures and final rule around a kind of policy: it transforms tables and wraps policies.
 
     `ensemble` holds the weights and biases of a geometric ensemble, or is None. `temperatures` (K) belong to the exits
@@ -41,7 +41,7 @@ class Frame:
     temperatures: tuple[float, ...]
 
     @classmethod
-    def on(cls, table: ExitTable, rule: Rule, ensemble: Parameters | None) -> "Frame":
+    def on(cls, table: ExitTable, rule: Rule, ensemble: Parameters | None) -> "PolicyFrame":
         """Return the frame with temperatures fitted on a table."""
         compared = fitted_kind(rule.kind).compares or rule.final_rule == "most_confident"
         if not compared:
@@ -64,7 +64,7 @@ class Frame:
             policy = GeometricPolicy(weights=self.ensemble[0], biases=self.ensemble[1], policy=policy)
         return policy
 
-    def candidates(self, shown: ExitTable) -> Candidates:
+    def candidates(self, shown: ExitTable) -> PolicyCandidates:
         """Return the policies of the kind on a table that `view` returned."""
         return candidates(self.rule.kind, shown, self.temperatures, self.rule.score)
 
@@ -79,7 +79,7 @@ class Fitting:
     def __init__(self, calibration: ExitTable, choice: Rule = COMMON) -> None:
         self.calibration = calibration
         self.rule = Rule.of(choice)
-        self.frame = Frame.on(calibration, self.rule, kept_ensemble(calibration, self.rule))
+        self.frame = PolicyFrame.on(calibration, self.rule, kept_ensemble(calibration, self.rule))
         self._shown = self.frame.view(calibration)
         self._candidates = self.frame.candidates(self._shown)
 
@@ -172,8 +172,8 @@ def kept_ensemble(table: ExitTable, rule: Rule, *, seed: int = 0) -> Parameters 
     """Return the geometric ensemble of a rule if it wins on held-out samples, else None.
 
     The ensemble is fitted on each half of the table and compared on the other half with the same kind without it, by
-    the mean accuracy over costs (`Candidates.area`). If the ensemble has the higher sum over both halves, it is fitted
-    on the whole table. Returns None if a half has fewer than MINIMUM_SAMPLES samples.
+    the mean accuracy over costs (`PolicyCandidates.area`). If the ensemble has the higher sum over both halves, it is
+    fitted on the whole table. Returns None if a half has fewer than MINIMUM_SAMPLES samples.
     """
     if rule.ensemble == "none" or table.num_exits < 2 or len(table) // 2 < MINIMUM_SAMPLES:
         return None
@@ -182,7 +182,7 @@ def kept_ensemble(table: ExitTable, rule: Rule, *, seed: int = 0) -> Parameters 
     gain = 0.0
     for fitted_on, judged_on in ((one, other), (other, one)):
         for ensemble, sign in ((fit_geometric(fitted_on), 1.0), (None, -1.0)):
-            frame = Frame.on(fitted_on, rule, ensemble)
+            frame = PolicyFrame.on(fitted_on, rule, ensemble)
             gain += sign * frame.candidates(frame.view(judged_on)).area()
     return fit_geometric(table) if gain > 0 else None
 

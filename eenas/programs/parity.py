@@ -30,7 +30,7 @@ _BATCH = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class ParitySamples:
     """Real samples for a comparison: `inputs` float32 [N, ...], transformed, from the split `split` of a task.
 
     `data` is the task's spec as in `--data`. It is empty for a task that was given as an object.
@@ -72,16 +72,16 @@ class Parity:
             return from_table(cls, table, key="program.parity")
 
 
-def validation_samples(network: EarlyExitNetwork, task: Task, *, data: str = "", count: int = SAMPLES) -> Samples:
+def validation_samples(network: EarlyExitNetwork, task: Task, *, data: str = "", count: int = SAMPLES) -> ParitySamples:
     """Return at most `count` transformed samples of the task's validation split, drawn at random with a fixed seed."""
     split = task.validation
     chosen = np.sort(np.random.default_rng(0).permutation(len(split))[:count])
     inputs = torch.cat(list(batches(network, split.subset(chosen), _BATCH, torch.device("cpu"))))
-    return Samples(inputs.contiguous(), split.name, data)
+    return ParitySamples(inputs.contiguous(), split.name, data)
 
 
 @torch.inference_mode()
-def compare(network: EarlyExitNetwork, model: ExportedModel, samples: Samples) -> Parity:
+def compare(network: EarlyExitNetwork, model: ExportedModel, samples: ParitySamples) -> Parity:
     """Compare a network on the CPU in eval mode with its programs, and with its single file if there is one.
 
     Raises ParityError with the exit and the first sample that differ.

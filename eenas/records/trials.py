@@ -2,14 +2,18 @@
 
 import builtins
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Select, case, delete, select
 
+from eenas.bounds import damage_as
+from eenas.designs.design import Design
+from eenas.errors import EenasError, StorageError
+from eenas.policies.operating_point import OperatingPoint
 from eenas.records.database import Database
-from eenas.records.rows import read_body, read_record
+from eenas.records.rows import FIX, read_body, read_record
 from eenas.records.tables import LEARNING_CURVES, TRIALS
 from eenas.specs import Extended
 
@@ -20,7 +24,7 @@ _USEFUL = {"complete": 0, "copied": 1, "stopped": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """One finished trial. All tables hold plain values (JSON)."""
+    """One finished trial: its design, its operating points, and its values or the reason why it has none."""
 
     study: str
     number: int
@@ -28,23 +32,23 @@ class TrialRecord:
     state: TrialState
     design_digest: str = ""
     """The digest of the trained network, empty if there is none."""
-    design: dict[str, Any] = field(default_factory=dict)
-    points: Sequence[dict[str, Any]] = ()
+    design: Design | None = None
+    points: tuple[OperatingPoint, ...] = ()
     """The operating points on the validation split."""
-    right: Sequence[str] = ()
+    right: tuple[str, ...] = ()
     """The correctly answered samples of each point, packed."""
     parameters: int | None = None
     """The number of parameters of the network."""
-    chosen: dict[str, Any] | None = None
+    chosen: OperatingPoint | None = None
     """The operating point at the drawn target, which gives the values."""
     values: tuple[Extended, ...] | None = None
     """The values in the order of the study's objectives, None for a failed trial."""
-    exit_accuracy: Sequence[float] = ()
-    frozen_points: Sequence[dict[str, Any]] = ()
+    exit_accuracy: tuple[float, ...] = ()
+    frozen_points: tuple[OperatingPoint, ...] = ()
     """The operating points of the design on the frozen backbone, before training. Empty without a bank."""
-    frozen_right: Sequence[str] = ()
+    frozen_right: tuple[str, ...] = ()
     """The correctly answered samples of each frozen point, packed."""
-    violations: dict[str, Extended] = field(default_factory=dict)
+    violations: Mapping[str, Extended] = field(default_factory=dict)
     """The violation of each constraint, at most 0 if it holds."""
     seconds: float = 0.0
     samples: int = 0
@@ -52,8 +56,42 @@ class TrialRecord:
     reason: str | None = None
     """The reason why it failed, was stopped, copied or infeasible, in one line."""
     origin: str = "sampler"
-    artifacts: dict[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
     """The references of its artifacts, by kind."""
+
+    @property
+    def missed(self) -> dict[str, float]:
+        """By how much the chosen point misses each limit that it misses."""
+        return {name: by for name, by in self.violations.items() if by > 0}
+
+    def to_table(self) -> dict[str, Any]:
+        """Return plain values for `from_table`."""
+        return {
+            **vars(self),
+            "design": {} if self.design is None else self.design.to_table(),
+            "points": [point.to_table() for point in self.points],
+            "chosen": None if self.chosen is None else self.chosen.to_table(),
+            "violations": dict(self.violations),
+            "frozen_points": [point.to_table() for point in self.frozen_points],
+            "artifacts": dict(self.artifacts),
+        }
+
+    @classmethod
+    def from_table(cls, table: Any) -> "TrialRecord":
+        """Return the trial that `to_table` wrote. Raises StorageError for a damaged table.
+
+        A design or policy with a plug-in that is not loaded raises the error of its kind.
+        """
+        made: dict[str, Any] = {}
+        if isinstance(table, Mapping):
+            design, chosen = table.get("design"), table.get("chosen")
+            with damage_as(StorageError, f"the database's {ROW}", FIX):
+                made["design"] = Design.from_table(design, key=f"trial {table.get('number')}") if design else None
+                made["chosen"] = OperatingPoint.from_table(chosen) if chosen else None
+                for name in ("points", "frozen_points"):
+                    made[name] = tuple(OperatingPoint.from_table(point) for point in table.get(name, ()))
+            table = {**table, **made}
+        return read_record(cls, table, ROW)
 
 
 class TrialRecords:
@@ -69,13 +107,25 @@ class TrialRecords:
             "number": record.number,
             "state": record.state,
             "design_digest": record.design_digest,
-            "body": json.dumps(asdict(record)),
+            "body": json.dumps(record.to_table()),
         }
         self._database.upsert(TRIALS, row)
 
     def list(self, study: str) -> list[TrialRecord]:
         """Return the trials of a study by number."""
         return self._read(select(TRIALS.c.body).where(TRIALS.c.study == study).order_by(TRIALS.c.number))
+
+    def readable(self, study: str) -> builtins.list[TrialRecord]:
+        """Return the trials of a study that this process can read: their plug-ins are loaded, their version known."""
+        found = []
+        for body in self._bodies(select(TRIALS.c.body).where(TRIALS.c.study == study).order_by(TRIALS.c.number)):
+            try:
+                found.append(TrialRecord.from_table(read_body(body, ROW)))
+            except StorageError:
+                raise
+            except EenasError:
+                continue
+        return found
 
     def get(self, study: str, number: int) -> TrialRecord | None:
         """Return one trial, or None."""
@@ -107,6 +157,9 @@ class TrialRecords:
         return found[0] if found else None
 
     def _read(self, statement: Select[Any]) -> builtins.list[TrialRecord]:
+        bodies = self._bodies(statement)
+        return [TrialRecord.from_table(read_body(body, ROW)) for body in bodies]
+
+    def _bodies(self, statement: Select[Any]) -> builtins.list[str]:
         with self._database.transaction() as connection:
-            bodies = list(connection.execute(statement).scalars())
-        return [read_record(TrialRecord, read_body(body, ROW), ROW) for body in bodies]
+            return builtins.list(connection.execute(statement).scalars())

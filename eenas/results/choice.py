@@ -179,7 +179,7 @@ def _most_accurate(results: StudyResults, front: Sequence[FrontPoint]) -> FrontP
 
 def _violates_limits(results: StudyResults, network: KnownNetwork) -> bool:
     """Whether the point of a trial at its drawn target violates a limit of the study."""
-    return any(trial.violations for trial in results.trials if trial.number == network.trial)
+    return any(trial.missed for trial in results.trials if trial.number == network.trial)
 
 
 def _drawn_point(results: StudyResults, network: KnownNetwork) -> FrontPoint | None:

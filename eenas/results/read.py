@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from eenas.bounds import damage_as
-from eenas.designs.design import Design
 from eenas.errors import StorageError, StudyError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.latency import Latency
@@ -17,14 +16,13 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.records.database import Database
 from eenas.records.rows import FIX
 from eenas.records.studies import StudyRecord, StudyRecords
-from eenas.records.trials import TrialRecord, TrialRecords
+from eenas.records.trials import TrialRecords
 from eenas.results.front import SHARES, area_over, best_within, build_front, compare
-from eenas.results.results import Baseline, StudyResults, TrialResult
+from eenas.results.results import Baseline, StudyResults
 from eenas.specs import from_table
 from eenas.study.context.held_out import as_searched
-from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork, read_points, recorded_networks
+from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork, recorded_networks
 from eenas.study.rivals.offered_points import FrontPoint, offered
-from eenas.study.settings.limits import amount
 from eenas.study.settings.study_spec import StudySpec, readable
 from eenas.training.own_code import load_own_code
 
@@ -68,8 +66,6 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
     classes = tuple(map(str, facts["classes"]))
     records = TrialRecords(database).list(name)
     costs = cost_facts(facts, backbone)
-    units = {each.name: each.unit for each in costs}
-    trials = tuple(_trial(trial, units) for trial in records)
     networks = recorded_networks(record, records)
     chance, limits = 1.0 / len(classes), settings.constraints
     held = offered(networks, backbone, limits)
@@ -94,7 +90,7 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
         classes=classes,
         backbone=backbone,
         settings=settings,
-        trials=trials,
+        trials=tuple(records),
         baselines=_baselines(networks, held),
         front=front,
         hypervolumes={name: area for name, area in areas.items() if area is not None},
@@ -127,26 +123,6 @@ def cost_facts(facts: Mapping[str, Any], backbone: BackboneFacts) -> tuple[CostF
     if "costs" in facts:
         return tuple(from_table(CostFacts, each, key="costs") for each in facts["costs"])
     return tuple(KNOWN[name] for name in backbone.costs)
-
-
-def _trial(record: TrialRecord, units: Mapping[str, str]) -> TrialResult:
-    violations = tuple(f"{key} by {amount(key, value, units)}" for key, value in record.violations.items() if value > 0)
-    return TrialResult(
-        number=record.number,
-        state=record.state,
-        origin=record.origin,
-        design=Design.from_table(record.design, key=f"trial {record.number}") if record.design else None,
-        points=read_points(record.points),
-        chosen=OperatingPoint.from_table(record.chosen) if record.chosen else None,
-        values=record.values,
-        exit_accuracy=tuple(record.exit_accuracy),
-        frozen_points=read_points(record.frozen_points),
-        violations=violations,
-        reason=record.reason,
-        seconds=record.seconds,
-        samples=record.samples,
-        artifacts=record.artifacts,
-    )
 
 
 def _baselines(networks: Sequence[KnownNetwork], held: Sequence[FrontPoint]) -> tuple[Baseline, ...]:

@@ -1,44 +1,22 @@
 """The results of a study as frozen values, the input of reporting."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.designs.design import Design
 from eenas.fronts.choices import beyond_guessing
 from eenas.measurement.latency import Latency, place_of
 from eenas.networks.backbone_facts import BackboneFacts
 from eenas.policies.class_weights import effective_samples, measure_name
 from eenas.policies.costs import KNOWN, CostFacts
 from eenas.policies.operating_point import OperatingPoint
+from eenas.records.trials import TrialRecord
 from eenas.study.rivals.known_networks import KnownNetwork
 from eenas.study.rivals.offered_points import FrontPoint
+from eenas.study.settings.limits import amount
 from eenas.study.settings.study_spec import StudySpec
-
-TrialState = Literal["complete", "failed", "infeasible", "stopped", "copied", "running"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialResult:
-    """One trial: its design, its operating points, and `chosen`, the one for the drawn target."""
-
-    number: int
-    state: TrialState
-    origin: str
-    design: Design | None = None
-    points: tuple[OperatingPoint, ...] = ()
-    chosen: OperatingPoint | None = None
-    values: tuple[float, ...] | None = None
-    exit_accuracy: tuple[float, ...] = ()
-    frozen_points: tuple[OperatingPoint, ...] = ()
-    violations: tuple[str, ...] = ()
-    reason: str | None = None
-    seconds: float = 0.0
-    samples: int = 0
-    artifacts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +65,7 @@ class StudyResults:
     classes: tuple[str, ...]
     backbone: BackboneFacts
     settings: StudySpec
-    trials: tuple[TrialResult, ...]
+    trials: tuple[TrialRecord, ...]
     baselines: tuple[Baseline, ...]
     front: tuple[FrontPoint, ...]
     hypervolumes: Mapping[str, float]
@@ -167,6 +145,10 @@ class StudyResults:
     def latency_place(self) -> str:
         """The device and runtime of latency measurements, such as "CPU: AMD EPYC 9B14 in eager torch"."""
         return self.device if self.latency is None else place_of(self.latency)
+
+    def missed(self, trial: TrialRecord) -> str:
+        """The limits that a trial misses, and by how much, such as "max_macs by 3.2 % of the backbone's MACs"."""
+        return ", ".join(f"{name} by {amount(name, by, self.units)}" for name, by in trial.missed.items())
 
     @property
     def chance(self) -> float:

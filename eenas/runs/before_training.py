@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from eenas.designs.design import Design
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.network import EarlyExitNetwork
-from eenas.networks.tables import exit_table
+from eenas.networks.tables import SCORED, exit_tables
 from eenas.policies.bootstrap import advantage
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
@@ -37,7 +37,7 @@ def keep_better(network: EarlyExitNetwork, context: StudyContext) -> Comparison 
     known = _tables_before(design, context, costs)
     if known is None:
         return None
-    trained = {split: exit_table(network, context.task.split(split), costs) for split in known}
+    trained = exit_tables(network, context.task, costs, known)
     weights = trained["validation"].weights
     ours, theirs = (_right(design, tables, context) for tables in (trained, known))
     difference, low, high = advantage(ours, theirs, weights)
@@ -54,7 +54,7 @@ def keep_better(network: EarlyExitNetwork, context: StudyContext) -> Comparison 
 def _tables_before(design: Design, context: StudyContext, costs: ExitCosts) -> Mapping[str, ExitTable] | None:
     """Return the network's exit tables on calibration and validation before training, or None if they are unknown."""
     if not design.branches:
-        return {split: context.plain_table(split) for split in ("calibration", "validation")}
+        return {split: context.plain_table(split) for split in SCORED}
     bank = Bank(context)
     if not (context.settings.bank.use and inherits(design) and all(map(bank.holds, design.branches))):
         return None

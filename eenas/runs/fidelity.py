@@ -13,8 +13,9 @@ from eenas.progress import Notice, notices_to
 from eenas.records.database import Database
 from eenas.records.read_only import writable_storage
 from eenas.records.studies import StudyRecord
+from eenas.records.trials import TrialRecord
 from eenas.results.read import read_results, study_record
-from eenas.results.results import StudyResults, TrialResult
+from eenas.results.results import StudyResults
 from eenas.runs.fidelity_measures import FidelityMeasure, FidelityNetwork, compare
 from eenas.runs.longer_training import train_longer
 from eenas.runs.network_scores import NetworkScores, score_network
@@ -140,9 +141,9 @@ def _longer_spec(
     return replace(spec, epochs=None if epochs is None else float(epochs), samples=samples, seconds=None)
 
 
-def _trained_to_the_end(results: StudyResults) -> list[TrialResult]:
+def _trained_to_the_end(results: StudyResults) -> list[TrialRecord]:
     """Return the trials that trained a network with branches to the end, one for each network."""
-    found: dict[str, TrialResult] = {}
+    found: dict[str, TrialRecord] = {}
     for trial in results.trials:
         if trial.state == "complete" and trial.design is not None and trial.design.branches:
             found.setdefault(network_digest(trial.design), trial)
@@ -150,8 +151,8 @@ def _trained_to_the_end(results: StudyResults) -> list[TrialResult]:
 
 
 def _brief_scores(
-    trials: Sequence[TrialResult], results: StudyResults, context: StudyContext
-) -> list[tuple[TrialResult, NetworkScores]]:
+    trials: Sequence[TrialRecord], results: StudyResults, context: StudyContext
+) -> list[tuple[TrialRecord, NetworkScores]]:
     """Return the trials with the brief scores of their stored exit tables, sorted by hypervolume, the worst first."""
     scored, lost = [], []
     for trial in trials:
@@ -168,7 +169,7 @@ def _brief_scores(
     return sorted(scored, key=lambda pair: (pair[1].hypervolume, pair[0].number))
 
 
-def _tables(trial: TrialResult, context: StudyContext) -> dict[str, ExitTable] | None:
+def _tables(trial: TrialRecord, context: StudyContext) -> dict[str, ExitTable] | None:
     try:
         return {
             split: load_exit_table(context.artifacts.path(trial.artifacts[split]))
@@ -178,7 +179,7 @@ def _tables(trial: TrialResult, context: StudyContext) -> dict[str, ExitTable] |
         return None
 
 
-def _spread(scored: Sequence[tuple[TrialResult, NetworkScores]], limit: int) -> list[tuple[TrialResult, NetworkScores]]:
+def _spread(scored: Sequence[tuple[TrialRecord, NetworkScores]], limit: int) -> list[tuple[TrialRecord, NetworkScores]]:
     """Return at most `limit` trials, evenly spaced in order, including the first and the last."""
     ranks = np.linspace(0, len(scored) - 1, min(limit, len(scored))).round().astype(int)
     return [scored[rank] for rank in ranks]
@@ -196,7 +197,7 @@ def _check_longer(spec: TrainingSpec, context: StudyContext) -> None:
 
 
 def _train(
-    chosen: Sequence[tuple[TrialResult, NetworkScores]],
+    chosen: Sequence[tuple[TrialRecord, NetworkScores]],
     context: StudyContext,
     results: StudyResults,
     spec: TrainingSpec,

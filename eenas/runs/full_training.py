@@ -13,7 +13,7 @@ from eenas.designs.design import Design
 from eenas.errors import EenasError, SpecError, StudyError, nearest
 from eenas.files import write_text
 from eenas.names import file_part
-from eenas.networks.tables import exit_table
+from eenas.networks.tables import exit_tables
 from eenas.percent import percent
 from eenas.programs.model_folder import load_design
 from eenas.progress import Notice, notices_to, silent
@@ -27,7 +27,7 @@ from eenas.runs.report import build_report
 from eenas.runs.run_baselines import plain_baseline, run_rivals
 from eenas.runs.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
 from eenas.runs.searched_study import SearchedStudy
-from eenas.runs.train_fully import train_fully
+from eenas.runs.train_fully import REPORTED, train_fully
 from eenas.specs import from_table
 from eenas.study.context.held_out import as_searched
 from eenas.study.context.prepared_backbone import prepare_backbone
@@ -94,23 +94,15 @@ def train(
             _check_fits(chosen.design, context)
             context = prepare_backbone(context)
         context = replace(context, execution=group.share(context.execution))
-        network, costs = context.build(chosen.design), context.costs(chosen.design)
         trained = train_fully(
-            network,
-            context,
-            spec=settings.full_training,
-            folder=folder,
-            phase="training",
-            group=group,
-            listener=quiet,
+            chosen.design, context, spec=settings.full_training, folder=folder, phase="training", group=group
         )
-        rivals = run_rivals(context, results, chosen.design, folder, group, quiet) if compare else ()
+        rivals = run_rivals(context, results, chosen.design, folder, group) if compare else ()
         with group.first_alone():
             if group.rank == 0:
-                splits = ("calibration", "test")
-                tables = {split: exit_table(network, context.task.split(split), costs) for split in splits}
+                tables = exit_tables(trained.network, context.task, context.costs(chosen.design), REPORTED)
                 baselines = (plain_baseline(context), *rivals)
-                report = build_report(context, results, chosen, network, tables, baselines, trained)
+                report = build_report(context, results, chosen, tables, baselines, trained)
                 home = code_folder(record)
                 replace(report, code_folder=None if home is None else str(home)).save()
         return RunReport.read(folder, trust_code=trust_code)

@@ -36,7 +36,6 @@ def build_report(
     context: StudyContext,
     results: StudyResults,
     chosen: Chosen,
-    network: EarlyExitNetwork,
     tables: Mapping[str, ExitTable],
     baselines: Sequence[TrainedBaseline],
     trained: Trained,
@@ -48,6 +47,7 @@ def build_report(
     limits = chosen.limits
     policy = policy_within(fitting, limits, target_macs=design.policy.target_macs, backbone_macs=total)
     reported = evaluate(policy, test)
+    network = trained.network
     network.policy = policy
     within = {share: policy_within(fitting, limits, target_macs=share, backbone_macs=total) for share in SHARES}
     at_shares = {share: evaluate(each, test) if each.within_budget else None for share, each in within.items()}

@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from eenas.designs.design import Design
 from eenas.fronts.hypervolume import REFERENCE_COST, most_added
 from eenas.names import file_part
-from eenas.networks.tables import exit_table
+from eenas.networks.tables import exit_tables
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
-from eenas.progress import Listener
 from eenas.results.front import area_by_macs
 from eenas.results.results import StudyResults
-from eenas.runs.train_fully import train_fully
+from eenas.runs.train_fully import REPORTED, train_fully
 from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork
 from eenas.training.process_group import ProcessGroup
@@ -37,7 +36,7 @@ def plain_baseline(context: StudyContext) -> TrainedBaseline:
 
 
 def run_rivals(
-    context: StudyContext, results: StudyResults, chosen: Design, folder: Path, group: ProcessGroup, listener: Listener
+    context: StudyContext, results: StudyResults, chosen: Design, folder: Path, group: ProcessGroup
 ) -> tuple[TrainedBaseline, ...]:
     """Train the rivals of a design with its budget, each in a folder below that of the run, and evaluate them on test.
 
@@ -48,11 +47,10 @@ def run_rivals(
     found = []
     for rival in rivals(results, context.settings.baselines.static):
         design = rival.design
-        network, costs = context.build(design), context.costs(design)
         name = rival.origin.removeprefix("known: ") or rival.name
         is_chosen = (design.architecture_digest, design.training) == (chosen.architecture_digest, chosen.training)
-        train_fully(
-            network,
+        trained = train_fully(
+            design,
             context,
             spec=spec,
             folder=folder
@@ -60,13 +58,10 @@ def run_rivals(
             else folder / "baselines" / file_part(name.replace(" ", "-")),
             phase=f"training {name}",
             group=group,
-            listener=listener,
         )
         if group.rank == 0:
-            calibration, test = (
-                exit_table(network, context.task.split(split), costs) for split in ("calibration", "test")
-            )
-            found.append(TrainedBaseline(name, calibration, test, design.policy.score))
+            tables = exit_tables(trained.network, context.task, context.costs(design), REPORTED)
+            found.append(TrainedBaseline(name, tables["calibration"], tables["test"], design.policy.score))
     return tuple(found)
 
 

@@ -28,7 +28,7 @@ def open_storage(database: Database) -> RDBStorage:
     """Open Optuna's tables in the database of eenas, with heartbeats for running trials. Raises StorageError."""
     try:
         with experimental():
-            return _Storage(
+            return _HeartbeatStorage(
                 database.url,
                 engine_kwargs=database.engine_options(),
                 heartbeat_interval=HEARTBEAT,
@@ -38,7 +38,7 @@ def open_storage(database: Database) -> RDBStorage:
         raise database.to_storage_error(error) from error
 
 
-class _Storage(RDBStorage):
+class _HeartbeatStorage(RDBStorage):
     """Optuna's storage with a heartbeat thread that survives a temporary outage of the server.
 
     Optuna gets no stale trials from it, since it would also fail trials with a recorded result. See `silent`.
@@ -95,7 +95,7 @@ def is_surplus(study: optuna.Study, number: int, total: int) -> bool:
 def silent_trials(study: optuna.Study) -> set[int]:
     """Return the ids of running trials without a heartbeat for longer than the grace period."""
     storage = getattr(study._storage, "_backend", study._storage)
-    return set(storage.silent(study._study_id)) if isinstance(storage, _Storage) else set()
+    return set(storage.silent(study._study_id)) if isinstance(storage, _HeartbeatStorage) else set()
 
 
 def running(study: optuna.Study) -> int:

@@ -1,13 +1,14 @@
 """Arrays of samples and labels: finding their kind, checking and converting them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import TaskError
+from eenas.specs import check_options
 from eenas.tasks.images.frame import Fit, Size
 from eenas.tasks.images.image_arrays import check_images, dark, digest_of_images
 from eenas.tasks.images.pixels import ArrayPixels
@@ -15,21 +16,40 @@ from eenas.tasks.inputs import KINDS, Kind
 from eenas.tasks.samples import Samples
 from eenas.tasks.series.series_arrays import as_array, check_channels, check_series
 from eenas.tasks.series.series_values import SeriesValues
-from eenas.tasks.spec import Layout
+from eenas.tasks.spec import Layout, SplitsSpec
 
 ELONGATED = 4
 """The ratio of the sides from which float arrays [n, A, B] in [0, 1], read as images, cause a notice."""
 SET = 'task.input = "{}" (input="{}" in Python)'
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ArrayOptions:
-    """Options of arrays: size, fit and layout of images, and the kind of samples."""
+    """Options of a task of arrays; `Task.from_arrays` explains each."""
 
+    splits: SplitsSpec = field(default_factory=SplitsSpec)
+    flip: bool | None = None
     input_size: Size | None = None
     fit: Fit = "crop"
     layout: Layout | None = None
     input: Kind | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "ArrayOptions":
+        """The options given as keywords. Raises SpecError for one that does not exist."""
+        check_options("Task.from_arrays", given, ArrayKeywords)
+        return cls(**{name: value for name, value in given.items() if name != "splits" or value is not None})
+
+
+class ArrayKeywords(TypedDict, total=False):
+    """The fields of `ArrayOptions` as keywords of a function; every one is optional."""
+
+    splits: SplitsSpec | None
+    flip: bool | None
+    input_size: Size | None
+    fit: Fit
+    layout: Layout | None
+    input: Kind | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,20 +3,20 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import TaskError, nearest
 from eenas.specs import digest as digest_of
-from eenas.tasks.arrays import ArrayOptions, check_class_names, read_source
+from eenas.tasks.arrays import ArrayKeywords, ArrayOptions, check_class_names, read_source
 from eenas.tasks.images.frame import Fit, Size
 from eenas.tasks.images.image_input import fit_of, image_input, size_of, white_of
 from eenas.tasks.images.pixels import Pixels
-from eenas.tasks.inputs import InputSpec, Kind
+from eenas.tasks.inputs import InputSpec
 from eenas.tasks.samples import Samples
-from eenas.tasks.spec import SPLIT_NAMES, Layout, SourceName, SplitsSpec
+from eenas.tasks.spec import SPLIT_NAMES, SourceName, SplitsSpec
 from eenas.tasks.split import Split
 from eenas.tasks.splitting import divide
 
@@ -123,12 +123,7 @@ class Task:
         test_x: Any = None,
         test_y: Any = None,
         classes: Sequence[str] | None = None,
-        splits: SplitsSpec | None = None,
-        flip: bool | None = None,
-        input_size: Size | None = None,
-        fit: Fit = "crop",
-        layout: Layout | None = None,
-        input: Kind | None = None,
+        **options: Unpack[ArrayKeywords],
     ) -> "Task":
         """Return a task from arrays of images or series and class numbers [n].
 
@@ -137,17 +132,18 @@ class Task:
         floats [n, channels, length], or [n, length] with one channel. `input` is "images" or "series". By default
         `kind_of` decides, and a notice says so if the arrays could be either.
 
-        Without test arrays, all splits come from the train arrays. `classes` defaults to "0", "1", ..., and
-        `input_size` to the shorter side of the images. `flip` None flips colour images only. `fit` is that of `Frame`.
-        The arrays are copied.
+        Without test arrays, all splits come from the train arrays. `splits` is a SplitsSpec. `classes` defaults to "0",
+        "1", ..., and `input_size` to the shorter side of the images. `flip` None flips colour images only. `fit` is
+        that of `Frame`. The arrays are copied.
 
-        Raises TaskError if the arrays contradict each other or are too small for the splits.
+        Raises TaskError if the arrays contradict each other or are too small for the splits, and SpecError for an
+        unknown option.
         """
+        wanted = ArrayOptions.of(options)
         names = None if classes is None else check_class_names(classes)
         if (test_x is None) != (test_y is None):
             given, missing = ("test_x", "test_y") if test_y is None else ("test_y", "test_x")
             raise TaskError(f"{given} is given but not {missing}; give both or neither")
-        wanted = ArrayOptions(input_size, fit, layout, input)
         read = {"train": read_source(train_x, train_y, "train", names, wanted)}
         del train_x  # may free its memory before the next copy is made
         if names is None:
@@ -163,7 +159,7 @@ class Task:
         sources: dict[SourceName, Source] = {
             source: (read[source].samples, read[source].labels) for source in ("train", "test") if source in read
         }
-        task = assemble(name, names, sources, splits or SplitsSpec(), flip=flip)
+        task = assemble(name, names, sources, wanted.splits, flip=wanted.flip)
         notices = [text for each in read.values() for text in each.notices]
         return replace(task, notices=(*notices, *task.notices))
 

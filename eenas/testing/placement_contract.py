@@ -11,16 +11,15 @@ from eenas.designs.domains import Domain, FloatRange, Scalar
 from eenas.designs.encode import encode
 from eenas.designs.finding import Chooser, Found, Learner
 from eenas.designs.placement import PLACEMENTS, candidates, is_own, placed_by
+from eenas.designs.profiled_backbone import ProfiledBackbone
 from eenas.designs.proposal import Proposal, draw
 from eenas.designs.repair import BranchMacs, cost_limit
 from eenas.designs.resolve import resolve
 from eenas.designs.space import Space
 from eenas.errors import InfeasibleError
 from eenas.measurement.profile import Profile
-from eenas.tasks.images.image_input import image_input
-from eenas.tasks.inputs import InputSpec
 from eenas.testing.named import home_of
-from eenas.testing.stand_ins import stand_in_macs, stand_in_profile
+from eenas.testing.stand_ins import stand_in_backbone, stand_in_profile
 
 
 class PlacementContract:
@@ -48,12 +47,12 @@ class PlacementContract:
         self.load()
         branch = {"on": [True, False], "structure": "pool_fc"}
         space = Space.from_table({"branches": 4, "placement": {"kind": self.placement}, "branch": branch})
-        profile = stand_in_profile()
-        designs = check_placement(space, profile, num_classes=10, inputs=image_input(32), branch_macs=stand_in_macs)
+        backbone = stand_in_backbone()
+        designs = check_placement(space, backbone)
         assert any(design.branches for design in designs), "no proposal placed a branch"
         for design in designs:
-            proposal = encode(design, space, profile, branch_macs=stand_in_macs)
-            again = resolve(proposal, space, profile, num_classes=10, inputs=image_input(32), branch_macs=stand_in_macs)
+            proposal = encode(design, space, backbone.profile, branch_macs=backbone.branch_macs)
+            again = resolve(proposal, space, backbone)
             assert again.architecture_digest == design.architecture_digest, (
                 f"{design.label()} is lost by encoding it as a proposal"
             )
@@ -66,11 +65,8 @@ class PlacementContract:
 
 def check_placement(
     space: Space,
-    profile: Profile,
+    backbone: ProfiledBackbone,
     *,
-    num_classes: int,
-    inputs: InputSpec,
-    branch_macs: BranchMacs,
     chooser: Chooser | None = None,
     learner: Learner | None = None,
     proposals: int = 8,
@@ -82,20 +78,11 @@ def check_placement(
     known structure. The same proposal gives the same design. A design is canonical and equals its JSON. Infeasible
     proposals are skipped. Raises AssertionError with the violated rule.
     """
-    generator, designs = random.Random(seed), []
+    generator, designs, profile = random.Random(seed), [], backbone.profile
     allowed = [profile.cut_points[index].name for index in candidates(profile)]
 
     def resolved(proposal: Proposal) -> Design:
-        return resolve(
-            proposal,
-            space,
-            profile,
-            num_classes=num_classes,
-            inputs=inputs,
-            branch_macs=branch_macs,
-            chooser=chooser,
-            learner=learner,
-        )
+        return resolve(proposal, space, backbone, chooser=chooser, learner=learner)
 
     for _ in range(proposals):
         proposal = draw(space, lambda name, domain: _drawn(domain, generator))
@@ -109,7 +96,7 @@ def check_placement(
         )
         assert len(names) <= space.branches, f"{len(names)} branches for {space.branches} slots"
         for placed in design.branches:
-            _check_placed(placed, space, profile, branch_macs)
+            _check_placed(placed, space, profile, backbone.branch_macs)
         again = resolved(proposal)
         assert again.to_table() == design.to_table(), (
             f"one proposal gave two designs, {design.label()} and {again.label()}"

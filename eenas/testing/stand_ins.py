@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
 from eenas.branches.branch import Branch
+from eenas.designs.profiled_backbone import ProfiledBackbone
+from eenas.designs.repair import BranchMacs
 from eenas.measurement.latency import Latency
 from eenas.measurement.profile import Profile
+from eenas.tasks.images.image_input import image_input
 
 SHAPE = FeatureShape((32, 8, 8))
 NINE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -46,6 +49,13 @@ def stand_in_macs(branch: Branch, shape: FeatureShape) -> int:
     if sizes["kind"] == "mlp":
         return width * (shape.channels + 10)
     return 9 * shape.tokens // 4 * width * (shape.channels + (layers - 1) * width)
+
+
+def stand_in_backbone(profile: Profile | None = None, branch_macs: BranchMacs = stand_in_macs) -> ProfiledBackbone:
+    """Return a backbone of this profile for images of 32 x 32 in ten classes, as designs see it."""
+    return ProfiledBackbone(
+        profile=profile or stand_in_profile(), num_classes=10, inputs=image_input(32), branch_macs=branch_macs
+    )
 
 
 def stand_in_latency(milliseconds: float) -> Latency:

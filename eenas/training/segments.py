@@ -12,14 +12,14 @@ from eenas.networks.network import EarlyExitNetwork
 
 
 @dataclass(frozen=True)
-class Segment:
+class SegmentNames:
     """The names of the backbone's parameters and modules between two cut points."""
 
     parameters: frozenset[str]
     modules: frozenset[str]
 
 
-def segments(network: EarlyExitNetwork) -> tuple[Segment, ...]:
+def segments(network: EarlyExitNetwork) -> tuple[SegmentNames, ...]:
     """Return the segment before each of K exits, found by one pass of two noise samples through a copy of the backbone.
 
     A parameter belongs to the first exit whose feature depends on it, whichever module owns it: position embeddings of
@@ -47,7 +47,7 @@ def segments(network: EarlyExitNetwork) -> tuple[Segment, ...]:
     found, before = [], frozenset[str]()
     for k, parameters in enumerate(reached):
         inside = frozenset(name for name, segment in begun.items() if segment == k)
-        found.append(Segment(parameters - before, inside))
+        found.append(SegmentNames(parameters - before, inside))
         before |= parameters
     return tuple(found)
 

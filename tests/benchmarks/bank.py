@@ -109,14 +109,7 @@ def run_hand(seed: int, given: argparse.Namespace, rows: Rows) -> None:
     context = make_context(settings, StudyReference(storage=f"sqlite:///{place}/eenas.db"), device="cpu", folder=folder)
     context = prepare_backbone(context)
     start, worked = time.time(), time.process_time()
-    designs = known_designs(
-        settings.space,
-        context.profile,
-        num_classes=context.backbone.num_classes,
-        inputs=context.backbone.transform.inputs,
-        branch_macs=context.branch_macs,
-        uniform_counts=range(1, 7),
-    )
+    designs = known_designs(settings.space, context.profiled_backbone, uniform_counts=range(1, 7))
     samples, found = 0, []
     points: list[OperatingPoint] = []
     rule = PruningRule(LearningCurves(context.database), HAND)

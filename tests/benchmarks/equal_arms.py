@@ -103,7 +103,7 @@ def run_search(given: argparse.Namespace) -> bool:
         listener=listener,
     )
     settings = results.settings
-    done = sum(trial.state != "running" for trial in results.trials) >= settings.search.trials
+    done = len(results.trials) >= settings.search.trials
     banked = (settings.bank.training or settings.training).samples or 0
     spent |= {
         "seconds": before["seconds"] + time.monotonic() - began,
@@ -154,17 +154,7 @@ def _searched(given: argparse.Namespace, took: Mapping[str, Any]) -> list[Arm]:
 
 def _rivals(on: StudyContext) -> list[Arm]:
     """All arms but the search's: hand-placed ones cost nothing to find, the others what the bank took."""
-    backbone = on.backbone
-    known = dict(
-        known_designs(
-            on.settings.space,
-            on.profile,
-            num_classes=backbone.num_classes,
-            inputs=backbone.transform.inputs,
-            branch_macs=on.branch_macs,
-            uniform_counts=(6, 8),
-        )
-    )
+    known = dict(known_designs(on.settings.space, on.profiled_backbone, uniform_counts=(6, 8)))
     arms = [Arm(name, design) for name, design in known.items() if name.startswith("uniform")]
     arms += [Arm(name.upper(), arm_design(on, name)) for name in ("sdn", "ztw")]
     began, bank = time.monotonic(), Bank(on)

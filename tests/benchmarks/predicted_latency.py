@@ -34,6 +34,7 @@ from eenas.backbones.chain import Chain
 from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
 from eenas.designs.design import Design, Placed
 from eenas.designs.domains import Categorical, Domain, IntRange
+from eenas.designs.profiled_backbone import ProfiledBackbone
 from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
@@ -106,17 +107,20 @@ def designs(profile: Profile) -> list[Design]:
             return generator.choice(domain.values())
         return generator.uniform(domain.low, domain.high)
 
+    backbone = ProfiledBackbone(
+        profile=profile,
+        num_classes=CLASSES,
+        inputs=image_input(SIZE),
+        branch_macs=lambda branch, shape: (
+            measure_branch(branch, shape, CLASSES, device=CPU, latency=None, cache=cache).macs
+        ),
+    )
     while len(found) < DESIGNS:
         try:
             design = resolve(
                 draw(drawn, suggest),
                 drawn,
-                profile,
-                num_classes=CLASSES,
-                inputs=image_input(SIZE),
-                branch_macs=lambda branch, shape: (
-                    measure_branch(branch, shape, CLASSES, device=CPU, latency=None, cache=cache).macs
-                ),
+                backbone,
             )
         except InfeasibleError:
             continue

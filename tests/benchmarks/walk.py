@@ -26,7 +26,7 @@ from eenas.measurement.profile import MemoryCache, profile_backbone
 from eenas.networks.assembly import build_network
 from eenas.networks.network import EarlyExitNetwork
 from eenas.programs.model_folder import Package, write_folder
-from eenas.programs.parity import Samples, compare
+from eenas.programs.parity import ParitySamples, compare
 from eenas.programs.programs import Format, Programs
 from eenas.programs.runtime import load
 from eenas.tasks.images.image_input import image_input
@@ -166,4 +166,4 @@ def _exported(network: EarlyExitNetwork, task: Task, out: Path, format_: Format)
     model = load(out, threads=1, trust_code=True)
     transform = network.transform
     images = transform(task.validation.reader(transform.inputs)[np.arange(len(task.validation))])
-    return max(compare(network, model, Samples(images, "validation")).differences)
+    return max(compare(network, model, ParitySamples(images, "validation")).differences)

@@ -12,7 +12,7 @@ from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
 from eenas.errors import InfeasibleError
-from eenas.tasks.images.image_input import image_input
+from eenas.testing.stand_ins import stand_in_backbone
 
 
 def suggest(generator, name, domain):
@@ -44,10 +44,7 @@ def test_whatever_is_drawn_was_listed(make_profile, branch_macs):
             design = resolve(
                 draw(space, lambda name, domain: suggest(generator, name, domain)),
                 space,
-                profile,
-                num_classes=10,
-                inputs=image_input(32),
-                branch_macs=branch_macs,
+                stand_in_backbone(profile, branch_macs),
                 learner=learner,
             )
         except InfeasibleError:

@@ -18,6 +18,7 @@ from eenas.designs.space import Space, load_space
 from eenas.errors import DesignError, InfeasibleError
 from eenas.measurement.profile import Profile
 from eenas.tasks.images.image_input import image_input
+from eenas.testing.stand_ins import stand_in_backbone
 
 MakeProfile = Callable[..., Profile]
 
@@ -72,7 +73,7 @@ def test_same_architecture(
         return data.draw(st.sampled_from(domain.values() or ()), label=name)
 
     def resolved(proposal: Any) -> Design:
-        return resolve(proposal, space, profile, num_classes=10, inputs=image_input(32), branch_macs=branch_macs)
+        return resolve(proposal, space, stand_in_backbone(profile, branch_macs))
 
     try:
         design = resolved(draw(space, suggest))
@@ -98,9 +99,7 @@ def _design(*branches: tuple[str, str], **changes: Any) -> Design:
 def test_without_counting_macs_the_cap_is_taken_as_kept(make_profile: MakeProfile, branch_macs: BranchMacs) -> None:
     space, profile = load_space("default"), make_profile(total=10**8)
     design = _design(("block2", "fc"), ("block3", "conv_fc"), ("block9", "pool_fc"))
-    again = resolve(
-        encode(design, space, profile), space, profile, num_classes=10, inputs=image_input(32), branch_macs=branch_macs
-    )
+    again = resolve(encode(design, space, profile), space, stand_in_backbone(profile, branch_macs))
     assert again.architecture_digest == design.architecture_digest
 
 

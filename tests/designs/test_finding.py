@@ -22,6 +22,7 @@ from eenas.designs.space import Space
 from eenas.errors import DesignError, InfeasibleError
 from eenas.measurement.profile import Profile
 from eenas.tasks.images.image_input import image_input
+from eenas.testing.stand_ins import stand_in_backbone
 
 MakeProfile = Callable[..., Profile]
 SMALL = FeatureShape((1, 1, 1))
@@ -57,16 +58,8 @@ def resolved(
     chooser: Chooser | None = None,
     learner: Learner | None = None,
 ) -> Design:
-    return resolve(
-        proposal or {},
-        space,
-        profile,
-        num_classes=10,
-        inputs=image_input(32),
-        branch_macs=branch_macs,
-        chooser=chooser,
-        learner=learner,
-    )
+    backbone = stand_in_backbone(profile, branch_macs)
+    return resolve(proposal or {}, space, backbone, chooser=chooser, learner=learner)
 
 
 def places(design: Design) -> list[int]:
@@ -192,7 +185,7 @@ def test_a_cascade_wraps_all_but_the_first_and_encodes(make_profile: MakeProfile
     only = Space(branches=3, placement={"kind": "uniform"}, network={"cascade": True})
     with pytest.raises(DesignError, match=r"its branches form no cascade; allow network.cascade = false"):
         encode(plain, only, make_profile())
-    known = dict(known_designs(only, make_profile(), num_classes=10, inputs=image_input(32), branch_macs=branch_macs))
+    known = dict(known_designs(only, stand_in_backbone(make_profile(), branch_macs)))
     assert known["uniform 3 fc"].branches == cascade.branches
 
 

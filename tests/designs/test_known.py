@@ -15,13 +15,13 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
 from eenas.errors import DesignError
 from eenas.measurement.profile import Profile
-from eenas.tasks.images.image_input import image_input
+from eenas.testing.stand_ins import stand_in_backbone
 
 MakeProfile = Callable[..., Profile]
 
 
 def known(space: Space, profile: Profile, branch_macs: BranchMacs) -> dict[str, Design]:
-    return dict(known_designs(space, profile, num_classes=10, inputs=image_input(32), branch_macs=branch_macs))
+    return dict(known_designs(space, stand_in_backbone(profile, branch_macs)))
 
 
 def test_the_list(make_profile: MakeProfile, branch_macs: BranchMacs) -> None:
@@ -79,14 +79,7 @@ def test_few_slots_or_cut_points(make_profile: MakeProfile, branch_macs: BranchM
 
 
 def test_only_some_of_the_uniform_ones(make_profile: MakeProfile, branch_macs: BranchMacs) -> None:
-    found = known_designs(
-        load_space("small"),
-        make_profile(),
-        num_classes=10,
-        inputs=image_input(32),
-        branch_macs=branch_macs,
-        uniform_counts=[2, 3, 9],
-    )
+    found = known_designs(load_space("small"), stand_in_backbone(make_profile(), branch_macs), uniform_counts=[2, 3, 9])
     assert [name for name, _ in found] == ["no branch", "uniform 2 fc", "uniform 3 fc"]
 
 
@@ -112,6 +105,6 @@ def test_shipped_spaces_can_say_them_all(name: str, make_profile: MakeProfile, b
                 encode(each, space, profile)
             continue
         proposal = encode(each, space, profile)
-        again = resolve(proposal, space, profile, num_classes=10, inputs=image_input(32), branch_macs=branch_macs)
+        again = resolve(proposal, space, stand_in_backbone(profile, branch_macs))
         assert again.architecture_digest == each.architecture_digest
         assert again.digest == each.digest

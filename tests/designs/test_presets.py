@@ -9,7 +9,7 @@ from eenas.designs.encode import encode
 from eenas.designs.resolve import resolve
 from eenas.designs.space import Space
 from eenas.errors import SpecError
-from eenas.tasks.images.image_input import image_input
+from eenas.testing.stand_ins import stand_in_backbone
 from eenas.training.own_code import load_own_code
 
 
@@ -18,7 +18,7 @@ def test_a_preset_is_drawn_by_its_name_and_asks_for_no_size(make_profile, branch
     load_own_code(space, trust_code=True)
     assert list(space.parameters()) == ["slot1.structure", "slot2.structure"]
     drawn = {"slot1.structure": "eenet", "slot2.structure": "sdn"}
-    design = resolve(drawn, space, make_profile(), num_classes=10, inputs=image_input(32), branch_macs=branch_macs)
+    design = resolve(drawn, space, stand_in_backbone(make_profile(), branch_macs))
     assert [placed.branch for placed in design.branches] == [PRESETS["eenet"](), sdn()]
     assert encode(design, space, make_profile(), branch_macs=branch_macs) == drawn
     assert Design.from_json(design.to_json()) == design
@@ -31,10 +31,7 @@ def test_beside_a_family_the_sizes_are_the_familys(make_profile, branch_macs):
         resolve(
             {"slot1.structure": "msdnet", "slot1.width": width},
             space,
-            make_profile(),
-            num_classes=10,
-            inputs=image_input(32),
-            branch_macs=lambda branch, shape: 1,
+            stand_in_backbone(make_profile(), lambda branch, shape: 1),
         )
         .branches[0]
         .branch

@@ -20,7 +20,7 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space, load_space
 from eenas.errors import DesignError, InfeasibleError
 from eenas.measurement.profile import Profile
-from eenas.tasks.images.image_input import image_input
+from eenas.testing.stand_ins import stand_in_backbone
 
 SHAPE = FeatureShape((32, 8, 8))
 MakeProfile = Callable[..., Profile]
@@ -36,16 +36,8 @@ def drawn(data: st.DataObject, space: Space) -> Proposal:
 
 
 def resolved(proposal: Proposal, space: Space, profile: Profile, branch_macs: BranchMacs) -> Design:
-    return resolve(
-        proposal,
-        space,
-        profile,
-        num_classes=10,
-        inputs=image_input(32),
-        branch_macs=branch_macs,
-        chooser=first_candidates,
-        learner=plainest_forms,
-    )
+    backbone = stand_in_backbone(profile, branch_macs)
+    return resolve(proposal, space, backbone, chooser=first_candidates, learner=plainest_forms)
 
 
 def first_candidates(candidates: tuple[Placed, ...], values: Mapping[str, Scalar]) -> Found:

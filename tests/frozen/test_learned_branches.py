@@ -23,10 +23,10 @@ from eenas.designs.design import Placed
 from eenas.errors import BranchError, CutError, DivergedError, OutOfMemoryError, SpecError, TrainingError
 from eenas.frozen.cell_search import CHOICES, CellSearch
 from eenas.frozen.family_search import FamilySearch
-from eenas.frozen.learned_branches import find_structures
-from eenas.frozen.structure_search import StructureSpec
+from eenas.frozen.learned_branches import StructureCosts, StructureTraining, find_structures
+from eenas.frozen.structure_search import SearchPlace, StructureSpec
 from eenas.measurement.macs import count_macs
-from eenas.progress import Advanced, Finished, Started
+from eenas.progress import Advanced, Finished, Started, silent
 from eenas.tasks.task import Task
 from eenas.training.execution import Execution
 
@@ -85,11 +85,17 @@ def macs_of(branch: Branch, shape: FeatureShape) -> int:
     return count_macs(branch.build(shape, CLASSES), shape)
 
 
-def find(backbone, branches, task, spec=BRIEF, *, limit=1e9, seed=0, **options):
+def costs_of(names, limit=1e9):
+    return StructureCosts(limits=dict.fromkeys(names, limit), reference_macs=REFERENCE, branch_macs=macs_of)
+
+
+def find(backbone, branches, task, spec=BRIEF, *, limit=1e9, seed=0, listener=silent, **options):
     """What is found for branches by cut point, and the facts."""
     placed = tuple(Placed(name, branch) for name, branch in branches.items())
-    options = {"limits": dict.fromkeys(branches, limit), "reference_macs": REFERENCE, **options}
-    found, facts = find_structures(backbone, placed, task, spec=spec, branch_macs=macs_of, seed=seed, **options)
+    training = StructureTraining(spec=spec, seed=seed, **options)
+    found, facts = find_structures(
+        backbone, placed, task, training=training, costs=costs_of(branches, limit), listener=listener
+    )
     assert [each.cut_point for each in found] == list(branches)
     assert json.loads(json.dumps(facts)) == facts
     return {each.cut_point: each.branch for each in found}, facts
@@ -208,10 +214,8 @@ def test_what_is_found_depends_on_the_seed_and_not_on_the_others(stripes, maps):
 
 def test_several_open_branches_may_stand_at_one_cut_point(stripes, maps):
     placed = (Placed("0", Learned(width=4)), Placed("0", LearnedCell(width=4)), Placed("1", Learned(width=4)))
-    limits = {"0": 1e9, "1": 1e9}
-    found, facts = find_structures(
-        maps, placed, stripes, spec=BRIEF, limits=limits, reference_macs=REFERENCE, branch_macs=macs_of, seed=0
-    )
+    training = StructureTraining(spec=BRIEF, seed=0)
+    found, facts = find_structures(maps, placed, stripes, training=training, costs=costs_of(("0", "1")))
     assert [each.cut_point for each in found] == ["0", "0", "1"]
     assert not any(each.branch.is_open for each in found)
     assert [table["asked"] for table in facts["branches"]] == ["learned 4", "learned_cell 4", "learned 4"]
@@ -252,9 +256,12 @@ def test_a_gpu_searches_too(stripes, maps):
     assert not any(branch.is_open for branch in found.values())
 
 
+def place_of(shape, limit=1e9):
+    return SearchPlace(shape=shape, num_classes=CLASSES, limit=limit, reference_macs=REFERENCE)
+
+
 def cell_of(width, shape, limit=1e9):
-    options = {"limit": limit, "reference_macs": REFERENCE, "seed": 0, "device": torch.device("cpu")}
-    return CellSearch(LearnedCell(width=width), shape, CLASSES, BRIEF, **options)
+    return CellSearch(LearnedCell(width=width), place_of(shape, limit), BRIEF, seed=0, device=torch.device("cpu"))
 
 
 def prefer(search, *names):
@@ -307,7 +314,7 @@ def test_skips_are_dropped_less_and_less_and_never_while_the_structure_learns():
 def test_weights_leave_the_structure_alone_and_one_family_runs_in_a_step():
     shape = FeatureShape((6, 8, 8))
     forms = {form: macs_of(form, shape) for form in Learned(width=4).forms(shape)}
-    search = FamilySearch(forms, shape, CLASSES, BRIEF, reference_macs=REFERENCE, seed=0, device=torch.device("cpu"))
+    search = FamilySearch(forms, place_of(shape), BRIEF, seed=0, device=torch.device("cpu"))
     x, labels = torch.randn(8, *shape.dims), torch.arange(8) % CLASSES
     ran: list[int] = []
     for index, head in enumerate(search.heads):

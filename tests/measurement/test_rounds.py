@@ -20,7 +20,7 @@ from eenas.measurement.rounds import (
     measure_latency,
     without_outliers,
 )
-from eenas.measurement.stopwatch import Excluded, Run, Sample, Stopwatch
+from eenas.measurement.stopwatch import Excluded, Run, Stopwatch, TimedRun
 
 CPU = torch.device("cpu")
 SHORT = LatencySpec(warmup=1, min_repeats=20, max_repeats=20, seconds=1e6)
@@ -251,11 +251,11 @@ def test_what_runs_apart_is_taken_off(clock: Clock) -> None:
 
 
 def test_switches_that_cost_nothing_count_where_there_is_little_else() -> None:
-    switched, quiet = Sample(2.0, 2.0, 1), Sample(1.0, 1.0)
+    switched, quiet = TimedRun(2.0, 2.0, 1), TimedRun(1.0, 1.0)
     assert accepted_times([switched] * 5) == [2.0] * 5
     assert accepted_times([switched] * 5 + [quiet] * 3) == [1.0] * 3
-    assert accepted_times([quiet] * 2 + [Sample(9.0, 1.0, 1)] * 9) == []
-    assert accepted_times([Sample(2.0)] * 3) == [2.0] * 3  # a device that has no CPU time
+    assert accepted_times([quiet] * 2 + [TimedRun(9.0, 1.0, 1)] * 9) == []
+    assert accepted_times([TimedRun(2.0)] * 3) == [2.0] * 3  # a device that has no CPU time
 
 
 @given(st.lists(st.floats(0.01, 1e3), min_size=1, max_size=40))

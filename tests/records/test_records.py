@@ -7,13 +7,20 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
-from eenas.errors import StudyError
+from eenas.branches.fc import Fc
+from eenas.designs.design import Design, Placed
+from eenas.errors import EenasError, StudyError
+from eenas.policies.costs import CostValues
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.policies.operating_point import OperatingPoint
 from eenas.records.database import Database
 from eenas.records.measurements import DatabaseCache
 from eenas.records.prepared import PreparedRecord, PreparedRecords
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords, TrialState
+from eenas.tasks.images.image_input import image_input
 
 PLAIN: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -33,18 +40,37 @@ def study(**changes: Any) -> StudyRecord:
     return replace(plain, **changes)
 
 
+POINT = OperatingPoint(
+    policy=ThresholdPolicy(score="max_softmax", temperatures=(1.0, 1.5), thresholds=(0.75,)),
+    accuracy=0.5,
+    expected=CostValues({"macs": 12.5}),
+    worst=CostValues({"macs": 20.0}),
+    shares=(0.5, 0.5),
+    exit_accuracy=(0.5, None),
+)
+DESIGN = Design(
+    backbone="b",
+    num_classes=10,
+    inputs=image_input(32),
+    branches=(Placed("layer1", Fc()),),
+    provenance={"a": [1, None]},
+)
+
+
 @given(
-    points=st.lists(TABLE, max_size=3),
+    points=st.integers(0, 3),
+    chosen=st.none() | st.just(POINT),
     values=st.none() | st.lists(st.floats(allow_nan=False), max_size=3).map(tuple),
-    design=TABLE,
+    design=st.none() | st.just(DESIGN),
     reason=st.none() | st.text(),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_trial_is_read_back_as_it_was_written(
     database: Database,
-    points: list[dict[str, Any]],
+    points: int,
+    chosen: OperatingPoint | None,
     values: tuple[float, ...] | None,
-    design: dict[str, Any],
+    design: Design | None,
     reason: str | None,
 ) -> None:
     records = TrialRecords(database)
@@ -52,20 +78,36 @@ def test_a_trial_is_read_back_as_it_was_written(
         study="round trip",
         number=3,
         state="complete",
-        points=tuple(points),
+        points=(POINT,) * points,
         right=(),
         frozen_right=("3:x",),
         parameters=5,
+        chosen=chosen,
         values=values,
         design=design,
         reason=reason,
         exit_accuracy=(0.25,),
-        frozen_points=tuple(points),
-        violations={"branches": -1.0},
+        frozen_points=(POINT,) * points,
+        violations={"branches": -1.0, "max_macs": 0.5},
         artifacts={"validation": "x"},
     )
     records.save(record)
     assert records.get("round trip", 3) == record
+    assert record.missed == {"max_macs": 0.5}
+
+
+def test_a_trial_with_a_plug_in_that_is_not_loaded_is_left_out_of_the_readable_ones(database: Database) -> None:
+    records = TrialRecords(database)
+    for number in (1, 2):
+        records.save(TrialRecord(study="strangers", number=number, state="complete", design=DESIGN))
+    change = text(
+        "UPDATE eenas_trials SET body = replace(body, :own, :plugged) WHERE study = 'strangers' AND number = 1"
+    )
+    with database.transaction() as connection:
+        connection.execute(change, {"own": '"kind": "fc"', "plugged": '"kind": "./mine.py:Mine"'})
+    assert [record.number for record in records.readable("strangers")] == [2]
+    with pytest.raises(EenasError, match="mine"):
+        records.list("strangers")
 
 
 def test_trials_are_listed_by_number_within_their_study(database: Database) -> None:

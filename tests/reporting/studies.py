@@ -13,10 +13,11 @@ from eenas.policies.fit import operating_points
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.right_answers import pack, right_answers
+from eenas.records.trials import TrialRecord
 from eenas.reporting.facts.picked import pick
 from eenas.reporting.facts.summary import shown
 from eenas.results.front import area_by_macs, best_within, build_front, compare
-from eenas.results.results import Baseline, StudyResults, TrialResult
+from eenas.results.results import Baseline, StudyResults
 from eenas.study.rivals.known_networks import KnownNetwork
 from eenas.study.rivals.offered_points import offered
 from eenas.study.settings.study_spec import load_settings
@@ -99,7 +100,7 @@ def trial(number, branches=3, *, latency=True, **more):
         "exit_accuracy": tuple(validation.exit_accuracy()),
         "seconds": 20.0,
     }
-    return TrialResult(number=number, design=made, **(values | more))
+    return TrialRecord(study="made up", number=number, design=made, **(values | more))
 
 
 def single(accuracy, share, latency=True):
@@ -204,9 +205,9 @@ def slow(results, times=40):
 
 def failed(number, reason="out of memory"):
     """A trial that failed."""
-    return TrialResult(number=number, state="failed", origin="sampler", reason=reason)
+    return TrialRecord(study="made up", number=number, state="failed", origin="sampler", reason=reason)
 
 
 def infeasible(number):
     """A trial whose drawn point misses a limit of its study."""
-    return trial(number, 2, violations=("max_parameters by 1200",))
+    return trial(number, 2, violations={"max_parameters": 1200.0})

@@ -342,7 +342,7 @@ def test_a_design_drawn_again_copies_its_scores(tmp_path):
 def test_constraints_reach_the_sampler_once_and_the_front(tmp_path):
     found = go(tmp_path, overrides=(*OVERRIDES, "constraints.max_branches=1"))
     for trial in found.trials:
-        assert bool(trial.violations) == (len(trial.design.branches) > 1)
+        assert bool(trial.missed) == (len(trial.design.branches) > 1)
     assert all(len(entry.network.branches) <= 1 for entry in found.front)
     assert found.front
     study = optuna.load_study(study_name=found.name, storage=f"sqlite:///{tmp_path}/eenas.db")

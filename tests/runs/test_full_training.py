@@ -22,7 +22,7 @@ import eenas
 import eenas.runs.before_training as before_training
 import eenas.runs.full_training as full_training
 import eenas.runs.searched_study as searched_study
-import eenas.runs.train_fully as train_fully
+import eenas.study.trials.design_training as design_training
 from eenas.errors import ExportError, SpecError, StorageError, StudyError
 from eenas.networks.checkpoint import load_weights
 from eenas.networks.exit_costs import ExitCosts
@@ -131,7 +131,7 @@ def test_a_damaged_report_is_made_again_of_the_weights(smallest_study, finished_
     with pytest.raises(ExportError, match="delete it and rerun `eenas train`"):
         smallest_study.train(run, **options)
     (run / REPORT).unlink()
-    monkeypatch.setattr(train_fully, "train_network", None)
+    monkeypatch.setattr(design_training, "train_network", None)
     assert facts(smallest_study.train(run, **options)) == facts(finished_run)
 
 
@@ -194,7 +194,7 @@ def test_a_run_that_was_cut_off_after_so_many_files_goes_on(smallest_study, tmp_
 
 def test_where_training_makes_it_worse_what_the_search_knew_is_kept(smallest_study, tmp_path, monkeypatch):
     spoil, heard = [], []
-    real = train_fully.train_network
+    real = design_training.train_network
 
     def train_network(network, *arguments, **options):
         report = real(network, *arguments, **options)
@@ -203,7 +203,7 @@ def test_where_training_makes_it_worse_what_the_search_knew_is_kept(smallest_stu
                 parameter.mul_(-1.0 if spoil else 1.0)
         return report
 
-    monkeypatch.setattr(train_fully, "train_network", train_network)
+    monkeypatch.setattr(design_training, "train_network", train_network)
     good = smallest_study.train(tmp_path / "good")
     assert good.worse is None
     spoil.append(True)
@@ -224,7 +224,7 @@ def test_where_training_makes_it_worse_what_the_search_knew_is_kept(smallest_stu
     kept = network.state_dict()
     assert all(torch.equal(value, kept[key].cpu()) for key, value in weights(report.folder).items())
     (report.folder / REPORT).unlink()
-    monkeypatch.setattr(train_fully, "train_network", None)
+    monkeypatch.setattr(design_training, "train_network", None)
     assert smallest_study.train(report.folder).worse == worse, "the folder says it, too"
 
 
@@ -233,9 +233,9 @@ def kept_contexts(study, monkeypatch, folder):
     found = []
     real = full_training.train_fully
 
-    def keep(network, context, **options):
+    def keep(design, context, **options):
         found.append(context)
-        return real(network, context, **options)
+        return real(design, context, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(full_training, "train_fully", keep)
@@ -528,7 +528,6 @@ import torch
 import eenas.runs.before_training as before_training
 import eenas.runs.full_training as full_training
 import eenas.runs.run_report as run_report
-import eenas.runs.train_fully as module
 from eenas.records.database import Database
 from eenas.results.choice import Choice, Chosen
 from eenas.results.read import study_record
@@ -540,9 +539,9 @@ storage, trial, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
 kept, saves = {}, []
 real_build, real_save = full_training.build_report, run_report.RunReport.save
 real_train = full_training.train_fully
-def keep(network, *args, **kwargs):
-    found = real_train(network, *args, **kwargs)
-    kept.update({key: value.clone() for key, value in network.state_dict().items()})
+def keep(*args, **kwargs):
+    found = real_train(*args, **kwargs)
+    kept.update({key: value.clone() for key, value in found.network.state_dict().items()})
     return found
 full_training.train_fully = keep
 run_report.RunReport.save = lambda self: saves.append(1) or real_save(self)

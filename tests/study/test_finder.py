@@ -19,7 +19,6 @@ from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings
 from eenas.study.trials import finder as finder_module
 from eenas.study.trials.finder import Finder
-from eenas.tasks.images.image_input import image_input
 from eenas.testing.placement_contract import check_chooser, check_learner, check_placement
 from eenas.testing.smallest import smallest_task
 from tests.smallest_study import SETTINGS, backbone
@@ -142,14 +141,7 @@ def test_a_whole_space_and_a_replay(context: StudyContext) -> None:
     space = type(context.settings.space).from_table(table)
     finder = finder_on(context)
     designs = check_placement(
-        space,
-        context.profile,
-        num_classes=4,
-        inputs=image_input(8),
-        branch_macs=context.branch_macs,
-        chooser=finder.choose,
-        learner=finder.learn,
-        proposals=4,
+        space, context.profiled_backbone, chooser=finder.choose, learner=finder.learn, proposals=4
     )
     assert designs
     for design in designs:

@@ -30,8 +30,8 @@ def table(skill, rows=None):
     )
 
 
-def new_rule():
-    return PruningRule(LearningCurves(Database("sqlite://")), "study")
+def new_rule(front=None):
+    return PruningRule(LearningCurves(Database("sqlite://")), "study", front)
 
 
 def pruner(frozen, *, rule=None, front=None, target=0.5):
@@ -47,7 +47,7 @@ def pruner(frozen, *, rule=None, front=None, target=0.5):
         policy=PolicyChoice(target_macs=target),
     )
     tables = {} if frozen is None else {"calibration": frozen}
-    return TrialPruner(design, context, rule or new_rule(), tables, front or FrozenFront())
+    return TrialPruner(design, context, rule or new_rule(front), tables)
 
 
 def rows_of(one):
@@ -117,9 +117,9 @@ def test_a_trial_that_ended_tells_the_later_ones():
 
 
 def test_a_pruned_trial_has_no_end():
-    rule = new_rule()
+    rule = new_rule(FrozenFront(accuracy=np.array([0.9]), cost=np.array([0.1])))
     for number in range(2):
-        one = pruner(table(3.0), rule=rule, front=FrozenFront(accuracy=np.array([0.9]), cost=np.array([0.1])))
+        one = pruner(table(3.0), rule=rule)
         assert one.is_over(0.5, table(0.0, rows_of(one)))
         one.finish(number, table(0.0))
     assert rule.rise(0.5, method=one._design.training.method) is None

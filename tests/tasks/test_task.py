@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eenas.errors import TaskError
+from eenas.errors import SpecError, TaskError
 from eenas.tasks.images import image_arrays as arrays_module
 from eenas.tasks.images.image_arrays import check_images
 from eenas.tasks.spec import SplitSpec, SplitsSpec
@@ -129,6 +129,11 @@ def test_flip_by_colour_where_nothing_is_said():
     images, labels = arrays()
     assert Task.from_arrays("colour", images, labels, flip=None).flip
     assert not Task.from_arrays("grey", images[..., 0], labels, flip=None).flip
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_one():
+    with pytest.raises(SpecError, match=r"from_arrays\(\) has no option 'inputsize'; nearest: 'input_size'"):
+        task(inputsize=8)
 
 
 def test_an_unknown_split_is_refused():

@@ -18,8 +18,8 @@ from eenas.designs.finding import Found
 from eenas.designs.space import Space, load_space
 from eenas.measurement.latency import Latency
 from eenas.measurement.profile import Profile
-from eenas.tasks.images.image_input import image_input
 from eenas.testing.placement_contract import check_chooser, check_learner, check_placement
+from eenas.testing.stand_ins import stand_in_backbone
 
 SHAPE = FeatureShape((16, 8, 8))
 PLACED = tuple(Placed(f"block{index}", Fc()) for index in range(1, 10))
@@ -57,9 +57,7 @@ def plain(placed: tuple[Placed, ...]) -> Found:
 
 def check(space: Space, **options: Any) -> int:
     options = {"chooser": some, "learner": plain, **options}
-    return len(
-        check_placement(space, profile(), num_classes=10, inputs=image_input(32), branch_macs=branch_macs, **options)
-    )
+    return len(check_placement(space, stand_in_backbone(profile(), branch_macs), **options))
 
 
 @pytest.mark.parametrize("kind", ["uniform", "metric", "free", "gating"])
@@ -129,6 +127,4 @@ def test_a_branch_over_the_cap_is_noticed() -> None:
         return next(counts, 10**9)
 
     with pytest.raises(AssertionError, match=r"fc at block\d has 1,000,000,000 MACs, above the cap of"):
-        check_placement(
-            Space(branches=2), profile(), num_classes=10, inputs=image_input(32), branch_macs=dearer_when_asked_again
-        )
+        check_placement(Space(branches=2), stand_in_backbone(profile(), dearer_when_asked_again))

@@ -40,7 +40,7 @@ def server(
     """Return the server of `serve`, bound to its address but not yet serving. The caller closes it."""
     app = _Watched(_application(storage, artifacts), storage, listener)
     try:
-        return wsgiref.simple_server.make_server(host, port, app, server_class=_Threads, handler_class=_Quiet)
+        return wsgiref.simple_server.make_server(host, port, app, server_class=_Threads, handler_class=_QuietHandler)
     except (OSError, OverflowError) as error:
         raise EenasError(f"cannot serve on {host}:{port} ({error}); pass another --port (0 takes a free one)") from None
 
@@ -95,7 +95,7 @@ class _Threads(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
     daemon_threads = True
 
 
-class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
+class _QuietHandler(wsgiref.simple_server.WSGIRequestHandler):
     """A handler that does not log requests."""
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -86,9 +86,9 @@ def front_facts(results: StudyResults, cost: str = MACS, picked: FrontPoint | No
     found = (_mark(item.point, whole, cost, item.name) for item in held if item.kind == "trial")
     clouds += [mark for mark in found if mark is not None]
     broken = (
-        _mark(trial.chosen, whole, cost, name, in_figure(f"{name} misses: {', '.join(trial.violations)}"))
+        _mark(trial.chosen, whole, cost, name, in_figure(f"{name} misses: {results.missed(trial)}"))
         for trial in results.trials
-        if trial.chosen is not None and trial.violations and (name := f"trial {trial.number}")
+        if trial.chosen is not None and trial.missed and (name := f"trial {trial.number}")
     )
     total = quantity(whole, "MACs") if cost == MACS else cost_text(cost, whole, results.units.get(cost, ""))
     words = {MACS: "MACs of a sample", LATENCY: f"latency of {each_batch(results.settings.latency.batch)}"}

@@ -11,10 +11,11 @@ from eenas.networks.backbone_facts import BackboneFacts
 from eenas.percent import percent
 from eenas.policies.costs import MACS
 from eenas.policies.operating_point import OperatingPoint
+from eenas.records.trials import TrialRecord
 from eenas.reporting.facts.wording import duration, plural
 from eenas.reporting.figures import figure_style as style
 from eenas.results.front import area_by_macs
-from eenas.results.results import StudyResults, TrialResult
+from eenas.results.results import StudyResults
 from eenas.study.rivals.offered_points import offered
 
 
@@ -86,7 +87,7 @@ def progress_facts(results: StudyResults) -> ProgressFacts:
     )
 
 
-def _frozen_held(trial: TrialResult, results: StudyResults) -> list[OperatingPoint]:
+def _frozen_held(trial: TrialRecord, results: StudyResults) -> list[OperatingPoint]:
     """Return the points of a trial's network on the frozen backbone that hold the study's limits."""
     network = next((network for network in results.networks if network.trial == trial.number), None)
     if network is None:

@@ -13,10 +13,10 @@ from torch.nn import functional
 from eenas.designs.design import TrainingChoice
 from eenas.frozen.frozen_head import read_head
 from eenas.networks.network import EarlyExitNetwork
-from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.seeding import derive
 from eenas.study.context.stages import Stages
 from eenas.study.context.study_context import StudyContext
+from eenas.study.context.training_progress import told
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 from eenas.training.checkpoints import Checkpoint
@@ -115,32 +115,23 @@ def _train(
     is_over: Callable[[RoundReport], bool],
 ) -> None:
     spec = context.settings.prepare
-    context.listener(Started(PHASE, 100))
-    if checkpoint.path.exists():
-        context.listener(Notice(f"{PHASE}: resuming from {checkpoint.path}"))
-
-    def report(round_: RoundReport) -> Verdict:
-        context.listener(Advanced(PHASE, 100 * round_.progress, f"loss {round_.loss:.3f}"))
-        return Verdict.STOP if is_over(round_) else Verdict.CONTINUE
-
-    choice = TrainingChoice(
-        strategy="joint",
-        optimizer=spec.optimizer,
-        learning_rate=spec.learning_rate * rate,
-        weight_decay=spec.weight_decay,
-        backbone_rate=1.0,
-    )
-    train_network(
-        network,
-        task,
-        TrainingPlan(
-            choice=choice,
-            spec=spec.training,
-            costs=[float(context.profile.total_macs)],
-            seed=derive(context.settings.seed, "prepare"),
-            execution=context.execution,
+    plan = TrainingPlan(
+        choice=TrainingChoice(
+            strategy="joint",
+            optimizer=spec.optimizer,
+            learning_rate=spec.learning_rate * rate,
+            weight_decay=spec.weight_decay,
+            backbone_rate=1.0,
         ),
-        after_epoch=report,
-        checkpoint=checkpoint,
+        spec=spec.training,
+        costs=[float(context.profile.total_macs)],
+        seed=derive(context.settings.seed, "prepare"),
+        execution=context.execution,
     )
-    context.listener(Finished(PHASE))
+    with told(PHASE, context.listener, checkpoint) as tell:
+
+        def after_epoch(report: RoundReport) -> Verdict:
+            tell(report)
+            return Verdict.STOP if is_over(report) else Verdict.CONTINUE
+
+        train_network(network, task, plan, after_epoch=after_epoch, checkpoint=checkpoint)

@@ -12,7 +12,8 @@ from eenas.backbones.copies import copy_of, evaluated
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.branch import Branch
-from eenas.designs.design import Design, PolicyChoice, TrainingChoice
+from eenas.designs.design import Design
+from eenas.designs.profiled_backbone import ProfiledBackbone
 from eenas.designs.space import fitted_space
 from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.latency import device_name, resolve_device
@@ -96,6 +97,14 @@ class StudyContext:
         """The records of the running trials."""
         return InFlight(self.artifacts.root)
 
+    @property
+    def profiled_backbone(self) -> ProfiledBackbone:
+        """The backbone as designs see it."""
+        backbone, inputs = self.backbone, self.backbone.transform.inputs
+        return ProfiledBackbone(
+            profile=self.profile, num_classes=backbone.num_classes, inputs=inputs, branch_macs=self.branch_macs
+        )
+
     def branch_macs(self, branch: Branch, shape: FeatureShape) -> int:
         """Return the MACs of one branch at a feature of this shape, counted once and cached."""
         return self._measure(branch, shape, with_latency=False).macs
@@ -118,8 +127,6 @@ class StudyContext:
             num_classes=self.backbone.num_classes,
             inputs=self.backbone.transform.inputs,
             branches=(),
-            training=TrainingChoice(),
-            policy=PolicyChoice(),
         )
 
     def plain_table(self, split: str) -> ExitTable:
@@ -245,12 +252,11 @@ def make_context(
             settings.latency, backbone, chain, device=where, cache=cache, latencies=latencies, listener=listener
         ),
     )
-    settings = replace(settings, latency=latency)
     space = fitted_space(settings.space, profile)
     if space is not settings.space:
         slots = f"{space.branches} branch slot{'s' if space.branches > 1 else ''} instead of {settings.space.branches}"
         listener(Notice(f"the space has {slots}: {backbone.name} has no more cut points with work behind them"))
-    settings = replace(settings, space=space)
+    settings = replace(settings, latency=latency, space=space)
     if profile.uncounted:
         left = ", ".join(profile.uncounted)
         listener(Notice(f"the MACs of {backbone.name} leave out {left}: their operations cannot be counted"))

@@ -13,6 +13,7 @@ from eenas.designs.placement import candidates
 from eenas.errors import BranchError, DivergedError
 from eenas.fronts.hypervolume import REFERENCE_COST, most_added
 from eenas.measurement.profile import source_of
+from eenas.networks.tables import exit_tables
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
@@ -27,7 +28,7 @@ from eenas.study.context.bank import Bank
 from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.frozen_front import FrozenFront, filled, first_branches
 from eenas.study.rivals.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind, frozen_design
-from eenas.study.trials.design_training import network_digest, train_design
+from eenas.study.trials.design_training import DesignTraining, network_digest, train_design
 from eenas.study.trials.scores import score_tables
 from eenas.training.checkpoints import Checkpoint
 
@@ -85,8 +86,7 @@ def refresh_static(context: StudyContext, study: str, bank: Bank) -> None:
     known = [KnownNetwork.from_table(table) for table in record.baselines.get(NETWORKS, ())]
     placed = static_branches(context)
     for trial in TrialRecords(context.database).list(study):
-        design = Design.from_table(trial.design) if trial.design else None
-        placed += [] if design is None else list(frozen_design(design).branches)
+        placed += [] if trial.design is None else list(frozen_design(trial.design).branches)
     offered = _best_static(context, bank, [each for each in dict.fromkeys(placed) if bank.holds(each)])
     better = {}
     for network in known:
@@ -187,13 +187,12 @@ def _trained(context: StudyContext, bank: Bank, design: Design) -> Tables | None
         found = {split: load_exit_table(context.artifacts.path(reference)) for split, reference in kept.items()}
         return {split: replace(table, costs=costs.costs) for split, table in found.items()}
     try:
-        tables, _ = train_design(
-            design, context, costs, bank=bank, spec=context.settings.training, checkpoint=checkpoint
-        )
+        network, _ = train_design(design, context, DesignTraining.brief(context, bank=bank, checkpoint=checkpoint))
     except DivergedError as error:
         checkpoint.remove()
         context.listener(Notice(f"the static network that {design.label()} keeps its banked branch: {error}"))
         return None
+    tables = exit_tables(network, context.task, costs)
     context.cache.put(key, _keep(context, "trained", tables))
     checkpoint.remove()
     return tables

@@ -109,17 +109,17 @@ def recorded_networks(record: StudyRecord, trials: Sequence[TrialRecord]) -> lis
 
 def trial_networks(record: TrialRecord) -> list[KnownNetwork]:
     """Return the network trained by a trial and its frozen version, if they have operating points."""
-    if not record.design:
+    design, found = record.design, list[KnownNetwork]()
+    if design is None:
         return []
-    design, found = Design.from_table(record.design, key=f"trial {record.number}"), []
     if record.points:
         found.append(
             KnownNetwork(
                 name=f"trial {record.number}",
                 kind="trial",
                 design=design,
-                points=read_points(record.points),
-                right=tuple(record.right),
+                points=record.points,
+                right=record.right,
                 parameters=record.parameters,
                 artifacts=record.artifacts,
                 trial=record.number,
@@ -133,16 +133,11 @@ def trial_networks(record: TrialRecord) -> list[KnownNetwork]:
                 name=f"{FROZEN}trial {record.number}",
                 kind="frozen",
                 design=frozen_design(design),
-                points=read_points(record.frozen_points),
-                right=tuple(record.frozen_right),
+                points=record.frozen_points,
+                right=record.frozen_right,
                 parameters=record.parameters,
                 artifacts={split.removeprefix(FROZEN): name for split, name in tables.items()},
                 origin=record.origin,
             )
         )
     return found
-
-
-def read_points(tables: Sequence[Mapping[str, Any]]) -> tuple[OperatingPoint, ...]:
-    """Return the operating points from the tables of a record."""
-    return tuple(OperatingPoint.from_table(table) for table in tables)

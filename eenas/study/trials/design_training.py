@@ -1,19 +1,63 @@
-"""Training of a design: built on the prepared backbone, started from banked branches, trained by its strategy."""
+"""Training of a design: built on the prepared backbone, given the weights it starts from, trained by its strategy."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from eenas.designs.design import Design, PolicyChoice
-from eenas.networks.exit_costs import ExitCosts
-from eenas.networks.tables import exit_table
+from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.costs import MACS
-from eenas.policies.exit_table import ExitTable
 from eenas.seeding import derive
+from eenas.specs import digest
 from eenas.study.context.bank import Bank
 from eenas.study.context.study_context import StudyContext
 from eenas.training.checkpoints import Checkpoint
+from eenas.training.distillation import KeptAnswers
+from eenas.training.execution import TYPES, Execution
+from eenas.training.process_group import ProcessGroup
 from eenas.training.spec import TrainingSpec
 from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import AfterEpoch, TrainingReport, train_network
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignTraining:
+    """How the network of a design is trained: `brief` as in trials, or `full` as after the search.
+
+    The same `seed` gives the same batches in the same order. Branches start from `bank`, or from new weights if it is
+    None. `group`, `checkpoint` and `taught` are those of `train_network`.
+    """
+
+    spec: TrainingSpec
+    seed: int
+    bank: Bank | None = None
+    checkpoint: Checkpoint | None = None
+    group: ProcessGroup | None = None
+    taught: KeptAnswers | None = None
+
+    @classmethod
+    def brief(
+        cls,
+        context: StudyContext,
+        *,
+        bank: Bank | None,
+        spec: TrainingSpec | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> "DesignTraining":
+        """The training of trials, for the budget of `spec` (by default that of the study).
+
+        All of them see the same batches in the same order, so designs are comparable and a teacher predicts each batch
+        once.
+        """
+        seed = derive(context.settings.seed, "trial")
+        spec = spec or context.settings.training
+        return cls(spec=spec, seed=seed, bank=bank, checkpoint=checkpoint, taught=context.taught)
+
+    @classmethod
+    def full(
+        cls, design: Design, context: StudyContext, *, spec: TrainingSpec, checkpoint: Checkpoint, group: ProcessGroup
+    ) -> "DesignTraining":
+        """The training of a chosen design and of its rivals, from new branches, on all devices of `group`."""
+        seed = derive(context.settings.seed, "full", digest([design.training, sorted(design.exits)]))
+        return cls(spec=spec, seed=seed, checkpoint=checkpoint, group=group)
 
 
 def network_digest(design: Design) -> str:
@@ -27,37 +71,39 @@ def inherits(design: Design) -> bool:
 
 
 def train_design(
-    design: Design,
-    context: StudyContext,
-    costs: ExitCosts,
-    *,
-    bank: Bank | None,
-    spec: TrainingSpec,
-    after_epoch: AfterEpoch | None = None,
-    checkpoint: Checkpoint | None = None,
-) -> tuple[dict[str, ExitTable], TrainingReport]:
-    """Train the network of `design` for the budget of `spec`; return its tables by split, and the training report.
+    design: Design, context: StudyContext, training: DesignTraining, after_epoch: AfterEpoch | None = None
+) -> tuple[EarlyExitNetwork, TrainingReport]:
+    """Build the network of `design`, train it, and return it with the report of its training.
 
-    The exit tables are those on calibration and validation. Branches start from `bank`, or from new weights if it is
-    None. All trainings of a study see the same batches in the same order, so designs are comparable and a teacher
-    predicts each batch once. `after_epoch`, `checkpoint` and errors are those of `train_network`.
+    `after_epoch` and errors are those of `train_network`.
     """
     network = context.build(design)
-    if bank is not None and inherits(design):
-        bank.inherit(network)
+    if training.bank is not None and inherits(design):
+        training.bank.inherit(network)
+    plan = TrainingPlan(
+        choice=design.training,
+        spec=training.spec,
+        costs=context.costs(design).costs[MACS].tolist(),
+        seed=training.seed,
+        execution=execution_for(context, training.spec),
+    )
     report = train_network(
         network,
         context.task,
-        TrainingPlan(
-            choice=design.training,
-            spec=spec,
-            costs=costs.costs[MACS].tolist(),
-            seed=derive(context.settings.seed, "trial"),
-            execution=context.execution,
-        ),
+        plan,
         after_epoch=after_epoch,
-        checkpoint=checkpoint,
-        taught=context.taught,
+        checkpoint=training.checkpoint,
+        group=training.group,
+        taught=training.taught,
     )
-    tables = {split: exit_table(network, context.task.split(split), costs) for split in ("calibration", "validation")}
-    return tables, report
+    return network, report
+
+
+def execution_for(context: StudyContext, spec: TrainingSpec) -> Execution:
+    """Return the execution that `spec` states; where it says "auto", that of the study."""
+    found = context.execution
+    if spec.precision != "auto":
+        found = replace(found, autocast=TYPES[spec.precision])
+    if spec.channels_last != "auto":
+        found = replace(found, channels_last=spec.channels_last)
+    return found if spec.small_maps == "auto" else replace(found, small_maps=spec.small_maps)

@@ -17,7 +17,7 @@ from eenas.designs.repair import cost_limit, obstacle
 from eenas.errors import StorageError
 from eenas.frozen.candidate_table import CandidateTable
 from eenas.frozen.gates import fit_gates
-from eenas.frozen.learned_branches import find_structures
+from eenas.frozen.learned_branches import StructureCosts, StructureTraining, find_structures
 from eenas.frozen.savings import place_by_gain, place_by_savings
 from eenas.frozen.structure_search import StructureSpec
 from eenas.measurement.profile import source_of
@@ -110,13 +110,15 @@ class Finder:
             context.backbone,
             placed,
             context.task,
-            spec=StructureSpec(samples=max(samples, 8 * batch), batch_size=batch, augment=spec.augment),
-            limits=limits,
-            reference_macs=float(profile.total_macs),
-            branch_macs=context.branch_macs,
-            seed=derive(settings.seed, "structures"),
-            execution=context.execution,
-            device=context.device,
+            training=StructureTraining(
+                spec=StructureSpec(samples=max(samples, 8 * batch), batch_size=batch, augment=spec.augment),
+                seed=derive(settings.seed, "structures"),
+                execution=context.execution,
+                device=context.device,
+            ),
+            costs=StructureCosts(
+                limits=limits, reference_macs=float(profile.total_macs), branch_macs=context.branch_macs
+            ),
             listener=context.listener,
         )
 

@@ -12,7 +12,7 @@ from eenas.designs.domains import Domain
 from eenas.designs.encode import encode
 from eenas.designs.known import known_designs
 from eenas.designs.recipes import recipe_for
-from eenas.errors import DesignError, EenasError
+from eenas.errors import DesignError
 from eenas.fronts.hypervolume import REFERENCE_COST, most_added
 from eenas.policies.costs import MACS
 from eenas.policies.curve import Curve, common_curve
@@ -117,14 +117,8 @@ def _known(context: StudyContext) -> list[tuple[str, Design]]:
     if not context.settings.search.known_designs:
         return []
     space = context.settings.space
-    return known_designs(
-        space,
-        context.profile,
-        num_classes=context.backbone.num_classes,
-        inputs=context.backbone.transform.inputs,
-        branch_macs=context.branch_macs,
-        uniform_counts=sorted({space.branches, (space.branches + 1) // 2}),
-    )
+    counts = sorted({space.branches, (space.branches + 1) // 2})
+    return known_designs(space, context.profiled_backbone, uniform_counts=counts)
 
 
 def _earlier(context: StudyContext, identity: Mapping[str, Any], name: str) -> Iterator[_EarlierDesign]:
@@ -133,19 +127,15 @@ def _earlier(context: StudyContext, identity: Mapping[str, Any], name: str) -> I
     for record in StudyRecords(context.database).list():
         if record.name == name or any(record.identity.get(key) != identity[key] for key in _SAME):
             continue
-        for trial in trials.list(record.name):
-            if trial.state not in _TRAINED or any(value > 0 for value in trial.violations.values()):
-                continue
-            try:
+        for trial in trials.readable(record.name):
+            if trial.design is not None and trial.state in _TRAINED and not trial.missed:
                 yield _EarlierDesign(
                     study=record.name,
                     number=trial.number,
-                    design=Design.from_table(trial.design, key=f"{record.name}: trial {trial.number}"),
-                    points=tuple(OperatingPoint.from_table(point) for point in trial.points),
+                    design=trial.design,
+                    points=trial.points,
                     alike=record.identity.get("training") == identity["training"],
                 )
-            except EenasError:  # custom branches unknown to this study, or a newer version of eenas
-                continue
 
 
 def _best(context: StudyContext, earlier: list[_EarlierDesign]) -> list[_EarlierDesign]:

@@ -53,7 +53,7 @@ class Objective:
         self._store = _AtomicStore(context.artifacts)
         self._fault: EenasError | None = None
         self._unreported: int | None = None
-        self._rule = PruningRule(LearningCurves(context.database), study)
+        self._rule = PruningRule(LearningCurves(context.database), study, opened.front)
         self._failures: list[str] = []
         self._backbone = context.backbone_facts()
         record = StudyRecords(context.database).get(study)
@@ -191,7 +191,6 @@ class Objective:
             study=self._study,
             number=trial.number,
             bank=self._opened.bank if self._context.settings.bank.use else None,
-            front=self._opened.front,
             earlier=self._earlier(design),
         )
         artifacts = self._upload(trial, outcome.tables)

@@ -11,7 +11,6 @@ from eenas.policies.costs import MACS
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.study.context.study_context import StudyContext
-from eenas.study.rivals.frozen_front import MARGIN, FrozenFront
 from eenas.study.trials.pruning import PruningRule, curve_hypervolume
 from eenas.tasks.split import Split
 
@@ -32,15 +31,9 @@ class TrialPruner:
     """
 
     def __init__(
-        self,
-        design: Design,
-        context: StudyContext,
-        rule: PruningRule,
-        frozen: Mapping[str, ExitTable],
-        front: FrozenFront,
+        self, design: Design, context: StudyContext, rule: PruningRule, frozen: Mapping[str, ExitTable]
     ) -> None:
-        self._design, self._context, self._rule, self._front = design, context, rule, front
-        self._frozen = frozen
+        self._design, self._context, self._rule, self._frozen = design, context, rule, frozen
         self._values: dict[float, float] = {}
         self.reason: str | None = None
 
@@ -64,7 +57,7 @@ class TrialPruner:
         elif progress >= HALF and self._frozen:
             curve = common_curve(table, score=self._design.policy.score)
             rise = self._rule.rise(progress, method=method)
-            if self._front.above(curve.accuracy, curve.costs[MACS] / macs) < -MARGIN:
+            if self._rule.is_below_front(curve, macs):
                 self.reason = "pruned: its curve stayed below the frozen front at every cost"
             elif (
                 rise is not None

@@ -6,10 +6,11 @@ import numpy as np
 
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.policies.costs import MACS
-from eenas.policies.curve import common_curve
+from eenas.policies.curve import Curve, common_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.temperatures import fit_temperatures
 from eenas.records.learning_curves import LearningCurve, LearningCurves
+from eenas.study.rivals.frozen_front import MARGIN, FrozenFront
 
 STARTUP = 5
 QUANTILE = 0.25
@@ -22,11 +23,12 @@ class PruningRule:
 
     Trials are compared within the same method only, since a strategy that trains one exit after another has late
     curves. A trial is pruned if at least `STARTUP` others have ended and its hypervolume is below their lower quartile
-    by more than the interquartile range. All values are on the calibration split, never on validation.
+    by more than the interquartile range. All values are on the calibration split, never on validation. `front` is the
+    frozen front of the study, which trials are compared with, too.
     """
 
-    def __init__(self, curves: LearningCurves, study: str) -> None:
-        self._curves, self._study = curves, study
+    def __init__(self, curves: LearningCurves, study: str, front: FrozenFront | None = None) -> None:
+        self._curves, self._study, self._front = curves, study, front or FrozenFront()
         self._known: set[int] = set()
         self._seen: dict[tuple[str, int], list[float]] = defaultdict(list)
         self._rises: dict[tuple[str, int], list[float]] = defaultdict(list)
@@ -39,6 +41,10 @@ class PruningRule:
             return False
         low, high = np.quantile(others, [QUANTILE, 1 - QUANTILE])
         return bool(value < low - (high - low))
+
+    def is_below_front(self, curve: Curve, backbone_macs: float) -> bool:
+        """Whether a curve is more than MARGIN below the frozen front at every cost."""
+        return self._front.above(curve.accuracy, curve.costs[MACS] / backbone_macs) < -MARGIN
 
     def rise(self, progress: float, *, method: str) -> float | None:
         """Return the median rise in hypervolume from `progress` to the end; None if too few trials have ended."""

@@ -12,15 +12,14 @@ from eenas.designs.domains import Categorical, Domain, IntRange
 from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
 from eenas.networks.exit_costs import ExitCosts
-from eenas.networks.tables import exit_table
+from eenas.networks.tables import SCORED, exit_table, exit_tables
 from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialState
 from eenas.study.context.bank import Bank
 from eenas.study.context.latencies import refuse_cells, refuse_untimed
 from eenas.study.context.study_context import StudyContext
-from eenas.study.rivals.frozen_front import FrozenFront
 from eenas.study.rivals.known_networks import FROZEN
-from eenas.study.trials.design_training import inherits, network_digest, train_design
+from eenas.study.trials.design_training import DesignTraining, inherits, network_digest, train_design
 from eenas.study.trials.finder import Finder
 from eenas.study.trials.pruner import TrialPruner
 from eenas.study.trials.pruning import PruningRule
@@ -56,16 +55,7 @@ def propose(trial: optuna.Trial, context: StudyContext, bank: Bank) -> Design:
     space, finder = context.settings.space, Finder(context, bank)
     proposal = draw(space, suggest)
     refuse_cells(proposal, space, context.latencies)
-    design = resolve(
-        proposal,
-        space,
-        context.profile,
-        num_classes=context.backbone.num_classes,
-        inputs=context.backbone.transform.inputs,
-        branch_macs=context.branch_macs,
-        chooser=finder.choose,
-        learner=finder.learn,
-    )
+    design = resolve(proposal, space, context.profiled_backbone, chooser=finder.choose, learner=finder.learn)
     refuse_untimed(design, context.profile, context.latencies)
     return design
 
@@ -78,7 +68,6 @@ def run_trial(
     study: str,
     number: int,
     bank: Bank | None = None,
-    front: FrozenFront | None = None,
     earlier: Outcome | None = None,
 ) -> Outcome:
     """Train the network of `design` briefly and score it. The tables of `earlier`, the same network, are copied.
@@ -101,7 +90,7 @@ def run_trial(
             before = lender.samples
             frozen = lender.exit_tables(design, costs)
             samples = lender.samples - before
-        pruner = TrialPruner(design, context, rule, frozen, front or FrozenFront())
+        pruner = TrialPruner(design, context, rule, frozen)
         tables, seen = _train(design, costs, context, pruner, lender)
         pruner.finish(number, tables["calibration"])
         samples += seen
@@ -114,16 +103,16 @@ def run_trial(
         number=number,
         state=state,
         design_digest=network_digest(design),
-        design=design.to_table(),
-        points=[point.to_table() for point in scores.points],
-        chosen=scores.chosen.to_table(),
+        design=design,
+        points=scores.points,
+        chosen=scores.chosen,
         values=scores.values(context.settings.search.objectives),
-        exit_accuracy=list(scores.exit_accuracy),
-        frozen_points=[] if before_training is None else [point.to_table() for point in before_training.points],
-        frozen_right=[] if before_training is None else list(before_training.right),
-        right=list(scores.right),
+        exit_accuracy=scores.exit_accuracy,
+        frozen_points=() if before_training is None else before_training.points,
+        frozen_right=() if before_training is None else before_training.right,
+        right=scores.right,
         parameters=costs.parameters,
-        violations=dict(scores.violations),
+        violations=scores.violations,
         seconds=time.monotonic() - start,
         samples=samples,
         reason=reason,
@@ -133,7 +122,7 @@ def run_trial(
 
 
 def _plain_tables(context: StudyContext) -> dict[str, ExitTable]:
-    return {split: context.plain_table(split) for split in ("calibration", "validation")}
+    return {split: context.plain_table(split) for split in SCORED}
 
 
 def _train(
@@ -147,5 +136,5 @@ def _train(
         table = exit_table(report.network, pruner.part, costs)
         return Verdict.STOP if pruner.is_over(report.progress, table) else Verdict.CONTINUE
 
-    tables, report = train_design(design, context, costs, bank=bank, spec=settings.training, after_epoch=after_epoch)
-    return tables, report.samples
+    network, report = train_design(design, context, DesignTraining.brief(context, bank=bank), after_epoch)
+    return exit_tables(network, context.task, costs), report.samples
