@@ -353,13 +353,13 @@ def test_a_trial_that_was_stopped_is_said(smallest_study):
     results = smallest_study.results
     trial = replace(results.trials[0], state="stopped", samples=64, reason="too slow")
     chosen = Chosen(trial.design, f"trial {trial.number}", None)
-    said = full_training._stopped(replace(results, trials=(trial,)), chosen)
+    said = full_training._stopped_notice(replace(results, trials=(trial,)), chosen)
     assert (
         said.text
         == f"trial {trial.number} was stopped in the search after 64 samples (too slow); it is trained fully now"
     )
-    assert full_training._stopped(replace(results, trials=(replace(trial, state="complete"),)), chosen) is None
-    assert full_training._stopped(results, replace(chosen, name="frozen 1")) is None
+    assert full_training._stopped_notice(replace(results, trials=(replace(trial, state="complete"),)), chosen) is None
+    assert full_training._stopped_notice(results, replace(chosen, name="frozen 1")) is None
 
 
 def test_folders_of_something_else_are_refused(smallest_study, finished_run, tmp_path):
