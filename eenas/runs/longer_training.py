@@ -1,4 +1,4 @@
-"""A network of a study trained as its trial did but for longer, kept so that none is trained so twice."""
+"""Longer training of a network of a study, with stored results so that none is trained twice."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from eenas.runs.network_scores import NetworkScores, score_network
 from eenas.specs import digest, from_table, to_table
 from eenas.study.context.bank import Bank
 from eenas.study.context.study_context import StudyContext
-from eenas.study.context.training_progress import told
+from eenas.study.context.training_progress import progress_reports
 from eenas.study.trials.design_training import DesignTraining, execution_for, network_digest, train_design
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.spec import TrainingSpec
@@ -20,7 +20,7 @@ from eenas.training.spec import TrainingSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Longer:
-    """What a longer training came to, and what it took: samples seen and wall seconds, resumed parts included."""
+    """The scores after longer training, and the number of samples and seconds, including resumed parts."""
 
     scores: NetworkScores
     samples: int
@@ -37,10 +37,13 @@ def train_longer(
     backbone: BackboneFacts,
     phase: str,
 ) -> Longer:
-    """The scores of the network of `design` trained for the budget of `spec`, from the bank where the study uses it.
+    """Return the scores of the network of `design` after training with the budget `spec`.
 
-    Nothing ends it early but its own strategy. A finished result is kept in the database under all that decides it, and
-    a training that was cut off has a checkpoint among the artifacts. Raises what `train_network` does.
+    Branches start from the bank if the study uses it. Only the strategy can end the training early. Results are stored
+    in the database under everything that determines them, and an interrupted training has a checkpoint among the
+    artifacts.
+
+    Raises the errors of `train_network`.
     """
     execution, uses_bank = execution_for(context, spec), context.settings.bank.use
     sources = [source_of(placed.branch) for placed in design.branches]
@@ -51,7 +54,7 @@ def train_longer(
         checkpoint.remove()
         return from_table(Longer, kept)
     training = DesignTraining.brief(context, bank=bank if uses_bank else None, spec=spec, checkpoint=checkpoint)
-    with told(phase, context.listener, checkpoint) as after_epoch:
+    with progress_reports(phase, context.listener, checkpoint) as after_epoch:
         network, report = train_design(design, context, training, after_epoch)
         scores = score_network(exit_tables(network, context.task, costs), backbone)
         found = Longer(scores=scores, samples=report.samples, seconds=report.seconds)

@@ -1,4 +1,4 @@
-"""A network trained with the full budget, from a checkpoint where there is one."""
+"""Full training of a network, resumed from a checkpoint if there is one."""
 
 import json
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from eenas.runs.before_training import keep_better
 from eenas.runs.run_report import CHECKPOINT, TRAINING, WEIGHTS, worse_words
 from eenas.specs import differing, from_table, to_table
 from eenas.study.context.study_context import StudyContext
-from eenas.study.context.training_progress import told
+from eenas.study.context.training_progress import progress_reports
 from eenas.study.trials.design_training import DesignTraining, train_design
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.process_group import ProcessGroup
 from eenas.training.spec import TrainingSpec
 
 REPORTED = ("calibration", "test")
-"""The splits that the report of a full training comes from."""
+"""The splits of the report of a full training."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A fully trained network, and what that took, resumed parts included: samples seen on all devices, wall seconds.
+    """A fully trained network, the number of samples in all processes and the seconds, including resumed parts.
 
-    `worse` is by how much it ended below the network as the study knew it before, which was kept then (`keep_better`).
+    `worse` is how far it ended below the earlier network, which was kept then (`keep_better`).
     """
 
     network: EarlyExitNetwork
@@ -50,12 +50,13 @@ def train_fully(
     phase: str,
     group: ProcessGroup,
 ) -> Trained:
-    """Train the network of `design` for as long as `spec`, or load it where `folder` holds its finished weights.
+    """Train the network of `design` with the budget `spec`, or load its finished weights from `folder`.
 
-    Where that made it worse than the study knew it before, it is given back the weights that it had then
-    (`keep_better`). Training resumes from a checkpoint in `folder`; afterwards the folder holds the weights and no
-    checkpoint.
-    All processes end with the same weights. Raises StudyError when what the folder holds was trained otherwise.
+    If training made it worse than the study knew it, the earlier weights are restored (`keep_better`). Training is
+    resumed from a checkpoint in `folder`. Afterwards, the folder holds the weights and no checkpoint, and all processes
+    have the same weights.
+
+    Raises StudyError if `folder` holds a training with other settings.
     """
     settings = {"training": to_table(design.training), "full_training": to_table(spec), "exits": list(design.exits)}
     checkpoint, weights = Checkpoint(folder / CHECKPOINT), folder / WEIGHTS
@@ -77,7 +78,7 @@ def train_fully(
             None if worse is None else from_table(Comparison, worse, file=str(folder / TRAINING)),
         )
     training, worse = DesignTraining.full(design, context, spec=spec, checkpoint=checkpoint, group=group), None
-    with told(phase, context.listener, checkpoint) as after_epoch:
+    with progress_reports(phase, context.listener, checkpoint) as after_epoch:
         network, report = train_design(design, context, training, after_epoch)
         with group.first_alone():
             if group.rank == 0:
@@ -93,20 +94,23 @@ def train_fully(
 
 
 def _recorded(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """What the folder says of the training in it, empty where there is none yet; refused when it is another one."""
+    """Return the record of the training in the folder, or an empty one.
+
+    Raises StudyError if the folder holds a training with other settings.
+    """
     try:
         table = parse_json(read_file(folder / TRAINING, MOST_JSON))
         before = dict(table["settings"])
     except FileNotFoundError:
         return {}
     except (OSError, SpecError, *DAMAGE):
-        raise StudyError(f"{folder / TRAINING}: not written by eenas; delete {folder} to train again") from None
+        raise StudyError(f"{folder / TRAINING}: was not written by eenas; delete {folder} to train again") from None
     changed = [key for key, value in settings.items() if value != before.get(key)]
     if changed and any((folder / name).exists() for name in (CHECKPOINT, WEIGHTS)):
         name, now, then = differing(settings[changed[0]], before.get(changed[0]), changed[0])[0]
         raise StudyError(
-            f"{folder} was begun with {name} = {_text(then)}, now it is {_text(now)}; "
-            "repeat the command as it was, give another --out, or delete the folder"
+            f"{folder} was started with {name} = {_text(then)}, but now it is {_text(now)}; "
+            "rerun the original command, give another --out, or delete the folder"
         )
     return {} if changed else dict(table)
 

@@ -25,7 +25,7 @@ SET = 'task.input = "{}" (input="{}" in Python)'
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayOptions:
-    """Options of a task of arrays; `Task.from_arrays` explains each."""
+    """The options of a task of arrays. See `Task.from_arrays`."""
 
     splits: SplitsSpec = field(default_factory=SplitsSpec)
     flip: bool | None = None
@@ -36,13 +36,16 @@ class ArrayOptions:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "ArrayOptions":
-        """The options given as keywords. Raises SpecError for one that does not exist."""
+        """Return the options given as keywords.
+
+        Raises SpecError for an unknown one.
+        """
         check_options("Task.from_arrays", given, ArrayKeywords)
         return cls(**{name: value for name, value in given.items() if name != "splits" or value is not None})
 
 
 class ArrayKeywords(TypedDict, total=False):
-    """The fields of `ArrayOptions` as keywords of a function; every one is optional."""
+    """The fields of `ArrayOptions` as optional keywords of a function."""
 
     splits: SplitsSpec | None
     flip: bool | None

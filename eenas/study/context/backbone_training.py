@@ -16,7 +16,7 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.seeding import derive
 from eenas.study.context.stages import Stages
 from eenas.study.context.study_context import StudyContext
-from eenas.study.context.training_progress import told
+from eenas.study.context.training_progress import progress_reports
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 from eenas.training.checkpoints import Checkpoint
@@ -128,7 +128,7 @@ def _train(
         seed=derive(context.settings.seed, "prepare"),
         execution=context.execution,
     )
-    with told(PHASE, context.listener, checkpoint) as tell:
+    with progress_reports(PHASE, context.listener, checkpoint) as tell:
 
         def after_epoch(report: RoundReport) -> Verdict:
             tell(report)

@@ -1,4 +1,4 @@
-"""The progress of one training, told to a listener."""
+"""Reports on the progress of a training to a listener."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ from eenas.training.trainer import AfterEpoch, RoundReport, Verdict
 
 @contextmanager
 def told(phase: str, listener: Listener, checkpoint: Checkpoint) -> Iterator[AfterEpoch]:
-    """Tell `listener` of a training inside the block, which calls the function it gets after each epoch.
+    """Report a training to `listener` inside the block. Yield the function to call after each epoch.
 
-    The phase is finished at the end of the block, and not where the block raises.
+    The phase is reported as finished at the end of the block, unless the block raises.
     """
     listener(Started(phase, 100))
     if checkpoint.path.exists():

@@ -1,4 +1,4 @@
-"""Training of a design: built on the prepared backbone, given the weights it starts from, trained by its strategy."""
+"""Training of a design: built on the prepared backbone, started from its initial weights, trained by its strategy."""
 
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ from eenas.training.trainer import AfterEpoch, TrainingReport, train_network
 
 @dataclass(frozen=True, kw_only=True)
 class DesignTraining:
-    """How the network of a design is trained: `brief` as in trials, or `full` as after the search.
+    """The settings of training the network of a design: `brief` as in trials, or `full` as after the search.
 
     The same `seed` gives the same batches in the same order. Branches start from `bank`, or from new weights if it is
     None. `group`, `checkpoint` and `taught` are those of `train_network`.
@@ -42,9 +42,9 @@ class DesignTraining:
         spec: TrainingSpec | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> "DesignTraining":
-        """The training of trials, for the budget of `spec` (by default that of the study).
+        """Return the settings of trials, with the budget `spec` (default: that of the study).
 
-        All of them see the same batches in the same order, so designs are comparable and a teacher predicts each batch
+        All trials use the same batches in the same order, so designs are comparable and a teacher predicts each batch
         once.
         """
         seed = derive(context.settings.seed, "trial")
@@ -55,7 +55,7 @@ class DesignTraining:
     def full(
         cls, design: Design, context: StudyContext, *, spec: TrainingSpec, checkpoint: Checkpoint, group: ProcessGroup
     ) -> "DesignTraining":
-        """The training of a chosen design and of its rivals, from new branches, on all devices of `group`."""
+        """Return the settings for a chosen design and its rivals: new branches, and all processes of `group`."""
         seed = derive(context.settings.seed, "full", digest([design.training, sorted(design.exits)]))
         return cls(spec=spec, seed=seed, checkpoint=checkpoint, group=group)
 
@@ -73,7 +73,7 @@ def inherits(design: Design) -> bool:
 def train_design(
     design: Design, context: StudyContext, training: DesignTraining, after_epoch: AfterEpoch | None = None
 ) -> tuple[EarlyExitNetwork, TrainingReport]:
-    """Build the network of `design`, train it, and return it with the report of its training.
+    """Build and train the network of `design`. Return it with the report of its training.
 
     `after_epoch` and errors are those of `train_network`.
     """
@@ -100,7 +100,7 @@ def train_design(
 
 
 def execution_for(context: StudyContext, spec: TrainingSpec) -> Execution:
-    """Return the execution that `spec` states; where it says "auto", that of the study."""
+    """Return the execution that `spec` states, with that of the study for "auto"."""
     found = context.execution
     if spec.precision != "auto":
         found = replace(found, autocast=TYPES[spec.precision])
