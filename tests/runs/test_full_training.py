@@ -308,7 +308,7 @@ def test_a_network_that_ends_at_a_branch_is_trained_and_read_although_the_search
 def test_a_run_does_not_go_on_with_another_budget(smallest_study, tmp_path):
     with pytest.raises(Killed):
         smallest_study.train(tmp_path / "run", listener=kill_in("training", after=20))
-    with pytest.raises(StudyError, match=r"begun with full_training.epochs = 1.0, now it is 3.0"):
+    with pytest.raises(StudyError, match=r"started with full_training.epochs = 1.0, but now it is 3.0"):
         smallest_study.train(tmp_path / "run", overrides=("full_training.epochs=3",))
     assert (tmp_path / "run" / CHECKPOINT).exists()
     smallest_study.train(tmp_path / "run")

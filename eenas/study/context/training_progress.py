@@ -9,7 +9,7 @@ from eenas.training.trainer import AfterEpoch, RoundReport, Verdict
 
 
 @contextmanager
-def told(phase: str, listener: Listener, checkpoint: Checkpoint) -> Iterator[AfterEpoch]:
+def progress_reports(phase: str, listener: Listener, checkpoint: Checkpoint) -> Iterator[AfterEpoch]:
     """Report a training to `listener` inside the block. Yield the function to call after each epoch.
 
     The phase is reported as finished at the end of the block, unless the block raises.
