@@ -365,5 +365,5 @@ def test_lack_of_memory_is_an_error_with_the_fix(stripes, maps, monkeypatch):
     monkeypatch.setattr(Patches, "forward", forward)
     greedy = backbone_of(nn.Conv2d(3, 6, 1), nn.Conv2d(6, 6, 1), Rows(), nn.Flatten(), nn.Linear(64, CLASSES))
     greedy.module[0] = Patches()
-    with pytest.raises(OutOfMemoryError, match="batch_size=16; set a smaller one"):
+    with pytest.raises(OutOfMemoryError, match="batch_size=16; set a smaller batch_size"):
         find(greedy, {"1": Learned()}, stripes)
