@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from eenas.backbones.load import BackboneSpec, load_backbone
+from eenas.backbones.load import BackboneSpec
 from eenas.branches.pool_fc import PoolFc
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import batches, exit_table
@@ -20,8 +20,8 @@ from eenas.policies.operating_point import evaluate
 from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
 from eenas.programs.model_folder import Package
-from eenas.tasks.images.image_input import image_input
-from eenas.testing.smallest import smallest_backbone, smallest_task
+from eenas.testing.smallest import smallest_task
+from tests.smallest_networks import loaded, small_design
 
 MACS = np.array([2e4, 5e4, 1e5])
 BACKBONE_MACS = 9e4
@@ -56,8 +56,8 @@ def images(split="test"):
 @cache
 def _learned(branches, loss_weights):
     torch.manual_seed(0)
-    backbone = load_backbone(smallest_backbone(), num_classes=4, input_size=8)
-    design = Design(backbone=BACKBONE, num_classes=4, inputs=image_input(8), branches=branches)
+    backbone = loaded()
+    design = small_design(*branches, backbone=BACKBONE)
     design = replace(design, training=replace(design.training, loss_weights=loss_weights))
     task = smallest_task()
     network = build_network(design, backbone, classes=task.classes)
@@ -72,8 +72,8 @@ def _learned(branches, loss_weights):
 
 
 def _trained(branches, loss_weights):
-    backbone = load_backbone(smallest_backbone(), num_classes=4, input_size=8)
-    design = Design(backbone=BACKBONE, num_classes=4, inputs=image_input(8), branches=branches)
+    backbone = loaded()
+    design = small_design(*branches, backbone=BACKBONE)
     design = replace(design, training=replace(design.training, loss_weights=loss_weights))
     task = smallest_task()
     network = build_network(design, backbone, classes=task.classes).eval()

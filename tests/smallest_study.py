@@ -1,16 +1,24 @@
-"""A study on the smallest task, and how it is trained fully: what the tests of full training and export share."""
+"""Searches of the smallest backbone on the smallest task, and one study of them with its full training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import optuna
 import torch
+from optuna.trial import TrialState
 
-from eenas.progress import Event
+from eenas.progress import Event, silent
+from eenas.records.database import Database
 from eenas.results.choice import Choice
 from eenas.results.results import StudyResults
 from eenas.results.search import search
 from eenas.runs.full_training import train
 from eenas.runs.run_report import RunReport
+from eenas.study.context.study_context import StudyContext, make_context
+from eenas.study.settings.reference import StudyReference
+from eenas.study.settings.study_spec import load_settings
+from eenas.study.study import open_storage, origin
 from eenas.testing.smallest import smallest_backbone, smallest_task
 
 SETTINGS = (
@@ -26,6 +34,10 @@ SETTINGS = (
     "latency.warmup=1",
     "prepare.when=always",
 )  # fmt: skip
+
+
+QUEUED = 3
+"""Known designs, which are the first trials of a search with `bank.designs=0`."""
 
 
 def backbone():
@@ -44,7 +56,7 @@ class SmallestStudy:
 
     @property
     def storage(self) -> str:
-        return f"sqlite:///{self.folder}/eenas.db"
+        return url(self.folder)
 
     @property
     def trial(self) -> int:
@@ -59,12 +71,41 @@ class SmallestStudy:
         return train(self.storage, out=out, device="cpu", **options)
 
 
+def url(folder: Path) -> str:
+    """The storage of the searches below, with its artifacts beside it."""
+    return f"sqlite:///{folder}/eenas.db"
+
+
+def run_search(folder: Path, **options) -> StudyResults:
+    """Search the smallest backbone on the smallest task in `folder`; options are those of `search`.
+
+    The first trials are queued: QUEUED known designs, behind as many of the frozen front as `bank.designs` allows.
+    The sampler proposes those that follow.
+    """
+    defaults = {"task": smallest_task(), "space": "small", "overrides": SETTINGS, "device": "cpu"}
+    module = options.pop("module", None)
+    return search(backbone() if module is None else module, storage=url(folder), **{**defaults, **options})
+
+
+def drawn(storage: str, name: str) -> list[dict]:
+    """The parameters of the completed trials that the sampler proposed, in the order of the trials."""
+    opened = open_storage(Database(storage, create=False))
+    trials = optuna.load_study(study_name=name, storage=opened).trials
+    opened.engine.dispose()
+    return [each.params for each in trials if each.state == TrialState.COMPLETE and origin(each) == "sampler"]
+
+
+def study_context(
+    storage: str, overrides: Sequence[str] = SETTINGS, *, space: str | None = "small", **reference
+) -> StudyContext:
+    """The context of such a search as a worker makes it; `reference` holds other values of a `StudyReference`."""
+    settings, _ = load_settings(backbone="-", space=space, overrides=overrides)
+    defaults = {"backbone": backbone(), "task": smallest_task(), "listener": silent}
+    return make_context(settings, StudyReference(storage=storage, **{**defaults, **reference}), device="cpu")
+
+
 def make_study(folder: Path) -> SmallestStudy:
-    storage = f"sqlite:///{folder}/eenas.db"
-    results = search(
-        backbone(), task=smallest_task(), storage=storage, device="cpu", overrides=SETTINGS, space="small", trials=4
-    )
-    return SmallestStudy(folder, results)
+    return SmallestStudy(folder, run_search(folder, trials=4))
 
 
 class Killed(BaseException):

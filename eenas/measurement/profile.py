@@ -1,6 +1,7 @@
 """The profile of a backbone: the cost of reaching each cut point, and the cost of branches."""
 
 import copy
+import functools
 import hashlib
 import importlib.metadata
 import inspect
@@ -220,7 +221,7 @@ def measure_branch(
     random state is unchanged. Raises BranchError if the branch does not fit there, and MeasurementError if it cannot be
     measured.
     """
-    identity = [__version__, branch, source_of(branch), shape, num_classes, importlib.metadata.version("ptflops")]
+    identity = [__version__, branch, source_of(branch), shape, num_classes, _counter_version()]
     cost_key = f"macs/branch/{branch.label()}/{specs.digest(identity)}"
     cost = cache.get(cost_key) if cache is not None else None
     if cost is None:
@@ -240,6 +241,12 @@ def measure_branch(
     found = Latency.from_table(timed) if timed is not None else None
     with bounds.damage_as(MeasurementError, f"the measurement of {branch.label()}", "measure it again (--remeasure)"):
         return BranchCost(macs=int(cost["macs"]), parameters=int(cost["parameters"]), latency=found)
+
+
+@functools.cache
+def _counter_version() -> str:
+    """Return the version of ptflops. It is asked for with every branch, and looking it up reads a file."""
+    return importlib.metadata.version("ptflops")
 
 
 def source_of(branch: Branch) -> str:

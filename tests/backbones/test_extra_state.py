@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from eenas.backbones.extra_state import check_extra_state, from_text, split_state, to_text
 from eenas.backbones.load import load_backbone
 from eenas.branches.pool_fc import PoolFc
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.errors import BackboneError, SpecError, WeightsError
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, read_state, save_weights
-from eenas.tasks.images.image_input import image_input
+from tests.smallest_networks import small_design
 
 
 class Keeping(nn.Module):
@@ -56,7 +56,7 @@ def test_it_is_written_and_read_with_the_weights(tmp_path: Any, value: Any) -> N
     def network(value: Any) -> Any:
         backbone = load_backbone(Keeping(value), num_classes=4, input_size=16)
         placed = (Placed("stem", PoolFc(pool="avg", size=2)),)
-        design = Design(backbone=backbone.name, num_classes=4, inputs=image_input(16), branches=placed)
+        design = small_design(*placed, size=16, backbone=backbone.name)
         return build_network(design, backbone, classes=tuple("abcd"))
 
     one = network(value)
@@ -111,7 +111,7 @@ def test_texts_of_something_else(text: str) -> None:
 def test_files_that_do_not_fit_are_one_line(tmp_path: Any) -> None:
     path, module = tmp_path / "w.safetensors", Keeping("mine")
     backbone = load_backbone(module, num_classes=4, input_size=16)
-    network = build_network(Design(backbone=backbone.name, num_classes=4, inputs=image_input(16)), backbone)
+    network = build_network(small_design(size=16, backbone=backbone.name), backbone)
     save_weights(network, path)
     tensors, key = safetensors.torch.load_file(path), "backbone._extra_state"
     for metadata, message in (

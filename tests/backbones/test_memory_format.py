@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from eenas.backbones.load import Backbone, load_backbone
 from eenas.backbones.memory_format import INFERENCE, PLAIN, format_of, laid, lay_out
 from eenas.branches.fc import Fc
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.frozen.candidates import Candidates, candidate_logits
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.policies.costs import Costs
-from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_task
+from tests.smallest_networks import small_design
 
 X = torch.randn(2, 3, 8, 8)
 
@@ -78,7 +78,7 @@ def test_a_network_that_views_runs_everywhere(backbone: Backbone) -> None:
     assert backbone.memory_format == PLAIN
     task = smallest_task()
     placed = (Placed("a", Fc()),)
-    network = build_network(Design(backbone="m", num_classes=4, inputs=image_input(8), branches=placed), backbone)
+    network = build_network(small_design(*placed), backbone)
     table = exit_table(network, task.test, ExitCosts(Costs.of(macs=np.array([1.0, 2.0])), 0))
     candidates = Candidates(backbone, placed)
     logits = candidate_logits(candidates, task.test)

@@ -15,8 +15,9 @@ import optuna
 import torch
 
 from eenas.results.read import open_results
+from tests.smallest_study import url
 from tests.study.machine_faults import FAULTS
-from tests.study.test_machine_faults import befall, go, url, used_up
+from tests.study.test_machine_faults import befall, go, used_up
 
 
 def main() -> None:

@@ -19,9 +19,9 @@ from eenas.networks.tables import batches, exit_table
 from eenas.policies.costs import Costs
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.runs.run_report import REPORT, WEIGHTS
-from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_task
 from tests.exported import smallest_package
+from tests.smallest_networks import small_design
 from tests.smallest_study import backbone
 
 
@@ -117,14 +117,9 @@ def test_a_trial_and_a_design_file_go_home_untrained(smallest_study, tmp_path):
 
 def test_a_named_backbone_needs_no_module(tmp_path):
     from eenas.branches.fc import Fc
-    from eenas.designs.design import Design, Placed
+    from eenas.designs.design import Placed
 
-    design = Design(
-        backbone="cifar_resnet20",
-        num_classes=10,
-        inputs=image_input(32),
-        branches=(Placed(cut_point="layer2.0", branch=Fc()),),
-    )
+    design = small_design(Placed(cut_point="layer2.0", branch=Fc()), size=32, backbone="cifar_resnet20", num_classes=10)
     (tmp_path / "design.json").write_text(design.to_json())
     state = torch.get_rng_state()
     network = eenas.load(export(tmp_path / "out", design_file=tmp_path / "design.json"))
@@ -133,13 +128,12 @@ def test_a_named_backbone_needs_no_module(tmp_path):
 
 
 def test_python_code_runs_only_with_the_users_word(tmp_path, monkeypatch):
-    from eenas.designs.design import Design
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(
         "from pathlib import Path\nfrom eenas.testing.smallest import smallest_backbone as make\nPath('ran').touch()\n"
     )
-    design = Design(backbone="./mine.py:make", num_classes=4, inputs=image_input(8), branches=())
+    design = small_design(backbone="./mine.py:make")
     (tmp_path / "design.json").write_text(design.to_json())
     with pytest.raises(ExportError, match=r"'./mine.py:make' is Python code; pass trust_code=True"):
         export("out", design_file="design.json")

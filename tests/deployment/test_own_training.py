@@ -14,12 +14,12 @@ import eenas.deployment.export as export_module
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
 from eenas.cli.main import app
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.errors import ExportError, InputError, PolicyError, WeightsError
 from eenas.measurement.latency import LatencySpec
 from eenas.programs.exit_latency import Timing
-from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_task
+from tests.smallest_networks import small_design
 
 BACKBONE, TASK = "eenas.testing.smallest:smallest_backbone", "eenas.testing.smallest:smallest_task"
 POOL = PoolFc(pool="max", size=2)
@@ -27,7 +27,7 @@ POOL = PoolFc(pool="max", size=2)
 
 def design(*cut_points, static=False):
     branches = tuple(Placed(cut_point=name, branch=Fc() if name == "3" else POOL) for name in cut_points)
-    return Design(backbone=BACKBONE, num_classes=4, inputs=image_input(8), branches=branches, static=static)
+    return small_design(*branches, backbone=BACKBONE, static=static)
 
 
 def trained(found, steps=12):

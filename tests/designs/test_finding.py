@@ -21,8 +21,8 @@ from eenas.designs.resolve import resolve
 from eenas.designs.space import Space
 from eenas.errors import DesignError, InfeasibleError
 from eenas.measurement.profile import Profile
-from eenas.tasks.images.image_input import image_input
 from eenas.testing.stand_ins import stand_in_backbone
+from tests.smallest_networks import small_design
 
 MakeProfile = Callable[..., Profile]
 SMALL = FeatureShape((1, 1, 1))
@@ -193,7 +193,7 @@ def test_half_a_cascade_and_a_cascade_at_the_front_are_refused(make_profile: Mak
     def design(*cascades: bool) -> Design:
         branches = (Cascade(branch=Fc()) if wrapped else Fc() for wrapped in cascades)
         placed = tuple(Placed(f"block{2 * index + 1}", branch) for index, branch in enumerate(branches))
-        return Design(backbone="stand-in", num_classes=10, inputs=image_input(32), branches=placed)
+        return small_design(*placed, size=32, num_classes=10)
 
     with pytest.raises(DesignError, match="the first branch, at 'block1', cannot be a cascade"):
         design(True)
@@ -201,7 +201,7 @@ def test_half_a_cascade_and_a_cascade_at_the_front_are_refused(make_profile: Mak
     with pytest.raises(DesignError, match="only some of its branches form a cascade"):
         encode(design(False, True, False), space, make_profile())
     with pytest.raises(DesignError, match=r"'block1' \(learned 32\) has a structure to be found"):
-        Design(backbone="stand-in", num_classes=10, inputs=image_input(32), branches=(Placed("block1", Learned()),))
+        small_design(Placed("block1", Learned()), size=32, num_classes=10)
 
 
 def test_a_cascade_doubles_the_architectures_of_two_branches_or_more(

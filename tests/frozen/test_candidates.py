@@ -11,7 +11,7 @@ from eenas.backbones.load import Backbone, load_backbone
 from eenas.branches.fc import Fc
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.errors import TimeOverError, TrainingError
 from eenas.frozen.candidates import Candidates, CandidateTraining, candidate_logits, candidate_table, train_candidates
 from eenas.frozen.candidates_checkpoint import CandidatesCheckpoint
@@ -20,12 +20,12 @@ from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.policies.costs import Costs
-from eenas.tasks.images.image_input import image_input
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
+from tests.smallest_networks import small_design
 
 SPEC = TrainingSpec(epochs=3, batch_size=16)
 
@@ -120,7 +120,7 @@ def test_a_branch_becomes_the_same_whatever_stands_beside_it(backbone: Backbone,
 
 def test_first_weights_and_features_are_those_of_a_network(backbone: Backbone, task: Task) -> None:
     placed = three(backbone)[:2]
-    design = Design(backbone="smallest", num_classes=task.num_classes, inputs=image_input(8), branches=placed)
+    design = small_design(*placed, num_classes=task.num_classes)
     network = build_network(design, backbone, seed=0)
     table = exit_table(network, task.validation, ExitCosts(Costs.of(macs=np.array([1.0, 2.0, 3.0])), 0))
     assert np.allclose(candidate_logits(Candidates(backbone, placed), task.validation), table.logits, atol=1e-5)

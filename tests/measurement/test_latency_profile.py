@@ -10,7 +10,7 @@ import torch
 
 from eenas.backbones.chain import Chain
 from eenas.backbones.features import FeatureShape
-from eenas.backbones.load import Backbone, load_backbone
+from eenas.backbones.load import Backbone
 from eenas.branches.cascade import Cascade
 from eenas.branches.fc import Fc
 from eenas.branches.mlp import Mlp
@@ -19,7 +19,7 @@ from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.latency_profile import LatencyProfile, TimedBranch, branch_key, read_latency_profile
 from eenas.measurement.profile import measure_branch, profile_backbone
 from eenas.measurement.runtime import Joints
-from eenas.testing.smallest import smallest_backbone
+from tests.smallest_networks import loaded
 
 CPU = torch.device("cpu")
 SPEC = LatencySpec(warmup=1, min_repeats=2, max_repeats=2, seconds=0.1)
@@ -29,7 +29,7 @@ NAMES = ("0", "1", "2", "3")
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
     torch.manual_seed(0)
-    return load_backbone(smallest_backbone(), num_classes=4, input_size=8)
+    return loaded()
 
 
 @pytest.fixture(scope="module")

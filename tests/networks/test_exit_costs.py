@@ -8,7 +8,7 @@ import pytest
 from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
 from eenas.branches.fc import Fc
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.measurement.costs.cost import Cost
 from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.latency import Latency
@@ -16,7 +16,7 @@ from eenas.measurement.profile import BranchCost, Profile
 from eenas.measurement.runtime import Joints
 from eenas.networks.exit_costs import exit_costs
 from eenas.policies.costs import CostFacts
-from eenas.tasks.images.image_input import image_input
+from tests.smallest_networks import small_design
 
 
 def milliseconds(value):
@@ -44,7 +44,7 @@ def profile(prefixes=(1.0, 3.0, 6.0), *, timed=True):
 
 def design(*names):
     branches = tuple(Placed(cut_point=name, branch=Fc()) for name in names)
-    return Design(backbone="made up", num_classes=5, inputs=image_input(8), branches=branches)
+    return small_design(*branches, num_classes=5)
 
 
 def cost(macs, parameters, latency):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from eenas.backbones.load import load_backbone
 from eenas.branches.capsule import Capsule
 from eenas.branches.cascade import Cascade
 from eenas.branches.pool_fc import PoolFc
@@ -21,8 +20,8 @@ from eenas.networks.tables import exit_table
 from eenas.policies.costs import Costs
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.scores import score
-from eenas.tasks.images.image_input import image_input
-from eenas.testing.smallest import smallest_backbone, smallest_task
+from eenas.testing.smallest import smallest_task
+from tests.smallest_networks import loaded, small_design
 
 PLAIN = PoolFc(pool="avg", size=1)
 SECOND = {"cascade": Cascade(branch=PLAIN), "boosted": PLAIN, "both": Cascade(branch=Capsule(width=8, d_out=4))}
@@ -31,14 +30,14 @@ SECOND = {"cascade": Cascade(branch=PLAIN), "boosted": PLAIN, "both": Cascade(br
 @pytest.fixture(scope="module")
 def backbone():
     torch.manual_seed(0)
-    return load_backbone(smallest_backbone(), num_classes=4, input_size=8)
+    return loaded()
 
 
 def design_of(kind):
     training = TrainingChoice(loss_weights="equal" if kind == "cascade" else "boosted")
     placed = zip("012", (PLAIN, SECOND[kind], SECOND[kind]), strict=True)
     branches = tuple(Placed(cut_point=name, branch=branch) for name, branch in placed)
-    return Design(backbone="smallest", num_classes=4, inputs=image_input(8), branches=branches, training=training)
+    return small_design(*branches, training=training)
 
 
 def network_of(kind, backbone):
@@ -165,12 +164,7 @@ def test_weights_travel(network, backbone, tmp_path):
 def test_a_cascade_cannot_be_first(backbone):
     with pytest.raises(DesignError, match=r"cascade"):
         build_network(
-            Design(
-                backbone="smallest",
-                num_classes=4,
-                inputs=image_input(8),
-                branches=(Placed(cut_point="1", branch=PLAIN), Placed(cut_point="0", branch=SECOND["cascade"])),
-            ),
+            small_design(Placed(cut_point="1", branch=PLAIN), Placed(cut_point="0", branch=SECOND["cascade"])),
             backbone,
         )
 
@@ -193,7 +187,7 @@ def test_each_branch_says_what_it_adds_to_the_loss(backbone):
 
 def test_a_static_network_passes_its_classifiers_loss_on(backbone):
     branches = (Placed(cut_point="1", branch=Capsule(width=8)),)
-    design = Design(backbone="smallest", num_classes=4, inputs=image_input(8), branches=branches, static=True)
+    design = small_design(*branches, static=True)
     network = build_network(design, backbone).train()
     network(torch.randn(2, 3, 8, 8))
     (loss,) = network.auxiliary_losses(torch.tensor([0, 1]))

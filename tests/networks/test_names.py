@@ -7,11 +7,11 @@ from torch import nn
 
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.branches.fc import Fc
-from eenas.designs.design import Design, Placed, exit_names
+from eenas.designs.design import Placed, exit_names
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
 from eenas.networks.network import key_of
-from eenas.tasks.images.image_input import image_input
+from tests.smallest_networks import small_design
 
 from ..styles import block
 
@@ -32,7 +32,7 @@ def network_at(module, *names):
     torch.manual_seed(0)
     found = load_backbone(module, num_classes=4, input_size=16)
     placed = tuple(Placed(name, Fc()) for name in names)
-    return build_network(Design(backbone="m", num_classes=4, inputs=image_input(16), branches=placed), found)
+    return build_network(small_design(*placed, size=16), found)
 
 
 def test_the_last_exit_has_a_name_of_its_own():
@@ -83,7 +83,7 @@ def test_keys_of_names_differ():
 def test_weights_with_older_keys_load():
     found = load_backbone(BackboneSpec("cifar_resnet20"), num_classes=4)
     placed = (Placed("layer1.0", Fc()), Placed("layer2.1", Fc()))
-    network = build_network(Design(backbone="m", num_classes=4, inputs=image_input(32), branches=placed), found)
+    network = build_network(small_design(*placed, size=32), found)
     older = {key.replace("/", "."): value for key, value in network.state_dict().items()}
     assert older.keys() != network.state_dict().keys()
     copy.deepcopy(network).load_state_dict(older)

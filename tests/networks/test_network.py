@@ -12,7 +12,7 @@ from eenas.backbones.load import load_backbone
 from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.errors import CutError, DesignError, InputError, PolicyError
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
@@ -21,7 +21,7 @@ from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.policy import Policy
-from eenas.tasks.images.image_input import image_input
+from tests.smallest_networks import small_design
 
 IMAGES = InputTransform(32, 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
@@ -33,7 +33,7 @@ def backbone():
 
 def design_at(*names, classes=4):
     branches = tuple(Placed(cut_point=name, branch=PoolFc(pool="avg", size=2)) for name in names)
-    return Design(backbone="cifar_resnet20", num_classes=classes, inputs=image_input(32), branches=branches)
+    return small_design(*branches, size=32, backbone="cifar_resnet20", num_classes=classes)
 
 
 @pytest.fixture
@@ -308,12 +308,7 @@ def test_errors_name_the_rule(network, backbone):
 
 
 def test_a_token_free_fc_branch_builds(backbone):
-    design = Design(
-        backbone="cifar_resnet20",
-        num_classes=4,
-        inputs=image_input(32),
-        branches=(Placed(cut_point="layer3.1", branch=Fc()),),
-    )
+    design = small_design(Placed(cut_point="layer3.1", branch=Fc()), size=32, backbone="cifar_resnet20")
     assert build_network(design, backbone)(torch.randn(2, 3, 32, 32))[0].shape == (2, 4)
 
 

@@ -16,10 +16,10 @@ from eenas.programs.exit_segment import segment_programs
 from eenas.specs import from_table, to_table
 from eenas.tasks.images.augmentation import augment
 from eenas.tasks.images.frame import Frame
-from eenas.tasks.images.image_input import image_input
 from eenas.tasks.images.picture import prepare_picture
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone
+from tests.smallest_networks import small_design
 
 SIZE = (16, 40)
 
@@ -36,12 +36,7 @@ def test_a_network_takes_its_size(name):
 def test_a_design_is_built_trained_and_split():
     backbone = load_backbone("cifar_resnet20", num_classes=2, input_size=SIZE)
     point = backbone.cut_points[2].name
-    design = Design(
-        backbone=backbone.name,
-        num_classes=2,
-        inputs=image_input(SIZE),
-        branches=(Placed(cut_point=point, branch=sdn()),),
-    )
+    design = small_design(Placed(cut_point=point, branch=sdn()), size=SIZE, backbone=backbone.name, num_classes=2)
     assert Design.from_json(design.to_json()).digest == design.digest
     network = build_network(design, backbone)
     images = np.random.default_rng(0).integers(0, 256, (40, *SIZE, 3), dtype=np.uint8)
@@ -63,7 +58,7 @@ def test_a_design_is_built_trained_and_split():
 @pytest.mark.parametrize("fit", ["pad", "stretch"])
 def test_images_are_fitted_as_the_network_says_whatever_the_task_does(fit):
     backbone = load_backbone(smallest_backbone(), num_classes=2, input_size=8)
-    network = build_network(Design(backbone=backbone.name, num_classes=2, inputs=image_input(8)), backbone)
+    network = build_network(small_design(backbone=backbone.name, num_classes=2), backbone)
     network.transform = replace(network.transform, fit=fit)
     images = np.random.default_rng(0).integers(0, 256, (40, 10, 16, 3), dtype=np.uint8)
     task = Task.from_arrays("wide", images, np.arange(40) % 2, input_size=8)

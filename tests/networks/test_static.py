@@ -18,15 +18,15 @@ from eenas.networks.checkpoint import load_state, load_weights, save_state, save
 from eenas.networks.exit_costs import exit_costs
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.programs.exit_segment import segment_programs
-from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_backbone
+from tests.smallest_networks import loaded, small_design
 
 
 def static(cut_point="1", module=None):
     torch.manual_seed(0)
     backbone = load_backbone(module or smallest_backbone(), num_classes=4, input_size=8)
     branches = (Placed(cut_point=cut_point, branch=PoolFc(pool="avg", size=1)),)
-    design = Design(backbone="smallest", num_classes=4, inputs=image_input(8), branches=branches, static=True)
+    design = small_design(*branches, static=True)
     return build_network(design, backbone)
 
 
@@ -63,7 +63,7 @@ def test_prediction_and_an_exported_program_stop_there_too(tmp_path):
 
 
 def test_its_costs_are_those_of_the_prefix_and_its_classifier():
-    backbone = load_backbone(smallest_backbone(), num_classes=4, input_size=8)
+    backbone = loaded()
     chain = Chain.built_from(backbone.module.eval(), backbone.example(), [p.name for p in backbone.cut_points])
     profile = profile_backbone(backbone, chain, device=torch.device("cpu"), latency=None)
     network = static()

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import eenas.programs.model_folder as model_folder
-from eenas.backbones.load import BackboneSpec, load_backbone
+from eenas.backbones.load import BackboneSpec
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.errors import DeviceError, ExportError, StorageError
 from eenas.networks.assembly import build_network
 from eenas.networks.checkpoint import load_weights, save_weights
@@ -25,8 +25,8 @@ from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.kinds.vote import VotePolicy
 from eenas.programs.model_folder import Package, load, load_design, write_folder
-from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_backbone
+from tests.smallest_networks import loaded, small_design
 
 from ..fuzzing import check_one_line, examples, mutated_bytes, mutated_table
 
@@ -43,9 +43,9 @@ CLASSES = ("Käse", "卵", "c", "d")
 
 def package(policy=POLICY):
     torch.manual_seed(3)
-    backbone = load_backbone(smallest_backbone(), num_classes=4, input_size=8)
+    backbone = loaded()
     branches = (Placed(cut_point="0", branch=Fc()), Placed(cut_point="2", branch=PoolFc(pool="max", size=2)))
-    design = Design(backbone=backbone.name, num_classes=4, inputs=image_input(8), branches=branches)
+    design = small_design(*branches, backbone=backbone.name)
     network = build_network(design, backbone, policy=policy, classes=CLASSES)
     for _ in range(3):
         network.train()(torch.randn(16, 3, 8, 8))

@@ -12,7 +12,6 @@ from eenas.errors import DeviceError, ExportError, MeasurementError
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.profile import measure_branch, profile_backbone
 from eenas.study.context.latencies import runtime_for
-from eenas.testing.smallest import smallest_backbone
 
 pytest.importorskip("onnx", reason="needs the extra onnx")
 ort = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
@@ -20,6 +19,7 @@ ort = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 from eenas.programs import onnx_runtime  # noqa: E402
 from eenas.programs.chain_models import chain_models, join_models  # noqa: E402
 from eenas.programs.onnx_runtime import OnnxRuntime  # noqa: E402
+from tests.smallest_networks import loaded  # noqa: E402
 
 CPU = torch.device("cpu")
 SPEC = LatencySpec(runtime="onnxruntime", batch=3, warmup=1, min_repeats=2, max_repeats=3, seconds=0.1)
@@ -29,7 +29,7 @@ NAMES = ("0", "2")
 @pytest.fixture(scope="module")
 def backbone():
     torch.manual_seed(0)
-    return load_backbone(smallest_backbone(), num_classes=4, input_size=8)
+    return loaded()
 
 
 @pytest.fixture(scope="module")

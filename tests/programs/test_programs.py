@@ -22,7 +22,7 @@ from eenas.branches.cascade import Cascade
 from eenas.branches.pool_fc import PoolFc
 from eenas.deployment.calibration import calibrate
 from eenas.deployment.program_folder import verify, write_model
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.errors import ExportError, InputError, ParityError
 from eenas.measurement.latency import LatencySpec
 from eenas.networks.assembly import build_network
@@ -36,8 +36,8 @@ from eenas.programs.parity import CLOSE, Parity, compare, validation_samples
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.runtime import load as open_model
-from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_backbone, smallest_task
+from tests.smallest_networks import small_design
 
 from ..exported import BACKBONE, BRANCHES, images, smallest_package
 
@@ -205,7 +205,7 @@ def test_the_programs_refuse_an_image_that_is_not_finite_and_answer_the_others(e
 
 def untrained(name, thresholds, branches=()):
     backbone = load_backbone(smallest_backbone() if name == BACKBONE else name, num_classes=4, input_size=8)
-    design = Design(backbone=name, num_classes=4, inputs=image_input(8), branches=branches)
+    design = small_design(*branches, backbone=name)
     network = build_network(design, backbone, classes=smallest_task().classes)
     temperatures = (1.0,) * (len(branches) + 1)
     network.policy = ThresholdPolicy(score="max_softmax", temperatures=temperatures, thresholds=thresholds)
@@ -342,7 +342,7 @@ def test_an_operator_that_onnx_lacks_is_named_with_its_module_and_cut_points(tmp
 
     backbone = load_backbone(Net(), num_classes=4, input_size=8)
     branches = (Placed(cut_point="first", branch=POOL),)
-    design = Design(backbone=backbone.name, num_classes=4, inputs=image_input(8), branches=branches)
+    design = small_design(*branches, backbone=backbone.name)
     network = build_network(design, backbone)
     spec = BackboneSpec(name=backbone.name)
     package = Package(network=network, backbone=spec, trained=False, measured={}, card="")

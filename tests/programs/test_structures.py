@@ -15,15 +15,15 @@ from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.branches.registry import FAMILIES
 from eenas.deployment.program_folder import write_model
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.networks.assembly import build_network
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.programs.model_folder import Package
 from eenas.programs.parity import CLOSE, Parity, validation_samples
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import load
-from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_task
+from tests.smallest_networks import small_design
 
 SIZE, PLACES = 16, ("layer1.0", "layer1.1", "layer1.2", "layer2.0", "layer2.1", "layer2.2", "layer3.0", "layer3.1")
 KINDS = (
@@ -47,7 +47,7 @@ def test_structures_answer_alike_in_programs(tmp_path):
     torch.manual_seed(0)
     backbone = load_backbone("cifar_resnet20", num_classes=4, input_size=SIZE)
     placed = tuple(Placed(cut_point=name, branch=branch) for name, branch in zip(PLACES, KINDS, strict=True))
-    design = Design(backbone="cifar_resnet20", num_classes=4, inputs=image_input(SIZE), branches=placed)
+    design = small_design(*placed, size=SIZE, backbone="cifar_resnet20")
     network = build_network(design, backbone, classes=smallest_task().classes).eval()
     exits = len(placed) + 1
     network.policy = ThresholdPolicy(

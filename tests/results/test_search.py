@@ -17,42 +17,29 @@ from eenas.progress import Notice, Started
 from eenas.records.database import Database
 from eenas.records.learning_curves import LearningCurves
 from eenas.results.read import open_results
-from eenas.results.search import search
 from eenas.study.context.bank import PHASE
 from eenas.study.settings.study_spec import load_settings
 from eenas.study.trials.objective import Objective
-from eenas.testing.smallest import smallest_backbone, smallest_task
+from tests.smallest_study import QUEUED, SETTINGS, drawn, run_search, url
 
-OVERRIDES = (
-    "prepare.training.epochs=4",
-    "training.epochs=1",
-    "training.batch_size=16",
-    "prepare.training.batch_size=16",
-    "training.precision=float32",
-    "training.channels_last=false",
-    "training.small_maps=false",
-    "latency.runtime=torch",
-    "latency.seconds=0.02",
-    "latency.min_repeats=2",
-    "latency.warmup=1",
-    "prepare.when=always",
-)
+OVERRIDES = (*SETTINGS, "prepare.training.epochs=4", "training.epochs=1", "latency.seconds=0.02", "baselines.static=3")
+QUICK = (*SETTINGS, "prepare.training.epochs=1", "training.epochs=0.3")
+"""For what needs no trial that is good at anything."""
+SAMPLERS = {
+    "tpe": optuna.samplers.TPESampler,
+    "nsgaii": optuna.samplers.NSGAIISampler,
+    "nsgaiii": optuna.samplers.NSGAIIISampler,
+    "gp": optuna.samplers.GPSampler,
+    "random": optuna.samplers.RandomSampler,
+}
 
 
-def go(tmp_path, **options):
-    import torch
+def go(folder, **options):
+    return run_search(folder, **{"trials": 6, "overrides": OVERRIDES, **options})
 
-    torch.manual_seed(0)
-    options.setdefault("overrides", OVERRIDES)
-    options.setdefault("space", "small")
-    options.setdefault("trials", 6)
-    return search(
-        options.pop("backbone", None) or smallest_backbone(),
-        task=smallest_task(),
-        storage=f"sqlite:///{tmp_path}/eenas.db",
-        device="cpu",
-        **options,
-    )
+
+def quick(folder, **options):
+    return run_search(folder, **{"trials": 3, "overrides": QUICK, **options})
 
 
 @pytest.fixture(scope="module")
@@ -139,17 +126,22 @@ def test_the_same_seed_gives_the_same_designs_and_accuracies(results, tmp_path):
     other = go(tmp_path)
     assert [t.design.digest for t in other.trials if t.design] == [t.design.digest for t in results.trials if t.design]
     assert [t.exit_accuracy for t in other.trials] == [t.exit_accuracy for t in results.trials]
-    third = go(tmp_path, seed=1)
-    assert third.name != other.name
-    assert [t.design for t in third.trials[3:]] != [t.design for t in other.trials[3:]]
+
+
+def test_another_seed_is_another_study_with_other_proposals(tmp_path):
+    settings = {"overrides": (*QUICK, "bank.designs=0", "bank.earlier=0"), "trials": QUEUED + 2}
+    names = [quick(tmp_path, seed=seed, **settings).name for seed in (0, 1)]
+    one, two = ({values["policy.target_macs"] for values in drawn(url(tmp_path), name)} for name in names)
+    assert len(one) == len(two) == 2
+    assert not one & two
 
 
 def test_a_study_goes_on_when_a_default_is_stated(tmp_path):
-    plain = tuple(each for each in OVERRIDES if not each.startswith("training."))
+    plain = tuple(each for each in QUICK if not each.startswith("training."))
     stated = (*plain, "training.epochs=1")
-    first = go(tmp_path, trials=1, overrides=plain)
-    assert go(tmp_path, trials=2, overrides=stated).name == first.name
-    assert len(go(tmp_path, trials=3, overrides=stated, name=first.name).trials) == 3
+    first = quick(tmp_path, trials=1, overrides=plain)
+    assert quick(tmp_path, trials=2, overrides=stated).name == first.name
+    assert len(quick(tmp_path, trials=3, overrides=stated, name=first.name).trials) == 3
 
 
 def test_a_name_of_another_identity_is_refused(results, folder):
@@ -169,11 +161,11 @@ def test_a_failed_trial_keeps_its_reason_and_the_study_goes_on(tmp_path, monkeyp
         return real(*args, **kwargs)
 
     monkeypatch.setattr(design_training, "train_network", sometimes)
-    found = go(tmp_path, overrides=(*OVERRIDES, "baselines.static=0"))
+    found = quick(tmp_path)
     failed = [trial for trial in found.trials if trial.state == "failed"]
     assert len(failed) == 1
     assert "learning_rate=9" in failed[0].reason
-    assert len(found.trials) == 6
+    assert len(found.trials) == 3
     assert found.front
 
 
@@ -185,7 +177,7 @@ def test_three_equal_failures_in_a_row_end_the_study_and_lose_nothing(tmp_path, 
 
     monkeypatch.setattr(design_training, "train_network", never)
     with pytest.raises(StudyError, match="failed for the same reason: no space left"):
-        go(tmp_path, trials=12, overrides=(*OVERRIDES, "bank.designs=0", "baselines.static=0"))
+        quick(tmp_path, trials=12, overrides=(*QUICK, "bank.designs=0"))
     found = open_results(f"sqlite:///{tmp_path}/eenas.db")
     assert [trial.state for trial in found.trials][:4] == ["complete", "failed", "failed", "failed"]
 
@@ -202,11 +194,11 @@ def test_ctrl_c_ends_cleanly_and_the_trial_is_run_again(tmp_path, monkeypatch):
         return real(*args, **kwargs)
 
     monkeypatch.setattr(design_training, "train_network", interrupted)
-    known_first = (*OVERRIDES, "bank.designs=0", "baselines.static=0")
-    first = go(tmp_path, overrides=known_first)
+    known_first = (*QUICK, "bank.designs=0")
+    first = quick(tmp_path, trials=4, overrides=known_first)
     assert [t.state for t in first.trials] == ["complete", "complete"]
-    whole = go(tmp_path, overrides=known_first)
-    assert len([t for t in whole.trials if t.state != "failed"]) == 6
+    whole = quick(tmp_path, trials=4, overrides=known_first)
+    assert len([t for t in whole.trials if t.state != "failed"]) == 4
     study = optuna.load_study(study_name=whole.name, storage=f"sqlite:///{tmp_path}/eenas.db")
     again = [t for t in study.trials if t.user_attrs.get("again_for") == 2]
     assert len(again) == 1
@@ -226,7 +218,7 @@ def test_a_trial_that_another_worker_ended_does_not_end_the_search(tmp_path, mon
             trial.study.tell(trial.number, values, state=state)
 
     monkeypatch.setattr(Objective, "_keep", keep)
-    results = go(tmp_path, trials=2)
+    results = quick(tmp_path, trials=2)
     assert [trial.number for trial in results.trials] == counted
     assert [trial.state for trial in results.trials] == ["complete", "complete"]
 
@@ -239,7 +231,7 @@ def test_a_mistake_of_ours_is_not_taken_for_another_worker(tmp_path):
         raise ValueError("Cannot tell what this is")
 
     with pytest.raises(ValueError, match="Cannot tell what this is"):
-        go(tmp_path, trials=3, reporters=[reporter])
+        quick(tmp_path, reporters=[reporter])
     assert len(calls) == 1
 
 
@@ -264,7 +256,7 @@ def test_every_trained_trial_records_its_learning_curve_and_a_later_worker_reads
 
 
 def test_without_a_bank_nothing_is_inherited_and_no_front_is_sought(tmp_path):
-    found = go(tmp_path, trials=3, overrides=(*OVERRIDES, "bank.use=false"))
+    found = quick(tmp_path, overrides=(*QUICK, "bank.use=false"))
     assert not any(trial.frozen_points for trial in found.trials)
     assert all(trial.origin.startswith("known") for trial in found.trials)
     assert "frozen search" not in [baseline.name for baseline in found.baselines]
@@ -295,20 +287,20 @@ def test_a_static_network_that_diverges_stays_as_it_is_in_the_bank(tmp_path, mon
 
     monkeypatch.setattr(design_training, "train_network", diverges)
     heard = []
-    found = go(tmp_path, trials=1, overrides=(*OVERRIDES, "baselines.static=2"), listener=heard.append)
+    found = quick(tmp_path, trials=1, overrides=(*QUICK, "baselines.static=2"), listener=heard.append)
     assert sum(network.kind == "static" for network in found.networks) >= 3
     assert any("keeps its banked branch" in event.text for event in heard if isinstance(event, Notice))
 
 
 def test_limits_that_no_network_holds_are_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(SpecError, match="max_parameters = 10 cannot be met"):
-        go(tmp_path, overrides=(*OVERRIDES, "constraints.max_parameters=10"))
+        quick(tmp_path, overrides=(*QUICK, "constraints.max_parameters=10"))
 
 
 def test_a_later_study_inherits_the_bank(tmp_path):
     events = [], []
     for name, heard in zip(("first", "second"), events, strict=True):
-        go(tmp_path, trials=2, name=name, listener=heard.append)
+        quick(tmp_path, trials=2, name=name, listener=heard.append)
     trained = [[e for e in heard if isinstance(e, Started) and e.phase == PHASE] for heard in events]
     assert trained[0]
     assert not trained[1]
@@ -331,7 +323,7 @@ def test_a_design_drawn_again_copies_its_scores(tmp_path):
         "[policy]\ntarget_macs = { low = 0.3, high = 1.0 }\n"
     )
     assert specs.from_table(Space, fixed)
-    found = go(tmp_path, space=path, trials=4)
+    found = quick(tmp_path, space=path, trials=4)
     copied = [trial for trial in found.trials if trial.state == "copied"]
     assert copied
     assert all("the same network as trial" in trial.reason for trial in copied)
@@ -340,7 +332,7 @@ def test_a_design_drawn_again_copies_its_scores(tmp_path):
 
 
 def test_constraints_reach_the_sampler_once_and_the_front(tmp_path):
-    found = go(tmp_path, overrides=(*OVERRIDES, "constraints.max_branches=1"))
+    found = quick(tmp_path, trials=6, overrides=(*QUICK, "constraints.max_branches=1"))
     for trial in found.trials:
         assert bool(trial.missed) == (len(trial.design.branches) > 1)
     assert all(len(entry.network.branches) <= 1 for entry in found.front)
@@ -351,23 +343,35 @@ def test_constraints_reach_the_sampler_once_and_the_front(tmp_path):
     assert all(t.constraints["max_branches"] <= 0 for t in study.best_trials)
 
 
-@pytest.mark.parametrize("sampler", ["nsgaii", "nsgaiii", "gp", "random"])
-def test_every_sampler_searches(tmp_path, sampler):
-    assert len(go(tmp_path, trials=5, overrides=(*OVERRIDES, f"search.sampler={sampler}")).trials) == 5
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_proposes_the_trials_of_a_search(tmp_path, monkeypatch, name):
+    sampler, asked = SAMPLERS[name], []
+    real = sampler.infer_relative_search_space
+
+    def infer(self, study, trial):
+        asked.append(trial.number)
+        return real(self, study, trial)
+
+    monkeypatch.setattr(sampler, "infer_relative_search_space", infer)
+    nothing_first = ("search.known_designs=false", "bank.use=false")
+    found = quick(tmp_path, trials=4, overrides=(*QUICK, *nothing_first, f"search.sampler={name}"))
+    assert [trial.origin for trial in found.trials] == ["sampler"] * 4
+    assert len({values["policy.target_macs"] for values in drawn(url(tmp_path), found.name)}) == 4
+    assert asked == [0, 1, 2, 3]
 
 
 def test_a_time_limit_starts_no_more_trials(tmp_path):
-    go(tmp_path, trials=1)  # what preparation takes counts too
+    quick(tmp_path, trials=1)  # what preparation takes counts too
     events = []
-    found = go(tmp_path, trials=500, timeout=4.0, listener=events.append)
+    found = quick(tmp_path, trials=500, timeout=3.0, listener=events.append)
     assert 1 < len(found.trials) < 500
 
 
 def test_reporters_hear_the_first_trial_and_the_last(tmp_path):
     heard = []
-    go(tmp_path, reporters=[lambda results, study: heard.append(len(results.trials))])
+    quick(tmp_path, reporters=[lambda results, study: heard.append(len(results.trials))])
     assert heard[0] == 1
-    assert heard[-1] == 6
+    assert heard[-1] == 3
 
 
 def test_a_storage_that_cannot_be_read_for_the_page_does_not_end_the_search(tmp_path, monkeypatch):
@@ -379,8 +383,8 @@ def test_a_storage_that_cannot_be_read_for_the_page_does_not_end_the_search(tmp_
         return read(*arguments, **options)
 
     monkeypatch.setattr(run, "read_results", gone_at_first)
-    found = go(tmp_path, listener=heard.append, reporters=[lambda results, study: reported.append(results)])
-    assert len(found.trials) == 6
+    found = quick(tmp_path, listener=heard.append, reporters=[lambda results, study: reported.append(results)])
+    assert len(found.trials) == 3
     (said,) = [event.text for event in heard if isinstance(event, Notice) and "page" in event.text]
     assert said == "the study's page was not refreshed: eenas.db: database is locked"
     assert reported

@@ -2,10 +2,8 @@
 
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
+import socket
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +42,7 @@ from eenas.tasks.images.image_input import image_input
 from eenas.tasks.split import Split
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.process_group import ProcessGroup
+from tests.processes import Program
 from tests.smallest_study import Killed, backbone, kill_in
 
 from ..fuzzing import check_one_line, examples, mutated_table
@@ -554,18 +553,13 @@ torch.save({"weights": kept, "saves": len(saves), "samples": report.samples}, fo
 
 
 def test_two_processes_end_with_equal_weights_and_report_once(smallest_study, tmp_path):
-    (tmp_path / "script.py").write_text(SCRIPT)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    arguments = [tmp_path / "script.py", smallest_study.storage, smallest_study.trial, tmp_path]
-    found = subprocess.run(
-        [*torchrun, *map(str, arguments)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert found.returncode == 0, found.stderr[-3000:]
+    """The environment is that of torchrun, with which `tests/training/test_process_group.py` starts its processes."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    arguments = (smallest_study.storage, smallest_study.trial, tmp_path)
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)]
+    for process in [Program(SCRIPT, *arguments, **group, **rank) for rank in ranks]:
+        process.end()
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     assert (first["saves"], second["saves"]) == (1, 0)
     assert first["samples"] == second["samples"] > 200

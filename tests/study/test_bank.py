@@ -13,20 +13,18 @@ from eenas.branches.cascade import Cascade
 from eenas.branches.conv_fc import ConvFc
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.errors import DivergedError
 from eenas.networks.tables import exit_table
 from eenas.progress import Finished, Notice
 from eenas.specs import digest, from_table, to_table
 from eenas.study.context.bank import PHASE, Bank
-from eenas.study.context.study_context import StudyContext, make_context
+from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.frozen_front import FrozenFront, first_branches, lay_bank, read_front
-from eenas.study.settings.reference import StudyReference
-from eenas.study.settings.study_spec import StudySpec, load_settings
-from eenas.tasks.images.image_input import image_input
-from eenas.testing.smallest import smallest_task
+from eenas.study.settings.study_spec import StudySpec
 from eenas.training.spec import TrainingSpec
-from tests.smallest_study import SETTINGS, backbone
+from tests.smallest_networks import small_design
+from tests.smallest_study import SETTINGS, backbone, study_context
 
 BRANCHES = (Placed("0", Fc()), Placed("1", PoolFc(pool="avg", size=2)), Placed("2", ConvFc(width=4)))
 
@@ -41,20 +39,8 @@ def lay(tmp_path, heard):
     """Makes a context as a worker of a study does, on one storage."""
 
     def context(module=None, *overrides: str, storage: str = "eenas.db") -> StudyContext:
-        torch.set_num_threads(1)
-        settings, _ = load_settings(
-            backbone="-", space="small", overrides=(*SETTINGS, "space.cost_cap=1.0", *overrides)
-        )
-        return make_context(
-            settings,
-            StudyReference(
-                storage=f"sqlite:///{tmp_path}/{storage}",
-                backbone=module or copy.deepcopy(backbone()),
-                task=smallest_task(),
-                listener=heard.append,
-            ),
-            device="cpu",
-        )
+        other = {"backbone": module or backbone(), "listener": heard.append}
+        return study_context(f"sqlite:///{tmp_path}/{storage}", (*SETTINGS, "space.cost_cap=1.0", *overrides), **other)
 
     return context
 
@@ -64,7 +50,7 @@ def trained(heard):
 
 
 def design_of(context, placed):
-    return Design(backbone=context.backbone.name, num_classes=4, inputs=image_input(8), branches=tuple(placed))
+    return small_design(*placed, backbone=context.backbone.name)
 
 
 def test_no_branch_is_trained_twice_and_company_does_not_matter(lay, heard):

@@ -9,20 +9,11 @@ from eenas.records.database import Database
 from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.results.read import open_results
-from eenas.results.search import search
-from eenas.testing.smallest import smallest_task
-from tests.smallest_study import SETTINGS, backbone
+from tests.smallest_study import run_search, url
 
 
 def go(folder, trials, listener=lambda event: None):
-    return search(
-        backbone(), task=smallest_task(), storage=url(folder), device="cpu", overrides=SETTINGS, space="small",
-        name="s", trials=trials, listener=listener,
-    )  # fmt: skip
-
-
-def url(folder) -> str:
-    return f"sqlite:///{folder}/eenas.db"
+    return run_search(folder, name="s", trials=trials, listener=listener)
 
 
 def test_a_deleted_study_is_not_found_and_begins_anew(tmp_path):

@@ -27,8 +27,9 @@ from eenas.results.search import search
 from eenas.study.settings.study_spec import load_settings
 from eenas.study.study import SURPLUS, open_storage, origin, remaining, running
 from eenas.study.trials.recovery import Recovery
-from eenas.testing.smallest import smallest_backbone, smallest_task
-from tests.smallest_study import SETTINGS, backbone
+from eenas.testing.smallest import smallest_backbone
+from tests.processes import Program
+from tests.smallest_study import QUEUED, SETTINGS, drawn, run_search, url
 
 TRIALS = 4
 KNOWN_FIRST = (*SETTINGS, "bank.designs=0")
@@ -45,23 +46,12 @@ search(smallest_backbone(), task=smallest_task(), storage=sys.argv[1], device="c
 
 
 def go(folder, **options):
-    return search(
-        backbone(),
-        task=options.pop("task", None) or smallest_task(),
-        storage=f"sqlite:///{folder}/eenas.db",
-        device="cpu",
-        overrides=options.pop("overrides", SETTINGS),
-        space="small",
-        trials=options.pop("trials", TRIALS),
-        **options,
-    )
+    return run_search(folder, **{"trials": TRIALS, **options})
 
 
 def start(folder, *overrides, trials=TRIALS):
     """The same search in a process of its own."""
-    command = [sys.executable, "-c", PROCESS, f"sqlite:///{folder}/eenas.db", str(trials), *SETTINGS, *overrides]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return Program(PROCESS, url(folder), trials, *SETTINGS, *overrides)
 
 
 def states(folder):
@@ -106,19 +96,18 @@ def recovery(study, database, folder, listener=silent):
 
 
 def study_of(folder, name):
-    return optuna.load_study(study_name=name, storage=f"sqlite:///{folder}/eenas.db")
+    return optuna.load_study(study_name=name, storage=url(folder))
 
 
 def test_a_killed_search_goes_on_and_loses_nothing(tmp_path):
-    slow = (*SETTINGS, "training.seconds=0.8", "search.prune=false")
+    slow = (*KNOWN_FIRST, "training.seconds=0.8", "search.prune=false")
     process = start(tmp_path, *slow[len(SETTINGS) :])
     try:
         wait_for(tmp_path, lambda found: found.count("COMPLETE") >= 1 and "RUNNING" in found)
         time.sleep(0.3)
     finally:
         process.kill()
-        process.communicate()
-    before = open_results(f"sqlite:///{tmp_path}/eenas.db")
+    before = open_results(url(tmp_path))
     finished = [trial for trial in before.trials if trial.state == "complete"]
     assert finished
     assert "RUNNING" in states(tmp_path)
@@ -148,7 +137,7 @@ def test_ctrl_c_in_the_same_trial_again_and_again_loses_no_trial(tmp_path, monke
 
 
 def test_a_trial_that_kills_its_worker_is_run_again_once(tmp_path):
-    database = Database(f"sqlite:///{tmp_path}/eenas.db")
+    database = Database(url(tmp_path))
     study = optuna.create_study(storage=open_storage(database))
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -169,7 +158,7 @@ def test_a_trial_that_kills_its_worker_is_run_again_once(tmp_path):
 
 
 def test_a_trial_of_a_living_worker_is_left_alone(tmp_path):
-    database = Database(f"sqlite:///{tmp_path}/eenas.db")
+    database = Database(url(tmp_path))
     study = optuna.create_study(storage=open_storage(database))
     for worker in (f"{socket.gethostname()}:{os.getppid()}", "another host:1", None):
         trial = ask(study)
@@ -192,28 +181,28 @@ def test_a_recorded_trial_of_which_optuna_had_not_heard_is_not_run_again(tmp_pat
 
 
 def test_sigint_ends_a_search_cleanly(tmp_path):
-    process = start(tmp_path, "training.seconds=2", "search.prune=false")
+    process = start(tmp_path, *KNOWN_FIRST[len(SETTINGS) :], "training.seconds=2", "search.prune=false")
     try:
         wait_for(tmp_path, lambda found: found.count("COMPLETE") >= 1 and "RUNNING" in found)
         time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=300)
+        process.send(signal.SIGINT)
+        process.end()
     finally:
         process.kill()
-        process.communicate()
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
+    assert "Traceback" not in process.err
     assert "RUNNING" not in states(tmp_path)
 
 
 def test_two_workers_share_one_study(tmp_path):
-    workers = [start(tmp_path) for _ in range(2)]
-    said = [worker.communicate(timeout=300)[1] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], said
-    found = open_results(f"sqlite:///{tmp_path}/eenas.db")
+    total = QUEUED + 4
+    workers = [start(tmp_path, "bank.designs=0", trials=total) for _ in range(2)]
+    for worker in workers:
+        worker.end()
+    found = open_results(url(tmp_path))
     origins = [trial.origin for trial in found.trials if trial.origin.startswith("known")]
     assert len(origins) == len(set(origins)) == 3
-    assert len(found.trials) == TRIALS
+    assert len(found.trials) == total
+    assert len({values["policy.target_macs"] for values in drawn(url(tmp_path), found.name)}) == total - QUEUED
     assert len(list((tmp_path / "eenas.artifacts").glob("backbone-*"))) == 1
 
 
@@ -229,7 +218,7 @@ def test_of_two_trials_begun_for_one_that_was_left_the_later_is_not_run(tmp_path
     assert study.trials[-1].user_attrs["cut_off"] == SURPLUS
     assert remaining(study, TRIALS) == 0
     assert remaining(study, TRIALS + 1) == 1
-    recovery(study, Database(f"sqlite:///{tmp_path}/eenas.db"), tmp_path).run()
+    recovery(study, Database(url(tmp_path)), tmp_path).run()
     assert len(study.trials) == TRIALS + 1
     monkeypatch.undo()
     assert len(go(tmp_path, trials=TRIALS + 1).trials) == TRIALS + 1
@@ -254,7 +243,7 @@ def test_a_disk_that_is_full_for_artifacts_ends_the_search_and_the_trial_is_run_
         patch.setattr(files.os, "fsync", full)
         with pytest.raises(StorageError, match=r"No space left on device.*free space.*finished trials are kept"):
             go(tmp_path, overrides=KNOWN_FIRST, listener=listen)
-    found = open_results(f"sqlite:///{tmp_path}/eenas.db")
+    found = open_results(url(tmp_path))
     assert [trial.state for trial in found.trials] == ["complete"]
     kept = {reference.partition("@")[0] for reference in found.trials[0].artifacts.values()}
     files_there = {path.name for path in (tmp_path / "eenas.artifacts").iterdir() if not path.name.startswith(".")}

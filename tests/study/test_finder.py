@@ -1,10 +1,8 @@
 """Placement and structures that a study trains for: kept, replayed, and the same for every worker."""
 
-import copy
 from functools import partial
 
 import pytest
-import torch
 
 from eenas.branches.fc import Fc
 from eenas.branches.learned import Learned
@@ -14,14 +12,11 @@ from eenas.designs.design import Design, Placed
 from eenas.frozen.gates import GateTraining, fit_gates
 from eenas.progress import Finished, Notice, Started
 from eenas.study.context.bank import PHASE, Bank
-from eenas.study.context.study_context import StudyContext, make_context
-from eenas.study.settings.reference import StudyReference
-from eenas.study.settings.study_spec import load_settings
+from eenas.study.context.study_context import StudyContext
 from eenas.study.trials import finder as finder_module
 from eenas.study.trials.finder import Finder
 from eenas.testing.placement_contract import check_chooser, check_learner, check_placement
-from eenas.testing.smallest import smallest_task
-from tests.smallest_study import SETTINGS, backbone
+from tests.smallest_study import SETTINGS, study_context
 
 VALUES = {"kind": "gating", "cost_weight": 0.3, "count": 0, "most": 3}
 CANDIDATES = (Placed("0", Fc()), Placed("1", PoolFc(pool="avg", size=2)), Placed("2", Fc()))
@@ -46,15 +41,7 @@ def heard() -> list[object]:
 @pytest.fixture
 def context(storage: str, heard: list[object]) -> StudyContext:
     """A context of its own for each test, as a worker has it, on a database that they share."""
-    torch.set_num_threads(1)
-    settings, _ = load_settings(backbone="-", space="small", overrides=(*SETTINGS, "space.cost_cap=1.0"))
-    return make_context(
-        settings,
-        StudyReference(
-            storage=storage, backbone=copy.deepcopy(backbone()), task=smallest_task(), listener=heard.append
-        ),
-        device="cpu",
-    )
+    return study_context(storage, (*SETTINGS, "space.cost_cap=1.0"), listener=heard.append)
 
 
 def finder_on(context: StudyContext) -> Finder:

@@ -3,33 +3,20 @@
 import numpy as np
 import optuna
 import pytest
-import torch
 
 from eenas.designs.recipes import recipe_for
 from eenas.designs.space import load_space
 from eenas.fronts.hypervolume import most_added
-from eenas.results.search import search
-from eenas.testing.smallest import smallest_backbone, smallest_task
-from tests.smallest_study import SETTINGS
+from eenas.testing.smallest import smallest_task
+from tests.smallest_study import SETTINGS, run_search
 
 TRIALS = 7
 
 
 def go(folder, name, *overrides, **options):
-    torch.manual_seed(0)
     heard = []
-    found = search(
-        smallest_backbone(),
-        task=options.pop("task", None) or smallest_task(),
-        space=options.pop("space", "small"),
-        storage=f"sqlite:///{folder}/eenas.db",
-        device="cpu",
-        name=name,
-        trials=options.pop("trials", TRIALS),
-        overrides=(*SETTINGS, "search.prune=false", *overrides),
-        listener=heard.append,
-        **options,
-    )
+    overrides = (*SETTINGS, "search.prune=false", *overrides)
+    found = run_search(folder, name=name, overrides=overrides, listener=heard.append, **{"trials": TRIALS, **options})
     return found, [event.text for event in heard if hasattr(event, "text")]
 
 

@@ -8,10 +8,9 @@ from torch import nn
 from eenas.backbones.load import load_backbone
 from eenas.errors import StudyError
 from eenas.progress import Notice
-from eenas.results.search import search
 from eenas.study.context.fresh_weights import is_fresh, structure_digest
-from eenas.testing.smallest import smallest_backbone, smallest_task
-from tests.smallest_study import SETTINGS, Killed, kill_in
+from eenas.testing.smallest import smallest_backbone
+from tests.smallest_study import SETTINGS, Killed, kill_in, run_search
 
 
 def plain(activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -71,16 +70,9 @@ def test_the_structure_is_what_a_module_is_but_for_the_values_of_its_tensors():
 
 
 def go(folder, module=None, *, when="auto", **options):
-    return search(
-        smallest_backbone() if module is None else module,
-        task=smallest_task(),
-        storage=f"sqlite:///{folder}/eenas.db",
-        device="cpu",
-        space="small",
-        overrides=(*SETTINGS, f"prepare.when={when}", *options.pop("overrides", ())),
-        trials=options.pop("trials", 2),
-        **options,
-    )
+    overrides = (*SETTINGS, f"prepare.when={when}", *options.pop("overrides", ()))
+    module = smallest_backbone() if module is None else module
+    return run_search(folder, module=module, **{"trials": 2, "overrides": overrides, **options})
 
 
 @pytest.mark.parametrize("when", ["auto", "always"])

@@ -16,11 +16,10 @@ from eenas.deployment.calibration import calibrate
 from eenas.deployment.export import export
 from eenas.programs.manifest import MANIFEST
 from eenas.results.choice import Choice
-from eenas.results.search import search
 from eenas.runs.full_training import train
 from eenas.runs.run_report import CHECKPOINT, DESIGN, WEIGHTS
 from eenas.testing.smallest import smallest_task
-from tests.smallest_study import SETTINGS, backbone
+from tests.smallest_study import backbone, run_search, url
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
@@ -57,12 +56,10 @@ def killed(work, at):
 
 
 def test_a_search_a_training_and_an_export_that_were_killed_end_as_uncut(smallest_study, finished_run, tmp_path):
-    storage, run, network = f"sqlite:///{tmp_path}/eenas.db", tmp_path / "run", tmp_path / "network"
+    storage, run, network = url(tmp_path), tmp_path / "run", tmp_path / "network"
 
     def searched():
-        return search(
-            backbone(), task=smallest_task(), storage=storage, device="cpu", overrides=SETTINGS, space="small", trials=4
-        )
+        return run_search(tmp_path, trials=4)
 
     def trained():
         choice = Choice(design_file=finished_run.folder / DESIGN)

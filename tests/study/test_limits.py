@@ -6,18 +6,17 @@ import pytest
 import torch
 
 from eenas.backbones.chain import Chain
-from eenas.backbones.load import load_backbone
 from eenas.errors import SpecError
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.profile import profile_backbone
 from eenas.study.settings.limits import Limits, amount
-from eenas.testing.smallest import smallest_backbone
 from tests.reporting.studies import BACKBONE, single
+from tests.smallest_networks import loaded
 
 
 @pytest.fixture(scope="module")
 def profile():
-    backbone = load_backbone(smallest_backbone(), num_classes=4, input_size=8)
+    backbone = loaded()
     chain = Chain.built_from(backbone.module.eval(), backbone.example(), [p.name for p in backbone.cut_points])
     spec = LatencySpec(seconds=0.01, min_repeats=2, warmup=1, runtime="torch")
     return profile_backbone(backbone, chain, device=torch.device("cpu"), latency=spec)

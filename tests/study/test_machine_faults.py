@@ -9,11 +9,9 @@ from eenas.records.database import Database
 from eenas.records.in_flight import InFlight
 from eenas.results.read import open_results
 from eenas.results.results import StudyResults
-from eenas.results.search import search
 from eenas.study.study import open_storage, remaining
 from eenas.study.trials.recovery import Recovery
-from eenas.testing.smallest import smallest_task
-from tests.smallest_study import SETTINGS, backbone
+from tests.smallest_study import SETTINGS, run_search, url
 from tests.study.machine_faults import FAULTS
 
 TOTAL = 40
@@ -32,14 +30,7 @@ SOME = (
 
 
 def go(folder, trials=TOTAL) -> StudyResults:
-    return search(
-        backbone(), task=smallest_task(), storage=url(folder), device="cpu", overrides=QUICK, space="small", name="s",
-        trials=trials,
-    )  # fmt: skip
-
-
-def url(folder) -> str:
-    return f"sqlite:///{folder}/eenas.db"
+    return run_search(folder, name="s", overrides=QUICK, trials=trials)
 
 
 def used_up(folder) -> int:

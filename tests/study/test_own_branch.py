@@ -1,8 +1,5 @@
 """The documentation's own branch, its very code: checked, searched, read in another process, trained and exported."""
 
-import subprocess
-import sys
-
 import pytest
 
 import eenas
@@ -16,6 +13,7 @@ from eenas.study.settings.study_spec import load_settings
 from eenas.testing.smallest import smallest_task
 from eenas.user_code import load_object
 from tests.plugin_page import FILES, write_files
+from tests.processes import Program
 from tests.smallest_study import SETTINGS, backbone
 
 NAME = "./my_branch.py:MyBranch"
@@ -51,12 +49,6 @@ def results(home):
     )
 
 
-def fresh_process(folder, *arguments):
-    """Results read by a process that has not loaded the branch."""
-    command = [sys.executable, "-c", READ, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
-
-
 def trial_of(results):
     return next(trial.number for trial in results.trials if NAME in str(trial.design.to_table()))
 
@@ -80,11 +72,12 @@ def test_a_search_finds_designs_with_it(results):
 
 def test_another_process_reads_the_study_only_with_the_users_word(results, home):
     storage = f"sqlite:///{home}/eenas.db"
-    refused = fresh_process(home, storage)
-    assert f"{NAME!r} runs Python code; pass --trust-code (trust_code=True)" in refused.stderr.splitlines()[-1]
+    refused = Program(READ, storage, cwd=home)
+    refused.end(status=1)
+    assert f"{NAME!r} runs Python code; pass --trust-code (trust_code=True)" in refused.err.splitlines()[-1]
     elsewhere = home / "elsewhere"
     elsewhere.mkdir()
-    assert "MyBranch" in fresh_process(elsewhere, storage, "trusted").stdout
+    assert "MyBranch" in Program(READ, storage, "trusted", cwd=elsewhere).end()
 
 
 def test_it_is_trained_and_taken_home(results, home):

@@ -1,8 +1,5 @@
 """Plug-ins of every kind at once, those of docs/plugins.md: searched, read in another process, trained and exported."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -16,6 +13,7 @@ from eenas.results.search import search
 from eenas.runs.full_training import train
 from eenas.runs.run_report import RunReport
 from tests.plugin_page import write_files
+from tests.processes import Program
 from tests.smallest_study import SETTINGS
 
 OWN = {
@@ -82,12 +80,10 @@ def test_latencies_are_of_the_own_runtime(results):
 
 
 def test_another_process_reads_it_only_with_the_users_word(results, home):
-    def read(*arguments):
-        command = [sys.executable, "-c", READ, *arguments]
-        return subprocess.run(command, cwd=home, capture_output=True, text=True, check=False, timeout=300)
-
-    assert "runs Python code; pass --trust-code (trust_code=True)" in read().stderr.splitlines()[-1]
-    assert OWN["space.policy.kind"] in read("trusted").stdout
+    refused = Program(READ, cwd=home)
+    refused.end(status=1)
+    assert "runs Python code; pass --trust-code (trust_code=True)" in refused.err.splitlines()[-1]
+    assert OWN["space.policy.kind"] in Program(READ, "trusted", cwd=home).end()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eenas.branches.fc import Fc
-from eenas.designs.design import Design, Placed, PolicyChoice
+from eenas.designs.design import Placed, PolicyChoice
 from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.records.database import Database
@@ -14,8 +14,8 @@ from eenas.records.learning_curves import LearningCurves
 from eenas.study.rivals.frozen_front import FrozenFront
 from eenas.study.trials.pruner import LIMIT, TrialPruner
 from eenas.study.trials.pruning import PruningRule, curve_hypervolume
-from eenas.tasks.images.image_input import image_input
 from eenas.tasks.task import Task
+from tests.smallest_networks import small_design
 
 LABELS = np.random.default_rng(0).integers(4, size=1500)
 
@@ -39,13 +39,7 @@ def pruner(frozen, *, rule=None, front=None, target=0.5):
     split = Task.from_arrays("t", images, LABELS, flip=False).train
     task = SimpleNamespace(calibration=split)
     context = SimpleNamespace(task=task, profile=SimpleNamespace(total_macs=100.0))
-    design = Design(
-        backbone="b",
-        num_classes=4,
-        inputs=image_input(8),
-        branches=(Placed("a", Fc()),),
-        policy=PolicyChoice(target_macs=target),
-    )
+    design = small_design(Placed("a", Fc()), policy=PolicyChoice(target_macs=target))
     tables = {} if frozen is None else {"calibration": frozen}
     return TrialPruner(design, context, rule or new_rule(front), tables)
 

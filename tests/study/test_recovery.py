@@ -13,13 +13,11 @@ from eenas.records.database import Database
 from eenas.records.in_flight import InFlight
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.workers import worker_name
-from eenas.results.search import search
 from eenas.study.experimental import experimental
 from eenas.study.study import open_storage, remaining
 from eenas.study.trials.objective import Objective
 from eenas.study.trials.recovery import GIVEN_UP, Recovery
-from eenas.testing.smallest import smallest_task
-from tests.smallest_study import SETTINGS, backbone
+from tests.smallest_study import run_search, url
 
 ELSEWHERE = "another machine:1"
 
@@ -120,19 +118,10 @@ def test_a_trial_that_another_worker_failed_while_it_was_recorded_is_run_again(t
 
     monkeypatch.setattr(Objective, "_keep", keep)
     events = []
-    found = search(
-        backbone(),
-        task=smallest_task(),
-        storage=f"sqlite:///{tmp_path}/eenas.db",
-        device="cpu",
-        space="small",
-        trials=3,
-        overrides=SETTINGS,
-        listener=events.append,
-    )
+    found = run_search(tmp_path, trials=3, listener=events.append)
     said = [event.text for event in events if isinstance(event, Notice)]
     assert any("its result is discarded" in text for text in said)
-    study = optuna.load_study(study_name=found.name, storage=f"sqlite:///{tmp_path}/eenas.db")
+    study = optuna.load_study(study_name=found.name, storage=url(tmp_path))
     states = [trial.state for trial in study.trials]
     assert states.count(TrialState.COMPLETE) == len(found.trials) == 3
     assert begun[0] not in [trial.number for trial in found.trials]

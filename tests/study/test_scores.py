@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eenas.branches.fc import Fc
-from eenas.designs.design import Design, Placed, PolicyChoice
+from eenas.designs.design import Placed, PolicyChoice
 from eenas.networks.exit_costs import ExitCosts
 from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
@@ -14,7 +14,7 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.right_answers import unpack
 from eenas.study.settings.limits import Limits
 from eenas.study.trials.scores import score_tables
-from eenas.tasks.images.image_input import image_input
+from tests.smallest_networks import small_design
 
 MACS, MS = np.array([40.0, 110.0]), np.array([1.0, 3.0])
 
@@ -42,13 +42,7 @@ TABLES = {"calibration": table(0), "validation": table(1)}
 
 
 def scores(target=0.6, constraints=None, **policy):
-    design = Design(
-        backbone="b",
-        num_classes=3,
-        inputs=image_input(8),
-        branches=(Placed("a", Fc()),),
-        policy=PolicyChoice(target_macs=target, **policy),
-    )
+    design = small_design(Placed("a", Fc()), num_classes=3, policy=PolicyChoice(target_macs=target, **policy))
     return score_tables(
         design, TABLES, ExitCosts(Costs.of(macs=MACS, latency=MS), 1000), constraints or Limits(), backbone_macs=100.0
     )
@@ -71,7 +65,7 @@ def test_values_follow_the_order_of_the_objectives():
 
 def test_thresholds_come_from_calibration_alone():
     swapped = dict(TABLES, validation=table(2))
-    design = Design(backbone="b", num_classes=3, inputs=image_input(8), branches=(Placed("a", Fc()),))
+    design = small_design(Placed("a", Fc()), num_classes=3)
     costs = ExitCosts(Costs.of(macs=MACS, latency=MS), 1000)
     first = score_tables(design, TABLES, costs, Limits(), backbone_macs=100.0)
     second = score_tables(design, swapped, costs, Limits(), backbone_macs=100.0)
@@ -100,7 +94,7 @@ def test_a_limit_on_the_worst_case_adds_points_that_end_within_it():
     tables = {name: three_exits(seed) for seed, name in enumerate(("calibration", "validation"))}
     macs, ms = np.array([40.0, 70.0, 110.0]), np.array([1.0, 2.0, 3.0])
     placed = (Placed("a", Fc()), Placed("b", Fc()))
-    design = Design(backbone="b", num_classes=3, inputs=image_input(8), branches=placed)
+    design = small_design(*placed, num_classes=3)
     costs, found = ExitCosts(Costs.of(macs=macs, latency=ms), 1000), {}
     for name, limits in {"free": Limits(), "limited": Limits(max_worst_latency_ms=2.5)}.items():
         points = score_tables(design, tables, costs, limits, backbone_macs=100.0).points
@@ -116,7 +110,7 @@ def test_a_limit_on_the_worst_case_adds_points_that_end_within_it():
 def test_limits_on_a_cost_of_the_study_s_own_are_held_on_calibration():
     placed = (Placed("a", Fc()), Placed("b", Fc()))
     policy = PolicyChoice(target_macs=1.0)
-    design = Design(backbone="b", num_classes=3, inputs=image_input(8), branches=placed, policy=policy)
+    design = small_design(*placed, num_classes=3, policy=policy)
     made = Costs.of(macs=[40.0, 70.0, 110.0], latency=[1.0, 2.0, 3.0], energy=[5.0, 6.0, 9.0])
     tables = {name: replace(three_exits(seed), costs=made) for seed, name in enumerate(("calibration", "validation"))}
     free, mean, worst = (

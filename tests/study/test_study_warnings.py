@@ -9,12 +9,11 @@ from eenas.progress import Notice
 from eenas.results.read import open_results
 from eenas.study.context.first_look import FirstLook
 from eenas.study.context.held_out import as_searched, held_out_of
-from eenas.study.context.study_context import make_context
 from eenas.study.context.study_warnings import guessing_teacher, seen_samples
-from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_task
+from tests.smallest_study import study_context, url
 from tests.study.trained_backbone import SETTINGS, images_of, trained, untrained
 
 
@@ -25,13 +24,9 @@ def with_test_source(tests=100, train=("train", "calibration", "validation"), se
 
 
 def context_of(folder, module, task, *overrides):
-    settings, _ = load_settings(backbone="-", overrides=(*SETTINGS, *overrides))
     heard = []
-    context = make_context(
-        settings,
-        StudyReference(storage=f"sqlite:///{folder}/eenas.db", backbone=module, task=task, listener=heard.append),
-        device="cpu",
-    )
+    given = {"backbone": module, "task": task, "listener": heard.append}
+    context = study_context(url(folder), (*SETTINGS, *overrides), space=None, **given)
     return context, [event.text for event in heard if isinstance(event, Notice)]
 
 

@@ -6,12 +6,10 @@ import torch
 
 from eenas.errors import TimeOverError
 from eenas.progress import Finished, Notice, Started
-from eenas.results.search import search
 from eenas.study.context.stages import Stages
 from eenas.study.settings.time_limit import TimeLimit
-from eenas.testing.smallest import smallest_task
 from eenas.training.checkpoints import Checkpoint
-from tests.smallest_study import SETTINGS, backbone
+from tests.smallest_study import SETTINGS, run_search
 
 AT_ONCE = 1e-6
 
@@ -49,16 +47,8 @@ def test_without_a_limit_nothing_ends():
 
 
 def go(folder, **options):
-    return search(
-        backbone(),
-        task=smallest_task(),
-        storage=f"sqlite:///{folder}/eenas.db",
-        device="cpu",
-        space="small",
-        overrides=(*SETTINGS, *options.pop("overrides", ())),
-        trials=options.pop("trials", 1),
-        **options,
-    )
+    overrides = (*SETTINGS, *options.pop("overrides", ()))
+    return run_search(folder, **{"trials": 1, "overrides": overrides, **options})
 
 
 def artifacts(folder, kind):

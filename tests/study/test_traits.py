@@ -6,14 +6,14 @@ import pytest
 
 from eenas.branches.cascade import Cascade
 from eenas.branches.fc import Fc
-from eenas.designs.design import Design, Placed, PolicyChoice
+from eenas.designs.design import Placed, PolicyChoice
 from eenas.designs.training_choice import TrainingChoice
 from eenas.policies.kinds.geometric import GeometricPolicy
 from eenas.policies.kinds.most_confident import MostConfidentPolicy
 from eenas.policies.kinds.patience import PatiencePolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.study.context.traits import Traits
-from eenas.tasks.images.image_input import image_input
+from tests.smallest_networks import small_design
 
 THRESHOLDS = ThresholdPolicy(score="max_softmax", temperatures=(1.0, 1.0, 1.0), thresholds=(0.5, 0.5))
 OTHER = next(name for name in ("two_stage", "joint") if name != TrainingChoice().strategy)
@@ -23,14 +23,7 @@ def design(branches=2, *, cascade=False, **training):
     made = [Placed(f"block{number}", Fc()) for number in range(branches)]
     if cascade:
         made[1:] = [Placed(each.cut_point, Cascade(branch=each.branch)) for each in made[1:]]
-    return Design(
-        backbone="b",
-        num_classes=3,
-        inputs=image_input(8),
-        branches=tuple(made),
-        training=TrainingChoice(**training),
-        policy=PolicyChoice(),
-    )
+    return small_design(*made, num_classes=3, training=TrainingChoice(**training), policy=PolicyChoice())
 
 
 def test_a_network_with_every_default_has_no_words():

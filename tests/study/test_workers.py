@@ -1,9 +1,6 @@
 """Workers of one study, as real processes on SQLite and PostgreSQL: one study context, an exact total, and kills."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,9 +10,10 @@ from sqlalchemy import func, select, text
 from eenas.records.database import Database
 from eenas.records.tables import BANK, LEASES, MEASUREMENTS, PREPARED
 from eenas.results.read import open_results
-from tests.smallest_study import SETTINGS
+from tests.processes import Program
+from tests.smallest_study import QUEUED, SETTINGS, drawn
 
-TRIALS = 6
+TRIALS = QUEUED + 3
 PROCESS = """
 import sys, optuna, torch
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -25,7 +23,6 @@ from eenas.errors import EenasError
 from eenas.progress import Notice
 from eenas.results.search import search
 from eenas.testing.smallest import smallest_backbone, smallest_task
-torch.set_num_threads(1)
 torch.manual_seed(0)
 def listen(event):
     print(event.text if isinstance(event, Notice) else f"{type(event).__name__} {event.phase}", flush=True)
@@ -38,35 +35,11 @@ except EenasError as error:
 """
 
 
-class Worker:
-    """The search of these tests in a process of its own; what it says is kept in a file."""
+class Worker(Program):
+    """The search of these tests in a process of its own."""
 
     def __init__(self, storage: str, folder: Path, *overrides: str, trials: int = TRIALS) -> None:
-        self.said = folder / f"worker-{time.monotonic_ns()}.txt"
-        command = [sys.executable, "-c", PROCESS, storage, str(folder / "artifacts"), str(trials)]
-        with self.said.open("w") as out:
-            self.process = subprocess.Popen(
-                [*command, *SETTINGS, *overrides],
-                env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-
-    def wait_for(self, words: str, seconds: float = 120.0) -> None:
-        deadline = time.monotonic() + seconds
-        while words not in self.said.read_text():
-            assert self.process.poll() is None or words in self.said.read_text(), self.said.read_text()
-            assert time.monotonic() < deadline, self.said.read_text()
-            time.sleep(0.02)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def end(self, status: int = 0) -> str:
-        said = self.process.wait(timeout=300)
-        assert said == status, self.said.read_text()
-        return self.said.read_text()
+        super().__init__(PROCESS, storage, folder / "artifacts", trials, *SETTINGS, "bank.designs=0", *overrides)
 
 
 def states(storage: str) -> Counter[str]:
@@ -89,6 +62,9 @@ def check_shared(storage: str, folder: Path, total: int = TRIALS) -> None:
     assert len([name for name in files if name.startswith("branch-")]) == banked
     results = open_results(storage)
     assert len(results.trials) == total
+    found = drawn(storage, "shared")
+    assert len(found) == total - QUEUED >= 3, "the sampler proposes what follows the known designs"
+    assert len({values["policy.target_macs"] for values in found}) == len(found), "workers never draw alike"
     known = Counter(trial.origin for trial in results.trials if trial.origin != "sampler")
     assert max(known.values()) == 1
     assert states(storage)["COMPLETE"] == total, [
@@ -107,7 +83,7 @@ def test_three_workers_from_a_fresh_database_killed_and_restarted(shared_storage
         time.sleep(0.4)
         worker.kill()
     finished = {trial.number: trial.values for trial in open_results(shared_storage).trials}
-    total = len(finished) + 4
+    total = max(len(finished), QUEUED) + 4
     workers = [Worker(shared_storage, tmp_path, *slow, trials=total) for _ in range(3)]
     said = "\n".join(worker.end() for worker in workers)
     after = {trial.number: trial.values for trial in open_results(shared_storage).trials}
@@ -124,7 +100,7 @@ def test_a_holder_that_dies_while_it_prepares_is_followed_and_the_others_say_for
     second.wait_for("Started waiting for another worker: preparing what the trials share")
     first.kill()
     second.wait_for("Started training the backbone")
-    assert "the worker that held the lease is gone; this one takes over" in second.said.read_text()
+    assert "the worker that held the lease is gone; this one takes over" in second.out
     second.kill()
 
 
@@ -135,14 +111,14 @@ def test_a_worker_that_slept_while_its_trial_was_run_again_says_so_and_goes_on(t
     sleeper.wait_for("Advanced searching")
     while states(storage)["RUNNING"] == 0:
         time.sleep(0.02)
-    sleeper.process.send_signal(signal.SIGSTOP)
+    sleeper.send(signal.SIGSTOP)
     other = Worker(storage, tmp_path, *slow, trials=3)
     other.wait_for("was cut off; it is run again")
-    sleeper.process.send_signal(signal.SIGCONT)
+    sleeper.send(signal.SIGCONT)
     said = sleeper.end()
     other.end()
     assert "was given to another worker while this one did not respond; its result is discarded" in said
-    assert "Traceback" not in said
+    assert "Traceback" not in sleeper.err
     check_shared(storage, tmp_path)
 
 
@@ -152,10 +128,12 @@ def test_a_server_that_ends_all_connections_costs_no_trial_and_no_worker(postgre
     server = Database(postgresql.rpartition("/")[0] + "/postgres")
     name = postgresql.rpartition("/")[2]
     ends = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
-    for _ in range(4):
-        time.sleep(0.7)
+    for number in range(4):
+        time.sleep(0.15 * number)  # into the trial
+        ended = worker.out.count("Advanced searching")
         with server.transaction() as connection:
             connection.execute(ends, {"name": name})
-    said = worker.end()
-    assert "Traceback" not in said
+        worker.wait_for("Advanced searching", times=ended + 1)
+    worker.end()
+    assert "Traceback" not in worker.err
     check_shared(postgresql, tmp_path)

@@ -16,6 +16,7 @@ SETTINGS = (
     "prepare.training.epochs=6",
     *(f"{name}.{value}" for name in ("training", "prepare.training") for value in (
         "batch_size=16", "precision=float32", "channels_last=false", "small_maps=false")),
+    "latency.runtime=torch",
     "latency.seconds=0.01",
     "latency.min_repeats=2",
     "latency.warmup=1",

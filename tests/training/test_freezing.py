@@ -6,22 +6,21 @@ import pytest
 import torch
 from torch import nn
 
-from eenas.backbones.load import load_backbone
 from eenas.branches.mlp import Mlp
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.networks.assembly import build_network
-from eenas.tasks.images.image_input import image_input
-from eenas.testing.smallest import SIZE, smallest_backbone
+from eenas.testing.smallest import SIZE
 from eenas.training.freezing import frozen
 from eenas.training.strategies import Phase
+from tests.smallest_networks import loaded, small_design
 
 
 def network(static=False):
-    backbone = load_backbone(smallest_backbone(4), num_classes=4, input_size=SIZE)
+    backbone = loaded()
     names = [point.name for point in backbone.cut_points]
     placed = tuple(Placed(names[position], Mlp(width=4)) for position in (0, 2))
     placed = placed[:1] if static else placed
-    design = Design(backbone="own", num_classes=4, inputs=image_input(SIZE), branches=placed, static=static)
+    design = small_design(*placed, size=SIZE, static=static)
     return build_network(design, backbone)
 
 

@@ -5,9 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from eenas.backbones.load import load_backbone
 from eenas.branches.pool_fc import PoolFc
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Placed
 from eenas.designs.training_choice import TrainingChoice
 from eenas.errors import TrainingError
 from eenas.networks.assembly import build_network
@@ -15,12 +14,12 @@ from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.policies.costs import Costs
 from eenas.seeding import seeded
-from eenas.tasks.images.image_input import image_input
-from eenas.testing.smallest import SIZE, smallest_backbone, smallest_task
+from eenas.testing.smallest import SIZE, smallest_task
 from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
 from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import Verdict, train_network
+from tests.smallest_networks import loaded, small_design
 
 COSTS = [1.0, 2.0, 3.0]
 
@@ -34,8 +33,8 @@ def task():
 def prepared(task):
     """A backbone that has learnt the task."""
     with seeded(0):
-        backbone = load_backbone(smallest_backbone(4), num_classes=4, input_size=SIZE)
-    network = build_network(Design(backbone="own", num_classes=4, inputs=image_input(SIZE)), backbone)
+        backbone = loaded()
+    network = build_network(small_design(size=SIZE), backbone)
     train(network, task, epochs=6)
     backbone.module.load_state_dict(network.backbone.state_dict())
     return backbone
@@ -45,7 +44,7 @@ def build(backbone, **values):
     names = [point.name for point in backbone.cut_points]
     placed = tuple(Placed(names[position], PoolFc(pool="avg", size=2)) for position in (0, 2))
     choice = TrainingChoice(**{"learning_rate": 0.05, **values})
-    design = Design(backbone="own", num_classes=4, inputs=image_input(SIZE), branches=placed, training=choice)
+    design = small_design(*placed, size=SIZE, training=choice)
     return build_network(design, backbone)
 
 
@@ -209,7 +208,7 @@ def test_a_teacher_pulls_the_exits_towards_the_backbone_as_it_was(task, prepared
 
 
 def test_a_network_in_which_nothing_is_trained_is_left_as_it_was(task, prepared):
-    design = Design(backbone="own", num_classes=4, inputs=image_input(SIZE), training=TrainingChoice(backbone_rate=0.0))
+    design = small_design(size=SIZE, training=TrainingChoice(backbone_rate=0.0))
     network = build_network(design, prepared)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     report = train(network, task, epochs=1)

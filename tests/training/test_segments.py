@@ -8,18 +8,16 @@ from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.branches.registry import branch_from_sizes
 from eenas.designs.design import Design, Placed
 from eenas.networks.assembly import build_network
-from eenas.tasks.images.image_input import image_input
 from eenas.testing.smallest import smallest_backbone
 from eenas.training.segments import segments
+from tests.smallest_networks import small_design
 
 
 def network_on(module, positions, size=8):
     backbone = load_backbone(module, num_classes=4, input_size=size)
     names = [backbone.cut_points[position].name for position in positions]
     branch = branch_from_sizes("fc", width=1, layers=1, pool="avg")
-    design = Design(
-        backbone="own", num_classes=4, inputs=image_input(size), branches=tuple(Placed(name, branch) for name in names)
-    )
+    design = small_design(*(Placed(name, branch) for name in names), size=size)
     return build_network(design, backbone), names
 
 
@@ -103,7 +101,7 @@ class Shared(nn.Module):
 def test_what_is_shared_belongs_to_the_first_that_uses_it():
     branch = branch_from_sizes("fc", width=1, layers=1, pool="avg")
     backbone = load_backbone(Shared(), num_classes=4, input_size=8)
-    design = Design(backbone="own", num_classes=4, inputs=image_input(8), branches=(Placed("middle", branch),))
+    design = small_design(Placed("middle", branch))
     first, last = segments(build_network(design, backbone))
     assert first.parameters == {"scale", "conv.weight", "conv.bias", "norms.0.weight", "norms.0.bias"}
     assert last.parameters == {"norms.1.weight", "norms.1.bias", "head.weight", "head.bias"}

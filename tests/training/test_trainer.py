@@ -10,13 +10,12 @@ from torch import nn
 
 from eenas.backbones.load import load_backbone
 from eenas.branches.pool_fc import PoolFc
-from eenas.designs.design import Design, Placed, TrainingChoice
+from eenas.designs.design import Placed, TrainingChoice
 from eenas.errors import DivergedError, OutOfMemoryError, TimeOverError
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
 from eenas.policies.costs import Costs
-from eenas.tasks.images.image_input import image_input
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.checkpoints import Checkpoint
@@ -25,6 +24,7 @@ from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
 from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import Verdict, train_network
+from tests.smallest_networks import small_design
 
 COSTS = [1.0, 2.0]
 
@@ -38,12 +38,8 @@ def network_for(task, seed=0, static=False):
     torch.manual_seed(0)
     backbone = load_backbone(smallest_backbone(task.num_classes), num_classes=task.num_classes, input_size=8)
     name = backbone.cut_points[0].name
-    design = Design(
-        backbone="smallest",
-        num_classes=task.num_classes,
-        inputs=image_input(8),
-        branches=(Placed(cut_point=name, branch=PoolFc(pool="avg", size=2)),),
-        static=static,
+    design = small_design(
+        Placed(cut_point=name, branch=PoolFc(pool="avg", size=2)), num_classes=task.num_classes, static=static
     )
     return build_network(design, backbone, seed=seed)
 

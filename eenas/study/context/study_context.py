@@ -72,6 +72,7 @@ class StudyContext:
     look: FirstLook
     latencies: LatencyProfile | None = None
     plain: dict[str, ExitTable] = field(default_factory=dict)
+    counted: dict[tuple[Branch, FeatureShape], int] = field(default_factory=dict)
     own_costs: tuple[OwnCost, ...] = ()
     """The study's costs besides MACs and latency, evaluated on its backbone."""
     taught: KeptAnswers = field(default_factory=KeptAnswers)
@@ -107,7 +108,9 @@ class StudyContext:
 
     def branch_macs(self, branch: Branch, shape: FeatureShape) -> int:
         """Return the MACs of one branch at a feature of this shape, counted once and cached."""
-        return self._measure(branch, shape, with_latency=False).macs
+        if (branch, shape) not in self.counted:
+            self.counted[branch, shape] = self._measure(branch, shape, with_latency=False).macs
+        return self.counted[branch, shape]
 
     def costs(self, design: Design) -> ExitCosts:
         """Return the costs of reaching each exit of `design` on this study's device."""
@@ -172,14 +175,9 @@ class StudyContext:
         }
 
     def _measure(self, branch: Branch, shape: FeatureShape, *, with_latency: bool) -> BranchCost:
+        classes, latency = self.backbone.num_classes, self.settings.latency if with_latency else None
         return measure_branch(
-            branch,
-            shape,
-            self.backbone.num_classes,
-            device=self.device,
-            latency=self.settings.latency if with_latency else None,
-            cache=self.cache,
-            runtime=self.runtime,
+            branch, shape, classes, device=self.device, latency=latency, cache=self.cache, runtime=self.runtime
         )
 
 
