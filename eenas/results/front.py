@@ -39,17 +39,18 @@ def build_front(
 ) -> tuple[FrontPoint, ...]:
     """Return the Pareto front in accuracy and every expected cost of the points within the limits, by falling accuracy.
 
-    A cost that is not measured counts as equal for all points. Of equal points, the one of the first network is kept.
+    A cost that is not measured counts as equal for all points. Of equal points, that of the plain backbone is kept, or
+    else that of the first network.
     The front marks choices: points better than guessing (`largest_class` is the share of the largest class) and not
     within noise of a cheaper one. The knee is one of the choices. The recommended point is the cheapest choice, by the
     first of `costs` (those that the study minimises), that saves something and loses at most ACCEPTED_DROP against the
     backbone; if there is none, the cheapest such point of the whole front. The backbone can be a choice, but neither
     knee nor recommended.
 
-    If a plain backbone better than guessing is on the front, a point saves if at least one of `costs` is below the
-    backbone's and none above, beyond SAME_COST. If the costs are equal, or some are below and some above, its accuracy
-    must be higher beyond noise. `weights` are the sample weights of balanced accuracy; guessing then has the accuracy
-    `largest_class` = 1 / classes.
+    If the plain backbone is better than guessing and within the limits, a point saves if at least one of `costs` is
+    below the backbone's and none above, beyond SAME_COST; at no lower accuracy any cost below is enough. If the costs
+    are equal, or some are below and some above, its accuracy must be higher beyond noise. `weights` are the sample
+    weights of balanced accuracy; guessing then has the accuracy `largest_class` = 1 / classes.
     """
     items = offered(networks, backbone, limits)
     if not items:
@@ -58,13 +59,13 @@ def build_front(
     values = [(item.point.accuracy, *(_cost(item, name) for name in names)) for item in items]
     mask = pareto_mask(np.array(values, dtype=np.float64), (True, *(False for _ in names)))
     different: dict[tuple[float, ...], FrontPoint] = {}
-    for item, kept, value in zip(items, mask, values, strict=True):
+    for item, kept, value in sorted(zip(items, mask, values, strict=True), key=lambda each: each[0].kind != "plain"):
         if kept:
             different.setdefault(value, item)
     found = sorted(different.values(), key=lambda item: (-item.point.accuracy, item.point.expected[MACS]))
     accuracy = np.array([item.point.accuracy for item in found])
     all_costs = np.array([[_cost(item, name) for name in names] for item in found])
-    counted, first = all_costs[:, : len(costs)], all_costs[:, 0]
+    first = all_costs[:, 0]
     right = _correct_answers(found)
     guesses = beyond_guessing(largest_class, 0 if right is None else effective_samples(right.shape[1], weights))
     marked = choices(accuracy, all_costs, floor=guesses, right=right, weights=weights)
@@ -72,7 +73,10 @@ def build_front(
     chosen = np.nonzero(marked & ~is_plain)[0]
     best = int(chosen[knee(accuracy[chosen], first[chosen])]) if len(chosen) else -1
     real = accuracy > guesses + 1e-12
-    saving = _saving(is_plain & real, accuracy, counted, right, weights)
+    plain = next((item for item in items if item.kind == "plain" and item.point.accuracy > guesses + 1e-12), None)
+    saving = np.ones(len(found), dtype=np.bool_)
+    if plain is not None:
+        saving = np.array([_saves(item, plain, costs, weights) for item in found])
     groups = [np.nonzero(mask & ~is_plain & saving)[0] for mask in (marked, real)]
     recommended = _cheapest(accuracy, first, groups, floor=backbone.accuracy - ACCEPTED_DROP)
     whole = next((network.right[0] for network in networks if network.name == BACKBONE and network.right), None)
@@ -213,23 +217,19 @@ def _cheapest(
     return -1
 
 
-def _saving(
-    is_plain: NDArray[np.bool_],
-    accuracy: NDArray[np.float64],
-    costs: NDArray[np.float64],
-    right: NDArray[np.bool_] | None,
-    weights: NDArray[np.float64] | None,
-) -> NDArray[np.bool_]:
-    """Return which points [M] with `costs` [M, D] save against the plain backbone; all if there is none."""
-    if not is_plain.any():
-        return np.ones(len(is_plain), dtype=np.bool_)
-    plain = int(np.argmax(is_plain))
-    below = (costs * (1 + SAME_COST) < costs[plain]).any(axis=1)
-    above = (costs > costs[plain] * (1 + SAME_COST)).any(axis=1)
-    saving = below & ~above
-    for index in np.nonzero((below == above) & (accuracy > accuracy[plain]))[0]:
-        saving[index] = right is None or advantage(right[index], right[plain], weights)[1] > 0
-    return np.asarray(saving)
+def _saves(item: FrontPoint, plain: FrontPoint, costs: Sequence[str], weights: NDArray[np.float64] | None) -> bool:
+    """Whether a point saves against the plain backbone's, or at unclear costs is more accurate beyond noise."""
+    pairs = [(_cost(item, name), _cost(plain, name)) for name in costs]
+    slack = 0.0 if item.point.accuracy >= plain.point.accuracy else SAME_COST
+    is_below = any(cost * (1 + slack) < whole for cost, whole in pairs)
+    is_above = any(cost > whole * (1 + SAME_COST) for cost, whole in pairs)
+    if is_below != is_above:
+        return is_below
+    if item.point.accuracy <= plain.point.accuracy:
+        return False
+    if item.right is None or plain.right is None:
+        return True
+    return interval(item.right, plain.right, weights)[0] > 0
 
 
 def _cost(item: FrontPoint, name: str) -> float:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from eenas.cli.tables.run_tables import print_report
-from eenas.cli.tables.tables import front_table, networks_table, own_costs_table, shares_table
+from eenas.cli.tables.tables import front_table, networks_table, own_costs_tables, shares_table
 from eenas.reporting.facts.front_table import backbone_row, front_rows, shares_rows
 from eenas.reporting.facts.row_cost import RowCost
 
@@ -50,14 +50,21 @@ def test_each_point_is_one_line_with_its_figures(results):
     assert sum("*" in line for line in lines) == 1
 
 
-def test_costs_of_a_study_s_own_stand_in_a_table_of_their_own(results):
+def test_each_cost_of_a_study_s_own_has_a_table(results):
     rows = [backbone_row(results), *front_rows(results)]
-    assert own_costs_table(rows) is None
+    assert own_costs_tables(rows) == []
     energy = RowCost(name="energy", unit="mJ", expected=1.25, share=0.5, worst=2.5, worst_share=1.0)
-    rows = [replace(row, costs=(*row.costs, energy)) for row in rows]
-    text = drawn(own_costs_table(rows))
-    assert "worst energy" in text
-    assert text.count("1.25 mJ") == text.count("2.50 mJ") == text.count("0.50 ×") == len(rows)
+    sent = RowCost(name="bytes_sent", unit="kB", expected=29.7, share=0.94, worst=None, worst_share=None)
+    rows = [
+        replace(row, name=f"frozen trial {number}", costs=(*row.costs, energy, sent)) for number, row in enumerate(rows)
+    ]
+    first, second = (drawn(made) for made in own_costs_tables(rows))
+    assert "Their energy" in first
+    assert first.count("1.25 mJ") == first.count("2.50 mJ") == first.count("0.50 ×") == len(rows)
+    assert "energy" not in second
+    assert second.count("0.94 ×") == second.count("29.7 kB") == len(rows)
+    for text in (first, second):
+        assert all(f"frozen trial {number} " in text for number in range(len(rows)))
     assert "energy" not in drawn(front_table(rows, "front"))
 
 

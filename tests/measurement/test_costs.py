@@ -160,11 +160,21 @@ def test_classes_that_are_no_costs(tmp_path, name, said):
         CostSpec(kind=f"./my_cost.py:{name}").read("energy", trust_code=True, folder=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"), [("{0: 1.0}", r"got \{0: 1.0"), ("'1234'", "got 4"), ("None", "got None"), ("3.0", "got 3.0")]
+)
+def test_prefixes_that_are_no_sequence_of_numbers(tmp_path, value, said):
+    (tmp_path / "my_cost.py").write_text(CODE.replace('raise RuntimeError("no wattmeter\\nfound")', f"return {value}"))
+    cost = CostSpec(kind="./my_cost.py:Failing").read("energy", trust_code=True, folder=tmp_path)
+    with pytest.raises(MeasurementError, match=rf"costs.energy \(./my_cost.py:Failing\): prefixes must be .* {said}"):
+        OwnCost.of("energy", cost, PROFILE)
+
+
 def test_code_that_fails_is_named(tmp_path):
     (tmp_path / "my_cost.py").write_text(CODE)
     for name, reason in (("Failing", "RuntimeError: no wattmeter$"), ("Leaving", "SystemExit: 3$")):
         cost = CostSpec(kind=f"./my_cost.py:{name}").read("energy", trust_code=True, folder=tmp_path)
-        with pytest.raises(MeasurementError, match=f"costs.energy: its code failed: {reason}"):
+        with pytest.raises(MeasurementError, match=rf"costs.energy \(./my_cost.py:{name}\): its code failed: {reason}"):
             OwnCost.of("energy", cost, PROFILE)
 
 

@@ -1,5 +1,7 @@
 """Tasks of arrays: splits, images, digests, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -165,7 +167,7 @@ REFUSED = {
     "12-bit integers": ((IMAGES.astype(np.int64) * 16, LABELS), "int64 from 0 to 4080, .*; train_x / 4095 scales them"),
     "negative integers": (
         (IMAGES.astype(np.int16) - 128, LABELS),
-        r"int16 from -128 to 127, .*; \(train_x - -128\) / 255",
+        r"int16 from -128 to 127, .*; \(train_x.astype\('float64'\) \+ 128\) / 255",
     ),
     "complex": ((IMAGES * 1j, LABELS), "must hold numbers in 0..255, or floats"),
     "floats up to 255": ((IMAGES * 1.0, LABELS), "train_x holds floats from 0 to 255, .*; train_x / 255 scales them"),
@@ -190,6 +192,30 @@ def test_arrays_that_contradict_each_other_are_refused_in_one_line(name):
     with pytest.raises(TaskError, match=message) as caught:
         Task.from_arrays("three", *given)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(-128, 128, dtype=np.int8),
+        np.linspace(-300, 32_700, 256).astype(np.int16),
+        np.linspace(0, 16_777_215, 256).astype(np.int32),
+        np.linspace(0, 2**40 + 1, 256).astype(np.int64),
+        np.linspace(-7.3, 1234.567, 256),
+        np.linspace(0, 300.7, 256, dtype=np.float32),
+    ],
+)
+def test_the_advice_for_a_scale_leads_to_images_in_the_order_of_the_values(values):
+    train_x = np.tile(values.reshape(16, 16), (60, 1, 1))
+    with pytest.raises(TaskError) as caught:
+        Task.from_arrays("scales", train_x, LABELS)
+    advice = re.search(r"; (.*) scales them", str(caught.value))[1]
+    scaled = eval(advice, {"train_x": train_x})
+    task = Task.from_arrays("scales", scaled, LABELS)
+    read = np.asarray(task.train.reader(task.inputs)[np.arange(1)]).ravel()
+    assert (np.diff(read.astype(int)) >= 0).all()
+    assert read.min() == 0
+    assert read.max() > 64
 
 
 @pytest.mark.parametrize(

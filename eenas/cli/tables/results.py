@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from eenas.cli.console import out
-from eenas.cli.tables.tables import front_table, networks_table, own_costs_table, shares_table
+from eenas.cli.tables.tables import front_table, networks_table, own_costs_tables, shares_table
 from eenas.reporting.facts.front_table import FrontRow, backbone_row, point_row, shares_rows
 from eenas.reporting.facts.selection import spread, with_best
 from eenas.reporting.facts.summary import summary
@@ -44,7 +44,7 @@ def print_network(results: StudyResults, points: tuple[FrontPoint, ...]) -> None
 
 def _print_own_costs(results: StudyResults, shown: Sequence[FrontRow]) -> None:
     """Print the study's own costs, if any."""
-    if (made := own_costs_table([backbone_row(results), *shown])) is not None:
+    for made in own_costs_tables([backbone_row(results), *shown]):
         out().print(made)
 
 

@@ -34,7 +34,7 @@ def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
 def front_table(rows: Sequence[FrontRow], title: str) -> Table:
     """Return points of the front: absolute and relative costs, the worst case, and the share that leaves at each exit.
 
-    The study's own costs are in `own_costs_table`, because this table is limited in width.
+    The study's own costs are in `own_costs_tables`, because this table is limited in width.
     """
     share, leaving = "of the\nbackbone", "% leaving\nat each exit"
     words = [cost.word for cost in _known(rows[0])] if rows else []
@@ -53,17 +53,17 @@ def front_table(rows: Sequence[FrontRow], title: str) -> Table:
     return made
 
 
-def own_costs_table(rows: Sequence[FrontRow]) -> Table | None:
-    """Return the study's own costs of the same points, or None if it has none."""
-    own = [cost.word for cost in rows[0].costs[len(_known(rows[0])) :]] if rows else []
-    if not own:
-        return None
-    heads = (head for word in own for head in (word, "of the backbone", f"worst {word}"))
-    made = table("Their other costs", "", *heads, right=range(1, 1 + 3 * len(own)))
-    for row in rows:
-        costs = row.costs[len(_known(row)) :]
-        cells = (text for cost in costs for text in (cost.text, cost.share_text(), cost.worst_text()))
-        made.add_row(row.name, *cells)
+def own_costs_tables(rows: Sequence[FrontRow]) -> list[Table]:
+    """Return a table of the same points for each of the study's own costs."""
+    names = [cost.name for cost in rows[0].costs if cost.name not in KNOWN] if rows else []
+    return [_own_cost_table(rows, name) for name in names]
+
+
+def _own_cost_table(rows: Sequence[FrontRow], name: str) -> Table:
+    costs = [next(cost for cost in row.costs if cost.name == name) for row in rows]
+    made = table(f"Their {costs[0].word}", "", costs[0].word, "of the\nbackbone", "worst", right=range(1, 4))
+    for row, cost in zip(rows, costs, strict=True):
+        made.add_row(row.name, cost.text, cost.share_text(), cost.worst_text())
     return made
 
 

@@ -14,6 +14,7 @@ from eenas.escaping import shortened
 from eenas.measurement.costs.cost import Cost
 from eenas.measurement.costs.linear import LinearCost
 from eenas.measurement.costs.measured_table import TableCost
+from eenas.measurement.costs.own_cost import own_fault
 from eenas.plugins import Registry, class_problem, is_reference
 
 KINDS: dict[str, type[Cost]] = {"linear": LinearCost, "table": TableCost}
@@ -73,7 +74,9 @@ class CostSpec:
         MeasurementError for a class that is not a cost.
         """
         cls = cost_class(self.kind, trust_code=trust_code, folder=folder)
-        return specs.read_fields(cls, self.fields, key=f"costs.{name}").located(folder)
+        cost = specs.read_fields(cls, self.fields, key=f"costs.{name}")
+        with own_fault(f"costs.{name} ({self.kind})"):
+            return cost.located(folder)
 
 
 def cost_class(kind: str, *, trust_code: bool = False, folder: Path | None = None) -> type[Cost]:

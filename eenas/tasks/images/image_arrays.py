@@ -58,12 +58,12 @@ def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArra
             return array.view(np.uint8) if array.dtype.itemsize == 1 else array.astype(np.uint8)
         raise TaskError(
             f"{name} holds {array.dtype} from {low} to {high}, but integers must lie in 0..255; "
-            f"{_scaled(name, float(low), float(high))}"
+            f"{_scaled(name, float(low), float(high), is_whole=True)}"
         )
     if not (low >= 0.0 and high <= 1.0):  # also false for NaN
         raise TaskError(
             f"{name} holds floats from {low:g} to {high:g}, but floats must lie in [0, 1]; "
-            f"{_scaled(name, float(low), float(high))}"
+            f"{_scaled(name, float(low), float(high), is_whole=False)}"
         )
     return _rounded(array)
 
@@ -81,18 +81,25 @@ def _rounded(array: NDArray[Any]) -> NDArray[np.uint8]:
     return levels
 
 
-def _scaled(name: str, low: float, high: float) -> str:
+def _scaled(name: str, low: float, high: float, *, is_whole: bool) -> str:
     """Return advice for bringing values from `low` to `high` into [0, 1] without overflow."""
     if not (np.isfinite(low) and np.isfinite(high)):
         return "replace NaN and infinite values"
     if low >= 0:
         if high < 2:  # not another scale: a filter or a resize overshot
             return f"{name}.clip(0, 1) clips them"
-        top = next((top for top in (255, 1023, 4095, 16383, 65535) if high <= top), None)
-        return f"{name} / {high:g} scales them" if top is None else f"{name} / {top} scales them"
-    if low >= -1.0 and high <= 1.0:
+        top = next((top for top in (255, 1023, 4095, 16383, 65535) if high <= top), high)
+        return f"{name} / {_exact(top)} scales them"
+    if low >= -1.0 and high <= 1.0 and not is_whole:
         return f"({name} + 1) / 2 scales [-1, 1] to [0, 1]"
-    return f"({name} - {low:g}) / {high - low:g} scales them; give images before any standardisation"
+    wide = f"{name}.astype('float64')" if is_whole else name  # integers of few bits would wrap
+    scaled = f"({wide} + {_exact(-low)}) / {_exact(high - low)} scales them"
+    return scaled if is_whole else f"{scaled}; give images before any standardisation"
+
+
+def _exact(value: float) -> str:
+    """Return a number for a formula, with all its digits."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def _channels_last(array: NDArray[Any], name: str, layout: Layout | None) -> NDArray[Any]:
