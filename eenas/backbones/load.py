@@ -120,21 +120,22 @@ def load_backbone(
     """Build the backbone for a task of `num_classes` classes, and find its cut points.
 
     `inputs` are the task's. `input_size` is short for images of three channels and this size, one number or (height,
-    width), and for series of this length if the backbone is one of eenas's own for series. Without either, the
-    backbone's own inputs are taken. A module is used as it is; its classifier is replaced in place if its number of
-    classes differs. Weights that are not loaded are initialised from torch's random state. Raises BackboneError for an
-    unknown name (with the nearest ones) or unsuitable inputs, WeightsError for weights that do not fit, CutError for a
-    backbone without cut points, and PluginError for the user's code without `trust_code`.
+    width), and for series of this length if the backbone takes series. Without either, the backbone's own inputs are
+    taken. A module is used as it is; its classifier is replaced in place if its number of classes differs. Weights that
+    are not loaded are initialised from torch's random state. Raises BackboneError for an unknown name (with the nearest
+    ones) or unsuitable inputs, WeightsError for weights that do not fit, CutError for a backbone without cut points,
+    and PluginError for the user's code without `trust_code`.
     """
     notify = listener or silent
     if num_classes < 2:
         raise BackboneError(f"a backbone needs at least 2 classes, got {num_classes}")
+    is_assumed = inputs is None
     if inputs is None:
         inputs = inputs_at(spec if isinstance(spec, str) else getattr(spec, "name", ""), input_size)
     if isinstance(spec, nn.Module):
         name = f"module:{type(spec).__qualname__}"
         spec = python_module(spec, name)
-        transform: Transform = user_transform(spec, inputs, name)
+        transform: Transform = user_transform(spec, inputs, name, input_size=input_size, is_assumed=is_assumed)
         initialise(spec, _example(spec, transform, 2))
         spec = with_one_output(spec, _example(spec, transform, 2), num_classes, name, notify)
         spec = with_logits(spec, _example(spec, transform, 2), name, notify)
@@ -160,7 +161,7 @@ def load_backbone(
         factory = load_object(bare, trust_code=trust_code, relative_to=relative_to)
         module = python_module(call_factory(factory, num_classes, spec.name), spec.name)
         given = image_input(size, spec.channels or channels) if inputs.kind == "images" else inputs
-        transform = user_transform(module, given, spec.name)
+        transform = user_transform(module, given, spec.name, input_size=input_size, is_assumed=is_assumed)
     taken = transform.inputs.size("channel")
     if spec.channels not in (None, taken):
         raise BackboneError(f"{spec.name}: takes {taken} channels, got backbone.channels = {spec.channels}")

@@ -97,6 +97,15 @@ def test_a_module_may_state_its_transform() -> None:
         load_backbone(module, num_classes=3, inputs=series_input(3, 16))
 
 
+def test_a_module_for_series_needs_no_task() -> None:
+    module = net()
+    module.eenas_transform = {"kind": "series", "channels": 2, "length": 99}
+    assert load_backbone(module, num_classes=3).transform.inputs == series_input(2, 99)
+    assert load_backbone(module, num_classes=3, input_size=40).transform.inputs == series_input(2, 40)
+    with pytest.raises(BackboneError, match=r"takes series, whose size is their length, got \(8, 4\)"):
+        load_backbone(module, num_classes=3, input_size=(8, 4))
+
+
 @pytest.mark.parametrize(
     ("name", "inputs", "message"),
     [

@@ -15,7 +15,7 @@ from eenas.backbones.transforms.series_transform import SeriesTransform
 from eenas.backbones.transforms.transform import Transform
 from eenas.bounds import shortened_error
 from eenas.errors import BackboneError
-from eenas.tasks.images.frame import sides_of
+from eenas.tasks.images.frame import Size, sides_of
 from eenas.tasks.images.image_input import size_of
 from eenas.tasks.inputs import InputSpec
 
@@ -57,12 +57,15 @@ def python_module(module: nn.Module, label: str) -> nn.Module:
     return module
 
 
-def user_transform(module: nn.Module, inputs: InputSpec, label: str) -> Transform:
+def user_transform(
+    module: nn.Module, inputs: InputSpec, label: str, *, input_size: Size | None = None, is_assumed: bool = False
+) -> Transform:
     """Return the module's own `eenas_transform` (a Transform or a dict of its fields), at the size of `inputs`.
 
-    Without one, return for images the default transform for the task's channels if the module runs on them, else for
-    those of its first convolution (`channels_of`); for series that of their channels and length. Raises BackboneError
-    if the size is not given, and for a module for another kind of input.
+    Inputs that no task has stated (`is_assumed`) do not count beside it: it is used at `input_size`, if given. Without
+    an `eenas_transform`, return for images the default transform for the task's channels if the module runs on them,
+    else for those of its first convolution (`channels_of`); for series that of their channels and length. Raises
+    BackboneError if the size is not given, and for a module for another kind of input.
     """
     stated = getattr(module, ATTRIBUTE, None)
     if isinstance(stated, Mapping):
@@ -70,6 +73,10 @@ def user_transform(module: nn.Module, inputs: InputSpec, label: str) -> Transfor
     if stated is not None:
         if not isinstance(stated, Transform):
             raise BackboneError(f"{label}: {ATTRIBUTE} must be a Transform or a dict, got {stated!r}")
+        if is_assumed and isinstance(stated, SeriesTransform):
+            if input_size is not None and not isinstance(input_size, int):
+                raise BackboneError(f"{label}: takes series, whose size is their length, got {input_size}")
+            return stated if input_size is None else replace(stated, length=input_size)
         return _at_size(stated, inputs, label)
     if inputs.kind == "series":
         return SeriesTransform(inputs.size("channel") or 1, inputs.size("time") or 1)

@@ -177,16 +177,17 @@ def _load(
 ) -> Backbone:
     """Return the backbone for the given classes and samples, or for those of the task."""
     size = size or settings.task.input_size
-    inputs = inputs_at(settings.backbone.name, size)
+    inputs = None
     if classes is None:
         task = load_task(settings.task, trust_code=trust_code, relative_to=folder)
         classes = task.num_classes
         inputs = inputs_of(task, size)
     if channels is not None:
-        inputs = inputs.with_size("channel", channels)
+        inputs = (inputs or inputs_at(settings.backbone.name, size)).with_size("channel", channels)
     return load_backbone(
         replace(settings.backbone, weights="none"),
         num_classes=classes,
+        input_size=size,
         inputs=inputs,
         trust_code=trust_code,
         relative_to=folder,
