@@ -107,9 +107,11 @@ class PictureError(EenasError):
 def nearest(got: str, known: Iterable[str], limit: int = 3) -> str:
     """Return a clause for an error message: the known names closest to `got`, or all names if they are few.
 
-    Examples are "nearest: 'resnet50', 'resnet50d'" and "known: 'a', 'b'". Never empty for a non-empty `known`.
+    Examples are "nearest: 'resnet50', 'resnet50d'" and "known: 'a', 'b'"; "there is none" for an empty `known`.
     """
     names, got = list(dict.fromkeys(known)), got[:100]  # the search is quadratic in the length
+    if not names:
+        return "there is none"
     close = difflib.get_close_matches(got, names, n=limit, cutoff=0.6)
     if close:
         return "nearest: " + ", ".join(repr(name) for name in close)

@@ -119,12 +119,23 @@ def read_manifest(folder: str | Path, *, programs: bool = True, trust_code: bool
     table = read_table(folder)
     path = Path(folder)
     load_policies(table, trust_code=trust_code, relative_to=path)
-    if not programs:
-        table = {**table, "program": None}
-    elif table.get("program") is None:
+    if programs and table.get("program") is None:
         raise ExportError(f"{path}: contains the network but no programs; export with --format onnx, or use eenas.load")
     with export_errors(path / MANIFEST):
-        return _manifest(path, table)
+        policy = check_table(table)
+        return _manifest(path, table if programs else {**table, "program": None}, policy)
+
+
+def check_table(table: Mapping[str, Any]) -> Policy | None:
+    """Check every part of a manifest, its programs included if it has any; return its policy.
+
+    Raises ExportError or PolicyError with the place.
+    """
+    policy = check_network(table)
+    need(len(table["classes"]) >= 2, "classes", "at least 2 names", table["classes"])
+    if table.get("program") is not None:
+        check_programs(table["program"], tuple(table["exits"]), preprocessing_from(table["transform"]).shape)
+    return policy
 
 
 @contextmanager
@@ -145,15 +156,11 @@ def export_errors(file: Path, *, advice: str = "; export the network again") -> 
         raise ExportError(f"{file}: is incomplete (a value is missing or has the wrong type); export again") from error
 
 
-def _manifest(folder: Path, table: Mapping[str, Any]) -> Manifest:
-    policy = check_network(table)
+def _manifest(folder: Path, table: Mapping[str, Any], policy: Policy | None) -> Manifest:
     preprocessing = preprocessing_from(table["transform"])
-    program, measured, exits = table["program"], table["measured"], tuple(table["exits"])
+    program, measured, exits = table.get("program"), table["measured"], tuple(table["exits"])
     if program is None:
         program = {"kind": "torch", "segments": []}
-    else:
-        check_programs(program, exits, preprocessing.shape)
-    need(len(table["classes"]) >= 2, "classes", "at least 2 names", table["classes"])
     points = tuple(OperatingPoint.from_table(point) for point in measured.get("points", ()))
     temperatures = tuple(float(exit_["temperature"]) for exit_ in measured.get("exits", ()))
     return Manifest(

@@ -28,11 +28,10 @@ from eenas.policies.kinds.registry import load_policies, policy_from_table
 from eenas.policies.policy import Policy
 from eenas.policies.rule import Rule
 from eenas.programs.json_files import shown
-from eenas.programs.manifest import FORMAT, MANIFEST, checksum, export_errors, read_table
-from eenas.programs.manifest_checks import check_network
+from eenas.programs.manifest import FORMAT, MANIFEST, check_table, checksum, export_errors, read_table
 from eenas.programs.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.seeding import seeded
-from eenas.specs import to_table
+from eenas.specs import from_table, to_table
 from eenas.tasks.inputs import InputSpec
 from eenas.training.strategies import STRATEGIES
 
@@ -137,7 +136,8 @@ def load(
     manifest = _manifest(path)
     load_policies(manifest, trust_code=trust_code, relative_to=path)
     with export_errors(path / MANIFEST):
-        policy = check_network(manifest)
+        policy = check_table(manifest)
+        from_table(Rule, manifest["rule"], key="rule")
     with export_errors(path / MANIFEST, advice=""), seeded(0):
         _check_files(path, manifest)
         design = load_design(path / DESIGN, trust_code=trust_code)

@@ -87,6 +87,7 @@ def read_source(
         if source == "train":
             check_channels(series, name)
         samples, shape = SeriesValues(series, name), series.shape[1:]
+        notices += [text] if (text := _turned(series, name)) else []
     else:
         images = _images(array, name, options)
         shape = images.shape[1:]
@@ -105,9 +106,20 @@ def _images(array: NDArray[Any], name: str, options: ArrayOptions) -> NDArray[np
     try:
         return check_images(array, name, options.layout)
     except TaskError as error:
-        if options.input is not None or array.dtype.kind != "f" or array.ndim != 3 or array.size == 0:
+        if options.input is not None or array.dtype.kind not in "iuf" or array.ndim not in (2, 3) or array.size == 0:
             raise
         raise TaskError(f"{error}; for series, set {SET.format('series', 'series')}") from None
+
+
+def _turned(series: NDArray[Any], name: str) -> str:
+    """Return a notice for series with more channels than points, whose axes may be in another order, or ""."""
+    channels, length = series.shape[1:]
+    if channels <= length:
+        return ""
+    return (
+        f"{name} is read as series of {channels} channels and {length} points; if it is [n, length, channels], give "
+        f"{name}.transpose(0, 2, 1)"
+    )
 
 
 def kind_of(array: NDArray[Any], name: str, given: Kind | None = None) -> tuple[Kind, str | None]:

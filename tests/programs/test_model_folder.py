@@ -146,6 +146,11 @@ def test_a_half_written_folder_is_named(whole, name, damage):
         ({"exits": ["0", "final"]}, "policy must be for 2 exits, got one for 3"),
         ({"exits": ["0", "1", "final"]}, "the design has exits"),
         ({"classes": ["a", "b", "c"]}, "the design has 4 classes, the manifest 3; export again"),
+        ({"program": -1}, "program must be a table, got -1"),
+        ({"program": {"kind": "x", "segments": []}}, "unknown kind of program 'x'"),
+        ({"program": {"kind": "onnx", "segments": "../../etc/passwd"}}, "program.segments must be a list"),
+        ({"rule": {"score": "x"}}, "policy.score: unknown value 'x'"),
+        ({"rule": {"ensemble": -1}}, "rule.ensemble"),
         ({"policy": {"score": "margin", "temperatures": [1.0], "thresholds": [0.5, 0.5]}}, "temperatures|thresholds"),
     ],
 )

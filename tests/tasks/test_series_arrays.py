@@ -53,6 +53,21 @@ def test_square_floats_that_are_no_images_need_a_word():
     assert made(square, input="series").inputs == series_input(8, 8)
 
 
+def test_integers_that_are_no_images_may_be_series():
+    x = RANDOM.integers(0, 1000, (60, 20))
+    with pytest.raises(TaskError, match=r"got the shape \[60, 20\]; for series, set task.input = \"series\""):
+        made(x)
+    assert made(x, input="series").inputs == series_input(1, 20)
+
+
+def test_series_with_more_channels_than_points_are_said():
+    turned = SERIES.transpose(0, 2, 1)
+    assert (
+        "series of 20 channels and 2 points; if it is [n, length, channels]" in made(turned, input="series").notices[0]
+    )
+    assert made(turned.transpose(0, 2, 1), input="series").notices == ()
+
+
 @pytest.mark.parametrize(
     ("x", "message"),
     [
