@@ -19,8 +19,8 @@ def print_report(report: RunReport, console: Console) -> None:
     made = table(
         f"Exits on {report.test_samples} test samples (latency: composed of parts, and measured end to end)",
         *("exit", "structure", "MACs", "share", "composed", "end to end"),
-        *(*map(cost_word, own), "alone", "temp.", "leave"),
-        right=range(2, 9 + len(own)),
+        *("alone", "temp.", "leave"),
+        right=range(2, 9),
     )
     for exit_ in report.exits:
         made.add_row(
@@ -30,12 +30,17 @@ def print_report(report: RunReport, console: Console) -> None:
             percent(exit_.macs_share, 0),
             milliseconds(exit_.costs.get(LATENCY)),
             milliseconds(None if exit_.end_to_end is None else exit_.end_to_end.median_ms),
-            *(cost_text(name, exit_.costs.get(name), unit) for name, unit in own.items()),
             percent(exit_.accuracy),
             f"{exit_.temperature:.2f}",
             percent(exit_.share, 0),
         )
     console.print(made)
+    if own:
+        made = table("Their other costs", "exit", *map(cost_word, own), right=range(1, 1 + len(own)))
+        for exit_ in report.exits:
+            costs = (cost_text(name, exit_.costs.get(name), unit) for name, unit in own.items())
+            made.add_row(place(exit_.name), *costs)
+        console.print(made)
     rows = budget_rows(report)
     if rows:
         shares = [share for share, _, _ in rows[0].cells]
