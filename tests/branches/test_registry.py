@@ -51,6 +51,9 @@ class Greedy(Mean):
 class Unfinished(Branch):
     pass
 
+class Foreign:
+    pass
+
 number = 3
 """
 
@@ -131,7 +134,8 @@ def test_a_family_of_the_user_passes_the_contract(tmp_path: Path) -> None:
         ("Bare", "every field of Bare needs a default, 'width' has none"),
         ("Greedy", "sizes must be fields among width, layers, pool, got 'layers'"),
         ("Unfinished", "must define build"),
-        ("number", "must be a class derived from"),
+        ("number", r"^\./head.py:number: must be a class derived from eenas.branches.Branch, got 3$"),
+        ("Foreign", r"must be a class derived from eenas.branches.Branch, got the class Foreign\(object\)$"),
     ],
 )
 def test_what_is_no_family_is_refused(tmp_path: Path, name: str, text: str) -> None:
