@@ -35,23 +35,28 @@ def class_problem(found: Any, base: type, *, public: str = "") -> str | None:
     return None
 
 
-def call_problem(function: Callable[..., Any], *names: str, bound: bool = True) -> str | None:
+def call_problem(function: Callable[..., Any], *names: str) -> str | None:
     """Return why a function cannot be called with positional arguments called `names`, or None if it can.
 
-    `bound=False` is for a method found on its class, whose first parameter is the object. A function without a readable
-    signature is taken as it is.
+    A function without a readable signature is taken as it is.
     """
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return None
     try:
-        signature.bind(*(() if bound else (None,)), *names)
+        signature.bind(*names)
     except TypeError:
-        name = getattr(function, "__name__", type(function).__name__)
-        wanted = f"{name}({', '.join((*(() if bound else ('self',)), *names))})"
-        return f"{name} must take {len(names)} arguments, {wanted}, got {name}{signature}"
+        name, given = getattr(function, "__name__", type(function).__name__), [each for each in names if each != "self"]
+        count = f"{len(given)} argument{'s' * (len(given) != 1)}"
+        return f"{name} must take {count}, {name}({', '.join(names)}), got {name}{signature}"
     return None
+
+
+def method_problem(owner: type, method: str, *names: str) -> str | None:
+    """Return why objects of a class cannot call a method with positional arguments called `names`, or None."""
+    own = ("self",) if inspect.isfunction(inspect.getattr_static(owner, method)) else ()
+    return call_problem(getattr(owner, method), *own, *names)
 
 
 def described(found: Any) -> str:

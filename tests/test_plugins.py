@@ -6,7 +6,7 @@ import pytest
 
 from eenas.branches.branch import Branch
 from eenas.errors import PluginError
-from eenas.plugins import call_problem, class_problem, described, is_reference
+from eenas.plugins import call_problem, class_problem, described, is_reference, method_problem
 from eenas.user_code import load_object
 
 
@@ -96,10 +96,16 @@ def test_parameters_that_do_not_fit_are_named():
         def build(self, shape, classes, extra):
             return extra
 
+        @staticmethod
+        def static(shape):
+            return shape
+
     assert call_problem(place, "n") is None
     assert call_problem(place, "n", "profile") == "place must take 2 arguments, place(n, profile), got place(n)"
-    assert call_problem(Holder.build, "a", "b", "c", bound=False) is None
-    wrong = call_problem(Holder.build, "shape", "classes", bound=False)
+    assert method_problem(Holder, "build", "a", "b", "c") is None
+    assert method_problem(Holder, "static", "a") is None
+    assert method_problem(Holder, "static") == "static must take 0 arguments, static(), got static(shape)"
+    wrong = method_problem(Holder, "build", "shape", "classes")
     assert wrong == "build must take 2 arguments, build(self, shape, classes), got build(self, shape, classes, extra)"
     assert call_problem(lambda *given, key=1: given, "n", "profile") is None
     assert call_problem(dict, "n", "profile") is None, "it has no signature that can be read"

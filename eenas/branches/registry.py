@@ -1,7 +1,6 @@
 """The families of branches by name, and branches built from tables or from drawn sizes."""
 
 import dataclasses
-import inspect
 from collections import ChainMap
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.branches.presets import PRESETS
 from eenas.errors import BranchError, EenasError
 from eenas.escaping import shortened
-from eenas.plugins import Registry, call_problem, class_problem
+from eenas.plugins import Registry, class_problem, method_problem
 
 FAMILIES: dict[str, type[Branch]] = {
     Fc.kind: Fc,
@@ -139,8 +138,7 @@ def _problem(found: Any) -> str | None:
     for field in dataclasses.fields(found):
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             return f"every field of {found.__name__} needs a default, {shortened(field.name)} has none"
-    is_method = inspect.isfunction(inspect.getattr_static(found, "build"))
-    if (problem := call_problem(found.build, "feature_shape", "num_classes", bound=not is_method)) is not None:
+    if (problem := method_problem(found, "build", "feature_shape", "num_classes")) is not None:
         return problem
     names = [field.name for field in dataclasses.fields(found)]
     if not isinstance(found.sizes, tuple | list) or not all(isinstance(name, str) for name in found.sizes):

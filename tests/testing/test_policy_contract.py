@@ -58,7 +58,7 @@ class HalfPolicy(Policy):
         return np.abs(score(logits) - 0.5) <= 1e-5
 
     def label(self):
-        return "" if self.fault == "label" else "above a half"
+        return {"label": "", "number as label": 3}.get(self.fault, "above a half")
 
     def to_table(self):
         return {"kind": "other" if self.fault == "table" else self.kind, "exits": self.exits, "fault": self.fault}
@@ -89,7 +89,8 @@ def test_a_policy_of_the_users_own_passes():
         ("keeps", "all samples must leave at the final exit"),
         ("answers", "must be classes"),
         ("reach", "after last_reachable"),
-        ("label", "needs a label"),
+        ("label", "label must return a text for tables, got an empty one"),
+        ("number as label", "label must return a text, got 3"),
         ("table", "kind must be 'half'"),
         ("apply", "in apply, samples must leave"),
     ],
@@ -132,6 +133,16 @@ def test_a_confidence_out_of_its_range_is_named_with_its_method(value, tmp_path)
     test = type("Test", (PolicyContract,), {"policy": f"{tmp_path}/mine.py:Mine"})()
     for check in (test.test_it_keeps_the_contract, test.test_it_is_fitted):
         with pytest.raises(PolicyError, match=RULE + CONFIDENCES[value]):
+            check()
+
+
+def test_a_confidence_of_other_parameters_is_named(tmp_path):
+    code = OWN.format(value="logits.max(axis=1)").replace("(self, logits)", "(self, logits, k)")
+    (tmp_path / "mine.py").write_text(code)
+    test = type("Test", (PolicyContract,), {"policy": f"{tmp_path}/mine.py:Mine"})()
+    text = r"confidence must take 1 argument, confidence\(self, logits\), got confidence\(self, logits, k\)$"
+    for check in (test.test_it_keeps_the_contract, test.test_it_is_fitted):
+        with pytest.raises(PolicyError, match=f"mine.py:Mine: {text}"):
             check()
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
 from eenas.escaping import shortened
+from eenas.plugins import method_problem
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.signal_policy import Evidence, Make, SignalPolicy, Temperatures
 from eenas.policies.policy import NEAR, same_samples
@@ -48,7 +49,9 @@ class ConfidencePolicy(SignalPolicy):
 
     @classmethod
     def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
-        """Return one shape: a limit for all exits."""
+        """Return one shape: a limit for all exits. Raises PolicyError if `confidence` takes other arguments."""
+        if (problem := method_problem(cls, "confidence", "logits")) is not None:
+            raise PolicyError(f"{getattr(cls, 'kind', cls.__name__)}: {problem}")
         return (
             lambda limit, within: cls(
                 exits=exits, limit=None if math.isinf(limit) else float(limit), within_budget=within
