@@ -18,7 +18,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.branches.abilities import auxiliary_loss_of, features_only, takes_previous
 from eenas.branches.branch import Branch
-from eenas.branches.building import built
+from eenas.branches.building import built, logits_problem
 from eenas.branches.fc import Fc
 from eenas.branches.registry import branch_from_table, family
 from eenas.designs.design import Design
@@ -262,16 +262,12 @@ def _inside(module: nn.Module) -> nn.Module:
     return module.module if isinstance(module, _Given) else module
 
 
-def _check_logits(logits: object, batch: int, num_classes: int, when: str) -> None:
-    expected = (batch, num_classes)
-    assert isinstance(logits, Tensor), (
-        f"forward must return one tensor, the logits {expected} {when}, got {type(logits).__name__}"
-    )
-    assert tuple(logits.shape) == expected, f"logits {when} must be {expected}, got {tuple(logits.shape)}"
+def _check_logits(logits: Any, batch: int, num_classes: int, when: str) -> None:
+    problem = logits_problem(logits, (batch, num_classes), when)
+    assert problem is None, problem
     assert logits.dtype == torch.float32, (
         f"logits {when} must be float32, the dtype of the features, got {logits.dtype}; remove the cast from forward"
     )
-    assert torch.isfinite(logits).all(), f"logits {when} must be finite, got {shortened(logits[0].tolist())}"
 
 
 def _build(branch: Branch, shape: FeatureShape, num_classes: int, seed: int = 0) -> nn.Module:

@@ -13,6 +13,7 @@ from eenas.branches.cascade import Cascade
 from eenas.branches.fc import Fc
 from eenas.branches.registry import FAMILIES
 from eenas.errors import BranchError
+from eenas.measurement.profile import measure_branch
 from eenas.measurement.runtime import branch_to_time
 from eenas.testing.branch_contract import check_branch
 
@@ -146,6 +147,22 @@ def test_a_build_without_a_module_is_named_in_the_contract_and_in_a_network(
         branch_to_time(branch, SHAPE, 3)
     with pytest.raises(BranchError, match=text):
         Cascade(branch=branch).build(SHAPE, 3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("shape", r"logits of a branch must be \(1, 3\), got \(1, 2\)"),
+        ("nan", r"logits of a branch must be finite, got \[nan, nan, nan\]"),
+        ("tuple", r"forward must return one tensor, the logits \(1, 3\) of a branch, got tuple"),
+        ("none", r"forward must return one tensor, the logits \(1, 3\) of a branch, got NoneType"),
+    ],
+)
+def test_a_search_refuses_the_same_when_it_counts_the_branch(fault: str, text: str) -> None:
+    cpu = torch.device("cpu")
+    assert measure_branch(Bent(), SHAPE, 3, device=cpu, latency=None).macs > 0
+    with pytest.raises(BranchError, match=f"^bent: {text}; check forward and the last layer of build$"):
+        measure_branch(Bent(fault=fault), SHAPE, 3, device=cpu, latency=None)
 
 
 @pytest.mark.parametrize(("fault", "got"), [("tuple", "tuple"), ("none", "NoneType")])
