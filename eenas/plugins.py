@@ -1,6 +1,7 @@
 """One registry for every kind of plug-in: a name, `package.module:name` or `./file.py:name`, and what it stands for."""
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -18,16 +19,53 @@ def is_reference(text: str) -> bool:
     return place.endswith(".py") or all(part.isidentifier() for part in place.split("."))
 
 
-def class_problem(found: Any, base: type) -> str | None:
-    """Return why an object is not a concrete class of frozen values derived from `base`, or None if it is one."""
+def class_problem(found: Any, base: type, *, public: str = "") -> str | None:
+    """Return why an object is not a concrete class of frozen values derived from `base`, or None if it is one.
+
+    `public` is the class that an author derives from, as it is imported; the default is `base` from its step.
+    """
     if not (isinstance(found, type) and issubclass(found, base)):
-        return f"must be a class derived from {base.__module__}.{base.__name__}, got {shortened(found)}"
+        public = public or ".".join((*base.__module__.split(".")[:2], base.__name__))
+        return f"must be a class derived from {public}, got {described(found)}"
     parameters = vars(found).get("__dataclass_params__")
     if parameters is None or not parameters.frozen:
         return f"{found.__name__} must be marked @dataclass(frozen=True, kw_only=True)"
     if inspect.isabstract(found):
         return f"{found.__name__} must define {', '.join(sorted(getattr(found, '__abstractmethods__', ())))}"
     return None
+
+
+def call_problem(function: Callable[..., Any], *names: str) -> str | None:
+    """Return why a function cannot be called with positional arguments called `names`, or None if it can.
+
+    A function without a readable signature is taken as it is.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    try:
+        signature.bind(*names)
+    except TypeError:
+        name, given = getattr(function, "__name__", type(function).__name__), [each for each in names if each != "self"]
+        count = f"{len(given)} argument{'s' * (len(given) != 1)}"
+        return f"{name} must take {count}, {name}({', '.join(names)}), got {name}{signature}"
+    return None
+
+
+def method_problem(owner: type, method: str, *names: str) -> str | None:
+    """Return why objects of a class cannot call a method with positional arguments called `names`, or None."""
+    own = ("self",) if inspect.isfunction(inspect.getattr_static(owner, method)) else ()
+    return call_problem(getattr(owner, method), *own, *names)
+
+
+def described(found: Any) -> str:
+    """Return an object of a plug-in for a message, without the private package that its file is imported in."""
+    if isinstance(found, type):
+        return f"the class {found.__name__}({', '.join(base.__name__ for base in found.__bases__)})"
+    if inspect.isroutine(found):
+        return f"the function {found.__name__}"
+    return re.sub(r"eenas_plugin_[0-9a-f]+\.", "", shortened(found))
 
 
 Plugin = TypeVar("Plugin")

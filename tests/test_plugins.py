@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
+from eenas.branches.branch import Branch
 from eenas.errors import PluginError
-from eenas.plugins import is_reference
+from eenas.plugins import call_problem, class_problem, described, is_reference, method_problem
 from eenas.user_code import load_object
 
 
@@ -72,3 +73,39 @@ def test_a_file_that_fails_is_an_error_and_can_be_mended(tmp_path, source):
     assert not any(getattr(module, "__file__", None) == str(file) for module in list(sys.modules.values()))
     file.write_text("name = 'mended by another length'\n")
     assert load_object(f"{file}:name", trust_code=True) == "mended by another length"
+
+
+def test_a_class_of_another_base_is_told_the_name_to_import(tmp_path):
+    (tmp_path / "plugin.py").write_text("class Mine(dict): pass\ndef made(): pass\nthing = Mine(a=Mine)\n")
+    found = load_object("./plugin.py:Mine", trust_code=True, relative_to=tmp_path)
+    rule = "must be a class derived from"
+    assert class_problem(found, Branch) == f"{rule} eenas.branches.Branch, got the class Mine(dict)"
+    assert class_problem(found, Branch, public="a.B") == f"{rule} a.B, got the class Mine(dict)"
+    made, thing = (
+        load_object(f"./plugin.py:{name}", trust_code=True, relative_to=tmp_path) for name in ("made", "thing")
+    )
+    assert described(made) == "the function made"
+    assert described(thing) == "{'a': <class 'plugin.Mine'>}"
+
+
+def test_parameters_that_do_not_fit_are_named():
+    def place(n):
+        return n
+
+    class Holder:
+        def build(self, shape, classes, extra):
+            return extra
+
+        @staticmethod
+        def static(shape):
+            return shape
+
+    assert call_problem(place, "n") is None
+    assert call_problem(place, "n", "profile") == "place must take 2 arguments, place(n, profile), got place(n)"
+    assert method_problem(Holder, "build", "a", "b", "c") is None
+    assert method_problem(Holder, "static", "a") is None
+    assert method_problem(Holder, "static") == "static must take 0 arguments, static(), got static(shape)"
+    wrong = method_problem(Holder, "build", "shape", "classes")
+    assert wrong == "build must take 2 arguments, build(self, shape, classes), got build(self, shape, classes, extra)"
+    assert call_problem(lambda *given, key=1: given, "n", "profile") is None
+    assert call_problem(dict, "n", "profile") is None, "it has no signature that can be read"

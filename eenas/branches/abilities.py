@@ -4,6 +4,8 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from eenas.errors import BranchError
+
 
 @runtime_checkable
 class WithAuxiliaryLoss(Protocol):
@@ -22,8 +24,16 @@ def takes_previous(module: nn.Module) -> bool:
 
 
 def logits_of(module: nn.Module, features: Tensor, previous: Tensor | None) -> Tensor:
-    """Return a branch's logits [N, num_classes]; pass `previous` to modules that take it (`takes_previous`)."""
-    logits: Tensor = module(features, previous) if takes_previous(module) else module(features)
+    """Return a branch's logits [N, num_classes]; pass `previous` to modules that take it (`takes_previous`).
+
+    Raises BranchError unless the module returns one tensor.
+    """
+    logits: object = module(features, previous) if takes_previous(module) else module(features)
+    if not isinstance(logits, Tensor):
+        raise BranchError(
+            f"{type(module).__name__}: forward of a branch must return one tensor, the logits [N, num_classes], got "
+            f"{type(logits).__name__}; return the logits alone"
+        )
     return logits
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from eenas.backbones.features import FeatureShape
 from eenas.branches.abilities import WithAuxiliaryLoss, auxiliary_loss_of
 from eenas.branches.branch import Branch
+from eenas.branches.building import built
 from eenas.branches.fc import Fc
 from eenas.errors import BranchError
 from eenas.escaping import shortened
@@ -46,7 +47,7 @@ class Cascade(Branch):
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """Return a module that is called as `module(features, previous)`, see `abilities.takes_previous`."""
-        inside = self.branch.build(feature_shape, num_classes)
+        inside = built(self.branch, feature_shape, num_classes)
         kind = _CascadedWithLoss if isinstance(inside, WithAuxiliaryLoss) else _Cascaded
         return kind(inside, num_classes)
 

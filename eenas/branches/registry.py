@@ -21,7 +21,7 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.branches.presets import PRESETS
 from eenas.errors import BranchError, EenasError
 from eenas.escaping import shortened
-from eenas.plugins import Registry, class_problem
+from eenas.plugins import Registry, class_problem, method_problem
 
 FAMILIES: dict[str, type[Branch]] = {
     Fc.kind: Fc,
@@ -138,7 +138,12 @@ def _problem(found: Any) -> str | None:
     for field in dataclasses.fields(found):
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             return f"every field of {found.__name__} needs a default, {shortened(field.name)} has none"
+    if (problem := method_problem(found, "build", "feature_shape", "num_classes")) is not None:
+        return problem
     names = [field.name for field in dataclasses.fields(found)]
+    if not isinstance(found.sizes, tuple | list) or not all(isinstance(name, str) for name in found.sizes):
+        fix = f'; write sizes = ("{found.sizes}",)' if found.sizes in SIZES else ""
+        return f"sizes must be a tuple of names of fields among {', '.join(SIZES)}, got {shortened(found.sizes)}{fix}"
     unknown = [name for name in found.sizes if name not in SIZES or name not in names]
     if unknown:
         return f"sizes must be fields among {', '.join(SIZES)}, got {shortened(unknown[0])}"

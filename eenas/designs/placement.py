@@ -1,12 +1,13 @@
 """Placement rules: uniform, at shares of a metric, at each slot's own depth, or learned."""
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 from eenas.errors import DesignError
 from eenas.escaping import shortened
 from eenas.measurement.profile import Metric, Profile
-from eenas.plugins import Registry, is_reference
+from eenas.plugins import Registry, call_problem, described, is_reference
 
 Kind = Literal["uniform", "metric", "free", "gating"]
 Saving = Literal["gain", "savings"]
@@ -61,7 +62,7 @@ def uniform(n: int, count: int) -> tuple[int, ...]:
 Placement: TypeAlias = Callable[[int, Profile], Sequence[int]]
 """A rule that says where n branches stand, n from 1 to the number of candidates, on a backbone with this profile.
 
-It returns n rising positions among `candidates(profile)`, counted from 0, and the same ones each time.
+It returns n rising positions among `candidates(profile)`, integers counted from 0, and the same ones each time.
 """
 
 
@@ -71,14 +72,31 @@ def placed_by(name: str, n: int, profile: Profile) -> tuple[int, ...]:
     Raises DesignError where they are not n rising positions among the candidates.
     """
     count = len(candidates(profile))
-    found = tuple(PLACEMENTS.find(name)(n, profile)) if n else ()
-    right = len(found) == n and all(isinstance(each, int) and not isinstance(each, bool) for each in found)
-    if not right or list(found) != sorted(set(found)) or (found and not 0 <= found[0] <= found[-1] < count):
-        raise DesignError(
-            f"placement.kind = {shortened(name)}: must place {n} branches at rising positions from 0 to {count - 1}, "
-            f"got {shortened(list(found))}"
-        )
+    if not n:
+        return ()
+    given = PLACEMENTS.find(name)(n, profile)
+    rule = f"placement.kind = {shortened(name)}: must place {n} branches at rising positions from 0 to {count - 1}"
+    try:
+        each = tuple(given)
+    except TypeError:
+        raise DesignError(f"{rule} and return a sequence of them, got {described(given)}") from None
+    found = tuple(_position(one, rule) for one in each)
+    if len(found) != n or list(found) != sorted(set(found)) or not 0 <= found[0] <= found[-1] < count:
+        raise DesignError(f"{rule}, got {shortened(list(found))}")
     return found
+
+
+def _position(given: Any, rule: str) -> int:
+    """Return a position as a plain integer; NumPy's are accepted. Raises DesignError for other values."""
+    try:
+        position = None if isinstance(given, bool) else operator.index(given)
+    except TypeError:
+        position = None
+    if position is None:
+        raise DesignError(
+            f"{rule}; positions must be integers, got {described(given)}; return indices of candidates(profile)"
+        )
+    return position
 
 
 def is_own(kind: str) -> bool:
@@ -93,7 +111,9 @@ def _uniform(n: int, profile: Profile) -> Sequence[int]:
 def _accept(name: str, found: Any) -> Placement:
     """The user's function, or a DesignError where it is none."""
     if not callable(found):
-        raise DesignError(f"{name}: a placement is a function of a number and a profile, got {shortened(found)}")
+        raise DesignError(f"{name}: a placement is a function of a number and a profile, got {described(found)}")
+    if (problem := call_problem(found, "n", "profile")) is not None:
+        raise DesignError(f"{name}: {problem}")
     rule: Placement = found
     return rule
 

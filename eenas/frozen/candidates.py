@@ -14,7 +14,8 @@ from torch.nn import functional
 from eenas.backbones.copies import evaluated
 from eenas.backbones.load import Backbone
 from eenas.backbones.memory_format import PLAIN, laid, lay_out
-from eenas.branches.abilities import auxiliary_loss_of
+from eenas.branches.abilities import auxiliary_loss_of, logits_of
+from eenas.branches.building import built
 from eenas.designs.design import Placed
 from eenas.errors import TrainingError
 from eenas.frozen.candidate_table import CandidateTable
@@ -69,7 +70,7 @@ class Candidates(nn.Module):
         branches = []
         for each in self.placed:
             with seeded(derive(seed, "branch", each.cut_point, digest(each.branch))):
-                branches.append(each.branch.build(shapes[each.cut_point], backbone.num_classes))
+                branches.append(built(each.branch, shapes[each.cut_point], backbone.num_classes))
         self.branches = nn.ModuleList(branches)
         formats = [
             common_format(backbone, [each], {each.cut_point: made}) for each, made in zip(placed, branches, strict=True)
@@ -98,7 +99,10 @@ class Candidates(nn.Module):
 
     def answers(self, features: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the logits `[N, num_classes]` of every branch from the features at its cut point."""
-        return [branch(features[each.cut_point]) for each, branch in zip(self.placed, self.branches, strict=True)]
+        return [
+            logits_of(branch, features[each.cut_point], None)
+            for each, branch in zip(self.placed, self.branches, strict=True)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +189,7 @@ def _backward(
         if index in diverged:
             continue
         torch.manual_seed(seed)
-        loss = functional.cross_entropy(branch(features[placed.cut_point]), labels)
+        loss = functional.cross_entropy(logits_of(branch, features[placed.cut_point], None), labels)
         own = auxiliary_loss_of(branch, labels)
         if own is not None:
             loss = loss + 0.5 * own

@@ -18,6 +18,7 @@ from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
 from eenas.branches.branch import Branch
+from eenas.branches.building import check_logits
 from eenas.branches.cascade import Cascade
 from eenas.branches.registry import FAMILIES
 from eenas.errors import CutError, MeasurementError, SpecError, nearest
@@ -25,6 +26,7 @@ from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.macs import count, count_macs, count_parameters
 from eenas.measurement.runtime import Joints, Runtime, branch_to_time
 from eenas.measurement.torch_runtime import TorchRuntime
+from eenas.seeding import seeded
 
 Metric = Literal["macs", "latency", "parameters"]
 
@@ -218,15 +220,18 @@ def measure_branch(
     """Measure one branch alone on features of `shape`. With `latency` it is timed on `device` in `runtime`.
 
     `cache` holds counts by structure, shape and classes, and latencies also by device, runtime and conditions. The
-    random state is unchanged. Raises BranchError if the branch does not fit there, and MeasurementError if it cannot be
-    measured.
+    random state is unchanged. Raises BranchError if the branch does not fit there or a user's branch returns
+    no finite logits of the right shape, and MeasurementError if it cannot be measured.
     """
     identity = [__version__, branch, source_of(branch), shape, num_classes, _counter_version()]
     cost_key = f"macs/branch/{branch.label()}/{specs.digest(identity)}"
     cost = cache.get(cost_key) if cache is not None else None
     if cost is None:
-        module, _ = branch_to_time(branch, shape, num_classes)
+        module, features = branch_to_time(branch, shape, num_classes)
         cost = {"macs": count_macs(module, shape), "parameters": count_parameters(module)}
+        if source_of(branch):
+            with seeded(0):
+                check_logits(branch, module, features, num_classes)
         if cache is not None:
             cost = cache.put(cost_key, cost)
     timed = None

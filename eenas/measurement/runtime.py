@@ -12,6 +12,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
 from eenas.branches.abilities import features_only
 from eenas.branches.branch import Branch
+from eenas.branches.building import built
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.rounds import Part, Rounds
 from eenas.measurement.stopwatch import Excluded, Run
@@ -93,7 +94,7 @@ class Runtime(Protocol):
 def branch_to_time(branch: Branch, shape: FeatureShape, num_classes: int, batch: int = 1) -> tuple[nn.Module, Tensor]:
     """Return a branch as a module of features only, in eval mode, and features `[batch, ...]` for it."""
     with seeded(0):
-        module = features_only(branch.build(shape, num_classes), num_classes)
+        module = features_only(built(branch, shape, num_classes), num_classes)
         module.eval()
         return module, shape.example(batch)
 

@@ -9,6 +9,7 @@ from eenas.backbones.copies import copy_of
 from eenas.backbones.load import Backbone
 from eenas.backbones.memory_format import INFERENCE, PLAIN, format_of
 from eenas.branches.abilities import features_only, takes_previous
+from eenas.branches.building import built
 from eenas.designs.design import Design, Placed
 from eenas.errors import CutError, DesignError, nearest
 from eenas.measurement.profile import source_of
@@ -45,7 +46,7 @@ def build_network(
         if name not in shapes:
             raise CutError(f"{backbone.name} has no cut point {name!r}; {nearest(name, shapes)}")
         with seeded(derive(seed, "branch", name, digest(placed.branch))):
-            branches[name] = placed.branch.build(shapes[name], design.num_classes)
+            branches[name] = built(placed.branch, shapes[name], design.num_classes)
     first = next(iter(branches), None)
     if first is not None and takes_previous(branches[first]):
         raise DesignError(

@@ -18,9 +18,11 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.branches.abilities import auxiliary_loss_of, features_only, takes_previous
 from eenas.branches.branch import Branch
+from eenas.branches.building import built, logits_problem
 from eenas.branches.fc import Fc
 from eenas.branches.registry import branch_from_table, family
 from eenas.designs.design import Design
+from eenas.escaping import shortened
 from eenas.measurement.macs import count_macs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.policy import Policy
@@ -91,20 +93,24 @@ def check_table(branch: Branch) -> None:
     assert branch_from_table(table) == branch, f"{branch} must come back from its table {table}"
     assert pickle.loads(pickle.dumps(branch)) == branch, f"{branch} must equal its copy"
     assert hash(copy.deepcopy(branch)) == hash(branch), f"equal branches must have equal hashes, got {branch}"
-    assert branch.label(), "a branch needs a label for tables"
+    label: object = branch.label()
+    assert isinstance(label, str), f"label must return a text, got {shortened(label)}"
+    assert label, "label must return a text for tables, got an empty one"
     for name in branch.sizes:
         assert hasattr(branch, name), f"sizes names {name!r}, but {type(branch).__name__} has no such field"
 
 
 def _check_birth(branch: Branch, module: nn.Module, shape: FeatureShape, num_classes: int) -> None:
     again, x = _build(branch, shape, num_classes), _example(shape, 2)
-    assert _equal(module.eval(), again.eval(), x), "the same seed must build the same module"
+    with torch.no_grad():
+        _check_logits(module.eval()(x), 2, num_classes, "in evaluation")
+    assert _equal(module, again.eval(), x), "the same seed must build the same module; leave the seed to eenas"
     kinds = {value.dtype for value in module.parameters()}
     assert kinds <= {torch.float32}, f"parameters must be float32, got {kinds}"
 
 
 def _check_training(module: nn.Module, shape: FeatureShape, num_classes: int) -> None:
-    device = next(module.parameters()).device
+    device = next((each.device for each in module.parameters()), torch.device("cpu"))
     x = _example(shape, 4).to(device).requires_grad_()
     labels = torch.arange(4, device=device) % num_classes
     logits = module.train()(x)
@@ -170,7 +176,7 @@ def _check_state(module: nn.Module, other: nn.Module, shape: FeatureShape) -> No
 
 def _check_macs(branch: Branch, shape: FeatureShape, num_classes: int, by_hand: int | None) -> None:
     with seeded(0):
-        module = features_only(branch.build(shape, num_classes), num_classes)
+        module = features_only(built(branch, shape, num_classes), num_classes)
     macs = count_macs(module, shape)
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
@@ -189,7 +195,7 @@ def _check_network(branch: Branch, shape: FeatureShape, num_classes: int) -> Non
     with seeded(0):
         final = nn.Sequential(nn.Flatten(), nn.Linear(shape.elements, num_classes))
         plain = nn.Sequential(nn.Identity(), nn.Identity(), final)
-        branches = {"0": Fc().build(shape, num_classes), "1": branch.build(shape, num_classes)}
+        branches = {"0": Fc().build(shape, num_classes), "1": built(branch, shape, num_classes)}
     transform = InputTransform(size=1, channels=1, mean=(0.0,), std=(1.0,))
     design = Design(backbone="contract", num_classes=num_classes, inputs=transform.inputs)
     network = EarlyExitNetwork(plain, branches, design=design, transform=transform).eval()
@@ -256,15 +262,17 @@ def _inside(module: nn.Module) -> nn.Module:
     return module.module if isinstance(module, _Given) else module
 
 
-def _check_logits(logits: Tensor, batch: int, num_classes: int, when: str) -> None:
-    expected = (batch, num_classes)
-    assert tuple(logits.shape) == expected, f"logits {when} must be {expected}, got {tuple(logits.shape)}"
-    assert torch.isfinite(logits).all(), f"logits {when} must be finite"
+def _check_logits(logits: Any, batch: int, num_classes: int, when: str) -> None:
+    problem = logits_problem(logits, (batch, num_classes), when)
+    assert problem is None, problem
+    assert logits.dtype == torch.float32, (
+        f"logits {when} must be float32, the dtype of the features, got {logits.dtype}; remove the cast from forward"
+    )
 
 
 def _build(branch: Branch, shape: FeatureShape, num_classes: int, seed: int = 0) -> nn.Module:
     with seeded(seed):
-        module = branch.build(shape, num_classes)
+        module = built(branch, shape, num_classes)
     return _Given(module, num_classes) if takes_previous(module) else module
 
 

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
+from eenas.escaping import shortened
 from eenas.plugins import is_reference
 from eenas.policies.costs import MACS, Costs
 from eenas.policies.exit_table import ExitTable
@@ -147,7 +148,9 @@ def stepwise(policy: Policy, table: ExitTable) -> tuple[NDArray[np.int64], NDArr
 
 def _check_data(policy: Policy, read: Read | None) -> None:
     assert policy.num_exits >= 1, f"a policy needs at least one exit, got {policy.num_exits}"
-    assert policy.label(), "a policy needs a label for tables"
+    label: object = policy.label()
+    assert isinstance(label, str), f"label must return a text, got {shortened(label)}"
+    assert label, "label must return a text for tables, got an empty one"
     assert pickle.loads(pickle.dumps(policy)) == policy, f"{policy} must equal its copy"
     assert hash(copy.deepcopy(policy)) == hash(policy), f"equal policies must have equal hashes, got {policy}"
     table = json.loads(json.dumps(policy.to_table(), allow_nan=False))

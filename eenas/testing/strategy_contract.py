@@ -79,7 +79,8 @@ def check_phases(found: Sequence[Phase], num_exits: int) -> None:
             )
         if phase.trains == "branches" and num_exits > 1:
             assert num_exits - 1 not in phase.exits, (
-                f"{phase.name}: the final exit has a loss but no trained parameters"
+                f"{phase.name}: the final exit has a loss but no trained parameters; leave {num_exits - 1} out of "
+                '`exits`, or train the backbone too (trains = "all")'
             )
     branches = set(range(num_exits - 1))
     taught = {k for phase in found if phase.trains != "backbone" for k in phase.exits}

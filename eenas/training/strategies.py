@@ -1,13 +1,12 @@
 """Training strategies: each is a sequence of phases that one training loop runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from eenas.designs.training_choice import Teacher, TrainingChoice
 from eenas.errors import TrainingError
-from eenas.escaping import shortened
-from eenas.plugins import Registry
+from eenas.plugins import Registry, call_problem, described
 
 Trains = Literal["all", "branches", "backbone", "part"]
 LOW_RATE = 0.1
@@ -44,7 +43,12 @@ def phases(choice: TrainingChoice, num_exits: int, *, static: bool = False) -> t
     branch in a `static` network. A backbone with learning rate 0 is frozen in every phase.
     """
     choice = choice.canonical(num_exits - 1, static=static)
-    found = tuple(STRATEGIES.find(choice.method)(choice, tuple(range(num_exits))))
+    given = STRATEGIES.find(choice.method)(choice, tuple(range(num_exits)))
+    found = tuple(given) if isinstance(given, Iterable) else ()
+    if not found or not all(isinstance(phase, Phase) for phase in found):
+        raise TrainingError(
+            f"{choice.method}: a strategy must return one or more phases, got {described(given)}; return Phase values"
+        )
     if choice.method not in STRATEGIES:
         _check(found, num_exits, choice.method)
     if choice.backbone_rate > 0:
@@ -135,10 +139,6 @@ _OWN: dict[str, Strategy] = {
 
 def _check(found: tuple[Phase, ...], num_exits: int, name: str) -> None:
     """Raise TrainingError for inconsistent phases of a custom strategy."""
-    if not found or not all(isinstance(phase, Phase) for phase in found):
-        raise TrainingError(
-            f"{name}: a strategy must return one or more phases, got {shortened(found)}; return Phase values"
-        )
     total = sum(phase.share for phase in found)
     if not all(phase.share > 0 for phase in found) or abs(total - 1.0) > 1e-6:
         raise TrainingError(f"{name}: the shares of the phases must be above 0 and sum to 1, got {total:g}")
@@ -152,7 +152,9 @@ def _check(found: tuple[Phase, ...], num_exits: int, name: str) -> None:
 def _accept(name: str, found: Any) -> Strategy:
     """Return the user's function, or raise TrainingError for anything else."""
     if not callable(found):
-        raise TrainingError(f"{name}: a strategy must be a function of a choice and exits, got {shortened(found)}")
+        raise TrainingError(f"{name}: a strategy must be a function of a choice and exits, got {described(found)}")
+    if (problem := call_problem(found, "choice", "exits")) is not None:
+        raise TrainingError(f"{name}: {problem}")
     strategy: Strategy = found
     return strategy
 

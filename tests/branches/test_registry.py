@@ -51,6 +51,21 @@ class Greedy(Mean):
 class Unfinished(Branch):
     pass
 
+@dataclass(frozen=True, kw_only=True)
+class Single(Mean):
+    sizes = "width"
+
+@dataclass(frozen=True, kw_only=True)
+class Wordy(Mean):
+    sizes = 3
+
+@dataclass(frozen=True, kw_only=True)
+class Long(Branch):
+    def build(self, feature_shape, num_classes, dropout): ...
+
+class Foreign:
+    pass
+
 number = 3
 """
 
@@ -130,8 +145,20 @@ def test_a_family_of_the_user_passes_the_contract(tmp_path: Path) -> None:
         ("Unmarked", "must be marked @dataclass"),
         ("Bare", "every field of Bare needs a default, 'width' has none"),
         ("Greedy", "sizes must be fields among width, layers, pool, got 'layers'"),
+        (
+            "Single",
+            r"sizes must be a tuple of names of fields among width, layers, pool, got 'width'; write sizes = "
+            r'\("width",\)$',
+        ),
+        ("Wordy", "sizes must be a tuple of names of fields among width, layers, pool, got 3$"),
+        (
+            "Long",
+            r"build must take 2 arguments, build\(self, feature_shape, num_classes\), got "
+            r"build\(self, feature_shape, num_classes, dropout\)$",
+        ),
         ("Unfinished", "must define build"),
-        ("number", "must be a class derived from"),
+        ("number", r"^\./head.py:number: must be a class derived from eenas.branches.Branch, got 3$"),
+        ("Foreign", r"must be a class derived from eenas.branches.Branch, got the class Foreign\(object\)$"),
     ],
 )
 def test_what_is_no_family_is_refused(tmp_path: Path, name: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -68,3 +69,69 @@ def test_latency_is_refused_when_it_was_not_measured(make_profile: Callable[...,
     assert placement.shares(make_profile([0.5, 0.6, 0.7]), "latency") == (0.25, 0.5, 0.75)
     with pytest.raises(DesignError, match="measure"):
         placement.shares(make_profile(latency=False), "latency")
+
+
+OWN = """
+import numpy as np
+
+def numpy(n, profile): return np.arange(n)
+def nothing(n, profile): return None
+def number(n, profile): return 3
+def floats(n, profile): return [0.0] * n
+def booleans(n, profile): return [True] * n
+def arrays(n, profile): return np.zeros((n, 1))
+def names(n, profile): return ["block1"] * n
+def falling(n, profile): return range(n)[::-1]
+def few(n, profile): return ()
+def late(n, profile): return range(9 - n, 9)
+def alone(n): return range(n)
+def greedy(n, profile, metric): return range(n)
+word = "middle"
+"""
+RULE = r"^placement.kind = '\./own.py:{}': must place 2 branches at rising positions from 0 to 7"
+
+
+def own(folder: Path, name: str) -> str:
+    (folder / "own.py").write_text(OWN)
+    placement.PLACEMENTS.find(f"./own.py:{name}", trust_code=True, relative_to=folder)
+    return f"./own.py:{name}"
+
+
+def test_integers_of_numpy_are_positions(tmp_path: Path, make_profile: Callable[..., Profile]) -> None:
+    found = placement.placed_by(own(tmp_path, "numpy"), 3, make_profile())
+    assert found == (0, 1, 2)
+    assert {type(each) for each in found} == {int}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("nothing", " and return a sequence of them, got None$"),
+        ("number", " and return a sequence of them, got 3$"),
+        ("floats", r"; positions must be integers, got 0\.0; return indices of candidates\(profile\)$"),
+        ("booleans", "; positions must be integers, got True; return indices"),
+        ("arrays", r"; positions must be integers, got array\(\[0\.\]\); return indices"),
+        ("names", "; positions must be integers, got 'block1'"),
+        ("falling", r", got \[1, 0\]$"),
+        ("few", r", got \[\]$"),
+        ("late", r", got \[7, 8\]$"),
+    ],
+)
+def test_an_own_rule_that_returns_no_positions_is_named(
+    tmp_path: Path, make_profile: Callable[..., Profile], name: str, text: str
+) -> None:
+    with pytest.raises(DesignError, match=RULE.format(name) + text):
+        placement.placed_by(own(tmp_path, name), 2, make_profile([index / 10 for index in range(1, 9)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("alone", r"alone must take 2 arguments, alone\(n, profile\), got alone\(n\)$"),
+        ("greedy", r"greedy must take 2 arguments, greedy\(n, profile\), got greedy\(n, profile, metric\)$"),
+        ("word", "a placement is a function of a number and a profile, got 'middle'$"),
+    ],
+)
+def test_what_is_no_rule_of_placement_is_refused_when_it_is_loaded(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(DesignError, match=rf"^\./own.py:{name}: {text}"):
+        own(tmp_path, name)

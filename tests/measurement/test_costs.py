@@ -151,7 +151,7 @@ def test_a_class_of_one_s_own(tmp_path, monkeypatch):
     [
         ("NotFrozen", "must be marked @dataclass"),
         ("Half", "Half must define branch$"),
-        ("function", "must be a class derived from eenas.measurement.costs.cost.Cost"),
+        ("function", "must be a class derived from eenas.measurement.Cost, got "),
     ],
 )
 def test_classes_that_are_no_costs(tmp_path, name, said):

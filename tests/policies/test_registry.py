@@ -9,7 +9,7 @@ from eenas.policies.kinds.geometric import GeometricPolicy
 from eenas.policies.kinds.most_confident import MostConfidentPolicy
 from eenas.policies.kinds.patience import PatiencePolicy
 from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
-from eenas.policies.kinds.registry import KINDS, policy_from_table
+from eenas.policies.kinds.registry import KINDS, POLICIES, policy_from_table
 from eenas.policies.kinds.vote import VotePolicy
 from eenas.policies.policy import Policy
 
@@ -110,3 +110,13 @@ def test_a_wrapped_policy_says_whether_the_budget_is_held():
 def test_bad_tables_are_named(table, error, message):
     with pytest.raises(error, match=message):
         policy_from_table(table, file="run.json", key="policy")
+
+
+def test_a_class_of_another_base_is_told_which_to_derive_from(tmp_path):
+    (tmp_path / "mine.py").write_text("class Mine: pass\n")
+    with pytest.raises(PolicyError) as caught:
+        POLICIES.find("./mine.py:Mine", trust_code=True, relative_to=tmp_path)
+    assert str(caught.value) == (
+        "./mine.py:Mine: must be a class derived from eenas.policies.ConfidencePolicy (or "
+        "eenas.policies.SignalPolicy), got the class Mine(object)"
+    )

@@ -7,9 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.features import FeatureShape
+from eenas.branches.abilities import logits_of
 from eenas.branches.branch import Branch
+from eenas.branches.cascade import Cascade
 from eenas.branches.fc import Fc
 from eenas.branches.registry import FAMILIES
+from eenas.errors import BranchError
+from eenas.measurement.profile import measure_branch
+from eenas.measurement.runtime import branch_to_time
 from eenas.testing.branch_contract import check_branch
 
 SHAPE = FeatureShape((3, 4, 4))
@@ -38,7 +43,10 @@ class _Bent(nn.Module):
         logits: Tensor = self.linear(flat)
         if self.fault == "shape":
             return logits[:, :-1]
-        return logits / 0 if self.fault == "infinite" else logits
+        if self.fault == "nan" or (self.fault == "nan in training" and self.training):
+            return logits * float("nan")
+        changed = {"infinite": logits / 0, "double": logits.double(), "tuple": (logits, logits), "none": None}
+        return changed.get(self.fault, logits)  # type: ignore[return-value]
 
 
 class _Lossy(_Bent):
@@ -70,6 +78,10 @@ class Bent(Branch):
     kind = "bent"
     fault: str = ""
 
+    def label(self) -> str:
+        """A text, or a fault."""
+        return {"number as label": 3, "no label": ""}.get(self.fault, "bent")  # type: ignore[return-value]
+
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """A faulty module."""
         if self.fault == "random":
@@ -81,8 +93,18 @@ class Bent(Branch):
 @pytest.mark.parametrize(
     ("fault", "text"),
     [
-        ("shape", r"logits in training must be \(4, 3\), got \(4, 2\)"),
-        ("infinite", "must be finite"),
+        ("shape", r"logits in evaluation must be \(2, 3\), got \(2, 2\)"),
+        ("infinite", r"logits in evaluation must be finite, got \[-?inf, -?inf, -?inf\]"),
+        ("nan", r"logits in evaluation must be finite, got \[nan, nan, nan\]"),
+        ("nan in training", "logits in training must be finite, got"),
+        (
+            "double",
+            "logits in evaluation must be float32, the dtype of the features, got torch.float64; remove the cast",
+        ),
+        ("tuple", r"forward must return one tensor, the logits \(2, 3\) in evaluation, got tuple"),
+        ("none", r"forward must return one tensor, the logits \(2, 3\) in evaluation, got NoneType"),
+        ("number as label", "label must return a text, got 3"),
+        ("no label", "label must return a text for tables, got an empty one"),
         ("detached", "gradient must flow into the backbone"),
         ("unused", "parameter unused must get a gradient"),
         ("batch", "depend on its batch"),
@@ -99,6 +121,55 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch, fault: str, text: str
     check_branch(Bent(), SHAPE, 3)
     with pytest.raises(AssertionError, match=text):
         check_branch(Bent(fault=fault), SHAPE, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unbuilt(Branch):
+    """A family whose build returns no module."""
+
+    kind = "unbuilt"
+    returned: str = "nothing"
+
+    def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
+        """Return a value that is no module."""
+        return {"nothing": None, "function": nn.functional.relu}[self.returned]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(("returned", "got"), [("nothing", "None"), ("function", "the function relu")])
+def test_a_build_without_a_module_is_named_in_the_contract_and_in_a_network(
+    monkeypatch: pytest.MonkeyPatch, returned: str, got: str
+) -> None:
+    monkeypatch.setitem(FAMILIES, "unbuilt", Unbuilt)
+    branch, text = Unbuilt(returned=returned), f"unbuilt: build must return a torch.nn.Module, got {got}; return the"
+    with pytest.raises(BranchError, match=text):
+        check_branch(branch, SHAPE, 3)
+    with pytest.raises(BranchError, match=text):
+        branch_to_time(branch, SHAPE, 3)
+    with pytest.raises(BranchError, match=text):
+        Cascade(branch=branch).build(SHAPE, 3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("shape", r"logits of a branch must be \(1, 3\), got \(1, 2\)"),
+        ("nan", r"logits of a branch must be finite, got \[nan, nan, nan\]"),
+        ("tuple", r"forward must return one tensor, the logits \(1, 3\) of a branch, got tuple"),
+        ("none", r"forward must return one tensor, the logits \(1, 3\) of a branch, got NoneType"),
+    ],
+)
+def test_a_search_refuses_the_same_when_it_counts_the_branch(fault: str, text: str) -> None:
+    cpu = torch.device("cpu")
+    assert measure_branch(Bent(), SHAPE, 3, device=cpu, latency=None).macs > 0
+    with pytest.raises(BranchError, match=f"^bent: {text}; check forward and the last layer of build$"):
+        measure_branch(Bent(fault=fault), SHAPE, 3, device=cpu, latency=None)
+
+
+@pytest.mark.parametrize(("fault", "got"), [("tuple", "tuple"), ("none", "NoneType")])
+def test_a_network_refuses_a_branch_that_returns_no_tensor(fault: str, got: str) -> None:
+    module = Bent(fault=fault).build(SHAPE, 3)
+    with pytest.raises(BranchError, match=f"_Bent: forward of a branch must return one tensor, .* got {got}; return"):
+        logits_of(module, SHAPE.example(2), None)
 
 
 def test_a_module_is_given_the_previous_logits_it_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The plug-ins that docs/plugins.md shows pass the contracts that it shows, run by pytest as a reader runs them."""
 
+import dataclasses
 import inspect
 import os
 import re
@@ -9,6 +10,7 @@ import pytest
 
 import eenas.testing
 from eenas.errors import EenasError
+from eenas.training.strategies import Phase
 from eenas.user_code import import_file
 from tests.plugin_page import FILES, TEXT, write_files
 
@@ -21,6 +23,7 @@ SPOILT = {
     "my_placement.py": ("[:n]", "[: n - 1]"),
     "my_policy.py": (".sum(axis=1)  # [n], at least 0", ".sum()"),
     "my_runtime.py": ("3 * latency.p95_ms", "latency.median_ms"),
+    "my_series_branch.py": ("nn.Linear(self.width, num_classes)", "nn.Linear(self.width, num_classes + 1)"),
     "my_strategy.py": ("share=0.7", "share=0.6"),
     "my_task.py": ("np.random.default_rng(0)", "np.random.default_rng()"),
 }
@@ -38,7 +41,7 @@ def run(file: Path, folder: Path) -> None:
 
 
 def test_there_is_one_for_every_contract_in_five_lines():
-    shown = sorted(re.findall(r"class Test\w+\((\w+)\)", TEXT))
+    shown = sorted(set(re.findall(r"class Test\w+\((\w+)\)", TEXT)))
     assert shown == CONTRACTS
     assert sorted(re.findall(r"\| `(\w+Contract)` \|", TEXT)) == CONTRACTS
     for name in TESTS:
@@ -50,6 +53,15 @@ def test_pytest_passes_them_in_a_folder_of_their_own(tmp_path):
     folder = write_files(tmp_path)
     arguments = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", "-c", os.devnull)
     assert pytest.main([*arguments, f"--rootdir={folder}", str(folder)]) is pytest.ExitCode.OK
+
+
+def test_the_fields_of_a_phase_are_all_listed():
+    table = TEXT.split("A `Phase` has these fields:")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [field.name for field in dataclasses.fields(Phase)]
+
+
+def test_every_example_is_spoilt_once():
+    assert {f"test_{name}" for name in SPOILT} == set(TESTS)
 
 
 @pytest.mark.parametrize("name", SPOILT)

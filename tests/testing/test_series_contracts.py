@@ -1,5 +1,6 @@
 """The embedded series and a network for them pass the contracts that plug-ins of users pass."""
 
+from eenas.tasks.load import load_task
 from eenas.tasks.series.series_input import series_input
 from eenas.testing.backbone_contract import BackboneContract
 from eenas.testing.task_contract import TaskContract
@@ -12,3 +13,8 @@ class TestWaves(TaskContract):
 class TestSeriesResNet(BackboneContract):
     backbone = "series_resnet_small"
     inputs = series_input(2, 40)
+
+
+class TestSeriesResNetForTheWaves(BackboneContract):
+    backbone = "series_resnet_small"
+    inputs = load_task("waves").inputs

@@ -63,7 +63,7 @@ GOOD = Phase(name="joint", share=1.0, trains="all", exits=(0, 1))
         ((replace(GOOD, exits=(0, 2)),), "within 0 to 1"),
         ((replace(GOOD, rate=0.0),), "above 0"),
         ((replace(GOOD, trains="part", part=1, exits=(0,)),), "its own exit"),
-        ((replace(GOOD, trains="branches"),), "no trained parameters"),
+        ((replace(GOOD, trains="branches"),), r"no trained parameters; leave 1 out of `exits`, or train the backb"),
         ((replace(GOOD, trains="backbone", exits=(1,)),), r"\[0\] are never trained"),
     ],
 )

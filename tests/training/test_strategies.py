@@ -3,7 +3,8 @@
 import pytest
 
 from eenas.designs.training_choice import TrainingChoice
-from eenas.training.strategies import LOW_RATE, phases
+from eenas.errors import TrainingError
+from eenas.training.strategies import LOW_RATE, STRATEGIES, phases
 
 
 def found(num_exits=3, **values):
@@ -63,3 +64,24 @@ def test_a_backbone_that_learns_at_rate_zero_is_frozen_in_every_phase():
 def test_one_exit_is_trained_alike_by_every_strategy():
     for strategy in ("joint", "branch_wise", "two_stage", "distillation", "hybrid"):
         assert [shape(phase) for phase in found(1, strategy=strategy)] == [("all", (0,), None)]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("def own(choice, exits): return None", "a strategy must return one or more phases, got None; return Phase"),
+        ("def own(choice, exits): return ()", r"a strategy must return one or more phases, got \(\)"),
+        ("def own(choice, exits): return exits", r"a strategy must return one or more phases, got \(0, 1, 2\)"),
+        ("def own(choice): return ()", r"own must take 2 arguments, own\(choice, exits\), got own\(choice\)$"),
+        ("own = 3", "a strategy must be a function of a choice and exits, got 3"),
+    ],
+)
+def test_an_own_strategy_without_phases_is_named(tmp_path, code, text):
+    (tmp_path / "own.py").write_text(code)
+
+    def load_and_run():
+        STRATEGIES.find("./own.py:own", trust_code=True, relative_to=tmp_path)
+        return found(strategy="./own.py:own")
+
+    with pytest.raises(TrainingError, match=rf"^\./own.py:own: {text}"):
+        load_and_run()

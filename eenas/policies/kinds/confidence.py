@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
 from eenas.escaping import shortened
+from eenas.plugins import method_problem
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.signal_policy import Evidence, Make, SignalPolicy, Temperatures
 from eenas.policies.policy import NEAR, same_samples
@@ -41,11 +42,16 @@ class ConfidencePolicy(SignalPolicy):
 
     @abstractmethod
     def confidence(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the confidence of an exit for each of n samples, [n], from raw logits [n, C]; finite and >= 0."""
+        """Return the confidence of an exit for each of n samples, [n], from raw logits [n, C]; finite and >= 0.
+
+        Other values raise PolicyError where the policy calls this.
+        """
 
     @classmethod
     def shapes(cls, exits: int, temperatures: Temperatures, score: str) -> Sequence[Make]:
-        """Return one shape: a limit for all exits."""
+        """Return one shape: a limit for all exits. Raises PolicyError if `confidence` takes other arguments."""
+        if (problem := method_problem(cls, "confidence", "logits")) is not None:
+            raise PolicyError(f"{getattr(cls, 'kind', cls.__name__)}: {problem}")
         return (
             lambda limit, within: cls(
                 exits=exits, limit=None if math.isinf(limit) else float(limit), within_budget=within
@@ -118,9 +124,29 @@ class ConfidencePolicy(SignalPolicy):
         return table if self.within_budget else {**table, "within_budget": False}
 
     def _confidences(self, logits: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the confidences in float64, from logits in float64 and C order."""
-        return np.asarray(self.confidence(np.ascontiguousarray(logits, dtype=np.float64)), dtype=np.float64)
+        """Return the confidences in float64, from logits in float64 and C order. Raises PolicyError."""
+        given = self.confidence(np.ascontiguousarray(logits, dtype=np.float64))
+        if (problem := _confidence_problem(given, len(logits))) is not None:
+            raise PolicyError(
+                f"{getattr(self, 'kind', type(self).__name__)}: confidence must return [n] finite numbers of at least "
+                f"0, one for each of n = {len(logits)} samples, got {problem}"
+            )
+        return np.asarray(given, dtype=np.float64)
 
     @staticmethod
     def _is_near(confidences: NDArray[np.float64], limit: float) -> NDArray[np.bool_]:
         return np.abs(confidences - limit) <= NEAR * max(1.0, limit)
+
+
+def _confidence_problem(given: Any, n: int) -> str | None:
+    """Describe a result of `confidence` for `n` samples that violates its rule; None if it keeps it."""
+    if given is None:
+        return "None"
+    try:
+        found = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        return shortened(given)
+    if found.shape != (n,):
+        return f"the shape {list(found.shape)}"
+    wrong = found[~(np.isfinite(found) & (found >= 0))]
+    return f"{wrong[0]:g} for {len(wrong)} of them" if len(wrong) else None

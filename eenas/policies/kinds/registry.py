@@ -34,6 +34,9 @@ KINDS: dict[str, type[Policy]] = {
 """All kinds by name: those of FITTED and those that wrap another policy."""
 
 
+_PUBLIC = "eenas.policies.ConfidencePolicy (or eenas.policies.SignalPolicy)"
+
+
 def fitted_kind(kind: str) -> type[SignalPolicy]:
     """Return the class of a kind of FITTED, or of a custom kind that is already loaded (`POLICIES.find`)."""
     return POLICIES.find(kind)
@@ -84,7 +87,7 @@ def _named(tables: Any) -> Iterator[str]:
 
 def _accept(kind: str, found: Any) -> type[SignalPolicy]:
     """Check a custom class and set its kind to the reference. Raises PolicyError."""
-    problem = class_problem(found, SignalPolicy)
+    problem = class_problem(found, SignalPolicy, public=_PUBLIC)
     if problem and not __name__.startswith("eenas."):
         problem = "is read by eenas.runtime; import that in the place of runtime.py"
     if problem:
