@@ -17,6 +17,7 @@ from eenas.cli.console import err, say
 from eenas.errors import EenasError, TimeOverError
 from eenas.faults import machine_fault
 from eenas.masking import masked, secrets_of
+from eenas.user_code import PREFIX
 
 WRONG_INPUT = 2
 OUR_MISTAKE = 1
@@ -47,7 +48,8 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
     """Return the verb with a `--debug` flag, and with errors printed as lines.
 
     Exit status 2 and `error: ...` for an EenasError and for faults of the machine; 124 if the time limit of a search
-    expired before a trial finished; 130 for Ctrl-C and 143 for SIGTERM; 1 for any other error, which is a bug in eenas.
+    expired before a trial finished; 130 for Ctrl-C and 143 for SIGTERM. An error or `sys.exit` in the user's own code
+    has exit status 2 and names the line; any other error is a bug in eenas, with exit status 1.
     """
 
     @functools.wraps(verb)
@@ -66,7 +68,12 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
             _end(f"{what}; rerun the same command to continue from the finished steps", status)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            if (place := _own_code(error)) is not None:
+                text = f"error: {place} failed: {type(error).__name__}: {masked(_line(error), secrets)}"
+                _end(f"{text}; fix this code and rerun the command", WRONG_INPUT, debug, secrets)
+            if isinstance(error, SystemExit):
+                raise
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # the reader of a pipe has closed it; typer exits quietly
             if (fault := machine_fault(error)) is not None:
@@ -108,6 +115,17 @@ def _end(text: str, status: int, debug: bool = False, secrets: Collection[str] =
 def _line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _own_code(error: BaseException) -> str | None:
+    """Return the line of the user's file in which an error was raised, or None if eenas called a library there."""
+    names = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = max((index for index, name in enumerate(names) if name.split(".")[0] == "eenas"), default=-1)
+    users = max((index for index, name in enumerate(names) if name.startswith(PREFIX)), default=-1)
+    if users <= ours:
+        return None
+    frame = traceback.extract_tb(error.__traceback__)[users]
+    return f"{frame.filename}:{frame.lineno}, in {frame.name},"
 
 
 def _place(error: BaseException) -> str:

@@ -87,7 +87,7 @@ def read_source(
         if source == "train":
             check_channels(series, name)
         samples, shape = SeriesValues(series, name), series.shape[1:]
-        notices += [text] if (text := _turned(series, name)) else []
+        notices += _turned(series, name)
     else:
         images = _images(array, name, options)
         shape = images.shape[1:]
@@ -111,15 +111,15 @@ def _images(array: NDArray[Any], name: str, options: ArrayOptions) -> NDArray[np
         raise TaskError(f"{error}; for series, set {SET.format('series', 'series')}") from None
 
 
-def _turned(series: NDArray[Any], name: str) -> str:
-    """Return a notice for series with more channels than points, whose axes may be in another order, or ""."""
+def _turned(series: NDArray[Any], name: str) -> list[str]:
+    """Return a notice for series with more channels than points, whose axes may be in another order."""
     channels, length = series.shape[1:]
     if channels <= length:
-        return ""
-    return (
+        return []
+    return [
         f"{name} is read as series of {channels} channels and {length} points; if it is [n, length, channels], give "
         f"{name}.transpose(0, 2, 1)"
-    )
+    ]
 
 
 def kind_of(array: NDArray[Any], name: str, given: Kind | None = None) -> tuple[Kind, str | None]:

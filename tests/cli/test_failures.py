@@ -9,14 +9,17 @@ from typer.testing import CliRunner
 
 from eenas.cli.failures import Terminated, end_on_sigterm, guarded, one_of
 from eenas.errors import EenasError, StudyError, TimeOverError
+from eenas.user_code import import_file
 
 
 def run(problem, *arguments):
-    """Call a verb that ends in `problem`."""
+    """Call a verb that ends in `problem`, an exception or a function that raises one."""
 
     def verb(name: str = "x") -> None:
         """A verb."""
-        raise problem
+        if isinstance(problem, BaseException):
+            raise problem
+        problem()
 
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
     app.command()(guarded(verb))
@@ -76,6 +79,30 @@ def test_our_own_mistakes_say_where_they_are():
     assert "test_failures.py:" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("{}['a']", "KeyError: 'a'"),
+        ("raise SystemExit(7)", "SystemExit: 7"),
+        ("import json; json.loads('no')", "JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
+    ],
+)
+def test_an_error_of_the_users_own_code_names_its_line(tmp_path, statement, said):
+    path = tmp_path / "own.py"
+    path.write_text(f"def build():\n    {statement}\n")
+    result = run(import_file(path).build)
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {path}:2, in build, failed: {said}; fix this code and rerun the command\n"
+
+
+def test_our_own_mistake_below_the_users_code_is_ours(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text("def build():\n    from eenas.percent import percent\n    percent([])\n")
+    result = run(import_file(path).build)
+    assert result.exit_code == 1
+    assert "unexpected" in result.stderr
+
+
 def test_a_traceback_shows_nothing_secret_of_the_storage():
     app = typer.Typer()
 
@@ -95,6 +122,7 @@ def test_a_traceback_shows_nothing_secret_of_the_storage():
 
 def test_an_intended_exit_passes():
     assert run(typer.Exit(7)).exit_code == 7
+    assert run(SystemExit(7)).exit_code == 7
 
 
 def test_flags_that_exclude_each_other():
