@@ -144,7 +144,7 @@ def test_files_are_answered_on_the_command_line(model, home):
     assert '"label"' in found.output
     (home / "empty").mkdir()
     nothing = CliRunner().invoke(app, ["run", str(model), str(home / "empty")])
-    assert "holds no series files (.npy)" in " ".join(nothing.output.split())
+    assert "contains no series files (.npy)" in " ".join(nothing.output.split())
     np.save(home / "short.npy", np.zeros((2, 10)))
     refused = CliRunner().invoke(app, ["run", str(model), str(home / "short.npy")])
     assert refused.exit_code == 2

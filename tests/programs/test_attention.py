@@ -51,7 +51,7 @@ class Masked(Windows):
         n = x.shape[0]
         q, k, v = self.qkv(x).reshape(n, 8, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
         made = functional.scaled_dot_product_attention(q, k, v, attn_mask=self.bias)
-        return self.join_models(made.transpose(1, 2).reshape(n, 8, 8)).flatten(1)
+        return self.joined(made.transpose(1, 2).reshape(n, 8, 8)).flatten(1)
 
 
 @pytest.mark.parametrize("kind", [Windows, Masked])
