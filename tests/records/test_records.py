@@ -104,7 +104,7 @@ def test_a_trial_with_a_plug_in_that_is_not_loaded_is_left_out_of_the_readable_o
         "UPDATE eenas_trials SET body = replace(body, :own, :plugged) WHERE study = 'strangers' AND number = 1"
     )
     with database.transaction() as connection:
-        connection.execute(change, {"own": '"kind": "fc"', "plugged": '"kind": "./mine.py:Mine"'})
+        connection.execute(change, {"own": '"kind": "fc"', "plugged": '"kind": "./never_loaded.py:Absent"'})
     assert [record.number for record in records.readable("strangers")] == [2]
     with pytest.raises(EenasError, match="mine"):
         records.list("strangers")
