@@ -106,7 +106,7 @@ def test_a_trial_with_a_plug_in_that_is_not_loaded_is_left_out_of_the_readable_o
     with database.transaction() as connection:
         connection.execute(change, {"own": '"kind": "fc"', "plugged": '"kind": "./never_loaded.py:Absent"'})
     assert [record.number for record in records.readable("strangers")] == [2]
-    with pytest.raises(EenasError, match="mine"):
+    with pytest.raises(EenasError, match="never_loaded"):
         records.list("strangers")
 
 
