@@ -104,7 +104,7 @@ def test_where_the_whole_front_is_static_a_sentence_stands_for_who_leaves_where(
     monkeypatch.setattr(report_panels, "leaving_facts", lambda results: replace(facts, bars=bars))
     panel = report_panels.leaving(source(study(5)))
     assert panel.figure is None
-    assert "in every network of the front, all samples leave at one exit" in panel.above
+    assert "in every network shown above, all samples leave at one exit" in panel.above
     monkeypatch.undo()
     assert report_panels.leaving(source(study(5))).figure is not None
 

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from eenas.escaping import in_figure
 from eenas.percent import percent
-from eenas.reporting.facts.selection import spread
+from eenas.reporting.facts.selection import spread, with_best
 from eenas.reporting.facts.wording import place
 from eenas.reporting.figures import figure_style as style
 from eenas.results.results import StudyResults
@@ -43,9 +43,9 @@ class LeavingFacts:
 
 
 def leaving_facts(results: StudyResults, limit: int = 6) -> LeavingFacts:
-    """Return the facts for at most `limit` points, spaced evenly along the front, with its ends and knee."""
+    """Return the facts for at most `limit` choices, spaced evenly along the front, and the best within each budget."""
     bars = []
-    for item in reversed(spread(results.choices, limit)):
+    for item in reversed(with_best(results, spread(results.choices, limit))):
         structures = [*(placed.branch.label() for placed in item.design.branches), "backbone"]
         exits = zip(item.design.exits, structures, item.point.shares, item.point.exit_accuracy, strict=False)
         bars.append(

@@ -67,7 +67,7 @@ def leaving(source: ReportSource) -> Panel:
     """Return the figure of where samples leave, or a sentence if each network has a single exit for all samples."""
     facts = leaving_facts(source.results)
     if facts.bars and all(max(leaving.share for leaving in bar.exits) == 1 for bar in facts.bars):
-        text = "in every network of the front, all samples leave at one exit"
+        text = "in every network shown above, all samples leave at one exit"
         return Panel(above=render("sentence.html", title=facts.title, sentence=text))
     return Panel(figure=draw_leaving(facts))
 
