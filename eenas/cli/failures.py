@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
+from eenas import user_code
 from eenas.cli.console import err, say
 from eenas.errors import EenasError, TimeOverError
 from eenas.faults import machine_fault
 from eenas.masking import masked, secrets_of
-from eenas.user_code import PREFIX
 
 WRONG_INPUT = 2
 OUR_MISTAKE = 1
@@ -118,10 +118,14 @@ def _line(error: BaseException) -> str:
 
 
 def _own_code(error: BaseException) -> str | None:
-    """Return the line of the user's file in which an error was raised, or None if eenas called a library there."""
+    """Return the line of the user's file in which an error was raised, or None if it was raised in eenas below it.
+
+    Imports in the user's files go through `eenas.user_code`, whose lines do not count as eenas's.
+    """
     names = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
-    ours = max((index for index, name in enumerate(names) if name.split(".")[0] == "eenas"), default=-1)
-    users = max((index for index, name in enumerate(names) if name.startswith(PREFIX)), default=-1)
+    own = [index for index, name in enumerate(names) if name.split(".")[0] == "eenas" and name != user_code.__name__]
+    ours = max(own, default=-1)
+    users = max((index for index, name in enumerate(names) if name.startswith(user_code.PREFIX)), default=-1)
     if users <= ours:
         return None
     frame = traceback.extract_tb(error.__traceback__)[users]

@@ -84,6 +84,7 @@ def test_our_own_mistakes_say_where_they_are():
     [
         ("{}['a']", "KeyError: 'a'"),
         ("raise SystemExit(7)", "SystemExit: 7"),
+        ("import not_installed", "ModuleNotFoundError: No module named 'not_installed'"),
         ("import json; json.loads('no')", "JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
     ],
 )
