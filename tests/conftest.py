@@ -1,10 +1,12 @@
 """Settings of all tests: properties are bounded in examples, never in seconds; sums are added up in one order."""
 
 import os
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -25,6 +27,14 @@ torch.set_num_threads(1)  # two trainings that are compared bit by bit do not di
 def one_thread():
     """A model that was opened with more threads in the test before leaves that number in torch."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers():
+    """A test sees the same random numbers whatever ran before it in its process."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,6 +9,9 @@ from eenas.backbones.outputs import main_output
 from eenas.errors import BackboneError
 from eenas.faults import raise_shortage
 
+_COPIES = 8
+"""The number of copies of each sample in the check for random logits. Dropout may not change some of them."""
+
 _EXACT, _CLOSE = 1e-4, 0.05
 """Tolerances as a share of the largest logit: for float32 and float64 on a CPU, and otherwise."""
 
@@ -17,24 +20,24 @@ _EXACT, _CLOSE = 1e-4, 0.05
 def check_independence(module: nn.Module, example: Tensor, label: str) -> None:
     """Raise BackboneError if a sample of `example` [N, ...] gets other logits in a batch than alone, in eval mode.
 
-    Otherwise the samples that leave at an exit would change the answers of those that stay. Logits that are drawn at
-    random are refused, too. A module that does not run on one sample passes; other checks report it.
+    Otherwise the samples that leave at an exit would change the answers of those that stay. Random logits are refused,
+    too. A module that does not run on one sample passes; other checks report it.
     """
     copied = evaluated(module)  # some modules change state whenever they run
     try:
+        copies = torch.cat([example] * _COPIES)
+        drawn = not _alike(main_output(copied(copies.clone())), main_output(copied(copies.clone())))
         # rounding may flip a sign or an index for one sample, hardly for two
-        drawn = []
-        for sample, other in ((example[:1], example[-1:]), (example[-1:], example[:1])):
+        for sample, other in () if drawn else ((example[:1], example[-1:]), (example[-1:], example[:1])):
             alone = main_output(copied(sample.clone()))
             # a neighbour of another distribution, since similar samples have nearly the same batch statistics
             beside = main_output(copied(torch.cat([sample, 3 * other + 1])))[:1]
             if _alike(alone, beside):
                 return
-            drawn.append(not _alike(alone, main_output(copied(sample.clone()))))
     except Exception as error:  # a user's module may raise anything
         raise_shortage(error)
         return
-    if all(drawn):
+    if drawn:
         raise BackboneError(
             f"{label}: must give a sample the same logits each time in eval mode, but they are random; "
             "switch off random operations in eval mode (dropout: F.dropout(x, p, self.training))"

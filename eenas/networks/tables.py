@@ -36,6 +36,7 @@ def exit_table(network: EarlyExitNetwork, split: Split, costs: ExitCosts, *, bat
         exits=network.exits,
         costs=costs.costs,
         balanced=split.balanced,
+        contexts=split.contexts,
     )
 
 

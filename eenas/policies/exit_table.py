@@ -14,6 +14,7 @@ from eenas.policies.class_weights import balanced_weights, weighted_accuracy
 from eenas.policies.costs import KNOWN, MACS, Costs, key_of
 
 KEYS = ("logits", "labels", "exits", MACS)
+CONTEXTS = "contexts"
 OTHERS, FACTS = "costs", "cost_facts"
 """The arrays of a file for costs outside KNOWN: their values [costs, K], and their descriptions as JSON."""
 
@@ -26,9 +27,11 @@ class ExitTable:
     `exits` holds the K names: cut points, then "final". `costs` [K] are the costs of a sample that leaves at each exit,
     including every branch before it. The MACs come first and are strictly increasing. Other costs need not increase:
     measurements are noisy, and a feature may be smaller than an earlier one. If `balanced`, every accuracy is the mean
-    over classes; costs remain means over samples. Lists and other dtypes are converted.
+    over classes; costs remain means over samples. `contexts` [N] names the circumstances of each sample, such as
+    "clean" or "gaussian_blur:3", or is None if nothing is known of them. Lists and other dtypes are converted.
 
-    Raises PolicyError for an empty table, logits that are not finite, labels out of range, and costs that do not match.
+    Raises PolicyError for an empty table, logits that are not finite, labels out of range, and costs or contexts that
+    do not match.
     """
 
     logits: NDArray[np.float32]
@@ -36,6 +39,7 @@ class ExitTable:
     exits: tuple[str, ...]
     costs: Costs
     balanced: bool = False
+    contexts: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         """Convert to the documented dtypes and check that the values fit together."""
@@ -55,6 +59,7 @@ class ExitTable:
             raise PolicyError(f"logits must be finite, got NaN or infinity at exit {bad[0]}; lower the learning rate")
         object.__setattr__(self, "logits", logits)
         object.__setattr__(self, "labels", _labels(self.labels, samples, classes))
+        object.__setattr__(self, "contexts", _contexts(self.contexts, samples))
         names = tuple(self.exits)
         if len(names) != exits or len(set(names)) != exits:
             raise PolicyError(f"an exit table of {exits} exits needs {exits} different names, got {shortened(names)}")
@@ -104,7 +109,14 @@ class ExitTable:
 
     def take(self, indices: NDArray[np.int64] | NDArray[np.bool_]) -> "ExitTable":
         """Return the table of some samples, selected by indices or a mask [N]."""
-        return replace(self, logits=self.logits[indices], labels=self.labels[indices])
+        contexts = None if self.contexts is None else self.contexts[indices]
+        return replace(self, logits=self.logits[indices], labels=self.labels[indices], contexts=contexts)
+
+    def by_context(self) -> dict[str, "ExitTable"]:
+        """Return the table of each context by name, in alphabetical order. Empty if no contexts are known."""
+        if self.contexts is None:
+            return {}
+        return {str(name): self.take(self.contexts == name) for name in np.unique(self.contexts)}
 
     def truncate(self, exits: int) -> "ExitTable":
         """Return the table truncated after `exits` exits (1..K). The last of them becomes the final exit."""
@@ -127,6 +139,8 @@ class ExitTable:
             arrays[FACTS] = np.array(json.dumps([asdict(each) for each in others.facts]))
         if self.balanced:
             arrays["balanced"] = np.array(True)
+        if self.contexts is not None:
+            arrays[CONTEXTS] = self.contexts
         with Path(path).open("wb") as stream:
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
@@ -138,3 +152,12 @@ def _labels(labels: object, samples: int, classes: int) -> NDArray[np.int64]:
     if given.min() < 0 or given.max() >= classes:
         raise PolicyError(f"labels must be in 0..{classes - 1}, got {given.min()} to {given.max()}")
     return np.ascontiguousarray(given, dtype=np.int64)
+
+
+def _contexts(contexts: object, samples: int) -> NDArray[np.str_] | None:
+    if contexts is None:
+        return None
+    given = np.asarray(contexts)
+    if given.shape != (samples,) or given.dtype.kind != "U" or not (given != "").all():
+        raise PolicyError(f"contexts must be {samples} names, got shape {given.shape} of {given.dtype}")
+    return given

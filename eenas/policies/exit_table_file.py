@@ -9,7 +9,7 @@ from eenas.archives import read_arrays
 from eenas.bounds import parse_json
 from eenas.errors import PolicyError, SpecError
 from eenas.policies.costs import KNOWN, CostFacts, Costs, key_of
-from eenas.policies.exit_table import FACTS, KEYS, OTHERS, ExitTable
+from eenas.policies.exit_table import CONTEXTS, FACTS, KEYS, OTHERS, ExitTable
 from eenas.specs import from_table
 
 
@@ -19,7 +19,7 @@ def load_exit_table(path: str | Path) -> ExitTable:
     Raises PolicyError if the file is not an exit table.
     """
     try:
-        arrays = read_arrays(Path(path), KEYS, (*map(key_of, KNOWN), OTHERS, FACTS, "balanced"))
+        arrays = read_arrays(Path(path), KEYS, (*map(key_of, KNOWN), OTHERS, FACTS, CONTEXTS, "balanced"))
     except SpecError as error:
         raise PolicyError(f"not an exit table: {error}") from None
     try:
@@ -29,6 +29,7 @@ def load_exit_table(path: str | Path) -> ExitTable:
             exits=tuple(str(name) for name in arrays["exits"].reshape(-1)),
             costs=_costs(arrays),
             balanced=bool(arrays.get("balanced", False)),
+            contexts=arrays.get(CONTEXTS),
         )
     except (PolicyError, ValueError, TypeError) as error:
         raise PolicyError(f"{path}: {error}") from None

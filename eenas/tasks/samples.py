@@ -43,6 +43,11 @@ class Samples(ABC):
     def names(self) -> Sequence[str]:
         """The printable name of each sample, [n]."""
 
+    @property
+    def contexts(self) -> NDArray[np.str_] | None:
+        """The name of each sample's context, [n], or None if nothing is known of the circumstances."""
+        return None
+
     @abstractmethod
     def digests(self) -> NDArray[np.uint64]:
         """Return a 64-bit digest of the content of each sample, [n]."""

@@ -20,7 +20,7 @@ class Split:
     """Samples of one source (`train`, `validation` or `test` data) under the name of a split.
 
     `labels` int64 [n] are class numbers. `rows` int64 [n] are the positions of the samples in the source. Both are
-    read-only.
+    read-only. `contexts` [n] names the circumstances of each sample, or is None if nothing is known of them.
     """
 
     def __init__(
@@ -61,6 +61,12 @@ class Split:
         Raises TaskError if the samples do not have that form.
         """
         return self._samples.reader(self.rows, inputs)
+
+    @property
+    def contexts(self) -> NDArray[np.str_] | None:
+        """The context of each sample, such as "clean" or "gaussian_blur:3", [n], or None if nothing is known of it."""
+        found = self._samples.contexts
+        return None if found is None else found[self.rows]
 
     def images(self, size: Size | None, channels: int, fit: Fit | None = None) -> SampleReader:
         """Return the samples of a task of images as uint8 [n, channels, H, W].

@@ -56,6 +56,17 @@ def test_refused(kind: str) -> None:
         load_backbone(copy.deepcopy(module), num_classes=4, input_size=16)
 
 
+def test_dropout_of_a_single_live_feature_is_found_every_time() -> None:
+    module = Net(nn.Identity(), lambda feature: functional.dropout(feature, 0.5, training=True))
+    with torch.no_grad():
+        conv = module.block[0]
+        conv.weight.zero_()
+        conv.bias.copy_(torch.tensor([1.0, *(-1.0,) * 7]))
+    for _ in range(20):
+        with pytest.raises(BackboneError, match="random"):
+            check_independence(module, torch.randn(2, 3, 16, 16), "net")
+
+
 @pytest.mark.parametrize(
     "norm", [nn.BatchNorm2d(8), nn.InstanceNorm2d(8), nn.GroupNorm(2, 8), nn.Dropout(), nn.LocalResponseNorm(2)]
 )

@@ -38,6 +38,9 @@ def test_converts_to_its_dtypes():
         ({"labels": np.full(6, -1)}, r"0\.\.4"),
         ({"exits": ("a", "b", "final")}, "different names"),
         ({"exits": ("a", "a", "b", "final")}, "different names"),
+        ({"contexts": ["clean"] * 5}, "contexts must be 6 names"),
+        ({"contexts": [3] * 6}, "contexts must be 6 names"),
+        ({"contexts": ["clean", "", *["clean"] * 4]}, "contexts must be 6 names"),
         ({"costs": Costs.of(macs=[1, 2, 2, 3])}, "strictly increasing"),
         ({"costs": Costs.of(macs=[1, 2, 3])}, "one for each of 4 exits, got 3"),
         ({"costs": Costs.of(latency=[1, 2, 3, 4])}, "first cost of the exits must be macs"),
@@ -60,6 +63,20 @@ def test_file_gives_the_same_table(tmp_path, latency):
     assert ("latency" in read.costs) == latency
     assert read.costs.facts == table.costs.facts
     assert not latency or np.array_equal(read.costs["latency"], table.costs["latency"])
+
+
+def test_contexts_are_kept_in_cuts_and_on_disk(tmp_path):
+    names = ["clean", "blur:1", "clean", "blur:2", "clean", "blur:1"]
+    table = ExitTable(**parts(contexts=names))
+    table.save(tmp_path / "table.npz")
+    read = load_exit_table(tmp_path / "table.npz")
+    assert read.contexts.tolist() == names
+    assert read.truncate(2).contexts.tolist() == names
+    assert read.take(np.array([3, 0])).contexts.tolist() == ["blur:2", "clean"]
+    split = read.by_context()
+    assert list(split) == ["blur:1", "blur:2", "clean"]
+    assert np.array_equal(split["blur:1"].logits, table.logits[[1, 5]])
+    assert ExitTable(**parts()).by_context() == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"not a table", b"PK\x03\x04 cut short", None])
