@@ -179,8 +179,12 @@ def check_labels(labels: Any, name: str, classes: Sequence[str] | None) -> NDArr
         raise TaskError(f"{name} holds the label {low}, but class numbers start at 0; number the classes 0, 1, ...")
     if classes is not None and high >= len(classes):
         raise TaskError(f"{name} holds the label {high}, but there are {len(classes)} classes, 0 to {len(classes) - 1}")
-    if classes is None and high >= len(array):
-        raise TaskError(f"{name} holds the label {high} with only {len(array)} samples; number the classes 0, 1, ...")
+    if classes is None and len(present := np.unique(array)) <= high:
+        absent = next(number for number, label in enumerate(present.tolist()) if label != number)
+        raise TaskError(
+            f"{name} holds labels up to {high} but not {absent}; class numbers have no gaps: classes, {name} = "
+            f"numpy.unique({name}, return_inverse=True) numbers them"
+        )
     return array.astype(np.int64)
 
 

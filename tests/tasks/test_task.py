@@ -152,7 +152,7 @@ REFUSED = {
         "test_y holds the label 3, but there are 3 classes, 0 to 2",
     ),
     "negative label": ((IMAGES, LABELS - 1), "train_y holds the label -1"),
-    "huge label": ((IMAGES, LABELS * 10**9), "label 2000000000 with only 60 samples"),
+    "huge label": ((IMAGES, LABELS * 10**9), "labels up to 2000000000 but not 1"),
     "float labels": ((IMAGES, LABELS * 1.0), r"train_y must hold integers .* got float64; use train_y.astype\(int\)"),
     "half labels": ((IMAGES, LABELS + 0.5), "train_y must hold integers .* got float64$"),
     "text labels": ((IMAGES, LABELS.astype(str)), "train_y must hold integers"),
@@ -162,7 +162,7 @@ REFUSED = {
         r"train_y must be \[n\].*\[60, 3\]; use train_y.argmax\(1\)",
     ),
     "scalar label": ((IMAGES, 3), r"train_y must be \[n\]"),
-    "gap in labels": ((IMAGES, LABELS * 2), "train source has no sample of class '1', '3'"),
+    "gap in labels": ((IMAGES, LABELS * 2), "train_y holds labels up to 4 but not 1; class numbers have no gaps: "),
     "test lacks a class": ((IMAGES, LABELS, IMAGES[:2], LABELS[:2]), "test source has no sample of class '2'"),
     "12-bit integers": ((IMAGES.astype(np.int64) * 16, LABELS), "int64 from 0 to 4080, .*; train_x / 4095 scales them"),
     "negative integers": (
