@@ -20,6 +20,17 @@ def calibrate(
         float | None,
         typer.Option(metavar="X", help="Fit the cheapest policy that loses at most X (0.005 is half a point)."),
     ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Guarantee --max-accuracy-drop with probability X on new data (0.95)."),
+    ] = None,
+    loss: Annotated[
+        str,
+        typer.Option(
+            metavar="gap|consistency",
+            help="The guaranteed loss: wrong where the final exit is right, or another answer than its.",
+        ),
+    ] = "gap",
     max_macs: Annotated[
         float | None,
         typer.Option(metavar="X", help="Fit the most accurate policy within a share X of the backbone's MACs."),
@@ -41,7 +52,9 @@ def calibrate(
     Temperatures and thresholds are fitted on the calibration split of TASK and evaluated on its test split. The
     manifest is rewritten; weights and programs do not change.
 
-    Example: eenas calibrate model --data folder:new/ --max-accuracy-drop 0.005
+    With --confidence, a part of the calibration split tests the thresholds, and only those that pass are used.
+
+    Example: eenas calibrate model --data folder:new/ --max-accuracy-drop 0.01 --confidence 0.95
     """
     one_of(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms, limit=limit or None)
     from eenas.cli.tables.exported_tables import calibration_table
@@ -54,6 +67,8 @@ def calibrate(
         max_accuracy_drop=max_accuracy_drop,
         max_macs=max_macs,
         max_latency_ms=max_latency_ms,
+        confidence=confidence,
+        loss=loss,
         limits=options.limits(limit),
         unseen=unseen,
         skip_bad=skip_bad,
@@ -63,6 +78,8 @@ def calibrate(
     if found.left_out:
         say(left_out_notice(found.left_out))
     out().print(calibration_table(found))
+    if found.after.guarantee is not None:
+        out().print(found.after.guarantee.sentence(), soft_wrap=False)
     if found.unused:
         say(
             f"fitted on the {found.fitted_on:,} samples of the calibration split; {found.unused:,} of the train "

@@ -94,17 +94,25 @@ def calibrate(
     `max_macs` as a share of the plain backbone's MACs, `max_latency_ms` of a sample on this machine in this runtime,
     and `limits` for other costs of the model, such as `{"max_energy": 2.5}`.
 
+    With `confidence` (0.95), `max_accuracy_drop` is a guarantee: with this probability it bounds the share of new data
+    with an error where the final exit is right, or with `loss="consistency"` with another answer than the final exit's.
+
     Temperatures and thresholds are fitted on the calibration split. With `unseen`, the network was trained on none of
     these data, and the train and validation splits are used for the fit, too. All figures refer to the test split. The
     kind of policy does not change. `skip_bad` skips unreadable images. A folder without programs is calibrated in
     torch; there, `trust_code` and `backbone` are those of `eenas.load`.
 
-    Raises PolicyError, with the nearest policy, if no policy keeps the limit; nothing is written then. Raises
-    ExportError for an incomplete folder, an untrained export, and data of other classes.
+    Raises PolicyError, with the nearest policy, if no policy keeps the limit or too few samples can show it; nothing is
+    written then. Raises ExportError for an incomplete folder, an untrained export, and data of other classes.
     """
     check_options("calibrate", options, CalibrationOptions)
     macs, latency = options.get("max_macs"), options.get("max_latency_ms")
-    wanted = FitLimits.of(max_accuracy_drop, {"max_macs": macs, "max_latency_ms": latency, **limits})
+    wanted = FitLimits.of(
+        max_accuracy_drop,
+        {"max_macs": macs, "max_latency_ms": latency, **limits},
+        confidence=options.get("confidence"),
+        loss=options.get("loss", "gap"),
+    )
     trust_code, backbone, threads = options.get("trust_code", False), options.get("backbone"), options.get("threads")
     path, threads = Path(folder), (os.cpu_count() or 1) if threads is None else threads
     check_writable(path)
@@ -125,11 +133,11 @@ def calibrate(
     splits = [task.train, task.calibration, task.validation] if unseen else [task.calibration]
     fitted_on, test = (exit_table(model, parts, costs, balanced=balanced) for parts in (splits, [task.test]))
     fitting = Fitting(fitted_on, wanted.rule(_rule(path, table)))
-    policy = wanted.fit(fitting, float(model.manifest.backbone_macs or 0.0))
+    policy, guarantee = wanted.fit(fitting, float(model.manifest.backbone_macs or 0.0))
     before = None if model.policy is None else evaluate(model.policy, test)
     found = Calibration(
         before=before,
-        after=evaluate(policy, test),
+        after=replace(evaluate(policy, test), guarantee=guarantee),
         final_accuracy=test.exit_accuracy()[-1],
         backbone_macs=float(model.manifest.backbone_macs or 0.0),
         samples=len(test),
@@ -155,10 +163,9 @@ def exit_table(model: ExportedModel, splits: list[Split], costs: Costs, *, balan
         for start in range(0, len(split), _BATCH):
             batch = reader[np.arange(start, min(start + _BATCH, len(split)))].numpy()
             rows.append(np.stack(model.logits(model.manifest.preprocessing(batch)), axis=1))
-    labels = np.concatenate([split.labels for split in splits])
     return ExitTable(
         logits=np.concatenate(rows),
-        labels=labels,
+        labels=np.concatenate([split.labels for split in splits]),
         exits=model.exits,
         costs=costs,
         balanced=balanced,
@@ -288,6 +295,6 @@ def _write(
         f"figures in `eenas.json` refer to {found.samples:,} other samples: accuracy {percent(after.accuracy, 2)} at "
         f"{percent(after.expected[MACS] / found.backbone_macs)} of the backbone's MACs "
         f"(the final exit alone: {percent(found.final_accuracy, 2)}).",
+        *(() if after.guarantee is None else ("", as_markdown(after.guarantee.sentence()))),
     )
-    content = text + HEADING + "\n" + "\n".join(lines) + "\n"
-    write_text(card, content)
+    write_text(card, text + HEADING + "\n" + "\n".join(lines) + "\n")

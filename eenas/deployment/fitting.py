@@ -51,7 +51,7 @@ class Scored:
     def measured(self, network: EarlyExitNetwork) -> dict[str, Any]:
         """Return the manifest's table for a network with a policy. Figures refer to the test split."""
         assert network.policy is not None
-        point = evaluate(network.policy, self.test)
+        point = replace(evaluate(network.policy, self.test), guarantee=network.guarantee)
         temperatures, accuracies = fit_temperatures(self.calibration), self.test.exit_accuracy()
         labels = [placed.branch.label() for placed in network.design.branches]
         labels += [] if network.design.static else ["backbone's classifier"]
@@ -87,6 +87,8 @@ def fit_thresholds(
     *,
     max_accuracy_drop: float | None = None,
     max_macs: float | None = None,
+    confidence: float | None = None,
+    loss: str = "gap",
     trust_code: bool = False,
 ) -> OperatingPoint:
     """Fit the policy of a trained network, its temperatures and thresholds, on the calibration split of `data`.
@@ -94,7 +96,8 @@ def fit_thresholds(
     `data` is a task or its spec. The network's transform prepares the samples. `max_accuracy_drop` is the loss against
     the final exit, in [0, 1] (0.005 is half a point); it selects the cheapest policy that loses no more. `max_macs` is
     a share of the plain backbone's MACs; it selects the most accurate policy whose mean MACs are within it. Without
-    limits, the target of the design applies.
+    limits, the target of the design applies. `confidence` and `loss` make `max_accuracy_drop` a guarantee, as in
+    `calibrate`; the point's `guarantee` states it, and an export keeps it.
 
     The policy is set on the network, for `predict` and `eenas.export`; the network's mode does not change. Returns the
     policy's operating point on the test split. Raises PolicyError, with the nearest policy, if no policy keeps the
@@ -103,21 +106,22 @@ def fit_thresholds(
     task = given_task(data, network.transform.inputs, trust_code=trust_code)
     scored = Scored.on(network, task)
     limits = None
-    if max_accuracy_drop is not None or max_macs is not None:
-        limits = FitLimits.of(max_accuracy_drop, {"max_macs": max_macs})
+    if any(value is not None for value in (max_accuracy_drop, max_macs, confidence)):
+        limits = FitLimits.of(max_accuracy_drop, {"max_macs": max_macs}, confidence=confidence, loss=loss)
     return fit_on(network, scored, limits)
 
 
 def fit_on(network: EarlyExitNetwork, scored: Scored, limits: FitLimits | None = None) -> OperatingPoint:
     """Fit the policy on existing exit tables. Without limits, the target of the design applies."""
     choice = Rule.of(network.design.policy)
-    fitting = Fitting(scored.calibration, choice if limits is None else limits.rule(choice))
+    fitting, guarantee = Fitting(scored.calibration, choice if limits is None else limits.rule(choice)), None
     if limits is None:  # the nearest policy if none is within the target, as in full training
         policy = fitting.policy({MACS: network.design.policy.target_macs * scored.backbone_macs})
     else:
-        policy = limits.fit(fitting, scored.backbone_macs)
+        policy, guarantee = limits.fit(fitting, scored.backbone_macs)
     network.policy = policy
-    return evaluate(policy, scored.test)
+    network.certify(guarantee)
+    return replace(evaluate(policy, scored.test), guarantee=guarantee)
 
 
 def class_names(network: EarlyExitNetwork) -> tuple[str, ...]:

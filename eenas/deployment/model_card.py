@@ -10,6 +10,7 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, MACS
 from eenas.policies.fit import declined
+from eenas.policies.risk.guarantee import Guarantee
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.study.context.traits import Traits
@@ -80,6 +81,7 @@ def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
             f"{measured['task']} at {percent(reported['expected_macs'] / backbone['macs'])} of the backbone's "
             "MACs. Temperatures and thresholds were fitted on the calibration split.",
             "",
+            *_guaranteed(reported),
             "| exit | structure | share of MACs | accuracy on all | temperature | share leaving |",
             "|---|---|---|---|---|---|",
         ]
@@ -91,6 +93,13 @@ def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
     else:
         lines.append("The network was exported without data, so nothing was measured.")
     return "\n".join([*lines, "", usage_section(network.transform, predicts=network.policy is not None), ""])
+
+
+def _guaranteed(reported: Mapping[str, Any]) -> list[str]:
+    """Return the paragraph on the guarantee of a point in a manifest, if it has one."""
+    if "guarantee" not in reported:
+        return []
+    return [as_markdown(Guarantee.from_table(reported["guarantee"]).sentence()), ""]
 
 
 def _times(report: RunReport) -> dict[str, list[str]]:

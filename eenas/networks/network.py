@@ -18,6 +18,7 @@ from eenas.networks.gradient_scale import scale_gradient
 from eenas.networks.partly_frozen import PartlyFrozen
 from eenas.networks.prediction import NetworkPrediction, PredictionSteps, predict
 from eenas.policies.policy import Policy
+from eenas.policies.risk.guarantee import Guarantee
 
 
 class Branches(nn.Module):
@@ -85,6 +86,7 @@ class EarlyExitNetwork(PartlyFrozen):
         self.policy = policy
         self.classes = classes
         self.memory_format = memory_format
+        self._certified: tuple[Policy | None, Guarantee | None] = (None, None)
         self._chain: list[Chain] = []  # in a list, since nn.Module would register its segments a second time
         self._steps: list[PredictionSteps] = []
         known = dict(backbone.named_modules())
@@ -96,6 +98,16 @@ class EarlyExitNetwork(PartlyFrozen):
     def exits(self) -> tuple[str, ...]:
         """The names of the exits in depth order (`exit_names`). A static network has no final exit."""
         return self.branches.names if self.design.static else exit_names(self.branches.names)
+
+    @property
+    def guarantee(self) -> Guarantee | None:
+        """The guarantee of the network's policy, or None if it has none or was replaced after its fit."""
+        policy, guarantee = self._certified
+        return guarantee if policy == self.policy else None
+
+    def certify(self, guarantee: Guarantee | None) -> None:
+        """Set the guarantee of the present policy."""
+        self._certified = (self.policy, guarantee)
 
     @property
     def final(self) -> str:

@@ -19,46 +19,56 @@ if TYPE_CHECKING:
     from eenas.policies.kinds.vote import VotePolicy
     from eenas.policies.operating_point import OperatingPoint, evaluate
     from eenas.policies.policy import Decisions, Policy
+    from eenas.policies.risk.control import Controlled, RiskLimit, controlled
+    from eenas.policies.risk.guarantee import Guarantee
     from eenas.policies.rule import Rule
 
 _HOMES = {
     "ConfidencePolicy": "kinds.confidence",
+    "Controlled": "risk.control",
     "CostFacts": "costs",
     "Costs": "costs",
     "Decisions": "policy",
     "ExitTable": "exit_table",
     "Fitting": "fit",
     "GeometricPolicy": "kinds.geometric",
+    "Guarantee": "risk.guarantee",
     "MostConfidentPolicy": "kinds.most_confident",
     "OperatingPoint": "operating_point",
     "PatienceConfidencePolicy": "kinds.patience_confidence",
     "PatiencePolicy": "kinds.patience",
     "Policy": "policy",
+    "RiskLimit": "risk.control",
     "Rule": "rule",
     "SignalPolicy": "kinds.signal_policy",
     "ThresholdPolicy": "kinds.threshold",
     "VotePolicy": "kinds.vote",
+    "controlled": "risk.control",
     "evaluate": "operating_point",
     "operating_points": "fit",
     "policy_from_table": "kinds.registry",
 }
 __all__ = [
     "ConfidencePolicy",
+    "Controlled",
     "CostFacts",
     "Costs",
     "Decisions",
     "ExitTable",
     "Fitting",
     "GeometricPolicy",
+    "Guarantee",
     "MostConfidentPolicy",
     "OperatingPoint",
     "PatienceConfidencePolicy",
     "PatiencePolicy",
     "Policy",
+    "RiskLimit",
     "Rule",
     "SignalPolicy",
     "ThresholdPolicy",
     "VotePolicy",
+    "controlled",
     "evaluate",
     "operating_points",
     "policy_from_table",

@@ -16,10 +16,12 @@ from eenas.policies.costs import LATENCY, MACS, CostValues, cost_of, key_of, mea
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.policy import Policy
+from eenas.policies.risk.guarantee import Guarantee
 
 EXPECTED, WORST = "expected_", "worst_"
 """The prefixes of the keys of costs in a table."""
 _FIELDS = ("policy", "accuracy", "shares", "exit_accuracy")
+_GUARANTEE = "guarantee"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class OperatingPoint:
     `expected` holds the mean of each cost by name, the MACs first. `worst` holds the highest cost of any exit that a
     sample may reach, whether or not a sample of this table does. `shares` (K, sum 1) are the shares of samples leaving
     at each exit. `exit_accuracy` (K) is the accuracy on the samples leaving there, or None if there are none.
+    `guarantee` is the bound on the policy's loss that was certified when it was fitted, or None.
     """
 
     policy: Policy
@@ -37,6 +40,7 @@ class OperatingPoint:
     worst: CostValues
     shares: tuple[float, ...]
     exit_accuracy: tuple[float | None, ...]
+    guarantee: Guarantee | None = None
 
     def __post_init__(self) -> None:
         """Convert sequences to tuples and check that the numbers fit together."""
@@ -71,7 +75,8 @@ class OperatingPoint:
         for name in self.expected:
             table[EXPECTED + key_of(name)] = self.expected[name]
             table[WORST + key_of(name)] = self.worst[name]
-        return {**table, "shares": list(self.shares), "exit_accuracy": list(self.exit_accuracy)}
+        table |= {"shares": list(self.shares), "exit_accuracy": list(self.exit_accuracy)}
+        return table if self.guarantee is None else {**table, _GUARANTEE: self.guarantee.to_table()}
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
@@ -84,12 +89,15 @@ class OperatingPoint:
         expected, worst = (_costs_of(table, prefix) for prefix in (EXPECTED, WORST))
         wanted = [MACS, *(name for name in (*expected, *worst) if name != MACS)]
         names = [*_FIELDS, *(prefix + key_of(name) for name in dict.fromkeys(wanted) for prefix in (EXPECTED, WORST))]
-        known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY)]
+        known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY), _GUARANTEE]
         check_keys(table, known, names, file=file, key=key, kind="an operating point")
         for name in ("shares", "exit_accuracy"):
             if not isinstance(table[name], list | tuple):
                 raise SpecError(f"{where}: {name} must be a list, got {shortened(table[name])}")
         policy = policy_from_table(table["policy"], file=file, key=f"{key}.policy" if key else "policy")
+        guarantee = table.get(_GUARANTEE)
+        if guarantee is not None:
+            guarantee = Guarantee.from_table(guarantee, file=file, key=f"{key}.{_GUARANTEE}" if key else _GUARANTEE)
         order = [name for name in dict.fromkeys(wanted) if expected[name] is not None or worst[name] is not None]
         return cls(
             policy=policy,
@@ -98,6 +106,7 @@ class OperatingPoint:
             worst=CostValues((name, worst[name]) for name in order),
             shares=table["shares"],
             exit_accuracy=table["exit_accuracy"],
+            guarantee=guarantee,
         )
 
 

@@ -14,6 +14,7 @@ from eenas.policies.costs import KNOWN, MACS, CostFacts
 from eenas.policies.kinds.registry import load_policies
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
+from eenas.policies.risk.guarantee import Guarantee
 from eenas.programs.external_data import check_no_external_data
 from eenas.programs.json_files import need, shown
 from eenas.programs.manifest_checks import check_network, check_programs
@@ -45,7 +46,7 @@ class Manifest:
     `segments` [K] belong to the `exits` in depth order; the kind "torch" has none. `single_file` contains all segments,
     or is None. `policy` is None if no thresholds were fitted. Confidences divide the logits by `temperatures` [K].
     `points` are the operating points by increasing MACs. `backbone_macs` are the MACs of the plain backbone, or None if
-    unknown. `costs` describe the costs of the points.
+    unknown. `costs` describe the costs of the points. `guarantee` is that of the policy, or None.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class Manifest:
     points: tuple[OperatingPoint, ...]
     backbone_macs: float | None
     costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
+    guarantee: Guarantee | None = None
 
     def path(self, program: ProgramFile) -> Path:
         """Return the path of a program. Raises ExportError if the file is missing or was changed after the export."""
@@ -176,4 +178,14 @@ def _manifest(folder: Path, table: Mapping[str, Any], policy: Policy | None) -> 
         points=tuple(sorted(points, key=lambda point: point.expected[MACS])),
         backbone_macs=float(measured["backbone"]["macs"]) if "backbone" in measured else None,
         costs=tuple(CostFacts(**each) for each in measured.get("costs", ())) or tuple(KNOWN.values()),
+        guarantee=certified(table, policy),
     )
+
+
+def certified(table: Mapping[str, Any], policy: Policy | None) -> Guarantee | None:
+    """Return the guarantee of the policy in a checked manifest, or None without one."""
+    reported = table["measured"].get("reported")
+    if reported is None or "guarantee" not in reported:
+        return None
+    point = OperatingPoint.from_table(reported)
+    return point.guarantee if point.policy == policy else None

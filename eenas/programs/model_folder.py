@@ -28,7 +28,7 @@ from eenas.policies.kinds.registry import load_policies, policy_from_table
 from eenas.policies.policy import Policy
 from eenas.policies.rule import Rule
 from eenas.programs.json_files import shown
-from eenas.programs.manifest import FORMAT, MANIFEST, check_table, checksum, export_errors, read_table
+from eenas.programs.manifest import FORMAT, MANIFEST, certified, check_table, checksum, export_errors, read_table
 from eenas.programs.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
@@ -157,6 +157,7 @@ def load(
         )
         network = build_network(design, found, policy=policy, classes=tuple(manifest["classes"]))
         network.transform = transform
+        network.certify(certified(manifest, policy))
         load_weights(network, path / WEIGHTS)
     return network.to(place).eval()
 

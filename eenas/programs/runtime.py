@@ -13,6 +13,7 @@ from eenas.errors import InputError, PolicyError
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
+from eenas.policies.risk.guarantee import Guarantee
 from eenas.programs.budget import within_budget
 from eenas.programs.manifest import Manifest, read_manifest
 from eenas.programs.segments import Segment, open_segments
@@ -85,6 +86,11 @@ class ExportedModel:
     def policy(self) -> Policy | None:
         """The policy that decides which samples leave. Initially that of the manifest."""
         return self._policy
+
+    @property
+    def guarantee(self) -> Guarantee | None:
+        """The guarantee of the policy in use, or None if it has none. It does not cover other thresholds."""
+        return self.manifest.guarantee if self._policy == self.manifest.policy else None
 
     def preprocess(self, *samples: Any) -> NDArray[Any]:
         """Prepare samples as for training and return a batch for `predict`.

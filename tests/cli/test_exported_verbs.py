@@ -106,6 +106,18 @@ def test_calibrate(call, model):
     refused(call("calibrate", model, "--data", "digits", "--max-macs", "0.5"), "the classes of the model")
 
 
+def test_calibrate_states_the_guarantee_or_that_there_is_none(call, model):
+    asked = ("calibrate", model, "--data", TASK, "--trust-code", "--unseen", "--confidence", "0.9")
+    answer = call(*asked, "--max-accuracy-drop", "0.1")
+    assert answer.status == 0, answer.err
+    said = " ".join(answer.out.split())
+    assert "With 90 % probability, the answer is wrong where the final exit is right on at most 10.00 % of" in said
+    said = " ".join(call(*asked, "--max-accuracy-drop", "0.1", "--loss", "consistency").out.split())
+    assert "differs from that of the final exit" in said
+    refused(call(*asked), "confidence needs max_accuracy_drop")
+    refused(call(*asked, "--max-accuracy-drop", "0.001"), "needs at least", "calibration samples", "give more samples")
+
+
 def test_export_asks_for_samples_and_knows_its_formats(call, tmp_path, model):
     design = str(model / "design.json")
     refused(call("export", "--design", design, tmp_path / "out", "--format", "tflite"), "unknown format 'tflite'")

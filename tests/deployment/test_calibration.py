@@ -62,6 +62,20 @@ def test_the_limit_holds_on_the_samples_it_was_fitted_on(folder, limit):
     assert verify(folder, data=smallest_task(), trust_code=True).differing == 0  # the single file with it
 
 
+def test_a_certified_limit_is_kept_in_the_model_and_on_its_card(folder):
+    found = calibrate(folder, NEW, max_accuracy_drop=0.1, confidence=0.9, unseen=True).after
+    assert (found.guarantee.max_risk, found.guarantee.confidence, found.guarantee.samples) == (0.1, 0.9, 272)
+    model, network = open_model(folder), load(folder, trust_code=True)
+    assert model.policy == found.policy
+    assert model.guarantee == network.guarantee == found.guarantee
+    assert found.guarantee.sentence().replace("-", r"\-")[:60] in (folder / "README.md").read_text()
+    model.set_thresholds(0.5)
+    network.policy = model.policy
+    assert model.guarantee is network.guarantee is None  # other thresholds are not covered
+    assert calibrate(folder, NEW, max_accuracy_drop=0.1, unseen=True).after.guarantee is None
+    assert open_model(folder).guarantee is None
+
+
 def test_the_single_file_has_the_new_thresholds(folder):
     calibrate(folder, NEW, max_macs=0.3)
     session = onnxruntime.InferenceSession(folder / "model.onnx")
@@ -144,6 +158,15 @@ def test_milliseconds_are_measured_here(folder):
         ({"max_macs": float("nan")}, "of at least 0, got nan"),
         ({"max_accuracy_drop": 5}, r"must be in \[0, 1\], got 5; 0.005 is half a point"),
         ({"max_macs": 20}, r"max_macs is a share of the backbone's MACs \(0.2 for 20 %\), got 20; give 0.2 for 20 %"),
+        (
+            {"max_macs": 0.5, "confidence": 0.95},
+            "confidence needs max_accuracy_drop, the loss to certify, such as 0.01",
+        ),
+        ({"max_accuracy_drop": 0.1, "confidence": 95}, "confidence must be .* got 95; 0.95 is 95 %"),
+        ({"max_accuracy_drop": 0, "confidence": 0.9}, "max_accuracy_drop with a confidence must be .* got 0; 0.01 is"),
+        ({"max_accuracy_drop": 0.1, "loss": "consistency"}, "the loss consistency needs a confidence, such as 0.95"),
+        ({"max_accuracy_drop": 0.1, "confidence": 0.9, "loss": "drop"}, "unknown loss 'drop'"),
+        ({"max_accuracy_drop": 0.01, "confidence": 0.9}, "needs at least 288 calibration samples, got 40; give more"),
         ({"max_macs": 0.1}, r"no policy keeps max_macs 0.1 .* the nearest: 22.2 % of the backbone's MACs"),
     ],
 )

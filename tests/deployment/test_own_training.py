@@ -93,6 +93,22 @@ def test_every_design_goes_to_every_format_and_is_verified_and_calibrated(tmp_pa
         assert len(model.predict(raw.numpy()).classes) == len(raw)
 
 
+def test_a_certified_fit_is_kept_by_the_export_until_the_policy_changes(tmp_path):
+    network, task = trained(design("0", "2")), smallest_task()
+    point = eenas.fit_thresholds(network, task, max_accuracy_drop=0.2, confidence=0.8)
+    assert point.guarantee is not None
+    assert network.guarantee == point.guarantee
+    out = eenas.export(tmp_path / "m", network=network, data=task)
+    assert eenas.load(out, trust_code=True).guarantee == point.guarantee
+    assert "With 80 % probability" in (out / "README.md").read_text()
+    network.policy = eenas.load(out, trust_code=True).policy
+    assert network.guarantee == point.guarantee
+    eenas.fit_thresholds(network, task, max_macs=0.5)
+    assert network.guarantee is None
+    with pytest.raises(PolicyError, match="confidence needs max_accuracy_drop"):
+        eenas.fit_thresholds(network, task, max_macs=0.5, confidence=0.9)
+
+
 def test_data_are_loaded_once(tmp_path, monkeypatch):
     loaded = []
     real = export_module.given_task

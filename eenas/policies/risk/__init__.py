@@ -1,0 +1,1 @@
+"""Policies with a guarantee on their loss against the final exit."""

@@ -1,0 +1,22 @@
+"""The runnable examples of the pages of docs that are whole files, run as a reader would."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = {"guarantees.md": "With 95 % probability, the answer is wrong where the final exit is right"}
+"""The pages with a whole example, and a text that it prints."""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_example_of_a_page_runs(page, tmp_path):
+    (code,) = re.findall(r"```python\n(# \w+\.py\n.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+    file = tmp_path / code.splitlines()[0].removeprefix("# ")
+    file.write_text(code, encoding="utf-8")
+    command = [sys.executable, file.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    assert PAGES[page] in done.stdout
