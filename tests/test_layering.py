@@ -20,7 +20,7 @@ STEPS = (
     *("testing", "cli"),
 )
 ENTERS = {
-    "tasks": {"sklearn", "PIL", "aeon"},
+    "tasks": {"sklearn", "scipy", "PIL", "aeon"},
     "backbones": {"timm", "torchvision", "huggingface_hub"},
     "measurement": {"filelock", "ptflops"},
     "records": {"sqlalchemy"},
