@@ -65,11 +65,11 @@ class PredictionSteps:
         answer = _predict_one if len(x) == 1 else _predict_many
         with torch.inference_mode():
             if any(module.training for module in self.modules):
-                with _in_eval(self.modules):
+                with in_eval(self.modules):
                     found = answer(self, x, policy)
             else:
                 found = answer(self, x, policy)
-            _check_answers(found)
+            check_answers(found)
             return found
 
     def logits(self, k: int, features: Tensor, previous: Tensor | None) -> Tensor:
@@ -99,11 +99,11 @@ def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Netw
         raise PolicyError(
             f"the policy must be for {len(steps.exits)} exits as the network, got {policy.num_exits}; fit it again"
         )
-    _check_finite(x)
+    check_finite(x)
     return steps.run(x, policy)
 
 
-def _check_finite(x: Tensor) -> None:
+def check_finite(x: Tensor) -> None:
     """Raise InputError with the first sample of `[N, ...]` that holds NaN or infinity."""
     # Finite values have a finite sum unless it overflows, and a sum is several times faster than a test of each value.
     if not math.isfinite(x.sum(dtype=torch.promote_types(x.dtype, torch.float32))) and not x.isfinite().all():
@@ -111,7 +111,7 @@ def _check_finite(x: Tensor) -> None:
         raise InputError(f"a batch must be finite, got NaN or infinity in sample {bad} of {len(x)}")
 
 
-def _check_answers(found: NetworkPrediction) -> None:
+def check_answers(found: NetworkPrediction) -> None:
     """Raise InputError if the logits of a sample's exit are not finite."""
     finite = np.isfinite(found.logits.cpu().numpy())
     if not finite.all():
@@ -133,7 +133,7 @@ def _predict_one(steps: PredictionSteps, x: Tensor, policy: Policy) -> NetworkPr
         if leave[0] or k == last:
             break
     assert previous is not None
-    classes = _classes(policy.answer(state), x.device)
+    classes = answered(policy.answer(state), x.device)
     return NetworkPrediction(classes, torch.tensor([k], device=x.device), previous, steps.exits)
 
 
@@ -155,11 +155,11 @@ def _predict_many(steps: PredictionSteps, x: Tensor, policy: Policy) -> NetworkP
         if leaving_count == 0:
             continue
         if leaving_count == len(decided):
-            classes[active], exits[active], logits[active] = _classes(policy.answer(state), device), k, found
+            classes[active], exits[active], logits[active] = answered(policy.answer(state), device), k, found
             break
         leave = torch.from_numpy(decided).to(device)
         leaving = active[leave]
-        classes[leaving] = _classes(policy.answer(state[decided]), device)
+        classes[leaving] = answered(policy.answer(state[decided]), device)
         exits[leaving] = k
         logits[leaving] = found[leave]
         stay = ~leave
@@ -169,12 +169,13 @@ def _predict_many(steps: PredictionSteps, x: Tensor, policy: Policy) -> NetworkP
     return NetworkPrediction(classes=classes, exits=exits, logits=logits, exit_names=steps.exits)
 
 
-def _classes(answers: NDArray[Any], device: torch.device) -> Tensor:
+def answered(answers: NDArray[Any], device: torch.device) -> Tensor:
+    """Return the classes that a policy answers as a tensor int64 on `device`."""
     return torch.from_numpy(np.asarray(answers, dtype=np.int64)).to(device)
 
 
 @contextmanager
-def _in_eval(modules: Sequence[nn.Module]) -> Iterator[None]:
+def in_eval(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Context manager for eval mode. Restores each module's own mode on exit."""
     before = [module.training for module in modules]
     try:

@@ -18,7 +18,8 @@ PATIENCE = PatiencePolicy(exits=2, patience=1)
 
 def test_kinds_are_named_by_their_classes():
     assert all(name == kind.kind for name, kind in KINDS.items())
-    assert set(KINDS) == {"threshold", "patience", "patience_confidence", "vote", "most_confident", "geometric"}
+    wrapping = {"most_confident", "geometric", "experts"}
+    assert set(KINDS) == {"threshold", "patience", "patience_confidence", "vote", *wrapping}
 
 
 @pytest.mark.parametrize(

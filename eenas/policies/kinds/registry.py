@@ -9,6 +9,7 @@ from eenas.bounds import check_keys, located
 from eenas.errors import PolicyError, nearest
 from eenas.escaping import shortened
 from eenas.plugins import Registry, class_problem, is_reference
+from eenas.policies.experts.expert_policy import ExpertPolicy
 from eenas.policies.kinds.geometric import GeometricPolicy
 from eenas.policies.kinds.most_confident import MostConfidentPolicy
 from eenas.policies.kinds.patience import PatiencePolicy
@@ -30,8 +31,9 @@ KINDS: dict[str, type[Policy]] = {
     **FITTED,
     MostConfidentPolicy.kind: MostConfidentPolicy,
     GeometricPolicy.kind: GeometricPolicy,
+    ExpertPolicy.kind: ExpertPolicy,
 }
-"""All kinds by name: those of FITTED and those that wrap another policy."""
+"""All kinds by name: those of FITTED and those that wrap other policies."""
 
 
 _PUBLIC = "eenas.policies.ConfidencePolicy (or eenas.policies.SignalPolicy)"
@@ -69,6 +71,12 @@ def policy_from_table(table: Mapping[str, Any], *, file: str = "", key: str = ""
     check_keys(values, fields, needed, file=file, key=key, kind="a policy")
     if "policy" in values:
         values["policy"] = policy_from_table(values["policy"], file=file, key=f"{key}.policy" if key else "policy")
+    if "policies" in values and isinstance(values["policies"], list | tuple):
+        inner = f"{key}.policies" if key else "policies"
+        values["policies"] = [
+            policy_from_table(each, file=file, key=f"{inner}[{number}]")
+            for number, each in enumerate(values["policies"])
+        ]
     return found(**values)
 
 
@@ -76,8 +84,10 @@ def _named(tables: Any) -> Iterator[str]:
     """Yield the references among the kinds of policies in nested tables."""
     if isinstance(tables, Mapping):
         policy = tables.get("policy")
-        if isinstance(policy, Mapping) and isinstance(kind := policy.get("kind"), str) and is_reference(kind):
-            yield kind
+        several = tables.get("policies")
+        for each in (policy, *(several if isinstance(several, list | tuple) else ())):
+            if isinstance(each, Mapping) and isinstance(kind := each.get("kind"), str) and is_reference(kind):
+                yield kind
         for value in tables.values():
             yield from _named(value)
     elif isinstance(tables, list | tuple):

@@ -1,0 +1,1 @@
+"""Experts for distorted images, trained on the frozen backbone of a trained early-exit network."""
