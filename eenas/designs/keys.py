@@ -143,7 +143,7 @@ POLICY: Mapping[str, Key] = {
         default=_POLICY.kind,
         choices=tuple(FITTED),
         open=True,
-        meaning="the rule by which a sample leaves: confidence, agreeing or confident exits in a row, or a vote",
+        meaning="the rule by which a sample leaves: confidence, exits in a row, a vote, or learned gates",
     ),
     "score": Key(type=str, default=_POLICY.score, choices=tuple(SCORES), meaning="the confidence measure"),
     "target_macs": Key(

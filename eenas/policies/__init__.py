@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eenas.policies.kinds.signal_policy import SignalPolicy
     from eenas.policies.kinds.threshold import ThresholdPolicy
     from eenas.policies.kinds.vote import VotePolicy
+    from eenas.policies.learned.learned_policy import LearnedPolicy
     from eenas.policies.operating_point import OperatingPoint, evaluate
     from eenas.policies.policy import Decisions, Policy
     from eenas.policies.risk.control import Controlled, RiskLimit, controlled
@@ -33,6 +34,7 @@ _HOMES = {
     "Fitting": "fit",
     "GeometricPolicy": "kinds.geometric",
     "Guarantee": "risk.guarantee",
+    "LearnedPolicy": "learned.learned_policy",
     "MostConfidentPolicy": "kinds.most_confident",
     "OperatingPoint": "operating_point",
     "PatienceConfidencePolicy": "kinds.patience_confidence",
@@ -58,6 +60,7 @@ __all__ = [
     "Fitting",
     "GeometricPolicy",
     "Guarantee",
+    "LearnedPolicy",
     "MostConfidentPolicy",
     "OperatingPoint",
     "PatienceConfidencePolicy",

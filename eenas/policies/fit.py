@@ -1,7 +1,7 @@
 """Fitting of any kind of policy: policies and operating points from a calibration table and a rule."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from eenas.policies.kinds.per_exit import MINIMUM_SAMPLES, fit_per_exit
 from eenas.policies.kinds.registry import fitted_kind
 from eenas.policies.kinds.signal_policy import Evidence
 from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.policies.learned.selection import LEAST_SAMPLES, POINTS, is_learned, kept_candidates
 from eenas.policies.operating_point import OperatingPoint, evaluate, point_of
 from eenas.policies.policy import Policy
 from eenas.policies.rule import Rule
@@ -73,7 +74,8 @@ class Fitting:
     """A rule on one calibration table, ready to be fitted for any budget.
 
     The ensemble, the temperatures and the candidates are computed once on `calibration`. A geometric ensemble is kept
-    only if it wins; see `kept_ensemble`.
+    only if it wins; see `kept_ensemble`. So is a learned kind (`kept_candidates`): otherwise `rule` is that of one
+    common threshold.
     """
 
     def __init__(self, calibration: ExitTable, choice: Rule = COMMON) -> None:
@@ -81,7 +83,18 @@ class Fitting:
         self.rule = Rule.of(choice)
         self.frame = PolicyFrame.on(calibration, self.rule, kept_ensemble(calibration, self.rule))
         self._shown = self.frame.view(calibration)
-        self._candidates = self.frame.candidates(self._shown)
+        learned = self._learned()
+        if learned is None and is_learned(self.rule.kind):
+            self.rule = replace(self.rule, kind=ThresholdPolicy.kind)
+            self.frame = replace(self.frame, rule=self.rule)
+        self._most_points = None if learned is None else POINTS
+        self._candidates = learned or self.frame.candidates(self._shown)
+
+    def _learned(self) -> PolicyCandidates | None:
+        """Return the policies of a learned kind; None for other kinds, and if it is not kept."""
+        if not is_learned(self.rule.kind):
+            return None
+        return kept_candidates(self.rule.kind, self._shown, self.frame.temperatures, self.rule.score)
 
     def policy(self, within: Mapping[str, float] = NO_LIMIT, *, min_accuracy: float | None = None) -> Policy:
         """Return the most accurate policy with mean costs per sample `within` the limits, given by name.
@@ -104,11 +117,13 @@ class Fitting:
 
         Each is the most accurate policy within a budget between the cheapest and the dearest policy. They are sorted by
         MACs on the calibration table, without duplicates. With `common`, a rule with per-exit thresholds uses one
-        threshold for all exits, which is much faster to fit.
+        threshold for all exits, which is much faster to fit. A learned kind has at most POINTS, since each holds its
+        gates.
         """
         if limit < 1:
             raise PolicyError(f"the limit of operating points must be at least 1, got {limit}")
         _same_exits(self.calibration, evaluation)
+        limit = min(limit, self._most_points or limit)
         macs = self._candidates.macs
         budgets = np.linspace(macs[0], macs[-1], limit) if limit > 1 else macs[-1:]
         if self.rule.per_exit and not common:
@@ -173,10 +188,13 @@ def kept_ensemble(table: ExitTable, rule: Rule, *, seed: int = 0) -> Parameters 
 
     The ensemble is fitted on each half of the table and compared on the other half with the same kind without it, by
     the mean accuracy over costs (`PolicyCandidates.area`). If the ensemble has the higher sum over both halves, it is
-    fitted on the whole table. Returns None if a half has fewer than MINIMUM_SAMPLES samples.
+    fitted on the whole table. Returns None if a half has fewer than MINIMUM_SAMPLES samples. Under a learned kind, the
+    ensemble is judged with one common threshold, and the gates are trained on its outputs.
     """
     if rule.ensemble == "none" or table.num_exits < 2 or len(table) // 2 < MINIMUM_SAMPLES:
         return None
+    if is_learned(rule.kind):
+        rule = replace(rule, kind=ThresholdPolicy.kind)
     order = np.random.default_rng(seed).permutation(len(table))
     one, other = table.take(order[: len(table) // 2]), table.take(order[len(table) // 2 :])
     gain = 0.0
@@ -195,6 +213,11 @@ def declined(choice: Rule, policy: Policy) -> tuple[str, ...]:
     while isinstance(policy, GeometricPolicy | MostConfidentPolicy):
         policy = policy.policy
     thresholds = policy.thresholds if isinstance(policy, ThresholdPolicy) else ()
+    if is_learned(rule.kind) and policy.kind != rule.kind and policy.num_exits > 1:
+        found.append(
+            f"The learned policy {rule.kind} did not win on held-out calibration samples, or there were fewer than the "
+            f"{LEAST_SAMPLES} that it needs. One threshold for all exits decides."
+        )
     if rule.per_exit and len(thresholds) > 1 and len(set(thresholds)) == 1:
         found.append("Per-exit thresholds did not win on held-out calibration samples. All exits share one threshold.")
     return tuple(found)

@@ -25,6 +25,24 @@ def random_table(samples=200, exits=4, classes=5, seed=0, latency=True):
     )
 
 
+def deceptive_table(samples=600, exits=3, classes=4, seed=0):
+    """A table whose branches are the more confident, the more often they are wrong: a threshold is of no use."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(classes, size=samples)
+    logits = generator.normal(size=(samples, exits, classes)) * 0.1
+    for k in range(exits):
+        right = generator.random(samples) < (0.95 if k == exits - 1 else 0.5)
+        answers = np.where(right, labels, (labels + 1) % classes)
+        confident = right if k == exits - 1 else ~right
+        logits[np.arange(samples), k, answers] += np.where(confident, 3.0, 1.0) + generator.random(samples)
+    return ExitTable(
+        logits=logits.astype(np.float32),
+        labels=labels,
+        exits=(*(f"layer{k}" for k in range(exits - 1)), "final"),
+        costs=Costs.of(macs=np.arange(1.0, exits + 1)),
+    )
+
+
 @st.composite
 def tables(draw, min_exits=1, max_samples=14):
     """Small tables with many ties: logits are small integers."""

@@ -26,6 +26,7 @@ from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.kinds.vote import VotePolicy
 from eenas.programs.model_folder import Package, load, load_design, write_folder
 from eenas.testing.smallest import smallest_backbone
+from tests.policies.gates import random_policy
 from tests.smallest_networks import loaded, small_design
 
 from ..fuzzing import check_one_line, examples, mutated_bytes, mutated_table
@@ -38,6 +39,7 @@ SUREST = MostConfidentPolicy(score="max_softmax", temperatures=(1.5, 0.7, 1.0), 
 TOGETHER = GeometricPolicy(
     weights=((0.1,), (0.2, 0.9), (-0.4, 0.0, 0.3)), biases=((0.1, 0, 0, 0.2),) * 3, policy=SUREST
 )
+LEARNED = random_policy(exits=3, size=5.0)
 CLASSES = ("Käse", "卵", "c", "d")
 
 
@@ -79,7 +81,9 @@ def test_it_comes_back_bit_for_bit(whole):
     ]
 
 
-@pytest.mark.parametrize("policy", [PATIENCE, VOTE, CONFIDENT, SUREST, TOGETHER], ids=lambda policy: policy.kind)
+@pytest.mark.parametrize(
+    "policy", [PATIENCE, VOTE, CONFIDENT, SUREST, TOGETHER, LEARNED], ids=lambda policy: policy.kind
+)
 def test_every_kind_of_policy_comes_back_and_stops_as_over_a_table(tmp_path, policy):
     network = load(write_folder(package(policy), tmp_path / "m"), backbone=smallest_backbone())
     assert network.policy == policy

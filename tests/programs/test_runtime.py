@@ -19,6 +19,7 @@ from eenas.policies.kinds.vote import VotePolicy
 from eenas.programs.file_answers import answer_files
 from eenas.programs.runtime import load
 from eenas.testing.smallest import smallest_task
+from tests.policies.gates import random_policy
 
 from ..exported import BACKBONE_MACS, images, smallest_package
 
@@ -52,6 +53,9 @@ POLICIES = [
     ThresholdPolicy(score="margin", temperatures=TEMPERATURES, thresholds=(0.0, 0.2)),
     PatiencePolicy(exits=3, patience=1),
     VotePolicy(exits=3, ratio=0.6, least=2),
+    random_policy("policy_gradient", exits=3, size=1.0),
+    random_policy("jei_dnn", exits=3, hidden=0, size=5.0),
+    random_policy("learned_to_exit", exits=3, hidden=0, size=5.0),
     policy_from_table(
         {
             "kind": "geometric",

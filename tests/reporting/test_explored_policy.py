@@ -16,6 +16,7 @@ from eenas.reporting.facts.explored_policy import explored
 from eenas.reporting.facts.picked import pick
 from eenas.reporting.facts.summary import shown
 from eenas.reporting.report.explorer import draw_explorer, explorer_facts, leaving_at
+from tests.policies.gates import random_policy
 from tests.reporting.studies import BACKBONE, study, tables
 
 RESULTS = study(9)
@@ -88,6 +89,19 @@ def test_the_words_name_the_kind(name, slider, words, label):
     assert label in facts.labels[len(facts.labels) // 2]
     assert facts.labels[-1] == "nobody leaves early"
     assert len(facts.labels) == len(facts.thresholds)
+
+
+def test_the_slider_moves_the_limit_of_learned_gates():
+    chosen = fitted(Rule())
+    policy = random_policy("jei_dnn", exits=len(chosen.exits), hidden=0)
+    point = evaluate(policy, chosen.validation)
+    item = replace(chosen.item, point=point, cost_shares={"macs": point.expected["macs"] / BACKBONE.macs})
+    facts = explorer_facts(pick(item, chosen.calibration, chosen.validation, BACKBONE.macs), BACKBONE)
+    assert facts.name == "probability to stop"
+    assert "the probability to stop of the gates of jei_dnn" in facts.subtitles[0]
+    assert facts.labels[len(facts.labels) // 2].startswith("jei_dnn at 0.")
+    assert facts.spent[facts.start] == pytest.approx(item.macs_share)
+    assert facts.accuracy[facts.start] == pytest.approx(point.accuracy)
 
 
 def test_one_threshold_is_named_once():

@@ -124,7 +124,7 @@ def test_limits_on_a_cost_of_the_study_s_own_are_held_on_calibration():
     assert free.values(("energy", "accuracy")) == (free.chosen.expected["energy"], free.chosen.accuracy)
 
 
-@pytest.mark.parametrize("kind", ["threshold", "patience", "patience_confidence", "vote"])
+@pytest.mark.parametrize("kind", ["threshold", "patience", "patience_confidence", "vote", "jei_dnn"])
 @pytest.mark.parametrize("ensemble", ["none", "geometric"])
 @pytest.mark.parametrize("final_rule", ["last", "most_confident"])
 def test_every_kind_is_scored(kind, ensemble, final_rule):

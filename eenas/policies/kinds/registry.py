@@ -17,6 +17,7 @@ from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
 from eenas.policies.kinds.signal_policy import SignalPolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.kinds.vote import VotePolicy
+from eenas.policies.learned.learned_kinds import LEARNED
 from eenas.policies.policy import Policy
 
 FITTED: dict[str, type[SignalPolicy]] = {
@@ -24,6 +25,7 @@ FITTED: dict[str, type[SignalPolicy]] = {
     PatiencePolicy.kind: PatiencePolicy,
     PatienceConfidencePolicy.kind: PatienceConfidencePolicy,
     VotePolicy.kind: VotePolicy,
+    **LEARNED,
 }
 """The kinds that can be fitted, by name."""
 

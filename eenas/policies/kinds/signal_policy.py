@@ -3,12 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.learned.features import table_features
 from eenas.policies.policy import NEAR, Decisions, Policy
 from eenas.policies.scores import branch_scores
 
@@ -18,15 +19,24 @@ Make: TypeAlias = Callable[[float, bool], "SignalPolicy"]
 
 
 class Evidence:
-    """The data that policies of one signal decide from on a table, computed lazily and shared by many policies."""
+    """The data that policies of one signal decide from on a table, computed lazily and shared by many policies.
+
+    `kept` holds signals that a kind computes once for many policies, under keys of its own.
+    """
 
     def __init__(self, table: ExitTable, temperatures: tuple[float, ...] = (), score: str = "max_softmax") -> None:
         self.table, self.temperatures, self.score = table, temperatures, score
+        self.kept: dict[Any, NDArray[np.float64]] = {}
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
         """The score of every exit except the final one, at its temperature, [N, K - 1]."""
         return branch_scores(self.table.logits, self.temperatures, self.score)
+
+    @cached_property
+    def features(self) -> NDArray[np.float64]:
+        """The features of learned policies at every exit except the final one, [N, K - 1, features]."""
+        return table_features(self.table.logits, self.answers, self.temperatures)
 
     @cached_property
     def answers(self) -> NDArray[np.int64]:

@@ -13,6 +13,9 @@ from eenas.policies.kinds.patience_confidence import PatienceConfidencePolicy
 from eenas.policies.kinds.signal_policy import SignalPolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.kinds.vote import VotePolicy
+from eenas.policies.learned.learned_kinds import LEARNED
+from eenas.policies.learned.learned_policy import LearnedPolicy
+from eenas.policies.learned.selection import with_limit
 from eenas.policies.policy import Policy
 from eenas.reporting.facts.picked import Picked
 
@@ -22,6 +25,7 @@ NAMES = {
     PatiencePolicy.kind: "patience",
     PatienceConfidencePolicy.kind: "confidence",
     VotePolicy.kind: "share of votes",
+    **dict.fromkeys(LEARNED, "probability to stop"),
 }
 """The name of the slider's limit, by kind of policy."""
 
@@ -52,6 +56,8 @@ class Explored:
             return replace(policy, threshold=limit).label()
         if isinstance(policy, VotePolicy):
             return replace(policy, ratio=limit).label()
+        if isinstance(policy, LearnedPolicy):
+            return with_limit(policy, limit).label()
         return f"threshold {limit:.4f}"
 
 
@@ -91,5 +97,7 @@ def _limit(policy: SignalPolicy) -> str:
         return f"the confidence of {policy.patience} {'exit' if policy.patience == 1 else 'exits in a row'}"
     if isinstance(policy, VotePolicy):
         return f"the share of the votes that must agree, of at least {policy.least}"
+    if isinstance(policy, LearnedPolicy):
+        return f"the probability to stop of the gates of {policy.kind}, the same for all exits"
     assert isinstance(policy, ThresholdPolicy)
     return f"one threshold for all exits on {SCORE_WORDS[policy.score]}"
