@@ -10,11 +10,18 @@ from eenas.backbones.memory_format import laid
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.exit_table import ExitTable
+from eenas.tasks.distortions.distorted_splits import PREFIX
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 
 SCORED = ("calibration", "validation")
 """The splits that scores of a search come from."""
+
+
+def with_distorted(task: Task, splits: Iterable[str] = SCORED) -> tuple[str, ...]:
+    """Return the names of splits, followed by those of their distorted counterparts if the task has any."""
+    names = tuple(splits)
+    return (*names, *(other for name in names if (other := PREFIX + name) in task.distorted_splits))
 
 
 @torch.inference_mode()
@@ -43,8 +50,8 @@ def exit_table(network: EarlyExitNetwork, split: Split, costs: ExitCosts, *, bat
 def exit_tables(
     network: EarlyExitNetwork, task: Task, costs: ExitCosts, splits: Iterable[str] = SCORED
 ) -> dict[str, ExitTable]:
-    """Return the exit tables of `network` by split; see `exit_table`."""
-    return {name: exit_table(network, task.split(name), costs) for name in splits}
+    """Return the exit tables of `network` by split and distorted counterpart; see `exit_table`."""
+    return {name: exit_table(network, task.split(name), costs) for name in with_distorted(task, splits)}
 
 
 def batches(network: EarlyExitNetwork, split: Split, batch_size: int, device: torch.device) -> Iterator[Tensor]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,9 +17,12 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import Guarantee
+from eenas.policies.robustness import MEASURES, robustness
 
 EXPECTED, WORST = "expected_", "worst_"
 """The prefixes of the keys of costs in a table."""
+NO_VALUES = CostValues()
+"""No values: nothing was measured."""
 _FIELDS = ("policy", "accuracy", "shares", "exit_accuracy")
 _GUARANTEE = "guarantee"
 
@@ -32,6 +35,7 @@ class OperatingPoint:
     sample may reach, whether or not a sample of this table does. `shares` (K, sum 1) are the shares of samples leaving
     at each exit. `exit_accuracy` (K) is the accuracy on the samples leaving there, or None if there are none.
     `guarantee` is the bound on the policy's loss that was certified when it was fitted, or None.
+    `robustness` holds the accuracies under distortions by name (`MEASURES`); it is empty if they were not measured.
     """
 
     policy: Policy
@@ -41,6 +45,7 @@ class OperatingPoint:
     shares: tuple[float, ...]
     exit_accuracy: tuple[float | None, ...]
     guarantee: Guarantee | None = None
+    robustness: CostValues = NO_VALUES
 
     def __post_init__(self) -> None:
         """Convert sequences to tuples and check that the numbers fit together."""
@@ -54,7 +59,8 @@ class OperatingPoint:
             raise PolicyError(
                 f"expected and worst costs of an operating point must have the same names, {MACS} first, got {names}"
             )
-        numbers = (self.accuracy, *self.expected.values(), *self.worst.values(), *shares)
+        object.__setattr__(self, "robustness", CostValues(self.robustness))
+        numbers = (self.accuracy, *self.expected.values(), *self.worst.values(), *shares, *self.robustness.values())
         if not all(isinstance(value, int | float) for value in numbers):
             raise PolicyError(
                 f"accuracy, costs and shares of an operating point must be numbers, got {shortened(numbers)}"
@@ -75,7 +81,7 @@ class OperatingPoint:
         for name in self.expected:
             table[EXPECTED + key_of(name)] = self.expected[name]
             table[WORST + key_of(name)] = self.worst[name]
-        table |= {"shares": list(self.shares), "exit_accuracy": list(self.exit_accuracy)}
+        table |= {"shares": list(self.shares), "exit_accuracy": list(self.exit_accuracy), **self.robustness}
         return table if self.guarantee is None else {**table, _GUARANTEE: self.guarantee.to_table()}
 
     @classmethod
@@ -90,6 +96,7 @@ class OperatingPoint:
         wanted = [MACS, *(name for name in (*expected, *worst) if name != MACS)]
         names = [*_FIELDS, *(prefix + key_of(name) for name in dict.fromkeys(wanted) for prefix in (EXPECTED, WORST))]
         known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY), _GUARANTEE]
+        known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY), *MEASURES]
         check_keys(table, known, names, file=file, key=key, kind="an operating point")
         for name in ("shares", "exit_accuracy"):
             if not isinstance(table[name], list | tuple):
@@ -107,12 +114,14 @@ class OperatingPoint:
             shares=table["shares"],
             exit_accuracy=table["exit_accuracy"],
             guarantee=guarantee,
+            robustness=CostValues((name, table[name]) for name in MEASURES if name in table),
         )
 
 
 def _costs_of(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return the costs with this prefix by name. An unmeasured latency may be null."""
-    keys = (key.removeprefix(prefix) for key in table if isinstance(key, str) and key.startswith(prefix))
+    named = (key for key in table if isinstance(key, str) and key not in MEASURES)
+    keys = (key.removeprefix(prefix) for key in named if key.startswith(prefix))
     return {name: table[prefix + key] for key in keys if name_fault(name := cost_of(key)) is None}
 
 
@@ -120,6 +129,11 @@ def evaluate(policy: Policy, table: ExitTable) -> OperatingPoint:
     """Return the operating point of a policy on a table. Raises PolicyError if the numbers of exits differ."""
     decisions = policy.apply(table)
     return point_of(policy, table, decisions.exit_index, decisions.answer)
+
+
+def with_robustness(point: OperatingPoint, distorted: ExitTable | None) -> OperatingPoint:
+    """Return the point with its accuracies on a table of distorted samples, or as it is without a table."""
+    return point if distorted is None else replace(point, robustness=robustness(point.policy, distorted))
 
 
 def point_of(

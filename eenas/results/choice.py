@@ -159,6 +159,7 @@ def front_within(results: StudyResults, limits: Limits) -> tuple[FrontPoint, ...
         largest_class=results.floor,
         weights=results.sample_weights,
         costs=results.settings.search.costs,
+        robustness=results.settings.search.robustness,
     )
 
 

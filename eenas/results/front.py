@@ -14,9 +14,10 @@ from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.networks.backbone_facts import BackboneFacts
 from eenas.policies.bootstrap import advantage
 from eenas.policies.class_weights import effective_samples
-from eenas.policies.costs import LATENCY, MACS
+from eenas.policies.costs import LATENCY, MACS, CostValues
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.right_answers import unpack
+from eenas.policies.robustness import MEASURES
 from eenas.results.results import Comparison
 from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork
 from eenas.study.rivals.offered_points import FrontPoint, offered, points_of, violations
@@ -36,6 +37,7 @@ def build_front(
     largest_class: float,
     costs: Sequence[str] = (MACS, LATENCY),
     weights: NDArray[np.float64] | None = None,
+    robustness: Sequence[str] = (),
 ) -> tuple[FrontPoint, ...]:
     """Return the Pareto front in accuracy and every expected cost of the points within the limits, by falling accuracy.
 
@@ -51,11 +53,14 @@ def build_front(
     below the backbone's and none above, beyond SAME_COST; at no lower accuracy any cost below is enough. If the costs
     are equal, or some are below and some above, its accuracy must be higher beyond noise. `weights` are the sample
     weights of balanced accuracy; guessing then has the accuracy `largest_class` = 1 / classes.
+
+    With `robustness`, the names of accuracies under distortions that the study maximises, the errors under distortions
+    count like costs in the front and among choices, and the recommended point loses at most ACCEPTED_DROP in them, too.
     """
     items = offered(networks, backbone, limits)
     if not items:
         return ()
-    names = tuple(dict.fromkeys((*costs, *(name for item in items for name in item.point.expected))))
+    names = tuple(dict.fromkeys((*costs, *(name for item in items for name in item.point.expected), *robustness)))
     values = [(item.point.accuracy, *(_cost(item, name) for name in names)) for item in items]
     mask = pareto_mask(np.array(values, dtype=np.float64), (True, *(False for _ in names)))
     different: dict[tuple[float, ...], FrontPoint] = {}
@@ -77,7 +82,8 @@ def build_front(
     saving = np.ones(len(found), dtype=np.bool_)
     if plain is not None:
         saving = np.array([_saves(item, plain, costs, weights) for item in found])
-    groups = [np.nonzero(mask & ~is_plain & saving)[0] for mask in (marked, real)]
+    robust = _as_robust(found, networks, robustness)
+    groups = [np.nonzero(mask & ~is_plain & saving & robust)[0] for mask in (marked, real)]
     recommended = _cheapest(accuracy, first, groups, floor=backbone.accuracy - ACCEPTED_DROP)
     whole = next((network.right[0] for network in networks if network.name == BACKBONE and network.right), None)
     return tuple(
@@ -233,8 +239,24 @@ def _saves(item: FrontPoint, plain: FrontPoint, costs: Sequence[str], weights: N
 
 
 def _cost(item: FrontPoint, name: str) -> float:
-    """Return an expected cost, or 0 if it is not measured."""
+    """Return an expected cost, or 0 if it is not measured. For an accuracy under distortions, return the error."""
+    if name in MEASURES:
+        return 1.0 - item.point.robustness.get(name, 0.0)
     return item.point.expected.get(name, 0.0)
+
+
+def _as_robust(
+    found: Sequence[FrontPoint], networks: Sequence[KnownNetwork], names: Sequence[str]
+) -> NDArray[np.bool_]:
+    """Return which points lose at most ACCEPTED_DROP against the backbone in each of these accuracies, [M]."""
+    whole = next((network.points[0].robustness for network in networks if network.name == BACKBONE), CostValues())
+    return np.array(
+        [
+            all(item.point.robustness.get(name, 0.0) >= whole.get(name, 0.0) - ACCEPTED_DROP for name in names)
+            for item in found
+        ],
+        dtype=np.bool_,
+    )
 
 
 def _correct_answers(items: Sequence[FrontPoint]) -> NDArray[np.bool_] | None:

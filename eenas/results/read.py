@@ -79,6 +79,7 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
         largest_class=largest if weights is None else chance,
         weights=weights,
         costs=settings.search.costs,
+        robustness=settings.search.robustness,
     )
     points = [item.point for item in front]
     areas = {each.name: area_over(each.name, points, backbone, chance) for each in costs}

@@ -14,7 +14,7 @@ from eenas.policies.bootstrap import paired_bootstrap
 from eenas.policies.costs import MACS, CostValues
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting, fit_at_shares, operating_points
-from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.operating_point import OperatingPoint, evaluate, with_robustness
 from eenas.policies.proportions import largest_share
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
@@ -24,12 +24,14 @@ from eenas.results.front import SHARES
 from eenas.results.results import Baseline, Comparison, StudyResults
 from eenas.runs.end_to_end import answers_ms, end_to_end, programs_end_to_end
 from eenas.runs.run_baselines import TrainedBaseline
+from eenas.runs.run_contexts import context_scores
 from eenas.runs.run_report import ExitFacts, RunReport
 from eenas.runs.train_fully import Trained
 from eenas.seeding import derive
 from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.known_networks import BACKBONE
 from eenas.study.trials.scores import points_within_worst, policy_within
+from eenas.tasks.distortions.distorted_splits import PREFIX
 
 
 def build_report(
@@ -46,7 +48,7 @@ def build_report(
     fitting = Fitting(calibration, design.policy)
     limits = chosen.limits
     policy = policy_within(fitting, limits, target_macs=design.policy.target_macs, backbone_macs=total)
-    reported = evaluate(policy, test)
+    reported = with_robustness(evaluate(policy, test), tables.get(PREFIX + "test"))
     network = trained.network
     network.policy = policy
     within = {share: policy_within(fitting, limits, target_macs=share, backbone_macs=total) for share in SHARES}
@@ -64,6 +66,7 @@ def build_report(
         if (found := _compare(at_shares[share], test, baselines_at_shares[name][share], baseline, context)) is not None
     ]
     plain = _points(rivals[BACKBONE])[-1]
+    plain_tables = {split: context.plain_table(split) for split in tables}
     measured, answers = _measured(context, network)
     report = RunReport(
         folder=trained.folder,
@@ -98,6 +101,7 @@ def build_report(
         transform=network.transform,
         latency_batch=context.settings.latency.batch,
         latency=context.profile.total_latency,
+        contexts=context_scores(policy, tables, plain_tables, "test"),
     )
     return report.with_limits(limits, chosen.accepted_drop)
 

@@ -7,6 +7,7 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from eenas.policies.costs import LATENCY, MACS
+from eenas.policies.robustness import MEASURES
 from eenas.records.database import Database
 from eenas.study.experimental import experimental
 from eenas.study.samplers import build_sampler
@@ -65,13 +66,20 @@ def open_study(
     study = optuna.create_study(
         storage=storage,
         study_name=name,
-        directions=["maximize" if objective == ACCURACY else "minimize" for objective in objectives],
+        directions=["maximize" if each in (ACCURACY, *MEASURES) else "minimize" for each in objectives],
         load_if_exists=True,
     )
     with experimental():
-        study.set_metric_names([o if o == ACCURACY else METRICS.get(o, f"expected {o}") for o in objectives])
+        study.set_metric_names([_metric(objective) for objective in objectives])
     study.sampler = sampler or build_sampler(settings.search.sampler, settings.seed)
     return study
+
+
+def _metric(objective: str) -> str:
+    """Return the name of an objective in Optuna's figures."""
+    if objective in (ACCURACY, *MEASURES):
+        return objective.replace("_", " ")
+    return METRICS.get(objective, f"expected {objective}")
 
 
 def remaining(study: optuna.Study, total: int) -> int:

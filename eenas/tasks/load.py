@@ -1,8 +1,8 @@
 """Loading a task by its name: an embedded task, a folder, an array file, or a function of the user."""
 
-import dataclasses
 import inspect
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from eenas.escaping import shortened
 from eenas.plugins import is_reference
 from eenas.progress import Listener, silent
 from eenas.specs import digest
+from eenas.tasks.distortions.spec import DistortionsSpec
 from eenas.tasks.held_out import from_test_source
 from eenas.tasks.images.digits import digits_task
 from eenas.tasks.images.folder import folder_task
@@ -51,7 +52,18 @@ def load_task(
     """
     spec = TaskSpec(spec=spec) if isinstance(spec, str) else spec
     task = _load(spec, trust_code, relative_to, listener)
-    return from_test_source(task) if spec.held_out == "test" else task
+    task = from_test_source(task) if spec.held_out == "test" else task
+    return with_distortions(task, spec.distortions, relative_to)
+
+
+def with_distortions(task: Task, spec: DistortionsSpec | None, relative_to: Path | None = None) -> Task:
+    """Return the task with the distortions of a spec, if any. A path of files is looked up as in `load_task`.
+
+    Raises TaskError as `Task.with_distortions` does.
+    """
+    if spec is None:
+        return task
+    return task.with_distortions(replace(spec, files=str(_find(spec.files, relative_to))) if spec.files else spec)
 
 
 def given_task(
@@ -159,7 +171,7 @@ def _call(function: Any, spec: TaskSpec) -> Task:
     if (size, flip) == (task.input_size, task.flip):
         return task
     inputs = resized(task.inputs, size)
-    return dataclasses.replace(task, inputs=inputs, flip=flip, digest=digest([task.digest, size, flip]))
+    return replace(task, inputs=inputs, flip=flip, digest=digest([task.digest, size, flip]))
 
 
 def _of_series(task: Task, spec: TaskSpec) -> Task:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from eenas.errors import TaskError
 from eenas.escaping import shortened
+from eenas.tasks.distortions.spec import DistortionsSpec
 from eenas.tasks.images.frame import FITS, Fit, canonical_size
 from eenas.tasks.inputs import KINDS, Kind
 
@@ -108,7 +109,8 @@ class TaskSpec:
 
     Only for folders: `white` is the value that maps to white in images of more than 8 bits (None: derived from the
     data), `skip_bad` leaves out unreadable images, and `without` lists images to leave out (relative to PATH). Only for
-    arrays: `layout` names the axis of the channels if the shape is ambiguous.
+    arrays: `layout` names the axis of the channels if the shape is ambiguous. Only for images: `distortions` adds
+    distorted counterparts of calibration, validation and test, and may distort part of the training images.
     """
 
     spec: str = "digits"
@@ -122,6 +124,7 @@ class TaskSpec:
     without: tuple[str, ...] = ()
     layout: Layout | None = None
     input: Kind | None = None
+    distortions: DistortionsSpec | None = None
 
     def __post_init__(self) -> None:
         """Raise TaskError for an empty name, an impossible size, or `held_out` that contradicts the splits."""

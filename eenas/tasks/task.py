@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Unpack, final
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from eenas.errors import TaskError, nearest
 from eenas.specs import digest as digest_of
 from eenas.tasks.arrays import ArrayKeywords, ArrayOptions, check_class_names, read_source
+from eenas.tasks.distortions.distorted_splits import PREFIX, distorted_split, training_split
+from eenas.tasks.distortions.distortion import check_distortable
+from eenas.tasks.distortions.spec import DistortionsSpec
 from eenas.tasks.images.frame import Fit, Size
 from eenas.tasks.images.image_input import fit_of, image_input, size_of, white_of
 from eenas.tasks.images.pixels import Pixels
@@ -37,7 +41,8 @@ class Task:
     the backbone). `flip` tells whether a horizontal flip of an image keeps its class. `digest` is 16 hexadecimal digits
     that cover the data, the class names, the samples of each split, the size, `flip` and `fit`; it is the same on every
     machine. `default_splits` is True if the user did not choose the sources of the splits. `notices` are remarks on the
-    data for the user; `left_out` names the files that exist but are not used.
+    data for the user; `left_out` names the files that exist but are not used. With `distortions`, there are distorted
+    counterparts of three splits besides.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Task:
     default_splits: bool = False
     notices: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    distortions: DistortionsSpec | None = None
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -108,11 +114,38 @@ class Task:
 
         Raises TaskError for an unknown name.
         """
-        splits = {split: getattr(self, split) for split in SPLIT_NAMES}
+        splits: dict[str, Split] = {split.name: split for split in self.splits} | self.distorted_splits
         if name not in splits:
             raise TaskError(f"{name!r} is not a split; {nearest(name, splits)}")
-        found: Split = splits[name]
-        return found
+        return splits[name]
+
+    @cached_property
+    def distorted_splits(self) -> dict[str, Split]:
+        """The distorted counterparts of calibration, validation and test by name, such as "distorted_test".
+
+        Empty without `distortions`.
+        """
+        spec = self.distortions
+        parts = () if spec is None else (self.calibration, self.validation, self.test)
+        return {} if spec is None else {PREFIX + part.name: distorted_split(part, spec) for part in parts}
+
+    def with_distortions(self, spec: DistortionsSpec) -> "Task":
+        """Return the same task with distortions. The four splits stay as they are.
+
+        Raises TaskError for samples other than images, and for kinds that need another number of channels.
+        """
+        if self.inputs.kind != "images":
+            raise TaskError(
+                f"{self.name}: task.distortions is for images, but the samples are {self.inputs}; leave it out"
+            )
+        for kind in () if spec.files else spec.kinds:
+            check_distortable(kind, self.channels)
+        return replace(self, distortions=spec, digest=digest_of([self.digest, spec.identity]))
+
+    def trained_distorted(self) -> "Task":
+        """Return the same task with the share of distorted images in train that `distortions` asks for."""
+        spec = self.distortions
+        return self if spec is None or not spec.share else replace(self, train=training_split(self.train, spec))
 
     @classmethod
     def from_arrays(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from eenas.cli.console import out
-from eenas.cli.tables.tables import front_table, networks_table, own_costs_tables, shares_table
+from eenas.cli.tables.tables import front_table, networks_table, own_costs_tables, robustness_table, shares_table
 from eenas.reporting.facts.front_table import FrontRow, backbone_row, point_row, shares_rows
 from eenas.reporting.facts.selection import spread, with_best
 from eenas.reporting.facts.summary import summary
@@ -28,6 +28,7 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
     shown = _rows(results, points)
     console.print(front_table([backbone_row(results), *shown], _title(results, shown, len(points), every=rows is None)))
     _print_own_costs(results, shown)
+    _print_robustness(results, shown)
     if shown:
         console.print(networks_table(shown))
     console.print(shares_table(shares_rows(results)))
@@ -39,7 +40,14 @@ def print_network(results: StudyResults, points: tuple[FrontPoint, ...]) -> None
     console = out()
     console.print(front_table([backbone_row(results), *shown], f"Operating points of {shown[0].name}"))
     _print_own_costs(results, shown)
+    _print_robustness(results, shown)
     console.print(networks_table(shown))
+
+
+def _print_robustness(results: StudyResults, shown: Sequence[FrontRow]) -> None:
+    """Print accuracies under distortions, if they were measured."""
+    if (made := robustness_table([backbone_row(results), *shown])) is not None:
+        out().print(made)
 
 
 def _print_own_costs(results: StudyResults, shown: Sequence[FrontRow]) -> None:

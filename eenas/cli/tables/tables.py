@@ -10,7 +10,7 @@ from eenas.percent import percent
 from eenas.policies.costs import KNOWN
 from eenas.reporting.facts.front_table import SHARES, FrontRow, SharesRow, exits_of, networks
 from eenas.reporting.facts.row_cost import RowCost
-from eenas.reporting.facts.wording import place
+from eenas.reporting.facts.wording import ROBUSTNESS_WORDS, place
 
 
 def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
@@ -57,6 +57,19 @@ def own_costs_tables(rows: Sequence[FrontRow]) -> list[Table]:
     """Return a table of the same points for each of the study's own costs."""
     names = [cost.name for cost in rows[0].costs if cost.name not in KNOWN] if rows else []
     return [_own_cost_table(rows, name) for name in names]
+
+
+def robustness_table(rows: Sequence[FrontRow]) -> Table | None:
+    """Return the accuracies of the same points under distortions, or None if they were not measured."""
+    names = list(dict.fromkeys(name for row in rows for name in row.robustness))
+    if not names:
+        return None
+    heads = (ROBUSTNESS_WORDS[name] for name in names)
+    made = table("Their accuracy under distortions", "", "pristine", *heads, right=range(1, 2 + len(names)))
+    for row in rows:
+        found = (row.robustness.get(name) for name in names)
+        made.add_row(row.name, percent(row.accuracy), *("–" if each is None else percent(each) for each in found))
+    return made
 
 
 def _own_cost_table(rows: Sequence[FrontRow], name: str) -> Table:

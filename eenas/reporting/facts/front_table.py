@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from eenas.designs.design import Design
-from eenas.policies.costs import key_of
-from eenas.policies.operating_point import OperatingPoint
+from eenas.policies.costs import CostValues, key_of
+from eenas.policies.operating_point import NO_VALUES, OperatingPoint
 from eenas.reporting.facts.row_cost import RowCost, row_costs
 from eenas.reporting.facts.wording import place
 from eenas.results.front import best_within
@@ -28,6 +28,7 @@ PLAIN, STATIC, HAND_PLACED = "plain backbone", "static networks", "uniform by ha
 class FrontRow:
     """One operating point. Accuracies and shares are in [0, 1]; `costs` are per sample, the MACs first.
 
+    `robustness` holds accuracies under distortions by name, if they were measured.
     `choice`, `knee` and `recommended` mark points of the front. `above_backbone` is the 95 % interval of the point's
     accuracy minus the backbone's. `ends_at` is the cut point at which every sample leaves, or empty. `exits` are the
     cut points in depth order and `structures` their branches; `leaving` and `exit_accuracy` have one more entry, for
@@ -44,6 +45,7 @@ class FrontRow:
     above_backbone: tuple[float, ...] = ()
     ends_at: str = ""
     accuracy: float
+    robustness: CostValues = NO_VALUES
     costs: tuple[RowCost, ...]
     exits: tuple[str, ...] = ()
     structures: tuple[str, ...] = ()
@@ -62,12 +64,15 @@ class FrontRow:
         return next(each for each in self.costs if each.name == name)
 
     def flat(self) -> dict[str, Any]:
-        """Return all values under their names in CSV and JSON; the values of each cost replace `costs`."""
+        """Return all values under their names in CSV and JSON; the values of each cost replace `costs`, and those
+        of `robustness` stand under their own names."""
         found: dict[str, Any] = {}
         for name, value in ((field.name, getattr(self, field.name)) for field in fields(self)):
             if name == "costs":
                 for each in self.costs:
                     found |= each.flat()
+            elif name == "robustness":
+                found |= value
             else:
                 found[name] = value
         return found
@@ -126,7 +131,9 @@ def backbone_row(results: StudyResults) -> FrontRow:
     """Return the row of the plain backbone, with 1 for every share."""
     backbone = results.backbone
     costs = row_costs(results.all_costs, backbone.costs, backbone.costs, backbone)
-    return FrontRow(kind="backbone", name=PLAIN, accuracy=backbone.accuracy, costs=costs)
+    plain = next((each.points[0] for each in results.networks if each.kind == "plain"), None)
+    found = NO_VALUES if plain is None else plain.robustness
+    return FrontRow(kind="backbone", name=PLAIN, accuracy=backbone.accuracy, robustness=found, costs=costs)
 
 
 def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list[SharesRow]:
@@ -260,6 +267,7 @@ def _row(
         kind=kind,
         name=name,
         accuracy=point.accuracy,
+        robustness=point.robustness,
         costs=row_costs(results.all_costs, point.expected, point.worst, results.backbone),
         exits=tuple(branch.cut_point for branch in placed),
         structures=tuple(branch.branch.label() for branch in placed),

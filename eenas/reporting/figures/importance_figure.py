@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from eenas.errors import StudyError
 from eenas.escaping import in_figure
+from eenas.policies.robustness import MEASURES
 from eenas.reporting.facts.wording import cost_word, plural
 from eenas.reporting.figures import figure_style as style
 from eenas.study.settings.search_spec import ACCURACY
@@ -63,7 +64,10 @@ def importance_facts(
             "with few trials this is only a hint" if len(used) < 50 else "the parameters that explain most",
         ),
         trials=len(used),
-        objectives=tuple(name if name == ACCURACY else f"expected {cost_word(name)}" for name in objectives),
+        objectives=tuple(
+            name.replace("_", " ") if name in (ACCURACY, *MEASURES) else f"expected {cost_word(name)}"
+            for name in objectives
+        ),
         parameters=tuple(shown),
         importances=tuple(tuple(each.get(name, 0.0) for name in shown) for each in found),
     )

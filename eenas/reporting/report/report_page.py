@@ -28,7 +28,7 @@ from eenas.reporting.facts.front_table import (
 )
 from eenas.reporting.facts.selection import spread, with_best
 from eenas.reporting.facts.summary import headline, summary
-from eenas.reporting.facts.wording import cost_word, place
+from eenas.reporting.facts.wording import ROBUSTNESS_WORDS, cost_word, place
 from eenas.reporting.report.page import with_own_fronts
 from eenas.reporting.report.report_panels import OF_LEAVING, WIDE, PanelName, panel
 from eenas.reporting.report.report_source import PAGE, USUAL, Asked, ReportSource, open_source
@@ -116,15 +116,18 @@ def _tables(source: ReportSource) -> dict[str, Sequence[object]]:
     points = [point_row(item, results) for item in items]
     labels = [PLAIN, *(_name(item, source) for item in items)]
     words = [cost_word(each.name) for each in results.all_costs]
+    robust = list(dict.fromkeys(name for row in points for name in row.robustness))
+    heads = [ROBUSTNESS_WORDS[name] for name in robust]
     expected = (head for word in words for head in (word, "of the backbone"))
     return {
         "share_heads": ("", *(percent(share, 0) for share in SHARES)),
         "shares": [(row.name, *(percent(accuracy) for accuracy in row.accuracies)) for row in shares_rows(results)],
-        "point_heads": ("", "accuracy", *expected, *(f"worst {word}" for word in words), "leave at each exit"),
+        "point_heads": ("", "accuracy", *heads, *expected, *(f"worst {word}" for word in words), "leave at each exit"),
         "points": [
             (
                 label,
                 percent(row.accuracy),
+                *(percent(row.robustness[name]) if name in row.robustness else "–" for name in robust),
                 *(text for cost in row.costs for text in (cost.text, cost.share_text())),
                 *(cost.worst_text() for cost in row.costs),
                 _leaving(row),

@@ -32,6 +32,7 @@ from eenas.measurement.profile import source_of
 from eenas.networks.checkpoint import read_state, write_state
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.network import EarlyExitNetwork
+from eenas.networks.tables import with_distorted
 from eenas.policies.exit_table import ExitTable
 from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.records.bank import BankRecord, BankRecords
@@ -136,8 +137,9 @@ class Bank:
                 exits=exits,
                 costs=costs.costs,
                 balanced=self._splits[split].balanced,
+                contexts=self._splits[split].contexts,
             )
-            for split in ("calibration", "validation")
+            for split in with_distorted(self._context.task)
         }
 
     def inherit(self, network: EarlyExitNetwork) -> None:
@@ -155,7 +157,7 @@ class Bank:
     @cached_property
     def _splits(self) -> Mapping[str, Split]:
         task = self._context.task
-        return {"tune": task.train.held_out()[1], "calibration": task.calibration, "validation": task.validation}
+        return {"tune": task.train.held_out()[1], **{name: task.split(name) for name in with_distorted(task)}}
 
     @cached_property
     def conditions(self) -> list[Any]:

@@ -46,7 +46,7 @@ from eenas.study.context.study_inputs import inputs_of, size_key
 from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import StudySpec
 from eenas.study.settings.time_limit import TimeLimit
-from eenas.tasks.load import load_task
+from eenas.tasks.load import load_task, with_distortions
 from eenas.tasks.sample_check import check_samples, left_out_notice
 from eenas.tasks.task import Task
 from eenas.training.distillation import KeptAnswers
@@ -207,7 +207,8 @@ def make_context(
     settings = with_spec(settings, latencies)
     load_study_code(settings, trust_code=trust_code, relative_to=folder)
     if task is None:
-        task = load_task(settings.task, trust_code=trust_code, relative_to=folder, listener=listener)
+        pristine = replace(settings.task, distortions=None)
+        task = load_task(pristine, trust_code=trust_code, relative_to=folder, listener=listener)
     for text in task.notices:
         listener(Notice(text))
     if task.left_out:
@@ -227,7 +228,9 @@ def make_context(
     look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
     task, held_out = held_out_of(look, task, settings.task.held_out, listener)
     settings = replace(settings, task=replace(settings.task, held_out=held_out))
-    task = task.counted(balanced=settings.search.accuracy == "balanced")
+    if task.distortions is None:
+        task = with_distortions(task, settings.task.distortions, folder)
+    task = task.counted(balanced=settings.search.accuracy == "balanced").trained_distorted()
     fresh = settings.prepare.when != "never" and backbone.weights == "own" and not look.is_above_chance
     fresh = fresh and is_fresh(backbone.module)
     identity = structure_digest(backbone) if fresh else backbone.digest

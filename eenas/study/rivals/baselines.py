@@ -13,12 +13,12 @@ from eenas.designs.placement import candidates
 from eenas.errors import BranchError, DivergedError
 from eenas.fronts.hypervolume import REFERENCE_COST, most_added
 from eenas.measurement.profile import source_of
-from eenas.networks.tables import exit_tables
+from eenas.networks.tables import exit_tables, with_distorted
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.kinds.threshold import ONE_EXIT
-from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.operating_point import OperatingPoint, evaluate, with_robustness
 from eenas.policies.right_answers import pack, right_answers
 from eenas.progress import Finished, Notice, Started
 from eenas.records.studies import StudyRecords
@@ -29,7 +29,7 @@ from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.frozen_front import FrozenFront, filled, first_branches
 from eenas.study.rivals.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind, frozen_design
 from eenas.study.trials.design_training import DesignTraining, network_digest, train_design
-from eenas.study.trials.scores import score_tables
+from eenas.study.trials.scores import DISTORTED_VALIDATION, score_tables
 from eenas.training.checkpoints import Checkpoint
 
 PHASE = "measuring baselines"
@@ -109,17 +109,16 @@ def plain_point(context: StudyContext, table: ExitTable) -> OperatingPoint:
 
 
 def _plain(context: StudyContext) -> KnownNetwork:
-    table = context.plain_table("validation")
+    tables = {split: context.plain_table(split) for split in with_distorted(context.task)}
+    table, distorted = tables["validation"], tables.get(DISTORTED_VALIDATION)
     return KnownNetwork(
         name=BACKBONE,
         kind="plain",
         design=context.plain_design(),
-        points=(plain_point(context, table),),
+        points=(with_robustness(plain_point(context, table), distorted),),
         right=(pack(right_answers(ONE_EXIT, table)),),
         parameters=context.profile.total_parameters,
-        artifacts=_keep(
-            context, BACKBONE, {split: context.plain_table(split) for split in ("calibration", "validation")}
-        ),
+        artifacts=_keep(context, BACKBONE, tables),
     )
 
 

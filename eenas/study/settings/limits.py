@@ -13,19 +13,23 @@ from eenas.measurement.profile import Profile
 from eenas.policies.costs import KNOWN, LATENCY, MACS, CostValues, cost_of, key_of, name_fault
 from eenas.policies.macs_share import unit_fault
 from eenas.policies.operating_point import OperatingPoint
+from eenas.policies.robustness import MEASURES
 
 _MAX, _WORST = "max_", "max_worst_"
 _ACCURACY, _PARAMETERS, _BRANCHES = "min_accuracy", "max_parameters", "max_branches"
+_ROBUSTNESS = {f"min_{name}": name for name in MEASURES}
+_LEAST = (_ACCURACY, *_ROBUSTNESS)
 
 
 @dataclass(frozen=True, init=False)
 class Limits:
     """Limits on every operating point that a study offers, by name. A quantity without a limit is unlimited.
 
-    `min_accuracy` is in [0, 1], on validation. For each cost, `max_NAME` limits the expected cost of a sample and
-    `max_worst_NAME` the cost of the most expensive reachable exit: `max_macs` and `max_worst_macs` as a share of the
-    plain backbone's MACs, `max_latency_ms` and `max_worst_latency_ms`, and a custom cost in its unit. `max_parameters`
-    and `max_branches` limit the network. `Limits(max_macs=0.5, max_energy=2.0)` sets two limits. None sets no limit.
+    `min_accuracy`, `min_distorted_accuracy` and `min_worst_distorted_accuracy` are in [0, 1], on validation. For each
+    cost, `max_NAME` limits the expected cost of a sample and `max_worst_NAME` that of the most expensive reachable
+    exit: `max_macs` and `max_worst_macs` as a share of the plain backbone's MACs, `max_latency_ms` and
+    `max_worst_latency_ms`, and a custom cost in its unit. `max_parameters` and `max_branches` limit the network.
+    `Limits(max_macs=0.5, max_energy=2.0)` sets two limits. None sets no limit.
 
     Raises SpecError for unknown names and for limits that no network meets.
     """
@@ -36,9 +40,9 @@ class Limits:
         given = {_canonical(name): value for name, value in limits.items() if value is not None}
         object.__setattr__(self, "values", CostValues((name, given[name]) for name in sorted(given, key=_rank)))
         for name, value in self.values.items():
-            if name == _ACCURACY:
+            if name in _LEAST:
                 if not 0 <= value <= 1:
-                    raise SpecError(f"min_accuracy must be a share in [0, 1] (0.9 for 90 %), got {value}")
+                    raise SpecError(f"{name} must be a share in [0, 1] (0.9 for 90 %), got {value}")
             elif name == _BRANCHES:
                 if value < 0:
                     raise SpecError(f"max_branches must not be negative, got {value}")
@@ -92,6 +96,11 @@ class Limits:
         """The limits on the cost of the most expensive exit, by cost. That on MACs is a share of the backbone's."""
         return self._on(_WORST)
 
+    @property
+    def robustness(self) -> tuple[str, ...]:
+        """The accuracies under distortions that are limited."""
+        return tuple(_ROBUSTNESS[name] for name in self.values if name in _ROBUSTNESS)
+
     def check_unit(self) -> None:
         """Raise SpecError for limits on MACs that look like per cent. Only new limits are checked, not stored ones."""
         for name in (_MAX + MACS, _WORST + MACS):
@@ -114,7 +123,7 @@ class Limits:
         """Return the combined limits. The stricter of two limits on the same quantity counts."""
         found = dict(self.values)
         for name, value in other.values.items():
-            strictest = max if name == _ACCURACY else min
+            strictest = max if name in _LEAST else min
             found[name] = strictest(found.get(name, value), value)
         return Limits(**found)
 
@@ -129,6 +138,9 @@ class Limits:
         for name, limit in self.values.items():
             if name == _ACCURACY:
                 found[name] = float(limit - point.accuracy)
+                continue
+            if name in _ROBUSTNESS:
+                found[name] = float(limit - point.robustness.get(_ROBUSTNESS[name], -math.inf))
                 continue
             value: float | None
             if name in (_PARAMETERS, _BRANCHES):
@@ -179,7 +191,7 @@ class Limits:
 
     def _on(self, prefix: str) -> dict[str, float]:
         """Return the limits on costs with this prefix."""
-        own = {name: value for name, value in self.values.items() if name not in (_ACCURACY, _PARAMETERS, _BRANCHES)}
+        own = {name: value for name, value in self.values.items() if name not in (*_LEAST, _PARAMETERS, _BRANCHES)}
         return {_cost(name): value for name, value in own.items() if name.startswith(_WORST) == (prefix == _WORST)}
 
 
@@ -192,7 +204,7 @@ def amount(name: str, by: float, units: Mapping[str, str] = MappingProxyType({})
         return "an unknown amount (not recorded)"
     if name in (_PARAMETERS, _BRANCHES):
         return f"{by:,.0f}"
-    if name == _ACCURACY:
+    if name in _LEAST:
         return f"{100 * by:.2g} points"
     cost = _cost(name)
     if cost == MACS:
@@ -222,7 +234,7 @@ def _cost(name: str) -> str:
 
 def _is_limit(name: str) -> bool:
     """Whether a name can be that of a limit."""
-    if name in (_ACCURACY, _PARAMETERS, _BRANCHES):
+    if name in (*_LEAST, _PARAMETERS, _BRANCHES):
         return True
     return name.startswith(_MAX) and name_fault(_cost(name)) is None
 
@@ -234,16 +246,16 @@ def _canonical(name: str) -> str:
     """
     if not _is_limit(name):
         known = [prefix + key_of(cost) for cost in KNOWN for prefix in (_MAX, _WORST)]
-        raise SpecError(f"unknown key {shortened(name)}; {nearest(name, (_ACCURACY, *known, _PARAMETERS, _BRANCHES))}")
-    if name in (_ACCURACY, _PARAMETERS, _BRANCHES):
+        raise SpecError(f"unknown key {shortened(name)}; {nearest(name, (*_LEAST, *known, _PARAMETERS, _BRANCHES))}")
+    if name in (*_LEAST, _PARAMETERS, _BRANCHES):
         return name
     return (_WORST if name.startswith(_WORST) else _MAX) + key_of(_cost(name))
 
 
 def _rank(name: str) -> tuple[int, int, str, int]:
     """Return the sort key of a limit: accuracy, then costs (expected before worst), then those of the network."""
-    if name in (_ACCURACY, _PARAMETERS, _BRANCHES):
-        return (-1 if name == _ACCURACY else 1, name == _BRANCHES, "", 0)
+    if name in (*_LEAST, _PARAMETERS, _BRANCHES):
+        return (-1 if name in _LEAST else 1, name == _BRANCHES, name if name in _ROBUSTNESS else "", 0)
     cost, known = _cost(name), list(KNOWN)
     return 0, known.index(cost) if cost in known else len(known), cost, int(name.startswith(_WORST))
 

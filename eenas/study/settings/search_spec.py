@@ -6,6 +6,7 @@ from typing import Literal
 from eenas.errors import SpecError
 from eenas.escaping import shortened
 from eenas.policies.costs import KNOWN, LATENCY, MACS
+from eenas.policies.robustness import MEASURES
 
 ACCURACY = "accuracy"
 """The objective that is not a cost."""
@@ -43,5 +44,10 @@ class SearchSpec:
     def costs(self) -> tuple[str, ...]:
         """The costs that are minimised, or MACs if there are none. The first decides which network is cheaper."""
         known = (cost for cost in KNOWN if cost in self.objectives)
-        others = (cost for cost in self.objectives if cost != ACCURACY and cost not in KNOWN)
+        others = (cost for cost in self.objectives if cost not in (ACCURACY, *MEASURES, *KNOWN))
         return (*known, *others) or (MACS,)
+
+    @property
+    def robustness(self) -> tuple[str, ...]:
+        """The accuracies under distortions that are maximised."""
+        return tuple(name for name in self.objectives if name in MEASURES)

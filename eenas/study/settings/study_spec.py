@@ -16,6 +16,7 @@ from eenas.measurement.costs.spec import CostSpec
 from eenas.measurement.latency import LatencySpec
 from eenas.plugins import is_reference
 from eenas.policies.costs import KNOWN, name_fault
+from eenas.policies.robustness import MEASURES
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import ACCURACY, SearchSpec
 from eenas.study.settings.shortcuts import Shortcuts
@@ -137,17 +138,20 @@ class StudySpec:
         if self.seed < 0:
             raise SpecError(f"seed must not be negative, got {self.seed}")
         for name in self.costs:
-            fault = "the name is taken" if name in KNOWN else name_fault(name)
+            fault = "the name is taken" if name in (*KNOWN, *MEASURES) else name_fault(name)
             if fault is not None:
                 raise SpecError(f"costs: a custom cost cannot be called {shortened(name)}: {fault}; rename it")
-        known = (ACCURACY, *KNOWN, *self.costs)
+        known = (ACCURACY, *MEASURES, *KNOWN, *self.costs)
         if unknown := [name for name in self.search.objectives if name not in known]:
             raise SpecError(
                 f"search.objectives: unknown value {shortened(unknown[0])}; {nearest(unknown[0], known)}; define a "
                 "custom cost under [costs.NAME]"
             )
+        asked = [*self.search.robustness, *(f"min_{name}" for name in self.constraints.robustness)]
+        if asked and self.task.distortions is None:
+            raise SpecError(f"{asked[0]} needs distorted samples; name kinds in [task.distortions]")
         try:
-            self.constraints.check_costs(known[1:])
+            self.constraints.check_costs((*KNOWN, *self.costs))
         except SpecError as error:
             raise SpecError(f"constraints.{error}") from None
 

@@ -19,9 +19,11 @@ from eenas.faults import causes, is_memory_shortage, machine_fault
 from eenas.files import write_atomically
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.masking import masked
+from eenas.networks.tables import with_distorted
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
+from eenas.policies.robustness import MEASURES
 from eenas.progress import Notice
 from eenas.records.artifacts import ArtifactStore, reference_to
 from eenas.records.learning_curves import LearningCurves
@@ -214,7 +216,7 @@ class Objective:
         except StorageError:  # missing or changed: the network is trained again
             return None
         tables = {split: load_exit_table(path) for split, path in paths.items()}
-        return Outcome(record, tables, None) if {"calibration", "validation"} <= tables.keys() else None
+        return Outcome(record, tables, None) if set(with_distorted(self._context.task)) <= tables.keys() else None
 
     def _upload(self, trial: optuna.Trial, tables: Mapping[str, ExitTable]) -> dict[str, str]:
         """Upload the exit tables as artifacts of the trial, for the dashboard, and return their references."""
@@ -280,7 +282,7 @@ def _infeasible_record(error: InfeasibleError, context: StudyContext, *, study: 
     """Return the record of a proposal that cannot be built: the worst scores and a violated constraint."""
     whole = context.costs(context.plain_design()).costs.of_exit(-1)
     worst = {name: REFERENCE_COST * value for name, value in whole.items()}
-    worst[ACCURACY] = 1.0 / context.task.num_classes
+    worst |= dict.fromkeys((ACCURACY, *MEASURES), 1.0 / context.task.num_classes)
     return TrialRecord(
         study=study,
         number=number,

@@ -11,12 +11,15 @@ from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import COMMON, Fitting, operating_points
 from eenas.policies.kinds.threshold import ThresholdPolicy
-from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.operating_point import OperatingPoint, evaluate, with_robustness
 from eenas.policies.policy import Policy
 from eenas.policies.right_answers import pack, right_answers
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import ACCURACY
+from eenas.tasks.distortions.distorted_splits import PREFIX
 
+DISTORTED_VALIDATION = f"{PREFIX}validation"
+"""The name of the table of distorted validation samples."""
 LIMITED = 32
 """The number of operating points added if a limit on the worst case excludes the last exits of a network."""
 
@@ -36,8 +39,8 @@ class Scores:
     violations: Mapping[str, float]
 
     def values(self, objectives: Sequence[str]) -> tuple[float, ...]:
-        """Return the objectives in their order: accuracy in [0, 1], and expected costs (0 if not measured)."""
-        named = {**self.chosen.expected, ACCURACY: self.chosen.accuracy}
+        """Return the objectives in their order: accuracies in [0, 1], and expected costs (0 if not measured)."""
+        named = {**self.chosen.expected, **self.chosen.robustness, ACCURACY: self.chosen.accuracy}
         return tuple(float(named.get(name, 0.0)) for name in objectives)
 
 
@@ -51,16 +54,19 @@ def score_tables(
 ) -> Scores:
     """Fit policies on the calibration table and evaluate them on the validation table.
 
-    `costs` gives the parameters of the network; `backbone_macs` are the MACs of the plain backbone.
+    `costs` gives the parameters of the network; `backbone_macs` are the MACs of the plain backbone. Policies are fitted
+    on pristine samples; with a table "distorted_validation", their accuracies there are part of the points.
     """
-    calibration, validation = tables["calibration"], tables["validation"]
+    calibration, validation, distorted = tables["calibration"], tables["validation"], tables.get(DISTORTED_VALIDATION)
     fitting = Fitting(calibration, design.policy)
     target = design.policy.target_macs
-    chosen = evaluate(policy_within(fitting, limits, target_macs=target, backbone_macs=backbone_macs), validation)
+    policy = policy_within(fitting, limits, target_macs=target, backbone_macs=backbone_macs)
+    chosen = with_robustness(evaluate(policy, validation), distorted)
     points = fitting.operating_points(validation, common=True)
     if fitting.rule.kind != COMMON.kind:  # a kind with few points would hide points of the network
         points = tuple(dict.fromkeys((*points, *operating_points(calibration, validation, limit=32))))
     points = tuple(dict.fromkeys((*points, *points_within_worst(calibration, validation, limits, backbone_macs))))
+    points = tuple(with_robustness(point, distorted) for point in points)
     accuracy = (validation.logits.argmax(axis=2) == validation.labels[:, None]).mean(axis=0)
     violations = limits.violations(
         chosen, backbone_macs=backbone_macs, branches=len(design.exits) - 1, parameters=costs.parameters

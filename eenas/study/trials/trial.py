@@ -12,7 +12,7 @@ from eenas.designs.domains import Categorical, Domain, IntRange
 from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
 from eenas.networks.exit_costs import ExitCosts
-from eenas.networks.tables import SCORED, exit_table, exit_tables
+from eenas.networks.tables import exit_table, exit_tables, with_distorted
 from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialState
 from eenas.study.context.bank import Bank
@@ -122,7 +122,7 @@ def run_trial(
 
 
 def _plain_tables(context: StudyContext) -> dict[str, ExitTable]:
-    return {split: context.plain_table(split) for split in SCORED}
+    return {split: context.plain_table(split) for split in with_distorted(context.task)}
 
 
 def _train(
