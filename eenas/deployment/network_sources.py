@@ -64,7 +64,8 @@ def of_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Source:
         load_weights(network, folder / WEIGHTS)
     except WeightsError as error:
         raise ExportError(f"{error}; is this the backbone that was trained?") from None
-    network.policy = report.reported.policy
+    own = None if report.contexts is None else report.contexts.policy
+    network.policy = own or report.reported.policy
     if report.transform is not None:
         network.transform = report.transform
     return replace(package, trained=True, measured=_measured(report), card=run_card(report)), found

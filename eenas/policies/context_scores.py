@@ -40,19 +40,29 @@ class ContextScores:
     backbone_calibration_error: float | None = None
 
 
-def scores_by_context(
-    policy: Policy, table: ExitTable, temperatures: Sequence[float], *, unnamed: str = "clean"
-) -> tuple[ContextScores, ...]:
-    """Return the scores in each context of a table, in the order of their first sample.
+def scores_in(context: str, policy: Policy, table: ExitTable, temperatures: Sequence[float]) -> ContextScores:
+    """Return the scores on a table of samples of one context.
 
-    `temperatures` (K) divide the logits before calibration is judged. A table without contexts is one context, which
-    is called `unnamed`.
+    `temperatures` (K) divide the logits before calibration is judged.
     """
-    if table.contexts is None:
-        return (_scores(unnamed, policy, table, temperatures),)
-    names, first = np.unique(table.contexts, return_index=True)
-    parts = table.by_context()
-    return tuple(_scores(str(name), policy, parts[str(name)], temperatures) for name in names[np.argsort(first)])
+    decisions, correct = policy.apply(table), table.correct()
+    leaving = np.bincount(decisions.exit_index, minlength=table.num_exits)
+    before = correct[:, :-1].any(axis=1)
+    errors = (
+        calibration_error(score(table.logits[:, k], float(temperatures[k])), correct[:, k])
+        for k in range(table.num_exits)
+    )
+    return ContextScores(
+        context=context,
+        samples=len(table),
+        accuracy=float(weighted_accuracy(decisions.answer == table.labels, table.weights)),
+        macs=float((leaving * table.costs[MACS]).sum() / len(table)),
+        exit_accuracy=table.exit_accuracy(),
+        shares=tuple((leaving / len(table)).tolist()),
+        calibration_error=tuple(errors),
+        wasteful=float((before & correct[:, -1]).mean()),
+        destructive=float((before & ~correct[:, -1]).mean()),
+    )
 
 
 def beside_backbone(
@@ -76,24 +86,3 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_])
     index = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     sure, correct = (np.bincount(index, weights=each, minlength=BINS) for each in (confidence, right))
     return float(np.abs(sure - correct).sum() / len(confidence))
-
-
-def _scores(name: str, policy: Policy, table: ExitTable, temperatures: Sequence[float]) -> ContextScores:
-    decisions, correct = policy.apply(table), table.correct()
-    leaving = np.bincount(decisions.exit_index, minlength=table.num_exits)
-    before = correct[:, :-1].any(axis=1)
-    errors = (
-        calibration_error(score(table.logits[:, k], float(temperatures[k])), correct[:, k])
-        for k in range(table.num_exits)
-    )
-    return ContextScores(
-        context=name,
-        samples=len(table),
-        accuracy=float(weighted_accuracy(decisions.answer == table.labels, table.weights)),
-        macs=float((leaving * table.costs[MACS]).sum() / len(table)),
-        exit_accuracy=table.exit_accuracy(),
-        shares=tuple((leaving / len(table)).tolist()),
-        calibration_error=tuple(errors),
-        wasteful=float((before & correct[:, -1]).mean()),
-        destructive=float((before & ~correct[:, -1]).mean()),
-    )

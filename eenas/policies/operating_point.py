@@ -95,8 +95,7 @@ class OperatingPoint:
         expected, worst = (_costs_of(table, prefix) for prefix in (EXPECTED, WORST))
         wanted = [MACS, *(name for name in (*expected, *worst) if name != MACS)]
         names = [*_FIELDS, *(prefix + key_of(name) for name in dict.fromkeys(wanted) for prefix in (EXPECTED, WORST))]
-        known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY), _GUARANTEE]
-        known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY), *MEASURES]
+        known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY), _GUARANTEE, *MEASURES]
         check_keys(table, known, names, file=file, key=key, kind="an operating point")
         for name in ("shares", "exit_accuracy"):
             if not isinstance(table[name], list | tuple):

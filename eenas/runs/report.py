@@ -24,7 +24,7 @@ from eenas.results.front import SHARES
 from eenas.results.results import Baseline, Comparison, StudyResults
 from eenas.runs.end_to_end import answers_ms, end_to_end, programs_end_to_end
 from eenas.runs.run_baselines import TrainedBaseline
-from eenas.runs.run_contexts import context_scores
+from eenas.runs.run_contexts import context_report
 from eenas.runs.run_report import ExitFacts, RunReport
 from eenas.runs.train_fully import Trained
 from eenas.seeding import derive
@@ -66,7 +66,6 @@ def build_report(
         if (found := _compare(at_shares[share], test, baselines_at_shares[name][share], baseline, context)) is not None
     ]
     plain = _points(rivals[BACKBONE])[-1]
-    plain_tables = {split: context.plain_table(split) for split in tables}
     measured, answers = _measured(context, network)
     report = RunReport(
         folder=trained.folder,
@@ -101,7 +100,7 @@ def build_report(
         transform=network.transform,
         latency_batch=context.settings.latency.batch,
         latency=context.profile.total_latency,
-        contexts=context_scores(policy, tables, plain_tables, "test"),
+        contexts=context_report(context, policy, design, limits, tables),
     )
     return report.with_limits(limits, chosen.accepted_drop)
 

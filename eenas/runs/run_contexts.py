@@ -1,13 +1,37 @@
-"""A run on distorted test samples: its scores in each context, beside those of the plain backbone."""
+"""A run on distorted test samples: scores in each context beside the plain backbone, and thresholds per context."""
 
 from collections.abc import Mapping
 
-from eenas.policies.context_scores import ContextScores, beside_backbone, scores_by_context
+from eenas.designs.design import Design
+from eenas.policies.context_fit import fit_by_context, with_pristine
+from eenas.policies.context_scores import ContextScores, beside_backbone, scores_in
+from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.kinds.threshold import ONE_EXIT
+from eenas.policies.kinds.context_policy import ContextPolicy
+from eenas.policies.kinds.threshold import ONE_EXIT, ThresholdPolicy
 from eenas.policies.policy import Policy
 from eenas.policies.temperatures import fit_temperatures
+from eenas.runs.context_report import ContextReport
+from eenas.study.context.study_context import StudyContext
+from eenas.study.settings.limits import Limits
+from eenas.tasks.distortions.contexts import CLEAN
 from eenas.tasks.distortions.distorted_splits import PREFIX
+
+
+def context_report(
+    context: StudyContext, policy: Policy, design: Design, limits: Limits, tables: Mapping[str, ExitTable]
+) -> ContextReport | None:
+    """Return the report on distorted test samples, with thresholds per context if the study asks for them.
+
+    None if the task has no distortions.
+    """
+    if context.task.distortions is None:
+        return None
+    plain = {split: context.plain_table(split) for split in tables}
+    common, own = context_scores(policy, tables, plain, "test"), policy_by_context(context, design, limits, tables)
+    if own is None:
+        return ContextReport(common=common)
+    return ContextReport(common=common, own=context_scores(own, tables, plain, "test"), policy=own)
 
 
 def context_scores(
@@ -16,7 +40,8 @@ def context_scores(
     """Return the scores of a network on a split and its distorted counterpart, pristine samples first.
 
     `tables` and `plain` hold the exit tables of the network and of the plain backbone on "calibration", on the split
-    and on its counterpart. Temperatures are fitted on pristine calibration samples. Empty without a counterpart.
+    and on its counterpart. Temperatures are fitted on pristine calibration samples, or are those of the context if
+    the policy has thresholds per context. Empty without a counterpart.
     """
     if PREFIX + split not in tables:
         return ()
@@ -25,6 +50,36 @@ def context_scores(
     return beside_backbone(own, {each.context: each for each in _of(ONE_EXIT, plain, names)})
 
 
+def policy_by_context(
+    context: StudyContext, design: Design, limits: Limits, tables: Mapping[str, ExitTable]
+) -> ContextPolicy | None:
+    """Return the policy of a design with thresholds per context, or None if the study does not ask for it.
+
+    Each context keeps the limits on expected costs and the design's target of MACs.
+    """
+    spec = context.task.distortions
+    if spec is None or not spec.per_context or design.static:
+        return None
+    calibration = with_pristine(tables[PREFIX + "calibration"], tables["calibration"], CLEAN)
+    target, total = design.policy.target_macs, float(context.profile.total_macs)
+    within = {name: limit for name, limit in limits.expected.items() if name in calibration.costs}
+    within[MACS] = min(target, limits.expected.get(MACS, target)) * total
+    return fit_by_context(calibration, design.policy, within=within)
+
+
 def _of(policy: Policy, tables: Mapping[str, ExitTable], names: tuple[str, ...]) -> tuple[ContextScores, ...]:
-    temperatures = fit_temperatures(tables["calibration"]).tolist()
-    return tuple(each for name in names for each in scores_by_context(policy, tables[name], temperatures))
+    common = fit_temperatures(tables["calibration"]).tolist()
+    parts = [part for name in names for part in _parts(tables[name])]
+    return tuple(
+        scores_in(name, own, part, own.temperatures if isinstance(own, ThresholdPolicy) else common)
+        for name, part in parts
+        for own in [policy.of(name) if isinstance(policy, ContextPolicy) else policy]
+    )
+
+
+def _parts(table: ExitTable) -> list[tuple[str, ExitTable]]:
+    """Return the table of each context by name, in the order of their first sample."""
+    if table.contexts is None:
+        return [(CLEAN, table)]
+    parts = table.by_context()
+    return [(name, parts[name]) for name in dict.fromkeys(map(str, table.contexts))]

@@ -17,11 +17,11 @@ from eenas.measurement.latency import Latency
 from eenas.networks.backbone_facts import BackboneFacts, costs_of
 from eenas.percent import percent
 from eenas.policies.class_weights import measure_name
-from eenas.policies.context_scores import ContextScores
 from eenas.policies.costs import KNOWN, CostFacts, CostValues, key_of
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.json_files import is_number, is_text, is_whole, need, shown
 from eenas.results.results import Baseline, Comparison
+from eenas.runs.context_report import ContextReport
 from eenas.specs import digest, from_table, read_fields, to_table
 from eenas.study.rivals.known_networks import BACKBONE
 from eenas.study.settings.limits import Limits
@@ -108,8 +108,8 @@ class RunReport:
     split (at most 0: it is met; infinite: the quantity was not recorded). `accepted_drop` is the largest accepted loss
     of accuracy against the backbone (None: unspecified). `worse` is how far training ended below the earlier network,
     which was kept then (None: the trained network is kept). `warnings` are those of the study, `costs` describes each
-    cost, and `largest_class` is the share of the largest class of the test split. `contexts` holds the scores of
-    `reported` on pristine and distorted test samples, if the task has distortions.
+    cost, and `largest_class` is the share of the largest class of the test split. `contexts` is the report on
+    distorted test samples, if the task has distortions.
 
     Latencies are for batches of `latency_batch` samples, except `end_to_end_ms`. `latency` is that of the whole
     backbone as one program, with the conditions of measurement.
@@ -149,7 +149,7 @@ class RunReport:
     largest_class: float | None = None
     balanced: bool = False
     costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
-    contexts: tuple[ContextScores, ...] = ()
+    contexts: ContextReport | None = None
 
     @property
     def measure(self) -> str:
@@ -239,7 +239,7 @@ class RunReport:
                 costs=tuple(from_table(CostFacts, each) for each in table["costs"])
                 if "costs" in table
                 else tuple(KNOWN.values()),
-                contexts=tuple(from_table(ContextScores, each) for each in table.get("contexts", ())),
+                contexts=from_table(ContextReport, table["contexts"]) if "contexts" in table else None,
             )
             found.check()
         except OSError:

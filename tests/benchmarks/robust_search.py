@@ -115,7 +115,7 @@ def summarise(given: argparse.Namespace) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("study", "network", "context", "samples", "accuracy", "macs_share", "backbone"))
         for name, report in reports.items():
-            for each in report.contexts:
+            for each in () if report.contexts is None else report.contexts.common:
                 share = each.macs / report.backbone.macs
                 row = (f"{each.accuracy:.4f}", f"{share:.4f}", f"{each.backbone_accuracy:.4f}")
                 writer.writerow((name, report.network, each.context, each.samples, *row))

@@ -5,9 +5,18 @@ from rich.console import Console
 from eenas.cli.tables.tables import table
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, MACS
+from eenas.reporting.facts.distortion_facts import context_rows
 from eenas.reporting.facts.run_facts import budget_rows, run_summary
 from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds, place, quantity
 from eenas.runs.run_report import RunReport
+
+CONTEXTS = "Pristine and distorted test samples (for each exit: % leaving, % right alone, calibration error in points)"
+OWN_THRESHOLDS = "The same with thresholds and temperatures of each context"
+CONTEXT_HEADS = (
+    *("", "accuracy", "back-\nbone", "MACs", "leave", "alone", "error", "back-\nbone"),
+    *("waste-\nful", "destruc-\ntive"),
+)
+"""The heads of `context_rows` in a narrow table."""
 
 
 def print_report(report: RunReport, console: Console) -> None:
@@ -41,6 +50,13 @@ def print_report(report: RunReport, console: Console) -> None:
             costs = (cost_text(name, exit_.costs.get(name), unit) for name, unit in own.items())
             made.add_row(place(exit_.name), *costs)
         console.print(made)
+    found = report.contexts
+    for title, scores in () if found is None else ((CONTEXTS, found.common), (OWN_THRESHOLDS, found.own)):
+        if scores:
+            made = table(title, *CONTEXT_HEADS, right=range(1, len(CONTEXT_HEADS)))
+            for texts in context_rows(scores, report.backbone.macs):
+                made.add_row(*texts)
+            console.print(made)
     rows = budget_rows(report)
     if rows:
         shares = [share for share, _, _ in rows[0].cells]

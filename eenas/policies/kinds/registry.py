@@ -10,6 +10,7 @@ from eenas.errors import PolicyError, nearest
 from eenas.escaping import shortened
 from eenas.plugins import Registry, class_problem, is_reference
 from eenas.policies.experts.expert_policy import ExpertPolicy
+from eenas.policies.kinds.context_policy import ContextPolicy
 from eenas.policies.kinds.geometric import GeometricPolicy
 from eenas.policies.kinds.most_confident import MostConfidentPolicy
 from eenas.policies.kinds.patience import PatiencePolicy
@@ -34,6 +35,7 @@ KINDS: dict[str, type[Policy]] = {
     MostConfidentPolicy.kind: MostConfidentPolicy,
     GeometricPolicy.kind: GeometricPolicy,
     ExpertPolicy.kind: ExpertPolicy,
+    ContextPolicy.kind: ContextPolicy,
 }
 """All kinds by name: those of FITTED and those that wrap other policies."""
 

@@ -80,16 +80,20 @@ def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path)
     """
     if item is None:
         raise FrontError(no_front(results))
-    network = next(network for network in results.networks if network.name == item.name)
-    tables = {}
-    for split in SPLITS:
-        reference = network.artifacts.get(split, "")
-        if not os.path.isfile(artifacts / reference.partition("@")[0]):
-            raise StorageError(
-                f"{artifacts}: has no exit table of {item.name} on {split}; give the --artifacts of the search"
-            )
-        tables[split] = load_exit_table(ArtifactStore(artifacts, create=False).path(reference))
+    tables = {split: exit_table_of(results, item.name, split, artifacts) for split in SPLITS}
     return pick(item, tables["calibration"], tables["validation"], results.backbone.macs)
+
+
+def exit_table_of(results: StudyResults, name: str, split: str, artifacts: Path) -> ExitTable:
+    """Return the stored exit table of a network of a study.
+
+    Raises StorageError if it is missing or was changed, PolicyError for a file that is not an exit table.
+    """
+    network = next(network for network in results.networks if network.name == name)
+    reference = network.artifacts.get(split, "")
+    if not os.path.isfile(artifacts / reference.partition("@")[0]):
+        raise StorageError(f"{artifacts}: has no exit table of {name} on {split}; give the --artifacts of the search")
+    return load_exit_table(ArtifactStore(artifacts, create=False).path(reference))
 
 
 def pick(item: FrontPoint, calibration: ExitTable, validation: ExitTable, backbone_macs: float) -> Picked:

@@ -159,7 +159,8 @@ def _name(item: FrontPoint, source: ReportSource) -> str:
 
 def _panels(source: ReportSource, spec: ReportSpec, listener: Listener) -> list[str]:
     """Return the HTML of the panels in order, but those without content for a static network."""
-    names = with_own_fronts(spec.panels, source.results)
+    has_contexts = source.results.settings.task.distortions is not None
+    names = [each for each in with_own_fronts(spec.panels, source.results) if has_contexts or each != "distortions"]
     return [_panel(name, source, listener) for name in names if not (_is_static(source) and name in OF_LEAVING)]
 
 

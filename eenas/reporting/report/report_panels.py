@@ -8,9 +8,11 @@ import plotly.graph_objects as go
 
 from eenas.percent import percent
 from eenas.policies.costs import LATENCY, MACS
+from eenas.reporting.facts.distortion_facts import HEADS, context_rows
 from eenas.reporting.facts.picked import of_point
 from eenas.reporting.figures.agreement_figure import agreement_facts, draw_agreement
 from eenas.reporting.figures.design_figure import design_facts, draw_design
+from eenas.reporting.figures.distortion_figure import distortion_facts, draw_distortions
 from eenas.reporting.figures.front_figure import draw_front, front_facts
 from eenas.reporting.figures.groups_figure import class_facts, difficulty_facts, draw_groups
 from eenas.reporting.figures.importance_figure import draw_importance, importance_facts
@@ -37,6 +39,7 @@ PanelName = Literal[
     "reliability",
     "overthinking",
     "agreement",
+    "distortions",
     "samples",
     "latency",
     "progress",
@@ -86,6 +89,14 @@ def samples(source: ReportSource) -> Panel:
     return Panel(above=render("samples.html", point=of_point(picked), rows=shown))
 
 
+def distortions(source: ReportSource) -> Panel:
+    """Return the curves over the severity of each kind, and a table of all contexts."""
+    picked, scores = source.picked(), source.contexts()
+    rows = context_rows(scores, source.results.backbone.macs)
+    above = render("distortions.html", title="Contexts", point=of_point(picked), heads=HEADS, rows=rows)
+    return Panel(figure=draw_distortions(distortion_facts(picked, scores)), above=above)
+
+
 def importances(source: ReportSource) -> Panel:
     """Return the parameter importances among the trials that could be built."""
     results = source.results
@@ -112,6 +123,7 @@ PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
     "reliability": lambda source: Panel(figure=draw_reliability(reliability_facts(source.picked()))),
     "overthinking": lambda source: Panel(figure=draw_overthinking(overthinking_facts(source.picked()))),
     "agreement": lambda source: Panel(figure=draw_agreement(agreement_facts(source.picked()))),
+    "distortions": distortions,
     "samples": samples,
     "latency": lambda source: Panel(figure=draw_latency(latency_facts(source.runs()))),
     "progress": lambda source: Panel(figure=draw_progress(progress_facts(source.results))),
@@ -131,12 +143,12 @@ def panel(name: str, source: ReportSource) -> Panel:
 
 
 WIDE: frozenset[PanelName] = frozenset(
-    ("design", "explorer", "reliability", "overthinking", "agreement", "progress", "survivors")
+    ("design", "explorer", "reliability", "overthinking", "agreement", "distortions", "progress", "survivors")
 )
 """The panels with panes or boxes side by side, which scroll in a narrow window."""
 
 OF_LEAVING: frozenset[PanelName] = frozenset(
-    ("explorer", "classes", "difficulty", "reliability", "overthinking", "agreement", "samples")
+    ("explorer", "classes", "difficulty", "reliability", "overthinking", "agreement", "distortions", "samples")
 )
 """The panels about the exits at which samples of the drawn network leave, and about the later exits' answers."""
 

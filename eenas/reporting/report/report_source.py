@@ -10,8 +10,10 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from eenas.errors import StorageError
+from eenas.policies.context_scores import ContextScores
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
+from eenas.reporting.facts.distortion_facts import load_contexts
 from eenas.reporting.facts.picked import Picked, drawn_item, load_picked
 from eenas.reporting.facts.runs import RUNS, runs_of
 from eenas.results.choice import Choice
@@ -62,6 +64,7 @@ class ReportSource:
     task: Callable[[], Task]
     trials: Callable[[], Sequence[FrozenTrial]]
     runs: Callable[[], Sequence[RunReport]]
+    contexts: Callable[[], Sequence[ContextScores]] = tuple
     study: StudyReference = field(default_factory=StudyReference)
     asked: Asked = USUAL
 
@@ -94,6 +97,10 @@ def open_source(study: StudyReference, asked: Asked = USUAL) -> ReportSource:
         return load_picked(results, item, ArtifactStore.beside(study.storage, artifacts, create=False).root)
 
     @functools.cache
+    def contexts() -> Sequence[ContextScores]:
+        return load_contexts(results, item, ArtifactStore.beside(study.storage, artifacts, create=False).root)
+
+    @functools.cache
     def task() -> Task:
         if study.task is not None:
             return study.task
@@ -120,6 +127,7 @@ def open_source(study: StudyReference, asked: Asked = USUAL) -> ReportSource:
         task=task,
         trials=trials,
         runs=runs,
+        contexts=contexts,
         study=study,
         asked=asked,
     )

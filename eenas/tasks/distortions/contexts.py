@@ -1,4 +1,4 @@
-"""Names of contexts: the circumstances of a sample, such as "clean" or "gaussian_blur:3"."""
+"""Names of contexts: "clean" for a pristine sample, "gaussian_blur:3" for one that is blurred at severity 3."""
 
 CLEAN = "clean"
 """The context of an undistorted sample."""
@@ -9,12 +9,11 @@ def context_of(kind: str, severity: int) -> str:
     return f"{kind}:{severity}"
 
 
-def kind_of_context(context: str) -> str:
-    """Return the kind of a context, without the severity: "gaussian_blur" for "gaussian_blur:3"."""
-    return context.rpartition(":")[0] or context
+def kind_of(context: str) -> str:
+    """Return the kind of a context of `context_of`; "clean" is its own kind."""
+    return context.partition(":")[0]
 
 
-def severity_of_context(context: str) -> int:
-    """Return the severity of a context. A context without one has severity 0."""
-    severity = context.rpartition(":")[2]
-    return int(severity) if ":" in context and severity.isdecimal() else 0
+def severity_of(context: str) -> int:
+    """Return the severity of a context of `context_of`, and 0 for "clean"."""
+    return int(context.partition(":")[2] or 0)

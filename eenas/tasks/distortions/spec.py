@@ -22,7 +22,8 @@ class DistortionsSpec:
     by `seed` so that every combination is equally frequent. Samples of the test split are distorted in every
     combination. `share` of the training images, drawn by `seed`, are replaced by a distorted version (0: training on
     pristine images). `files` is a folder of CIFAR-10-C: a file KIND.npy for each kind and labels.npy, in the order of
-    the test source. Without it, images are distorted on the fly.
+    the test source. Without it, images are distorted on the fly. With `per_context`, full training fits thresholds for
+    each context besides the common ones, and exported models decide by them.
     """
 
     kinds: tuple[str, ...]
@@ -31,6 +32,7 @@ class DistortionsSpec:
     copies: int = 1
     seed: int = 0
     files: str = ""
+    per_context: bool = False
 
     def __post_init__(self) -> None:
         """Raise TaskError for unknown kinds and severities, and for shares and numbers out of range."""
@@ -70,8 +72,10 @@ class DistortionsSpec:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The values that decide on samples. The place of the files is not among them."""
-        return {**vars(self), "files": bool(self.files)}
+        """The values that decide on samples, without the place of the files."""
+        return {name: value for name, value in vars(self).items() if name != "per_context"} | {
+            "files": bool(self.files)
+        }
 
     @property
     def contexts(self) -> tuple[tuple[str, int], ...]:
