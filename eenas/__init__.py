@@ -11,6 +11,7 @@ _HOMES = {
     "train": "eenas.runs.full_training",
     "export": "eenas.deployment.export",
     "build": "eenas.deployment.network_sources",
+    "explain": "eenas.networks.explanations.explain",
     "fit_thresholds": "eenas.deployment.fitting",
     "verify": "eenas.deployment.program_folder",
     "calibrate": "eenas.deployment.calibration",
@@ -43,6 +44,7 @@ __all__ = [
     "__version__",
     "build",
     "calibrate",
+    "explain",
     "export",
     "fit_thresholds",
     "list_backbones",
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
         list_tasks,
     )
     from eenas.handle.study import Study, search
+    from eenas.networks.explanations.explain import explain
     from eenas.programs.model_folder import load, load_design
     from eenas.results.choice import Choice
     from eenas.results.read import open_results

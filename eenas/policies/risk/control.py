@@ -44,15 +44,16 @@ class RiskLimit:
     """A limit on the mean loss against the final exit, in (0, 1).
 
     `confidence` is the probability with which it holds, over calibration samples. None limits the expectation instead,
-    by conformal risk control (Angelopoulos et al. 2024). `loss` is one of LOSSES. `method` is "binomial" (the default:
-    exact for losses of 0 or 1, so the tightest), "hoeffding_bentkus" or "betting"; it is ignored without a confidence.
-    Raises PolicyError for values out of range.
+    by conformal risk control (Angelopoulos et al. 2024). `loss` is one of LOSSES. `method` is "hoeffding_bentkus",
+    "betting", or "binomial", the exact test of losses of 0 or 1, which certifies the cheapest policies; it is ignored
+    without a confidence. The default leaves a margin that about covers the noise of a finite test split, too. Raises
+    PolicyError for values out of range.
     """
 
     max_risk: float
     confidence: float | None = 0.95
     loss: str = "gap"
-    method: str = "binomial"
+    method: str = "hoeffding_bentkus"
 
     def __post_init__(self) -> None:
         """Check the values."""

@@ -13,7 +13,7 @@ from eenas.policies.risk.losses import losses_of
 from eenas.policies.rule import Rule
 from tests.policies.tables import random_table
 
-POPULATION = random_table(samples=20_000, exits=3, classes=4)
+POPULATION = random_table(samples=10_000, exits=3, classes=4)
 """Draws from it with replacement are samples of a distribution whose risk is known exactly."""
 
 
@@ -23,7 +23,7 @@ def risk(policy):
     return float(lost[:, 0].mean())
 
 
-def drawn(seed, samples=800):
+def drawn(seed, samples=400):
     return POPULATION.take(np.random.default_rng(seed).integers(len(POPULATION), size=samples))
 
 
@@ -32,12 +32,12 @@ def macs(policy):
 
 
 def test_the_risk_exceeds_the_limit_in_at_most_5_percent_of_200_resamplings():
-    limit = RiskLimit(max_risk=0.04, confidence=0.95)
+    limit = RiskLimit(max_risk=0.06, confidence=0.95)
     found = [controlled(drawn(seed), limit) for seed in range(200)]
     risks = np.array([risk(each.policy) for each in found])
-    assert (risks > 0.04).mean() <= 0.05 + 0.015
-    assert risks.mean() > 0.015  # the bound is used: the policies are not simply safe
-    assert all(each.guarantee.certified and each.guarantee.samples == 640 for each in found)
+    assert (risks > 0.06).mean() <= 0.05 + 0.015
+    assert risks.mean() > 0.02  # the bound is used: the policies are not simply safe
+    assert all(each.guarantee.certified and each.guarantee.samples == 320 for each in found)
     assert np.mean([macs(each.policy) for each in found]) < 0.97 * POPULATION.costs["macs"][-1]
 
 
@@ -53,7 +53,7 @@ def test_a_weaker_demand_and_a_tighter_method_cost_no_more():
     strict = controlled(table, RiskLimit(max_risk=0.02))
     assert macs(controlled(table, RiskLimit(max_risk=0.05)).policy) < macs(strict.policy)
     assert macs(controlled(table, RiskLimit(max_risk=0.02, confidence=0.8)).policy) <= macs(strict.policy)
-    assert macs(controlled(table, RiskLimit(max_risk=0.02, method="hoeffding_bentkus")).policy) >= macs(strict.policy)
+    assert macs(controlled(table, RiskLimit(max_risk=0.02, method="binomial")).policy) <= macs(strict.policy)
     assert macs(controlled(table, RiskLimit(max_risk=0.02, loss="consistency")).policy) >= macs(strict.policy)
     assert controlled(table, RiskLimit(max_risk=0.02, method="betting")).guarantee.method == "betting"
     assert controlled(table, RiskLimit(max_risk=0.02)) == strict  # deterministic
