@@ -2,14 +2,20 @@
 
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import optuna
+import torch
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
+from eenas.backbones.load import load_backbone
+from eenas.branches.fc import Fc
+from eenas.designs.design import Placed
 from eenas.errors import EenasError, FrontError
 from eenas.measurement.latency import Latency
+from eenas.networks.assembly import build_network
 from eenas.policies.costs import CostValues
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
@@ -21,7 +27,9 @@ from eenas.specs import to_table
 from eenas.study.rivals.known_networks import NETWORKS
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.task import Task
+from eenas.testing.smallest import smallest_backbone
 from tests.reporting.studies import BACKBONE, CLASSES, CUT_POINT_MACS, picked, single, study
+from tests.smallest_networks import small_design
 
 BEGUN = datetime(2026, 1, 2)
 FACTS = {
@@ -55,9 +63,19 @@ def source(results=None, **more):
         "picked": lambda: found(results),
         "task": lambda: task(found(results)),
         "trials": lambda: trials(len(results.trials)),
+        "network": lambda: ("trial 3", trained()),
         "runs": lambda: (run(results), run(results, folder=Path("runs/two"))) if results.front else (),
     }
     return ReportSource(**(given | more))
+
+
+@cache
+def trained():
+    """A network for the classes of the study, small and untrained."""
+    torch.manual_seed(0)
+    backbone = load_backbone(smallest_backbone(len(CLASSES)), num_classes=len(CLASSES), input_size=8)
+    placed = (Placed(cut_point="0", branch=Fc()), Placed(cut_point="2", branch=Fc()))
+    return build_network(small_design(*placed, num_classes=len(CLASSES)), backbone, classes=CLASSES).eval()
 
 
 def keep_study(database, results, folder, artifacts=lambda trial: {}, most=None):

@@ -9,8 +9,10 @@ import plotly.graph_objects as go
 from eenas.percent import percent
 from eenas.policies.costs import LATENCY, MACS
 from eenas.reporting.facts.distortion_facts import HEADS, context_rows
+from eenas.reporting.facts.explained import CLASS_HEADS, EXIT_HEADS, explained_facts
 from eenas.reporting.facts.picked import of_point
 from eenas.reporting.figures.agreement_figure import agreement_facts, draw_agreement
+from eenas.reporting.figures.confusion_figure import confusion_facts, draw_confusion
 from eenas.reporting.figures.design_figure import design_facts, draw_design
 from eenas.reporting.figures.distortion_figure import distortion_facts, draw_distortions
 from eenas.reporting.figures.front_figure import draw_front, front_facts
@@ -40,6 +42,8 @@ PanelName = Literal[
     "overthinking",
     "agreement",
     "distortions",
+    "confusion",
+    "explain",
     "samples",
     "latency",
     "progress",
@@ -97,6 +101,16 @@ def distortions(source: ReportSource) -> Panel:
     return Panel(figure=draw_distortions(distortion_facts(picked, scores)), above=above)
 
 
+def explanation(source: ReportSource) -> Panel:
+    """Return the maps of a fully trained network, or a sentence if there is none."""
+    trained = source.network()
+    if trained is None:
+        text = "no network of this study is fully trained yet; run `eenas train` to see where its exits look"
+        return Panel(above=render("sentence.html", title="Where each exit looks", sentence=text))
+    values = vars(explained_facts(*trained, source.task()))
+    return Panel(above=render("explain.html", exit_heads=EXIT_HEADS, class_heads=CLASS_HEADS, **values))
+
+
 def importances(source: ReportSource) -> Panel:
     """Return the parameter importances among the trials that could be built."""
     results = source.results
@@ -124,6 +138,8 @@ PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
     "overthinking": lambda source: Panel(figure=draw_overthinking(overthinking_facts(source.picked()))),
     "agreement": lambda source: Panel(figure=draw_agreement(agreement_facts(source.picked()))),
     "distortions": distortions,
+    "confusion": lambda source: Panel(figure=draw_confusion(confusion_facts(source.picked()))),
+    "explain": explanation,
     "samples": samples,
     "latency": lambda source: Panel(figure=draw_latency(latency_facts(source.runs()))),
     "progress": lambda source: Panel(figure=draw_progress(progress_facts(source.results))),
@@ -148,7 +164,10 @@ WIDE: frozenset[PanelName] = frozenset(
 """The panels with panes or boxes side by side, which scroll in a narrow window."""
 
 OF_LEAVING: frozenset[PanelName] = frozenset(
-    ("explorer", "classes", "difficulty", "reliability", "overthinking", "agreement", "distortions", "samples")
+    (
+        *("explorer", "classes", "difficulty", "reliability", "overthinking", "agreement", "confusion"),
+        *("distortions", "samples"),
+    )
 )
 """The panels about the exits at which samples of the drawn network leave, and about the later exits' answers."""
 

@@ -10,10 +10,12 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from eenas.errors import StorageError
+from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.context_scores import ContextScores
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.reporting.facts.distortion_facts import load_contexts
+from eenas.reporting.facts.explained import trained_network
 from eenas.reporting.facts.picked import Picked, drawn_item, load_picked
 from eenas.reporting.facts.runs import RUNS, runs_of
 from eenas.results.choice import Choice
@@ -48,12 +50,13 @@ USUAL = Asked()
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSource:
-    """A study's data for a report. The four functions may raise an EenasError, which a panel then shows.
+    """A study's data for a report. The five functions may raise an EenasError, which a panel then shows.
 
     `facts` holds the facts of the study's context from its record, `created` the time of its start (ISO 8601, UTC).
     `item` is the point to draw (None: no front), and `picked` returns it with its exit tables. `task` returns the data,
-    `trials` Optuna's trials and `runs` the study's fully trained networks. `study` is the reference by which it was
-    opened, whose folder of artifacts and trust the report's commands repeat.
+    `trials` Optuna's trials, `runs` the study's full trainings, and `network` the name and the network of one of them
+    (None: there is none). `contexts` returns the scores of the drawn network in each context. `study` is the reference
+    by which it was opened, whose folder of artifacts and trust the report's commands repeat.
     """
 
     results: StudyResults
@@ -64,6 +67,7 @@ class ReportSource:
     task: Callable[[], Task]
     trials: Callable[[], Sequence[FrozenTrial]]
     runs: Callable[[], Sequence[RunReport]]
+    network: Callable[[], tuple[str, EarlyExitNetwork] | None]
     contexts: Callable[[], Sequence[ContextScores]] = tuple
     study: StudyReference = field(default_factory=StudyReference)
     asked: Asked = USUAL
@@ -118,6 +122,11 @@ def open_source(study: StudyReference, asked: Asked = USUAL) -> ReportSource:
     def runs() -> Sequence[RunReport]:
         return runs_of(record, asked.runs or RUNS, trust_code=trust_code)
 
+    @functools.cache
+    def network() -> tuple[str, EarlyExitNetwork] | None:
+        name = None if item is None else item.name
+        return trained_network(runs(), name, study.backbone, trust_code=trust_code)
+
     return ReportSource(
         results=results,
         facts=record.facts,
@@ -128,6 +137,7 @@ def open_source(study: StudyReference, asked: Asked = USUAL) -> ReportSource:
         trials=trials,
         runs=runs,
         contexts=contexts,
+        network=network,
         study=study,
         asked=asked,
     )
