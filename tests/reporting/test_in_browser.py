@@ -31,6 +31,10 @@ def page(results, tmp_path_factory):
     return file
 
 
+OTHERS = ("samples", "explain", "distortions")
+"""The panels without a figure, or only for studies with distortions."""
+
+
 @pytest.fixture(scope="module")
 def opened(page):
     return visit(page.as_uri(), page.parent)
@@ -41,7 +45,7 @@ def test_the_report_says_nothing_on_the_console_and_asks_for_nothing(opened):
     assert [address for address in opened.requests if not address.startswith("file:")] == []
 
 
-@pytest.mark.parametrize("name", [name for name in load_report().panels if name != "samples"])
+@pytest.mark.parametrize("name", [name for name in load_report().panels if name not in OTHERS])
 def test_every_figure_of_the_report_is_drawn(opened, name):
     drawn = section(opened.dom, name)
     assert "main-svg" in drawn
