@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "search": "eenas.handle.study",
+    "simulate": "eenas.handle.simulation",
     "Study": "eenas.handle.study",
     "train": "eenas.runs.full_training",
     "export": "eenas.deployment.export",
@@ -24,6 +25,7 @@ _HOMES = {
     "EenasError": "eenas.errors",
     "list_backbones": "eenas.handle.lists",
     "list_branches": "eenas.handle.lists",
+    "list_controllers": "eenas.handle.lists",
     "list_costs": "eenas.handle.lists",
     "list_placements": "eenas.handle.lists",
     "list_policies": "eenas.handle.lists",
@@ -49,6 +51,7 @@ __all__ = [
     "fit_thresholds",
     "list_backbones",
     "list_branches",
+    "list_controllers",
     "list_costs",
     "list_placements",
     "list_policies",
@@ -61,6 +64,7 @@ __all__ = [
     "profile",
     "runtime",
     "search",
+    "simulate",
     "train",
     "verify",
 ]
@@ -77,6 +81,7 @@ if TYPE_CHECKING:
     from eenas.handle.lists import (
         list_backbones,
         list_branches,
+        list_controllers,
         list_costs,
         list_placements,
         list_policies,
@@ -84,6 +89,7 @@ if TYPE_CHECKING:
         list_strategies,
         list_tasks,
     )
+    from eenas.handle.simulation import simulate
     from eenas.handle.study import Study, search
     from eenas.networks.explanations.explain import explain
     from eenas.programs.model_folder import load, load_design

@@ -19,6 +19,7 @@ from eenas.cli.profile import profile
 from eenas.cli.report import report
 from eenas.cli.run import run
 from eenas.cli.search import search
+from eenas.cli.simulate import simulate
 from eenas.cli.tables.spaces import spaces
 from eenas.cli.train import train
 from eenas.cli.verify import verify
@@ -56,7 +57,7 @@ def _options(
     pass
 
 
-for _verb in (search, front, train, export, verify, run, calibrate, profile, dashboard, backbone, spaces):
+for _verb in (search, front, train, export, verify, run, calibrate, simulate, profile, dashboard, backbone, spaces):
     app.command()(guarded(_verb))
 app.command("list")(guarded(list_names))
 app.command(context_settings={"allow_extra_args": True})(guarded(report))  # report explains how to pass a run's folder

@@ -32,6 +32,13 @@ def list_policies(filter: Filter = "", exclude_filters: Filter = "") -> list[str
     return _chosen(POLICIES, filter, exclude_filters)
 
 
+def list_controllers(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
+    """Return the kinds of controllers for `model.adapt` and `eenas simulate --controller`."""
+    from eenas.policies.controllers.registry import CONTROLLERS
+
+    return _chosen(CONTROLLERS, filter, exclude_filters)
+
+
 def list_strategies(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
     """Return the strategies for `training.strategy` of a search space; `hybrid` is any of `training.hybrid`."""
     from eenas.designs.keys import TRAINING
@@ -73,6 +80,7 @@ LISTS: Mapping[str, Callable[[Filter], list[str]]] = {
     "placements": list_placements,
     "strategies": list_strategies,
     "policies": list_policies,
+    "controllers": list_controllers,
     "tasks": list_tasks,
     "runtimes": list_runtimes,
     "costs": list_costs,

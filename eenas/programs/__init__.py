@@ -6,12 +6,13 @@ from eenas.public_names import lazily
 
 if TYPE_CHECKING:
     from eenas.programs.model_folder import load, load_design
-    from eenas.programs.runtime import ExitStatistics, ExportedModel, Prediction
+    from eenas.programs.prediction import ExitStatistics, Prediction
+    from eenas.programs.runtime import ExportedModel
 
 _HOMES = {
-    "ExitStatistics": "runtime",
+    "ExitStatistics": "prediction",
     "ExportedModel": "runtime",
-    "Prediction": "runtime",
+    "Prediction": "prediction",
     "load": "model_folder",
     "load_design": "model_folder",
 }

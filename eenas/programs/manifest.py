@@ -1,6 +1,7 @@
 """The manifest of a model folder, which is read and checked before anything in the folder runs."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -46,7 +47,8 @@ class Manifest:
     `segments` [K] belong to the `exits` in depth order; the kind "torch" has none. `single_file` contains all segments,
     or is None. `policy` is None if no thresholds were fitted. Confidences divide the logits by `temperatures` [K].
     `points` are the operating points by increasing MACs. `backbone_macs` are the MACs of the plain backbone, or None if
-    unknown. `costs` describe the costs of the points. `guarantee` is that of the policy, or None.
+    unknown. `costs` describe the costs of the points. `guarantee` is that of the policy, or None. `exit_macs` [K] are
+    the MACs of leaving at each exit, or empty.
     """
 
     folder: Path
@@ -62,6 +64,14 @@ class Manifest:
     backbone_macs: float | None
     costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
     guarantee: Guarantee | None = None
+    exit_macs: tuple[float, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """A digest of the exits, classes, temperatures and programs: equal for equal answers and confidences."""
+        programs = [each.sha256 for each in self.segments]
+        facts = [list(self.exits), list(self.classes), list(self.temperatures), programs]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
     def path(self, program: ProgramFile) -> Path:
         """Return the path of a program. Raises ExportError if the file is missing or was changed after the export."""
@@ -179,6 +189,7 @@ def _manifest(folder: Path, table: Mapping[str, Any], policy: Policy | None) -> 
         backbone_macs=float(measured["backbone"]["macs"]) if "backbone" in measured else None,
         costs=tuple(CostFacts(**each) for each in measured.get("costs", ())) or tuple(KNOWN.values()),
         guarantee=certified(table, policy),
+        exit_macs=tuple(float(exit_[MACS]) for exit_ in measured.get("exits", ()) if MACS in exit_),
     )
 
 

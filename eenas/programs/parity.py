@@ -16,8 +16,9 @@ from eenas.networks.tables import batches
 from eenas.policies.policy import NEAR, Policy
 from eenas.policies.scores import score
 from eenas.programs.manifest import MANIFEST, ProgramFile, export_errors, read_table
+from eenas.programs.prediction import Prediction
 from eenas.programs.programs import SINGLE_FILE
-from eenas.programs.runtime import ExportedModel, Prediction
+from eenas.programs.runtime import ExportedModel
 from eenas.programs.segments import ANSWERS, INPUTS, error_text, open_session
 from eenas.specs import from_table
 from eenas.tasks.task import Task

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,50 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import InputError, PolicyError
-from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.policies.controllers.adaptation import controller_for
+from eenas.policies.controllers.controlled_exits import ControlledExits
+from eenas.policies.controllers.controller import Controller
+from eenas.policies.controllers.controller_kind import ControllerKind
+from eenas.policies.controllers.observed_policy import ObservedPolicy
+from eenas.policies.kinds.threshold import own_thresholds, with_thresholds
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import Guarantee
 from eenas.programs.budget import within_budget
 from eenas.programs.manifest import Manifest, read_manifest
+from eenas.programs.prediction import ExitStatistics, Prediction
 from eenas.programs.segments import Segment, open_segments
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """The answers to a batch of N samples, in the order of the input.
-
-    `classes` int64 [N] are the classes that the policy answers. `exits` int64 [N] are the exits where the samples left;
-    0 is the first. `logits` float32 [N, num_classes] are those of that exit before temperature scaling; `temperatures`
-    has one value for each exit. `exit_names` are the exits in depth order.
-    """
-
-    classes: NDArray[np.int64]
-    exits: NDArray[np.int64]
-    logits: NDArray[np.float32]
-    exit_names: tuple[str, ...]
-    temperatures: tuple[float, ...]
-
-    @property
-    def confidences(self) -> NDArray[np.float64]:
-        """The probability [N] of each answer at the exit where the sample left, at that exit's temperature."""
-        each = np.asarray(self.temperatures)[self.exits][:, None]
-        return _softmax(self.logits / each)[np.arange(len(self.classes)), self.classes]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExitStatistics:
-    """Counts and times of one exit since the last reset.
-
-    `reached` samples reached the exit and `left` of them left there. `seconds` is the time in its segment, `deciding`
-    the time in the policy.
-    """
-
-    name: str
-    reached: int
-    left: int
-    seconds: float
-    deciding: float
 
 
 class ExportedModel:
@@ -69,6 +37,7 @@ class ExportedModel:
         self.manifest = manifest
         self.segments = segments
         self._policy = manifest.policy
+        self.controller: Controller | None = None
         self._counts: list[tuple[int, int, float, float]] = []
         self.reset_statistics()
 
@@ -84,7 +53,7 @@ class ExportedModel:
 
     @property
     def policy(self) -> Policy | None:
-        """The policy that decides which samples leave. Initially that of the manifest."""
+        """The policy that decides which samples leave. Initially that of the manifest. A controller keeps it."""
         return self._policy
 
     @property
@@ -104,14 +73,25 @@ class ExportedModel:
         given = (each if isinstance(each, list | tuple) else (each,) for each in samples)
         return self.manifest.preprocessing.prepare([sample for several in given for sample in several])
 
-    def predict(self, batch: NDArray[Any]) -> Prediction:
+    def predict(self, batch: NDArray[Any], *, context: str | None = None) -> Prediction:
         """Return the answers to a batch. Each sample leaves at the first exit where the policy releases it.
 
         `batch` comes from `preprocess` or from the network's transform, float32 [N, ...]; images may also be uint8
-        [N, C, H, W]. Later segments run only on the samples that remain. Raises InputError for any other batch and if
-        numbers overflow in the network, PolicyError without a fitted policy.
+        [N, C, H, W]. Later segments run only on the samples that remain. After `adapt`, the controller chooses the
+        policy for the batch and its `context`, and learns from the answers. Raises InputError for any other batch and
+        if numbers overflow in the network, PolicyError without a fitted policy, and for a context without a controller.
         """
-        x, policy = self._checked(batch), self._fitted()
+        x, controller = self._checked(batch), self.controller
+        if controller is None:
+            if context is not None:
+                raise PolicyError("a context is for the controller of a model; call `adapt` first, or leave it out")
+            return self._answer(x, self._fitted())
+        observed = ObservedPolicy(controller, context)
+        found = self._answer(x, observed)
+        observed.finish()
+        return found
+
+    def _answer(self, x: NDArray[np.float32], policy: Policy) -> Prediction:
         if len(x) == 1:
             return self._predict_one(x, policy)
         total, previous = len(x), None
@@ -196,10 +176,37 @@ class ExportedModel:
             if self._policy is not None:
                 _, state = self._policy.decide(index, previous, state)
 
+    def adapt(
+        self,
+        controller: Controller | ControllerKind | str | None,
+        /,
+        *,
+        seed: int = 0,
+        trust_code: bool = False,
+        **settings: Any,
+    ) -> Controller | None:
+        """Let a controller choose the thresholds from now on and learn from every batch. Return it; None ends this.
+
+        `controller` is a name such as "adaee" with its `settings` (`overhead=0.2`), a kind such as `AdaEE(...)`, or a
+        running one. No labels are needed. The policy of the model is kept for `adapt(None)`. Raises PolicyError for
+        settings that are unknown or do not fit this model.
+        """
+        self.controller = None
+        if controller is not None:
+            macs, own = self.manifest.exit_macs, own_thresholds(self._policy)
+            exits = ControlledExits(temperatures=self.manifest.temperatures, costs=macs, thresholds=own)
+            model = self.manifest.identity
+            self.controller = controller_for(
+                controller, settings, exits=exits, model=model, seed=seed, trust_code=trust_code
+            )
+        return self.controller
+
     def set_policy(self, policy: Policy) -> None:
         """Replace the policy. Raises PolicyError if the new one is for another number of exits."""
         if policy.num_exits != len(self.exits):
             raise PolicyError(f"the policy is for {policy.num_exits} exits, this model has {len(self.exits)}")
+        if self.controller is not None:
+            raise PolicyError("the controller chooses the policy of this model; call `adapt(None)` first")
         self._policy = policy
 
     def set_thresholds(self, *thresholds: float | None) -> None:
@@ -209,7 +216,7 @@ class ExportedModel:
         PolicyError for other values and for a policy without thresholds.
         """
         given = thresholds * (len(self.exits) - 1) if len(thresholds) == 1 else thresholds
-        self.set_policy(_with_thresholds(self._fitted(), given))
+        self.set_policy(with_thresholds(self._fitted(), given))
 
     def set_budget(self, *, accuracy: float | None = None, **costs: float | None) -> OperatingPoint:
         """Select the best operating point of the manifest within a budget, and return it.
@@ -220,7 +227,7 @@ class ExportedModel:
         the fewest MACs that reaches this accuracy. Raises PolicyError for an unknown cost, and with the nearest point
         if no point meets the budget.
         """
-        self._policy = (found := within_budget(self.manifest, accuracy, costs)).policy
+        self.set_policy((found := within_budget(self.manifest, accuracy, costs)).policy)
         return found
 
     def warm_up(self, batch: int = 1, *, rounds: int = 3) -> None:
@@ -235,7 +242,7 @@ class ExportedModel:
         for _ in range(rounds):
             self.reach(blank, len(self.exits) - 1)
             if self._policy is not None:  # the first call of the policy is slow, too
-                self.predict(blank)
+                _ = self.predict(blank) if self.controller is None else self._answer(self._checked(blank), self._policy)
         self._counts = before
 
     @property
@@ -278,19 +285,3 @@ def load(
     manifest = read_manifest(folder, trust_code=trust_code)
     segments = open_segments(manifest, provider=provider, threads=threads, trust_code=trust_code)
     return ExportedModel(manifest, segments)
-
-
-def _with_thresholds(policy: Policy, thresholds: tuple[float | None, ...]) -> Policy:
-    """Return the policy with other thresholds, also if it is wrapped by another policy."""
-    if isinstance(policy, ThresholdPolicy):
-        return replace(policy, thresholds=thresholds, within_budget=True)
-    inner = getattr(policy, "policy", None)
-    if not isinstance(inner, Policy):
-        raise PolicyError(f"the policy {policy.kind!r} has no thresholds; use set_budget or set_policy")
-    return replace(policy, policy=_with_thresholds(inner, thresholds))  # type: ignore[type-var]
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore"):  # logits may be infinite or NaN
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -7,6 +7,7 @@ from eenas.public_names import lazily
 if TYPE_CHECKING:
     from eenas.testing.backbone_contract import BackboneContract
     from eenas.testing.branch_contract import BranchContract, check_branch
+    from eenas.testing.controller_contract import ControllerContract, check_controller
     from eenas.testing.cost_contract import CostContract, check_cost
     from eenas.testing.placement_contract import PlacementContract, check_chooser, check_learner, check_placement
     from eenas.testing.policy_contract import PolicyContract, check_policy
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BackboneContract": "backbone_contract",
     "BranchContract": "branch_contract",
+    "ControllerContract": "controller_contract",
     "CostContract": "cost_contract",
     "PlacementContract": "placement_contract",
     "PolicyContract": "policy_contract",
@@ -26,6 +28,7 @@ _HOMES = {
     "TaskContract": "task_contract",
     "check_branch": "branch_contract",
     "check_chooser": "placement_contract",
+    "check_controller": "controller_contract",
     "check_cost": "cost_contract",
     "check_learner": "placement_contract",
     "check_phases": "strategy_contract",
@@ -38,6 +41,7 @@ _HOMES = {
 __all__ = [
     "BackboneContract",
     "BranchContract",
+    "ControllerContract",
     "CostContract",
     "PlacementContract",
     "PolicyContract",
@@ -46,6 +50,7 @@ __all__ = [
     "TaskContract",
     "check_branch",
     "check_chooser",
+    "check_controller",
     "check_cost",
     "check_learner",
     "check_phases",

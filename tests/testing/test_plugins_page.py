@@ -18,6 +18,7 @@ TESTS = sorted(name for name in FILES if name.startswith("test_"))
 CONTRACTS = sorted(name for name in eenas.testing.__all__ if name.endswith("Contract"))
 SPOILT = {
     "my_cost.py": ("return self.watts * branch.latency.median_ms", "return -self.watts * branch.latency.median_ms"),
+    "my_controller.py": ('min(self.steps, state["arm"] + 1)', 'state["arm"] + 1'),
     "my_branch.py": ("nn.Linear(self.width, num_classes)", "nn.Linear(self.width, num_classes + 1)"),
     "my_net.py": ("nn.BatchNorm2d(width)", "nn.BatchNorm2d(width, track_running_stats=False)"),
     "my_placement.py": ("[:n]", "[: n - 1]"),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eenas.errors import PolicyError
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.signal_policy import Evidence, Make, SignalPolicy, Temperatures
-from eenas.policies.policy import NEAR, same_samples
+from eenas.policies.policy import NEAR, Policy, same_samples
 from eenas.policies.scores import reaches, score
 from eenas.policies.values import check_choice, limits_of, temperatures_of
 
@@ -129,6 +129,24 @@ class ThresholdPolicy(SignalPolicy):
 
 ONE_EXIT = ThresholdPolicy(score="max_softmax", temperatures=(1.0,), thresholds=())
 """The policy of a network with one exit, which makes no decisions."""
+
+
+def with_thresholds(policy: Policy, thresholds: tuple[float | None, ...]) -> Policy:
+    """Return the policy with other thresholds, also if it is wrapped by another policy. Raises PolicyError."""
+    if isinstance(policy, ThresholdPolicy):
+        return replace(policy, thresholds=thresholds, within_budget=True)
+    inner = getattr(policy, "policy", None)
+    if not isinstance(inner, Policy):
+        raise PolicyError(f"the policy {policy.kind!r} has no thresholds; use set_budget or set_policy")
+    return replace(policy, policy=with_thresholds(inner, thresholds))  # type: ignore[type-var]
+
+
+def own_thresholds(policy: Policy | None) -> tuple[float | None, ...] | None:
+    """Return the thresholds on the largest probability of a policy, also if it is wrapped, or None if it has none."""
+    while policy is not None and not isinstance(policy, ThresholdPolicy):
+        inner = getattr(policy, "policy", None)
+        policy = inner if isinstance(inner, Policy) and policy.kind == "most_confident" else None
+    return policy.thresholds if policy is not None and policy.score == "max_softmax" else None
 
 
 def midway(below: NDArray[np.float64], above: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,121 @@
+"""The recording that a simulation replays: from an exit table, a CSV file, a study, a run or an exported model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eenas.deployment.calibration import exit_table as table_of_model
+from eenas.deployment.network_segments import inputs_of, open_network
+from eenas.deployment.network_sources import is_model_folder, of_run
+from eenas.errors import EenasError, PolicyError
+from eenas.escaping import shortened
+from eenas.networks.exit_costs import ExitCosts
+from eenas.networks.tables import exit_table
+from eenas.policies.controllers.recording import Recording
+from eenas.policies.controllers.recording_file import read_recording
+from eenas.policies.costs import MACS, Costs
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.exit_table_file import load_exit_table
+from eenas.policies.kinds.threshold import own_thresholds
+from eenas.programs.manifest import read_table
+from eenas.programs.runtime import load as open_model
+from eenas.records.artifacts import ArtifactStore
+from eenas.reporting.facts.picked import drawn_item, load_picked
+from eenas.results.choice import Choice
+from eenas.results.read import open_results
+from eenas.runs.run_report import REPORT, RunReport
+from eenas.tasks.load import given_task
+from eenas.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingSource:
+    """Where the samples of a simulation come from, beside its source.
+
+    `data` (a task or its spec) is what an exported model or a run is asked, on its split `split`. For the name of a
+    study, `storage` is its database, `artifacts` the folder of its exit tables (default: beside the SQLite file), and
+    `network` the network, by default the recommended one. `threads` and `trust_code` are those of `eenas.runtime.load`.
+    """
+
+    data: str | Task | None = None
+    split: str = "test"
+    storage: str = "sqlite:///eenas.db"
+    artifacts: Path | None = None
+    network: str | None = None
+    threads: int | None = None
+    trust_code: bool = False
+
+    def read(self, source: Recording | ExitTable | str | Path) -> Recording:
+        """Return the recording of a source.
+
+        A source is a recording, an exit table or its `.npz` file, a `.csv` file of confidences (`read_recording`), a
+        folder of an exported model or of a run (with `data`), or the name of a study, whose validation split is used.
+        Temperatures are those of the model, the run, or the study's calibration split; for an exit table they are
+        fitted on the table itself. Raises EenasError for anything else.
+        """
+        if isinstance(source, Recording):
+            return source
+        if isinstance(source, ExitTable):
+            return Recording.of(source)
+        path = Path(source)
+        if path.suffix.lower() == ".csv":
+            return read_recording(path)
+        if path.suffix.lower() == ".npz":
+            return Recording.of(load_exit_table(path), name=path.name)
+        if path.is_dir():
+            if is_model_folder(path):
+                return self._of_model(path)
+            if (path / REPORT).is_file():
+                return self._of_run(path)
+            raise PolicyError(
+                f"{path}: is neither an exported model nor a run; give a table, a model, a run or a study"
+            )
+        if path.is_file():
+            raise PolicyError(f"{path}: must end in .npz (an exit table) or .csv (recorded confidences)")
+        return self._of_study(str(source))
+
+    def _task(self, path: Path) -> str | Task:
+        if self.data is None:
+            raise PolicyError(f"{path}: a model needs samples to replay; add --data TASK (data= in Python)")
+        return self.data
+
+    def _of_model(self, path: Path) -> Recording:
+        data = self._task(path)
+        if read_table(path).get("program") is None:
+            model = open_network(path, trust_code=self.trust_code)
+        else:
+            model = open_model(path, threads=self.threads, trust_code=self.trust_code)
+        task = given_task(data, inputs_of(model), trust_code=self.trust_code)
+        split, macs = task.split(self.split), model.manifest.exit_macs
+        costs = Costs.of({MACS: np.array(macs or range(1, len(model.exits) + 1), dtype=np.float64)})
+        table = table_of_model(model, [split], costs)
+        temperatures, thresholds = model.manifest.temperatures, own_thresholds(model.policy)
+        found = Recording.of(table, temperatures, name=f"{path.name}, {self.split}", thresholds=thresholds)
+        return Recording(**{**vars(found), "contexts": split.contexts})
+
+    def _of_run(self, path: Path) -> Recording:
+        data, report = self._task(path), RunReport.read(path, trust_code=self.trust_code)
+        network = of_run(path, None, self.trust_code)[0].network
+        task = given_task(data, network.transform.inputs, trust_code=self.trust_code)
+        costs = ExitCosts(Costs.of({MACS: np.array([each.costs[MACS] for each in report.exits])}), 0)
+        table = exit_table(network, task.split(self.split), costs)
+        temperatures, thresholds = [each.temperature for each in report.exits], own_thresholds(network.policy)
+        return Recording.of(table, temperatures, name=f"{path.name}, {self.split}", thresholds=thresholds)
+
+    def _of_study(self, name: str) -> Recording:
+        try:
+            results = open_results(self.storage, name, trust_code=self.trust_code)
+        except EenasError as error:
+            raise PolicyError(
+                f"{shortened(name)}: no such file or folder, and no study of this name ({error}); give a table, a "
+                "model, a run or a study"
+            ) from None
+        item = drawn_item(results, None if self.network is None else Choice(network=self.network))
+        picked = load_picked(results, item, ArtifactStore.beside(self.storage, self.artifacts, create=False).root)
+        return Recording.of(
+            picked.validation,
+            picked.temperatures.tolist(),
+            name=f"{results.name}, {picked.item.label}, validation",
+            thresholds=own_thresholds(picked.item.point.policy),
+        )
