@@ -58,7 +58,7 @@ def test_it_answers_as_the_policy_of_its_controller_and_learns_what_was_seen(mod
     assert [one.left for one in model.statistics] == list(here.left)
 
 
-@pytest.mark.parametrize("kind", [AdaEE(thresholds=(0.35,)), SplitEE(threshold=0.35, warm_up=0)])
+@pytest.mark.parametrize("kind", [AdaEE(thresholds=(0.35,)), SplitEE(threshold=0.35, share=None)])
 def test_a_batch_is_answered_like_its_samples_alone(model, kind):
     x, _ = images()
     model.adapt(kind)

@@ -1,5 +1,6 @@
 """AdaEE: a bandit that learns the common threshold of all exits without labels, from confidences alone."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
 from eenas.escaping import shortened
-from eenas.policies.controllers.bandit import BanditKind, increasing
+from eenas.policies.controllers.bandit import BanditKind, Steps, increasing
 from eenas.policies.controllers.controlled_exits import ControlledExits, Thresholds, same_for_all
 from eenas.policies.controllers.controller_kind import MOST_ARMS
 from eenas.policies.values import limits_of
@@ -50,16 +51,21 @@ class AdaEE(BanditKind):
         """Return one arm for each threshold."""
         return tuple(same_for_all(threshold, exits) for threshold in self.thresholds)
 
-    def observed(self, exits: ControlledExits, arm: int, lowest: int, confidences: Sequence[float]) -> list[float]:
-        """Return the rewards of the arms `lowest` to `arm`: lower thresholds leave at the same exit or earlier."""
+    def observed(self, exits: ControlledExits, arm: int, confidences: Sequence[float]) -> Steps:
+        """Return the rewards of the arms 0 to `arm`: those with a threshold above a confidence go on from that exit."""
         thresholds, way, overhead = self.thresholds, exits.way, self.overhead
-        k, last, first = 0, len(confidences) - 1, confidences[0]
-        best, found = first, []
-        for number in range(lowest, arm + 1):
-            while k < last and confidences[k] < thresholds[number]:
-                k += 1
-                best = max(best, confidences[k])
-            found.append(best - first - overhead * way[k])
+        first = best = confidences[0]
+        found, lowest = [(0, 0.0)], 0
+        for k in range(1, len(confidences)):
+            lowest = max(lowest, bisect_right(thresholds, confidences[k - 1]))
+            if lowest > arm:
+                break
+            best = max(best, confidences[k])
+            reward = best - first - overhead * way[k]
+            if found[-1][0] == lowest:
+                found[-1] = (lowest, reward)
+            else:
+                found.append((lowest, reward))
         return found
 
     def exit_rewards(self, exits: ControlledExits, confidences: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import mul, truediv
 from random import Random
 from typing import Any
 
@@ -25,6 +26,8 @@ from eenas.policies.values import check_whole, numbers_of
 WIDEST_WINDOW = 10_000
 """The largest number of samples in a sliding window."""
 SHARES = ("below", None)
+Steps = list[tuple[int, float]]
+"""Arms at which the reward of a sample changes, in order, with the reward from there on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +74,11 @@ class BanditKind(ControllerKind):
             raise PolicyError("discount and window are mutually exclusive; give one of them")
 
     @abstractmethod
-    def observed(self, exits: ControlledExits, arm: int, lowest: int, confidences: Sequence[float]) -> list[float]:
-        """Return the rewards of the arms `lowest` to `arm` on a sample that `arm` decided, from what it reached."""
+    def observed(self, exits: ControlledExits, arm: int, confidences: Sequence[float]) -> Steps:
+        """Return the rewards of the arms 0 to `arm` on a sample that `arm` decided, from what it reached, as steps.
+
+        A step is an arm and its reward, which the arms above share up to the next step; the first one is arm 0.
+        """
 
     @property
     def scale(self) -> float:
@@ -82,23 +88,39 @@ class BanditKind(ControllerKind):
         return 1.0 if self.index != "ucb1" else 0.05 if self.share is not None else 0.1
 
     def start(self, exits: ControlledExits) -> Knowledge:
-        """Return the state before the first sample: plays, sums and squares of each arm, rounds and latest samples."""
+        """Return the state before the first sample.
+
+        `plays` counts the samples that each arm decided. `sums` and `squares` are those of its rewards; with `share`,
+        of the differences to the arm below, over all samples that tell them.
+        """
         arms = len(self.arms(exits))
         state: Knowledge = {name: [0.0] * arms for name in ("plays", "sums", "squares")}
         return {**state, "rounds": 0.0, "samples": 0, "recent": []}
 
     def choose(self, exits: ControlledExits, state: Knowledge, random: Random) -> int:
         """Return the arm with the highest index; first the dearest, or without `share` each one once."""
-        plays: list[float] = state["plays"]
-        if self.share is not None and state["samples"] < self.warm_up:
-            return len(plays) - 1
-        if 0.0 in plays:
-            return plays.index(0.0)
-        means = [total / n for n, total in zip(plays, state["sums"], strict=True)]
-        if self.share is not None:
-            means = list(accumulate(means))
-        values = INDICES[self.index](plays, means, state["squares"], state["rounds"], self.scale, random)
+        plays, means, squares = self.estimates(state)
+        is_shared = self.share is not None
+        if 0.0 in plays or (is_shared and state["samples"] < self.warm_up):
+            return len(plays) - 1 if is_shared else plays.index(0.0)
+        values = INDICES[self.index](plays, means, squares, state["rounds"], self.scale, random)
         return values.index(max(values))
+
+    def estimates(self, state: Knowledge) -> tuple[list[float], list[float], list[float]]:
+        """Return for each arm the samples that tell its reward, the mean and the sum of squares, [A] each."""
+        plays: list[float] = state["plays"]
+        if self.share is not None:
+            plays = list(accumulate(reversed(plays)))
+            plays.reverse()
+        if 0.0 in plays:
+            return plays, plays, plays
+        means = list(map(truediv, state["sums"], plays))
+        if self.share is None:
+            return plays, means, state["squares"]
+        squares: list[float] = state["squares"]
+        if self.index != "ucb1":
+            squares = list(map(mul, accumulate(map(truediv, squares, plays)), plays))
+        return plays, list(accumulate(means)), squares
 
     def learn(self, exits: ControlledExits, state: Knowledge, arm: int, confidences: Sequence[float]) -> None:
         """Update the played arm and, with `share`, every cheaper one."""
@@ -123,8 +145,8 @@ class BanditKind(ControllerKind):
         if not isinstance(recent, list) or len(recent) > most:
             raise PolicyError(f"the state needs a list 'recent' of at most {most} samples, got {shortened(recent)}")
         state: Knowledge = like(start, {**found, "recent": []}, "the state")
-        if min(state["plays"]) < 0 or state["samples"] < 0 or min(state["squares"]) < 0 or state["rounds"] < 0:
-            raise PolicyError("plays, squares, rounds and samples of a state must be at least 0")
+        if min(state["plays"]) < 0 or state["samples"] < 0 or state["rounds"] < 0:
+            raise PolicyError("plays, rounds and samples of a state must be at least 0")
         for each in recent:
             if not isinstance(each, list) or not 2 <= len(each) <= exits.num_exits + 1:
                 raise PolicyError(f"a sample of 'recent' must be an arm and confidences, got {shortened(each)}")
@@ -137,18 +159,20 @@ class BanditKind(ControllerKind):
         self, exits: ControlledExits, state: Knowledge, arm: int, confidences: Sequence[float], weight: float
     ) -> None:
         """Add a sample with the weight 1, or remove it with -1."""
-        plays, sums, squares = state["plays"], state["sums"], state["squares"]
-        lowest, before = (arm if self.share is None else 0), 0.0
-        for number, reward in enumerate(self.observed(exits, arm, lowest, confidences), start=lowest):
-            plays[number] += weight
-            sums[number] += weight * (reward - before)  # with `share` the difference to the arm below
-            before = reward
-            squares[number] += weight * reward * reward
-            if weight < 0 and plays[number] < 0.5:  # sums of an arm without samples are exactly 0 again
-                plays[number] = sums[number] = squares[number] = 0.0
-            elif squares[number] < 0:
-                squares[number] = 0.0
+        steps = self.observed(exits, arm, confidences)
+        sums, squares = state["sums"], state["squares"]
+        state["plays"][arm] += weight
         state["rounds"] += weight
+        if self.share is None:
+            reward = steps[-1][1]
+            sums[arm] += weight * reward
+            squares[arm] += weight * reward * reward
+            return
+        before = 0.0
+        for number, reward in steps:  # only where the reward changes, the difference to the arm below is not 0
+            sums[number] += weight * (reward - before)
+            squares[number] += weight * (reward * reward - before * before)
+            before = reward
 
 
 def increasing(thresholds: Sequence[float], most: int) -> bool:

@@ -122,7 +122,10 @@ class Controller:
     def learn(self, arm: int, confidences: Sequence[Sequence[float]], context: str | None = None) -> None:
         """Learn from samples that one arm decided, as `update` does."""
         given = [[*map(float, row)] for row in confidences]
-        rows = [row if self._is_plain(row) else self._checked(row) for row in given]
+        self.learn_checked(arm, [row if self._is_plain(row) else self._checked(row) for row in given], context)
+
+    def learn_checked(self, arm: int, rows: Sequence[Sequence[float]], context: str | None = None) -> None:
+        """Learn from rows that are known to be 1 to K floats in [0, 1]."""
         with self._lock:
             found = self._of(context)
             for row in rows:

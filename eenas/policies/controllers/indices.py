@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import repeat
+from operator import add, truediv
 from random import Random
 from statistics import NormalDist
 
@@ -17,7 +19,7 @@ _PRIOR_VARIANCE = 0.05
 def _ucb1(plays: Plays, means: Plays, squares: Plays, rounds: float, scale: float, random: Random) -> list[float]:
     """Mean + scale * sqrt(ln t / n) (Auer et al. 2002; their UCB1 has the scale sqrt 2)."""
     bonus = scale * math.sqrt(math.log(max(rounds, 1.0)))
-    return [mean + bonus / math.sqrt(n) for n, mean in zip(plays, means, strict=True)]
+    return list(map(add, means, map(truediv, repeat(bonus), map(math.sqrt, plays))))
 
 
 def _ucb_v(plays: Plays, means: Plays, squares: Plays, rounds: float, scale: float, random: Random) -> list[float]:

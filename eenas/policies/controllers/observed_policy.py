@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.policies.controllers.controller import SCORE_OF_CONFIDENCES, Controller
+from eenas.policies.controllers.controller import Controller
 from eenas.policies.policy import NEAR, Policy, same_samples
-from eenas.policies.scores import plain_scores
+from eenas.policies.scores import confident_classes
 
 
 class ObservedPolicy(Policy):
@@ -43,18 +43,18 @@ class ObservedPolicy(Policy):
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Return which of n samples leave at exit k, [n], and the next state, from its logits [n, C] and the state."""
         same_samples(logits, state)
-        values = plain_scores(logits, self._temperatures[k], SCORE_OF_CONFIDENCES)
+        values, classes = confident_classes(logits, self._temperatures[k])
         is_last = k == len(self._thresholds)
         threshold = 0.0 if is_last else self._thresholds[k]
-        leaving = []
-        for sample, value, found in zip(state.tolist(), values, logits.argmax(axis=1).tolist(), strict=True):
+        leaving, answers, best = [], self._answers, self._best
+        for sample, value, found in zip(state.tolist(), values, classes, strict=True):
             self._rows[sample].append(value)
             leaves = threshold is not None and value >= threshold
             leaving.append(leaves)
-            if value >= self._best[sample]:
-                self._best[sample], self._answers[sample] = value, found
+            if value >= best[sample]:
+                best[sample], answers[sample] = value, found
             elif leaves and not (is_last and self._by_confidence):
-                self._answers[sample] = found
+                answers[sample] = found
         return np.array(leaving, dtype=np.bool_), state
 
     def answer(self, state: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -66,7 +66,7 @@ class ObservedPolicy(Policy):
         threshold = None if k == len(self._thresholds) else self._thresholds[k]
         if not threshold:
             return np.zeros(len(logits), dtype=np.bool_)
-        values = plain_scores(logits, self._temperatures[k], SCORE_OF_CONFIDENCES)
+        values, _ = confident_classes(logits, self._temperatures[k])
         return np.abs(np.array(values) - threshold) <= NEAR
 
     def label(self) -> str:
@@ -79,4 +79,4 @@ class ObservedPolicy(Policy):
 
     def finish(self) -> None:
         """Pass the confidences of the batch on to the controller."""
-        self._controller.learn(self._arm, self._rows, self._context)
+        self._controller.learn_checked(self._arm, self._rows, self._context)

@@ -47,7 +47,7 @@ def replay(
         context = names[sample]
         arm = controller.choose(context)
         left = taken[sample][arm]
-        controller.learn(arm, (rows[sample][: left + 1],), context)
+        controller.learn_checked(arm, (rows[sample][: left + 1],), context)
         arms[turn], exits[turn] = arm, left
     return Replayed(samples=numbers, arms=arms, exits=exits)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.policies.controllers.bandit import BanditKind
+from eenas.policies.controllers.bandit import BanditKind, Steps
 from eenas.policies.controllers.controlled_exits import ControlledExits, Thresholds
 from eenas.policies.controllers.controller_kind import setting
 
@@ -40,13 +40,13 @@ class SplitEE(BanditKind):
         width = exits.num_exits - 1
         return tuple(tuple(self.threshold if k == arm else None for k in range(width)) for arm in range(width + 1))
 
-    def observed(self, exits: ControlledExits, arm: int, lowest: int, confidences: Sequence[float]) -> list[float]:
-        """Return the rewards of the arms `lowest` to `arm`."""
+    def observed(self, exits: ControlledExits, arm: int, confidences: Sequence[float]) -> Steps:
+        """Return the rewards of the arms 0 to `arm`."""
         shares, last, found = exits.shares, len(confidences) - 1, []
-        for number in range(lowest, min(arm, last) + 1):
+        for number in range(min(arm, last) + 1):
             here = confidences[number] >= self.threshold or number == len(shares) - 1
             paid = self.price * shares[number] + (0.0 if here else self.overhead)
-            found.append(confidences[number if here else last] - paid)
+            found.append((number, confidences[number if here else last] - paid))
         return found
 
     def exit_rewards(self, exits: ControlledExits, confidences: NDArray[np.float64]) -> NDArray[np.float64]:

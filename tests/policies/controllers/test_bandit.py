@@ -58,6 +58,15 @@ def test_without_sharing_it_is_the_published_algorithm(o, c):
     assert len(set(played)) == 11
 
 
+def each_arm(kind, exits, arm, row):
+    """The rewards of the arms 0 to `arm` from the steps of `observed`."""
+    steps = kind.observed(exits, arm, row)
+    assert steps[0][0] == 0
+    assert [number for number, _ in steps] == sorted({number for number, _ in steps})
+    assert steps[-1][0] <= arm
+    return [next(reward for start, reward in reversed(steps) if start <= number) for number in range(arm + 1)]
+
+
 def slow_reward(row, threshold, overhead, way):
     """The reward of a common threshold on a sample whose confidences at all exits are known."""
     k = next((k for k, value in enumerate(row[:-1]) if value >= threshold), len(row) - 1)
@@ -75,9 +84,7 @@ def test_what_is_observed_is_the_reward_of_every_lower_threshold(exits):
     for row, rewards in zip(confidences.tolist(), wanted, strict=True):
         for arm, threshold in enumerate(kind.thresholds):
             k = next((k for k, value in enumerate(row[:-1]) if value >= threshold), exits - 1)
-            found = kind.observed(controlled, arm, 0, row[: k + 1])
-            np.testing.assert_allclose(found, rewards[: arm + 1], atol=1e-12)
-            assert kind.observed(controlled, arm, arm, row[: k + 1]) == found[-1:]
+            np.testing.assert_allclose(each_arm(kind, controlled, arm, row[: k + 1]), rewards[: arm + 1], atol=1e-12)
 
 
 def test_splits_earn_what_the_paper_says():
@@ -87,10 +94,10 @@ def test_splits_earn_what_the_paper_says():
     rows = np.array([[0.7, 0.5, 0.9], [0.5, 0.8, 0.9], [0.2, 0.3, 0.4]])
     wanted = [[0.6, 0.9 - 0.3, 0.5], [0.9 - 0.2, 0.6, 0.5], [0.4 - 0.2, 0.4 - 0.3, 0.0]]
     np.testing.assert_allclose(kind.rewards(exits, rows), wanted, atol=1e-12)
-    np.testing.assert_allclose(kind.observed(exits, 2, 0, rows[0].tolist()), wanted[0], atol=1e-12)
+    np.testing.assert_allclose(each_arm(kind, exits, 2, rows[0].tolist()), wanted[0], atol=1e-12)
     # the middle exit lets the second sample go: the first would have sent it on, and is credited what is known
-    np.testing.assert_allclose(kind.observed(exits, 1, 0, [0.5, 0.8]), [0.8 - 0.2, 0.6], atol=1e-12)
-    assert kind.observed(exits, 2, 2, rows[2].tolist()) == [pytest.approx(0.0)]
+    np.testing.assert_allclose(each_arm(kind, exits, 1, [0.5, 0.8]), [0.8 - 0.2, 0.6], atol=1e-12)
+    assert each_arm(kind, exits, 2, rows[2].tolist())[2] == pytest.approx(0.0)
 
 
 def history(kind, exits, rounds=400, seed=0):
@@ -124,7 +131,7 @@ def test_a_discount_weighs_each_sample_by_its_age():
     np.testing.assert_allclose(state["plays"], plays, atol=1e-9)
     assert state["rounds"] == pytest.approx(weights.sum())
     sums = [
-        sum(w * kind.observed(TWO, a, a, row)[0] for w, (a, row) in zip(weights, seen, strict=True) if a == b)
+        sum(w * each_arm(kind, TWO, a, row)[a] for w, (a, row) in zip(weights, seen, strict=True) if a == b)
         for b in range(11)
     ]
     np.testing.assert_allclose(state["sums"], sums, atol=1e-9)
@@ -134,10 +141,23 @@ def test_shared_means_are_sums_of_differences_between_neighbours():
     state, seen = history(AdaEE(), TWO)
     means, total = [], 0.0
     for arm in range(11):
-        rows = [AdaEE().observed(TWO, played, 0, row) for played, row in seen if played >= arm]
+        rows = [each_arm(AdaEE(), TWO, played, row) for played, row in seen if played >= arm]
         total += np.mean([row[arm] - (row[arm - 1] if arm else 0.0) for row in rows])
         means.append(total)
-    np.testing.assert_allclose(np.cumsum(np.divide(state["sums"], state["plays"])), means, atol=1e-9)
+    plays, found, _ = AdaEE().estimates(state)
+    assert plays == [sum(played >= arm for played, _ in seen) for arm in range(11)]
+    np.testing.assert_allclose(found, means, atol=1e-9)
+
+
+def test_shared_sums_of_squares_estimate_the_variance_of_each_arm():
+    kind = AdaEE(index="ucb_v")
+    state, seen = kind.start(TWO), []
+    for row in random_confidences(2, 500).tolist():  # the dearest arm alone tells all rewards on all samples
+        kind.learn(TWO, state, 10, row if row[0] < 1.0 else row[:1])
+        seen.append(each_arm(kind, TWO, 10, row))
+    plays, means, squares = kind.estimates(state)
+    np.testing.assert_allclose(means, np.mean(seen, axis=0), atol=1e-9)
+    np.testing.assert_allclose(np.divide(squares, plays), np.mean(np.square(seen), axis=0), atol=1e-9)
 
 
 def test_the_indices_are_their_formulas():
