@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eenas.policies.kinds.signal_policy import SignalPolicy
     from eenas.policies.kinds.threshold import ThresholdPolicy
     from eenas.policies.kinds.vote import VotePolicy
+    from eenas.policies.learned.comparison import PolicyComparison, compare_learned
     from eenas.policies.learned.learned_policy import LearnedPolicy
     from eenas.policies.operating_point import OperatingPoint, evaluate
     from eenas.policies.policy import Decisions, Policy
@@ -41,11 +42,13 @@ _HOMES = {
     "PatiencePolicy": "kinds.patience",
     "Policy": "policy",
     "RiskLimit": "risk.control",
+    "PolicyComparison": "learned.comparison",
     "Rule": "rule",
     "SignalPolicy": "kinds.signal_policy",
     "ThresholdPolicy": "kinds.threshold",
     "VotePolicy": "kinds.vote",
     "controlled": "risk.control",
+    "compare_learned": "learned.comparison",
     "evaluate": "operating_point",
     "operating_points": "fit",
     "policy_from_table": "kinds.registry",
@@ -66,11 +69,13 @@ __all__ = [
     "PatienceConfidencePolicy",
     "PatiencePolicy",
     "Policy",
+    "PolicyComparison",
     "RiskLimit",
     "Rule",
     "SignalPolicy",
     "ThresholdPolicy",
     "VotePolicy",
+    "compare_learned",
     "controlled",
     "evaluate",
     "operating_points",

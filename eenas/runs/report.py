@@ -14,6 +14,7 @@ from eenas.policies.bootstrap import paired_bootstrap
 from eenas.policies.costs import MACS, CostValues
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting, fit_at_shares, operating_points
+from eenas.policies.learned.comparison import compare_learned
 from eenas.policies.operating_point import OperatingPoint, evaluate, with_robustness
 from eenas.policies.proportions import largest_share
 from eenas.policies.rule import Rule
@@ -101,6 +102,7 @@ def build_report(
         latency_batch=context.settings.latency.batch,
         latency=context.profile.total_latency,
         contexts=context_report(context, policy, design, limits, tables),
+        policies=compare_learned(calibration, test, backbone_macs=total),
     )
     return report.with_limits(limits, chosen.accepted_drop)
 

@@ -18,6 +18,7 @@ from eenas.networks.backbone_facts import BackboneFacts, costs_of
 from eenas.percent import percent
 from eenas.policies.class_weights import measure_name
 from eenas.policies.costs import KNOWN, CostFacts, CostValues, key_of
+from eenas.policies.learned.comparison import PolicyComparison
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.json_files import is_number, is_text, is_whole, need, shown
 from eenas.results.results import Baseline, Comparison
@@ -109,7 +110,7 @@ class RunReport:
     of accuracy against the backbone (None: unspecified). `worse` is how far training ended below the earlier network,
     which was kept then (None: the trained network is kept). `warnings` are those of the study, `costs` describes each
     cost, and `largest_class` is the share of the largest class of the test split. `contexts` is the report on
-    distorted test samples, if the task has distortions.
+    distorted test samples, if the task has distortions. `policies` compares learned policies with one common threshold.
 
     Latencies are for batches of `latency_batch` samples, except `end_to_end_ms`. `latency` is that of the whole
     backbone as one program, with the conditions of measurement.
@@ -150,6 +151,7 @@ class RunReport:
     balanced: bool = False
     costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
     contexts: ContextReport | None = None
+    policies: tuple[PolicyComparison, ...] = ()
 
     @property
     def measure(self) -> str:
@@ -240,6 +242,7 @@ class RunReport:
                 if "costs" in table
                 else tuple(KNOWN.values()),
                 contexts=from_table(ContextReport, table["contexts"]) if "contexts" in table else None,
+                policies=tuple(from_table(PolicyComparison, each) for each in table.get("policies", ())),
             )
             found.check()
         except OSError:
@@ -257,7 +260,8 @@ class RunReport:
 
     def check(self) -> None:
         """Raise ExportError if its parts belong to different networks, or a value has a wrong type."""
-        texts = (self.study, self.task, self.device, *self.classes, *self.warnings)
+        kinds = (one.kind for one in self.policies)
+        texts = (self.study, self.task, self.device, *self.classes, *self.warnings, *kinds)
         optional = tuple(text for text in (self.network, self.code_folder) if text)
         for text in (*texts, *optional):
             need(is_text(text, 10_000), "a name", "a text", text)

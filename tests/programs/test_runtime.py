@@ -1,5 +1,6 @@
 """The runtime: it answers like the network sample by sample, frees the batch, counts, and refuses other batches."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -342,6 +343,23 @@ def test_runtime_py_works_with_numpy_and_onnxruntime_alone(exported, tmp_path):
     np.save(device / "x.npy", x)
     answer = load(exported).predict(x)
     assert run(ALONE, device) == f"{answer.exits.tolist()} {answer.classes.tolist()} []"
+
+
+def test_runtime_py_decides_by_learned_gates(exported, tmp_path):
+    policy = random_policy(exits=3, size=1.0)
+    device = tmp_path / "device"
+    shutil.copytree(exported, device)
+    table = json.loads((device / "eenas.json").read_text(encoding="utf-8"))
+    table["policy"] = policy.to_table()
+    (device / "eenas.json").write_text(json.dumps(table), encoding="utf-8")
+    x, _ = images()
+    np.save(device / "x.npy", x)
+    model = load(exported)
+    model.set_policy(policy)
+    answer = model.predict(x)
+    assert len(set(answer.exits.tolist())) > 1
+    found = run(ALONE.replace("model.set_budget(macs=0.5)", ""), device)
+    assert found == f"{answer.exits.tolist()} {answer.classes.tolist()} []"
 
 
 def test_the_smallest_task_leaves_at_every_exit(model):

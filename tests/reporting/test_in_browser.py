@@ -31,7 +31,7 @@ def page(results, tmp_path_factory):
     return file
 
 
-OTHERS = ("samples", "explain", "distortions")
+OTHERS = ("samples", "policies", "explain", "distortions")
 """The panels without a figure, or only for studies with distortions."""
 
 

@@ -5,18 +5,20 @@ import re
 import shlex
 import tomllib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from eenas.errors import SpecError
 from eenas.percent import percent
+from eenas.policies.learned.comparison import compare_learned
 from eenas.progress import Notice
 from eenas.reporting.facts.conditions import commands, conditions, settings_text
 from eenas.reporting.facts.picked import drawn_item
 from eenas.reporting.facts.summary import shown
 from eenas.reporting.figures.leaving_figure import leaving_facts
-from eenas.reporting.report import report_panels
+from eenas.reporting.report import policies, report_panels
 from eenas.reporting.report.report_page import ReportSpec, load_report, report_html
 from eenas.reporting.report.report_source import Asked
 from eenas.results.choice import Choice, choose_design
@@ -24,6 +26,7 @@ from eenas.specs import from_table
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import StudySpec, load_settings
+from tests.policies.tables import deceptive_table
 from tests.reporting.sources import broken, source, trials
 from tests.reporting.studies import BACKBONE, failed, infeasible, slow, study
 
@@ -54,7 +57,8 @@ def test_the_page_begins_with_the_summary_and_ends_with_the_commands(page):
 def test_every_panel_of_the_shipped_report_is_in_its_place(page):
     assert re.findall(r'<section id="(\w+)">', page) == [each for each in load_report().panels if each != "distortions"]
     assert set(load_report().panels) == set(report_panels.PANELS)
-    assert page.count('class="plot') == len(load_report().panels) - len(("distortions", "explain", "samples"))
+    html_only = ("distortions", "explain", "policies", "samples")
+    assert page.count('class="plot') == len(load_report().panels) - len(html_only)
     assert 'class="missing"' not in page
     assert page.count("data:image/png;base64,") >= 2
 
@@ -196,3 +200,16 @@ def test_the_commands_and_conditions_name_the_study():
     rows = dict(conditions(source(results)))
     assert "1 thread, float32" in rows["latency"]
     assert rows["latency"] != dict(conditions(source(study(9, latency=False))))["latency"]
+
+
+def test_learned_policies_are_compared_in_a_table_where_there_are_samples_enough(monkeypatch):
+    few = report_panels.PANELS["policies"](source()).above
+    assert "they need a branch and 400 calibration samples, got 300 samples" in few
+    picked = source().picked()
+    calibration, validation = deceptive_table(), deceptive_table(seed=1)
+    monkeypatch.setattr(policies, "compare_learned", partial(compare_learned, kinds=["jei_dnn"]))
+    enough = replace(picked, calibration=calibration, validation=validation, backbone_macs=3.0)
+    text = words(report_panels.PANELS["policies"](source(picked=lambda: enough)).above)
+    assert "at equal MACs: of 2 comparisons, " in text
+    assert re.search(r"jei_dnn\s+75 %\s+\d\d\.\d %\s+\d\d\.\d %\s+\d\d\.\d %\s+\+\d+\.\d \(", text)
+    assert "won" in text

@@ -6,8 +6,11 @@ from dataclasses import replace
 import pytest
 
 from eenas.designs.training_choice import TrainingChoice
+from eenas.policies.learned.comparison import PolicyComparison
+from eenas.reporting.facts.policy_rows import POLICY_HEADS, policy_rows
 from eenas.reporting.facts.run_facts import budget_rows, report_json, run_summary
 from eenas.reporting.facts.wording import milliseconds
+from eenas.specs import from_table
 from tests.reporting.sources import run
 from tests.reporting.studies import study
 
@@ -38,6 +41,26 @@ def test_what_is_not_known_is_left_out():
 def test_other_ways_are_named():
     design = replace(report().design, training=TrainingChoice(strategy="two_stage"))
     assert "Not the default: strategy two_stage." in run_summary(report(design=design))
+
+
+def test_learned_policies_are_compared_in_words_and_rows():
+    one = PolicyComparison(
+        kind="jei_dnn",
+        budget=0.5,
+        macs_share=0.482,
+        accuracy=0.86,
+        threshold_accuracy=0.864,
+        difference=-0.004,
+        low=-0.0125,
+        high=0.005,
+    )
+    lines = run_summary(report(policies=(one,)))
+    assert any("one common threshold at equal MACs: of 1 comparison, 1 within noise (95 %)." in line for line in lines)
+    row = ("jei_dnn", "50 %", "48.2 %", "86.0 %", "86.4 %", "-0.4 (-1.2 to +0.5)", "within noise")
+    assert policy_rows([one]) == [row]
+    assert len(POLICY_HEADS) == len(row)
+    table = json.loads(report_json(report(policies=(one,))))
+    assert from_table(PolicyComparison, table["policies"][0]) == one
 
 
 def test_budgets_show_the_macs_that_were_spent():

@@ -6,6 +6,7 @@ from eenas.cli.tables.tables import table
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, MACS
 from eenas.reporting.facts.distortion_facts import context_rows
+from eenas.reporting.facts.policy_rows import POLICY_HEADS, policy_rows
 from eenas.reporting.facts.run_facts import budget_rows, run_summary
 from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds, place, quantity
 from eenas.runs.run_report import RunReport
@@ -81,4 +82,9 @@ def print_report(report: RunReport, console: Console) -> None:
         for one in report.comparisons:
             interval = f"{100 * one.low:+z.2f} to {100 * one.high:+z.2f}"
             made.add_row(one.baseline, percent(one.budget, 0), f"{100 * one.difference:+z.2f}", interval)
+        console.print(made)
+    if report.policies:
+        made = table("Learned policies against one common threshold at equal MACs", *POLICY_HEADS, right=range(1, 6))
+        for texts in policy_rows(report.policies):
+            made.add_row(*texts)
         console.print(made)

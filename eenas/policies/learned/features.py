@@ -22,6 +22,8 @@ SMOOTH = (0, 1, 2, PREVIOUS, SHARP)
 
 _ROWS = 2**14
 
+_FEW_CLASSES = 24
+
 
 def confidence_features(logits: NDArray[Any], temperature: float, *, sharp: bool) -> NDArray[np.float64]:
     """Return the three scores, and with `sharp` the entropy score of squared probabilities, of logits [n, C], [n, 3+].
@@ -51,22 +53,51 @@ def confidence_features(logits: NDArray[Any], temperature: float, *, sharp: bool
     return np.clip(found, 0.0, 1.0, out=found)
 
 
-def quick_features(row: Sequence[float], temperature: float, *, sharp: bool) -> list[float]:
-    """Return `confidence_features` of one row of finite numbers, up to rounding; faster for few classes."""
-    largest = max(row)
-    below = [(value - largest) / temperature for value in row]
-    second = sorted(below)[-2]
+def quick_features(row: NDArray[np.float32], temperature: float, *, sharp: bool) -> list[float] | None:
+    """Return `confidence_features` of one row [C], up to rounding, or None if a number is not finite.
+
+    It is several times faster for a single sample: plain Python for few classes, vectors for many.
+    """
+    sums = _list_sums if len(row) <= _FEW_CLASSES else _vector_sums
+    if (found := sums(row, temperature, sharp)) is None:
+        return None
+    second, *pairs = found
+    nats = math.log(len(row))
+    entropies = [1.0 - (math.log(total) - mean / total) / nats for total, mean in pairs]
+    total = pairs[0][0]
+    return [1.0 / total, -math.expm1(second) / total, *(min(max(value, 0.0), 1.0) for value in entropies)]
+
+
+def _list_sums(row: NDArray[np.float32], temperature: float, sharp: bool) -> tuple[Any, ...] | None:
+    """Return the second largest logit below the largest, then pairs of the sums of exp(z) and of z exp(z)."""
+    values = row.tolist()
+    if not math.isfinite(sum(values)):
+        return None
+    largest = max(values)
+    below = [(value - largest) / temperature for value in values]
     weights = [math.exp(value) for value in below]
-    total = sum(weights)
-    nats, classes = float(sum(map(operator.mul, weights, below))), math.log(len(row))
-    entropy = 1.0 - (math.log(total) - nats / total) / classes
-    found = [1.0 / total, -math.expm1(second) / total, min(max(entropy, 0.0), 1.0)]
-    if sharp:
-        squares = [value * value for value in weights]
-        total = sum(squares)
-        nats = 2.0 * float(sum(map(operator.mul, squares, below)))
-        found.append(min(max(1.0 - (math.log(total) - nats / total) / classes, 0.0), 1.0))
-    return found
+    first = (sum(weights), sum(map(operator.mul, weights, below)))
+    if not sharp:
+        return sorted(below)[-2], first
+    squares = [value * value for value in weights]
+    return sorted(below)[-2], first, (sum(squares), 2.0 * sum(map(operator.mul, squares, below)))
+
+
+def _vector_sums(row: NDArray[np.float32], temperature: float, sharp: bool) -> tuple[Any, ...] | None:
+    """Return what `_list_sums` returns."""
+    below = row.astype(np.float64)
+    largest = below.max()
+    if not (math.isfinite(largest) and math.isfinite(below.min())):
+        return None
+    below -= largest
+    below /= temperature
+    weights = np.exp(below)
+    second = float(np.partition(below, len(below) - 2)[-2])
+    first = (float(weights.sum()), float(weights.dot(below)))
+    if not sharp:
+        return second, first
+    weights *= weights
+    return second, first, (float(weights.sum()), 2.0 * float(weights.dot(below)))
 
 
 def table_features(

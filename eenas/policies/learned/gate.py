@@ -1,5 +1,6 @@
 """A gate: the small network of one exit that turns features into the logit of the probability to stop."""
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +29,7 @@ class Gate:
         self.output, self.bias = np.array(last[:-1], dtype=np.float64), float(last[-1])
         hidden = np.array(first, dtype=np.float64).reshape(-1, features + 1)
         self.weights, self.biases = np.ascontiguousarray(hidden[:, :-1]), np.ascontiguousarray(hidden[:, -1])
+        self._quick = np.ascontiguousarray(hidden), np.zeros(len(hidden)), self.output.tolist()
         self._columns = [np.ascontiguousarray(self.weights[:, i]) for i in range(features)]
 
     def exact(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -44,11 +46,14 @@ class Gate:
         units *= self.output
         return np.asarray(units.sum(axis=1) + self.bias)
 
-    def quick(self, x: NDArray[np.float64]) -> float:
+    def quick(self, x: list[float]) -> float:
         """Return the logit of one sample's features [F], up to rounding."""
-        if not self.linear:
-            x = np.maximum(self.weights @ x + self.biases, 0.0)
-        return float(self.output @ x) + self.bias
+        weights, zeros, output = self._quick
+        if self.linear:
+            return float(sum(map(operator.mul, x, output))) + self.bias
+        units = weights.dot(np.array([*x, 1.0]))
+        units = np.maximum(units, zeros)
+        return float(self.output.dot(units)) + self.bias
 
     def slope(self, features: Sequence[int]) -> float:
         """Return a bound on the change of the logit if each of these features changes by at most 1."""

@@ -25,8 +25,7 @@ from eenas.policies.policy import NEAR, same_samples
 from eenas.policies.scores import score
 from eenas.policies.values import check_truth, limits_of, temperatures_of
 
-_SMALL = 128
-"""Up to this many logits of one sample are scored in plain Python, which is faster than calling NumPy."""
+_FLOAT32 = np.dtype(np.float32)
 
 _CLOSE = 1e-9
 """A bound on the difference of probabilities that were summed in another order."""
@@ -89,14 +88,14 @@ class LearnedPolicy(SignalPolicy):
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Return which of n samples leave at exit k, [n], and the next state, from its logits [n, C] and the state."""
         same_samples(logits, state)
-        if len(logits) == 1 and logits.size <= _SMALL and logits.dtype == np.float32:
+        if k == self.num_exits - 1 or not self.limit:  # no gate decides
+            leaving = np.full(len(logits), k == self.num_exits - 1 or self.limit is not None)
+            return leaving, _after(state, logits.argmax(axis=1), np.zeros(len(logits)))
+        if len(logits) == 1 and logits.dtype == _FLOAT32:
             found = self._decide_one(k, logits[0], state[0])
             if found is not None:
                 return found
         classes = logits.argmax(axis=1)
-        if k == self.num_exits - 1 or not self.limit:  # no gate decides
-            leaving = np.full(len(logits), k == self.num_exits - 1 or self.limit is not None)
-            return leaving, _after(state, classes, np.zeros(len(logits)))
         features = self._features(k, logits, classes, state)
         leaving = stop_probability(self.gates[k].exact(features[:, self.inputs])) >= self.limit
         return leaving & np.isfinite(logits).all(axis=1), _after(state, classes, features[:, 0])
@@ -170,6 +169,11 @@ class LearnedPolicy(SignalPolicy):
         return tuple(Gate(one, other, len(self.inputs)) for one, other in zip(self.first, self.last, strict=True))
 
     @cached_property
+    def _sharp(self) -> bool:
+        """Whether the gates read the entropy of squared probabilities."""
+        return SHARP in self.inputs
+
+    @cached_property
     def _slopes(self) -> tuple[float, ...]:
         """The largest change of each gate's logit if every confidence changes by at most 1."""
         smooth = [position for position, feature in enumerate(self.inputs) if feature in SMOOTH]
@@ -178,29 +182,27 @@ class LearnedPolicy(SignalPolicy):
     def _features(
         self, k: int, logits: NDArray[Any], classes: NDArray[np.int64], state: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        scores = confidence_features(logits, self.temperatures[k], sharp=SHARP in self.inputs)
+        scores = confidence_features(logits, self.temperatures[k], sharp=self._sharp)
         return joined_features(k, self.num_exits, scores, agreement(state[:, 2:], classes), state[:, 1])
 
     def _decide_one(
         self, k: int, logits: NDArray[np.float32], state: NDArray[np.float64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]] | None:
-        """`decide` for one sample in plain Python; None where rounding matters or a number is not finite."""
-        row, before = logits.tolist(), state.tolist()
-        if not math.isfinite(sum(row)):
+        """`decide` for one sample with a gate, faster; None where rounding matters or a number is not finite."""
+        assert self.limit
+        found, earlier = quick_features(logits, self.temperatures[k], sharp=self._sharp), state.tolist()
+        if found is None:
             return None
-        answer = float(row.index(max(row)))
-        confidence, leaves = 0.0, k == self.num_exits - 1 or self.limit is not None
-        if k < self.num_exits - 1 and self.limit:
-            found = quick_features(row, self.temperatures[k], sharp=SHARP in self.inputs)
-            confidence, earlier = found[0], before[2:]
-            agreeing = earlier.count(answer) / len(earlier) if earlier else 0.0
-            given = [*found[:3], agreeing, before[1], k / self.num_exits, *found[3:]]
-            logit = self.gates[k].quick(np.array([given[position] for position in self.inputs]))
-            probability = 1.0 / (1.0 + math.exp(-logit)) if logit > -700 else 0.0
-            if abs(probability - self.limit) <= _CLOSE:
-                return None
-            leaves = probability > self.limit
-        return np.array([leaves]), np.array([[answer, confidence, *before[2:], answer]])
+        answer = float(logits.argmax())
+        agreeing = earlier[2:].count(answer) / k if k else 0.0
+        given = [*found[:3], agreeing, earlier[1], k / self.num_exits, *found[3:]]
+        logit = self.gates[k].quick([given[position] for position in self.inputs])
+        probability = 1.0 / (1.0 + math.exp(-logit)) if logit > -700 else 0.0
+        if abs(probability - self.limit) <= _CLOSE:
+            return None
+        earlier[:2] = answer, found[0]
+        earlier.append(answer)
+        return np.array((probability > self.limit,)), np.array((earlier,))
 
     def _is_near(self, k: int, logits: NDArray[np.float64]) -> NDArray[np.bool_]:
         assert self.limit

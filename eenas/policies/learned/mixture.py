@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.policies.learned.gate import Rows
-from eenas.policies.learned.stop_nets import Gradient, along_prices, sigmoid
+from eenas.policies.learned.stop_nets import Gradient, at_each_price, sigmoid
 from eenas.policies.learned.training_data import TrainingData, Values
 
 _LEAST = 1e-12
@@ -49,4 +49,4 @@ def train_mixture(data: TrainingData, prices: tuple[float, ...], seed: int) -> l
 
         return gradient
 
-    return along_prices(data, prices, gradient_at, seed)
+    return at_each_price(data, prices, gradient_at, seed)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from eenas.policies.learned.gate import Rows
-from eenas.policies.learned.stop_nets import Gradient, along_prices, sigmoid
+from eenas.policies.learned.stop_nets import Gradient, at_each_price, sigmoid
 from eenas.policies.learned.training_data import TrainingData, Values
 
 
@@ -33,4 +33,4 @@ def train_policy_gradient(data: TrainingData, prices: tuple[float, ...], seed: i
         rewards = data.rewards(price)
         return lambda logits, rows, step: -expected_reward(logits, rewards[rows])[1]
 
-    return along_prices(data, prices, gradient_at, seed)
+    return at_each_price(data, prices, gradient_at, seed)

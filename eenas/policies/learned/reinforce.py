@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.policies.learned.gate import Rows
-from eenas.policies.learned.stop_nets import FIRST_STEPS, Gradient, along_prices, sigmoid
+from eenas.policies.learned.stop_nets import STEPS, Gradient, at_each_price, sigmoid
 from eenas.policies.learned.training_data import TrainingData, Values
 
 BASELINE, BONUS = 0.95, 0.01
@@ -41,7 +41,7 @@ def train_reinforce(data: TrainingData, prices: tuple[float, ...], seed: int) ->
 
         def gradient(logits: Values, rows: NDArray[np.int64], step: int) -> Values:
             nonlocal mean
-            bonus = BONUS * max(0.0, 1.0 - step / FIRST_STEPS)
+            bonus = BONUS * max(0.0, 1.0 - step / STEPS)
             given, draws = rewards[rows], generator.random(logits.shape)
             slope, taken = sampled_gradient(logits, given, draws, baseline=mean, bonus=bonus)
             mean = BASELINE * mean + (1.0 - BASELINE) * float(given[np.arange(len(rows)), taken].mean())
@@ -49,4 +49,4 @@ def train_reinforce(data: TrainingData, prices: tuple[float, ...], seed: int) ->
 
         return gradient
 
-    return along_prices(data, prices, gradient_at, seed)
+    return at_each_price(data, prices, gradient_at, seed)

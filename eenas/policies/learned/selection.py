@@ -71,11 +71,12 @@ class LearnedFit:
     def candidates(self) -> PolicyCandidates:
         """Return the policies of all prices and limits.
 
-        Their costs are those on the table, so that budgets are kept there. Their accuracies are those of equally
-        expensive policies on held-out samples, so that the choice of price and limit does not reward overfitting.
+        Their costs are those on the table, so that budgets are kept there. Their accuracies are at most those of
+        equally expensive policies on held-out samples, so that the choice of price and limit does not reward
+        overfitting.
         """
         accuracy = [
-            np.interp(curve.costs[MACS], other.costs[MACS], other.accuracy)
+            np.minimum(curve.accuracy, np.interp(curve.costs[MACS], other.costs[MACS], other.accuracy))
             for curve, other in zip(self.curves, self.held_out, strict=True)
         ]
         owners, limits, order, costs = _joined(self.curves)

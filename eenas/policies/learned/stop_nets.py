@@ -12,9 +12,9 @@ HIDDEN = 16
 """The number of hidden units of a gate."""
 CONTINUE = -1.0
 """The first bias of the output: gates begin by letting samples go on."""
-LEARNING_RATE, DECAY = 5e-3, 1e-4
-FIRST_STEPS, NEXT_STEPS = 700, 250
-"""Steps at the first price, and at each following one from the weights of the one before."""
+LEARNING_RATE, DECAY = 1e-2, 1e-4
+STEPS = 300
+"""Steps of training at each price."""
 _MOST_ROWS, _LEAST_BATCH = 1536, 64
 _FIRST, _SECOND, _TINY = 0.9, 0.999, 1e-8
 
@@ -96,16 +96,20 @@ class StopNets:
         return tuple(inputs), tuple(outputs)
 
 
-def along_prices(
+def at_each_price(
     data: TrainingData, prices: tuple[float, ...], gradient_at: Callable[[float], Gradient], seed: int
 ) -> list[tuple[Rows, Rows]]:
-    """Return the gates for each price of the cost, trained in order, each from the weights of the one before."""
-    generator = np.random.default_rng(seed)
+    """Return the gates for each price of the cost.
+
+    All begin with the same weights. From the gates of another price, where many samples leave for certain or never,
+    training does not come back.
+    """
     x = np.ascontiguousarray(data.standardised.transpose(1, 0, 2))
-    nets = StopNets(x.shape[0], x.shape[2], generator)
     found: list[tuple[Rows, Rows]] = []
     for price in prices:
-        nets.descend(x, gradient_at(price), NEXT_STEPS if found else FIRST_STEPS, generator)
+        generator = np.random.default_rng(seed)
+        nets = StopNets(x.shape[0], x.shape[2], generator)
+        nets.descend(x, gradient_at(price), STEPS, generator)
         found.append(nets.rows(data))
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from eenas.percent import percent
 from eenas.policies.costs import LATENCY, MACS
 from eenas.policies.fit import declined
+from eenas.policies.learned.comparison import comparison_words
 from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting.facts.wording import cost_word, milliseconds, place, plural, quantity, times
 from eenas.runs.run_report import RunReport, largest_words, worse_words
@@ -47,6 +48,8 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
     if how := Traits.of(report.design, point.policy).words():
         lines.append(f"Not the default: {how}.")
     lines += declined(report.design.policy, point.policy)
+    if words := comparison_words(report.policies):
+        lines.append(words)
     if report.estimate is not None:
         gap = 100 * (point.accuracy - report.estimate.accuracy)
         lines.append(

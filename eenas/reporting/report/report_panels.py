@@ -27,6 +27,7 @@ from eenas.reporting.figures.survivors_figure import draw_survivors, survivors_f
 from eenas.reporting.figures.thumbnails import Sample, pictures, samples_facts
 from eenas.reporting.report.explorer import draw_explorer, explorer_facts, page_data
 from eenas.reporting.report.page import FRONT
+from eenas.reporting.report.policies import policies_html
 from eenas.reporting.report.report_source import ReportSource
 from eenas.reporting.report.templates import render
 
@@ -44,6 +45,7 @@ PanelName = Literal[
     "distortions",
     "confusion",
     "explain",
+    "policies",
     "samples",
     "latency",
     "progress",
@@ -140,6 +142,7 @@ PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
     "distortions": distortions,
     "confusion": lambda source: Panel(figure=draw_confusion(confusion_facts(source.picked()))),
     "explain": explanation,
+    "policies": lambda source: Panel(above=policies_html(source.picked(), source.results.measure)),
     "samples": samples,
     "latency": lambda source: Panel(figure=draw_latency(latency_facts(source.runs()))),
     "progress": lambda source: Panel(figure=draw_progress(progress_facts(source.results))),
@@ -166,7 +169,7 @@ WIDE: frozenset[PanelName] = frozenset(
 OF_LEAVING: frozenset[PanelName] = frozenset(
     (
         *("explorer", "classes", "difficulty", "reliability", "overthinking", "agreement", "confusion"),
-        *("distortions", "samples"),
+        *("distortions", "policies", "samples"),
     )
 )
 """The panels about the exits at which samples of the drawn network leave, and about the later exits' answers."""

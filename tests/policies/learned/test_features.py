@@ -44,13 +44,15 @@ def test_a_sample_has_the_same_ones_alone_and_quickly(classes):
     together = confidence_features(logits, 1.3, sharp=True)
     for n in range(50):
         assert np.array_equal(confidence_features(logits[n : n + 1], 1.3, sharp=True)[0], together[n])
-        np.testing.assert_allclose(quick_features(logits[n].tolist(), 1.3, sharp=True), together[n], atol=1e-12)
-        np.testing.assert_allclose(quick_features(logits[n].tolist(), 1.3, sharp=False), together[n, :3], atol=1e-12)
+        np.testing.assert_allclose(quick_features(logits[n], 1.3, sharp=True), together[n], atol=1e-12)
+        np.testing.assert_allclose(quick_features(logits[n], 1.3, sharp=False), together[n, :3], atol=1e-12)
 
 
 def test_rows_that_are_not_finite_have_zeros():
     logits = np.array([[np.nan, 0, 1], [np.inf, 0, 1], [30, 0, -3e38]], dtype=np.float32)
     found = confidence_features(logits, 1.0, sharp=True)
     assert (found[:2] == 0).all()
+    for row in (logits[0], logits[1], np.tile(logits[0], 20), np.tile(logits[1], 20), -np.tile(logits[1], 20)):
+        assert quick_features(row, 1.0, sharp=True) is None
     assert found[2, 0] == pytest.approx(1)
     assert confidence_features(logits[:0], 1.0, sharp=False).shape == (0, 3)

@@ -122,7 +122,7 @@ def test_a_gate_is_the_same_alone_and_its_slope_bounds_it():
         together = gate.exact(x)
         for n in range(40):
             assert gate.exact(x[n : n + 1])[0] == together[n]
-            assert gate.quick(x[n]) == pytest.approx(together[n], abs=1e-12)
+            assert gate.quick(x[n].tolist()) == pytest.approx(together[n], abs=1e-12)
         moved = gate.exact(x + 0.01 * generator.uniform(-1, 1, size=x.shape))
         assert (np.abs(moved - together) <= 0.01 * gate.slope(range(5))).all()
 

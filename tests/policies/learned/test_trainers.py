@@ -205,8 +205,7 @@ def test_one_head_predicts_wrong_answers_at_every_exit():
 
 @pytest.mark.parametrize("kind", TRAINERS)
 def test_training_repeats_itself_and_depends_on_the_seed_where_it_draws(kind, monkeypatch):
-    monkeypatch.setattr("eenas.policies.learned.stop_nets.FIRST_STEPS", 20)
-    monkeypatch.setattr("eenas.policies.learned.stop_nets.NEXT_STEPS", 5)
+    monkeypatch.setattr("eenas.policies.learned.stop_nets.STEPS", 20)
     data = data_of(random_table(samples=150), (0, 1, 2, 3, 4))
     one, again, other = (TRAINERS[kind](data, PRICES[:2], seed) for seed in (0, 0, 1))
     assert one == again
