@@ -80,7 +80,7 @@ def check_figure(figure):
 )
 def test_figures_of_the_report(hostile, name):
     shown = check_figure(PANELS[name](hostile).figure)
-    assert shown or name in ("latency", "progress", "importances", "survivors", "difficulty", "leaving")
+    assert shown or name in ("latency", "progress", "importances", "survivors", "difficulty", "leaving", "confusion")
 
 
 @pytest.mark.parametrize("name", list(FIGURES))
