@@ -14,6 +14,7 @@ from eenas.policies.controllers.controlled_exits import ControlledExits
 from eenas.policies.controllers.controller import Controller
 from eenas.policies.controllers.controller_kind import ControllerKind
 from eenas.policies.controllers.observed_policy import ObservedPolicy
+from eenas.policies.kinds.context_policy import policy_in
 from eenas.policies.kinds.threshold import own_thresholds, with_thresholds
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
@@ -77,15 +78,15 @@ class ExportedModel:
         """Return the answers to a batch. Each sample leaves at the first exit where the policy releases it.
 
         `batch` comes from `preprocess` or from the network's transform, float32 [N, ...]; images may also be uint8
-        [N, C, H, W]. Later segments run only on the samples that remain. After `adapt`, the controller chooses the
-        policy for the batch and its `context`, and learns from the answers. Raises InputError for any other batch and
-        if numbers overflow in the network, PolicyError without a fitted policy, and for a context without a controller.
+        [N, C, H, W]. Later segments run only on the samples that remain. With thresholds per context, those of
+        `context` decide; an unknown context gets a warning and the common thresholds. After `adapt`, the controller
+        chooses the policy for the batch and its context, and learns from the answers. Raises InputError for any other
+        batch and if numbers overflow in the network, PolicyError without a fitted policy, and for a context that
+        neither a controller nor thresholds are for.
         """
         x, controller = self._checked(batch), self.controller
         if controller is None:
-            if context is not None:
-                raise PolicyError("a context is for the controller of a model; call `adapt` first, or leave it out")
-            return self._answer(x, self._fitted())
+            return self._answer(x, policy_in(self._fitted(), context))
         observed = ObservedPolicy(controller, context)
         found = self._answer(x, observed)
         observed.finish()

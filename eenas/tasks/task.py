@@ -132,7 +132,8 @@ class Task:
     def with_distortions(self, spec: DistortionsSpec) -> "Task":
         """Return the same task with distortions. The four splits stay as they are.
 
-        Raises TaskError for samples other than images, and for kinds that need another number of channels.
+        Raises TaskError for samples other than images, kinds that need another number of channels, and files that do
+        not fit.
         """
         if self.inputs.kind != "images":
             raise TaskError(
@@ -140,7 +141,9 @@ class Task:
             )
         for kind in () if spec.files else spec.kinds:
             check_distortable(kind, self.channels)
-        return replace(self, distortions=spec, digest=digest_of([self.digest, spec.identity]))
+        found = replace(self, distortions=spec, digest=digest_of([self.digest, spec.identity]))
+        _ = found.distorted_splits  # checks the files, if there are any
+        return found
 
     def trained_distorted(self) -> "Task":
         """Return the same task with the share of distorted images in train that `distortions` asks for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -124,11 +125,18 @@ class ContextPolicy(Policy):
 def policy_in(policy: Policy, context: str | None) -> Policy:
     """Return the policy that decides samples of a context (None: unknown).
 
-    Raises PolicyError for a context if the policy has the same thresholds in every context, and for other values.
+    A context that was not in calibration gets a warning and the policy fitted on all calibration samples. Raises
+    PolicyError for a context if the policy has the same thresholds in every context, and for other values.
     """
     if isinstance(policy, ContextPolicy):
         if context is not None and not isinstance(context, str):
             raise PolicyError(f"a context is a name such as 'clean', got {shortened(context)}")
+        if context is not None and policy.known(context) is None:
+            warnings.warn(
+                f"the context {shortened(context)} was not in calibration; its samples are decided by thresholds "
+                "fitted on all calibration samples",
+                stacklevel=3,
+            )
         return policy.of(context)
     if context is not None:
         raise PolicyError(

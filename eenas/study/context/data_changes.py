@@ -12,6 +12,7 @@ from eenas.specs import from_table
 from eenas.study.settings.study_spec import StudySpec, readable
 from eenas.tasks.contents import Changes, Contents, compare, only_test
 from eenas.tasks.held_out import from_test_source
+from eenas.tasks.load import with_distortions
 from eenas.tasks.spec import TaskSpec
 from eenas.tasks.task import Task
 
@@ -67,7 +68,8 @@ def same_data(
 
     def loaded(spec: TaskSpec) -> Task:
         task = load(spec)
-        return from_test_source(task) if held_out == "test" and task.default_splits else task
+        task = from_test_source(task) if held_out == "test" and task.default_splits else task
+        return task if task.distortions else with_distortions(task, spec.distortions)
 
     task = loaded(spec)
     before = contents_of(record, store)

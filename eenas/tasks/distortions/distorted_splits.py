@@ -72,7 +72,7 @@ def _files(split: Split, spec: DistortionsSpec) -> CorruptionFiles:
             f"distortions.files holds the test source, but {split.name} takes from the {split.source} source; "
             'set task.held_out = "test"'
         )
-    files = _opened(spec.files, len(split.samples))
+    files = _opened(Path(spec.files).resolve(), len(split.samples))
     for kind in spec.kinds:
         files.check_kind(kind)
     files.check_labels(split.rows, split.labels)
@@ -80,8 +80,8 @@ def _files(split: Split, spec: DistortionsSpec) -> CorruptionFiles:
 
 
 @functools.lru_cache(maxsize=4)
-def _opened(folder: str, count: int) -> CorruptionFiles:
-    return CorruptionFiles(Path(folder), count)
+def _opened(folder: Path, count: int) -> CorruptionFiles:
+    return CorruptionFiles(folder, count)
 
 
 def _pixels(split: Split) -> Pixels:
