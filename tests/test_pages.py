@@ -11,6 +11,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {
     "guarantees.md": "With 95 % probability, the answer is wrong where the final exit is right",
     "explanations.md": "final overlap 1.00, deletion 0.",
+    "distortions.md": "gaussian_noise:5: 0.",
 }
 """The pages with a whole example, and a text that it prints."""
 

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 from eenas.public_names import lazily
 
 if TYPE_CHECKING:
+    from eenas.policies.context_fit import fit_by_context
     from eenas.policies.costs import CostFacts, Costs
     from eenas.policies.exit_table import ExitTable
     from eenas.policies.fit import Fitting, operating_points
     from eenas.policies.kinds.confidence import ConfidencePolicy
+    from eenas.policies.kinds.context_policy import ContextPolicy
     from eenas.policies.kinds.geometric import GeometricPolicy
     from eenas.policies.kinds.most_confident import MostConfidentPolicy
     from eenas.policies.kinds.patience import PatiencePolicy
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ConfidencePolicy": "kinds.confidence",
+    "ContextPolicy": "kinds.context_policy",
     "Controlled": "risk.control",
     "CostFacts": "costs",
     "Costs": "costs",
@@ -50,11 +53,13 @@ _HOMES = {
     "controlled": "risk.control",
     "compare_learned": "learned.comparison",
     "evaluate": "operating_point",
+    "fit_by_context": "context_fit",
     "operating_points": "fit",
     "policy_from_table": "kinds.registry",
 }
 __all__ = [
     "ConfidencePolicy",
+    "ContextPolicy",
     "Controlled",
     "CostFacts",
     "Costs",
@@ -78,6 +83,7 @@ __all__ = [
     "compare_learned",
     "controlled",
     "evaluate",
+    "fit_by_context",
     "operating_points",
     "policy_from_table",
 ]

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from eenas.public_names import lazily
 
 if TYPE_CHECKING:
+    from eenas.tasks.distortions.distortion import distort
+    from eenas.tasks.distortions.spec import DistortionsSpec
     from eenas.tasks.images.image_input import image_input
     from eenas.tasks.inputs import InputSpec
     from eenas.tasks.load import load_task
@@ -13,22 +15,26 @@ if TYPE_CHECKING:
     from eenas.tasks.task import Task
 
 _HOMES = {
+    "DistortionsSpec": "distortions.spec",
     "InputSpec": "inputs",
     "Split": "split",
     "SplitSpec": "spec",
     "SplitsSpec": "spec",
     "Task": "task",
     "TaskSpec": "spec",
+    "distort": "distortions.distortion",
     "image_input": "images.image_input",
     "load_task": "load",
 }
 __all__ = [
+    "DistortionsSpec",
     "InputSpec",
     "Split",
     "SplitSpec",
     "SplitsSpec",
     "Task",
     "TaskSpec",
+    "distort",
     "image_input",
     "load_task",
 ]

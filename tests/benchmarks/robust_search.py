@@ -103,7 +103,8 @@ def most_robust(results: StudyResults, floor: float) -> float:
 def run_training(given: argparse.Namespace) -> None:
     """Train what each study proposes."""
     for name, choice in choices(given).items():
-        report = train(storage(given), name=name, choice=choice, out=given.out / name, device="cpu")
+        full = (f"full_training.samples={given.full}",)
+        report = train(storage(given), name=name, choice=choice, out=given.out / name, device="cpu", overrides=full)
         print(f"{name}: {report.network}, {report.reported.accuracy:.4f}, {dict(report.reported.robustness)}")
     print("done")
 

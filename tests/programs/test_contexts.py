@@ -15,7 +15,7 @@ def threshold(value):
     return ThresholdPolicy(score="max_softmax", temperatures=(1.0,) * 3, thresholds=(value, value))
 
 
-POLICY = ContextPolicy(contexts=("blur", "clean"), policies=(threshold(0.3), threshold(0.95)), policy=threshold(0.7))
+POLICY = ContextPolicy(contexts=("blur", "clean"), policies=(threshold(0.0), threshold(None)), policy=threshold(0.4))
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ from eenas.designs.design import Placed
 from eenas.errors import EenasError, FrontError
 from eenas.measurement.latency import Latency
 from eenas.networks.assembly import build_network
+from eenas.policies.context_scores import beside_backbone, scores_in
 from eenas.policies.costs import CostValues
+from eenas.policies.kinds.threshold import ONE_EXIT
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.reporting.facts.summary import shown
@@ -25,6 +27,7 @@ from eenas.results.results import Comparison
 from eenas.runs.run_report import ExitFacts, RunReport
 from eenas.specs import to_table
 from eenas.study.rivals.known_networks import NETWORKS
+from eenas.tasks.distortions.spec import DistortionsSpec
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.task import Task
 from eenas.testing.smallest import smallest_backbone
@@ -54,7 +57,7 @@ FACTS = {
 
 def source(results=None, **more):
     """A report's source; `more` takes the place of what it would give."""
-    results = with_frozen_points(study(9)) if results is None else results
+    results = under_distortions(with_frozen_points(study(9))) if results is None else results
     given = {
         "results": results,
         "facts": FACTS,
@@ -65,6 +68,7 @@ def source(results=None, **more):
         "trials": lambda: trials(len(results.trials)),
         "network": lambda: ("trial 3", trained()),
         "runs": lambda: (run(results), run(results, folder=Path("runs/two"))) if results.front else (),
+        "contexts": lambda: contexts(found(results)),
     }
     return ReportSource(**(given | more))
 
@@ -125,6 +129,26 @@ def with_frozen_points(results):
     """The study as if its networks had been tried on the frozen backbone before they were trained."""
     made = (replace(trial, frozen_points=trial.points[: 3 + trial.number]) for trial in results.trials)
     return replace(results, trials=tuple(made))
+
+
+def under_distortions(results):
+    """The study as if its task had distortions."""
+    task = replace(
+        results.settings.task, distortions=DistortionsSpec(kinds=("gaussian_blur", "fog"), severities=(1, 5))
+    )
+    return replace(results, settings=replace(results.settings, task=task))
+
+
+def contexts(picked):
+    """The scores of a network in each context, as if distortions added noise to its logits."""
+    generator, own, plain = np.random.default_rng(0), {}, {}
+    for name, noise in (("clean", 0), ("gaussian_blur:1", 1), ("gaussian_blur:5", 4), ("fog:1", 1), ("fog:5", 2)):
+        logits = picked.validation.logits + noise * generator.normal(size=picked.validation.logits.shape)
+        table = replace(picked.validation, logits=logits.astype(np.float32))
+        own[name] = scores_in(name, picked.item.point.policy, table, picked.temperatures)
+        last = replace(table, logits=table.logits[:, -1:], exits=("final",), costs=table.costs.first(1))
+        plain[name] = scores_in(name, ONE_EXIT, last, (1.0,))
+    return beside_backbone(list(own.values()), plain)
 
 
 def found(results):

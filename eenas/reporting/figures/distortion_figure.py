@@ -109,7 +109,7 @@ def _line(
         text=shares,
         mode="lines+markers",
         name=in_figure(name),
-        legendgroup=name,
+        legendgroup=in_figure(name),
         showlegend=first,
         line=line,
         marker={"size": 5},
