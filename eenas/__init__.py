@@ -11,6 +11,9 @@ _HOMES = {
     "Study": "eenas.handle.study",
     "train": "eenas.runs.full_training",
     "export": "eenas.deployment.export",
+    "add_experts": "eenas.deployment.expert_addition",
+    "ExpertSpec": "eenas.frozen.experts.expert_building",
+    "ExpertTraining": "eenas.frozen.experts.expert_training",
     "build": "eenas.deployment.network_sources",
     "explain": "eenas.networks.explanations.explain",
     "fit_thresholds": "eenas.deployment.fitting",
@@ -19,6 +22,7 @@ _HOMES = {
     "profile": "eenas.study.context.profiling",
     "open_results": "eenas.results.read",
     "load": "eenas.programs.model_folder",
+    "load_experts": "eenas.programs.experts.expert_folder",
     "load_design": "eenas.programs.model_folder",
     "Design": "eenas.designs.design",
     "Task": "eenas.tasks.task",
@@ -40,10 +44,13 @@ __all__ = [
     "Choice",
     "Design",
     "EenasError",
+    "ExpertSpec",
+    "ExpertTraining",
     "Limits",
     "Study",
     "Task",
     "__version__",
+    "add_experts",
     "build",
     "calibrate",
     "explain",
@@ -60,6 +67,7 @@ __all__ = [
     "list_tasks",
     "load",
     "load_design",
+    "load_experts",
     "open_results",
     "profile",
     "runtime",
@@ -72,12 +80,15 @@ __all__ = [
 if TYPE_CHECKING:
     from eenas import runtime
     from eenas.deployment.calibration import calibrate
+    from eenas.deployment.expert_addition import add_experts
     from eenas.deployment.export import export
     from eenas.deployment.fitting import fit_thresholds
     from eenas.deployment.network_sources import build
     from eenas.deployment.program_folder import verify
     from eenas.designs.design import Design
     from eenas.errors import EenasError
+    from eenas.frozen.experts.expert_building import ExpertSpec
+    from eenas.frozen.experts.expert_training import ExpertTraining
     from eenas.handle.lists import (
         list_backbones,
         list_branches,
@@ -92,6 +103,7 @@ if TYPE_CHECKING:
     from eenas.handle.simulation import simulate
     from eenas.handle.study import Study, search
     from eenas.networks.explanations.explain import explain
+    from eenas.programs.experts.expert_folder import load_experts
     from eenas.programs.model_folder import load, load_design
     from eenas.results.choice import Choice
     from eenas.results.read import open_results

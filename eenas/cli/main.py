@@ -10,6 +10,7 @@ from eenas.cli.backbone import backbone
 from eenas.cli.calibrate import calibrate
 from eenas.cli.console import replace_unencodable, say
 from eenas.cli.dashboard import dashboard
+from eenas.cli.experts import experts
 from eenas.cli.export import export
 from eenas.cli.failures import WRONG_INPUT, end_on_sigterm, guarded
 from eenas.cli.fidelity import fidelity
@@ -57,7 +58,8 @@ def _options(
     pass
 
 
-for _verb in (search, front, train, export, verify, run, calibrate, simulate, profile, dashboard, backbone, spaces):
+_VERBS = (search, front, train, export, verify, run, calibrate, simulate, experts, profile, dashboard, backbone, spaces)
+for _verb in _VERBS:
     app.command()(guarded(_verb))
 app.command("list")(guarded(list_names))
 app.command(context_settings={"allow_extra_args": True})(guarded(report))  # report explains how to pass a run's folder

@@ -6,17 +6,20 @@ from eenas.public_names import lazily
 
 if TYPE_CHECKING:
     from eenas.deployment.calibration import calibrate
+    from eenas.deployment.expert_addition import add_experts
     from eenas.deployment.fitting import fit_thresholds
     from eenas.deployment.network_sources import build
     from eenas.deployment.program_folder import verify
 
 _HOMES = {
+    "add_experts": "expert_addition",
     "build": "network_sources",
     "calibrate": "calibration",
     "fit_thresholds": "fitting",
     "verify": "program_folder",
 }
 __all__ = [
+    "add_experts",
     "build",
     "calibrate",
     "fit_thresholds",

@@ -29,7 +29,7 @@ from eenas.policies.proportions import higher
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
 from eenas.programs.exit_latency import ProgramLatency, measure_exits, runtime_name
-from eenas.programs.manifest import MANIFEST, checksum, export_errors, read_table
+from eenas.programs.manifest import MANIFEST, checksum, export_errors, read_plain_table
 from eenas.programs.model_folder import CARD, write_manifest
 from eenas.programs.programs import write_single_file
 from eenas.programs.runtime import ExportedModel
@@ -116,7 +116,7 @@ def calibrate(
     trust_code, backbone, threads = options.get("trust_code", False), options.get("backbone"), options.get("threads")
     path, threads = Path(folder), (os.cpu_count() or 1) if threads is None else threads
     check_writable(path)
-    table = read_table(path)
+    table = read_plain_table(path)
     if table.get("program") is not None:
         model = open_model(path, threads=threads, trust_code=trust_code)
     elif LATENCY not in wanted.costs:

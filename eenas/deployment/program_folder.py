@@ -10,6 +10,8 @@ from eenas.errors import ExportError
 from eenas.files import write_text
 from eenas.measurement.stopwatch import restored_threads
 from eenas.programs.exit_latency import ProgramLatency, Timing, time_programs
+from eenas.programs.experts.expert_folder import load_experts
+from eenas.programs.experts.expert_parity import compare_experts, picture_samples
 from eenas.programs.manifest import read_table
 from eenas.programs.model_folder import CARD, Package, fill_folder, load, new_model_folder, write_manifest
 from eenas.programs.parity import Parity, ParitySamples, compare, validation_samples
@@ -74,6 +76,8 @@ def verify(
     """
     path = Path(folder)
     table = read_table(path)
+    if table.get("experts") is not None:
+        return _verify_experts(path, data, skip_bad=skip_bad, trust_code=trust_code, backbone=backbone)
     network = load(path, trust_code=trust_code, backbone=backbone)
     if table.get("program") is None:
         model, known = as_model(network, path), table["measured"].get("data")
@@ -86,3 +90,17 @@ def verify(
     if task.left_out:
         listener(Notice(left_out_notice(task.left_out)))
     return compare(network, model, validation_samples(network, task, data=given if isinstance(given, str) else ""))
+
+
+def _verify_experts(
+    path: Path, data: str | Task | None, *, skip_bad: bool, trust_code: bool, backbone: nn.Module | None
+) -> Parity:
+    """Compare the programs of a network with experts with it, on validation samples as they are."""
+    network = load_experts(path, trust_code=trust_code, backbone=backbone)
+    known = Parity.of(path).data
+    given = data if data is not None else known
+    if not given:
+        raise ExportError(f"{path}: does not name the samples of its comparison; give some as --data (data=...)")
+    task = given_task(given, network.transform.inputs, skip_bad=skip_bad, trust_code=trust_code)
+    samples = picture_samples(network.transform, task, data=given if isinstance(given, str) else "")
+    return compare_experts(network, open_model(path), samples)

@@ -7,7 +7,7 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eenas.backbones.extra_state import from_text, split_state, to_text
 from eenas.backbones.weights.weight_files import check_zip
@@ -27,8 +27,25 @@ def save_weights(network: EarlyExitNetwork, path: Path) -> None:
 
 def load_weights(network: EarlyExitNetwork, path: Path) -> None:
     """Load weights that `save_weights` wrote. Raises WeightsError with the keys if they do not fit the network."""
+    state = with_current_keys(_readable_state(path), network.branches.names)
+    _check_state(path, network.state_dict(), state)
+    _load_checked(network, path, state)
+
+
+def load_part(module: nn.Module, path: Path, part: Mapping[str, Any]) -> None:
+    """Load the entries of a state dict with the keys and shapes of `part` that `write_state` wrote.
+
+    The others keep their values. Raises WeightsError with the keys if they do not fit.
+    """
+    state = _readable_state(path)
+    _check_state(path, part, state)
+    _load_checked(module, path, {**module.state_dict(), **state})
+
+
+def _readable_state(path: Path) -> dict[str, Any]:
+    """Return the state in a file. Raises WeightsError if it cannot be read."""
     try:
-        state = read_state(path)
+        return read_state(path)
     except SpecError as error:
         raise WeightsError(f"{path}: holds {error}; export the network again") from None
     except Exception as error:  # safetensors and torch raise errors of many types for a damaged file
@@ -37,16 +54,21 @@ def load_weights(network: EarlyExitNetwork, path: Path) -> None:
         )
         cause = f" ({reason[:200]})" if reason else ""
         raise WeightsError(f"{path}: cannot be read as safetensors{cause}; export the network again") from None
-    state = with_current_keys(state, network.branches.names)
-    own = network.state_dict()
+
+
+def _check_state(path: Path, own: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Raise WeightsError with the keys unless a state has the keys and shapes of `own`."""
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     shapes = [name for name in own.keys() & state.keys() if _shape(own[name]) != _shape(state[name])]
     if missing or unknown or shapes:
         raise WeightsError(
             f"{path}: does not fit the network: missing {missing[:3]}, unknown {unknown[:3]}, other shape {shapes[:3]}"
         )
+
+
+def _load_checked(module: nn.Module, path: Path, state: Mapping[str, Any]) -> None:
     try:
-        network.load_state_dict(state)
+        module.load_state_dict(state)
     except Exception as error:  # a module's own set_extra_state
         raise WeightsError(f"{path}: does not fit the network: {shortened_error(error)}") from None
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.backbones.memory_format import laid
@@ -64,3 +65,11 @@ def batches(network: EarlyExitNetwork, split: Split, batch_size: int, device: to
     for start in range(0, len(split), batch_size):
         indices = np.arange(start, min(start + batch_size, len(split)))
         yield laid(transform(source[indices].to(device)), network.memory_format)
+
+
+@torch.inference_mode()
+def logits_of_pictures(network: EarlyExitNetwork, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the logits [n, K, C] of all exits for images uint8 [n, C, H, W], in the network's mode."""
+    device = next(network.parameters()).device
+    x = laid(network.transform(torch.from_numpy(images).to(device)), network.memory_format)
+    return np.asarray(torch.stack([each.float() for each in network(x)], dim=1).cpu().numpy())

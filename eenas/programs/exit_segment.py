@@ -11,6 +11,7 @@ from eenas.backbones.cut_points import with_batch_size
 from eenas.backbones.exported import export_program
 from eenas.errors import CutError, ExportError
 from eenas.networks.network import EarlyExitNetwork, exit_logits
+from eenas.programs.segments import OUTPUTS
 
 
 class ExitSegment(nn.Module):
@@ -26,6 +27,11 @@ class ExitSegment(nn.Module):
         super().__init__()
         self.segment, self.branch, self.last = segment, branch, last
         self.takes_previous, self.boosted = takes_previous, boosted
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs."""
+        return OUTPUTS[1:] if self.last else OUTPUTS
 
     def forward(self, x: Tensor, previous: Tensor | None = None) -> tuple[Tensor, ...]:
         """Run the segment and its exit."""

@@ -16,6 +16,7 @@ from eenas.policies.kinds.registry import load_policies
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import Guarantee
+from eenas.programs.experts.expert_facts import ExpertFacts, check_policies, expert_facts
 from eenas.programs.external_data import check_no_external_data
 from eenas.programs.json_files import need, shown
 from eenas.programs.manifest_checks import check_network, check_programs
@@ -48,7 +49,8 @@ class Manifest:
     or is None. `policy` is None if no thresholds were fitted. Confidences divide the logits by `temperatures` [K].
     `points` are the operating points by increasing MACs. `backbone_macs` are the MACs of the plain backbone, or None if
     unknown. `costs` describe the costs of the points. `guarantee` is that of the policy, or None. `exit_macs` [K] are
-    the MACs of leaving at each exit, or empty.
+    the MACs of leaving at each exit, or empty. With `experts`, the segments have no exits: `branches` [experts][K] are
+    those of each expert.
     """
 
     folder: Path
@@ -65,11 +67,13 @@ class Manifest:
     costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
     guarantee: Guarantee | None = None
     exit_macs: tuple[float, ...] = ()
+    experts: ExpertFacts | None = None
+    branches: tuple[tuple[ProgramFile, ...], ...] = ()
 
     @property
     def identity(self) -> str:
         """A digest of the exits, classes, temperatures and programs: equal for equal answers and confidences."""
-        programs = [each.sha256 for each in self.segments]
+        programs = [each.sha256 for each in (*self.segments, *(branch for row in self.branches for branch in row))]
         facts = [list(self.exits), list(self.classes), list(self.temperatures), programs]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
@@ -122,6 +126,14 @@ def read_table(folder: str | Path) -> dict[str, Any]:
     return table
 
 
+def read_plain_table(folder: str | Path) -> dict[str, Any]:
+    """Return the manifest as `read_table` does. Raises ExportError if the model has experts, too."""
+    table = read_table(folder)
+    if table.get("experts") is not None:
+        raise ExportError(f"{folder}: has experts, whose policies `eenas experts` fits; run it again with other data")
+    return table
+
+
 def read_manifest(folder: str | Path, *, programs: bool = True, trust_code: bool = False) -> Manifest:
     """Return the checked manifest of a folder. With `programs` false, the folder needs no programs and none are read.
 
@@ -145,9 +157,19 @@ def check_table(table: Mapping[str, Any]) -> Policy | None:
     """
     policy = check_network(table)
     need(len(table["classes"]) >= 2, "classes", "at least 2 names", table["classes"])
+    exits, shape = tuple(table["exits"]), preprocessing_from(table["transform"]).shape
+    facts = None if table.get("experts") is None else expert_facts(table["experts"], exits, shape)
+    check_policies({"policy": policy, **_points_of(table["measured"])}, facts)
     if table.get("program") is not None:
-        check_programs(table["program"], tuple(table["exits"]), preprocessing_from(table["transform"]).shape)
+        check_programs(table["program"], exits, shape, experts=0 if facts is None else len(facts.names))
     return policy
+
+
+def _points_of(measured: Mapping[str, Any]) -> dict[str, Policy | None]:
+    """Return the policies of the operating points by their places."""
+    named = {f"measured.points[{number}]": point for number, point in enumerate(measured.get("points", ()))}
+    named |= {"measured.reported": measured["reported"]} if "reported" in measured else {}
+    return {place: OperatingPoint.from_table(point).policy for place, point in named.items()}
 
 
 @contextmanager
@@ -174,6 +196,8 @@ def _manifest(folder: Path, table: Mapping[str, Any], policy: Policy | None) -> 
     if program is None:
         program = {"kind": "torch", "segments": []}
     points = tuple(OperatingPoint.from_table(point) for point in measured.get("points", ()))
+    experts = None if table.get("experts") is None else expert_facts(table["experts"], exits, preprocessing.shape)
+    rows = program.get("experts", ())
     temperatures = tuple(float(exit_["temperature"]) for exit_ in measured.get("exits", ()))
     return Manifest(
         folder=folder,
@@ -190,6 +214,8 @@ def _manifest(folder: Path, table: Mapping[str, Any], policy: Policy | None) -> 
         costs=tuple(CostFacts(**each) for each in measured.get("costs", ())) or tuple(KNOWN.values()),
         guarantee=certified(table, policy),
         exit_macs=tuple(float(exit_[MACS]) for exit_ in measured.get("exits", ()) if MACS in exit_),
+        experts=experts,
+        branches=tuple(tuple(ProgramFile(**each) for each in row) for row in rows),
     )
 
 

@@ -43,8 +43,11 @@ def check_network(table: Mapping[str, Any]) -> Policy | None:
     return policy
 
 
-def check_programs(program: Any, exits: Sequence[str], shape: Sequence[int]) -> None:
-    """Check the table of programs for these exits and samples of this `shape`. Raises ExportError with the place."""
+def check_programs(program: Any, exits: Sequence[str], shape: Sequence[int], *, experts: int = 0) -> None:
+    """Check the table of programs for these exits, samples of this `shape`, and a number of experts.
+
+    Raises ExportError with the place.
+    """
     _table(program, "program")
     kind = entry(program, "kind", "program")
     if kind not in PROGRAM_KINDS:
@@ -59,12 +62,32 @@ def check_programs(program: Any, exits: Sequence[str], shape: Sequence[int]) -> 
     need(not segments[0].get("takes_previous"), "program.segments[0].takes_previous", "false", True)
     first = segments[0]["shape"]
     need(first == list(shape), "program.segments[0].shape", f"the shape of a sample, {list(shape)}", first)
+    if experts or "experts" in program:
+        _check_experts(program, kind, len(exits), experts)
     if "single_file" in program:
+        need(not experts, "program.single_file", "left out in a model with experts", program["single_file"])
         single = _table(program["single_file"], "program.single_file")
         need(kind == "onnx", "program.single_file", "left out unless the programs are ONNX files", single)
         _check_program(single, "program.single_file", "model.onnx")
         need(single["shape"] == first, "program.single_file.shape", f"the shape of a sample, {first}", single["shape"])
         need(not single.get("takes_previous"), "program.single_file.takes_previous", "false", True)
+
+
+def _check_experts(program: Mapping[str, Any], kind: str, exits: int, experts: int) -> None:
+    """Check the programs of experts: one for each exit, which reads the features of the segment there."""
+    rows, segments = entry(program, "experts", "program"), program["segments"]
+    need(kind == "onnx", "program.kind", "'onnx' in a model with experts", kind)
+    need(isinstance(rows, list) and len(rows) == experts, "program.experts", f"a list of {experts} experts", rows)
+    for number, row in enumerate(rows):
+        place = f"program.experts[{number}]"
+        need(isinstance(row, list) and len(row) == exits, place, f"a list of {exits} programs", row)
+        for k, each in enumerate(row):
+            here = f"{place}[{k}]"
+            _check_program(_table(each, here), here, f"expert_{number}_exit_{k}.onnx")
+            need(not segments[k].get("takes_previous"), f"program.segments[{k}].takes_previous", "false", True)
+            following = rows[0][k]["shape"] if k == exits - 1 else segments[k + 1]["shape"]
+            need(each["shape"] == following, f"{here}.shape", f"the shape of the features, {following}", each["shape"])
+        need(not row[0].get("takes_previous"), f"{place}[0].takes_previous", "false", True)
 
 
 def _check_program(table: Mapping[str, Any], place: str, file: str) -> None:

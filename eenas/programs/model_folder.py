@@ -36,9 +36,12 @@ from eenas.tasks.inputs import InputSpec
 from eenas.training.strategies import STRATEGIES
 
 DESIGN, WEIGHTS, CARD = "design.json", "weights.safetensors", "README.md"
+EXPERTS = "experts.safetensors"
+"""The file with the exits of all experts but the first, whose exits are those of the network itself."""
 _LONGEST = 600  # characters of an error that repeats a value of a file
-_NAMES = (SINGLE_FILE, RUNTIME, DESIGN, WEIGHTS, CARD)
-_OURS = re.compile("|".join((r"segment_\d+\.(onnx|pt2)", *map(re.escape, _NAMES))))
+_NAMES = (SINGLE_FILE, RUNTIME, DESIGN, WEIGHTS, EXPERTS, CARD)
+_NUMBERED = (r"segment_\d+\.(onnx|pt2)", r"expert_\d+_exit_\d+\.onnx")
+_OURS = re.compile("|".join((*_NUMBERED, *map(re.escape, _NAMES))))
 """The names of all files except the manifest."""
 
 
@@ -129,8 +132,22 @@ def load(
     `forward(x)` returns the logits of all exits for `[N, ...]` floats from `network.transform`; `predict(x)` stops
     early. A backbone that is the user's code runs only with `trust_code`; a `./file.py` is searched for in the folder,
     then in the working folder. A backbone that was given as an `nn.Module` must be given again as `backbone`; a copy of
-    it receives the weights. Raises ExportError for an incomplete folder and DeviceError for an unavailable device.
+    it receives the weights. Raises ExportError for an incomplete folder and for one with experts (`load_experts`),
+    DeviceError for an unavailable device.
     """
+    if _manifest(Path(folder)).get("experts") is not None:
+        raise ExportError(f"{folder}: has experts for distorted images; open it with eenas.load_experts")
+    return load_base(folder, trust_code=trust_code, device=device, backbone=backbone)
+
+
+def load_base(
+    folder: str | Path,
+    *,
+    trust_code: bool = False,
+    device: str | torch.device = "cpu",
+    backbone: nn.Module | None = None,
+) -> EarlyExitNetwork:
+    """Return the network in a folder as `load` does, also if it has experts: then it has the exits of the first."""
     path = Path(folder)
     place = resolve_device(str(device))
     manifest = _manifest(path)

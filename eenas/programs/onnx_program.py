@@ -14,7 +14,7 @@ from torch.export import ExportedProgram
 from eenas.backbones.cut_points import first_line
 from eenas.errors import ExportError
 from eenas.programs.exit_segment import SegmentProgram
-from eenas.programs.segments import INPUTS, OUTPUTS
+from eenas.programs.segments import INPUTS
 
 OPSET = 18
 """The ONNX opset. Every onnxruntime since 1.14 supports it."""
@@ -31,11 +31,11 @@ def onnx_model(segment: SegmentProgram) -> Any:
     """Return the ONNX model (`onnx.ModelProto`) of a segment.
 
     The inputs are `x` and, if the segment reads it, `previous`. The outputs are `features` and `logits`; the last
-    segment has `logits` alone. Raises ExportError that names the module that cannot be exported.
+    segment has `logits` alone, and a segment of a network with experts `features` alone. Raises ExportError that names
+    the module that cannot be exported.
     """
     import onnx.inliner
 
-    outputs = OUTPUTS if len(segment.program.graph_signature.user_outputs) == 2 else OUTPUTS[1:]
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
@@ -49,7 +49,7 @@ def onnx_model(segment: SegmentProgram) -> Any:
                 segment.examples,
                 dynamo=True,
                 input_names=list(INPUTS[: len(segment.examples)]),
-                output_names=list(outputs),
+                output_names=list(segment.module.outputs),
                 opset_version=OPSET,
                 external_data=False,
                 verbose=False,

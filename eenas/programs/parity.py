@@ -95,23 +95,23 @@ def compare(network: EarlyExitNetwork, model: ExportedModel, samples: ParitySamp
     except ExportError as error:
         file = str(error).removeprefix(f"{model.manifest.folder}{os.sep}").partition("; ")[0]
         raise ParityError(f"{file}; export again, or use another --format") from error
-    differences = _differences(logits, found, model.exits)
+    differences = logit_differences(logits, found, model.exits)
     near = differing = 0
     if (policy := model.policy) is not None:
-        close = _close(policy, logits)
+        close = close_decisions(policy, logits, policy.start(len(logits)))
         near = int(close.sum())
         answers = [network.predict(part, policy) for part in parts]
         classes = np.concatenate([answer.classes.numpy() for answer in answers])
         exits = np.concatenate([answer.exits.numpy() for answer in answers])
         there = [model.predict(part.numpy()) for part in parts]
-        differing = _decisions(classes, exits, there, close, "the programs")
+        differing = decided_differently(classes, exits, there, close, "the programs")
         if model.manifest.single_file is not None:
             singles = _single(model, model.manifest.single_file, samples.inputs.numpy())
-            differing = max(differing, _decisions(classes, exits, singles, close, SINGLE_FILE))
+            differing = max(differing, decided_differently(classes, exits, singles, close, SINGLE_FILE))
             reached = np.concatenate([single.exits for single in singles])
             own = np.concatenate([single.logits for single in singles])[:, None]
             expected = logits[np.arange(len(reached)), reached][:, None]
-            _differences(expected, own, (SINGLE_FILE,))
+            logit_differences(expected, own, (SINGLE_FILE,))
     return Parity(
         samples=len(logits),
         data=samples.data,
@@ -122,7 +122,7 @@ def compare(network: EarlyExitNetwork, model: ExportedModel, samples: ParitySamp
     )
 
 
-def _differences(expected: NDArray[Any], found: NDArray[Any], exits: tuple[str, ...]) -> tuple[float, ...]:
+def logit_differences(expected: NDArray[Any], found: NDArray[Any], exits: tuple[str, ...]) -> tuple[float, ...]:
     """Return the largest difference at each exit of logits [N, K, C]. Raises ParityError if one is too large."""
     if expected.shape != found.shape:
         raise ParityError(f"the program returns logits {list(found.shape)}, the network {list(expected.shape)}")
@@ -138,10 +138,13 @@ def _differences(expected: NDArray[Any], found: NDArray[Any], exits: tuple[str, 
     return tuple(float(value) for value in apart.max(axis=0))
 
 
-def _close(policy: Policy, logits: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which samples [N] meet a decision that rounding may change on their way through logits [N, K, C]."""
+def close_decisions(policy: Policy, logits: NDArray[Any], state: Any) -> NDArray[np.bool_]:
+    """Return which samples [N] meet a decision that rounding may change on their way through logits [N, K, C].
+
+    `state` is that of the policy for the N samples before the first exit.
+    """
     close = np.zeros(len(logits), dtype=np.bool_)
-    staying, state = np.arange(len(logits)), policy.start(len(logits))
+    staying = np.arange(len(logits))
     for k in range(logits.shape[1]):
         here = logits[staying, k]
         close[staying] |= policy.near(k, here, state)
@@ -151,7 +154,7 @@ def _close(policy: Policy, logits: NDArray[Any]) -> NDArray[np.bool_]:
     return close
 
 
-def _decisions(
+def decided_differently(
     classes: NDArray[Any], exits: NDArray[Any], found: list[Prediction], close: NDArray[np.bool_], what: str
 ) -> int:
     """Return the number of samples decided differently. Raises ParityError if one is not close to a threshold."""

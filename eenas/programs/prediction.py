@@ -43,6 +43,31 @@ class ExitStatistics:
     deciding: float
 
 
+class ExitCounts:
+    """The counts and times of the exits called `names`, each as a tuple of the numbers of ExitStatistics."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self.reset()
+
+    def reset(self) -> None:
+        """Reset all counts and times to zero."""
+        # plain numbers, because sums in an array would take longer than a decision
+        self.numbers: list[tuple[int, int, float, float]] = [(0, 0, 0.0, 0.0) for _ in self._names]
+
+    def add(self, k: int, reached: int, left: int, seconds: float, deciding: float) -> None:
+        """Add one batch at exit k."""
+        before = self.numbers[k]
+        self.numbers[k] = (before[0] + reached, before[1] + left, before[2] + seconds, before[3] + deciding)
+
+    def statistics(self) -> tuple[ExitStatistics, ...]:
+        """Return the counts and times of every exit."""
+        return tuple(
+            ExitStatistics(name=name, reached=reached, left=left, seconds=seconds, deciding=deciding)
+            for name, (reached, left, seconds, deciding) in zip(self._names, self.numbers, strict=True)
+        )
+
+
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore"):  # logits may be infinite or NaN
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -73,7 +73,7 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
         )
     table: dict[str, Any] = {
         "kind": wanted.format,
-        "versions": _versions(wanted.format),
+        "versions": program_versions(wanted.format),
         "segments": [to_table(segment) for segment in segments],
     }
     if wanted.single_file:
@@ -145,7 +145,8 @@ def need_onnx() -> None:
             ) from None
 
 
-def _versions(kind: str) -> dict[str, Any]:
+def program_versions(kind: str) -> dict[str, Any]:
+    """Return the versions of the libraries that write programs of this kind."""
     found: dict[str, Any] = {"eenas": __version__, "torch": torch.__version__}
     if kind == "onnx":
         found |= {name: importlib.metadata.version(name) for name in ("onnx", "onnxruntime")}

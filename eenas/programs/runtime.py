@@ -20,8 +20,9 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import Guarantee
 from eenas.programs.budget import within_budget
+from eenas.programs.experts.routing import Route, check_experts, open_experts
 from eenas.programs.manifest import Manifest, read_manifest
-from eenas.programs.prediction import ExitStatistics, Prediction
+from eenas.programs.prediction import ExitCounts, ExitStatistics, Prediction
 from eenas.programs.segments import Segment, open_segments
 
 
@@ -32,15 +33,12 @@ class ExportedModel:
     them. Created by `load`.
     """
 
-    _counts: list[tuple[int, int, float, float]]
-
     def __init__(self, manifest: Manifest, segments: tuple[Segment, ...]) -> None:
         self.manifest = manifest
         self.segments = segments
         self._policy = manifest.policy
         self.controller: Controller | None = None
-        self._counts: list[tuple[int, int, float, float]] = []
-        self.reset_statistics()
+        self._counts = ExitCounts(manifest.exits)
 
     @property
     def exits(self) -> tuple[str, ...]:
@@ -85,21 +83,24 @@ class ExportedModel:
         neither a controller nor thresholds are for.
         """
         x, controller = self._checked(batch), self.controller
-        if controller is None:
-            return self._answer(x, policy_in(self._fitted(), context))
-        observed = ObservedPolicy(controller, context)
-        found = self._answer(x, observed)
-        observed.finish()
-        return found
+        if controller is not None:
+            observed = ObservedPolicy(controller, context)
+            found = self._answer(x, observed, self.segments)
+            observed.finish()
+            return found
+        policy = policy_in(self._fitted(), context)
+        if (route := self._route(x)) is None:
+            return self._answer(x, policy, self.segments)
+        return route.prediction(self._answer(x, route.policy(policy), route.segments(self.segments)))
 
-    def _answer(self, x: NDArray[np.float32], policy: Policy) -> Prediction:
+    def _answer(self, x: NDArray[np.float32], policy: Policy, segments: Sequence[Segment]) -> Prediction:
         if len(x) == 1:
-            return self._predict_one(x, policy)
+            return self._predict_one(x, policy, segments)
         total, previous = len(x), None
         classes, exits = np.zeros(total, dtype=np.int64), np.zeros(total, dtype=np.int64)
         logits = np.zeros((total, len(self.classes)), dtype=np.float32)
         active, state = np.arange(total), policy.start(total)
-        for k, segment in enumerate(self.segments):
+        for k, segment in enumerate(segments):
             if len(active) == 0:
                 break
             began = time.perf_counter()
@@ -110,7 +111,7 @@ class ExportedModel:
             if left:
                 leaving = active[leave]
                 classes[leaving], exits[leaving], logits[leaving] = policy.answer(state[leave]), k, found[leave]
-            self._count(k, len(active), left, between - began, time.perf_counter() - between)
+            self._counts.add(k, len(active), left, between - began, time.perf_counter() - between)
             if left == len(active):
                 break
             assert features is not None
@@ -123,16 +124,16 @@ class ExportedModel:
         self._check_answers(logits, exits)
         return Prediction(classes, exits, logits, self.exits, self.manifest.temperatures)
 
-    def _predict_one(self, x: NDArray[np.float32], policy: Policy) -> Prediction:
+    def _predict_one(self, x: NDArray[np.float32], policy: Policy, segments: Sequence[Segment]) -> Prediction:
         """`predict` for a single sample. Without sorting, small networks are a tenth faster."""
         previous, state, clock = None, policy.start(1), time.perf_counter
-        for k, segment in enumerate(self.segments):
+        for k, segment in enumerate(segments):
             began = clock()
             features, found = segment(x, previous)
             between = clock()
             leave, state = policy.decide(k, found, state)
             left = bool(leave[0])
-            self._count(k, 1, int(left), between - began, clock() - between)
+            self._counts.add(k, 1, int(left), between - began, clock() - between)
             if left:
                 break
             assert features is not None
@@ -152,11 +153,11 @@ class ExportedModel:
 
     def logits(self, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Return every exit's logits [N, num_classes] for a batch as in `predict`, without stopping."""
-        features: NDArray[np.float32] | None = self._checked(batch)
+        features: NDArray[np.float32] | None = (x := self._checked(batch))
         previous, found = None, []
         if len(batch) == 0:  # some operators reject an empty batch
             return [np.zeros((0, len(self.classes)), dtype=np.float32) for _ in self.exits]
-        for segment in self.segments:
+        for segment in self.segments if (route := self._route(x)) is None else route.segments(self.segments):
             assert features is not None
             features, previous = segment(features, previous)
             found.append(previous)
@@ -169,7 +170,8 @@ class ExportedModel:
         """
         if not 0 <= k < len(self.segments):
             raise InputError(f"exits are numbered from 0 to {len(self.segments) - 1}, got {k!r:.60}")
-        features: NDArray[np.float32] | None = self._checked(batch)
+        features: NDArray[np.float32] | None = (x := self._checked(batch))
+        self._route(x)  # with experts, the classifier is waited for, and all samples have the first expert
         previous, state = None, None if self._policy is None else self._policy.start(len(batch))
         for index, segment in enumerate(self.segments[: k + 1]):
             assert features is not None
@@ -193,6 +195,8 @@ class ExportedModel:
         settings that are unknown or do not fit this model.
         """
         self.controller = None
+        if controller is not None and self.manifest.experts is not None:
+            raise PolicyError("the thresholds of a model with experts belong to its experts; adapt one without experts")
         if controller is not None:
             macs, own = self.manifest.exit_macs, own_thresholds(self._policy)
             exits = ControlledExits(temperatures=self.manifest.temperatures, costs=macs, thresholds=own)
@@ -208,6 +212,7 @@ class ExportedModel:
             raise PolicyError(f"the policy is for {policy.num_exits} exits, this model has {len(self.exits)}")
         if self.controller is not None:
             raise PolicyError("the controller chooses the policy of this model; call `adapt(None)` first")
+        check_experts(policy, self.manifest.experts)
         self._policy = policy
 
     def set_thresholds(self, *thresholds: float | None) -> None:
@@ -239,34 +244,33 @@ class ExportedModel:
         for name, value in (("batch", batch), ("rounds", rounds)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InputError(f"warm_up: {name} must be a whole number of at least 0, got {value!r:.60}")
-        blank, before = self.manifest.preprocessing.blank(batch), list(self._counts)
+        blank, before = self.manifest.preprocessing.blank(batch), list(self._counts.numbers)
         for _ in range(rounds):
             self.reach(blank, len(self.exits) - 1)
             if self._policy is not None:  # the first call of the policy is slow, too
-                _ = self.predict(blank) if self.controller is None else self._answer(self._checked(blank), self._policy)
-        self._counts = before
+                if self.controller is None:
+                    self.predict(blank)
+                else:  # it would learn from the zeros
+                    self._answer(self._checked(blank), self._policy, self.segments)
+        self._counts.numbers = before
 
     @property
     def statistics(self) -> tuple[ExitStatistics, ...]:
         """The counts and times of `predict` at each exit since loading or `reset_statistics`."""
-        return tuple(
-            ExitStatistics(name=name, reached=reached, left=left, seconds=seconds, deciding=deciding)
-            for name, (reached, left, seconds, deciding) in zip(self.exits, self._counts, strict=True)
-        )
+        return self._counts.statistics()
 
     def reset_statistics(self) -> None:
         """Reset all counts and times to zero."""
-        # plain numbers, because sums in an array would take longer than a decision
-        self._counts = [(0, 0, 0.0, 0.0) for _ in self.exits]
-
-    def _count(self, k: int, reached: int, left: int, seconds: float, deciding: float) -> None:
-        before = self._counts[k]
-        self._counts[k] = (before[0] + reached, before[1] + left, before[2] + seconds, before[3] + deciding)
+        self._counts.reset()
 
     def _fitted(self) -> Policy:
         if self._policy is None:
             raise PolicyError("this model was exported without a policy; train it, or set one with `set_policy`")
         return self._policy
+
+    def _route(self, x: NDArray[np.float32]) -> Route | None:
+        """Return the way of a batch through the experts, or None for a model without."""
+        return None if self.manifest.experts is None else Route(self.manifest.experts, x)
 
     def _checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         return self.manifest.preprocessing.checked(batch)
@@ -284,5 +288,7 @@ def load(
     of the user's own without `trust_code`; DeviceError for an unavailable provider.
     """
     manifest = read_manifest(folder, trust_code=trust_code)
+    if manifest.experts is not None:
+        return ExportedModel(manifest, open_experts(manifest, provider=provider, threads=threads))
     segments = open_segments(manifest, provider=provider, threads=threads, trust_code=trust_code)
     return ExportedModel(manifest, segments)

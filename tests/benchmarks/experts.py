@@ -4,14 +4,17 @@
 
 Three arms have the same exits and the same training after a common start on clean images: `pristine` goes on with clean
 images, `everything` has one set of exits for all kinds, and `experts` has one for each kind, each with a share of the
-samples. Thresholds come from calibration (clean for `pristine`, all kinds for the others), accuracy from test. Each row
-is one arm on one kind and severity, with the accuracy at equal mean MACs: points of the arm's curve, interpolated. The
-MACs of the classifier and its mistakes count. `informed` are experts chosen without mistakes. Each call does at most
-`--pieces` pieces and keeps them beside the CSV; call it again until it says that all is done.
+samples; the rivals train in as many rounds as there are experts. Thresholds come from calibration (clean for
+`pristine`, all kinds for the others), accuracy from test. Each row is one arm on one kind and severity, with the
+accuracy at equal mean MACs: points of the arm's curve, interpolated. The MACs of the classifier and its mistakes count.
+`informed` are experts chosen without mistakes. Each call takes a few minutes and keeps its pieces beside the CSV; call
+it again until it says that all is done.
 """
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +38,7 @@ from eenas.policies.experts.expert_fit import ExpertFitting
 from eenas.policies.experts.routed_table import RoutedTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint
+from eenas.seeding import derive
 from eenas.study.context.study_context import StudyContext
 from eenas.tasks.distortions.distortion import distort
 from eenas.tasks.distortions.strengths import SEVERITIES
@@ -61,9 +65,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", default="cifar10.npz", help="CIFAR-10 as arrays (default: %(default)s)")
     parser.add_argument("--weights", default="cifar10_resnet20.safetensors", help="a trained ResNet-20")
     parser.add_argument("--start", type=int, default=150_000, help="training samples of the common start")
-    parser.add_argument("--samples", type=int, default=60_000, help="training samples of one expert")
+    parser.add_argument("--samples", type=int, default=20_000, help="training samples of one expert")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0")
-    parser.add_argument("--pieces", type=int, default=1, help="the number of pieces of this call")
+    parser.add_argument("--minutes", type=float, default=4.0, help="begin no further piece after so many minutes")
     parser.add_argument("--out", type=Path, required=True, help="the CSV; rows that it has are not made again")
     return parser.parse_args()
 
@@ -83,7 +87,13 @@ class Pieces:
     def missing(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """The pieces that have no file, in order."""
         steps: list[tuple[str, Callable[[], None]]] = [("start", self.begin)]
-        steps += [(name, lambda name=name: self.fine_tune(name)) for name in SETS[1:]]  # type: ignore[misc]
+        steps += [(name, lambda name=name: self.fine_tune(name, name)) for name in KINDS]  # type: ignore[misc]
+        for rival in SETS[1 + len(KINDS) :]:  # in as many rounds as there are experts, each from the one before
+            rounds = [f"{rival}.{number}" for number in range(1, len(KINDS) + 1)]
+            steps += [
+                (name, lambda rival=rival, name=name, before=before: self.fine_tune(rival, name, before))  # type: ignore[misc]
+                for before, name in pairwise(("", *rounds))
+            ]
         steps += [(split, lambda split=split: self.answer(split)) for split in ("calibration", "test")]  # type: ignore[misc]
         yield from ((name, run) for name, run in steps if not self.path(name).exists())
 
@@ -108,14 +118,16 @@ class Pieces:
         classifier = fit_distortion_classifier(self.on.task.train, scale_of(base), KINDS, seed=self.seed)
         return ExpertNetwork(base, classifier, final_layer=final_layer_of(base))
 
-    def fine_tune(self, name: str) -> None:
-        """Train one set of exits, from the start on."""
+    def fine_tune(self, exits: str, name: str, before: str = "") -> None:
+        """Train one set of `exits`, from the start or from the piece `before` on, and write it as the piece `name`."""
         network = self.experts(self.base())
-        number = SETS.index(name) if name in KINDS else 0
-        mix = None if name == "continued" else DistortionMix(kinds=KINDS if name == "everything" else (name,))
-        training = ExpertTraining(samples=self.given.samples * (1 if name in KINDS else len(KINDS)))
-        task = self.on.task
-        train_expert(network, number, task.train, mix, training, flip=task.flip, seed=self.seed)
+        number = SETS.index(exits) if exits in KINDS else 0
+        if before:
+            network.expert(number).load_state_dict(safetensors.torch.load_file(self.path(before)))
+        mix = None if exits == "continued" else DistortionMix(kinds=KINDS if exits == "everything" else (exits,))
+        training, task = ExpertTraining(samples=self.given.samples), self.on.task
+        seed = derive(self.seed, name)
+        train_expert(network, number, task.train, mix, training, flip=task.flip, seed=seed)
         self.write(network.expert(number), name)
 
     def answer(self, split: str) -> None:
@@ -124,7 +136,8 @@ class Pieces:
         sets = [network.expert(0)]
         for name in SETS[1:]:
             rival = self.experts(self.base()).expert(0)
-            rival.load_state_dict(safetensors.torch.load_file(self.path(name)))
+            last = name if name in KINDS else f"{name}.{len(KINDS)}"
+            rival.load_state_dict(safetensors.torch.load_file(self.path(last)))
             sets.append(rival.eval())
         source = self.on.task.split(split).reader(network.transform.inputs)
         rows = np.arange(len(self.on.task.split(split)))
@@ -237,18 +250,17 @@ def _accuracy(point: OperatingPoint) -> float:
 
 
 def main() -> None:
-    """Do the next pieces of each seed, and write the rows of complete ones."""
+    """Do the next pieces, and write the rows of the seeds that have all of them."""
     given = arguments()
-    rows, left = Rows(given.out, ("seed", "samples")), given.pieces
+    rows, end = Rows(given.out, ("seed", "samples")), time.monotonic() + 60 * given.minutes
     on = context(given)
     for seed, _ in list(dict.fromkeys(rows.missing((seed, given.samples) for seed in range(given.seeds)))):
         pieces = Pieces(given, on, int(str(seed)))
         for name, run in list(pieces.missing()):
-            if left == 0:
+            if time.monotonic() > end:
                 print(f"seed {seed}: the next piece is {name}; call again")
                 return
             run()
-            left -= 1
             print(f"seed {seed}: {name} is done", flush=True)
         report(pieces, rows)
     print("all is done")

@@ -131,3 +131,32 @@ def test_export_asks_for_samples_and_knows_its_formats(call, tmp_path, model):
     assert f"next: eenas run {out} FILE --trust-code" in answer.err
     refused(call("run", out, tmp_path), ".pt2 files can contain Python code", "--trust-code")
     refused(call("run", out, tmp_path, "--trust-code"), "contains no image files")
+
+
+def test_experts(call, exported, tmp_path):
+    out = tmp_path / "robust"
+    given = ("--data", TASK, "--kind", "contrast", "--severity", "5", "--samples", "320", "--trust-code")
+    answer = call("experts", exported, *given, "--out", out)
+    assert answer.status == 0, answer.err
+    assert "expert 1 of 1, contrast: 320 images" in answer.err
+    for word in ("clean", "contrast:5", "answered by", "choosing the expert takes"):
+        assert word in answer.out
+    again = call("experts", exported, *given, "--out", out, "--json")
+    assert again.status == 0, again.err
+    assert [each["context"] for each in json.loads(again.out)["contexts"]] == ["clean", "contrast:5"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--kind", "contrat"), ("unknown distortion", "contrast")),
+        (("--kind", "contrast", "--severity", "6"), ("1 to 5", "6")),
+        (("--kind", "contrast", "--kind", "contrast"), ("different names",)),
+        (("--kind", "contrast", "--samples", "0"), ("samples", "0")),
+        (("--kind", "contrast", "--format", "pt2"), ("'torch' or 'onnx'",)),
+    ],
+)
+def test_experts_that_cannot_be(call, exported, tmp_path, flags, words):
+    answer = call("experts", exported, "--data", TASK, *flags, "--out", tmp_path / "out", "--trust-code")
+    refused(answer, *words)
+    assert not (tmp_path / "out").exists()

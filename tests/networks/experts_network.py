@@ -11,7 +11,7 @@ from eenas.networks.experts.expert_network import ExpertNetwork
 from eenas.policies.experts.expert_policy import ExpertPolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.tasks.recognition.distortion_classifier import DistortionClassifier
-from eenas.tasks.recognition.distortion_features import FEATURES
+from eenas.tasks.recognition.distortion_features import IMAGE_FEATURES
 from tests.smallest_networks import loaded, small_design
 
 NAMES = ("pristine", "gaussian_blur", "gaussian_noise")
@@ -19,14 +19,14 @@ NAMES = ("pristine", "gaussian_blur", "gaussian_noise")
 
 def classifier_of(transform, names=NAMES):
     """A classifier that chooses by the spread of the grey levels: below 26, from 26 to 55, and above."""
-    only_spread = (0.0,) * (FEATURES - 1)
+    only_spread = (0.0,) * (IMAGE_FEATURES - 1)
     return DistortionClassifier(
         kinds=names,
         shape=transform.shape,
         mean=transform.mean,
         std=transform.std,
-        centre=(5.0,) * FEATURES,
-        scale=(1.0,) * FEATURES,
+        centre=(5.0,) * IMAGE_FEATURES,
+        scale=(1.0,) * IMAGE_FEATURES,
         weights=((*only_spread, -1.0), (*only_spread, 0.0), (*only_spread, 1.0))[: len(names)],
         biases=(2.0, 0.5, -2.5)[: len(names)],
     )

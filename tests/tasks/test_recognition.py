@@ -13,7 +13,7 @@ from eenas.programs.preprocessing.image_preprocessing import ImagePreprocessing
 from eenas.tasks.distortions.distortion import distort
 from eenas.tasks.recognition.classifier_fit import ImageScale, fit_distortion_classifier
 from eenas.tasks.recognition.distortion_classifier import DistortionClassifier
-from eenas.tasks.recognition.distortion_features import FEATURES, RINGS, distortion_features
+from eenas.tasks.recognition.distortion_features import IMAGE_FEATURES, RINGS, distortion_features
 from eenas.tasks.recognition.distortion_mix import PRISTINE, DistortionMix
 from eenas.tasks.task import Task
 
@@ -88,7 +88,7 @@ def test_features_equal_slow_ones_on_images_of_odd_and_even_sides():
 
 def test_a_flat_image_and_a_batch_of_none_have_features():
     assert np.isfinite(distortion_features(np.full((1, 8, 8), 7, np.float32))).all()
-    assert distortion_features(np.zeros((0, 8, 8), np.float32)).shape == (0, FEATURES)
+    assert distortion_features(np.zeros((0, 8, 8), np.float32)).shape == (0, IMAGE_FEATURES)
 
 
 def test_kinds_that_differ_clearly_are_told_apart_on_new_images(classifier):
@@ -165,7 +165,7 @@ def test_other_batches_are_refused_in_one_line(classifier, batch, words):
         ({"biases": (True, 1.0, 0.0)}, "finite"),
         ({"weights": ((0.0,),) * 3}, "finite numbers"),
         ({"weights": ()}, "rows"),
-        ({"scale": (-1.0,) * FEATURES}, "positive"),
+        ({"scale": (-1.0,) * IMAGE_FEATURES}, "positive"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(classifier, changed, words):

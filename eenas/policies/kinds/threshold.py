@@ -135,10 +135,13 @@ def with_thresholds(policy: Policy, thresholds: tuple[float | None, ...]) -> Pol
     """Return the policy with other thresholds, also if it is wrapped by another policy. Raises PolicyError."""
     if isinstance(policy, ThresholdPolicy):
         return replace(policy, thresholds=thresholds, within_budget=True)
-    inner = getattr(policy, "policy", None)
-    if not isinstance(inner, Policy):
+    inner, several = getattr(policy, "policy", None), getattr(policy, "policies", ())
+    changed: dict[str, Any] = {"policy": with_thresholds(inner, thresholds)} if isinstance(inner, Policy) else {}
+    if several:  # of experts or contexts
+        changed["policies"] = [with_thresholds(each, thresholds) for each in several]
+    if not changed:
         raise PolicyError(f"the policy {policy.kind!r} has no thresholds; use set_budget or set_policy")
-    return replace(policy, policy=with_thresholds(inner, thresholds))  # type: ignore[type-var]
+    return replace(policy, **changed)  # type: ignore[type-var]
 
 
 def own_thresholds(policy: Policy | None) -> tuple[float | None, ...] | None:

@@ -12,7 +12,7 @@ from eenas.errors import TaskError
 from eenas.tasks.distortions.strengths import SEVERITIES
 from eenas.tasks.inputs import InputSpec
 from eenas.tasks.recognition.distortion_classifier import DistortionClassifier, check_image_shape
-from eenas.tasks.recognition.distortion_features import FEATURES
+from eenas.tasks.recognition.distortion_features import IMAGE_FEATURES
 from eenas.tasks.recognition.distortion_mix import PRISTINE, DistortionMix
 from eenas.tasks.split import Split
 
@@ -55,9 +55,9 @@ def fit_distortion_classifier(
         shape=shape,
         mean=tuple(map(float, scale.mean)),
         std=tuple(map(float, scale.std)),
-        centre=(0.0,) * FEATURES,
-        scale=(1.0,) * FEATURES,
-        weights=((0.0,) * FEATURES,) * len(named),
+        centre=(0.0,) * IMAGE_FEATURES,
+        scale=(1.0,) * IMAGE_FEATURES,
+        weights=((0.0,) * IMAGE_FEATURES,) * len(named),
         biases=(0.0,) * len(named),
     )
     features, truth = _examples(split, scale, mix, blank, samples=samples, seed=seed)
@@ -88,7 +88,7 @@ def fit_distortion_classifier(
 def _examples(
     split: Split, scale: ImageScale, mix: DistortionMix, blank: DistortionClassifier, *, samples: int, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the features [n, FEATURES] and the kinds [n] of distorted images of the split."""
+    """Return the features [n, IMAGE_FEATURES] and the kinds [n] of distorted images of the split."""
     generator = np.random.default_rng(seed)
     rows = np.sort(generator.permutation(len(split))[:samples])
     reader = split.reader(scale.inputs)

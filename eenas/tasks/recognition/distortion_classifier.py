@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from eenas.bounds import check_keys
 from eenas.errors import InputError
 from eenas.escaping import shortened
-from eenas.tasks.recognition.distortion_features import FEATURES, LEAST_SIDE, distortion_features, feature_macs
+from eenas.tasks.recognition.distortion_features import IMAGE_FEATURES, LEAST_SIDE, distortion_features, feature_macs
 
-GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
+GREY_SHARES = (0.299, 0.587, 0.114)  # ITU-R BT.601
 MOST_KINDS = 100
 CLOSE_CALL = 1e-4
 """The difference of the two largest logits within which two implementations may choose differently."""
 
-_LEVELS = 255.0
-_BLOCK = 256  # images at a time, to limit intermediate memory
+_GREY_LEVELS = 255.0
+_IMAGES_AT_ONCE = 256  # images at a time, to limit intermediate memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +46,23 @@ class DistortionClassifier:
     def __post_init__(self) -> None:
         """Convert to tuples of plain floats and check the values, which may come from a damaged manifest."""
         kinds, shape = tuple(self.kinds), tuple(self.shape)
-        _check_kinds(kinds)
+        _check_kind_names(kinds)
         check_image_shape(shape)
         object.__setattr__(self, "kinds", kinds)
         object.__setattr__(self, "shape", shape)
-        for name, count in (("mean", shape[0]), ("std", shape[0]), ("centre", FEATURES), ("scale", FEATURES)):
-            object.__setattr__(self, name, _numbers(name, getattr(self, name), count))
-        object.__setattr__(self, "biases", _numbers("biases", self.biases, len(kinds)))
+        for name, count in (
+            ("mean", shape[0]),
+            ("std", shape[0]),
+            ("centre", IMAGE_FEATURES),
+            ("scale", IMAGE_FEATURES),
+        ):
+            object.__setattr__(self, name, _classifier_numbers(name, getattr(self, name), count))
+        object.__setattr__(self, "biases", _classifier_numbers("biases", self.biases, len(kinds)))
         if not isinstance(self.weights, list | tuple) or len(self.weights) != len(kinds):
             raise InputError(f"the weights of a distortion classifier must be {len(kinds)} rows, one for each kind")
-        object.__setattr__(self, "weights", tuple(_numbers("weights", row, FEATURES) for row in self.weights))
+        object.__setattr__(
+            self, "weights", tuple(_classifier_numbers("weights", row, IMAGE_FEATURES) for row in self.weights)
+        )
         if not all(value > 0 for value in (*self.std, *self.scale)):
             raise InputError("std and scale of a distortion classifier must be positive; fit it again")
         arrays = (self.mean, self.std, self.centre, self.scale, np.transpose(self.weights), self.biases)
@@ -65,17 +72,21 @@ class DistortionClassifier:
     def macs(self) -> int:
         """The multiply-accumulates of one image."""
         channels, height, width = self.shape
-        return channels * height * width + feature_macs(height, width) + FEATURES * (1 + len(self.kinds))
+        return channels * height * width + feature_macs(height, width) + IMAGE_FEATURES * (1 + len(self.kinds))
 
     def features(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Return the features [N, F] of inputs float32 [N, *shape]. Raises InputError for any other batch."""
         if not isinstance(batch, np.ndarray) or batch.dtype != np.float32 or batch.shape[1:] != self.shape:
             got = f"{batch.dtype} {list(batch.shape)}" if isinstance(batch, np.ndarray) else type(batch).__name__
-            raise InputError(f"the distortion classifier takes images float32 [N, {_sides(self.shape)}], got {got}")
-        found = np.empty((len(batch), FEATURES), dtype=np.float32)
+            raise InputError(
+                f"the distortion classifier takes images float32 [N, {_shape_text(self.shape)}], got {got}"
+            )
+        found = np.empty((len(batch), IMAGE_FEATURES), dtype=np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # the network refuses numbers that overflow
-            for start in range(0, len(batch), _BLOCK):
-                found[start : start + _BLOCK] = distortion_features(self._grey(batch[start : start + _BLOCK]))
+            for start in range(0, len(batch), _IMAGES_AT_ONCE):
+                found[start : start + _IMAGES_AT_ONCE] = distortion_features(
+                    self._grey(batch[start : start + _IMAGES_AT_ONCE])
+                )
         return found
 
     def logits(self, batch: NDArray[Any]) -> NDArray[np.float32]:
@@ -114,7 +125,9 @@ class DistortionClassifier:
         """Return the grey levels [N, H, W] in 0..255 of inputs: luma of three channels, else their mean."""
         mean, std = self._arrays[:2]
         channels = len(mean)
-        shares = np.array(GREY if channels == 3 else (1.0 / channels,) * channels, dtype=np.float32) * _LEVELS
+        shares = (
+            np.array(GREY_SHARES if channels == 3 else (1.0 / channels,) * channels, dtype=np.float32) * _GREY_LEVELS
+        )
         grey = np.full((len(batch), *self.shape[1:]), float((mean * shares).sum()), dtype=np.float32)
         for channel in range(channels):
             grey += batch[:, channel] * (std[channel] * shares[channel])
@@ -133,7 +146,7 @@ def check_image_shape(shape: Sequence[Any]) -> None:
         )
 
 
-def _check_kinds(kinds: tuple[Any, ...]) -> None:
+def _check_kind_names(kinds: tuple[Any, ...]) -> None:
     texts = all(isinstance(kind, str) and 0 < len(kind) <= 100 and kind.isprintable() for kind in kinds)
     if not texts or not 1 <= len(kinds) <= MOST_KINDS or len(set(kinds)) != len(kinds):
         raise InputError(
@@ -141,7 +154,7 @@ def _check_kinds(kinds: tuple[Any, ...]) -> None:
         )
 
 
-def _numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
+def _classifier_numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
     plain = isinstance(values, list | tuple) and all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in values
     )
@@ -150,5 +163,5 @@ def _numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
-def _sides(shape: Sequence[int]) -> str:
+def _shape_text(shape: Sequence[int]) -> str:
     return ", ".join(str(side) for side in shape)

@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 RINGS = 17
 """The number of rings of the spectrum, from the mean to half a cycle per pixel; corners count to the last ring."""
-FEATURES = RINGS + 3
+IMAGE_FEATURES = RINGS + 3
 LEAST_SIDE = 8
 """The smallest height and width of an image with a spectrum worth reading."""
 
-_SMALLEST = 1e-3
+_BEFORE_LOGARITHM = 1e-3
 """Added before a logarithm, in squared grey levels of 0..255 (and grey levels for the mean of the Laplacian)."""
 
 
 def distortion_features(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the features [N, FEATURES] of grey images [N, H, W] in 0..255.
+    """Return the features [N, IMAGE_FEATURES] of grey images [N, H, W] in 0..255.
 
     The spectrum is log(1 + |F|) of the image minus its mean under a Hann window, averaged over rings of equal radius.
     Three more features are the logarithms of the variance of the Laplacian (Pech-Pacheco et al. 2000), of the mean of
@@ -26,14 +26,14 @@ def distortion_features(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     height, width = grey.shape[1:]
     mean = grey.mean(axis=(1, 2), keepdims=True)
     centred = grey - mean
-    spectrum = np.log1p(np.abs(np.fft.rfft2(centred * _window(height, width)))).astype(np.float32)
-    rings = spectrum.reshape(len(grey), height * (width // 2 + 1)) @ _rings(height, width)
+    spectrum = np.log1p(np.abs(np.fft.rfft2(centred * _hann_window(height, width)))).astype(np.float32)
+    rings = spectrum.reshape(len(grey), height * (width // 2 + 1)) @ _ring_weights(height, width)
     inner = centred[:, 1:-1, 1:-1]
     laplacian = (
         centred[:, :-2, 1:-1] + centred[:, 2:, 1:-1] + centred[:, 1:-1, :-2] + centred[:, 1:-1, 2:] - 4.0 * inner
     )
     others = (laplacian.var(axis=(1, 2)), np.abs(laplacian).mean(axis=(1, 2)), np.square(centred).mean(axis=(1, 2)))
-    logs = [np.log(each + np.float32(_SMALLEST))[:, None] for each in others]
+    logs = [np.log(each + np.float32(_BEFORE_LOGARITHM))[:, None] for each in others]
     return np.concatenate([rings, *logs], axis=1).astype(np.float32)
 
 
@@ -48,12 +48,12 @@ def feature_macs(height: int, width: int) -> int:
 
 
 @cache
-def _window(height: int, width: int) -> NDArray[np.float32]:
+def _hann_window(height: int, width: int) -> NDArray[np.float32]:
     return np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
 
 
 @cache
-def _rings(height: int, width: int) -> NDArray[np.float32]:
+def _ring_weights(height: int, width: int) -> NDArray[np.float32]:
     """The weights [H * (W // 2 + 1), RINGS] that average half a spectrum over rings."""
     rows, columns = np.abs(np.fft.fftfreq(height))[:, None], np.fft.rfftfreq(width)[None, :]
     radius = np.minimum(np.sqrt(rows**2 + columns**2) / 0.5, 1.0)

@@ -1,0 +1,31 @@
+"""The table of `eenas experts`: the worth of the experts on each kind and severity."""
+
+from rich.table import Table
+
+from eenas.cli.tables.tables import table
+from eenas.deployment.expert_addition import ExpertResult
+from eenas.escaping import one_line
+from eenas.percent import percent
+
+
+def experts_table(found: ExpertResult) -> Table:
+    """Return a table with one row for each context of the test split."""
+    made = table(
+        "accuracy and share of the backbone's MACs on test images, with experts and without",
+        *("images", "accuracy", "without", "MACs", "without", "answered by"),
+        right=range(1, 5),
+    )
+    for each in found.contexts:
+        shares = zip(found.names, each.chosen, strict=True)
+        made.add_row(
+            one_line(each.context),
+            percent(each.accuracy),
+            percent(each.plain_accuracy),
+            percent(each.macs / found.backbone_macs),
+            percent(each.plain_macs / found.backbone_macs),
+            ", ".join(f"{name} {percent(share, 0)}" for name, share in shares if share > 0),
+        )
+    share = found.classifier_macs / found.backbone_macs
+    made.caption = f"choosing the expert takes {found.classifier_macs:,} MACs, {percent(share, 2)} of the backbone's"
+    made.caption_justify = "left"
+    return made
