@@ -10,6 +10,7 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {
     "guarantees.md": "With 95 % probability, the answer is wrong where the final exit is right",
+    "expert_branches.md": "experts: ['contrast', 'contrast', 'contrast']",
     "explanations.md": "final overlap 1.00, deletion 0.",
     "distortions.md": "gaussian_noise:5: 0.",
 }

@@ -13,6 +13,7 @@ from eenas.progress import Notice
 
 def experts(
     folder: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that eenas export wrote.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the network with experts.")],
     data: Annotated[
         str,
         typer.Option(metavar="TASK", help="The images of its training: folder:PATH, npz:PATH or a function."),
@@ -20,7 +21,6 @@ def experts(
     kind: Annotated[
         list[str], typer.Option(metavar="NAME", help="A kind of distortion, such as gaussian_blur; may be repeated.")
     ],
-    out: Annotated[Path, typer.Option(metavar="OUT", help="Folder for the network with experts.")],
     severity: Annotated[
         list[int] | None, typer.Option(metavar="1..5", help="A severity to train for; may be repeated (default: all).")
     ] = None,
@@ -40,7 +40,7 @@ def experts(
     Each kind gets its own copy of all exits, trained on a mix of clean and distorted images of TASK with the backbone
     frozen. A light classifier chooses the expert of each image before the first exit.
 
-    Example: eenas experts model --data folder:pets/ --kind gaussian_blur --kind gaussian_noise --out robust
+    Example: eenas experts model robust --data folder:pets/ --kind gaussian_blur --kind gaussian_noise
     """
     import dataclasses
     import json as writer

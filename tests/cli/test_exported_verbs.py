@@ -136,12 +136,12 @@ def test_export_asks_for_samples_and_knows_its_formats(call, tmp_path, model):
 def test_experts(call, exported, tmp_path):
     out = tmp_path / "robust"
     given = ("--data", TASK, "--kind", "contrast", "--severity", "5", "--samples", "320", "--trust-code")
-    answer = call("experts", exported, *given, "--out", out)
+    answer = call("experts", exported, out, *given)
     assert answer.status == 0, answer.err
     assert "expert 1 of 1, contrast: 320 images" in answer.err
     for word in ("clean", "contrast:5", "answered by", "choosing the expert takes"):
         assert word in answer.out
-    again = call("experts", exported, *given, "--out", out, "--json")
+    again = call("experts", exported, out, *given, "--json")
     assert again.status == 0, again.err
     assert [each["context"] for each in json.loads(again.out)["contexts"]] == ["clean", "contrast:5"]
 
@@ -157,6 +157,6 @@ def test_experts(call, exported, tmp_path):
     ],
 )
 def test_experts_that_cannot_be(call, exported, tmp_path, flags, words):
-    answer = call("experts", exported, "--data", TASK, *flags, "--out", tmp_path / "out", "--trust-code")
+    answer = call("experts", exported, tmp_path / "out", "--data", TASK, *flags, "--trust-code")
     refused(answer, *words)
     assert not (tmp_path / "out").exists()
