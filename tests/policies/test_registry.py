@@ -20,7 +20,8 @@ def test_kinds_are_named_by_their_classes():
     assert all(name == kind.kind for name, kind in KINDS.items())
     simple = {"threshold", "patience", "patience_confidence", "vote"}
     wrapping = {"most_confident", "geometric", "experts", "contexts"}
-    learned = {"policy_gradient", "reinforce", "backward_regression", "eenet", "jei_dnn", "learned_to_exit"}
+    gates = {"policy_gradient", "reinforce", "backward_regression", "eenet", "jei_dnn"}
+    learned = {*gates, "learned_to_exit", "failure_prediction"}
     assert set(KINDS) == simple | wrapping | learned
 
 

@@ -50,6 +50,14 @@ class LearnedToExitPolicy(LearnedPolicy):
     inputs: ClassVar[tuple[int, ...]] = (0, 1, 2, 3, 4, 5)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FailurePredictionPolicy(LearnedPolicy):
+    """One linear head for each exit that predicts, on three confidences and agreement, whether its answer is right."""
+
+    kind: ClassVar[str] = "failure_prediction"
+    inputs: ClassVar[tuple[int, ...]] = (0, 1, 2, 3)
+
+
 LEARNED: dict[str, type[LearnedPolicy]] = {
     each.kind: each
     for each in (
@@ -59,6 +67,7 @@ LEARNED: dict[str, type[LearnedPolicy]] = {
         EENetPolicy,
         JeiDnnPolicy,
         LearnedToExitPolicy,
+        FailurePredictionPolicy,
     )
 }
 """The learned kinds by name, the default first."""

@@ -6,8 +6,9 @@ fails. The order is fixed before part B is used, so the tests need no correction
 2025, section 4: fixed-sequence testing).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import COMMON, PolicyFrame, kept_ensemble
 from eenas.policies.kinds.registry import fitted_kind
 from eenas.policies.kinds.signal_policy import Evidence, Make, SignalPolicy, leave
+from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.policies.learned.learned_policy import LearnedPolicy
+from eenas.policies.learned.selection import can_train, fit_learned, is_learned, with_limit
 from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import LOSSES, METHODS, Guarantee, check_level
 from eenas.policies.risk.losses import critical_limits, losses_of
@@ -116,7 +120,7 @@ def controlled(table: ExitTable, limit: RiskLimit, rule: Rule = COMMON, *, seed:
         certified=passed > 0 or walk.is_cheapest(passed),
         balanced=table.balanced,
     )
-    return Controlled(policy=frame.wrap(walk.policy(passed)), guarantee=guarantee, tested=tested)
+    return Controlled(policy=walk.frame.wrap(walk.policy(passed)), guarantee=guarantee, tested=tested)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +135,9 @@ class _Walk:
     def on(cls, frame: PolicyFrame, fitted_on: ExitTable, limit: RiskLimit) -> "_Walk":
         """Return the walk of the shape with the cheapest policy within the limit on part A."""
         shown = frame.view(fitted_on)
-        kind = fitted_kind(frame.rule.kind)
+        frame, makes = _shapes(frame, shown)
         found: list[tuple[float, int, _Walk]] = []
-        for number, make in enumerate(kind.shapes(shown.num_exits, frame.temperatures, frame.rule.score)):
+        for number, make in enumerate(makes):
             signals, losses = _signals(make, frame, shown, limit.loss)
             curve = signal_curve(signals, losses == 0, shown)
             within = curve.accuracy >= 1 - limit.max_risk  # the curve counts samples without a loss
@@ -163,6 +167,21 @@ class _Walk:
             if not limit.passes(at(float(value))):
                 return max(0, step - 1), step + 1
         return len(self.limits) - 1, len(self.limits)
+
+
+def _shapes(frame: PolicyFrame, shown: ExitTable) -> tuple[PolicyFrame, Sequence[Make]]:
+    """Return the shapes of a frame's kind. A learned kind that does not win on part A gives way to one threshold."""
+    rule = frame.rule
+    if is_learned(rule.kind):
+        learned = fit_learned(rule.kind, shown, frame.temperatures) if can_train(shown) else None
+        if learned is not None and learned.wins(frame.temperatures, rule.score):
+            return frame, [partial(_limited, shape) for shape in learned.shapes]
+        rule = replace(rule, kind=ThresholdPolicy.kind)
+    return replace(frame, rule=rule), fitted_kind(rule.kind).shapes(shown.num_exits, frame.temperatures, rule.score)
+
+
+def _limited(shape: LearnedPolicy, limit: float, within: bool) -> SignalPolicy:
+    return with_limit(shape, limit, within_budget=within)
 
 
 def _signals(make: Make, frame: PolicyFrame, shown: ExitTable, loss: str) -> tuple[Signals, NDArray[np.float64]]:

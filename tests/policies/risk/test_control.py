@@ -11,7 +11,7 @@ from eenas.policies.operating_point import evaluate
 from eenas.policies.risk.control import RiskLimit, controlled
 from eenas.policies.risk.losses import losses_of
 from eenas.policies.rule import Rule
-from tests.policies.tables import random_table
+from tests.policies.tables import deceptive_table, random_table
 
 POPULATION = random_table(samples=10_000, exits=3, classes=4)
 """Draws from it with replacement are samples of a distribution whose risk is known exactly."""
@@ -78,6 +78,18 @@ def test_every_kind_of_policy_is_certified(rule):
     assert macs(found.policy) < POPULATION.costs["macs"][-1]
     answer, without = found.policy.apply(POPULATION).answer, safe.apply(POPULATION).answer
     assert ((answer != without) & (without == POPULATION.labels)).mean() <= 0.2
+
+
+def test_a_learned_kind_is_certified_if_it_wins_and_gives_way_to_one_threshold_otherwise():
+    limit, rule = RiskLimit(max_risk=0.1), Rule(kind="failure_prediction")
+    assert controlled(drawn(3, 1000), limit, rule).policy.kind == "threshold"  # too few samples to train on
+    table = deceptive_table(samples=8000)
+    found = controlled(table, limit, rule)
+    assert found.guarantee.certified
+    assert found.policy.kind == "failure_prediction"
+    assert evaluate(found.policy, table).expected["macs"] < 0.8 * table.costs["macs"][-1]
+    common = controlled(table, limit).policy  # the most confident samples are the wrong ones
+    assert evaluate(found.policy, table).expected["macs"] < 0.9 * evaluate(common, table).expected["macs"]
 
 
 def test_a_loss_at_every_early_exit_certifies_nothing_and_says_so():
