@@ -20,6 +20,7 @@ def choice_of(
     trial: int | None = None,
     design: Path | None = None,
     max_accuracy_drop: float | None = None,
+    confidence: float | None = None,
     others: Mapping[str, float] = MappingProxyType({}),
     **limits: float | int | None,
 ) -> "Choice":
@@ -27,7 +28,8 @@ def choice_of(
 
     Raises EenasError for two exclusive flags and for a limit that is given twice.
     """
-    one_of(best=best, knee=knee, network=network, trial=trial, design=design, max_accuracy_drop=max_accuracy_drop)
+    drop = max_accuracy_drop if confidence is None else None  # with a confidence, it may go with a name
+    one_of(best=best, knee=knee, network=network, trial=trial, design=design, max_accuracy_drop=drop)
     if twice := [name for name in others if limits.get(name) is not None]:
         raise EenasError(f"--limit {twice[0]} and its own flag are mutually exclusive; use only one")
     from eenas.results.choice import Choice
@@ -38,6 +40,7 @@ def choice_of(
         network=network if trial is None else f"trial {trial}",
         design_file=design,
         knee=knee,
-        max_accuracy_drop=ACCEPTED_DROP if best else max_accuracy_drop,
+        max_accuracy_drop=ACCEPTED_DROP if best and max_accuracy_drop is None else max_accuracy_drop,
+        confidence=confidence,
         limits=Limits(**{**limits, **others}),
     )

@@ -21,6 +21,13 @@ def train(
         Path | None, typer.Option(metavar="FILE", help="A design in JSON, trained with the study's settings.")
     ] = None,
     max_accuracy_drop: options.MaxAccuracyDrop = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Guarantee the drop (default 0.01) against the network's final exit with probability X (0.95).",
+        ),
+    ] = None,
     max_macs: options.MaxMacs = None,
     max_latency_ms: options.MaxLatency = None,
     max_worst_macs: options.MaxWorstMacs = None,
@@ -66,6 +73,7 @@ def train(
         trial=trial,
         design=design,
         max_accuracy_drop=max_accuracy_drop,
+        confidence=confidence,
         max_macs=max_macs,
         max_latency_ms=max_latency_ms,
         max_worst_macs=max_worst_macs,

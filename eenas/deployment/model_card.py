@@ -61,6 +61,7 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         *([as_markdown(f"Training made it worse: {worse_words(report.worse)}."), ""] if report.worse else []),
         *([as_markdown(f"Not the default: {traits}."), ""] if traits else []),
         *(line for sentence in declined(report.design.policy, point.policy) for line in (as_markdown(sentence), "")),
+        *([] if point.guarantee is None else [as_markdown(point.guarantee.sentence()), ""]),
         usage_section(report.transform, predicts=True),
         "",
         f"Found by the study {as_markdown(report.study)}. `design.json` describes the architecture.",

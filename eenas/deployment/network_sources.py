@@ -66,6 +66,7 @@ def of_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Source:
         raise ExportError(f"{error}; is this the backbone that was trained?") from None
     own = None if report.contexts is None else report.contexts.policy
     network.policy = own or report.reported.policy
+    network.certify(None if own else report.reported.guarantee)
     if report.transform is not None:
         network.transform = report.transform
     return replace(package, trained=True, measured=_measured(report), card=run_card(report)), found

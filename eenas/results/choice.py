@@ -11,6 +11,7 @@ from eenas.errors import FrontError
 from eenas.fronts.choice import cheapest_within, knee
 from eenas.policies.costs import MACS
 from eenas.policies.operating_point import OperatingPoint
+from eenas.policies.risk.guarantee import check_level
 from eenas.programs.model_folder import load_design
 from eenas.results.front import ACCEPTED_DROP, build_front, cheapest_losing, interval, nearest_miss
 from eenas.results.nothing_chosen import missed_by, no_front, nothing_chosen
@@ -34,6 +35,10 @@ class Choice:
     The plain backbone is chosen only by name. Points that save nothing against a plain backbone within the limits are
     chosen only by name or as the knee. `limits` apply in addition to those of the study. They select among the recorded
     points; no policy is fitted for them.
+
+    With `confidence` in (0, 1), the policy of the fully trained network keeps `max_accuracy_drop` against its own final
+    exit with this probability on new data (`eenas.policies.risk`). It does not change which network is chosen;
+    `max_accuracy_drop` may then be given with another way to choose.
     """
 
     network: str | None = None
@@ -41,13 +46,18 @@ class Choice:
     knee: bool = False
     max_accuracy_drop: float | None = None
     limits: Limits = field(default_factory=Limits)
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
         """Check that there is one way to choose and that limits are not percentages."""
         self.limits.check_unit()
+        if self.confidence is not None:
+            check_level("confidence", self.confidence)
+            if self.max_accuracy_drop is not None:
+                check_level("max_accuracy_drop with a confidence", self.max_accuracy_drop)
         given = [
             name
-            for name in ("network", "design_file", "knee", "max_accuracy_drop")
+            for name in ("network", "design_file", "knee", *(() if self.confidence else ("max_accuracy_drop",)))
             if getattr(self, name) not in (None, False)
         ]
         if len(given) > 1:

@@ -23,6 +23,7 @@ from eenas.records.studies import StudyRecord
 from eenas.results.choice import Choice, Chosen, choose_design
 from eenas.results.read import code_folder, read_results, study_record
 from eenas.results.results import StudyResults
+from eenas.runs.certified_policy import certified_limit, check_calibration, keeps
 from eenas.runs.report import build_report
 from eenas.runs.run_baselines import plain_baseline, run_rivals
 from eenas.runs.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
@@ -34,6 +35,7 @@ from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import StudyContext
 from eenas.study.settings.reference import STORAGE, StudyOptions, StudyReference, referred
 from eenas.study.settings.study_spec import StudySpec, override, readable
+from eenas.tasks.task import Task
 from eenas.training.process_group import ProcessGroup, open_process_group
 
 
@@ -54,8 +56,9 @@ def train(
     trained too and listed in the report. If training made a network worse than the study knew it, the earlier one is
     kept (`worse` in the report). The folder of the run is `out` (default: `runs/STUDY-NETWORK`, followed by part of the
     design's digest if that is the run of another operating point of the network). An interrupted run is resumed from
-    its checkpoint, and the report of a finished run is returned. Under torchrun, all processes train together and
-    process 0 reports. `overrides` may change `full_training.*` and `baselines.*`.
+    its checkpoint, and the report of a finished run is returned; for another guarantee (`choice.confidence`) it is
+    made again of the trained weights. Under torchrun, all processes train together and process 0 reports. `overrides`
+    may change `full_training.*` and `baselines.*`.
 
     Raises StudyError if data or backbone differ from those of the study, and for a folder with other content.
     """
@@ -72,6 +75,7 @@ def train(
         results = read_results(database, record.name, trust_code=trust_code)
         settings = _settings(record, overrides)
         chosen = choose_design(results, choice or Choice(), trust_code=trust_code)
+        limit = certified_limit(choice or Choice(), chosen)
         if (notice := _stopped_notice(results, chosen)) is not None:
             quiet(notice)
         folder = Path(out) if out is not None else _default_folder(record, chosen, trust_code=trust_code)
@@ -80,13 +84,14 @@ def train(
             _same_run(folder, report.design, chosen.design, record)
         else:
             report = None
-        if report is not None and (not compare or report.is_compared):
+        if report is not None and (not compare or report.is_compared) and keeps(report, limit):
             quiet(Notice(f"{folder} is already finished ({report.samples:,} samples); delete it to train again"))
             return report.with_limits(chosen.limits, chosen.accepted_drop)
         reference = replace(asked, name=record.name, listener=quiet)
         searched = SearchedStudy(
             reference=reference, database=database, record=record, results=results, settings=settings
         ).with_data()
+        check_calibration(limit, len(_task_of(searched).calibration))
         with group.first_alone():
             if group.rank == 0:
                 _claim_folder(folder, chosen.design, record, trust_code=trust_code)
@@ -102,10 +107,16 @@ def train(
             if group.rank == 0:
                 tables = exit_tables(trained.network, context.task, context.costs(chosen.design), REPORTED)
                 baselines = (plain_baseline(context), *rivals)
-                report = build_report(context, results, chosen, tables, baselines, trained)
+                report = build_report(context, results, chosen, tables, baselines, trained, limit)
                 home = code_folder(record)
                 replace(report, code_folder=None if home is None else str(home)).save()
         return RunReport.read(folder, trust_code=trust_code)
+
+
+def _task_of(searched: SearchedStudy) -> Task:
+    """Return the task of a study whose data are loaded."""
+    assert searched.reference.task is not None  # `with_data`
+    return searched.reference.task
 
 
 def _stopped_notice(results: StudyResults, chosen: Chosen) -> Notice | None:

@@ -17,6 +17,7 @@ from eenas.policies.fit import Fitting, fit_at_shares, operating_points
 from eenas.policies.learned.comparison import compare_learned
 from eenas.policies.operating_point import OperatingPoint, evaluate, with_robustness
 from eenas.policies.proportions import largest_share
+from eenas.policies.risk.control import RiskLimit, controlled
 from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
 from eenas.progress import Notice
@@ -42,14 +43,20 @@ def build_report(
     tables: Mapping[str, ExitTable],
     baselines: Sequence[TrainedBaseline],
     trained: Trained,
+    certified: RiskLimit | None = None,
 ) -> RunReport:
-    """Fit policies on the calibration table and return the report of their evaluation on the test table."""
+    """Fit policies on the calibration table and return the report of their evaluation on the test table.
+
+    With a limit to certify, the reported policy is the one that risk control finds.
+    """
     calibration, test = tables["calibration"], tables["test"]
     design, total = chosen.design, float(context.profile.total_macs)
     fitting = Fitting(calibration, design.policy)
     limits = chosen.limits
     policy = policy_within(fitting, limits, target_macs=design.policy.target_macs, backbone_macs=total)
-    reported = with_robustness(evaluate(policy, test), tables.get(PREFIX + "test"))
+    found = None if certified is None else controlled(calibration, certified, fitting.rule)
+    policy, guarantee = (policy, None) if found is None else (found.policy, found.guarantee)
+    reported = with_robustness(replace(evaluate(policy, test), guarantee=guarantee), tables.get(PREFIX + "test"))
     network = trained.network
     network.policy = policy
     within = {share: policy_within(fitting, limits, target_macs=share, backbone_macs=total) for share in SHARES}
@@ -61,10 +68,10 @@ def build_report(
         name: dict(zip(SHARES, _fit(baseline, total), strict=True)) for name, baseline in rivals.items()
     }
     comparisons = [
-        Comparison(baseline=name, budget=share, difference=found[0], low=found[1], high=found[2])
+        Comparison(baseline=name, budget=share, difference=gap[0], low=gap[1], high=gap[2])
         for name, baseline in rivals.items()
         for share in SHARES
-        if (found := _compare(at_shares[share], test, baselines_at_shares[name][share], baseline, context)) is not None
+        if (gap := _compare(at_shares[share], test, baselines_at_shares[name][share], baseline, context)) is not None
     ]
     plain = _points(rivals[BACKBONE])[-1]
     measured, answers = _measured(context, network)

@@ -184,6 +184,26 @@ def test_train_hands_over_the_choice(call, library):
     assert "next: eenas export runs/one model" in answer.err
 
 
+def test_train_takes_a_confidence_with_any_choice(call, library):
+    calls = library("eenas.runs.full_training.train", report())
+    for flags, choice in (
+        (("--confidence", "0.95"), Choice(confidence=0.95)),
+        (
+            ("--best", "--max-accuracy-drop", "0.02", "--confidence", "0.9"),
+            Choice(max_accuracy_drop=0.02, confidence=0.9),
+        ),
+        (
+            ("--trial", "3", "--max-accuracy-drop", "0.02", "--confidence", "0.9"),
+            Choice(network="trial 3", max_accuracy_drop=0.02, confidence=0.9),
+        ),
+    ):
+        assert call("train", *flags).status == 0
+        assert calls[-1][1]["choice"] == choice
+    wrong = call("train", "--confidence", "95")
+    assert wrong.status == 2
+    assert "0.95 is 95 %" in wrong.err
+
+
 def test_train_as_json(call, library):
     library("eenas.runs.full_training.train", report())
     assert json.loads(call("train", "--json").out)["test_samples"] == 500

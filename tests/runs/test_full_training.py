@@ -21,7 +21,7 @@ import eenas.runs.before_training as before_training
 import eenas.runs.full_training as full_training
 import eenas.runs.searched_study as searched_study
 import eenas.study.trials.design_training as design_training
-from eenas.errors import ExportError, SpecError, StorageError, StudyError
+from eenas.errors import ExportError, PolicyError, SpecError, StorageError, StudyError
 from eenas.networks.checkpoint import load_weights
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table
@@ -105,6 +105,39 @@ def test_comparisons_have_intervals(finished_run):
         other = finished_run.baselines_at_shares[found.baseline][found.budget].accuracy
         assert found.difference == pytest.approx(own - other)
         assert -1 <= found.low <= found.difference <= found.high <= 1
+
+
+def test_a_guarantee_is_fitted_to_the_trained_weights_and_kept(smallest_study, finished_run, tmp_path, monkeypatch):
+    run = shutil.copytree(finished_run.folder, tmp_path / "run")
+    monkeypatch.setattr(design_training, "train", lambda *a, **o: pytest.fail("trained again"), raising=False)
+    choice = Choice(network=f"trial {smallest_study.trial}", max_accuracy_drop=0.2, confidence=0.8)
+    report = smallest_study.train(run, choice=choice)
+    guarantee = report.reported.guarantee
+    assert (guarantee.max_risk, guarantee.confidence, guarantee.samples) == (0.2, 0.8, 32)
+    assert weights(run).keys() == weights(finished_run.folder).keys()
+    assert same_weights(run, finished_run.folder)
+    assert RunReport.read(run) == report
+    assert guarantee.sentence() in run_summary(report)
+    assert smallest_study.train(run, choice=choice) == report
+    assert smallest_study.train(run) == report  # it asks for no guarantee, and the run has one
+    out = eenas.export(tmp_path / "out", run=run, backbone=backbone())
+    assert eenas.load(out, backbone=backbone()).guarantee == guarantee
+    assert "With 80 % probability" in (out / "README.md").read_text()
+
+
+def test_a_guarantee_that_cannot_be_given_is_refused_before_training(smallest_study, tmp_path):
+    name = f"trial {smallest_study.trial}"
+    with pytest.raises(PolicyError, match=r"0.01 with 95 % confidence needs at least 374 .* samples, got 40"):
+        smallest_study.train(tmp_path / "a", choice=Choice(network=name, confidence=0.95))
+    limits = Limits(max_worst_macs=1.5)
+    with pytest.raises(StudyError, match="a worst-case limit may end the network before its final exit"):
+        smallest_study.train(tmp_path / "b", choice=Choice(network=name, confidence=0.95, limits=limits))
+    static = next(each.name for each in smallest_study.results.networks if each.name.startswith("static"))
+    with pytest.raises(StudyError, match="has a single exit, so there is no loss against a final exit to certify"):
+        smallest_study.train(tmp_path / "c", choice=Choice(network=static, confidence=0.95))
+    with pytest.raises(PolicyError, match="confidence must be a number between 0 and 1, both excluded, got 95"):
+        Choice(confidence=95)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_report_round_trips(finished_run):

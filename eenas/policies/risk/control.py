@@ -105,8 +105,8 @@ def controlled(table: ExitTable, limit: RiskLimit, rule: Rule = COMMON, *, seed:
     """
     rule = replace(Rule.of(rule), per_exit=False)
     order = np.random.default_rng(seed).permutation(len(table))
-    cut = int(np.ceil(FITTED_SHARE * len(table)))
-    _enough(len(table) - cut, len(table), limit)
+    cut = _fitted_samples(len(table))
+    check_samples(limit, len(table))
     fitted_on, tested_on = table.take(order[:cut]), table.take(order[cut:])
     frame = PolicyFrame.on(fitted_on, rule, kept_ensemble(fitted_on, rule))
     walk = _Walk.on(frame, fitted_on, limit)
@@ -191,13 +191,18 @@ def _signals(make: Make, frame: PolicyFrame, shown: ExitTable, loss: str) -> tup
     return shape.signals(evidence), losses_of(shape.answers(evidence), shown.labels, loss)
 
 
-def _enough(tested: int, samples: int, limit: RiskLimit) -> None:
-    """Raise PolicyError if part B has too few samples to certify even a policy without any loss."""
+def check_samples(limit: RiskLimit, samples: int) -> None:
+    """Raise PolicyError if a table of `samples` is too small to certify even a policy without any loss."""
     least = limit.least()
-    if tested < least:
+    if samples - _fitted_samples(samples) < least:
         wanted = int(np.ceil(least / (1 - FITTED_SHARE)))
         sure = "in expectation" if limit.confidence is None else f"with {100 * limit.confidence:g} % confidence"
         raise PolicyError(
             f"a loss of at most {limit.max_risk:g} {sure} needs at least {wanted:,} calibration samples, got "
             f"{samples:,}; give more samples, or allow a larger loss"
         )
+
+
+def _fitted_samples(samples: int) -> int:
+    """The number of samples of part A."""
+    return int(np.ceil(FITTED_SHARE * samples))

@@ -107,7 +107,7 @@ def _flags(choice: Choice | None) -> list[str]:
     values = {**vars(choice), "knee": choice.knee or None, **{name: limits[name] for name in limits if _has_flag(name)}}
     words = [word for name in limits if not _has_flag(name) for word in ("--limit", f"{name}={limits[name]}")]
     for name, value in values.items():
-        if name != "limits" and value is not None:
+        if name not in ("limits", "confidence") and value is not None:
             words += [f"--{name.replace('_', '-')}", *([] if value is True else [f"{value}"])]
     return words or ["--best"]
 

@@ -50,6 +50,7 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
     lines += declined(report.design.policy, point.policy)
     if words := comparison_words(report.policies):
         lines.append(words)
+    lines += [] if point.guarantee is None else [point.guarantee.sentence()]
     if report.estimate is not None:
         gap = 100 * (point.accuracy - report.estimate.accuracy)
         lines.append(
