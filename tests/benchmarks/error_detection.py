@@ -14,12 +14,12 @@ import numpy as np
 
 from eenas.policies.bootstrap import paired_bootstrap
 from eenas.policies.costs import MACS
-from eenas.policies.error_detection import auroc, confusion
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.fit import Fitting
 from eenas.policies.kinds.signal_policy import Evidence
 from eenas.policies.learned.learned_kinds import FailurePredictionPolicy
 from eenas.policies.learned.selection import fit_learned
+from eenas.policies.risk.error_detection import auroc, confusion
 from eenas.policies.scores import SCORES, score
 from eenas.policies.temperatures import fit_temperatures
 

@@ -1,1 +1,1 @@
-"""Policies with a guarantee on their loss against the final exit."""
+"""Risk: policies with a guarantee on their loss against the final exit, and the detection of errors."""

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from eenas.policies.error_detection import auroc, confusion, roc_curve
+from eenas.policies.risk.error_detection import auroc, confusion, roc_curve
 from eenas.policies.scores import score
 from eenas.reporting.facts.picked import Picked, of_point
 from eenas.reporting.figures import figure_style as style

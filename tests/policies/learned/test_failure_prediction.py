@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from eenas.policies.error_detection import auroc
 from eenas.policies.kinds.signal_policy import Evidence
 from eenas.policies.learned.failure_prediction import train_failure_prediction
 from eenas.policies.learned.learned_kinds import FailurePredictionPolicy
 from eenas.policies.learned.linear_heads import RIDGE_OF_HEADS
 from eenas.policies.learned.training_data import TrainingData
+from eenas.policies.risk.error_detection import auroc
 from tests.policies.tables import deceptive_table, random_table
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from eenas.errors import PolicyError
 from eenas.policies.costs import Costs
-from eenas.policies.error_detection import auroc, confusion, roc_curve
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.risk.error_detection import auroc, confusion, roc_curve
 from tests.policies.tables import random_table
 
 
