@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from eenas.public_names import lazily
 
 if TYPE_CHECKING:
-    from eenas.policies.context_fit import fit_by_context
+    from eenas.policies.contexts.context_fit import fit_by_context
     from eenas.policies.costs import CostFacts, Costs
     from eenas.policies.exit_table import ExitTable
     from eenas.policies.fit import Fitting, operating_points
@@ -53,7 +53,7 @@ _HOMES = {
     "controlled": "risk.control",
     "compare_learned": "learned.comparison",
     "evaluate": "operating_point",
-    "fit_by_context": "context_fit",
+    "fit_by_context": "contexts.context_fit",
     "operating_points": "fit",
     "policy_from_table": "kinds.registry",
 }

@@ -12,12 +12,12 @@ from eenas.bounds import check_keys, located
 from eenas.errors import PolicyError, SpecError
 from eenas.escaping import shortened
 from eenas.policies.class_weights import weighted_accuracy
+from eenas.policies.contexts.robustness import MEASURES, robustness
 from eenas.policies.costs import LATENCY, MACS, CostValues, cost_of, key_of, mean_cost, name_fault
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import Guarantee
-from eenas.policies.robustness import MEASURES, robustness
 
 EXPECTED, WORST = "expected_", "worst_"
 """The prefixes of the keys of costs in a table."""

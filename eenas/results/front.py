@@ -14,10 +14,10 @@ from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.networks.backbone_facts import BackboneFacts
 from eenas.policies.bootstrap import advantage
 from eenas.policies.class_weights import effective_samples
+from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import LATENCY, MACS, CostValues
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.right_answers import unpack
-from eenas.policies.robustness import MEASURES
 from eenas.results.results import Comparison
 from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork
 from eenas.study.rivals.offered_points import FrontPoint, offered, points_of, violations

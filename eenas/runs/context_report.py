@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from eenas import specs
-from eenas.policies.context_scores import ContextScores
+from eenas.policies.contexts.context_scores import ContextScores
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.policy import Policy
 

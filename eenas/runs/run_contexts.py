@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from eenas.designs.design import Design
-from eenas.policies.context_fit import fit_by_context, with_pristine
-from eenas.policies.context_scores import ContextScores, beside_backbone, scores_in
+from eenas.policies.contexts.context_fit import fit_by_context, with_pristine
+from eenas.policies.contexts.context_scores import ContextScores, beside_backbone, scores_in
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.context_policy import ContextPolicy

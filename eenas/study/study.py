@@ -6,8 +6,8 @@ import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import LATENCY, MACS
-from eenas.policies.robustness import MEASURES
 from eenas.records.database import Database
 from eenas.study.experimental import experimental
 from eenas.study.samplers import build_sampler

@@ -18,8 +18,8 @@ import json
 from pathlib import Path
 
 from eenas.errors import TimeOverError
+from eenas.policies.contexts.robustness import DISTORTED
 from eenas.policies.operating_point import OperatingPoint
-from eenas.policies.robustness import DISTORTED
 from eenas.results.choice import Choice, choose_design
 from eenas.results.read import open_results
 from eenas.results.results import StudyResults

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 
 from eenas.errors import PolicyError
-from eenas.policies.context_scores import BINS, beside_backbone, calibration_error, scores_in
-from eenas.policies.fit import fit
-from eenas.policies.kinds.threshold import ONE_EXIT
-from eenas.policies.operating_point import OperatingPoint, evaluate, with_robustness
-from eenas.policies.robustness import (
+from eenas.policies.contexts.context_scores import BINS, beside_backbone, calibration_error, scores_in
+from eenas.policies.contexts.robustness import (
     DISTORTED,
     WORST_DISTORTED,
     accuracies_under,
@@ -18,6 +15,9 @@ from eenas.policies.robustness import (
     kind_of_context,
     robustness,
 )
+from eenas.policies.fit import fit
+from eenas.policies.kinds.threshold import ONE_EXIT
+from eenas.policies.operating_point import OperatingPoint, evaluate, with_robustness
 from tests.policies.tables import random_table
 
 CONTEXTS = np.array(["blur:1"] * 50 + ["blur:5"] * 10 + ["noise:1"] * 100 + ["clean"] * 40)

@@ -16,7 +16,7 @@ from eenas.designs.design import Placed
 from eenas.errors import EenasError, FrontError
 from eenas.measurement.latency import Latency
 from eenas.networks.assembly import build_network
-from eenas.policies.context_scores import beside_backbone, scores_in
+from eenas.policies.contexts.context_scores import beside_backbone, scores_in
 from eenas.policies.costs import CostValues
 from eenas.policies.kinds.threshold import ONE_EXIT
 from eenas.records.studies import StudyRecord, StudyRecords

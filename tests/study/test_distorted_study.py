@@ -5,10 +5,10 @@ import pytest
 
 from eenas.deployment.network_sources import of_run
 from eenas.errors import EenasError, SpecError
+from eenas.policies.contexts.robustness import DISTORTED, WORST_DISTORTED, robustness
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.kinds.context_policy import ContextPolicy
 from eenas.policies.operating_point import evaluate
-from eenas.policies.robustness import DISTORTED, WORST_DISTORTED, robustness
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.reporting.facts.distortion_facts import by_kind, context_rows, load_contexts

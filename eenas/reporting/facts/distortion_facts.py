@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eenas.percent import percent
-from eenas.policies.context_scores import ContextScores
+from eenas.policies.contexts.context_scores import ContextScores
 from eenas.policies.exit_table import ExitTable
 from eenas.reporting.facts.picked import exit_table_of
 from eenas.results.results import StudyResults

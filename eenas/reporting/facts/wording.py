@@ -1,7 +1,7 @@
 """Numbers as text in tables, notes and figures: MACs with a prefix, milliseconds, other costs."""
 
+from eenas.policies.contexts.robustness import DISTORTED, WORST_DISTORTED
 from eenas.policies.costs import LATENCY, MACS
-from eenas.policies.robustness import DISTORTED, WORST_DISTORTED
 
 ROBUSTNESS_WORDS = {DISTORTED: "distorted", WORST_DISTORTED: "worst kind"}
 """The heads of columns of accuracies under distortions."""

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from eenas.escaping import in_figure
 from eenas.percent import percent
-from eenas.policies.context_scores import ContextScores
+from eenas.policies.contexts.context_scores import ContextScores
 from eenas.reporting.facts.distortion_facts import by_kind
 from eenas.reporting.facts.picked import Picked, exit_names, of_point
 from eenas.reporting.figures import figure_style as style

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from eenas.errors import StudyError
 from eenas.escaping import in_figure
-from eenas.policies.robustness import MEASURES
+from eenas.policies.contexts.robustness import MEASURES
 from eenas.reporting.facts.wording import cost_word, plural
 from eenas.reporting.figures import figure_style as style
 from eenas.study.settings.search_spec import ACCURACY

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from eenas.errors import StorageError
 from eenas.networks.network import EarlyExitNetwork
-from eenas.policies.context_scores import ContextScores
+from eenas.policies.contexts.context_scores import ContextScores
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.reporting.facts.distortion_facts import load_contexts

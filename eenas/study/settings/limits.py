@@ -10,10 +10,10 @@ from eenas.bounds import WIDEST, check_keys, located
 from eenas.errors import SpecError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
+from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import KNOWN, LATENCY, MACS, CostValues, cost_of, key_of, name_fault
 from eenas.policies.macs_share import unit_fault
 from eenas.policies.operating_point import OperatingPoint
-from eenas.policies.robustness import MEASURES
 
 _MAX, _WORST = "max_", "max_worst_"
 _ACCURACY, _PARAMETERS, _BRANCHES = "min_accuracy", "max_parameters", "max_branches"

@@ -5,8 +5,8 @@ from typing import Literal
 
 from eenas.errors import SpecError
 from eenas.escaping import shortened
+from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import KNOWN, LATENCY, MACS
-from eenas.policies.robustness import MEASURES
 
 ACCURACY = "accuracy"
 """The objective that is not a cost."""

@@ -15,8 +15,8 @@ from eenas.frozen.feature_cache import read_size
 from eenas.measurement.costs.spec import CostSpec
 from eenas.measurement.latency import LatencySpec
 from eenas.plugins import is_reference
+from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import KNOWN, name_fault
-from eenas.policies.robustness import MEASURES
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import ACCURACY, SearchSpec
 from eenas.study.settings.shortcuts import Shortcuts

@@ -20,10 +20,10 @@ from eenas.files import write_atomically
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.masking import masked
 from eenas.networks.tables import with_distorted
+from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
-from eenas.policies.robustness import MEASURES
 from eenas.progress import Notice
 from eenas.records.artifacts import ArtifactStore, reference_to
 from eenas.records.learning_curves import LearningCurves

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from eenas.errors import PolicyError
+from eenas.policies.contexts.robustness import kind_of_context
 from eenas.policies.curve import NO_LIMIT
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import COMMON, Fitting
 from eenas.policies.kinds.context_policy import ContextPolicy
-from eenas.policies.robustness import kind_of_context
 from eenas.policies.rule import Rule
 
 FEWEST = 50
