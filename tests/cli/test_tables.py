@@ -8,11 +8,14 @@ import pytest
 from rich.console import Console
 
 from eenas.cli.tables.run_tables import print_report
-from eenas.cli.tables.tables import front_table, networks_table, own_costs_tables, shares_table
+from eenas.cli.tables.tables import front_table, networks_table, own_costs_tables, robustness_table, shares_table
+from eenas.policies.costs import CostValues
 from eenas.reporting.facts.front_table import backbone_row, front_rows, shares_rows
 from eenas.reporting.facts.row_cost import RowCost
+from eenas.runs.context_report import ContextReport
 
-from ..reporting.studies import study, trial
+from ..reporting.sources import contexts
+from ..reporting.studies import picked, study, trial
 from ..reporting.test_run_facts import report
 
 
@@ -96,3 +99,27 @@ def test_the_report_of_a_run_fits():
     assert max(map(len, text.splitlines())) <= 100
     for word in ("temp.", "0.500 ms    0.600 ms", "86.0 % (49.0 %)", "+2.00", "+1.00 to +3.00", "500 test samples"):
         assert word in text
+
+
+def test_accuracies_under_distortions_have_a_table_if_they_were_measured(results):
+    rows = [backbone_row(results), *front_rows(results)]
+    assert robustness_table(rows) is None
+    rows = [replace(row, robustness=CostValues({"distorted_accuracy": 0.61})) for row in rows[:2]] + rows[2:]
+    text = drawn(robustness_table(rows))
+    assert "distorted" in text
+    assert "worst kind" not in text
+    assert text.count("61.0 %") == 2
+    assert text.count("–") == len(rows) - 2
+    assert rows[0].flat()["distorted_accuracy"] == 0.61
+
+
+def test_the_report_of_a_run_shows_every_context(results):
+    stream = io.StringIO()
+    scores = contexts(picked(results))
+    made = replace(report(), contexts=ContextReport(common=scores, own=scores[:2]))
+    print_report(made, Console(file=stream, width=100))
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    assert sum(line.startswith(" gaussian_blur 1 ") for line in lines) == 4
+    assert sum(line.startswith(" fog 5 ") for line in lines) == 2
+    assert "…" not in stream.getvalue()

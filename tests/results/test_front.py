@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eenas.policies.contexts.robustness import DISTORTED, WORST_DISTORTED
 from eenas.policies.right_answers import pack
 from eenas.results.front import ACCEPTED_DROP, build_front, compare, interval, nearest_miss
 from eenas.study.rivals.offered_points import offered
@@ -174,3 +175,41 @@ def test_an_interval_is_that_of_resampled_samples():
     rows = generator.integers(300, size=(4000, 300))
     differences = one[rows].mean(axis=1) - other[rows].mean(axis=1)
     assert (low, high) == pytest.approx(np.quantile(differences, [0.025, 0.975]), abs=0.015)
+
+
+def robust(accuracy, share, distorted):
+    """A network with one point of an accuracy under distortions."""
+    made = ended(f"static {accuracy} {distorted}", accuracy, share, True)
+    point = replace(made.points[0], robustness={DISTORTED: distorted, WORST_DISTORTED: distorted / 2})
+    return replace(made, points=(point,))
+
+
+def test_accuracy_under_distortions_counts_on_the_front_if_the_study_maximises_it():
+    plain = ended("backbone", 0.9, 1.0, True, kind="plain")
+    plain = replace(plain, points=(replace(plain.points[0], robustness={DISTORTED: 0.6, WORST_DISTORTED: 0.3}),))
+    networks = [plain, robust(0.9, 0.5, 0.5), robust(0.895, 0.6, 0.7), robust(0.85, 0.6, 0.65)]
+    facts = replace(BACKBONE, accuracy=0.9)
+
+    def front(**more):
+        return {item.name: item for item in build_front(networks, facts, Limits(), largest_class=0.1, **more)}
+
+    without, found = front(), front(robustness=(DISTORTED,))
+    assert set(without) == {"static 0.9 0.5"}
+    assert without["static 0.9 0.5"].recommended
+    assert set(found) == {"static 0.9 0.5", "static 0.895 0.7"} | ({"backbone"} & set(found))
+    assert found["static 0.895 0.7"].recommended, "the cheaper one loses ten points under distortions"
+    limited = build_front(networks, facts, Limits(min_distorted_accuracy=0.65), largest_class=0.1)
+    assert {item.name for item in limited} == {"static 0.895 0.7"}
+    item, missed = nearest_miss(networks, facts, Limits(min_worst_distorted_accuracy=0.4))
+    assert item.name == "static 0.895 0.7"
+    assert missed == {"min_worst_distorted_accuracy": pytest.approx(0.05)}
+
+
+def test_points_without_accuracy_under_distortions_miss_its_limits():
+    limits = Limits(min_distorted_accuracy=0.1)
+    made = ended("static 0", 0.9, 0.5, True)
+    by = limits.violations(made.points[0], backbone_macs=BACKBONE.macs, branches=1, parameters=1)
+    assert by == {"min_distorted_accuracy": float("inf")}
+    both = limits.and_also(Limits(min_distorted_accuracy=0.3, min_accuracy=0.2))
+    assert both.to_table() == {"min_accuracy": 0.2, "min_distorted_accuracy": 0.3}
+    assert both.robustness == (DISTORTED,)

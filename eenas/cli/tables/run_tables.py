@@ -9,15 +9,14 @@ from eenas.reporting.facts.distortion_facts import context_rows
 from eenas.reporting.facts.policy_rows import POLICY_HEADS, policy_rows
 from eenas.reporting.facts.run_facts import budget_rows, run_summary
 from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds, place, quantity
+from eenas.runs.context_report import ContextReport
 from eenas.runs.run_report import RunReport
 
-CONTEXTS = "Pristine and distorted test samples (for each exit: % leaving, % right alone, calibration error in points)"
+CONTEXTS = "Pristine and distorted test samples"
+EXITS = "Their exits: % right alone, calibration error in points; % wasteful and destructive overthinking"
 OWN_THRESHOLDS = "The same with thresholds and temperatures of each context"
-CONTEXT_HEADS = (
-    *("", "accuracy", "back-\nbone", "MACs", "leave", "alone", "error", "back-\nbone"),
-    *("waste-\nful", "destruc-\ntive"),
-)
-"""The heads of `context_rows` in a narrow table."""
+CONTEXT_HEADS = ("", "accuracy", "backbone", "MACs", "% leaving at each exit")
+EXIT_HEADS = ("", "alone", "error", "backbone's", "wasteful", "destructive")
 
 
 def print_report(report: RunReport, console: Console) -> None:
@@ -51,13 +50,8 @@ def print_report(report: RunReport, console: Console) -> None:
             costs = (cost_text(name, exit_.costs.get(name), unit) for name, unit in own.items())
             made.add_row(place(exit_.name), *costs)
         console.print(made)
-    found = report.contexts
-    for title, scores in () if found is None else ((CONTEXTS, found.common), (OWN_THRESHOLDS, found.own)):
-        if scores:
-            made = table(title, *CONTEXT_HEADS, right=range(1, len(CONTEXT_HEADS)))
-            for texts in context_rows(scores, report.backbone.macs):
-                made.add_row(*texts)
-            console.print(made)
+    if report.contexts is not None:
+        _print_contexts(report.contexts, report.backbone.macs, console)
     rows = budget_rows(report)
     if rows:
         shares = [share for share, _, _ in rows[0].cells]
@@ -88,3 +82,17 @@ def print_report(report: RunReport, console: Console) -> None:
         for texts in policy_rows(report.policies):
             made.add_row(*texts)
         console.print(made)
+
+
+def _print_contexts(found: ContextReport, backbone_macs: float, console: Console) -> None:
+    """Print the scores in each context, and those with thresholds per context if there are any."""
+    for title, scores in ((CONTEXTS, found.common), (OWN_THRESHOLDS, found.own)):
+        rows = context_rows(scores, backbone_macs)
+        made = table(title, *CONTEXT_HEADS, right=range(1, len(CONTEXT_HEADS)))
+        for row in rows:
+            made.add_row(*row[: len(CONTEXT_HEADS)])
+        exits = table(EXITS, *EXIT_HEADS, right=range(1, len(EXIT_HEADS)))
+        for row in rows:
+            exits.add_row(row[0], *row[len(CONTEXT_HEADS) :])
+        for each in (made, exits) if rows else ():
+            console.print(each)
