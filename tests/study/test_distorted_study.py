@@ -5,6 +5,7 @@ import pytest
 
 from eenas.deployment.network_sources import of_run
 from eenas.errors import EenasError, SpecError
+from eenas.percent import percent
 from eenas.policies.contexts.robustness import DISTORTED, WORST_DISTORTED, robustness
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.kinds.context_policy import ContextPolicy
@@ -13,6 +14,7 @@ from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.reporting.facts.distortion_facts import by_kind, context_rows, load_contexts
 from eenas.reporting.facts.front_table import backbone_row, front_rows, to_table
+from eenas.reporting.figures.front_figure import front_facts
 from eenas.results.read import open_results
 from eenas.results.rows import point_rows
 from eenas.runs.run_report import RunReport
@@ -142,3 +144,11 @@ def test_settings_that_contradict_are_refused_in_one_line(overrides, message):
     with pytest.raises(SpecError if "severities" not in overrides[0] else EenasError, match=message) as raised:
         load_settings(backbone="cifar_resnet20", overrides=overrides)
     assert "\n" not in str(raised.value)
+
+
+def test_the_front_s_figure_tells_the_accuracies_on_hovering(studied):
+    item = next(item for item in studied.results.front if item.kind == "trial")
+    facts = front_facts(studied.results, picked=item)
+    texts = [mark.text for mark in (*facts.front, *facts.cloud, facts.picked) if mark is not None]
+    wanted = f"distorted {percent(item.point.robustness[DISTORTED])}"
+    assert any(wanted in text and "worst kind" in text for text in texts)

@@ -13,7 +13,7 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting.facts.front_table import PLAIN, STATIC, family
 from eenas.reporting.facts.summary import headline
 from eenas.reporting.facts.summary import shown as shown_point
-from eenas.reporting.facts.wording import cost_text, cost_word, each_batch, plural, quantity
+from eenas.reporting.facts.wording import ROBUSTNESS_WORDS, cost_text, cost_word, each_batch, plural, quantity
 from eenas.reporting.figures import figure_style as style
 from eenas.results.results import StudyResults
 from eenas.study.context.traits import Traits
@@ -234,6 +234,7 @@ def _front_mark(item: FrontPoint, whole: float | None, cost: str, results: Study
     text = (
         f"{in_figure(item.label)}: {percent(item.point.accuracy)} at {percent(item.macs_share)} of the MACs"
         + "".join(f", {cost_text(name, value, results.units.get(name, ''))}" for name, value in others)
+        + "".join(f", {ROBUSTNESS_WORDS[name]} {percent(value)}" for name, value in item.point.robustness.items())
         + f"<br>{in_figure(placed) or 'no branch'}"
     )
     if how := Traits.of(item.design, item.point.policy).words():
