@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, suggest, write_json
+from eenas.cli.terminal.console import out, suggest, write_json
 
 Classes = Annotated[int, typer.Option(metavar="N", min=2, help="Number of classes.")]
 InputSize = Annotated[

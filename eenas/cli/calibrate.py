@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, say
-from eenas.cli.failures import one_of
+from eenas.cli.terminal.console import out, say
+from eenas.cli.terminal.failures import one_of
 
 
 def calibrate(

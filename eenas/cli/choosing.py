@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from eenas.cli.failures import one_of
+from eenas.cli.terminal.failures import one_of
 from eenas.errors import EenasError
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import say
-from eenas.cli.failures import quiet_optuna
-from eenas.cli.progress import Lines
+from eenas.cli.terminal.console import say
+from eenas.cli.terminal.failures import quiet_optuna
+from eenas.cli.terminal.progress import Lines
 
 
 def dashboard(

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out as console
-from eenas.cli.console import say, write_json
+from eenas.cli.terminal.console import out as console
+from eenas.cli.terminal.console import say, write_json
 from eenas.progress import Notice
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, say, suggest
-from eenas.cli.failures import one_of, quiet_optuna
+from eenas.cli.terminal.console import out, say, suggest
+from eenas.cli.terminal.failures import one_of, quiet_optuna
 from eenas.errors import EenasError
 from eenas.progress import Notice
 

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, write_json
-from eenas.cli.failures import one_of, quiet_optuna
-from eenas.cli.progress import listening
+from eenas.cli.terminal.console import out, write_json
+from eenas.cli.terminal.failures import one_of, quiet_optuna
+from eenas.cli.terminal.progress import listening
 
 
 def fidelity(

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import say, suggest, write, write_json
-from eenas.cli.failures import one_of, quiet_optuna
+from eenas.cli.terminal.console import say, suggest, write, write_json
+from eenas.cli.terminal.failures import one_of, quiet_optuna
 
 
 def front(

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, write_json
+from eenas.cli.terminal.console import out, write_json
 
 
 def list_names(

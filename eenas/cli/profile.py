@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out as console
-from eenas.cli.console import say, suggest
-from eenas.cli.progress import listening
+from eenas.cli.terminal.console import out as console
+from eenas.cli.terminal.console import say, suggest
+from eenas.cli.terminal.progress import listening
 
 
 def profile(

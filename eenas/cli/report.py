@@ -7,9 +7,9 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.choosing import choice_of
-from eenas.cli.console import say
-from eenas.cli.failures import quiet_optuna
-from eenas.cli.progress import Lines
+from eenas.cli.terminal.console import say
+from eenas.cli.terminal.failures import quiet_optuna
+from eenas.cli.terminal.progress import Lines
 from eenas.errors import EenasError
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, say, write_json
-from eenas.cli.failures import WRONG_INPUT
+from eenas.cli.terminal.console import out, say, write_json
+from eenas.cli.terminal.failures import WRONG_INPUT
 from eenas.escaping import one_line
 
 

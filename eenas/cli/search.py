@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import BEGAN, say, suggest, write_json
-from eenas.cli.failures import quiet_optuna
-from eenas.cli.progress import listening
+from eenas.cli.terminal.console import BEGAN, say, suggest, write_json
+from eenas.cli.terminal.failures import quiet_optuna
+from eenas.cli.terminal.progress import listening
 
 
 def search(

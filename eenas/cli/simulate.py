@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
-from eenas.cli.console import out, say, write_json
+from eenas.cli.terminal.console import out, say, write_json
 
 
 def simulate(

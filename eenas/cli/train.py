@@ -7,9 +7,9 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.choosing import choice_of
-from eenas.cli.console import is_first_process, out, suggest, write_json
-from eenas.cli.failures import quiet_optuna
-from eenas.cli.progress import listening
+from eenas.cli.terminal.console import is_first_process, out, suggest, write_json
+from eenas.cli.terminal.failures import quiet_optuna
+from eenas.cli.terminal.progress import listening
 
 
 def train(

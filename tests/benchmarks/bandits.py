@@ -50,7 +50,7 @@ def main() -> None:
     given = parser.parse_args()
     recording, rows = read_recording(given.confidences), Rows(given.out, ("controller", "overhead", "stream"))
     for name, overhead, stream in rows.missing(product(CONTROLLERS, OVERHEADS, STREAMS)):
-        setting = "controller.overhead" if name.startswith("guard") else "overhead"
+        setting = "controller.overhead" if str(name).startswith("guard") else "overhead"
         kind = controller_from_text(f"{CONTROLLERS[str(name)]},{setting}={overhead}")
         found = simulate_stream(kind, recording, Stream.read(STREAMS[str(stream)]), seeds=given.seeds)
         mean, best = mean_outcome(found), found.phases[0]

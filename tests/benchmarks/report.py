@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from eenas.cli.failures import quiet_optuna
+from eenas.cli.terminal.failures import quiet_optuna
 from eenas.reporting.dashboard.study_page import publish
 from eenas.results.results import StudyResults
 from eenas.results.search import _Reporting

@@ -300,7 +300,7 @@ def test_backbone_that_is_unknown(call):
 def test_names_are_listed(call):
     answer = call("list")
     assert all(kind in answer.out for kind in LISTS)
-    assert call("list", "policies", "p*").out.split() == ["patience", "patience_confidence"]
+    assert call("list", "policies", "patience*").out.split() == ["patience", "patience_confidence"]
     assert json.loads(call("list", "tasks", "--json").out) == {"tasks": eenas.list_tasks()}
     wrong = call("list", "backbone")
     assert wrong.status == 2

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from eenas.cli.console import out
 from eenas.cli.tables.tables import front_table, networks_table, own_costs_tables, robustness_table, shares_table
+from eenas.cli.terminal.console import out
 from eenas.reporting.facts.front_table import FrontRow, backbone_row, point_row, shares_rows
 from eenas.reporting.facts.selection import spread, with_best
 from eenas.reporting.facts.summary import summary

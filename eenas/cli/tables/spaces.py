@@ -6,7 +6,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.backbone import Classes, InputSize
-from eenas.cli.console import out, suggest
+from eenas.cli.terminal.console import out, suggest
 
 if TYPE_CHECKING:
     from eenas.designs.space import Space

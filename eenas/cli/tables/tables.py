@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich import box
 from rich.table import Table
 
-from eenas.cli.console import WIDTH
+from eenas.cli.terminal.console import WIDTH
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN
 from eenas.reporting.facts.front_table import SHARES, FrontRow, SharesRow, exits_of, networks

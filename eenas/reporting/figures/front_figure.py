@@ -231,12 +231,10 @@ def _accuracy_range(facts: FrontFacts) -> tuple[float, float]:
 def _front_mark(item: FrontPoint, whole: float | None, cost: str, results: StudyResults) -> Mark | None:
     others = [(name, value) for name, value in item.point.expected.items() if name != MACS]
     placed = ", ".join(f"{branch.cut_point} {branch.branch.label()}" for branch in item.design.branches)
-    text = (
-        f"{in_figure(item.label)}: {percent(item.point.accuracy)} at {percent(item.macs_share)} of the MACs"
-        + "".join(f", {cost_text(name, value, results.units.get(name, ''))}" for name, value in others)
-        + "".join(f", {ROBUSTNESS_WORDS[name]} {percent(value)}" for name, value in item.point.robustness.items())
-        + f"<br>{in_figure(placed) or 'no branch'}"
-    )
+    texts = [f"{in_figure(item.label)}: {percent(item.point.accuracy)} at {percent(item.macs_share)} of the MACs"]
+    texts += [cost_text(name, value, results.units.get(name, "")) for name, value in others]
+    texts += [f"{ROBUSTNESS_WORDS[name]} {percent(value)}" for name, value in item.point.robustness.items()]
+    text = ", ".join(texts) + f"<br>{in_figure(placed) or 'no branch'}"
     if how := Traits.of(item.design, item.point.policy).words():
         text += f"<br>{in_figure(how)}"
     return _mark(item.point, whole, cost, item.name, text)

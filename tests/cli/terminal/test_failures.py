@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from eenas.cli.failures import Terminated, end_on_sigterm, guarded, one_of
+from eenas.cli.terminal.failures import Terminated, end_on_sigterm, guarded, one_of
 from eenas.errors import EenasError, StudyError, TimeOverError
 from eenas.user_code import import_file
 

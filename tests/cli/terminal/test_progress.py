@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from eenas.cli.console import Screen
-from eenas.cli.progress import Lines, listening
+from eenas.cli.terminal.console import Screen
+from eenas.cli.terminal.progress import Lines, listening
 from eenas.progress import Advanced, Finished, Notice, Started, silent
 
 

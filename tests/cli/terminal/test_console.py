@@ -11,9 +11,9 @@ import sys
 import pytest
 
 from eenas.cli import options
-from eenas.cli.console import Screen, command, err, is_first_process, out, say, suggest, write, write_json
-from eenas.cli.progress import listening
 from eenas.cli.tables.tables import table
+from eenas.cli.terminal.console import Screen, command, err, is_first_process, out, say, suggest, write, write_json
+from eenas.cli.terminal.progress import listening
 from eenas.escaping import one_line, visible
 from eenas.progress import Advanced, Finished, Notice, Started
 

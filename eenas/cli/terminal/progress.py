@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from eenas.cli.console import Screen, err, is_first_process, printable
+from eenas.cli.terminal.console import Screen, err, is_first_process, printable
 from eenas.escaping import one_line
 from eenas.progress import Advanced, Event, Finished, Listener, Notice, Started, silent
 

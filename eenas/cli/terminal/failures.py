@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from eenas import user_code
-from eenas.cli.console import err, say
+from eenas.cli.terminal.console import err, say
 from eenas.errors import EenasError, TimeOverError
 from eenas.faults import machine_fault
 from eenas.masking import masked, secrets_of
