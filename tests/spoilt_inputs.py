@@ -24,6 +24,11 @@ from eenas.measurement.latency import LatencySpec
 from eenas.measurement.latency_profile import LatencyProfile, TimedBranch, branch_key, read_latency_profile
 from eenas.measurement.profile import Profile
 from eenas.measurement.runtime import Joints
+from eenas.policies.controllers.adaee import AdaEE
+from eenas.policies.controllers.controlled_exits import ControlledExits
+from eenas.policies.controllers.controller import Controller
+from eenas.policies.controllers.controller_text import controller_from_text
+from eenas.policies.controllers.recording_file import read_recording
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.programs.model_folder import load_design
 from eenas.programs.preprocessing.series_preprocessing import SeriesPreprocessing
@@ -378,6 +383,29 @@ def _cost_table(path: Path) -> object:
     return TableCost(file=path.name).located(path.parent)
 
 
+def _controller() -> Controller:
+    return Controller(AdaEE(window=20, thresholds=(0.5, 0.9)), ControlledExits(temperatures=(1.0, 1.0)))
+
+
+@cache
+def _states() -> list[bytes]:
+    controller = _controller()
+    for context in ("clean", None):
+        for _ in range(30):
+            controller.learn(controller.choose(context), [[0.4, 0.9]], context)
+    return [json.dumps({**controller.to_table(), "random": [3, [1] * 625, None], "stamp": "0"}).encode()]
+
+
+def _continued(path: Path) -> object:
+    """Read a state and go on with it for a while."""
+    controller = _controller()
+    controller.load(path)
+    for _ in range(30):
+        controller.learn(controller.choose("clean"), [[0.4, 0.9]], "clean")
+    controller.save(path)
+    return controller.statistics
+
+
 SETS = (
     "training.epochs=2",
     "search.trials=8",
@@ -404,6 +432,19 @@ READERS = (
     Reader("design", _designs, _from_file("a.json", load_design), "json"),
     Reader("run report", _reports, _read_report, "json"),
     Reader("database", _cells, _read_cell, "cell"),
+    Reader("controller state", _states, _from_file("a.json", _continued), "json"),
+    Reader(
+        "recorded confidences",
+        _texts("conf_branch_1,conf_branch_2,correct_branch_1,correct_branch_2\n0.5,0.9,0,1\nnan,0.7,1.0,1\n"),
+        _from_file("a.csv", read_recording),
+        "text",
+    ),
+    Reader(
+        "controller",
+        _texts("adaee,overhead=0.2,thresholds=[0.5, 0.9]", "drift_guard,controller=fixed,controller.thresholds=0.8"),
+        _from_text(controller_from_text),
+        "text",
+    ),
     Reader("artifact", _references, _from_text(_artifact), "text"),
     Reader(
         "storage URL",

@@ -1,6 +1,6 @@
 """The recording that a simulation replays: from an exit table, a CSV file, a study, a run or an exported model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,7 @@ class RecordingSource:
         table = table_of_model(model, [split], costs)
         temperatures, thresholds = model.manifest.temperatures, own_thresholds(model.policy)
         found = Recording.of(table, temperatures, name=f"{path.name}, {self.split}", thresholds=thresholds)
-        return Recording(**{**vars(found), "contexts": split.contexts})
+        return replace(found, contexts=split.contexts)
 
     def _of_run(self, path: Path) -> Recording:
         data, report = self._task(path), RunReport.read(path, trust_code=self.trust_code)

@@ -192,18 +192,19 @@ class ExportedModel:
 
         `controller` is a name such as "adaee" with its `settings` (`overhead=0.2`), a kind such as `AdaEE(...)`, or a
         running one. No labels are needed. The policy of the model is kept for `adapt(None)`. Raises PolicyError for
-        settings that are unknown or do not fit this model.
+        settings that are unknown or do not fit this model; the controller so far then stays.
         """
-        self.controller = None
-        if controller is not None and self.manifest.experts is not None:
+        if controller is None:
+            self.controller = None
+            return None
+        if self.manifest.experts is not None:
             raise PolicyError("the thresholds of a model with experts belong to its experts; adapt one without experts")
-        if controller is not None:
-            macs, own = self.manifest.exit_macs, own_thresholds(self._policy)
-            exits = ControlledExits(temperatures=self.manifest.temperatures, costs=macs, thresholds=own)
-            model = self.manifest.identity
-            self.controller = controller_for(
-                controller, settings, exits=exits, model=model, seed=seed, trust_code=trust_code
-            )
+        macs, own = self.manifest.exit_macs, own_thresholds(self._policy)
+        exits = ControlledExits(temperatures=self.manifest.temperatures, costs=macs, thresholds=own)
+        model = self.manifest.identity
+        self.controller = controller_for(
+            controller, settings, exits=exits, model=model, seed=seed, trust_code=trust_code
+        )
         return self.controller
 
     def set_policy(self, policy: Policy) -> None:

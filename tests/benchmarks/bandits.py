@@ -49,10 +49,11 @@ def main() -> None:
     )
     given = parser.parse_args()
     recording, rows = read_recording(given.confidences), Rows(given.out, ("controller", "overhead", "stream"))
-    for name, overhead, stream in rows.missing(product(CONTROLLERS, OVERHEADS, STREAMS)):
-        setting = "controller.overhead" if str(name).startswith("guard") else "overhead"
-        kind = controller_from_text(f"{CONTROLLERS[str(name)]},{setting}={overhead}")
-        found = simulate_stream(kind, recording, Stream.read(STREAMS[str(stream)]), seeds=given.seeds)
+    for key in rows.missing(product(CONTROLLERS, OVERHEADS, STREAMS)):
+        name, overhead, stream = map(str, key)
+        setting = "controller.overhead" if name.startswith("guard") else "overhead"
+        kind = controller_from_text(f"{CONTROLLERS[name]},{setting}={overhead}")
+        found = simulate_stream(kind, recording, Stream.read(STREAMS[stream]), seeds=given.seeds)
         mean, best = mean_outcome(found), found.phases[0]
         rows.add(
             {
@@ -76,15 +77,15 @@ def main() -> None:
 
 def check(rows: Rows) -> None:
     """Print whether each bound holds, and end with status 1 if one does not."""
-    found = {(str(row["controller"]), float(str(row["overhead"])), str(row["stream"])): row for row in rows.rows}
+    found = {(row["controller"], float(row["overhead"]), row["stream"]): row for row in rows.rows}
     held = []
     for overhead in OVERHEADS:
         row = found["default", overhead, "steady"]
-        worst = max(map(float, str(row["regrets"]).split()))
+        worst = max(map(float, row["regrets"].split()))
         held.append(worst <= MOST)
         best = f"best arm {row['best_arm']} earns {row['best_mean']}"
         print(f"overhead {overhead}: {best}; regret at most {worst} <= {MOST:g}")
-        plain, lower = (float(str(found[name, overhead, "switch"]["regret"])) for name in ("default", "discount 0.999"))
+        plain, lower = (float(found[name, overhead, "switch"]["regret"]) for name in ("default", "discount 0.999"))
         held.append(lower < plain)
         print(f"overhead {overhead}, switch: {lower} with the discount < {plain} without")
     print("all bounds hold" if all(held) else "a bound is broken")

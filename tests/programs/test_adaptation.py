@@ -130,7 +130,10 @@ def test_wrong_settings_are_named(model):
         model.adapt(other)
     with pytest.raises(PolicyError, match="has its own settings"):
         model.adapt(model.adapt("adaee"), overhead=0.3)
-    assert model.controller is None
+    kept = model.controller
+    with pytest.raises(SpecError):
+        model.adapt("splitee", overhed=0.1)
+    assert model.controller is kept
 
 
 def test_a_state_goes_with_its_model(model, exported, tmp_path):

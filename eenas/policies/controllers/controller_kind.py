@@ -1,7 +1,6 @@
 """The contract of a kind of controller: its settings as a frozen value, and what it learns as plain data."""
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -16,6 +15,8 @@ from eenas.policies.controllers.controlled_exits import ControlledExits, Thresho
 
 Knowledge = dict[str, Any]
 """The state of a controller in one context: plain data for JSON."""
+LARGEST = 1e15
+"""The largest absolute value of a number in a state."""
 MOST_ARMS = 101
 """The largest number of arms. The time of a decision grows with it."""
 
@@ -110,9 +111,9 @@ def like(known: Any, found: Any, place: str) -> Any:
 
 
 def finite_number(place: str, found: Any, *, whole: bool = False) -> Any:
-    """Return a finite number from JSON; `whole` asks for an integer. Raises PolicyError that names the place."""
+    """Return a number from JSON within LARGEST; `whole` asks for an integer. Raises PolicyError with the place."""
     good = isinstance(found, int) if whole else isinstance(found, int | float)
-    if isinstance(found, bool) or not good or not math.isfinite(found):
+    if isinstance(found, bool) or not good or not abs(found) <= LARGEST:
         raise PolicyError(f"{place} must be a finite {'whole ' * whole}number, got {shortened(found)}")
     return found
 

@@ -30,12 +30,12 @@ def controller_from_text(text: str, *, trust_code: bool = False, relative_to: Pa
         try:
             found = None if value in _NONE else parse_toml_value(value)
         except SpecError as error:
-            raise PolicyError(f"{key}: {error}") from None
+            raise PolicyError(f"{shortened(key)}: {error}") from None
         inner = table
         for each in names[:-1]:
             inner = inner.setdefault(each, {})
             if not isinstance(inner, dict):
-                raise PolicyError(f"{shortened(key)}: {each} is given as a value, too; give one of them")
+                raise PolicyError(f"{shortened(key)}: {shortened(each)} is given as a value, too; give one of them")
         last = names[-1]
         if last == "controller" and isinstance(found, str):
             last, inner = "kind", inner.setdefault("controller", {})
