@@ -15,7 +15,7 @@ from eenas.policies.controllers.controlled_exits import ControlledExits, Thresho
 
 Knowledge = dict[str, Any]
 """The state of a controller in one context: plain data for JSON."""
-LARGEST = 1e15
+LARGEST_NUMBER = 1e15
 """The largest absolute value of a number in a state."""
 MOST_ARMS = 101
 """The largest number of arms. The time of a decision grows with it."""
@@ -111,9 +111,9 @@ def like(known: Any, found: Any, place: str) -> Any:
 
 
 def finite_number(place: str, found: Any, *, whole: bool = False) -> Any:
-    """Return a number from JSON within LARGEST; `whole` asks for an integer. Raises PolicyError with the place."""
+    """Return a number from JSON, at most LARGEST_NUMBER; `whole` asks for an integer. Raises PolicyError."""
     good = isinstance(found, int) if whole else isinstance(found, int | float)
-    if isinstance(found, bool) or not good or not abs(found) <= LARGEST:
+    if isinstance(found, bool) or not good or not abs(found) <= LARGEST_NUMBER:
         raise PolicyError(f"{place} must be a finite {'whole ' * whole}number, got {shortened(found)}")
     return found
 
