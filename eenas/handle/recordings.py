@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from eenas.deployment.calibration import exit_table as table_of_model
 from eenas.deployment.network_segments import inputs_of, open_network
@@ -35,7 +36,8 @@ class RecordingSource:
 
     `data` (a task or its spec) is what an exported model or a run is asked, on its split `split`. For the name of a
     study, `storage` is its database, `artifacts` the folder of its exit tables (default: beside the SQLite file), and
-    `network` the network, by default the recommended one. `threads` and `trust_code` are those of `eenas.runtime.load`.
+    `network` the network, by default the recommended one. `backbone` is the module of a run whose backbone was given as
+    one. `threads` and `trust_code` are those of `eenas.runtime.load`.
     """
 
     data: str | Task | None = None
@@ -43,6 +45,7 @@ class RecordingSource:
     storage: str = "sqlite:///eenas.db"
     artifacts: Path | None = None
     network: str | None = None
+    backbone: nn.Module | None = None
     threads: int | None = None
     trust_code: bool = False
 
@@ -83,7 +86,7 @@ class RecordingSource:
     def _of_model(self, path: Path) -> Recording:
         data = self._task(path)
         if read_table(path).get("program") is None:
-            model = open_network(path, trust_code=self.trust_code)
+            model = open_network(path, trust_code=self.trust_code, backbone=self.backbone)
         else:
             model = open_model(path, threads=self.threads, trust_code=self.trust_code)
         task = given_task(data, inputs_of(model), trust_code=self.trust_code)
@@ -96,7 +99,7 @@ class RecordingSource:
 
     def _of_run(self, path: Path) -> Recording:
         data, report = self._task(path), RunReport.read(path, trust_code=self.trust_code)
-        network = of_run(path, None, self.trust_code)[0].network
+        network = of_run(path, self.backbone, self.trust_code)[0].network
         task = given_task(data, network.transform.inputs, trust_code=self.trust_code)
         costs = ExitCosts(Costs.of({MACS: np.array([each.costs[MACS] for each in report.exits])}), 0)
         table = exit_table(network, task.split(self.split), costs)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from torch import nn
+
 from eenas.handle.recordings import RecordingSource
 from eenas.policies.controllers.controller_kind import ControllerKind
 from eenas.policies.controllers.controller_text import controller_from_text
@@ -22,6 +24,7 @@ class SourceOptions(TypedDict, total=False):
     storage: str
     artifacts: Path | None
     network: str | None
+    backbone: nn.Module | None
     threads: int | None
     trust_code: bool
 

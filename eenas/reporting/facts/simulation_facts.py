@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 
 from eenas.percent import percent
-from eenas.policies.controllers.simulation import FINAL, RANDOM, Course, Simulation, StreamOutcome
+from eenas.policies.controllers.adaee import AdaEE
+from eenas.policies.controllers.recording import Recording
+from eenas.policies.controllers.simulation import FINAL, RANDOM, Course, Simulation, StreamOutcome, simulate_stream
+from eenas.policies.controllers.stream import Stream
+from eenas.policies.kinds.threshold import own_thresholds
+from eenas.reporting.facts.picked import Picked, of_point
 from eenas.specs import digest
 
 
@@ -29,6 +34,17 @@ class ArmRow:
 
     name: str
     means: tuple[str, ...]
+
+
+def adapted(picked: Picked, rounds: int = 5000, seeds: int = 3) -> Simulation:
+    """Return the simulation of AdaEE with its defaults on a network's validation split, as it would run on a device."""
+    recording = Recording.of(
+        picked.validation,
+        picked.temperatures.tolist(),
+        name=of_point(picked),
+        thresholds=own_thresholds(picked.item.point.policy),
+    )
+    return simulate_stream(AdaEE(), recording, Stream(rounds=rounds), seeds=seeds)
 
 
 def simulation_rows(found: Simulation, fixed: int = 3) -> list[SimulationRow]:

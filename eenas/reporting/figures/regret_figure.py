@@ -73,10 +73,10 @@ def regret_facts(found: Simulation) -> RegretFacts:
         panes.append(RegretPane(title=title, unit=unit, lines=(mine(quantity, 100.0), *flat)))
     seeds = f"{len(found.courses)} seed{'s' * (len(found.courses) != 1)}"
     return RegretFacts(
-        title=f"{name} on {found.recording}",
+        title=f"Adapting thresholds: {name}",
         subtitles=(
-            f"mean and range of {seeds}; regret is against the best arm of each phase",
-            "accuracy and leaving: means since the point before; the others: means over the stream",
+            f"{found.recording}; {found.stream.rounds:,} rounds, mean and range of {seeds}",
+            "regret against the best threshold of each phase; accuracy and leaving since the point before",
         ),
         panes=tuple(panes),
         switches=tuple((phase.start, phase.name) for phase in found.phases[1:]),

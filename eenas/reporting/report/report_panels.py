@@ -11,6 +11,7 @@ from eenas.policies.costs import LATENCY, MACS
 from eenas.reporting.facts.distortion_facts import HEADS, context_rows
 from eenas.reporting.facts.explained import CLASS_HEADS, EXIT_HEADS, explained_facts
 from eenas.reporting.facts.picked import of_point
+from eenas.reporting.facts.simulation_facts import adapted
 from eenas.reporting.figures.agreement_figure import agreement_facts, draw_agreement
 from eenas.reporting.figures.confusion_figure import confusion_facts, draw_confusion
 from eenas.reporting.figures.design_figure import design_facts, draw_design
@@ -22,6 +23,7 @@ from eenas.reporting.figures.latency_figure import draw_latency, latency_facts
 from eenas.reporting.figures.leaving_figure import draw_leaving, leaving_facts
 from eenas.reporting.figures.overthinking_figure import draw_overthinking, overthinking_facts
 from eenas.reporting.figures.progress_figure import draw_progress, progress_facts
+from eenas.reporting.figures.regret_figure import draw_regret, regret_facts
 from eenas.reporting.figures.reliability_figure import draw_reliability, reliability_facts
 from eenas.reporting.figures.survivors_figure import draw_survivors, survivors_facts
 from eenas.reporting.figures.thumbnails import Sample, pictures, samples_facts
@@ -46,6 +48,7 @@ PanelName = Literal[
     "confusion",
     "explain",
     "policies",
+    "regret",
     "samples",
     "latency",
     "progress",
@@ -143,6 +146,7 @@ PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
     "confusion": lambda source: Panel(figure=draw_confusion(confusion_facts(source.picked()))),
     "explain": explanation,
     "policies": lambda source: Panel(above=policies_html(source.picked(), source.results.measure)),
+    "regret": lambda source: Panel(figure=draw_regret(regret_facts(adapted(source.picked())))),
     "samples": samples,
     "latency": lambda source: Panel(figure=draw_latency(latency_facts(source.runs()))),
     "progress": lambda source: Panel(figure=draw_progress(progress_facts(source.results))),
@@ -162,14 +166,14 @@ def panel(name: str, source: ReportSource) -> Panel:
 
 
 WIDE: frozenset[PanelName] = frozenset(
-    ("design", "explorer", "reliability", "overthinking", "agreement", "distortions", "progress", "survivors")
+    ("design", "explorer", "reliability", "overthinking", "agreement", "distortions", "regret", "progress", "survivors")
 )
 """The panels with panes or boxes side by side, which scroll in a narrow window."""
 
 OF_LEAVING: frozenset[PanelName] = frozenset(
     (
         *("explorer", "classes", "difficulty", "reliability", "overthinking", "agreement", "confusion"),
-        *("distortions", "policies", "samples"),
+        *("distortions", "policies", "regret", "samples"),
     )
 )
 """The panels about the exits at which samples of the drawn network leave, and about the later exits' answers."""
