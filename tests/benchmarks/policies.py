@@ -4,8 +4,9 @@
 
 Tables of small networks that the script trains on scikit-learn's digits, one for each seed, are always compared. A
 table that is given again under one name counts as the next seed. Rows "budget" compare at equal mean MACs, with the
-policy fitted on calibration. Rows "price" compare the mean of correct - price x relative cost, with the decision at
-probability 0.5 and the threshold with the best such mean on calibration. Intervals are paired bootstraps over test.
+policy fitted on calibration. Rows "price", for the kinds that are trained for it, compare the mean of correct - price x
+relative cost: of the decision at probability 0.5, and of the best threshold by this mean on calibration. Intervals
+are paired bootstraps over test samples.
 
     python tests/benchmarks/policies.py --times
 
@@ -43,6 +44,8 @@ from eenas.policies.scores import branch_scores
 from eenas.policies.temperatures import fit_temperatures
 
 BUDGETS, PRICES = (0.3, 0.5, 0.7, 0.9), (0.1, 0.3, 0.6)
+REWARDED = ("policy_gradient", "reinforce", "backward_regression")
+"""The kinds that are trained for the reward. The prices of `eenet` and `jei_dnn` are in nats of cross-entropy."""
 TABLES = tuple[ExitTable, ExitTable]
 
 
@@ -130,7 +133,9 @@ def compare(out: Path, given: dict[str, list[TABLES]], seeds: int) -> None:
             row("budget", one.budget, one.accuracy, one.threshold_accuracy, (one.difference, one.low, one.high))
             for one in compare_learned(*tables, backbone_macs=total, kinds=[name], budgets=BUDGETS, seed=int(str(seed)))
         ]
-        for each in (*found, *at_prices(name, tables, int(str(seed)))):
+        if name in REWARDED:
+            found += at_prices(name, tables, int(str(seed)))
+        for each in found:
             rows.add({"data": data, "kind": kind, "seed": seed, **each})
     summary(rows.rows)
 
