@@ -213,7 +213,7 @@ def declined(choice: Rule, policy: Policy) -> tuple[str, ...]:
     while isinstance(policy, GeometricPolicy | MostConfidentPolicy):
         policy = policy.policy
     thresholds = policy.thresholds if isinstance(policy, ThresholdPolicy) else ()
-    if is_learned(rule.kind) and policy.kind != rule.kind and policy.num_exits > 1:
+    if is_learned(rule.kind) and isinstance(policy, ThresholdPolicy) and policy.num_exits > 1:
         found.append(
             f"The learned policy {rule.kind} did not win on held-out calibration samples, or there were fewer than the "
             f"{LEAST_SAMPLES} that it needs. One threshold for all exits decides."

@@ -76,6 +76,31 @@ def test_a_certified_limit_is_kept_in_the_model_and_on_its_card(folder):
     assert open_model(folder).guarantee is None
 
 
+def test_learned_gates_are_trained_again(folder, monkeypatch):
+    monkeypatch.setattr("eenas.policies.learned.selection.LEAST_SAMPLES", 200)
+    monkeypatch.setattr("eenas.policies.learned.selection.LearnedFit.wins", lambda *_: True)
+    path = folder / "eenas.json"
+    table = json.loads(path.read_text(encoding="utf-8"))
+    table["rule"]["kind"] = "backward_regression"
+    path.write_text(json.dumps(table), encoding="utf-8")
+    before = path.read_bytes()
+    with pytest.raises(ExportError, match="needs a policy of the kind 'threshold', got 'backward_regression'"):
+        calibrate(folder, NEW, max_macs=0.6, unseen=True)
+    assert path.read_bytes() == before
+    del table["program"]["single_file"]
+    path.write_text(json.dumps(table), encoding="utf-8")
+    found = calibrate(folder, NEW, max_macs=0.6, unseen=True)
+    assert found.after.policy.kind == "backward_regression"
+    model = open_model(folder)
+    assert model.policy == found.after.policy
+    test = exit_table(model, [NEW.test], Costs.of(macs=MACS))
+    x = model.manifest.preprocessing(NEW.test.images(SIZE, 3)[np.arange(len(NEW.test))].numpy())
+    done = model.policy.apply(test)
+    assert model.predict(x).exits.tolist() == done.exit_index.tolist()
+    assert len(set(done.exit_index.tolist())) > 1
+    assert model.set_budget(macs=0.4).policy.kind == "backward_regression"
+
+
 def test_the_single_file_has_the_new_thresholds(folder):
     calibrate(folder, NEW, max_macs=0.3)
     session = onnxruntime.InferenceSession(folder / "model.onnx")

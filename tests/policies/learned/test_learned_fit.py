@@ -10,6 +10,7 @@ from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.learned.learned_kinds import LEARNED
 from eenas.policies.learned.selection import LEAST_SAMPLES, POINTS, fit_learned, kept_candidates
 from eenas.policies.operating_point import OperatingPoint, evaluate
+from eenas.policies.risk.control import RiskLimit, controlled
 from eenas.policies.rule import Rule
 from tests.policies.tables import deceptive_table, random_table
 
@@ -101,3 +102,14 @@ def test_balanced_accuracy_is_maximised():
     )
     policy = fit(balanced, Rule(kind="backward_regression"), within=BUDGET)
     assert policy.kind == "backward_regression"
+
+
+def test_a_guarantee_holds_gates_that_were_trained_on_the_other_part():
+    table, limit = deceptive_table(samples=2200), RiskLimit(max_risk=0.1, confidence=0.9)
+    found = controlled(table, limit, Rule(kind="backward_regression"))
+    assert found.guarantee.certified
+    assert found.policy.kind == "backward_regression"
+    other = deceptive_table(samples=2000, seed=1)
+    point = evaluate(found.policy, other)
+    assert point.accuracy >= other.exit_accuracy()[-1] - 0.1
+    assert point.expected["macs"] < 2.5 < 3.0
