@@ -43,6 +43,7 @@ def overrides(given: argparse.Namespace, objectives: str) -> list[str]:
         'task.distortions.kinds=["gaussian_blur", "gaussian_noise", "jpeg"]',
         "task.distortions.share=0.5",
         f"search.objectives=[{names}]",
+        *(f'task.splits.{split}={{source="test", size={given.held_out}}}' for split in ("calibration", "validation")),
         f"search.trials={given.trials}",
         "search.prune=false",
         "search.known_designs=false",
@@ -138,6 +139,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--samples", type=int, default=8000, help="training samples of a trial")
     parser.add_argument("--full", type=int, default=60000, help="training samples of a chosen network")
+    parser.add_argument("--held-out", type=int, default=2500, help="images of calibration and of validation")
     parser.add_argument("--minutes", type=float, default=5.0, help="the time for this piece of the search")
     parser.add_argument("--out", type=Path, required=True, help="the folder of databases and runs")
     parser.add_argument("--csv", type=Path, default=Path("robust_search.csv"))

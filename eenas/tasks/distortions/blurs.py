@@ -51,15 +51,16 @@ def zoom_blur(images: Levels, strength: Strength, generators: Sequence[Generator
 
 
 def glass_blur(images: Levels, strength: Strength, generators: Sequence[Generator]) -> Levels:
-    """Blur, swap every pixel with a random one near it, and blur again.
+    """Blur, replace every inner pixel by a random one near it, and blur again.
 
-    `strength` holds the standard deviation of both blurs in pixels, the largest distance of a swap, and the number of
-    passes over the image. Swaps go to distances from -distance to distance - 1 on each axis, as in ImageNet-C.
+    `strength` holds the standard deviation of both blurs in pixels, the largest distance of the other pixel, and the
+    number of passes over the image, each from its last pixel to its first. Distances on each axis are drawn from
+    -distance to distance - 1. The paper describes swaps, but in the published images pixels are replaced.
     """
     sigma, distance, passes = strength[0], int(strength[1]), int(strength[2])
     blurred = gaussian(images, sigma)
     height, width = images.shape[2:]
-    rows, columns = range(height - distance - 1, distance - 1, -1), range(width - distance - 1, distance - 1, -1)
+    rows, columns = range(height - distance, distance, -1), range(width - distance, distance, -1)
     shape = (passes, len(rows), len(columns), 2)
     moves = np.stack([generator.integers(-distance, distance, size=shape) for generator in generators])
     every = np.arange(len(images))
@@ -67,10 +68,7 @@ def glass_blur(images: Levels, strength: Strength, generators: Sequence[Generato
         for down, row in enumerate(rows):
             for right, column in enumerate(columns):
                 there = moves[:, turn, down, right]
-                other_row, other_column = row + there[:, 0], column + there[:, 1]
-                kept = blurred[:, :, row, column].copy()
-                blurred[:, :, row, column] = blurred[every, :, other_row, other_column]
-                blurred[every, :, other_row, other_column] = kept
+                blurred[:, :, row, column] = blurred[every, :, row + there[:, 0], column + there[:, 1]]
     return gaussian(blurred, sigma)
 
 
