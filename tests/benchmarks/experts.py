@@ -14,7 +14,7 @@ it again until it says that all is done.
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +77,7 @@ class Pieces:
 
     def __init__(self, given: argparse.Namespace, on: StudyContext, seed: int) -> None:
         self.given, self.on, self.seed = given, on, seed
+        self._complete: list[tuple[ExpertNetwork, list[nn.Module]]] = []
         training = TrainingChoice(strategy="two_stage", optimizer="adamw", learning_rate=1e-3)
         self.design = design_of(on, PLACED, training)
 
@@ -94,7 +95,8 @@ class Pieces:
                 (name, lambda rival=rival, name=name, before=before: self.fine_tune(rival, name, before))  # type: ignore[misc]
                 for before, name in pairwise(("", *rounds))
             ]
-        steps += [(split, lambda split=split: self.answer(split)) for split in ("calibration", "test")]  # type: ignore[misc]
+        for split, cell in product(("calibration", "test"), range(len(CELLS))):
+            steps.append((f"{split}.{cell}", lambda split=split, cell=cell: self.answer(split, cell)))  # type: ignore[misc]
         yield from ((name, run) for name, run in steps if not self.path(name).exists())
 
     def write(self, module: nn.Module, name: str) -> None:
@@ -130,51 +132,54 @@ class Pieces:
         train_expert(network, number, task.train, mix, training, flip=task.flip, seed=seed)
         self.write(network.expert(number), name)
 
-    def answer(self, split: str) -> None:
-        """Write the logits of all sets of exits on every kind and severity, and the classifier's choices."""
-        network = self.experts(self.base())
-        sets = [network.expert(0)]
-        for name in SETS[1:]:
-            rival = self.experts(self.base()).expert(0)
-            last = name if name in KINDS else f"{name}.{len(KINDS)}"
-            rival.load_state_dict(safetensors.torch.load_file(self.path(last)))
-            sets.append(rival.eval())
+    def answer(self, split: str, cell: int) -> None:
+        """Write the logits of all sets of exits on one kind and severity, and the classifier's choices."""
+        network, sets = self.complete()
         source = self.on.task.split(split).reader(network.transform.inputs)
-        rows = np.arange(len(self.on.task.split(split)))
+        rows, (kind, severity) = np.arange(len(self.on.task.split(split))), CELLS[cell]
         logits, chosen = [], []
-        for kind, severity in CELLS:
-            generator = np.random.default_rng((self.seed, severity))
-            for start in range(0, len(rows), _BATCH):
-                images = source[rows[start : start + _BATCH]].numpy()
-                if severity:
-                    images = distort(images, kind, severity, generator)
-                x = network.transform(torch.from_numpy(images))
-                chosen.append(network.choose(x))
-                features = network.features(x)
-                found = []
-                with torch.inference_mode():
-                    for number, exits in enumerate(sets):
-                        network.experts[0] = exits
-                        found.append(torch.stack(network.expert_logits(0, features), dim=1).numpy())
-                        assert SETS[number]
-                logits.append(np.stack(found).astype(np.float16))
-        shape = (len(SETS), len(CELLS), len(rows), *logits[0].shape[2:])
+        generator = np.random.default_rng((self.seed, cell))
+        for start in range(0, len(rows), _BATCH):
+            images = source[rows[start : start + _BATCH]].numpy()
+            if severity:
+                images = distort(images, kind, severity, generator)
+            x = network.transform(torch.from_numpy(images))
+            chosen.append(network.choose(x))
+            features, found = network.features(x), []
+            with torch.inference_mode():
+                for exits in sets:
+                    network.experts[0] = exits
+                    found.append(torch.stack(network.expert_logits(0, features), dim=1).numpy())
+            logits.append(np.stack(found).astype(np.float16))
         part = self.path("part.npz")
-        np.savez(
-            part,
-            logits=np.concatenate(logits, axis=1).reshape(shape),
-            chosen=np.concatenate(chosen).reshape(len(CELLS), len(rows)),
-        )
-        part.replace(self.path(split))
+        np.savez(part, logits=np.concatenate(logits, axis=1), chosen=np.concatenate(chosen))
+        part.replace(self.path(f"{split}.{cell}"))
+
+    def complete(self) -> tuple[ExpertNetwork, list[nn.Module]]:
+        """The network, and all trained sets of exits in the order of SETS."""
+        if not self._complete:
+            network, base = self.experts(self.base()), self.base()
+            sets: list[nn.Module] = [network.expert(0)]
+            for name in SETS[1:]:
+                exits = ExpertNetwork(base, network.classifier, final_layer=network.final_layer).expert(0)
+                last = name if name in KINDS else f"{name}.{len(KINDS)}"
+                exits.load_state_dict(safetensors.torch.load_file(self.path(last)))
+                sets.append(exits.eval())
+            self._complete.append((network, sets))
+        return self._complete[0]
 
 
 class Answers:
     """The exit tables of one split: every arm on every kind and severity."""
 
     def __init__(self, pieces: Pieces, split: str, classifier: DistortionClassifier) -> None:
-        with np.load(pieces.path(split)) as stored:
-            self.logits: NDArray[np.float32] = stored["logits"].astype(np.float32)
-            self.chosen: NDArray[np.int64] = stored["chosen"]
+        logits, chosen = [], []
+        for cell in range(len(CELLS)):
+            with np.load(pieces.path(f"{split}.{cell}")) as stored:
+                logits.append(stored["logits"].astype(np.float32))
+                chosen.append(stored["chosen"])
+        self.logits: NDArray[np.float32] = np.stack(logits, axis=1)
+        self.chosen: NDArray[np.int64] = np.stack(chosen)
         self.labels = pieces.on.task.split(split).labels
         self.exits = pieces.base().exits
         self.plain = pieces.on.costs(pieces.design)
