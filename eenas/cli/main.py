@@ -9,12 +9,12 @@ from eenas import __version__
 from eenas.cli.backbone import backbone
 from eenas.cli.calibrate import calibrate
 from eenas.cli.dashboard import dashboard
-from eenas.cli.experts import experts
 from eenas.cli.export import export
 from eenas.cli.fidelity import fidelity
 from eenas.cli.front import front
 from eenas.cli.list import list_names
 from eenas.cli.policies.simulate import simulate
+from eenas.cli.models.experts import experts
 from eenas.cli.profile import profile
 from eenas.cli.report import report
 from eenas.cli.run import run
