@@ -7,7 +7,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.choosing import choice_of
-from eenas.cli.terminal.console import say
+from eenas.cli.terminal.console import say, write_json
 from eenas.cli.terminal.failures import quiet_optuna
 from eenas.cli.terminal.progress import Lines
 from eenas.errors import EenasError
@@ -40,6 +40,9 @@ def report(
         typer.Option(metavar="PATH", help="Folder of the runs of `eenas train`, or one run (default: runs)."),
     ] = None,
     trust_code: options.TrustCode = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Write no page; print facts on errors and maps of the exits as JSON.")
+    ] = False,
 ) -> None:
     """Write a study as one HTML page.
 
@@ -50,9 +53,11 @@ def report(
     """
     if given := " ".join(context.args):
         raise EenasError(f"report takes no folder, got {given!r}; add a run with --runs {given}")
+    from eenas.reporting.report.report_facts import facts_json
     from eenas.reporting.report.report_page import write_report
-    from eenas.reporting.report.report_source import Asked
+    from eenas.reporting.report.report_source import Asked, open_source
     from eenas.results.choice import Choice
+    from eenas.study.settings.reference import StudyReference
 
     quiet_optuna()
     choice = choice_of(
@@ -71,6 +76,10 @@ def report(
         others=options.limits(limit),
     )
     asked = Asked(choice=choice if choice != Choice() else None, runs=runs, page=page)
+    if json:
+        reference = StudyReference(storage=storage, name=name, artifacts=artifacts, trust_code=trust_code)
+        write_json(facts_json(open_source(reference, asked)))
+        return
     written = write_report(
         storage, out, asked=asked, name=name, artifacts=artifacts, trust_code=trust_code, listener=Lines(say)
     )

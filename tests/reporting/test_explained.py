@@ -1,6 +1,7 @@
 """The explanation on a page: tables, samples with maps of images and series, and a study without a training."""
 
 import base64
+import json
 import re
 
 import numpy as np
@@ -11,9 +12,10 @@ from eenas.errors import StudyError
 from eenas.reporting.facts.explained import explained_facts, trained_network
 from eenas.reporting.figures.confusion_figure import confusion_facts, draw_confusion
 from eenas.reporting.figures.relevance_drawing import over_image, plain_image, strip
+from eenas.reporting.report.report_facts import facts_json
 from eenas.reporting.report.report_page import ReportSpec, report_html
 from eenas.testing.smallest import smallest_task
-from tests.reporting.sources import source, trained
+from tests.reporting.sources import broken, source, trained
 
 
 def pixels(url):
@@ -60,6 +62,16 @@ def test_without_a_training_the_page_says_how_to_get_one():
     assert "no network of this study is fully trained yet; run `eenas train`" in re.sub("<[^>]+>", "", page)
     assert said == []
     assert trained_network((), "trial 3", None, trust_code=False) is None
+
+
+def test_the_facts_are_json_with_reasons_where_there_are_none():
+    table = json.loads(facts_json(source()))
+    assert set(table["errors_of_the_final_exit"]["auroc"]) == {"confusion of the exits", "1 − largest probability"}
+    assert [each["name"] for each in table["explanation"]["exits"]] == ["0", "2", "final"]
+    assert table["drawn"]["network"] == source().item.name
+    nothing = json.loads(facts_json(source(network=lambda: None, picked=broken)))
+    assert nothing["explanation"] is None
+    assert "reason" in nothing["errors_of_the_final_exit"]
 
 
 def test_data_of_other_classes_are_refused_in_one_line():

@@ -1,0 +1,41 @@
+"""The facts of a report as JSON: the drawn network, the detection of errors, the explanation of a trained network."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from eenas.errors import EenasError
+from eenas.networks.explanations.explain import explain
+from eenas.reporting.figures.confusion_figure import confusion_facts
+from eenas.reporting.report.report_source import ReportSource
+
+
+def facts_json(source: ReportSource) -> str:
+    """Return facts of the panels `confusion` and `explain` as JSON; what cannot be computed has the reason instead."""
+    item = source.item
+    drawn = None if item is None else {"network": item.name, **item.point.to_table()}
+    table = {
+        "study": source.results.name,
+        "task": source.results.task,
+        "drawn": drawn,
+        "errors_of_the_final_exit": _found(lambda: _errors(source)),
+        "explanation": _found(lambda: _explanation(source)),
+    }
+    return json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _errors(source: ReportSource) -> dict[str, Any]:
+    return {"auroc": {each.name: each.auroc for each in confusion_facts(source.picked()).detectors}}
+
+
+def _explanation(source: ReportSource) -> dict[str, Any] | None:
+    trained = source.network()
+    return None if trained is None else {"network": trained[0], **explain(trained[1], source.task()).to_table()}
+
+
+def _found(make: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+    """Return the facts, or the reason why there are none."""
+    try:
+        return make()
+    except EenasError as error:
+        return {"reason": str(error)}
