@@ -34,7 +34,7 @@ def main() -> None:
         found = explain(network, on.task)
         right = (found.answers == found.labels[:, None]).mean(axis=0)
         for k, each in enumerate(found.to_table()["exits"]):
-            measures = ("overlap", "spearman", "deletion", "insertion", "random")
+            measures = ("overlap", "spearman", "deletion", "insertion", "shuffled")
             rows.add(
                 {
                     "exit": each["name"],

@@ -40,8 +40,8 @@ class Explanation:
     `positions` [n] are those in the test split, `labels` [n] their classes, `targets` [n] the last exit's answers,
     which all maps explain, and `answers` [n, K]. `maps` float32 [n, K, *sides] are those of `exit_maps`. `spearman` and
     `overlap` [n, K] compare each exit's map with the last one's (NaN for a map without evidence). `deletion`,
-    `insertion` and `random` [m, K] are the areas of `faithfulness` on the first m <= n samples. `places` [K] names the
-    module of each exit's map.
+    `insertion` and `shuffled` [m, K] are the areas of `faithfulness` on the first m <= n samples. `places` [K] names
+    the module of each exit's map.
     """
 
     task: str
@@ -57,7 +57,7 @@ class Explanation:
     overlap: NDArray[np.float64]
     deletion: NDArray[np.float64]
     insertion: NDArray[np.float64]
-    random: NDArray[np.float64]
+    shuffled: NDArray[np.float64]
 
     def by_class(self) -> dict[str, tuple[int, float, float]]:
         """Return for each class the number of samples, and the means of `spearman` and `overlap` at the first exit.
@@ -88,7 +88,7 @@ class Explanation:
         return {"task": self.task, **counts, "exits": exits, "first_exit_by_class": classes, "caution": CAUTION}
 
 
-_AREAS = ("deletion", "insertion", "random")
+_AREAS = ("deletion", "insertion", "shuffled")
 
 
 def explain(
@@ -124,11 +124,11 @@ def explain(
         names = found.places
         if (left := few - sum(len(each[0]) for each in areas)) > 0:
             target = found.logits[:left, -1].argmax(dim=1)
-            measured = faithfulness(network, x[:left], found.maps[:left], target, seed=seed)
+            measured = faithfulness(network, x[:left], found.maps[:left], target)
             areas.append([getattr(measured, name).double().numpy() for name in _AREAS])
     every, answers = np.concatenate(maps), np.concatenate(logits).argmax(axis=2)
     compared = [(spearman(every[:, k], every[:, -1]), overlap(every[:, k], every[:, -1])) for k in range(exits)]
-    deletion, insertion, random = (np.concatenate([each[index] for each in areas]) for index in range(len(_AREAS)))
+    deletion, insertion, shuffled = (np.concatenate([each[index] for each in areas]) for index in range(len(_AREAS)))
     return Explanation(
         task=task.name,
         exits=network.exits,
@@ -143,7 +143,7 @@ def explain(
         overlap=np.stack([each[1] for each in compared], axis=1),
         deletion=deletion,
         insertion=insertion,
-        random=random,
+        shuffled=shuffled,
     )
 
 

@@ -16,37 +16,35 @@ class Faithfulness:
     """Areas under the curves of n samples at K exits, `[n, K]` float32 in [0, 1] (Petsiuk et al. 2018, section 4.3).
 
     `deletion` is the mean probability of the class while the most relevant places are deleted first (lower is better),
-    `insertion` while they are inserted first (higher is better). `random` is the deletion in a random order, for
-    comparison.
+    `insertion` while they are inserted first (higher is better). `shuffled` is the deletion by the map of another
+    sample, for comparison: a random order of places would add edges that harm any answer.
     """
 
     deletion: Tensor
     insertion: Tensor
-    random: Tensor
+    shuffled: Tensor
 
 
 @torch.no_grad()
-def faithfulness(network: EarlyExitNetwork, x: Tensor, maps: Tensor, classes: Tensor, *, seed: int = 0) -> Faithfulness:
+def faithfulness(network: EarlyExitNetwork, x: Tensor, maps: Tensor, classes: Tensor) -> Faithfulness:
     """Return the areas for transformed samples `[n, ...]`, their maps `[n, K, *sides]` and `classes` `[n]`.
 
-    A deleted place has the mean value of its sample in each channel. The random order is one for each sample, by
-    `seed`. The network runs 3 K (STEPS + 1) times on the samples, only as far as the exit in question.
+    A deleted place has the mean value of its sample in each channel. The other sample is the next one, for the last
+    sample the first. The network runs 3 K (STEPS + 1) times on the samples, only as far as the exit in question.
     """
     was_training = network.training
     network.eval()
     blank = x.flatten(2).mean(dim=2).reshape(*x.shape[:2], *[1] * (x.dim() - 2)).expand_as(x)
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.rand(maps[:, 0].shape, generator=generator)
     rows = []
     try:
         for k in range(maps.shape[1]):
-            ranks, shuffled = (_ranks(each.flatten(1)).reshape(each.shape) for each in (maps[:, k], noise))
-            runs = ((ranks, x, blank), (ranks, blank, x), (shuffled, x, blank))
+            ranks = _ranks(maps[:, k].flatten(1)).reshape(maps[:, k].shape)
+            runs = ((ranks, x, blank), (ranks, blank, x), (ranks.roll(-1, dims=0), x, blank))
             rows.append([_area(network, k, classes, *run) for run in runs])
     finally:
         network.train(was_training)
-    deletion, insertion, random = (torch.stack([row[each] for row in rows], dim=1) for each in range(3))
-    return Faithfulness(deletion=deletion, insertion=insertion, random=random)
+    deletion, insertion, shuffled = (torch.stack([row[each] for row in rows], dim=1) for each in range(3))
+    return Faithfulness(deletion=deletion, insertion=insertion, shuffled=shuffled)
 
 
 def _area(network: EarlyExitNetwork, k: int, classes: Tensor, ranks: Tensor, before: Tensor, after: Tensor) -> Tensor:

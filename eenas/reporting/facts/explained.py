@@ -47,7 +47,7 @@ class ExplainedFacts:
     samples: tuple[ExplainedSample, ...]
 
 
-EXIT_HEADS = ("", "overlap with the last exit", "rank correlation", "deletion", "insertion", "deletion, random order")
+EXIT_HEADS = ("", "overlap with the last exit", "rank correlation", "deletion", "insertion", "deletion, another map")
 CLASS_HEADS = ("", "samples", "overlap of the first and the last exit", "rank correlation")
 
 
@@ -78,7 +78,7 @@ def explained_facts(name: str, network: EarlyExitNetwork, task: Task) -> Explain
             shown,
             percent(each["overlap"]),
             _number(each["spearman"]),
-            *(_number(each[key]) for key in ("deletion", "insertion", "random")),
+            *(_number(each[key]) for key in ("deletion", "insertion", "shuffled")),
         )
         for shown, each in zip(exits, table["exits"], strict=True)
     )

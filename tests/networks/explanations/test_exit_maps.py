@@ -100,16 +100,17 @@ def test_an_exit_without_places_is_refused_in_one_line():
         exit_maps(built(module=flat), torch.randn(2, 3, 8, 8))
 
 
-def test_deleting_what_decides_lowers_the_probability_more_than_a_random_order():
+def test_areas_are_those_of_probabilities_while_places_change():
     network = built(("1", PoolFc(pool="avg", size=1)))
     x = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(2))
     found = exit_maps(network, x)
     classes = found.logits[:, -1].argmax(dim=1)
     areas = faithfulness(network, x, found.maps, classes)
-    for each in (areas.deletion, areas.insertion, areas.random):
+    for each in (areas.deletion, areas.insertion, areas.shuffled):
         assert each.shape == (8, 2)
         assert ((each >= 0) & (each <= 1)).all()
-    assert torch.equal(areas.random, faithfulness(network, x, found.maps, classes).random)
+    rolled = faithfulness(network, x, found.maps.roll(-1, dims=0), classes)
+    np.testing.assert_allclose(areas.shuffled, rolled.deletion, atol=1e-6)
     network.eval()
     flat = faithfulness(network, torch.zeros_like(x), torch.rand(8, 2, 8, 8), classes)
     expected = torch.stack(network(torch.zeros_like(x)), dim=1).softmax(dim=2)[torch.arange(8), :, classes]
