@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eenas.errors import StudyError
+from eenas.errors import InputError
 from eenas.reporting.facts.explained import explained_facts, trained_network
 from eenas.reporting.figures.confusion_figure import confusion_facts, draw_confusion
 from eenas.reporting.figures.relevance_drawing import over_image, plain_image, strip
@@ -75,7 +75,7 @@ def test_the_facts_are_json_with_reasons_where_there_are_none():
 
 
 def test_data_of_other_classes_are_refused_in_one_line():
-    with pytest.raises(StudyError, match="trial 3 has 10 classes, the data 4"):
+    with pytest.raises(InputError, match="the network has 10 classes, the data 4; give data of the classes"):
         explained_facts("trial 3", trained(), smallest_task())
 
 

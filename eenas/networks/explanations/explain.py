@@ -103,11 +103,14 @@ def explain(
 
     The samples are drawn by `seed`. By default their number depends on the network's MACs, so that a call takes some
     seconds. The network does not change. Raises InputError for an exit without places of the input, such as one at a
-    pooled vector, and for a number of samples below 1.
+    pooled vector, for data of other classes, and for a number of samples below 1.
     """
     if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
         raise InputError(f"samples must be a whole number of at least 1, got {samples!r:.60}")
     task = given_task(data, network.transform.inputs, trust_code=trust_code)
+    if len(task.classes) != network.design.num_classes:
+        counts = f"the network has {network.design.num_classes} classes, the data {len(task.classes)}"
+        raise InputError(f"{counts}; give data of the classes that it was trained on")
     device = next(network.parameters()).device
     exits, order = len(network.exits), np.random.default_rng(seed).permutation(len(task.test))
     example = next(batches(network, task.test.subset(order[:1]), 1, device))
