@@ -130,4 +130,4 @@ def _sample(found: Explanation, row: int, values: NDArray[Any]) -> ExplainedSamp
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:z.2f}"
