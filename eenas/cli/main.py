@@ -9,16 +9,16 @@ from eenas import __version__
 from eenas.cli.backbone import backbone
 from eenas.cli.calibrate import calibrate
 from eenas.cli.dashboard import dashboard
+from eenas.cli.experts import experts
 from eenas.cli.export import export
 from eenas.cli.fidelity import fidelity
 from eenas.cli.front import front
 from eenas.cli.list import list_names
-from eenas.cli.policies.simulate import simulate
-from eenas.cli.models.experts import experts
 from eenas.cli.profile import profile
 from eenas.cli.report import report
 from eenas.cli.run import run
 from eenas.cli.search import search
+from eenas.cli.simulate import simulate
 from eenas.cli.tables.spaces import spaces
 from eenas.cli.terminal.console import replace_unencodable, say
 from eenas.cli.terminal.failures import WRONG_INPUT, end_on_sigterm, guarded

@@ -1,1 +1,0 @@
-"""Verbs that make a model folder of another one."""

@@ -1,1 +1,0 @@
-"""Verbs on policies and controllers."""
