@@ -22,7 +22,8 @@ SCORED = ("calibration", "validation")
 def with_distorted(task: Task, splits: Iterable[str] = SCORED) -> tuple[str, ...]:
     """Return the names of splits, followed by those of their distorted counterparts if the task has any."""
     names = tuple(splits)
-    return (*names, *(other for name in names if (other := PREFIX + name) in task.distorted_splits))
+    others = (other for name in names if (other := PREFIX + name) in task.distorted_splits)
+    return tuple(dict.fromkeys((*names, *others)))
 
 
 @torch.inference_mode()
