@@ -57,8 +57,12 @@ class ExportedModel:
 
     @property
     def guarantee(self) -> Guarantee | None:
-        """The guarantee of the policy in use, or None if it has none. It does not cover other thresholds."""
-        return self.manifest.guarantee if self._policy == self.manifest.policy else None
+        """The guarantee of the policy in use, or None if it has none. It does not cover other thresholds.
+
+        So there is none while a controller chooses the thresholds.
+        """
+        decides = self.controller is None and self._policy == self.manifest.policy
+        return self.manifest.guarantee if decides else None
 
     def preprocess(self, *samples: Any) -> NDArray[Any]:
         """Prepare samples as for training and return a batch for `predict`.

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from eenas.policies.controllers.controller import Controller
 from eenas.policies.controllers.controller_kind import exits_taken
 from eenas.policies.controllers.splitee import SplitEE
 from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.policies.risk.guarantee import Guarantee
 from eenas.policies.scores import score
 from eenas.programs.runtime import load
 
@@ -110,6 +112,16 @@ def test_a_controller_that_adapts_is_the_only_one_to_set_the_policy(model):
             change()
     assert model.adapt(None) is None
     model.set_thresholds(0.5)
+
+
+def test_a_guarantee_does_not_cover_what_a_controller_chooses(model):
+    given = Guarantee(max_risk=0.01, confidence=0.95, loss="gap", method="binomial", samples=400)
+    model.manifest = replace(model.manifest, guarantee=given)
+    assert model.guarantee == given
+    model.adapt("adaee")
+    assert model.guarantee is None
+    model.adapt(None)
+    assert model.guarantee == given
 
 
 def test_the_policy_of_the_model_may_be_what_a_guard_watches(model):
