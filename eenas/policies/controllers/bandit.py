@@ -153,6 +153,12 @@ class BanditKind(ControllerKind):
             arm = finite_number("an arm", each[0], whole=True)
             if not 0 <= arm < len(state["plays"]) or any(not 0 <= finite_number("it", one) <= 1 for one in each[1:]):
                 raise PolicyError(f"a sample of 'recent' must be an arm and confidences, got {shortened(each)}")
+        if self.window is not None:  # each sample of 'recent' is subtracted once; no other one may be
+            counts = [0] * len(state["plays"])
+            for each in recent:
+                counts[each[0]] += 1
+            if state["plays"] != counts or state["rounds"] != len(recent):
+                raise PolicyError("plays and rounds of a state must be those of its 'recent' samples; start a new one")
         return {**state, "recent": recent}
 
     def _add(

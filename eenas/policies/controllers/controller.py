@@ -12,7 +12,14 @@ from typing import Any
 from eenas.errors import PolicyError
 from eenas.escaping import shortened
 from eenas.policies.controllers.controlled_exits import ControlledExits, Thresholds
-from eenas.policies.controllers.controller_kind import MOST_ARMS, ControllerKind, Knowledge, finite_number, like
+from eenas.policies.controllers.controller_kind import (
+    ControllerKind,
+    Knowledge,
+    arms_of,
+    chosen_arm,
+    finite_number,
+    like,
+)
 from eenas.policies.controllers.state_file import STAMP, read_state, write_state
 from eenas.policies.kinds.most_confident import MostConfidentPolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
@@ -90,14 +97,12 @@ class Controller:
             self.exits = ControlledExits(
                 temperatures=old.temperatures, costs=self.kind.costs, thresholds=old.thresholds
             )
-        self.arms = tuple(map(tuple, self.kind.arms(self.exits)))
-        if not 1 <= len(self.arms) <= MOST_ARMS:
-            raise PolicyError(f"a controller needs 1 to {MOST_ARMS} arms, {self.kind.kind} has {len(self.arms)}")
+        self.arms = arms_of(self.kind, self.exits)
         self.policies = tuple(map(self._policy_of, self.arms))
         self._numbers = {id(policy): number for number, policy in enumerate(self.policies)}
         self._random = Random(self.seed)
         self._contexts: OrderedDict[str | None, _Context] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock, self._saving = threading.Lock(), threading.Lock()
         self._stamps: dict[Path, str] = {}
 
     def policy(self, context: str | None = None) -> Policy:
@@ -107,7 +112,8 @@ class Controller:
     def choose(self, context: str | None = None) -> int:
         """Return the number of the arm for the next batch of a context; `policy` returns its policy."""
         with self._lock:
-            return self.kind.choose(self.exits, self._of(context).state, self._random)
+            found = self.kind.choose(self.exits, self._of(context).state, self._random)
+        return chosen_arm(self.kind, found, len(self.arms))
 
     def update(self, feedback: Feedback) -> None:
         """Learn from feedback. Raises PolicyError for another controller's policy, and confidences out of range."""
@@ -121,7 +127,15 @@ class Controller:
 
     def learn(self, arm: int, confidences: Sequence[Sequence[float]], context: str | None = None) -> None:
         """Learn from samples that one arm decided, as `update` does."""
-        given = [[*map(float, row)] for row in confidences]
+        if isinstance(arm, bool) or not isinstance(arm, int) or not 0 <= arm < len(self.arms):
+            raise PolicyError(f"arms are numbered from 0 to {len(self.arms) - 1}, got {shortened(arm)}")
+        try:
+            given = [[*map(float, row)] for row in confidences]
+        except (TypeError, ValueError, OverflowError):
+            raise PolicyError(
+                "confidences must be a list of numbers for each sample, such as [[0.7, 0.9], [0.95]], got "
+                f"{shortened(confidences)}"
+            ) from None
         self.learn_checked(arm, [row if self._is_plain(row) else self._checked(row) for row in given], context)
 
     def learn_checked(self, arm: int, rows: Sequence[Sequence[float]], context: str | None = None) -> None:
@@ -176,16 +190,18 @@ class Controller:
         own, other = self.kind.to_table(), table.get("controller")
         if other != own:
             given = other if isinstance(other, dict) else {}
-            changed = sorted(name for name in {*own, *given} if own.get(name) != given.get(name))
+            changed = sorted((name for name in {*own, *given} if own.get(name) != given.get(name)), key=str)
             raise PolicyError(
-                f"the state belongs to a controller with other settings ({shortened(', '.join(changed))}); use these "
-                "settings, or start a new one"
+                f"the state belongs to a controller with other settings ({shortened(', '.join(map(str, changed)))}); "
+                "use these settings, or start a new one"
             )
         contexts, random = self._contexts_from(table.get("contexts")), Random(self.seed)
         try:
             version, numbers, gauss = table["random"]
             random.setstate((version, tuple(numbers), gauss))
-        except (KeyError, TypeError, ValueError, OverflowError):
+            if gauss is not None:  # `setstate` takes anything
+                finite_number("the next normal number", gauss)
+        except (KeyError, TypeError, ValueError, OverflowError, PolicyError):
             raise PolicyError("the state's random generator is damaged; start a new one") from None
         with self._lock:
             self._contexts, self._random = contexts, random
@@ -197,21 +213,25 @@ class Controller:
         share a file get this error instead of losing what one of them learned. With `overwrite` the last writer wins.
         """
         file = Path(path).absolute()
-        self._stamps[file] = write_state(file, self.to_table(), self._stamps.get(file), overwrite=overwrite)
+        with self._saving:  # threads that save at once must not take each other for another process
+            self._stamps[file] = write_state(file, self.to_table(), self._stamps.get(file), overwrite=overwrite)
 
     def load(self, path: str | Path) -> None:
         """Continue from a file that `save` wrote. Raises PolicyError, with the file, as `restore` does."""
         file = Path(path).absolute()
-        table = read_state(file)
-        stamp = table.pop(STAMP)
-        try:
-            self.restore(table)
-        except PolicyError as error:
-            raise PolicyError(f"{file}: {error}") from None
-        self._stamps[file] = stamp
+        with self._saving:
+            table = read_state(file)
+            stamp = table.pop(STAMP)
+            try:
+                self.restore(table)
+            except PolicyError as error:
+                raise PolicyError(f"{file}: {error}") from None
+            self._stamps[file] = stamp
 
     def _of(self, context: str | None) -> _Context:
         """Return the state of a context, a fresh one if it was never seen or is forgotten."""
+        if context is not None and not isinstance(context, str):  # perhaps not hashable
+            _check_context(context)
         found = self._contexts.get(context)
         if found is None:
             _check_context(context)
@@ -249,9 +269,11 @@ class Controller:
             raise PolicyError(f"a state has at most {self.most_contexts} contexts; raise most_contexts")
         found: OrderedDict[str | None, _Context] = OrderedDict()
         for each in tables:
-            if not isinstance(each, dict) or set(each) != {"name", "state", "chosen", "left"} or each["name"] in found:
+            if not isinstance(each, dict) or set(each) != {"name", "state", "chosen", "left"}:
                 raise PolicyError(f"a context of the state is damaged: {shortened(each)}; start a new one")
             _check_context(each["name"])
+            if each["name"] in found:
+                raise PolicyError(f"the state has the context {shortened(each['name'])} twice; start a new one")
             found[each["name"]] = _Context(
                 self.kind.restore(self.exits, each["state"]),
                 like([0] * len(self.arms), each["chosen"], "chosen"),

@@ -125,6 +125,28 @@ def setting(name: str, value: object, least: float, most: float) -> float:
     return float(value)
 
 
+def arms_of(kind: ControllerKind, exits: ControlledExits) -> tuple[Thresholds, ...]:
+    """Return the arms of a kind as tuples. Raises PolicyError for something else, and for too many or none."""
+    given = kind.arms(exits)
+    if not isinstance(given, list | tuple) or not all(isinstance(each, list | tuple) for each in given):
+        raise PolicyError(
+            f"{kind.kind}: arms() must return a tuple of thresholds for each arm, such as ((0.5,), (0.9,)), got "
+            f"{shortened(given)}"
+        )
+    if not 1 <= len(given) <= MOST_ARMS:
+        raise PolicyError(f"a controller needs 1 to {MOST_ARMS} arms, {kind.kind} has {len(given)}")
+    return tuple(map(tuple, given))
+
+
+def chosen_arm(kind: ControllerKind, arm: Any, count: int) -> int:
+    """Return the arm that a kind chose. Raises PolicyError unless it is the number of one of `count` arms."""
+    if isinstance(arm, bool) or not isinstance(arm, int | np.integer) or not 0 <= arm < count:
+        raise PolicyError(
+            f"{kind.kind}: choose() must return the number of an arm, 0 to {count - 1}, got {shortened(arm)}"
+        )
+    return int(arm)
+
+
 def earned(
     of_exit: NDArray[np.float64], arms: Sequence[Thresholds], confidences: NDArray[np.float64]
 ) -> NDArray[np.float64]:

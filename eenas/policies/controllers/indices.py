@@ -47,7 +47,7 @@ def _bayes_ucb(plays: Plays, means: Plays, squares: Plays, rounds: float, scale:
     multiplies its distance from the mean.
     """
     t = max(rounds, 2.0)
-    z = _NORMAL.inv_cdf(1 - 1 / (t * max(math.log(t), 1.0)))
+    z = -_NORMAL.inv_cdf(1 / (t * max(math.log(t), 1.0)))  # by symmetry: 1 - 1e-17 would be 1
     first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
     found = []
     for n, mean, square in zip(plays, means, squares, strict=True):

@@ -12,6 +12,7 @@ from typing import Any
 
 from eenas.bounds import read_json
 from eenas.errors import PolicyError, SpecError, StorageError
+from eenas.escaping import shortened
 
 STAMP = "stamp"
 """The key of the random text that identifies one writing of the file."""
@@ -35,6 +36,8 @@ def write_state(path: Path, table: dict[str, Any], before: str | None, *, overwr
     file has another stamp, so that what another process learned is not lost, unless `overwrite`; StorageError if the
     file cannot be written. The old file is then unchanged.
     """
+    if "\0" in str(path):
+        raise StorageError(f"{shortened(str(path))}: a path must have no null character; give another file")
     stamp = secrets.token_hex(16)
     temporary: str | None = None
     try:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from eenas.errors import PolicyError, StorageError
 from eenas.policies.controllers.adaee import AdaEE
 from eenas.policies.controllers.controlled_exits import ControlledExits
 from eenas.policies.controllers.controller import Controller, Feedback
+from eenas.policies.controllers.controller_kind import LARGEST_NUMBER
+from eenas.policies.controllers.fixed import FixedThresholds
 from eenas.policies.controllers.splitee import SplitEE
 from eenas.policies.kinds.most_confident import MostConfidentPolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
@@ -254,3 +258,107 @@ def test_one_exit_cannot_be_controlled():
         Controller(AdaEE(), EXITS, seed=1.5)
     with pytest.raises(PolicyError, match="most_contexts must be at least 1"):
         Controller(AdaEE(), EXITS, most_contexts=0)
+
+
+def test_damage_that_would_be_noticed_only_later_is_refused_when_the_state_is_read():
+    kind = AdaEE(index="thompson", window=20)
+    first = Controller(kind, EXITS)
+    run(first, rows(50))
+    table = json.loads(json.dumps(first.to_table()))
+    (context,) = table["contexts"]
+    version, numbers, _ = table["random"]
+    state = context["state"]
+    for changed, message in (
+        ({"random": [version, numbers, "x"]}, "random generator is damaged"),
+        ({"random": [version, numbers, []]}, "random generator is damaged"),
+        ({"contexts": [{**context, "name": []}]}, "a context must be a name"),
+        ({"contexts": [context, context]}, "context None twice"),
+        ({"controller": {1: 2, "a": 3}}, "other settings"),
+        ({"contexts": [{**context, "state": {**state, "plays": [0.5] * 11}}]}, "those of its 'recent' samples"),
+        ({"contexts": [{**context, "state": {**state, "rounds": 7.0}}]}, "those of its 'recent' samples"),
+        ({"contexts": [{**context, "state": {**state, "recent": [[0, 0.5]] * 20}}]}, "those of its 'recent' samples"),
+    ):
+        second = Controller(kind, EXITS)
+        with pytest.raises(PolicyError, match=message):
+            second.restore({**table, **changed})
+    second = Controller(kind, EXITS)
+    second.restore(table)
+    assert run(first, rows(100, seed=1)) == run(second, rows(100, seed=1))
+
+
+def test_the_largest_counts_of_a_state_have_an_index():
+    first = Controller(AdaEE(index="bayes_ucb"), EXITS)
+    run(first, rows(60))
+    table = json.loads(json.dumps(first.to_table()))
+    table["contexts"][0]["state"]["rounds"] = LARGEST_NUMBER
+    first.restore(table)
+    run(first, rows(60))
+
+
+@pytest.mark.parametrize("context", [["a"], {}, b"a", 1.5, True])
+def test_a_context_that_is_no_text_is_refused_also_if_it_cannot_be_a_key(context):
+    with pytest.raises(PolicyError, match="a context must be a name"):
+        Controller(AdaEE(), EXITS).choose(context)
+
+
+@pytest.mark.parametrize("confidences", [0.5, [0.5], [["a"]], [[None]], [[10**400]], None])
+def test_feedback_that_is_no_list_of_numbers_is_refused(confidences):
+    controller = Controller(AdaEE(), EXITS)
+    with pytest.raises(PolicyError, match="confidences must be a list of numbers for each sample"):
+        controller.update(Feedback(policy=controller.policy(), confidences=confidences))
+    for arm in (-1, 99, True, "a"):
+        with pytest.raises(PolicyError, match="arms are numbered from 0 to 10"):
+            controller.learn(arm, [[0.5]])
+
+
+def test_threads_that_save_one_controller_at_once_do_not_take_each_other_for_another_process(tmp_path):
+    controller, file, faults = Controller(AdaEE(), EXITS), tmp_path / "state.json", []
+
+    def work():
+        try:
+            for _ in range(20):
+                run(controller, rows(2))
+                controller.save(file)
+        except PolicyError as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    second = Controller(AdaEE(), EXITS)
+    second.load(file)
+    assert second.statistics[0].samples == 4 * 20 * 2
+
+
+def test_a_path_with_a_null_character_is_refused():
+    with pytest.raises(StorageError, match="no null character"):
+        Controller(AdaEE(), EXITS).save("a\0b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faulty(FixedThresholds):
+    """A kind that breaks the contract: arms or choices of the wrong form."""
+
+    kind: ClassVar[str] = "faulty"
+
+    given: Any = ((0.5, 0.5),)
+    choice: Any = 0
+
+    def arms(self, exits):
+        return self.given
+
+    def choose(self, exits, state, random):
+        return self.choice
+
+
+def test_a_kind_that_breaks_the_contract_is_named():
+    for given in (None, "ab", (0.5,), 3):
+        with pytest.raises(PolicyError, match=r"faulty: arms\(\) must return a tuple of thresholds for each arm"):
+            Controller(Faulty(given=given), EXITS)
+    for choice in (1, -1, 10**9, "a", None, 0.0, True):
+        with pytest.raises(PolicyError, match=r"faulty: choose\(\) must return the number of an arm, 0 to 0"):
+            Controller(Faulty(choice=choice), EXITS).policy()
+    assert Controller(Faulty(choice=np.int64(0)), EXITS).choose() == 0
