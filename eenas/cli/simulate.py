@@ -51,8 +51,8 @@ def simulate(
     """Replay a controller on recorded samples.
 
     Samples pass one at a time; the controller learns from the confidences that it would have seen, never from
-    labels. Prints its regret against the best arm of each phase, accuracy, cost and the share leaving early,
-    beside fixed thresholds, a random arm and the final exit only.
+    labels. Prints its regret against the best arm of each phase (with --contexts: of each context), accuracy, cost
+    and the share leaving early, beside fixed thresholds, a random arm and the final exit only.
 
     Example: eenas simulate confidences.csv --controller adaee,overhead=0.2 --stream clean,halved,clean
     """

@@ -15,8 +15,10 @@ from eenas.errors import PolicyError, SpecError
 from eenas.escaping import shortened
 from eenas.policies.controllers.recording import Recording
 
-MOST_BYTES = 256_000_000
+MOST_BYTES = 64_000_000
 """The largest size of a file."""
+MOST_CELLS = 4_000_000
+"""The largest number of cells. Each takes about a hundred bytes of memory while the file is read."""
 _CONFIDENCE = re.compile(r"conf_branch(?:es)?_(\d{1,3})")
 _CORRECT = re.compile(r"correct_branch(?:es)?_(\d{1,3})")
 _CLASS = re.compile(r"inferr?ed_class_branch(?:es)?_(\d{1,3})")
@@ -76,6 +78,10 @@ def _rows(file: Path) -> list[list[str]]:
         raise PolicyError(f"{file}: is not a text in UTF-8; give a CSV file of confidences") from None
     except SpecError as error:
         raise PolicyError(str(error)) from None
+    if (cells := sum(map(text.count, ",\n\r")) + 1) > MOST_CELLS:
+        raise PolicyError(
+            f"{file}: has about {cells:,} cells, at most {MOST_CELLS:,} are read; give fewer samples or columns"
+        )
     try:
         rows = list(csv.reader(io.StringIO(text, newline="")))
     except csv.Error as error:

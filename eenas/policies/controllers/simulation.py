@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from eenas.errors import PolicyError
 from eenas.policies.controllers.controlled_exits import ControlledExits, Thresholds, same_for_all
 from eenas.policies.controllers.controller import Controller
 from eenas.policies.controllers.controller_kind import ControllerKind, exits_taken
@@ -15,6 +16,8 @@ from eenas.policies.controllers.replayed import answered_correctly, replay
 from eenas.policies.controllers.stream import Stream
 from eenas.policies.values import check_whole
 
+MOST_VALUES = 25_000_000
+"""The largest number of rewards: samples times arms, of all different phases."""
 POINTS = 100
 """The largest number of points of a course over time."""
 RANDOM, FINAL = "random arm", "final exit only"
@@ -24,9 +27,10 @@ RANDOM, FINAL = "random arm", "final exit only"
 class StreamOutcome:
     """Totals over a stream. `regret` is the pseudo-regret: the sum of the best arm's mean reward minus that of the arm.
 
-    The best arm is that of each phase. `sample_regret` is, per round, the reward of the best exit for each sample minus
-    that earned: no policy that does not see the future reaches 0. `accuracy` is None without labels. `cost` is the mean
-    cost as a share of that of the final exit, `leaving` the share of samples that leave early.
+    The best arm is that of each phase or, if contexts are told, of each context in each phase. `sample_regret` is, per
+    round, the reward of the best exit for each sample minus that earned: no policy that does not see the future reaches
+    0. `accuracy` is None without labels. `cost` is the mean cost as a share of that of the final exit, `leaving` the
+    share of samples that leave early.
     """
 
     regret: float
@@ -99,10 +103,33 @@ class _StreamPart:
     kind: ControllerKind
     exits: ControlledExits
     arms: tuple[Thresholds, ...]
+    told: bool
 
     @cached_property
     def rewards(self) -> NDArray[np.float64]:
-        return np.asarray(self.kind.rewards(self.exits, self.recording.confidences))
+        found, wanted = self.kind.rewards(self.exits, self.recording.confidences), (len(self.recording), len(self.arms))
+        if np.shape(found) != wanted or not np.isfinite(found).all():
+            got = f"got the shape {list(np.shape(found))}"
+            raise PolicyError(f"{self.kind.kind}: rewards() must return finite numbers {list(wanted)}, {got}")
+        return np.asarray(found, dtype=np.float64)
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """The number [N] of the context of each sample, 0 for all if contexts are not told."""
+        if not self.told or self.recording.contexts is None:
+            return np.zeros(len(self.recording), dtype=np.int64)
+        return np.asarray(np.unique(self.recording.contexts, return_inverse=True)[1].reshape(-1), dtype=np.int64)
+
+    @cached_property
+    def group_means(self) -> NDArray[np.float64]:
+        """The mean reward of each arm in each group, [G, A]."""
+        sums = [np.bincount(self.groups, weights=column) for column in self.rewards.T]
+        return np.asarray(np.stack(sums, axis=1) / np.bincount(self.groups)[:, None])
+
+    @cached_property
+    def regrets(self) -> NDArray[np.float64]:
+        """The pseudo-regret of each arm in each group, [G, A]."""
+        return np.asarray(self.group_means.max(axis=1, keepdims=True) - self.group_means)
 
     @cached_property
     def means(self) -> NDArray[np.float64]:
@@ -140,7 +167,17 @@ def simulate_stream(kind: ControllerKind, recording: Recording, stream: Stream, 
     check_whole("seeds", seeds, 1, 1000)
     lengths, exits = stream.lengths(), recording.controlled()
     first = Controller(kind, exits)
-    parts = [_StreamPart(part, kind, first.exits, first.arms) for part in stream.parts(recording)]
+    by_phase = {
+        phase: _StreamPart(part, kind, first.exits, first.arms, stream.contexts)
+        for phase, part in zip(stream.phases, stream.parts(recording), strict=True)
+    }
+    parts = [by_phase[phase] for phase in stream.phases]
+    values = sum(len(part.recording) for part in by_phase.values()) * len(first.arms)
+    if values > MOST_VALUES:
+        raise PolicyError(
+            f"a simulation takes at most {MOST_VALUES:,} samples times arms in all different phases, got {values:,}; "
+            "give fewer samples, arms or phases"
+        )
     runs = [_run(Controller(kind, exits, seed=seed), parts, stream, seed) for seed in range(seeds)]
     ends = np.cumsum(lengths).tolist()
     phases = tuple(
@@ -181,7 +218,7 @@ def _run(controller: Controller, parts: list[_StreamPart], stream: Stream, seed:
         done = replay(controller, part.recording, order, stream.names(part.recording, phase))
         earned = part.rewards[order, done.arms]
         right = np.full(length, np.nan) if part.correct is None else part.correct[order, done.arms].astype(np.float64)
-        regret = part.means.max() - part.means[done.arms]
+        regret = part.regrets[part.groups[order], done.arms]
         left = (done.exits < len(shares) - 1).astype(np.float64)
         columns.append(np.stack([regret, part.best[order] - earned, earned, right, shares[done.exits], left]))
     found = np.concatenate(columns, axis=1)
@@ -236,7 +273,8 @@ def _expected(
     correct = answered_correctly(part.recording, taken, part.kind.final_rule)
     right = np.nan if correct is None else float(correct.mean(axis=0) @ weight)
     shares, last = np.array(part.exits.shares), len(part.exits.shares) - 1
-    regret = length * max(0.0, float(part.means.max()) - mean)
+    reached = float(part.group_means.max(axis=1)[part.groups].mean())
+    regret = length * max(0.0, reached - mean)
     sample = float(part.best.mean()) - mean
     return [
         regret,

@@ -12,7 +12,7 @@ from eenas.policies.values import check_truth, check_whole
 
 FACTORS = {"clean": 1.0, "halved": 0.5}
 """The named factors of confidences."""
-MOST_ROUNDS = 10_000_000
+MOST_ROUNDS = 5_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,9 @@ class Stream:
         return [whole + (number < rest) for number in range(len(self.phases))]
 
     def parts(self, recording: Recording) -> list[Recording]:
-        """Return the samples of each phase. Raises PolicyError for a phase that the recording does not have."""
-        return [_part(recording, phase) for phase in self.phases]
+        """Return the samples of each phase, made once for equal phases. Raises PolicyError for an unknown phase."""
+        found = {phase: _part(recording, phase) for phase in dict.fromkeys(self.phases)}
+        return [found[phase] for phase in self.phases]
 
     def order(self, part: Recording, rounds: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """Return the numbers of the samples of one phase, [rounds]."""

@@ -111,3 +111,12 @@ def test_shapes_are_checked():
         Recording(name="r", confidences=np.zeros((3, 1)), exits=("a",))
     with pytest.raises(PolicyError, match="as many contexts"):
         Recording(name="r", confidences=np.zeros((3, 2)), exits=("a", "b"), contexts=np.array(["x"]))
+
+
+def test_a_file_of_more_cells_than_memory_is_meant_for_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("eenas.policies.controllers.recording_file.MOST_CELLS", 100)
+    file = tmp_path / "big.csv"
+    for end in ("\n", "\r\n", "\r"):
+        file.write_text(end.join(["conf_branch_1,conf_branch_2"] + [".5,.9"] * 200), newline="")
+        with pytest.raises(PolicyError, match=r"big\.csv: has about .* cells, at most 100 are read"):
+            read_recording(file)

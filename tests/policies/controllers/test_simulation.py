@@ -184,3 +184,48 @@ def test_fixed_thresholds_are_those_of_the_model_unless_given():
     assert found.names() == ("0.4 never",)
     assert found.outcomes[0].regret == 0
     assert arm_name((0.8, 0.8)) == "0.8"
+
+
+def test_told_contexts_are_compared_with_the_best_arm_of_each_context():
+    generator = np.random.default_rng(0)
+    centers = {"stay": (0.75, 0.76), "go": (0.55, 0.9), "lost": (0.45, 0.45)}  # no common threshold fits all
+    confidences = np.concatenate([np.array(each) + generator.normal(0, 0.02, (500, 2)) for each in centers.values()])
+    recording = Recording(
+        name="made up", confidences=confidences, exits=("b", "final"), contexts=np.repeat(list(centers), 500)
+    )
+    kind, stream = AdaEE(warm_up=10), Stream(rounds=3000, contexts=True)
+    found = simulate_stream(kind, recording, stream, seeds=1)
+    order = np.random.default_rng(0).integers(1500, size=3000)
+    done = replay(Controller(kind, recording.controlled()), recording, order, recording.contexts.tolist())
+    rewards, regret = kind.rewards(recording.controlled(), recording.confidences), 0.0
+    means = {name: rewards[recording.contexts == name].mean(axis=0) for name in centers}
+    for sample, arm in zip(order, done.arms, strict=True):
+        own = means[str(recording.contexts[sample])]
+        regret += own.max() - own[arm]
+    (outcome,) = found.outcomes
+    assert outcome.regret == pytest.approx(regret)
+    assert outcome.regret < 30 < found.baselines[found.best_fixed].regret, "one arm for all contexts is worse"
+    untold = simulate_stream(kind, recording, Stream(rounds=3000), seeds=1)
+    assert untold.outcomes[0].reward < outcome.reward
+    assert untold.baselines[untold.best_fixed].regret == pytest.approx(0.0)
+
+
+def test_rewards_of_the_wrong_form_name_their_kind():
+    class Wrong(AdaEE):
+        kind = "wrong"
+
+        def exit_rewards(self, exits, confidences):
+            return confidences * np.nan
+
+    with pytest.raises(PolicyError, match=r"wrong: rewards\(\) must return finite numbers \[800, 11\]"):
+        simulate_stream(Wrong(), made_up(), Stream(rounds=10))
+    Wrong.rewards = lambda self, exits, confidences: None
+    with pytest.raises(PolicyError, match=r"wrong: rewards\(\) must return finite .* shape \[\]"):
+        simulate_stream(Wrong(), made_up(), Stream(rounds=10))
+
+
+def test_more_rewards_than_memory_is_meant_for_are_refused(monkeypatch):
+    monkeypatch.setattr("eenas.policies.controllers.simulation.MOST_VALUES", 800 * 11)
+    simulate_stream(AdaEE(), made_up(), Stream(rounds=10, phases=("clean", "clean")), seeds=1)
+    with pytest.raises(PolicyError, match="at most 8,800 samples times arms in all different phases, got 17,600"):
+        simulate_stream(AdaEE(), made_up(), Stream(rounds=10, phases=("clean", "halved")))
