@@ -38,12 +38,13 @@ def motion_blur(images: Levels, strength: Strength, generators: Sequence[Generat
 
 
 def zoom_blur(images: Levels, strength: Strength, generators: Sequence[Generator]) -> Levels:
-    """Average the images with themselves enlarged by factors 1, 1 + step, ..., below 1 + `strength[0]`.
+    """Average the images with themselves enlarged by factors 1, 1 + step, ..., up to 1 + `strength[0]`.
 
-    `strength[1]` is the step.
+    `strength[1]` is the step. Whether the last factor counts is a matter of rounding in the authors' `np.arange(1,
+    highest, step)`, from which the published images come; so it is here.
     """
     highest, step = strength
-    count = round(highest / step)
+    count = len(np.arange(1, round(1 + highest, 2), step))
     total = images.copy()
     for number in range(count):
         total += enlarged(images, 1 + number * step)

@@ -148,11 +148,22 @@ def test_an_image_is_enlarged_as_scipy_zooms(factor: float) -> None:
     np.testing.assert_allclose(enlarged(images, factor)[0, 0], large[top : top + 30, left : left + 41], atol=1e-5)
 
 
-def test_zoom_blur_is_the_mean_of_the_image_and_six_enlarged_ones() -> None:
-    images = pictures(1)
+ZOOMS = {
+    32: [np.arange(1, 1.06, 0.01), np.arange(1, 1.11, 0.01), np.arange(1, 1.16, 0.01)],
+    70: [np.arange(1, 1.11, 0.01), np.arange(1, 1.16, 0.01), np.arange(1, 1.21, 0.02), np.arange(1, 1.26, 0.02)],
+}
+ZOOMS[32] += [np.arange(1, 1.21, 0.01), np.arange(1, 1.26, 0.01)]
+ZOOMS[70] += [np.arange(1, 1.31, 0.03)]
+
+
+@pytest.mark.parametrize(("side", "severity"), [(side, severity) for side in ZOOMS for severity in SEVERITIES])
+def test_zoom_blur_is_the_mean_of_the_image_and_those_enlarged_by_the_factors_of_the_authors(
+    side: int, severity: int
+) -> None:
+    images, factors = pictures(1, height=side, width=side), ZOOMS[side][severity - 1]
     levels = images.astype(np.float32) / 255
-    wanted = (levels + sum(enlarged(levels, 1 + 0.01 * number) for number in range(6))) / 7
-    assert close(distort(images, "zoom_blur", 1, generator()), as_bytes(wanted))
+    wanted = (levels + sum(enlarged(levels, float(factor)) for factor in factors)) / (len(factors) + 1)
+    assert close(distort(images, "zoom_blur", severity, generator()), as_bytes(wanted))
 
 
 def test_glass_blur_without_blur_replaces_inner_pixels_by_their_neighbours() -> None:
