@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from eenas.bounds import check_regular
 from eenas.errors import TaskError
 from eenas.escaping import shortened
 from eenas.tasks.distortions.spec import FILES
@@ -58,7 +60,13 @@ class CorruptionFiles:
         if kind not in self._arrays:
             name = f"{FILES.get(kind, kind)}.npy"
             array, wanted = self._load(name), len(SEVERITIES) * self._count
-            if array.ndim != 4 or array.dtype != np.uint8 or array.shape[3] not in (1, 3) or len(array) != wanted:
+            if (
+                array.ndim != 4
+                or array.dtype != np.uint8
+                or array.shape[3] not in (1, 3)
+                or len(array) != wanted
+                or not array.size
+            ):
                 raise TaskError(
                     f"{self._folder / name} must hold {wanted:,} images uint8 [n, H, W, C], 5 for each of the "
                     f"{self._count:,} images of the test source, got the shape {list(array.shape)} of {array.dtype}"
@@ -69,13 +77,16 @@ class CorruptionFiles:
     def _load(self, name: str) -> NDArray[Any]:
         path = self._folder / name
         try:
-            found = np.load(path, mmap_mode="r", allow_pickle=False)
+            check_regular(path)  # a pipe would block
+            with path.open("rb") as stream:
+                if stream.read(len(npy.MAGIC_PREFIX)) != npy.MAGIC_PREFIX:  # an archive, whose file would stay open
+                    raise ValueError("another format")
+            with np.errstate(over="ignore"):  # of the size that a damaged header claims
+                found: NDArray[Any] = npy.open_memmap(path, mode="r")
         except FileNotFoundError:
             raise TaskError(f"{path}: no such file; distortions.files needs it") from None
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # NumPy and zipfile raise a dozen kinds for a damaged file
             raise TaskError(
                 f"{path}: not a .npy array ({shortened(str(error))}); give the files of CIFAR-10-C"
             ) from None
-        if not isinstance(found, np.ndarray):
-            raise TaskError(f"{path}: not a .npy array; give the files of CIFAR-10-C")
         return found

@@ -1,5 +1,7 @@
 """Distorted counterparts of splits: deterministic, balanced over contexts, made on the fly or read from CIFAR-10-C."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -235,3 +237,31 @@ def test_every_kind_has_versions_through_the_reader():
     images = every(split, task.inputs)
     assert images.dtype == torch.uint8
     assert set(split.contexts) == {f"{kind}:5" for kind in KINDS}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PK\x03\x04junk",
+        b"\x93NUMPY\x02\x00" + (9000).to_bytes(4, "little") + b"(" * 9000,
+        b"\x93NUMPY\x02\x00" + (9001).to_bytes(4, "little") + b"-" * 9000 + b"1",
+        b"\x93NUMPY\x02\x00" + (40).to_bytes(4, "little") + b"{'descr':'|u1',1:False,'shape':(50,),}".ljust(40),
+        b"\x93NUMPY\x02\x00" + (4).to_bytes(4, "little") + b"{{}}",
+    ],
+)
+def test_damaged_headers_and_archives_in_the_place_of_files_are_refused(files, content):
+    (files / "labels.npy").write_bytes(content)
+    with pytest.raises(TaskError, match=r"labels\.npy: not a \.npy array") as raised:
+        from_files(files)
+    assert "\n" not in str(raised.value)
+
+
+def test_pipes_and_images_without_pixels_in_the_place_of_files_are_refused(files):
+    np.save(files / "frost.npy", np.zeros((240, 0, 8, 3), np.uint8))
+    with pytest.raises(TaskError, match=r"frost\.npy must hold 240 images"):
+        from_files(files)
+    if hasattr(os, "mkfifo"):
+        (files / "frost.npy").unlink()
+        os.mkfifo(files / "frost.npy")
+        with pytest.raises(TaskError, match=r"frost\.npy: not a \.npy array"):
+            from_files(files)
