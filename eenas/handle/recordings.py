@@ -57,16 +57,18 @@ class RecordingSource:
         Temperatures are those of the model, the run, or the study's calibration split; for an exit table they are
         fitted on the table itself. Raises EenasError for anything else.
         """
-        if isinstance(source, Recording):
-            return source
-        if isinstance(source, ExitTable):
-            return Recording.of(source)
+        if isinstance(source, Recording | ExitTable):
+            self._check_unused("a recording", "data", "split", "network")
+            return source if isinstance(source, Recording) else Recording.of(source)
         path = Path(source)
+        if path.suffix.lower() in (".csv", ".npz"):
+            self._check_unused(str(path), "data", "split", "network")
         if path.suffix.lower() == ".csv":
             return read_recording(path)
         if path.suffix.lower() == ".npz":
             return Recording.of(load_exit_table(path), name=path.name)
         if path.is_dir():
+            self._check_unused(str(path), "network")
             if is_model_folder(path):
                 return self._of_model(path)
             if (path / REPORT).is_file():
@@ -76,7 +78,14 @@ class RecordingSource:
             )
         if path.is_file():
             raise PolicyError(f"{path}: must end in .npz (an exit table) or .csv (recorded confidences)")
+        self._check_unused(f"the study {shortened(str(source))}", "data", "split")
         return self._of_study(str(source))
+
+    def _check_unused(self, source: str, *names: str) -> None:
+        """Raise PolicyError if a value is given that a source does not use."""
+        for name in names:
+            if getattr(self, name) != getattr(RecordingSource, name):
+                raise PolicyError(f"{source}: has its own samples and exits, {name!r} has no effect; leave it out")
 
     def _task(self, path: Path) -> str | Task:
         if self.data is None:

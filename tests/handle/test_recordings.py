@@ -51,6 +51,22 @@ def test_a_recording_and_a_table_stand_for_themselves():
     np.testing.assert_array_equal(found.confidences, Recording.of(table).confidences)
 
 
+def test_what_a_source_does_not_use_is_refused(exported, tmp_path):
+    file, table = tmp_path / "a.csv", random_table(3, 5)
+    file.write_text("conf_branch_1,conf_branch_2\n0.5,0.9\n")
+    for source, given in (
+        (file, {"data": TASK}),
+        (file, {"split": "tst"}),
+        (table, {"network": "trial 1"}),
+        (exported, {"network": "trial 1"}),
+        ("digits-none", {"data": TASK}),
+        ("digits-none", {"split": "train"}),
+    ):
+        with pytest.raises(PolicyError, match=f"'{next(iter(given))}' has no effect; leave it out"):
+            RecordingSource(**given).read(source)
+    assert len(RecordingSource(split="test").read(file)) == 1
+
+
 def test_unknown_options_are_named():
     with pytest.raises(eenas.EenasError, match="nearest: 'storage'"):
         eenas.simulate("x", storge="sqlite:///a.db")

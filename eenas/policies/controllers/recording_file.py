@@ -42,7 +42,7 @@ def read_recording(path: str | Path) -> Recording:
     if twice:
         raise PolicyError(f"{file}: the column {shortened(twice[0])} occurs twice; rename one")
     columns = {name: index for index, name in enumerate(header)}
-    confidences = _numbered(columns, _CONFIDENCE)
+    confidences = _numbered(file, columns, _CONFIDENCE)
     exits = len(confidences)
     if exits < 2 or sorted(confidences) != list(range(1, exits + 1)):
         missing = next(k for k in range(1, exits + 3) if k not in confidences)
@@ -91,9 +91,15 @@ def _rows(file: Path) -> list[list[str]]:
     return rows
 
 
-def _numbered(columns: dict[str, int], pattern: re.Pattern[str]) -> dict[int, int]:
-    """Return the columns whose names match, by the number in the name."""
-    return {int(match[1]): index for name, index in columns.items() if (match := pattern.fullmatch(name))}
+def _numbered(file: Path, columns: dict[str, int], pattern: re.Pattern[str]) -> dict[int, int]:
+    """Return the columns whose names match, by the number in the name. Raises PolicyError for a number twice."""
+    found: dict[int, int] = {}
+    for name, index in columns.items():
+        if match := pattern.fullmatch(name):
+            if int(match[1]) in found:
+                raise PolicyError(f"{file}: the column {shortened(name)} has the number of another one; rename one")
+            found[int(match[1])] = index
+    return found
 
 
 def _numbers(file: Path, rows: Sequence[Sequence[str]], index: int, name: str) -> list[float]:
@@ -111,7 +117,7 @@ def _correct(
     file: Path, rows: Sequence[Sequence[str]], columns: dict[str, int], exits: int
 ) -> NDArray[np.bool_] | None:
     """Return whether each exit is correct, [N, K], or None if the file does not say so."""
-    given, classes = _numbered(columns, _CORRECT), _numbered(columns, _CLASS)
+    given, classes = _numbered(file, columns, _CORRECT), _numbered(file, columns, _CLASS)
     target = next((columns[name] for name in _TARGETS if name in columns), None)
     wanted = range(1, exits + 1)
     if all(k in given for k in wanted):

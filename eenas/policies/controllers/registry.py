@@ -24,6 +24,7 @@ CONTROLLER_KINDS: dict[str, type[ControllerKind]] = {
 """The kinds of eenas by name."""
 
 _LISTS = ("thresholds", "costs", "safe")
+_OF_THRESHOLDS = ("thresholds", "safe")
 
 
 def controller_from_table(
@@ -32,8 +33,9 @@ def controller_from_table(
     """Return the kind of controller in the data of `ControllerKind.to_table`; the key "kind" is needed.
 
     Custom kinds are loaded with `trust_code`; `relative_to` is the folder of a `./file.py`. A single number in the
-    place of a list stands for a list of one. Raises SpecError for unknown keys with the nearest one, PolicyError for an
-    unknown kind and invalid values, and PluginError for code that is not trusted.
+    place of a list stands for a list of one, and so does None in the place of thresholds. Raises SpecError for unknown
+    keys with the nearest one, PolicyError for an unknown kind and invalid values, and PluginError for code that is not
+    trusted.
     """
     check_keys(table, table, key=place, kind="a controller")
     values, where = dict(table), located("", place) or "a controller"
@@ -56,6 +58,8 @@ def controller_from_table(
             values[name] = tuple(value)
         elif name in _LISTS and isinstance(value, int | float) and not isinstance(value, bool):
             values[name] = (value,)
+        elif name in _OF_THRESHOLDS and value is None:  # nobody leaves early
+            values[name] = (None,)
     return found(**values)
 
 

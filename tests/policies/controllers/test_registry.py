@@ -27,6 +27,8 @@ def test_tables_become_kinds():
         thresholds=(0.5, 0.9), index="ucb_v"
     )
     assert controller_from_table({"kind": "fixed", "thresholds": 0.8}) == FixedThresholds(thresholds=(0.8,))
+    assert controller_from_table({"kind": "fixed", "thresholds": None}) == FixedThresholds(thresholds=(None,))
+    assert controller_from_table({"kind": "drift_guard", "safe": None}) == DriftGuard()
     nested = {"kind": "drift_guard", "hold": 20, "safe": 0.9, "controller": {"kind": "fixed"}}
     assert controller_from_table(nested) == DriftGuard(controller=FixedThresholds(), hold=20, safe=(0.9,))
     assert controller_of("drift_guard", {"controller": AdaEE(c=0.2)}) == DriftGuard(controller=AdaEE(c=0.2))
