@@ -1,6 +1,5 @@
 """The guarantee of a policy: a bound on its loss against the final exit, and how it was obtained."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
@@ -89,7 +88,7 @@ class Guarantee:
 
 
 def check_level(name: str, value: object) -> None:
-    """Raise PolicyError unless `value` is a number strictly between 0 and 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not 0 < value < 1:
+    """Raise PolicyError unless `value` is a number strictly between 0 and 1, and large enough to divide by."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-300 < value < 1:
         advice = "; 0.95 is 95 %" if name == "confidence" else "; 0.01 is one point"
         raise PolicyError(f"{name} must be a number between 0 and 1, both excluded, got {shortened(value)}{advice}")

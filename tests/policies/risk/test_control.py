@@ -136,3 +136,10 @@ def test_balanced_accuracy_is_said_not_to_be_covered():
     found = controlled(replace(drawn(0, 1000), balanced=True), RiskLimit(max_risk=0.1)).guarantee
     assert found.balanced
     assert found.sentence().endswith("the balanced accuracy is not covered.")
+
+
+def test_limits_below_what_numbers_hold_are_refused_and_tiny_ones_need_many_samples():
+    for confidence in (0.95, None):
+        with pytest.raises(PolicyError, match="must be a number between 0 and 1"):
+            RiskLimit(max_risk=1e-320, confidence=confidence)
+        assert RiskLimit(max_risk=1e-299, confidence=confidence).least() > 10**298

@@ -35,6 +35,7 @@ def test_an_operating_point_keeps_it_and_older_points_have_none():
         ({"samples": 0}, PolicyError, "must be a positive number, got 0"),
         ({"confidence": None}, PolicyError, "by binomial cannot have the confidence None"),
         ({"confidence": 95}, PolicyError, "0.95 is 95 %"),
+        ({"max_risk": 1e-310}, PolicyError, "must be a number between 0 and 1"),
         ({"loss": ["gap"]}, PolicyError, "unknown value"),
         ({"method": "magic"}, PolicyError, "unknown value 'magic'"),
         ({"certified": "yes"}, PolicyError, "must be true or false"),
