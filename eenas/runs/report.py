@@ -108,7 +108,7 @@ def build_report(
         transform=network.transform,
         latency_batch=context.settings.latency.batch,
         latency=context.profile.total_latency,
-        contexts=context_report(context, policy, design, limits, tables),
+        contexts=context_report(context, policy, design, limits, tables, certified=guarantee is not None),
         policies=compare_learned(calibration, test, backbone_macs=total),
     )
     return report.with_limits(limits, chosen.accepted_drop)

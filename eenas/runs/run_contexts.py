@@ -19,16 +19,24 @@ from eenas.tasks.distortions.distorted_splits import PREFIX
 
 
 def context_report(
-    context: StudyContext, policy: Policy, design: Design, limits: Limits, tables: Mapping[str, ExitTable]
+    context: StudyContext,
+    policy: Policy,
+    design: Design,
+    limits: Limits,
+    tables: Mapping[str, ExitTable],
+    *,
+    certified: bool = False,
 ) -> ContextReport | None:
     """Return the report on distorted test samples, with thresholds per context if the study asks for them.
 
-    None if the task has no distortions.
+    With a `certified` policy there are none: exports would decide by them, and no guarantee covers them. None if the
+    task has no distortions.
     """
     if context.task.distortions is None:
         return None
     plain = {split: context.plain_table(split) for split in tables}
-    common, own = context_scores(policy, tables, plain, "test"), policy_by_context(context, design, limits, tables)
+    common = context_scores(policy, tables, plain, "test")
+    own = None if certified else policy_by_context(context, design, limits, tables)
     if own is None:
         return ContextReport(common=common)
     return ContextReport(common=common, own=context_scores(own, tables, plain, "test"), policy=own)

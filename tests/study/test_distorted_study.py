@@ -15,6 +15,7 @@ from eenas.records.database import Database
 from eenas.reporting.facts.distortion_facts import by_kind, context_rows, load_contexts
 from eenas.reporting.facts.front_table import backbone_row, front_rows, to_table
 from eenas.reporting.figures.front_figure import front_facts
+from eenas.results.choice import Choice
 from eenas.results.read import open_results
 from eenas.results.rows import point_rows
 from eenas.runs.run_report import RunReport
@@ -117,6 +118,15 @@ def test_full_training_reports_every_context_and_thresholds_per_context(report):
 def test_an_exported_network_has_the_thresholds_per_context(report):
     package, _ = of_run(report.folder, backbone(), False)
     assert package.network.policy == report.contexts.policy
+
+
+def test_an_exported_network_with_a_guarantee_has_the_thresholds_that_it_covers(studied, tmp_path):
+    choice = Choice(network=f"trial {studied.trial}", max_accuracy_drop=0.1, confidence=0.9)
+    found = studied.train(tmp_path / "run", choice=choice)
+    assert found.reported.guarantee is not None
+    assert found.contexts.policy is None
+    package, _ = of_run(found.folder, backbone(), False)
+    assert package.network.policy == found.reported.policy
 
 
 def test_a_study_with_distortions_is_another_study_with_the_same_pristine_splits(tmp_path):
