@@ -11,7 +11,7 @@ from torch import nn
 from eenas.backbones.load import BackboneSpec
 from eenas.deployment.expert_card import expert_card
 from eenas.deployment.fitting import network_costs
-from eenas.errors import ExportError
+from eenas.errors import ExportError, PolicyError
 from eenas.frozen.experts.expert_building import ExpertSpec, build_experts
 from eenas.frozen.experts.expert_calibration import fit_experts, mixed_pictures
 from eenas.frozen.experts.expert_worth import Contest, ContextWorth, worth_of_experts
@@ -91,6 +91,9 @@ def add_experts(
     check_options("add_experts", options, ExpertOptions)
     if format not in ("torch", "onnx"):
         raise ExportError(f"networks with experts are exported as 'torch' or 'onnx', got {format!r:.60}")
+    share = options.get("max_macs")
+    if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not share >= 0):
+        raise PolicyError(f"max_macs must be a share of the backbone's MACs from 0 up, got {share!r:.60}")
     if format == "onnx":
         need_onnx()
     path, trust_code = Path(folder), options.get("trust_code", False)
@@ -107,7 +110,6 @@ def add_experts(
     costs = costs_with_classifier(plain_costs, network.classifier.macs)
     rule = Rule.of(base.design.policy)
     fitting = fit_experts(network, task.calibration, costs, severities=spec.severities, rule=rule, seed=seed)
-    share = options.get("max_macs")
     budget = (base.design.policy.target_macs if share is None else share) * total
     network.policy = fitting.policy({MACS: budget})
     plain = Fitting(exit_table(base, task.calibration, plain_costs), rule).policy({MACS: budget})

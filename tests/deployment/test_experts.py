@@ -221,6 +221,22 @@ def test_data_of_other_classes_are_refused(plain_model, tmp_path):
         add_experts(plain_model, other, tmp_path / "out", SPEC, trust_code=True)
 
 
+@pytest.mark.parametrize("share", [-1, float("nan"), "x", True])
+def test_a_wrong_budget_is_refused_before_any_training(plain_model, tmp_path, share):
+    events = []
+    with pytest.raises(PolicyError, match="max_macs must be a share of the backbone's MACs from 0 up"):
+        add_experts(
+            plain_model,
+            smallest_task(),
+            tmp_path / "out",
+            SPEC,
+            max_macs=share,
+            trust_code=True,
+            listener=events.append,
+        )
+    assert not events
+
+
 def damaged(folder, change):
     table = json.loads((folder / "eenas.json").read_text())
     change(table)

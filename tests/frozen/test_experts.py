@@ -18,6 +18,7 @@ from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.experts.expert_tables import costs_with_classifier, routed_table
 from eenas.policies.costs import Costs
 from eenas.policies.operating_point import evaluate
+from eenas.tasks.distortions.spec import DistortionsSpec
 from eenas.tasks.recognition.distortion_mix import DistortionMix
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from eenas.training.execution import Execution
@@ -152,14 +153,25 @@ def test_a_rate_that_diverges_names_the_expert(base, task):
         (lambda: ExpertSpec(kinds=("contrast", "contrast")), "different names", TaskError),
         (lambda: ExpertSpec(kinds=("contrat",)), "contrast", TaskError),
         (lambda: ExpertSpec(kinds=("contrast",), severities=(6,)), "1 to 5", TaskError),
+        (lambda: ExpertSpec(kinds=("contrast",), severities=3), "a list of at least one severity", TaskError),
+        (lambda: ExpertSpec(kinds=([],)), "unknown distortion", TaskError),
+        (lambda: ExpertSpec(kinds=3), "different names in a list", TaskError),
         (lambda: ExpertTraining(samples=0), "samples", SpecError),
         (lambda: ExpertTraining(batch_size=1), "batch_size", SpecError),
         (lambda: ExpertTraining(learning_rate=-1), "learning_rate", SpecError),
+        (lambda: ExpertTraining(learning_rate="x"), "learning_rate", SpecError),
+        (lambda: ExpertTraining(weight_decay=None), "weight_decay", SpecError),
     ],
 )
 def test_values_out_of_range_are_refused(wrong, words, error):
     with pytest.raises(error, match=words):
         wrong()
+
+
+def test_training_images_that_are_distorted_already_are_refused(base, task):
+    robust = task.with_distortions(DistortionsSpec(kinds=("contrast",), share=0.5))
+    with pytest.raises(TaskError, match="distorted already"):
+        build_experts(base, robust.trained_distorted(), SPEC)
 
 
 def test_a_batch_larger_than_the_split_is_refused(network, task):

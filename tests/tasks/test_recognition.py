@@ -173,6 +173,11 @@ def test_numbers_that_do_not_fit_are_refused(classifier, changed, words):
         replace(classifier, **changed)
 
 
+def test_a_damaged_scale_chooses_something_without_a_warning(classifier):
+    damaged = replace(classifier, scale=(1e-60,) * IMAGE_FEATURES)  # 0 in float32
+    assert damaged.choose(np.zeros((3, *classifier.shape), dtype=np.float32)).shape == (3,)
+
+
 def test_tables_of_other_keys_are_refused(classifier):
     with pytest.raises(SpecError, match="bias"):
         DistortionClassifier.from_table({**classifier.to_table(), "bias": 1})
@@ -219,6 +224,8 @@ def test_a_share_of_one_distorts_all_and_of_zero_none():
         ({"kinds": ("gaussian_blurr",)}, "gaussian_blur"),
         ({"kinds": KINDS, "severities": (6,)}, "1 to 5"),
         ({"kinds": KINDS, "severities": ()}, "at least one severity"),
+        ({"kinds": KINDS, "severities": 3}, "at least one severity"),
+        ({"kinds": ([],)}, "unknown distortion"),
         ({"kinds": KINDS, "share": 1.5}, r"\[0, 1\]"),
     ],
 )

@@ -13,6 +13,7 @@ from eenas.networks.experts.expert_network import ExpertNetwork
 from eenas.networks.network import EarlyExitNetwork
 from eenas.progress import Listener, Notice, silent
 from eenas.seeding import derive
+from eenas.tasks.distortions.distorted_images import DistortedImages
 from eenas.tasks.distortions.strengths import SEVERITIES
 from eenas.tasks.recognition.classifier_fit import ImageScale, fit_distortion_classifier
 from eenas.tasks.recognition.distortion_mix import DistortionMix, check_kinds
@@ -39,7 +40,7 @@ class ExpertSpec:
 
     def mix(self, *kinds: str) -> DistortionMix:
         """Return the mix of clean images and these kinds."""
-        return DistortionMix(kinds=kinds, severities=tuple(self.severities), share=self.share)
+        return DistortionMix(kinds=kinds, severities=self.severities, share=self.share)
 
 
 def build_experts(
@@ -54,8 +55,14 @@ def build_experts(
 
     The distortion classifier is fitted and each expert fine-tuned on the task's train split. The expert for clean
     images is `base` itself. The policy is fitted afterwards (`fit_experts`). `listener` is told which expert is
-    trained. Raises TaskError for a network of inputs that are not images.
+    trained. Raises TaskError for a network of inputs that are not images, and for training images that are distorted
+    already.
     """
+    if isinstance(task.train.samples, DistortedImages):
+        raise TaskError(
+            f"{task.name}: a share of the training images is distorted already, and experts tell clean images from "
+            "distorted ones; give the task without distortions"
+        )
     classifier = fit_distortion_classifier(
         task.train,
         scale_of(base),

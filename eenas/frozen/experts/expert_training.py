@@ -40,7 +40,7 @@ class ExpertTraining:
                 raise SpecError(f"{name} of the training of experts must be a whole number from {least}, got {value!r}")
         for name in ("learning_rate", "weight_decay"):
             value = getattr(self, name)
-            if not 0 <= value <= 10:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 10:
                 raise SpecError(f"{name} of the training of experts must be in [0, 10], got {value!r}")
 
 

@@ -78,7 +78,7 @@ def distort_each(
 
 def check_kind(kind: str) -> None:
     """Raise TaskError unless `kind` is the name of a distortion."""
-    if kind not in DISTORTIONS:
+    if not isinstance(kind, str) or kind not in DISTORTIONS:
         raise TaskError(f"unknown distortion {shortened(kind)}; {nearest(str(kind), DISTORTIONS)}")
 
 

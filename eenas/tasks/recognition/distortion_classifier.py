@@ -92,7 +92,9 @@ class DistortionClassifier:
     def logits(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """Return the logits [N, kinds] of inputs float32 [N, *shape]. Raises InputError as `features` does."""
         centre, scale, weights, biases = self._arrays[2:]
-        return np.asarray((self.features(batch) - centre) / scale @ weights + biases)
+        features = self.features(batch)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return np.asarray((features - centre) / scale @ weights + biases)
 
     def choose(self, batch: NDArray[Any]) -> NDArray[np.int64]:
         """Return the index of the likeliest kind of each input, [N]. Raises InputError as `logits` does."""

@@ -29,8 +29,9 @@ class DistortionMix:
     def __post_init__(self) -> None:
         """Check the values."""
         check_kinds(self.kinds)
-        if not self.severities:
-            raise TaskError("a mix of distortions needs at least one severity, got none; give some of 1 to 5")
+        if not isinstance(self.severities, list | tuple) or not self.severities:
+            got = shortened(self.severities)
+            raise TaskError(f"a mix of distortions needs a list of at least one severity of 1 to 5, got {got}")
         for severity in self.severities:
             check_severity(severity)
         if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
@@ -60,7 +61,7 @@ class DistortionMix:
 
 def check_kinds(kinds: Sequence[str]) -> None:
     """Raise TaskError unless `kinds` are different names of distortions, at least one."""
-    if not kinds or isinstance(kinds, str) or len(set(kinds)) != len(kinds):
+    if not isinstance(kinds, list | tuple) or not kinds or any(kind in kinds[:n] for n, kind in enumerate(kinds)):
         raise TaskError(f"kinds of distortions must be different names in a list, got {shortened(kinds)}")
     for kind in kinds:
         check_kind(kind)
