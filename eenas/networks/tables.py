@@ -1,6 +1,7 @@
 """Run a network over one split: the logits of all exits with labels and costs."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,8 +70,8 @@ def batches(network: EarlyExitNetwork, split: Split, batch_size: int, device: to
 
 
 @torch.inference_mode()
-def logits_of_pictures(network: EarlyExitNetwork, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the logits [n, K, C] of all exits for images uint8 [n, C, H, W], in the network's mode."""
+def logits_of(network: EarlyExitNetwork, samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the logits [n, K, C] of all exits for samples [n, ...] as a task gives them, in the network's mode."""
     device = next(network.parameters()).device
-    x = laid(network.transform(torch.from_numpy(images).to(device)), network.memory_format)
+    x = laid(network.transform(torch.from_numpy(samples).to(device)), network.memory_format)
     return np.asarray(torch.stack([each.float() for each in network(x)], dim=1).cpu().numpy())

@@ -74,7 +74,7 @@ def test_without_artifacts_the_panels_of_the_search_remain(storage, tmp_path):
     (tmp_path / "other").mkdir()
     out = write_report(storage, tmp_path / "report.html", artifacts=tmp_path / "other")
     page = out.read_text(encoding="utf-8")
-    assert page.count("has no exit table of trial") == 10
+    assert page.count("has no exit table of trial") == 11
     assert page.count('class="plot') == 6
 
 

@@ -11,7 +11,7 @@ from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.experts.expert_network import ExpertNetwork
 from eenas.networks.experts.expert_tables import routed_table
 from eenas.networks.network import EarlyExitNetwork
-from eenas.networks.tables import logits_of_pictures
+from eenas.networks.tables import logits_of
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.experts.expert_policy import ExpertPolicy
@@ -64,7 +64,7 @@ def worth_of_experts(contest: Contest, split: Split, severities: Sequence[int], 
         batches = list(pictures_of(split, network.transform.inputs, kind, severity, seed=seed))
         table = routed_table(network, batches, contest.costs, balanced=split.balanced)
         plain = ExitTable(
-            logits=np.concatenate([logits_of_pictures(contest.plain, images) for images, _, _ in batches]),
+            logits=np.concatenate([logits_of(contest.plain, images) for images, _, _ in batches]),
             labels=table.labels,
             exits=table.exits,
             costs=contest.plain_costs.costs,

@@ -110,8 +110,8 @@ def report_html(source: ReportSource, spec: ReportSpec, listener: Listener = sil
 def _tables(source: ReportSource) -> dict[str, Sequence[object]]:
     """Return the tables of the front beside its baselines, of points along it, and of their networks' exits."""
     results = source.results
-    items = list(with_best(results, spread(results.choices, ROWS)))
-    if source.item is not None and all(source.item is not item for item in items):
+    items = [item for item in with_best(results, spread(results.choices, ROWS)) if item.kind != "plain"]
+    if source.item is not None and source.item.kind != "plain" and all(source.item is not item for item in items):
         items = sorted((*items, source.item), key=lambda item: (-item.point.accuracy, item.macs_share))
     points = [point_row(item, results) for item in items]
     labels = [PLAIN, *(_name(item, source) for item in items)]
