@@ -26,6 +26,9 @@ CAUTION = (
 MOST, FEWEST = 256, 8
 """The default number of samples is between these."""
 
+MOST_VALUES = 100_000_000
+"""The largest number of values of all maps, four bytes each, which are kept and compared."""
+
 FEW = 16
 """Faithfulness is measured on at most this many samples."""
 
@@ -103,7 +106,7 @@ def explain(
 
     The samples are drawn by `seed`. By default their number depends on the network's MACs, so that a call takes some
     seconds. The network does not change. Raises InputError for an exit without places of the input, such as one at a
-    pooled vector, for data of other classes, and for a number of samples below 1.
+    pooled vector, for data of other classes, for a number of samples below 1, and for more maps than MOST_VALUES.
     """
     if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
         raise InputError(f"samples must be a whole number of at least 1, got {samples!r:.60}")
@@ -116,6 +119,10 @@ def explain(
     example = next(batches(network, task.test.subset(order[:1]), 1, device))
     macs = max(1.0, float(count_macs(network.backbone, example)))
     count = samples or int(np.clip(_BUDGET / (macs * (1 + 2 * exits)), FEWEST, MOST))
+    most = max(1, MOST_VALUES // (exits * example[0, 0].numel()))
+    if samples is not None and min(count, len(task.test)) > most:
+        raise InputError(f"the maps of {count:,} samples take too much memory; give at most {most:,}")
+    count = min(count, most)
     few = int(np.clip(_BUDGET / (macs * 3 * exits * (STEPS + 1)), 2, FEW))
     split = task.test.subset(order[:count])
     maps, logits, places = [], [], MapPlaces.of(network, example)

@@ -67,3 +67,12 @@ def test_series_have_maps_along_their_length():
 def test_a_wrong_number_of_samples_is_refused(samples):
     with pytest.raises(InputError, match="samples must be a whole number of at least 1, got"):
         eenas.explain(smallest("0"), smallest_task(), samples=samples)
+
+
+def test_more_maps_than_memory_is_meant_for_are_refused(monkeypatch):
+    monkeypatch.setattr("eenas.networks.explanations.explain.MOST_VALUES", 10 * 2 * 64)
+    network = smallest("0")
+    assert len(eenas.explain(network, smallest_task()).labels) == 10, "the default keeps the bound"
+    assert len(eenas.explain(network, smallest_task(), samples=10).labels) == 10
+    with pytest.raises(InputError, match="the maps of 11 samples take too much memory; give at most 10"):
+        eenas.explain(network, smallest_task(), samples=11)
