@@ -86,7 +86,8 @@ def add_experts(
     `format` "onnx" adds programs: one for each backbone segment, and one for each exit of each expert. They are
     compared with the network on clean and distorted samples, and timed. `load_experts` opens the folder, and
     `eenas.runtime.load` its programs. Raises ExportError for a folder without a fitted policy, with experts, or in
-    use, and for the format "pt2"; TaskError for data that are not images; ParityError if a program differs.
+    use, for one that is `out`, and for the format "pt2"; TaskError for data that are not images; ParityError if a
+    program differs.
     """
     check_options("add_experts", options, ExpertOptions)
     if format not in ("torch", "onnx"):
@@ -97,6 +98,8 @@ def add_experts(
     if format == "onnx":
         need_onnx()
     path, trust_code = Path(folder), options.get("trust_code", False)
+    if Path(out).resolve() == path.resolve():
+        raise ExportError(f"{path}: the network with experts would replace this one; give another folder for it")
     table = read_table(path)
     base = load(path, trust_code=trust_code, backbone=options.get("backbone"))
     if base.policy is None or not table["measured"].get("exits"):

@@ -98,6 +98,8 @@ class RecordingSource:
             model = open_network(path, trust_code=self.trust_code, backbone=self.backbone)
         else:
             model = open_model(path, threads=self.threads, trust_code=self.trust_code)
+        if model.manifest.experts is not None:
+            raise PolicyError(f"{path}: the thresholds belong to its experts; simulate one without experts")
         task = given_task(data, inputs_of(model), trust_code=self.trust_code)
         split, macs = task.split(self.split), model.manifest.exit_macs
         costs = Costs.of({MACS: np.array(macs or range(1, len(model.exits) + 1), dtype=np.float64)})

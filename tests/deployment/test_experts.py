@@ -14,6 +14,7 @@ from eenas.deployment.calibration import calibrate
 from eenas.deployment.expert_addition import add_experts
 from eenas.deployment.program_folder import verify
 from eenas.errors import EenasError, ExportError, ParityError, PolicyError
+from eenas.handle.recordings import RecordingSource
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.experts.expert_tables import in_batches, routed_table
 from eenas.policies.costs import Costs
@@ -219,6 +220,19 @@ def test_data_of_other_classes_are_refused(plain_model, tmp_path):
     other = Task.from_arrays("other", images, np.array(task.train.labels))
     with pytest.raises(ExportError, match="the 4 classes of the network"):
         add_experts(plain_model, other, tmp_path / "out", SPEC, trust_code=True)
+
+
+def test_the_network_with_experts_does_not_replace_the_one_without(plain_model):
+    before = (plain_model / "eenas.json").read_bytes()
+    with pytest.raises(ExportError, match="would replace this one; give another folder"):
+        add_experts(plain_model, smallest_task(), plain_model / ".." / plain_model.name, SPEC, trust_code=True)
+    assert (plain_model / "eenas.json").read_bytes() == before
+
+
+def test_controllers_are_not_simulated_on_a_model_that_no_controller_adapts(experts):
+    source = RecordingSource(data="eenas.testing.smallest:smallest_task", trust_code=True)
+    with pytest.raises(PolicyError, match="belong to its experts; simulate one without experts"):
+        source.read(experts.folder)
 
 
 @pytest.mark.parametrize("share", [-1, float("nan"), "x", True])

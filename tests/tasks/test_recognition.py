@@ -225,6 +225,7 @@ def test_a_share_of_one_distorts_all_and_of_zero_none():
         ({"kinds": KINDS, "severities": (6,)}, "1 to 5"),
         ({"kinds": KINDS, "severities": ()}, "at least one severity"),
         ({"kinds": KINDS, "severities": 3}, "at least one severity"),
+        ({"kinds": KINDS, "severities": (2, 2)}, "must be distinct"),
         ({"kinds": ([],)}, "unknown distortion"),
         ({"kinds": KINDS, "share": 1.5}, r"\[0, 1\]"),
     ],

@@ -34,6 +34,8 @@ class DistortionMix:
             raise TaskError(f"a mix of distortions needs a list of at least one severity of 1 to 5, got {got}")
         for severity in self.severities:
             check_severity(severity)
+        if len(set(self.severities)) != len(self.severities):
+            raise TaskError(f"the severities of a mix must be distinct, got {shortened(list(self.severities))}")
         if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
             raise TaskError(f"the share of distorted images must be in [0, 1], got {shortened(self.share)}")
 
