@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from eenas.errors import TaskError, nearest
 from eenas.specs import digest as digest_of
 from eenas.tasks.arrays import ArrayKeywords, ArrayOptions, check_class_names, read_source
+from eenas.tasks.distortions.distorted_images import DistortedImages
 from eenas.tasks.distortions.distorted_splits import PREFIX, distorted_split, training_split
 from eenas.tasks.distortions.distortion import check_distortable
 from eenas.tasks.distortions.spec import DistortionsSpec
@@ -142,8 +143,9 @@ class Task:
         for kind in () if spec.files else spec.kinds:
             check_distortable(kind, self.channels)
         found = replace(self, distortions=spec, digest=digest_of([self.digest, spec.identity]))
-        _ = found.distorted_splits  # checks the files, if there are any
-        return found
+        samples = [split.samples for split in found.distorted_splits.values()]  # checks the files, if there are any
+        files = samples[0].files if spec.files and isinstance(samples[0], DistortedImages) else None
+        return found if files is None else replace(found, digest=digest_of([found.digest, files.digest(spec.kinds)]))
 
     def trained_distorted(self) -> "Task":
         """Return the same task with the share of distorted images in train that `distortions` asks for."""

@@ -1,5 +1,7 @@
 """The files of CIFAR-10-C: distorted test images of each kind, at five severities one after another."""
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from eenas.tasks.distortions.spec import FILES
 from eenas.tasks.distortions.strengths import SEVERITIES
 
 LABELS = "labels.npy"
+_DIGESTED = 1000  # images of each file; all take seconds for each kind
 
 
 class CorruptionFiles:
@@ -55,6 +58,16 @@ class CorruptionFiles:
         """Return the distorted images at `rows` of the test source, uint8 [n, C, H, W]."""
         images = self._images(kind)[(severity - 1) * self._count + rows]
         return np.ascontiguousarray(np.moveaxis(images, 3, 1))
+
+    def digest(self, kinds: Sequence[str]) -> str:
+        """Return a digest of the sizes of the files of `kinds`, and of evenly spaced images of each."""
+        found = hashlib.sha256()
+        for kind in kinds:
+            images = self._images(kind)
+            found.update(f"{kind} {images.shape}".encode())
+            rows = np.linspace(0, len(images) - 1, min(_DIGESTED, len(images))).astype(np.int64)
+            found.update(np.ascontiguousarray(images[rows]).data)
+        return found.hexdigest()[:16]
 
     def _images(self, kind: str) -> NDArray[np.uint8]:
         if kind not in self._arrays:

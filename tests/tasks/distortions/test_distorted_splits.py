@@ -1,6 +1,7 @@
 """Distorted counterparts of splits: deterministic, balanced over contexts, made on the fly or read from CIFAR-10-C."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -203,6 +204,10 @@ def test_files_of_cifar_10_c_are_read_in_the_order_of_the_test_source(files, mon
         assert (every(split, task.inputs).numpy() == wanted).all()
     monkeypatch.chdir(files.parent)
     assert from_files(files.name).digest == task.digest, "the place of the files is not part of the data"
+    shutil.copytree(files, files.parent / "others")
+    shifted = np.load(files.parent / "others" / "frost.npy")
+    np.save(files.parent / "others" / "frost.npy", 255 - shifted)
+    assert from_files(files.parent / "others").digest != task.digest, "their content is"
 
 
 @pytest.mark.parametrize(
