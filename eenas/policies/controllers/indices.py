@@ -59,12 +59,15 @@ def _bayes_ucb(plays: Plays, means: Plays, squares: Plays, rounds: float, scale:
 
 
 def _thompson(plays: Plays, means: Plays, squares: Plays, rounds: float, scale: float, random: Random) -> list[float]:
-    """A draw from N(mean, scale^2 V / n) for each arm (Thompson 1933; Gaussian as in Agrawal and Goyal 2013)."""
-    found = []
-    for n, mean, square in zip(plays, means, squares, strict=True):
-        variance = (max(square - n * mean * mean, 0.0) + _PRIOR_VARIANCE) / n
-        found.append(random.gauss(mean, scale * math.sqrt(variance / n)))
-    return found
+    """A draw from N(mean, scale^2 V / n) for each arm (Thompson 1933; Gaussian as in Agrawal and Goyal 2013).
+
+    V is the variance of the rewards, with the prior one as a further sample.
+    """
+    normal, uniform, root = _NORMAL.inv_cdf, random.random, math.sqrt  # twice as fast as `random.gauss`
+    return [
+        mean + scale * root(max(square - n * mean * mean, 0.0) + _PRIOR_VARIANCE) / n * normal(uniform() or 0.5)
+        for n, mean, square in zip(plays, means, squares, strict=True)
+    ]
 
 
 INDICES: dict[str, Index] = {
