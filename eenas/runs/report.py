@@ -26,7 +26,7 @@ from eenas.results.front import SHARES
 from eenas.results.results import Baseline, Comparison, StudyResults
 from eenas.runs.end_to_end import answers_ms, end_to_end, programs_end_to_end
 from eenas.runs.run_baselines import TrainedBaseline
-from eenas.runs.run_contexts import context_report
+from eenas.runs.run_contexts import COMMON_ONLY, asks_for_contexts, context_report
 from eenas.runs.run_report import ExitFacts, RunReport
 from eenas.runs.train_fully import Trained
 from eenas.seeding import derive
@@ -95,7 +95,7 @@ def build_report(
         estimate=chosen.point,
         network=chosen.name,
         parameters=context.costs(design).parameters,
-        warnings=results.warnings,
+        warnings=(*results.warnings, *([COMMON_ONLY] if guarantee is not None and asks_for_contexts(context) else [])),
         near_threshold=policy.apply(test).near,
         end_to_end_ms=answers,
         classes=context.task.classes,

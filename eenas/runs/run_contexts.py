@@ -14,8 +14,11 @@ from eenas.policies.temperatures import fit_temperatures
 from eenas.runs.context_report import ContextReport
 from eenas.study.context.study_context import StudyContext
 from eenas.study.settings.limits import Limits
-from eenas.tasks.distortions.contexts import CLEAN
+from eenas.tasks.distortions.contexts import CLEAN, kind_of, severity_of
 from eenas.tasks.distortions.distorted_splits import PREFIX
+
+COMMON_ONLY = "The guarantee is for one policy in all contexts, so there are no thresholds per context (per_context)."
+"""What a run with a guarantee says if its study asks for thresholds per context."""
 
 
 def context_report(
@@ -29,8 +32,8 @@ def context_report(
 ) -> ContextReport | None:
     """Return the report on distorted test samples, with thresholds per context if the study asks for them.
 
-    With a `certified` policy there are none: exports would decide by them, and no guarantee covers them. None if the
-    task has no distortions.
+    None if the task has no distortions. A `certified` policy remains the only one: thresholds per context would replace
+    it in exports, and they passed no test.
     """
     if context.task.distortions is None:
         return None
@@ -65,14 +68,19 @@ def policy_by_context(
 
     Each context keeps the limits on expected costs and the design's target of MACs.
     """
-    spec = context.task.distortions
-    if spec is None or not spec.per_context or design.static:
+    if not asks_for_contexts(context) or design.static:
         return None
     calibration = with_pristine(tables[PREFIX + "calibration"], tables["calibration"], CLEAN)
     target, total = design.policy.target_macs, float(context.profile.total_macs)
     within = {name: limit for name, limit in limits.expected.items() if name in calibration.costs}
     within[MACS] = min(target, limits.expected.get(MACS, target)) * total
     return fit_by_context(calibration, design.policy, within=within)
+
+
+def asks_for_contexts(context: StudyContext) -> bool:
+    """Whether the study asks for thresholds per context."""
+    spec = context.task.distortions
+    return spec is not None and spec.per_context
 
 
 def _of(policy: Policy, tables: Mapping[str, ExitTable], names: tuple[str, ...]) -> tuple[ContextScores, ...]:
@@ -86,8 +94,7 @@ def _of(policy: Policy, tables: Mapping[str, ExitTable], names: tuple[str, ...])
 
 
 def _parts(table: ExitTable) -> list[tuple[str, ExitTable]]:
-    """Return the table of each context by name, in the order of their first sample."""
+    """Return the table of each context by name, the severities of a kind in rising order."""
     if table.contexts is None:
         return [(CLEAN, table)]
-    parts = table.by_context()
-    return [(name, parts[name]) for name in dict.fromkeys(map(str, table.contexts))]
+    return sorted(table.by_context().items(), key=lambda part: (kind_of(part[0]), severity_of(part[0])))

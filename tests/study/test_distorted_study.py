@@ -1,5 +1,7 @@
 """A study with distortions: scores, records, front, training, report and export, and settings that contradict."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -14,10 +16,12 @@ from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.reporting.facts.distortion_facts import by_kind, context_rows, load_contexts
 from eenas.reporting.facts.front_table import backbone_row, front_rows, to_table
+from eenas.reporting.facts.run_facts import run_summary
 from eenas.reporting.figures.front_figure import front_facts
 from eenas.results.choice import Choice
 from eenas.results.read import open_results
 from eenas.results.rows import point_rows
+from eenas.runs.run_contexts import COMMON_ONLY
 from eenas.runs.run_report import RunReport
 from eenas.study.settings.study_spec import load_settings
 from eenas.study.study import open_storage
@@ -95,7 +99,9 @@ def test_the_report_has_the_scores_of_each_context_beside_the_backbone(studied):
     item = next(item for item in results.front if item.kind == "trial")
     scores = load_contexts(results, item, studied.folder / "eenas.artifacts")
     assert scores[0].context == CLEAN
-    assert len(scores) == 5
+    assert [each.context for each in scores[1:]] == [
+        f"gaussian_{kind}:{each}" for kind in ("blur", "noise") for each in (1, 5)
+    ]
     assert scores[0].accuracy == item.point.accuracy
     assert np.mean([each.accuracy for each in scores[1:]]) == pytest.approx(item.point.robustness[DISTORTED])
     assert all(each.backbone_accuracy is not None for each in scores)
@@ -120,13 +126,16 @@ def test_an_exported_network_has_the_thresholds_per_context(report):
     assert package.network.policy == report.contexts.policy
 
 
-def test_an_exported_network_with_a_guarantee_has_the_thresholds_that_it_covers(studied, tmp_path):
-    choice = Choice(network=f"trial {studied.trial}", max_accuracy_drop=0.1, confidence=0.9)
-    found = studied.train(tmp_path / "run", choice=choice)
-    assert found.reported.guarantee is not None
+def test_a_guarantee_is_for_one_policy_and_is_exported_without_thresholds_per_context(studied, report, tmp_path):
+    run = shutil.copytree(report.folder, tmp_path / "run")
+    choice = Choice(network=f"trial {studied.trial}", max_accuracy_drop=0.3, confidence=0.8)
+    found = studied.train(run, choice=choice)
     assert found.contexts.policy is None
-    package, _ = of_run(found.folder, backbone(), False)
-    assert package.network.policy == found.reported.policy
+    assert COMMON_ONLY in run_summary(found)
+    assert COMMON_ONLY not in run_summary(report)
+    network = of_run(run, backbone(), False)[0].network
+    assert network.policy == found.reported.policy
+    assert network.guarantee == found.reported.guarantee is not None
 
 
 def test_a_study_with_distortions_is_another_study_with_the_same_pristine_splits(tmp_path):
