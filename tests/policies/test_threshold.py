@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from eenas import specs
 from eenas.errors import PolicyError, SpecError
 from eenas.policies.kinds.registry import policy_from_table
-from eenas.policies.kinds.threshold import ThresholdPolicy, midway
+from eenas.policies.kinds.threshold import ThresholdPolicy, midway, threshold_text
 from eenas.policies.policy import NEAR
 from eenas.policies.scores import SCORES, branch_scores
 from tests.policies.tables import random_table, slow_leave, tables
@@ -169,3 +169,12 @@ def test_missing_keys_and_other_counts_are_named():
         policy.apply(random_table())
     with pytest.raises(PolicyError, match="same number of samples"):
         policy.decide(0, np.zeros((3, 2), np.float32), policy.start(2))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.8124, "0.812"), (1.0, "1.000"), (0.99962, "0.99962"), (0.9999998, "0.9999998"), (1.2, "1.200"), (0.0, "0.000")],
+)
+def test_a_threshold_below_one_does_not_look_like_one(value, text):
+    assert threshold_text(value) == text
+    assert threshold_text(math.nextafter(1, 0)).startswith("0.999")

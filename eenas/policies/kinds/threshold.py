@@ -113,7 +113,7 @@ class ThresholdPolicy(SignalPolicy):
 
     def label(self) -> str:
         """Return the thresholds as text, such as "0.812, never"."""
-        texts = ["never" if value is None else f"{value:.3f}" for value in self.thresholds]
+        texts = ["never" if value is None else threshold_text(value) for value in self.thresholds]
         return ", ".join(texts) or "one exit"
 
     def to_table(self) -> dict[str, Any]:
@@ -150,6 +150,14 @@ def own_thresholds(policy: Policy | None) -> tuple[float | None, ...] | None:
         inner = getattr(policy, "policy", None)
         policy = inner if isinstance(inner, Policy) and policy.kind == "most_confident" else None
     return policy.thresholds if policy is not None and policy.score == "max_softmax" else None
+
+
+def threshold_text(value: float) -> str:
+    """Return a threshold with three decimals, and with more below 1 if it would look like 1: "0.812", "0.99962"."""
+    digits = 3
+    while value < 1 and round(value, digits) == 1 and digits < 17:
+        digits += 2
+    return f"{value:.{digits}f}"
 
 
 def midway(below: NDArray[np.float64], above: NDArray[np.float64]) -> NDArray[np.float64]:
