@@ -64,7 +64,7 @@ def calibration_table(found: Calibration) -> Table:
     others = [LATENCY, *(name for name in found.after.expected if name not in KNOWN)]
     units = {each.name: each.unit for each in found.costs}
     made = table(
-        f"{found.samples} test samples, fitted on {found.fitted_on} others; accuracy of the final exit "
+        f"{found.samples:,} test samples, fitted on {found.fitted_on:,} others; accuracy of the final exit "
         f"{percent(found.final_accuracy)}",
         *("", "accuracy", "MACs", *map(cost_word, others), "% leaving at each", "leaves at"),
         right=range(1, 3 + len(others)),

@@ -65,7 +65,10 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
         composed = milliseconds(point.expected[LATENCY])
         lines.append(f"A sample takes {milliseconds(measured)} end to end on average (composed of parts: {composed}).")
     if report.near_threshold:
-        lines.append(f"{plural(report.near_threshold, 'score')} lie within 1e-5 of a threshold and may go either way.")
+        verb = "lies" if report.near_threshold == 1 else "lie"
+        lines.append(
+            f"{plural(report.near_threshold, 'score')} {verb} within 1e-5 of a threshold and may go either way."
+        )
     return (*lines, *report.warnings)
 
 
