@@ -78,6 +78,8 @@ def calibrate(
     if found.left_out:
         say(left_out_notice(found.left_out))
     out().print(calibration_table(found))
+    for sentence in found.declined:
+        out().print(sentence, soft_wrap=False)
     if found.after.guarantee is not None:
         out().print(found.after.guarantee.sentence(), soft_wrap=False)
     if found.unused:

@@ -22,7 +22,7 @@ from eenas.measurement.stopwatch import restored_threads
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, MACS, CostFacts, Costs
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.fit import Fitting
+from eenas.policies.fit import Fitting, declined
 from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.policy import Policy
 from eenas.policies.proportions import higher
@@ -58,7 +58,8 @@ class Calibration:
     `left_out` names unreadable images that were skipped. `warning` is set if the network is more accurate on these
     data than on the test split at export: it was probably trained on them, and the thresholds are too low. `unused` is
     the number of samples in the train and validation splits, which were not used. `cautions` are sentences: the fit
-    rests on few samples, or the model no longer stops early.
+    rests on few samples, or the model no longer stops early. `declined` are sentences on parts of the model's
+    rule, such as a learned kind, that the policy leaves out because they did not win.
     """
 
     before: OperatingPoint | None
@@ -71,6 +72,7 @@ class Calibration:
     left_out: tuple[str, ...] = ()
     unused: int = 0
     cautions: tuple[str, ...] = ()
+    declined: tuple[str, ...] = ()
     costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
 
 
@@ -132,7 +134,8 @@ def calibrate(
     wanted.check_costs(costs.names)
     splits = [task.train, task.calibration, task.validation] if unseen else [task.calibration]
     fitted_on, test = (exit_table(model, parts, costs, balanced=balanced) for parts in (splits, [task.test]))
-    fitting = Fitting(fitted_on, wanted.rule(_rule(path, table)))
+    rule = wanted.rule(_rule(path, table))
+    fitting = Fitting(fitted_on, rule)
     policy, guarantee = wanted.fit(fitting, float(model.manifest.backbone_macs or 0.0))
     before = None if model.policy is None else evaluate(model.policy, test)
     found = Calibration(
@@ -146,6 +149,7 @@ def calibrate(
         left_out=task.left_out,
         unused=0 if unseen else len(task.train) + len(task.validation),
         cautions=_cautions(fitted_on, test, policy, wanted, unseen=unseen),
+        declined=declined(rule, policy),
         costs=costs.facts,
     )
     points = fitting.operating_points(test, common=True)
@@ -291,10 +295,12 @@ def _write(
     card = path / CARD
     text = card.read_text(encoding="utf-8").partition(HEADING)[0] if card.is_file() else ""
     lines = (
-        f"On {as_markdown(data)}: temperatures and thresholds were refitted on {found.fitted_on:,} samples. The",
+        f"On {as_markdown(data)}: temperatures and thresholds were refitted on {found.fitted_on:,} samples. They",
+        "replace those above, and a guarantee stated above does not hold for them. The",
         f"figures in `eenas.json` refer to {found.samples:,} other samples: accuracy {percent(after.accuracy, 2)} at "
         f"{percent(after.expected[MACS] / found.backbone_macs)} of the backbone's MACs "
         f"(the final exit alone: {percent(found.final_accuracy, 2)}).",
+        *(line for each in found.declined for line in ("", as_markdown(each))),
         *(() if after.guarantee is None else ("", as_markdown(after.guarantee.sentence()))),
     )
     write_text(card, text + HEADING + "\n" + "\n".join(lines) + "\n")

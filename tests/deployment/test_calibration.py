@@ -74,6 +74,9 @@ def test_a_certified_limit_is_kept_in_the_model_and_on_its_card(folder):
     assert model.guarantee is network.guarantee is None  # other thresholds are not covered
     assert calibrate(folder, NEW, max_accuracy_drop=0.1, unseen=True).after.guarantee is None
     assert open_model(folder).guarantee is None
+    card = (folder / "README.md").read_text()
+    assert "a guarantee stated above does not hold for them" in card
+    assert "probability" not in card.partition(HEADING)[2]
 
 
 def test_learned_gates_are_trained_again(folder, monkeypatch):
@@ -99,6 +102,19 @@ def test_learned_gates_are_trained_again(folder, monkeypatch):
     assert model.predict(x).exits.tolist() == done.exit_index.tolist()
     assert len(set(done.exit_index.tolist())) > 1
     assert model.set_budget(macs=0.4).policy.kind == "backward_regression"
+
+
+def test_a_learned_kind_that_does_not_win_is_named(folder, monkeypatch):
+    monkeypatch.setattr("eenas.policies.learned.selection.LearnedFit.wins", lambda *_: False)
+    path = folder / "eenas.json"
+    table = json.loads(path.read_text(encoding="utf-8"))
+    table["rule"]["kind"] = "backward_regression"
+    path.write_text(json.dumps(table), encoding="utf-8")
+    found = calibrate(folder, NEW, max_macs=0.6, unseen=True)
+    assert found.after.policy.kind == "threshold"
+    (sentence,) = found.declined
+    assert sentence.startswith("The learned policy backward_regression did not win")
+    assert "did not win on held" in (folder / "README.md").read_text().partition(HEADING)[2]
 
 
 def test_the_single_file_has_the_new_thresholds(folder):
