@@ -66,9 +66,10 @@ def experts(
         listener=lambda event: say(event.text) if isinstance(event, Notice) else None,
     )
     if json:
-        write_json(writer.dumps({**dataclasses.asdict(found), "folder": str(found.folder)}, indent=2))
+        parity = None if found.parity is None else dataclasses.asdict(found.parity)
+        write_json(writer.dumps({"folder": str(found.folder), **found.figures.to_table(), "parity": parity}, indent=2))
         return
-    console().print(experts_table(found))
+    console().print(experts_table(found.figures))
     if found.parity is not None:
         console().print(parity_line(found.parity))
     say(f"written: {out}")

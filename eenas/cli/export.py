@@ -36,6 +36,9 @@ def export(
     data: options.Data = None,
     skip_bad: options.SkipBad = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to time the programs.")] = "cpu",
+    experts: Annotated[
+        bool, typer.Option("--experts/--no-experts", help="Whether to include the experts of a run that has some.")
+    ] = True,
     storage: options.Storage = options.STORAGE,
     name: options.Name = None,
     trust_code: options.TrustCode = False,
@@ -46,6 +49,8 @@ def export(
     torch.nn.Module. --format onnx or pt2 adds programs that run without eenas (runtime.py). The programs are
     compared with the network on samples of the study's task or of --data, and are written only if they match.
     Then they are timed here, exit by exit. The manifest contains these latencies and the predicted ones.
+
+    A run with experts for distorted images is exported with them; eenas.load_experts("OUT") returns the network.
 
     --weights turns an untrained network into a trained one. Its thresholds are fitted on the calibration split
     of --data, and its figures refer to the test split.
@@ -73,6 +78,7 @@ def export(
         data=data,
         skip_bad=skip_bad,
         device=device,
+        experts=experts,
         listener=lambda event: say(event.text) if isinstance(event, Notice) else None,
     )
     say(f"written: {folder}")
@@ -85,5 +91,9 @@ def export(
         out().print(latency_table(ProgramLatency.of(folder)))
         suggest("run", str(folder), "FILE", trust_code=format == "pt2")
         return
-    trust = ", trust_code=True" if trust_code else ""
-    say(f'next: python -c "import eenas; print(eenas.load({str(folder)!r}{trust}))"')
+    from eenas.programs.manifest import read_table
+
+    trust, load = ", trust_code=True" if trust_code else "", "load"
+    if read_table(folder).get("experts") is not None:
+        load = "load_experts"
+    say(f'next: python -c "import eenas; print(eenas.{load}({str(folder)!r}{trust}))"')

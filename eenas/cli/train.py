@@ -56,8 +56,8 @@ def train(
     The default is the recommended network: the cheapest one that loses at most one point against the backbone and
     saves something. If there is none, the command says so and reports the plain backbone. Limits apply in
     addition to those of the study, and the result is checked against them on the test split, which is used
-    once. Rerun the same command to resume from the last checkpoint. --set overrides full_training.* and
-    baselines.*. Under torchrun, all processes train together.
+    once. Rerun the same command to resume from the last checkpoint. --set overrides full_training.*,
+    baselines.* and experts.*. Under torchrun, all processes train together.
 
     Example: eenas train --max-worst-latency-ms 5 --set full_training.epochs=60
     """

@@ -34,7 +34,7 @@ from eenas.programs.model_folder import CARD, write_manifest
 from eenas.programs.programs import write_single_file
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.runtime import load as open_model
-from eenas.runs.run_report import ExitFacts
+from eenas.runs.exit_facts import ExitFacts
 from eenas.specs import check_options, from_table
 from eenas.tasks.load import given_task
 from eenas.tasks.split import Split

@@ -1,16 +1,13 @@
 """The model card of a network with experts, in Markdown."""
 
-from collections.abc import Sequence
-
 from eenas.escaping import as_markdown
-from eenas.frozen.experts.expert_worth import ContextWorth
+from eenas.frozen.experts.expert_figures import ExpertFigures
 from eenas.percent import percent
 
 
-def expert_card(
-    names: Sequence[str], contexts: Sequence[ContextWorth], classifier_macs: int, backbone_macs: float
-) -> str:
+def expert_card(figures: ExpertFigures) -> str:
     """Return the card: the worth of the experts on each kind and severity, and how the network is called."""
+    names, classifier_macs, backbone_macs = figures.names, figures.classifier_macs, figures.backbone_macs
     heads = ("images", "accuracy", "without experts", "share of MACs", "without experts", "answered by")
     lines = [
         f"# {as_markdown('Early exits with experts for ' + ', '.join(names[1:]))}",
@@ -18,7 +15,7 @@ def expert_card(
         f"| {' | '.join(heads)} |",
         "|---" * len(heads) + "|",
     ]
-    for each in contexts:
+    for each in figures.contexts:
         shares = [f"{name} {percent(share, 0)}" for name, share in zip(names, each.chosen, strict=True) if share > 0]
         cells = [
             as_markdown(each.context),

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 from eenas.backbones.weights.weights import find_weights
 from eenas.deployment import network_sources as sources
+from eenas.deployment.expert_export import check_programs, samples_of_experts, write_experts
 from eenas.deployment.model_card import latency_card, run_card
 from eenas.deployment.prediction import timing_of
 from eenas.deployment.preparation import device_section
@@ -23,6 +24,7 @@ from eenas.records.database import Database
 from eenas.records.studies import StudyRecord
 from eenas.results.choice import Choice, choose_design
 from eenas.results.read import code_folder, read_results, study_record
+from eenas.runs.run_experts import load_run_experts
 from eenas.runs.run_report import RunReport
 from eenas.specs import from_table
 from eenas.study.settings.reference import StudyOptions, referred
@@ -33,12 +35,13 @@ from eenas.tasks.task import Task
 
 
 class ExportOptions(StudyOptions, total=False):
-    """Further options of `export`: the study, a design file, weights, the device of timing, and `skip_bad`."""
+    """Further options of `export`: the study, a design file, weights, the device of timing, `skip_bad`, `experts`."""
 
     design_file: str | Path | None
     weights: str | Path | None
     device: str
     skip_bad: bool
+    experts: bool
 
 
 def export(
@@ -68,6 +71,9 @@ def export(
     of `set_budget(latency_ms=...)`. The predicted latency is stored with them: that of the study if it refers to the
     same runtime, else one composed here from a profile.
 
+    A run with experts for distorted images is exported with them, for `eenas.load_experts`, as "torch" or "onnx";
+    `experts` False exports its network without them.
+
     `options` are those of `ExportOptions`. `skip_bad` skips unreadable images of `data`. `listener` receives notices
     of skipped images and of ignored `weights`. Raises ExportError for an unfinished run, an `out` in use, a backbone
     that is Python code without `trust_code`, and a network that the format does not support; ParityError if a program
@@ -75,7 +81,7 @@ def export(
     """
     more: dict[str, Any] = dict(options)
     design_file, weights, device = more.pop("design_file", None), more.pop("weights", None), more.pop("device", "cpu")
-    skip_bad = more.pop("skip_bad", False)
+    skip_bad, with_experts = more.pop("skip_bad", False), more.pop("experts", True)
     study = referred(None, more)
     listener = study.listener
     storage, name, backbone, trust_code = study.storage, study.name, study.backbone, study.trust_code
@@ -119,6 +125,15 @@ def export(
         package, found = sources.of_own_training(trained, task, spec)
     if not package.network.classes:
         package.network.classes = tuple(str(index) for index in range(package.network.design.num_classes))
+    if with_experts and report is not None and report.experts is not None:
+        check_programs(programs, resolve_device(device))
+        experts, samples = load_run_experts(report.folder, report.experts, package.network), None
+        spec = given_data()[1] or origin.spec()
+        if format == "onnx":
+            task, spec = real_data()
+            samples = samples_of_experts(experts.network, task, report.experts.spec, spec)
+        write_experts(_naming(package, spec), experts, Path(out), samples)
+        return Path(out)
     if format == "torch":
         spec = given_data()[1] or origin.spec()
         return write_folder(_naming(package, spec), Path(out))

@@ -26,6 +26,7 @@ from eenas.results.results import StudyResults
 from eenas.runs.certified_policy import certified_limit, check_calibration, keeps
 from eenas.runs.report import build_report
 from eenas.runs.run_baselines import plain_baseline, run_rivals
+from eenas.runs.run_experts import add_run_experts, check_experts, experts_of, holds_experts
 from eenas.runs.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
 from eenas.runs.searched_study import SearchedStudy
 from eenas.runs.train_fully import REPORTED, train_fully
@@ -56,9 +57,9 @@ def train(
     trained too and listed in the report. If training made a network worse than the study knew it, the earlier one is
     kept (`worse` in the report). The folder of the run is `out` (default: `runs/STUDY-NETWORK`, followed by part of the
     design's digest if that is the run of another operating point of the network). An interrupted run is resumed from
-    its checkpoint, and the report of a finished run is returned; for another guarantee (`choice.confidence`) it is
-    made again of the trained weights. Under torchrun, all processes train together and process 0 reports. `overrides`
-    may change `full_training.*` and `baselines.*`.
+    its checkpoint, and the report of a finished run is returned; for another guarantee (`choice.confidence`) or other
+    experts it is made again of the trained weights. Under torchrun, all processes train together and process 0 reports.
+    `overrides` may change `full_training.*`, `baselines.*` and `experts.*`.
 
     Raises StudyError if data or backbone differ from those of the study, and for a folder with other content.
     """
@@ -84,7 +85,8 @@ def train(
             _same_run(folder, report.design, chosen.design, record)
         else:
             report = None
-        if report is not None and (not compare or report.is_compared) and keeps(report, limit):
+        is_whole = report is not None and keeps(report, limit) and holds_experts(report, experts_of(settings))
+        if report is not None and is_whole and (not compare or report.is_compared):
             quiet(Notice(f"{folder} is already finished ({report.samples:,} samples); delete it to train again"))
             return report.with_limits(chosen.limits, chosen.accepted_drop)
         reference = replace(asked, name=record.name, listener=quiet)
@@ -97,6 +99,7 @@ def train(
                 _claim_folder(folder, chosen.design, record, trust_code=trust_code)
             context = searched.make_context(place, kept, device=device)
             _check_fits(chosen.design, context)
+            check_experts(context)
             context = prepare_backbone(context)
         context = replace(context, execution=group.share(context.execution))
         trained = train_fully(
@@ -108,6 +111,7 @@ def train(
                 tables = exit_tables(trained.network, context.task, context.costs(chosen.design), REPORTED)
                 baselines = (plain_baseline(context), *rivals)
                 report = build_report(context, results, chosen, tables, baselines, trained, limit)
+                report = add_run_experts(report, trained.network, context)
                 home = code_folder(record)
                 replace(report, code_folder=None if home is None else str(home)).save()
         return RunReport.read(folder, trust_code=trust_code)
@@ -155,8 +159,10 @@ def _own_device(group: ProcessGroup, device: str) -> str:
 def _settings(record: StudyRecord, overrides: Sequence[str]) -> StudySpec:
     table = readable(record.settings)
     for assignment in overrides:
-        if not assignment.strip().startswith(("full_training.", "baselines.")):
-            raise StudyError(f"--set {assignment}: only full_training.* and baselines.* can be changed; leave it out")
+        if not assignment.strip().startswith(("full_training.", "baselines.", "experts.")):
+            raise StudyError(
+                f"--set {assignment}: only full_training.*, baselines.* and experts.* can be changed; leave it out"
+            )
         table = override(table, assignment)
     return as_searched(from_table(StudySpec, table, file="--set" if overrides else ""))
 

@@ -25,9 +25,10 @@ from eenas.results.choice import Chosen
 from eenas.results.front import SHARES
 from eenas.results.results import Baseline, Comparison, StudyResults
 from eenas.runs.end_to_end import answers_ms, end_to_end, programs_end_to_end
+from eenas.runs.exit_facts import ExitFacts
 from eenas.runs.run_baselines import TrainedBaseline
 from eenas.runs.run_contexts import COMMON_ONLY, asks_for_contexts, context_report
-from eenas.runs.run_report import ExitFacts, RunReport
+from eenas.runs.run_report import RunReport
 from eenas.runs.train_fully import Trained
 from eenas.seeding import derive
 from eenas.study.context.study_context import StudyContext

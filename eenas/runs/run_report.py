@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,16 +14,18 @@ from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_text
 from eenas.measurement.latency import Latency
-from eenas.networks.backbone_facts import BackboneFacts, costs_of
+from eenas.networks.backbone_facts import BackboneFacts
 from eenas.percent import percent
 from eenas.policies.class_weights import measure_name
-from eenas.policies.costs import KNOWN, CostFacts, CostValues, key_of
+from eenas.policies.costs import KNOWN, CostFacts
 from eenas.policies.learned.comparison import PolicyComparison
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.json_files import is_number, is_text, is_whole, need, shown
 from eenas.results.results import Baseline, Comparison
 from eenas.runs.context_report import ContextReport
-from eenas.specs import digest, from_table, read_fields, to_table
+from eenas.runs.exit_facts import ExitFacts
+from eenas.runs.expert_report import ExpertReport
+from eenas.specs import digest, from_table, to_table
 from eenas.study.rivals.known_networks import BACKBONE
 from eenas.study.settings.limits import Limits
 
@@ -53,49 +55,6 @@ def origin(study: str, identity: Mapping[str, Any]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExitFacts:
-    """One exit on the test split: the costs of leaving there, its accuracy on all samples, and the share that leaves.
-
-    `costs` by name are composed from measurements of the search; `macs_share` is relative to the plain backbone.
-    `end_to_end` is the latency of the trained network for a batch that leaves there (None: not recorded).
-    """
-
-    name: str
-    structure: str
-    costs: CostValues
-    macs_share: float
-    accuracy: float
-    temperature: float
-    share: float
-    end_to_end: Latency | None = None
-
-    def to_table(self) -> dict[str, Any]:
-        """Return plain data for JSON, with costs under keys such as "macs" and "latency_ms"."""
-        costs = {key_of(name): each for name, each in self.costs.items()}
-        table = {field.name: to_table(getattr(self, field.name)) for field in fields(self) if field.name != "costs"}
-        return {name: each for name, each in {**table, **costs}.items() if each is not None}
-
-    @classmethod
-    def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
-        """Return the facts in the data of `to_table`.
-
-        Raises SpecError.
-        """
-        names = [field.name for field in fields(cls) if field.name != "costs"]
-        others = {name: each for name, each in table.items() if name in names}
-        costs = cls.costs_in(table, file=file, key=key)
-        return read_fields(cls, {**others, "costs": costs}, file=file, key=key)
-
-    @classmethod
-    def costs_in(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> CostValues:
-        """Return the costs in the data of `to_table`.
-
-        Raises SpecError.
-        """
-        return costs_of(table, leaving_out=[field.name for field in fields(cls)], file=file, key=key)
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunReport:
     """The result of full training, with policies fitted on calibration and evaluated on test.
 
@@ -111,6 +70,7 @@ class RunReport:
     which was kept then (None: the trained network is kept). `warnings` are those of the study, `costs` describes each
     cost, and `largest_class` is the share of the largest class of the test split. `contexts` is the report on
     distorted test samples, if the task has distortions. `policies` compares learned policies with one common threshold.
+    `experts` is the report on the experts for distorted images, if the study asks for some.
 
     Latencies are for batches of `latency_batch` samples, except `end_to_end_ms`. `latency` is that of the whole
     backbone as one program, with the conditions of measurement.
@@ -152,6 +112,7 @@ class RunReport:
     costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
     contexts: ContextReport | None = None
     policies: tuple[PolicyComparison, ...] = ()
+    experts: ExpertReport | None = None
 
     @property
     def measure(self) -> str:
@@ -243,6 +204,7 @@ class RunReport:
                 else tuple(KNOWN.values()),
                 contexts=from_table(ContextReport, table["contexts"]) if "contexts" in table else None,
                 policies=tuple(from_table(PolicyComparison, each) for each in table.get("policies", ())),
+                experts=from_table(ExpertReport, table["experts"], key="experts") if "experts" in table else None,
             )
             found.check()
         except OSError:
@@ -274,6 +236,9 @@ class RunReport:
             if point is not None:
                 of = point.policy.num_exits
                 need(of == len(self.exits), "a policy", f"for {len(self.exits)} exits", of)
+        if self.experts is not None:
+            of = self.experts.policy.num_exits
+            need(of == len(self.exits), "the policy of experts", f"for {len(self.exits)} exits", of)
         if self.estimate is not None:  # of the searched network, from which a static one is cut
             of, least = self.estimate.policy.num_exits, len(self.exits)
             fits = of >= least if self.design.static else of == least

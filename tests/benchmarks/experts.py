@@ -117,7 +117,7 @@ class Pieces:
 
     def experts(self, base: EarlyExitNetwork) -> ExpertNetwork:
         """The network with an untrained expert for each kind."""
-        classifier = fit_distortion_classifier(self.on.task.train, scale_of(base), KINDS, seed=self.seed)
+        classifier = fit_distortion_classifier(self.on.task.train, scale_of(base.transform), KINDS, seed=self.seed)
         return ExpertNetwork(base, classifier, final_layer=final_layer_of(base))
 
     def fine_tune(self, exits: str, name: str, before: str = "") -> None:

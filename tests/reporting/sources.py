@@ -24,7 +24,8 @@ from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.reporting.facts.summary import shown
 from eenas.reporting.report.report_source import ReportSource
 from eenas.results.results import Comparison
-from eenas.runs.run_report import ExitFacts, RunReport
+from eenas.runs.exit_facts import ExitFacts
+from eenas.runs.run_report import RunReport
 from eenas.specs import to_table
 from eenas.study.rivals.known_networks import NETWORKS
 from eenas.tasks.distortions.spec import DistortionsSpec

@@ -433,7 +433,7 @@ def test_changed_data_and_backbones_are_named_before_anything_is_trained(smalles
 
 def test_only_full_training_and_baselines_can_be_changed(smallest_study, tmp_path):
     for assignment in ("training.epochs=9", "seed=3", "full_training=3"):
-        with pytest.raises(StudyError, match=r"only full_training\.\* and baselines\.\*"):
+        with pytest.raises(StudyError, match=r"only full_training\.\*, baselines\.\* and experts\.\*"):
             smallest_study.train(tmp_path / "run", overrides=(assignment,))
     with pytest.raises(SpecError, match=r"full_training.epoch.*nearest: 'epochs'"):
         smallest_study.train(tmp_path / "run", overrides=("full_training.epoch=9",))

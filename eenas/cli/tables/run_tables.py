@@ -2,6 +2,7 @@
 
 from rich.console import Console
 
+from eenas.cli.tables.expert_tables import experts_table, worth_table
 from eenas.cli.tables.tables import table
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, MACS
@@ -52,6 +53,9 @@ def print_report(report: RunReport, console: Console) -> None:
         console.print(made)
     if report.contexts is not None:
         _print_contexts(report.contexts, report.backbone.macs, console)
+    if report.experts is not None:
+        console.print(experts_table(report.experts.figures))
+        console.print(worth_table(report.experts.figures))
     rows = budget_rows(report)
     if rows:
         shares = [share for share, _, _ in rows[0].cells]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from eenas.backbones.transforms.image_transform import InputTransform
+from eenas.backbones.transforms.transform import Transform
 from eenas.errors import TaskError
 from eenas.frozen.experts.expert_training import ExpertTraining, train_expert
 from eenas.frozen.frozen_head import linear_head
@@ -65,7 +66,7 @@ def build_experts(
         )
     classifier = fit_distortion_classifier(
         task.train,
-        scale_of(base),
+        scale_of(base.transform),
         tuple(spec.kinds),
         severities=tuple(spec.severities),
         seed=derive(seed, "classifier"),
@@ -79,9 +80,8 @@ def build_experts(
     return network
 
 
-def scale_of(network: EarlyExitNetwork) -> ImageScale:
-    """Return the transform of a network's images. Raises TaskError for other inputs."""
-    transform = network.transform
+def scale_of(transform: Transform) -> ImageScale:
+    """Return the scale of a transform of images. Raises TaskError for other inputs."""
     if not isinstance(transform, InputTransform):
         raise TaskError(f"experts for distortions need a network of images, got one of {transform.inputs}")
     return ImageScale(inputs=transform.inputs, mean=transform.mean, std=transform.std)

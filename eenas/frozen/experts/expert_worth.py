@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.experts.expert_policy import ExpertPolicy
 from eenas.policies.operating_point import evaluate
 from eenas.policies.policy import Policy
-from eenas.tasks.distortions.contexts import CLEAN, context_of
+from eenas.tasks.distortions.contexts import CLEAN, context_of, kind_of
 from eenas.tasks.split import Split
 
 
@@ -40,6 +41,39 @@ class ContextWorth:
     def to_table(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {**asdict(self), "chosen": list(self.chosen)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindWorth:
+    """The worth of an expert: the means of `ContextWorth` over the severities of its kind.
+
+    `chosen` [experts] are the shares of its images that each expert answers.
+    """
+
+    expert: str
+    accuracy: float
+    macs: float
+    plain_accuracy: float
+    plain_macs: float
+    chosen: tuple[float, ...]
+
+
+def worth_of_kinds(names: Sequence[str], contexts: Sequence[ContextWorth]) -> tuple[KindWorth, ...]:
+    """Return the worth of each of the experts `names`, the first of which is that for clean images."""
+    found = []
+    for number, name in enumerate(names):
+        own = [each for each in contexts if kind_of(each.context) == (name if number else CLEAN)]
+        found.append(
+            KindWorth(
+                expert=name,
+                accuracy=fmean(each.accuracy for each in own),
+                macs=fmean(each.macs for each in own),
+                plain_accuracy=fmean(each.plain_accuracy for each in own),
+                plain_macs=fmean(each.plain_macs for each in own),
+                chosen=tuple(fmean(shares) for shares in zip(*(each.chosen for each in own), strict=True)),
+            )
+        )
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -40,7 +40,7 @@ def fill_expert_folder(content: ExpertPackage, out: Path, *, programs: bool) -> 
     network = content.network
     fill_folder(content.package, out)
     table = read_table(out)
-    write_atomically(out / EXPERTS, lambda file: write_state(_own_state(network), file))
+    write_atomically(out / EXPERTS, lambda file: write_state(own_state(network), file))
     facts = ExpertFacts(
         classifier=network.classifier, temperatures=content.temperatures, final_layer=network.final_layer
     )
@@ -71,11 +71,11 @@ def load_experts(folder: str | Path, *, trust_code: bool = False, backbone: nn.M
     with export_errors(path / MANIFEST, advice=""):
         own = policy if isinstance(policy, ExpertPolicy) else None
         network = ExpertNetwork(base, facts.classifier, final_layer=facts.final_layer, policy=own)
-        load_part(network, path / EXPERTS, _own_state(network))
+        load_part(network, path / EXPERTS, own_state(network))
     return network.eval()
 
 
-def _own_state(network: ExpertNetwork) -> dict[str, Any]:
+def own_state(network: ExpertNetwork) -> dict[str, Any]:
     """Return the state of all experts but the first."""
     state: Mapping[str, Any] = network.experts.state_dict()
     return {f"experts.{name}": value for name, value in state.items() if not name.startswith("0.")}

@@ -17,6 +17,7 @@ from eenas.measurement.latency import LatencySpec
 from eenas.plugins import is_reference
 from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import KNOWN, name_fault
+from eenas.study.settings.expert_settings import ExpertSettings
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import ACCURACY, SearchSpec
 from eenas.study.settings.shortcuts import Shortcuts
@@ -117,7 +118,10 @@ class BankSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StudySpec:
-    """All settings of a study. Flags of the command line override the study file."""
+    """All settings of a study. Flags of the command line override the study file.
+
+    With `experts`, full training ends with experts for distorted images.
+    """
 
     backbone: BackboneSpec
     task: TaskSpec = field(default_factory=TaskSpec)
@@ -131,6 +135,7 @@ class StudySpec:
     search: SearchSpec = field(default_factory=SearchSpec)
     constraints: Limits = field(default_factory=Limits)
     costs: Mapping[str, CostSpec] = field(default_factory=dict)
+    experts: ExpertSettings | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -150,6 +155,8 @@ class StudySpec:
         asked = [*self.search.robustness, *(f"min_{name}" for name in self.constraints.robustness)]
         if asked and self.task.distortions is None:
             raise SpecError(f"{asked[0]} needs distorted samples; name kinds in [task.distortions]")
+        if self.experts is not None:
+            self.experts.spec(self.task.distortions)
         try:
             self.constraints.check_costs((*KNOWN, *self.costs))
         except SpecError as error:
@@ -158,10 +165,12 @@ class StudySpec:
     def to_table(self) -> dict[str, Any]:
         """Return the settings as plain data, the inverse of `from_table`.
 
-        Without custom costs, there is no table `costs`.
+        Without custom costs, there is no table `costs`, and none of `experts` without experts.
         """
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: specs.to_table(value) for name, value in values.items() if name != "costs" or value}
+        optional = ("costs", "experts")
+        left_out = {name for name in optional if not values[name]}
+        return {name: specs.to_table(value) for name, value in values.items() if name not in left_out}
 
     @property
     def names_code(self) -> bool:

@@ -54,6 +54,12 @@ def training_split(split: Split, spec: DistortionsSpec) -> Split:
     return split.with_samples(DistortedImages(pixels, np.arange(len(pixels)), drawn, seed=spec.seed))
 
 
+def pristine_split(split: Split) -> Split:
+    """Return the same rows of a train split without distorted versions."""
+    samples = split.samples
+    return split.with_samples(samples.pixels) if isinstance(samples, DistortedImages) else split
+
+
 def _of_versions(
     split: Split, positions: NDArray[np.int64], drawn: list[tuple[str, int]], spec: DistortionsSpec
 ) -> Split:

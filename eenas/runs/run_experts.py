@@ -1,0 +1,97 @@
+"""The experts of a run: trained after its network, kept beside its weights, and built again from there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from eenas.errors import ExportError, PolicyError, TaskError, WeightsError
+from eenas.files import write_atomically
+from eenas.frozen.experts.expert_building import ExpertSpec, scale_of
+from eenas.frozen.experts.trained_experts import MacsBudget, TrainedExperts, train_experts
+from eenas.networks.checkpoint import load_part, write_state
+from eenas.networks.exit_costs import ExitCosts
+from eenas.networks.experts.expert_network import ExpertNetwork
+from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.costs import MACS, Costs
+from eenas.policies.experts.expert_fit import FEW
+from eenas.programs.experts.expert_facts import ExpertFacts
+from eenas.programs.experts.expert_folder import own_state
+from eenas.programs.model_folder import EXPERTS
+from eenas.runs.expert_report import ExpertReport
+from eenas.runs.run_report import RunReport
+from eenas.seeding import derive
+from eenas.study.context.study_context import StudyContext
+from eenas.study.settings.study_spec import StudySpec
+from eenas.tasks.distortions.distorted_splits import pristine_split
+from eenas.tasks.distortions.distortion import check_distortable
+from eenas.tasks.recognition.distortion_classifier import check_image_shape
+
+
+def experts_of(settings: StudySpec) -> ExpertSpec | None:
+    """Return the experts that full training adds to its network, or None."""
+    return None if settings.experts is None else settings.experts.spec(settings.task.distortions)
+
+
+def holds_experts(report: RunReport, wanted: ExpertSpec | None) -> bool:
+    """Whether the report of a finished run has these experts, or none are asked for."""
+    return wanted is None or (report.experts is not None and report.experts.spec == wanted)
+
+
+def check_experts(context: StudyContext) -> None:
+    """Raise TaskError, PolicyError or InputError, before any training, if the study's experts cannot be trained."""
+    spec, task = experts_of(context.settings), context.task
+    if spec is None:
+        return
+    transform = context.backbone.transform
+    scale_of(transform)
+    check_image_shape(transform.shape)
+    for kind in spec.kinds:
+        check_distortable(kind, transform.shape[0])
+    if len(task.train) < spec.training.batch_size:
+        raise TaskError(
+            f"{len(task.train)} training images do not fill a batch of {spec.training.batch_size} of the experts; "
+            "set a smaller experts.training.batch_size"
+        )
+    if len(task.calibration) < FEW:
+        raise PolicyError(f"experts need at least {FEW} calibration samples, got {len(task.calibration)}; give more")
+
+
+def add_run_experts(report: RunReport, network: EarlyExitNetwork, context: StudyContext) -> RunReport:
+    """Train the experts that the study asks for, keep their weights in the folder of the run, and report their worth.
+
+    Every expert keeps the design's target of MACs, and the limit of the choice on them. The other limits are those of
+    the network without experts. Return the report as it is if the study asks for none.
+    """
+    spec = experts_of(context.settings)
+    if spec is None:
+        return report
+    costs = context.costs(report.design)
+    target = report.design.policy.target_macs
+    budget = MacsBudget(
+        costs=ExitCosts(Costs.of(macs=costs.costs[MACS]), costs.parameters),
+        backbone_macs=float(context.profile.total_macs),
+        share=min(target, report.limits.expected.get(MACS, target)),
+    )
+    task = replace(context.task, train=pristine_split(context.task.train))
+    seed = derive(context.settings.seed, "experts", report.design.digest)
+    found = train_experts(network, task, spec, budget, seed=seed, listener=context.listener)
+    state = own_state(found.network)
+    write_atomically(report.folder / EXPERTS, lambda file: write_state(state, file))
+    facts = ExpertFacts(
+        classifier=found.network.classifier, temperatures=found.temperatures, final_layer=found.network.final_layer
+    )
+    made = ExpertReport(spec=spec, share=budget.share, facts=facts, figures=found.figures)
+    return replace(report, experts=made)
+
+
+def load_run_experts(folder: Path, found: ExpertReport, base: EarlyExitNetwork) -> TrainedExperts:
+    """Return the network with experts of the run in `folder`, given the run's network without them.
+
+    Raises ExportError if the weights are missing or do not fit.
+    """
+    base.policy = None
+    network = ExpertNetwork(base, found.facts.classifier, final_layer=found.facts.final_layer, policy=found.policy)
+    try:
+        load_part(network, folder / EXPERTS, own_state(network))
+    except WeightsError as error:
+        raise ExportError(f"{error}; rerun `eenas train` to restore the experts of the run") from None
+    return TrainedExperts(network=network.eval(), figures=found.figures, temperatures=found.facts.temperatures)
