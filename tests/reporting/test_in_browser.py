@@ -31,8 +31,8 @@ def page(results, tmp_path_factory):
     return file
 
 
-OTHERS = ("samples", "policies", "explain", "distortions")
-"""The panels without a figure, or only for studies with distortions."""
+OTHERS = ("samples", "policies", "explain", "distortions", "experts")
+"""The panels without a figure, or only for studies with distortions or experts."""
 
 
 @pytest.fixture(scope="module")

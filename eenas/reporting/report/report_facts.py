@@ -1,4 +1,4 @@
-"""The facts of a report as JSON: the drawn network, the detection of errors, the explanation of a trained network."""
+"""The facts of a report as JSON: the drawn network, the detection of errors, explanations, experts."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from eenas.reporting.report.report_source import ReportSource
 
 
 def facts_json(source: ReportSource) -> str:
-    """Return facts of the panels `confusion` and `explain` as JSON; what cannot be computed has the reason instead."""
+    """Return facts of the panels `confusion`, `explain` and `experts` as JSON, or the reason why there are none."""
     item = source.item
     drawn = None if item is None else {"network": item.name, **item.point.to_table()}
     table = {
@@ -20,6 +20,7 @@ def facts_json(source: ReportSource) -> str:
         "drawn": drawn,
         "errors_of_the_final_exit": _found(lambda: _errors(source)),
         "explanation": _found(lambda: _explanation(source)),
+        "experts": _found(lambda: _experts(source)),
     }
     return json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -31,6 +32,13 @@ def _errors(source: ReportSource) -> dict[str, Any]:
 def _explanation(source: ReportSource) -> dict[str, Any] | None:
     trained = source.network()
     return None if trained is None else {"network": trained[0], **explain(trained[1], source.task()).to_table()}
+
+
+def _experts(source: ReportSource) -> dict[str, Any] | None:
+    run = source.run_with_experts()
+    if run is None or run.experts is None:
+        return None
+    return {"network": run.network or run.folder.name, **run.experts.figures.to_table()}
 
 
 def _found(make: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:

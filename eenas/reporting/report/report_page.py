@@ -158,10 +158,20 @@ def _name(item: FrontPoint, source: ReportSource) -> str:
 
 
 def _panels(source: ReportSource, spec: ReportSpec, listener: Listener) -> list[str]:
-    """Return the HTML of the panels in order, but those without content for a static network."""
-    has_contexts = source.results.settings.task.distortions is not None
-    names = [each for each in with_own_fronts(spec.panels, source.results) if has_contexts or each != "distortions"]
+    """Return the HTML of the panels in order, but those without content for this study or for a static network."""
+    without = {"distortions"} if source.results.settings.task.distortions is None else set()
+    if not _has_experts(source):
+        without.add("experts")
+    names = [each for each in with_own_fronts(spec.panels, source.results) if each not in without]
     return [_panel(name, source, listener) for name in names if not (_is_static(source) and name in OF_LEAVING)]
+
+
+def _has_experts(source: ReportSource) -> bool:
+    """Whether a run of the study has experts. A run that cannot be read is left to the panel of its latency."""
+    try:
+        return source.run_with_experts() is not None
+    except EenasError:
+        return False
 
 
 def _is_static(source: ReportSource) -> bool:

@@ -12,6 +12,7 @@ from eenas.reporting.facts.distortion_facts import HEADS, context_rows
 from eenas.reporting.facts.explained import CLASS_HEADS, EXIT_HEADS, explained_facts
 from eenas.reporting.facts.picked import of_point
 from eenas.reporting.facts.simulation_facts import adapted
+from eenas.reporting.facts.worth_facts import worth_facts
 from eenas.reporting.figures.agreement_figure import agreement_facts, draw_agreement
 from eenas.reporting.figures.confusion_figure import confusion_facts, draw_confusion
 from eenas.reporting.figures.design_figure import design_facts, draw_design
@@ -27,6 +28,7 @@ from eenas.reporting.figures.regret_figure import draw_regret, regret_facts
 from eenas.reporting.figures.reliability_figure import draw_reliability, reliability_facts
 from eenas.reporting.figures.survivors_figure import draw_survivors, survivors_facts
 from eenas.reporting.figures.thumbnails import Sample, pictures, samples_facts
+from eenas.reporting.figures.worth_figure import draw_worth
 from eenas.reporting.report.explorer import draw_explorer, explorer_facts, page_data
 from eenas.reporting.report.page import FRONT
 from eenas.reporting.report.policies import policies_html
@@ -45,6 +47,7 @@ PanelName = Literal[
     "overthinking",
     "agreement",
     "distortions",
+    "experts",
     "confusion",
     "explain",
     "policies",
@@ -106,6 +109,18 @@ def distortions(source: ReportSource) -> Panel:
     return Panel(figure=draw_distortions(distortion_facts(picked, scores)), above=above)
 
 
+def experts(source: ReportSource) -> Panel:
+    """Return the curves of each kind with and without experts, and a table of their worth; a sentence without them."""
+    run = source.run_with_experts()
+    if run is None or run.experts is None:
+        text = "no run of this study has experts; run `eenas train` with [experts] in the study file"
+        return Panel(above=render("sentence.html", title="Worth of experts", sentence=text))
+    name = run.network or run.folder.name
+    facts = worth_facts(name, run.experts.figures)
+    above = render("experts.html", title="Worth of each expert", name=name, heads=facts.heads, rows=facts.rows)
+    return Panel(figure=draw_worth(facts), above=above)
+
+
 def explanation(source: ReportSource) -> Panel:
     """Return the maps of a fully trained network, or a sentence if there is none."""
     trained = source.network()
@@ -143,6 +158,7 @@ PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
     "overthinking": lambda source: Panel(figure=draw_overthinking(overthinking_facts(source.picked()))),
     "agreement": lambda source: Panel(figure=draw_agreement(agreement_facts(source.picked()))),
     "distortions": distortions,
+    "experts": experts,
     "confusion": lambda source: Panel(figure=draw_confusion(confusion_facts(source.picked()))),
     "explain": explanation,
     "policies": lambda source: Panel(above=policies_html(source.picked(), source.results.measure)),
@@ -166,7 +182,10 @@ def panel(name: str, source: ReportSource) -> Panel:
 
 
 WIDE: frozenset[PanelName] = frozenset(
-    ("design", "explorer", "reliability", "overthinking", "agreement", "distortions", "regret", "progress", "survivors")
+    (
+        *("design", "explorer", "reliability", "overthinking", "agreement", "distortions", "experts", "regret"),
+        *("progress", "survivors"),
+    )
 )
 """The panels with panes or boxes side by side, which scroll in a narrow window."""
 

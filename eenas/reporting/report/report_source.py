@@ -18,6 +18,7 @@ from eenas.reporting.facts.distortion_facts import load_contexts
 from eenas.reporting.facts.explained import trained_network
 from eenas.reporting.facts.picked import Picked, drawn_item, load_picked
 from eenas.reporting.facts.runs import RUNS, runs_of
+from eenas.reporting.facts.worth_facts import run_with_experts
 from eenas.results.choice import Choice
 from eenas.results.read import code_folder, read_results, study_record
 from eenas.results.results import StudyResults
@@ -71,6 +72,10 @@ class ReportSource:
     contexts: Callable[[], Sequence[ContextScores]] = tuple
     study: StudyReference = field(default_factory=StudyReference)
     asked: Asked = USUAL
+
+    def run_with_experts(self) -> RunReport | None:
+        """Return the run whose experts the report shows, or None. Raises the errors of `runs`."""
+        return run_with_experts(self.runs(), None if self.item is None else self.item.name)
 
     @property
     def cut_point_macs(self) -> dict[str, int]:
