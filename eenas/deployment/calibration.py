@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Unpack
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eenas.deployment.calibrated import Calibration
 from eenas.deployment.calibration_options import CalibrationOptions
 from eenas.deployment.fit_limits import FitLimits
 from eenas.deployment.network_segments import inputs_of, open_network
@@ -20,7 +21,7 @@ from eenas.files import check_writable, replace_folder, write_text
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.stopwatch import restored_threads
 from eenas.percent import percent
-from eenas.policies.costs import KNOWN, LATENCY, MACS, CostFacts, Costs
+from eenas.policies.costs import LATENCY, MACS, CostFacts, Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting, declined
 from eenas.policies.operating_point import OperatingPoint, evaluate
@@ -47,33 +48,6 @@ UNLIKELY = 0.01
 FEW = 100
 """With fewer samples, the accuracy is uncertain by about 10 points or more (95 %)."""
 _BATCH = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """The result of a recalibration: the old and the new policy on `samples` samples that were not used for the fit.
-
-    Both points refer to the same samples and costs. `before` is None if there was no policy. `fitted_on` is the number
-    of samples for the fit of temperatures and thresholds. `final_accuracy` is that of the final exit on the others.
-    `left_out` names unreadable images that were skipped. `warning` is set if the network is more accurate on these
-    data than on the test split at export: it was probably trained on them, and the thresholds are too low. `unused` is
-    the number of samples in the train and validation splits, which were not used. `cautions` are sentences: the fit
-    rests on few samples, or the model no longer stops early. `declined` are sentences on parts of the model's
-    rule, such as a learned kind, that the policy leaves out because they did not win.
-    """
-
-    before: OperatingPoint | None
-    after: OperatingPoint
-    final_accuracy: float
-    backbone_macs: float
-    samples: int
-    fitted_on: int
-    warning: str | None = None
-    left_out: tuple[str, ...] = ()
-    unused: int = 0
-    cautions: tuple[str, ...] = ()
-    declined: tuple[str, ...] = ()
-    costs: tuple[CostFacts, ...] = tuple(KNOWN.values())
 
 
 @restored_threads()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from eenas.cli.tables.tables import table
-from eenas.deployment.calibration import Calibration
+from eenas.deployment.calibrated import Calibration
 from eenas.escaping import one_line
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, MACS
