@@ -134,6 +134,7 @@ def test_the_user_s_word_is_handed_on_and_repeated(call, library):
     library("eenas.runs.full_training.train", report())
     assert call("train", "--trust-code").err.endswith("model --trust-code\n")
     library("eenas.deployment.export.export", Path("model"))
+    library("eenas.programs.manifest.read_table", {})
     assert "eenas.load('model', trust_code=True)" in call("export", "run", "model", "--trust-code").err
 
 
@@ -266,6 +267,7 @@ def test_fidelity_as_json_and_with_two_budgets(call, library):
 )
 def test_export_from_a_run_a_trial_or_a_design(call, library, arguments, run, network, design):
     calls = library("eenas.deployment.export.export", Path("model"))
+    library("eenas.programs.manifest.read_table", {})
     answer = call("export", *arguments)
     assert answer.status == 0, answer.err
     ((positional, options),) = calls
