@@ -10,6 +10,8 @@ from eenas.frozen.experts.expert_figures import ExpertFigures
 from eenas.policies.experts.expert_policy import ExpertPolicy
 from eenas.programs.experts.expert_facts import ExpertFacts, expert_facts
 from eenas.programs.json_files import need
+from eenas.tasks.distortions.contexts import CLEAN, kind_of, severity_of
+from eenas.tasks.distortions.strengths import SEVERITIES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,4 +43,17 @@ class ExpertReport:
         names = list(found.names)
         need(list(figures.names) == names, "the names of experts", f"{names}", list(figures.names))
         need(policy.num_exits == len(figures.accuracy) == exits, "the exits of experts", f"{exits}", policy.num_exits)
-        return specs.read_fields(cls, {**table, "facts": found, "figures": figures}, file=file, key=key)
+        _check_contexts(figures)
+        made = specs.read_fields(cls, {**table, "facts": found, "figures": figures}, file=file, key=key)
+        need(names[1:] == list(made.spec.kinds), "the names of experts", f"{list(made.spec.kinds)}", names[1:])
+        return made
+
+
+def _check_contexts(figures: ExpertFigures) -> None:
+    """Raise ExportError unless there are contexts of every expert, and shares of every expert in each."""
+    names, contexts = list(figures.names), figures.contexts
+    kinds = dict.fromkeys(kind_of(each.context) for each in contexts if severity_of(each.context) in (0, *SEVERITIES))
+    need(list(kinds) == [CLEAN, *names[1:]], "the contexts of experts", f"those of {names}", list(kinds))
+    shares = {len(each.chosen) for each in contexts}
+    need(shares == {len(names)}, "the shares of experts", f"{len(names)} in each context", sorted(shares))
+    need(figures.backbone_macs > 0, "the backbone's MACs", "positive", figures.backbone_macs)
