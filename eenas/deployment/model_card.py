@@ -62,6 +62,7 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         *([as_markdown(f"Not the default: {traits}."), ""] if traits else []),
         *(line for sentence in declined(report.design.policy, point.policy) for line in (as_markdown(sentence), "")),
         *([] if point.guarantee is None else [as_markdown(point.guarantee.sentence()), ""]),
+        *_contexts(report),
         usage_section(report.transform, predicts=True),
         "",
         f"Found by the study {as_markdown(report.study)}. `design.json` describes the architecture.",
@@ -94,6 +95,26 @@ def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
     else:
         lines.append("The network was exported without data, so nothing was measured.")
     return "\n".join([*lines, "", usage_section(network.transform, predicts=network.policy is not None), ""])
+
+
+def _contexts(report: RunReport) -> list[str]:
+    """Return the section on thresholds per context, if the network has them: they decide, not the common ones."""
+    if report.contexts is None or report.contexts.policy is None:
+        return []
+    lines = [
+        "## Thresholds per context",
+        "",
+        "The thresholds of a context decide in `predict(batch, context=...)`. Without a context, and for an unknown "
+        "one, thresholds fitted on all calibration samples decide. The figures above are of common thresholds, fitted "
+        "on pristine samples; these are of the contexts' own, on test samples:",
+        "",
+        "| context | accuracy | share of MACs |",
+        "|---|---|---|",
+    ]
+    for each in report.contexts.own:
+        share = percent(each.macs / report.backbone.macs)
+        lines.append(f"| {as_markdown(each.context)} | {percent(each.accuracy, 2)} | {share} |")
+    return [*lines, ""]
 
 
 def _guaranteed(reported: Mapping[str, Any]) -> list[str]:

@@ -124,6 +124,9 @@ def test_full_training_reports_every_context_and_thresholds_per_context(report):
 def test_an_exported_network_has_the_thresholds_per_context(report):
     package, _ = of_run(report.folder, backbone(), False)
     assert package.network.policy == report.contexts.policy
+    card = package.card.partition("## Thresholds per context")[2]
+    for each in report.contexts.own:
+        assert f"| {percent(each.accuracy, 2)} | {percent(each.macs / report.backbone.macs)} |" in card
 
 
 def test_a_guarantee_is_for_one_policy_and_is_exported_without_thresholds_per_context(studied, report, tmp_path):
@@ -131,6 +134,7 @@ def test_a_guarantee_is_for_one_policy_and_is_exported_without_thresholds_per_co
     choice = Choice(network=f"trial {studied.trial}", max_accuracy_drop=0.3, confidence=0.8)
     found = studied.train(run, choice=choice)
     assert found.contexts.policy is None
+    assert "Thresholds per context" not in of_run(found.folder, backbone(), False)[0].card
     assert COMMON_ONLY in run_summary(found)
     assert COMMON_ONLY not in run_summary(report)
     network = of_run(run, backbone(), False)[0].network
