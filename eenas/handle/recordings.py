@@ -22,12 +22,17 @@ from eenas.policies.kinds.threshold import own_thresholds
 from eenas.programs.manifest import read_table
 from eenas.programs.runtime import load as open_model
 from eenas.records.artifacts import ArtifactStore
-from eenas.reporting.facts.picked import drawn_item, load_picked
+from eenas.reporting.facts.picked import drawn_item, exit_table_of, load_picked
 from eenas.results.choice import Choice
 from eenas.results.read import open_results
 from eenas.runs.run_report import REPORT, RunReport
+from eenas.tasks.distortions.contexts import CLEAN
+from eenas.tasks.distortions.distorted_splits import PREFIX
 from eenas.tasks.load import given_task
 from eenas.tasks.task import Task
+
+VALIDATION = "validation"
+_ROWS = ("logits", "labels")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,10 +131,22 @@ class RecordingSource:
                 "model, a run or a study"
             ) from None
         item = drawn_item(results, None if self.network is None else Choice(network=self.network))
-        picked = load_picked(results, item, ArtifactStore.beside(self.storage, self.artifacts, create=False).root)
+        folder = ArtifactStore.beside(self.storage, self.artifacts, create=False).root
+        picked = load_picked(results, item, folder)
+        table, split = picked.validation, VALIDATION
+        if results.settings.task.distortions is not None:
+            distorted = exit_table_of(results, picked.item.name, PREFIX + VALIDATION, folder)
+            table, split = with_contexts(table, distorted), f"{VALIDATION}, pristine and distorted"
         return Recording.of(
-            picked.validation,
+            table,
             picked.temperatures.tolist(),
-            name=f"{results.name}, {picked.item.label}, validation",
+            name=f"{results.name}, {picked.item.label}, {split}",
             thresholds=own_thresholds(picked.item.point.policy),
         )
+
+
+def with_contexts(pristine: ExitTable, distorted: ExitTable) -> ExitTable:
+    """Return the samples of both tables of one network, the pristine ones in the context "clean"."""
+    contexts = np.concatenate([np.full(len(pristine), CLEAN), np.asarray(distorted.contexts)])
+    logits, labels = (np.concatenate([getattr(each, name) for each in (pristine, distorted)]) for name in _ROWS)
+    return replace(pristine, logits=logits, labels=labels, contexts=contexts)

@@ -7,8 +7,12 @@ import pytest
 
 from eenas.deployment.network_sources import of_run
 from eenas.errors import EenasError, SpecError
+from eenas.handle.recordings import RecordingSource
 from eenas.percent import percent
 from eenas.policies.contexts.robustness import DISTORTED, WORST_DISTORTED, robustness
+from eenas.policies.controllers.controller_text import controller_from_text
+from eenas.policies.controllers.simulation import simulate_stream
+from eenas.policies.controllers.stream import Stream
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.kinds.context_policy import ContextPolicy
 from eenas.policies.operating_point import evaluate
@@ -175,3 +179,21 @@ def test_the_front_s_figure_tells_the_accuracies_on_hovering(studied):
     texts = [mark.text for mark in (*facts.front, *facts.cloud, facts.picked) if mark is not None]
     wanted = f"distorted {percent(item.point.robustness[DISTORTED])}"
     assert any(wanted in text and "worst kind" in text for text in texts)
+
+
+def test_a_simulation_has_the_contexts_of_the_study_as_phases(studied):
+    source = RecordingSource(storage=url(studied.folder), network=f"trial {studied.trial}")
+    found = source.read(studied.results.name)
+    store = ArtifactStore(studied.folder / "eenas.artifacts", create=False)
+    network = next(each for each in studied.results.networks if each.name == f"trial {studied.trial}")
+    for split, names in (("validation", ["clean"]), ("distorted_validation", ["gaussian_blur:1", "gaussian_noise:5"])):
+        table = load_exit_table(store.path(network.artifacts[split]))
+        for name in names:
+            wanted = table.correct() if table.contexts is None else table.by_context()[name].correct()
+            assert (found.of_context(name).correct == wanted).all()
+    kind = controller_from_text("adaee,warm_up=5")
+    stream = Stream.read("clean,gaussian_noise:5", rounds=200, contexts=True)
+    assert [phase.name for phase in simulate_stream(kind, found, stream, seeds=1).phases] == [
+        "clean",
+        "gaussian_noise:5",
+    ]
