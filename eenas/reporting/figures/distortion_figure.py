@@ -1,6 +1,5 @@
 """Accuracy under distortions: a pane for each kind, over the severity, beside the plain backbone."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +11,6 @@ from eenas.policies.contexts.context_scores import ContextScores
 from eenas.reporting.facts.distortion_facts import by_kind
 from eenas.reporting.facts.picked import Picked, exit_names, of_point
 from eenas.reporting.figures import figure_style as style
-
-COLUMNS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +66,9 @@ def distortion_facts(picked: Picked, scores: Sequence[ContextScores]) -> Distort
 
 def draw_distortions(facts: DistortionFacts) -> go.Figure:
     """Draw one pane for each kind: the policy, the plain backbone, and every exit alone."""
-    columns = min(COLUMNS, max(1, len(facts.kinds)))
-    rows = max(1, math.ceil(len(facts.kinds) / columns))
-    inner = 250 * rows + 45 * (rows - 1)
-    drawing = style.figure(facts.title, *facts.subtitles, height=inner + style.TOP + 24 + style.BOTTOM)
-    titles = [in_figure(each.kind.replace("_", " ")) for each in facts.kinds]
-    spacing = {"horizontal_spacing": 0.04, "vertical_spacing": 75 / inner if rows > 1 else 0}
-    style.panes(drawing, rows, columns, titles, shared_yaxes=True, **spacing)
-    drawing.update_layout(margin={"t": style.TOP + 24})
-    for number, kind in enumerate(facts.kinds):
-        pane = {"row": number // columns + 1, "col": number % columns + 1}
+    names = [each.kind for each in facts.kinds]
+    drawing, panes = style.kind_panes(facts.title, facts.subtitles, names, "accuracy, %")
+    for number, (kind, pane) in enumerate(zip(facts.kinds, panes, strict=True)):
         for k, name in enumerate(facts.exits):
             line = {"color": style.depth_colour(k, len(facts.exits)), "width": 1}
             _line(drawing, kind, kind.exits[k], f"{name} alone", line=line, first=number == 0, **pane)
@@ -86,9 +76,6 @@ def draw_distortions(facts: DistortionFacts) -> go.Figure:
         _line(drawing, kind, kind.backbone, "plain backbone", line=dashed, first=number == 0, **pane)
         solid = {"color": style.VERMILLION, "width": 2}
         _line(drawing, kind, kind.policy, "the policy", line=solid, first=number == 0, **pane)
-        drawing.update_xaxes(style.axis("severity", dtick=1), **pane)
-    drawing.update_yaxes(style.axis("", range=[0, 100]))
-    drawing.update_yaxes(title={"text": "accuracy, %", "standoff": 8, "font": {"size": 13}}, col=1)
     return drawing
 
 

@@ -1,5 +1,6 @@
 """The shared style of all figures: a palette for colour-blind readers, one font, axes with units."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ DEPTHS = ("#FDE725", "#A0DA39", "#4AC16D", "#1FA187", "#277F8E", "#365C8D", "#46
 FINAL = "#B5B5B5"
 HEIGHT, TOP, BOTTOM, LEGEND_DROP = 450, 88, 105, 52
 """Pixels: the figure's height, its margins, and the distance from the lower axis down to the legend."""
+_KINDS_IN_A_ROW = 4
 
 
 def figure(title: str, *subtitles: str, height: int = HEIGHT, drop: int = LEGEND_DROP) -> go.Figure:
@@ -99,6 +101,29 @@ def panes(drawing: go.Figure, rows: int, columns: int, titles: Sequence[str], **
     """Divide an empty figure into panes, each with a small title in plotly's markup."""
     drawing.set_subplots(rows=rows, cols=columns, subplot_titles=list(titles), **more)
     drawing.update_annotations(font={"size": 13, "color": INK})
+
+
+def kind_panes(
+    title: str, subtitles: Sequence[str], kinds: Sequence[str], label: str
+) -> tuple[go.Figure, list[dict[str, int]]]:
+    """Return an empty figure with a pane for each of `kinds` of distortion, and the row and column of each pane.
+
+    `label` is the title of the vertical axes, which run from 0 to 100.
+    """
+    columns = min(_KINDS_IN_A_ROW, max(1, len(kinds)))
+    rows = max(1, math.ceil(len(kinds) / columns))
+    inner = 250 * rows + 45 * (rows - 1)
+    drawing = figure(title, *subtitles, height=inner + TOP + 24 + BOTTOM)
+    titles = [in_figure(each.replace("_", " ")) for each in kinds]
+    spacing = {"horizontal_spacing": 0.04, "vertical_spacing": 75 / inner if rows > 1 else 0}
+    panes(drawing, rows, columns, titles, shared_yaxes=True, **spacing)
+    drawing.update_layout(margin={"t": TOP + 24})
+    places = [{"row": number // columns + 1, "col": number % columns + 1} for number in range(len(kinds))]
+    for place in places:
+        drawing.update_xaxes(axis("severity", dtick=1), **place)
+    drawing.update_yaxes(axis("", range=[0, 100]))
+    drawing.update_yaxes(title={"text": label, "standoff": 8, "font": {"size": 13}}, col=1)
+    return drawing, places
 
 
 def say_empty(drawing: go.Figure, text: str) -> None:
