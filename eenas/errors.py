@@ -104,6 +104,10 @@ class PictureError(EenasError):
     """An image cannot be read or used as an input."""
 
 
+class ProtocolError(EenasError):
+    """A message of the Open Inference Protocol is malformed or beyond a limit."""
+
+
 def nearest(got: str, known: Iterable[str], limit: int = 3) -> str:
     """Return a clause for an error message: the known names closest to `got`, or all names if they are few.
 

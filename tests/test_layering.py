@@ -24,7 +24,7 @@ ENTERS = {
     "backbones": {"timm", "torchvision", "huggingface_hub"},
     "measurement": {"filelock", "ptflops"},
     "records": {"sqlalchemy"},
-    "programs": {"onnx", "onnxruntime", "onnxscript"},
+    "programs": {"onnx", "onnxruntime", "onnxscript", "zstandard", "lz4"},
     "study": {"optuna", "scipy"},
     "results": {"optuna"},
     "handle": {"optuna", "pandas", "tqdm"},
