@@ -90,7 +90,7 @@ def encode_inference_request(request: InferenceRequest, *, binary: bool = True) 
 
 
 def decode_inference_request(data: bytes | memoryview, header_length: int | None = None) -> InferenceRequest:
-    """Return the request in a body. Its arrays are read-only and may share the memory of `data`.
+    """Return the request in a body. Its arrays may be read-only and share the memory of `data`.
 
     Raises ProtocolError for a malformed body.
     """
@@ -98,10 +98,8 @@ def decode_inference_request(data: bytes | memoryview, header_length: int | None
     all_binary = parameters.pop("binary_data_output", False)
     if not isinstance(all_binary, bool):
         raise ProtocolError(f"binary_data_output must be true or false, got {shortened(all_binary)}")
-    wanted = table.get("outputs", [])
-    _check_list(wanted, "outputs")
     names: dict[str, bool] = {}
-    for each in wanted:
+    for each in _list_of(table, "outputs") if "outputs" in table else ():
         name = _name_of(each, "outputs", names)
         own = _parameters_of(each)
         for key in ("classification", "shared_memory_region"):
@@ -209,8 +207,7 @@ def _decoded(
         raise ProtocolError(f"the JSON text of the body: {str(error).partition(';')[0]}{advice}") from None
     if not isinstance(table, dict):
         raise ProtocolError(f"the body must be a JSON object, got {shortened(table)}")
-    entries, rest = table.get(key), whole[length:]
-    _check_list(entries, key)
+    entries, rest = _list_of(table, key), whole[length:]
     tensors: dict[str, NDArray[Any]] = {}
     for each in entries:
         name = _name_of(each, key, tensors)
@@ -235,13 +232,15 @@ def _decoded(
     return table, tensors, _parameters_of(table)
 
 
-def _check_list(entries: Any, key: str) -> None:
+def _list_of(table: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    entries = table.get(key)
     if (
         not isinstance(entries, list)
         or len(entries) > MOST_TENSORS
         or not all(isinstance(each, dict) for each in entries)
     ):
         raise ProtocolError(f"{key} must be a list of at most {MOST_TENSORS} objects, got {shortened(entries)}")
+    return entries
 
 
 def _name_of(entry: Mapping[str, Any], key: str, taken: Mapping[str, Any]) -> str:
