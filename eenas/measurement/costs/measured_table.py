@@ -53,7 +53,7 @@ class TableCost(Cost):
         if not self.file:
             return self
         path = (folder or Path()) / self.file
-        values = _csv(path) if path.suffix == ".csv" else specs.read_table(path)
+        values = csv_values(path) if path.suffix == ".csv" else specs.read_table(path)
         try:
             return replace(self, file="", values=values, provenance=f"{self.provenance} ({path.name})")
         except SpecError as error:
@@ -79,8 +79,8 @@ class TableCost(Cost):
         return self.values[FINAL] * branch.latency.median_ms / profile.total_latency.median_ms
 
 
-def _csv(path: Path) -> dict[str, float]:
-    """Read the values of a .csv file by cut point. Raises SpecError."""
+def csv_values(path: Path) -> dict[str, float]:
+    """Return the values of a .csv file by cut point. Raises SpecError."""
     try:
         text = bounds.read_file(path, bounds.MOST_TOML).decode("utf-8-sig")
     except FileNotFoundError:

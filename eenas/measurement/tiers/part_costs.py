@@ -57,7 +57,7 @@ class PartCosts:
     @property
     def length(self) -> int:
         """L, the number of segments."""
-        return self.segments.shape[1]
+        return int(self.segments.shape[1])
 
     @cached_property
     def splits(self) -> NDArray[np.int64]:

@@ -114,12 +114,12 @@ class Tiers:
                 raise SpecError(
                     f"{where}: the last tier has no tier behind it; remove its link, or name a further tier"
                 )
-            if not last and link is None:
+            if link is None and not last:
                 raise SpecError(
                     f'{where}: has no link to {named[number + 1][0]!r}; add [{inner}.link] with preset = "4g" or '
                     "mbit and round_trip_ms"
                 )
-            if not last:
+            if link is not None:
                 links.append(specs.from_table(Link, link, file=file, key=f"{inner}.link"))
         try:
             return cls(tiers=tuple(tiers), links=tuple(links))
@@ -146,7 +146,7 @@ def _named(table: Any, file: str, key: str) -> list[tuple[str, Mapping[str, Any]
         return list(table.items())
     if not isinstance(table, list | tuple):
         raise SpecError(f"{where}: must be tables such as [tiers.edge] and [tiers.cloud], got {shortened(table)}")
-    found = []
+    found: list[tuple[str, Mapping[str, Any]]] = []
     for row in table:
         if not isinstance(row, Mapping) or not isinstance(row.get("name"), str):
             raise SpecError(f"{where}: each tier of a list needs a name, got {shortened(row)}")
