@@ -29,6 +29,13 @@ def experts(
         float | None,
         typer.Option(metavar="X", help="Mean MACs, as a share of the backbone's (default: the target of the design)."),
     ] = None,
+    batch_norm: Annotated[
+        str,
+        typer.Option(
+            metavar="shared|per_kind|per_kind_tuned",
+            help="Batch normalisation of the backbone: one for all experts, or one for each.",
+        ),
+    ] = "shared",
     format: Annotated[str, typer.Option(metavar="torch|onnx", help="onnx adds programs for eenas.runtime.")] = "torch",
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the training.")] = 0,
     skip_bad: options.SkipBad = False,
@@ -52,7 +59,8 @@ def experts(
     from eenas.frozen.experts.expert_training import ExpertTraining
 
     chosen: dict[str, Any] = {} if severity is None else {"severities": tuple(severity)}
-    spec = ExpertSpec(kinds=tuple(kind), training=ExpertTraining(samples=samples), **chosen)
+    training = ExpertTraining(samples=samples)
+    spec = ExpertSpec(kinds=tuple(kind), training=training, batch_norm=batch_norm, **chosen)  # type: ignore[arg-type]
     found = add_experts(
         folder,
         data,

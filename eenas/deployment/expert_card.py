@@ -32,6 +32,7 @@ def expert_card(figures: ExpertFigures) -> str:
         f"of each image before the first exit; its {classifier_macs:,} MACs "
         f"({percent(classifier_macs / backbone_macs, 2)} of the backbone's) and its mistakes are in the figures. Each "
         "expert has its own temperatures and thresholds, fitted on calibration images that the classifier sends to it.",
+        *(("", f"{found_size[0].upper()}{found_size[1:]}.") if (found_size := figures.size) else ()),
         "",
         "```python",
         "import eenas",

@@ -161,7 +161,7 @@ def check_table(table: Mapping[str, Any]) -> Policy | None:
     facts = None if table.get("experts") is None else expert_facts(table["experts"], exits, shape)
     check_policies({"policy": policy, **_points_of(table["measured"])}, facts)
     if table.get("program") is not None:
-        check_programs(table["program"], exits, shape, experts=0 if facts is None else len(facts.names))
+        check_programs(table["program"], exits, shape, facts)
     return policy
 
 

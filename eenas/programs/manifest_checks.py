@@ -12,6 +12,7 @@ from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.operating_point import EXPECTED, WORST, OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.policies.values import LEAST_TEMPERATURE
+from eenas.programs.experts.expert_facts import ExpertFacts
 from eenas.programs.json_files import entry, is_number, is_text, is_whole, need
 from eenas.programs.preprocessing.series_preprocessing import SERIES
 
@@ -43,8 +44,10 @@ def check_network(table: Mapping[str, Any]) -> Policy | None:
     return policy
 
 
-def check_programs(program: Any, exits: Sequence[str], shape: Sequence[int], *, experts: int = 0) -> None:
-    """Check the table of programs for these exits, samples of this `shape`, and a number of experts.
+def check_programs(
+    program: Any, exits: Sequence[str], shape: Sequence[int], experts: ExpertFacts | None = None
+) -> None:
+    """Check the table of programs for these exits, samples of this `shape`, and experts.
 
     Raises ExportError with the place.
     """
@@ -62,10 +65,10 @@ def check_programs(program: Any, exits: Sequence[str], shape: Sequence[int], *, 
     need(not segments[0].get("takes_previous"), "program.segments[0].takes_previous", "false", True)
     first = segments[0]["shape"]
     need(first == list(shape), "program.segments[0].shape", f"the shape of a sample, {list(shape)}", first)
-    if experts or "experts" in program:
-        _check_experts(program, kind, len(exits), experts)
+    if experts is not None or "experts" in program:
+        _check_experts(program, len(exits), experts)
     if "single_file" in program:
-        need(not experts, "program.single_file", "left out in a model with experts", program["single_file"])
+        need(experts is None, "program.single_file", "left out in a model with experts", program["single_file"])
         single = _table(program["single_file"], "program.single_file")
         need(kind == "onnx", "program.single_file", "left out unless the programs are ONNX files", single)
         _check_program(single, "program.single_file", "model.onnx")
@@ -73,17 +76,25 @@ def check_programs(program: Any, exits: Sequence[str], shape: Sequence[int], *, 
         need(not single.get("takes_previous"), "program.single_file.takes_previous", "false", True)
 
 
-def _check_experts(program: Mapping[str, Any], kind: str, exits: int, experts: int) -> None:
-    """Check the programs of experts: one for each exit, which reads the features of the segment there."""
-    rows, segments = entry(program, "experts", "program"), program["segments"]
+def _check_experts(program: Mapping[str, Any], exits: int, experts: ExpertFacts | None) -> None:
+    """Check the programs of experts, one for each exit of each expert."""
+    rows, segments, kind = entry(program, "experts", "program"), program["segments"], program["kind"]
+    own = experts is not None and experts.own_norms  # then the first expert has the segments
+    count = 0 if experts is None else len(experts.names) - own
     need(kind == "onnx", "program.kind", "'onnx' in a model with experts", kind)
-    need(isinstance(rows, list) and len(rows) == experts, "program.experts", f"a list of {experts} experts", rows)
+    need(isinstance(rows, list) and len(rows) == count, "program.experts", f"a list of {count} experts", rows)
     for number, row in enumerate(rows):
         place = f"program.experts[{number}]"
         need(isinstance(row, list) and len(row) == exits, place, f"a list of {exits} programs", row)
         for k, each in enumerate(row):
             here = f"{place}[{k}]"
-            _check_program(_table(each, here), here, f"expert_{number}_exit_{k}.onnx")
+            file = f"expert_{number + 1}_segment_{k}.onnx" if own else f"expert_{number}_exit_{k}.onnx"
+            _check_program(_table(each, here), here, file)
+            if own:
+                for name, default in (("shape", None), ("takes_previous", False)):
+                    wanted, found = segments[k].get(name, default), each.get(name, default)
+                    need(found == wanted, f"{here}.{name}", f"that of the first expert, {wanted}", found)
+                continue
             need(not segments[k].get("takes_previous"), f"program.segments[{k}].takes_previous", "false", True)
             following = rows[0][k]["shape"] if k == exits - 1 else segments[k + 1]["shape"]
             need(each["shape"] == following, f"{here}.shape", f"the shape of the features, {following}", each["shape"])

@@ -40,7 +40,7 @@ EXPERTS = "experts.safetensors"
 """The file with the exits of all experts but the first, whose exits are those of the network itself."""
 _LONGEST = 600  # characters of an error that repeats a value of a file
 _NAMES = (SINGLE_FILE, RUNTIME, DESIGN, WEIGHTS, EXPERTS, CARD)
-_NUMBERED = (r"segment_\d+\.(onnx|pt2)", r"expert_\d+_exit_\d+\.onnx")
+_NUMBERED = (r"segment_\d+\.(onnx|pt2)", r"expert_\d+_(exit|segment)_\d+\.onnx")
 _OURS = re.compile("|".join((*_NUMBERED, *map(re.escape, _NAMES))))
 """The names of all files except the manifest."""
 

@@ -9,12 +9,12 @@ from eenas.frozen.experts.expert_building import ExpertSpec, scale_of
 from eenas.frozen.experts.trained_experts import MacsBudget, TrainedExperts, train_experts
 from eenas.networks.checkpoint import load_part, write_state
 from eenas.networks.exit_costs import ExitCosts
-from eenas.networks.experts.expert_network import ExpertNetwork
+from eenas.networks.experts.expert_network import ExpertNetwork, own_state
+from eenas.networks.experts.own_norms import need_norms
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.costs import MACS, Costs
 from eenas.policies.experts.expert_fit import FEW
 from eenas.programs.experts.expert_facts import ExpertFacts
-from eenas.programs.experts.expert_folder import own_state
 from eenas.programs.model_folder import EXPERTS
 from eenas.runs.expert_report import ExpertReport
 from eenas.runs.run_report import RunReport
@@ -37,13 +37,15 @@ def holds_experts(report: RunReport, wanted: ExpertSpec | None) -> bool:
 
 
 def check_experts(context: StudyContext) -> None:
-    """Raise TaskError, PolicyError or InputError, before any training, if the study's experts cannot be trained."""
+    """Raise an EenasError, before any training, if the experts that the study asks for cannot be trained."""
     spec, task = experts_of(context.settings), context.task
     if spec is None:
         return
     transform = context.backbone.transform
     scale_of(transform)
     check_image_shape(transform.shape)
+    if spec.batch_norm != "shared":
+        need_norms(context.backbone.module)
     for kind in spec.kinds:
         check_distortable(kind, transform.shape[0])
     if len(task.train) < spec.training.batch_size:
@@ -77,7 +79,10 @@ def add_run_experts(report: RunReport, network: EarlyExitNetwork, context: Study
     state = own_state(found.network)
     write_atomically(report.folder / EXPERTS, lambda file: write_state(state, file))
     facts = ExpertFacts(
-        classifier=found.network.classifier, temperatures=found.temperatures, final_layer=found.network.final_layer
+        classifier=found.network.classifier,
+        temperatures=found.temperatures,
+        final_layer=found.network.final_layer,
+        own_norms=found.network.own_norms,
     )
     made = ExpertReport(spec=spec, share=budget.share, facts=facts, figures=found.figures)
     return replace(report, experts=made)
@@ -89,7 +94,10 @@ def load_run_experts(folder: Path, found: ExpertReport, base: EarlyExitNetwork) 
     Raises ExportError if the weights are missing or do not fit.
     """
     base.policy = None
-    network = ExpertNetwork(base, found.facts.classifier, final_layer=found.facts.final_layer, policy=found.policy)
+    facts = found.facts
+    network = ExpertNetwork(
+        base, facts.classifier, final_layer=facts.final_layer, own_norms=facts.own_norms, policy=found.policy
+    )
     try:
         load_part(network, folder / EXPERTS, own_state(network))
     except WeightsError as error:

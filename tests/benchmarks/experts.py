@@ -7,8 +7,9 @@ images, `everything` has one set of exits for all kinds, and `experts` has one f
 samples; the rivals train in as many rounds as there are experts. Thresholds come from calibration (clean for
 `pristine`, all kinds for the others), accuracy from test. Each row is one arm on one kind and severity, with the
 accuracy at equal mean MACs: points of the arm's curve, interpolated. The MACs of the classifier and its mistakes count.
-`informed` are experts chosen without mistakes. Each call takes a few minutes and keeps its pieces beside the CSV; call
-it again until it says that all is done.
+`informed` are experts chosen without mistakes; `per_kind` and `per_kind_tuned` are experts with their own batch
+normalisation in the backbone, its statistics alone or its scales and shifts as well. Each call takes a few minutes and
+keeps its pieces beside the CSV; call it again until it says that all is done.
 """
 
 import argparse
@@ -27,10 +28,11 @@ from torch import nn
 from eenas.branches.conv_fc import ConvFc
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed, TrainingChoice
-from eenas.frozen.experts.expert_building import final_layer_of, scale_of
+from eenas.frozen.experts.expert_building import BatchNorm, ExpertSpec, add_expert, final_layer_of, scale_of
 from eenas.frozen.experts.expert_training import ExpertTraining, train_expert
 from eenas.networks.experts.expert_network import ExpertNetwork
 from eenas.networks.experts.expert_tables import confusion, costs_with_classifier
+from eenas.networks.experts.own_norms import norm_state
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
@@ -49,6 +51,7 @@ from eenas.tasks.recognition.distortion_mix import PRISTINE, DistortionMix
 KINDS = ("gaussian_blur", "gaussian_noise", "contrast")
 SETS = (PRISTINE, *KINDS, "continued", "everything")
 """The sets of exits: those of the start, one for each kind, and the two rivals."""
+OWN_NORMS: tuple[BatchNorm, ...] = ("per_kind", "per_kind_tuned")
 PLACED = (
     Placed("layer1.1", ConvFc(width=32)),
     Placed("layer2.0", ConvFc(width=32)),
@@ -78,6 +81,7 @@ class Pieces:
     def __init__(self, given: argparse.Namespace, on: StudyContext, seed: int) -> None:
         self.given, self.on, self.seed = given, on, seed
         self._complete: list[tuple[ExpertNetwork, list[nn.Module]]] = []
+        self._adapted: dict[BatchNorm, ExpertNetwork] = {}
         training = TrainingChoice(strategy="two_stage", optimizer="adamw", learning_rate=1e-3)
         self.design = design_of(on, PLACED, training)
 
@@ -97,6 +101,16 @@ class Pieces:
             ]
         for split, cell in product(("calibration", "test"), range(len(CELLS))):
             steps.append((f"{split}.{cell}", lambda split=split, cell=cell: self.answer(split, cell)))  # type: ignore[misc]
+        for norms in OWN_NORMS:
+            for kind in KINDS:
+                steps.append((f"{kind}.{norms}", lambda kind=kind, norms=norms: self.adapt(kind, norms)))  # type: ignore[misc]
+            for split, cell in product(("calibration", "test"), range(len(CELLS))):
+                steps.append(
+                    (
+                        f"{split}.{cell}.{norms}",
+                        lambda split=split, cell=cell, norms=norms: self.answer_adapted(split, cell, norms),  # type: ignore[misc]
+                    )
+                )
         yield from ((name, run) for name, run in steps if not self.path(name).exists())
 
     def write(self, module: nn.Module, name: str) -> None:
@@ -115,10 +129,63 @@ class Pieces:
         network.load_state_dict(safetensors.torch.load_file(self.path("start")))
         return network.eval()
 
-    def experts(self, base: EarlyExitNetwork) -> ExpertNetwork:
+    def experts(self, base: EarlyExitNetwork, *, own_norms: bool = False) -> ExpertNetwork:
         """The network with an untrained expert for each kind."""
         classifier = fit_distortion_classifier(self.on.task.train, scale_of(base.transform), KINDS, seed=self.seed)
-        return ExpertNetwork(base, classifier, final_layer=final_layer_of(base))
+        return ExpertNetwork(base, classifier, final_layer=final_layer_of(base), own_norms=own_norms)
+
+    def adapt(self, kind: str, norms: BatchNorm) -> None:
+        """Train the expert of a kind with its own batch normalisation, from the start on."""
+        network, number = self.experts(self.base(), own_norms=True), SETS.index(kind)
+        spec = ExpertSpec(kinds=KINDS, training=ExpertTraining(samples=self.given.samples), batch_norm=norms)
+        add_expert(network, number, self.on.task, spec, seed=derive(self.seed, kind))
+        own = {f"norms.{key}": value for key, value in norm_state(network.body_of(number)).items()}
+        exits = {f"exits.{key}": value for key, value in network.expert(number).state_dict().items()}
+        state = {key: value.contiguous() for key, value in {**own, **exits}.items()}
+        safetensors.torch.save_file(state, self.path(f"{kind}.{norms}"))
+
+    def adapted(self, norms: BatchNorm) -> ExpertNetwork:
+        """The network whose experts have their own batch normalisation."""
+        if norms not in self._adapted:
+            network = self.experts(self.base(), own_norms=True)
+            for kind in KINDS:
+                state, number = safetensors.torch.load_file(self.path(f"{kind}.{norms}")), SETS.index(kind)
+                parts = [
+                    {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
+                    for part in ("norms", "exits")
+                ]
+                body = network.body_of(number)
+                body.load_state_dict({**body.state_dict(), **parts[0]})
+                network.expert(number).load_state_dict(parts[1])
+            self._adapted[norms] = network.eval()
+        return self._adapted[norms]
+
+    def answer_adapted(self, split: str, cell: int, norms: BatchNorm) -> None:
+        """Write the logits of each image's expert on one kind and severity, as the classifier chooses it."""
+        with np.load(self.path(f"{split}.{cell}")) as stored:
+            logits, chosen = stored["logits"][0], stored["chosen"]
+        network = self.adapted(norms)
+        for batch, x in enumerate(self.inputs(network, split, cell)):
+            own = chosen[batch * _BATCH :][: len(x)]
+            for number in set(own.tolist()) - {0}:
+                rows = np.flatnonzero(own == number)
+                with torch.inference_mode():
+                    found = network.expert_logits(number, network.features(x[torch.from_numpy(rows)], number))
+                logits[batch * _BATCH + rows] = torch.stack(found, dim=1).numpy().astype(np.float16)
+        part = self.path("part.npz")
+        np.savez(part, logits=logits)
+        part.replace(self.path(f"{split}.{cell}.{norms}"))
+
+    def inputs(self, network: ExpertNetwork, split: str, cell: int) -> Iterator[torch.Tensor]:
+        """Batches of the images of a split with one kind and severity, transformed."""
+        source = self.on.task.split(split).reader(network.transform.inputs)
+        rows, (kind, severity) = np.arange(len(self.on.task.split(split))), CELLS[cell]
+        generator = np.random.default_rng((self.seed, cell))
+        for start in range(0, len(rows), _BATCH):
+            images = source[rows[start : start + _BATCH]].numpy()
+            if severity:
+                images = distort(images, kind, severity, generator)
+            yield network.transform(torch.from_numpy(images))
 
     def fine_tune(self, exits: str, name: str, before: str = "") -> None:
         """Train one set of `exits`, from the start or from the piece `before` on, and write it as the piece `name`."""
@@ -135,15 +202,8 @@ class Pieces:
     def answer(self, split: str, cell: int) -> None:
         """Write the logits of all sets of exits on one kind and severity, and the classifier's choices."""
         network, sets = self.complete()
-        source = self.on.task.split(split).reader(network.transform.inputs)
-        rows, (kind, severity) = np.arange(len(self.on.task.split(split))), CELLS[cell]
         logits, chosen = [], []
-        generator = np.random.default_rng((self.seed, cell))
-        for start in range(0, len(rows), _BATCH):
-            images = source[rows[start : start + _BATCH]].numpy()
-            if severity:
-                images = distort(images, kind, severity, generator)
-            x = network.transform(torch.from_numpy(images))
+        for x in self.inputs(network, split, cell):
             chosen.append(network.choose(x))
             features, found = network.features(x), []
             with torch.inference_mode():
@@ -174,6 +234,13 @@ class Answers:
 
     def __init__(self, pieces: Pieces, split: str, classifier: DistortionClassifier) -> None:
         logits, chosen = [], []
+        self.adapted: dict[BatchNorm, NDArray[np.float32]] = {}
+        for norms in OWN_NORMS:
+            parts = []
+            for cell in range(len(CELLS)):
+                with np.load(pieces.path(f"{split}.{cell}.{norms}")) as stored:
+                    parts.append(stored["logits"].astype(np.float32))
+            self.adapted[norms] = np.stack(parts)
         for cell in range(len(CELLS)):
             with np.load(pieces.path(f"{split}.{cell}")) as stored:
                 logits.append(stored["logits"].astype(np.float32))
@@ -195,15 +262,18 @@ class Answers:
             costs=self.plain.costs,
         )
 
-    def experts(self, cells: list[int], *, informed: bool) -> RoutedTable:
+    def experts(self, cells: list[int], *, informed: bool = False, norms: BatchNorm = "shared") -> RoutedTable:
         """The table of the experts on some cells."""
         truth = np.array([0 if not severity else 1 + KINDS.index(kind) for kind, severity in CELLS])
         rows = len(self.labels)
         chosen = np.repeat(truth[cells], rows) if informed else self.chosen[cells].reshape(-1)
         found = self.logits[:, cells]
         found = found.reshape(len(SETS), -1, *found.shape[3:])
+        own = found[chosen, np.arange(len(chosen))]
+        if norms != "shared":
+            own = self.adapted[norms][cells].reshape(own.shape)
         return RoutedTable(
-            logits=found[chosen, np.arange(len(chosen))],
+            logits=own,
             labels=np.tile(self.labels, len(cells)),
             exits=self.exits,
             costs=self.routed.costs,
@@ -227,6 +297,10 @@ def report(pieces: Pieces, rows: Rows) -> None:
         own = ExpertFitting.on(calibration.experts(everywhere, informed=informed), (PRISTINE, *KINDS))
         tables[arm] = lambda cell, informed=informed: test.experts([cell], informed=informed)  # type: ignore[misc]
         points[arm] = lambda cell, arm=arm, own=own: own.operating_points(tables[arm](cell))  # type: ignore[misc]
+    for norms in OWN_NORMS:
+        own = ExpertFitting.on(calibration.experts(everywhere, norms=norms), (PRISTINE, *KINDS))
+        tables[norms] = lambda cell, norms=norms: test.experts([cell], norms=norms)  # type: ignore[misc]
+        points[norms] = lambda cell, norms=norms, own=own: own.operating_points(tables[norms](cell))  # type: ignore[misc]
     whole = float(pieces.on.profile.total_macs)
     for arm, of in points.items():
         for cell, (kind, severity) in enumerate(CELLS):

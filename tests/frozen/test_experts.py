@@ -109,6 +109,26 @@ def test_the_same_seed_trains_the_same_expert(base, task, network):
     assert not all(torch.equal(other.state_dict()[key], network.state_dict()[key]) for key in keys)
 
 
+@pytest.mark.parametrize("batch_norm", ["per_kind", "per_kind_tuned"])
+def test_own_batch_normalisation_is_that_of_distorted_images(base, task, batch_norm):
+    training = ExpertTraining(samples=320, batch_size=32)
+    spec = ExpertSpec(kinds=("contrast",), severities=(5,), training=training, batch_norm=batch_norm)
+    given = copy.deepcopy(base.state_dict())
+    network = build_experts(base, task, spec, seed=1)
+    first, other = (network.body_of(number).state_dict() for number in (0, 1))
+    changed = {key.rpartition(".")[2] for key in first if not torch.equal(first[key], other[key])}
+    tuned = {"weight", "bias"} if batch_norm == "per_kind_tuned" else set()
+    assert changed == {"running_mean", "running_var", "num_batches_tracked"} | tuned
+    name = next(key for key in first if key.endswith("running_var"))
+    assert other[name].mean() < 0.5 * first[name].mean(), "images without contrast vary less"
+    assert all(torch.equal(base.state_dict()[key], value) for key, value in given.items())
+    assert not any(parameter.requires_grad for parameter in (*network.body.parameters(), *network.bodies.parameters()))
+    x = network.transform(task.test.reader(network.transform.inputs)[np.arange(20)])
+    with torch.no_grad():
+        for mine, own in zip(network(x, np.zeros(20, dtype=np.int64)), base(x), strict=True):
+            torch.testing.assert_close(mine, own)
+
+
 def test_policies_are_fitted_for_each_expert_on_what_it_gets(network, task):
     costs = costs_with_classifier(COSTS, network.classifier.macs)
     fitting = fit_experts(network, task.validation, costs, severities=(4, 5))
@@ -156,6 +176,7 @@ def test_a_rate_that_diverges_names_the_expert(base, task):
         (lambda: ExpertSpec(kinds=("contrast",), severities=3), "a list of at least one severity", TaskError),
         (lambda: ExpertSpec(kinds=([],)), "unknown distortion", TaskError),
         (lambda: ExpertSpec(kinds=3), "different names in a list", TaskError),
+        (lambda: ExpertSpec(kinds=("fog",), batch_norm="per_kin"), "batch_norm .*nearest: 'per_kind'", SpecError),
         (lambda: ExpertTraining(samples=0), "samples", SpecError),
         (lambda: ExpertTraining(batch_size=1), "batch_size", SpecError),
         (lambda: ExpertTraining(learning_rate=-1), "learning_rate", SpecError),

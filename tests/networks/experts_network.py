@@ -8,6 +8,7 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed
 from eenas.networks.assembly import build_network
 from eenas.networks.experts.expert_network import ExpertNetwork
+from eenas.networks.experts.own_norms import norms_of
 from eenas.policies.experts.expert_policy import ExpertPolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.tasks.recognition.distortion_classifier import DistortionClassifier
@@ -45,16 +46,23 @@ def base_network(*, cascade=False, static=False, **training):
     return network.eval()
 
 
-def expert_network(base=None, *, final_layer="4.2"):
-    """The network, with other weights in the exits of every expert but the first."""
+def expert_network(base=None, *, final_layer="4.2", own_norms=False):
+    """The network, with other weights in the exits of every expert but the first, and in its own normalisation."""
     base = base_network() if base is None else base
     network = ExpertNetwork(
-        base, classifier_of(base.transform), final_layer=None if base.design.static else final_layer
+        base,
+        classifier_of(base.transform),
+        final_layer=None if base.design.static else final_layer,
+        own_norms=own_norms,
     )
     with torch.no_grad():
         for number in (1, 2):
             for parameter in network.expert(number).parameters():
                 parameter.add_(0.5 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)))
+        for number in (1, 2) if own_norms else ():
+            for norm in norms_of(network.body_of(number)).values():
+                norm.running_mean.add_(0.05 * number)
+                norm.running_var.mul_(1 + 0.5 * number)
     return network
 
 

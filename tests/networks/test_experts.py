@@ -61,6 +61,7 @@ def test_each_sample_has_the_logits_of_its_expert(network):
             torch.testing.assert_close(mine[rows], own)
 
 
+@pytest.mark.parametrize("own_norms", [False, True], ids=["shared", "per_kind"])
 @pytest.mark.parametrize(
     "base",
     [
@@ -71,8 +72,8 @@ def test_each_sample_has_the_logits_of_its_expert(network):
     ],
     ids=["plain", "cascade", "boosted", "static"],
 )
-def test_prediction_equals_the_exit_table_sample_by_sample(base):
-    network = expert_network(base())
+def test_prediction_equals_the_exit_table_sample_by_sample(base, own_norms):
+    network = expert_network(base(), own_norms=own_norms)
     costs = ExitCosts(COSTS.costs.first(len(network.exits)), 10)
     policy, images = policy_for(network, 0.5, 0.6, 0.4), raw(80, seed=2)
     table = routed_table(network, in_batches(images, np.zeros(80, dtype=np.int64), "clean", batch_size=32), costs)

@@ -27,6 +27,8 @@ def experts_table(found: ExpertFigures) -> Table:
         )
     share = found.classifier_macs / found.backbone_macs
     made.caption = f"choosing the expert takes {found.classifier_macs:,} MACs, {percent(share, 2)} of the backbone's"
+    if found.size:
+        made.caption += f"; {found.size}"
     made.caption_justify = "left"
     return made
 

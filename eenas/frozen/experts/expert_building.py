@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import torch
 
 from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.backbones.transforms.transform import Transform
-from eenas.errors import TaskError
-from eenas.frozen.experts.expert_training import ExpertTraining, train_expert
+from eenas.errors import SpecError, TaskError, nearest
+from eenas.frozen.experts.expert_training import ExpertTraining, fit_norms, train_expert
 from eenas.frozen.frozen_head import linear_head
 from eenas.networks.experts.expert_network import ExpertNetwork
+from eenas.networks.experts.own_norms import need_norms, norms_of
 from eenas.networks.network import EarlyExitNetwork
 from eenas.progress import Listener, Notice, silent
 from eenas.seeding import derive
@@ -20,22 +22,37 @@ from eenas.tasks.recognition.classifier_fit import ImageScale, fit_distortion_cl
 from eenas.tasks.recognition.distortion_mix import DistortionMix, check_kinds
 from eenas.tasks.task import Task
 
+BatchNorm = Literal["shared", "per_kind", "per_kind_tuned"]
+"""Batch normalisation of the backbone under experts.
+
+- `shared`: that of the network that was given, for all experts.
+- `per_kind`: each expert but the first has statistics of its own, estimated on distorted images of its kind.
+- `per_kind_tuned`: its scales and shifts are its own, too, and learn with its exits.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertSpec:
     """The experts of a network: one for each of `kinds` of distortion at `severities`, and the one for clean images.
 
-    Each training image is distorted with the probability `share`. `training` is that of each expert. Raises TaskError
-    for unknown kinds and severities, SpecError for other values out of range.
+    Each training image is distorted with the probability `share`. `training` is that of each expert. `batch_norm` is
+    that of the backbone, see `BatchNorm`. Raises TaskError for unknown kinds and severities, SpecError for other values
+    out of range.
     """
 
     kinds: Sequence[str]
     severities: Sequence[int] = SEVERITIES
     share: float = 0.5
     training: ExpertTraining = field(default_factory=ExpertTraining)
+    batch_norm: BatchNorm = "shared"
 
     def __post_init__(self) -> None:
         """Check the values."""
+        if self.batch_norm not in get_args(BatchNorm):
+            raise SpecError(
+                f"batch_norm of experts must be {', '.join(get_args(BatchNorm))}, got {self.batch_norm!r:.60}; "
+                f"{nearest(str(self.batch_norm), get_args(BatchNorm))}"
+            )
         check_kinds(self.kinds)
         self.mix(self.kinds[0])
 
@@ -57,8 +74,11 @@ def build_experts(
     The distortion classifier is fitted and each expert fine-tuned on the task's train split. The expert for clean
     images is `base` itself. The policy is fitted afterwards (`fit_experts`). `listener` is told which expert is
     trained. Raises TaskError for a network of inputs that are not images, and for training images that are distorted
-    already.
+    already; DesignError for batch normalisation per kind in a backbone without.
     """
+    own_norms = spec.batch_norm != "shared"
+    if own_norms:
+        need_norms(base.backbone)
     if isinstance(task.train.samples, DistortedImages):
         raise TaskError(
             f"{task.name}: a share of the training images is distorted already, and experts tell clean images from "
@@ -71,13 +91,26 @@ def build_experts(
         severities=tuple(spec.severities),
         seed=derive(seed, "classifier"),
     )
-    network = ExpertNetwork(base, classifier, final_layer=final_layer_of(base))
+    network = ExpertNetwork(base, classifier, final_layer=final_layer_of(base), own_norms=own_norms)
     for number, kind in enumerate(spec.kinds, start=1):
         listener(Notice(f"expert {number} of {len(spec.kinds)}, {kind}: {spec.training.samples:,} images"))
-        train_expert(
-            network, number, task.train, spec.mix(kind), spec.training, flip=task.flip, seed=derive(seed, kind)
-        )
+        add_expert(network, number, task, spec, seed=derive(seed, kind))
     return network
+
+
+def add_expert(network: ExpertNetwork, number: int, task: Task, spec: ExpertSpec, *, seed: int = 0) -> None:
+    """Fit the batch normalisation of an expert, if it has its own, and fine-tune its exits, in place."""
+    mix, train = spec.mix(network.names[number]), task.train
+    if network.own_norms:
+        fit_norms(network, number, train, mix, flip=task.flip, seed=seed)
+    norms = norms_of(network.body_of(number)).values() if spec.batch_norm == "per_kind_tuned" else ()
+    for norm in norms:
+        norm.requires_grad_(True)
+    try:
+        train_expert(network, number, train, mix, spec.training, flip=task.flip, seed=seed)
+    finally:
+        for norm in norms:
+            norm.requires_grad_(False)
 
 
 def scale_of(transform: Transform) -> ImageScale:

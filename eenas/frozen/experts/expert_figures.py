@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from eenas import specs
 from eenas.frozen.experts.expert_worth import ContextWorth, KindWorth, worth_of_kinds
+from eenas.percent import percent
 from eenas.policies.operating_point import OperatingPoint
 
 _WORTH = "worth"
@@ -18,7 +19,8 @@ class ExpertFigures:
     `contexts` are those of clean images and of each kind at each severity. The others refer to `samples` images: every
     test image clean, and once for each kind at a random severity. `macs` and `accuracy` [K] are those of leaving at an
     exit and of all images there, `reported` is the operating point of the policy, and `points` are those of other
-    budgets. The `classifier_macs` of choosing an expert are in all MACs.
+    budgets. The `classifier_macs` of choosing an expert are in all MACs. The experts add `expert_weights` to the
+    `weights` of the network without them; both are 0 in figures of older versions.
     """
 
     names: tuple[str, ...]
@@ -31,11 +33,21 @@ class ExpertFigures:
     reported: OperatingPoint
     points: tuple[OperatingPoint, ...]
     contexts: tuple[ContextWorth, ...]
+    weights: int = 0
+    expert_weights: int = 0
 
     @property
     def worth(self) -> tuple[KindWorth, ...]:
         """The worth of the expert of each kind, that for clean images first."""
         return worth_of_kinds(self.names, self.contexts)
+
+    @property
+    def size(self) -> str:
+        """The weights that the experts add, in words, or nothing if they were not counted."""
+        if not self.weights:
+            return ""
+        share = percent(self.expert_weights / self.weights)
+        return f"the experts add {self.expert_weights:,} weights to the network's {self.weights:,} ({share})"
 
     def to_table(self) -> dict[str, Any]:
         """Return plain data for JSON, with the worth of each expert."""

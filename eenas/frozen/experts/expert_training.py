@@ -1,6 +1,6 @@
 """Fine-tuning of an expert on a mix of clean and distorted images, with the backbone frozen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch.nn import functional
 from eenas.branches.abilities import auxiliary_loss_of
 from eenas.errors import DivergedError, SpecError, TaskError
 from eenas.networks.experts.expert_network import ExpertNetwork
+from eenas.networks.experts.own_norms import estimate_norms
 from eenas.seeding import derive, seeded
 from eenas.tasks.recognition.distortion_mix import DistortionMix
 from eenas.tasks.split import Split
@@ -17,6 +18,8 @@ from eenas.training.losses import AUXILIARY
 from eenas.training.schedule import rate_at
 
 _WARMUP = 0.05
+_NORM_BATCH, _NORM_SAMPLES = 128, 4096
+"""The images of each batch, and of all batches, that statistics of batch normalisation are estimated on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +60,9 @@ def train_expert(
     """Fine-tune the exits of one expert of `network`, in place, on `split`; return the last loss.
 
     Images are augmented as in the training of the backbone (`flip` allows mirror images), then distorted by `mix`; with
-    None they stay clean. The backbone does not change, nor do its statistics of batch normalisation. The result depends
-    on the seed only. Raises TaskError for a split that does not fill a batch, DivergedError for a loss that is not
-    finite.
+    None they stay clean. The backbone does not change, nor do statistics of batch normalisation; the parameters of the
+    expert's own batch normalisation learn if they require gradients. The result depends on the seed only. Raises
+    TaskError for a split that does not fill a batch, DivergedError for a loss that is not finite.
     """
     if len(split) < training.batch_size:
         raise TaskError(
@@ -67,14 +70,16 @@ def train_expert(
         )
     exits = network.expert(number)
     parameters = [each for each in exits.parameters() if each.requires_grad]
+    norms = [each for each in network.body_of(number).parameters() if each.requires_grad]
     if not parameters:
         return 0.0
-    optimizer = torch.optim.Adam(parameters, lr=training.learning_rate, weight_decay=training.weight_decay)
+    groups = [{"params": parameters}, {"params": norms, "weight_decay": 0.0}]
+    optimizer = torch.optim.Adam(groups, lr=training.learning_rate, weight_decay=training.weight_decay)
     steps = max(1, round(training.samples / training.batch_size))
     device, loss = parameters[0].device, torch.zeros(())
     source = split.reader(network.transform.inputs)
     labels = torch.from_numpy(np.array(split.labels))
-    network.segments(network.transform(source[np.arange(1)].to(device)))
+    network.segments(network.transform(source[np.arange(1)].to(device)), number)
     with seeded(derive(seed, "expert", number)):
         exits.train(True)
         try:
@@ -97,10 +102,34 @@ def train_expert(
     return float(loss.detach())
 
 
+def fit_norms(
+    network: ExpertNetwork, number: int, split: Split, mix: DistortionMix, *, flip: bool = False, seed: int = 0
+) -> None:
+    """Estimate the statistics of an expert's own batch normalisation on training images that are all distorted.
+
+    They are augmented as in `train_expert`. Raises TaskError for a split of fewer than 2 images.
+    """
+    if len(split) < 2:
+        raise TaskError(f"batch normalisation per kind needs at least 2 training images, got {len(split)}; give more")
+    source = split.reader(network.transform.inputs)
+    device = next(network.body.parameters()).device
+    order = np.random.default_rng(derive(seed, "norms", number)).permutation(len(split))[:_NORM_SAMPLES]
+    parts = [order[start : start + _NORM_BATCH] for start in range(0, len(order), _NORM_BATCH)]
+    all_distorted, images_seed = replace(mix, share=1.0), derive(seed, "norm images", number)
+    estimate_norms(
+        network.body_of(number),
+        (
+            network.transform(_images(source[rows], split, step, all_distorted, flip=flip, seed=images_seed).to(device))
+            for step, rows in enumerate(parts)
+            if len(rows) > 1
+        ),
+    )
+
+
 def _loss(network: ExpertNetwork, number: int, x: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy of all exits that have weights, with the auxiliary losses of their branches."""
     total, counted = torch.zeros((), device=x.device), 0
-    for k, logits in enumerate(network.expert_logits(number, network.features(x))):
+    for k, logits in enumerate(network.expert_logits(number, network.features(x, number))):
         if not logits.requires_grad:
             continue
         total, counted = total + functional.cross_entropy(logits.float(), labels), counted + 1

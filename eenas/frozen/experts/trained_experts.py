@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from eenas.frozen.experts.expert_building import ExpertSpec, build_experts
 from eenas.frozen.experts.expert_calibration import fit_experts, mixed_pictures
 from eenas.frozen.experts.expert_figures import ExpertFigures
 from eenas.frozen.experts.expert_worth import Contest, worth_of_experts
 from eenas.networks.exit_costs import ExitCosts
-from eenas.networks.experts.expert_network import ExpertNetwork
+from eenas.networks.experts.expert_network import ExpertNetwork, own_state
 from eenas.networks.experts.expert_tables import costs_with_classifier, routed_table
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.prediction import in_eval
@@ -86,6 +88,8 @@ def train_experts(
         reported=evaluate(network.policy, test),
         points=fitting.operating_points(test),
         contexts=contexts,
+        weights=sum(each.numel() for each in base.state_dict().values() if torch.is_tensor(each)),
+        expert_weights=sum(each.numel() for each in own_state(network).values() if torch.is_tensor(each)),
     )
     temperatures = tuple(tuple(fit_temperatures(each.calibration).tolist()) for each in fitting.fittings)
     return TrainedExperts(network=network, figures=figures, temperatures=temperatures)

@@ -54,7 +54,8 @@ def predict_with_experts(
         logits = torch.zeros(0, network.design.num_classes, device=x.device)
         return ExpertPrediction(nothing, nothing, logits, network.exits, nothing, network.names)
     experts = network.choose(x) if chosen is None else chosen
-    network.segments(x)
+    for number in set(experts.tolist()):
+        network.segments(x, number)  # outside inference mode
     with torch.inference_mode(), in_eval(tuple(network.experts.modules())):
         found = _predict(network, x, policy, experts)
     check_answers(found)
@@ -70,8 +71,8 @@ def _predict(network: ExpertNetwork, x: Tensor, policy: ExpertPolicy, experts: N
     if total > 1:
         features = x[active]
     state, previous = policy.begin(experts[order]), None
-    for k, segment in enumerate(network.segments(x)):
-        features = segment(features)
+    for k in range(len(network.exits)):
+        features = _features(network, k, features, state.chosen)
         found = _logits(network, k, features, previous, state.chosen)
         decided, state = policy.decide(k, found.cpu().numpy(), state)
         leave = torch.from_numpy(decided).to(device)
@@ -87,14 +88,32 @@ def _predict(network: ExpertNetwork, x: Tensor, policy: ExpertPolicy, experts: N
     )
 
 
+def _features(network: ExpertNetwork, k: int, features: Tensor, chosen: NDArray[np.int64]) -> Tensor:
+    """Return the features at exit k of samples that are sorted by their experts `chosen`, from those before it."""
+    if not network.own_norms:
+        return _run(network, k, features, 0)
+    parts = [_run(network, k, features[start:end], number) for number, start, end in _groups(chosen)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _run(network: ExpertNetwork, k: int, features: Tensor, number: int) -> Tensor:
+    found: Tensor = network.segments(features, number)[k](features)
+    return found
+
+
+def _groups(chosen: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Return the number of each expert in sorted experts `chosen`, with the start and end of its samples."""
+    numbers, starts = np.unique(chosen, return_index=True)
+    ends = [*starts[1:].tolist(), len(chosen)]
+    return list(zip(numbers.tolist(), starts.tolist(), ends, strict=True))
+
+
 def _logits(
     network: ExpertNetwork, k: int, features: Tensor, previous: Tensor | None, chosen: NDArray[np.int64]
 ) -> Tensor:
     """Return the float32 logits of exit k of samples that are sorted by their experts `chosen`."""
-    numbers, starts = np.unique(chosen, return_index=True)
-    ends = [*starts[1:].tolist(), len(chosen)]
     parts = [
         network.exit_logits(number, k, features[start:end], None if previous is None else previous[start:end]).float()
-        for number, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True)
+        for number, start, end in _groups(chosen)
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)

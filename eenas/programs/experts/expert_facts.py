@@ -17,12 +17,14 @@ class ExpertFacts:
     """The experts of an exported network: `temperatures` [experts][K] divide the logits of confidences.
 
     `classifier` chooses the expert of each sample. `final_layer` is the name of the backbone's last layer, of which
-    each expert has a copy, or None if they share it.
+    each expert has a copy, or None if they share it. With `own_norms`, every expert but the first has its own batch
+    normalisation in the backbone, and hence its own program for each segment.
     """
 
     classifier: DistortionClassifier
     temperatures: tuple[tuple[float, ...], ...]
     final_layer: str | None = None
+    own_norms: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -35,6 +37,7 @@ class ExpertFacts:
             "classifier": self.classifier.to_table(),
             "temperatures": [list(row) for row in self.temperatures],
             "final_layer": self.final_layer,
+            **({"own_norms": True} if self.own_norms else {}),
         }
 
 
@@ -45,7 +48,7 @@ def expert_facts(table: Any, exits: Sequence[str], shape: Sequence[int]) -> Expe
     """
     need(isinstance(table, dict), "experts", "a table", table)
     for name in table:
-        known = ("classifier", "temperatures", "final_layer")
+        known = ("classifier", "temperatures", "final_layer", "own_norms")
         need(name in known, "experts", f"a table of {', '.join(known)}", name)
     classifier = DistortionClassifier.from_table(entry(table, "classifier", "experts"), key="experts.classifier")
     found = list(classifier.shape)
@@ -58,10 +61,13 @@ def expert_facts(table: Any, exits: Sequence[str], shape: Sequence[int]) -> Expe
     need(right, "experts.temperatures", f"finite and at least {LEAST_TEMPERATURE:g}", temperatures)
     layer = entry(table, "final_layer", "experts")
     need(layer is None or is_text(layer), "experts.final_layer", "the name of a layer or null", layer)
+    own = table.get("own_norms", False)
+    need(isinstance(own, bool), "experts.own_norms", "true or false", own)
     return ExpertFacts(
         classifier=classifier,
         temperatures=tuple(tuple(float(value) for value in row) for row in temperatures),
         final_layer=layer,
+        own_norms=own,
     )
 
 

@@ -1,16 +1,14 @@
 """A model folder of a network with experts: weights, policy, measurements, and optionally ONNX programs."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from eenas.errors import ExportError
 from eenas.files import write_atomically
 from eenas.networks.checkpoint import load_part, write_state
-from eenas.networks.experts.expert_network import ExpertNetwork
+from eenas.networks.experts.expert_network import ExpertNetwork, own_state
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.experts.expert_policy import ExpertPolicy
 from eenas.programs.experts.expert_facts import ExpertFacts, expert_facts
@@ -42,7 +40,10 @@ def fill_expert_folder(content: ExpertPackage, out: Path, *, programs: bool) -> 
     table = read_table(out)
     write_atomically(out / EXPERTS, lambda file: write_state(own_state(network), file))
     facts = ExpertFacts(
-        classifier=network.classifier, temperatures=content.temperatures, final_layer=network.final_layer
+        classifier=network.classifier,
+        temperatures=content.temperatures,
+        final_layer=network.final_layer,
+        own_norms=network.own_norms,
     )
     table["experts"] = facts.to_table()
     table["policy"] = None if network.policy is None else network.policy.to_table()
@@ -70,15 +71,11 @@ def load_experts(folder: str | Path, *, trust_code: bool = False, backbone: nn.M
         _check_layer(base, facts.final_layer)
     with export_errors(path / MANIFEST, advice=""):
         own = policy if isinstance(policy, ExpertPolicy) else None
-        network = ExpertNetwork(base, facts.classifier, final_layer=facts.final_layer, policy=own)
+        network = ExpertNetwork(
+            base, facts.classifier, final_layer=facts.final_layer, own_norms=facts.own_norms, policy=own
+        )
         load_part(network, path / EXPERTS, own_state(network))
     return network.eval()
-
-
-def own_state(network: ExpertNetwork) -> dict[str, Any]:
-    """Return the state of all experts but the first."""
-    state: Mapping[str, Any] = network.experts.state_dict()
-    return {f"experts.{name}": value for name, value in state.items() if not name.startswith("0.")}
 
 
 def _check_layer(base: EarlyExitNetwork, name: str | None) -> None:

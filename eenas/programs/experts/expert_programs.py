@@ -1,4 +1,4 @@
-"""The programs of a network with experts: its backbone in segments, and the exits of each expert, as ONNX files."""
+"""The programs of a network with experts as ONNX files: the backbone in segments, and the exits of each expert."""
 
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,19 @@ class BackbonePart(ExitSegment):
 def write_expert_programs(network: ExpertNetwork, folder: Path) -> dict[str, Any]:
     """Write the programs of `network` (on the CPU) and the runtime. Returns the "program" table of the manifest.
 
-    A backbone segment is one file for all experts; each expert has a file for each exit. Raises ExportError if
-    torch.export or ONNX does not support a part.
+    A backbone segment is one file for all experts; each expert has a file for each exit. With their own batch
+    normalisation, each expert has a file for each segment with its exit instead. Raises ExportError if torch.export or
+    ONNX does not support a part.
     """
     need_onnx()
     lay_out(network, PLAIN)
+    rows = _own_programs(network, folder) if network.own_norms else _shared_programs(network, folder)
+    write_text(folder / RUNTIME, runtime_source())
+    return {"kind": "onnx", **rows, "versions": program_versions("onnx")}
+
+
+def _shared_programs(network: ExpertNetwork, folder: Path) -> dict[str, Any]:
+    """Write the segments of the backbone, and the exits of each expert; return their tables."""
     x = torch.randn(2, *network.transform.shape, generator=torch.Generator().manual_seed(0))
     previous: list[Tensor | None] = [None for _ in network.names]
     bodies: list[dict[str, Any]] = []
@@ -71,8 +79,33 @@ def write_expert_programs(network: ExpertNetwork, folder: Path) -> dict[str, Any
                 before = name
         except CutError as error:
             raise ExportError(str(error)) from error
-    write_text(folder / RUNTIME, runtime_source())
-    return {"kind": "onnx", "segments": bodies, "experts": heads, "versions": program_versions("onnx")}
+    return {"segments": bodies, "experts": heads}
+
+
+def _own_programs(network: ExpertNetwork, folder: Path) -> dict[str, Any]:
+    """Write the segments with their exits of each expert, the first as "segments"; return their tables."""
+    rows: list[list[dict[str, Any]]] = []
+    for number in range(len(network.names)):
+        x = torch.randn(2, *network.transform.shape, generator=torch.Generator().manual_seed(0))
+        row: list[dict[str, Any]] = []
+        previous, before = x, ""
+        with plain_inference(network), torch.no_grad():
+            try:
+                for k, (name, segment) in enumerate(zip(network.exits, network.segments(x, number), strict=True)):
+                    head = _head(network, number, k)
+                    last = k == len(network.exits) - 1
+                    part = ExitSegment(
+                        segment, head.branch, last=last, takes_previous=head.takes_previous, boosted=network.is_boosted
+                    ).eval()
+                    file = f"segment_{k}.onnx" if number == 0 else f"expert_{number}_segment_{k}.onnx"
+                    taken = (x, previous) if part.takes_previous else (x,)
+                    row.append(_write(part, taken, folder / file, before, name))
+                    found = part(*taken)
+                    x, previous, before = found[0], found[-1], name
+            except CutError as error:
+                raise ExportError(str(error)) from error
+        rows.append(row)
+    return {"segments": rows[0], "experts": rows[1:]}
 
 
 def _head(network: ExpertNetwork, number: int, k: int) -> ExitSegment:

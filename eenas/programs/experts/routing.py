@@ -45,6 +45,14 @@ class RoutedPrediction(Prediction):
         return scaled.confidences
 
 
+def _joined(groups: Sequence[NDArray[np.int64]], parts: Sequence[Array]) -> Array:
+    """Return the rows [N, ...] of all parts, of which the positions of each part are in `groups`."""
+    found = np.empty((sum(map(len, groups)), *parts[0].shape[1:]), dtype=np.float32)
+    for rows, part in zip(groups, parts, strict=True):
+        found[rows] = part
+    return found
+
+
 class BackboneSegment:
     """A segment of the backbone without an exit, an ONNX file in onnxruntime: x [N, ...] to features [N, ...]."""
 
@@ -88,10 +96,34 @@ class ExpertSegment:
             self._branches[number](features[rows], None if previous is None else previous[rows])[1]
             for number, rows in zip(numbers, groups, strict=True)
         ]
-        logits = np.empty((len(x), parts[0].shape[1]), dtype=np.float32)
-        for rows, part in zip(groups, parts, strict=True):
-            logits[rows] = part
-        return features, logits
+        return features, _joined(groups, parts)
+
+
+class OwnSegment:
+    """A segment and its exit, with one program for each expert, whose features this expert alone can read.
+
+    As a `Segment` it has the first expert for all samples. `routed` takes the expert of each.
+    """
+
+    def __init__(self, programs: tuple[Segment, ...]) -> None:
+        self._programs = programs
+
+    def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
+        """Run the segment of the first expert."""
+        return self._programs[0](x, previous)
+
+    def routed(self, x: Array, previous: Array | None, chosen: NDArray[np.int64]) -> tuple[Array | None, Array]:
+        """Run the program of each expert on its samples."""
+        numbers = np.unique(chosen).tolist()
+        if len(numbers) == 1:
+            return self._programs[numbers[0]](x, previous)
+        groups = [np.flatnonzero(chosen == number) for number in numbers]
+        parts = [
+            self._programs[number](x.take(rows, axis=0), None if previous is None else previous[rows])
+            for number, rows in zip(numbers, groups, strict=True)
+        ]
+        features = [each for each, _ in parts if each is not None]
+        return (_joined(groups, features) if features else None), _joined(groups, [logits for _, logits in parts])
 
 
 class Route:
@@ -132,7 +164,7 @@ class _OnRoute:
         self._route, self._segment = route, segment
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
-        assert isinstance(self._segment, ExpertSegment)
+        assert isinstance(self._segment, ExpertSegment | OwnSegment)
         return self._segment.routed(x, previous, self._route.chosen)
 
 
@@ -172,18 +204,18 @@ class _RoutedPolicy(Policy):
         return self.policy.to_table()
 
 
-def open_experts(manifest: Manifest, *, provider: str = "cpu", threads: int | None = None) -> tuple[ExpertSegment, ...]:
+def open_experts(
+    manifest: Manifest, *, provider: str = "cpu", threads: int | None = None
+) -> tuple[ExpertSegment | OwnSegment, ...]:
     """Open the programs of a manifest with experts, after a check of their checksums; see `open_segments`."""
     if provider not in PROVIDERS:
         raise DeviceError(f"provider must be {' or '.join(PROVIDERS)}, got {provider!r}")
-    opened, classes = [], len(manifest.classes)
-    for k, body in enumerate(manifest.segments):
+    opened: list[ExpertSegment | OwnSegment] = []
+    own = manifest.experts is not None and manifest.experts.own_norms
+    for k in range(len(manifest.segments)):
         try:
-            heads = [row[k] for row in manifest.branches]
-            signature = Signature(manifest.path(body), body, heads[0], classes)
-            part = BackboneSegment(signature, provider=provider, threads=threads)
-            signatures = [Signature(manifest.path(head), head, None, classes) for head in heads]
-            branches = tuple(OnnxSegment(each, provider=provider, threads=threads) for each in signatures)
+            open_one = _open_own_segment if own else _open_segment
+            opened.append(open_one(manifest, k, provider, threads))
         except EenasError:
             raise
         except Exception as error:  # onnxruntime raises many kinds for a program that it cannot run
@@ -191,8 +223,26 @@ def open_experts(manifest: Manifest, *, provider: str = "cpu", threads: int | No
                 f"{manifest.folder}: the programs of exit {manifest.exits[k]!r} do not load here "
                 f"({error_text(error)}); export again, or update"
             ) from error
-        opened.append(ExpertSegment(part, branches))
     return tuple(opened)
+
+
+def _open_segment(manifest: Manifest, k: int, provider: str, threads: int | None) -> ExpertSegment:
+    """Open a segment that all experts share, and the exit of each."""
+    body, heads, classes = manifest.segments[k], [row[k] for row in manifest.branches], len(manifest.classes)
+    signature = Signature(manifest.path(body), body, heads[0], classes)
+    part = BackboneSegment(signature, provider=provider, threads=threads)
+    signatures = [Signature(manifest.path(head), head, None, classes) for head in heads]
+    return ExpertSegment(part, tuple(OnnxSegment(each, provider=provider, threads=threads) for each in signatures))
+
+
+def _open_own_segment(manifest: Manifest, k: int, provider: str, threads: int | None) -> OwnSegment:
+    """Open a segment with its exit of each expert."""
+    rows, classes = (manifest.segments, *manifest.branches), len(manifest.classes)
+    following = [row[k + 1] if k + 1 < len(row) else None for row in rows]
+    signatures = [
+        Signature(manifest.path(row[k]), row[k], after, classes) for row, after in zip(rows, following, strict=True)
+    ]
+    return OwnSegment(tuple(OnnxSegment(each, provider=provider, threads=threads) for each in signatures))
 
 
 def check_experts(policy: Policy, facts: ExpertFacts | None) -> None:

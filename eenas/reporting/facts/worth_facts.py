@@ -55,6 +55,7 @@ def worth_facts(name: str, figures: ExpertFigures) -> WorthFacts:
         subtitles=(
             f"{name} on test images; severity 0: clean images, at {rise[0]} of the backbone's MACs ({rise[1]} without)",
             f"choosing the expert takes {figures.classifier_macs:,} MACs, {percent(share, 2)} of the backbone's",
+            *((figures.size,) if figures.size else ()),
         ),
         kinds=tuple(_curves(figures, number) for number in range(1, 1 + len(others))),
         heads=("expert", "accuracy", "without", "worth", "MACs", "without", *(f"to {each}" for each in figures.names)),
