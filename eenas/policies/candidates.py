@@ -69,7 +69,7 @@ def candidates(kind: str, table: ExitTable, temperatures: Temperatures, score: s
         make, curve = curves[0]
         limits = curve.thresholds
         return PolicyCandidates(curve.accuracy, curve.costs, lambda index, within: make(float(limits[index]), within))
-    costs = Costs(table.costs.facts, np.concatenate([curve.costs.values for _, curve in curves], axis=1))
+    costs = Costs(curves[0][1].costs.facts, np.concatenate([curve.costs.values for _, curve in curves], axis=1))
     order = np.argsort(costs[MACS], kind="stable")
     limits = np.concatenate([curve.thresholds for _, curve in curves])[order]
     shapes = np.concatenate([np.full(len(curve), number) for number, (_, curve) in enumerate(curves)])[order]

@@ -1,5 +1,7 @@
 """Costs of reaching each exit: named columns with unit and provenance, the MACs first."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eenas.errors import PolicyError, nearest
 from eenas.escaping import shortened
+from eenas.policies.split_costs import BYTES_SENT, PRICE, TIER_ENERGY, TIER_LATENCY, Split, SplitCosts
 
 MACS, LATENCY = "macs", "latency"
 """The names of the two costs that eenas counts and measures itself."""
@@ -81,23 +84,35 @@ KNOWN = {
     LATENCY: CostFacts(name=LATENCY, unit="ms", provenance="measured"),
 }
 """The descriptions of the costs that eenas counts and measures itself."""
+PER_SPLIT = {
+    TIER_LATENCY: CostFacts(name=TIER_LATENCY, unit="ms", provenance="composed of the profiles of tiers and the links"),
+    BYTES_SENT: CostFacts(name=BYTES_SENT, unit="bytes", provenance="counted at the split"),
+    TIER_ENERGY: CostFacts(name=TIER_ENERGY, unit="J", provenance="by the watts of tiers and the joules of links"),
+    PRICE: CostFacts(name=PRICE, provenance="by the prices of tiers and links"),
+}
+"""The descriptions of the costs that depend on the split between tiers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Costs:
     """The costs of N exits or N policies: D named columns, `values` float64 [D, N], described by `facts` (D).
 
+    With `splits`, the costs of exits have further columns that depend on the split between tiers. A mean has them, for
+    the best split of each policy.
+
     Raises PolicyError for values that are negative or not finite, for another shape, and for duplicate names.
     """
 
     facts: tuple[CostFacts, ...]
     values: NDArray[np.float64]
+    splits: SplitCosts | None = None
 
     def __post_init__(self) -> None:
         """Convert to float64 and check the values."""
         names = [each.name for each in self.facts]
-        if len(set(names)) != len(names):
-            raise PolicyError(f"costs must have different names, got {shortened(names)}")
+        known = names if self.splits is None else [*names, *self.splits.names]
+        if len(set(known)) != len(known):
+            raise PolicyError(f"costs must have different names, got {shortened(known)}")
         given = np.asarray(self.values)
         if given.dtype.kind not in "fiu" or given.ndim != 2 or len(given) != len(names):
             raise PolicyError(
@@ -110,10 +125,12 @@ class Costs:
                 f"{names[bad]} must be finite numbers from 0 up, one for each exit, got "
                 f"{shortened(given[bad].tolist())}"
             )
+        if self.splits is not None and self.splits.values.shape[2] != given.shape[1]:
+            raise PolicyError(f"costs of {given.shape[1]} exits need as many under each split; give both the same")
         object.__setattr__(self, "values", given)
 
     @classmethod
-    def of(cls, columns: Mapping[str, ArrayLike | None] | None = None, /, **named: ArrayLike | None) -> "Costs":
+    def of(cls, columns: Mapping[str, ArrayLike | None] | None = None, /, **named: ArrayLike | None) -> Costs:
         """Return costs from columns [N] by name. Columns that are None are left out."""
         found = {name: np.array(each) for name, each in {**(columns or {}), **named}.items() if each is not None}
         for name, each in found.items():
@@ -129,6 +146,11 @@ class Costs:
         """The names of the columns in their order."""
         return tuple(each.name for each in self.facts)
 
+    @property
+    def mean_names(self) -> tuple[str, ...]:
+        """The names of the columns of a mean: those that depend on the split come last."""
+        return self.names if self.splits is None else (*self.names, *self.splits.names)
+
     def __contains__(self, name: object) -> bool:
         """Whether there is a cost with this name."""
         return name in self.names
@@ -143,31 +165,51 @@ class Costs:
         """Return the column [N] of a cost, or None if it is not known."""
         return self[name] if name in self.names else None
 
-    def first(self, exits: int) -> "Costs":
+    def first(self, exits: int) -> Costs:
         """Return the costs of the first `exits` exits."""
-        return Costs(self.facts, self.values[:, :exits])
+        splits = None if self.splits is None else self.splits.first(exits)
+        return Costs(self.facts, self.values[:, :exits], splits)
 
-    def at(self, indices: NDArray[np.int64]) -> "Costs":
-        """Return the costs of the exits or policies with these indices [M]."""
+    def at(self, indices: NDArray[np.int64]) -> Costs:
+        """Return the costs of the policies with these indices [M]."""
         return Costs(self.facts, self.values[:, indices])
 
-    def without(self, *names: str) -> "Costs":
+    def without(self, *names: str) -> Costs:
         """Return the costs except those with these names."""
         kept = [index for index, name in enumerate(self.names) if name not in names]
-        return Costs(tuple(self.facts[index] for index in kept), self.values[kept])
+        return Costs(tuple(self.facts[index] for index in kept), self.values[kept], self.splits)
 
-    def replacing(self, name: str, column: ArrayLike | None) -> "Costs":
+    def replacing(self, name: str, column: ArrayLike | None) -> Costs:
         """Return the costs with the column [N] of this name replaced, or removed if `column` is None."""
         if column is None or name not in self.names:
             return self.without(name)
         rows = [np.asarray(column) if each == name else self[each] for each in self.names]
-        return Costs(self.facts, np.stack(rows))
+        return Costs(self.facts, np.stack(rows), self.splits)
 
-    def mean(self, leaving: NDArray[np.int64]) -> "Costs":
+    def mean(self, leaving: NDArray[np.int64]) -> Costs:
         """Return the mean costs of M policies from their counts `leaving` [M, K] of samples that leave at each exit."""
-        return Costs(self.facts, np.stack([mean_cost(leaving, each) for each in self.values]))
+        found = Costs(self.facts, np.stack([mean_cost(leaving, each) for each in self.values]))
+        return found if self.splits is None else found.joined(self.splits.names, self.splits.best(leaving)[1])
 
-    def of_exit(self, k: int) -> "CostValues":
+    def best_split(self, leaving: NDArray[np.int64]) -> Split | None:
+        """Return the best split of a policy with these counts [K], or None without tiers."""
+        return None if self.splits is None else self.splits.splits[int(self.splits.best(leaving[None])[0][0])]
+
+    def under(self, split: Split | None) -> Costs:
+        """Return the costs with the columns under this split, or as they are without tiers.
+
+        Raises PolicyError for an unknown split.
+        """
+        if self.splits is None:
+            return self
+        return Costs(self.facts, self.values).joined(self.splits.names, self.splits.under(split))
+
+    def joined(self, names: Iterable[str], values: NDArray[np.float64]) -> Costs:
+        """Return the costs with further columns of these names, `values` [names, N]."""
+        facts = (PER_SPLIT.get(name) or CostFacts(name=name) for name in names)
+        return Costs((*self.facts, *facts), np.concatenate([self.values, values]))
+
+    def of_exit(self, k: int) -> CostValues:
         """Return the costs of one exit by name."""
         return CostValues(zip(self.names, self.values[:, k].tolist(), strict=True))
 

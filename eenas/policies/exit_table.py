@@ -17,6 +17,8 @@ KEYS = ("logits", "labels", "exits", MACS)
 CONTEXTS = "contexts"
 OTHERS, FACTS = "costs", "cost_facts"
 """The arrays of a file for costs outside KNOWN: their values [costs, K], and their descriptions as JSON."""
+SPLITS, SPLIT_FACTS = "split_costs", "splits"
+"""The arrays of a file for costs that depend on the split: their values [S, T, K], and the rest as JSON."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,6 +139,8 @@ class ExitTable:
         if others.names:
             arrays[OTHERS] = others.values
             arrays[FACTS] = np.array(json.dumps([asdict(each) for each in others.facts]))
+        if (splits := self.costs.splits) is not None:
+            arrays[SPLITS], arrays[SPLIT_FACTS] = splits.values, np.array(json.dumps(splits.facts_table()))
         if self.balanced:
             arrays["balanced"] = np.array(True)
         if self.contexts is not None:

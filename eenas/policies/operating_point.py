@@ -18,13 +18,14 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import Guarantee
+from eenas.policies.split_costs import Split, split_from
 
 EXPECTED, WORST = "expected_", "worst_"
 """The prefixes of the keys of costs in a table."""
 NO_VALUES = CostValues()
 """No values: nothing was measured."""
 _FIELDS = ("policy", "accuracy", "shares", "exit_accuracy")
-_GUARANTEE = "guarantee"
+_GUARANTEE, _SPLIT = "guarantee", "split"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class OperatingPoint:
     at each exit. `exit_accuracy` (K) is the accuracy on the samples leaving there, or None if there are none.
     `guarantee` is the bound on the policy's loss that was certified when it was fitted, or None.
     `robustness` holds the accuracies under distortions by name (`MEASURES`); it is empty if they were not measured.
+    `split` is the best split between tiers for these decisions, to which the costs of tiers refer (None: no tiers).
     """
 
     policy: Policy
@@ -46,6 +48,7 @@ class OperatingPoint:
     exit_accuracy: tuple[float | None, ...]
     guarantee: Guarantee | None = None
     robustness: CostValues = NO_VALUES
+    split: Split | None = None
 
     def __post_init__(self) -> None:
         """Convert sequences to tuples and check that the numbers fit together."""
@@ -74,6 +77,7 @@ class OperatingPoint:
             raise PolicyError(f"an operating point needs a share and an accuracy for each exit, got {counts}")
         if not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
             raise PolicyError(f"the shares of an operating point must sum to one, got {sum(shares)}")
+        object.__setattr__(self, "split", split_from(self.split))
 
     def to_table(self) -> dict[str, Any]:
         """Return plain data for JSON, with costs under keys such as "expected_macs" and "worst_latency_ms"."""
@@ -82,6 +86,8 @@ class OperatingPoint:
             table[EXPECTED + key_of(name)] = self.expected[name]
             table[WORST + key_of(name)] = self.worst[name]
         table |= {"shares": list(self.shares), "exit_accuracy": list(self.exit_accuracy), **self.robustness}
+        if self.split is not None:
+            table[_SPLIT] = self.split if isinstance(self.split, str) else list(self.split)
         return table if self.guarantee is None else {**table, _GUARANTEE: self.guarantee.to_table()}
 
     @classmethod
@@ -95,7 +101,7 @@ class OperatingPoint:
         expected, worst = (_costs_of(table, prefix) for prefix in (EXPECTED, WORST))
         wanted = [MACS, *(name for name in (*expected, *worst) if name != MACS)]
         names = [*_FIELDS, *(prefix + key_of(name) for name in dict.fromkeys(wanted) for prefix in (EXPECTED, WORST))]
-        known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY), _GUARANTEE, *MEASURES]
+        known = [*names, EXPECTED + key_of(LATENCY), WORST + key_of(LATENCY), _GUARANTEE, _SPLIT, *MEASURES]
         check_keys(table, known, names, file=file, key=key, kind="an operating point")
         for name in ("shares", "exit_accuracy"):
             if not isinstance(table[name], list | tuple):
@@ -114,6 +120,7 @@ class OperatingPoint:
             exit_accuracy=table["exit_accuracy"],
             guarantee=guarantee,
             robustness=CostValues((name, table[name]) for name in MEASURES if name in table),
+            split=table.get(_SPLIT),
         )
 
 
@@ -144,12 +151,15 @@ def point_of(
     weights = table.weights
     counted = np.ones(len(table), dtype=np.int64) if weights is None else weights
     right_at, all_at = (np.bincount(exit_index, counted * each, table.num_exits) for each in (right, 1))
-    reachable, costs = slice(0, policy.last_reachable + 1), table.costs
+    reachable = policy.last_reachable + 1
+    split = table.costs.first(reachable).best_split(leaving[:reachable])
+    costs = table.costs.under(split)
     return OperatingPoint(
         policy=policy,
         accuracy=float(weighted_accuracy(right, weights)),
         expected=CostValues((name, float(mean_cost(leaving, costs[name]))) for name in costs.names),
-        worst=CostValues((name, float(costs[name][reachable].max())) for name in costs.names),
+        worst=CostValues((name, float(costs[name][:reachable].max())) for name in costs.names),
         shares=tuple(int(count) / len(table) for count in leaving),
         exit_accuracy=tuple(float(r) / float(n) if n else None for r, n in zip(right_at, all_at, strict=True)),
+        split=split,
     )

@@ -72,7 +72,7 @@ def policy_by_context(
         return None
     calibration = with_pristine(tables[PREFIX + "calibration"], tables["calibration"], CLEAN)
     target, total = design.policy.target_macs, float(context.profile.total_macs)
-    within = {name: limit for name, limit in limits.expected.items() if name in calibration.costs}
+    within = {name: limit for name, limit in limits.expected.items() if name in calibration.costs.mean_names}
     within[MACS] = min(target, limits.expected.get(MACS, target)) * total
     return fit_by_context(calibration, design.policy, within=within)
 

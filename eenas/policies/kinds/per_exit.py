@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +41,16 @@ def fit_per_exit(
     common threshold of at most the same cost. If they are more accurate, they are fitted on the whole table and
     returned. Otherwise the result is the common threshold of `fit_common`. So it is for fewer than two branches, for
     fewer than MINIMUM_SAMPLES samples per exit in a half, and for limits that cannot be held (`within_budget=False`).
+    For a limit on a cost that depends on the split, the split is the best one of the common threshold.
     """
     fitted = fit_temperatures(table) if temperatures is None else np.asarray(temperatures, dtype=np.float64)
     common = fit_common(table, temperatures=fitted, score=score, within=within)
     few = table.num_exits < 3 or len(table) // 2 < MINIMUM_SAMPLES * table.num_exits
     if few or not common.within_budget or 0 in within.values():
         return common
+    if any(name not in table.costs for name in within):
+        leaving = np.bincount(common.apply(table).exit_index, minlength=table.num_exits)
+        table = replace(table, costs=table.costs.under(table.costs.best_split(leaving)))
     order = np.random.default_rng(seed).permutation(len(table))
     half, held_out = table.take(order[: len(table) // 2]), table.take(order[len(table) // 2 :])
     trial = _Ascent(half, fitted, score, within).fit()

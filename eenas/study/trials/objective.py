@@ -280,7 +280,7 @@ class _AtomicStore(FileSystemArtifactStore):
 
 def _infeasible_record(error: InfeasibleError, context: StudyContext, *, study: str, number: int) -> TrialRecord:
     """Return the record of a proposal that cannot be built: the worst scores and a violated constraint."""
-    whole = context.costs(context.plain_design()).costs.of_exit(-1)
+    whole = context.costs(context.plain_design()).costs.mean(np.array([[1]])).of_exit(-1)
     worst = {name: REFERENCE_COST * value for name, value in whole.items()}
     worst |= dict.fromkeys((ACCURACY, *MEASURES), 1.0 / context.task.num_classes)
     return TrialRecord(

@@ -102,7 +102,7 @@ def policy_within(fitting: Fitting, limits: Limits, *, target_macs: float, backb
     costs, the nearest policy is returned, with `within_budget=False`.
     """
     calibration = fitting.calibration
-    within = {name: limit for name, limit in limits.expected.items() if name in calibration.costs}
+    within = {name: limit for name, limit in limits.expected.items() if name in calibration.costs.mean_names}
     within[MACS] = min(target_macs, limits.expected.get(MACS, target_macs)) * backbone_macs
     last = last_allowed(calibration, limits, backbone_macs)
     if last is None:
@@ -116,6 +116,8 @@ def last_allowed(calibration: ExitTable, limits: Limits, backbone_macs: float) -
     for name, limit in limits.worst.items():
         if (costs := calibration.costs.get(name)) is not None:
             allowed &= costs <= (limit * backbone_macs if name == MACS else limit)
+    if (splits := calibration.costs.splits) is not None:
+        allowed &= np.arange(len(allowed)) <= splits.last_allowed()
     return None if allowed.all() or not allowed[0] else int(np.argmin(allowed)) - 1
 
 
