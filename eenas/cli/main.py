@@ -22,6 +22,7 @@ from eenas.cli.simulate import simulate
 from eenas.cli.tables.spaces import spaces
 from eenas.cli.terminal.console import replace_unencodable, say
 from eenas.cli.terminal.failures import WRONG_INPUT, end_on_sigterm, guarded
+from eenas.cli.tiers import tiers
 from eenas.cli.train import train
 from eenas.cli.verify import verify
 from eenas.escaping import one_line
@@ -58,7 +59,10 @@ def _options(
     pass
 
 
-_VERBS = (search, front, train, export, verify, run, calibrate, simulate, experts, profile, dashboard, backbone, spaces)
+_VERBS = (
+    *(search, front, train, export, verify, run, calibrate, simulate, experts, profile, tiers, dashboard, backbone),
+    spaces,
+)
 for _verb in _VERBS:
     app.command()(guarded(_verb))
 app.command("list")(guarded(list_names))

@@ -10,6 +10,7 @@ from eenas.bounds import damage_as
 from eenas.errors import StorageError, StudyError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.latency import Latency
+from eenas.measurement.profile import Profile
 from eenas.networks.backbone_facts import BackboneFacts
 from eenas.policies.costs import KNOWN, CostFacts
 from eenas.policies.operating_point import OperatingPoint
@@ -105,12 +106,18 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
         warnings=tuple(map(str, facts.get("warnings", ()))),
         latency=_latency(facts),
         latency_profile=facts.get("latency_profile"),
+        profile=_profile(facts),
     )
 
 
 def _latency(facts: Mapping[str, Any]) -> Latency | None:
     table = facts.get("profile", {}).get("total_latency")
     return None if table is None else Latency.from_table(table, key="profile.total_latency")
+
+
+def _profile(facts: Mapping[str, Any]) -> Profile | None:
+    table = facts.get("profile", {})
+    return Profile.from_table(table, key="profile") if "cut_points" in table else None
 
 
 def code_folder(record: StudyRecord) -> Path | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from eenas.fronts.choices import beyond_guessing
 from eenas.measurement.latency import Latency, place_of
+from eenas.measurement.profile import Profile
 from eenas.networks.backbone_facts import BackboneFacts
 from eenas.policies.class_weights import effective_samples, measure_name
 from eenas.policies.costs import KNOWN, CostFacts
@@ -55,6 +56,7 @@ class StudyResults:
 
     Networks are trained on `device`. `latency` is the latency of the whole backbone as one program, with the device and
     method of all latency measurements; None if there are none. `latency_profile` is the file they come from, or None.
+    `profile` is that of the backbone (None: not recorded).
     Each of `warnings` is a sentence on why results may be misleading.
     """
 
@@ -79,6 +81,7 @@ class StudyResults:
     warnings: tuple[str, ...] = ()
     latency: Latency | None = None
     latency_profile: str | None = None
+    profile: Profile | None = None
 
     @property
     def choices(self) -> tuple[FrontPoint, ...]:

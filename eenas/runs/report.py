@@ -109,6 +109,7 @@ def build_report(
         transform=network.transform,
         latency_batch=context.settings.latency.batch,
         latency=context.profile.total_latency,
+        profile=context.profile,
         contexts=context_report(context, policy, design, limits, tables, certified=guarantee is not None),
         policies=compare_learned(calibration, test, backbone_macs=total),
     )

@@ -14,6 +14,7 @@ from eenas.designs.design import Design
 from eenas.errors import EenasError, ExportError, PluginError
 from eenas.files import write_text
 from eenas.measurement.latency import Latency
+from eenas.measurement.profile import Profile
 from eenas.networks.backbone_facts import BackboneFacts
 from eenas.percent import percent
 from eenas.policies.class_weights import measure_name
@@ -73,7 +74,8 @@ class RunReport:
     `experts` is the report on the experts for distorted images, if the study asks for some.
 
     Latencies are for batches of `latency_batch` samples, except `end_to_end_ms`. `latency` is that of the whole
-    backbone as one program, with the conditions of measurement.
+    backbone as one program, with the conditions of measurement, and `profile` the costs of its parts (None: not
+    recorded).
     """
 
     folder: Path
@@ -113,6 +115,7 @@ class RunReport:
     contexts: ContextReport | None = None
     policies: tuple[PolicyComparison, ...] = ()
     experts: ExpertReport | None = None
+    profile: Profile | None = None
 
     @property
     def measure(self) -> str:
@@ -205,6 +208,7 @@ class RunReport:
                 contexts=from_table(ContextReport, table["contexts"]) if "contexts" in table else None,
                 policies=tuple(from_table(PolicyComparison, each) for each in table.get("policies", ())),
                 experts=from_table(ExpertReport, table["experts"], key="experts") if "experts" in table else None,
+                profile=from_table(Profile, table["profile"], key="profile") if "profile" in table else None,
             )
             found.check()
         except OSError:

@@ -1,5 +1,6 @@
 """The times of a network on a tier: this machine's times a factor, a profile taken there, or a table."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,36 +71,38 @@ def tier_times(tier: Tier, source: TierSource, network: MeasuredNetwork) -> Part
 
     Raises MeasurementError if a profile or a table is of another backbone, or has no time of a branch.
     """
+    if isinstance(source, LatencyProfile):
+        source.check(network.profile, network.input_shape, network.num_classes)
+        names = [point.name for point in network.profile.cut_points]
+        return profile_times(source, names, network.at, network.branches, static=network.static)
     here = part_times(network.profile, network.at, network.costs, static=network.static)
     if source is None:
         return here.scaled(tier.factor)
-    if isinstance(source, dict):
-        end = network.profile.cut_points[network.at[0]].name if network.static else FINAL
-        return here.reaching(reached_ms(source, (*network.cut_points, end), file=tier.file))
-    source.check(network.profile, network.input_shape, network.num_classes)
-    there = _at_cut_points(source, network.profile)
-    return part_times(there, network.at, _branches_there(source, network), static=network.static)
+    end = network.profile.cut_points[network.at[0]].name if network.static else FINAL
+    return here.reaching(reached_ms(source, (*network.cut_points, end), file=tier.file))
 
 
-def _at_cut_points(source: LatencyProfile, profile: Profile) -> Profile:
-    """Return the profile of another machine with the cut points of the one here only."""
+def profile_times(
+    source: LatencyProfile, names: Sequence[str], at: Sequence[int], branches: Sequence[Branch], *, static: bool = False
+) -> PartTimes:
+    """Return the times on another machine with segments between the cut points `names`, `branches` behind those `at`.
+
+    Raises CutError for an unknown cut point and MeasurementError for a branch without a time.
+    """
     there = source.profile
-    kept = [there.index(point.name) for point in profile.cut_points]
-    return replace(
+    kept = [there.index(name) for name in names]
+    points = tuple(there.cut_points[index] for index in kept)
+    profile = replace(
         there,
-        cut_points=profile.cut_points,
+        cut_points=points,
         macs=tuple(there.macs[index] for index in kept),
         parameters=tuple(there.parameters[index] for index in kept),
         latency_ms=tuple(there.latency_ms[index] for index in kept),
         joints=None if there.joints is None else there.joints.at(kept),
     )
-
-
-def _branches_there(source: LatencyProfile, network: MeasuredNetwork) -> tuple[BranchCost, ...]:
-    """Return the costs of the branches with their times on the other machine."""
-    found = []
-    for index, branch, cost in zip(network.at, network.branches, network.costs, strict=True):
-        shape = network.profile.cut_points[index].shape
-        latency = source.time_branch(branch, shape, network.num_classes, torch.device("cpu"), source.spec)
-        found.append(replace(cost, latency=latency))
-    return tuple(found)
+    costs = []
+    for index, branch in zip(at, branches, strict=True):
+        shape = points[index].shape
+        latency = source.time_branch(branch, shape, source.num_classes, torch.device("cpu"), source.spec)
+        costs.append(BranchCost(macs=source.macs(branch, shape) or 0, parameters=0, latency=latency))
+    return part_times(profile, at, costs, static=static)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Self
 
 from eenas import bounds, specs
@@ -84,6 +85,17 @@ class Tiers:
     def of(cls, link: Link, *, edge: Tier | None = None, cloud: Tier | None = None) -> Self:
         """Return two tiers, "edge" and "cloud", by default this machine twice."""
         return cls(tiers=(edge or Tier(name="edge"), cloud or Tier(name="cloud")), links=(link,))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the `[tiers]` of a TOML file, whose other tables are those of a study and are ignored.
+
+        Raises SpecError for a file without them.
+        """
+        table = specs.read_table(path)
+        if "tiers" not in table:
+            raise SpecError(f"{path}: has no [tiers]; add [tiers.edge], [tiers.edge.link] and [tiers.cloud]")
+        return cls.from_table(table["tiers"], file=str(path))
 
     @property
     def names(self) -> tuple[str, ...]:
