@@ -80,6 +80,10 @@ class MachineError(EenasError):
     """The machine lacks a general resource: memory, disk space, a folder or a device."""
 
 
+class LinkError(EenasError):
+    """The server of the rest of a model cannot be reached, is too slow, refuses, or gives a wrong answer."""
+
+
 class StudyError(EenasError):
     """A study is missing, has another identity or cannot continue."""
 

@@ -22,6 +22,7 @@ from eenas.programs.json_files import need, shown
 from eenas.programs.manifest_checks import check_network, check_programs
 from eenas.programs.preprocessing.kinds import preprocessing_from
 from eenas.programs.preprocessing.preprocessing import Preprocessing
+from eenas.programs.remote.split_facts import CLOUD, EDGE, SplitFacts, split_facts
 
 FORMAT = 1
 MANIFEST = "eenas.json"
@@ -50,7 +51,8 @@ class Manifest:
     `points` are the operating points by increasing MACs. `backbone_macs` are the MACs of the plain backbone, or None if
     unknown. `costs` describe the costs of the points. `guarantee` is that of the policy, or None. `exit_macs` [K] are
     the MACs of leaving at each exit, or empty. With `experts`, the segments have no exits: `branches` [experts][K] are
-    those of each expert.
+    those of each expert. With `split`, the folder holds one half of a model: `segments` are those of its exits, and
+    `tail` is the program from the last exit of the edge to a split between two exits, without an exit.
     """
 
     folder: Path
@@ -69,10 +71,30 @@ class Manifest:
     exit_macs: tuple[float, ...] = ()
     experts: ExpertFacts | None = None
     branches: tuple[tuple[ProgramFile, ...], ...] = ()
+    split: SplitFacts | None = None
+    tail: ProgramFile | None = None
+
+    @property
+    def first_exit(self) -> int:
+        """The index of the exit of the first segment: 0 except in the cloud half of a model."""
+        return self.split.exits if self.split is not None and self.split.half == CLOUD else 0
+
+    def following(self, number: int) -> tuple[int, ...] | None:
+        """Return the shape of one sample's features behind segment `number`, or None at the end of the model."""
+        if number + 1 < len(self.segments):
+            return tuple(self.segments[number + 1].shape)
+        if self.split is None or self.split.half != EDGE:
+            return None
+        return self.split.shape if self.tail is None else tuple(self.tail.shape)
 
     @property
     def identity(self) -> str:
-        """A digest of the exits, classes, temperatures and programs: equal for equal answers and confidences."""
+        """A digest of the exits, classes, temperatures and programs: equal for equal answers and confidences.
+
+        Both halves of a model have that of the whole model.
+        """
+        if self.split is not None:
+            return self.split.model
         programs = [each.sha256 for each in (*self.segments, *(branch for row in self.branches for branch in row))]
         facts = [list(self.exits), list(self.classes), list(self.temperatures), programs]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
@@ -131,7 +153,29 @@ def read_plain_table(folder: str | Path) -> dict[str, Any]:
     table = read_table(folder)
     if table.get("experts") is not None:
         raise ExportError(f"{folder}: has experts, whose policies `eenas experts` fits; run it again with other data")
+    check_not_half(table, folder)
     return table
+
+
+def check_not_half(table: Mapping[str, Any], folder: str | Path) -> None:
+    """Raise ExportError if the manifest in a folder is that of one half of a model, which has no network."""
+    if table.get("split") is not None:
+        with export_errors(Path(folder) / MANIFEST):
+            facts = split_facts(table["split"], tuple(table["exits"]))
+        raise ExportError(f"{folder}: is {facts.text} and holds programs only; use the whole model, and split it again")
+
+
+def check_half(manifest: Manifest, *, has_server: bool) -> None:
+    """Raise ExportError unless a model can answer here, with or without a server for its rest."""
+    facts, place = manifest.split, manifest.folder
+    if facts is not None and facts.half == CLOUD:
+        raise ExportError(f"{place}: is {facts.text}; run it with `eenas serve`, and load the edge half")
+    if facts is not None and not has_server:
+        raise ExportError(
+            f"{place}: is {facts.text}; give the server with the cloud half: remote='http://host:8000' (--remote URL)"
+        )
+    if has_server and manifest.experts is not None:
+        raise ExportError(f"{place}: has experts, and a model with experts runs in one place; leave remote out")
 
 
 def read_manifest(folder: str | Path, *, programs: bool = True, trust_code: bool = False) -> Manifest:
@@ -160,8 +204,9 @@ def check_table(table: Mapping[str, Any]) -> Policy | None:
     exits, shape = tuple(table["exits"]), preprocessing_from(table["transform"]).shape
     facts = None if table.get("experts") is None else expert_facts(table["experts"], exits, shape)
     check_policies({"policy": policy, **_points_of(table["measured"])}, facts)
+    half = None if table.get("split") is None else split_facts(table["split"], exits)
     if table.get("program") is not None:
-        check_programs(table["program"], exits, shape, facts)
+        check_programs(table["program"], exits, shape, facts, half)
     return policy
 
 
@@ -216,6 +261,8 @@ def _manifest(folder: Path, table: Mapping[str, Any], policy: Policy | None) -> 
         exit_macs=tuple(float(exit_[MACS]) for exit_ in measured.get("exits", ()) if MACS in exit_),
         experts=experts,
         branches=tuple(tuple(ProgramFile(**each) for each in row) for row in rows),
+        split=None if table.get("split") is None else split_facts(table["split"], exits),
+        tail=ProgramFile(**program["tail"]) if "tail" in program else None,
     )
 
 

@@ -15,6 +15,7 @@ from eenas.policies.values import LEAST_TEMPERATURE
 from eenas.programs.experts.expert_facts import ExpertFacts
 from eenas.programs.json_files import entry, is_number, is_text, is_whole, need
 from eenas.programs.preprocessing.series_preprocessing import SERIES
+from eenas.programs.remote.split_facts import CLOUD, TAIL, SplitFacts, check_half_programs
 
 PROGRAM_KINDS = ("onnx", "pt2")
 """The kinds of program files."""
@@ -45,11 +46,15 @@ def check_network(table: Mapping[str, Any]) -> Policy | None:
 
 
 def check_programs(
-    program: Any, exits: Sequence[str], shape: Sequence[int], experts: ExpertFacts | None = None
+    program: Any,
+    exits: Sequence[str],
+    shape: Sequence[int],
+    experts: ExpertFacts | None = None,
+    half: SplitFacts | None = None,
 ) -> None:
     """Check the table of programs for these exits, samples of this `shape`, and experts.
 
-    Raises ExportError with the place.
+    `half` are the facts of a half of a model. Raises ExportError with the place.
     """
     _table(program, "program")
     kind = entry(program, "kind", "program")
@@ -57,11 +62,23 @@ def check_programs(
         raise ExportError(f"unknown kind of program {kind!r:.60}; this eenas supports {' and '.join(PROGRAM_KINDS)}")
     segments = entry(program, "segments", "program")
     need(isinstance(segments, list), "program.segments", "a list", segments)
-    if len(segments) != len(exits):
+    if half is None and len(segments) != len(exits):
         raise ExportError(f"program.segments must have {len(exits)} programs, one for each exit, got {len(segments)}")
+    before = half.exits if half is not None and half.half == CLOUD else 0
     for k, segment in enumerate(segments):
         place = f"program.segments[{k}]"
-        _check_program(_table(segment, place), place, f"segment_{k}.{kind}")
+        _check_program(_table(segment, place), place, f"segment_{before + k}.{kind}")
+    if half is not None:
+        if (tail := program.get("tail")) is not None:
+            _check_program(_table(tail, "program.tail"), "program.tail", TAIL)
+            need(kind == "onnx", "program.tail", "left out unless the programs are ONNX files", tail)
+        need(not experts and "experts" not in program, "experts", "left out in a half of a model", experts)
+        need("single_file" not in program, "program.single_file", "left out in a half of a model", True)
+        if before == 0 and segments:
+            need(not segments[0].get("takes_previous"), "program.segments[0].takes_previous", "false", True)
+        check_half_programs(half, program, exits, list(shape))
+        return
+    need("tail" not in program, "program.tail", "left out in a whole model", program.get("tail"))
     need(not segments[0].get("takes_previous"), "program.segments[0].takes_previous", "false", True)
     first = segments[0]["shape"]
     need(first == list(shape), "program.segments[0].shape", f"the shape of a sample, {list(shape)}", first)

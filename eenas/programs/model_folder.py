@@ -28,8 +28,18 @@ from eenas.policies.kinds.registry import load_policies, policy_from_table
 from eenas.policies.policy import Policy
 from eenas.policies.rule import Rule
 from eenas.programs.json_files import shown
-from eenas.programs.manifest import FORMAT, MANIFEST, certified, check_table, checksum, export_errors, read_table
+from eenas.programs.manifest import (
+    FORMAT,
+    MANIFEST,
+    certified,
+    check_not_half,
+    check_table,
+    checksum,
+    export_errors,
+    read_table,
+)
 from eenas.programs.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
+from eenas.programs.remote.split_facts import TAIL
 from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
 from eenas.tasks.inputs import InputSpec
@@ -39,7 +49,7 @@ DESIGN, WEIGHTS, CARD = "design.json", "weights.safetensors", "README.md"
 EXPERTS = "experts.safetensors"
 """The file with the exits of all experts but the first, whose exits are those of the network itself."""
 _LONGEST = 600  # characters of an error that repeats a value of a file
-_NAMES = (SINGLE_FILE, RUNTIME, DESIGN, WEIGHTS, EXPERTS, CARD)
+_NAMES = (SINGLE_FILE, RUNTIME, DESIGN, WEIGHTS, EXPERTS, CARD, TAIL)
 _NUMBERED = (r"segment_\d+\.(onnx|pt2)", r"expert_\d+_(exit|segment)_\d+\.onnx")
 _OURS = re.compile("|".join((*_NUMBERED, *map(re.escape, _NAMES))))
 """The names of all files except the manifest."""
@@ -270,4 +280,6 @@ def _check_inputs(manifest: Mapping[str, Any], design: Design, taken: InputSpec)
 def _manifest(path: Path) -> dict[str, Any]:
     if not (path / MANIFEST).is_file() and (path / DESIGN).is_file():
         raise ExportError(f"{path}: has no {MANIFEST}; it is a run or incomplete; `eenas export` writes one")
-    return read_table(path)
+    table = read_table(path)
+    check_not_half(table, path)
+    return table

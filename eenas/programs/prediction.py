@@ -1,9 +1,15 @@
-"""The answers of an exported model to a batch, and the counts of one of its exits."""
+"""The answers of an exported model to a batch, and the counts of its exits."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from eenas.errors import InputError
+from eenas.policies.policy import Policy
+from eenas.programs.segments import Segment
 
 
 @dataclass(frozen=True, eq=False)
@@ -12,7 +18,8 @@ class Prediction:
 
     `classes` int64 [N] are the classes that the policy answers. `exits` int64 [N] are the exits where the samples left;
     0 is the first. `logits` float32 [N, num_classes] are those of that exit before temperature scaling; `temperatures`
-    has one value for each exit. `exit_names` are the exits in depth order.
+    has one value for each exit. `exit_names` are the exits in depth order. For a model whose rest runs on a server,
+    `answered` [N] says where each answer comes from: "edge", "cloud", or "edge: " and why the server did not answer.
     """
 
     classes: NDArray[np.int64]
@@ -20,6 +27,7 @@ class Prediction:
     logits: NDArray[np.float32]
     exit_names: tuple[str, ...]
     temperatures: tuple[float, ...]
+    answered: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def confidences(self) -> NDArray[np.float64]:
@@ -65,6 +73,38 @@ class ExitCounts:
         return tuple(
             ExitStatistics(name=name, reached=reached, left=left, seconds=seconds, deciding=deciding)
             for name, (reached, left, seconds, deciding) in zip(self._names, self.numbers, strict=True)
+        )
+
+
+def answer_one(
+    x: NDArray[np.float32], policy: Policy, segments: Sequence[Segment], counts: ExitCounts
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Return class, exit and logits of a single sample. Without sorting, small networks are a tenth faster."""
+    previous, state, clock = None, policy.start(1), time.perf_counter
+    for k, segment in enumerate(segments):
+        began = clock()
+        features, found = segment(x, previous)
+        between = clock()
+        leave, state = policy.decide(k, found, state)
+        left = bool(leave[0])
+        counts.add(k, 1, int(left), between - began, clock() - between)
+        if left:
+            break
+        assert features is not None
+        x, previous = features, found
+    return policy.answer(state), np.array([k]), found
+
+
+def check_finite_answers(
+    logits: NDArray[np.float32], exits: Sequence[int] | NDArray[np.int64], names: Sequence[str]
+) -> None:
+    """Raise InputError unless the logits [N, C] of the exits where samples leave are finite."""
+    finite = np.isfinite(logits)
+    if not finite.all():
+        bad = int(np.flatnonzero(~finite.all(axis=1))[0])
+        raise InputError(
+            f"the numbers of sample {bad} of {len(logits)} overflow in the network: the logits of exit "
+            f"{names[exits[bad]]!r} are not finite; scale the batch as in training"
         )
 
 

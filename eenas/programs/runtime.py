@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,11 @@ from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import Guarantee
 from eenas.programs.budget import within_budget
 from eenas.programs.experts.routing import Route, check_experts, open_experts
-from eenas.programs.manifest import Manifest, read_manifest
-from eenas.programs.prediction import ExitCounts, ExitStatistics, Prediction
+from eenas.programs.manifest import Manifest, check_half, read_manifest
+from eenas.programs.prediction import ExitCounts, ExitStatistics, Prediction, answer_one, check_finite_answers
+from eenas.programs.remote.edge_client import EdgeClient
+from eenas.programs.remote.edge_segments import open_tail
+from eenas.programs.remote.remote_settings import RemoteOptions, remote_settings
 from eenas.programs.segments import Segment, open_segments
 
 
@@ -30,12 +33,13 @@ class ExportedModel:
     """An open exported model. `predict` answers a batch and removes samples as they leave.
 
     The model counts its work (`statistics`). Threads that share a model share the counts; answers do not depend on
-    them. Created by `load`.
+    them. `remote` is the way to the server that runs the rest of the model, or None. Created by `load`.
     """
 
-    def __init__(self, manifest: Manifest, segments: tuple[Segment, ...]) -> None:
+    def __init__(self, manifest: Manifest, segments: tuple[Segment, ...], remote: EdgeClient | None = None) -> None:
         self.manifest = manifest
         self.segments = segments
+        self.remote = remote
         self._policy = manifest.policy
         self.controller: Controller | None = None
         self._counts = ExitCounts(manifest.exits)
@@ -93,13 +97,19 @@ class ExportedModel:
             observed.finish()
             return found
         policy = policy_in(self._fitted(), context)
+        if self.remote is not None:
+            found = self.remote.answer(x, policy, self._counts, context)
+            check_finite_answers(found.logits, found.exits, self.exits)
+            return found
         if (route := self._route(x)) is None:
             return self._answer(x, policy, self.segments)
         return route.prediction(self._answer(x, route.policy(policy), route.segments(self.segments)))
 
     def _answer(self, x: NDArray[np.float32], policy: Policy, segments: Sequence[Segment]) -> Prediction:
         if len(x) == 1:
-            return self._predict_one(x, policy, segments)
+            one = answer_one(x, policy, segments, self._counts)
+            check_finite_answers(one[2], one[1], self.exits)
+            return Prediction(*one, self.exits, self.manifest.temperatures)
         total, previous = len(x), None
         classes, exits = np.zeros(total, dtype=np.int64), np.zeros(total, dtype=np.int64)
         logits = np.zeros((total, len(self.classes)), dtype=np.float32)
@@ -125,35 +135,8 @@ class ExportedModel:
                 active, x, previous, state = active[rows], features.take(rows, axis=0), found[rows], state[stay]
             else:
                 x, previous = features, found
-        self._check_answers(logits, exits)
+        check_finite_answers(logits, exits, self.exits)
         return Prediction(classes, exits, logits, self.exits, self.manifest.temperatures)
-
-    def _predict_one(self, x: NDArray[np.float32], policy: Policy, segments: Sequence[Segment]) -> Prediction:
-        """`predict` for a single sample. Without sorting, small networks are a tenth faster."""
-        previous, state, clock = None, policy.start(1), time.perf_counter
-        for k, segment in enumerate(segments):
-            began = clock()
-            features, found = segment(x, previous)
-            between = clock()
-            leave, state = policy.decide(k, found, state)
-            left = bool(leave[0])
-            self._counts.add(k, 1, int(left), between - began, clock() - between)
-            if left:
-                break
-            assert features is not None
-            x, previous = features, found
-        self._check_answers(found, (k,))
-        return Prediction(policy.answer(state), np.array([k]), found, self.exits, self.manifest.temperatures)
-
-    def _check_answers(self, logits: NDArray[np.float32], exits: Sequence[int] | NDArray[np.int64]) -> None:
-        """Raise InputError unless the logits [N, C] of the exits where samples leave are finite."""
-        finite = np.isfinite(logits)
-        if not finite.all():
-            bad = int(np.flatnonzero(~finite.all(axis=1))[0])
-            raise InputError(
-                f"the numbers of sample {bad} of {len(logits)} overflow in the network: the logits of exit "
-                f"{self.exits[exits[bad]]!r} are not finite; scale the batch as in training"
-            )
 
     def logits(self, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Return every exit's logits [N, num_classes] for a batch as in `predict`, without stopping."""
@@ -201,6 +184,8 @@ class ExportedModel:
         if controller is None:
             self.controller = None
             return None
+        if self.remote is not None:
+            raise PolicyError("a controller learns from every exit, some of which run on a server; load without remote")
         if self.manifest.experts is not None:
             raise PolicyError("the thresholds of a model with experts belong to its experts; adapt one without experts")
         macs, own = self.manifest.exit_macs, own_thresholds(self._policy)
@@ -250,9 +235,9 @@ class ExportedModel:
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InputError(f"warm_up: {name} must be a whole number of at least 0, got {value!r:.60}")
         blank, before = self.manifest.preprocessing.blank(batch), list(self._counts.numbers)
-        for _ in range(rounds):
-            self.reach(blank, len(self.exits) - 1)
-            if self._policy is not None:  # the first call of the policy is slow, too
+        for _ in range(rounds if self.segments else 0):
+            self.reach(blank, len(self.segments) - 1)
+            if self._policy is not None and self.remote is None:  # the first call of the policy is slow, too
                 if self.controller is None:
                     self.predict(blank)
                 else:  # it would learn from the zeros
@@ -282,18 +267,31 @@ class ExportedModel:
 
 
 def load(
-    folder: str | Path, *, provider: str = "cpu", threads: int | None = None, trust_code: bool = False
+    folder: str | Path,
+    *,
+    provider: str = "cpu",
+    threads: int | None = None,
+    trust_code: bool = False,
+    remote: str | None = None,
+    **options: Unpack[RemoteOptions],
 ) -> ExportedModel:
     """Return the exported model in a folder that `eenas export --format onnx` (or pt2) wrote.
 
     `provider` is "cpu" or "cuda"; `threads` is the number of threads within an operator (None: one for each core). For
     .pt2 files, `threads` is a setting of torch for the whole process, and stays (`torch.set_num_threads` changes it
-    again). Raises ExportError if the folder is incomplete or was changed, if a program's classes or features differ
-    from the manifest, and for .pt2 files, which can contain Python code, without `trust_code`; PluginError for a policy
-    of the user's own without `trust_code`; DeviceError for an unavailable provider.
+    again). With the URL `remote` of a server, such as "http://host:8000", the segments behind `split` run there; the
+    `options` are those of RemoteSettings. A folder of `eenas split` for the edge needs one. Raises ExportError if the
+    folder is incomplete or was changed, if a program's classes or features differ from the manifest, and for .pt2
+    files, which can contain Python code, without `trust_code`; PluginError for a policy of the user's own without
+    `trust_code`; DeviceError for an unavailable provider; InputError for invalid options of a server.
     """
+    settings = remote_settings(remote, options)
     manifest = read_manifest(folder, trust_code=trust_code)
+    check_half(manifest, has_server=settings is not None)
     if manifest.experts is not None:
         return ExportedModel(manifest, open_experts(manifest, provider=provider, threads=threads))
     segments = open_segments(manifest, provider=provider, threads=threads, trust_code=trust_code)
-    return ExportedModel(manifest, segments)
+    if settings is None:
+        return ExportedModel(manifest, segments)
+    tail = open_tail(manifest, provider=provider, threads=threads)
+    return ExportedModel(manifest, segments, EdgeClient(manifest, segments, settings, tail=tail))

@@ -57,13 +57,12 @@ def open_segments(
     for number, file in enumerate(manifest.segments):
         path = manifest.path(file)
         try:
-            following = manifest.segments[number + 1] if number + 1 < len(manifest.segments) else None
-            signature = Signature(path, file, following, len(manifest.classes))
+            signature = Signature(path, file, manifest.following(number), len(manifest.classes))
             opened.append(kind(signature, provider=provider, threads=threads))
         except EenasError:
             raise
         except Exception as error:  # onnxruntime and torch raise many kinds for a program that they cannot run
-            where = f"the segment that ends at exit {manifest.exits[number]!r}"
+            where = f"the segment that ends at exit {manifest.exits[manifest.first_exit + number]!r}"
             raise ExportError(
                 f"{path}: {where} does not load here ({error_text(error)}); export again, or update"
             ) from error
@@ -77,11 +76,11 @@ def error_text(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Signature:
-    """The inputs and outputs of a program by the manifest. `following` is the program after `file` (None: the end)."""
+    """The inputs and outputs of a program by the manifest. `following` is the shape of its features (None: the end)."""
 
     path: Path
     file: ProgramFile
-    following: ProgramFile | None
+    following: tuple[int, ...] | None
     classes: int
 
     @property
@@ -94,7 +93,7 @@ class Signature:
     def outputs(self) -> dict[str, tuple[int, ...]]:
         """The shape of one sample of each output, by name, in order."""
         logits: dict[str, tuple[int, ...]] = {OUTPUTS[1]: (self.classes,)}
-        return logits if self.following is None else {OUTPUTS[0]: tuple(self.following.shape), **logits}
+        return logits if self.following is None else {OUTPUTS[0]: self.following, **logits}
 
     def check(self, what: str, found: Mapping[str, Sequence[Any]], wanted: Mapping[str, Sequence[int]]) -> None:
         """Raise ExportError unless the arrays `found` [N, ...] match `wanted`. A symbolic dimension matches any."""

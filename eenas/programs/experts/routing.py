@@ -229,7 +229,7 @@ def open_experts(
 def _open_segment(manifest: Manifest, k: int, provider: str, threads: int | None) -> ExpertSegment:
     """Open a segment that all experts share, and the exit of each."""
     body, heads, classes = manifest.segments[k], [row[k] for row in manifest.branches], len(manifest.classes)
-    signature = Signature(manifest.path(body), body, heads[0], classes)
+    signature = Signature(manifest.path(body), body, tuple(heads[0].shape), classes)
     part = BackboneSegment(signature, provider=provider, threads=threads)
     signatures = [Signature(manifest.path(head), head, None, classes) for head in heads]
     return ExpertSegment(part, tuple(OnnxSegment(each, provider=provider, threads=threads) for each in signatures))
@@ -238,7 +238,7 @@ def _open_segment(manifest: Manifest, k: int, provider: str, threads: int | None
 def _open_own_segment(manifest: Manifest, k: int, provider: str, threads: int | None) -> OwnSegment:
     """Open a segment with its exit of each expert."""
     rows, classes = (manifest.segments, *manifest.branches), len(manifest.classes)
-    following = [row[k + 1] if k + 1 < len(row) else None for row in rows]
+    following = [tuple(row[k + 1].shape) if k + 1 < len(row) else None for row in rows]
     signatures = [
         Signature(manifest.path(row[k]), row[k], after, classes) for row, after in zip(rows, following, strict=True)
     ]
