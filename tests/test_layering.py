@@ -29,6 +29,7 @@ ENTERS = {
     "results": {"optuna"},
     "handle": {"optuna", "pandas", "tqdm"},
     "runs": {"scipy"},
+    "deployment": {"starlette", "uvicorn", "prometheus_client", "grpc", "google"},
     "reporting": {"jinja2", "plotly", "optuna_dashboard", "optuna", "tomli_w"},
     "testing": {"pytest"},
     "cli": {"typer", "rich", "optuna"},

@@ -18,6 +18,7 @@ from eenas.cli.profile import profile
 from eenas.cli.report import report
 from eenas.cli.run import run
 from eenas.cli.search import search
+from eenas.cli.serve import serve
 from eenas.cli.simulate import simulate
 from eenas.cli.tables.spaces import spaces
 from eenas.cli.terminal.console import replace_unencodable, say
@@ -60,7 +61,8 @@ def _options(
 
 
 _VERBS = (
-    *(search, front, train, export, verify, run, calibrate, simulate, experts, profile, tiers, dashboard, backbone),
+    *(search, front, train, export, verify, run, serve, calibrate, simulate, experts, profile, tiers, dashboard),
+    backbone,
     spaces,
 )
 for _verb in _VERBS:

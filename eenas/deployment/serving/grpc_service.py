@@ -1,0 +1,147 @@
+"""The Open Inference Protocol over gRPC, on the same service as HTTP."""
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from eenas.deployment.serving.grpc_tensors import request_from_message, response_to_message
+from eenas.deployment.serving.protocol.messages import METHODS, SERVICE, message_class
+from eenas.deployment.serving.refusal import Refusal
+from eenas.deployment.serving.service import Service
+from eenas.errors import ExportError, MachineError, ProtocolError
+
+_LOG = logging.getLogger(__name__)
+_CODES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    413: "RESOURCE_EXHAUSTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+def need_grpc() -> Any:
+    """Return the module grpc. Raises ExportError that names the extra if it is not installed."""
+    try:
+        import grpc
+        import grpc.aio
+    except ImportError:
+        raise ExportError("gRPC needs the package grpcio; pip install 'eenas[grpc]', or give --no-grpc") from None
+    return grpc
+
+
+def grpc_server(
+    service: Service, token: str | None, address: str, *, certificate: Path | None = None, key: Path | None = None
+) -> tuple[Any, int]:
+    """Return a server of `grpc.aio` that is bound to an address but not started, and its port.
+
+    Raises MachineError if the address is not available.
+    """
+    grpc, limits = need_grpc(), service.limits
+    options = [
+        ("grpc.max_receive_message_length", limits.body_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),
+    ]
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=limits.connections)
+    server.add_generic_rpc_handlers((_handlers(grpc, _Methods(service, token, grpc)),))
+    try:
+        if certificate is None or key is None:
+            port = server.add_insecure_port(address)
+        else:
+            pair = (key.read_bytes(), certificate.read_bytes())
+            port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+    except RuntimeError:
+        port = 0
+    if port == 0:
+        raise MachineError(f"{address}: cannot be served on for gRPC, perhaps in use; give another --grpc-port")
+    return server, port
+
+
+def _handlers(grpc: Any, methods: "_Methods") -> Any:
+    each = {
+        name: grpc.unary_unary_rpc_method_handler(
+            methods.guarded(getattr(methods, name)),
+            request_deserializer=message_class(f"{name}Request").FromString,
+            response_serializer=message_class(f"{name}Response").SerializeToString,
+        )
+        for name in METHODS
+    }
+    return grpc.method_handlers_generic_handler(SERVICE, each)
+
+
+class _Methods:
+    """The methods of the protocol, called as it calls them."""
+
+    def __init__(self, service: Service, token: str | None, grpc: Any) -> None:
+        self._service, self._grpc = service, grpc
+        self._token = None if token is None else f"Bearer {token}".encode()
+
+    def guarded(self, method: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+        """Return a method that turns every refusal into a status of gRPC, after a check of the token."""
+
+        async def run(message: Any, context: Any) -> Any:
+            try:
+                if method.__name__ not in ("ServerLive", "ServerReady"):
+                    self._check_token(context)
+                return await method(message, context)
+            except Refusal as error:
+                refusal = error
+            except ProtocolError as error:
+                refusal = Refusal("malformed", str(error))
+            except Exception:
+                _LOG.exception("a request failed")
+                refusal = Refusal("failed", "the request failed in the server; its log has the reason")
+            self._service.metrics.refused(refusal.reason)
+            if refusal.retry_after is not None:
+                context.set_trailing_metadata((("retry-after", str(refusal.retry_after)),))
+            return await context.abort(getattr(self._grpc.StatusCode, _CODES[refusal.status]), str(refusal))
+
+        return run
+
+    async def ServerLive(self, message: Any, context: Any) -> Any:
+        return message_class("ServerLiveResponse")(live=True)
+
+    async def ServerReady(self, message: Any, context: Any) -> Any:
+        return message_class("ServerReadyResponse")(ready=not self._service.stopping)
+
+    async def ModelReady(self, message: Any, context: Any) -> Any:
+        self._service.model(message.name, message.version)
+        return message_class("ModelReadyResponse")(ready=not self._service.stopping)
+
+    async def ServerMetadata(self, message: Any, context: Any) -> Any:
+        return message_class("ServerMetadataResponse")(**self._service.metadata)
+
+    async def ModelMetadata(self, message: Any, context: Any) -> Any:
+        facts = self._service.model(message.name, message.version).metadata
+        return message_class("ModelMetadataResponse")(
+            **{name: value for name, value in facts.items() if name != "parameters"}
+        )
+
+    async def ModelInfer(self, message: Any, context: Any) -> Any:
+        arrived, size = time.monotonic(), message.ByteSize()
+        self._service.admit(context.peer().rpartition(":")[0])
+        model = self._service.model(message.model_name, message.model_version)
+        self._service.hold(size)
+        try:
+            request = await asyncio.to_thread(request_from_message, message)
+            found = await self._service.infer(model, request, protocol="grpc", arrived=arrived)
+        finally:
+            self._service.release(size)
+        return response_to_message(found)
+
+    def _check_token(self, context: Any) -> None:
+        if self._token is None:
+            return
+        given = dict(context.invocation_metadata()).get("authorization", "")
+        if not hmac.compare_digest(given.encode() if isinstance(given, str) else given, self._token):
+            raise Refusal("unauthorized", "this server needs its token; send the metadata authorization: Bearer TOKEN")

@@ -1,0 +1,79 @@
+"""Opening the models of a server, each under its name."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eenas.deployment.serving.limits import ServingLimits
+from eenas.deployment.serving.metrics import ModelMetrics, ServingMetrics
+from eenas.deployment.serving.samples_input import SamplesInput, WholeModel
+from eenas.deployment.serving.served_model import ServedModel
+from eenas.errors import InputError
+from eenas.escaping import shortened
+from eenas.programs.manifest import read_table
+from eenas.programs.runtime import ExportedModel, load
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """How models are opened: `cut` is the split behind which they are served (None: as the folder says).
+
+    `provider`, `threads` and `trust_code` are those of `eenas.runtime.load`. `controller` names a controller that
+    chooses the thresholds of each model and learns from its requests.
+    """
+
+    cut: str | None = None
+    provider: str = "cpu"
+    threads: int | None = None
+    trust_code: bool = False
+    controller: str | None = None
+
+
+def named_folders(given: Sequence[str]) -> dict[str, Path]:
+    """Return the folders of models by name. Each is given as FOLDER, whose own name it then has, or as NAME=FOLDER.
+
+    Raises InputError for a name that is taken or that cannot be part of an address.
+    """
+    found: dict[str, Path] = {}
+    for text in given:
+        name, equals, folder = text.partition("=")
+        if not equals or not _NAME.fullmatch(name):
+            folder = text
+            name = Path(folder).resolve().name
+        if not _NAME.fullmatch(name):
+            raise InputError(f"{shortened(text)}: a model needs a name of letters, digits, - and _; give NAME=FOLDER")
+        if name in found:
+            raise InputError(f"two models are called {name!r}; give one of them as NAME=FOLDER")
+        found[name] = Path(folder)
+    if not found:
+        raise InputError("there is no model to serve; give the folder of an export")
+    return found
+
+
+def open_models(
+    folders: Mapping[str, Path], opening: Opening, limits: ServingLimits, metrics: ServingMetrics
+) -> dict[str, ServedModel]:
+    """Open the models in `folders` by name. Raises ExportError as `load` does, and CutError for an unknown cut."""
+    served: dict[str, ServedModel] = {}
+    for name, folder in folders.items():
+        model = load(folder, provider=opening.provider, threads=opening.threads, trust_code=opening.trust_code)
+        if opening.controller is not None:
+            model.adapt(opening.controller, trust_code=opening.trust_code)
+        taken = _input(model, folder, opening.cut)
+        own = _metrics(name, model, metrics, served)
+        served[name] = ServedModel(name, model, taken, limits, own)
+    return served
+
+
+def _input(model: ExportedModel, folder: Path, cut: str | None) -> SamplesInput:
+    inputs = list(read_table(folder).get("inputs", {}).get("tensors", {}))  # 0.1 wrote none
+    return WholeModel(inputs[0] if len(inputs) == 1 else "x")
+
+
+def _metrics(
+    name: str, model: ExportedModel, metrics: ServingMetrics, served: Mapping[str, ServedModel]
+) -> ModelMetrics:
+    return metrics.of(name, model.exits, lambda: served[name].engine.samples if name in served else 0)

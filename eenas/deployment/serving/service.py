@@ -1,0 +1,125 @@
+"""The service behind both protocols: its models, and the way of a request through its limits."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from eenas import __version__
+from eenas.deployment.serving.job import Job
+from eenas.deployment.serving.limits import ServingLimits
+from eenas.deployment.serving.metrics import ServingMetrics
+from eenas.deployment.serving.refusal import Refusal
+from eenas.deployment.serving.served_model import VERSION, ServedModel
+from eenas.errors import nearest
+from eenas.escaping import shortened
+from eenas.programs.remote.open_inference import InferenceRequest, InferenceResponse
+
+EXTENSIONS = ("binary_tensor_data", "model_repository")
+_MOST_CLIENTS = 10_000
+_SMALL = 65_536
+"""Tensors up to this number of bytes are checked at once; for larger ones the event loop would have to wait."""
+
+
+class Service:
+    """Answers requests for `models` by name within the `limits`."""
+
+    def __init__(self, models: Mapping[str, ServedModel], limits: ServingLimits, metrics: ServingMetrics) -> None:
+        self.models, self.limits, self.metrics = dict(models), limits, metrics
+        self.stopping = False
+        self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._bytes = 0
+
+    @property
+    def metadata(self) -> dict[str, object]:
+        """The metadata of the server."""
+        return {"name": "eenas", "version": __version__, "extensions": list(EXTENSIONS)}
+
+    @property
+    def index(self) -> list[dict[str, str]]:
+        """The index of the models."""
+        state = "UNAVAILABLE" if self.stopping else "READY"
+        return [{"name": name, "version": VERSION, "state": state, "reason": ""} for name in self.models]
+
+    def model(self, name: str, version: str = "") -> ServedModel:
+        """Return a model. Raises Refusal for an unknown name or version."""
+        if (found := self.models.get(name)) is None:
+            raise Refusal("not_found", f"there is no model {shortened(name)}; {nearest(name, self.models)}")
+        if version not in ("", VERSION):
+            raise Refusal("not_found", f"{name} has only the version {VERSION}, got {shortened(version)}")
+        return found
+
+    def admit(self, client: str) -> None:
+        """Count a request of a client address. Raises Refusal if it sends too many, or if the server stops."""
+        if self.stopping:
+            raise Refusal("stopping", "the server is stopping; send the request to another one", retry_after=1)
+        if (rate := self.limits.rate) is None:
+            return
+        now, most = time.monotonic(), max(rate, 1.0)  # a bucket that holds the requests of a second
+        left, before = self._clients.pop(client, (most, now))
+        left = min(most, left + (now - before) * rate)
+        self._clients[client] = (max(left - 1, 0.0) if left >= 1 else left, now)
+        if len(self._clients) > _MOST_CLIENTS:
+            self._clients.popitem(last=False)
+        if left < 1:
+            wait = max(1, round((1 - left) / rate))
+            raise Refusal("rate", f"at most {rate:g} requests per second are answered; slow down", retry_after=wait)
+
+    def hold(self, size: int) -> None:
+        """Count bytes of a body that are in memory. Raises Refusal if there are too many; `release` frees them."""
+        if self._bytes + size > self.limits.memory_bytes:
+            raise Refusal(
+                "queue_full", "too many bodies are in memory at the same time; try again later", retry_after=1
+            )
+        self._bytes += size
+
+    def release(self, size: int) -> None:
+        """Free bytes of `hold`."""
+        self._bytes -= size
+
+    async def infer(
+        self, model: ServedModel, request: InferenceRequest, *, protocol: str, arrived: float
+    ) -> InferenceResponse:
+        """Return the answer to a request that came whole at the monotonic time `arrived`.
+
+        If the caller is cancelled, the place of the request is free again. Raises Refusal.
+        """
+        size = sum(array.nbytes for array in request.inputs.values())
+        job = model.job(request) if size <= _SMALL else await asyncio.to_thread(model.job, request)
+        if len(job):
+            await self._done(model, job)
+            if job.error is not None:
+                raise job.error
+            model.metrics.queue_seconds.observe(max(job.started - arrived, 0.0))
+        response = model.response(job, request)
+        model.metrics.request_seconds.observe(time.monotonic() - arrived)
+        model.metrics.requests[protocol].inc()
+        return response
+
+    async def _done(self, model: ServedModel, job: Job) -> None:
+        """Wait until the engine has answered a job, or until its deadline."""
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell(job: Job) -> None:
+            loop.call_soon_threadsafe(done.set)
+
+        job.finished = tell
+        model.engine.submit(job)
+        try:
+            async with asyncio.timeout(job.deadline - time.monotonic()):
+                await done.wait()
+        except TimeoutError:
+            raise Refusal("late", "the request was not answered within its deadline", retry_after=1) from None
+        finally:
+            job.ended = True
+
+    def stop(self) -> None:
+        """Refuse further requests from now on."""
+        self.stopping = True
+
+    def close(self, seconds: float) -> None:
+        """End the engines after at most so many seconds."""
+        self.stopping = True
+        deadline = time.monotonic() + seconds
+        for model in self.models.values():
+            model.engine.stop(max(deadline - time.monotonic(), 0.0))

@@ -1,0 +1,31 @@
+"""The choice of the segment that runs next, from the samples that wait before each."""
+
+from collections.abc import Sequence
+
+PATIENCE = 3
+"""How often in a row a segment with waiting samples can be passed over."""
+
+
+class Turns:
+    """Chooses a segment at each turn. `order` is "fullest" or "deepest".
+
+    "fullest" runs the segment before which most samples wait, counted up to a whole batch, and the deeper one of
+    equals: samples of later requests catch up, and deep segments run on larger batches. No segment is passed over more
+    than PATIENCE times in a row. "deepest" ends what was started before it starts anything new.
+    """
+
+    def __init__(self, segments: int, batch: int, order: str = "fullest") -> None:
+        self._batch, self._order = batch, order
+        self._passed_over = [0] * segments
+
+    def next(self, waiting: Sequence[int]) -> int:
+        """Return the number of the segment to run; `waiting` are the samples before each, at least one above 0."""
+        some = [k for k, count in enumerate(waiting) if count]
+        if self._order == "deepest":
+            return some[-1]
+        late = [k for k in some if self._passed_over[k] >= PATIENCE]
+        chosen = max(late or some, key=lambda k: (min(waiting[k], self._batch), k))
+        for k in some:
+            self._passed_over[k] += 1
+        self._passed_over[chosen] = 0
+        return chosen

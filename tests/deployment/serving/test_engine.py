@@ -1,0 +1,221 @@
+"""The engine on stub segments: joined batches, early answers, continuous batching, limits and faults."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from eenas.deployment.serving.engine import Engine
+from eenas.deployment.serving.job import Entry, Job
+from eenas.deployment.serving.refusal import Refusal
+from eenas.deployment.serving.turns import PATIENCE, Turns
+from eenas.errors import ExportError
+from eenas.policies.kinds.patience import PatiencePolicy
+from eenas.policies.kinds.threshold import ThresholdPolicy
+
+from .conftest import Gate, stub
+
+POLICY = ThresholdPolicy(score="max_softmax", temperatures=(1.0,) * 3, thresholds=(0.8, 0.8))
+
+
+class Counts:
+    def __init__(self):
+        self.seen = []
+
+    def ran(self, k, samples, left, seconds):
+        self.seen.append((k, samples, left))
+
+
+def samples(*confidences, classes=1):
+    return np.array([(each, classes) for each in confidences], dtype=np.float32)
+
+
+class Submitted(Job):
+    """A job that can be waited for, and that keeps the order of ends."""
+
+    ends: list
+
+    def __init__(self, x, policy=POLICY, *, ends=None, seconds=30.0):
+        super().__init__(Entry(x=x), policy, classes=3, deadline=time.monotonic() + seconds)
+        self.done, self.ends = threading.Event(), [] if ends is None else ends
+        self.finished = self._note
+
+    def _note(self, job):
+        self.ends.append(self)
+        self.done.set()
+
+    def wait(self):
+        assert self.done.wait(30)
+        return self
+
+
+@pytest.fixture
+def engines():
+    """A function that starts engines; they end with the test."""
+    started = []
+
+    def start(*segments, **settings):
+        counts = Counts()
+        engine = Engine(segments, counts, **{"batch": 8, "queue": 100, **settings})
+        engine.counts = counts
+        started.append(engine)
+        return engine
+
+    yield start
+    for engine in started:
+        engine.stop(10)
+        assert not engine._thread.is_alive()
+
+
+def test_samples_leave_where_the_policy_says_in_the_order_of_the_request(engines):
+    engine = engines(stub(), stub(), stub(last=True))
+    job = Submitted(samples(0.5, 0.9, 0.7, 0.1, 0.95))
+    engine.submit(job)
+    assert job.wait().error is None
+    assert job.exits.tolist() == [2, 0, 1, 2, 0]
+    assert job.classes.tolist() == [1] * 5
+    assert engine.counts.seen == [(0, 5, 2), (1, 3, 1), (2, 2, 2)]
+
+
+def test_requests_of_one_batch_are_answered_as_their_samples_leave(engines):
+    first, last = Gate(stub()), Gate(stub(last=True))
+    engine, ends = engines(first, stub(), last), []
+    blocker = Submitted(samples(0.9), ends=ends)
+    engine.submit(blocker)
+    assert first.begun.wait(30)  # all others wait, and are joined to one batch
+    deep, early, middle = (Submitted(samples(value, 0.99), ends=ends) for value in (0.1, 0.9, 0.7))
+    for job in (deep, early, middle):
+        engine.submit(job)
+    first.may.set()
+    middle.wait()
+    assert last.begun.wait(30)
+    assert ends == [blocker, early, middle]
+    assert not deep.done.is_set()
+    last.may.set()
+    deep.wait()
+    assert engine.counts.seen[1] == (0, 6, 4)
+    assert (2, 1, 1) in engine.counts.seen
+
+
+def test_new_requests_start_while_deeper_ones_are_in_work(engines):
+    second = Gate(stub())
+    engine, ends = engines(stub(), second, stub(last=True)), []
+    deep, late = Submitted(samples(0.1), ends=ends), Submitted(samples(0.9, 0.9), ends=ends)
+    engine.submit(deep)
+    assert second.begun.wait(30)
+    engine.submit(late)
+    second.may.set()
+    deep.wait()
+    late.wait()
+    assert ends == [late, deep]
+
+
+@pytest.mark.parametrize("policy", [POLICY, PatiencePolicy(exits=3, patience=1)], ids=["threshold", "patience"])
+@pytest.mark.parametrize("order", ["fullest", "deepest"])
+def test_joined_requests_have_the_answers_of_requests_alone(engines, policy, order):
+    random = np.random.default_rng(0)
+    engine = engines(stub(), stub(), stub(last=True), batch=5, queue=10_000, order=order)
+    jobs = []
+    for n in random.integers(1, 14, size=40):
+        x = np.stack([random.uniform(0, 1, n), random.integers(0, 3, n)], axis=1).astype(np.float32)
+        jobs.append(Submitted(x, policy))
+        engine.submit(jobs[-1])
+    alone = engines(stub(), stub(), stub(last=True), batch=1)
+    for job in jobs:
+        job.wait()
+        one = Submitted(job.entry.x, policy)
+        alone.submit(one)
+        one.wait()
+        np.testing.assert_array_equal(job.exits, one.exits)
+        np.testing.assert_array_equal(job.classes, one.classes)
+        np.testing.assert_array_equal(job.logits, one.logits)
+    assert max(count for _, count, _ in engine.counts.seen) <= 5
+    for _ in range(500):
+        if engine.samples == 0:
+            break
+        time.sleep(0.01)
+    assert engine.samples == 0
+
+
+def test_a_full_queue_refuses_and_ended_requests_free_their_place(engines):
+    gate = Gate(stub())
+    engine = engines(gate, stub(), stub(last=True), queue=4)
+    one, two = Submitted(samples(0.9)), Submitted(samples(0.9, 0.1, 0.1))
+    engine.submit(one)
+    assert gate.begun.wait(30)
+    engine.submit(two)
+    with pytest.raises(Refusal, match="the queue holds 4 of at most 4 samples") as caught:
+        engine.submit(Submitted(samples(0.9)))
+    assert (caught.value.status, caught.value.retry_after) == (503, 1)
+    two.ended = True  # its client went away
+    gate.may.set()
+    one.wait()
+    for _ in range(500):
+        if engine.samples == 0:
+            break
+        time.sleep(0.01)
+    three = Submitted(samples(0.9, 0.9, 0.9, 0.9))
+    engine.submit(three)
+    three.wait()
+    assert gate.sizes == [1, 4]
+
+
+def test_a_request_beyond_its_deadline_is_refused_and_not_run(engines):
+    gate = Gate(stub())
+    engine = engines(gate, stub(), stub(last=True))
+    one, late = Submitted(samples(0.9)), Submitted(samples(0.9), seconds=0.01)
+    engine.submit(one)
+    assert gate.begun.wait(30)
+    engine.submit(late)
+    time.sleep(0.02)
+    gate.may.set()
+    assert isinstance(late.wait().error, Refusal)
+    assert late.error.status == 504
+    assert gate.sizes == [1]
+
+
+def test_a_program_that_fails_refuses_its_requests_only(engines):
+    def failing(x, previous):
+        if x[:, 0].max() > 1.5:
+            raise ExportError("does not run here")
+        if x[:, 0].min() < -1.5:
+            raise ValueError("secret")
+        return stub()(x, previous)
+
+    engine = engines(failing, stub(), stub(last=True))
+    for value, said in ((2.0, "does not run here"), (-2.0, "ValueError in segment 0")):
+        bad = Submitted(samples(value))
+        engine.submit(bad)
+        assert isinstance(bad.wait().error, Refusal)
+        assert str(bad.error) == said
+        assert bad.error.status == 500
+    good = Submitted(samples(0.9))
+    engine.submit(good)
+    assert good.wait().error is None
+
+
+def test_a_stopped_engine_answers_its_requests_and_takes_no_more(engines):
+    gate = Gate(stub())
+    engine = engines(gate, stub(), stub(last=True))
+    one, two = Submitted(samples(0.9)), Submitted(samples(0.1))
+    engine.submit(one)
+    assert gate.begun.wait(30)
+    engine.submit(two)
+    engine.stop(0.01)
+    with pytest.raises(Refusal, match="stopping"):
+        engine.submit(Submitted(samples(0.9)))
+    gate.may.set()
+    assert one.wait().error is None
+    assert two.wait().error is None
+
+
+def test_turns_take_the_fullest_segment_and_pass_none_over_for_long():
+    turns = Turns(3, 8)
+    assert turns.next([3, 0, 0]) == 0
+    assert turns.next([3, 0, 3]) == 2
+    assert turns.next([20, 9, 1]) == 1
+    assert Turns(3, 8, "deepest").next([20, 0, 1]) == 2
+    turns = Turns(3, 8)
+    chosen = [turns.next([8, 0, 1]) for _ in range(2 * PATIENCE + 2)]
+    assert chosen == ([0] * PATIENCE + [2]) * 2
