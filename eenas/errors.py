@@ -68,6 +68,10 @@ class OutOfMemoryError(TrainingError):
     """The device ran out of memory."""
 
 
+class SimulationError(EenasError):
+    """The settings or a trace of a simulation are invalid."""
+
+
 class FrontError(EenasError):
     """No point on the front satisfies the request."""
 
