@@ -20,6 +20,7 @@ from eenas.cli.run import run
 from eenas.cli.search import search
 from eenas.cli.serve import serve
 from eenas.cli.simulate import simulate
+from eenas.cli.simulations.fleet import fleet
 from eenas.cli.tables.spaces import spaces
 from eenas.cli.terminal.console import replace_unencodable, say
 from eenas.cli.terminal.failures import WRONG_INPUT, end_on_sigterm, guarded

@@ -1,5 +1,6 @@
 """The recording that a simulation replays: from an exit table, a CSV file, a study, a run or an exported model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from eenas.policies.costs import MACS, Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.kinds.threshold import own_thresholds
+from eenas.policies.policy import Policy
 from eenas.programs.manifest import read_table
 from eenas.programs.runtime import load as open_model
 from eenas.records.artifacts import ArtifactStore
@@ -33,6 +35,21 @@ from eenas.tasks.task import Task
 
 VALIDATION = "validation"
 _ROWS = ("logits", "labels")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DecidedTable:
+    """An exit table by `name`, the policy of its network (None: not fitted), and the temperatures [K] of its exits."""
+
+    name: str
+    table: ExitTable
+    policy: Policy | None
+    temperatures: Sequence[float]
+
+    def recording(self) -> Recording:
+        """Return the confidences, with the thresholds of the policy if it has any."""
+        thresholds = own_thresholds(self.policy)
+        return Recording.of(self.table, self.temperatures, name=self.name, thresholds=thresholds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +91,22 @@ class RecordingSource:
             return Recording.of(load_exit_table(path), name=path.name)
         if path.is_dir():
             self._check_unused(str(path), "network")
-            if is_model_folder(path):
-                return self._of_model(path)
-            if (path / REPORT).is_file():
-                return self._of_run(path)
-            raise PolicyError(
-                f"{path}: is neither an exported model nor a run; give a table, a model, a run or a study"
-            )
+            return self._of_folder(path).recording()
         if path.is_file():
             raise PolicyError(f"{path}: must end in .npz (an exit table) or .csv (recorded confidences)")
-        self._check_unused(f"the study {shortened(str(source))}", "data", "split")
+        return self._of_study(str(source)).recording()
+
+    def decided(self, source: str | Path) -> DecidedTable:
+        """Return the exit table and the policy of a model, a run or a study, as `read` finds them.
+
+        Raises EenasError for anything else.
+        """
+        path = Path(source)
+        if path.is_file():
+            raise PolicyError(f"{path}: has no policy; give the folder of a model or a run, or the name of a study")
+        if path.is_dir():
+            self._check_unused(str(path), "network")
+            return self._of_folder(path)
         return self._of_study(str(source))
 
     def _check_unused(self, source: str, *names: str) -> None:
@@ -97,7 +120,14 @@ class RecordingSource:
             raise PolicyError(f"{path}: a model needs samples to replay; add --data TASK (data= in Python)")
         return self.data
 
-    def _of_model(self, path: Path) -> Recording:
+    def _of_folder(self, path: Path) -> DecidedTable:
+        if is_model_folder(path):
+            return self._of_model(path)
+        if (path / REPORT).is_file():
+            return self._of_run(path)
+        raise PolicyError(f"{path}: is neither an exported model nor a run; give a table, a model, a run or a study")
+
+    def _of_model(self, path: Path) -> DecidedTable:
         data = self._task(path)
         if read_table(path).get("program") is None:
             model = open_network(path, trust_code=self.trust_code, backbone=self.backbone)
@@ -109,20 +139,28 @@ class RecordingSource:
         split, macs = task.split(self.split), model.manifest.exit_macs
         costs = Costs.of({MACS: np.array(macs or range(1, len(model.exits) + 1), dtype=np.float64)})
         table = table_of_model(model, [split], costs)
-        temperatures, thresholds = model.manifest.temperatures, own_thresholds(model.policy)
-        found = Recording.of(table, temperatures, name=f"{path.name}, {self.split}", thresholds=thresholds)
-        return replace(found, contexts=split.contexts)
+        return DecidedTable(
+            name=f"{path.name}, {self.split}",
+            table=replace(table, contexts=split.contexts),
+            policy=model.policy,
+            temperatures=model.manifest.temperatures,
+        )
 
-    def _of_run(self, path: Path) -> Recording:
+    def _of_run(self, path: Path) -> DecidedTable:
         data, report = self._task(path), RunReport.read(path, trust_code=self.trust_code)
         network = of_run(path, self.backbone, self.trust_code)[0].network
         task = given_task(data, network.transform.inputs, trust_code=self.trust_code)
         costs = ExitCosts(Costs.of({MACS: np.array([each.costs[MACS] for each in report.exits])}), 0)
         table = exit_table(network, task.split(self.split), costs)
-        temperatures, thresholds = [each.temperature for each in report.exits], own_thresholds(network.policy)
-        return Recording.of(table, temperatures, name=f"{path.name}, {self.split}", thresholds=thresholds)
+        return DecidedTable(
+            name=f"{path.name}, {self.split}",
+            table=table,
+            policy=network.policy,
+            temperatures=[each.temperature for each in report.exits],
+        )
 
-    def _of_study(self, name: str) -> Recording:
+    def _of_study(self, name: str) -> DecidedTable:
+        self._check_unused(f"the study {shortened(name)}", "data", "split")
         try:
             results = open_results(self.storage, name, trust_code=self.trust_code)
         except EenasError as error:
@@ -137,11 +175,11 @@ class RecordingSource:
         if results.settings.task.distortions is not None:
             distorted = exit_table_of(results, picked.item.name, PREFIX + VALIDATION, folder)
             table, split = with_contexts(table, distorted), f"{VALIDATION}, pristine and distorted"
-        return Recording.of(
-            table,
-            picked.temperatures.tolist(),
+        return DecidedTable(
             name=f"{results.name}, {picked.item.label}, {split}",
-            thresholds=own_thresholds(picked.item.point.policy),
+            table=table,
+            policy=picked.item.point.policy,
+            temperatures=picked.temperatures.tolist(),
         )
 
 

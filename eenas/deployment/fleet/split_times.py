@@ -4,9 +4,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
+
+import numpy as np
 
 from eenas.errors import SimulationError
 from eenas.escaping import shortened
+from eenas.measurement.tiers.tier_costs import TIER_LATENCY, TierCosts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,37 @@ class SplitTimes:
                 f"cut_ms must be at least the time of the last exit on the device, {self.device_ms[-1]:g}, got "
                 f"{self.cut_ms:g}; a sample passes that exit before it is sent"
             )
+
+    @classmethod
+    def of_tiers(cls, costs: TierCosts, split: str) -> Self:
+        """Return the times of a split of two tiers, of which every exit keeps its branch.
+
+        The last tier's time of an answer outside its programs counts as work of the server. Raises MeasurementError for
+        an unknown split, SimulationError for more than two tiers.
+        """
+        if len(costs.tiers.tiers) != 2:
+            raise SimulationError(
+                f"a fleet has devices and one server, got the tiers {', '.join(costs.tiers.names)}; give two of them"
+            )
+        parts, done, link = costs[TIER_LATENCY], costs.positions(split)[0], costs.tiers.links[0]
+        device, server = (np.concatenate([[0.0], np.cumsum(row)]) for row in parts.segments)
+        here = [exit_ for exit_, after in enumerate(parts.after) if after <= done]
+        there = range(len(here), len(parts.after))
+        passed = np.cumsum(parts.branches[0, : len(here)])
+        behind = np.cumsum(parts.branches[1, len(here) :])
+        sent = 0.0 if not there else float(costs.sent_bytes[0, done]) - link.overhead_bytes
+        entry = parts.hops[0, done] - link.send_ms(sent, costs.answer_bytes)
+        return cls(
+            device_ms=tuple(float(device[parts.after[exit_]] + passed[exit_]) for exit_ in here),
+            cut_ms=float(device[done] + (passed[-1] if here else 0.0)),
+            sent_bytes=sent,
+            server_ms=tuple(
+                float(max(entry, 0.0) + server[parts.after[exit_]] - server[done] + behind[exit_ - len(here)])
+                for exit_ in there
+            ),
+            answer_bytes=float(costs.answer_bytes) if there else 0.0,
+            name=split,
+        )
 
     @property
     def num_exits(self) -> int:
