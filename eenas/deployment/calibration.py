@@ -28,6 +28,7 @@ from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.policy import Policy
 from eenas.policies.proportions import higher
 from eenas.policies.rule import Rule
+from eenas.policies.split_costs import split_from
 from eenas.policies.temperatures import fit_temperatures
 from eenas.programs.exit_latency import ProgramLatency, measure_exits, runtime_name
 from eenas.programs.manifest import MANIFEST, checksum, export_errors, read_plain_table
@@ -105,6 +106,7 @@ def calibrate(
     if LATENCY in wanted.costs:
         _measure_latency(path, model, table, threads)
     costs = _costs(table["measured"])
+    split = split_from(table["measured"].get("reported", {}).get("split"))  # to which the costs of tiers refer
     wanted.check_costs(costs.names)
     splits = [task.train, task.calibration, task.validation] if unseen else [task.calibration]
     fitted_on, test = (exit_table(model, parts, costs, balanced=balanced) for parts in (splits, [task.test]))
@@ -114,7 +116,7 @@ def calibrate(
     before = None if model.policy is None else evaluate(model.policy, test)
     found = Calibration(
         before=before,
-        after=replace(evaluate(policy, test), guarantee=guarantee),
+        after=replace(evaluate(policy, test), guarantee=guarantee, split=split),
         final_accuracy=test.exit_accuracy()[-1],
         backbone_macs=float(model.manifest.backbone_macs or 0.0),
         samples=len(test),
@@ -126,7 +128,7 @@ def calibrate(
         declined=declined(rule, policy),
         costs=costs.facts,
     )
-    points = fitting.operating_points(test, common=True)
+    points = tuple(replace(point, split=split) for point in fitting.operating_points(test, common=True))
     spec = data if isinstance(data, str) else data.name
     with replace_folder(path, keep=lambda name: True) as work:
         _write(work, table, found, points, fit_temperatures(fitted_on), test, spec)

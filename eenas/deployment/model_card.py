@@ -11,6 +11,7 @@ from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, MACS
 from eenas.policies.fit import declined
 from eenas.policies.risk.guarantee import Guarantee
+from eenas.policies.split_costs import split_words
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.study.context.traits import Traits
@@ -57,6 +58,11 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
         f"{'' if timed_below else _conditions(report)}Temperatures and thresholds were fitted on the "
         "calibration split. The test split was used once, for this card.",
         "",
+        *(
+            []
+            if point.split is None
+            else [as_markdown(f"Best split between the tiers: {split_words(point.split)}."), ""]
+        ),
         *_cost_sentences(report),
         *([as_markdown(f"Training made it worse: {worse_words(report.worse)}."), ""] if report.worse else []),
         *([as_markdown(f"Not the default: {traits}."), ""] if traits else []),

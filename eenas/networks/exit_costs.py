@@ -10,6 +10,7 @@ from eenas.designs.design import Design
 from eenas.escaping import one_line
 from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.profile import BranchCost, Profile
+from eenas.networks.tiered_costs import StudyTiers
 from eenas.policies.costs import LONGEST, CostFacts, Costs
 
 
@@ -27,11 +28,16 @@ class ExitCosts:
 
 
 def exit_costs(
-    design: Design, profile: Profile, branches: Sequence[BranchCost], own: Sequence[OwnCost] = ()
+    design: Design,
+    profile: Profile,
+    branches: Sequence[BranchCost],
+    own: Sequence[OwnCost] = (),
+    tiers: StudyTiers | None = None,
 ) -> ExitCosts:
     """Compose the profile of the backbone with the costs of the design's branches, given in depth order.
 
-    `own` are the costs that the study adds, measured on this profile.
+    `own` are the costs that the study adds, measured on this profile. With `tiers`, the costs have those of every
+    split between them.
 
     A decision costs one multiply-accumulate per class (the normalisation of the logits) and the host's measured time;
     the last exit has no decision. If each segment is a program of its own (`Profile.joints`), every cut point passed
@@ -43,7 +49,8 @@ def exit_costs(
         macs_there, parameters = profile.macs[index] + branch.macs, profile.parameters[index] + branch.parameters
         latency = _static_latency(index, profile, branch)
         counted = _counted([float(macs_there)], latency, profile)
-        return ExitCosts(_joined(counted, own, at, profile, branches, static=True), parameters)
+        found = _joined(counted, own, at, profile, branches, static=True)
+        return ExitCosts(_tiered(found, design, profile, branches, tiers), parameters)
     decision = design.num_classes
     macs, behind = [], 0
     for index, branch in zip(at, branches, strict=True):
@@ -52,7 +59,15 @@ def exit_costs(
     macs.append(float(profile.total_macs + behind))
     parameters = profile.total_parameters + sum(branch.parameters for branch in branches)
     counted = _counted(macs, _latency(at, profile, branches), profile)
-    return ExitCosts(_joined(counted, own, at, profile, branches, static=False), parameters)
+    found = _joined(counted, own, at, profile, branches, static=False)
+    return ExitCosts(_tiered(found, design, profile, branches, tiers), parameters)
+
+
+def _tiered(
+    found: Costs, design: Design, profile: Profile, branches: Sequence[BranchCost], tiers: StudyTiers | None
+) -> Costs:
+    """Return the costs with those of every split, if the study has tiers."""
+    return found if tiers is None else replace(found, splits=tiers.splits(design, profile, branches))
 
 
 def _counted(macs: Sequence[float], latency: NDArray[np.float64] | None, profile: Profile) -> Costs:

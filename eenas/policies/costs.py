@@ -17,6 +17,9 @@ from eenas.policies.split_costs import BYTES_SENT, PRICE, TIER_ENERGY, TIER_LATE
 MACS, LATENCY = "macs", "latency"
 """The names of the two costs that eenas counts and measures itself."""
 
+ALONE = np.array([1])
+"""The counts of leaving of a network with one exit."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _UNIT = re.compile(r"[\w µ%/·²³°€$().-]{0,20}")
 LONGEST = 1000
@@ -86,7 +89,7 @@ KNOWN = {
 """The descriptions of the costs that eenas counts and measures itself."""
 PER_SPLIT = {
     TIER_LATENCY: CostFacts(name=TIER_LATENCY, unit="ms", provenance="composed of the profiles of tiers and the links"),
-    BYTES_SENT: CostFacts(name=BYTES_SENT, unit="bytes", provenance="counted at the split"),
+    BYTES_SENT: CostFacts(name=BYTES_SENT, unit="B", provenance="counted at the split"),
     TIER_ENERGY: CostFacts(name=TIER_ENERGY, unit="J", provenance="by the watts of tiers and the joules of links"),
     PRICE: CostFacts(name=PRICE, provenance="by the prices of tiers and links"),
 }
@@ -203,6 +206,10 @@ class Costs:
         if self.splits is None:
             return self
         return Costs(self.facts, self.values).joined(self.splits.names, self.splits.under(split))
+
+    def under_best(self, leaving: NDArray[np.int64]) -> Costs:
+        """Return the costs with the columns under the best split of a policy with these counts [K]."""
+        return self.under(self.best_split(leaving))
 
     def joined(self, names: Iterable[str], values: NDArray[np.float64]) -> Costs:
         """Return the costs with further columns of these names, `values` [names, N]."""

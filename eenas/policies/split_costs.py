@@ -23,8 +23,8 @@ SPLIT_COSTS = (TIER_LATENCY, BYTES_SENT, TIER_ENERGY, PRICE)
 
 _SLACK_OF_SPLITS = 1e-9
 """The relative tolerance of limits and ties, for rounding errors in means over samples."""
-_POLICIES_AT_ONCE = 4096
-"""The number of policies for which all splits are compared at once."""
+_MOST_AT_ONCE = 1 << 22
+"""The largest number of means that are computed at once, for memory."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,8 +82,9 @@ class SplitCosts:
         """
         index = np.empty(len(leaving), dtype=np.int64)
         means = np.empty((len(self.names), len(leaving)))
-        for start in range(0, len(leaving), _POLICIES_AT_ONCE):
-            part = slice(start, min(start + _POLICIES_AT_ONCE, len(leaving)))
+        rows = max(_MOST_AT_ONCE // (len(self.splits) * len(self.names)), 1)
+        for start in range(0, len(leaving), rows):
+            part = slice(start, min(start + rows, len(leaving)))
             index[part], means[:, part] = self._best(leaving[part])
         return index, means
 
@@ -124,7 +125,14 @@ def split_from(value: object) -> Split | None:
     raise PolicyError(f"a split is the name of a cut point, or a list of names, got {shortened(value)}")
 
 
+def split_words(split: Split) -> str:
+    """Return a split for readers: "cloud only", "edge only", "after layer2.1"; "layer1 | layer2" for two links."""
+    if isinstance(split, str):
+        return {"": "cloud only", "final": "edge only"}.get(split, f"after {split}")
+    return " | ".join(name or "input" for name in split)
+
+
 def _lowest(values: NDArray[np.float64], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which of the `kept` splits [M, S] have the lowest value of their row, within rounding errors."""
     least = np.where(kept, values, np.inf).min(axis=1, keepdims=True)
-    return kept & (values <= least * (1 + _SLACK_OF_SPLITS) + 1e-15)
+    return np.asarray(kept & (values <= least * (1 + _SLACK_OF_SPLITS) + 1e-15))

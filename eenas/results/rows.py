@@ -14,7 +14,7 @@ def point_rows(results: StudyResults) -> list[dict[str, Any]]:
     `accuracy` in [0, 1] is on validation. Each cost has its expected and worst value per sample and the expected value
     as a share of the plain backbone's: `expected_macs`, `macs_share`, `worst_macs`, `expected_latency_ms` and so on,
     None if not measured. `leaving` holds the share of samples that leave at each exit. Accuracies under distortions are
-    included if they were measured.
+    included if they were measured, and so is the best `split` of a study with tiers.
     """
     front = {(item.name, item.point): item for item in results.front}
     rows = []
@@ -29,6 +29,7 @@ def point_rows(results: StudyResults) -> list[dict[str, Any]]:
                     "accuracy": point.accuracy,
                     **point.robustness,
                     **_costs(each, results.cost_names),
+                    **({} if point.split is None else {"split": point.split}),
                     "leaving": point.shares,
                     "on_front": kept is not None,
                     "choice": kept is not None and kept.choice,

@@ -11,7 +11,7 @@ from eenas.measurement.latency import Latency
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
 from eenas.policies.bootstrap import paired_bootstrap
-from eenas.policies.costs import MACS, CostValues
+from eenas.policies.costs import ALONE, MACS, CostValues
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting, fit_at_shares, operating_points
 from eenas.policies.learned.comparison import compare_learned
@@ -85,8 +85,8 @@ def build_report(
         backbone=replace(
             results.backbone, accuracy=plain.accuracy, costs=CostValues({**plain.expected, MACS: results.backbone.macs})
         ),
-        costs=context.plain_costs().facts,
-        exits=_exits(network, context, calibration, test, reported.shares, measured),
+        costs=context.plain_costs().under_best(ALONE).facts,
+        exits=_exits(network, context, calibration, test, reported, measured),
         points=points,
         at_shares=at_shares,
         baselines=tuple(Baseline(name=b.name, points=_points(b)) for b in baselines),
@@ -121,21 +121,22 @@ def _exits(
     context: StudyContext,
     calibration: ExitTable,
     test: ExitTable,
-    shares: Sequence[float],
+    reported: OperatingPoint,
     measured: Sequence[Latency | None],
 ) -> tuple[ExitFacts, ...]:
     labels = [placed.branch.label() for placed in network.design.branches]
     labels += [] if network.design.static else ["backbone's classifier"]
     temperatures, total = fit_temperatures(calibration), context.profile.total_macs
+    costs = test.costs.under(reported.split)
     return tuple(
         ExitFacts(
             name=name,
             structure=labels[k],
-            costs=test.costs.of_exit(k),
+            costs=costs.of_exit(k),
             macs_share=float(test.costs[MACS][k]) / total,
             accuracy=test.exit_accuracy()[k],
             temperature=float(temperatures[k]),
-            share=shares[k],
+            share=reported.shares[k],
             end_to_end=measured[k],
         )
         for k, name in enumerate(test.exits)

@@ -102,6 +102,7 @@ def check_context(context: StudyContext, record: StudyRecord) -> None:
         context.device_text,
         context.latencies,
         context.own_costs,
+        context.tiers,
     )
     changed = [key for key in differences(now, record.identity) if key not in ("device", "latency")]
     if changed:

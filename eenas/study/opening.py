@@ -53,6 +53,7 @@ def own_name(context: StudyContext, name: str | None) -> tuple[str, dict[str, An
         context.device_text,
         context.latencies,
         context.own_costs,
+        context.tiers,
     )
     if context.sampler is not None:
         identity["sampler"] = f"{type(context.sampler).__module__}.{type(context.sampler).__qualname__}"

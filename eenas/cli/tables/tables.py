@@ -8,6 +8,7 @@ from rich.table import Table
 from eenas.cli.terminal.console import WIDTH
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN
+from eenas.policies.split_costs import SPLIT_COSTS, split_words
 from eenas.reporting.facts.front_table import SHARES, FrontRow, SharesRow, exits_of, networks
 from eenas.reporting.facts.row_cost import RowCost
 from eenas.reporting.facts.wording import ROBUSTNESS_WORDS, place
@@ -54,9 +55,24 @@ def front_table(rows: Sequence[FrontRow], title: str) -> Table:
 
 
 def own_costs_tables(rows: Sequence[FrontRow]) -> list[Table]:
-    """Return a table of the same points for each of the study's own costs."""
+    """Return a table of the same points for each of the study's own costs, and one of their splits between tiers."""
     names = [cost.name for cost in rows[0].costs if cost.name not in KNOWN] if rows else []
-    return [_own_cost_table(rows, name) for name in names]
+    if not any(row.split is not None for row in rows):
+        return [_own_cost_table(rows, name) for name in names]
+    own = [_own_cost_table(rows, name) for name in names if name not in SPLIT_COSTS]
+    return [_splits_table(rows, [name for name in names if name in SPLIT_COSTS]), *own]
+
+
+def _splits_table(rows: Sequence[FrontRow], names: Sequence[str]) -> Table:
+    """Return the best split of each point, with its latency over the tiers and the other costs under that split."""
+    first = rows[0].cost(names[0])
+    heads = ("", "split", first.word, "of the\nbackbone", "worst", *(rows[0].cost(name).word for name in names[1:]))
+    made = table("Their best split between the tiers", *heads, right=range(2, len(heads)))
+    for row in rows:
+        cost, others = row.cost(names[0]), (row.cost(name).text for name in names[1:])
+        split = "–" if row.split is None else split_words(row.split)
+        made.add_row(row.name, split, cost.text, cost.share_text(), cost.worst_text(), *others)
+    return made
 
 
 def robustness_table(rows: Sequence[FrontRow]) -> Table | None:

@@ -50,7 +50,7 @@ def fit_per_exit(
         return common
     if any(name not in table.costs for name in within):
         leaving = np.bincount(common.apply(table).exit_index, minlength=table.num_exits)
-        table = replace(table, costs=table.costs.under(table.costs.best_split(leaving)))
+        table = replace(table, costs=table.costs.under_best(leaving))
     order = np.random.default_rng(seed).permutation(len(table))
     half, held_out = table.take(order[: len(table) // 2]), table.take(order[len(table) // 2 :])
     trial = _Ascent(half, fitted, score, within).fit()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from eenas.designs.design import Design
 from eenas.policies.costs import CostValues, key_of
 from eenas.policies.operating_point import NO_VALUES, OperatingPoint
+from eenas.policies.split_costs import Split
 from eenas.reporting.facts.row_cost import RowCost, row_costs
 from eenas.reporting.facts.wording import place
 from eenas.results.front import best_within
@@ -28,7 +29,8 @@ PLAIN, STATIC, HAND_PLACED = "plain backbone", "static networks", "uniform by ha
 class FrontRow:
     """One operating point. Accuracies and shares are in [0, 1]; `costs` are per sample, the MACs first.
 
-    `robustness` holds accuracies under distortions by name, if they were measured.
+    `robustness` holds accuracies under distortions by name, if they were measured. `split` is the best split between
+    tiers, or None without tiers.
     `choice`, `knee` and `recommended` mark points of the front. `above_backbone` is the 95 % interval of the point's
     accuracy minus the backbone's. `ends_at` is the cut point at which every sample leaves, or empty. `exits` are the
     cut points in depth order and `structures` their branches; `leaving` and `exit_accuracy` have one more entry, for
@@ -47,6 +49,7 @@ class FrontRow:
     accuracy: float
     robustness: CostValues = NO_VALUES
     costs: tuple[RowCost, ...]
+    split: Split | None = None
     exits: tuple[str, ...] = ()
     structures: tuple[str, ...] = ()
     leaving: tuple[float, ...] = ()
@@ -64,8 +67,11 @@ class FrontRow:
         return next(each for each in self.costs if each.name == name)
 
     def flat(self) -> dict[str, Any]:
-        """Return all values under their names in CSV and JSON; the values of each cost replace `costs`, and those
-        of `robustness` stand under their own names."""
+        """Return all values under their names in CSV and JSON.
+
+        The values of each cost replace `costs`, those of `robustness` stand under their own names, and there is no
+        `split` without tiers.
+        """
         found: dict[str, Any] = {}
         for name, value in ((field.name, getattr(self, field.name)) for field in fields(self)):
             if name == "costs":
@@ -73,7 +79,7 @@ class FrontRow:
                     found |= each.flat()
             elif name == "robustness":
                 found |= value
-            else:
+            elif name != "split" or value is not None:
                 found[name] = value
         return found
 
@@ -133,7 +139,8 @@ def backbone_row(results: StudyResults) -> FrontRow:
     costs = row_costs(results.all_costs, backbone.costs, backbone.costs, backbone)
     plain = next((each.points[0] for each in results.networks if each.kind == "plain"), None)
     found = NO_VALUES if plain is None else plain.robustness
-    return FrontRow(kind="backbone", name=PLAIN, accuracy=backbone.accuracy, robustness=found, costs=costs)
+    split = None if plain is None else plain.split
+    return FrontRow(kind="backbone", name=PLAIN, accuracy=backbone.accuracy, robustness=found, costs=costs, split=split)
 
 
 def shares_rows(results: StudyResults, shares: Sequence[float] = SHARES) -> list[SharesRow]:
@@ -269,6 +276,7 @@ def _row(
         accuracy=point.accuracy,
         robustness=point.robustness,
         costs=row_costs(results.all_costs, point.expected, point.worst, results.backbone),
+        split=point.split,
         exits=tuple(branch.cut_point for branch in placed),
         structures=tuple(branch.branch.label() for branch in placed),
         leaving=tuple(point.shares),

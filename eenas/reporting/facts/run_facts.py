@@ -9,6 +9,7 @@ from eenas.policies.costs import LATENCY, MACS
 from eenas.policies.fit import declined
 from eenas.policies.learned.comparison import comparison_words
 from eenas.policies.operating_point import OperatingPoint
+from eenas.policies.split_costs import TIER_LATENCY, split_words
 from eenas.reporting.facts.wording import cost_word, milliseconds, place, plural, quantity, times
 from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.specs import to_table
@@ -60,6 +61,9 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
         )
     if report.design.static:
         lines.append(f"It is a static network: it ends at {place(report.exits[0].name)}, where every sample leaves.")
+    if (split := point.split) is not None:
+        latency = milliseconds(point.expected[TIER_LATENCY])
+        lines.append(f"Best split between the tiers: {split_words(split)}, at an expected {latency} end to end.")
     lines += limits_held(report)
     if LATENCY in point.expected and (measured := _expected_end_to_end(report)) is not None:
         composed = milliseconds(point.expected[LATENCY])

@@ -71,7 +71,8 @@ def explorer_facts(picked: Picked, backbone: BackboneFacts, samples: int = SAMPL
     own = int(np.abs(macs / picked.backbone_macs - picked.item.macs_share).argmin())
     kept = np.unique([*np.searchsorted(macs, wanted).clip(0, len(curve) - 1), 0, own, len(curve) - 1])
     thresholds = curve.thresholds[kept]
-    known = [name for name in table.costs.names if backbone.costs.get(name)]
+    exit_costs = table.costs.under(picked.item.point.split)
+    known = [name for name in exit_costs.names if backbone.costs.get(name)]
     spent = macs[kept] / picked.backbone_macs
     return ExplorerFacts(
         title=f"Policy explorer: {picked.item.name}",
@@ -86,7 +87,7 @@ def explorer_facts(picked: Picked, backbone: BackboneFacts, samples: int = SAMPL
         labels=tuple(map(moved.label, thresholds.tolist())),
         codes=np.searchsorted(thresholds, signals, side="right").astype(np.uint8),
         correct=correct,
-        costs={name: table.costs[name] / backbone.costs[name] for name in known},
+        costs={name: exit_costs[name] / backbone.costs[name] for name in known},
         accuracy=curve.accuracy[kept],
         spent=spent,
         backbone_accuracy=backbone.accuracy,

@@ -7,7 +7,8 @@ from pathlib import Path
 from eenas.errors import PolicyError, SpecError
 from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.profile import Profile
-from eenas.policies.costs import CostFacts
+from eenas.networks.tiered_costs import StudyTiers
+from eenas.policies.costs import PER_SPLIT, CostFacts
 from eenas.progress import Listener, Notice
 from eenas.study.settings.study_spec import StudySpec
 
@@ -32,12 +33,16 @@ def taken_costs(
     return replace(settings, costs=located), tuple(found)
 
 
-def check_limits(settings: StudySpec, profile: Profile, own: Sequence[OwnCost], listener: Listener) -> None:
+def check_limits(
+    settings: StudySpec, profile: Profile, own: Sequence[OwnCost], tiers: StudyTiers | None, listener: Listener
+) -> None:
     """Raise SpecError for limits that no network on the backbone can meet.
 
     A notice reports a limit that only static networks meet.
     """
-    others = {each.name: (each.prefixes, each.unit) for each in own}
+    others: dict[str, tuple[Sequence[float], str]] = {each.name: (each.prefixes, each.unit) for each in own}
+    if tiers is not None:
+        others |= {name: (least, PER_SPLIT[name].unit) for name, least in tiers.least(profile).items()}
     settings.constraints.check(profile, batch=settings.latency.batch, others=others)
     most = settings.constraints.get("max_parameters")
     if most is not None and most < profile.total_parameters:

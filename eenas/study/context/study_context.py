@@ -25,7 +25,8 @@ from eenas.networks.backbone_facts import BackboneFacts
 from eenas.networks.exit_costs import ExitCosts, exit_costs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
-from eenas.policies.costs import LATENCY, MACS, Costs, CostValues
+from eenas.networks.tiered_costs import StudyTiers
+from eenas.policies.costs import ALONE, LATENCY, MACS, Costs, CostValues
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.proportions import largest_share
 from eenas.progress import Finished, Listener, Notice, Started
@@ -43,6 +44,7 @@ from eenas.study.context.held_out import held_out_of
 from eenas.study.context.latencies import check_timed, keep_latencies, profiled, with_spec
 from eenas.study.context.runtimes import load_study_code
 from eenas.study.context.study_inputs import inputs_of, size_key
+from eenas.study.context.tiers import design_without_branches, taken_tiers, timed_elsewhere
 from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import StudySpec
 from eenas.study.settings.time_limit import TimeLimit
@@ -75,6 +77,7 @@ class StudyContext:
     counted: dict[tuple[Branch, FeatureShape], int] = field(default_factory=dict)
     own_costs: tuple[OwnCost, ...] = ()
     """The study's costs besides MACs and latency, evaluated on its backbone."""
+    tiers: StudyTiers | None = None
     taught: KeptAnswers = field(default_factory=KeptAnswers)
     warnings: tuple[str, ...] = ()
     limit: TimeLimit = field(default_factory=TimeLimit)
@@ -116,7 +119,7 @@ class StudyContext:
         """Return the costs of reaching each exit of `design` on this study's device."""
         shapes = {point.name: point.shape for point in self.profile.cut_points}
         branches = [self._measure(p.branch, shapes[p.cut_point], with_latency=True) for p in design.branches]
-        return exit_costs(design, self.profile, branches, self.own_costs)
+        return exit_costs(design, self.profile, branches, self.own_costs, self.tiers)
 
     def build(self, design: Design) -> EarlyExitNetwork:
         """Return the network of `design` on the prepared backbone, on this study's device."""
@@ -125,12 +128,7 @@ class StudyContext:
 
     def plain_design(self) -> Design:
         """Return the design of the backbone without branches."""
-        return Design(
-            backbone=self.backbone.name,
-            num_classes=self.backbone.num_classes,
-            inputs=self.backbone.transform.inputs,
-            branches=(),
-        )
+        return design_without_branches(self.backbone)
 
     def plain_table(self, split: str) -> ExitTable:
         """Return the exit table of the plain prepared backbone, computed once for each split."""
@@ -151,7 +149,7 @@ class StudyContext:
             weights=self.backbone.weights,
             accuracy=self.plain_table("validation").exit_accuracy()[-1],
             parameters=self.profile.total_parameters,
-            costs=CostValues({**self.plain_costs().of_exit(0), MACS: self.profile.total_macs}),
+            costs=CostValues({**self.plain_costs().under_best(ALONE).of_exit(0), MACS: self.profile.total_macs}),
         )
 
     def facts_table(self, folder: Path | None) -> dict[str, Any]:
@@ -164,7 +162,7 @@ class StudyContext:
             "device": self.device_text,
             "execution": str(self.execution),
             "profile": to_table(self.profile),
-            "costs": to_table(self.plain_costs().facts),
+            "costs": to_table(self.plain_costs().under_best(ALONE).facts),
             "latency_profile": None if self.latencies is None else self.latencies.file,
             "folder": str((folder or Path.cwd()).resolve()),
             "validation_samples": len(table),
@@ -262,7 +260,8 @@ def make_context(
         left = ", ".join(profile.uncounted)
         listener(Notice(f"the MACs of {backbone.name} leave out {left}: their operations cannot be counted"))
     settings, own_costs = taken_costs(settings, profile, trust_code=trust_code, folder=folder)
-    check_limits(settings, profile, own_costs, listener)
+    tiers = taken_tiers(settings, profile, backbone, folder)
+    check_limits(settings, profile, own_costs, tiers, listener)
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     key = f"{device_name(where)}/{identity}/{size_key(backbone.transform)}/torch {torch.__version__}"
@@ -290,10 +289,12 @@ def make_context(
         look,
         latencies,
         own_costs=own_costs,
+        tiers=tiers,
         limit=limit,
         is_fresh=fresh,
     )
+    for each in timed_elsewhere(latencies, tiers):
+        check_timed(settings.space, profile, context.branch_macs, each)
     if latencies is not None:
-        check_timed(settings.space, profile, context.branch_macs, latencies)
         keep_latencies(cache, latencies)
     return context

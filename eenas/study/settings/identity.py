@@ -10,9 +10,11 @@ from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.costs.spec import code_of
 from eenas.measurement.latency_profile import LatencyProfile
 from eenas.names import LONGEST, file_part
+from eenas.networks.tiered_costs import StudyTiers
 from eenas.records.studies import StudyRecord
 from eenas.specs import digest, to_table
 from eenas.study.context.study_context import StudyContext
+from eenas.study.context.tiers import digests_of
 from eenas.study.settings.study_spec import StudySpec
 from eenas.tasks.task import Task
 
@@ -21,6 +23,7 @@ DESCRIPTIONS = {
     "backbone": "the backbone (its code or initial weights)",
     "latency_profile": "the latency profile (its measurements)",
     "code_of_costs": "the code of a cost",
+    "times_of_tiers": "the file with the times of a tier",
 }
 _MAX_LENGTH = 60
 """Characters of a value that a message shows."""
@@ -33,13 +36,14 @@ def study_identity(
     device: str,
     latencies: LatencyProfile | None = None,
     own_costs: Sequence[OwnCost] = (),
+    tiers: StudyTiers | None = None,
 ) -> dict[str, Any]:
     """Return the identity of a study as a table.
 
     It holds task and splits, backbone and weights, space, training, objectives, device and seed. It also holds the
-    digest of a latency profile, which covers its measurements and conditions, and the study's own costs with their
-    tables and code. It leaves out the number of trials and the time limit, since a study can be prolonged, and the
-    settings that only decide which trials are queued first.
+    digest of a latency profile, which covers its measurements and conditions, the study's own costs with their tables
+    and code, and its tiers with their measurements. It leaves out the number of trials and the time limit, since a
+    study can be prolonged, and the settings that only decide which trials are queued first.
     """
     search, bank = to_table(settings.search), to_table(settings.bank)
     del bank["earlier"]
@@ -62,6 +66,7 @@ def study_identity(
         "device": device,
         "seed": settings.seed,
         **({} if latencies is None else {"latency_profile": latencies.digest}),
+        **({} if settings.tiers is None else {"tiers": to_table(settings.tiers), "times_of_tiers": digests_of(tiers)}),
         **({} if not settings.costs else {"costs": to_table(settings.costs), "code_of_costs": code}),
     }
 

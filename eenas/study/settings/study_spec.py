@@ -9,17 +9,16 @@ from typing import Any, Literal, Self, Unpack
 from eenas import shipped, specs
 from eenas.backbones.load import BackboneSpec
 from eenas.designs.space import Space, load_space
-from eenas.errors import SpecError, nearest
-from eenas.escaping import shortened
+from eenas.errors import SpecError
 from eenas.frozen.feature_cache import read_size
 from eenas.measurement.costs.spec import CostSpec
 from eenas.measurement.latency import LatencySpec
+from eenas.measurement.tiers.tiers import Tiers
 from eenas.plugins import is_reference
-from eenas.policies.contexts.robustness import MEASURES
-from eenas.policies.costs import KNOWN, name_fault
+from eenas.study.settings.cost_names import check_costs
 from eenas.study.settings.expert_settings import ExpertSettings
 from eenas.study.settings.limits import Limits
-from eenas.study.settings.search_spec import ACCURACY, SearchSpec
+from eenas.study.settings.search_spec import SearchSpec
 from eenas.study.settings.shortcuts import Shortcuts
 from eenas.tasks.spec import TaskSpec
 from eenas.training.spec import TrainingSpec
@@ -120,7 +119,8 @@ class BankSpec:
 class StudySpec:
     """All settings of a study. Flags of the command line override the study file.
 
-    With `experts`, full training ends with experts for distorted images.
+    With `experts`, full training ends with experts for distorted images. With `tiers`, the network runs on several
+    machines, and each operating point has the best split between them.
     """
 
     backbone: BackboneSpec
@@ -135,6 +135,7 @@ class StudySpec:
     search: SearchSpec = field(default_factory=SearchSpec)
     constraints: Limits = field(default_factory=Limits)
     costs: Mapping[str, CostSpec] = field(default_factory=dict)
+    tiers: Tiers | None = None
     experts: ExpertSettings | None = None
     seed: int = 0
 
@@ -142,33 +143,20 @@ class StudySpec:
         """Raise SpecError for a negative seed, invalid names of costs, and unknown costs."""
         if self.seed < 0:
             raise SpecError(f"seed must not be negative, got {self.seed}")
-        for name in self.costs:
-            fault = "the name is taken" if name in (*KNOWN, *MEASURES) else name_fault(name)
-            if fault is not None:
-                raise SpecError(f"costs: a custom cost cannot be called {shortened(name)}: {fault}; rename it")
-        known = (ACCURACY, *MEASURES, *KNOWN, *self.costs)
-        if unknown := [name for name in self.search.objectives if name not in known]:
-            raise SpecError(
-                f"search.objectives: unknown value {shortened(unknown[0])}; {nearest(unknown[0], known)}; define a "
-                "custom cost under [costs.NAME]"
-            )
+        check_costs(self.costs, self.tiers, self.search, self.constraints)
         asked = [*self.search.robustness, *(f"min_{name}" for name in self.constraints.robustness)]
         if asked and self.task.distortions is None:
             raise SpecError(f"{asked[0]} needs distorted samples; name kinds in [task.distortions]")
         if self.experts is not None:
             self.experts.spec(self.task.distortions)
-        try:
-            self.constraints.check_costs((*KNOWN, *self.costs))
-        except SpecError as error:
-            raise SpecError(f"constraints.{error}") from None
 
     def to_table(self) -> dict[str, Any]:
         """Return the settings as plain data, the inverse of `from_table`.
 
-        Without custom costs, there is no table `costs`, and none of `experts` without experts.
+        Without custom costs, there is no table `costs`, and none of `experts` or `tiers` without these.
         """
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        optional = ("costs", "experts")
+        optional = ("costs", "experts", "tiers")
         left_out = {name for name in optional if not values[name]}
         return {name: specs.to_table(value) for name, value in values.items() if name not in left_out}
 
@@ -218,6 +206,8 @@ def load_settings(
     table: dict[str, Any] = specs.read_table(path) if path is not None else {}
     if isinstance(study, StudySpec):
         table = specs.to_table(study)
+        if study.tiers is not None:  # as in a file, so that an override reaches a tier by its name
+            table["tiers"] = {row.pop("name"): row for row in table["tiers"]}
     space, seed = shortcuts.get("space"), shortcuts.get("seed")
     flags: dict[str, dict[str, Any]] = {
         "backbone": {"name": backbone, "weights": shortcuts.get("weights")},

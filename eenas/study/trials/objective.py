@@ -21,7 +21,7 @@ from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.masking import masked
 from eenas.networks.tables import with_distorted
 from eenas.policies.contexts.robustness import MEASURES
-from eenas.policies.costs import MACS
+from eenas.policies.costs import ALONE, MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.progress import Notice
@@ -280,7 +280,7 @@ class _AtomicStore(FileSystemArtifactStore):
 
 def _infeasible_record(error: InfeasibleError, context: StudyContext, *, study: str, number: int) -> TrialRecord:
     """Return the record of a proposal that cannot be built: the worst scores and a violated constraint."""
-    whole = context.costs(context.plain_design()).costs.mean(np.array([[1]])).of_exit(-1)
+    whole = context.costs(context.plain_design()).costs.under_best(ALONE).of_exit(-1)
     worst = {name: REFERENCE_COST * value for name, value in whole.items()}
     worst |= dict.fromkeys((ACCURACY, *MEASURES), 1.0 / context.task.num_classes)
     return TrialRecord(

@@ -18,6 +18,7 @@ from eenas.records.trials import TrialRecord, TrialState
 from eenas.study.context.bank import Bank
 from eenas.study.context.latencies import refuse_cells, refuse_untimed
 from eenas.study.context.study_context import StudyContext
+from eenas.study.context.tiers import timed_elsewhere
 from eenas.study.rivals.known_networks import FROZEN
 from eenas.study.trials.design_training import DesignTraining, inherits, network_digest, train_design
 from eenas.study.trials.finder import Finder
@@ -54,9 +55,12 @@ def propose(trial: optuna.Trial, context: StudyContext, bank: Bank) -> Design:
 
     space, finder = context.settings.space, Finder(context, bank)
     proposal = draw(space, suggest)
-    refuse_cells(proposal, space, context.latencies)
+    elsewhere = timed_elsewhere(context.latencies, context.tiers)
+    for each in elsewhere:
+        refuse_cells(proposal, space, each)
     design = resolve(proposal, space, context.profiled_backbone, chooser=finder.choose, learner=finder.learn)
-    refuse_untimed(design, context.profile, context.latencies)
+    for each in elsewhere:
+        refuse_untimed(design, context.profile, each)
     return design
 
 
