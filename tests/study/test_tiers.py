@@ -161,6 +161,14 @@ def test_a_run_and_its_export_have_the_split(study, run):
     assert json.loads((folder / "eenas.json").read_text())["measured"]["reported"]["split"] == run.reported.split
 
 
+def test_the_shipped_study_runs(tmp_path):
+    wanted = [*SETTINGS, "search.prune=false", "bank.branches=2"]
+    results = run_search(tmp_path, study="edge_cloud", trials=1, overrides=wanted)
+    assert results.cost_names == ("macs", "latency", "tier_latency", "bytes_sent", "tier_energy")
+    assert results.settings.tiers.names == ("edge", "cloud")
+    assert all(point.split is not None for network in results.networks for point in network.points)
+
+
 def test_settings_of_tiers_can_be_overridden(tmp_path):
     path = write_study(tmp_path)
     settings, folder = load_settings(
