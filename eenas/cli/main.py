@@ -64,6 +64,7 @@ def _options(
 _VERBS = (
     *(search, front, train, export, verify, run, serve, calibrate, simulate, experts, profile, tiers, dashboard),
     backbone,
+    fleet,
     spaces,
 )
 for _verb in _VERBS:

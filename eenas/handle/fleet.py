@@ -16,10 +16,8 @@ from eenas.measurement.tiers.link import Link
 from eenas.measurement.tiers.tier_costs import TIER_LATENCY
 from eenas.measurement.tiers.tiers import Tier, Tiers
 from eenas.policies.controllers.controller_text import controller_from_text
-from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.policy import Policy
-from eenas.policies.temperatures import fit_temperatures
 from eenas.reporting.facts.tiers.tier_facts import read_sources
 from eenas.specs import from_table, read_table
 
@@ -47,7 +45,7 @@ class FleetSource:
 
     def read(self, source: str | Path, *, seed: int = 0) -> DecidedNetwork:
         """Return the network of a source with its times and decisions. Raises EenasError if they do not fit."""
-        found = self._table(source)
+        found = self.samples.decided(source)
         times = self._times(source)
         if times.num_exits != found.table.num_exits:
             raise SimulationError(
@@ -67,13 +65,6 @@ class FleetSource:
             times=times,
             deciding=decide(policy, found.table, times.on_device),
         )
-
-    def _table(self, source: str | Path) -> DecidedTable:
-        path = Path(source)
-        if path.suffix.lower() != ".npz":
-            return self.samples.decided(source)
-        table = load_exit_table(path)
-        return DecidedTable(name=path.name, table=table, policy=None, temperatures=fit_temperatures(table).tolist())
 
     def _policy(self, found: DecidedTable) -> Policy:
         if self.threshold is not None:

@@ -21,6 +21,7 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.kinds.threshold import own_thresholds
 from eenas.policies.policy import Policy
+from eenas.policies.temperatures import fit_temperatures
 from eenas.programs.manifest import read_table
 from eenas.programs.runtime import load as open_model
 from eenas.records.artifacts import ArtifactStore
@@ -97,13 +98,17 @@ class RecordingSource:
         return self._of_study(str(source)).recording()
 
     def decided(self, source: str | Path) -> DecidedTable:
-        """Return the exit table and the policy of a model, a run or a study, as `read` finds them.
+        """Return the exit table and the policy of a model, a run or a study, as `read` finds them, or a table alone.
 
         Raises EenasError for anything else.
         """
         path = Path(source)
+        if path.suffix.lower() == ".npz":
+            self._check_unused(str(path), "data", "split", "network")
+            table = load_exit_table(path)
+            return DecidedTable(name=path.name, table=table, policy=None, temperatures=fit_temperatures(table).tolist())
         if path.is_file():
-            raise PolicyError(f"{path}: has no policy; give the folder of a model or a run, or the name of a study")
+            raise PolicyError(f"{path}: must be an exit table (.npz), a folder of a model or run, or a study's name")
         if path.is_dir():
             self._check_unused(str(path), "network")
             return self._of_folder(path)

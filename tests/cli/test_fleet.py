@@ -1,12 +1,15 @@
 """`eenas fleet` on every source, called as a user does."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
+from eenas.programs.exit_latency import ProgramLatency
+from eenas.programs.manifest import MANIFEST
 
 TASK = "eenas.testing.smallest:smallest_task"
 TIMES = 'device_ms = [4.0]\ncut_ms = 5.0\nsent_bytes = 8000\nserver_ms = [1.0, 2.0]\nanswer_bytes = 60\nname = "2"\n'
@@ -35,7 +38,7 @@ def refused(answer, *words):
 def test_a_table_with_times(call, table, tmp_path):
     figure = tmp_path / "f.html"
     answer = call(
-        *("fleet", *table, "--threshold", 0.7, "--devices", "20,5,2000", "--rate", 2, "--seconds", 20),
+        *("fleet", *table, "--threshold", 0.7, "--devices", "20,10,2000", "--rate", 2, "--seconds", 20),
         *("--target-accuracy", 0.8, "--target-ms", 90, "--figure", figure, "--deadline-ms", 300),
     )
     assert answer.status == 0, answer.err
@@ -119,12 +122,43 @@ def test_times_that_do_not_fit_are_refused(call, table, tmp_path):
     refused(call("fleet", tmp_path / "none", "--devices", 5), "none")
 
 
-def test_an_exported_model(call, exported, monkeypatch, tmp_path):
-    answer = call("fleet", exported, "--data", TASK, "--trust-code", "--cut", "2", "--devices", 20, "--json")
+@pytest.fixture
+def model(exported, tmp_path):
+    """The smallest model as if its export had been timed: 1, 2 and 4 ms."""
+    folder = tmp_path / "model"
+    shutil.copytree(exported, folder)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    timed = ProgramLatency(
+        exits=tuple(manifest["exits"]), measured_ms=(1.0, 2.0, 4.0), conditions="CPU, 1 thread, batch 1, float32, onnx"
+    )
+    timed.write_into(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    return folder
+
+
+def test_an_exported_model(call, model):
+    words = ("fleet", model, "--data", TASK, "--trust-code", "--devices", 20)
+    answer = call(*words, "--cut", "2", "--edge", 5, "--json")
     assert answer.status == 0, answer.err
     found = json.loads(answer.out)
-    assert found["times"]["name"] == "2"
-    assert len(found["times"]["device_ms"]) == 2
+    assert found["times"] == {
+        "device_ms": [5.0, 10.0],
+        "cut_ms": 10.0,
+        "sent_bytes": found["times"]["sent_bytes"],
+        "server_ms": [2.0],
+        "answer_bytes": 20 + 4 * 4,
+        "name": "2",
+    }
     assert found["runs"][0]["accuracy"] > 0.3
-    refused(call("fleet", exported, "--data", TASK, "--trust-code", "--cut", "3"), "'3'")
-    refused(call("fleet", exported), "--data")
+    best = json.loads(call("tiers", model, "--trust-code", "--json").out)["best"]["split"]
+    assert json.loads(call(*words, "--json").out)["times"]["name"] == best
+    refused(call(*words, "--cut", "3"), "'3'")
+    refused(call("fleet", model), "--data")
+
+
+def test_a_network_of_a_study(call, smallest_study):
+    flags = ("--storage", smallest_study.storage, "--network", f"trial {smallest_study.trial}", "--trust-code")
+    answer = call("fleet", smallest_study.results.name, *flags, "--cut", "", "--devices", 30, "--deadline-ms", 80)
+    assert answer.status == 0, answer.err
+    assert "everything on the server" in " ".join(answer.out.split())
+    assert "After 80 ms" in answer.out

@@ -69,13 +69,15 @@ class TierCosts:
 
     `tier_latency` is the time until the answer is back on the first tier. `bytes_sent` counts features and headers
     towards the last tier, over all links. `tier_energy` and `price` also count the answers. `sent_bytes` [T - 1, L + 1]
-    are the bytes of a request over each link after so many segments, with headers.
+    are the bytes of a request over each link after so many segments, with headers, and `answer_bytes` those of an
+    answer without headers.
     """
 
     tiers: Tiers
     cut_points: tuple[str, ...]
     costs: dict[str, PartCosts]
     sent_bytes: NDArray[np.float64]
+    answer_bytes: int
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -175,4 +177,10 @@ def tier_costs(network: TieredNetwork, tiers: Tiers) -> TierCosts:
         for name, present in {TIER_LATENCY: True, BYTES_SENT: True, TIER_ENERGY: energy, PRICE: price}.items()
         if present
     }
-    return TierCosts(tiers=tiers, cut_points=network.cut_points, costs=costs, sent_bytes=hops[BYTES_SENT])
+    return TierCosts(
+        tiers=tiers,
+        cut_points=network.cut_points,
+        costs=costs,
+        sent_bytes=hops[BYTES_SENT],
+        answer_bytes=answer,
+    )
