@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from eenas.deployment.serving.features_input import features_input
 from eenas.deployment.serving.limits import ServingLimits
 from eenas.deployment.serving.metrics import ModelMetrics, ServingMetrics
 from eenas.deployment.serving.samples_input import SamplesInput, WholeModel
 from eenas.deployment.serving.served_model import ServedModel
 from eenas.errors import InputError
 from eenas.escaping import shortened
-from eenas.programs.manifest import read_table
+from eenas.programs.manifest import read_manifest, read_table
 from eenas.programs.runtime import ExportedModel, load
+from eenas.programs.segments import open_segments
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -56,21 +58,33 @@ def named_folders(given: Sequence[str]) -> dict[str, Path]:
 def open_models(
     folders: Mapping[str, Path], opening: Opening, limits: ServingLimits, metrics: ServingMetrics
 ) -> dict[str, ServedModel]:
-    """Open the models in `folders` by name. Raises ExportError as `load` does, and CutError for an unknown cut."""
+    """Open the models in `folders` by name. Raises ExportError as `load` does, also for an unknown cut."""
     served: dict[str, ServedModel] = {}
     for name, folder in folders.items():
-        model = load(folder, provider=opening.provider, threads=opening.threads, trust_code=opening.trust_code)
+        model, taken = _opened(folder, opening)
         if opening.controller is not None:
             model.adapt(opening.controller, trust_code=opening.trust_code)
-        taken = _input(model, folder, opening.cut)
         own = _metrics(name, model, metrics, served)
         served[name] = ServedModel(name, model, taken, limits, own)
     return served
 
 
-def _input(model: ExportedModel, folder: Path, cut: str | None) -> SamplesInput:
-    inputs = list(read_table(folder).get("inputs", {}).get("tensors", {}))  # 0.1 wrote none
-    return WholeModel(inputs[0] if len(inputs) == 1 else "x")
+def _opened(folder: Path, opening: Opening) -> tuple[ExportedModel, SamplesInput]:
+    """Open a whole model, or one half of it, with what it takes."""
+    manifest = read_manifest(folder, trust_code=opening.trust_code)
+    taken: SamplesInput
+    if manifest.split is None and not opening.cut:
+        inputs = list(read_table(folder).get("inputs", {}).get("tensors", {}))  # 0.1 wrote none
+        taken = WholeModel(inputs[0] if len(inputs) == 1 else "x")
+    else:
+        taken = features_input(manifest, opening.cut)
+    if manifest.split is None:
+        provider, threads = opening.provider, opening.threads
+        return load(folder, provider=provider, threads=threads, trust_code=opening.trust_code), taken
+    segments = open_segments(
+        manifest, provider=opening.provider, threads=opening.threads, trust_code=opening.trust_code
+    )
+    return ExportedModel(manifest, segments), taken
 
 
 def _metrics(

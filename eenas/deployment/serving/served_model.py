@@ -22,15 +22,15 @@ from eenas.policies.policy import Policy
 from eenas.programs.experts.routing import RoutedPrediction
 from eenas.programs.manifest import Manifest, read_manifest
 from eenas.programs.prediction import Prediction
+from eenas.programs.remote.cloud_part import CONTEXT_PARAMETER, MODEL_IDENTITY, SPLIT_PARAMETER
 from eenas.programs.remote.open_inference import InferenceRequest, InferenceResponse
 from eenas.programs.runtime import ExportedModel
 
 VERSION = "1"
 """The version of every model."""
 
-MODEL_IDENTITY, CONTEXT, SPLIT, TIMEOUT = "model_identity", "context", "split", "timeout"
-"""The parameters of a request: the identity of the whole model, the context of its samples, the place where it was
-split, and the microseconds after which the answer is not needed any more."""
+TIMEOUT_PARAMETER = "timeout"
+"""The parameter of a request with the microseconds after which its answer is not needed any more."""
 
 
 class ServedModel:
@@ -68,7 +68,7 @@ class ServedModel:
             "outputs": [each.to_table() for each in outputs],
             "parameters": {
                 MODEL_IDENTITY: self.model.manifest.identity,
-                SPLIT: self._input.cut,
+                SPLIT_PARAMETER: self._input.cut,
                 "exits": list(self.model.exits),
                 "max_batch": self._limits.samples,
             },
@@ -90,7 +90,7 @@ class ServedModel:
                 text = f"{name} has {len(array):,} samples, a request at most {self._limits.samples:,}; send several"
                 raise Refusal("too_large", text)
         try:
-            policy = self._policy(request.parameters.get(CONTEXT))
+            policy = self._policy(request.parameters.get(CONTEXT_PARAMETER))
             return self._input.job(self.model, policy, request.inputs, deadline=now + self._seconds(request))
         except EenasError as error:
             raise error if isinstance(error, Refusal) else Refusal("malformed", str(error)) from None
@@ -139,14 +139,14 @@ class ServedModel:
         if given is not None and given != own:
             text = f"the request is for the model {shortened(given)}, this is {own}; the halves do not belong together"
             raise Refusal("malformed", text)
-        split = request.parameters.get(SPLIT)
+        split = request.parameters.get(SPLIT_PARAMETER)
         if split is not None and split != self._input.cut:
             text = f"the request starts at {shortened(split)}, this server at {self._input.cut!r}; use the other split"
             raise Refusal("malformed", text)
 
     def _seconds(self, request: InferenceRequest) -> float:
         """Return the seconds until the deadline of a request."""
-        most, value = self._limits.deadline_s, request.parameters.get(TIMEOUT)
+        most, value = self._limits.deadline_s, request.parameters.get(TIMEOUT_PARAMETER)
         if value is None or value == 0:
             return most
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
