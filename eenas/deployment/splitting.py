@@ -25,10 +25,10 @@ from eenas.tasks.task import Task
 @restored_threads()
 def split_model(
     folder: str | Path,
-    at: str,
     edge: str | Path,
     cloud: str | Path,
     *,
+    at: str,
     data: str | Task | None = None,
     trust_code: bool = False,
     backbone: nn.Module | None = None,

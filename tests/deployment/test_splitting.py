@@ -34,7 +34,7 @@ def joined(edge, cloud, whole):
     ],
 )
 def test_both_halves_answer_like_the_whole(exported, tmp_path, at, edge, cloud):
-    found = split_model(exported, at, tmp_path / "edge", tmp_path / "cloud", data=smallest_task(), trust_code=True)
+    found = split_model(exported, tmp_path / "edge", tmp_path / "cloud", data=smallest_task(), trust_code=True, at=at)
     assert (found is None) == (at in "02")
     assert found is None or (found.samples == 60 and max(found.differences) < 1e-4)
     names = {half: sorted(file.name for file in (tmp_path / half).iterdir()) for half in ("edge", "cloud")}
@@ -52,7 +52,7 @@ def test_both_halves_answer_like_the_whole(exported, tmp_path, at, edge, cloud):
 
 def test_halves_of_other_splits_do_not_pair(exported, tmp_path):
     for at in ("0", "2"):
-        split_model(exported, at, tmp_path / f"edge{at}", tmp_path / f"cloud{at}")
+        split_model(exported, tmp_path / f"edge{at}", tmp_path / f"cloud{at}", at=at)
     partners = [read_manifest(tmp_path / name).split.partner for name in ("edge0", "cloud0", "edge2", "cloud2")]
     assert len(set(partners)) == 4
 
@@ -67,7 +67,7 @@ def test_halves_of_other_splits_do_not_pair(exported, tmp_path):
 )
 def test_splits_that_make_no_sense_are_refused(exported, tmp_path, at, match):
     with pytest.raises(ExportError, match=match):
-        split_model(exported, at, tmp_path / "edge", tmp_path / "cloud", data=smallest_task(), trust_code=True)
+        split_model(exported, tmp_path / "edge", tmp_path / "cloud", data=smallest_task(), trust_code=True, at=at)
     assert not any(tmp_path.iterdir())
 
 
@@ -75,23 +75,23 @@ def test_what_is_missing_is_named(exported, tmp_path):
     model = shutil.copytree(exported, tmp_path / "model")
     folders = tmp_path / "edge", tmp_path / "cloud"
     with pytest.raises(EenasError, match=r"does not name the samples of its comparison; .* or split at an exit"):
-        split_model(model, "1", *folders, trust_code=True)
+        split_model(model, *folders, trust_code=True, at="1")
     with pytest.raises(EenasError, match="is Python code"):
-        split_model(model, "1", *folders)
+        split_model(model, *folders, at="1")
     (model / "weights.safetensors").unlink()
     with pytest.raises(
         ExportError, match=r"has no weights\.safetensors; '1' is not the cut point of an exit, .* '0', '2'"
     ):
-        split_model(model, "1", *folders, trust_code=True)
-    split_model(model, "0", *folders)  # needs no weights
+        split_model(model, *folders, trust_code=True, at="1")
+    split_model(model, *folders, at="0")  # needs no weights
     for half in ("edge", "cloud"):
         with pytest.raises(
             ExportError, match=f"is the {half} half of a model split at '0' already; split the whole model"
         ):
-            split_model(tmp_path / half, "0", tmp_path / "a", tmp_path / "b")
+            split_model(tmp_path / half, tmp_path / "a", tmp_path / "b", at="0")
     (model / "segment_1.onnx").write_bytes(b"changed")
     with pytest.raises(ExportError, match=r"segment_1\.onnx: has the checksum"):
-        split_model(model, "0", *folders)
+        split_model(model, *folders, at="0")
     assert (folders[0] / "segment_0.onnx").is_file()
 
 
@@ -99,7 +99,7 @@ def test_folders_that_are_in_use_or_the_same_are_refused(exported, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("x")
     with pytest.raises(ExportError, match="exists and was not written by eenas"):
-        split_model(exported, "0", tmp_path / "edge", tmp_path / "mine")
+        split_model(exported, tmp_path / "edge", tmp_path / "mine", at="0")
     assert not (tmp_path / "edge").exists()
     for folders in (
         (tmp_path / "a", tmp_path / "a"),
@@ -107,7 +107,7 @@ def test_folders_that_are_in_use_or_the_same_are_refused(exported, tmp_path):
         (tmp_path / "a", tmp_path / "a" / "b"),
     ):
         with pytest.raises(ExportError, match="must be separate folders"):
-            split_model(exported, "0", *folders)
+            split_model(exported, *folders, at="0")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_folders_that_are_in_use_or_the_same_are_refused(exported, tmp_path):
     ],
 )
 def test_a_damaged_manifest_is_named(exported, tmp_path, change, match):
-    split_model(exported, "0", tmp_path / "edge", tmp_path / "cloud")
+    split_model(exported, tmp_path / "edge", tmp_path / "cloud", at="0")
     file = tmp_path / "edge" / "eenas.json"
     table = json.loads(file.read_text())
     table["split"] |= change

@@ -2,7 +2,8 @@
 
 import itertools
 import secrets
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -34,7 +35,10 @@ from eenas.programs.segments import ANSWERS
 MODEL_IDENTITY, SPLIT_PARAMETER, CONTEXT_PARAMETER = "model_identity", "split", "context"
 """The parameters of a request: the identity of the whole model, the split, and the context of the samples."""
 
-_MOST_METADATA = 1_000_000
+TIMEOUT_PARAMETER = "timeout"
+"""The parameter of a request with the microseconds after which its answer is not needed any more."""
+
+_MOST_METADATA, _MOST_MODELS = 1_000_000, 100
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,17 +64,29 @@ class CloudSamples:
     context: str | None = None
 
 
-class CloudPart:
-    """What a server does for one model. `codec` and `compression` are those of the features that are sent."""
+@dataclass(frozen=True, kw_only=True)
+class ServedPart:
+    """A model of a server: its name, the names of its `inputs`, where it starts, and the most samples of a request.
 
-    def __init__(
-        self, manifest: Manifest, address: ServerAddress, *, name: str = "", codec: str, compression: str
-    ) -> None:
+    `split` is None if the server does not say it; then the model starts where a request does.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    split: str | None
+    most_samples: int | None
+
+
+class CloudPart:
+    """What a server does for one model. `codec` and `compression` are those of the features that are sent.
+
+    Among the models of the server, those with the identity of the model are used, each for the split where it starts.
+    """
+
+    def __init__(self, manifest: Manifest, address: ServerAddress, *, codec: str, compression: str) -> None:
         self._manifest, self._address = manifest, address
         self._codec, self._compression = codec, compression
-        self._name = name or address.model
-        self._inputs: tuple[str, ...] = ()
-        self.most_samples: int | None = None
+        self._parts: tuple[ServedPart, ...] = ()
         self.listener: Callable[[WireReply], None] = lambda reply: None
         self._prefix, self._numbers = secrets.token_hex(4), itertools.count(1)
 
@@ -78,23 +94,30 @@ class CloudPart:
         """Check over a new connection that the server is ready and has this model. Raises LinkError if not."""
         base = self._address.base
         self._ok(channel, WireRequest(method="GET", path=f"{base}/v2/health/ready"), deadline)
-        if not self._name:
-            found = self._ok(channel, WireRequest(method="POST", path=f"{base}/v2/repository/index"), deadline)
-            self._name = _only_model(_json_of(found))
-        found = self._ok(channel, WireRequest(method="GET", path=self._path), deadline)
-        table = _json_of(found)
-        inputs = table.get("inputs") if isinstance(table, dict) else None
-        if not isinstance(inputs, list) or not inputs or not all(isinstance(each, dict) for each in inputs):
-            raise LinkError(f"{WRONG} (metadata without inputs)")
-        self._inputs = tuple(str(each.get("name", "")) for each in inputs)
-        stated = table.get("parameters", {})
-        self._check_facts(stated if isinstance(stated, dict) else {})
+        names = [self._address.model]
+        if not self._address.model:
+            index = self._ok(channel, WireRequest(method="POST", path=f"{base}/v2/repository/index"), deadline)
+            names = _names_of(_json_of(index))
+        parts, other = [], ""
+        for name in names:
+            table = _json_of(self._ok(channel, WireRequest(method="GET", path=self._path(name)), deadline))
+            try:
+                parts.append(self._served(name, table))
+            except ProtocolError as error:
+                other = str(error)
+        if not parts:
+            raise LinkError(f"{REFUSED} ({other or 'it serves no models'})")
+        self._parts = tuple(parts)
+
+    def most_samples(self, split: str) -> int | None:
+        """Return the most samples of a request from a split, or None. Raises LinkError if no model starts there."""
+        return self._at(split).most_samples
 
     def infer(self, link: ServerLink, samples: CloudSamples, deadline: float) -> CloudAnswers:
         """Return the answers of the server to n >= 1 samples. Raises LinkError with the reason if it has none."""
         link.wait(deadline)  # only then are the name and the inputs known
         number = f"{self._prefix}-{next(self._numbers)}"
-        reply = link.request(self._request(samples, number), deadline)
+        reply = link.request(self._request(samples, number, deadline), deadline)
         try:
             response = decode_inference_response(
                 reply.body, parse_header_length(reply.headers.get(HEADER_LENGTH.lower()))
@@ -107,22 +130,47 @@ class CloudPart:
         self.listener(reply)
         return CloudAnswers(classes=classes, exits=exits, logits=logits, reply=reply)
 
-    @property
-    def _path(self) -> str:
-        return f"{self._address.base}/v2/models/{quote(self._name, safe='')}"
+    def _path(self, name: str) -> str:
+        return f"{self._address.base}/v2/models/{quote(name, safe='')}"
 
-    def _request(self, samples: CloudSamples, number: str) -> WireRequest:
+    def _at(self, split: str) -> ServedPart:
+        """Return the model that starts at a split. Raises LinkError if there is none."""
+        for part in self._parts:
+            if part.split is None or part.split == split:
+                return part
+        known = " and ".join(shown(repr(part.split), 60) for part in self._parts)
+        raise LinkError(f"{REFUSED} (it starts at {known}, not at {split!r})")
+
+    def _served(self, name: str, table: Any) -> ServedPart:
+        """Return the facts in the metadata of a model. Raises ProtocolError for metadata of another one."""
+        inputs = table.get("inputs") if isinstance(table, dict) else None
+        if not isinstance(inputs, list) or not inputs or not all(isinstance(each, dict) for each in inputs):
+            raise ProtocolError(f"the metadata of {shown(name)} have no inputs")
+        facts = table.get("parameters")
+        facts = facts if isinstance(facts, dict) else {}
+        self._identical(facts.get(MODEL_IDENTITY))
+        most, split = facts.get("max_batch"), facts.get(SPLIT_PARAMETER)
+        return ServedPart(
+            name=name,
+            inputs=tuple(str(each.get("name", "")) for each in inputs),
+            split=split if isinstance(split, str) else None,
+            most_samples=most if isinstance(most, int) and not isinstance(most, bool) and most > 0 else None,
+        )
+
+    def _request(self, samples: CloudSamples, number: str, deadline: float) -> WireRequest:
+        part = self._at(samples.split)
         tensors: dict[str, NDArray[Any]]
         if samples.split == CLOUD_ONLY:
-            own = (name for name in self._inputs if name not in (FEATURE_TENSOR, SCALE, OFFSET, LOGITS_TENSOR))
-            tensors = {next(own, self._inputs[0]): samples.features}
+            own = (name for name in part.inputs if name not in (FEATURE_TENSOR, SCALE, OFFSET, LOGITS_TENSOR))
+            tensors = {next(own, part.inputs[0]): samples.features}
         else:
             tensors = encode_features(samples.features, self._codec)
-            if LOGITS_TENSOR in self._inputs:
+            if LOGITS_TENSOR in part.inputs:
                 tensors[LOGITS_TENSOR] = np.ascontiguousarray(samples.earlier)
         parameters: dict[str, Parameter] = {
             MODEL_IDENTITY: self._manifest.identity,
             SPLIT_PARAMETER: samples.split,
+            TIMEOUT_PARAMETER: max(int(1e6 * (deadline - time.monotonic())), 1),
             **({} if samples.context is None else {CONTEXT_PARAMETER: samples.context}),
         }
         request = InferenceRequest(
@@ -138,7 +186,7 @@ class CloudPart:
         if self._compression != "none":
             headers["Content-Encoding"] = self._compression
         data = body.data if self._compression == "none" else compressed_body(body.data, self._compression)
-        return WireRequest(method="POST", path=f"{self._path}/infer", headers=headers, body=data)
+        return WireRequest(method="POST", path=f"{self._path(part.name)}/infer", headers=headers, body=data)
 
     def _checked(
         self, response: InferenceResponse, samples: CloudSamples, number: str
@@ -166,15 +214,6 @@ class CloudPart:
             raise ProtocolError(f"logits must be finite, got NaN or infinity in sample {bad} of {n}")
         return classes, exits, logits
 
-    def _check_facts(self, facts: Mapping[str, Any]) -> None:
-        """Compare the facts in the server's metadata with the model. They may be missing."""
-        try:
-            self._identical(facts.get(MODEL_IDENTITY))
-        except ProtocolError as error:
-            raise LinkError(f"{REFUSED} ({error})") from None
-        most = facts.get("max_batch")
-        self.most_samples = most if isinstance(most, int) and not isinstance(most, bool) and most > 0 else None
-
     def _identical(self, identity: object) -> None:
         if identity is not None and identity != self._manifest.identity:
             own = self._manifest.identity
@@ -198,11 +237,8 @@ def _json_of(reply: WireReply) -> Any:
         raise LinkError(f"{WRONG} (metadata that are not JSON)") from None
 
 
-def _only_model(index: Any) -> str:
-    """Return the name of the server's only model. Raises LinkError for none and for several."""
+def _names_of(index: Any) -> list[str]:
+    """Return the names in the index of a server, at most 100."""
     entries = index if isinstance(index, list) else []
-    names = [str(each.get("name", "")) for each in entries if isinstance(each, dict)]
-    if len(names) != 1 or not names[0]:
-        known = shown(", ".join(names) or "no models", 200)
-        raise LinkError(f"{REFUSED} (it serves {known}; name one: --remote URL/v2/models/NAME)")
-    return names[0]
+    names = [each.get("name") for each in entries if isinstance(each, dict)]
+    return [name for name in names if isinstance(name, str) and name][:_MOST_MODELS]

@@ -188,7 +188,7 @@ class EdgeClient:
             if not reason:
                 try:
                     self._link.wait(journey.deadline)  # then the limit of the server is known
-                    size = min(self._settings.max_batch, self._cloud.most_samples or total)
+                    size = min(self._settings.max_batch, self._cloud.most_samples(journey.split) or total)
                     rows = np.arange(len(answered), min(len(answered) + size, total))
                     self._in_cloud(journey, found, rows, counts)
                     answered += [CLOUD_ANSWER] * len(rows)

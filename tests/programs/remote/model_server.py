@@ -38,17 +38,21 @@ class ModelServer:
         self.wants_logits = False
         self.seen, self.splits, self.sizes, self.encodings = [], [], [], []
         self.models = ("model",)
-        self.answer_id = None
+        self.answer_id = self.start = None
 
-    def metadata(self):
+    def metadata(self, name):
         names = ["features", "x", *(["logits"] if self.wants_logits else [])]
         return {
-            "name": "model",
+            "name": name,
             "versions": ["1"],
             "platform": "eenas",
             "inputs": [{"name": name, "datatype": "FP32", "shape": [-1]} for name in names],
             "outputs": [],
-            "parameters": {"model_identity": self.identity, "max_batch": 16},
+            "parameters": {
+                "model_identity": self.identity if name == "model" else "of others",
+                "max_batch": 16,
+                **({} if self.start is None else {"split": self.start}),
+            },
         }
 
     def infer(self, body, header_length):
@@ -114,8 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(200, b"{}")
         if self.path == "/v2/repository/index":
             return self._send(200, json.dumps([{"name": name, "state": "READY"} for name in model.models]).encode())
-        if self.path == "/v2/models/model":
-            return self._send(200, json.dumps(model.metadata()).encode())
+        if self.path in ("/v2/models/model", "/v2/models/other"):
+            return self._send(200, json.dumps(model.metadata(self.path.rpartition("/")[2])).encode())
         if self.path != "/v2/models/model/infer":
             return self._send(404, encode_protocol_error(f"no {self.path}"))
         time.sleep(model.delay)

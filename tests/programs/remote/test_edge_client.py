@@ -260,13 +260,23 @@ def test_a_refusal_is_named_and_a_busy_server_is_asked_again(exported, server, o
         wait_for(model, batch)
 
 
-def test_several_models_need_a_name(exported, server, opened, batch):
-    server.models = ("model", "other")
+def test_among_several_models_the_one_with_the_identity_and_the_split_is_used(exported, server, opened, batch):
+    server.models = ("other", "model")
+    server.start = "0"
     with serving(server) as url:
-        model = opened(exported, url, split="0", connected=False)
-        with pytest.raises(LinkError, match=r"it serves model, other; name one: --remote URL/v2/models/NAME"):
-            model.remote.connect(20)
+        model = opened(exported, url, split="0")
+        assert "cloud" in model.predict(batch).answered
+        model.remote.set_split("2")
+        assert "edge: server refused (it starts at '0', not at '2')" in model.predict(batch).answered
+        model.remote.set_split("0")
+        assert "cloud" in model.predict(batch).answered
         assert "cloud" in opened(exported, f"{url}/v2/models/model", split="0").predict(batch).answered
+        named = opened(exported, f"{url}/v2/models/other", split="0", connected=False)
+        with pytest.raises(LinkError, match="the server has the model 'of others'"):
+            named.remote.connect(20)
+        server.models = ()
+        with pytest.raises(LinkError, match=r"server refused \(it serves no models\)"):
+            opened(exported, url, split="0", connected=False).remote.connect(20)
 
 
 def test_threads_share_a_model(exported, server, opened, whole, batch):
