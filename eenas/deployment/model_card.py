@@ -63,6 +63,7 @@ def run_card(report: RunReport, *, timed_below: bool = False) -> str:
             if point.split is None
             else [as_markdown(f"Best split between the tiers: {split_words(point.split)}."), ""]
         ),
+        *([] if report.codec is None else [as_markdown(report.codec.sentence()), ""]),
         *_cost_sentences(report),
         *([as_markdown(f"Training made it worse: {worse_words(report.worse)}."), ""] if report.worse else []),
         *([as_markdown(f"Not the default: {traits}."), ""] if traits else []),

@@ -162,4 +162,5 @@ def _measured(report: RunReport) -> dict[str, Any]:
         "reported": report.reported.to_table(),
         "points": [point.to_table() for point in report.points],
         "end_to_end_ms": report.end_to_end_ms,
+        **({} if report.codec is None else {"codec": to_table(report.codec)}),
     }

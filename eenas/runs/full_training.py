@@ -24,6 +24,7 @@ from eenas.results.choice import Choice, Chosen, choose_design
 from eenas.results.read import code_folder, read_results, study_record
 from eenas.results.results import StudyResults
 from eenas.runs.certified_policy import certified_limit, check_calibration, keeps
+from eenas.runs.codecs.codec_choice import choose_codec
 from eenas.runs.report import build_report
 from eenas.runs.run_baselines import plain_baseline, run_rivals
 from eenas.runs.run_experts import add_run_experts, check_experts, experts_of, holds_experts
@@ -105,12 +106,15 @@ def train(
         trained = train_fully(
             chosen.design, context, spec=settings.full_training, folder=folder, phase="training", group=group
         )
+        coded = choose_codec(context, trained.network, chosen)
+        context = context if coded is None else coded.context
         rivals = run_rivals(context, results, chosen.design, folder, group) if compare else ()
         with group.first_alone():
             if group.rank == 0:
                 tables = exit_tables(trained.network, context.task, context.costs(chosen.design), REPORTED)
                 baselines = (plain_baseline(context), *rivals)
                 report = build_report(context, results, chosen, tables, baselines, trained, limit)
+                report = replace(report, codec=None if coded is None else coded.report)
                 report = add_run_experts(report, trained.network, context)
                 home = code_folder(record)
                 replace(report, code_folder=None if home is None else str(home)).save()

@@ -23,6 +23,7 @@ from eenas.policies.learned.comparison import PolicyComparison
 from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.json_files import is_number, is_text, is_whole, need, shown
 from eenas.results.results import Baseline, Comparison
+from eenas.runs.codecs.codec_report import CodecReport
 from eenas.runs.context_report import ContextReport
 from eenas.runs.exit_facts import ExitFacts
 from eenas.runs.expert_report import ExpertReport
@@ -71,7 +72,8 @@ class RunReport:
     which was kept then (None: the trained network is kept). `warnings` are those of the study, `costs` describes each
     cost, and `largest_class` is the share of the largest class of the test split. `contexts` is the report on
     distorted test samples, if the task has distortions. `policies` compares learned policies with one common threshold.
-    `experts` is the report on the experts for distorted images, if the study asks for some.
+    `experts` is the report on the experts for distorted images, if the study asks for some. `codec` is that on the
+    codec of features between tiers, if the study states one.
 
     Latencies are for batches of `latency_batch` samples, except `end_to_end_ms`. `latency` is that of the whole
     backbone as one program, with the conditions of measurement, and `profile` the costs of its parts (None: not
@@ -116,6 +118,7 @@ class RunReport:
     policies: tuple[PolicyComparison, ...] = ()
     experts: ExpertReport | None = None
     profile: Profile | None = None
+    codec: CodecReport | None = None
 
     @property
     def measure(self) -> str:
@@ -209,6 +212,7 @@ class RunReport:
                 policies=tuple(from_table(PolicyComparison, each) for each in table.get("policies", ())),
                 experts=from_table(ExpertReport, table["experts"], key="experts") if "experts" in table else None,
                 profile=from_table(Profile, table["profile"], key="profile") if "profile" in table else None,
+                codec=from_table(CodecReport, table["codec"], key="codec") if "codec" in table else None,
             )
             found.check()
         except OSError:

@@ -15,9 +15,11 @@ from eenas.policies.exit_table_file import load_exit_table
 from eenas.programs.manifest import read_manifest
 from eenas.records.artifacts import ArtifactStore
 from eenas.reporting.facts.front_table import front_rows, to_csv, to_table
+from eenas.reporting.facts.run_facts import run_summary
 from eenas.results.choice import Choice, choose_design
 from eenas.results.read import open_results
 from eenas.results.rows import point_rows
+from eenas.runs.codecs import codec_choice
 from eenas.runs.run_report import RunReport
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.study_spec import StudySpec, load_settings
@@ -159,6 +161,30 @@ def test_a_run_and_its_export_have_the_split(study, run):
     assert "Best split between the tiers" in (folder / "README.md").read_text()
     calibrate(folder, smallest_task(1), max_accuracy_drop=0.05, backbone=backbone())
     assert json.loads((folder / "eenas.json").read_text())["measured"]["reported"]["split"] == run.reported.split
+
+
+def test_a_codec_is_measured_at_the_split_and_replaced_if_it_loses(study, tmp_path, monkeypatch):
+    wanted = ["tiers.edge.link.codec=int8", "tiers.edge.link.round_trip_ms=1", "tiers.edge.link.mbit=50"]
+    folder = tmp_path / "coded"
+    folder.mkdir()
+    found = run_search(folder, study=write_study(folder), trials=1, overrides=[*SETTINGS, *wanted])
+    coded = SmallestStudy(folder, found)
+    heard = []
+    report = coded.train(tmp_path / "run", listener=heard.append)
+    assert report.codec.stated == ("int8",)
+    assert report.codec.loss <= codec_choice.ACCEPTED_LOSS
+    assert RunReport.read(report.folder).codec == report.codec
+    assert any("Features are sent as" in line for line in run_summary(report))
+    again = coded.train(tmp_path / "again") if report.codec.codecs == ("float32",) else None
+    assert again is None or again.codec == report.codec
+    model = export(tmp_path / "model", run=report.folder, backbone=backbone())
+    assert json.loads((model / "eenas.json").read_text())["measured"]["codec"]["codecs"] == list(report.codec.codecs)
+    monkeypatch.setattr(codec_choice, "ACCEPTED_LOSS", -1.0)
+    strict = coded.train(tmp_path / "strict", listener=heard.append)
+    assert strict.codec.codecs == ("float32",)
+    assert strict.codec.loss == 0
+    assert strict.codec.codec_accuracy == strict.reported.accuracy
+    assert any("larger ones are tried" in str(event) for event in heard)
 
 
 def test_the_shipped_study_runs(tmp_path):

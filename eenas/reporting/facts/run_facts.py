@@ -64,6 +64,7 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
     if (split := point.split) is not None:
         latency = milliseconds(point.expected[TIER_LATENCY])
         lines.append(f"Best split between the tiers: {split_words(split)}, at an expected {latency} end to end.")
+    lines += [] if report.codec is None else [report.codec.sentence()]
     lines += limits_held(report)
     if LATENCY in point.expected and (measured := _expected_end_to_end(report)) is not None:
         composed = milliseconds(point.expected[LATENCY])

@@ -1,0 +1,1 @@
+"""Codecs of features between tiers: the choice for a run, and its report."""
