@@ -111,7 +111,7 @@ def summarise(given: argparse.Namespace) -> None:
             f"{backbone.accuracy:.4f}",
             f"{costs.under(split)[TIER_LATENCY][0]:.3f}",
         )
-        for split in dict.fromkeys(("", "final", plain.points[0].split))
+        for split in dict.fromkeys(("", "final", plain.points[0].split or ""))
     ]
     for name, report in reports.items():
         for loss in LOSSES:

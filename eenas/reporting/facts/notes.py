@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from eenas.designs.design import Design
 from eenas.escaping import as_markdown
 from eenas.percent import percent
+from eenas.policies.split_costs import split_words
 from eenas.reporting.facts.front_table import (
     SHARES,
     FrontRow,
@@ -59,13 +60,15 @@ def trial_note(results: StudyResults, number: int) -> str:
             costs[0].text,
             costs[0].share_text(),
             *(cost.text for cost in costs[1:]),
+            *([] if item.point.split is None else [split_words(item.point.split)]),
             _leaving(item.point.shares) if item.ends_at is None else f"all at {item.network.exits[0]}",
         )
         for item in spread(points, NOTE_ROWS)
         for costs in (point_row(item, results).costs,)
     ]
     words = [cost_word(each.name) for each in results.all_costs]
-    heads = ("accuracy", words[0], "of the backbone", *words[1:], "leave at each exit")
+    split = () if results.settings.tiers is None else ("split",)
+    heads = ("accuracy", words[0], "of the backbone", *words[1:], *split, "leave at each exit")
     parts += _table(heads, rows, left=(len(heads) - 1,))
     return "\n".join(parts) + "\n"
 
@@ -112,13 +115,15 @@ def _front_table(results: StudyResults) -> list[str]:
             row.costs[0].text,
             row.costs[0].share_text(),
             *(text for cost in row.costs[1:] for text in (cost.text, cost.worst_text())),
+            *([] if row.split is None else [split_words(row.split)]),
             f"all at {row.ends_at}" if row.ends_at else _leaving(row.leaving),
         )
         for row in rows
     ]
     words = [cost_word(each.name) for each in results.all_costs]
     others = (head for word in words[1:] for head in (word, "worst case"))
-    heads = ("network", "accuracy", words[0], "of the backbone", *others, "leave at each exit")
+    split = () if results.settings.tiers is None else ("split",)
+    heads = ("network", "accuracy", words[0], "of the backbone", *others, *split, "leave at each exit")
     found = [(row.name, "; ".join(filter(None, (exits_of(row), how)))) for row, how in networks(rows)]
     return [
         *_table(heads, points, left=(len(heads) - 1,)),
