@@ -9,9 +9,14 @@ import pytest
 from eenas.deployment.calibration import calibrate
 from eenas.deployment.export import export
 from eenas.errors import MeasurementError, SpecError, StudyError
+from eenas.handle.tiered_source import TieredSource
+from eenas.measurement.tiers.tier_costs import UNITS
+from eenas.measurement.tiers.tier_sources import read_source
 from eenas.networks.tiered_costs import input_bytes, sends_logits
 from eenas.policies.costs import ALONE
 from eenas.policies.exit_table_file import load_exit_table
+from eenas.policies.split_costs import SPLIT_COSTS
+from eenas.programs.budget import within_budget
 from eenas.programs.manifest import read_manifest
 from eenas.records.artifacts import ArtifactStore
 from eenas.reporting.facts.front_table import front_rows, to_csv, to_table
@@ -129,6 +134,22 @@ def test_the_plain_backbone_has_its_best_split(study):
     assert study.results.backbone.costs["tier_latency"] == pytest.approx(point.expected["tier_latency"])
 
 
+def test_the_command_for_tiers_has_the_same_costs(study):
+    tiers = study.results.settings.tiers
+    sources = tuple(read_source(tier, study.folder) for tier in tiers.tiers)
+    for name in {item.name for item in study.results.front}:
+        item = choose_design(study.results, Choice(network=name)).estimate
+        subject = TieredSource(storage=study.storage, network=name).read(study.results.name)
+        columns = subject.costs(tiers, sources).columns(item.point.split)
+        for cost, column in columns.items():
+            mean = float(np.dot(column, item.point.shares[: len(column)]))
+            assert mean == pytest.approx(item.point.expected[cost], rel=0.02), (name, cost)
+
+
+def test_names_of_costs_are_those_of_the_measurement():
+    assert tuple(UNITS) == SPLIT_COSTS
+
+
 def test_a_study_is_read_and_continued_as_written(study):
     again = open_results(study.storage)
     assert again.settings.tiers == study.results.settings.tiers
@@ -159,6 +180,8 @@ def test_a_run_and_its_export_have_the_split(study, run):
     assert all("split" in point for point in table["measured"]["points"])
     assert [point.split for point in read_manifest(folder, programs=False).points]
     assert "Best split between the tiers" in (folder / "README.md").read_text()
+    point = within_budget(read_manifest(folder, programs=False), None, {"tier_latency": 1e6})
+    assert point.expected["tier_latency"] <= 1e6
     calibrate(folder, smallest_task(1), max_accuracy_drop=0.05, backbone=backbone())
     assert json.loads((folder / "eenas.json").read_text())["measured"]["reported"]["split"] == run.reported.split
 
