@@ -35,7 +35,7 @@ class SplitCosts:
     `values[s, :, k]`. The best split of a policy has the lowest mean of the cost `by` among the splits that hold the
     limits on mean costs (`expected`) and on the cost of every exit (`worst`), by name. If no split holds them, it is
     among those that exceed them least, as the sum of shares of the limits. Ties go to the lower means of the other
-    costs in their order, then to the first split.
+    costs in their order, then to the last split, which stays longest on the earlier tiers.
 
     Raises PolicyError for values of another shape, and for a cost in `by` or a limit that is not among `names`.
     """
@@ -109,7 +109,7 @@ class SplitCosts:
         kept = _lowest(excess, np.ones_like(excess, dtype=np.bool_))
         for name in dict.fromkeys((self.by, *self.names)):
             kept = _lowest(means[self.names.index(name)], kept)
-        index = kept.argmax(axis=1)
+        index = kept.shape[1] - 1 - kept[:, ::-1].argmax(axis=1)
         return index, means[:, np.arange(len(leaving)), index]
 
 

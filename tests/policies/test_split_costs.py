@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eenas.errors import PolicyError
+from eenas.policies import split_costs as split_costs_module
 from eenas.policies.costs import Costs
 from eenas.policies.curve import common_curve
 from eenas.policies.exit_table_file import load_exit_table
@@ -41,7 +42,7 @@ def brute_force(costs, leaving, reachable):
         excess = sum(max(expected[name] / limit - 1, 0) for name, limit in costs.expected.items())
         excess += sum(max(worst[name] / limit - 1, 0) for name, limit in costs.worst.items())
         others = [expected[name] for name in costs.names if name != costs.by]
-        rows.append((round(excess, 9), expected[costs.by], *others, s, split, expected, worst))
+        rows.append((round(excess, 9), expected[costs.by], *others, -s, split, expected, worst))
     return min(rows, key=lambda row: row[:-3])[-3:]
 
 
@@ -79,6 +80,24 @@ def test_every_operating_point_has_the_split_of_brute_force(limits, kind):
         for name in NAMES:
             assert point.expected[name] == pytest.approx(expected[name])
             assert point.worst[name] == pytest.approx(worst[name])
+
+
+def test_of_equal_splits_the_last_one_is_taken():
+    values = np.ones((4, 3, 2))
+    costs = SplitCosts(splits=SPLITS, names=NAMES, values=values)
+    assert costs.best(np.array([[5, 0]]))[0].tolist() == [3]
+    values[3] = 2.0
+    assert SplitCosts(splits=SPLITS, names=NAMES, values=values).best(np.array([[5, 0]]))[0].tolist() == [2]
+
+
+def test_many_policies_are_compared_in_blocks(monkeypatch):
+    costs = split_costs(seed=5)
+    leaving = (50 * np.random.default_rng(5).dirichlet([0.2] * 4, 100)).astype(np.int64) + 1
+    whole = costs.best(leaving)
+    monkeypatch.setattr(split_costs_module, "_MOST_AT_ONCE", 7 * len(SPLITS) * len(NAMES))
+    parts = costs.best(leaving)
+    assert (whole[0] == parts[0]).all()
+    assert (whole[1] == parts[1]).all()
 
 
 def test_curves_have_the_costs_of_their_points():

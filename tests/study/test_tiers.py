@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eenas.branches.pool_fc import PoolFc
 from eenas.deployment.calibration import calibrate
 from eenas.deployment.export import export
+from eenas.designs.design import Placed
 from eenas.errors import MeasurementError, SpecError, StudyError
 from eenas.handle.tiered_source import TieredSource
-from eenas.measurement.tiers.tier_costs import UNITS
-from eenas.measurement.tiers.tier_sources import read_source
+from eenas.measurement.tiers.tier_costs import UNITS, TieredNetwork, tier_costs
+from eenas.measurement.tiers.tier_sources import MeasuredNetwork, read_source, tier_times
 from eenas.networks.tiered_costs import input_bytes, sends_logits
 from eenas.policies.costs import ALONE
 from eenas.policies.exit_table_file import load_exit_table
@@ -79,7 +81,7 @@ def brute_force(splits, leaving, reachable):
         excess = max(means["bytes_sent"] / 600 - 1 - 1e-9, 0.0)
         worst = splits.values[index, :, :reachable].max(axis=1)
         rows.append(
-            (excess, round(means["tier_latency"], 9), round(means["bytes_sent"], 9), index, split, means, worst)
+            (excess, round(means["tier_latency"], 9), round(means["bytes_sent"], 9), -index, split, means, worst)
         )
     assert latency != sent
     return min(rows, key=lambda row: row[:4])[4:]
@@ -263,6 +265,47 @@ def test_limits_and_files_are_checked_on_the_backbone(tmp_path):
         study_context(url(tmp_path), (*SETTINGS, *wanted))
     with pytest.raises(MeasurementError, match=r"latency\.batch = 1"):
         study_context(url(tmp_path), (*SETTINGS, *TIERS, "latency.batch=2"))
+
+
+def test_three_tiers_have_the_split_of_the_shortest_path(tmp_path):
+    wanted = (
+        *("tiers.edge.factor=300", "tiers.edge.link.preset=wifi", "tiers.gateway.factor=30"),
+        *("tiers.gateway.link.mbit=20", "tiers.gateway.link.round_trip_ms=2", "tiers.cloud.factor=1"),
+    )
+    context = study_context(url(tmp_path), (*SETTINGS, *wanted))
+    placed = tuple(Placed(cut_point=name, branch=PoolFc(pool="avg", size=1)) for name in ("0", "2"))
+    design = replace(context.plain_design(), branches=placed)
+    splits = context.costs(design).costs.splits
+    assert len(splits.splits) == 21, "splits of three tiers are pairs of 6 places, not falling"
+    assert splits.splits[0] == ("", "")
+    measured = MeasuredNetwork(
+        profile=context.profile,
+        at=(0, 2),
+        branches=tuple(each.branch for each in placed),
+        costs=tuple(
+            context._measure(each.branch, context.profile.cut_points[at].shape, with_latency=True)
+            for each, at in zip(placed, (0, 2), strict=True)
+        ),
+        num_classes=4,
+        input_shape=(3, 8, 8),
+    )
+    tiers = context.settings.tiers
+    network = TieredNetwork(
+        times=tuple(tier_times(tier, None, measured) for tier in tiers.tiers),
+        cut_points=measured.cut_points,
+        elements=tuple(point.shape.elements for point in context.profile.cut_points),
+        after=measured.after,
+        num_classes=4,
+        input_bytes=3 * 8 * 8,
+    )
+    costs, seen = tier_costs(network, tiers), set()
+    for leaving in (50 * np.random.default_rng(0).dirichlet([0.3] * 3, 40)).astype(np.int64) + 1:
+        path = costs.best(tuple(leaving / leaving.sum()))
+        index, means = splits.best(leaving[None])
+        assert means[0, 0] == pytest.approx(path.mean)
+        assert splits.splits[index[0]] == costs.named(path.split)
+        seen.add(splits.splits[index[0]])
+    assert len(seen) > 1
 
 
 def test_what_crosses_the_link_depends_on_the_design(tmp_path):
