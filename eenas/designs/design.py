@@ -12,7 +12,7 @@ from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.designs.checks import at_least, number, truth
 from eenas.designs.design_tables import SIZE, read_placed, where, with_inputs
-from eenas.designs.training_choice import TrainingChoice
+from eenas.designs.training_choice import NO_EXPERTS, TrainingChoice
 from eenas.errors import DesignError, PolicyError, SpecError
 from eenas.escaping import shortened
 from eenas.plugins import is_reference
@@ -168,7 +168,8 @@ class Design:
         """Return short text such as "layer1.2 fc, layer3.0 conv_fc 32", "ends at layer1.2: fc", or "no branch"."""
         if self.static:
             return f"ends at {self.branches[0].cut_point}: {self.branches[0].branch.label()}"
-        return ", ".join(f"{placed.cut_point} {placed.branch.label()}" for placed in self.branches) or "no branch"
+        branches = ", ".join(f"{placed.cut_point} {placed.branch.label()}" for placed in self.branches) or "no branch"
+        return branches if self.canonical().training.experts == NO_EXPERTS else f"{branches}, with experts"
 
     def _identity(self) -> dict[str, Any]:
         """The table that digests are taken from; images stand there by their size alone, as in version 0.1."""

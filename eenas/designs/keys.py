@@ -8,7 +8,15 @@ from eenas.branches.registry import structures
 from eenas.designs.design import PolicyChoice
 from eenas.designs.domains import Key
 from eenas.designs.placement import DISTRIBUTIONS, KINDS, METRICS
-from eenas.designs.training_choice import Hybrid, LossWeights, Optimizer, Strategy, Teacher, TrainingChoice
+from eenas.designs.training_choice import (
+    Experts,
+    Hybrid,
+    LossWeights,
+    Optimizer,
+    Strategy,
+    Teacher,
+    TrainingChoice,
+)
 from eenas.policies.kinds.registry import FITTED
 from eenas.policies.rule import ENSEMBLES, FINAL_RULES
 from eenas.policies.scores import SCORES
@@ -135,7 +143,15 @@ TRAINING: Mapping[str, Key] = {
         least=0,
         meaning="rounds without a gain on a held-out tenth of train that end a phase; 0 disables early stopping",
     ),
+    "experts": Key(
+        type=str,
+        default=_TRAINING.experts,
+        choices=get_args(Experts),
+        meaning="experts for distorted images with this batch normalisation of the backbone, or none",
+    ),
 }
+LATER = ("training.experts",)
+"""Keys that tables of spaces leave out at their default, so that digests from before these keys hold."""
 
 POLICY: Mapping[str, Key] = {
     "kind": Key(

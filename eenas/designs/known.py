@@ -15,7 +15,7 @@ from eenas.designs.profiled_backbone import ProfiledBackbone
 from eenas.designs.repair import BranchMacs, obstacle
 from eenas.designs.resolve import cascaded
 from eenas.designs.space import Space, values_of
-from eenas.designs.training_choice import without_contradiction
+from eenas.designs.training_choice import NO_EXPERTS, without_contradiction
 from eenas.measurement.profile import Profile
 
 BRANCHYNET = {
@@ -85,8 +85,12 @@ def known_designs(
 
 
 def default_choices(space: Space) -> tuple[TrainingChoice, PolicyChoice]:
-    """Return training and policy of designs that were not drawn: fixed values, else the nearest to the defaults."""
-    training = TrainingChoice(**without_contradiction(_defaults(space, "training"))[0])
+    """Return training and policy of designs that were not drawn: fixed values, else the nearest to the defaults.
+
+    They have no experts, which only trials train.
+    """
+    values = {**without_contradiction(_defaults(space, "training"))[0], "experts": NO_EXPERTS}
+    training = TrainingChoice(**values)
     return training, PolicyChoice(**_defaults(space, "policy"))
 
 

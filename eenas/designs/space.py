@@ -12,8 +12,9 @@ from eenas.branches.branch import SIZES
 from eenas.branches.registry import sizes_of
 from eenas.designs.domains import Categorical, Domain, FloatRange, IntRange, Key, Scalar, Setting
 from eenas.designs.effects import contradictions, used_keys, values_in
-from eenas.designs.keys import BRANCH, SECTIONS
+from eenas.designs.keys import BRANCH, LATER, SECTIONS
 from eenas.designs.placement import candidates
+from eenas.designs.training_choice import NO_EXPERTS
 from eenas.errors import DesignError, SpecError
 from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
@@ -100,6 +101,10 @@ class Space:
         table: dict[str, Any] = {"version": self.version, "branches": self.branches, "cost_cap": self.cost_cap}
         for name in SECTIONS:
             table[name] = _section_table(getattr(self, name))
+        for name in LATER:
+            section, _, key = name.partition(".")
+            if table[section][key] == SECTIONS[section][key].default:
+                del table[section][key]
         if self.slot:
             table["slot"] = {str(number): _section_table(values) for number, values in self.slot.items()}
         return table
@@ -245,6 +250,11 @@ def may_learn_from_backbone(space: Space) -> bool:
     if "hybrid" in methods:
         methods += [str(name) for name in values_of(space, "training.hybrid")]
     return "backbone" in values_of(space, "training.teacher") and any("distillation" in name for name in methods)
+
+
+def may_have_experts(space: Space) -> bool:
+    """Whether a draw can have experts for distorted images."""
+    return set(values_of(space, "training.experts")) != {NO_EXPERTS}
 
 
 def _read_section(table: Any, keys: Mapping[str, Key], *, file: str, key: str, name: str) -> dict[str, Setting]:

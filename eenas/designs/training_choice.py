@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from eenas.designs.checks import at_least, number, one_of, truth
 from eenas.errors import DesignError
@@ -14,6 +14,8 @@ Hybrid = Literal["mixed", "two_stage_joint", "two_stage_distillation", "joint_di
 Teacher = Literal["final", "backbone"]
 LossWeights = Literal["equal", "linear", "branchy", "cost", "sdn_ramp", "uncertainty", "boosted"]
 Optimizer = Literal["sgd", "adamw"]
+Experts = Literal["none", "shared", "per_kind", "per_kind_tuned"]
+NO_EXPERTS: Final = "none"
 
 _FROZEN = ("two_stage", "two_stage_distillation")
 """Strategies with a frozen backbone."""
@@ -39,6 +41,9 @@ class TrainingChoice:
     the last weights). `patience` is the number of rounds without a gain on the `tune` part of train that ends a phase
     (0: no early stopping, and no samples are held out).
 
+    `experts` are those for distorted images that are trained afterwards on the frozen network: none, or experts with
+    this batch normalisation of the backbone.
+
     The defaults train every exit on the outputs of the untouched backbone, which improves early exits. They preserve
     the final exit by its weight and a lower rate of the backbone. `tests/benchmarks/strategies.py` compares them with
     the others.
@@ -59,6 +64,7 @@ class TrainingChoice:
     label_smoothing: float = 0.0
     weight_average: float = 0.0
     patience: int = 0
+    experts: Experts = "none"
 
     def __post_init__(self) -> None:
         """Check every value, and convert whole numbers to floats so that digests agree."""
@@ -68,6 +74,7 @@ class TrainingChoice:
         one_of("training.teacher", self.teacher, get_args(Teacher))
         one_of("training.loss_weights", self.loss_weights, get_args(LossWeights))
         one_of("training.optimizer", self.optimizer, get_args(Optimizer))
+        one_of("training.experts", self.experts, get_args(Experts))
         truth("training.gradient_equilibrium", self.gradient_equilibrium)
         at_least("training.patience", self.patience, 0)
         for name in _NUMBERS:
@@ -92,6 +99,10 @@ class TrainingChoice:
         if contradiction is not None:
             raise DesignError(contradiction)
 
+    def to_table(self) -> dict[str, Any]:
+        """Return plain data. Without experts it does not name them, so digests from before there were any hold."""
+        return {name: value for name, value in vars(self).items() if (name, value) != ("experts", NO_EXPERTS)}
+
     @property
     def method(self) -> str:
         """The strategy, or the hybrid for the strategy "hybrid"."""
@@ -102,8 +113,10 @@ class TrainingChoice:
 
         All strategies train a single exit alike, but the exit of a `static` network can be taught by the backbone.
         `joint` with a backbone rate of 0 is `two_stage`, and distillation with weight 0 is the training without a
-        teacher.
+        teacher. A network with a single exit has no experts.
         """
+        if branches == 0 and self.experts != NO_EXPERTS:
+            return replace(self, experts=NO_EXPERTS).canonical(0, static=static)
         if branches == 0:
             is_taught = self.method == "distillation" and self.teacher == "backbone" and self.distillation_weight > 0
             if static and is_taught and self.backbone_rate > 0:

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +134,12 @@ class ExitTable:
 
     def save(self, path: str | Path) -> None:
         """Write the table as a compressed .npz file to exactly this path."""
-        arrays = {"logits": self.logits, "labels": self.labels, "exits": np.array(self.exits)}
+        with Path(path).open("wb") as stream:
+            np.savez_compressed(stream, **self.arrays())  # type: ignore[arg-type]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays of the table's file by name."""
+        arrays: dict[str, NDArray[Any]] = {"logits": self.logits, "labels": self.labels, "exits": np.array(self.exits)}
         arrays |= {key_of(name): self.costs[name] for name in KNOWN if name in self.costs}
         others = self.costs.without(*KNOWN)
         if others.names:
@@ -145,8 +151,7 @@ class ExitTable:
             arrays["balanced"] = np.array(True)
         if self.contexts is not None:
             arrays[CONTEXTS] = self.contexts
-        with Path(path).open("wb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+        return arrays
 
 
 def _labels(labels: object, samples: int, classes: int) -> NDArray[np.int64]:

@@ -10,14 +10,15 @@ from eenas.bounds import parse_json
 from eenas.errors import PolicyError, SpecError
 from eenas.policies.costs import KNOWN, CostFacts, Costs, key_of
 from eenas.policies.exit_table import CONTEXTS, FACTS, KEYS, OTHERS, SPLIT_FACTS, SPLITS, ExitTable
+from eenas.policies.experts.routed_table import CHOSEN, EXPERT_NAMES, RoutedTable
 from eenas.policies.split_costs import SplitCosts, split_from
 from eenas.specs import from_table
 
-_OPTIONAL = (OTHERS, FACTS, SPLITS, SPLIT_FACTS, CONTEXTS, "balanced")
+_OPTIONAL = (OTHERS, FACTS, SPLITS, SPLIT_FACTS, CONTEXTS, "balanced", CHOSEN, EXPERT_NAMES)
 
 
 def load_exit_table(path: str | Path) -> ExitTable:
-    """Return the exit table that `ExitTable.save` wrote, without running code from the file.
+    """Return the exit table that `save` wrote, a RoutedTable if it has experts, without running code from the file.
 
     Raises PolicyError if the file is not an exit table.
     """
@@ -26,14 +27,18 @@ def load_exit_table(path: str | Path) -> ExitTable:
     except SpecError as error:
         raise PolicyError(f"not an exit table: {error}") from None
     try:
-        return ExitTable(
-            logits=arrays["logits"],
-            labels=arrays["labels"],
-            exits=tuple(str(name) for name in arrays["exits"].reshape(-1)),
-            costs=_costs(arrays),
-            balanced=bool(arrays.get("balanced", False)),
-            contexts=arrays.get(CONTEXTS),
-        )
+        values: dict[str, Any] = {
+            "logits": arrays["logits"],
+            "labels": arrays["labels"],
+            "exits": tuple(str(name) for name in arrays["exits"].reshape(-1)),
+            "costs": _costs(arrays),
+            "balanced": bool(arrays.get("balanced", False)),
+            "contexts": arrays.get(CONTEXTS),
+        }
+        if CHOSEN not in arrays:
+            return ExitTable(**values)
+        names = arrays.get(EXPERT_NAMES, np.array([], dtype=np.str_)).reshape(-1)
+        return RoutedTable(**values, chosen=arrays[CHOSEN], names=tuple(str(name) for name in names))
     except (PolicyError, KeyError, ValueError, TypeError) as error:
         raise PolicyError(f"{path}: {error}") from None
 

@@ -86,7 +86,9 @@ def train(
             _same_run(folder, report.design, chosen.design, record)
         else:
             report = None
-        is_whole = report is not None and keeps(report, limit) and holds_experts(report, experts_of(settings))
+        is_whole = (
+            report is not None and keeps(report, limit) and holds_experts(report, experts_of(settings, chosen.design))
+        )
         if report is not None and is_whole and (not compare or report.is_compared):
             quiet(Notice(f"{folder} is already finished ({report.samples:,} samples); delete it to train again"))
             return report.with_limits(chosen.limits, chosen.accepted_drop)
@@ -100,7 +102,7 @@ def train(
                 _claim_folder(folder, chosen.design, record, trust_code=trust_code)
             context = searched.make_context(place, kept, device=device)
             _check_fits(chosen.design, context)
-            check_experts(context)
+            check_experts(context, chosen.design)
             context = prepare_backbone(context)
         context = replace(context, execution=group.share(context.execution))
         trained = train_fully(

@@ -6,7 +6,6 @@ from eenas.designs.design import Design
 from eenas.measurement.profile import source_of
 from eenas.networks.backbone_facts import BackboneFacts
 from eenas.networks.exit_costs import ExitCosts
-from eenas.networks.tables import exit_tables
 from eenas.results.front import SHARES
 from eenas.runs.network_scores import NetworkScores, score_network
 from eenas.specs import digest, from_table, to_table
@@ -14,6 +13,7 @@ from eenas.study.context.bank import Bank
 from eenas.study.context.study_context import StudyContext
 from eenas.study.context.training_progress import progress_reports
 from eenas.study.trials.design_training import DesignTraining, execution_for, network_digest, train_design
+from eenas.study.trials.trial_experts import has_experts, trial_tables
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.spec import TrainingSpec
 
@@ -47,7 +47,8 @@ def train_longer(
     """
     execution, uses_bank = execution_for(context, spec), context.settings.bank.use
     sources = [source_of(placed.branch) for placed in design.branches]
-    key = digest([bank.conditions, uses_bank, network_digest(design), sources, spec, str(execution), SHARES])
+    facts = [bank.conditions, uses_bank, network_digest(design), sources, spec, str(execution), SHARES]
+    key = digest([*facts, context.settings.experts] if has_experts(design) else facts)
     checkpoint = Checkpoint(context.artifacts.root / f"fidelity-{key}.checkpoint.pt")
     kept = context.cache.get(f"fidelity/{key}")
     if kept is not None:
@@ -56,8 +57,9 @@ def train_longer(
     training = DesignTraining.brief(context, bank=bank if uses_bank else None, spec=spec, checkpoint=checkpoint)
     with progress_reports(phase, context.listener, checkpoint) as after_epoch:
         network, report = train_design(design, context, training, after_epoch)
-        scores = score_network(exit_tables(network, context.task, costs), backbone)
-        found = Longer(scores=scores, samples=report.samples, seconds=report.seconds)
+        made = trial_tables(network, context, costs)
+        scores = score_network(made.tables, backbone)
+        found = Longer(scores=scores, samples=report.samples + made.samples, seconds=report.seconds)
         context.cache.put(f"fidelity/{key}", to_table(found))
         checkpoint.remove()
     return found

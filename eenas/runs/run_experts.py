@@ -3,32 +3,31 @@
 from dataclasses import replace
 from pathlib import Path
 
-from eenas.errors import ExportError, PolicyError, TaskError, WeightsError
+from eenas.designs.design import Design
+from eenas.errors import ExportError, WeightsError
 from eenas.files import write_atomically
-from eenas.frozen.experts.expert_building import ExpertSpec, scale_of
+from eenas.frozen.experts.expert_building import ExpertSpec
 from eenas.frozen.experts.trained_experts import MacsBudget, TrainedExperts, train_experts
 from eenas.networks.checkpoint import load_part, write_state
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.experts.expert_network import ExpertNetwork, own_state
-from eenas.networks.experts.own_norms import need_norms
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.costs import MACS, Costs
-from eenas.policies.experts.expert_fit import FEW
 from eenas.programs.experts.expert_facts import ExpertFacts
 from eenas.programs.model_folder import EXPERTS
 from eenas.runs.expert_report import ExpertReport
 from eenas.runs.run_report import RunReport
 from eenas.seeding import derive
+from eenas.study.context.recognition import check_expert_spec, pristine_task
 from eenas.study.context.study_context import StudyContext
+from eenas.study.settings.expert_settings import experts_for
 from eenas.study.settings.study_spec import StudySpec
-from eenas.tasks.distortions.distorted_splits import pristine_split
-from eenas.tasks.distortions.distortion import check_distortable
-from eenas.tasks.recognition.distortion_classifier import check_image_shape
 
 
-def experts_of(settings: StudySpec) -> ExpertSpec | None:
-    """Return the experts that full training adds to its network, or None."""
-    return None if settings.experts is None else settings.experts.spec(settings.task.distortions)
+def experts_of(settings: StudySpec, design: Design) -> ExpertSpec | None:
+    """Return the experts that full training adds to the network of a design, or None."""
+    found = experts_for(settings.experts, settings.space, design)
+    return None if found is None else found.spec(settings.task.distortions)
 
 
 def holds_experts(report: RunReport, wanted: ExpertSpec | None) -> bool:
@@ -36,25 +35,11 @@ def holds_experts(report: RunReport, wanted: ExpertSpec | None) -> bool:
     return wanted is None or (report.experts is not None and report.experts.spec == wanted)
 
 
-def check_experts(context: StudyContext) -> None:
+def check_experts(context: StudyContext, design: Design) -> None:
     """Raise an EenasError, before any training, if the experts that the study asks for cannot be trained."""
-    spec, task = experts_of(context.settings), context.task
-    if spec is None:
-        return
-    transform = context.backbone.transform
-    scale_of(transform)
-    check_image_shape(transform.shape)
-    if spec.batch_norm != "shared":
-        need_norms(context.backbone.module)
-    for kind in spec.kinds:
-        check_distortable(kind, transform.shape[0])
-    if len(task.train) < spec.training.batch_size:
-        raise TaskError(
-            f"{len(task.train)} training images do not fill a batch of {spec.training.batch_size} of the experts; "
-            "set a smaller experts.training.batch_size"
-        )
-    if len(task.calibration) < FEW:
-        raise PolicyError(f"experts need at least {FEW} calibration samples, got {len(task.calibration)}; give more")
+    spec = experts_of(context.settings, design)
+    if spec is not None:
+        check_expert_spec(spec, context)
 
 
 def add_run_experts(report: RunReport, network: EarlyExitNetwork, context: StudyContext) -> RunReport:
@@ -63,7 +48,7 @@ def add_run_experts(report: RunReport, network: EarlyExitNetwork, context: Study
     Every expert keeps the design's target of MACs, and the limit of the choice on them. The other limits are those of
     the network without experts. Return the report as it is if the study asks for none.
     """
-    spec = experts_of(context.settings)
+    spec = experts_of(context.settings, report.design)
     if spec is None:
         return report
     costs = context.costs(report.design)
@@ -73,7 +58,7 @@ def add_run_experts(report: RunReport, network: EarlyExitNetwork, context: Study
         backbone_macs=float(context.profile.total_macs),
         share=min(target, report.limits.expected.get(MACS, target)),
     )
-    task = replace(context.task, train=pristine_split(context.task.train))
+    task = pristine_task(context)
     seed = derive(context.settings.seed, "experts", report.design.digest)
     found = train_experts(network, task, spec, budget, seed=seed, listener=context.listener)
     state = own_state(found.network)

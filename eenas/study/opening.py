@@ -16,6 +16,7 @@ from eenas.specs import digest, to_table
 from eenas.study.context.bank import Bank
 from eenas.study.context.data_changes import ACCEPT, DATA, changed_since, keep_contents
 from eenas.study.context.prepared_backbone import prepare_backbone
+from eenas.study.context.recognition import prepare_recognition
 from eenas.study.context.study_context import StudyContext
 from eenas.study.context.study_warnings import guessing_teacher, seen_samples
 from eenas.study.rivals.baselines import measure_baselines
@@ -147,6 +148,7 @@ def _prepared(context: StudyContext) -> StudyContext:
     """Return the study context with a prepared backbone and with warnings about misleading results."""
     seen, remark = seen_samples(context)
     prepared = prepare_backbone(context)
+    prepare_recognition(prepared)
     warnings = tuple(text for text in (seen, guessing_teacher(prepared)) if text)
     for text in (*((remark,) if remark else ()), *(f"warning: {text}" for text in warnings)):
         context.listener(Notice(text))

@@ -184,9 +184,9 @@ def test_experts_that_cannot_be_trained_are_an_error_before_any_training(tmp_pat
         url(tmp_path), (*SETTINGS, 'experts.kinds=["contrast"]', "experts.training.batch_size=9999")
     )
     with pytest.raises(TaskError, match="do not fill a batch of 9999"):
-        check_experts(context)
+        check_experts(context, context.plain_design())
     few = context.task.calibration.subset(np.arange(19))
     object.__setattr__(context.task, "calibration", few)
     object.__setattr__(context.settings.experts.training, "batch_size", 32)
     with pytest.raises(PolicyError, match="at least 20 calibration samples, got 19"):
-        check_experts(context)
+        check_experts(context, context.plain_design())

@@ -19,6 +19,7 @@ from eenas.seeding import derive
 from eenas.tasks.distortions.distorted_images import DistortedImages
 from eenas.tasks.distortions.strengths import SEVERITIES
 from eenas.tasks.recognition.classifier_fit import ImageScale, fit_distortion_classifier
+from eenas.tasks.recognition.distortion_classifier import DistortionClassifier
 from eenas.tasks.recognition.distortion_mix import DistortionMix, check_kinds
 from eenas.tasks.task import Task
 
@@ -66,15 +67,16 @@ def build_experts(
     task: Task,
     spec: ExpertSpec,
     *,
+    classifier: DistortionClassifier | None = None,
     seed: int = 0,
     listener: Listener = silent,
 ) -> ExpertNetwork:
     """Return the network with experts of a trained network; `base` is not changed.
 
-    The distortion classifier is fitted and each expert fine-tuned on the task's train split. The expert for clean
-    images is `base` itself. The policy is fitted afterwards (`fit_experts`). `listener` is told which expert is
-    trained. Raises TaskError for a network of inputs that are not images, and for training images that are distorted
-    already; DesignError for batch normalisation per kind in a backbone without.
+    The distortion classifier is fitted, unless it is given, and each expert is fine-tuned on the train split of the
+    task. The expert for clean images is `base` itself. The policy is fitted afterwards (`fit_experts`). `listener` is
+    told which expert is trained. Raises TaskError for a network of inputs that are not images, and for training images
+    that are distorted already; DesignError for batch normalisation per kind in a backbone without.
     """
     own_norms = spec.batch_norm != "shared"
     if own_norms:
@@ -84,14 +86,14 @@ def build_experts(
             f"{task.name}: a share of the training images is distorted already, and experts tell clean images from "
             "distorted ones; give the task without distortions"
         )
-    classifier = fit_distortion_classifier(
+    found = classifier or fit_distortion_classifier(
         task.train,
         scale_of(base.transform),
         tuple(spec.kinds),
         severities=tuple(spec.severities),
         seed=derive(seed, "classifier"),
     )
-    network = ExpertNetwork(base, classifier, final_layer=final_layer_of(base), own_norms=own_norms)
+    network = ExpertNetwork(base, found, final_layer=final_layer_of(base), own_norms=own_norms)
     for number, kind in enumerate(spec.kinds, start=1):
         listener(Notice(f"expert {number} of {len(spec.kinds)}, {kind}: {spec.training.samples:,} images"))
         add_expert(network, number, task, spec, seed=derive(seed, kind))

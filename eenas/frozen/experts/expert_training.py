@@ -1,6 +1,7 @@
 """Fine-tuning of an expert on a mix of clean and distorted images, with the backbone frozen."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,7 +74,7 @@ def train_expert(
     norms = [each for each in network.body_of(number).parameters() if each.requires_grad]
     if not parameters:
         return 0.0
-    groups = [{"params": parameters}, {"params": norms, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": parameters}, {"params": norms, "weight_decay": 0.0}]
     optimizer = torch.optim.Adam(groups, lr=training.learning_rate, weight_decay=training.weight_decay)
     steps = max(1, round(training.samples / training.batch_size))
     device, loss = parameters[0].device, torch.zeros(())

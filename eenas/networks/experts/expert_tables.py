@@ -10,6 +10,9 @@ from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.experts.expert_network import ExpertNetwork
 from eenas.policies.costs import LATENCY, MACS, Costs
 from eenas.policies.experts.routed_table import RoutedTable
+from eenas.tasks.distortions.contexts import CLEAN
+from eenas.tasks.inputs import InputSpec
+from eenas.tasks.split import Split
 
 Pictures = Iterable[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.str_]]]
 """Batches of images uint8 [n, C, H, W], their labels [n] and the names of their contexts [n]."""
@@ -42,7 +45,17 @@ def routed_table(
         balanced=balanced,
         contexts=np.concatenate(contexts),
         chosen=np.concatenate(experts),
+        names=network.names,
     )
+
+
+def split_pictures(split: Split, inputs: InputSpec, *, batch_size: int = 256) -> Pictures:
+    """Yield the images of a split as they are, with their contexts, as `routed_table` takes them."""
+    reader = split.reader(inputs)
+    for start in range(0, len(split), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(split)))
+        contexts = np.full(len(rows), CLEAN) if split.contexts is None else split.contexts[rows]
+        yield reader[rows].numpy(), split.labels[rows], contexts
 
 
 def expert_of_context(names: Iterable[str], contexts: Iterable[str]) -> NDArray[np.int64]:

@@ -52,7 +52,7 @@ def estimate_norms(backbone: nn.Module, batches: Iterable[Tensor]) -> None:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # type: ignore[assignment]  # torch then takes the mean over all batches
+        norm.momentum = None  # torch then takes the mean over all batches
         norm.training = True
     try:
         for batch in batches:

@@ -1,13 +1,14 @@
 """Fitting of the policies of experts, each on the calibration samples that the expert answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from eenas.errors import PolicyError
 from eenas.policies.costs import MACS
 from eenas.policies.curve import NO_LIMIT
+from eenas.policies.exit_table import ExitTable
 from eenas.policies.experts.expert_policy import ExpertPolicy
 from eenas.policies.experts.routed_table import RoutedTable
 from eenas.policies.fit import COMMON, Fitting
@@ -27,6 +28,7 @@ class ExpertFitting:
 
     names: tuple[str, ...]
     fittings: tuple[Fitting, ...]
+    calibration: RoutedTable
 
     @classmethod
     def on(cls, calibration: RoutedTable, names: Sequence[str], rule: Rule = COMMON) -> "ExpertFitting":
@@ -41,16 +43,36 @@ class ExpertFitting:
                     "calibrate on more samples with its distortion, or leave its kind out"
                 )
             fittings.append(Fitting(own, rule))
-        return cls(tuple(names), tuple(fittings))
+        return cls(tuple(names), tuple(fittings), calibration)
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that was fitted, with its kind as it is for the first expert."""
+        return self.fittings[0].rule
 
     def policy(self, within: Mapping[str, float] = NO_LIMIT, *, min_accuracy: float | None = None) -> ExpertPolicy:
         """Return for each expert the most accurate policy `within` the limits; see `Fitting.policy`."""
         found = tuple(each.policy(within, min_accuracy=min_accuracy) for each in self.fittings)
         return ExpertPolicy(names=self.names, policies=found)
 
-    def operating_points(self, evaluation: RoutedTable, *, limit: int = 64) -> tuple[OperatingPoint, ...]:
-        """Return at most `limit` policies fitted for evenly spaced MACs, evaluated on `evaluation`, by MACs."""
+    def operating_points(
+        self, evaluation: ExitTable, *, limit: int = 64, common: bool = False
+    ) -> tuple[OperatingPoint, ...]:
+        """Return at most `limit` policies fitted for evenly spaced MACs, evaluated on `evaluation`, by MACs.
+
+        With `common`, a rule with per-exit thresholds uses one threshold for all exits, as in `Fitting`.
+        """
+        if common and self.rule.per_exit:
+            plain = replace(self.rule, per_exit=False)
+            return ExpertFitting.on(self.calibration, self.names, plain).operating_points(evaluation, limit=limit)
         macs = evaluation.costs[MACS]
         budgets = np.linspace(macs[0], macs[-1], limit) if limit > 1 else macs[-1:]
         policies = dict.fromkeys(self.policy({MACS: float(budget)}) for budget in budgets)
         return tuple(evaluate(policy, evaluation) for policy in policies)
+
+
+def fitting_on(calibration: ExitTable, rule: Rule = COMMON) -> Fitting | ExpertFitting:
+    """Return the fitting on a calibration table, for each expert if the table knows the expert of each sample."""
+    if isinstance(calibration, RoutedTable):
+        return ExpertFitting.on(calibration, calibration.names, rule)
+    return Fitting(calibration, rule)

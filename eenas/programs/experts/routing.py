@@ -110,11 +110,11 @@ class OwnSegment:
 
     def __call__(self, x: Array, previous: Array | None) -> tuple[Array | None, Array]:
         """Run the segment of the first expert."""
-        return self._programs[0](x, previous)
+        return self.routed(x, previous, np.zeros(len(x), dtype=np.int64))
 
     def routed(self, x: Array, previous: Array | None, chosen: NDArray[np.int64]) -> tuple[Array | None, Array]:
         """Run the program of each expert on its samples."""
-        numbers = np.unique(chosen).tolist()
+        numbers: list[int] = np.unique(chosen).tolist()
         if len(numbers) == 1:
             return self._programs[numbers[0]](x, previous)
         groups = [np.flatnonzero(chosen == number) for number in numbers]

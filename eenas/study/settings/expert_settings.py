@@ -1,7 +1,10 @@
 """The table `[experts]` of a study: experts for distorted images, trained at the end of a full training."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from eenas.designs.design import Design
+from eenas.designs.space import Space, may_have_experts
+from eenas.designs.training_choice import NO_EXPERTS
 from eenas.errors import EenasError, SpecError
 from eenas.frozen.experts.expert_building import BatchNorm, ExpertSpec
 from eenas.frozen.experts.expert_training import ExpertTraining
@@ -11,11 +14,11 @@ from eenas.tasks.distortions.strengths import SEVERITIES
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertSettings:
-    """The experts that full training adds to its network.
+    """The experts that full training adds to its network, or to each network that draws them.
 
     `kinds` and `severities` default to those of the task's distortions. `share` of the training images of an expert are
     distorted. `training` is that of each expert, `batch_norm` that of the backbone (see
-    `eenas.frozen.experts.expert_building`).
+    `eenas.frozen.experts.expert_building`) unless it is drawn. In trials, each expert is trained on `trial_samples`.
     """
 
     kinds: tuple[str, ...] = ()
@@ -23,6 +26,17 @@ class ExpertSettings:
     share: float = 0.5
     training: ExpertTraining = field(default_factory=ExpertTraining)
     batch_norm: BatchNorm = "shared"
+    trial_samples: int = 4000
+
+    def __post_init__(self) -> None:
+        """Raise SpecError unless `trial_samples` is a positive whole number."""
+        if self.trial_samples < 1:
+            raise SpecError(f"experts.trial_samples must be at least 1, got {self.trial_samples}")
+
+    def brief(self, batch_norm: BatchNorm) -> "ExpertSettings":
+        """Return the settings of the experts of a trial that draws this batch normalisation."""
+        samples = min(self.trial_samples, self.training.samples)
+        return replace(self, batch_norm=batch_norm, training=replace(self.training, samples=samples))
 
     def spec(self, distortions: DistortionsSpec | None) -> ExpertSpec:
         """Return the experts for a task with these distortions. Raises SpecError for impossible values."""
@@ -39,3 +53,26 @@ class ExpertSettings:
             )
         except EenasError as error:
             raise SpecError(f"experts: {error}" + ("" if self.kinds else "; or name others as experts.kinds")) from None
+
+
+def check_experts(given: ExpertSettings | None, space: Space, distortions: DistortionsSpec | None) -> None:
+    """Raise SpecError unless a task with these distortions can have the experts that are asked for or drawn."""
+    is_drawn = may_have_experts(space)
+    if is_drawn and distortions is None:
+        raise SpecError(
+            "training.experts of the search space needs distorted samples; name kinds in [task.distortions], or set "
+            f"training.experts to {NO_EXPERTS!r}"
+        )
+    if given is not None or is_drawn:
+        (given or ExpertSettings()).spec(distortions)
+
+
+def experts_for(given: ExpertSettings | None, space: Space, design: Design) -> ExpertSettings | None:
+    """Return the experts that full training adds to the network of a design, or None.
+
+    If the space draws experts, the design decides.
+    """
+    if not may_have_experts(space):
+        return given
+    drawn = design.canonical().training.experts
+    return None if drawn == NO_EXPERTS else replace(given or ExpertSettings(), batch_norm=drawn)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eenas import specs
+from eenas.designs.space import may_have_experts
 from eenas.escaping import one_line
 from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.costs.spec import code_of
@@ -15,6 +16,7 @@ from eenas.records.studies import StudyRecord
 from eenas.specs import digest, to_table
 from eenas.study.context.study_context import StudyContext
 from eenas.study.context.tiers import digests_of
+from eenas.study.settings.expert_settings import ExpertSettings
 from eenas.study.settings.study_spec import StudySpec
 from eenas.tasks.task import Task
 
@@ -65,10 +67,17 @@ def study_identity(
         "latency": to_table(settings.latency),
         "device": device,
         "seed": settings.seed,
+        **({"experts": _expert_table(settings)} if may_have_experts(settings.space) else {}),
         **({} if latencies is None else {"latency_profile": latencies.digest}),
         **({} if settings.tiers is None else {"tiers": to_table(settings.tiers), "times_of_tiers": digests_of(tiers)}),
         **({} if not settings.costs else {"costs": to_table(settings.costs), "code_of_costs": code}),
     }
+
+
+def _expert_table(settings: StudySpec) -> dict[str, Any]:
+    """Return the settings of experts that change scores of trials."""
+    table: dict[str, Any] = to_table((settings.experts or ExpertSettings()).brief("shared"))
+    return {name: value for name, value in table.items() if name not in ("trial_samples", "batch_norm")}
 
 
 def default_name(identity: dict[str, Any], task: str) -> str:

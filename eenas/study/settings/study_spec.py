@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, Unpack
 
 from eenas import shipped, specs
 from eenas.backbones.load import BackboneSpec
-from eenas.designs.space import Space, load_space
+from eenas.designs.space import Space, load_space, may_have_experts
 from eenas.errors import SpecError
 from eenas.frozen.feature_cache import read_size
 from eenas.measurement.costs.spec import CostSpec
@@ -16,7 +16,7 @@ from eenas.measurement.latency import LatencySpec
 from eenas.measurement.tiers.tiers import Tiers
 from eenas.plugins import is_reference
 from eenas.study.settings.cost_names import check_costs
-from eenas.study.settings.expert_settings import ExpertSettings
+from eenas.study.settings.expert_settings import ExpertSettings, check_experts
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import SearchSpec
 from eenas.study.settings.shortcuts import Shortcuts
@@ -119,8 +119,9 @@ class BankSpec:
 class StudySpec:
     """All settings of a study. Flags of the command line override the study file.
 
-    With `experts`, full training ends with experts for distorted images. With `tiers`, the network runs on several
-    machines, and each operating point has the best split between them.
+    With `experts`, full training ends with experts for distorted images, in a space that draws them only if the design
+    has them. With `tiers`, the network runs on several machines, and each operating point has the best split between
+    them.
     """
 
     backbone: BackboneSpec
@@ -147,8 +148,9 @@ class StudySpec:
         asked = [*self.search.robustness, *(f"min_{name}" for name in self.constraints.robustness)]
         if asked and self.task.distortions is None:
             raise SpecError(f"{asked[0]} needs distorted samples; name kinds in [task.distortions]")
-        if self.experts is not None:
-            self.experts.spec(self.task.distortions)
+        check_experts(self.experts, self.space, self.task.distortions)
+        if self.tiers is not None and may_have_experts(self.space):
+            raise SpecError("training.experts of the search space cannot be drawn in a study with tiers; leave one out")
 
     def to_table(self) -> dict[str, Any]:
         """Return the settings as plain data, the inverse of `from_table`.

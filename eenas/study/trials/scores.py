@@ -9,7 +9,10 @@ from eenas.designs.design import Design
 from eenas.networks.exit_costs import ExitCosts
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
-from eenas.policies.fit import COMMON, Fitting, operating_points
+from eenas.policies.experts.expert_fit import ExpertFitting, fitting_on
+from eenas.policies.experts.expert_policy import ExpertPolicy
+from eenas.policies.experts.routed_table import RoutedTable
+from eenas.policies.fit import COMMON, Fitting
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.operating_point import OperatingPoint, evaluate, with_robustness
 from eenas.policies.policy import Policy
@@ -55,16 +58,17 @@ def score_tables(
     """Fit policies on the calibration table and evaluate them on the validation table.
 
     `costs` gives the parameters of the network; `backbone_macs` are the MACs of the plain backbone. Policies are fitted
-    on pristine samples; with a table "distorted_validation", their accuracies there are part of the points.
+    on pristine samples, those of experts on distorted ones, too; with a table "distorted_validation", their accuracies
+    there are part of the points.
     """
-    calibration, validation, distorted = tables["calibration"], tables["validation"], tables.get(DISTORTED_VALIDATION)
-    fitting = Fitting(calibration, design.policy)
+    calibration, validation, distorted = _calibration(tables), tables["validation"], tables.get(DISTORTED_VALIDATION)
+    fitting = fitting_on(calibration, design.policy)
     target = design.policy.target_macs
     policy = policy_within(fitting, limits, target_macs=target, backbone_macs=backbone_macs)
     chosen = with_robustness(evaluate(policy, validation), distorted)
     points = fitting.operating_points(validation, common=True)
     if fitting.rule.kind != COMMON.kind:  # a kind with few points would hide points of the network
-        points = tuple(dict.fromkeys((*points, *operating_points(calibration, validation, limit=32))))
+        points = tuple(dict.fromkeys((*points, *fitting_on(calibration).operating_points(validation, limit=32))))
     points = tuple(dict.fromkeys((*points, *points_within_worst(calibration, validation, limits, backbone_macs))))
     points = tuple(with_robustness(point, distorted) for point in points)
     accuracy = (validation.logits.argmax(axis=2) == validation.labels[:, None]).mean(axis=0)
@@ -80,6 +84,14 @@ def score_tables(
     )
 
 
+def _calibration(tables: Mapping[str, ExitTable]) -> ExitTable:
+    """Return the table that policies are fitted on: experts see distorted samples as well."""
+    calibration, distorted = tables["calibration"], tables.get(f"{PREFIX}calibration")
+    if isinstance(calibration, RoutedTable) and isinstance(distorted, RoutedTable):
+        return RoutedTable.joined((calibration, distorted))
+    return calibration
+
+
 def points_within_worst(
     calibration: ExitTable, validation: ExitTable, limits: Limits, backbone_macs: float
 ) -> tuple[OperatingPoint, ...]:
@@ -90,12 +102,14 @@ def points_within_worst(
     last = last_allowed(calibration, limits, backbone_macs)
     if last is None:
         return ()
-    found = Fitting(calibration.truncate(last + 1)).operating_points(validation.truncate(last + 1), limit=LIMITED)
+    found = fitting_on(calibration.truncate(last + 1)).operating_points(validation.truncate(last + 1), limit=LIMITED)
     behind = calibration.num_exits - last - 1
     return tuple(evaluate(_ending_at(point.policy, behind), validation) for point in found)
 
 
-def policy_within(fitting: Fitting, limits: Limits, *, target_macs: float, backbone_macs: float) -> Policy:
+def policy_within(
+    fitting: Fitting | ExpertFitting, limits: Limits, *, target_macs: float, backbone_macs: float
+) -> Policy:
     """Return the policy for the expected MACs `target_macs`, a share of the backbone's, within the limits on costs.
 
     All samples leave by the last exit that the worst-case limits allow. If no policy holds the limits on expected
@@ -107,7 +121,7 @@ def policy_within(fitting: Fitting, limits: Limits, *, target_macs: float, backb
     last = last_allowed(calibration, limits, backbone_macs)
     if last is None:
         return fitting.policy(within)
-    return _ending_at(Fitting(calibration.truncate(last + 1)).policy(within), calibration.num_exits - last - 1)
+    return _ending_at(fitting_on(calibration.truncate(last + 1)).policy(within), calibration.num_exits - last - 1)
 
 
 def last_allowed(calibration: ExitTable, limits: Limits, backbone_macs: float) -> int | None:
@@ -121,7 +135,9 @@ def last_allowed(calibration: ExitTable, limits: Limits, backbone_macs: float) -
     return None if allowed.all() or not allowed[0] else int(np.argmin(allowed)) - 1
 
 
-def _ending_at(policy: Policy, behind: int) -> ThresholdPolicy:
+def _ending_at(policy: Policy, behind: int) -> Policy:
+    if isinstance(policy, ExpertPolicy):
+        return replace(policy, policies=tuple(_ending_at(each, behind) for each in policy.policies))
     assert isinstance(policy, ThresholdPolicy)  # the kind that COMMON fits
     thresholds = (*policy.thresholds, 0.0, *(None,) * (behind - 1))
     return replace(policy, thresholds=thresholds, temperatures=(*policy.temperatures, *(1.0,) * behind))

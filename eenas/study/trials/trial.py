@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
@@ -12,7 +12,7 @@ from eenas.designs.domains import Categorical, Domain, IntRange
 from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
 from eenas.networks.exit_costs import ExitCosts
-from eenas.networks.tables import exit_table, exit_tables, with_distorted
+from eenas.networks.tables import exit_table, with_distorted
 from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialState
 from eenas.study.context.bank import Bank
@@ -25,6 +25,7 @@ from eenas.study.trials.finder import Finder
 from eenas.study.trials.pruner import TrialPruner
 from eenas.study.trials.pruning import PruningRule
 from eenas.study.trials.scores import Scores, score_tables
+from eenas.study.trials.trial_experts import has_experts, trial_tables
 from eenas.training.trainer import RoundReport, Verdict
 
 
@@ -86,6 +87,7 @@ def run_trial(
     reason, samples = None, 0
     if earlier is not None:
         tables, state, reason = earlier.tables, "copied", f"the same network as trial {earlier.record.number}"
+        costs = replace(costs, parameters=earlier.record.parameters or costs.parameters)
     elif not design.branches:
         tables, state, reason = _plain_tables(context), "complete", None
     else:
@@ -95,12 +97,13 @@ def run_trial(
             frozen = lender.exit_tables(design, costs)
             samples = lender.samples - before
         pruner = TrialPruner(design, context, rule, frozen)
-        tables, seen = _train(design, costs, context, pruner, lender)
+        tables, seen, costs = _train(design, costs, context, pruner, lender)
         pruner.finish(number, tables["calibration"])
         samples += seen
         state, reason = ("stopped" if pruner.reason else "complete"), pruner.reason
     backbone_macs, constraints = context.profile.total_macs, context.settings.constraints
     scores = score_tables(design, tables, costs, constraints, backbone_macs=backbone_macs)
+    frozen = {} if has_experts(design) else frozen  # those tables are of a network without them
     before_training = score_tables(design, frozen, costs, constraints, backbone_macs=backbone_macs) if frozen else None
     record = TrialRecord(
         study=study,
@@ -131,7 +134,7 @@ def _plain_tables(context: StudyContext) -> dict[str, ExitTable]:
 
 def _train(
     design: Design, costs: ExitCosts, context: StudyContext, pruner: TrialPruner, bank: Bank | None
-) -> tuple[dict[str, ExitTable], int]:
+) -> tuple[Mapping[str, ExitTable], int, ExitCosts]:
     settings = context.settings
 
     def after_epoch(report: RoundReport) -> Verdict:
@@ -141,4 +144,5 @@ def _train(
         return Verdict.STOP if pruner.is_over(report.progress, table) else Verdict.CONTINUE
 
     network, report = train_design(design, context, DesignTraining.brief(context, bank=bank), after_epoch)
-    return exit_tables(network, context.task, costs), report.samples
+    found = trial_tables(network, context, costs)
+    return found.tables, report.samples + found.samples, found.costs
