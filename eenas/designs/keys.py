@@ -149,8 +149,13 @@ TRAINING: Mapping[str, Key] = {
         choices=get_args(Experts),
         meaning="experts for distorted images with this batch normalisation of the backbone, or none",
     ),
+    "distorted": Key(
+        type=bool,
+        default=_TRAINING.distorted,
+        meaning="whether the task's share of training images is distorted, or training is on pristine images",
+    ),
 }
-LATER = ("training.experts",)
+LATER = ("training.experts", "training.distorted")
 """Keys that tables of spaces leave out at their default, so that digests from before these keys hold."""
 
 POLICY: Mapping[str, Key] = {

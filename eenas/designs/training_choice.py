@@ -41,8 +41,9 @@ class TrainingChoice:
     the last weights). `patience` is the number of rounds without a gain on the `tune` part of train that ends a phase
     (0: no early stopping, and no samples are held out).
 
-    `experts` are those for distorted images that are trained afterwards on the frozen network: none, or experts with
-    this batch normalisation of the backbone.
+    With `distorted`, the share of distorted training images that the task states is used; without it, training is on
+    pristine images. `experts` are those for distorted images that are trained afterwards on the frozen network: none,
+    or experts with this batch normalisation of the backbone.
 
     The defaults train every exit on the outputs of the untouched backbone, which improves early exits. They preserve
     the final exit by its weight and a lower rate of the backbone. `tests/benchmarks/strategies.py` compares them with
@@ -65,6 +66,7 @@ class TrainingChoice:
     weight_average: float = 0.0
     patience: int = 0
     experts: Experts = "none"
+    distorted: bool = True
 
     def __post_init__(self) -> None:
         """Check every value, and convert whole numbers to floats so that digests agree."""
@@ -76,6 +78,7 @@ class TrainingChoice:
         one_of("training.optimizer", self.optimizer, get_args(Optimizer))
         one_of("training.experts", self.experts, get_args(Experts))
         truth("training.gradient_equilibrium", self.gradient_equilibrium)
+        truth("training.distorted", self.distorted)
         at_least("training.patience", self.patience, 0)
         for name in _NUMBERS:
             object.__setattr__(self, name, number(f"training.{name}", getattr(self, name)))
@@ -100,8 +103,9 @@ class TrainingChoice:
             raise DesignError(contradiction)
 
     def to_table(self) -> dict[str, Any]:
-        """Return plain data. Without experts it does not name them, so digests from before there were any hold."""
-        return {name: value for name, value in vars(self).items() if (name, value) != ("experts", NO_EXPERTS)}
+        """Return plain data. Later fields are left out at their default, so digests from before these fields hold."""
+        later = {"experts": NO_EXPERTS, "distorted": True}
+        return {name: value for name, value in vars(self).items() if name not in later or value != later[name]}
 
     @property
     def method(self) -> str:

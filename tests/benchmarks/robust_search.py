@@ -5,11 +5,12 @@
     python tests/benchmarks/robust_search.py summary --out robust --csv docs/robust_search.csv
 
 Each takes `--data cifar10.npz --weights cifar10_resnet20.safetensors`. Two studies differ in their objectives only:
-accuracy and MACs, or these and `distorted_accuracy`. Half of the training images of both are distorted. No design is
-queued, since those distil from the pristine backbone, which is wrong on distorted images. Kinds are Gaussian blur,
+accuracy and MACs, or these and `distorted_accuracy`. Trials of both draw whether they are trained on pristine images or
+on images of which half are distorted. No design is queued, since those distil from the pristine backbone, which is
+wrong on distorted images. Kinds are Gaussian blur,
 Gaussian noise and JPEG at severities 1 to 5 of CIFAR-10-C. From the first study, the most accurate point within 75 % of
 the MACs is trained; from the second one, the most accurate point under distortions among those within 75 % of the MACs
-that lose at most 0.5 points on pristine validation samples against the first. Figures are of the test split.
+that lose at most `--drop` on pristine validation samples against the first. Figures are of the test split.
 Interrupted pieces are resumed.
 """
 
@@ -33,7 +34,6 @@ from eenas.study.settings.limits import Limits
 PLAIN, ROBUST = "accuracy, macs", "accuracy, distorted_accuracy, macs"
 STUDIES = {"plain": PLAIN, "robust": ROBUST}
 BUDGET = 0.75
-DROP = 0.005
 
 
 def overrides(given: argparse.Namespace, objectives: str) -> list[str]:
@@ -42,6 +42,7 @@ def overrides(given: argparse.Namespace, objectives: str) -> list[str]:
     return [
         'task.distortions.kinds=["gaussian_blur", "gaussian_noise", "jpeg"]',
         "task.distortions.share=0.5",
+        "space.training.distorted=[true, false]",
         f"search.objectives=[{names}]",
         *(f'task.splits.{split}={{source="test", size={given.held_out}}}' for split in ("calibration", "validation")),
         f"search.trials={given.trials}",
@@ -92,8 +93,9 @@ def choices(given: argparse.Namespace) -> dict[str, Choice]:
     first = Choice(limits=Limits(max_macs=BUDGET))
     point = choose_design(plain, first).point
     assert point is not None
-    most = most_robust(robust, point.accuracy - DROP)
-    held = {"max_macs": BUDGET, "min_accuracy": point.accuracy - DROP, f"min_{DISTORTED}": most - 1e-9}
+    floor = point.accuracy - given.drop
+    most = most_robust(robust, floor)
+    held = {"max_macs": BUDGET, "min_accuracy": floor, f"min_{DISTORTED}": most - 1e-9}
     return {"plain": first, "robust": Choice(limits=Limits(**held))}
 
 
@@ -139,6 +141,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--samples", type=int, default=8000, help="training samples of a trial")
     parser.add_argument("--full", type=int, default=60000, help="training samples of a chosen network")
+    parser.add_argument("--drop", type=float, default=0.005, help="accuracy that may be lost for robustness")
     parser.add_argument("--held-out", type=int, default=2500, help="images of calibration and of validation")
     parser.add_argument("--minutes", type=float, default=5.0, help="the time for this piece of the search")
     parser.add_argument("--out", type=Path, required=True, help="the folder of databases and runs")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from eenas.designs.design import Design
-from eenas.designs.space import Space, may_have_experts
+from eenas.designs.space import Space, may_have_experts, values_of
 from eenas.designs.training_choice import NO_EXPERTS
 from eenas.errors import EenasError, SpecError
 from eenas.frozen.experts.expert_building import BatchNorm, ExpertSpec
@@ -65,6 +65,15 @@ def check_experts(given: ExpertSettings | None, space: Space, distortions: Disto
         )
     if given is not None or is_drawn:
         (given or ExpertSettings()).spec(distortions)
+
+
+def check_distorted_training(space: Space, distortions: DistortionsSpec | None) -> None:
+    """Raise SpecError if training on pristine images is drawn, but a task with these distortions has no others."""
+    if set(values_of(space, "training.distorted")) != {True} and (distortions is None or not distortions.share):
+        raise SpecError(
+            "training.distorted of the search space needs distorted training images; set task.distortions.share above "
+            "0, or leave training.distorted out"
+        )
 
 
 def experts_for(given: ExpertSettings | None, space: Space, design: Design) -> ExpertSettings | None:

@@ -16,7 +16,7 @@ from eenas.measurement.latency import LatencySpec
 from eenas.measurement.tiers.tiers import Tiers
 from eenas.plugins import is_reference
 from eenas.study.settings.cost_names import check_costs
-from eenas.study.settings.expert_settings import ExpertSettings, check_experts
+from eenas.study.settings.expert_settings import ExpertSettings, check_distorted_training, check_experts
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import SearchSpec
 from eenas.study.settings.shortcuts import Shortcuts
@@ -149,6 +149,7 @@ class StudySpec:
         if asked and self.task.distortions is None:
             raise SpecError(f"{asked[0]} needs distorted samples; name kinds in [task.distortions]")
         check_experts(self.experts, self.space, self.task.distortions)
+        check_distorted_training(self.space, self.task.distortions)
         if self.tiers is not None and may_have_experts(self.space):
             raise SpecError("training.experts of the search space cannot be drawn in a study with tiers; leave one out")
 

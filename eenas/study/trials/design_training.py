@@ -9,6 +9,7 @@ from eenas.seeding import derive
 from eenas.specs import digest
 from eenas.study.context.bank import Bank
 from eenas.study.context.study_context import StudyContext
+from eenas.tasks.distortions.distorted_splits import pristine_split
 from eenas.training.checkpoints import Checkpoint
 from eenas.training.distillation import KeptAnswers
 from eenas.training.execution import TYPES, Execution
@@ -77,7 +78,9 @@ def train_design(
 
     `after_epoch` and errors are those of `train_network`.
     """
-    network = context.build(design)
+    network, task, taught = context.build(design), context.task, training.taught
+    if not design.training.distorted:  # other images than those that the teacher's answers are kept for
+        task, taught = replace(task, train=pristine_split(task.train)), None
     if training.bank is not None and inherits(design):
         training.bank.inherit(network)
     plan = TrainingPlan(
@@ -89,12 +92,12 @@ def train_design(
     )
     report = train_network(
         network,
-        context.task,
+        task,
         plan,
         after_epoch=after_epoch,
         checkpoint=training.checkpoint,
         group=training.group,
-        taught=training.taught,
+        taught=taught,
     )
     return network, report
 
