@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tritonclient.http import InferenceServerClient, InferInput
+from tritonclient.utils import InferenceServerException
 
 from eenas.deployment.calibration import calibrate
 from eenas.deployment.expert_addition import add_experts
@@ -29,6 +31,7 @@ from eenas.testing.smallest import smallest_task
 
 from ..fuzzing import check_one_line, examples, mutated_table
 from .conftest import SPEC
+from .serving.conftest import a_server
 
 NAMES = ("pristine", "contrast", "gaussian_noise")
 
@@ -85,6 +88,19 @@ def test_programs_answer_as_the_network_in_any_batch(experts):
         )
         assert one.confidences[0] == pytest.approx(ours.confidences[index], abs=1e-5)
     assert len(model.predict(images[:0]).experts) == 0
+
+
+def test_a_server_answers_as_the_runtime(experts):
+    expected = open_model(experts.folder).predict(pictures())
+    with a_server({"m": experts.folder}) as server, InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+        tensor = InferInput("image", list(pictures().shape), "UINT8")
+        tensor.set_data_from_numpy(pictures())
+        found = client.infer("m", [tensor])
+        with pytest.raises(InferenceServerException, match="leave the context out"):
+            client.infer("m", [tensor], parameters={"context": "fog"})
+    for name in ("classes", "exits", "experts"):
+        np.testing.assert_array_equal(found.as_numpy(name), getattr(expected, name))
+    np.testing.assert_allclose(found.as_numpy("confidences"), expected.confidences, atol=1e-5)
 
 
 def test_confidences_are_those_of_the_expert(experts):

@@ -134,7 +134,7 @@ class _Pages:
         if self._token is None:
             text = "models are loaded again by request only if the server has a token; start it with --token-file"
             raise Refusal("forbidden", text)
-        await reload_model(self._model(request))
+        await reload_model(self._model(request), self._service.listener)
         return self._json({})
 
     async def metrics(self, request: "Request") -> "Response":

@@ -9,10 +9,10 @@ from eenas.deployment.serving.refusal import Refusal
 from eenas.deployment.serving.served_model import ServedModel
 from eenas.errors import EenasError
 from eenas.programs.manifest import MANIFEST
-from eenas.progress import Listener, Notice, silent
+from eenas.progress import Listener, Notice
 
 
-async def reload_model(model: ServedModel, listener: Listener = silent) -> None:
+async def reload_model(model: ServedModel, listener: Listener) -> None:
     """Take the policy of a model on disk, and say so. Raises Refusal, and keeps the policy, if it cannot be taken."""
     try:
         changed = await asyncio.to_thread(model.reload)

@@ -99,6 +99,7 @@ class Server:
     def __init__(self, service: Service, address: Address, listener: Listener = silent) -> None:
         need_serving()
         self._service, self._address, self._listener = service, address, listener
+        service.listener = listener
         self._socket = _open_socket(address.host, address.port)
         self.port: int = self._socket.getsockname()[1]
         self.grpc_port: int | None = None

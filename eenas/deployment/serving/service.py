@@ -14,6 +14,7 @@ from eenas.deployment.serving.served_model import VERSION, ServedModel
 from eenas.errors import nearest
 from eenas.escaping import shortened
 from eenas.programs.remote.open_inference import InferenceRequest, InferenceResponse
+from eenas.progress import Listener, silent
 
 EXTENSIONS = ("binary_tensor_data", "model_repository")
 _MOST_CLIENTS = 10_000
@@ -22,11 +23,12 @@ _SMALL = 65_536
 
 
 class Service:
-    """Answers requests for `models` by name within the `limits`."""
+    """Answers requests for `models` by name within the `limits`. `listener` is told what happens to the models."""
 
     def __init__(self, models: Mapping[str, ServedModel], limits: ServingLimits, metrics: ServingMetrics) -> None:
         self.models, self.limits, self.metrics = dict(models), limits, metrics
         self.stopping = False
+        self.listener: Listener = silent
         self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._bytes = 0
 

@@ -21,7 +21,7 @@ def a_server(folders, *, opening=None, limits=None, token=None, grpc=False, list
     limits, metrics = limits or ServingLimits(), ServingMetrics()
     models = open_models(folders, opening or Opening(threads=1), limits, metrics)
     service = Service(models, limits, metrics)
-    where = Address(port=0, grpc_port=0 if grpc else None, token=token, **address)
+    where = Address(**{"port": 0, "grpc_port": 0 if grpc else None, "token": token, **address})
     with serving(service, where, *([] if listener is None else [listener])) as server:
         server.service = service
         yield server

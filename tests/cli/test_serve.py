@@ -1,0 +1,65 @@
+"""`eenas serve`: a process that answers, stops gracefully, and refuses settings that cannot work."""
+
+import re
+import signal
+import sys
+import time
+import urllib.request
+
+import pytest
+from typer.testing import CliRunner
+
+from eenas.cli.main import app
+from tests.processes import Program
+
+CODE = "from eenas.cli.main import main; main()"
+
+
+def said(*arguments):
+    found = CliRunner().invoke(app, ["serve", *map(str, arguments)])
+    assert found.exit_code == 2, found.output
+    assert "Traceback" not in found.output
+    return " ".join(found.output.split())
+
+
+def test_a_process_answers_and_ends_with_0_on_sigterm(exported):
+    program = Program(CODE, "serve", exported, "--port", 0, "--grpc-port", 0, "--threads", 1)
+    try:
+        for _ in range(6000):
+            found = re.search(r"serving model on (http://127\.0\.0\.1:\d+) and grpc://", program.err)
+            if found or program.ended:
+                break
+            time.sleep(0.02)
+        assert found, program.err
+        with urllib.request.urlopen(f"{found[1]}/v2/health/ready") as answer:
+            assert answer.status == 200
+        program.send(signal.SIGTERM)
+        program.end(0)
+        assert "stopping" in program.err
+    finally:
+        program.kill()
+
+
+def test_settings_that_cannot_work(exported, tmp_path, monkeypatch):
+    assert "has no eenas.json" in said(tmp_path)
+    assert "can be served from its exits, not from 'layer9'" in said(exported, "--from", "layer9")
+    assert "--grpc-port and --no-grpc are mutually exclusive" in said(exported, "--no-grpc", "--grpc-port", 9)
+    assert "give --certificate and --key" in said(exported, "--key", "a")
+    assert "deadline_s must be a number above 0" in said(exported, "--deadline", 0)
+    assert "two models are called 'model'" in said(exported, exported)
+    (tmp_path / "token").write_text("short")
+    assert "at least 8 ASCII characters" in said(exported, "--token-file", tmp_path / "token")
+    found = said(exported, "--host", "no.such.host.invalid", "--port", 0)
+    assert "warning: everyone who reaches no.such.host.invalid can use this server" in found
+    assert "is not an address of this machine" in found
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [("starlette", "serve"), ("uvicorn", "serve"), ("prometheus_client", "serve"), ("grpc", "grpc")],
+)
+def test_packages_that_are_missing_name_their_extra(exported, monkeypatch, package, extra):
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert f"pip install 'eenas[{extra}]'" in said(exported)
