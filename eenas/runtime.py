@@ -6,6 +6,7 @@ from eenas.policies.controllers.drift_guard import DriftGuard
 from eenas.policies.controllers.fixed import FixedThresholds
 from eenas.policies.controllers.splitee import SplitEE
 from eenas.programs.prediction import ExitStatistics, Prediction
+from eenas.programs.remote.split_table import SplitRow, SplitTable
 from eenas.programs.runtime import ExportedModel, load
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "FixedThresholds",
     "Prediction",
     "SplitEE",
+    "SplitRow",
+    "SplitTable",
     "load",
 ]

@@ -19,6 +19,7 @@ from eenas.cli.report import report
 from eenas.cli.run import run
 from eenas.cli.search import search
 from eenas.cli.serve import serve
+from eenas.cli.serving.split import split
 from eenas.cli.simulate import simulate
 from eenas.cli.simulations.fleet import fleet
 from eenas.cli.tables.spaces import spaces
@@ -66,6 +67,7 @@ _VERBS = (
     backbone,
     fleet,
     spaces,
+    split,
 )
 for _verb in _VERBS:
     app.command()(guarded(_verb))

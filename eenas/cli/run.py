@@ -6,6 +6,17 @@ from typing import Annotated
 import typer
 
 from eenas.cli import options
+from eenas.cli.serving.server_flags import (
+    CaFile,
+    Codec,
+    Compression,
+    DeadlineMs,
+    RemoteUrl,
+    SplitAt,
+    SplitTableFile,
+    TokenFile,
+    server_flags,
+)
 from eenas.cli.terminal.console import out, say, write_json
 from eenas.cli.terminal.failures import WRONG_INPUT
 from eenas.escaping import one_line
@@ -23,6 +34,14 @@ def run(
     limit: options.Limit = None,
     provider: Annotated[str, typer.Option(metavar="cpu|cuda", help="Device for the computation.")] = "cpu",
     threads: options.Threads = None,
+    remote: RemoteUrl = None,
+    split: SplitAt = None,
+    split_table: SplitTableFile = None,
+    codec: Codec = None,
+    compression: Compression = None,
+    deadline_ms: DeadlineMs = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
     trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:
@@ -31,18 +50,31 @@ def run(
     Prints the class, its confidence, the exit that answered, and the time of each sample alone. Unreadable files get
     an error line and exit status 2; the others are answered.
 
+    With --remote, samples that do not leave up to the split are answered by a server (`eenas serve`), and by the last
+    exit here if it does not answer in time. OUT is then an edge folder of `eenas split`, or a model with --split.
+
     Example: eenas run model photo.png
     """
     import json as writer
 
+    from eenas.errors import LinkError
     from eenas.programs.file_answers import FileAnswer, answer_files
     from eenas.programs.runtime import load
 
-    model = load(folder, provider=provider, threads=threads, trust_code=trust_code)
+    flags = {"split": split, "codec": codec, "compression": compression, "deadline_ms": deadline_ms}
+    way = server_flags(remote, flags, token_file, ca_file, split_table)
+    model = load(folder, provider=provider, threads=threads, trust_code=trust_code, remote=remote, **way)
     budget = {"max_macs": max_macs, **options.limits(limit)}
     if any(value is not None for value in budget.values()):
         model.set_budget(**{name.removeprefix("max_"): value for name, value in budget.items()})
+    if model.remote is not None:
+        try:
+            model.remote.connect()
+        except LinkError as error:
+            say(f"warning: {error}")
     found = list(answer_files(model, files))
+    if model.remote is not None:
+        model.remote.close()
     answers = [one for one in found if isinstance(one, FileAnswer)]
     others = [one for one in found if not isinstance(one, FileAnswer)]
     if json:

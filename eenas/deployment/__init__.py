@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from eenas.deployment.fitting import fit_thresholds
     from eenas.deployment.network_sources import build
     from eenas.deployment.program_folder import verify
+    from eenas.deployment.splitting import split_model
 
 _HOMES = {
     "add_experts": "expert_addition",
     "build": "network_sources",
     "calibrate": "calibration",
     "fit_thresholds": "fitting",
+    "split_model": "splitting",
     "verify": "program_folder",
 }
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "build",
     "calibrate",
     "fit_thresholds",
+    "split_model",
     "verify",
 ]
 

@@ -2,17 +2,21 @@
 
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from eenas.deployment.fitting import backbone_of
+from eenas.deployment.network_segments import inputs_of
 from eenas.errors import ExportError
 from eenas.measurement.stopwatch import restored_threads
 from eenas.networks.network import EarlyExitNetwork
-from eenas.programs.manifest import Manifest, read_manifest
+from eenas.programs.manifest import Manifest, read_manifest, read_table
 from eenas.programs.model_folder import DESIGN, WEIGHTS, load
-from eenas.programs.parity import Parity, compare, validation_samples
+from eenas.programs.parity import SAMPLES, Parity, compare, validation_samples
+from eenas.programs.remote.codec_report import CodecEffect, codec_effects
 from eenas.programs.remote.cut_programs import write_cut_programs
 from eenas.programs.remote.edge_segments import join_halves, open_tail
 from eenas.programs.remote.half_folders import check_half_folders, check_split, unknown_cut, write_halves
@@ -74,6 +78,35 @@ def split_model(
         found = compare(network, _joined(manifest, parts), samples)
         write_halves(manifest, at, (edge, cloud), cut)
     return found
+
+
+def report_codecs(
+    folder: str | Path,
+    edge: str | Path,
+    cloud: str | Path,
+    *,
+    data: str | Task | None = None,
+    trust_code: bool = False,
+) -> tuple[CodecEffect, ...]:
+    """Return the bytes and the accuracy of each codec at the split of a model, on validation samples of `data`.
+
+    `edge` and `cloud` are the halves of the model in `folder`; `data` is that of `split_model`. Raises ExportError
+    if the folders do not belong together.
+    """
+    whole, one, other = (read_manifest(each, trust_code=trust_code) for each in (folder, edge, cloud))
+    if one.split is None or not whole.identity == one.identity == other.identity:
+        raise ExportError(f"{edge} and {cloud} are not the halves of {folder}; split it again")
+    known = read_table(folder)["measured"].get("data")
+    given = data if data is not None else known or Parity.of(Path(folder)).data
+    if not given:
+        raise ExportError(f"{folder}: does not name the samples of its comparison; give some as --data (data=...)")
+    open_ = partial(open_segments, threads=1, trust_code=trust_code)
+    model = ExportedModel(whole, (*open_(one), *open_(other)))
+    spec = inputs_of(model)
+    split = given_task(given, spec, trust_code=trust_code).validation
+    inputs = whole.preprocessing(split.reader(spec)[np.arange(min(len(split), SAMPLES))].numpy())
+    labels = np.asarray(split.labels)[: len(inputs)]
+    return codec_effects(model, one.split.exits, inputs, labels=labels, tail=open_tail(one, threads=1))
 
 
 def _network(manifest: Manifest, at: str, trust_code: bool, backbone: nn.Module | None) -> EarlyExitNetwork:

@@ -23,7 +23,7 @@ class FileAnswer:
     """The answer to one sample of `file`: the name of the class, its probability at the exit, and the exit.
 
     `number` is the index of the sample in a file with several, else None. `milliseconds` is the time of `predict` for
-    this sample, without reading and decoding.
+    this sample, without reading and decoding. `answered` says where the answer of a model with a server comes from.
     """
 
     file: Path
@@ -32,6 +32,7 @@ class FileAnswer:
     confidence: float
     exit: str
     milliseconds: float
+    answered: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,7 @@ def _answer(model: ExportedModel, file: Path, number: int | None, sample: NDArra
         confidence=float(answer.confidences[0]),
         exit=model.exits[int(answer.exits[0])],
         milliseconds=elapsed * 1e3,
+        answered=answer.answered[0] if answer.answered else None,
     )
 
 

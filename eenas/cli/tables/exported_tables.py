@@ -13,6 +13,7 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.programs.file_answers import FileAnswer
 from eenas.programs.parity import Parity
+from eenas.programs.remote.codec_report import CodecEffect
 from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds, place
 
 
@@ -51,11 +52,24 @@ def _compared(predicted: float | None, measured: float) -> tuple[str, str, str]:
 
 def answers_table(answers: Iterable[FileAnswer]) -> Table:
     """Return a table with one row for each sample."""
-    made = table("", "file", "class", "confidence", "exit", "time", right=(2, 4))
+    answers = list(answers)
+    remote = any(one.answered is not None for one in answers)
+    names = ("file", "class", "confidence", "exit", *(("answered by",) if remote else ()), "time")
+    made = table("", *names, right=(2, len(names) - 1))
     for one in answers:
         number = "" if one.number is None else f"[{one.number}]"
         file, time = one_line(str(one.file)) + number, milliseconds(one.milliseconds)
-        made.add_row(file, one_line(one.label), percent(one.confidence), one.exit, time)
+        where = (one.answered or "",) if remote else ()
+        made.add_row(file, one_line(one.label), percent(one.confidence), one.exit, *where, time)
+    return made
+
+
+def codec_table(effects: Iterable[CodecEffect]) -> Table:
+    """Return the size of a sample and the answers with each codec and compression at a split."""
+    made = table("At the split", *("codec", "compression", "bytes", "same answer", "accuracy"), right=(2, 3, 4))
+    for one in effects:
+        accuracy = "–" if one.accuracy is None else percent(one.accuracy)
+        made.add_row(one.codec, one.compression, f"{one.bytes_sent:,.0f}", percent(one.agreement), accuracy)
     return made
 
 

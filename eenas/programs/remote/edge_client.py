@@ -158,11 +158,14 @@ class EdgeClient:
         return split
 
     def _first_split(self) -> str:
-        """Return the split of the settings, or the only one that there can be."""
+        """Return the split of the settings, of the folder, or of the operating point in use."""
         if self._settings.split is not None:
             return self._settings.split
         if self._manifest.split is not None:
             return self._manifest.split.at
+        for point in self._manifest.points:
+            if point.policy == self._manifest.policy and point.split in self.splits:
+                return str(point.split)
         names = ", ".join(map(repr, self.splits))
         raise InputError(f"{self._manifest.folder}: a whole model needs a split (split=..., --split CUT): {names}")
 

@@ -193,6 +193,10 @@ class HttpChannel:
         self._reusable = False
         self._socket.close()
 
+    def __del__(self) -> None:
+        """Close the connection of a model that nobody uses any more."""
+        self._socket.close()
+
 
 class TimedStream(io.RawIOBase):
     """The bytes that a socket receives until a deadline. Every read ends there, however slowly they arrive."""

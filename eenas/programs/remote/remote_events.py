@@ -34,9 +34,9 @@ class RemoteEvents:
         with self._lock:
             self._kept.append(event)
         level = logging.WARNING if kind == "link" and new != "up" else logging.INFO
-        logging.getLogger(REMOTE_LOG).log(
-            level, "%s: %s -> %s (%s)", kind, old or "cloud-only", new or "cloud-only", why
-        )
+        reason = f" ({why})" if why else ""
+        change = f"{old or 'cloud-only'} -> {new or 'cloud-only'}"
+        logging.getLogger(REMOTE_LOG).log(level, "%s: %s%s", kind, change, reason)
 
     @property
     def kept(self) -> tuple[RemoteEvent, ...]:

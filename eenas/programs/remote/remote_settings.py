@@ -33,11 +33,12 @@ class RemoteOptions(TypedDict, total=False):
 class RemoteSettings:
     """The way to the server `url`.
 
-    `split` is the cut point of an exit, "" (the input is sent) or "final" (nothing is sent); None: the split of an edge
-    folder, or that of the `table`. `token` is sent as a bearer token. `deadline_ms` limits the time of one `predict`
-    from its start, `retries` the repetitions of a failed request within it. `codec` is float32, float16, int8 or
-    int8_channel, `compression` none, deflate, gzip, zstd or lz4. A request has at most `max_batch` samples. `ca_file`
-    holds the certificates that are trusted for https (PEM). With a `table`, split and operating point follow the link.
+    `split` is the cut point of an exit, "" (the input is sent) or "final" (nothing is sent). None is the split of an
+    edge folder or of the `table`, or the best one of the operating point in use for a model that was searched with
+    tiers. `token` is sent as a bearer token. `deadline_ms` limits the time of one `predict` from its start, `retries`
+    the repetitions of a failed request within it. `codec` is float32, float16, int8 or int8_channel, `compression` is
+    none, deflate, gzip, zstd or lz4. A request has at most `max_batch` samples. `ca_file` holds the certificates that
+    are trusted for https (PEM). With a `table`, split and operating point follow the link.
 
     Raises InputError for values out of range, and for a compression whose package is not installed.
     """

@@ -1,9 +1,10 @@
 """A small server of the wire format, which answers with the segments behind a split, and can be told to misbehave."""
 
 import json
+import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -138,6 +139,19 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
+    def get_request(self):
+        connection, address = super().get_request()
+        self.open = [*getattr(self, "open", []), connection]
+        return connection, address
+
+    def end(self):
+        """Stop as a process does that ends: its connections end, too."""
+        self.shutdown()
+        self.server_close()
+        for connection in getattr(self, "open", []):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def handle_error(self, request, client_address):
         """A client that went away is no error here."""
 
@@ -152,5 +166,4 @@ def serving(model, port=0):
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
-        server.shutdown()
-        server.server_close()
+        server.end()

@@ -1,0 +1,1 @@
+"""The verbs and flags of models that run in two places."""
