@@ -39,7 +39,7 @@ def load_exit_table(path: str | Path) -> ExitTable:
             return ExitTable(**values)
         names = arrays.get(EXPERT_NAMES, np.array([], dtype=np.str_)).reshape(-1)
         return RoutedTable(**values, chosen=arrays[CHOSEN], names=tuple(str(name) for name in names))
-    except (PolicyError, KeyError, ValueError, TypeError) as error:
+    except (PolicyError, KeyError, AttributeError, ValueError, TypeError) as error:
         raise PolicyError(f"{path}: {error}") from None
 
 

@@ -52,7 +52,9 @@ class SplitCosts:
         values = np.asarray(self.values, dtype=np.float64)
         shape = (len(self.splits), len(self.names))
         if values.ndim != 3 or values.shape[:2] != shape or not len(self.splits):
-            raise PolicyError(f"the costs of splits must be [{shape[0]} splits, {shape[1]} costs, exits], got {shape}")
+            raise PolicyError(
+                f"the costs of splits must be [{shape[0]} splits, {shape[1]} costs, exits], got {values.shape}"
+            )
         if not (np.isfinite(values) & (values >= 0)).all():
             raise PolicyError("the costs of splits must be finite numbers from 0 up; check the profiles and the link")
         if unknown := [name for name in (self.by, *self.expected, *self.worst) if name not in self.names]:
@@ -72,7 +74,9 @@ class SplitCosts:
     def under(self, split: Split | None) -> NDArray[np.float64]:
         """Return the costs [T, K] under one split. Raises PolicyError for an unknown split."""
         if split not in self.splits:
-            raise PolicyError(f"the split {shortened(split)} is not among those of this network, {list(self.splits)}")
+            raise PolicyError(
+                f"the split {shortened(split)} is not among those of this network, {shortened(self.splits)}"
+            )
         return np.asarray(self.values[self.splits.index(split)])
 
     def best(self, leaving: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -87,10 +91,6 @@ class SplitCosts:
             part = slice(start, min(start + rows, len(leaving)))
             index[part], means[:, part] = self._best(leaving[part])
         return index, means
-
-    def least(self) -> NDArray[np.float64]:
-        """Return the lowest cost of leaving at each exit over all splits, [T, K]."""
-        return np.asarray(self.values.min(axis=0))
 
     def last_allowed(self) -> int:
         """Return the last exit k such that one split holds the worst-case limits at all exits up to k, or -1."""

@@ -35,6 +35,7 @@ from eenas.specs import from_table
 from eenas.study.context.held_out import as_searched
 from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import StudyContext
+from eenas.study.context.tiers import limited
 from eenas.study.settings.reference import STORAGE, StudyOptions, StudyReference, referred
 from eenas.study.settings.study_spec import StudySpec, override, readable
 from eenas.tasks.task import Task
@@ -108,6 +109,7 @@ def train(
         trained = train_fully(
             chosen.design, context, spec=settings.full_training, folder=folder, phase="training", group=group
         )
+        context = replace(context, tiers=limited(context.tiers, chosen.limits))
         coded = choose_codec(context, trained.network, chosen)
         context = context if coded is None else coded.context
         rivals = run_rivals(context, results, chosen.design, folder, group) if compare else ()

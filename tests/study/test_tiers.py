@@ -220,6 +220,14 @@ def test_the_shipped_study_runs(tmp_path):
     assert all(point.split is not None for network in results.networks for point in network.points)
 
 
+def test_a_limit_of_the_choice_counts_for_the_split_of_the_run(study, tmp_path):
+    choice = Choice(network=f"trial {study.trial}", limits=Limits(max_worst_bytes_sent=1.0))
+    report = study.train(tmp_path / "run", choice=choice)
+    assert report.reported.expected["bytes_sent"] == 0
+    assert report.reported.split == "final"
+    assert report.violations["max_worst_bytes_sent"] <= 0
+
+
 def test_settings_of_tiers_can_be_overridden(tmp_path):
     path = write_study(tmp_path)
     settings, folder = load_settings(

@@ -1,5 +1,6 @@
 """The tiers of a study, read from its settings and checked on its backbone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from eenas.backbones.load import Backbone
@@ -11,6 +12,7 @@ from eenas.networks.tiered_costs import StudyTiers
 from eenas.policies.split_costs import TIER_LATENCY
 from eenas.specs import digest
 from eenas.study.settings.cost_names import tier_costs
+from eenas.study.settings.limits import Limits
 from eenas.study.settings.study_spec import StudySpec
 
 
@@ -25,7 +27,6 @@ def taken_tiers(settings: StudySpec, profile: Profile, backbone: Backbone, folde
     if settings.tiers is None:
         return None
     names = tier_costs(settings.tiers)
-    limits = settings.constraints
     plain = design_without_branches(backbone)
     found = StudyTiers(
         plain=plain,
@@ -33,11 +34,19 @@ def taken_tiers(settings: StudySpec, profile: Profile, backbone: Backbone, folde
         sources=tuple(read_source(tier, folder) for tier in settings.tiers.tiers),
         input_shape=tuple(backbone.example().shape[1:]),
         by=next((name for name in settings.search.objectives if name in names), TIER_LATENCY),
-        expected={name: limit for name, limit in limits.expected.items() if name in names},
-        worst={name: limit for name, limit in limits.worst.items() if name in names},
     )
     found.splits(plain, profile, ())
-    return found
+    return limited(found, settings.constraints)
+
+
+def limited(tiers: StudyTiers | None, limits: Limits) -> StudyTiers | None:
+    """Return the tiers with the best split chosen within these limits on their costs."""
+    if tiers is None:
+        return None
+    names = tier_costs(tiers.tiers)
+    expected = {name: limit for name, limit in limits.expected.items() if name in names}
+    worst = {name: limit for name, limit in limits.worst.items() if name in names}
+    return replace(tiers, expected=expected, worst=worst)
 
 
 def digests_of(tiers: StudyTiers | None) -> dict[str, str]:
