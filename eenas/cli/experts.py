@@ -32,10 +32,10 @@ def experts(
     batch_norm: Annotated[
         str,
         typer.Option(
-            metavar="shared|per_kind|per_kind_tuned",
+            metavar="auto|shared|per_kind|per_kind_tuned",
             help="Batch normalisation of the backbone: one for all experts, or one for each.",
         ),
-    ] = "shared",
+    ] = "auto",
     format: Annotated[str, typer.Option(metavar="torch|onnx", help="onnx adds programs for eenas.runtime.")] = "torch",
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the training.")] = 0,
     skip_bad: options.SkipBad = False,

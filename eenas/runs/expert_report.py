@@ -36,6 +36,8 @@ class ExpertReport:
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
         """Return the report in a table. Raises ExportError, SpecError, PolicyError and InputError."""
+        if isinstance(table["spec"], Mapping):  # earlier reports had no other batch normalisation and did not name it
+            table = {**table, "spec": {"batch_norm": "shared", **table["spec"]}}
         facts, figures = table["facts"], specs.from_table(ExpertFigures, table["figures"], key=f"{key}.figures")
         policy, exits = figures.reported.policy, len(figures.macs)
         need(isinstance(policy, ExpertPolicy), "the policy of experts", "one for each expert", policy.kind)

@@ -10,7 +10,10 @@ from eenas.testing.smallest import smallest_task
 from tests.exported import smallest_package
 
 SPEC = ExpertSpec(
-    kinds=("contrast", "gaussian_noise"), severities=(3, 5), training=ExpertTraining(samples=1280, batch_size=32)
+    kinds=("contrast", "gaussian_noise"),
+    severities=(3, 5),
+    training=ExpertTraining(samples=1280, batch_size=32),
+    batch_norm="shared",
 )
 
 

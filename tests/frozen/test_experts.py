@@ -1,15 +1,17 @@
 """Experts trained on the frozen backbone: only their own exits learn, and they know distorted images."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from eenas.backbones.load import load_backbone
 from eenas.branches.fc import Fc
 from eenas.designs.design import Placed, TrainingChoice
-from eenas.errors import DivergedError, SpecError, TaskError
+from eenas.errors import DesignError, DivergedError, SpecError, TaskError
 from eenas.frozen.experts.expert_building import ExpertSpec, build_experts, final_layer_of
 from eenas.frozen.experts.expert_calibration import fit_experts, mixed_pictures, pictures_of
 from eenas.frozen.experts.expert_training import ExpertTraining, train_expert
@@ -25,7 +27,7 @@ from eenas.training.execution import Execution
 from eenas.training.spec import TrainingSpec
 from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import train_network
-from tests.smallest_networks import small_design
+from tests.smallest_networks import loaded, small_design
 
 SPEC = ExpertSpec(kinds=("contrast",), severities=(4, 5), training=ExpertTraining(samples=2400, batch_size=32))
 COSTS = ExitCosts(Costs.of(macs=[50_000.0, 200_000.0]), 10)
@@ -127,6 +129,21 @@ def test_own_batch_normalisation_is_that_of_distorted_images(base, task, batch_n
     with torch.no_grad():
         for mine, own in zip(network(x, np.zeros(20, dtype=np.int64)), base(x), strict=True):
             torch.testing.assert_close(mine, own)
+
+
+def test_by_default_batch_normalisation_is_per_kind_where_there_is_any(base, task):
+    training = ExpertTraining(samples=32, batch_size=32)
+    assert build_experts(base, task, ExpertSpec(kinds=("contrast",), training=training)).own_norms
+    plain = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.ReLU()), nn.Sequential(nn.Flatten(), nn.Linear(144, 4))
+    )
+    network = build_network(small_design(Placed("0", Fc())), loaded(plain), classes=task.classes)
+    heard = []
+    spec = ExpertSpec(kinds=("contrast",), training=training)
+    assert not build_experts(network, task, spec, listener=heard.append).own_norms
+    assert "no statistics of batch normalisation" in heard[0].text
+    with pytest.raises(DesignError, match='set batch_norm to "shared"'):
+        build_experts(network, task, replace(spec, batch_norm="per_kind"))
 
 
 def test_policies_are_fitted_for_each_expert_on_what_it_gets(network, task):

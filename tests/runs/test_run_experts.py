@@ -92,6 +92,13 @@ def test_a_damaged_report_is_one_line(report, tmp_path, place, value):
     assert "\n" not in str(caught.value)
 
 
+def test_a_report_from_before_batch_normalisation_per_kind_had_it_shared(report, tmp_path):
+    table = json.loads((report.folder / REPORT).read_text())
+    del table["experts"]["spec"]["batch_norm"]
+    (tmp_path / REPORT).write_text(json.dumps(table))
+    assert RunReport.read(tmp_path, trust_code=True).experts.spec.batch_norm == "shared"
+
+
 def test_a_finished_run_is_returned_and_other_experts_are_made_of_its_weights(studied, report, tmp_path):
     out = tmp_path / "run"
     first = studied.train(out, overrides=['experts.kinds=["contrast"]'])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import torch
+from torch import nn
 
 from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.backbones.transforms.transform import Transform
@@ -23,9 +24,10 @@ from eenas.tasks.recognition.distortion_classifier import DistortionClassifier
 from eenas.tasks.recognition.distortion_mix import DistortionMix, check_kinds
 from eenas.tasks.task import Task
 
-BatchNorm = Literal["shared", "per_kind", "per_kind_tuned"]
+BatchNorm = Literal["auto", "shared", "per_kind", "per_kind_tuned"]
 """Batch normalisation of the backbone under experts.
 
+- `auto`: `per_kind` if the backbone has running statistics of batch normalisation, else `shared`.
 - `shared`: that of the network that was given, for all experts.
 - `per_kind`: each expert but the first has statistics of its own, estimated on distorted images of its kind.
 - `per_kind_tuned`: its scales and shifts are its own, too, and learn with its exits.
@@ -45,7 +47,7 @@ class ExpertSpec:
     severities: Sequence[int] = SEVERITIES
     share: float = 0.5
     training: ExpertTraining = field(default_factory=ExpertTraining)
-    batch_norm: BatchNorm = "shared"
+    batch_norm: BatchNorm = "auto"
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -78,9 +80,9 @@ def build_experts(
     told which expert is trained. Raises TaskError for a network of inputs that are not images, and for training images
     that are distorted already; DesignError for batch normalisation per kind in a backbone without.
     """
-    own_norms = spec.batch_norm != "shared"
-    if own_norms:
-        need_norms(base.backbone)
+    own_norms = has_own_norms(spec, base.backbone)
+    if spec.batch_norm == "auto" and not own_norms:
+        listener(Notice("the experts share all of the backbone, which has no statistics of batch normalisation"))
     if isinstance(task.train.samples, DistortedImages):
         raise TaskError(
             f"{task.name}: a share of the training images is distorted already, and experts tell clean images from "
@@ -98,6 +100,14 @@ def build_experts(
         listener(Notice(f"expert {number} of {len(spec.kinds)}, {kind}: {spec.training.samples:,} images"))
         add_expert(network, number, task, spec, seed=derive(seed, kind))
     return network
+
+
+def has_own_norms(spec: ExpertSpec, backbone: nn.Module) -> bool:
+    """Whether the experts of this backbone have their own batch normalisation. Raises DesignError if they cannot."""
+    if spec.batch_norm in ("per_kind", "per_kind_tuned"):
+        need_norms(backbone)
+        return True
+    return spec.batch_norm == "auto" and bool(norms_of(backbone))
 
 
 def add_expert(network: ExpertNetwork, number: int, task: Task, spec: ExpertSpec, *, seed: int = 0) -> None:

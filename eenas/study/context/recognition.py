@@ -11,9 +11,8 @@ import torch
 from eenas.designs.space import may_have_experts, values_of
 from eenas.designs.training_choice import NO_EXPERTS
 from eenas.errors import PolicyError, TaskError
-from eenas.frozen.experts.expert_building import ExpertSpec, scale_of
+from eenas.frozen.experts.expert_building import ExpertSpec, has_own_norms, scale_of
 from eenas.measurement.stopwatch import Stopwatch
-from eenas.networks.experts.own_norms import need_norms
 from eenas.policies.costs import LATENCY
 from eenas.policies.experts.expert_fit import FEW
 from eenas.seeding import derive
@@ -42,8 +41,7 @@ def check_expert_spec(spec: ExpertSpec, context: StudyContext) -> None:
     task, transform = context.task, context.backbone.transform
     scale_of(transform)
     check_image_shape(transform.shape)
-    if spec.batch_norm != "shared":
-        need_norms(context.backbone.module)
+    has_own_norms(spec, context.backbone.module)
     for kind in spec.kinds:
         check_distortable(kind, transform.shape[0])
     if len(task.train) < spec.training.batch_size:

@@ -25,7 +25,7 @@ class ExpertSettings:
     severities: tuple[int, ...] = ()
     share: float = 0.5
     training: ExpertTraining = field(default_factory=ExpertTraining)
-    batch_norm: BatchNorm = "shared"
+    batch_norm: BatchNorm = "auto"
     trial_samples: int = 4000
 
     def __post_init__(self) -> None:
