@@ -19,7 +19,7 @@ def experts(
         typer.Option(metavar="TASK", help="The images of its training: folder:PATH, npz:PATH or a function."),
     ],
     kind: Annotated[
-        list[str], typer.Option(metavar="NAME", help="A kind of distortion, such as gaussian_blur; may be repeated.")
+        list[str], typer.Option(metavar="NAME", help="A kind of distortion (eenas list distortions); may be repeated.")
     ],
     severity: Annotated[
         list[int] | None, typer.Option(metavar="1..5", help="A severity to train for; may be repeated (default: all).")

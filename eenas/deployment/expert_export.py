@@ -11,7 +11,7 @@ import torch
 from eenas.deployment.expert_card import expert_card
 from eenas.errors import ExportError
 from eenas.frozen.experts.expert_building import ExpertSpec
-from eenas.frozen.experts.expert_calibration import mixed_pictures
+from eenas.frozen.experts.expert_calibration import mixed_batches
 from eenas.frozen.experts.trained_experts import TrainedExperts
 from eenas.measurement.latency import LatencySpec
 from eenas.networks.experts.expert_network import ExpertNetwork
@@ -64,7 +64,7 @@ def check_programs(programs: Programs, device: torch.device) -> None:
 def samples_of_experts(network: ExpertNetwork, task: Task, spec: ExpertSpec, data: str) -> ParitySamples:
     """Return validation images for the comparison, clean and with every kind. `data` is the spec of the task, or ""."""
     few = task.validation.subset(np.arange(min(len(task.validation), SAMPLES // len(network.names))))
-    batches = mixed_pictures(few, network.transform.inputs, spec.kinds, spec.severities)
+    batches = mixed_batches(few, network.transform.inputs, spec.kinds, spec.severities)
     inputs = torch.cat([network.transform(torch.from_numpy(images)) for images, _, _ in batches])
     return ParitySamples(inputs.contiguous(), few.name, data)
 

@@ -11,7 +11,7 @@ from eenas.files import write_text
 from eenas.measurement.stopwatch import restored_threads
 from eenas.programs.exit_latency import ProgramLatency, Timing, time_programs
 from eenas.programs.experts.expert_folder import load_experts
-from eenas.programs.experts.expert_parity import compare_experts, picture_samples
+from eenas.programs.experts.expert_parity import compare_experts, first_samples
 from eenas.programs.manifest import read_table
 from eenas.programs.model_folder import CARD, Package, fill_folder, load, new_model_folder, write_manifest
 from eenas.programs.parity import Parity, ParitySamples, compare, validation_samples
@@ -102,5 +102,5 @@ def _verify_experts(
     if not given:
         raise ExportError(f"{path}: does not name the samples of its comparison; give some as --data (data=...)")
     task = given_task(given, network.transform.inputs, skip_bad=skip_bad, trust_code=trust_code)
-    samples = picture_samples(network.transform, task, data=given if isinstance(given, str) else "")
+    samples = first_samples(network.transform, task, data=given if isinstance(given, str) else "")
     return compare_experts(network, open_model(path), samples)

@@ -74,6 +74,13 @@ def list_costs(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
     return _chosen(COSTS, filter, exclude_filters)
 
 
+def list_distortions(filter: Filter = "", exclude_filters: Filter = "") -> list[str]:
+    """Return the kinds of distortion for `[task.distortions]` of a study and `eenas experts --kind`."""
+    from eenas.tasks.distortions.distortion import DISTORTIONS
+
+    return _chosen(DISTORTIONS, filter, exclude_filters)
+
+
 LISTS: Mapping[str, Callable[[Filter], list[str]]] = {
     "backbones": list_backbones,
     "branches": list_branches,
@@ -84,6 +91,7 @@ LISTS: Mapping[str, Callable[[Filter], list[str]]] = {
     "tasks": list_tasks,
     "runtimes": list_runtimes,
     "costs": list_costs,
+    "distortions": list_distortions,
 }
 """The functions by kind, in the order in which a network is built."""
 

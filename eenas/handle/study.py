@@ -137,10 +137,12 @@ class Study:
         format: Literal["torch", "onnx", "pt2"] = "torch",
         single_file: bool = False,
         device: str = "cpu",
+        experts: bool = True,
     ) -> Path:
         """Export a run of this study, or an untrained `network` of it by name, as `eenas.export`.
 
-        The default is the only run of this study in `runs/`.
+        The default is the only run of this study in `runs/`. With `experts` False, a run with experts for distorted
+        images is exported without them.
 
         Raises StudyError if there is none, or more than one.
         """
@@ -159,6 +161,7 @@ class Study:
             single_file=single_file,
             data=self.reference.task,
             device=device,
+            experts=experts,
             **fields_of(self.reference),
         )
 

@@ -7,6 +7,7 @@ from eenas.designs.design import Design
 from eenas.errors import ExportError, WeightsError
 from eenas.files import write_atomically
 from eenas.frozen.experts.expert_building import ExpertSpec
+from eenas.frozen.experts.kept_experts import KeptExperts
 from eenas.frozen.experts.trained_experts import MacsBudget, TrainedExperts, train_experts
 from eenas.networks.checkpoint import load_part, write_state
 from eenas.networks.exit_costs import ExitCosts
@@ -14,10 +15,12 @@ from eenas.networks.experts.expert_network import ExpertNetwork, own_state
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.costs import MACS, Costs
 from eenas.programs.experts.expert_facts import ExpertFacts
+from eenas.programs.manifest import checksum
 from eenas.programs.model_folder import EXPERTS
 from eenas.runs.expert_report import ExpertReport
-from eenas.runs.run_report import RunReport
+from eenas.runs.run_report import WEIGHTS, RunReport
 from eenas.seeding import derive
+from eenas.specs import digest
 from eenas.study.context.recognition import check_expert_spec, pristine_task
 from eenas.study.context.study_context import StudyContext
 from eenas.study.settings.expert_settings import experts_for
@@ -60,9 +63,11 @@ def add_run_experts(report: RunReport, network: EarlyExitNetwork, context: Study
     )
     task = pristine_task(context)
     seed = derive(context.settings.seed, "experts", report.design.digest)
-    found = train_experts(network, task, spec, budget, seed=seed, listener=context.listener)
+    kept = KeptExperts(folder=report.folder, key=digest([spec, seed, checksum(report.folder / WEIGHTS)]))
+    found = train_experts(network, task, spec, budget, kept=kept, seed=seed, listener=context.listener)
     state = own_state(found.network)
     write_atomically(report.folder / EXPERTS, lambda file: write_state(state, file))
+    kept.remove()
     facts = ExpertFacts(
         classifier=found.network.classifier,
         temperatures=found.temperatures,

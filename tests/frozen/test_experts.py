@@ -13,7 +13,7 @@ from eenas.branches.fc import Fc
 from eenas.designs.design import Placed, TrainingChoice
 from eenas.errors import DesignError, DivergedError, SpecError, TaskError
 from eenas.frozen.experts.expert_building import ExpertSpec, build_experts, final_layer_of
-from eenas.frozen.experts.expert_calibration import fit_experts, mixed_pictures, pictures_of
+from eenas.frozen.experts.expert_calibration import fit_experts, mixed_batches, pictures_of
 from eenas.frozen.experts.expert_training import ExpertTraining, train_expert
 from eenas.networks.assembly import build_network
 from eenas.networks.exit_costs import ExitCosts
@@ -160,14 +160,14 @@ def test_policies_are_fitted_for_each_expert_on_what_it_gets(network, task):
 
 
 def test_every_image_is_calibrated_on_clean_and_with_each_kind(task):
-    batches = list(mixed_pictures(task.validation, task.inputs, ("contrast", "gaussian_noise"), (2, 3)))
+    batches = list(mixed_batches(task.validation, task.inputs, ("contrast", "gaussian_noise"), (2, 3)))
     contexts = np.concatenate([names for _, _, names in batches])
     assert len(contexts) == 3 * len(task.validation)
     assert set(contexts) == {"clean", "contrast:2", "contrast:3", "gaussian_noise:2", "gaussian_noise:3"}
     assert (contexts == "clean").sum() == len(task.validation)
     labels = np.concatenate([labels for _, labels, _ in batches])
     assert (np.bincount(labels) == 3 * np.bincount(task.validation.labels)).all()
-    again = list(mixed_pictures(task.validation, task.inputs, ("contrast", "gaussian_noise"), (2, 3)))
+    again = list(mixed_batches(task.validation, task.inputs, ("contrast", "gaussian_noise"), (2, 3)))
     assert all((one[0] == other[0]).all() for one, other in zip(batches, again, strict=True))
 
 

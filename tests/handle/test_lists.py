@@ -9,6 +9,7 @@ from eenas.errors import EenasError
 from eenas.handle.lists import LISTS
 from eenas.measurement.costs.spec import CostSpec
 from eenas.measurement.latency import LatencySpec
+from eenas.tasks.distortions.spec import DistortionsSpec
 from eenas.tasks.spec import TaskSpec
 
 NAMED = {
@@ -18,6 +19,7 @@ NAMED = {
     "policies": lambda name: Space(policy={"kind": name}),
     "runtimes": lambda name: LatencySpec(runtime=name),
     "costs": lambda name: CostSpec(kind=name),
+    "distortions": lambda name: DistortionsSpec(kinds=(name,)),
 }
 
 

@@ -92,6 +92,29 @@ def test_a_damaged_report_is_one_line(report, tmp_path, place, value):
     assert "\n" not in str(caught.value)
 
 
+def test_an_interrupted_training_goes_on_with_the_next_expert(studied, report, tmp_path, monkeypatch):
+    import eenas.frozen.experts.expert_building as building
+
+    trained, real = [], building.train_expert
+
+    def train_expert(network, number, *given, **options):
+        if number == 2 and len(trained) == 1:
+            raise KeyboardInterrupt
+        trained.append(number)
+        return real(network, number, *given, **options)
+
+    monkeypatch.setattr(building, "train_expert", train_expert)
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        studied.train(out)
+    assert len(list(out.glob("expert-*.part"))) == 1
+    trained.append(0)  # so that the second expert is trained now
+    assert studied.train(out).experts == report.experts
+    assert trained == [1, 0, 2]
+    assert (out / EXPERTS).read_bytes() == (report.folder / EXPERTS).read_bytes()
+    assert not list(out.glob("*.part"))
+
+
 def test_a_report_from_before_batch_normalisation_per_kind_had_it_shared(report, tmp_path):
     table = json.loads((report.folder / REPORT).read_text())
     del table["experts"]["spec"]["batch_norm"]

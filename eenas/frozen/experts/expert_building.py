@@ -11,6 +11,7 @@ from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.backbones.transforms.transform import Transform
 from eenas.errors import SpecError, TaskError, nearest
 from eenas.frozen.experts.expert_training import ExpertTraining, fit_norms, train_expert
+from eenas.frozen.experts.kept_experts import KeptExperts
 from eenas.frozen.frozen_head import linear_head
 from eenas.networks.experts.expert_network import ExpertNetwork
 from eenas.networks.experts.own_norms import need_norms, norms_of
@@ -70,6 +71,7 @@ def build_experts(
     spec: ExpertSpec,
     *,
     classifier: DistortionClassifier | None = None,
+    kept: KeptExperts | None = None,
     seed: int = 0,
     listener: Listener = silent,
 ) -> ExpertNetwork:
@@ -77,8 +79,9 @@ def build_experts(
 
     The distortion classifier is fitted, unless it is given, and each expert is fine-tuned on the train split of the
     task. The expert for clean images is `base` itself. The policy is fitted afterwards (`fit_experts`). `listener` is
-    told which expert is trained. Raises TaskError for a network of inputs that are not images, and for training images
-    that are distorted already; DesignError for batch normalisation per kind in a backbone without.
+    told which expert is trained. With `kept`, finished experts are kept there, and those found there are not trained.
+    Raises TaskError for a network of inputs that are not images, and for training images that are distorted already;
+    DesignError for batch normalisation per kind in a backbone without.
     """
     own_norms = has_own_norms(spec, base.backbone)
     if spec.batch_norm == "auto" and not own_norms:
@@ -97,8 +100,13 @@ def build_experts(
     )
     network = ExpertNetwork(base, found, final_layer=final_layer_of(base), own_norms=own_norms)
     for number, kind in enumerate(spec.kinds, start=1):
+        if kept is not None and kept.load(network, number):
+            listener(Notice(f"expert {number} of {len(spec.kinds)}, {kind}: trained before"))
+            continue
         listener(Notice(f"expert {number} of {len(spec.kinds)}, {kind}: {spec.training.samples:,} images"))
         add_expert(network, number, task, spec, seed=derive(seed, kind))
+        if kept is not None:
+            kept.save(network, number)
     return network
 
 

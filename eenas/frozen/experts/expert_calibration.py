@@ -39,12 +39,12 @@ def fit_experts(
     images that the classifier sends to it. `costs` are those of `costs_with_classifier`. Raises PolicyError for an
     expert with too few of them.
     """
-    pictures = mixed_pictures(split, network.transform.inputs, network.names[1:], severities, seed=seed)
+    pictures = mixed_batches(split, network.transform.inputs, network.names[1:], severities, seed=seed)
     table = routed_table(network, pictures, costs, balanced=split.balanced)
     return ExpertFitting.on(table, network.names, rule)
 
 
-def mixed_pictures(
+def mixed_batches(
     split: Split, inputs: InputSpec, kinds: Sequence[str], severities: Sequence[int] = SEVERITIES, *, seed: int = 0
 ) -> Iterator[Batch]:
     """Yield every image of a split clean, and distorted by each of `kinds` at a random one of `severities`."""

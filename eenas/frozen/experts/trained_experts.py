@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from eenas.frozen.experts.expert_building import ExpertSpec, build_experts
-from eenas.frozen.experts.expert_calibration import fit_experts, mixed_pictures
+from eenas.frozen.experts.expert_calibration import fit_experts, mixed_batches
 from eenas.frozen.experts.expert_figures import ExpertFigures
 from eenas.frozen.experts.expert_worth import Contest, worth_of_experts
+from eenas.frozen.experts.kept_experts import KeptExperts
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.experts.expert_network import ExpertNetwork, own_state
 from eenas.networks.experts.expert_tables import costs_with_classifier, routed_table
@@ -52,6 +53,7 @@ def train_experts(
     spec: ExpertSpec,
     budget: MacsBudget,
     *,
+    kept: KeptExperts | None = None,
     seed: int = 0,
     listener: Listener = silent,
 ) -> TrainedExperts:
@@ -59,9 +61,10 @@ def train_experts(
 
     Experts learn from the train split of `task`, policies are fitted on its calibration split; all splits are those of
     clean images and are distorted here. Each expert and the network without experts get the most accurate policy
-    within the budget. `base` is not changed. Raises the same errors as `build_experts` and `fit_experts`.
+    within the budget. `base` is not changed. `kept` is that of `build_experts`. Raises the same errors as
+    `build_experts` and `fit_experts`.
     """
-    network = build_experts(base, task, spec, seed=seed, listener=listener)
+    network = build_experts(base, task, spec, kept=kept, seed=seed, listener=listener)
     costs, rule = costs_with_classifier(budget.costs, network.classifier.macs), Rule.of(base.design.policy)
     fitting = fit_experts(network, task.calibration, costs, severities=spec.severities, rule=rule, seed=seed)
     network.policy = fitting.policy(budget.within)
@@ -75,7 +78,7 @@ def train_experts(
     )
     with in_eval(tuple(base.modules())):
         contexts = tuple(worth_of_experts(contest, task.test, spec.severities, seed=seed))
-    pictures = mixed_pictures(task.test, network.transform.inputs, spec.kinds, spec.severities, seed=seed)
+    pictures = mixed_batches(task.test, network.transform.inputs, spec.kinds, spec.severities, seed=seed)
     test = routed_table(network, pictures, costs, balanced=task.test.balanced)
     figures = ExpertFigures(
         names=network.names,

@@ -49,7 +49,7 @@ def routed_table(
     )
 
 
-def split_pictures(split: Split, inputs: InputSpec, *, batch_size: int = 256) -> Pictures:
+def split_batches(split: Split, inputs: InputSpec, *, batch_size: int = 256) -> Pictures:
     """Yield the images of a split as they are, with their contexts, as `routed_table` takes them."""
     reader = split.reader(inputs)
     for start in range(0, len(split), batch_size):

@@ -53,7 +53,7 @@ def compare_experts(network: ExpertNetwork, model: ExportedModel, samples: Parit
     )
 
 
-def picture_samples(transform: Transform, task: Task, *, data: str = "") -> ParitySamples:
+def first_samples(transform: Transform, task: Task, *, data: str = "") -> ParitySamples:
     """Return the first transformed samples of the task's validation split."""
     rows = np.arange(min(len(task.validation), SAMPLES))
     inputs = transform(task.validation.reader(transform.inputs)[rows])

@@ -8,7 +8,7 @@ from eenas.designs.training_choice import NO_EXPERTS
 from eenas.frozen.experts.expert_building import build_experts
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.experts.expert_network import own_state
-from eenas.networks.experts.expert_tables import costs_with_classifier, routed_table, split_pictures
+from eenas.networks.experts.expert_tables import costs_with_classifier, routed_table, split_batches
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_tables, with_distorted
 from eenas.policies.exit_table import ExitTable
@@ -54,7 +54,7 @@ def trial_tables(network: EarlyExitNetwork, context: StudyContext, costs: ExitCo
     added = sum(value.numel() for name, value in own_state(found).items() if name in names)
     splits = {name: context.task.split(name) for name in with_distorted(context.task)}
     tables = {
-        name: routed_table(found, split_pictures(split, found.transform.inputs), whole, balanced=split.balanced)
+        name: routed_table(found, split_batches(split, found.transform.inputs), whole, balanced=split.balanced)
         for name, split in splits.items()
     }
     whole = replace(whole, parameters=costs.parameters + added)
