@@ -115,10 +115,10 @@ class EdgeClient:
         )
 
     def connect(self, seconds: float = 2.0) -> None:
-        """Wait for the server. Raises LinkError with the reason if it does not answer or has another model."""
+        """Wait until the server answers, at most so long. Raises LinkError with the reason, for a refusal at once."""
         deadline = time.monotonic() + seconds
         try:
-            self._link.wait(deadline)
+            self._link.connect(deadline)
         except LinkError as error:
             raise LinkError(f"{self._settings.url}: {error}; answers come from the edge until it works") from None
 

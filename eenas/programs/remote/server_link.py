@@ -87,6 +87,16 @@ class ServerLink:
             if self._down:
                 raise LinkError(self._down)
 
+    def connect(self, deadline: float) -> None:
+        """Wait until the circuit is closed. Raises LinkError at the deadline, or at once if the server refuses."""
+        with self._state:
+            while (not self._is_tried or self._down == LINK_LOST) and not self._is_closed:
+                if (left := deadline - time.monotonic()) <= 0:
+                    break
+                self._state.wait(left)
+            if self._down:
+                raise LinkError(self._down)
+
     def request(self, request: WireRequest, deadline: float) -> WireReply:
         """Return the answer with status 200 to a request. Raises LinkError with the reason, at the deadline at last."""
         self.wait(deadline)

@@ -159,7 +159,7 @@ def test_nothing_is_lost_without_a_server(exported, whole, opened, batch):
     assert time.perf_counter() - began < 10  # a link that is known to be down costs nothing
     assert model.remote.statistics.fallback == {"link lost": 51 * int(stays.sum())}
     with pytest.raises(LinkError, match=r"http://127.0.0.1:1: link lost; answers come from the edge"):
-        model.remote.connect(5)
+        model.remote.connect(0.2)
     first = opened(exported, "http://127.0.0.1:1", split="", connected=False).predict(batch)
     assert (set(first.exits), set(first.answered)) == ({0}, {"edge: link lost"})
 
@@ -277,6 +277,20 @@ def test_among_several_models_the_one_with_the_identity_and_the_split_is_used(ex
         server.models = ()
         with pytest.raises(LinkError, match=r"server refused \(it serves no models\)"):
             opened(exported, url, split="0", connected=False).remote.connect(20)
+
+
+def test_it_waits_for_a_server_that_starts(exported, server, opened, batch):
+    with serving(server) as url:
+        port = int(url.rpartition(":")[2])
+    model = opened(exported, url, split="0", connected=False)
+    assert "edge: link lost" in model.predict(batch).answered
+    timer = threading.Timer(0.3, lambda: threads.append(serving(server, port)) or threads[0].__enter__())
+    threads = []
+    timer.start()
+    model.remote.connect(20)
+    assert "cloud" in model.predict(batch).answered
+    timer.join()
+    threads[0].__exit__(None, None, None)
 
 
 def test_threads_share_a_model(exported, server, opened, whole, batch):
