@@ -48,7 +48,7 @@ def distribution(target: Path) -> Distribution:
 
 def test_the_wheel_holds_the_package_and_the_shipped_files_and_nothing_else(wheel: Path) -> None:
     names = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    kinds = ("*.py", "*.html", "*.css", "*.js", "py.typed")
+    kinds = ("*.py", "*.html", "*.css", "*.js", "*.proto", "*.binpb", "py.typed")
     package = {path.relative_to(ROOT) for kind in kinds for path in (ROOT / "eenas").rglob(kind)}
     shipped = {
         Path("eenas/_shipped") / path.relative_to(ROOT)
