@@ -15,19 +15,19 @@ def tiers(
         str, typer.Argument(metavar="STUDY|RUN|MODEL", help="A study's name, or the folder of a run or a model.")
     ],
     link: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME|MBIT[,KEY=VALUE...]",
             help="The link: 3g, 4g, wifi, sao_paulo, fremont, paris or Mbit/s; keys: codec, loss, ...",
         ),
-    ] = "4g",
+    ] = None,
     edge: Annotated[
-        str,
+        str | None,
         typer.Option(metavar="FACTOR|FILE", help="Times of the device: a factor, a profile (.json) or a table (.csv)."),
-    ] = "10",
+    ] = None,
     cloud: Annotated[
-        str, typer.Option(metavar="FACTOR|FILE", help="Times of the server, likewise (1: those of this machine).")
-    ] = "1",
+        str | None, typer.Option(metavar="FACTOR|FILE", help="Times of the server (1: those of this machine).")
+    ] = None,
     table: Annotated[
         Path | None,
         typer.Option("--tiers", metavar="FILE", help="A TOML file with [tiers] tables, instead of --link and so on."),
@@ -52,7 +52,8 @@ def tiers(
 
     The device runs the segments and branches up to the split. What has not left by then crosses the link, and the
     server runs the rest. Prints the expected time by part, bytes, and energy and price where given; then how the
-    best split moves with the bandwidth and with the share that leaves at each exit.
+    best split moves with the bandwidth and with the share that leaves at each exit. Without flags, the tiers are
+    those of the study, or a 4g link and a device that takes ten times as long as this machine.
 
     Example: eenas tiers runs/digits-trial8 --link 4g,codec=float16 --edge 10
     """
@@ -71,25 +72,28 @@ def tiers(
     one_of(network=network, trial=trial)
     if figure is not None:
         check_figure_file(figure)
-    if table is None:
-        over, folder = (
-            Tiers.of(link_from_text(link), edge=tier_from_text("edge", edge), cloud=tier_from_text("cloud", cloud)),
-            None,
-        )
-    else:
+    one_of(tiers=table, link=link)
+    one_of(tiers=table, edge=edge)
+    one_of(tiers=table, cloud=cloud)
+    subject = TieredSource(
+        storage=storage,
+        artifacts=artifacts,
+        network=f"trial {trial}" if trial is not None else network,
+        input_bytes=input_bytes,
+        trust_code=trust_code,
+    ).read(source)
+    folder = None
+    if table is not None:
         over, folder = Tiers.read(table), table.parent
-    found = tier_facts(
-        TieredSource(
-            storage=storage,
-            artifacts=artifacts,
-            network=f"trial {trial}" if trial is not None else network,
-            input_bytes=input_bytes,
-            trust_code=trust_code,
-        ).read(source),
-        over,
-        read_sources(over, folder),
-        cost=cost,
-    )
+    elif subject.tiers is not None and link is None and edge is None and cloud is None:
+        over, folder = subject.tiers, subject.folder
+    else:
+        over = Tiers.of(
+            link_from_text(link or "4g"),
+            edge=tier_from_text("edge", edge or "10"),
+            cloud=tier_from_text("cloud", cloud or "1"),
+        )
+    found = tier_facts(subject, over, read_sources(over, folder), cost=cost)
     if figure is not None:
         write_figure(draw_bandwidth(found), figure)
     if json:
@@ -98,6 +102,7 @@ def tiers(
         for line in tier_summary(found):
             out().print(line, markup=False)
         for each in (splits_table(found), bandwidth_table(found), rates_table(found)):
-            out().print(each)
+            if each.row_count:
+                out().print(each)
     if figure is not None:
         say(f"written: {figure}")

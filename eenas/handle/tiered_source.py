@@ -1,18 +1,19 @@
 """The network whose splits are examined: of a study, a run or an exported model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eenas.deployment.network_sources import is_model_folder
 from eenas.errors import EenasError, FrontError, MeasurementError
 from eenas.escaping import shortened
 from eenas.records.artifacts import ArtifactStore
-from eenas.reporting.facts.picked import drawn_item
-from eenas.reporting.facts.tiers.tiered_sources import subject_of_model, subject_of_run, subject_of_study
+from eenas.records.database import Database
+from eenas.reporting.facts.picked import drawn_item, exit_table_of
+from eenas.reporting.facts.tiers.tiered_sources import subject_of_model, subject_of_point, subject_of_run
 from eenas.reporting.facts.tiers.tiered_subject import TieredSubject
 from eenas.results.choice import Choice
 from eenas.results.nothing_chosen import no_front
-from eenas.results.read import open_results
+from eenas.results.read import code_folder, open_results, study_record
 from eenas.runs.run_report import REPORT, RunReport
 
 
@@ -50,6 +51,7 @@ class TieredSource:
 
     def _of_study(self, name: str) -> TieredSubject:
         try:
+            record = study_record(Database(self.storage, create=False), name)
             results = open_results(self.storage, name, trust_code=self.trust_code)
         except EenasError as error:
             raise MeasurementError(
@@ -59,4 +61,5 @@ class TieredSource:
         if item is None:
             raise FrontError(no_front(results))
         folder = ArtifactStore.beside(self.storage, self.artifacts, create=False).root
-        return subject_of_study(results, item, folder)
+        subject = subject_of_point(results, item, exit_table_of(results, item.name, "validation", folder))
+        return replace(subject, tiers=results.settings.tiers, folder=code_folder(record))

@@ -76,7 +76,8 @@ def check_figure(figure):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in PANELS if name not in ("samples", "policies", "explain", "distortions", "experts")]
+    "name",
+    [name for name in PANELS if name not in ("samples", "policies", "explain", "distortions", "experts", "tiers")],
 )
 def test_figures_of_the_report(hostile, name):
     shown = check_figure(PANELS[name](hostile).figure)

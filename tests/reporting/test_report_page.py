@@ -55,10 +55,10 @@ def test_the_page_begins_with_the_summary_and_ends_with_the_commands(page):
 
 
 def test_every_panel_of_the_shipped_report_is_in_its_place(page):
-    expected = [name for name in load_report().panels if name != "experts"]
-    assert re.findall(r'<section id="(\w+)">', page) == expected, "no run has experts"
+    expected = [name for name in load_report().panels if name not in ("experts", "tiers")]
+    assert re.findall(r'<section id="(\w+)">', page) == expected, "no run has experts, and the study has no tiers"
     assert set(load_report().panels) == set(report_panels.PANELS)
-    html_only = ("explain", "policies", "samples", "experts")
+    html_only = ("explain", "policies", "samples", "experts", "tiers")
     assert page.count('class="plot') == len(load_report().panels) - len(html_only)
     assert 'class="missing"' not in page
     assert page.count("data:image/png;base64,") >= 2

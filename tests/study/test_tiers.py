@@ -23,6 +23,7 @@ from eenas.programs.manifest import read_manifest
 from eenas.records.artifacts import ArtifactStore
 from eenas.reporting.facts.front_table import front_rows, to_csv, to_table
 from eenas.reporting.facts.run_facts import run_summary
+from eenas.reporting.facts.tiers.tier_facts import read_sources
 from eenas.results.choice import Choice, choose_design
 from eenas.results.read import open_results
 from eenas.results.rows import point_rows
@@ -102,6 +103,21 @@ def test_every_stored_point_has_the_best_split(study):
             checked += 1
     assert checked > 10
     assert len(seen) > 1, "the study has one best split only: nothing is compared"
+
+
+def test_a_network_read_back_with_the_tiers_of_its_study_has_the_stored_costs(study):
+    """What `eenas tiers STUDY` composes of the recorded profile and latencies, against the costs of the search."""
+    network = next(each for each in study.results.networks if each.name == f"trial {study.trial}")
+    splits = load_exit_table(
+        ArtifactStore.beside(study.storage, None).path(network.artifacts["validation"])
+    ).costs.splits
+    subject = TieredSource(storage=study.storage, network=network.name).read(study.results.name)
+    assert subject.tiers == study.results.settings.tiers
+    costs = subject.costs(subject.tiers, read_sources(subject.tiers, subject.folder))
+    assert costs.names == splits.names
+    for index, split in enumerate(splits.splits):
+        for column, name in enumerate(splits.names):
+            assert costs.columns(split)[name] == pytest.approx(splits.values[index, column], rel=1e-6)
 
 
 def test_the_costs_of_tiers_are_costs_of_the_study(study):

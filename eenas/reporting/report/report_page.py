@@ -162,6 +162,8 @@ def _panels(source: ReportSource, spec: ReportSpec, listener: Listener) -> list[
     without = {"distortions"} if source.results.settings.task.distortions is None else set()
     if not _has_experts(source):
         without.add("experts")
+    if source.results.settings.tiers is None:
+        without.add("tiers")
     names = [each for each in with_own_fronts(spec.panels, source.results) if each not in without]
     return [_panel(name, source, listener) for name in names if not (_is_static(source) and name in OF_LEAVING)]
 

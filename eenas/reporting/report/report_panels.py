@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import plotly.graph_objects as go
 
+from eenas.measurement.tiers.tier_costs import TIER_LATENCY, UNITS
 from eenas.percent import percent
 from eenas.policies.costs import LATENCY, MACS
 from eenas.reporting.facts.distortion_facts import HEADS, context_rows
 from eenas.reporting.facts.explained import CLASS_HEADS, EXIT_HEADS, explained_facts
 from eenas.reporting.facts.picked import of_point
 from eenas.reporting.facts.simulation_facts import adapted
+from eenas.reporting.facts.tiers.tier_facts import read_sources, tier_facts
+from eenas.reporting.facts.tiers.tier_rows import split_text, tier_summary
+from eenas.reporting.facts.tiers.tiered_sources import subject_of_point
 from eenas.reporting.facts.worth_facts import worth_facts
 from eenas.reporting.figures.agreement_figure import agreement_facts, draw_agreement
 from eenas.reporting.figures.confusion_figure import confusion_facts, draw_confusion
@@ -28,6 +33,7 @@ from eenas.reporting.figures.regret_figure import draw_regret, regret_facts
 from eenas.reporting.figures.reliability_figure import draw_reliability, reliability_facts
 from eenas.reporting.figures.survivors_figure import draw_survivors, survivors_facts
 from eenas.reporting.figures.thumbnails import Sample, pictures, samples_facts
+from eenas.reporting.figures.tiers.bandwidth_figure import draw_bandwidth
 from eenas.reporting.figures.worth_figure import draw_worth
 from eenas.reporting.report.explorer import draw_explorer, explorer_facts, page_data
 from eenas.reporting.report.page import FRONT
@@ -54,6 +60,7 @@ PanelName = Literal[
     "regret",
     "samples",
     "latency",
+    "tiers",
     "progress",
     "survivors",
     "importances",
@@ -131,6 +138,24 @@ def explanation(source: ReportSource) -> Panel:
     return Panel(above=render("explain.html", exit_heads=EXIT_HEADS, class_heads=CLASS_HEADS, **values))
 
 
+def tiers(source: ReportSource) -> Panel:
+    """Return time over bandwidth of the drawn network on the study's tiers, with the best split in words."""
+    over = source.results.settings.tiers
+    if over is None:
+        text = "this study has no tiers; add [tiers] to its file, or run `eenas tiers`"
+        return Panel(above=render("sentence.html", title="Edge and cloud", sentence=text))
+    picked = source.picked()
+    folder = Path(source.facts["folder"]) if source.facts.get("folder") else None
+    subject = subject_of_point(source.results, picked.item, picked.validation)
+    costs = (name for name in source.results.settings.search.objectives if name in UNITS)
+    facts = tier_facts(subject, over, read_sources(over, folder), cost=next(costs, TIER_LATENCY))
+    sentences, own = tier_summary(facts), picked.item.point.split
+    if own is not None and own != facts.best.split:
+        sentences.append(f"Within its limits, the study chose: {split_text(facts, own)}.")
+    above = render("sentence.html", title="Edge and cloud", sentence=" ".join(sentences))
+    return Panel(figure=draw_bandwidth(facts), above=above)
+
+
 def importances(source: ReportSource) -> Panel:
     """Return the parameter importances among the trials that could be built."""
     results = source.results
@@ -165,6 +190,7 @@ PANELS: Mapping[PanelName, Callable[[ReportSource], Panel]] = {
     "regret": lambda source: Panel(figure=draw_regret(regret_facts(adapted(source.picked())))),
     "samples": samples,
     "latency": lambda source: Panel(figure=draw_latency(latency_facts(source.runs()))),
+    "tiers": tiers,
     "progress": lambda source: Panel(figure=draw_progress(progress_facts(source.results))),
     "survivors": lambda source: Panel(
         figure=draw_survivors(survivors_facts(source.results, tuple(source.cut_point_macs)))

@@ -110,8 +110,10 @@ def test_texts_name_the_splits() -> None:
     assert range_rows(found)[0][0].startswith("below ")
     assert range_rows(found)[-1][0].startswith("from ")
     assert rate_rows(found)[0][:2] == ("0 ×", "0.0 %")
+    one = {"measured": None, "reached_ms": (4.0,), "cut_points": (), "elements": (), "branches": ()}
+    assert rate_rows(facts(exits=("final",), after=(1,), shares=(1.0,), **one)) == []
     text = " ".join(tier_summary(found))
-    assert "made up: 3 exits, 3 places to split; times of a desk." in text
+    assert "made up: 3 exits, 3 cut points; times of a desk." in text
     assert "edge: 10 x this machine" in text
     assert f"Best split: {split_text(found, found.best.split)}" in text
     assert json.loads(json.dumps(tier_table(found)))["best"]["split"] == found.best.split

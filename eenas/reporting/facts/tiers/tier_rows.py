@@ -6,6 +6,7 @@ from typing import Any
 from eenas.measurement.tiers.tier_costs import CLOUD_ONLY, EDGE_ONLY, TIER_LATENCY, UNITS, SplitName
 from eenas.percent import percent
 from eenas.reporting.facts.tiers.tier_facts import BandwidthRange, ExpectedSplit, TierFacts
+from eenas.reporting.facts.wording import place, plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +27,12 @@ def split_text(facts: TierFacts, split: SplitName) -> str:
     """Return a split in words: "after layer2.1", "all on edge", or the cut point of each link."""
     names = facts.tiers.names
     places = (split,) if isinstance(split, str) else split
-    if all(place == EDGE_ONLY for place in places):
+    if all(each == EDGE_ONLY for each in places):
         return f"all on {names[0]}"
-    if all(place == CLOUD_ONLY for place in places):
+    if all(each == CLOUD_ONLY for each in places):
         return f"all on {names[-1]}"
     words = {EDGE_ONLY: "the last exit", CLOUD_ONLY: "the input"}
-    return ", ".join(f"after {words.get(place, place)}" for place in places)
+    return ", ".join(f"after {words.get(each) or place(each)}" for each in places)
 
 
 def split_rows(facts: TierFacts) -> list[SplitTexts]:
@@ -50,8 +51,8 @@ def tier_summary(facts: TierFacts) -> list[str]:
     tiers = ", ".join(f"{each.name}: {each.source}" for each in facts.tiers.tiers)
     links = "; ".join(f"{each.label}{_codec(each.codec, each.compression)}" for each in facts.tiers.links)
     lines = [
-        f"{subject.name}: {len(subject.exits)} exits, {len(subject.cut_points)} places to split; times of "
-        f"{subject.place}.",
+        f"{subject.name}: {plural(len(subject.exits), 'exit')}, {plural(len(subject.cut_points), 'cut point')}; times "
+        f"of {subject.place}.",
         f"Tiers: {tiers}; link: {links}.",
         f"Best split: {split_text(facts, best.split)}, {_ms(best.latency_ms)} "
         f"({', '.join(f'{name} {_ms(time)}' for name, time in best.parts_ms)}); all on {facts.tiers.names[0]} takes "
@@ -78,7 +79,9 @@ def range_rows(facts: TierFacts) -> list[tuple[str, str]]:
 
 
 def rate_rows(facts: TierFacts) -> list[tuple[str, str, str, str]]:
-    """Return the factors on exit rates, the share that leaves early, the best split and its milliseconds."""
+    """Return the factors on exit rates, the share that leaves early, the best split and its ms; none for one exit."""
+    if len(facts.subject.exits) == 1:  # nobody leaves early
+        return []
     return [
         (f"{each.factor:g} ×", percent(each.early), split_text(facts, each.split), _ms(each.latency_ms))
         for each in facts.rates

@@ -5,38 +5,31 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design
 from eenas.errors import MeasurementError
 from eenas.measurement.latency import Latency, place_of
 from eenas.measurement.profile import BranchCost, Profile
 from eenas.measurement.tiers.tier_sources import MeasuredNetwork
+from eenas.networks.tiered_costs import input_bytes, sends_logits
 from eenas.policies.costs import LATENCY
-from eenas.policies.kinds.threshold import ThresholdPolicy
-from eenas.policies.policy import Policy
+from eenas.policies.exit_table import ExitTable
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.programs.manifest import read_manifest
 from eenas.programs.model_folder import DESIGN, load_design
-from eenas.reporting.facts.picked import exit_table_of
 from eenas.reporting.facts.tiers.tiered_subject import TieredSubject
 from eenas.results.results import StudyResults
 from eenas.runs.run_report import RunReport
 from eenas.study.rivals.offered_points import FrontPoint
 
 
-def subject_of_study(results: StudyResults, item: FrontPoint, artifacts: Path) -> TieredSubject:
-    """Return the network of an operating point of a study, whose exit tables are in the folder `artifacts`.
+def subject_of_point(results: StudyResults, item: FrontPoint, validation: ExitTable) -> TieredSubject:
+    """Return the network of an operating point of a study from its exit table on the validation split.
 
-    Raises MeasurementError if the study has no latencies, and StorageError if the exit table is missing.
+    Raises MeasurementError if the study has no latencies.
     """
-    latency = exit_table_of(results, item.name, "validation", artifacts).costs.get(LATENCY)
+    latency, point = validation.costs.get(LATENCY), item.point
     reached = None if latency is None else latency.tolist()
-    point = item.point
-    return _profiled(
-        f"{results.name}, {item.label}", item.design, results.profile, reached, policy=point.policy, shares=point.shares
-    )
+    return _profiled(f"{results.name}, {item.label}", item.design, results.profile, reached, shares=point.shares)
 
 
 def subject_of_run(report: RunReport) -> TieredSubject:
@@ -46,14 +39,12 @@ def subject_of_run(report: RunReport) -> TieredSubject:
     """
     reached = [each.costs.get(LATENCY) for each in report.exits]
     known = [each for each in reached if each is not None]
-    point = report.reported
     return _profiled(
         report.folder.name,
         report.design,
         report.profile,
         known if len(known) == len(reached) else None,
-        policy=point.policy,
-        shares=point.shares,
+        shares=report.reported.shares,
     )
 
 
@@ -85,11 +76,11 @@ def subject_of_model(folder: Path, *, trust_code: bool = False) -> TieredSubject
         shares=timed.shares or (1.0,),
         num_classes=design.num_classes,
         input_shape=shapes[0],
-        input_bytes=_input_bytes(design, shapes[0]),
+        input_bytes=input_bytes(design, shapes[0]),
         place=timed.conditions,
         reached_ms=timed.measured_ms,
         static=design.static,
-        logits_sent=_needs_logits(design, manifest.policy),
+        logits_sent=sends_logits(design),
     )
 
 
@@ -99,7 +90,6 @@ def _profiled(
     profile: Profile | None,
     reached: Sequence[float] | None,
     *,
-    policy: Policy,
     shares: Sequence[float],
 ) -> TieredSubject:
     """Return the subject of a design whose backbone has a profile and whose exits were timed."""
@@ -114,7 +104,7 @@ def _profiled(
         branches=tuple(placed.branch for placed in design.branches),
         costs=_branch_costs(profile, at, reached, static=design.static),
         num_classes=design.num_classes,
-        input_shape=tuple(size or 1 for size in _sizes(design)),
+        input_shape=tuple(axis.size or 1 for axis in design.inputs.tensor.axes),
         static=design.static,
     )
     points = profile.cut_points[: len(network.cut_points)]
@@ -129,11 +119,11 @@ def _profiled(
         after=network.after,
         shares=tuple(shares),
         num_classes=design.num_classes,
-        input_bytes=_input_bytes(design, network.input_shape),
+        input_bytes=input_bytes(design, network.input_shape),
         place=place_of(profile.total_latency),
         measured=network,
         static=design.static,
-        logits_sent=_needs_logits(design, policy),
+        logits_sent=sends_logits(design),
     )
 
 
@@ -156,21 +146,3 @@ def _branch_costs(
 def _timed(profile: Profile, time: float) -> Latency:
     assert profile.total_latency is not None
     return replace(profile.total_latency, median_ms=time, p95_ms=time)
-
-
-def _sizes(design: Design) -> list[int | None]:
-    return [axis.size for axis in design.inputs.tensor.axes]
-
-
-def _input_bytes(design: Design, shape: Sequence[int]) -> int:
-    """Return the bytes of a raw sample, as its task gives it; `shape` stands for lengths that vary."""
-    sizes = _sizes(design)
-    values = math.prod(shape) if None in sizes else math.prod(size or 1 for size in sizes)
-    return values * np.dtype(design.inputs.tensor.dtype).itemsize
-
-
-def _needs_logits(design: Design, policy: Policy | None) -> bool:
-    """Whether exits behind a split need the logits of those before it: cascades, boosted exits, and most policies."""
-    reads = any(isinstance(placed.branch, Cascade) for placed in design.branches)
-    alone = policy is None or isinstance(policy, ThresholdPolicy)
-    return len(design.exits) > 1 and (reads or design.training.loss_weights == "boosted" or not alone)

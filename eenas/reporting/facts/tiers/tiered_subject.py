@@ -1,6 +1,7 @@
 """A network whose splits are examined: its measured parts, where it can be cut, and how many samples leave where."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +20,8 @@ class TieredSubject:
 
     `shares` [K] are the shares of samples that leave at each exit. `measured` are its parts as profiled. It is None for
     an exported model, whose programs end at exits only: its times here are `reached_ms` [K], those of leaving at each
-    exit, and a branch counts with the segment before it. `place` is the device and the runtime of the times.
+    exit, and a branch counts with the segment before it. `place` is the device and the runtime of the times. `tiers`
+    are those of its study, whose files are in `folder` (None: it has none).
     """
 
     name: str
@@ -38,6 +40,8 @@ class TieredSubject:
     reached_ms: tuple[float, ...] = ()
     static: bool = False
     logits_sent: bool = False
+    tiers: Tiers | None = None
+    folder: Path | None = None
 
     @property
     def only_exits(self) -> bool:
