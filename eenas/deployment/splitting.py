@@ -20,6 +20,7 @@ from eenas.programs.remote.codec_report import CodecEffect, codec_effects
 from eenas.programs.remote.cut_programs import write_cut_programs
 from eenas.programs.remote.edge_segments import join_halves, open_tail
 from eenas.programs.remote.half_folders import check_half_folders, check_split, unknown_cut, write_halves
+from eenas.programs.remote.split_facts import EDGE, programs_digest
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.segments import open_segments
 from eenas.tasks.load import given_task
@@ -94,7 +95,9 @@ def report_codecs(
     if the folders do not belong together.
     """
     whole, one, other = (read_manifest(each, trust_code=trust_code) for each in (folder, edge, cloud))
-    if one.split is None or not whole.identity == one.identity == other.identity:
+    pair = one.split is not None and other.split is not None and one.split.half == EDGE
+    digest = programs_digest([each.sha256 for each in other.segments])
+    if not (pair and whole.identity == one.identity == other.identity and one.split.partner == digest):
         raise ExportError(f"{edge} and {cloud} are not the halves of {folder}; split it again")
     known = read_table(folder)["measured"].get("data")
     given = data if data is not None else known or Parity.of(Path(folder)).data

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from eenas.deployment.splitting import split_model
+from eenas.deployment.splitting import report_codecs, split_model
 from eenas.errors import EenasError, ExportError
 from eenas.programs.manifest import read_manifest
 from eenas.programs.remote.edge_segments import join_halves, open_tail
@@ -55,6 +55,9 @@ def test_halves_of_other_splits_do_not_pair(exported, tmp_path):
         split_model(exported, tmp_path / f"edge{at}", tmp_path / f"cloud{at}", at=at)
     partners = [read_manifest(tmp_path / name).split.partner for name in ("edge0", "cloud0", "edge2", "cloud2")]
     assert len(set(partners)) == 4
+    for edge, cloud in (("edge0", "cloud2"), ("cloud0", "edge0"), ("edge0", "edge0")):
+        with pytest.raises(ExportError, match="are not the halves of"):
+            report_codecs(exported, tmp_path / edge, tmp_path / cloud, data=smallest_task(), trust_code=True)
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,12 @@ class EdgeClient:
         found = answer_on_edge(x, policy, local, counts, classes=len(self._manifest.classes))
         if self._tail is not None and split != EDGE_ONLY and len(found.staying):
             found.features = self._tail(found.features)
+        if not np.isfinite(found.features).all():
+            bad = int(np.flatnonzero(~np.isfinite(found.features).reshape(len(found.features), -1).all(axis=1))[0])
+            raise InputError(
+                f"the numbers of sample {found.staying[bad]} of {len(x)} overflow in the network: the features at "
+                f"{split!r} are not finite; scale the batch as in training"
+            )
         with self._lock:
             self._edge_seconds += time.perf_counter() - began
         return found

@@ -143,7 +143,7 @@ class ServerLink:
                 if self._slow >= _SLOW_IN_A_ROW:
                     self._open_circuit(TOO_SLOW, pause=_LONGEST_PAUSE)
                 raise LinkError(TOO_SLOW) from None
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, ValueError) as error:  # the last: a head that is no HTTP
                 failure = _lost(error)
             seconds = pause * self._random.uniform(0.5, 1.0)
             if attempt >= self._retries or time.monotonic() + seconds >= deadline:
@@ -175,8 +175,9 @@ class ServerLink:
             self._channel = None
 
     def _count(self, **more: float) -> None:
-        now = vars(self.counts)
-        self.counts = LinkCounts(**{name: value + more.get(name, 0) for name, value in now.items()})
+        with self._state:
+            now = vars(self.counts)
+            self.counts = LinkCounts(**{name: value + more.get(name, 0) for name, value in now.items()})
 
     def _open_circuit(self, reason: str, *, pause: float) -> None:
         with self._state:
@@ -229,7 +230,7 @@ class ServerLink:
             time_left(deadline)
         except LinkError as error:
             reason = str(error)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             reason = _lost(error)
         else:
             return channel, ""

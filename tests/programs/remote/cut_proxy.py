@@ -14,7 +14,7 @@ CUTS = ("kill", "hang", "refuse", "half answer", "garbage")
 class CutProxy:
     """Forwards connections to `port` of this machine from its own `port`, until `cut` says otherwise."""
 
-    def __init__(self, port):
+    def __init__(self, port: int) -> None:
         self._target, self._how = port, ""
         self._pairs, self._lock = set(), threading.Lock()
         self._listener = None
@@ -23,10 +23,10 @@ class CutProxy:
         self._listen()
 
     @property
-    def url(self):
+    def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def cut(self, how):
+    def cut(self, how: str) -> None:
         """Cut the link in one of the ways of CUTS. New connections meet the same fate until `restore`."""
         self._how = how
         if how == "refuse":
@@ -34,14 +34,14 @@ class CutProxy:
         if how in ("kill", "refuse"):
             self._reset_all()
 
-    def restore(self):
+    def restore(self) -> None:
         """Let everything pass again, over new connections."""
         self._reset_all()
         self._how = ""
         if self._listener is None:
             self._listen()
 
-    def close(self):
+    def close(self) -> None:
         self._closing = True
         self._stop_listening()
         self._reset_all()

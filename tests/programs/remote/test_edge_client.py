@@ -293,6 +293,17 @@ def test_it_waits_for_a_server_that_starts(exported, server, opened, batch):
     threads[0].__exit__(None, None, None)
 
 
+def test_features_that_overflow_are_not_sent(exported, server, opened, whole, batch):
+    x = whole.manifest.preprocessing(batch)[:4].copy()
+    x[2] = np.where(np.random.default_rng(0).random(x[2].shape) < 0.5, -3e38, 3e38)
+    with serving(server) as url:
+        model = opened(exported, url, split="0")
+        model.set_thresholds(None)
+        with pytest.raises(InputError, match=r"of sample 2 of 4 overflow in the network: the features at '0' are not"):
+            model.predict(x)
+        assert server.seen == []
+
+
 def test_threads_share_a_model(exported, server, opened, whole, batch):
     expected = whole.predict(batch)
     with serving(server) as url:
