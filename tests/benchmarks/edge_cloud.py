@@ -10,9 +10,10 @@ namespace, the edge client of `eenas.runtime` asks in another, one request after
 direction. Both run on this machine with one thread. With --factor N the edge runs each of its programs N times, which
 stands for a device that is N times as slow.
 
-Every split at an exit is measured and predicted: the programs' times as `eenas` measures them here, and `Link.send_ms`
-of a kept, busy connection. A row is one setting and one split; rows that the CSV has are not measured again, --pieces N
-measures at most N, --only-best the predicted split alone.
+Every split at an exit is measured and predicted: the programs' times as `eenas` measures them here, the time of a
+request beside them as measured without a link, and `Link.send_ms` of a kept, busy connection. A row is one setting and
+one split; rows that the CSV has are not measured again, --pieces N measures at most N, and --only-best the predicted
+split alone. Both ends and the emulator share the cores of this machine, of which a request keeps one busy at a time.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ from eenas.deployment.fleet.sample_decisions import SampleDecisions
 from eenas.deployment.fleet.simulator import simulate_fleet
 from eenas.deployment.fleet.split_times import SplitTimes
 from eenas.designs.design import Design, Placed
+from eenas.errors import LinkError
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.tiers.link import Link
 from eenas.measurement.tiers.part_times import PartTimes, segments_of
@@ -53,6 +55,7 @@ from eenas.networks.tables import batches
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.scores import branch_scores
 from eenas.programs.exit_latency import measure_exits
+from eenas.programs.remote.edge_client import EdgeClient
 from eenas.programs.runtime import ExportedModel
 from eenas.tasks.load import load_task
 
@@ -161,12 +164,16 @@ class Predicted:
 
 
 def predicted(
-    settings: EmulatedLink, reached: NDArray[np.float64], exits: NDArray[np.int64], factor: float
+    settings: EmulatedLink, timed: tuple[NDArray[np.float64], float], exits: NDArray[np.int64], factor: float
 ) -> Predicted:
-    """The costs of each split on samples that leave at `exits`, from the times of reaching the exits here."""
+    """The costs of each split on samples that leave at `exits`.
+
+    `timed` are the times of reaching the exits here, and that of a request beside its programs and the link.
+    """
+    reached, entry = timed
     times = PartTimes(segments_ms=segments_of(reached), exits_ms=np.zeros(len(reached)))
     network = TieredNetwork(
-        times=(times.scaled(factor), times),
+        times=(times.scaled(factor), replace(times, entry_ms=entry)),
         cut_points=CUTS,
         elements=ELEMENTS,
         after=(1, 2, 3, 4),
@@ -185,7 +192,7 @@ def simulated(found: Predicted, split: str, exits: NDArray[np.int64]) -> float:
     right = np.ones(len(exits), dtype=np.bool_)
     taken = SampleDecisions(exits=exits, right=right, right_on_device=right)
     arrivals = Arrivals(kind="regular", rate=0.05)
-    fleet = Fleet(seconds=20_000, arrivals=arrivals, link=FleetLink(link=found.costs.tiers.links[0]))
+    fleet = Fleet(seconds=400_000, arrivals=arrivals, link=FleetLink(link=found.costs.tiers.links[0]))
     return float(simulate_fleet(times, taken, fleet).latency_ms.mean())
 
 
@@ -202,14 +209,16 @@ def measure(
     exits = model.predict(images).exits
     namespaces, left = Namespaces(), given.pieces or len(missing)
     try:
-        with servers(folder, missing) as ports, edge_process(given) as device:
+        with servers(folder) as ports, edge_process(given) as device:
+            entry = answer_ms(given, folder, ports, exits, reached)
+            print(f"a request takes {entry:.2f} ms beside its programs and the link", flush=True)
             for factor, mbit, trip, loss, split in missing:
                 if not left:
                     break
                 link = EmulatedLink(mbit=float(str(mbit)), round_trip_ms=float(str(trip)), loss=float(str(loss)))
                 count = LOSSY_REQUESTS if link.loss else REQUESTS
                 asked = np.random.default_rng(1).permutation(len(images))[:count]
-                found = predicted(link, reached, exits[asked], given.factor)
+                found = predicted(link, (reached, entry), exits[asked], given.factor)
                 best = min(found.means, key=found.means.__getitem__)
                 if given.only_best and split != best:
                     continue
@@ -243,20 +252,16 @@ def measure(
 
 
 @contextmanager
-def servers(folder: Path, missing: Sequence[tuple[object, ...]]) -> Iterator[dict[str, int]]:
-    """A server for each split that is missing, in the cloud's namespace; their ports."""
+def servers(folder: Path) -> Iterator[dict[str, int]]:
+    """A server for each split, in the cloud's namespace; their ports."""
     ports = {split: FIRST_PORT + number for number, split in enumerate(SPLITS)}
     processes = []
     try:
-        for split in {str(row[-1]) for row in missing} - {"final"}:
+        for split in SPLITS[:-1]:
             words = [*("ip", "netns", "exec", CLOUD, sys.executable, "-m", "eenas", "serve", str(folder))]
             words += ["--host", ADDRESSES[CLOUD], "--port", str(ports[split]), "--no-grpc", "--threads", "1"]
             words += ["--from", split] if split else []
             processes.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        time.sleep(15)
-        for process in processes:
-            if process.poll() is not None:
-                raise SystemExit(f"error: a server ended with status {process.returncode}")
         yield ports
     finally:
         for process in processes:
@@ -265,16 +270,32 @@ def servers(folder: Path, missing: Sequence[tuple[object, ...]]) -> Iterator[dic
 
 
 @contextmanager
-def edge_process(given: argparse.Namespace) -> Iterator["subprocess.Popen[str]"]:
-    """The process of the edge, in its namespace."""
-    own = ["ip", "netns", "exec", EDGE, sys.executable, __file__, "--part", "edge", "--work", str(given.work)]
-    own += ["--factor", str(given.factor), *(("--data", given.data) if given.data else ())]
+def edge_process(
+    given: argparse.Namespace, name: str = EDGE, factor: int | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """The process of the edge, in a namespace."""
+    own = ["ip", "netns", "exec", name, sys.executable, __file__, "--part", "edge", "--work", str(given.work)]
+    own += ["--factor", str(factor or given.factor), *(("--data", given.data) if given.data else ())]
     process = subprocess.Popen(own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
         process.terminate()
         process.wait()
+
+
+def answer_ms(
+    given: argparse.Namespace,
+    folder: Path,
+    ports: dict[str, int],
+    exits: NDArray[np.int64],
+    reached: NDArray[np.float64],
+) -> float:
+    """The time of a request beside the programs, without a link: the edge asks in the server's own namespace."""
+    last = np.nonzero(exits == len(CUTS))[0][:50]
+    with edge_process(given, CLOUD, factor=1) as device:
+        took = ask(device, folder, CUTS[-1], ports[CUTS[-1]], last)["ms"]
+    return max(0.0, float(np.median(took)) - float(reached[-1]))
 
 
 def ask(
@@ -308,6 +329,18 @@ class Repeated:
         return getattr(self.segment, name)
 
 
+def connect(remote: EdgeClient) -> None:
+    """Wait for the server, which may still start; a lost packet may fail an attempt to connect."""
+    for attempt in range(120):
+        try:
+            remote.connect(30.0)
+            return
+        except LinkError:
+            if attempt == 119:
+                raise
+            time.sleep(0.5)
+
+
 def edge(given: argparse.Namespace) -> None:
     """Ask one image after the other, as each line of standard input says; print times, exits and origins as JSON."""
     images = None
@@ -326,7 +359,7 @@ def edge(given: argparse.Namespace) -> None:
             repeated = tuple(Repeated(each, given.factor) for each in remote._segments)
             remote._segments = repeated  # type: ignore[assignment]
         if words["split"] != "final":
-            remote.connect(30.0)
+            connect(remote)
         if images is None:
             images = samples_of(Path(words["folder"]), model, given)
         for number in range(2 * WARM_UP):  # opens TCP's window
@@ -339,8 +372,10 @@ def edge(given: argparse.Namespace) -> None:
             took.append(1000 * (time.perf_counter() - began))
             exits.append(int(found.exits[0]))
             answered += found.answered or ("edge",)
+        counts = remote.statistics.link
         remote.close()
-        print(json.dumps({"ms": took, "exits": exits, "answered": answered}), flush=True)
+        traffic = {"requests": counts.requests, "bytes": [counts.bytes_sent, counts.bytes_received]}
+        print(json.dumps({"ms": took, "exits": exits, "answered": answered, **traffic}), flush=True)
 
 
 def summary(rows: Sequence[dict[str, str]]) -> str:

@@ -19,6 +19,8 @@ LINK_LOST, TOO_SLOW, REFUSED, WRONG = "link lost", "too slow", "server refused",
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _PROBE_SECONDS = 0.05, 1.0, 0.75
 """Seconds between attempts to reconnect, at first and at most, and the time limit of one attempt."""
+_PROBE_ROUND_TRIPS = 10
+"""The limit of an attempt behind a slow link, in times of opening the connection."""
 
 _SLOW_IN_A_ROW = 2
 """So many requests in a row without an answer in time open the circuit."""
@@ -223,9 +225,11 @@ class ServerLink:
         channel = None
         try:
             self._transport.resolve()
-            deadline = time.monotonic() + _PROBE_SECONDS
-            channel = self._transport.connect(deadline)
+            began = time.monotonic()
+            channel = self._transport.connect(began + _PROBE_SECONDS)
             self._count(connections=1)
+            round_trip = time.monotonic() - began  # what is asked next takes several of them
+            deadline = time.monotonic() + max(_PROBE_SECONDS, _PROBE_ROUND_TRIPS * round_trip)
             self._greet(channel, deadline)
             time_left(deadline)
         except LinkError as error:

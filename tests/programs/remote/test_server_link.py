@@ -1,0 +1,56 @@
+"""The way to a server behind a slow link: the first questions get as many round trips as they need."""
+
+import time
+
+import pytest
+
+from eenas.errors import LinkError
+from eenas.programs.remote.http_channel import time_left
+from eenas.programs.remote.server_link import ServerLink
+
+TRIP = 0.2
+
+
+class SlowTransport:
+    """A server that answers after a round trip of TRIP seconds."""
+
+    is_reusable = True
+
+    def resolve(self):
+        pass
+
+    def connect(self, deadline):
+        time.sleep(TRIP)
+        return self
+
+    def close(self):
+        pass
+
+
+def greeting(trips):
+    def greet(channel, deadline):
+        for _ in range(trips):
+            time.sleep(TRIP)
+            time_left(deadline)
+
+    return greet
+
+
+def test_a_server_four_slow_round_trips_away_is_accepted():
+    link = ServerLink(SlowTransport(), greeting(4))
+    link.start()
+    try:
+        link.wait(time.monotonic() + 5)
+        assert link.fault == ""
+    finally:
+        link.close()
+
+
+def test_a_greeting_without_end_is_given_up():
+    link = ServerLink(SlowTransport(), greeting(100))
+    link.start()
+    try:
+        with pytest.raises(LinkError, match="lost"):
+            link.wait(time.monotonic() + 10)
+    finally:
+        link.close()
