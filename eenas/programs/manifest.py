@@ -16,6 +16,7 @@ from eenas.policies.kinds.registry import load_policies
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import Guarantee
+from eenas.policies.split_costs import Split, split_from
 from eenas.programs.experts.expert_facts import ExpertFacts, check_policies, expert_facts
 from eenas.programs.external_data import check_no_external_data
 from eenas.programs.json_files import need, shown
@@ -52,7 +53,8 @@ class Manifest:
     unknown. `costs` describe the costs of the points. `guarantee` is that of the policy, or None. `exit_macs` [K] are
     the MACs of leaving at each exit, or empty. With `experts`, the segments have no exits: `branches` [experts][K] are
     those of each expert. With `split`, the folder holds one half of a model: `segments` are those of its exits, and
-    `tail` is the program from the last exit of the edge to a split between two exits, without an exit.
+    `tail` is the program from the last exit of the edge to a split between two exits, without an exit. `best_split` is
+    that of the reported operating point between the tiers of its study, or None.
     """
 
     folder: Path
@@ -73,6 +75,7 @@ class Manifest:
     branches: tuple[tuple[ProgramFile, ...], ...] = ()
     split: SplitFacts | None = None
     tail: ProgramFile | None = None
+    best_split: Split | None = None
 
     @property
     def first_exit(self) -> int:
@@ -263,6 +266,7 @@ def _manifest(folder: Path, table: Mapping[str, Any], policy: Policy | None) -> 
         branches=tuple(tuple(ProgramFile(**each) for each in row) for row in rows),
         split=None if table.get("split") is None else split_facts(table["split"], exits),
         tail=ProgramFile(**program["tail"]) if "tail" in program else None,
+        best_split=split_from(measured.get("reported", {}).get("split")),
     )
 
 

@@ -196,7 +196,9 @@ def test_a_run_and_its_export_have_the_split(study, run):
     table = json.loads((folder / "eenas.json").read_text())
     assert table["measured"]["reported"]["split"] == run.reported.split
     assert all("split" in point for point in table["measured"]["points"])
-    assert [point.split for point in read_manifest(folder, programs=False).points]
+    manifest = read_manifest(folder, programs=False)
+    assert manifest.best_split == run.reported.split
+    assert all(point.split is not None for point in manifest.points)
     assert "Best split between the tiers" in (folder / "README.md").read_text()
     point = within_budget(read_manifest(folder, programs=False), None, {"tier_latency": 1e6})
     assert point.expected["tier_latency"] <= 1e6

@@ -166,6 +166,8 @@ class EdgeClient:
         for point in self._manifest.points:
             if point.policy == self._manifest.policy and point.split in self.splits:
                 return str(point.split)
+        if self._manifest.best_split in self.splits:
+            return str(self._manifest.best_split)
         names = ", ".join(map(repr, self.splits))
         raise InputError(f"{self._manifest.folder}: a whole model needs a split (split=..., --split CUT): {names}")
 
