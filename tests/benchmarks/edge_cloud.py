@@ -364,7 +364,9 @@ def edge(given: argparse.Namespace) -> None:
             images = samples_of(Path(words["folder"]), model, given)
         for number in range(2 * WARM_UP):  # opens TCP's window
             model.predict(images[number : number + 1])
-        took, exits, answered = [], [], []
+        took: list[float] = []
+        exits: list[int] = []
+        answered: list[str] = []
         for number in words["asked"]:
             image = images[number : number + 1]
             began = time.perf_counter()

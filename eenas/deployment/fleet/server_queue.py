@@ -105,7 +105,7 @@ def serve(
     while head < count:
         last = times[head + most - 1] if head + most <= count else float("inf")
         start = max(free[0], min(last, times[head] + wait), times[head])
-        batch = []
+        batch: list[int] = []
         while head < count and times[head] <= start and len(batch) < most:
             if limits[head] > start:
                 batch.append(head)
