@@ -9,8 +9,8 @@ from eenas.reporting.facts.tiers.fleet_facts import fleet_rows
 
 def fleet_table(found: FleetRuns) -> Table:
     """Return latencies, shares, energy, bytes and loads for each number of devices."""
-    heads = ("devices", "median\nms", "p90", "p99", "max", "off-\nloaded", "dropped", "accuracy", "J", "kB")
-    heads = (*heads, "link\nbusy", "server\nbusy")
+    shares = ("off-\nloaded", "dropped", "accuracy")
+    heads = ("devices", "median\nms", "p90", "p99", "max", *shares, "J", "kB", "link\nbusy", "server\nbusy")
     made = table("", *heads, right=range(len(heads)))
     for row in fleet_rows(found):
         made.add_row(*vars(row).values())
