@@ -234,6 +234,8 @@ def _whole_body(response: http.client.HTTPResponse) -> bytes:
         if response.length > MOST_ANSWER:
             raise too_large
         return response.read()
+    if not response.chunked:  # a head that is cut off looks like one without a length
+        raise http.client.IncompleteRead(b"")
     parts, size = [], 0
     while part := response.read(1 << 20):
         parts.append(part)

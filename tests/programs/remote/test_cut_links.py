@@ -103,6 +103,24 @@ def test_bytes_that_trickle_in_do_not_move_the_deadline(exported, batch):
     listener.close()
 
 
+def test_a_head_that_is_cut_off_is_no_answer():
+    import http.client
+    import socket
+
+    from eenas.programs.remote.http_channel import HttpChannel, WireRequest
+
+    for head in (b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 200 OK\r\nContent-Length: 3", b"HTTP/1.1 200 OK\r\n\r\n{}"):
+        here, there = socket.socketpair()
+        there.sendall(head)
+        there.shutdown(socket.SHUT_WR)
+        channel = HttpChannel(here, {})
+        with pytest.raises(http.client.HTTPException):
+            channel.exchange(WireRequest(method="GET", path="/"), time.monotonic() + 5)
+        assert not channel.is_reusable
+        channel.close()
+        there.close()
+
+
 def test_a_server_that_is_restarted_is_found_again(exported, server, batch):
     with serving(server) as url:
         port = int(url.rpartition(":")[2])
