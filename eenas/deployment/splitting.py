@@ -95,9 +95,9 @@ def report_codecs(
     if the folders do not belong together.
     """
     whole, one, other = (read_manifest(each, trust_code=trust_code) for each in (folder, edge, cloud))
-    pair = one.split is not None and other.split is not None and one.split.half == EDGE
     digest = programs_digest([each.sha256 for each in other.segments])
-    if not (pair and whole.identity == one.identity == other.identity and one.split.partner == digest):
+    same = whole.identity == one.identity == other.identity
+    if one.split is None or one.split.half != EDGE or one.split.partner != digest or not same:
         raise ExportError(f"{edge} and {cloud} are not the halves of {folder}; split it again")
     known = read_table(folder)["measured"].get("data")
     given = data if data is not None else known or Parity.of(Path(folder)).data
