@@ -13,7 +13,7 @@ ROOMS = (
     "tasks/images/",
     "tasks/distortions/",
     "tasks/recognition/",
-    *("frozen/experts/", "networks/experts/", "deployment/expert_"),  # for distorted images
+    *("frozen/experts/", "networks/experts/"),  # for distorted images
     "backbones/transforms/image_transform.py",
     "programs/preprocessing/image_preprocessing.py",
     "deployment/preparation.py",  # what a model card says of them
@@ -27,6 +27,7 @@ ROOMS = (
 BESIDES = {
     ("backbones/load.py", "uint8"),  # the bytes of a tensor
     ("policies/right_answers.py", "uint8"),
+    ("programs/remote/edge_client.py", "uint8"),  # bytes are sent as they are
     ("programs/remote/tensors.py", "uint8"),  # a datatype of the protocol
     ("deployment/program_folder.py", "picture"),  # the samples that experts are compared on
     ("tasks/arrays.py", "pixels"),  # where kinds are chosen among

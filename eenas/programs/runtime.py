@@ -98,7 +98,7 @@ class ExportedModel:
             return found
         policy = policy_in(self._fitted(), context)
         if self.remote is not None:
-            found = self.remote.answer(x, policy, self._counts, context)
+            found = self.remote.answer(x, policy, self._counts, context, batch)
             check_finite_answers(found.logits, found.exits, self.exits)
             return found
         if (route := self._route(x)) is None:

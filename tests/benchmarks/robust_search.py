@@ -6,9 +6,9 @@
 
 Each takes `--data cifar10.npz --weights cifar10_resnet20.safetensors`. Two studies differ in their objectives only:
 accuracy and MACs, or these and `distorted_accuracy`. Trials of both draw whether they are trained on pristine images or
-on images of which half are distorted. No design is queued, since those distil from the pristine backbone, which is
-wrong on distorted images. Kinds are Gaussian blur,
-Gaussian noise and JPEG at severities 1 to 5 of CIFAR-10-C. From the first study, the most accurate point within 75 % of
+on images of which half are distorted, and whether they have experts. No design is queued, since those distil from the
+pristine backbone, which is wrong on distorted images. Kinds are Gaussian blur, Gaussian noise and JPEG at severities 1
+to 5 of CIFAR-10-C. From the first study, the most accurate point within 75 % of
 the MACs is trained; from the second one, the most accurate point under distortions among those within 75 % of the MACs
 that lose at most `--drop` on pristine validation samples against the first. Figures are of the test split.
 Interrupted pieces are resumed.
@@ -43,6 +43,8 @@ def overrides(given: argparse.Namespace, objectives: str) -> list[str]:
         'task.distortions.kinds=["gaussian_blur", "gaussian_noise", "jpeg"]',
         "task.distortions.share=0.5",
         "space.training.distorted=[true, false]",
+        'space.training.experts=["none", "per_kind"]',
+        "experts.training.samples=20000",
         f"search.objectives=[{names}]",
         *(f'task.splits.{split}={{source="test", size={given.held_out}}}' for split in ("calibration", "validation")),
         f"search.trials={given.trials}",

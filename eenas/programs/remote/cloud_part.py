@@ -53,13 +53,13 @@ class CloudAnswers:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CloudSamples:
-    """n samples for the server: their `features` [n, ...] at the split, or the input itself for the split "".
+    """n samples for the server: their `features` [n, ...] at the split, or for "" the input, also as bytes.
 
     `earlier` are the logits [n, exits, C] of the exits before the split. `state` is that of the policy.
     """
 
     split: str
-    features: NDArray[np.float32]
+    features: NDArray[Any]
     earlier: NDArray[np.float32]
     context: str | None = None
 

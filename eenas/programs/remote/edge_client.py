@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,17 +127,20 @@ class EdgeClient:
         """Close the connection. The model still answers, by the exits here."""
         self._link.close()
 
-    def answer(self, x: Array, policy: Policy, counts: ExitCounts, context: str | None = None) -> Prediction:
+    def answer(
+        self, x: Array, policy: Policy, counts: ExitCounts, context: str | None = None, raw: NDArray[Any] | None = None
+    ) -> Prediction:
         """Return the answers to x [N, ...], at the deadline at last. `answered` says where each comes from.
 
-        Samples that no exit here releases are sent. Those that the server does not answer in time leave at the last
-        exit before the split. Raises LinkError if there is none.
+        Samples that no exit here releases are sent. Before the first segment, the samples of `raw` [N, ...] are sent,
+        the batch that x was made from, if they are bytes. Those that the server does not answer in time leave at the
+        last exit before the split. Raises LinkError if there is none.
         """
         deadline = time.monotonic() + self._settings.deadline_ms / 1e3
         with self._lock:
             row = SplitRow(split=self._split) if self._switch is None else self._switch.next_row()
         policy = policy if row.point is None else self._manifest.points[row.point].policy
-        journey = Journey(split=row.split, policy=policy, deadline=deadline, context=context)
+        journey = Journey(split=row.split, policy=policy, deadline=deadline, context=context, raw=raw)
         found = self._on_edge(x, policy, row.split, counts)
         answered = np.full(len(x), EDGE_ANSWER, dtype=object)
         if len(found.staying):
@@ -215,14 +219,16 @@ class EdgeClient:
         """Let the server answer the samples in these rows of those that stay."""
         earlier = [each[rows] for each in found.earlier]
         no_logits = np.zeros((len(rows), 0, len(self._manifest.classes)), dtype=np.float32)
+        features, places, raw = found.features[rows], found.staying[rows], journey.raw
+        if journey.split == CLOUD_ONLY and raw is not None and raw.dtype == np.uint8:
+            features = raw[places]
         samples = CloudSamples(
             split=journey.split,
-            features=found.features[rows],
+            features=features,
             earlier=np.stack(earlier, axis=1) if earlier else no_logits,
             context=journey.context,
         )
         got = self._cloud.infer(self._link, samples, journey.deadline)
-        places = found.staying[rows]
         found.classes[places], found.exits[places], found.logits[places] = got.classes, got.exits, got.logits
         for k in range(len(earlier), len(self._manifest.exits)):
             counts.add(k, int(np.count_nonzero(got.exits >= k)), int(np.count_nonzero(got.exits == k)), 0.0, 0.0)
@@ -255,9 +261,10 @@ class EdgeClient:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Journey:
-    """What one batch goes by: its split, policy, deadline on the clock of `time.monotonic`, and context."""
+    """What one batch goes by: split, policy, deadline on the clock of `time.monotonic`, context, and the raw batch."""
 
     split: str
     policy: Policy
     deadline: float
     context: str | None
+    raw: NDArray[Any] | None

@@ -23,7 +23,7 @@ from .conftest import a_server
 @pytest.fixture(scope="module")
 def halves(exported, tmp_path_factory):
     folder = tmp_path_factory.mktemp("halves")
-    split_model(exported, "0", folder / "edge", folder / "cloud")
+    split_model(exported, folder / "edge", folder / "cloud", at="0")
     return folder / "edge", folder / "cloud"
 
 
@@ -60,6 +60,20 @@ def test_the_edge_half_and_the_cloud_half_answer_as_the_whole_model(halves, x, e
     np.testing.assert_array_equal(found.exits, expected.exits)
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
     assert set(found.exits.tolist()) == {0, 1, 2}
+
+
+def test_before_the_first_segment_bytes_are_sent_as_they_are(exported, x):
+    pictures = np.random.default_rng(0).integers(0, 256, x.shape, dtype=np.uint8)
+    sent = {}
+    with a_server({"whole": exported}) as server:
+        for name, batch in (("bytes", pictures), ("floats", load(exported).manifest.preprocessing(pictures))):
+            model = load(exported, threads=1, remote=f"http://127.0.0.1:{server.port}", split="", deadline_ms=30_000)
+            found = model.predict(batch)
+            model.remote.close()
+            assert set(found.answered) == {"cloud"}
+            np.testing.assert_array_equal(found.classes, load(exported, threads=1).predict(pictures).classes)
+            sent[name] = model.remote.statistics.link.bytes_sent
+    assert sent["floats"] - sent["bytes"] > 2.9 * pictures.nbytes
 
 
 @pytest.mark.parametrize("cut", ["0", "2"])

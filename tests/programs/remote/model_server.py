@@ -59,7 +59,8 @@ class ModelServer:
     def infer(self, body, header_length):
         request = decode_inference_request(body, header_length)
         split = request.parameters["split"]
-        x = request.inputs["x"] if split == "" else decode_features(request.inputs)
+        raw = self.manifest.preprocessing.checked
+        x = raw(request.inputs["x"]) if split == "" else decode_features(request.inputs)
         first = self.manifest.exits.index(split) + 1 if split in self.manifest.exits else self.manifest.first_exit
         first = 0 if split == "" else first
         n = len(x)
