@@ -29,7 +29,6 @@ BESIDES = {
     ("policies/right_answers.py", "uint8"),
     ("programs/remote/edge_client.py", "uint8"),  # bytes are sent as they are
     ("programs/remote/tensors.py", "uint8"),  # a datatype of the protocol
-    ("deployment/program_folder.py", "picture"),  # the samples that experts are compared on
     ("tasks/arrays.py", "pixels"),  # where kinds are chosen among
     ("tasks/arrays.py", "uint8"),
     ("tasks/sample_check.py", "picture"),
