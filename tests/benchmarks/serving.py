@@ -26,7 +26,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from serving_child import Array, Client, child, in_threads, make_model, samples_of
+from serving_child import CUTS, Array, Client, child, in_threads, make_model, samples_of
 
 from eenas.errors import EenasError
 from eenas.programs.remote.open_inference import InferenceRequest, encode_inference_request
@@ -244,7 +244,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("piece", choices=("make", "throughput", "early", "soak", "summary"))
     parser.add_argument("model", type=Path, nargs="?", help="the folder of the export")
-    parser.add_argument("--weights", type=Path, help="weights of the ResNet-20 (make)")
+    parser.add_argument("--backbone", default="cifar_resnet20", help="the network (make)")
+    parser.add_argument("--cuts", nargs=2, default=CUTS, metavar="CUT", help="cut points of its branches (make)")
+    parser.add_argument("--weights", type=Path, help="its weights (make)")
     parser.add_argument("--out", type=Path, default=Path("serving.csv"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="of one measurement")
@@ -253,7 +255,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="within an operator, in the server and in this process")
     given = parser.parse_args()
     if given.piece == "make":
-        make_model(given.model, given.weights)
+        make_model(given.model, given.backbone, given.cuts, given.weights)
         return
     {"throughput": throughput, "early": early, "soak": soak, "summary": summary}[given.piece](given)
 

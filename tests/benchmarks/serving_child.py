@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,13 @@ def samples_of(shape: tuple[int, ...], count: int = 512) -> Array:
     return (random.normal(size=(count, *shape)) * scale).astype(np.float32)
 
 
-def make_model(out: Path, weights: Path | None) -> None:
-    """Export a CIFAR ResNet-20 with two exits; a third of the samples leaves at each of the three."""
+def make_model(out: Path, name: str, cuts: Sequence[str], weights: Path | None) -> None:
+    """Export a CIFAR ResNet with two branches; a third of the samples leaves at each of the three exits."""
     torch.manual_seed(0)
-    name = "cifar_resnet20"
     backbone = load_backbone(
         BackboneSpec(name=name, weights="none" if weights is None else str(weights)), num_classes=10
     )
-    branches = tuple(Placed(cut_point=cut, branch=PoolFc(pool="avg", size=2)) for cut in CUTS)
+    branches = tuple(Placed(cut_point=cut, branch=PoolFc(pool="avg", size=2)) for cut in cuts)
     design = Design(backbone=name, num_classes=10, inputs=backbone.transform.inputs, branches=branches)
     network = build_network(design, backbone, classes=tuple(map(str, range(10)))).eval()
     with torch.inference_mode():
