@@ -5,13 +5,13 @@
     python tests/benchmarks/robust_search.py summary --out robust --csv docs/robust_search.csv
 
 Each takes `--data cifar10.npz --weights cifar10_resnet20.safetensors`. Two studies differ in their objectives only:
-accuracy and MACs, or these and `distorted_accuracy`. Trials of both draw whether they are trained on pristine images or
-on images of which half are distorted, and whether they have experts. No design is queued, since those distil from the
-pristine backbone, which is wrong on distorted images. Kinds are Gaussian blur, Gaussian noise and JPEG at severities 1
-to 5 of CIFAR-10-C. From the first study, the most accurate point within 75 % of
-the MACs is trained; from the second one, the most accurate point under distortions among those within 75 % of the MACs
-that lose at most `--drop` on pristine validation samples against the first. Figures are of the test split.
-Interrupted pieces are resumed.
+accuracy and MACs, or these and `distorted_accuracy`. Half of the training images of both are distorted. With
+`--draw training`, trials draw between this and training on pristine images; with `--draw experts` they draw experts,
+too. No design is queued, since those distil from the pristine backbone, which is wrong on distorted images.
+Kinds are Gaussian blur, Gaussian noise and JPEG at severities 1 to 5 of CIFAR-10-C. From the first study, the most
+accurate point within 75 % of the MACs is trained; from the second one, the most accurate point under distortions among
+those within 75 % of the MACs that lose at most `--drop` on pristine validation samples against the first. Figures are
+of the test split. Interrupted pieces are resumed.
 """
 
 import argparse
@@ -34,6 +34,9 @@ from eenas.study.settings.limits import Limits
 PLAIN, ROBUST = "accuracy, macs", "accuracy, distorted_accuracy, macs"
 STUDIES = {"plain": PLAIN, "robust": ROBUST}
 BUDGET = 0.75
+TRAINING = ("space.training.distorted=[true, false]",)
+EXPERTS = ('space.training.experts=["none", "per_kind"]', "experts.training.samples=20000")
+DRAWN = {"nothing": (), "training": TRAINING, "experts": (*TRAINING, *EXPERTS)}
 
 
 def overrides(given: argparse.Namespace, objectives: str) -> list[str]:
@@ -42,9 +45,7 @@ def overrides(given: argparse.Namespace, objectives: str) -> list[str]:
     return [
         'task.distortions.kinds=["gaussian_blur", "gaussian_noise", "jpeg"]',
         "task.distortions.share=0.5",
-        "space.training.distorted=[true, false]",
-        'space.training.experts=["none", "per_kind"]',
-        "experts.training.samples=20000",
+        *DRAWN[given.draw],
         f"search.objectives=[{names}]",
         *(f'task.splits.{split}={{source="test", size={given.held_out}}}' for split in ("calibration", "validation")),
         f"search.trials={given.trials}",
@@ -143,6 +144,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--samples", type=int, default=8000, help="training samples of a trial")
     parser.add_argument("--full", type=int, default=60000, help="training samples of a chosen network")
+    parser.add_argument("--draw", choices=tuple(DRAWN), default="nothing", help="more that trials draw")
     parser.add_argument("--drop", type=float, default=0.005, help="accuracy that may be lost for robustness")
     parser.add_argument("--held-out", type=int, default=2500, help="images of calibration and of validation")
     parser.add_argument("--minutes", type=float, default=5.0, help="the time for this piece of the search")
