@@ -93,10 +93,10 @@ def joined(blocks: Sequence[Block]) -> Block:
             runs[-1].append(run)
         else:
             runs.append([run])
-    before = [block.previous for block in blocks if block.previous is not None]
+    before = [block.previous for block in blocks if block.previous is not None]  # some may send what is not needed
     return Block(
         np.concatenate([block.x for block in blocks]),
-        np.concatenate(before) if before else None,
+        np.concatenate(before) if len(before) == len(blocks) else None,
         [owner for block in blocks for owner in block.owners],
         [_one(each) for each in runs],
     )

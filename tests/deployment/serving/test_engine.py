@@ -98,6 +98,25 @@ def test_requests_of_one_batch_are_answered_as_their_samples_leave(engines):
     assert (2, 1, 1) in engine.counts.seen
 
 
+def test_earlier_logits_that_only_some_requests_send_are_left_out(engines):
+    gate = Gate(stub())
+    engine = engines(gate, stub(), stub(last=True))
+    first = Submitted(samples(0.9))
+    engine.submit(first)
+    assert gate.begun.wait(30)
+    entry = Entry(x=samples(0.9, 0.9), first=1, previous=np.zeros((2, 3), dtype=np.float32))
+    sent, plain, gone = Submitted(entry.x), Submitted(samples(0.9, 0.9)), Submitted(samples(0.9))
+    sent.entry, plain.entry, gone.entry = entry, Entry(x=plain.entry.x, first=1), Entry(x=gone.entry.x, first=1)
+    for job in (sent, gone, plain):
+        engine.submit(job)
+    gone.end()  # the samples that are left are taken by their places
+    gate.may.set()
+    for job in (first, sent, plain):
+        assert job.wait().error is None
+    np.testing.assert_array_equal(plain.exits, [1, 1])
+    np.testing.assert_array_equal(sent.exits, [1, 1])
+
+
 def test_new_requests_start_while_deeper_ones_are_in_work(engines):
     second = Gate(stub())
     engine, ends = engines(stub(), second, stub(last=True)), []
