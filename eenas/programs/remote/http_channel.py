@@ -136,6 +136,7 @@ class HttpTransport:
                 connection.connect(place)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self._tls is not None:
+                    connection.settimeout(time_left(deadline))
                     connection = self._tls.wrap_socket(connection, server_hostname=self._address.host)
                 return HttpChannel(connection, self._headers)
             except TimeoutError:
@@ -166,8 +167,10 @@ class HttpChannel:
         head = f"{request.method} {request.path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
         began = time.monotonic()
         data = head.encode("latin-1") + b"\r\n" + request.body
-        self._socket.settimeout(time_left(deadline))
-        self._socket.sendall(data)  # its time limit is that of the whole call
+        rest = memoryview(data)
+        while rest:  # over TLS, the time limit of `sendall` is that of each record
+            self._socket.settimeout(time_left(deadline))
+            rest = rest[self._socket.send(rest) :]
         stream = TimedStream(self._socket, deadline)
         response = http.client.HTTPResponse(_FileOf(stream), method=request.method)  # type: ignore[arg-type]
         try:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from eenas.errors import LinkError
-from eenas.programs.remote.http_channel import time_left
+from eenas.programs.remote.http_channel import HttpChannel, WireRequest, time_left
 from eenas.programs.remote.server_link import ServerLink
 
 TRIP = 0.2
@@ -54,3 +54,29 @@ def test_a_greeting_without_end_is_given_up():
             link.wait(time.monotonic() + 10)
     finally:
         link.close()
+
+
+class SlowSocket:
+    """A connection that takes a record of TLS in each call, and 0.1 s for it, within its time limit."""
+
+    def settimeout(self, seconds):
+        assert seconds > 0
+
+    def send(self, data):
+        time.sleep(0.1)
+        return min(len(data), 16_384)
+
+    def sendall(self, data):
+        while data:
+            data = data[self.send(data) :]
+
+    def close(self):
+        pass
+
+
+def test_a_request_that_is_taken_slowly_ends_at_its_deadline():
+    channel = HttpChannel(SlowSocket(), {})
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        channel.exchange(WireRequest(method="POST", path="/", body=bytes(1_000_000)), began + 0.3)
+    assert time.monotonic() - began < 1
